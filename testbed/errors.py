@@ -1,0 +1,75 @@
+"""Every error that the testbed raises on purpose.
+
+    TestbedError                    exit code 3 unless said otherwise
+    ├── UsageError                  the command line asks for what is not there          exit code 2
+    │   └── ScenarioError           a scenario, trace or variant file is wrong           exit code 2
+    ├── JournalError                a journal cannot be read                             exit code 2
+    ├── FacilityError               the facility cannot be built or driven
+    │   ├── ServiceError            a service died, or was not ready in time
+    │   ├── ArrayError              two servers on one array, or an array not mounted
+    │   └── ProxyError              the fault proxy refused or did not answer
+    ├── WaitError                   a bounded wait ended without what it waited for
+    └── DumpError                   threads could not be dumped
+
+Messages carry name, number, unit and the next step. Foreign libraries' errors are translated where they enter, `from` the original.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TestbedError(Exception):
+    """Anything the testbed gives up on; `exit_code` is what the command line returns for it."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes by their name; this is not a test
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(TestbedError):
+    """The command line asks for something that is not there or not allowed."""
+
+    exit_code = 2
+
+
+class ScenarioError(UsageError):
+    """A file of plans is wrong.
+
+    `mistakes` holds every mistake found, one line each: key path, what was found, what is allowed.
+    """
+
+    def __init__(self, file: str, mistakes: tuple[str, ...]) -> None:
+        self.file = file
+        self.mistakes = mistakes
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__("\n".join([f"{file}: {count}", *(f"  {mistake}" for mistake in mistakes)]))
+
+
+class JournalError(TestbedError):
+    """A journal is missing, empty, or of another format; the message names file and line."""
+
+    exit_code = 2
+
+
+class FacilityError(TestbedError):
+    """The facility cannot be built, driven or taken down."""
+
+
+class ServiceError(FacilityError):
+    """A service died or was not ready in time; the message ends with the service's last lines."""
+
+
+class ArrayError(FacilityError):
+    """The array is mounted elsewhere, or not mounted where a server was to start (C2, C4)."""
+
+
+class ProxyError(FacilityError):
+    """The fault proxy refused a request or does not answer; the message carries its own words."""
+
+
+class WaitError(TestbedError):
+    """A bounded wait ended; the message says for what, how long, and what was seen last."""
+
+
+class DumpError(TestbedError):
+    """The threads of a service could not be dumped; the message says why and how to permit it."""
