@@ -1,0 +1,18 @@
+"""The do-nothing fault: the control run's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Does nothing, so that what happens all the same has another cause."""
+
+    async def inject(self, actions: Actions) -> str:  # noqa: ARG002 - the protocol's signature
+        """Do nothing."""
+        return "nothing was done"

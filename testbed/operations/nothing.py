@@ -1,0 +1,18 @@
+"""The do-nothing operation: an operator who waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Does nothing, so that what comes back has come back by itself."""
+
+    async def perform(self, actions: Actions) -> str:  # noqa: ARG002 - the protocol's signature
+        """Do nothing."""
+        return "nothing was done"

@@ -1,0 +1,77 @@
+"""The array: one data directory that either database host can mount, and a lock that only one server can hold (C2, C4).
+
+A mount is a link from the host's directory to the array. The lock is the kernel's (`flock`), on a file beside the data directory; it
+is handed to the server as an open file and so belongs to the server's processes, not to this one. As long as any process of the
+server lives, even one that outlived a killed postmaster, nothing else can be started on the array; when the last is gone, it is free.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import ArrayError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOUNT = "mnt"
+DATA = "array"
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """The array below `root`: the data, its lock, and a directory for each host."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """The data directory itself; servers see it only through a mount."""
+        return self.root / DATA
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that the running server holds locked."""
+        return self.root / "array.lock"
+
+    def mount_of(self, host: str) -> Path:
+        """Give the path under which `host` sees the array when it is mounted there."""
+        return self.root / host / MOUNT
+
+    def mounted_on(self) -> str | None:
+        """Give the host that has the array mounted."""
+        mounts = sorted(self.root.glob(f"*/{MOUNT}"))
+        return mounts[0].parent.name if mounts else None
+
+    def mount(self, host: str) -> None:
+        """Mount the array on `host`; raises ArrayError when another host has it."""
+        holder = self.mounted_on()
+        if holder is not None:
+            raise ArrayError(f"the array cannot be mounted on {host}: it is mounted on {holder}; unmount it there first")
+        self.mount_of(host).parent.mkdir(exist_ok=True)
+        self.mount_of(host).symlink_to(self.data, target_is_directory=True)
+
+    def unmount(self, host: str) -> None:
+        """Take the array from `host`; raises ArrayError when it is not there, or a server still runs on it."""
+        if self.mounted_on() != host:
+            raise ArrayError(f"the array cannot be unmounted on {host}: it is mounted on {self.mounted_on() or 'no host'}")
+        os.close(self.acquire(host))
+        self.mount_of(host).unlink()
+
+    def acquire(self, host: str) -> int:
+        """Take the array's lock for a server on `host`: an open file to hand to the server, and to close here once it has it.
+
+        Raises ArrayError when the array is not mounted on `host` or a server's process still holds the lock.
+        """
+        if self.mounted_on() != host:
+            raise ArrayError(f"no server can use the array on {host}: it is mounted on {self.mounted_on() or 'no host'}")
+        lock_fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock_fd)
+            raise ArrayError(f"the array is in use: a database server holds {self.lock_file}; stop it first") from error
+        return lock_fd

@@ -1,0 +1,121 @@
+"""The database pair of the processes runtime: two hosts, one array, one server at a time (C2, C4)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError, ServiceError
+from testbed.runtime import postgres
+from testbed.runtime.array import DATA, Array
+from testbed.runtime.child import spawn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.runtime import Address
+    from testbed.runtime.postgres import Programs, Server
+    from testbed.runtime.rundir import RunDirectory
+
+HOSTS = ("db-1", "db-2")
+DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
+LOAD_MODULE = "flight_search.load"
+LOAD_WITHIN_S = 60.0
+
+
+@dataclass(slots=True)
+class DatabasePair:
+    """`db-1` and `db-2` over one array. `active` is the host whose server runs, or ran last."""
+
+    run: RunDirectory
+    programs: Programs
+    array: Array
+    logs: Path
+    max_connections: int
+    active: str = HOSTS[0]
+    server: Server | None = None
+
+    @property
+    def standby(self) -> str:
+        """The host that could take over."""
+        return next(host for host in HOSTS if host != self.active)
+
+    def mount(self, host: str) -> None:
+        """Mount the array on a host; raises ArrayError when another has it."""
+        self.array.mount(host)
+
+    def unmount(self, host: str) -> None:
+        """Take the array from a host; raises ArrayError when a server still runs on it."""
+        self.array.unmount(host)
+
+    async def start_server(self, host: str) -> Address:
+        """Start the server of a host on the array mounted there and give its own address, when it accepts connections."""
+        self.server = await postgres.start(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
+        self.run.note_pid(self.server.child.process.pid)
+        self.active = host
+        return self.server.address
+
+    async def stop_server(self) -> None:
+        """Stop the server by the book."""
+        if self.server is None:
+            raise FacilityError(f"no database server runs on {self.active}")
+        server, self.server = self.server, None
+        await server.stop()
+
+    async def throw_away(self) -> None:
+        """End the server at once: its data is not wanted any more."""
+        if self.server is not None:
+            server, self.server = self.server, None
+            await server.child.end(signal.SIGQUIT, postgres.STOP_WITHIN_S)
+
+
+async def prepare(run: RunDirectory, programs: Programs) -> Path:
+    """Make an array with the real week in it, once in a run, and give its data directory for `copy`.
+
+    Raises ServiceError with the last lines of the program that failed.
+    """
+    directory = run.path / "prepared"
+    array = Array(directory)
+    log = run.path / "prepare.log"
+    await postgres.initialise(programs, array, log)
+    pair = DatabasePair(run, programs, array, run.path, max_connections=10)
+    pair.mount(HOSTS[0])
+    address = await pair.start_server(HOSTS[0])
+    try:
+        await _load(log, conninfo(address))
+    finally:
+        await pair.stop_server()
+    return array.data
+
+
+def copy(programs: Programs, prepared: Path, root: Path) -> Array:
+    """Copy a prepared array to `root`; raises FacilityError when there is no space for it."""
+    array = Array(root)
+    try:
+        root.mkdir(parents=True)
+        shutil.copytree(prepared, array.data)
+        if programs.owner:
+            for directory, _, files in os.walk(array.data):
+                for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
+                    os.chown(name, programs.owner.uid, programs.owner.gid)
+    except (OSError, shutil.Error) as error:
+        raise FacilityError(f"the array cannot be made in {root / DATA}: {str(error)[:300]}") from error
+    return array
+
+
+def conninfo(address: Address) -> str:
+    """Give libpq's connection string for the database at an address."""
+    return f"host={address.host} port={address.port} dbname={DATABASE} user={postgres.USER} connect_timeout=10"
+
+
+async def _load(log: Path, target: str) -> None:
+    child = spawn("load", [sys.executable, "-m", LOAD_MODULE, target], log)
+    if not await child.wait_exit(LOAD_WITHIN_S):
+        await child.end(signal.SIGTERM, postgres.STOP_WITHIN_S)
+        raise ServiceError(f"the data was not loaded within {LOAD_WITHIN_S:.0f} s:\n{child.last_lines()}")
+    if child.process.returncode != 0:
+        raise ServiceError(f"loading the data failed with exit code {child.process.returncode}:\n{child.last_lines()}")

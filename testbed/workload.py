@@ -1,0 +1,143 @@
+"""The load generator: its own process, so that it shares no interpreter with what it measures or with the display.
+
+    python -m testbed.workload REQUESTS
+
+`REQUESTS` is a file of JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`. The process says `ready`
+on standard output, reads from standard input one line with the start (seconds of the system's monotonic clock) and sends each request
+when it is due, whether or not earlier ones came back (open loop). It writes a line for each request sent (`id`, `sent_s`) and for each
+that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out: passengers wait.
+The end of standard input ends the process; what is not answered by then stays unanswered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NICENESS = -5  # where permitted: a request that is due goes out before the facility computes on
+SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
+ANSWER_HEAD = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """A request to send: when it is due (seconds after the start), where, and the JSON text of its body."""
+
+    id: int
+    due_s: float
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request went out, `sent_s` seconds after the start."""
+
+    id: int
+    sent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A request came back: with a status, or with an error and no status."""
+
+    id: int
+    answered_s: float
+    status: int | None
+    error: str
+
+
+def write(path: Path, requests: Sequence[PlannedRequest]) -> None:
+    """Write the file that the process reads."""
+    path.write_text("".join(json.dumps(asdict(request)) + "\n" for request in requests))
+
+
+def decode(line: bytes) -> Sent | Ended:
+    """Read a line that the process wrote."""
+    fields = json.loads(line)
+    return Sent(**fields) if "sent_s" in fields else Ended(**fields)
+
+
+async def send_all(
+    requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[Sent | Ended], None], stop: asyncio.Event
+) -> None:
+    """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
+    timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3600)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+
+        async def send(request: PlannedRequest) -> None:
+            tell(Sent(request.id, time.monotonic() - start_s))
+            status, error = None, ""
+            try:
+                headers = {"Content-Type": "application/json"}
+                async with session.post(request.url, data=request.body, headers=headers) as response:
+                    text = await response.text()
+                    status = response.status
+                    error = "" if response.ok else text[:ANSWER_HEAD]
+            except aiohttp.ClientError as failure:
+                error = f"{type(failure).__name__}: {failure}"
+            tell(Ended(request.id, time.monotonic() - start_s, status, error))
+
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(_when_due(requests, start_s, lambda request: group.create_task(send(request))))
+            await stop.wait()
+            sending.cancel()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:  # type: ignore[arg-type]  # there is a current task here
+                task.cancel()
+
+
+async def _when_due(
+    requests: Sequence[PlannedRequest], start_s: float, send: Callable[[PlannedRequest], object]
+) -> None:
+    """Call `send` for each request at its time: a timer, not a guess."""
+    for request in sorted(requests, key=lambda request: request.due_s):
+        while (left_s := start_s + request.due_s - time.monotonic()) > SEND_AHEAD_S:
+            await asyncio.sleep(left_s)
+        send(request)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the process; see the module's docstring for what it reads and writes."""
+    requests = [PlannedRequest(**json.loads(line)) for line in Path(argv[0]).read_text().splitlines()]
+    with suppress(OSError):
+        os.nice(NICENESS)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    gc.freeze()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    start = sys.stdin.readline()
+    if start:
+        asyncio.run(_run(requests, float(start)))
+
+
+async def _run(requests: Sequence[PlannedRequest], start_s: float) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not os.read(sys.stdin.fileno(), 4096) else None)
+
+    def tell(event: Sent | Ended) -> None:
+        sys.stdout.write(json.dumps(asdict(event)) + "\n")
+        sys.stdout.flush()
+
+    await send_all(requests, start_s, tell, stop)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
