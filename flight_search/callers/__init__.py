@@ -1,0 +1,46 @@
+"""The systems that call the facility: check-in kiosks, the telephone system (IVR), channel partners (O10).
+
+One caller, one file, one word: `kiosk.py` has what a kiosk does. Each is a service of its own, with request threads of its own, and has
+transactions that need the facility and transactions that do not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flight_search.callers.remote import RemoteFlightSearch
+
+
+@dataclass(frozen=True, slots=True)
+class Passenger:
+    """A passenger and the flight that they are about; `date` is ISO, `origin` and `destination` are airports."""
+
+    passenger: str
+    date: str
+    carrier: str
+    flight: int
+    origin: str
+    destination: str
+
+
+Result = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A unit of work that a passenger sees (S6); `needs_facility` when it calls the flight search."""
+
+    name: str
+    needs_facility: bool
+    run: Callable[[RemoteFlightSearch, Passenger], Result]
+
+
+def transactions_of(caller: str) -> tuple[Transaction, ...]:
+    """Give what a caller can do."""
+    transactions: tuple[Transaction, ...] = importlib.import_module(f"{__name__}.{caller}").TRANSACTIONS
+    return transactions

@@ -1,0 +1,184 @@
+"""The resource pool of an application server: a data source that fills at start and keeps watch over what it hands out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from sqlalchemy.exc import TimeoutError as CheckoutTimeout
+from sqlalchemy.pool import QueuePool
+
+from flight_search import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Dialect
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    from flight_search.running import RunningRequest
+    from flight_search.settings import ServerSettings
+
+WAIT_FOR_EVER = None
+RETRY_S = 0.05
+
+
+class NoConnection(Exception):  # noqa: N818 - named for what it is, as the pool's users know it
+    """The pool gave no connection within its checkout time-out; the message has the pool's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """A look at the pool. Numbers of connections; `waiting` is a number of threads.
+
+    `leaked`: connections out whose request has ended, so that nobody is left who would return them (O3, O4).
+    """
+
+    size: int
+    in_pool: int
+    out: int
+    waiting: int
+    leaked: int
+    opened_total: int
+    invalidated_total: int
+
+
+@dataclass(eq=False, slots=True)
+class PooledConnection:
+    """A connection out of the pool. `driver` is psycopg's own; `close` gives it back."""
+
+    source: MonitoredDataSource
+    fairy: PoolProxiedConnection
+    number: int
+    request: RunningRequest
+    since_s: float
+
+    @property
+    def driver(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """The raw driver connection."""
+        connection = self.fairy.driver_connection
+        assert isinstance(connection, psycopg.Connection)
+        return connection
+
+    def close(self) -> None:
+        """Give the connection back; a dead one is thrown away by the pool, which opens another when it is next asked."""
+        self.source.give_back(self)
+
+
+class MonitoredDataSource:
+    """A pool of database connections with a table of those that are out, as the case's data source kept one.
+
+    Thread-safe. Raises psycopg.Error when a connection cannot be opened, NoConnection when the pool has a checkout time-out and it
+    passed; in `original` it has none and waits for ever (O4).
+    """
+
+    def __init__(self, settings: ServerSettings, connect: Callable[[], psycopg.Connection[tuple[Any, ...]]] | None = None) -> None:
+        self._settings = settings
+        self._connect = connect or (lambda: psycopg.connect(settings.database))
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._opened = 0
+        self._lost = 0
+        # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
+        # collect a connection that its borrower forgot, and SQLAlchemy would quietly take the collected one back into the pool.
+        self._out: dict[int, PooledConnection] = {}
+        self._pool = QueuePool(
+            self._open,
+            pool_size=settings.pool_size,
+            max_overflow=settings.pool_max_overflow,
+            # SQLAlchemy takes no time-out as "wait for ever", as the case's pool did; its own default is 30 s (S2).
+            timeout=settings.pool_checkout_timeout_s,  # type: ignore[arg-type]  # None works and is documented, but is not in the type
+            recycle=-1 if settings.pool_recycle_s is None else settings.pool_recycle_s,
+            pre_ping=settings.pool_pre_ping,
+            use_lifo=settings.pool_lifo,
+            dialect=_dialect() if settings.pool_pre_ping else None,
+        )
+
+    @property
+    def row_work_s(self) -> float:
+        """How long a lookup works on its rows before it closes, in seconds."""
+        return self._settings.lookup_row_work_ms / 1000
+
+    def _open(self) -> psycopg.Connection[tuple[Any, ...]]:
+        connection = self._connect()
+        with self._lock:
+            self._opened += 1
+        return connection
+
+    def fill(self) -> None:
+        """Open every connection of the pool, waiting for the database at most as long as the settings say.
+
+        The case's pool opened all its connections at start; SQLAlchemy's opens them as needed. Filled on demand, a night's light
+        traffic has only some of them open at the switchover, only those go stale, and the airline flies.
+        """
+        deadline = time.monotonic() + self._settings.start_timeout_s
+        held: list[PooledConnection] = []
+        while len(held) < self._settings.pool_size:
+            try:
+                held.append(self.get_connection())
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)  # the database is coming up beside us; bounded by the deadline above
+        for connection in held:
+            connection.close()
+
+    def get_connection(self) -> PooledConnection:
+        """Take a connection out of the pool, and write down who has it."""
+        with self._lock:
+            self._waiting += 1
+        try:
+            fairy = self._pool.connect()
+        except CheckoutTimeout as error:
+            state = self.state()
+            raise NoConnection(
+                f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
+                f"{state.out} of {state.size} out, {state.waiting} waiting"
+            ) from error
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        connection = PooledConnection(self, fairy, id(fairy.driver_connection), running.current(), time.monotonic())
+        with self._lock:
+            self._out[id(connection)] = connection
+        return connection
+
+    def give_back(self, connection: PooledConnection) -> None:
+        """Take a connection back into the pool; nothing happens when it is back already."""
+        with self._lock:
+            if self._out.pop(id(connection), None) is None:
+                return
+        if connection.driver.closed:
+            with self._lock:
+                self._lost += 1
+        connection.fairy.close()
+
+    def state(self) -> PoolState:
+        """Look at the pool; quick, and never waits for a thread that waits for a connection."""
+        with self._lock:
+            out = list(self._out.values())
+            waiting, opened, lost = self._waiting, self._opened, self._lost
+        return PoolState(
+            size=self._settings.pool_size,
+            in_pool=self._pool.checkedin(),
+            out=len(out),
+            waiting=waiting,
+            leaked=sum(not connection.request.running for connection in out),
+            opened_total=opened,
+            invalidated_total=lost,
+        )
+
+    def out(self) -> list[PooledConnection]:
+        """Give the connections that are out, those that have been out longest first."""
+        with self._lock:
+            return sorted(self._out.values(), key=lambda connection: connection.since_s)
+
+
+def _dialect() -> Dialect:
+    """Give SQLAlchemy's dialect for psycopg: the pool pings through it."""
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg  # noqa: PLC0415 - slow to import, rarely needed
+
+    return PGDialect_psycopg(dbapi=PGDialect_psycopg.import_dbapi())

@@ -1,0 +1,58 @@
+"""Puts the real week into an empty database: `python -m flight_search.load CONNINFO`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.resources.abc import Traversable
+
+TABLES = ("airlines", "airports", "cities", "flights")  # in the order in which they refer to each other
+
+
+def data() -> Traversable:
+    """Give the directory of the data files; `README.md` there names their source."""
+    return files("flight_search") / "data"
+
+
+def load(conninfo: str) -> dict[str, int]:
+    """Make the schema and copy every table; gives the number of rows of each. Raises psycopg.Error."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute((files("flight_search") / "schema.sql").read_text().encode())
+        for table in TABLES:
+            text = (data() / f"{table}.csv").read_text(encoding="utf-8")
+            columns = next(csv.reader([text.partition("\n")[0]]))
+            copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, HEADER)").format(
+                sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+            )
+            with connection.cursor().copy(copy) as rows:
+                rows.write(text)
+        connection.execute("ANALYZE")
+        count = sql.SQL("SELECT count(*) FROM {}")
+        cursors = {table: connection.execute(count.format(sql.Identifier(table))) for table in TABLES}
+        return {table: row[0] for table, cursor in cursors.items() if (row := cursor.fetchone())}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load and print the counts; exit code 2 for wrong usage, 3 for a database that does not take the data."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m flight_search.load CONNINFO, such as 'host=127.0.0.1 port=5432 user=flights'\n")
+        return 2
+    try:
+        counts = load(arguments[0])
+    except psycopg.Error as error:
+        sys.stderr.write(f"the data cannot be loaded: {error}\n")
+        return 3
+    sys.stdout.write(", ".join(f"{rows:,} {table}" for table, rows in counts.items()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""How every service is served: on its socket, with its number of request threads, and with monitoring that answers from elsewhere."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from prometheus_client.core import Metric
+
+    from flight_search.settings import ListenSettings
+
+KEEP_ALIVE_S = 3600  # a connection is closed by whoever opened it, never by us in the middle of its next request
+BACKLOG = 512
+
+
+class RequestThreads:
+    """The pool of request threads: a collector of how many there are, how many work, and how many requests wait for one.
+
+    FastAPI runs `def` endpoints in anyio's worker threads; its limiter is the facility's number of request threads (C6).
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.limiter: anyio.CapacityLimiter | None = None
+
+    def set_limit(self) -> None:
+        """Set the facility's number; called in the event loop, where the limiter lives."""
+        # 40 is the default of anyio as well. The case's number must not hang on that, so it is set.
+        self.limiter = anyio.to_thread.current_default_thread_limiter()
+        self.limiter.total_tokens = self.limit
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the metrics; called by prometheus-client."""
+        statistics = self.limiter.statistics() if self.limiter else None
+        busy = statistics.borrowed_tokens if statistics else 0
+        waiting = statistics.tasks_waiting if statistics else 0
+        yield GaugeMetricFamily("request_threads", "Request threads that the service has", self.limit)
+        yield GaugeMetricFamily("request_threads_busy", "Request threads at work, or blocked", busy)
+        yield GaugeMetricFamily("requests_waiting_for_thread", "Requests that wait for a request thread", waiting)
+
+
+def create(name: str, request_threads: int, registry: CollectorRegistry) -> FastAPI:
+    """Make an application with so many request threads, and with monitoring.
+
+    Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8).
+    """
+
+    threads = RequestThreads(request_threads)
+    registry.register(threads)  # type: ignore[arg-type]  # a collector by its method, as prometheus-client documents
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        threads.set_limit()
+        yield
+
+    app = FastAPI(title=name, lifespan=lifespan, docs_url=None, redoc_url=None)
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok", "service": name})
+
+    @app.get("/metrics")
+    async def metrics() -> PlainTextResponse:
+        return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_input(_: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": [_problem(wrong) for wrong in error.errors()]}, status_code=422)
+
+    return app
+
+
+def results(registry: CollectorRegistry, name: str, what: str) -> Counter:
+    """Make the counter of what ended how: `answered`, `refused` (bad input) or `failed`."""
+    return Counter(name, f"How many ended, by {what} and result", [what, "result"], registry=registry)
+
+
+def refusal(field: str, found: object, problem: str, allowed: str) -> JSONResponse:
+    """Answer bad input that only the data could tell: 404 with the field, what was found, and what is allowed."""
+    return JSONResponse({"detail": [{"field": field, "found": found, "problem": problem, "allowed": allowed}]}, status_code=404)
+
+
+def _problem(wrong: dict[str, object]) -> dict[str, object]:
+    location = wrong["loc"]
+    assert isinstance(location, tuple)
+    return {
+        "field": ".".join(str(part) for part in location[1:]) or str(location[0]),
+        "found": None if wrong["type"] == "missing" else repr(wrong["input"])[:100],
+        "problem": wrong["msg"],
+        "allowed": wrong.get("ctx") and {key: str(value) for key, value in wrong["ctx"].items()},  # type: ignore[attr-defined]
+    }
+
+
+def serve(app: FastAPI, settings: ListenSettings) -> None:
+    """Serve until a signal ends the process; exits with code 3 when the service cannot start."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        # A process that is told to end while its request threads hang must not wait for them.
+        timeout_graceful_shutdown=1,
+        backlog=BACKLOG,
+    )
+    server = uvicorn.Server(config)
+    # Not uvicorn's own `fd`: that takes every socket for a Unix one, without TCP_NODELAY, and each answer is 40 ms late.
+    sockets = None if settings.listen_fd is None else [socket.socket(fileno=settings.listen_fd)]
+    try:
+        server.run(sockets)
+    except SystemExit as error:
+        sys.exit(3 if error.code else 0)
+    if not server.started:
+        sys.exit(3)

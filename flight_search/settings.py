@@ -1,0 +1,98 @@
+"""Settings of the services, from the environment, checked at start and frozen.
+
+A name below is an environment variable with the service's prefix: `request_threads` of an application server is
+FLIGHT_SEARCH_REQUEST_THREADS, of a caller CALLER_REQUEST_THREADS. An empty value of a time means: none, wait for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Lookup = Literal["original", "fixed", "driver_cursor"]
+CallerName = Literal["kiosk", "ivr", "partner"]
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def _urls(value: object) -> object:
+    return tuple(url for url in value.split(",") if url) if isinstance(value, str) else value
+
+
+def _http(urls: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
+    if not urls or wrong:
+        raise ValueError(f"allowed: base URLs such as http://127.0.0.1:8000, separated by commas; wrong: {wrong or 'none given'}")
+    return tuple(url.rstrip("/") for url in urls)
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+MaybeSeconds = Annotated[Seconds | None, BeforeValidator(_none_if_empty)]
+MaybeFd = Annotated[Annotated[int, Field(ge=3)] | None, BeforeValidator(_none_if_empty)]
+Settings = TypeVar("Settings", bound="ListenSettings")
+Threads = Annotated[int, Field(ge=1, le=1000)]
+
+
+class SettingsError(Exception):
+    """The environment is wrong; the message names every wrong variable, what was found, and what is allowed."""
+
+
+class ListenSettings(BaseSettings):
+    """Where a service listens: on a socket it inherits (`listen_fd`), or on `host` and `port` (0: any free port)."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    listen_fd: MaybeFd = None
+    request_threads: Threads = 40
+
+
+class ServerSettings(ListenSettings):
+    """An application server: its name, its lookup, its request threads, and every setting of its pool that matters.
+
+    `database` is libpq's connection string. `lookup_row_work_ms`: how long the lookup `driver_cursor` works on its rows.
+    `start_timeout_s`: how long it waits for the database at start. Times without a value wait for ever, or never expire.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")] = "cf-1"
+    database: Annotated[str, Field(min_length=1)]
+    lookup: Lookup = "original"
+    lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    start_timeout_s: Seconds = 10.0
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = 40
+    pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
+    pool_checkout_timeout_s: MaybeSeconds = None
+    pool_recycle_s: MaybeSeconds = None
+    pool_pre_ping: bool = False
+    pool_lifo: bool = False
+    pool_fill: bool = True
+
+
+class CallerSettings(ListenSettings):
+    """A calling system: which one, where the application servers are, and how long it waits for them (none: for ever)."""
+
+    model_config = SettingsConfigDict(env_prefix="CALLER_", frozen=True, extra="forbid")
+
+    name: CallerName
+    flight_search_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)]
+    call_connect_timeout_s: MaybeSeconds = None
+    call_read_timeout_s: MaybeSeconds = None
+
+
+def from_environment(kind: type[Settings]) -> Settings:
+    """Read the settings of a kind of service from the environment; raises SettingsError with all that is wrong with it."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = str(kind.model_config["env_prefix"])
+        lines = [
+            f"  {prefix}{str(wrong['loc'][0]).upper()}: {wrong['msg']}"
+            + ("" if wrong["type"] == "missing" else f"; found {wrong['input']!r}")
+            for wrong in error.errors()
+        ]
+        raise SettingsError("\n".join([f"{len(lines)} wrong in the environment:", *lines])) from error
