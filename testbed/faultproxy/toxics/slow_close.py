@@ -1,0 +1,28 @@
+"""The end of a connection comes late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.faultproxy.stream import Ended
+
+if TYPE_CHECKING:
+    from testbed.faultproxy.link import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class SlowClose:
+    """Delays the close of the connection by `delay` milliseconds; data passes at once."""
+
+    delay: int = 0
+
+    async def pipe(self, stage: Stage) -> None:
+        """Pass chunks on, and hold back the end."""
+        while True:
+            try:
+                chunk = await stage.input.get()
+            except Ended:
+                await stage.input.wait_interrupt(self.delay / 1000)
+                raise
+            await stage.send(chunk)
