@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.clock import NightClock
-    from testbed.events import Event
+    from testbed.events import Event, Progress, ThreadGroup
     from testbed.facility import Facility
     from testbed.journal import JournalWriter
     from testbed.observe.watch import Watch
@@ -84,7 +84,7 @@ class Actions:
             raise
         self._write_step(number, text, "end", time.monotonic() - started, "")
 
-    def _write_step(self, number: int, text: str, state: str, duration_s: float | None, detail: str) -> None:
+    def _write_step(self, number: int, text: str, state: Progress, duration_s: float | None, detail: str) -> None:
         t_s, night_s = self.recorder.now()
         self.recorder.add(
             Step(
@@ -108,9 +108,10 @@ class Actions:
 
     async def _dump(self, service: str) -> None:
         pid = self.facility.runtime.pid(service)
-        reading = self.watch.last.get(service)
+        sample = self.watch.last.get(service)
         file = self.directory / "threads" / f"{service}.json"
-        groups, reason = (), None
+        groups: tuple[ThreadGroup, ...] = ()
+        reason = None
         try:
             if pid is None:
                 raise DumpError(f"the threads of {service} cannot be dumped: it does not run")
@@ -124,7 +125,7 @@ class Actions:
                 night_s=night_s,
                 service=service,
                 file=str(file.relative_to(self.directory.parent)),
-                request_threads=reading.request_threads if reading and reading.request_threads else 0,
+                request_threads=sample.request_threads if sample and sample.request_threads else 0,
                 groups=groups,
                 error=reason,
             )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.load import Load
-    from testbed.observe.samples import Reading
+    from testbed.events import Sample
     from testbed.observe.watch import Watch
 
 BAR = 20
@@ -76,29 +76,29 @@ def picture(watch: Watch) -> Table:
     for heading in ("service", "request threads", "", "connections", "", "health"):
         table.add_column(heading)
     for name in (*watch.application_servers, *watch.callers):
-        reading = watch.last.get(name)
-        if reading is not None:
-            table.add_row(name, *_threads(reading, stuck=watch.is_stuck(name)), *_pool(reading), _health(reading))
+        sample = watch.last.get(name)
+        if sample is not None:
+            table.add_row(name, *_threads(sample, stuck=watch.is_stuck(name)), *_pool(sample), _health(sample))
     return table
 
 
-def _threads(reading: Reading, *, stuck: bool) -> tuple[Text, Text]:
-    if reading.busy is None or not reading.request_threads:
+def _threads(sample: Sample, *, stuck: bool) -> tuple[Text, Text]:
+    if sample.busy is None or not sample.request_threads:
         return Text("?"), Text("no answer", "red")
-    note = f"{reading.busy} of {reading.request_threads}" + (" blocked" if stuck else " busy")
-    return _bar(reading.busy, reading.request_threads, "red" if stuck else "green"), Text(note, "red" if stuck else "")
+    note = f"{sample.busy} of {sample.request_threads}" + (" blocked" if stuck else " busy")
+    return _bar(sample.busy, sample.request_threads, "red" if stuck else "green"), Text(note, "red" if stuck else "")
 
 
-def _pool(reading: Reading) -> tuple[Text, Text]:
-    if reading.pool is None:
+def _pool(sample: Sample) -> tuple[Text, Text]:
+    if sample.pool is None:
         return Text(), Text()
-    pool = reading.pool
+    pool = sample.pool
     note = f"{pool.out} of {pool.size} out" + (f", {pool.leaked} leaked" if pool.leaked else "")
     return _bar(pool.out, pool.size, "red" if pool.leaked else "green"), Text(note, "red" if pool.leaked else "")
 
 
-def _health(reading: Reading) -> Text:
-    return Text("green", "green") if reading.health else Text("red", "red")
+def _health(sample: Sample) -> Text:
+    return Text("green", "green") if sample.health else Text("red", "red")
 
 
 def _bar(value: int, of: int, style: str) -> Text:

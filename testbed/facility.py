@@ -93,6 +93,7 @@ class Facility:
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
     specs: dict[str, ServiceSpec] = field(default_factory=dict)
+    restarting: set[str] = field(default_factory=set)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -107,8 +108,12 @@ class Facility:
 
     async def restart(self, name: str) -> None:
         """Kill a service, as one must when its threads hang, and start it as before."""
-        await self.runtime.kill(name)
-        self.runtime.start(self.specs[name])
+        self.restarting.add(name)
+        try:
+            await self.runtime.kill(name)
+            self.runtime.start(self.specs[name])
+        finally:
+            self.restarting.discard(name)
 
     async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
         """Wait until each named service's health check is green.

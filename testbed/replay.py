@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
 from testbed import load
 from testbed.act import Actions, Recorder
 from testbed.errors import TestbedError, WaitError
-from testbed.events import Condition, End, Observed, Operation, Sample, Service
+from testbed.events import Condition, End, Observed, Operation, Service
 from testbed.observe import samples
 from testbed.observe.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from testbed.clock import NightClock
@@ -56,7 +56,9 @@ class Silent:
 
 
 class FacilityBuilder(Protocol):
-    """Makes the facility of one replay."""
+    """Makes the facility of one replay; `directory` is for files that are not wanted afterwards."""
+
+    directory: Path
 
     async def build(self) -> Facility:
         """Start everything and return when the services are ready."""
@@ -143,7 +145,7 @@ async def _build(
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
     addresses = {caller: facility.runtime.address(caller) for caller in facility.callers}
-    generator = await load.start(night.trace, recorder, addresses, directory)
+    generator = await load.start(night.trace, recorder, addresses, builder.directory)
     stack.push_async_callback(generator.stop)
     for service in facility.services:
         _tell_service(recorder, facility, service, "ready", "")
@@ -151,9 +153,9 @@ async def _build(
     return Replay(night, facility, recorder, watch, Actions(facility, watch, recorder, directory), generator, display)
 
 
-def _in_background(stack: AsyncExitStack, run: Replay, work: object) -> None:
+def _in_background(stack: AsyncExitStack, run: Replay, work: Coroutine[Any, Any, None]) -> None:
     """Let a task run beside the night; `_check` passes its failure on, and it is cancelled before anything is taken down."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = asyncio.create_task(work)
     run.background.append(task)
     stack.push_async_callback(_cancel, task)
 
@@ -175,12 +177,15 @@ async def _look(run: Replay, session: aiohttp.ClientSession) -> None:
     """Sample every service until cancelled, each round at its time; look after the processes; dump when all is hung."""
     due_s = time.monotonic()
     while True:
-        readings = await asyncio.gather(
-            *(samples.read(session, name, run.facility.runtime.address(name)) for name in run.facility.services)
+        seen = await asyncio.gather(
+            *(
+                samples.read(session, name, run.facility.runtime.address(name), run.recorder.now)
+                for name in run.facility.services
+            )
         )
-        for reading in readings:
-            run.watch.see(reading)
-            _tell_sample(run.recorder, reading)
+        for sample in seen:
+            run.watch.see(sample)
+            run.recorder.add(sample)
         _look_after_processes(run)
         if run.dumped is None and run.watch.hung():
             run.dumped = asyncio.create_task(run.actions.dump_threads())
@@ -191,31 +196,13 @@ async def _look(run: Replay, session: aiohttp.ClientSession) -> None:
         await asyncio.sleep(due_s - time.monotonic())
 
 
-def _tell_sample(recorder: Recorder, reading: samples.Reading) -> None:
-    t_s, night_s = recorder.now()
-    recorder.add(
-        Sample(
-            t_s=t_s,
-            night_s=night_s,
-            service=reading.service,
-            health=reading.health,
-            health_s=reading.health_s,
-            request_threads=reading.request_threads,
-            busy=reading.busy,
-            waiting=reading.waiting,
-            pool=reading.pool,
-            results=reading.results,
-        )
-    )
-
-
 def _look_after_processes(run: Replay) -> None:
     """Write down a service that has died, once."""
     for name in run.facility.services:
         ended = run.facility.runtime.exit(name)
         if ended is None:
             run.dead.discard(name)
-        elif name not in run.dead and name not in run.actions.restarting:
+        elif name not in run.dead and name not in run.facility.restarting:
             run.dead.add(name)
             _tell_service(run.recorder, run.facility, name, "died", f"exit code {ended.code}\n{ended.last_lines}")
 
@@ -291,12 +278,13 @@ async def _step(run: Replay, number: int, step: PlannedStep, before: asyncio.Tas
     else:
         if before is not None:
             await asyncio.wait([before])
-        seen = await _wait_until(run, lambda: run.watch.holds(step.when), step.within_s)
+        condition = step.when or ""
+        seen = await _wait_until(run, lambda: run.watch.holds(condition), step.within_s)
         t_s, night_s = run.recorder.now()
-        run.recorder.add(Condition(t_s=t_s, night_s=night_s, condition=step.when, seen=seen, detail=run.watch.told()))
+        run.recorder.add(Condition(t_s=t_s, night_s=night_s, condition=condition, seen=seen, detail=run.watch.told()))
         if not seen:
             return
-    actions = run.actions.for_step(step.word, number)
+    actions = replace(run.actions, word=step.word, id=number)
     started = time.monotonic()
     _tell_operation(run, step.word, number, "begin", "", None)
     try:

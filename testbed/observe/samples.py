@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from testbed.events import PoolSample
+from testbed.events import Counts, PoolSample, Sample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed.runtime import Address
 
 WITHIN_S = 2.0  # a monitoring's own time-out: an answer later than this counts as none
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How operations or transactions of one name ended so far."""
-
-    answered: int
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look at a service's monitoring gave; numbers are None where it did not answer.
-
-    `health_s`: how long the health check took, in seconds. `busy` and `waiting`: request threads at work, and requests that wait for
-    one. `results`: operations (or transactions) that ended, by name, since the service started.
-    """
-
-    service: str
-    health: bool
-    health_s: float
-    request_threads: int | None = None
-    busy: int | None = None
-    waiting: int | None = None
-    pool: PoolSample | None = None
-    results: tuple[tuple[str, Counts], ...] = ()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether every request thread is at work."""
-        return self.busy is not None and self.request_threads is not None and self.busy >= self.request_threads
-
-
-async def read(session: aiohttp.ClientSession, service: str, address: Address) -> Reading:
-    """Look at a service once; a service that does not answer gives a reading with `health` false."""
+async def read(session: aiohttp.ClientSession, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
+    """Look at a service once; `now` gives the time on both clocks. One that does not answer gives a sample without numbers."""
     started = time.monotonic()
     health, text = False, ""
     try:
@@ -61,12 +31,13 @@ async def read(session: aiohttp.ClientSession, service: str, address: Address) -
         async with session.get(f"{address.url}/metrics", timeout=timeout) as answer:
             text = await answer.text()
     except (aiohttp.ClientError, TimeoutError):
-        return Reading(service, health, time.monotonic() - started)
-    return parse(service, text, health=health, health_s=health_s)
+        t_s, night_s = now()
+        return Sample(t_s=t_s, night_s=night_s, service=service, health=health, health_s=time.monotonic() - started)
+    return parse(service, text, now(), health=health, health_s=health_s)
 
 
-def parse(service: str, text: str, *, health: bool, health_s: float) -> Reading:
-    """Read the metrics of a service in Prometheus' text format."""
+def parse(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
+    """Read the metrics of a service in Prometheus' text format; `at` is the time on both clocks."""
     gauges: dict[str, int] = {}
     pool: dict[str, int] = {}
     results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
@@ -80,15 +51,17 @@ def parse(service: str, text: str, *, health: bool, health_s: float) -> Reading:
                 results[name][kind] += int(sample.value)
             elif not sample.labels:
                 gauges[sample.name] = int(sample.value)
-    return Reading(
-        service,
-        health,
-        health_s,
+    return Sample(
+        t_s=at[0],
+        night_s=at[1],
+        service=service,
+        health=health,
+        health_s=health_s,
         request_threads=gauges.get("request_threads"),
         busy=gauges.get("request_threads_busy"),
         waiting=gauges.get("requests_waiting_for_thread"),
         pool=_pool(gauges, pool) if pool else None,
-        results=tuple((name, Counts(**counts)) for name, counts in sorted(results.items())),
+        results={name: Counts(**counts) for name, counts in sorted(results.items())},
     )
 
 

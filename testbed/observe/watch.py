@@ -5,27 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from testbed.observe.samples import Reading
+from testbed.outcome import STUCK_SAMPLES
 
-STUCK_SAMPLES = 3  # so many samples in a row with every request thread at work and not one result
+if TYPE_CHECKING:
+    from testbed.events import Sample
+
 
 
 @dataclass(slots=True)
 class Watch:
-    """The last readings of every service, and for how many samples in a row each has been stuck."""
+    """The last samples of every service, and for how many samples in a row each has been stuck."""
 
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
-    last: dict[str, Reading] = field(default_factory=dict)
+    last: dict[str, Sample] = field(default_factory=dict)
     _stuck: dict[str, int] = field(default_factory=dict)
 
-    def see(self, reading: Reading) -> None:
-        """Take in a reading."""
-        before = self.last.get(reading.service)
-        still = before is not None and before.is_full and reading.is_full and before.results == reading.results
-        self._stuck[reading.service] = self._stuck.get(reading.service, 0) + 1 if still else 0
-        self.last[reading.service] = reading
+    def see(self, sample: Sample) -> None:
+        """Take in a sample."""
+        before = self.last.get(sample.service)
+        still = before is not None and before.is_full and sample.is_full and before.results == sample.results
+        self._stuck[sample.service] = self._stuck.get(sample.service, 0) + 1 if still else 0
+        self.last[sample.service] = sample
 
     def forget(self, service: str) -> None:
         """Start afresh with a service that was restarted."""
@@ -56,7 +57,7 @@ class Watch:
 
     def recovered(self) -> bool:
         """No service is stuck, and every health check is green."""
-        return not self.stuck and all(reading.health for reading in self.last.values())
+        return not self.stuck and all(sample.health for sample in self.last.values())
 
     def holds(self, condition: str) -> bool:
         """Whether a condition of a timeline holds now."""
@@ -70,5 +71,5 @@ class Watch:
 
     def told(self) -> str:
         """Tell the state in a line, for messages."""
-        busy = ", ".join(f"{name} {reading.busy} of {reading.request_threads} busy" for name, reading in sorted(self.last.items()))
+        busy = ", ".join(f"{name} {sample.busy} of {sample.request_threads} busy" for name, sample in sorted(self.last.items()))
         return busy or "nothing seen yet"

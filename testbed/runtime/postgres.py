@@ -13,6 +13,7 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,15 @@ class Programs:
     def path(self, name: str) -> str:
         """Give the path of one program."""
         return str(self.directory / name)
+
+
+def version(programs: Programs) -> str:
+    """Give the programs' version, such as `18.6`; raises FacilityError when they do not run."""
+    try:
+        said = subprocess.run([programs.path("postgres"), "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise FacilityError(f"PostgreSQL at {programs.directory} does not run: {error}") from error
+    return said.split()[2]
 
 
 def find(setting: str | None, run_directory: Path) -> Programs:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.errors import FacilityError
+from testbed.errors import ProxyError
 from testbed.facility import FAULT_PROXY, Facility, VirtualIP
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
-from testbed.runtime.array import DATA
+from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.processes import Processes
 from testbed.topology import caller_environment, server_environment
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
     from testbed.runtime.postgres import Programs
     from testbed.runtime.rundir import RunDirectory
-    from testbed.topology import Topology
+    from testbed.topology import FacilityPlan, Settings
 
 SERVER_MODULE = "flight_search"
 CALLER_MODULE = "flight_search.callers"
 FAULT_PROXY_MODULE = "testbed.faultproxy"
+PROXY_WITHIN_S = 10.0
+POLL_S = 0.02
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
 
 
@@ -45,7 +48,7 @@ class Workshop:
     shared: Processes = field(init=False)
     client: FaultProxyClient = field(init=False)
     prepared: asyncio.Task[Path] = field(init=False)
-    proxy_ready: asyncio.Task[None] = field(init=False)
+    postgres_version: str = ""
     built: int = 0
 
     async def __aenter__(self) -> Workshop:
@@ -53,6 +56,7 @@ class Workshop:
         self.run = rundir.create()
         try:
             self.programs = postgres.find(self.postgres_directory, self.run.path)
+            self.postgres_version = postgres.version(self.programs)
             self.shared = Processes(self.run, self.run.path)
             address = self.toxiproxy or self._start_fault_proxy()
         except BaseException:
@@ -66,6 +70,20 @@ class Workshop:
         address = self.shared.reserve(FAULT_PROXY)
         self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
         return address
+
+    async def wait_fault_proxy(self) -> None:
+        """Wait until the fault proxy answers; raises ProxyError with its last lines when it does not."""
+        deadline = time.monotonic() + PROXY_WITHIN_S
+        while True:
+            try:
+                await asyncio.to_thread(self.client.version)
+            except ProxyError as error:
+                if time.monotonic() > deadline:
+                    lines = "" if self.toxiproxy else f"\n{self.shared.logs(FAULT_PROXY)}"
+                    raise ProxyError(f"{error}; waited {PROXY_WITHIN_S:.0f} s{lines}") from error
+                await asyncio.sleep(POLL_S)
+            else:
+                return
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,8 +99,63 @@ class ProcessesBuilder:
     """Builds one facility in a directory of its own, and takes it down with all that is in it."""
 
     workshop: Workshop
-    topology: Topology
+    plan: FacilityPlan
+    settings: Settings
     directory: Path = field(init=False)
     runtime: Processes = field(init=False)
     pair: DatabasePair | None = None
     virtual_ip: VirtualIP | None = None
+
+    def __post_init__(self) -> None:
+        self.workshop.built += 1
+        self.directory = self.workshop.run.path / f"facility-{self.workshop.built}"
+        self.runtime = Processes(self.workshop.run, self.directory)
+
+    async def build(self) -> Facility:
+        """Start everything, the slowest first, and return when every service is ready.
+
+        Application servers wait for the database by themselves while they fill their pools, so they start beside it.
+        """
+        self.directory.mkdir()
+        shop, plan = self.workshop, self.plan
+        urls = tuple(self.runtime.reserve(name).url for name in plan.server_names)
+        callers = [
+            ServiceSpec(name, CALLER_MODULE, environment=caller_environment(plan, self.settings.caller, name, urls))
+            for name in plan.callers
+        ]
+        await shop.wait_fault_proxy()
+        self.virtual_ip = VirtualIP(shop.client, f"virtual-ip-{shop.run.path.name}-{shop.built}")
+        address = database.conninfo(await self.virtual_ip.create())
+        servers = [
+            ServiceSpec(
+                name, SERVER_MODULE, environment=server_environment(plan, self.settings.application_server, name, address)
+            )
+            for name in plan.server_names
+        ]
+        self.pair = await self._database()
+        facility = Facility(self.runtime, self.pair, self.virtual_ip, plan.server_names, plan.callers)
+        facility.start([*servers, *callers])
+        self.pair.array = await self._array()
+        self.pair.mount(HOSTS[0])
+        await self.virtual_ip.point(await self.pair.start_server(HOSTS[0]))
+        await facility.wait_ready(facility.services)
+        return facility
+
+    async def _database(self) -> DatabasePair:
+        shop, pool = self.workshop, self.settings.application_server
+        each = self.plan.pool_size + max(0, pool.pool_max_overflow)
+        connections = each * self.plan.application_servers + SPARE_CONNECTIONS
+        return DatabasePair(shop.run, shop.programs, Array(self.directory / "storage"), self.directory, connections)
+
+    async def _array(self) -> Array:
+        prepared = await asyncio.shield(self.workshop.prepared)
+        return await asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage")
+
+    async def tear_down(self) -> None:
+        """End everything that was started, and remove what it wrote."""
+        await self.runtime.stop_all()
+        if self.pair is not None:
+            await self.pair.throw_away()
+        if self.virtual_ip is not None:
+            await self.virtual_ip.delete()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,17 @@
+"""Where the request threads of the callers are blocked (O6, O7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed import dumped
+from testbed.checks import Finding
+
+if TYPE_CHECKING:
+    from testbed.journal import Journal
+
+
+def check(journal: Journal, expected: str) -> Finding:
+    """Find every request thread of every caller reading a socket inside that call, in its dump."""
+    callers = journal.header.facility.callers
+    return dumped.judge(journal, "callers_blocked_at", callers, "blocked reading a socket", expected, ("O6", "O7"))

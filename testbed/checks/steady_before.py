@@ -1,0 +1,33 @@
+"""Whether the facility was well before anything was done to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed import outcome
+from testbed.events import Sample
+from testbed.checks import Finding, Verdict
+
+if TYPE_CHECKING:
+    from testbed.journal import Journal
+
+
+def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
+    """Ask that before the first fault every health check was green, every pool had its connections and every transaction was answered."""
+    begin = outcome.first_fault(journal)
+    until_s = float("inf") if begin is None else begin.t_s
+    red = [one.service for one in journal.of(Sample) if one.t_s < until_s and not one.health]
+    # One that was still under way when the fault came is the fault's.
+    bad = [
+        one.request.id
+        for one in journal.transactions
+        if one.response is not None and one.response.answered_s < until_s and one.ended == "failed"
+    ]
+    seen = {one.service for one in journal.of(Sample) if one.t_s < until_s}
+    unseen = set(outcome.services(journal)) - seen
+    if begin is None:
+        red, bad = [], []  # there was no fault: how the night went is what the other checks are about
+    if red or bad or unseen:
+        text = f"not steady before the first fault: {len(red)} red health checks, {len(bad)} failed transactions, never seen: {sorted(unseen)}"
+        return Finding("steady_before", Verdict.UNKNOWN, text)
+    return Finding("steady_before", Verdict.HELD, "the facility was steady before anything was done")

@@ -1,0 +1,229 @@
+"""The command line. Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown or not to be had, 130 and 143 interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from testbed import coverage, journal, repeat, report, scenario_file, session, summary, trace, verdict
+from testbed.checks import Verdict
+from testbed.console import Picture
+from testbed.errors import TestbedError, UsageError
+from testbed.runtime import Address
+from testbed.runtime.workshop import Workshop
+from testbed.session import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.scenario import Scenario
+
+EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
+INTERRUPTED = 128
+RUNTIMES = ("processes",)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="grounded-testbed")
+def main_group() -> None:
+    """Replay the night on which an exception grounded an airline, over code that failed and code that holds."""
+
+
+def main() -> None:
+    """Run a command; the border at which errors become a line and an exit code."""
+    try:
+        main_group(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(INTERRUPTED + signal.SIGINT)
+    except TestbedError as error:
+        sys.stderr.write(f"testbed: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read our output has read enough
+        sys.exit(0)
+
+
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
+    try:
+        return None if value is None else Address.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@main_group.command()
+@click.argument("scenario")
+@click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@click.option("--repeat", "repetitions", type=click.IntRange(1, 1000), default=1, show_default=True, help="Replay each variant so often.")
+@click.option("--seed", type=click.IntRange(0), help="Another seed for the passengers.")
+@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
+@click.option("--speed", type=click.FloatRange(0, 1_000_000, min_open=True), help="Seconds of the night in a real second, all night.")
+@click.option("--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there.")
+@click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
+@click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
+@click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")
+def replay(
+    scenario: str,
+    variants: tuple[str, ...],
+    runtime: str,  # noqa: ARG001 - there is one, so far; its name is checked by click
+    repetitions: int,
+    seed: int | None,
+    rate: float | None,
+    speed: float | None,
+    json_file: str | None,
+    runs: str | None,
+    toxiproxy: Address | None,
+    postgres: str | None,
+) -> None:
+    """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
+    plan = scenario_file.load(scenario_file.find(scenario))
+    plan = _only(plan.with_overrides(seed=seed, rate_per_minute=rate, speed=speed), variants)
+    console = Console(stderr=json_file == "-")
+    with _lines(json_file) as write:
+        results = _interruptible(_replay_all(plan, repetitions, Workshop(toxiproxy, postgres), runs, console, write))
+    if repetitions > 1:
+        console.print(repeat.table(results))
+    sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
+
+
+def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
+    names = [variant.name for variant in plan.variants]
+    for name in variants:
+        if name not in names:
+            raise UsageError(f"scenario {plan.name} has no variant {name!r}; it has {', '.join(names)}")
+    return plan.only(variants)
+
+
+class _lines:  # noqa: N801 - used as a function
+    """Where JSON lines go: a file, standard output, or nowhere. Opened before anything is started."""
+
+    def __init__(self, target: str | None) -> None:
+        self._target = target
+
+    def __enter__(self) -> Callable[[str], None]:
+        self._file = None
+        if self._target is None:
+            return lambda _: None
+        if self._target == "-":
+            return lambda line: click.echo(line)
+        try:
+            self._file = Path(self._target).open("w", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        except OSError as error:
+            raise UsageError(f"--json: {self._target} cannot be written: {error.strerror}") from error
+        return lambda line: print(line, file=self._file, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+async def _replay_all(
+    plan: Scenario, repetitions: int, shop: Workshop, runs: str | None, console: Console, write: Callable[[str], None]
+) -> list[Result]:
+    """Replay every variant so often, in turn, on the same trace; report as it goes."""
+    started = time.monotonic()
+    sent = trace.of(plan)
+    directory = session.runs_directory(runs, plan.name)
+    results: list[Result] = []
+    async with shop:
+        for repetition in range(1, repetitions + 1):
+            for variant in plan.variants:
+                again = f" ({repetition} of {repetitions})" if repetitions > 1 else ""
+                with Picture(console, f"{plan.name}, {variant.name}{again}") as picture:
+                    result = await session.replay_variant(plan, variant, sent, shop, directory, repetition, picture)
+                results.append(result)
+                write(summary.line(result))
+            if repetitions == 1:
+                console.print(report.side_by_side([(one.journal, one.judgement) for one in results]))
+    console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", highlight=False)
+    return results
+
+
+def _interruptible(work: object) -> list[Result]:
+    """Run until done; Ctrl-C and SIGTERM end it in order, with everything cleaned up."""
+    caught: list[int] = []
+
+    async def guarded() -> list[Result]:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+        return await work  # type: ignore[misc, no-any-return]
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        sys.stderr.write("testbed: interrupted; everything was taken down, and the journal can be read up to there\n")
+        sys.exit(INTERRUPTED + caught[0] if caught else 3)
+
+
+@main_group.command()
+@click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there.")
+def judge(journals: tuple[Path, ...], json_file: str | None) -> None:
+    """Judge JOURNALS of old replays again."""
+    console = Console(stderr=json_file == "-")
+    read = [journal.read(path) for path in journals]
+    judged = [(one, verdict.judge(one)) for one in read]
+    with _lines(json_file) as write:
+        for kept, judgement in judged:
+            last_s = max((event.t_s for event in kept.events), default=0.0)
+            write(summary.line(Result(kept, judgement, last_s)))
+    console.print(report.side_by_side(judged))
+    sys.exit(EXIT[max((judgement.verdict for _, judgement in judged), key=lambda one: one.rank)])
+
+
+@main_group.command(name="list")
+def list_() -> None:
+    """List the scenarios."""
+    Console().print(report.listing([scenario_file.load(path) for path in scenario_file.known()]))
+
+
+@main_group.command()
+def facts() -> None:
+    """List the facts of the case, and which scenarios and tests show each."""
+    Console().print(coverage.table(coverage.shown()))
+
+
+@main_group.command(name="trace")
+@click.argument("scenario")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--seed", type=click.IntRange(0), help="Another seed for the passengers.")
+@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
+def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> None:
+    """Write the trace of SCENARIO to FILE, to be kept and named in a scenario."""
+    plan = scenario_file.load(scenario_file.find(scenario)).with_overrides(seed=seed, rate_per_minute=rate)
+    sent = trace.of(plan)
+    trace.write(sent, file)
+    click.echo(f"{len(sent.requests)} requests in {file}")
+
+
+@main_group.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8474, show_default=True, help="0 takes a free one.")
+def faultproxy(host: str, port: int) -> None:
+    """Run the bundled fault proxy, which speaks Toxiproxy's HTTP API."""
+    from testbed.faultproxy.server import serve  # noqa: PLC0415 - no other command needs a web server
+
+    sys.exit(serve(host, port))
+
+
+if __name__ == "__main__":
+    main()

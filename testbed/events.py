@@ -1,0 +1,262 @@
+"""The journal's events: what was seen of a replay, one JSON object a line.
+
+The first line is the `header`. Every later line has `event` (its kind), `t_s` (real seconds since the replay's start, by a monotonic clock) and
+`night_s` (the night's clock, in seconds since 00:00 of the night's date: 23:00 is 82,800 and the next day's 05:00 is 104,400; before the
+night begins, its clock stands at its start). Lines are written as things become known: their `t_s` need not rise from line to line.
+
+`header`: which `scenario`, `title`, `variant`, `runtime`, `seed`, `repetition`; when it `started_at` (ISO 8601); the `facts` that the scenario
+shows; the `night` (date, `from_s`, `to_s`); the `facility` (names, `request_threads` of each service, `pool_size` of each application server);
+`transactions` by caller, true where one needs the facility; what is expected (`expect`); the variant's `settings`; the `trace`; `versions`;
+the `machine`. A journal can be judged without the scenario's file.
+
+`service`: a service `started`, was `ready`, was `stopped`, or `died` by itself; `detail` has exit code and last lines.
+
+`operation`: a fault or an operation of the timeline, by its word and its number in the timeline (`id`): `begin`, and then either `end`, which means
+that all of it was done, or `failed`, which means that the facility may be in any state between; `duration_s` in real seconds.
+
+`step`: one step of an operation, the same way; `number` counts from 1.
+
+`request`: the load generator sent a request; `due_s` and `sent_s` are on the scale of `t_s`. The time from due to sent is the generator's own delay.
+
+`response`: a request ended. `answered`: with a status below 400, so the passenger got what they asked for. `failed`: with an error's status,
+or without one when the connection broke; `error` has the words. A request without a `response` is *unanswered*: it may have done its work
+in the database all the same.
+
+`sample`: a look at a service's monitoring. `health`: the check was green; `health_s`: how long it took. `busy` of `request_threads` are at work (or
+blocked: it cannot be told from here), `waiting` requests wait for a thread. `pool`: connections `in` the pool and `out` of it, threads `waiting` for
+one, and `leaked`: out, and the request that took it has ended. `results`: how many operations have `answered` and `failed` since the service
+started. Numbers are null when the service did not answer; that by itself is no error of the replay.
+
+`condition`: a step of the timeline waited for this; `seen` false means that it did not come in time, and the step was not carried out.
+
+`threads`: a dump of a service's threads; `groups` holds its request threads by stack (outermost call first), each with its `count`, its `state` and the
+operation that it is `within`. Threads that were never started are in no group. `error`: why there is no dump; then nothing is known.
+
+`observed`: the closing window, in which nothing was done but to look: whether something comes back by itself is judged over it.
+
+`end`: the last line. `complete`: the replay came to its end. `interrupted`, `failed`: it did not, and its verdict is unknown. No `end` at all: killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+FORMAT = 1
+Progress = Literal["begin", "end", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class NightSpan:
+    """The night's date (ISO) and its window, in seconds of the night."""
+
+    date: str
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityNames:
+    """The services of the facility, and the size of each one's pools."""
+
+    application_servers: tuple[str, ...]
+    callers: tuple[str, ...]
+    request_threads: int
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSource:
+    """Which trace was sent: its file (empty when it was derived), how many requests, its checksum."""
+
+    path: str
+    requests: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """See the module."""
+
+    scenario: str
+    title: str
+    variant: str
+    runtime: str
+    seed: int
+    repetition: int
+    started_at: str
+    facts: tuple[str, ...]
+    night: NightSpan
+    facility: FacilityNames
+    transactions: dict[str, dict[str, bool]]
+    expect: dict[str, Any]
+    settings: dict[str, dict[str, Any]]
+    trace: TraceSource
+    versions: dict[str, str]
+    machine: dict[str, str | int]
+    journal: int = FORMAT
+    event: Literal["header"] = "header"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """When: `t_s` real seconds since the replay's start, `night_s` seconds of the night."""
+
+    t_s: float
+    night_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Stamped):
+    """See the module."""
+
+    service: str
+    state: Literal["started", "ready", "stopped", "died"]
+    pid: int | None
+    detail: str = ""
+    event: Literal["service"] = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Stamped):
+    """See the module."""
+
+    operation: str
+    id: int
+    state: Progress
+    detail: str = ""
+    duration_s: float | None = None
+    event: Literal["operation"] = "operation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step(Stamped):
+    """See the module."""
+
+    operation: str
+    id: int
+    number: int
+    step: str
+    state: Progress
+    detail: str = ""
+    duration_s: float | None = None
+    event: Literal["step"] = "step"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Stamped):
+    """See the module."""
+
+    id: int
+    caller: str
+    transaction: str
+    due_s: float
+    sent_s: float
+    event: Literal["request"] = "request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response(Stamped):
+    """See the module."""
+
+    id: int
+    answered_s: float
+    ended: Literal["answered", "failed"]
+    status: int | None
+    error: str = ""
+    event: Literal["response"] = "response"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSample:
+    """Connections in the pool, out of it, leaked; and threads that wait for one."""
+
+    size: int
+    in_: Annotated[int, Field(alias="in")]
+    out: int
+    waiting: int
+    leaked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many answered and how many failed."""
+
+    answered: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample(Stamped):
+    """See the module."""
+
+    service: str
+    health: bool
+    health_s: float
+    request_threads: int | None = None
+    busy: int | None = None
+    waiting: int | None = None
+    pool: PoolSample | None = None
+    results: dict[str, Counts] = field(default_factory=dict)
+    event: Literal["sample"] = "sample"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every request thread is at work, or blocked."""
+        return self.busy is not None and self.request_threads is not None and self.busy >= self.request_threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition(Stamped):
+    """See the module."""
+
+    condition: str
+    seen: bool
+    detail: str = ""
+    event: Literal["condition"] = "condition"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadGroup:
+    """Request threads with the same stack; see the module."""
+
+    count: int
+    state: str
+    within: str
+    stack: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threads(Stamped):
+    """See the module."""
+
+    service: str
+    file: str
+    request_threads: int
+    groups: tuple[ThreadGroup, ...] = ()
+    error: str | None = None
+    event: Literal["threads"] = "threads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed(Stamped):
+    """See the module."""
+
+    phase: Literal["settle"]
+    since_s: float
+    until_s: float
+    event: Literal["observed"] = "observed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End(Stamped):
+    """See the module."""
+
+    reason: Literal["complete", "interrupted", "failed"]
+    detail: str = ""
+    event: Literal["end"] = "end"
+
+
+Event = Service | Operation | Step | Request | Response | Sample | Condition | Threads | Observed | End

@@ -1,0 +1,38 @@
+"""What a scenario expects of a variant. Every key but `outcome` may be left out; each one given is one check."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+OutcomeWord = Literal["unharmed", "contained", "grounded"]
+
+
+def _listed(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+class Expectation(BaseModel):
+    """What is expected; `outcome` and `crack` may be one value or a list of those that will do.
+
+    `leaked_connections`: on every application server at the end (O4). `errors_per_server`: lookups that failed after the first fault, on
+    every application server. `servers_blocked_at`: all request threads of every application server, in the dumps, wait there (O5).
+    `callers_blocked_at`: all request threads of every caller, in the dumps, read a socket inside that call (O6). `health_green`: every
+    health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1). `restored`: after the last
+    restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of
+    the requests due after the last fault or restart was answered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    outcome: Annotated[tuple[OutcomeWord, ...], Field(min_length=1), BeforeValidator(_listed)]
+    crack: Annotated[tuple[Annotated[int, Field(ge=0, le=6)], ...], BeforeValidator(_listed)] | None = None
+    leaked_connections: Annotated[int, Field(ge=0)] | None = None
+    errors_per_server: Annotated[int, Field(ge=0)] | None = None
+    servers_blocked_at: Literal["checkout"] | None = None
+    callers_blocked_at: Literal["lookup_by_city"] | None = None
+    health_green: bool | None = None
+    switchover: Literal["success"] | None = None
+    restored: bool | None = None
+    answered_after: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -1,0 +1,149 @@
+"""Scenarios: nights as data. A file is read, checked and expanded to timed steps without starting anything."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from testbed.clock import MINUTE_S, NightClock, Pace, parse_time
+from testbed.expectation import Expectation
+from testbed.topology import FacilityPlan, Record, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.act import Actions
+    from testbed.faults import Fault
+    from testbed.operations import Operation
+
+CONDITIONS = ("hung", "servers_hung", "pool_empty", "recovered")
+TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
+Speed = Annotated[float, Field(gt=0, le=1_000_000)]
+Weight = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class PacePlan(Record):
+    """A part of the night with a speed of its own."""
+
+    from_: Annotated[TimeOfDay, Field(alias="from")]
+    to: TimeOfDay
+    speed: Speed
+
+
+class NightPlan(Record):
+    """The night: the date on which it begins, its window, and how fast it goes by (seconds of the night in a real second)."""
+
+    date: datetime.date
+    from_: Annotated[TimeOfDay, Field(alias="from")]
+    to: TimeOfDay
+    speed: Speed = 3600
+    pace: tuple[PacePlan, ...] = ()
+
+    @property
+    def from_s(self) -> float:
+        """The start, in seconds of the night."""
+        return parse_time(self.from_)
+
+    def time_s(self, text: str) -> float:
+        """Read a time of day as one of this night: those before its start belong to the next morning."""
+        return parse_time(text, self.from_s)
+
+    @property
+    def to_s(self) -> float:
+        """The end, in seconds of the night."""
+        return self.time_s(self.to)
+
+    @property
+    def minutes(self) -> float:
+        """The window's length, in minutes."""
+        return (self.to_s - self.from_s) / MINUTE_S
+
+    def clock(self) -> NightClock:
+        """Make the night's clock."""
+        paces = sorted((self.time_s(pace.from_), self.time_s(pace.to), pace.speed) for pace in self.pace)
+        return NightClock(self.from_s, self.speed, tuple(Pace(*pace) for pace in paces))
+
+
+class WorkloadPlan(Record):
+    """What passengers do: seed, mean transactions a minute of the night over its window, and their shares by caller.
+
+    With `trace`, a kept trace (a path relative to the scenario's file) is sent in place of a derived one.
+    """
+
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
+    rate_per_minute: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    shares: Annotated[dict[str, Annotated[dict[str, Weight], Field(min_length=1)]], Field(min_length=1)]
+    trace: str | None = None
+
+
+class VariantPlan(Record):
+    """A variant in a scenario: its settings, where they are not in `variants.toml`, and what is expected of it."""
+
+    settings: Settings | None = None
+    expect: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of the timeline: due at a time of the night, or when a condition is seen within `within_s` real seconds."""
+
+    word: str
+    action: Fault | Operation
+    at_night_s: float | None
+    when: str | None
+    within_s: float
+
+    async def do(self, actions: Actions) -> str:
+        """Carry it out; gives a line that says what was done."""
+        if hasattr(self.action, "inject"):
+            return await self.action.inject(actions)
+        return await self.action.perform(actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A named set of settings, and what a scenario expects of it."""
+
+    name: str
+    settings: Settings
+    expect: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario as it was read and checked."""
+
+    name: str
+    path: Path
+    title: str
+    summary: str
+    facts: tuple[str, ...]
+    facility: FacilityPlan
+    night: NightPlan
+    workload: WorkloadPlan
+    steps: tuple[PlannedStep, ...]
+    variants: tuple[Variant, ...]
+
+    @property
+    def trace_path(self) -> Path | None:
+        """The kept trace, when the scenario names one."""
+        return None if self.workload.trace is None else self.path.parent / self.workload.trace
+
+    def with_overrides(
+        self, *, seed: int | None = None, rate_per_minute: float | None = None, speed: float | None = None
+    ) -> Scenario:
+        """Give the scenario with what the command line changes; a `speed` goes for the whole night."""
+        workload = {"seed": seed, "rate_per_minute": rate_per_minute}
+        given = {name: value for name, value in workload.items() if value is not None}
+        night = self.night if speed is None else self.night.model_copy(update={"speed": speed, "pace": ()})
+        return replace(self, workload=self.workload.model_copy(update=given), night=night)
+
+    def only(self, names: tuple[str, ...]) -> Scenario:
+        """Give the scenario with the named variants only, in the scenario's order; all of them when none is named."""
+        if not names:
+            return self
+        return replace(self, variants=tuple(variant for variant in self.variants if variant.name in names))
+

@@ -1,0 +1,302 @@
+"""Reads scenario files. A wrong one is refused with every mistake at once: key path, what was found, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from testbed import faults, operations
+from testbed.clock import clock_text, parse_time
+from testbed.errors import ScenarioError, UsageError
+from testbed.facts import FACTS
+from testbed.scenario import CONDITIONS, NightPlan, PlannedStep, Scenario, TimeOfDay, Variant, VariantPlan, WorkloadPlan
+from testbed.topology import TRANSACTIONS, FacilityPlan, Record, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+VARIANTS = "variants.toml"
+SECTIONS = ("title", "summary", "facts", "facility", "night", "workload", "timeline", "variants")
+NEEDED = ("title", "night", "workload", "variants")
+STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
+FOUND_CHARS = 60
+FEW = 12
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class StepPlan(Record):
+    """A step of the timeline, without the parameters of its fault or operation."""
+
+    at: TimeOfDay | None = None
+    when: str | None = None
+    within_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    fault: str | None = None
+    operation: str | None = None
+
+
+def directory() -> Path:
+    """Give the directory of scenarios: `scenarios` where one stands, or the project's own."""
+    here = Path("scenarios")
+    return here if here.is_dir() else Path(__file__).parent.parent / "scenarios"
+
+
+def known() -> tuple[Path, ...]:
+    """Give the scenario files that are known by name."""
+    return tuple(sorted(path for path in directory().glob("*.toml") if path.name != VARIANTS))
+
+
+def find(name_or_path: str) -> Path:
+    """Find a scenario by its name, or by a path; raises UsageError that lists what there is."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    names = [one.stem for one in known()]
+    if name_or_path in names:
+        return directory() / f"{name_or_path}.toml"
+    raise UsageError(
+        f"no scenario {name_or_path!r}{_meant(name_or_path, names)}; there are {', '.join(names) or 'none'}, or give a path to a .toml file"
+    )
+
+
+def load(path: Path) -> Scenario:
+    """Read and check a scenario; raises ScenarioError with every mistake in it."""
+    data = _toml(path)
+    mistakes: list[str] = []
+    for key in data:
+        if key not in SECTIONS:
+            mistakes.append(f"{key}: unknown key{_meant(key, SECTIONS)}; allowed: {', '.join(SECTIONS)}")
+    mistakes += [f"{key}: missing; it is needed" for key in NEEDED if key not in data]
+    texts = {key: _text(data, key, mistakes) for key in ("title", "summary")}
+    facts = _facts(data.get("facts", []), mistakes)
+    facility = _section(FacilityPlan, data.get("facility", {}), "facility", mistakes)
+    night = _section(NightPlan, data["night"], "night", mistakes) if "night" in data else None
+    workload = _section(WorkloadPlan, data["workload"], "workload", mistakes) if "workload" in data else None
+    night = night if night is not None and _check_night(night, mistakes) else None
+    steps = _timeline(data.get("timeline", []), night, mistakes)
+    variants = _variants(data.get("variants", {}), path, mistakes)
+    if workload is not None:
+        _check_shares(workload, facility, mistakes)
+        if workload.trace is not None and not (path.parent / workload.trace).is_file():
+            mistakes.append(f"workload.trace: {workload.trace!r} is no file beside the scenario; make one with `testbed trace`")
+    if mistakes or facility is None or night is None or workload is None:
+        raise ScenarioError(str(path), tuple(mistakes))
+    return Scenario(
+        path.stem, path, texts["title"], texts["summary"], facts, facility, night, workload, tuple(steps), tuple(variants)
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(str(path), (f"not TOML: {error}",)) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(str(path), (f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",)) from error
+    except OSError as error:
+        raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
+
+
+def _text(data: Mapping[str, Any], key: str, mistakes: list[str]) -> str:
+    value = data.get(key, "")
+    if not isinstance(value, str):
+        mistakes.append(f"{key}: found {_found(value)}; allowed: a text")
+        return ""
+    return value
+
+
+def _facts(value: Any, mistakes: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        mistakes.append(f"facts: found {_found(value)}; allowed: a list of ids, such as [\"O3\", \"O4\"]")
+        return ()
+    wrong = [fact for fact in value if fact not in FACTS]
+    mistakes += [f"facts: {_found(fact)} is no fact of the case; `testbed facts` lists them" for fact in wrong]
+    return tuple(fact for fact in value if fact in FACTS)
+
+
+def _section(model: type[Model], given: Any, key: str, mistakes: list[str]) -> Model | None:
+    """Decode a section; None, with every mistake noted, when it is wrong."""
+    try:
+        # By way of JSON: its strict mode takes lists for tuples and texts for dates, as a file must, and nothing else for another.
+        return model.model_validate_json(json.dumps(given, default=str), strict=True)
+    except ValidationError as error:
+        mistakes += [_mistake(model, key, dict(one)) for one in error.errors()]
+        return None
+
+
+def _mistake(model: type[BaseModel], key: str, error: dict[str, Any]) -> str:
+    location = [str(part) for part in error["loc"] if part not in ("function-before", "tuple", "constrained-int")]
+    path = ".".join([key, *location])
+    if error["type"] == "extra_forbidden":
+        allowed = _fields_at(model, error["loc"][:-1])
+        return f"{path}: unknown key{_meant(location[-1], allowed)}; allowed: {', '.join(allowed)}"
+    if error["type"] == "missing":
+        return f"{path}: missing; it is needed"
+    return f"{path}: found {_found(error['input'])}; {error['msg'][0].lower() + error['msg'][1:]}"
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Give the keys that are allowed at a place inside a model."""
+    for part in location:
+        field = next((one for name, one in model.model_fields.items() if part in (name, one.alias)), None)
+        inner = [] if field is None else [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel)]
+        model = inner[0] if inner else model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _kinds(annotation: Any) -> list[type]:
+    parts = getattr(annotation, "__args__", ())
+    return [annotation] if isinstance(annotation, type) and not parts else [kind for part in parts for kind in _kinds(part)]
+
+
+def _found(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= FOUND_CHARS else text[:FOUND_CHARS] + "…"
+
+
+def _meant(word: str, allowed: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, allowed, n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _time(night: NightPlan, text: str, key: str, mistakes: list[str]) -> float | None:
+    try:
+        return night.time_s(text)
+    except ValueError as error:
+        mistakes.append(f"{key}: {error}")
+        return None
+
+
+def _check_night(night: NightPlan, mistakes: list[str]) -> bool:
+    """Check the times of the night against each other; False when the night cannot be used."""
+    before = len(mistakes)
+    for key, text in (("from", night.from_), ("to", night.to)):
+        try:
+            parse_time(text)
+        except ValueError as error:
+            mistakes.append(f"night.{key}: {error}")
+    if len(mistakes) > before:
+        return False
+    if night.to_s <= night.from_s:
+        mistakes.append(f"night.to: found {night.to!r}; allowed: a time after night.from ({night.from_})")
+        return False
+    end_s = night.from_s
+    spans = []
+    for number, pace in enumerate(night.pace):
+        times = [_time(night, text, f"night.pace.{number}", mistakes) for text in (pace.from_, pace.to)]
+        if times[0] is not None and times[1] is not None:
+            spans.append((times[0], times[1], number))
+    for from_s, to_s, number in sorted(spans):
+        if not (end_s <= from_s < to_s <= night.to_s):
+            mistakes.append(
+                f"night.pace.{number}: found {clock_text(from_s)} to {clock_text(to_s)}; "
+                f"allowed: a span inside the night ({night.from_} to {night.to}) that overlaps no other"
+            )
+        end_s = max(end_s, to_s)
+    return len(mistakes) == before
+
+
+def _timeline(given: Any, night: NightPlan | None, mistakes: list[str]) -> list[PlannedStep]:
+    if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
+        mistakes.append(f"timeline: found {_found(given)}; allowed: [[timeline]] tables, each a step")
+        return []
+    steps = [_step(step, f"timeline.{number}", night, mistakes) for number, step in enumerate(given)]
+    return [step for step in steps if step is not None]
+
+
+def _step(given: dict[str, Any], key: str, night: NightPlan | None, mistakes: list[str]) -> PlannedStep | None:
+    before = len(mistakes)
+    plan = _section(StepPlan, {name: value for name, value in given.items() if name in STEP_KEYS}, key, mistakes)
+    if plan is None:
+        return None
+    if (plan.at is None) == (plan.when is None):
+        mistakes.append(f"{key}: allowed: either `at` (a time) or `when` (a condition), one of the two")
+    if (plan.fault is None) == (plan.operation is None):
+        mistakes.append(f"{key}: allowed: either `fault` or `operation`, one of the two")
+        return None
+    if plan.when is not None and plan.when not in CONDITIONS:
+        mistakes.append(f"{key}.when: found {plan.when!r}{_meant(plan.when, CONDITIONS)}; allowed: {', '.join(CONDITIONS)}")
+    at_s = None
+    if plan.at is not None and night is not None:
+        at_s = _time(night, plan.at, f"{key}.at", mistakes)
+        if at_s is not None and not night.from_s <= at_s <= night.to_s:
+            mistakes.append(f"{key}.at: found {plan.at!r}; allowed: a time inside the night, {night.from_} to {night.to}")
+    kind, word = ("fault", plan.fault) if plan.fault is not None else ("operation", plan.operation or "")
+    action = _action(kind, word, {name: value for name, value in given.items() if name not in STEP_KEYS}, key, mistakes)
+    if action is None or len(mistakes) > before:
+        return None
+    return PlannedStep(word, action, at_s, plan.when, plan.within_s)
+
+
+def _action(kind: str, word: str | None, parameters: dict[str, Any], key: str, mistakes: list[str]) -> Any:
+    """Make the fault or operation of a word with its parameters; None, with every mistake noted, when that cannot be."""
+    registry = faults if kind == "fault" else operations
+    if word not in registry.names():
+        mistakes.append(f"{key}.{kind}: found {word!r}{_meant(str(word), registry.names())}; allowed: {', '.join(registry.names())}")
+        return None
+    action = registry.load(word)
+    hints = get_type_hints(action)
+    wanted: dict[str, Any] = {
+        field.name: (hints[field.name], ... if field.default is MISSING else field.default)
+        for field in fields(action)  # type: ignore[arg-type]  # every fault and operation is a dataclass
+    }
+    model = create_model(word, __config__=ConfigDict(extra="forbid", strict=True), **wanted)
+    record = _section(model, parameters, key, mistakes)
+    if record is None:
+        return None
+    return action(**{name: getattr(record, name) for name in wanted})
+
+
+def _check_shares(workload: WorkloadPlan, facility: FacilityPlan | None, mistakes: list[str]) -> None:
+    callers = tuple(TRANSACTIONS) if facility is None else facility.callers
+    for caller, shares in workload.shares.items():
+        if caller not in callers:
+            mistakes.append(f"workload.shares.{caller}: no such caller{_meant(caller, callers)}; allowed: {', '.join(callers)}")
+            continue
+        known_here = tuple(TRANSACTIONS[caller])
+        mistakes += [
+            f"workload.shares.{caller}.{name}: no such transaction{_meant(name, known_here)}; allowed: {', '.join(known_here)}"
+            for name in shares
+            if name not in known_here
+        ]
+
+
+def _variants(given: Any, path: Path, mistakes: list[str]) -> list[Variant]:
+    if not isinstance(given, dict) or (not given and "variants: missing; it is needed" not in mistakes):
+        mistakes.append("variants: none; allowed: a table [variants.NAME] for each, with what is expected of it")
+        return []
+    kept = _kept_variants(path, mistakes)
+    variants = []
+    for name, value in given.items():
+        plan = _section(VariantPlan, value, f"variants.{name}", mistakes)
+        if plan is None:
+            continue
+        settings = plan.settings or kept.get(name)
+        if settings is None:
+            mistakes.append(
+                f"variants.{name}: no such variant{_meant(name, list(kept))}; allowed: one of {VARIANTS} ({', '.join(kept)}), "
+                f"or one of your own with [variants.{name}.settings]"
+            )
+            continue
+        variants.append(Variant(name, settings, plan.expect))
+    return variants
+
+
+def _kept_variants(path: Path, mistakes: list[str]) -> dict[str, Settings]:
+    """Read the variants that every scenario may name, from the file beside the scenario or else from the project's own."""
+    file = path.parent / VARIANTS
+    file = file if file.is_file() else directory() / VARIANTS
+    if not file.is_file():
+        return {}
+    try:
+        text = json.dumps(_toml(file), default=str)
+        return TypeAdapter(dict[str, Settings]).validate_json(text, strict=True)
+    except ValidationError as error:
+        mistakes += [f"{file}: {'.'.join(map(str, one['loc']))}: found {_found(one['input'])}; {one['msg']}" for one in error.errors()]
+        return {}

@@ -1,0 +1,111 @@
+"""The topology: which services a facility has, how many request threads and connections, and the settings that a variant may change.
+
+The settings of the two roles are the services' own, as environment variables; a test keeps both sides the same. A time that is `"never"`
+in a file is one that never comes: no time-out, no expiry.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+CALLERS = ("kiosk", "ivr", "partner")
+# What passengers can ask of each caller, and whether it needs the facility; a test compares it with the callers themselves.
+TRANSACTIONS: dict[str, dict[str, bool]] = {
+    "kiosk": {"check_in": True, "reprint_boarding_pass": False},
+    "ivr": {"flight_status": True, "baggage_allowance": False},
+    "partner": {"search": True, "book": True, "fare_rules": False},
+}
+NEVER = "never"
+
+
+def _never(value: object) -> object:
+    if value == NEVER:
+        return None
+    if isinstance(value, str):
+        raise ValueError('allowed: a number of seconds, or "never"')
+    return value
+
+
+Seconds = Annotated[Annotated[float, Field(gt=0, le=86_400)] | None, BeforeValidator(_never)]
+
+
+class Record(BaseModel):
+    """A frozen record that takes no key that it does not know, and no value of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ServerSettings(Record):
+    """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
+
+    lookup: Literal["original", "fixed", "driver_cursor"] = "original"
+    lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
+    pool_checkout_timeout_s: Seconds = None
+    pool_recycle_s: Seconds = None
+    pool_pre_ping: bool = False
+    pool_lifo: bool = False
+    pool_fill: bool = True
+
+
+class CallerSettings(Record):
+    """What a variant may set on every caller; each name is the service's own, as in CALLER_CALL_READ_TIMEOUT_S."""
+
+    call_connect_timeout_s: Seconds = None
+    call_read_timeout_s: Seconds = None
+
+
+class Settings(Record):
+    """A variant: settings of the one code base, by role."""
+
+    application_server: ServerSettings = ServerSettings()
+    caller: CallerSettings = CallerSettings()
+
+
+class FacilityPlan(Record):
+    """The size of a facility: how many application servers, request threads and connections of each, and who calls."""
+
+    application_servers: Annotated[int, Field(ge=1, le=16)] = 2
+    request_threads: Annotated[int, Field(ge=1, le=200)] = 40
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 40
+    callers: Annotated[tuple[Literal["kiosk", "ivr", "partner"], ...], Field(min_length=1, strict=False)] = CALLERS  # type: ignore[assignment]
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The names of the application servers: `cf-1`, `cf-2`, …"""
+        return tuple(f"cf-{number}" for number in range(1, self.application_servers + 1))
+
+
+def server_environment(
+    plan: FacilityPlan, settings: ServerSettings, name: str, database: str
+) -> tuple[tuple[str, str], ...]:
+    """Give the environment of an application server; it listens on the socket that it is handed."""
+    given = {
+        "name": name,
+        "listen_fd": "{fd}",
+        "database": database,
+        "request_threads": plan.request_threads,
+        "pool_size": plan.pool_size,
+        **settings.model_dump(),
+    }
+    return _environment("FLIGHT_SEARCH_", given)
+
+
+def caller_environment(
+    plan: FacilityPlan, settings: CallerSettings, name: str, servers: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Give the environment of a caller; `servers` are the base URLs of the application servers, taken in turn."""
+    given = {
+        "name": name,
+        "listen_fd": "{fd}",
+        "flight_search_urls": ",".join(servers),
+        "request_threads": plan.request_threads,
+        **settings.model_dump(),
+    }
+    return _environment("CALLER_", given)
+
+
+def _environment(prefix: str, given: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple((prefix + name.upper(), "" if value is None else str(value)) for name, value in given.items())

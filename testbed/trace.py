@@ -1,0 +1,192 @@
+"""Traces: the requests of a night, each with its time. The same trace is sent to every variant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from testbed import schedule
+from testbed.clock import clock_text
+from testbed.errors import ScenarioError, TestbedError
+from testbed.topology import TRANSACTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from testbed.scenario import Scenario
+    from testbed.schedule import CheckIn
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequest:
+    """A passenger's transaction; `due_night_s` in seconds of the night, `date` ISO, `origin` and `destination` airports."""
+
+    id: int
+    due_night_s: float
+    caller: str
+    transaction: str
+    passenger: str
+    date: str
+    carrier: str
+    flight: int
+    origin: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """What a trace file begins with: its format, where it came from, and the checksum of the lines that follow."""
+
+    trace: int
+    scenario: str
+    seed: int
+    rate_per_minute: float
+    requests: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The requests of a night in the order in which they are due."""
+
+    header: TraceHeader
+    requests: tuple[TraceRequest, ...]
+
+
+def of(scenario: Scenario) -> Trace:
+    """Give the scenario's trace: the kept one that it names, or one derived from the schedule."""
+    return derive(scenario) if scenario.trace_path is None else read(scenario.trace_path, scenario)
+
+
+def derive(scenario: Scenario) -> Trace:
+    """Derive passengers from the real schedule, thinned to the scenario's rate, by its seed alone.
+
+    Those whose check-in falls into the night's window are drawn until the mean rate is met; where the rate asks for more than the
+    schedule has, everybody comes again. Each draws caller and transaction by the shares. Raises UsageError for a date without flights.
+    """
+    night, workload = scenario.night, scenario.workload
+    random = Random(workload.seed)  # noqa: S311 - a seed is wanted: the same night again
+    flights = schedule.departing(schedule.read(night.date), night.from_s, night.to_s)
+    everybody = [one for one in schedule.check_ins(flights, random) if night.from_s <= one.at_s < night.to_s]
+    count = round(workload.rate_per_minute * night.minutes)
+    if not everybody:
+        raise ScenarioError(str(scenario.path), (f"night: nobody checks in between {night.from_} and {night.to}",))
+    coming = sorted(_draw(everybody, count, random), key=lambda one: (one.at_s, one.passenger))
+    choices = [
+        (weight, caller, transaction)
+        for caller, shares in sorted(workload.shares.items())
+        for transaction, weight in sorted(shares.items())
+    ]
+    requests = tuple(_request(id_, one, choices, random) for id_, one in enumerate(coming, start=1))
+    return Trace(_header(scenario, requests), requests)
+
+
+def _draw(everybody: Sequence[CheckIn], count: int, random: Random) -> list[CheckIn]:
+    """Draw `count` of them, each as often as the others, give or take one."""
+    rounds, rest = divmod(count, len(everybody))
+    order = sorted(range(len(everybody)), key=lambda _: random.random())
+    return [*everybody] * rounds + [everybody[place] for place in order[:rest]]
+
+
+def _request(id_: int, one: CheckIn, choices: Sequence[tuple[float, str, str]], random: Random) -> TraceRequest:
+    left = random.random() * math.fsum(weight for weight, _, _ in choices)
+    caller, transaction = choices[-1][1:]
+    for weight, *chosen in choices:
+        if left < weight:
+            caller, transaction = chosen
+            break
+        left -= weight
+    flight = one.flight
+    return TraceRequest(
+        id_,
+        round(one.at_s, 3),
+        caller,
+        transaction,
+        one.passenger,
+        flight.date,
+        flight.carrier,
+        flight.flight,
+        flight.origin,
+        flight.destination,
+    )
+
+
+def _header(scenario: Scenario, requests: Sequence[TraceRequest]) -> TraceHeader:
+    workload = scenario.workload
+    return TraceHeader(
+        FORMAT, scenario.name, workload.seed, workload.rate_per_minute, len(requests), _checksum(_lines(requests))
+    )
+
+
+def _lines(requests: Sequence[TraceRequest]) -> list[str]:
+    return [json.dumps(asdict(request)) for request in requests]
+
+
+def _checksum(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write(trace: Trace, path: Path) -> None:
+    """Write a trace file: a header line, then a line for each request. Raises TestbedError when it cannot be written."""
+    lines = [json.dumps(asdict(trace.header)), *_lines(trace.requests)]
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"the trace cannot be written to {path}: {error.strerror}") from error
+
+
+def read(path: Path, scenario: Scenario) -> Trace:
+    """Read a trace file for a scenario; raises ScenarioError with every mistake, by line.
+
+    Its requests must lie in the scenario's night and go to callers of its facility.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(str(path), (f"cannot be read: {error}",)) from error
+    mistakes: list[str] = []
+    header = _decoded(TypeAdapter(TraceHeader), lines[0] if lines else "", 1, mistakes)
+    adapter = TypeAdapter(TraceRequest)
+    decoded = [_decoded(adapter, line, number, mistakes) for number, line in enumerate(lines[1:], start=2)]
+    requests = tuple(request for request in decoded if request is not None)
+    for number, request in enumerate(requests, start=2):
+        mistakes += [f"line {number}: {mistake}" for mistake in _misfits(request, scenario)]
+    if len({request.id for request in requests}) != len(requests):
+        mistakes.append("id: some requests have the same; each must have its own")
+    if not mistakes and header is not None and header.sha256 != _checksum(lines[1:]):
+        mistakes.append("sha256: the lines are not those that the header was made for; make the trace again with `testbed trace`")
+    if header is None or mistakes:
+        raise ScenarioError(str(path), tuple(mistakes))
+    return Trace(header, tuple(sorted(requests, key=lambda request: request.due_night_s)))
+
+
+def _decoded(adapter: TypeAdapter[Any], line: str, number: int, mistakes: list[str]) -> Any:
+    try:
+        return adapter.validate_json(line, strict=True)
+    except ValidationError as error:
+        mistakes += [f"line {number}: {'.'.join(map(str, one['loc'])) or 'line'}: {one['msg']}" for one in error.errors()]
+        return None
+
+
+def _misfits(request: TraceRequest, scenario: Scenario) -> list[str]:
+    """Tell what in a request does not fit the scenario."""
+    night = scenario.night
+    misfits = []
+    if not night.from_s <= request.due_night_s <= night.to_s:
+        misfits.append(
+            f"due_night_s: {clock_text(request.due_night_s)} is not in the night; allowed: {night.from_} to {night.to}"
+        )
+    if request.caller not in scenario.facility.callers:
+        misfits.append(f"caller: found {request.caller!r}; allowed: {', '.join(scenario.facility.callers)}")
+    elif request.transaction not in TRANSACTIONS[request.caller]:
+        misfits.append(f"transaction: found {request.transaction!r}; allowed: {', '.join(TRANSACTIONS[request.caller])}")
+    return misfits

@@ -1,0 +1,44 @@
+"""The verdict: a pure function of the journal. A check that itself fails gives `unknown`, never `held`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from testbed import checks, outcome
+from testbed.checks import ALWAYS, Finding, Verdict
+from testbed.expectation import Expectation
+
+if TYPE_CHECKING:
+    from testbed.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a journal means: the verdict, the outcome (None where it cannot be told), the crack (0 to 6), and every finding."""
+
+    verdict: Verdict
+    outcome: str | None
+    crack: int
+    findings: tuple[Finding, ...]
+
+
+def judge(journal: Journal) -> Judgement:
+    """Make every check that is always made, and one for each thing that the scenario expects; the worst finding is the verdict."""
+    expect = Expectation.model_validate(journal.header.expect)
+    wanted = {name: getattr(expect, name) for name in Expectation.model_fields if getattr(expect, name) is not None}
+    believed = [_made(journal, name, None) for name in ALWAYS]
+    if journal.end is None or journal.end.reason != "complete":
+        rest = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
+    else:
+        rest = [_made(journal, name, expected) for name, expected in wanted.items()]
+    findings = (*believed, *rest)
+    worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
+    return Judgement(worst, outcome.outcome(journal), outcome.crack(journal), findings)
+
+
+def _made(journal: Journal, name: str, expected: Any) -> Finding:
+    try:
+        return checks.load(name)(journal, expected)
+    except Exception as error:  # noqa: BLE001 - the border of a check: its failure says nothing of the facility
+        return Finding(name, Verdict.UNKNOWN, f"the check itself failed: {type(error).__name__}: {error}")
