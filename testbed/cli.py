@@ -6,6 +6,8 @@ import asyncio
 import signal
 import sys
 import time
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,19 +135,14 @@ async def _replay_all(
 ) -> list[Result]:
     """Replay every variant so often, in turn, on the same trace; report as it goes."""
     started = time.monotonic()
-    sent = trace.of(plan)
     directory = session.runs_directory(runs, plan.name)
     results: list[Result] = []
-    async with shop:
-        for repetition in range(1, repetitions + 1):
-            for variant in plan.variants:
-                again = f" ({repetition} of {repetitions})" if repetitions > 1 else ""
-                with Picture(console, f"{plan.name}, {variant.name}{again}") as picture:
-                    result = await session.replay_variant(plan, variant, sent, shop, directory, repetition, picture)
-                results.append(result)
-                write(summary.line(result))
-            if repetitions == 1:
-                console.print(report.side_by_side([(one.journal, one.judgement) for one in results]))
+    async with shop, aclosing(session.replay_all(plan, repetitions, shop, directory, partial(Picture, console))) as replays:
+        async for result in replays:
+            results.append(result)
+            write(summary.line(result))
+    if repetitions == 1:
+        console.print(report.side_by_side([(one.journal, one.judgement) for one in results]))
     console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", highlight=False)
     return results
 

@@ -59,6 +59,9 @@ class Picture:
         if self._console.is_terminal:
             self._live.update(Group(self._headline(night_s, load), picture(watch)))
 
+    def quiet(self) -> None:
+        """Show nothing of it."""
+
     def _headline(self, night_s: float, load: Load) -> Text:
         return Text.assemble(
             (f"{clock_text(night_s)}  ", "bold"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from testbed.checks import Finding, Verdict, held_if
@@ -20,14 +21,17 @@ def last_of(journal: Journal, service: str) -> Threads | None:
 
 
 def told(dump: Threads) -> str:
-    """Tell the largest group of a dump in a line."""
+    """Tell in a line what most request threads of a dump do."""
     if dump.error:
         return dump.error
     if not dump.groups:
         return f"no request thread of {dump.service} was ever started"
-    group = dump.groups[0]
-    within = f", called from {group.within}" if group.within else ""
-    return f"{group.count} of {dump.request_threads} request threads of {dump.service}: {group.state}{within}"
+    counts: Counter[tuple[str, str]] = Counter()
+    for group in dump.groups:
+        counts[group.state, group.within] += group.count
+    (state, within), count = counts.most_common(1)[0]
+    called = f", called from {within}" if within else ""
+    return f"{count} of {dump.request_threads} request threads of {dump.service}: {state}{called}"
 
 
 def judge(

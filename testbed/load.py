@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from testbed import workload
 from testbed.errors import ServiceError
@@ -36,6 +37,7 @@ class Load:
 
     recorder: Recorder
     child: Child
+    writer: asyncio.StreamWriter
     lines: asyncio.StreamReader
     requests: Mapping[int, tuple[float, TraceRequest]]  # when due after the night's start, and what
     sent: int = 0
@@ -58,9 +60,7 @@ class Load:
         """Let the night begin; gives its start on the system's monotonic clock, in seconds."""
         start_s = time.monotonic() + LEAD_S
         self.started_s = start_s - self.recorder.origin_s
-        stdin = _pipe(self.child.process.stdin)
-        stdin.write(f"{start_s!r}\n".encode())
-        stdin.flush()
+        self.writer.write(f"{start_s!r}\n".encode())
         return start_s
 
     async def follow(self) -> None:
@@ -98,13 +98,13 @@ class Load:
                     error=event.error,
                 )
             )
-        code = self.child.process.wait()
+        code = self.child.process.poll()
         raise ServiceError(f"the load generator ended with exit code {code} in the middle of the night:\n{self.child.last_lines()}")
 
     async def stop(self) -> None:
         """End the generator; what it still waits for stays unanswered."""
-        _pipe(self.child.process.stdin).close()
         await self.child.end(signal.SIGTERM, STOP_WITHIN_S)
+        self.writer.close()
 
 
 async def start(trace: Trace, recorder: Recorder, callers: Mapping[str, Address], directory: Path) -> Load:
@@ -117,11 +117,16 @@ async def start(trace: Trace, recorder: Recorder, callers: Mapping[str, Address]
     }
     plan = directory / "requests.jsonl"
     workload.write(plan, [_planned(due_s, request, callers[request.caller]) for due_s, request in requests.values()])
-    child = spawn("load", [sys.executable, "-m", "testbed.workload", str(plan)], directory / "load.log", pipes=True)
-    lines = asyncio.StreamReader(limit=LINE_LIMIT)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), _pipe(child.process.stdout)
-    )
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = spawn(
+            "load",
+            [sys.executable, "-m", "testbed.workload", str(plan)],
+            directory / "load.log",
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+        )
+    lines, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
     try:
         said = await asyncio.wait_for(lines.readline(), READY_WITHIN_S)
     except TimeoutError as error:
@@ -130,7 +135,7 @@ async def start(trace: Trace, recorder: Recorder, callers: Mapping[str, Address]
     if said != b"ready\n":
         await child.end(signal.SIGTERM, STOP_WITHIN_S)
         raise ServiceError(f"the load generator did not come up:\n{child.last_lines()}")
-    return Load(recorder, child, lines, requests)
+    return Load(recorder, child, writer, lines, requests)
 
 
 def _planned(due_s: float, request: TraceRequest, caller: Address) -> workload.PlannedRequest:
@@ -146,7 +151,3 @@ def _planned(due_s: float, request: TraceRequest, caller: Address) -> workload.P
     )
     return workload.PlannedRequest(request.id, due_s, f"{caller.url}/transactions/{request.transaction}", body)
 
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None, "the generator is started with pipes"
-    return pipe

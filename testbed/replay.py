@@ -36,13 +36,16 @@ CLOSING_WITHIN_S = 20.0
 
 
 class Display(Protocol):
-    """Something that shows a replay as it goes."""
+    """Something that is told how a replay goes."""
 
     def phase(self, text: str) -> None:
         """Tell what begins now."""
 
     def update(self, night_s: float, watch: Watch, load: Load) -> None:
         """Show the state, after each round of samples."""
+
+    def quiet(self) -> None:
+        """Take note that from now on nothing moves: all is hung, or the night is over. May be called more than once."""
 
 
 class Silent:
@@ -53,6 +56,9 @@ class Silent:
 
     def update(self, night_s: float, watch: Watch, load: Load) -> None:
         """Show nothing."""
+
+    def quiet(self) -> None:
+        """Take no note."""
 
 
 class FacilityBuilder(Protocol):
@@ -121,6 +127,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             recorder.night_start_s = run.load.start()  # 3
             await _carry_out(stack, run)  # 4
             display.phase("the night is over; who still waits?")
+            display.quiet()
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
             _end(recorder, "complete", "")  # 7
@@ -188,12 +195,18 @@ async def _look(run: Replay, session: aiohttp.ClientSession) -> None:
             run.recorder.add(sample)
         _look_after_processes(run)
         if run.dumped is None and run.watch.hung():
-            run.dumped = asyncio.create_task(run.actions.dump_threads())
+            run.dumped = asyncio.create_task(_dump_hung(run))
         run.display.update(run.recorder.now()[1], run.watch, run.load)
         run.sampled.set()
         run.sampled = asyncio.Event()
         due_s = max(due_s + SAMPLE_EVERY_S, time.monotonic())
         await asyncio.sleep(due_s - time.monotonic())
+
+
+async def _dump_hung(run: Replay) -> None:
+    await run.actions.dump_threads()
+    if not any(step.when for step in run.night.steps):  # or somebody is about to restart what hangs
+        run.display.quiet()
 
 
 def _look_after_processes(run: Replay) -> None:

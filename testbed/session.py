@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import journal, outcome, trace, verdict
+from testbed import journal, trace, verdict
 from testbed.errors import TestbedError
 from testbed.events import FacilityNames, Header, NightSpan, TraceSource
 from testbed.replay import Night, replay
@@ -20,10 +19,12 @@ from testbed.runtime.workshop import ProcessesBuilder
 from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
     from testbed.journal import Journal
+    from testbed.load import Load
+    from testbed.observe.watch import Watch
     from testbed.replay import Display
     from testbed.runtime.workshop import Workshop
     from testbed.scenario import Scenario, Variant
@@ -55,19 +56,63 @@ def runs_directory(given: str | None, scenario: str) -> Path:
     return path
 
 
-async def replay_variant(
-    scenario: Scenario, variant: Variant, sent: Trace, shop: Workshop, directory: Path, repetition: int, display: Display
-) -> Result:
-    """Replay one variant once and judge it; `directory` takes the journal and the thread dumps."""
-    started = time.monotonic()
-    name = variant.name if repetition == 1 else f"{variant.name}-{repetition}"
-    path = directory / f"{name}.jsonl"
+@dataclass(slots=True)
+class Ahead:
+    """A display that begins to build the next facility when the one before has gone quiet, and passes everything on.
+
+    So the seconds in which the replay only looks on are not lost; and nothing is started beside a facility that is at work.
+    """
+
+    display: Display
+    following: ProcessesBuilder | None
+
+    def phase(self, text: str) -> None:
+        """Pass it on."""
+        self.display.phase(text)
+
+    def update(self, night_s: float, watch: Watch, load: Load) -> None:
+        """Pass it on."""
+        self.display.update(night_s, watch, load)
+
+    def quiet(self) -> None:
+        """Begin with the next."""
+        if self.following is not None:
+            self.following.begin()
+
+
+async def replay_all(
+    scenario: Scenario,
+    repetitions: int,
+    shop: Workshop,
+    directory: Path,
+    show: Callable[[str], AbstractContextManager[Display]],
+) -> AsyncIterator[Result]:
+    """Replay every variant so often, in turn and on the same trace, and judge each; `directory` takes journals and dumps.
+
+    `show` makes the display of a replay from its title.
+    """
+    sent = trace.of(scenario)
+    turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
+    builders = [
+        ProcessesBuilder(shop, scenario.facility, variant.settings) for variant, _ in turns
+    ]
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
-    with journal.JournalWriter(path, header(scenario, variant, sent, shop, repetition)) as writer:
-        builder = ProcessesBuilder(shop, scenario.facility, variant.settings)
-        await replay(night, builder, writer, directory / name, display)
-    kept = journal.read(path)
-    return Result(kept, verdict.judge(kept), time.monotonic() - started)
+    try:
+        for (variant, repetition), builder, following in zip(turns, builders, [*builders[1:], None], strict=True):
+            started = time.monotonic()
+            name = variant.name if repetitions == 1 else f"{variant.name}-{repetition:03}"
+            path = directory / f"{name}.jsonl"
+            title = f"{scenario.name}, {variant.name}" + (f" ({repetition} of {repetitions})" if repetitions > 1 else "")
+            with (
+                journal.JournalWriter(path, header(scenario, variant, sent, shop, repetition)) as writer,
+                show(title) as display,
+            ):
+                await replay(night, builder, writer, directory / name, Ahead(display, following))
+            kept = journal.read(path)
+            yield Result(kept, verdict.judge(kept), time.monotonic() - started)
+    finally:
+        for builder in builders:
+            await builder.tear_down()
 
 
 def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Workshop, repetition: int) -> Header:

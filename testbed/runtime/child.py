@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import ServiceError
 
@@ -31,12 +31,24 @@ class Owner:
     gid: int
 
 
+class Process(Protocol):
+    """What is needed of a process, whoever started it: `subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Give the exit code, or minus the signal that ended it; None while it runs."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running process, its name, where its lines go, and how long it may take to end."""
+    """A process, its name, and where its lines go."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     @property
@@ -88,13 +100,13 @@ def spawn(
     death_signal: int = signal.SIGKILL,
     pass_fds: tuple[int, ...] = (),
     lock_fd: int = -1,
-    pipes: bool = False,
+    stdin: int | None = None,
+    stdout: int | None = None,
 ) -> Child:
     """Start a command that dies with this process.
 
     Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone.
-    With `pipes`, standard input and output are pipes and only standard error goes to the log.
-    Raises ServiceError when it cannot be started or its log cannot be written.
+    Its lines go to the log, and it reads nothing, unless `stdin` or `stdout` give an open file. Raises ServiceError when it cannot be started or its log cannot be written.
     """
     uid, gid = (owner.uid, owner.gid) if owner else (-1, -1)
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
@@ -102,8 +114,8 @@ def spawn(
         with log.open("ab") as lines:
             process = subprocess.Popen(
                 [*launch, str(lock_fd), "--", *command],
-                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if pipes else lines,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=lines if stdout is None else stdout,
                 stderr=lines,
                 env=None if environment is None else {**os.environ, **environment},
                 pass_fds=(*pass_fds, lock_fd) if lock_fd != -1 else pass_fds,

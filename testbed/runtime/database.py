@@ -117,5 +117,5 @@ async def _load(log: Path, target: str) -> None:
     if not await child.wait_exit(LOAD_WITHIN_S):
         await child.end(signal.SIGTERM, postgres.STOP_WITHIN_S)
         raise ServiceError(f"the data was not loaded within {LOAD_WITHIN_S:.0f} s:\n{child.last_lines()}")
-    if child.process.returncode != 0:
-        raise ServiceError(f"loading the data failed with exit code {child.process.returncode}:\n{child.last_lines()}")
+    if child.process.poll() != 0:
+        raise ServiceError(f"loading the data failed with exit code {child.process.poll()}:\n{child.last_lines()}")

@@ -129,8 +129,8 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
     if not await child.wait_exit(INITDB_WITHIN_S):
         await child.end(signal.SIGTERM, STOP_WITHIN_S)
         raise ServiceError(f"initdb did not end within {INITDB_WITHIN_S:.0f} s")
-    if child.process.returncode != 0:
-        raise ServiceError(f"initdb failed with exit code {child.process.returncode}:\n{child.last_lines()}")
+    if child.process.poll() != 0:
+        raise ServiceError(f"initdb failed with exit code {child.process.poll()}:\n{child.last_lines()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ async def start(programs: Programs, array: Array, host: str, max_connections: in
             return Server(host, address, child)
         if "could not bind" not in child.last_lines():
             break
-    raise ServiceError(f"the database server on {host} ended with exit code {child.process.returncode}:\n{child.last_lines()}")
+    raise ServiceError(f"the database server on {host} ended with exit code {child.process.poll()}:\n{child.last_lines()}")
 
 
 def _configuration(address: Address, max_connections: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import socket
 import sys
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import ServiceError
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec
 from testbed.runtime.child import Child, spawn
+from testbed.runtime.nursery import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +23,80 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 STOP_WITHIN_S = 5.0
 BACKLOG = 512
-FD = "{fd}"
+NURSERY_MODULE = "testbed.runtime.nursery"
+ANSWER_WITHIN_S = 20.0  # its imports come first
+
+
+@dataclass(eq=False, slots=True)
+class Born:
+    """A process that the nursery forked."""
+
+    nursery: Nursery
+    pid: int
+
+    def poll(self) -> int | None:
+        """Give the exit code as the nursery told it; None while it runs."""
+        return self.nursery.exit_code(self.pid)
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+
+class Nursery:
+    """The testbed's side of the nursery (nursery.py): orders services there, and hears when they end.
+
+    Raises ServiceError with the nursery's last lines when it is gone.
+    """
+
+    def __init__(self, run: RunDirectory, modules: tuple[str, ...]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with theirs:
+            fd = theirs.fileno()
+            command = [sys.executable, "-m", NURSERY_MODULE, str(fd), *modules]
+            self._child = spawn("nursery", command, run.path / "nursery.log", pass_fds=(fd,))
+        self._control.settimeout(ANSWER_WITHIN_S)
+        self._codes: dict[int, int] = {}
+        run.note_pid(self._child.process.pid)
+
+    def order(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> Born:
+        """Have a service forked, with its listening socket."""
+        wanted = {
+            "module": spec.module,
+            "arguments": spec.arguments,
+            "environment": dict(spec.environment),
+            "log": str(log.absolute()),
+        }
+        try:
+            socket.send_fds(self._control, [json.dumps(wanted).encode()], [listener.fileno()])
+            while True:
+                told = json.loads(self._control.recv(MESSAGE_BYTES))
+                if "born" in told:
+                    return Born(self, told["born"])
+                self._codes[told["dead"]] = told["code"]
+        except OSError as error:
+            raise ServiceError(f"{spec.name} cannot be started: the nursery does not answer\n{self._child.last_lines()}") from error
+
+    def exit_code(self, pid: int) -> int | None:
+        """Give the exit code of a service; None while it runs."""
+        self._control.setblocking(False)
+        try:
+            while True:
+                told = json.loads(self._control.recv(MESSAGE_BYTES))
+                self._codes[told["dead"]] = told["code"]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise ServiceError(f"the nursery is gone\n{self._child.last_lines()}") from error
+        finally:
+            self._control.settimeout(ANSWER_WITHIN_S)
+        return self._codes.get(pid, self._child.process.poll())  # without its nursery, a service is gone as well
+
+    async def end(self) -> None:
+        """End the nursery, and by that whatever it still has."""
+        await self._child.end(signal.SIGKILL, STOP_WITHIN_S)
+        self._control.close()
 
 
 @dataclass(slots=True)
@@ -29,6 +105,7 @@ class Processes(Runtime):
 
     run: RunDirectory
     directory: Path
+    nursery: Nursery
     capabilities: frozenset[str] = frozenset({"processes"})
     _children: dict[str, Child] = field(default_factory=dict)
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
@@ -54,14 +131,8 @@ class Processes(Runtime):
         if spec.name not in self._sockets:
             self.reserve(spec.name)
         with self._sockets.pop(spec.name) as listener:
-            fd = listener.fileno()
-            child = spawn(
-                spec.name,
-                [sys.executable, "-m", spec.module, *(word.replace(FD, str(fd)) for word in spec.arguments)],
-                self.directory / f"{spec.name}.log",
-                environment={name: value.replace(FD, str(fd)) for name, value in spec.environment},
-                pass_fds=(fd,),
-            )
+            log = self.directory / f"{spec.name}.log"
+            child = Child(spec.name, self.nursery.order(spec, listener, log), log)
         self.run.note_pid(child.process.pid)
         self._children[spec.name] = child
 

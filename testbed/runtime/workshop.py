@@ -13,7 +13,7 @@ from testbed.facility import FAULT_PROXY, Facility, VirtualIP
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
-from testbed.runtime.processes import Processes
+from testbed.runtime.processes import Nursery, Processes
 from testbed.topology import caller_environment, server_environment
 from testbed.toxiproxy import FaultProxyClient
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SERVER_MODULE = "flight_search"
 CALLER_MODULE = "flight_search.callers"
 FAULT_PROXY_MODULE = "testbed.faultproxy"
+PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultproxy.server")
 PROXY_WITHIN_S = 10.0
 POLL_S = 0.02
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
@@ -45,6 +46,7 @@ class Workshop:
     postgres_directory: str | None = None
     run: RunDirectory = field(init=False)
     programs: Programs = field(init=False)
+    nursery: Nursery = field(init=False)
     shared: Processes = field(init=False)
     client: FaultProxyClient = field(init=False)
     prepared: asyncio.Task[Path] = field(init=False)
@@ -57,7 +59,8 @@ class Workshop:
         try:
             self.programs = postgres.find(self.postgres_directory, self.run.path)
             self.postgres_version = postgres.version(self.programs)
-            self.shared = Processes(self.run, self.run.path)
+            self.nursery = Nursery(self.run, PRELOADED)
+            self.shared = Processes(self.run, self.run.path, self.nursery)
             address = self.toxiproxy or self._start_fault_proxy()
         except BaseException:
             self.run.remove()
@@ -91,6 +94,7 @@ class Workshop:
         self.prepared.cancel()
         await asyncio.wait([self.prepared])
         await self.shared.stop_all()
+        await self.nursery.end()
         self.run.remove()
 
 
@@ -105,14 +109,25 @@ class ProcessesBuilder:
     runtime: Processes = field(init=False)
     pair: DatabasePair | None = None
     virtual_ip: VirtualIP | None = None
+    building: asyncio.Task[Facility] | None = None
 
     def __post_init__(self) -> None:
         self.workshop.built += 1
         self.directory = self.workshop.run.path / f"facility-{self.workshop.built}"
-        self.runtime = Processes(self.workshop.run, self.directory)
+        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.nursery)
+
+    def begin(self) -> None:
+        """Begin to build ahead of time; `build` then waits for what is left."""
+        self.building = self.building or asyncio.create_task(self._build())
 
     async def build(self) -> Facility:
-        """Start everything, the slowest first, and return when every service is ready.
+        """Start everything and return when every service is ready."""
+        self.begin()
+        assert self.building is not None
+        return await self.building
+
+    async def _build(self) -> Facility:
+        """Start the slowest first.
 
         Application servers wait for the database by themselves while they fill their pools, so they start beside it.
         """
@@ -124,7 +139,7 @@ class ProcessesBuilder:
             for name in plan.callers
         ]
         await shop.wait_fault_proxy()
-        self.virtual_ip = VirtualIP(shop.client, f"virtual-ip-{shop.run.path.name}-{shop.built}")
+        self.virtual_ip = VirtualIP(shop.client, f"virtual-ip-{shop.run.path.name}-{self.directory.name}")
         address = database.conninfo(await self.virtual_ip.create())
         servers = [
             ServiceSpec(
@@ -153,6 +168,9 @@ class ProcessesBuilder:
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""
+        if self.building is not None and not self.building.done():
+            self.building.cancel()
+            await asyncio.wait([self.building])
         await self.runtime.stop_all()
         if self.pair is not None:
             await self.pair.throw_away()
