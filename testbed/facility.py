@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 30.0
 POLL_S = 0.02
 FAULT_PROXY = "toxiproxy"
+LOAD = "load"
 UNPOINTED = "127.0.0.1:1"  # nobody listens at tcpmux's port: until the database is up, the virtual IP belongs to no host
 
 

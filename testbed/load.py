@@ -1,12 +1,9 @@
-"""The testbed's side of the load generator: starts it, hands it the trace, and writes into the journal what it tells."""
+"""The testbed's side of the load generator: hands it the trace, and writes into the journal what it tells."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import socket
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,21 +11,15 @@ from typing import TYPE_CHECKING
 from testbed import workload
 from testbed.errors import ServiceError
 from testbed.events import Request, Response
-from testbed.runtime.child import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
     from testbed.act import Recorder
     from testbed.runtime import Address
-    from testbed.runtime.child import Child
     from testbed.trace import Trace, TraceRequest
 
 READY_WITHIN_S = 15.0
-STOP_WITHIN_S = 5.0
 LEAD_S = 0.05  # the night starts so much after the word to start, so that the first request is not late
-LINE_LIMIT = 1 << 20
 
 
 @dataclass(slots=True)
@@ -36,9 +27,8 @@ class Load:
     """A running load generator, and what has become of its requests so far (all times on the journal's `t_s`)."""
 
     recorder: Recorder
-    child: Child
-    writer: asyncio.StreamWriter
     lines: asyncio.StreamReader
+    writer: asyncio.StreamWriter
     requests: Mapping[int, tuple[float, TraceRequest]]  # when due after the night's start, and what
     sent: int = 0
     answered: int = 0
@@ -98,44 +88,28 @@ class Load:
                     error=event.error,
                 )
             )
-        code = self.child.process.poll()
-        raise ServiceError(f"the load generator ended with exit code {code} in the middle of the night:\n{self.child.last_lines()}")
+        raise ServiceError("the load generator ended in the middle of the night")
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """End the generator; what it still waits for stays unanswered."""
-        await self.child.end(signal.SIGTERM, STOP_WITHIN_S)
         self.writer.close()
 
 
-async def start(trace: Trace, recorder: Recorder, callers: Mapping[str, Address], directory: Path) -> Load:
-    """Start a load generator for the trace and return when it is ready to send.
-
-    `directory` takes its plan and its log. Raises ServiceError with its last lines when it does not come up.
-    """
-    requests = {
-        request.id: (recorder.clock.real_s(request.due_night_s), request) for request in trace.requests
-    }
-    plan = directory / "requests.jsonl"
-    workload.write(plan, [_planned(due_s, request, callers[request.caller]) for due_s, request in requests.values()])
-    ours, theirs = socket.socketpair()
-    with theirs:
-        child = spawn(
-            "load",
-            [sys.executable, "-m", "testbed.workload", str(plan)],
-            directory / "load.log",
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-        )
-    lines, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
+async def connect(trace: Trace, recorder: Recorder, generator: Address, callers: Mapping[str, Address]) -> Load:
+    """Hand the trace to a load generator and return when it is ready to send; raises ServiceError when it is not."""
+    requests = {request.id: (recorder.clock.real_s(request.due_night_s), request) for request in trace.requests}
     try:
-        said = await asyncio.wait_for(lines.readline(), READY_WITHIN_S)
-    except TimeoutError as error:
-        await child.end(signal.SIGTERM, STOP_WITHIN_S)
-        raise ServiceError(f"the load generator was not ready within {READY_WITHIN_S:.0f} s:\n{child.last_lines()}") from error
+        async with asyncio.timeout(READY_WITHIN_S):
+            lines, writer = await asyncio.open_connection(generator.host, generator.port, limit=workload.LINE_LIMIT)
+            writer.write(
+                workload.encode([_planned(due_s, request, callers[request.caller]) for due_s, request in requests.values()])
+            )
+            said = await lines.readline()
+    except OSError as error:  # which a time-out is, too
+        raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s: {error!r}") from error
     if said != b"ready\n":
-        await child.end(signal.SIGTERM, STOP_WITHIN_S)
-        raise ServiceError(f"the load generator did not come up:\n{child.last_lines()}")
-    return Load(recorder, child, writer, lines, requests)
+        raise ServiceError(f"the load generator at {generator} said {said!r}, not ready")
+    return Load(recorder, lines, writer, requests)
 
 
 def _planned(due_s: float, request: TraceRequest, caller: Address) -> workload.PlannedRequest:

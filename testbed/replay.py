@@ -13,6 +13,7 @@ import aiohttp
 from testbed import load
 from testbed.act import Actions, Recorder
 from testbed.errors import TestbedError, WaitError
+from testbed.facility import LOAD
 from testbed.events import Condition, End, Observed, Operation, Service
 from testbed.observe import samples
 from testbed.observe.watch import Watch
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SAMPLE_EVERY_S = 0.1
 SAMPLES_WITHIN_S = 10.0
 STEADY_SAMPLES = 2
-SETTLE_S = 0.5  # so long nothing may come back before the replay believes that nothing will
+SETTLE_S = 0.4  # so long nothing may come back before the replay believes that nothing will
 CLOSING_WITHIN_S = 20.0
 
 
@@ -62,9 +63,7 @@ class Silent:
 
 
 class FacilityBuilder(Protocol):
-    """Makes the facility of one replay; `directory` is for files that are not wanted afterwards."""
-
-    directory: Path
+    """Makes the facility of one replay."""
 
     async def build(self) -> Facility:
         """Start everything and return when the services are ready."""
@@ -152,8 +151,8 @@ async def _build(
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
     addresses = {caller: facility.runtime.address(caller) for caller in facility.callers}
-    generator = await load.start(night.trace, recorder, addresses, builder.directory)
-    stack.push_async_callback(generator.stop)
+    generator = await load.connect(night.trace, recorder, facility.runtime.address(LOAD), addresses)
+    stack.callback(generator.stop)
     for service in facility.services:
         _tell_service(recorder, facility, service, "ready", "")
     watch = Watch(facility.application_servers, facility.callers)

@@ -1,12 +1,12 @@
 """The load generator: its own process, so that it shares no interpreter with what it measures or with the display.
 
-    python -m testbed.workload REQUESTS
+    python -m testbed.workload LISTEN_FD
 
-`REQUESTS` is a file of JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`. The process says `ready`
-on standard output, reads from standard input one line with the start (seconds of the system's monotonic clock) and sends each request
-when it is due, whether or not earlier ones came back (open loop). It writes a line for each request sent (`id`, `sent_s`) and for each
-that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out: passengers wait.
-The end of standard input ends the process; what is not answered by then stays unanswered.
+It takes one connection at the listening socket that it is handed. Over that come JSON Lines, one request a line: `id`, `due_s` (seconds after the
+start), `url`, `body`; then an empty line, which it answers with `ready`; then a line with the start (seconds of the system's monotonic clock). It
+sends each request when it is due, whether or not earlier ones came back (open loop), and writes a line for each request sent (`id`,
+`sent_s`) and for each that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out:
+passengers wait. The end of the connection ends the process; what is not answered by then stays unanswered.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import gc
 import json
 import os
 import resource
+import socket
 import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NICENESS = -5  # where permitted: a request that is due goes out before the facility computes on
 SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
 ANSWER_HEAD = 300
+LINE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Ended:
     error: str
 
 
-def write(path: Path, requests: Sequence[PlannedRequest]) -> None:
-    """Write the file that the process reads."""
-    path.write_text("".join(json.dumps(asdict(request)) + "\n" for request in requests))
+def encode(requests: Sequence[PlannedRequest]) -> bytes:
+    """Write requests as the process reads them, with the empty line at the end."""
+    return "".join(json.dumps(asdict(request)) + "\n" for request in requests).encode() + b"\n"
 
 
 def decode(line: bytes) -> Sent | Ended:
@@ -113,30 +114,40 @@ async def _when_due(
 
 def main(argv: Sequence[str]) -> None:
     """Run the process; see the module's docstring for what it reads and writes."""
-    requests = [PlannedRequest(**json.loads(line)) for line in Path(argv[0]).read_text().splitlines()]
     with suppress(OSError):
         os.nice(NICENESS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with socket.socket(fileno=int(argv[0])) as listener:
+        connection, _ = listener.accept()
+    asyncio.run(_run(connection))
+
+
+async def _run(connection: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_LIMIT)
+    requests = []
+    while (line := await reader.readline()).strip():
+        requests.append(PlannedRequest(**json.loads(line)))
     gc.freeze()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    start = sys.stdin.readline()
-    if start:
-        asyncio.run(_run(requests, float(start)))
-
-
-async def _run(requests: Sequence[PlannedRequest], start_s: float) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not os.read(sys.stdin.fileno(), 4096) else None)
+    writer.write(b"ready\n")
+    start = await reader.readline()
+    if not start:
+        return
 
     def tell(event: Sent | Ended) -> None:
-        sys.stdout.write(json.dumps(asdict(event)) + "\n")
-        sys.stdout.flush()
+        writer.write(json.dumps(asdict(event)).encode() + b"\n")
 
-    await send_all(requests, start_s, tell, stop)
+    stop = asyncio.Event()
+
+    async def wait_end() -> None:
+        """Wait for the end of the connection: nothing more is ever sent over it."""
+        await reader.read()
+        stop.set()
+
+    ending = asyncio.create_task(wait_end())
+    await send_all(requests, float(start), tell, stop)
+    await ending
 
 
 if __name__ == "__main__":

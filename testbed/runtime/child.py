@@ -100,13 +100,11 @@ def spawn(
     death_signal: int = signal.SIGKILL,
     pass_fds: tuple[int, ...] = (),
     lock_fd: int = -1,
-    stdin: int | None = None,
-    stdout: int | None = None,
 ) -> Child:
     """Start a command that dies with this process.
 
     Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone.
-    Its lines go to the log, and it reads nothing, unless `stdin` or `stdout` give an open file. Raises ServiceError when it cannot be started or its log cannot be written.
+    Its lines go to the log, and it reads nothing. Raises ServiceError when it cannot be started or its log cannot be written.
     """
     uid, gid = (owner.uid, owner.gid) if owner else (-1, -1)
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
@@ -114,8 +112,8 @@ def spawn(
         with log.open("ab") as lines:
             process = subprocess.Popen(
                 [*launch, str(lock_fd), "--", *command],
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=lines if stdout is None else stdout,
+                stdin=subprocess.DEVNULL,
+                stdout=lines,
                 stderr=lines,
                 env=None if environment is None else {**os.environ, **environment},
                 pass_fds=(*pass_fds, lock_fd) if lock_fd != -1 else pass_fds,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.errors import ProxyError
-from testbed.facility import FAULT_PROXY, Facility, VirtualIP
+from testbed.facility import FAULT_PROXY, LOAD, Facility, VirtualIP
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 SERVER_MODULE = "flight_search"
 CALLER_MODULE = "flight_search.callers"
+LOAD_MODULE = "testbed.workload"
 FAULT_PROXY_MODULE = "testbed.faultproxy"
-PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultproxy.server")
+PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultproxy.server", "testbed.workload")
 PROXY_WITHIN_S = 10.0
 POLL_S = 0.02
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
@@ -48,8 +49,8 @@ class Workshop:
     programs: Programs = field(init=False)
     nursery: Nursery = field(init=False)
     shared: Processes = field(init=False)
-    client: FaultProxyClient = field(init=False)
     prepared: asyncio.Task[Path] = field(init=False)
+    proxy_started: asyncio.Task[FaultProxyClient] = field(init=False)
     postgres_version: str = ""
     built: int = 0
 
@@ -61,38 +62,42 @@ class Workshop:
             self.postgres_version = postgres.version(self.programs)
             self.nursery = Nursery(self.run, PRELOADED)
             self.shared = Processes(self.run, self.run.path, self.nursery)
-            address = self.toxiproxy or self._start_fault_proxy()
         except BaseException:
             self.run.remove()
             raise
-        self.client = FaultProxyClient(address.host, address.port)
         self.prepared = asyncio.create_task(database.prepare(self.run, self.programs))
+        # In a thread, because the nursery's imports come first and initdb need not wait for them. Forked there, not here: the rule that
+        # only the main thread starts processes is kept.
+        self.proxy_started = asyncio.create_task(asyncio.to_thread(self._start_fault_proxy))
         return self
 
-    def _start_fault_proxy(self) -> Address:
-        address = self.shared.reserve(FAULT_PROXY)
-        self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
-        return address
+    def _start_fault_proxy(self) -> FaultProxyClient:
+        address = self.toxiproxy
+        if address is None:
+            address = self.shared.reserve(FAULT_PROXY)
+            self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
+        return FaultProxyClient(address.host, address.port)
 
-    async def wait_fault_proxy(self) -> None:
-        """Wait until the fault proxy answers; raises ProxyError with its last lines when it does not."""
+    async def wait_fault_proxy(self) -> FaultProxyClient:
+        """Wait until the fault proxy answers, and give its client; raises ProxyError with its last lines when it does not."""
+        client = await asyncio.shield(self.proxy_started)
         deadline = time.monotonic() + PROXY_WITHIN_S
         while True:
             try:
-                await asyncio.to_thread(self.client.version)
+                await asyncio.to_thread(client.version)
             except ProxyError as error:
                 if time.monotonic() > deadline:
                     lines = "" if self.toxiproxy else f"\n{self.shared.logs(FAULT_PROXY)}"
                     raise ProxyError(f"{error}; waited {PROXY_WITHIN_S:.0f} s{lines}") from error
                 await asyncio.sleep(POLL_S)
             else:
-                return
+                return client
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.prepared.cancel()
-        await asyncio.wait([self.prepared])
+        await asyncio.wait([self.prepared, self.proxy_started])
         await self.shared.stop_all()
         await self.nursery.end()
         self.run.remove()
@@ -138,8 +143,8 @@ class ProcessesBuilder:
             ServiceSpec(name, CALLER_MODULE, environment=caller_environment(plan, self.settings.caller, name, urls))
             for name in plan.callers
         ]
-        await shop.wait_fault_proxy()
-        self.virtual_ip = VirtualIP(shop.client, f"virtual-ip-{shop.run.path.name}-{self.directory.name}")
+        client = await shop.wait_fault_proxy()
+        self.virtual_ip = VirtualIP(client, f"virtual-ip-{shop.run.path.name}-{self.directory.name}")
         address = database.conninfo(await self.virtual_ip.create())
         servers = [
             ServiceSpec(
@@ -149,7 +154,7 @@ class ProcessesBuilder:
         ]
         self.pair = await self._database()
         facility = Facility(self.runtime, self.pair, self.virtual_ip, plan.server_names, plan.callers)
-        facility.start([*servers, *callers])
+        facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         self.pair.mount(HOSTS[0])
         await self.virtual_ip.point(await self.pair.start_server(HOSTS[0]))
