@@ -64,12 +64,12 @@ class PoolMetrics:
         yield GaugeMetricFamily("pool_invalidated", "Connections thrown away because they were dead", state.invalidated_total)
 
 
-def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:
+def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:  # noqa: C901 - endpoints, one after the other
     """Make the application over a pool, which the caller has filled."""
     lookup_by_city = lookup.load(settings.lookup)
     places = airports_by_place()
     registry = CollectorRegistry()
-    registry.register(PoolMetrics(pool))  # type: ignore[arg-type]  # a collector by its method, as prometheus-client documents
+    registry.register(PoolMetrics(pool))
     counter = serving.results(registry, "requests", "operation")
     app = serving.create(settings.name, settings.request_threads, registry)
 
@@ -94,9 +94,7 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:
 
     @app.get("/flights")
     @operation("lookup_by_city")
-    def flights(
-        from_: Annotated[str, Query(alias="from", min_length=2, max_length=60)], to: Place, date: Date
-    ) -> JSONResponse:
+    def flights(from_: Annotated[str, Query(alias="from", min_length=2, max_length=60)], to: Place, date: Date) -> JSONResponse:
         for field, place in (("from", from_), ("to", to)):
             if place.lower() not in places:
                 return serving.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")

@@ -86,7 +86,7 @@ class MonitoredDataSource:
         # collect a connection that its borrower forgot, and SQLAlchemy would quietly take the collected one back into the pool.
         self._out: dict[int, PooledConnection] = {}
         self._pool = QueuePool(
-            self._open,
+            self._open,  # type: ignore[arg-type]  # psycopg's connection is a DBAPI connection in all but the stub's eyes
             pool_size=settings.pool_size,
             max_overflow=settings.pool_max_overflow,
             # SQLAlchemy takes no time-out as "wait for ever", as the case's pool did; its own default is 30 s (S2).
@@ -181,4 +181,4 @@ def _dialect() -> Dialect:
     """Give SQLAlchemy's dialect for psycopg: the pool pings through it."""
     from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg  # noqa: PLC0415 - slow to import, rarely needed
 
-    return PGDialect_psycopg(dbapi=PGDialect_psycopg.import_dbapi())
+    return PGDialect_psycopg(dbapi=PGDialect_psycopg.import_dbapi())  # type: ignore[no-untyped-call]  # SQLAlchemy's own code is untyped there

@@ -57,9 +57,8 @@ def create(name: str, request_threads: int, registry: CollectorRegistry) -> Fast
 
     Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8).
     """
-
     threads = RequestThreads(request_threads)
-    registry.register(threads)  # type: ignore[arg-type]  # a collector by its method, as prometheus-client documents
+    registry.register(threads)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -1,7 +1,8 @@
 """Settings of the services, from the environment, checked at start and frozen.
 
 A name below is an environment variable with the service's prefix: `request_threads` of an application server is
-FLIGHT_SEARCH_REQUEST_THREADS, of a caller CALLER_REQUEST_THREADS. An empty value of a time means: none, wait for ever.
+FLIGHT_SEARCH_REQUEST_THREADS, of a caller CALLER_REQUEST_THREADS. An empty value of a time means: none, wait for
+ever.
 """
 
 from __future__ import annotations

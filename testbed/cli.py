@@ -67,11 +67,26 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> Addres
 @click.argument("scenario")
 @click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
 @click.option("--runtime", type=click.Choice(RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
-@click.option("--repeat", "repetitions", type=click.IntRange(1, 1000), default=1, show_default=True, help="Replay each variant so often.")
+@click.option(
+    "--repeat",
+    "repetitions",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Replay each variant so often.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Another seed for the passengers.")
 @click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
-@click.option("--speed", type=click.FloatRange(0, 1_000_000, min_open=True), help="Seconds of the night in a real second, all night.")
-@click.option("--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, 1_000_000, min_open=True),
+    help="Seconds of the night in a real second, all night.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    help="Write one JSON object a line to this file; - for standard output, and nothing else there.",
+)
 @click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
 @click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
 @click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")
@@ -118,9 +133,9 @@ class _lines:  # noqa: N801 - used as a function
         if self._target is None:
             return lambda _: None
         if self._target == "-":
-            return lambda line: click.echo(line)
+            return click.echo
         try:
-            self._file = Path(self._target).open("w", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+            self._file = Path(self._target).open("w", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--json: {self._target} cannot be written: {error.strerror}") from error
         return lambda line: print(line, file=self._file, flush=True)
@@ -137,7 +152,10 @@ async def _replay_all(
     started = time.monotonic()
     directory = session.runs_directory(runs, plan.name)
     results: list[Result] = []
-    async with shop, aclosing(session.replay_all(plan, repetitions, shop, directory, partial(Picture, console))) as replays:
+    async with (
+        shop,
+        aclosing(session.replay_all(plan, repetitions, shop, directory, partial(Picture, console))) as replays,
+    ):
         async for result in replays:
             results.append(result)
             write(summary.line(result))
@@ -173,7 +191,11 @@ def _interruptible(work: object) -> list[Result]:
 
 @main_group.command()
 @click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there.")
+@click.option(
+    "--json",
+    "json_file",
+    help="Write one JSON object a line to this file; - for standard output, and nothing else there.",
+)
 def judge(journals: tuple[Path, ...], json_file: str | None) -> None:
     """Judge JOURNALS of old replays again."""
     console = Console(stderr=json_file == "-")

@@ -1,6 +1,7 @@
 """The night's own clock, and how it goes in real seconds.
 
-A time of the night is a number of seconds since 00:00 of the night's date: 23:00 is 82,800, and 05:00 of the next morning is 104,400.
+A time of the night is a number of seconds since 00:00 of the night's date: 23:00 is 82,800, and 05:00 of the next
+morning is 104,400.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from testbed.load import Load
     from testbed.events import Sample
+    from testbed.load import Load
     from testbed.observe.watch import Watch
 
 BAR = 20
@@ -36,14 +36,12 @@ class Picture:
         self._phase = ""
         self._live = Live(console=console, refresh_per_second=REFRESH_PER_S, transient=True)
 
-    def __enter__(self) -> Picture:
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._live.stop()
 
     def phase(self, text: str) -> None:

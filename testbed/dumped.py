@@ -34,9 +34,7 @@ def told(dump: Threads) -> str:
     return f"{count} of {dump.request_threads} request threads of {dump.service}: {state}{called}"
 
 
-def judge(
-    journal: Journal, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]
-) -> Finding:
+def judge(journal: Journal, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]) -> Finding:
     """Judge whether all request threads of all the services are blocked in a state, inside a call.
 
     Without a dump, or with one that was not permitted, nothing is known.

@@ -11,7 +11,8 @@
     ├── WaitError                   a bounded wait ended without what it waited for
     └── DumpError                   threads could not be dumped
 
-Messages carry name, number, unit and the next step. Foreign libraries' errors are translated where they enter, `from` the original.
+Messages carry name, number, unit and the next step. Foreign libraries' errors are translated where they enter, `from`
+the original.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -23,8 +23,10 @@ _event: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e
 
 
 class JournalWriter:
-    """A journal that is being written; a context manager. Each line is handed to the system as it is written, so that a killed run's
-    journal can be read up to there. Raises TestbedError when it cannot be made or written (no space, no permission).
+    """A journal that is being written; a context manager.
+
+    Each line is handed to the system as it is written, so that a killed run's journal can be read up to there. Raises
+    TestbedError when it cannot be made or written (no space, no permission).
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -46,7 +48,7 @@ class JournalWriter:
         except OSError as error:
             raise TestbedError(f"the journal {self.path} cannot be written: {error.strerror}; free space there, or give --runs") from error
 
-    def __enter__(self) -> JournalWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -114,7 +116,12 @@ def read(path: Path) -> Journal:
     header = _decoded(_header, path, 1, lines[0])
     if header.journal != 1:
         raise JournalError(f"the journal {path} is of format {header.journal}; this testbed reads format 1")
-    return Journal(path, header, tuple(_decoded(_event, path, number, line) for number, line in enumerate(lines[1:], start=2)), torn)
+    return Journal(
+        path,
+        header,
+        tuple(_decoded(_event, path, number, line) for number, line in enumerate(lines[1:], start=2)),
+        torn,
+    )
 
 
 def _decoded(adapter: TypeAdapter[Any], path: Path, number: int, line: bytes) -> Any:

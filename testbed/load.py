@@ -14,6 +14,7 @@ from testbed.events import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from testbed.act import Recorder
     from testbed.runtime import Address
     from testbed.trace import Trace, TraceRequest
@@ -101,9 +102,7 @@ async def connect(trace: Trace, recorder: Recorder, generator: Address, callers:
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             lines, writer = await asyncio.open_connection(generator.host, generator.port, limit=workload.LINE_LIMIT)
-            writer.write(
-                workload.encode([_planned(due_s, request, callers[request.caller]) for due_s, request in requests.values()])
-            )
+            writer.write(workload.encode([_planned(due_s, request, callers[request.caller]) for due_s, request in requests.values()]))
             said = await lines.readline()
     except OSError as error:  # which a time-out is, too
         raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s: {error!r}") from error
@@ -124,4 +123,3 @@ def _planned(due_s: float, request: TraceRequest, caller: Address) -> workload.P
         }
     )
     return workload.PlannedRequest(request.id, due_s, f"{caller.url}/transactions/{request.transaction}", body)
-

@@ -22,7 +22,7 @@ STUCK_SAMPLES = 3  # in a row, with every request thread at work and not one res
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time during which a service was stuck: from its first sample of that kind to its last (`t_s`), and the night's time of the first."""
+    """A time during which a service was stuck: its first sample of that kind and its last (`t_s`), and the first's `night_s`."""
 
     from_s: float
     to_s: float
@@ -210,9 +210,7 @@ def transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:
         counts[one.request.caller][one.request.transaction][when][one.ended] += 1
     return {
         caller: {
-            name: {
-                when: {ended: ends[ended] for ended in ("answered", "failed", "unanswered")} for when, ends in halves.items()
-            }
+            name: {when: {ended: ends[ended] for ended in ("answered", "failed", "unanswered")} for when, ends in halves.items()}
             for name, halves in by_name.items()
         }
         for caller, by_name in counts.items()

@@ -33,7 +33,15 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 def table(results: Sequence[Result]) -> Table:
     """Draw, for each variant, how often it came out as expected, and median and spread of the time to hang."""
     drawn = Table(title="Repeated", caption="interval: 95 %, Wilson; time to hang: of the night, from the end of the switchover")
-    for heading in ("variant", "as expected", "interval", "outcomes", "time to hang: median", "from … to", "wall: median"):
+    for heading in (
+        "variant",
+        "as expected",
+        "interval",
+        "outcomes",
+        "time to hang: median",
+        "from … to",
+        "wall: median",
+    ):
         drawn.add_column(heading)
     for variant in dict.fromkeys(one.journal.header.variant for one in results):
         of_variant = [one for one in results if one.journal.header.variant == variant]

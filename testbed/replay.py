@@ -6,15 +6,15 @@ import asyncio
 import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import aiohttp
 
 from testbed import load
 from testbed.act import Actions, Recorder
 from testbed.errors import TestbedError, WaitError
-from testbed.facility import LOAD
 from testbed.events import Condition, End, Observed, Operation, Service
+from testbed.facility import LOAD
 from testbed.observe import samples
 from testbed.observe.watch import Watch
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.clock import NightClock
+    from testbed.events import Progress
     from testbed.facility import Facility
     from testbed.journal import JournalWriter
     from testbed.load import Load
@@ -184,10 +185,7 @@ async def _look(run: Replay, session: aiohttp.ClientSession) -> None:
     due_s = time.monotonic()
     while True:
         seen = await asyncio.gather(
-            *(
-                samples.read(session, name, run.facility.runtime.address(name), run.recorder.now)
-                for name in run.facility.services
-            )
+            *(samples.read(session, name, run.facility.runtime.address(name), run.recorder.now) for name in run.facility.services)
         )
         for sample in seen:
             run.watch.see(sample)
@@ -219,11 +217,9 @@ def _look_after_processes(run: Replay) -> None:
             _tell_service(run.recorder, run.facility, name, "died", f"exit code {ended.code}\n{ended.last_lines}")
 
 
-def _tell_service(recorder: Recorder, facility: Facility, name: str, state: str, detail: str) -> None:
+def _tell_service(recorder: Recorder, facility: Facility, name: str, state: Literal["ready", "died"], detail: str) -> None:
     t_s, night_s = recorder.now()
-    recorder.add(
-        Service(t_s=t_s, night_s=night_s, service=name, state=state, pid=facility.runtime.pid(name), detail=detail)
-    )
+    recorder.add(Service(t_s=t_s, night_s=night_s, service=name, state=state, pid=facility.runtime.pid(name), detail=detail))
 
 
 async def _wait_sample(run: Replay) -> None:
@@ -307,13 +303,9 @@ async def _step(run: Replay, number: int, step: PlannedStep, before: asyncio.Tas
     _tell_operation(run, step.word, number, "end", done, time.monotonic() - started)
 
 
-def _tell_operation(run: Replay, word: str, number: int, state: str, detail: str, duration_s: float | None) -> None:
+def _tell_operation(run: Replay, word: str, number: int, state: Progress, detail: str, duration_s: float | None) -> None:
     t_s, night_s = run.recorder.now()
-    run.recorder.add(
-        Operation(
-            t_s=t_s, night_s=night_s, operation=word, id=number, state=state, detail=detail, duration_s=duration_s
-        )
-    )
+    run.recorder.add(Operation(t_s=t_s, night_s=night_s, operation=word, id=number, state=state, detail=detail, duration_s=duration_s))
 
 
 async def _wait_settled(run: Replay) -> None:
@@ -339,6 +331,6 @@ async def _dump_stuck(run: Replay) -> None:
         await run.actions.dump_threads()
 
 
-def _end(recorder: Recorder, reason: str, detail: str) -> None:
+def _end(recorder: Recorder, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
     t_s, night_s = recorder.now()
     recorder.add(End(t_s=t_s, night_s=night_s, reason=reason, detail=detail))

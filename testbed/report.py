@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -35,7 +36,11 @@ def side_by_side(judged: Sequence[Judged]) -> RenderableType:
 
 def _night(judged: Sequence[Judged]) -> Table:
     header = judged[0][0].header
-    drawn = Table(title=f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}", box=box.SIMPLE_HEAD, show_lines=True)
+    drawn = Table(
+        title=f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}",
+        box=box.SIMPLE_HEAD,
+        show_lines=True,
+    )
     drawn.add_column("", no_wrap=True)
     for kept, _ in judged:
         drawn.add_column(kept.header.variant, ratio=1)
@@ -43,10 +48,16 @@ def _night(judged: Sequence[Judged]) -> Table:
         ("done", lambda kept, _: _done(kept)),
         ("quiet hours", lambda kept, _: _quiet(kept)),
         ("first trouble", lambda kept, _: _first_trouble(kept)),
-        ("connections leaked", lambda kept, _: _by_service(outcome.leaked_connections(kept), kept.header.facility.pool_size)),
+        (
+            "connections leaked",
+            lambda kept, _: _by_service(outcome.leaked_connections(kept), kept.header.facility.pool_size),
+        ),
         ("request threads", lambda kept, _: _blocked(kept)),
         ("health checks", lambda kept, _: _health(kept)),
-        ("outcome", lambda _, judgement: Text(judgement.outcome or "cannot be told", OUTCOME_STYLE.get(judgement.outcome or "", "yellow"))),
+        (
+            "outcome",
+            lambda _, judgement: Text(judgement.outcome or "cannot be told", OUTCOME_STYLE.get(judgement.outcome or "", "yellow")),
+        ),
         ("crack", lambda _, judgement: f"{judgement.crack}, {outcome.CRACK[judgement.crack]}"),
         ("verdict", lambda _, judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
         ("switchover to hang", lambda kept, _: _to_hang(kept)),
@@ -69,8 +80,9 @@ def _quiet(kept: Journal) -> str:
     begin = outcome.first_fault(kept)
     since_s = kept.header.night.from_s if begin is None else begin.night_s
     times = [since_s, *sorted(one.request.night_s for one in kept.transactions if one.request.night_s > since_s)]
-    longest_s, start_s = max(((later - earlier, earlier) for earlier, later in zip(times, times[1:], strict=False)), default=(0.0, since_s))
-    return f"{clock_text(start_s, seconds=False)} to {clock_text(start_s + longest_s, seconds=False)}: {span_text(longest_s)} without a passenger"
+    longest_s, start_s = max(((later - earlier, earlier) for earlier, later in pairwise(times)), default=(0.0, since_s))
+    from_, to = (clock_text(at_s, seconds=False) for at_s in (start_s, start_s + longest_s))
+    return f"{from_} to {to}: {span_text(longest_s)} without a passenger"
 
 
 def _first_trouble(kept: Journal) -> str:

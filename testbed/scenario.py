@@ -132,9 +132,7 @@ class Scenario:
         """The kept trace, when the scenario names one."""
         return None if self.workload.trace is None else self.path.parent / self.workload.trace
 
-    def with_overrides(
-        self, *, seed: int | None = None, rate_per_minute: float | None = None, speed: float | None = None
-    ) -> Scenario:
+    def with_overrides(self, *, seed: int | None = None, rate_per_minute: float | None = None, speed: float | None = None) -> Scenario:
         """Give the scenario with what the command line changes; a `speed` goes for the whole night."""
         workload = {"seed": seed, "rate_per_minute": rate_per_minute}
         given = {name: value for name, value in workload.items() if value is not None}
@@ -146,4 +144,3 @@ class Scenario:
         if not names:
             return self
         return replace(self, variants=tuple(variant for variant in self.variants if variant.name in names))
-

@@ -68,10 +68,7 @@ def find(name_or_path: str) -> Path:
 def load(path: Path) -> Scenario:
     """Read and check a scenario; raises ScenarioError with every mistake in it."""
     data = _toml(path)
-    mistakes: list[str] = []
-    for key in data:
-        if key not in SECTIONS:
-            mistakes.append(f"{key}: unknown key{_meant(key, SECTIONS)}; allowed: {', '.join(SECTIONS)}")
+    mistakes = [f"{key}: unknown key{_meant(key, SECTIONS)}; allowed: {', '.join(SECTIONS)}" for key in data if key not in SECTIONS]
     mistakes += [f"{key}: missing; it is needed" for key in NEEDED if key not in data]
     texts = {key: _text(data, key, mistakes) for key in ("title", "summary")}
     facts = _facts(data.get("facts", []), mistakes)
@@ -88,7 +85,16 @@ def load(path: Path) -> Scenario:
     if mistakes or facility is None or night is None or workload is None:
         raise ScenarioError(str(path), tuple(mistakes))
     return Scenario(
-        path.stem, path, texts["title"], texts["summary"], facts, facility, night, workload, tuple(steps), tuple(variants)
+        path.stem,
+        path,
+        texts["title"],
+        texts["summary"],
+        facts,
+        facility,
+        night,
+        workload,
+        tuple(steps),
+        tuple(variants),
     )
 
 
@@ -113,7 +119,7 @@ def _text(data: Mapping[str, Any], key: str, mistakes: list[str]) -> str:
 
 def _facts(value: Any, mistakes: list[str]) -> tuple[str, ...]:
     if not isinstance(value, list):
-        mistakes.append(f"facts: found {_found(value)}; allowed: a list of ids, such as [\"O3\", \"O4\"]")
+        mistakes.append(f'facts: found {_found(value)}; allowed: a list of ids, such as ["O3", "O4"]')
         return ()
     wrong = [fact for fact in value if fact not in FACTS]
     mistakes += [f"facts: {_found(fact)} is no fact of the case; `testbed facts` lists them" for fact in wrong]
@@ -227,24 +233,24 @@ def _step(given: dict[str, Any], key: str, night: NightPlan | None, mistakes: li
         at_s = _time(night, plan.at, f"{key}.at", mistakes)
         if at_s is not None and not night.from_s <= at_s <= night.to_s:
             mistakes.append(f"{key}.at: found {plan.at!r}; allowed: a time inside the night, {night.from_} to {night.to}")
-    kind, word = ("fault", plan.fault) if plan.fault is not None else ("operation", plan.operation or "")
+    kind, word = ("fault", plan.fault) if plan.fault else ("operation", plan.operation or "")
     action = _action(kind, word, {name: value for name, value in given.items() if name not in STEP_KEYS}, key, mistakes)
     if action is None or len(mistakes) > before:
         return None
     return PlannedStep(word, action, at_s, plan.when, plan.within_s)
 
 
-def _action(kind: str, word: str | None, parameters: dict[str, Any], key: str, mistakes: list[str]) -> Any:
+def _action(kind: str, word: str, parameters: dict[str, Any], key: str, mistakes: list[str]) -> Any:
     """Make the fault or operation of a word with its parameters; None, with every mistake noted, when that cannot be."""
     registry = faults if kind == "fault" else operations
     if word not in registry.names():
-        mistakes.append(f"{key}.{kind}: found {word!r}{_meant(str(word), registry.names())}; allowed: {', '.join(registry.names())}")
+        mistakes.append(f"{key}.{kind}: found {word!r}{_meant(word, registry.names())}; allowed: {', '.join(registry.names())}")
         return None
     action = registry.load(word)
     hints = get_type_hints(action)
     wanted: dict[str, Any] = {
         field.name: (hints[field.name], ... if field.default is MISSING else field.default)
-        for field in fields(action)  # type: ignore[arg-type]  # every fault and operation is a dataclass
+        for field in fields(action)
     }
     model = create_model(word, __config__=ConfigDict(extra="forbid", strict=True), **wanted)
     record = _section(model, parameters, key, mistakes)

@@ -19,7 +19,7 @@ from testbed.runtime.workshop import ProcessesBuilder
 from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
     from contextlib import AbstractContextManager
 
     from testbed.journal import Journal
@@ -47,7 +47,7 @@ class Result:
 def runs_directory(given: str | None, scenario: str) -> Path:
     """Make a directory for the journals of this command, which no other run has; raises TestbedError when it cannot be made."""
     home = Path(given or ".testbed/runs")
-    stamp = datetime.datetime.now(tz=datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
     path = home / f"{stamp}-{scenario}-{os.getpid()}"
     try:
         path.mkdir(parents=True)
@@ -86,16 +86,14 @@ async def replay_all(
     shop: Workshop,
     directory: Path,
     show: Callable[[str], AbstractContextManager[Display]],
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """Replay every variant so often, in turn and on the same trace, and judge each; `directory` takes journals and dumps.
 
     `show` makes the display of a replay from its title.
     """
     sent = trace.of(scenario)
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
-    builders = [
-        ProcessesBuilder(shop, scenario.facility, variant.settings) for variant, _ in turns
-    ]
+    builders = [ProcessesBuilder(shop, scenario.facility, variant.settings) for variant, _ in turns]
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
     try:
         for (variant, repetition), builder, following in zip(turns, builders, [*builders[1:], None], strict=True):
@@ -125,7 +123,7 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Workshop, re
         runtime=RUNTIME,
         seed=scenario.workload.seed,
         repetition=repetition,
-        started_at=datetime.datetime.now(tz=datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        started_at=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="milliseconds"),
         facts=scenario.facts,
         night=NightSpan(scenario.night.date.isoformat(), scenario.night.from_s, scenario.night.to_s),
         facility=FacilityNames(plan.server_names, plan.callers, plan.request_threads, plan.pool_size),

@@ -35,8 +35,7 @@ def line(result: Result) -> str:
             "wall_s": round(result.wall_s, 3),
             "journal": str(kept.path),
             "findings": [
-                {"check": one.check, "verdict": one.verdict.value, "text": one.text, "facts": list(one.facts)}
-                for one in judged.findings
+                {"check": one.check, "verdict": one.verdict.value, "text": one.text, "facts": list(one.facts)} for one in judged.findings
             ],
         }
     )

@@ -1,7 +1,7 @@
 """The topology: which services a facility has, how many request threads and connections, and the settings that a variant may change.
 
-The settings of the two roles are the services' own, as environment variables; a test keeps both sides the same. A time that is `"never"`
-in a file is one that never comes: no time-out, no expiry.
+The settings of the two roles are the services' own, as environment variables; a test keeps both sides the same. A
+time that is `"never"` in a file is one that never comes: no time-out, no expiry.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _never(value: object) -> object:
     if value == NEVER:
         return None
     if isinstance(value, str):
-        raise ValueError('allowed: a number of seconds, or "never"')
+        raise ValueError('allowed: a number of seconds, or "never"')  # noqa: TRY004 - pydantic takes ValueError for bad input
     return value
 
 
@@ -74,13 +74,11 @@ class FacilityPlan(Record):
 
     @property
     def server_names(self) -> tuple[str, ...]:
-        """The names of the application servers: `cf-1`, `cf-2`, …"""
+        """The names of the application servers: `cf-1`, `cf-2` and so on."""
         return tuple(f"cf-{number}" for number in range(1, self.application_servers + 1))
 
 
-def server_environment(
-    plan: FacilityPlan, settings: ServerSettings, name: str, database: str
-) -> tuple[tuple[str, str], ...]:
+def server_environment(plan: FacilityPlan, settings: ServerSettings, name: str, database: str) -> tuple[tuple[str, str], ...]:
     """Give the environment of an application server; it listens on the socket that it is handed."""
     given = {
         "name": name,
@@ -93,9 +91,7 @@ def server_environment(
     return _environment("FLIGHT_SEARCH_", given)
 
 
-def caller_environment(
-    plan: FacilityPlan, settings: CallerSettings, name: str, servers: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
+def caller_environment(plan: FacilityPlan, settings: CallerSettings, name: str, servers: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Give the environment of a caller; `servers` are the base URLs of the application servers, taken in turn."""
     given = {
         "name": name,

@@ -122,9 +122,7 @@ def _request(id_: int, one: CheckIn, choices: Sequence[tuple[float, str, str]], 
 
 def _header(scenario: Scenario, requests: Sequence[TraceRequest]) -> TraceHeader:
     workload = scenario.workload
-    return TraceHeader(
-        FORMAT, scenario.name, workload.seed, workload.rate_per_minute, len(requests), _checksum(_lines(requests))
-    )
+    return TraceHeader(FORMAT, scenario.name, workload.seed, workload.rate_per_minute, len(requests), _checksum(_lines(requests)))
 
 
 def _lines(requests: Sequence[TraceRequest]) -> list[str]:
@@ -182,9 +180,7 @@ def _misfits(request: TraceRequest, scenario: Scenario) -> list[str]:
     night = scenario.night
     misfits = []
     if not night.from_s <= request.due_night_s <= night.to_s:
-        misfits.append(
-            f"due_night_s: {clock_text(request.due_night_s)} is not in the night; allowed: {night.from_} to {night.to}"
-        )
+        misfits.append(f"due_night_s: {clock_text(request.due_night_s)} is not in the night; allowed: {night.from_} to {night.to}")
     if request.caller not in scenario.facility.callers:
         misfits.append(f"caller: found {request.caller!r}; allowed: {', '.join(scenario.facility.callers)}")
     elif request.transaction not in TRANSACTIONS[request.caller]:

@@ -2,11 +2,12 @@
 
     python -m testbed.workload LISTEN_FD
 
-It takes one connection at the listening socket that it is handed. Over that come JSON Lines, one request a line: `id`, `due_s` (seconds after the
-start), `url`, `body`; then an empty line, which it answers with `ready`; then a line with the start (seconds of the system's monotonic clock). It
-sends each request when it is due, whether or not earlier ones came back (open loop), and writes a line for each request sent (`id`,
-`sent_s`) and for each that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out:
-passengers wait. The end of the connection ends the process; what is not answered by then stays unanswered.
+It takes one connection at the listening socket that it is handed. Over that come JSON Lines, one request a line:
+`id`, `due_s` (seconds after the start), `url`, `body`; then an empty line, which it answers with `ready`; then a line
+with the start (seconds of the system's monotonic clock). It sends each request when it is due, whether or not earlier
+ones came back (open loop), and writes a line for each request sent (`id`, `sent_s`) and for each that ended (`id`,
+`answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out: passengers wait. The
+end of the connection ends the process; what is not answered by then stays unanswered.
 """
 
 from __future__ import annotations
@@ -73,9 +74,7 @@ def decode(line: bytes) -> Sent | Ended:
     return Sent(**fields) if "sent_s" in fields else Ended(**fields)
 
 
-async def send_all(
-    requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[Sent | Ended], None], stop: asyncio.Event
-) -> None:
+async def send_all(requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[Sent | Ended], None], stop: asyncio.Event) -> None:
     """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
     timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3600)
@@ -98,13 +97,11 @@ async def send_all(
             sending = group.create_task(_when_due(requests, start_s, lambda request: group.create_task(send(request))))
             await stop.wait()
             sending.cancel()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:  # type: ignore[arg-type]  # there is a current task here
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
 
-async def _when_due(
-    requests: Sequence[PlannedRequest], start_s: float, send: Callable[[PlannedRequest], object]
-) -> None:
+async def _when_due(requests: Sequence[PlannedRequest], start_s: float, send: Callable[[PlannedRequest], object]) -> None:
     """Call `send` for each request at its time: a timer, not a guess."""
     for request in sorted(requests, key=lambda request: request.due_s):
         while (left_s := start_s + request.due_s - time.monotonic()) > SEND_AHEAD_S:

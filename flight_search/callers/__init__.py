@@ -1,7 +1,7 @@
 """The systems that call the facility: check-in kiosks, the telephone system (IVR), channel partners (O10).
 
-One caller, one file, one word: `kiosk.py` has what a kiosk does. Each is a service of its own, with request threads of its own, and has
-transactions that need the facility and transactions that do not.
+One caller, one file, one word: `kiosk.py` has what a kiosk does. Each is a service of its own, with request threads
+of its own, and has transactions that need the facility and transactions that do not.
 """
 
 from __future__ import annotations

@@ -52,9 +52,7 @@ def create_app(settings: CallerSettings) -> FastAPI:
     return app
 
 
-def _endpoint(
-    transaction: Transaction, flights: RemoteFlightSearch, counter: Counter
-) -> Callable[[PassengerBody], JSONResponse]:
+def _endpoint(transaction: Transaction, flights: RemoteFlightSearch, counter: Counter) -> Callable[[PassengerBody], JSONResponse]:
     """Make an endpoint of a transaction. It is `def`, so it runs in a request thread, whether or not it calls the facility."""
 
     def answer(body: PassengerBody) -> JSONResponse:

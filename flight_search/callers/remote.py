@@ -62,7 +62,12 @@ class RemoteFlightSearch:
         return int(self._call("POST", "/bookings", json=_body(passenger))["reference"])
 
     def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         url = self._urls[next(self._turn) % len(self._urls)] + path
         try:

@@ -1,8 +1,9 @@
 """The same mistake over psycopg's own server-side cursor, so that nobody need think that `Statement` was built to fail.
 
-psycopg's cursor keeps silent at its close once it knows that the link is dead. It does not know when the rows came in before the
-link died and the close comes after. So this leaks for exactly those lookups that were between their rows and their close when the
-database moved; one that begins later fails at its execute, closes in silence and returns its connection.
+psycopg's cursor keeps silent at its close once it knows that the link is dead. It does not know when the rows came in
+before the link died and the close comes after. So this leaks for exactly those lookups that were between their rows
+and their close when the database moved; one that begins later fails at its execute, closes in silence and returns its
+connection.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Checks: what a journal must show. One check, one file, one word.
 
-`health_green = true` in an expectation is `health_green.py` in this directory, function `check(journal, expected)`. A check is a pure function; it gives
-`held`, `broken`, or `unknown` where the journal does not tell. `nothing.py` is the do-nothing twin. Those in ALWAYS are made of every
-journal: they ask whether the replay itself can be believed.
+`health_green = true` in an expectation is `health_green.py` in this directory, function `check(journal, expected)`. A
+check is a pure function; it gives `held`, `broken`, or `unknown` where the journal does not tell. `nothing.py` is the
+do-nothing twin. Those in ALWAYS are made of every journal: they ask whether the replay itself can be believed.
 """
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed.words import words_in
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALWAYS = ("complete", "timeline", "services", "open_loop", "steady_before")
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """Whether the expectation held. The worst wins: `broken`, then `unknown`, then `held`."""
 
     HELD = "held"

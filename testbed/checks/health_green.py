@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import outcome
-from testbed.events import Sample
 from testbed.checks import Finding, Verdict, held_if
+from testbed.events import Sample
 
 if TYPE_CHECKING:
     from testbed.journal import Journal

@@ -19,4 +19,9 @@ def check(journal: Journal, expected: tuple[str, ...]) -> Finding:
         waiting = sum(one.ended == "unanswered" for one in journal.transactions)
         text = f"no outcome can be told: {waiting} of {len(journal.transactions)} transactions unanswered; expected {wanted}"
         return Finding("outcome", Verdict.UNKNOWN, text)
-    return Finding("outcome", held_if(was in expected), f"outcome {was}, expected {wanted}", ("O10",) if was == outcome.GROUNDED else ())
+    return Finding(
+        "outcome",
+        held_if(was in expected),
+        f"outcome {was}, expected {wanted}",
+        ("O10",) if was == outcome.GROUNDED else (),
+    )

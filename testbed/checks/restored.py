@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import outcome
-from testbed.events import Operation
 from testbed.checks import Finding, held_if
+from testbed.events import Operation
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
@@ -17,7 +17,7 @@ def check(journal: Journal, expected: bool) -> Finding:  # noqa: FBT001 - the ex
     done = [one for one in journal.of(Operation) if (one.operation, one.state) == (outcome.RESTART, "end")]
     if not done:
         return Finding("restored", held_if(not expected), "nothing was restarted", ("O9",))
-    after = {caller: 0 for caller in journal.header.facility.callers}
+    after = dict.fromkeys(journal.header.facility.callers, 0)
     for one in journal.transactions:
         if one.ended == "answered" and one.request.due_s > done[-1].t_s and outcome.needs_facility(journal, one):
             after[one.request.caller] += 1

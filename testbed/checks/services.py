@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import outcome
-from testbed.clock import clock_text
 from testbed.checks import Finding, Verdict
+from testbed.clock import clock_text
 
 if TYPE_CHECKING:
     from testbed.journal import Journal

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import outcome
-from testbed.events import Sample
 from testbed.checks import Finding, Verdict
+from testbed.events import Sample
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
@@ -28,6 +28,8 @@ def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the 
     if begin is None:
         red, bad = [], []  # there was no fault: how the night went is what the other checks are about
     if red or bad or unseen:
-        text = f"not steady before the first fault: {len(red)} red health checks, {len(bad)} failed transactions, never seen: {sorted(unseen)}"
+        text = (
+            f"not steady before the first fault: {len(red)} red health checks, {len(bad)} failed transactions, never seen: {sorted(unseen)}"
+        )
         return Finding("steady_before", Verdict.UNKNOWN, text)
     return Finding("steady_before", Verdict.HELD, "the facility was steady before anything was done")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.events import Operation, Step
 from testbed.checks import Finding, Verdict
+from testbed.events import Operation, Step
 
 if TYPE_CHECKING:
     from testbed.journal import Journal

@@ -115,7 +115,11 @@ class Link:
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, close: Callable[[], None], reset: Callable[[], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        close: Callable[[], None],
+        reset: Callable[[], None],
     ) -> None:
         self.close = close
         self.reset = reset

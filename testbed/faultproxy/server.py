@@ -30,9 +30,7 @@ def serve(host: str, port: int, fd: int | None = None) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two sockets for every connection
-    config = uvicorn.Config(
-        Api().app(), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(Api().app(), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     bound = listener.getsockname()
     sys.stdout.write(f"fault proxy listening at {bound[0]}:{bound[1]}\n")
     sys.stdout.flush()

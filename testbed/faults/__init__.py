@@ -1,8 +1,8 @@
 """Faults: what can be done to a facility. One fault, one file, one word.
 
-`fault = "switchover"` in a scenario is `switchover.py` in this directory, class `Switchover`: a frozen dataclass whose fields are the
-parameters that the scenario may give. `inject` is all it must have; `heal` only where the fault can be undone. `nothing.py` is the
-do-nothing twin, and the guide to writing another.
+`fault = "switchover"` in a scenario is `switchover.py` in this directory, class `Switchover`: a frozen dataclass
+whose fields are the parameters that the scenario may give. `inject` is all it must have; `heal` only where the fault
+can be undone. `nothing.py` is the do-nothing twin, and the guide to writing another.
 """
 
 from __future__ import annotations
@@ -29,4 +29,5 @@ def names() -> tuple[str, ...]:
 
 def load(name: str) -> type[Fault]:
     """Give the class of a fault by its word; raises KeyError when there is none."""
-    return load_word(__name__, __path__, name)
+    fault: type[Fault] = load_word(__name__, __path__, name)
+    return fault

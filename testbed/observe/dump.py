@@ -106,8 +106,7 @@ def group(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
             frames = () if stack.state == IDLE else tuple(str(frame) for frame in stack.frames)
             counts[stack.state, stack.within(), frames] += 1
     return tuple(
-        ThreadGroup(count=count, state=state, within=within, stack=frames)
-        for (state, within, frames), count in counts.most_common()
+        ThreadGroup(count=count, state=state, within=within, stack=frames) for (state, within, frames), count in counts.most_common()
     )
 
 
@@ -121,7 +120,9 @@ async def take(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
         raise DumpError(f"the threads of {service} cannot be dumped: py-spy is not installed; pip install py-spy")
     try:
         process = await asyncio.create_subprocess_exec(
-            *(program, "dump", "--json", "--pid", str(pid)), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *(program, "dump", "--json", "--pid", str(pid)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
         raise DumpError(f"the threads of {service} cannot be dumped: {program}: {error.strerror}") from error

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from testbed.events import Sample
 
 
-
 @dataclass(slots=True)
 class Watch:
     """The last samples of every service, and for how many samples in a row each has been stuck."""

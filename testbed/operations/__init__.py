@@ -1,7 +1,7 @@
 """Operations: what an operator does to a facility by hand. One operation, one file, one word.
 
-`operation = "restart"` in a scenario is `restart.py` in this directory, class `Restart`: a frozen dataclass whose fields are the
-parameters that the scenario may give. `nothing.py` is the do-nothing twin.
+`operation = "restart"` in a scenario is `restart.py` in this directory, class `Restart`: a frozen dataclass whose
+fields are the parameters that the scenario may give. `nothing.py` is the do-nothing twin.
 """
 
 from __future__ import annotations
@@ -28,4 +28,5 @@ def names() -> tuple[str, ...]:
 
 def load(name: str) -> type[Operation]:
     """Give the class of an operation by its word; raises KeyError when there is none."""
-    return load_word(__name__, __path__, name)
+    operation: type[Operation] = load_word(__name__, __path__, name)
+    return operation

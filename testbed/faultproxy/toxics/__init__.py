@@ -1,7 +1,8 @@
 """Toxics: what can be done to the bytes of a link. One toxic, one file, one word.
 
-`"type": "latency"` in the API is `latency.py` in this directory, class `Latency`: a frozen dataclass whose fields are the attributes (whole
-numbers, 0 when not given, as in Toxiproxy). `noop.py` is the do-nothing twin, and the guide to writing another.
+`"type": "latency"` in the API is `latency.py` in this directory, class `Latency`: a frozen dataclass whose fields are
+the attributes (whole numbers, 0 when not given, as in Toxiproxy). `noop.py` is the do-nothing twin, and the guide to
+writing another.
 """
 
 from __future__ import annotations
