@@ -156,6 +156,13 @@ class MonitoredDataSource:
                 self._lost += 1
         connection.fairy.close()
 
+    def dispose(self) -> None:
+        """Close what is in the pool and what is out of it; for the end of the process, or of a test."""
+        for connection in self.out():
+            connection.driver.close()
+            self.give_back(connection)
+        self._pool.dispose()
+
     def state(self) -> PoolState:
         """Look at the pool; quick, and never waits for a thread that waits for a connection."""
         with self._lock:

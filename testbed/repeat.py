@@ -27,7 +27,8 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     rate, square = successes / trials, Z_95**2
     middle = (rate + square / (2 * trials)) / (1 + square / trials)
     half = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials**2)) / (1 + square / trials)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # At the ends the interval touches them exactly; rounding must not pull it away.
+    return (middle - half if successes else 0.0), (middle + half if successes < trials else 1.0)
 
 
 def table(results: Sequence[Result]) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import re
 import tomllib
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -26,7 +28,7 @@ SECTIONS = ("title", "summary", "facts", "facility", "night", "workload", "timel
 NEEDED = ("title", "night", "workload", "variants")
 STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
 FOUND_CHARS = 60
-FEW = 12
+VARIANT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,12 +56,12 @@ def known() -> tuple[Path, ...]:
 
 def find(name_or_path: str) -> Path:
     """Find a scenario by its name, or by a path; raises UsageError that lists what there is."""
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.exists():
-        return path
     names = [one.stem for one in known()]
-    if name_or_path in names:
+    if name_or_path in names:  # first, or a directory of that name where one happens to stand would be taken for it
         return directory() / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or os.path.exists(name_or_path):  # noqa: PTH110 - False for a name no file can have; Path's raises
+        return path
     raise UsageError(
         f"no scenario {name_or_path!r}{_meant(name_or_path, names)}; there are {', '.join(names) or 'none'}, or give a path to a .toml file"
     )
@@ -72,11 +74,11 @@ def load(path: Path) -> Scenario:
     mistakes += [f"{key}: missing; it is needed" for key in NEEDED if key not in data]
     texts = {key: _text(data, key, mistakes) for key in ("title", "summary")}
     facts = _facts(data.get("facts", []), mistakes)
-    facility = _section(FacilityPlan, data.get("facility", {}), "facility", mistakes)
+    facility = _facility(data.get("facility", {}), mistakes)
     night = _section(NightPlan, data["night"], "night", mistakes) if "night" in data else None
     workload = _section(WorkloadPlan, data["workload"], "workload", mistakes) if "workload" in data else None
     night = night if night is not None and _check_night(night, mistakes) else None
-    steps = _timeline(data.get("timeline", []), night, mistakes)
+    steps = _timeline(data.get("timeline", []), night, facility, mistakes)
     variants = _variants(data.get("variants", {}), path, mistakes)
     if workload is not None:
         _check_shares(workload, facility, mistakes)
@@ -107,6 +109,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise ScenarioError(str(path), (f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",)) from error
     except OSError as error:
         raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
+        raise ScenarioError(str(path), (f"not to be read as TOML: {error}",)) from error
 
 
 def _text(data: Mapping[str, Any], key: str, mistakes: list[str]) -> str:
@@ -121,26 +125,40 @@ def _facts(value: Any, mistakes: list[str]) -> tuple[str, ...]:
     if not isinstance(value, list):
         mistakes.append(f'facts: found {_found(value)}; allowed: a list of ids, such as ["O3", "O4"]')
         return ()
-    wrong = [fact for fact in value if fact not in FACTS]
-    mistakes += [f"facts: {_found(fact)} is no fact of the case; `testbed facts` lists them" for fact in wrong]
-    return tuple(fact for fact in value if fact in FACTS)
+    mistakes += [
+        f"facts.{number}: found {_found(fact)}, no fact of the case; allowed: an id that `testbed facts` lists"
+        for number, fact in enumerate(value)
+        if not isinstance(fact, str) or fact not in FACTS
+    ]
+    return tuple(fact for fact in value if isinstance(fact, str) and fact in FACTS)
 
 
-def _section(model: type[Model], given: Any, key: str, mistakes: list[str]) -> Model | None:
-    """Decode a section; None, with every mistake noted, when it is wrong."""
+def _facility(given: Any, mistakes: list[str]) -> FacilityPlan | None:
+    facility = _section(FacilityPlan, given, "facility", mistakes)
+    if facility is not None and len(set(facility.callers)) < len(facility.callers):
+        mistakes.append(f"facility.callers: found {_found(facility.callers)}; allowed: each of them once")
+    return facility
+
+
+def _section(model: type[Model], given: Any, key: str, mistakes: list[str], also: Sequence[str] = ()) -> Model | None:
+    """Decode a section; None, with every mistake noted, when it is wrong. `also`: keys that are allowed beside the model's."""
     try:
         # By way of JSON: its strict mode takes lists for tuples and texts for dates, as a file must, and nothing else for another.
         return model.model_validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:
-        mistakes += [_mistake(model, key, dict(one)) for one in error.errors()]
+        # What is too short but not empty has lost the wrong ones among its items, and they are told of already.
+        told = [one for one in error.errors() if one["type"] != "too_short" or not one["input"]]
+        mistakes += [_mistake(model, key, dict(one), also) for one in told]
         return None
 
 
-def _mistake(model: type[BaseModel], key: str, error: dict[str, Any]) -> str:
-    location = [str(part) for part in error["loc"] if part not in ("function-before", "tuple", "constrained-int")]
+def _mistake(model: type[BaseModel], key: str, error: dict[str, Any], also: Sequence[str]) -> str:
+    location = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":  # where a value may be of several kinds, pydantic adds the kind: nothing of the file's
+        location = [part for part in location if not part.startswith(("literal[", "tuple["))]
     path = ".".join([key, *location])
     if error["type"] == "extra_forbidden":
-        allowed = _fields_at(model, error["loc"][:-1])
+        allowed = [*(also if len(location) == 1 else ()), *_fields_at(model, error["loc"][:-1])]
         return f"{path}: unknown key{_meant(location[-1], allowed)}; allowed: {', '.join(allowed)}"
     if error["type"] == "missing":
         return f"{path}: missing; it is needed"
@@ -208,40 +226,67 @@ def _check_night(night: NightPlan, mistakes: list[str]) -> bool:
     return len(mistakes) == before
 
 
-def _timeline(given: Any, night: NightPlan | None, mistakes: list[str]) -> list[PlannedStep]:
+def _timeline(given: Any, night: NightPlan | None, facility: FacilityPlan | None, mistakes: list[str]) -> list[PlannedStep]:
     if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
         mistakes.append(f"timeline: found {_found(given)}; allowed: [[timeline]] tables, each a step")
         return []
-    steps = [_step(step, f"timeline.{number}", night, mistakes) for number, step in enumerate(given)]
+    steps = [_step(step, f"timeline.{number}", night, facility, mistakes) for number, step in enumerate(given)]
     return [step for step in steps if step is not None]
 
 
-def _step(given: dict[str, Any], key: str, night: NightPlan | None, mistakes: list[str]) -> PlannedStep | None:
+def _step(
+    given: dict[str, Any], key: str, night: NightPlan | None, facility: FacilityPlan | None, mistakes: list[str]
+) -> PlannedStep | None:
     before = len(mistakes)
     plan = _section(StepPlan, {name: value for name, value in given.items() if name in STEP_KEYS}, key, mistakes)
-    if plan is None:
-        return None
-    if (plan.at is None) == (plan.when is None):
+    if ("at" in given) == ("when" in given):
         mistakes.append(f"{key}: allowed: either `at` (a time) or `when` (a condition), one of the two")
-    if (plan.fault is None) == (plan.operation is None):
-        mistakes.append(f"{key}: allowed: either `fault` or `operation`, one of the two")
+    elif "at" in given and "within_s" in given:
+        mistakes.append(f"{key}.within_s: found beside `at`; allowed: beside `when` only, as the bound of its wait")
+    at_s = None if plan is None else _due(plan, key, night, mistakes)
+    action = _action(given, key, mistakes)
+    services = getattr(action, "services", ())
+    if facility is not None and isinstance(services, tuple):
+        mistakes += _wrong_services(services, f"{key}.services", facility)
+    if plan is None or action is None or len(mistakes) > before:
         return None
+    return PlannedStep(plan.fault or plan.operation or "", action, at_s, plan.when, plan.within_s)
+
+
+def _wrong_services(services: Sequence[str], key: str, facility: FacilityPlan) -> list[str]:
+    """Tell which of the application servers that a step names are not there, or named twice."""
+    allowed = facility.server_names
+    wrong = []
+    for number, name in enumerate(services):
+        if name not in allowed:
+            wrong.append(f"{key}.{number}: found {name!r}{_meant(name, allowed)}; allowed: {', '.join(allowed)}")
+        elif name in services[:number]:
+            wrong.append(f"{key}.{number}: found {name!r} a second time; allowed: each once")
+    return wrong
+
+
+def _due(plan: StepPlan, key: str, night: NightPlan | None, mistakes: list[str]) -> float | None:
+    """Give the time at which a step is due, in seconds of the night; None for one that has no usable time, or waits for a condition."""
     if plan.when is not None and plan.when not in CONDITIONS:
         mistakes.append(f"{key}.when: found {plan.when!r}{_meant(plan.when, CONDITIONS)}; allowed: {', '.join(CONDITIONS)}")
-    at_s = None
-    if plan.at is not None and night is not None:
-        at_s = _time(night, plan.at, f"{key}.at", mistakes)
-        if at_s is not None and not night.from_s <= at_s <= night.to_s:
-            mistakes.append(f"{key}.at: found {plan.at!r}; allowed: a time inside the night, {night.from_} to {night.to}")
-    kind, word = ("fault", plan.fault) if plan.fault else ("operation", plan.operation or "")
-    action = _action(kind, word, {name: value for name, value in given.items() if name not in STEP_KEYS}, key, mistakes)
-    if action is None or len(mistakes) > before:
+    if plan.at is None or night is None:
         return None
-    return PlannedStep(word, action, at_s, plan.when, plan.within_s)
+    at_s = _time(night, plan.at, f"{key}.at", mistakes)
+    if at_s is not None and not night.from_s <= at_s <= night.to_s:
+        mistakes.append(f"{key}.at: found {plan.at!r}; allowed: a time inside the night, {night.from_} to {night.to}")
+    return at_s
 
 
-def _action(kind: str, word: str, parameters: dict[str, Any], key: str, mistakes: list[str]) -> Any:
-    """Make the fault or operation of a word with its parameters; None, with every mistake noted, when that cannot be."""
+def _action(given: dict[str, Any], key: str, mistakes: list[str]) -> Any:
+    """Make a step's fault or operation with its parameters; None, with every mistake noted, when that cannot be."""
+    kinds = [kind for kind in ("fault", "operation") if kind in given]
+    if len(kinds) != 1:
+        mistakes.append(f"{key}: allowed: either `fault` or `operation`, one of the two")
+        return None
+    kind, word = kinds[0], given[kinds[0]]
+    if not isinstance(word, str):
+        return None  # the check of the step's own keys has told it
+    parameters = {name: value for name, value in given.items() if name not in STEP_KEYS}
     registry = faults if kind == "fault" else operations
     if word not in registry.names():
         mistakes.append(f"{key}.{kind}: found {word!r}{_meant(word, registry.names())}; allowed: {', '.join(registry.names())}")
@@ -249,11 +294,10 @@ def _action(kind: str, word: str, parameters: dict[str, Any], key: str, mistakes
     action = registry.load(word)
     hints = get_type_hints(action)
     wanted: dict[str, Any] = {
-        field.name: (hints[field.name], ... if field.default is MISSING else field.default)
-        for field in fields(action)
+        field.name: (hints[field.name], ... if field.default is MISSING else field.default) for field in fields(action)
     }
     model = create_model(word, __config__=ConfigDict(extra="forbid", strict=True), **wanted)
-    record = _section(model, parameters, key, mistakes)
+    record = _section(model, parameters, key, mistakes, STEP_KEYS)
     if record is None:
         return None
     return action(**{name: getattr(record, name) for name in wanted})
@@ -280,6 +324,8 @@ def _variants(given: Any, path: Path, mistakes: list[str]) -> list[Variant]:
     kept = _kept_variants(path, mistakes)
     variants = []
     for name, value in given.items():
+        if not VARIANT_NAME.fullmatch(name):  # it becomes the name of a journal and of a directory
+            mistakes.append(f"variants.{name}: found {name!r}; allowed: a name of a-z, 0-9, _ and - that begins with a letter")
         plan = _section(VariantPlan, value, f"variants.{name}", mistakes)
         if plan is None:
             continue

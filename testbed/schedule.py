@@ -54,16 +54,29 @@ def path() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data" / "flights.csv"
 
 
-def read(date: datetime.date, days: int = 2) -> tuple[Flight, ...]:
-    """Read the flights of a date and the days after it; flights without a known number of seats get the median's.
+def read(date: datetime.date, to_s: float) -> tuple[Flight, ...]:
+    """Read the flights for which people check in from a date to `to_s` seconds after its midnight.
 
-    Raises UsageError when the schedule has no flight on the date.
+    Flights without a known number of seats get the median's. Raises UsageError when the schedule ends before, or cannot be read.
     """
-    with path().open(encoding="utf-8", newline="") as file:
+    file = path()
+    try:
+        return _read(file, date, to_s)
+    except (OSError, KeyError, TypeError, ValueError) as error:  # a file that is missing, or is not the one that belongs there
+        raise UsageError(f"the schedule {file} cannot be read: {type(error).__name__}: {error}; install the project again") from error
+
+
+def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
+    with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     median = round(statistics.median(int(row["seats"]) for row in rows if row["seats"]))
-    offsets = {(date + datetime.timedelta(days=day)).isoformat(): day * DAY_S for day in range(days)}
-    flights = tuple(
+    dates = sorted({row["date"] for row in rows})
+    needed, reached = (int(end_s // DAY_S) + 1 for end_s in (to_s, to_s + CHECK_IN_FROM_MIN * MINUTE_S))
+    offsets = {(date + datetime.timedelta(days=day)).isoformat(): day * DAY_S for day in range(reached)}
+    missing = [one for one in list(offsets)[:needed] if one not in dates]
+    if missing:
+        raise UsageError(f"no flights on {' and '.join(missing)}; the schedule has {dates[0]} to {dates[-1]}")
+    return tuple(
         Flight(
             row["date"],
             row["carrier"],
@@ -76,10 +89,6 @@ def read(date: datetime.date, days: int = 2) -> tuple[Flight, ...]:
         for row in rows
         if row["date"] in offsets
     )
-    if not any(flight.date == date.isoformat() for flight in flights):
-        dates = sorted({row["date"] for row in rows})
-        raise UsageError(f"no flights on {date}; the schedule has {dates[0]} to {dates[-1]}")
-    return flights
 
 
 def departing(flights: tuple[Flight, ...], from_s: float, to_s: float) -> tuple[Flight, ...]:

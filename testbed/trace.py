@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from testbed import schedule
 from testbed.clock import clock_text
@@ -31,7 +31,7 @@ class TraceRequest:
     """A passenger's transaction; `due_night_s` in seconds of the night, `date` ISO, `origin` and `destination` airports."""
 
     id: int
-    due_night_s: float
+    due_night_s: FiniteFloat
     caller: str
     transaction: str
     passenger: str
@@ -71,15 +71,19 @@ def derive(scenario: Scenario) -> Trace:
     """Derive passengers from the real schedule, thinned to the scenario's rate, by its seed alone.
 
     Those whose check-in falls into the night's window are drawn until the mean rate is met; where the rate asks for more than the
-    schedule has, everybody comes again. Each draws caller and transaction by the shares. Raises UsageError for a date without flights.
+    schedule has, everybody comes again. Each draws caller and transaction by the shares. Raises UsageError for a night beyond the schedule,
+    and ScenarioError for one without passengers.
     """
     night, workload = scenario.night, scenario.workload
     random = Random(workload.seed)  # noqa: S311 - a seed is wanted: the same night again
-    flights = schedule.departing(schedule.read(night.date), night.from_s, night.to_s)
+    flights = schedule.departing(schedule.read(night.date, night.to_s), night.from_s, night.to_s)
     everybody = [one for one in schedule.check_ins(flights, random) if night.from_s <= one.at_s < night.to_s]
     count = round(workload.rate_per_minute * night.minutes)
     if not everybody:
         raise ScenarioError(str(scenario.path), (f"night: nobody checks in between {night.from_} and {night.to}",))
+    if not count:
+        mistake = f"workload.rate_per_minute: {workload.rate_per_minute:g} over {night.minutes:g} minutes makes no request; allowed: more"
+        raise ScenarioError(str(scenario.path), (mistake,))
     coming = sorted(_draw(everybody, count, random), key=lambda one: (one.at_s, one.passenger))
     choices = [
         (weight, caller, transaction)
@@ -154,12 +158,18 @@ def read(path: Path, scenario: Scenario) -> Trace:
     mistakes: list[str] = []
     header = _decoded(TypeAdapter(TraceHeader), lines[0] if lines else "", 1, mistakes)
     adapter = TypeAdapter(TraceRequest)
-    decoded = [_decoded(adapter, line, number, mistakes) for number, line in enumerate(lines[1:], start=2)]
-    requests = tuple(request for request in decoded if request is not None)
-    for number, request in enumerate(requests, start=2):
+    requests: list[TraceRequest] = []
+    line_of: dict[int, int] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        request = _decoded(adapter, line, number, mistakes)
+        if request is None:
+            continue
+        requests.append(request)
         mistakes += [f"line {number}: {mistake}" for mistake in _misfits(request, scenario)]
-    if len({request.id for request in requests}) != len(requests):
-        mistakes.append("id: some requests have the same; each must have its own")
+        if (first := line_of.setdefault(request.id, number)) != number:
+            mistakes.append(f"line {number}: id: found {request.id}, the one of line {first}; allowed: one of its own")
+    if header is not None and header.trace != FORMAT:
+        mistakes.append(f"line 1: trace: found format {header.trace}; allowed: {FORMAT}; make the trace again with `testbed trace`")
     if not mistakes and header is not None and header.sha256 != _checksum(lines[1:]):
         mistakes.append("sha256: the lines are not those that the header was made for; make the trace again with `testbed trace`")
     if header is None or mistakes:

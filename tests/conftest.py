@@ -1,0 +1,40 @@
+"""What tests with real parts share: a run directory, and one PostgreSQL with the real week in it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.runtime import database, postgres, rundir
+from testbed.runtime.array import Array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.runtime.rundir import RunDirectory
+
+
+@pytest.fixture(scope="session")
+def run_directory() -> Iterator[RunDirectory]:
+    """Give a run directory, removed at the end."""
+    rundir.sweep()
+    directory = rundir.create()
+    yield directory
+    directory.remove()
+
+
+@pytest.fixture(scope="session")
+def conninfo(run_directory: RunDirectory) -> Iterator[str]:
+    """Give the connection string of a PostgreSQL that has the real week."""
+    programs = postgres.find(None, run_directory.path)
+
+    async def start() -> tuple[database.DatabasePair, str]:
+        prepared = await database.prepare(run_directory, programs)
+        pair = database.DatabasePair(run_directory, programs, Array(prepared.parent), run_directory.path, 100)
+        return pair, database.conninfo(await pair.start_server(database.HOSTS[0]))
+
+    pair, conninfo = asyncio.run(start())
+    yield conninfo
+    asyncio.run(pair.throw_away())

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WITHIN_S = 10.0
+
+
+@contextmanager
+def service(module: str, **environment: str) -> Iterator[httpx.Client]:
+    """Run a service as a process of its own, on a socket that listens already."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    fd = listener.fileno()
+    values = {name: value.replace("{fd}", str(fd)) for name, value in environment.items()}
+    process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **values}, pass_fds=(fd,))
+    port = listener.getsockname()[1]
+    listener.close()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S, trust_env=False) as client:
+            yield client
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(conninfo: str) -> Iterator[httpx.Client]:
+    """Run an application server with two request threads and two connections."""
+    settings = {"LISTEN_FD": "{fd}", "DATABASE": conninfo, "REQUEST_THREADS": "2", "POOL_SIZE": "2", "LOOKUP": "original"}
+    with service("flight_search", **{f"FLIGHT_SEARCH_{name}": value for name, value in settings.items()}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def kiosk(server: httpx.Client) -> Iterator[httpx.Client]:
+    """Run a kiosk with one request thread that calls the server."""
+    settings = {"LISTEN_FD": "{fd}", "NAME": "kiosk", "FLIGHT_SEARCH_URLS": str(server.base_url), "REQUEST_THREADS": "3"}
+    with service("flight_search.callers", **{f"CALLER_{name}": value for name, value in settings.items()}) as client:
+        yield client
+
+
+PASSENGER = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}
+
+
+@pytest.mark.parametrize(("from_", "found"), [("EWR", 16), ("New York", 48), ("nyc", 48)])
+def test_flights_are_found_by_airport_city_and_city_code(server: httpx.Client, from_: str, found: int) -> None:
+    """A city stands for all its airports."""
+    flights = server.get("/flights", params={"from": from_, "to": "Boston", "date": "2013-10-08"}).json()["flights"]
+    assert len(flights) == found
+    assert {flight["destination"] for flight in flights} == {"BOS"}
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/flights?from=EWR&to=BOS&date=yesterday", "date"),
+        ("/flights?from=EWR&date=2013-10-08", "to"),
+        ("/flights?from=EWR&to=Atlantis&date=2013-10-08", "to"),
+        ("/flights/2013-10-08/US/9999", "flight"),
+        ("/flights/2013-10-08/USA/1", "carrier"),
+        ("/flights/2013-10-08/US/many", "flight"),
+    ],
+)
+def test_bad_input_is_refused_by_the_name_of_its_field(server: httpx.Client, path: str, field: str) -> None:
+    """A 4xx names the field, and says what was wrong with it."""
+    answer = server.get(path)
+    assert 400 <= answer.status_code < 500
+    assert field in [problem["field"] for problem in answer.json()["detail"]]
+
+
+@pytest.mark.parametrize("path", ["/bookings", "/check-ins"])
+def test_what_passengers_write_is_checked_field_by_field(server: httpx.Client, path: str) -> None:
+    """All mistakes of a body are told at once."""
+    answer = server.post(path, json={"passenger": "", "date": "2013-10-08", "carrier": "US", "flight": 0})
+    assert answer.status_code == 422
+    assert {problem["field"] for problem in answer.json()["detail"]} == {"passenger", "flight"}
+    assert server.post(path, json={**PASSENGER, "flight": 9998}).status_code == 404
+
+
+def test_checking_in_twice_is_one_check_in(server: httpx.Client) -> None:
+    """The second check-in gets the first's sequence, and the status counts one."""
+    passenger = {**PASSENGER, "flight": 1843, "passenger": "P-twice"}
+    before = server.get("/flights/2013-10-08/US/1843").json()["checked_in"]
+    first, second = (server.post("/check-ins", json=passenger) for _ in range(2))
+    assert (first.status_code, first.json()) == (201, second.json())
+    assert server.get("/flights/2013-10-08/US/1843").json()["checked_in"] == before + 1
+
+
+def test_a_kiosk_checks_a_passenger_in_by_way_of_the_facility(kiosk: httpx.Client) -> None:
+    """The transaction looks the flight up and writes the check-in."""
+    answer = kiosk.post("/transactions/check_in", json=PASSENGER)
+    assert (answer.status_code, answer.json()["departure"]) == (200, "05:00")
+
+
+def test_a_flight_that_does_not_go_there_is_refused(kiosk: httpx.Client) -> None:
+    """What the facility does not know is the passenger's mistake, not a failure."""
+    assert kiosk.post("/transactions/check_in", json={**PASSENGER, "flight": 9998}).status_code == 404
+    assert kiosk.post("/transactions/check_in", json={**PASSENGER, "flight": "x"}).json()["detail"][0]["field"] == "flight"
+
+
+@pytest.mark.fact("C6", "O8")
+def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Client, kiosk: httpx.Client, conninfo: str) -> None:
+    """With the pool leaked and all request threads waiting at it, health, metrics and pool are answered from the event loop."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    for _ in range(2):
+        assert kiosk.post("/transactions/check_in", json=PASSENGER).status_code == 502
+    hanging = [threading.Thread(target=_unanswered, args=(kiosk,), daemon=True) for _ in range(4)]
+    for thread in hanging:
+        thread.start()
+    pool = _wait_for_waiting(server, 2)
+    assert (pool["leaked"], pool["out"], pool["in_pool"], pool["checkout_timeout_s"]) == (2, 2, 0, None)
+    assert server.get("/health").json() == {"status": "ok", "service": "cf-1"}
+    metrics = server.get("/metrics").text
+    assert "request_threads_busy 2.0" in metrics
+    assert 'pool_connections{state="leaked"} 2.0' in metrics
+    assert kiosk.get("/health").status_code == 200
+
+
+def _unanswered(kiosk: httpx.Client) -> None:
+    """Send a transaction that will not be answered."""
+    with pytest.raises(httpx.TransportError):
+        httpx.post(f"{kiosk.base_url}/transactions/check_in", json=PASSENGER, timeout=WITHIN_S, trust_env=False)
+
+
+def _wait_for_waiting(server: httpx.Client, count: int) -> dict[str, Any]:
+    """Wait until so many threads wait for a connection; bounded by a number of looks."""
+    pool: dict[str, Any] = {}
+    for _ in range(2000):
+        pool = server.get("/admin/pool").json()
+        if pool["waiting"] >= count:
+            return pool
+    raise AssertionError(f"never {count} waiting, last seen: {json.dumps(pool)}")
+
+
+@pytest.mark.parametrize(
+    ("module", "environment", "named"),
+    [
+        ("flight_search", {"FLIGHT_SEARCH_LOOKUP": "magic", "FLIGHT_SEARCH_POOL_SIZE": "0"}, ("LOOKUP", "POOL_SIZE", "DATABASE", "'magic'")),
+        ("flight_search.callers", {"CALLER_NAME": "web", "CALLER_CALL_READ_TIMEOUT_S": "soon"}, ("NAME", "READ_TIMEOUT_S", "URLS", "'soon'")),
+    ],
+)
+def test_wrong_settings_are_named_all_at_once(module: str, environment: dict[str, str], named: tuple[str, ...]) -> None:
+    """A service that cannot start says every variable that is wrong, what was found, and ends with 2."""
+    done = subprocess.run([sys.executable, "-m", module], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert all(name in done.stderr for name in named)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_ends_a_service_with_3() -> None:
+    """A second listener at a port is refused by the system, and the service says so."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = {"CALLER_NAME": "kiosk", "CALLER_FLIGHT_SEARCH_URLS": "http://127.0.0.1:1", "CALLER_PORT": str(taken.getsockname()[1])}
+        done = subprocess.run(
+            [sys.executable, "-m", "flight_search.callers"], env={**os.environ, **settings}, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert "address already in use" in done.stderr
+
+
+def test_a_database_that_is_not_there_ends_a_server_with_3() -> None:
+    """A server that cannot fill its pool in time says so in a line."""
+    settings = {"FLIGHT_SEARCH_DATABASE": "host=127.0.0.1 port=1 user=flights", "FLIGHT_SEARCH_START_TIMEOUT_S": "0.2"}
+    done = subprocess.run([sys.executable, "-m", "flight_search"], env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "no connection within 0.20 s" in done.stderr
+    assert "Traceback" not in done.stderr

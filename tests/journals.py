@@ -1,0 +1,170 @@
+"""Hand-written journals: nights of a few lines, for the tests of everything that judges. `night()` is a plausible one to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from testbed.events import (
+    Counts,
+    End,
+    Event,
+    FacilityNames,
+    Header,
+    NightSpan,
+    Observed,
+    Operation,
+    PoolSample,
+    Request,
+    Response,
+    Sample,
+    Step,
+    ThreadGroup,
+    Threads,
+    TraceSource,
+)
+from testbed.journal import Journal
+
+SERVERS = ("cf-1", "cf-2")
+CALLERS = ("kiosk", "ivr", "partner")
+WORK = {"kiosk": "check_in", "ivr": "flight_status", "partner": "search"}
+EVENING_S = 79_200.0  # 22:00, at t_s 0; the night goes by at 100 of its seconds in a real one
+SPEED = 100.0
+CHECKOUT = "waiting for a connection from the pool"
+SOCKET = "blocked reading a socket"
+
+
+def header(**changes: Any) -> Header:
+    """Make a header of a small night; 4 request threads and 4 connections each."""
+    fields: dict[str, Any] = {
+        "scenario": "a_night",
+        "title": "A night",
+        "variant": "original",
+        "runtime": "processes",
+        "seed": 1,
+        "repetition": 1,
+        "started_at": "2026-01-01T00:00:00.000+00:00",
+        "facts": ("O1",),
+        "night": NightSpan("2013-10-07", EVENING_S, EVENING_S + 10_000),
+        "facility": FacilityNames(SERVERS, CALLERS, 4, 4),
+        "transactions": {caller: {WORK[caller]: True, "local": False} for caller in CALLERS},
+        "expect": {"outcome": ["grounded"]},
+        "settings": {},
+        "trace": TraceSource("", 0, ""),
+        "versions": {},
+        "machine": {},
+    }
+    return Header(**{**fields, **changes})
+
+
+@dataclass
+class NightBuilder:
+    """Writes a journal line by line; times are seconds after the start."""
+
+    events: list[Event] = field(default_factory=list)
+    requests: int = 0
+
+    def at(self, t_s: float) -> dict[str, float]:
+        """Give the stamps of a time."""
+        return {"t_s": t_s, "night_s": EVENING_S + t_s * SPEED}
+
+    def sample(self, t_s: float, service: str, *, busy: int = 0, done: int = 0, failed: int = 0, leaked: int = 0, health: bool = True) -> None:
+        """Add a sample."""
+        pool = PoolSample(4, 4 - leaked, leaked, busy if leaked == 4 else 0, leaked) if service in SERVERS else None
+        name = "lookup_by_city" if service in SERVERS else WORK[service]
+        results = {name: Counts(done, failed)}
+        self.events.append(
+            Sample(**self.at(t_s), service=service, health=health, health_s=0.001, request_threads=4, busy=busy, waiting=0, pool=pool, results=results)
+        )
+
+    def samples(self, t_s: float, **given: Any) -> None:
+        """Add a sample of every service."""
+        for service in (*SERVERS, *CALLERS):
+            self.sample(t_s, service, **given)
+
+    def request(self, due_s: float, caller: str, ended: str | None, *, took_s: float = 0.01, transaction: str | None = None, late_s: float = 0.0) -> None:
+        """Add a request, and its response where it has one."""
+        self.requests += 1
+        sent_s = due_s + late_s
+        name = transaction or WORK[caller]
+        self.events.append(Request(**self.at(sent_s), id=self.requests, caller=caller, transaction=name, due_s=due_s, sent_s=sent_s))
+        if ended is not None:
+            status = 200 if ended == "answered" else 502
+            self.events.append(Response(**self.at(sent_s + took_s), id=self.requests, answered_s=sent_s + took_s, ended=ended, status=status))  # type: ignore[arg-type]
+
+    def switchover(self, t_s: float, *, steps: int = 5, state: str = "end") -> None:
+        """Add a switchover of so many steps that ended."""
+        self.events.append(Operation(**self.at(t_s), operation="switchover", id=1, state="begin"))
+        for number in range(1, steps + 1):
+            for progress in ("begin", "end"):
+                self.events.append(
+                    Step(**self.at(t_s), operation="switchover", id=1, number=number, step=f"step {number}", state=progress, duration_s=0.01)  # type: ignore[arg-type]
+                )
+        self.events.append(
+            Operation(**self.at(t_s + 0.1), operation="switchover", id=1, state=state, detail="the database runs on db-2", duration_s=0.1)  # type: ignore[arg-type]
+        )
+
+    def restart(self, t_s: float) -> None:
+        """Add a restart by hand of both application servers."""
+        self.events.append(Operation(**self.at(t_s), operation="restart", id=2, state="begin"))
+        for number, server in enumerate(SERVERS, start=1):
+            self.events.append(
+                Step(**self.at(t_s), operation="restart", id=2, number=number, step=f"restart {server}", state="end", duration_s=0.1)
+            )
+        self.events.append(Operation(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
+
+    def dump(self, t_s: float, service: str, state: str, within: str = "lookup_by_city", *, count: int = 4, error: str | None = None) -> None:
+        """Add a dump whose request threads are all in a state."""
+        groups = () if error else (ThreadGroup(count, state, within, ("main.py:1 main", f"a.py:2 {within}")),)
+        self.events.append(Threads(**self.at(t_s), service=service, file=f"{service}.json", request_threads=4, groups=groups, error=error))
+
+    def end(self, t_s: float, reason: str = "complete") -> None:
+        """Add the closing window and the end."""
+        self.events.append(Observed(**self.at(t_s), phase="settle", since_s=t_s - 0.4, until_s=t_s))
+        self.events.append(End(**self.at(t_s), reason=reason))  # type: ignore[arg-type]
+
+    def journal(self, **changes: Any) -> Journal:
+        """Give the journal."""
+        made = header(**{"trace": TraceSource("", self.requests, ""), **changes})
+        return Journal(Path("a_night.jsonl"), made, tuple(self.events))
+
+
+def hung_night(*, dumps: bool = True) -> NightBuilder:
+    """Write the night of the case: a switchover at 1 s, four failed lookups a server, and from 5 s on everything hangs."""
+    night = NightBuilder()
+    night.samples(0.0)
+    for caller in CALLERS:
+        night.request(0.5, caller, "answered")
+    night.samples(0.6, done=1)
+    night.switchover(1.0)
+    for number in range(8):
+        night.request(2.0 + number / 10, CALLERS[number % 3], "failed")
+    night.samples(4.0, done=1, failed=4, leaked=4)
+    for number in range(12):
+        night.request(4.5 + number / 100, CALLERS[number % 3], None)
+    for t_s in (5.0, 5.1, 5.2, 5.3, 5.4, 5.5):
+        night.samples(t_s, busy=4, done=1, failed=4, leaked=4)
+    if dumps:
+        for server in SERVERS:
+            night.dump(5.4, server, CHECKOUT)
+        for caller in CALLERS:
+            night.dump(5.4, caller, SOCKET)
+    night.end(5.5)
+    return night
+
+
+def contained_night() -> NightBuilder:
+    """Write the night over the fixed lookup: a switchover at 1 s, four failed lookups a server, then all is well."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.request(0.5, "kiosk", "answered")
+    night.samples(0.6, done=1)
+    night.switchover(1.0)
+    for number in range(8):
+        night.request(2.0 + number / 10, CALLERS[number % 3], "failed")
+    for number in range(9):
+        night.request(4.0 + number / 10, CALLERS[number % 3], "answered")
+    night.samples(5.0, done=10, failed=4)
+    night.end(5.5)
+    return night
