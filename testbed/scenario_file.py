@@ -69,7 +69,19 @@ def find(name_or_path: str) -> Path:
 
 def load(path: Path) -> Scenario:
     """Read and check a scenario; raises ScenarioError with every mistake in it."""
-    data = _toml(path)
+    scenario, mistakes = _decode(_toml(path), path)
+    if scenario is None:
+        raise ScenarioError(str(path), mistakes)
+    return scenario
+
+
+def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """Give every mistake in a decoded file; `path` is where it came from."""
+    return _decode(data, path)[1]
+
+
+def _decode(data: Mapping[str, Any], path: Path) -> tuple[Scenario | None, tuple[str, ...]]:
+    """Decode section by section, so that a mistake in one hides none in another."""
     mistakes = [f"{key}: unknown key{_meant(key, SECTIONS)}; allowed: {', '.join(SECTIONS)}" for key in data if key not in SECTIONS]
     mistakes += [f"{key}: missing; it is needed" for key in NEEDED if key not in data]
     texts = {key: _text(data, key, mistakes) for key in ("title", "summary")}
@@ -85,8 +97,8 @@ def load(path: Path) -> Scenario:
         if workload.trace is not None and not (path.parent / workload.trace).is_file():
             mistakes.append(f"workload.trace: {workload.trace!r} is no file beside the scenario; make one with `testbed trace`")
     if mistakes or facility is None or night is None or workload is None:
-        raise ScenarioError(str(path), tuple(mistakes))
-    return Scenario(
+        return None, tuple(mistakes)
+    scenario = Scenario(
         path.stem,
         path,
         texts["title"],
@@ -98,6 +110,7 @@ def load(path: Path) -> Scenario:
         tuple(steps),
         tuple(variants),
     )
+    return scenario, ()
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -69,13 +69,25 @@ class NightBuilder:
         """Give the stamps of a time."""
         return {"t_s": t_s, "night_s": EVENING_S + t_s * SPEED}
 
-    def sample(self, t_s: float, service: str, *, busy: int = 0, done: int = 0, failed: int = 0, leaked: int = 0, health: bool = True) -> None:
+    def sample(
+        self, t_s: float, service: str, *, busy: int = 0, done: int = 0, failed: int = 0, leaked: int = 0, health: bool = True
+    ) -> None:
         """Add a sample."""
         pool = PoolSample(4, 4 - leaked, leaked, busy if leaked == 4 else 0, leaked) if service in SERVERS else None
         name = "lookup_by_city" if service in SERVERS else WORK[service]
         results = {name: Counts(done, failed)}
         self.events.append(
-            Sample(**self.at(t_s), service=service, health=health, health_s=0.001, request_threads=4, busy=busy, waiting=0, pool=pool, results=results)
+            Sample(
+                **self.at(t_s),
+                service=service,
+                health=health,
+                health_s=0.001,
+                request_threads=4,
+                busy=busy,
+                waiting=0,
+                pool=pool,
+                results=results,
+            )
         )
 
     def samples(self, t_s: float, **given: Any) -> None:
@@ -83,7 +95,9 @@ class NightBuilder:
         for service in (*SERVERS, *CALLERS):
             self.sample(t_s, service, **given)
 
-    def request(self, due_s: float, caller: str, ended: str | None, *, took_s: float = 0.01, transaction: str | None = None, late_s: float = 0.0) -> None:
+    def request(
+        self, due_s: float, caller: str, ended: str | None, *, took_s: float = 0.01, transaction: str | None = None, late_s: float = 0.0
+    ) -> None:
         """Add a request, and its response where it has one."""
         self.requests += 1
         sent_s = due_s + late_s
@@ -91,7 +105,9 @@ class NightBuilder:
         self.events.append(Request(**self.at(sent_s), id=self.requests, caller=caller, transaction=name, due_s=due_s, sent_s=sent_s))
         if ended is not None:
             status = 200 if ended == "answered" else 502
-            self.events.append(Response(**self.at(sent_s + took_s), id=self.requests, answered_s=sent_s + took_s, ended=ended, status=status))  # type: ignore[arg-type]
+            self.events.append(
+                Response(**self.at(sent_s + took_s), id=self.requests, answered_s=sent_s + took_s, ended=ended, status=status)
+            )  # type: ignore[arg-type]
 
     def switchover(self, t_s: float, *, steps: int = 5, state: str = "end") -> None:
         """Add a switchover of so many steps that ended."""
@@ -99,7 +115,9 @@ class NightBuilder:
         for number in range(1, steps + 1):
             for progress in ("begin", "end"):
                 self.events.append(
-                    Step(**self.at(t_s), operation="switchover", id=1, number=number, step=f"step {number}", state=progress, duration_s=0.01)  # type: ignore[arg-type]
+                    Step(
+                        **self.at(t_s), operation="switchover", id=1, number=number, step=f"step {number}", state=progress, duration_s=0.01
+                    )  # type: ignore[arg-type]
                 )
         self.events.append(
             Operation(**self.at(t_s + 0.1), operation="switchover", id=1, state=state, detail="the database runs on db-2", duration_s=0.1)  # type: ignore[arg-type]
@@ -114,7 +132,9 @@ class NightBuilder:
             )
         self.events.append(Operation(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
 
-    def dump(self, t_s: float, service: str, state: str, within: str = "lookup_by_city", *, count: int = 4, error: str | None = None) -> None:
+    def dump(
+        self, t_s: float, service: str, state: str, within: str = "lookup_by_city", *, count: int = 4, error: str | None = None
+    ) -> None:
         """Add a dump whose request threads are all in a state."""
         groups = () if error else (ThreadGroup(count, state, within, ("main.py:1 main", f"a.py:2 {within}")),)
         self.events.append(Threads(**self.at(t_s), service=service, file=f"{service}.json", request_threads=4, groups=groups, error=error))

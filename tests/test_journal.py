@@ -95,6 +95,6 @@ def test_a_full_disk_is_said_with_the_file_and_the_next_step() -> None:
     writer = object.__new__(journal.JournalWriter)
     writer.path = Path("/dev/full")
     with Path("/dev/full").open("wb", buffering=0) as full:
-        writer._file = full  # noqa: SLF001 - a device that is always full
+        writer._file = full
         with pytest.raises(TestbedError, match="No space left on device; free space"):
             writer.append(hung_night().events[0])

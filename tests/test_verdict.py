@@ -111,7 +111,7 @@ def test_one_red_health_check_breaks_the_green() -> None:
     """Every health check from first to last, not the last one only (O8)."""
     night = hung_night()
     night.sample(5.45, "cf-1", busy=4, done=1, failed=4, leaked=4, health=False)
-    assert finding(night, "health_green", True).verdict is Verdict.BROKEN  # noqa: FBT003 - the expectation's value
+    assert finding(night, "health_green", True).verdict is Verdict.BROKEN
 
 
 def test_threads_blocked_elsewhere_are_not_the_cases() -> None:
@@ -138,9 +138,9 @@ def test_restored_wants_an_answer_for_every_caller() -> None:
     night.request(7.0, "kiosk", "answered")
     night.request(7.1, "ivr", "answered")
     night.request(7.2, "partner", "answered", transaction="local")
-    assert finding(night, "restored", True).verdict is Verdict.BROKEN  # noqa: FBT003 - the expectation's value
+    assert finding(night, "restored", True).verdict is Verdict.BROKEN
     night.request(7.3, "partner", "answered")
-    assert finding(night, "restored", True).verdict is Verdict.HELD  # noqa: FBT003 - the expectation's value
+    assert finding(night, "restored", True).verdict is Verdict.HELD
 
 
 def test_a_late_load_generator_proves_nothing() -> None:

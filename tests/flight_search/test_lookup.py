@@ -39,7 +39,9 @@ def look_up(pool: MonitoredDataSource, word: str) -> int:
 def kill_connections(conninfo: str) -> None:
     """End every other session in the server, as its stop does in a switchover."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
 
 
 @pytest.mark.parametrize("word", ["original", "fixed", "driver_cursor"])
@@ -91,7 +93,7 @@ def test_the_leak_holds_because_the_data_source_holds_on(pool: MonitoredDataSour
 
 
 def test_a_connection_that_died_with_rows_in_hand_leaks_with_the_drivers_own_cursor(conninfo: str) -> None:
-    """psycopg's server-side cursor raises at its close when the link died between the rows and the close."""
+    """Psycopg's server-side cursor raises at its close when the link died between the rows and the close."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, lookup_row_work_ms=300))
     pool.fill()
     errors: list[BaseException] = []

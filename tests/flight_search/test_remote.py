@@ -94,7 +94,9 @@ def test_an_error_of_the_facility_is_passed_on_with_its_words(facility: tuple[tu
         remote(facility[0]).lookup_by_city("EWR", "CLT", "1998-01-01")
 
 
-@pytest.mark.parametrize(("caller", "transaction"), [("kiosk", "reprint_boarding_pass"), ("ivr", "baggage_allowance"), ("partner", "fare_rules")])
+@pytest.mark.parametrize(
+    ("caller", "transaction"), [("kiosk", "reprint_boarding_pass"), ("ivr", "baggage_allowance"), ("partner", "fare_rules")]
+)
 def test_transactions_that_do_not_need_the_facility_make_no_call(caller: str, transaction: str) -> None:
     """They are answered with nobody at the other end."""
     chosen = next(one for one in transactions_of(caller) if one.name == transaction)

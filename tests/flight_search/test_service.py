@@ -151,8 +151,16 @@ def _wait_for_waiting(server: httpx.Client, count: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("module", "environment", "named"),
     [
-        ("flight_search", {"FLIGHT_SEARCH_LOOKUP": "magic", "FLIGHT_SEARCH_POOL_SIZE": "0"}, ("LOOKUP", "POOL_SIZE", "DATABASE", "'magic'")),
-        ("flight_search.callers", {"CALLER_NAME": "web", "CALLER_CALL_READ_TIMEOUT_S": "soon"}, ("NAME", "READ_TIMEOUT_S", "URLS", "'soon'")),
+        (
+            "flight_search",
+            {"FLIGHT_SEARCH_LOOKUP": "magic", "FLIGHT_SEARCH_POOL_SIZE": "0"},
+            ("LOOKUP", "POOL_SIZE", "DATABASE", "'magic'"),
+        ),
+        (
+            "flight_search.callers",
+            {"CALLER_NAME": "web", "CALLER_CALL_READ_TIMEOUT_S": "soon"},
+            ("NAME", "READ_TIMEOUT_S", "URLS", "'soon'"),
+        ),
     ],
 )
 def test_wrong_settings_are_named_all_at_once(module: str, environment: dict[str, str], named: tuple[str, ...]) -> None:
@@ -177,7 +185,9 @@ def test_a_port_that_is_taken_ends_a_service_with_3() -> None:
 def test_a_database_that_is_not_there_ends_a_server_with_3() -> None:
     """A server that cannot fill its pool in time says so in a line."""
     settings = {"FLIGHT_SEARCH_DATABASE": "host=127.0.0.1 port=1 user=flights", "FLIGHT_SEARCH_START_TIMEOUT_S": "0.2"}
-    done = subprocess.run([sys.executable, "-m", "flight_search"], env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "flight_search"], env={**os.environ, **settings}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 3
     assert "no connection within 0.20 s" in done.stderr
     assert "Traceback" not in done.stderr

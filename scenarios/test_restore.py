@@ -1,0 +1,30 @@
+"""Service restored by hand (O9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import outcome
+from testbed.events import Operation, Sample, Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.session import Result
+
+
+@pytest.mark.fact("O9")
+def test_the_evidence_is_taken_before_the_restart_and_service_is_back_after_it(replayed: Callable[[str, str], Result]) -> None:
+    """Dumps come first; then the pools are whole again, nothing is stuck, and passengers are answered."""
+    journal = replayed("restore", "original").journal
+    restart = next(one for one in journal.of(Operation) if (one.operation, one.state) == ("restart", "end"))
+    dumps = [one for one in journal.of(Threads) if not one.error]
+    assert {one.service for one in dumps} == set(outcome.services(journal))
+    assert all(one.t_s < restart.t_s for one in dumps)
+    last = {one.service: one for one in journal.of(Sample)}
+    assert [last[server].pool.leaked for server in journal.header.facility.application_servers if last[server].pool] == [0, 0]  # type: ignore[union-attr]
+    assert not any(outcome.is_stuck_at_end(journal, service) for service in outcome.services(journal))
+    answered = [one for one in journal.transactions if one.request.due_s > restart.t_s and one.ended == "answered"]
+    assert len(answered) > 100

@@ -1,0 +1,111 @@
+"""The night of the case, fact by fact, over the code that failed and over the code that holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import dumped, outcome
+from testbed.clock import HOUR_S
+from testbed.events import Sample, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.journal import Journal
+    from testbed.session import Result
+
+SERVERS = ("cf-1", "cf-2")
+CALLERS = ("kiosk", "ivr", "partner")
+
+
+@pytest.fixture
+def original(replayed: Callable[[str, str], Result]) -> Journal:
+    """Give the journal of the night over the code that failed."""
+    return replayed("the_night", "original").journal
+
+
+@pytest.fixture
+def fixed(replayed: Callable[[str, str], Result]) -> Journal:
+    """Give the journal of the night over the code that holds."""
+    return replayed("the_night", "fixed").journal
+
+
+@pytest.mark.fact("C4")
+def test_the_switchover_is_five_steps_by_the_book(original: Journal) -> None:
+    """Stop, unmount, mount, start, and the virtual IP: each begun, each ended, in their order."""
+    steps = [(one.number, one.step.split()[0]) for one in original.of(Step) if one.state == "end"]
+    assert steps == [(1, "stop"), (2, "unmount"), (3, "mount"), (4, "start"), (5, "give")]
+
+
+@pytest.mark.fact("O1")
+def test_the_hang_comes_hours_after_the_switchover(original: Journal) -> None:
+    """The switchover is a success at 23:00; everything stands still only when people check in."""
+    took_s = outcome.time_to_hang_s(original)
+    assert took_s is not None
+    assert 5 * HOUR_S < took_s < 6.5 * HOUR_S
+
+
+@pytest.mark.fact("O3", "O4")
+def test_forty_errors_empty_a_pool_of_forty(original: Journal) -> None:
+    """Each server fails exactly as many lookups as it has connections, and then has none."""
+    assert outcome.failed_lookups(original) == dict.fromkeys(SERVERS, 40)
+    assert outcome.leaked_connections(original) == dict.fromkeys(SERVERS, 40)
+
+
+@pytest.mark.fact("O5", "O7")
+def test_all_request_threads_of_a_server_wait_at_one_line(original: Journal) -> None:
+    """The dump of each application server has one group of forty, at the checkout, called from the lookup."""
+    for server in SERVERS:
+        dump = dumped.last_of(original, server)
+        assert dump is not None
+        assert [(group.count, group.state, group.within) for group in dump.groups] == [
+            (40, "waiting for a connection from the pool", "lookup_by_city")
+        ]
+
+
+@pytest.mark.fact("O6", "P4")
+def test_all_request_threads_of_a_caller_read_a_socket(original: Journal) -> None:
+    """Forty of forty, inside the remote lookup, whatever the passenger wanted."""
+    for caller in CALLERS:
+        dump = dumped.last_of(original, caller)
+        assert dump is not None
+        assert {(group.state, group.within) for group in dump.groups} == {("blocked reading a socket", "lookup_by_city")}
+        assert sum(group.count for group in dump.groups) == 40
+
+
+@pytest.mark.fact("O8", "C6")
+def test_every_health_check_is_green_from_first_to_last(original: Journal) -> None:
+    """Monitoring sees nothing, in hundreds of looks."""
+    samples = original.of(Sample)
+    assert len(samples) > 100
+    assert all(sample.health for sample in samples)
+
+
+@pytest.mark.fact("O10")
+def test_transactions_that_do_not_need_the_facility_stop_too(original: Journal) -> None:
+    """A boarding pass could be printed without the facility, but no request thread is left to do it."""
+    kinds = {(one.request.caller, one.request.transaction) for one in original.transactions if one.ended == "unanswered"}
+    assert {("kiosk", "reprint_boarding_pass"), ("ivr", "baggage_allowance"), ("partner", "fare_rules")} <= kinds
+
+
+@pytest.mark.fact("S1")
+def test_the_fixed_lookup_pays_one_error_for_each_stale_connection(fixed: Journal) -> None:
+    """Forty errors a server, none leaked, and nobody waits at the end."""
+    assert outcome.failed_lookups(fixed) == dict.fromkeys(SERVERS, 40)
+    assert outcome.leaked_connections(fixed) == dict.fromkeys(SERVERS, 0)
+    assert {one.ended for one in fixed.transactions} == {"answered", "failed"}
+
+
+def test_both_variants_were_sent_the_same_night(original: Journal, fixed: Journal) -> None:
+    """The same requests, due at the same times of the night."""
+    assert original.header.trace == fixed.header.trace
+    sent = [
+        [
+            (one.request.id, one.request.caller, one.request.transaction)
+            for one in sorted(journal.transactions, key=lambda one: one.request.id)
+        ]
+        for journal in (original, fixed)
+    ]
+    assert sent[0] == sent[1]

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testbed import scenario_file
+from testbed.errors import ScenarioError, UsageError
+
+THE_NIGHT = scenario_file.directory() / "the_night.toml"
+
+SMALL = """
+title = "Small"
+[night]
+date = 2013-10-07
+from = "22:00"
+to = "05:00"
+[workload.shares]
+kiosk = { check_in = 1 }
+[[timeline]]
+at = "23:00"
+fault = "switchover"
+[variants.original.expect]
+outcome = "grounded"
+"""
+
+
+def mistakes_of(tmp_path: Path, text: str) -> tuple[str, ...]:
+    """Load a scenario that is wrong; gives the mistakes that were told."""
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        scenario_file.load(path)
+    assert str(path) in str(caught.value)
+    return caught.value.mistakes
+
+
+@pytest.mark.parametrize("path", scenario_file.known(), ids=lambda path: path.stem)
+def test_every_scenario_of_the_project_can_be_loaded(path: Path) -> None:
+    """What is kept in the project is right, and expects something of each variant."""
+    loaded = scenario_file.load(path)
+    assert loaded.name == path.stem
+    assert loaded.variants
+    assert loaded.facts
+
+
+def test_a_small_scenario_needs_little(tmp_path: Path) -> None:
+    """What is not said is as in the case."""
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    loaded = scenario_file.load(path)
+    assert (loaded.facility.request_threads, loaded.facility.pool_size) == (40, 40)
+    assert [(step.word, step.at_night_s) for step in loaded.steps] == [("switchover", 82_800.0)]
+    assert loaded.variants[0].settings.application_server.lookup == "original"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('fault = "switchover"', 'fault = "switchovr"', "timeline.0.fault: found 'switchovr', did you mean switchover?"),
+        ('at = "23:00"', 'at = "12:00"', "timeline.0.at: found '12:00'; allowed: a time inside the night"),
+        ('at = "23:00"', 'when = "hungry"', "timeline.0.when: found 'hungry', did you mean hung?"),
+        ('at = "23:00"', "", "timeline.0: allowed: either `at` (a time) or `when`"),
+        ('to = "05:00"', 'to = "22:00"', "night.to: found '22:00'; allowed: a time after"),
+        ('to = "05:00"', "speed = -1", "night.speed: found -1"),
+        ('to = "05:00"', "", "night.to: missing"),
+        ("date = 2013-10-07", 'date = "someday"', "night.date: found"),
+        ("check_in = 1", "chek_in = 1", "workload.shares.kiosk.chek_in: no such transaction, did you mean check_in?"),
+        ("kiosk = {", "web = {", "workload.shares.web: no such caller"),
+        ("check_in = 1", "check_in = 0", "workload.shares.kiosk.check_in: found 0"),
+        ("variants.original", "variants.orignal", "variants.orignal: no such variant, did you mean original?"),
+        ('outcome = "grounded"', 'outcome = "ground"', "variants.original.expect.outcome"),
+        ('outcome = "grounded"', "crack = 7", "variants.original.expect.crack"),
+        ('title = "Small"', 'title = "Small"\nfacts = ["O99"]', 'facts.0: found "O99", no fact of the case'),
+        ('title = "Small"', 'titel = "Small"', "titel: unknown key, did you mean title?"),
+        ('fault = "switchover"', 'fault = "latency"', "timeline.0.latency_ms: missing"),
+        ('fault = "switchover"', 'fault = "switchover"\nhard = true', "timeline.0.hard: unknown key"),
+    ],
+)
+def test_a_mistake_is_told_with_its_key_what_was_found_and_what_is_allowed(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """One mistake, one line, by the path of its key."""
+    assert old in SMALL
+    assert any(told in mistake for mistake in mistakes_of(tmp_path, SMALL.replace(old, new)))
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Mistakes in different sections are in one answer."""
+    text = SMALL.replace("switchover", "switch").replace("check_in = 1", "fly = 1").replace('"grounded"', '"down"').replace("05:00", "5 am")
+    told = "\n".join(mistakes_of(tmp_path, text))
+    assert all(key in told for key in ("timeline.0.fault", "workload.shares.kiosk.fly", "expect.outcome", "night.to"))
+
+
+@pytest.mark.parametrize(("content", "told"), [(b"title = ", "not TOML"), (b"\xff", "not UTF-8"), (b"", "title: missing")])
+def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+    """Broken TOML comes with its line, other encodings with their byte."""
+    path = tmp_path / "wrong.toml"
+    path.write_bytes(content)
+    with pytest.raises(ScenarioError, match=told):
+        scenario_file.load(path)
+
+
+def test_a_directory_is_no_scenario(tmp_path: Path) -> None:
+    """What cannot be read is said."""
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        scenario_file.load(tmp_path)
+
+
+def test_an_unknown_name_lists_what_there_is() -> None:
+    """A misspelt scenario is told what was meant."""
+    with pytest.raises(UsageError, match=r"did you mean the_night\?.*calm"):
+        scenario_file.find("the_nigth")
+
+
+@given(st.data())
+def test_an_unknown_key_anywhere_is_refused_by_its_path(data: st.DataObject) -> None:
+    """Whichever table of the night gets a key that nobody knows, it is told by that key's path."""
+    scenario = tomllib.loads(THE_NIGHT.read_text())
+    tables = [("night",), ("workload",), ("facility",), ("timeline", 0), ("variants", "fixed"), ("variants", "fixed", "expect")]
+    place = data.draw(st.sampled_from(tables))
+    changed = copy.deepcopy(scenario)
+    inner: Any = changed
+    for part in place:
+        inner = inner[part]
+    inner["surprise"] = 1
+    assert any("surprise: unknown key" in mistake for mistake in scenario_file.check(changed, THE_NIGHT))
+    assert scenario_file.check(scenario, THE_NIGHT) == ()
+
+
+def test_a_variant_of_ones_own_may_set_what_the_services_know(tmp_path: Path) -> None:
+    """Settings given in the scenario are taken, and "never" is no time-out."""
+    path = tmp_path / "own.toml"
+    own = '[variants.mine]\nexpect = { outcome = "contained" }\n[variants.mine.settings.application_server]\npool_checkout_timeout_s = 0.5\npool_recycle_s = "never"\n'
+    path.write_text(SMALL + own)
+    settings = scenario_file.load(path).variants[1].settings.application_server
+    assert (settings.pool_checkout_timeout_s, settings.pool_recycle_s) == (0.5, None)

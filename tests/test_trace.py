@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import datetime
+import json
+from collections import Counter
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import scenario_file, trace
+from testbed.errors import ScenarioError, UsageError
+from testbed.topology import TRANSACTIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.scenario import Scenario
+
+
+@pytest.fixture(scope="module")
+def night() -> Scenario:
+    """Give the night of the case."""
+    return scenario_file.load(scenario_file.find("the_night"))
+
+
+def test_the_same_seed_is_the_same_night(night: Scenario) -> None:
+    """Two derivations are equal to the byte, and another seed is another night."""
+    assert trace.derive(night) == trace.derive(night)
+    assert trace.derive(night).header.sha256 != trace.derive(night.with_overrides(seed=7)).header.sha256
+
+
+def test_a_seed_means_the_same_passengers_everywhere(night: Scenario) -> None:
+    """The checksum of a seed is kept, so that another Python or another machine that draws others is found."""
+    assert trace.derive(night.with_overrides(seed=1, rate_per_minute=0.5)).header.sha256 == (
+        "cffd71aa2ebc1bcda4a5ca58143649efc18d521ae62c3e51124ee5850c359d40"
+    )
+
+
+@pytest.mark.parametrize("rate", [0.2, 1.0, 60.0])
+def test_the_rate_is_the_mean_over_the_night(night: Scenario, rate: float) -> None:
+    """Thinned or replicated, the night has as many requests as the rate says."""
+    assert len(trace.derive(night.with_overrides(rate_per_minute=rate)).requests) == round(rate * night.night.minutes)
+
+
+def test_passengers_come_as_the_schedule_has_them(night: Scenario) -> None:
+    """Everybody is due in the night, in order, for a real flight; hardly anybody between 01:00 and 03:00, most after 04:00."""
+    requests = trace.derive(night).requests
+    due = [request.due_night_s for request in requests]
+    assert due == sorted(due)
+    assert night.night.from_s <= due[0] <= due[-1] <= night.night.to_s
+    hours = Counter(int(one // 3600) for one in due)
+    assert hours[25] == hours[26] == 0
+    assert hours[28] > 10 * hours[23]
+
+
+def test_the_shares_are_kept(night: Scenario) -> None:
+    """Transactions come in the stated shares, give or take chance."""
+    requests = trace.derive(night.with_overrides(rate_per_minute=20)).requests
+    counts = Counter((request.caller, request.transaction) for request in requests)
+    weights = {(caller, name): weight for caller, names in night.workload.shares.items() for name, weight in names.items()}
+    for kind, weight in weights.items():
+        assert counts[kind] / len(requests) == pytest.approx(weight / sum(weights.values()), abs=0.02)
+
+
+@pytest.mark.fact("O4")
+def test_any_seed_has_enough_passengers_to_empty_every_pool_and_block_every_caller(night: Scenario) -> None:
+    """For twenty seeds: after 80 failures in both pools, each caller has forty calls to hang, some minutes before the end."""
+    for seed in range(20):
+        failed, hanging = 0, Counter[str]()
+        for request in trace.derive(night.with_overrides(seed=seed)).requests:
+            if request.due_night_s > night.steps[0].at_night_s and TRANSACTIONS[request.caller][request.transaction]:  # type: ignore[operator]
+                failed += 1
+                if failed > 80 and request.due_night_s < night.night.to_s - 300:
+                    hanging[request.caller] += 1
+        assert min(hanging[caller] for caller in TRANSACTIONS) >= 40, seed
+
+
+def test_a_trace_file_comes_back_as_it_was_written(night: Scenario, tmp_path: Path) -> None:
+    """Writing and reading are inverse."""
+    kept = trace.derive(night)
+    trace.write(kept, tmp_path / "a.jsonl")
+    assert trace.read(tmp_path / "a.jsonl", night) == kept
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"caller": "web"}, "line 2: caller: found 'web'"),
+        ({"transaction": "fly"}, "line 2: transaction: found 'fly'"),
+        ({"due_night_s": 1.0}, "line 2: due_night_s: 00:00:01 is not in the night"),
+        ({"flight": "x"}, "line 2: flight"),
+        ({"passenger": "somebody else"}, "sha256"),
+    ],
+)
+def test_a_damaged_trace_is_refused_by_its_line(night: Scenario, tmp_path: Path, change: dict[str, object], told: str) -> None:
+    """What does not fit, and what was changed by hand, is told."""
+    kept = trace.derive(night)
+    path = tmp_path / "a.jsonl"
+    trace.write(kept, path)
+    lines = path.read_text().splitlines()
+    lines[1] = json.dumps({**asdict(kept.requests[0]), **change})
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ScenarioError, match=told.replace("(", r"\(")):
+        trace.read(path, night)
+
+
+def test_a_date_without_flights_names_the_dates_that_have_some(night: Scenario) -> None:
+    """The week is all there is."""
+    elsewhere = night.night.model_copy(update={"date": datetime.date(2020, 1, 1)})
+    with pytest.raises(UsageError, match="2013-10-07 to 2013-10-13"):
+        trace.derive(replace(night, night=elsewhere))
