@@ -77,7 +77,8 @@ def derive(scenario: Scenario) -> Trace:
     night, workload = scenario.night, scenario.workload
     random = Random(workload.seed)  # noqa: S311 - a seed is wanted: the same night again
     flights = schedule.departing(schedule.read(night.date, night.to_s), night.from_s, night.to_s)
-    everybody = [one for one in schedule.check_ins(flights, random) if night.from_s <= one.at_s < night.to_s]
+    from_s, to_s = night.from_s, night.to_s
+    everybody = [one for one in schedule.check_ins(flights, random) if from_s <= one.at_s < to_s]
     count = round(workload.rate_per_minute * night.minutes)
     if not everybody:
         raise ScenarioError(str(scenario.path), (f"night: nobody checks in between {night.from_} and {night.to}",))

@@ -110,3 +110,76 @@ def test_a_date_without_flights_names_the_dates_that_have_some(night: Scenario) 
     elsewhere = night.night.model_copy(update={"date": datetime.date(2020, 1, 1)})
     with pytest.raises(UsageError, match="2013-10-07 to 2013-10-13"):
         trace.derive(replace(night, night=elsewhere))
+
+
+@pytest.fixture
+def kept(night: Scenario, tmp_path: Path) -> Path:
+    """Give a trace file of the night."""
+    path = tmp_path / "kept.jsonl"
+    trace.write(trace.derive(night), path)
+    return path
+
+
+def refused(path: Path, night: Scenario) -> tuple[str, ...]:
+    """Read a trace file that is wrong; gives the mistakes that were told."""
+    with pytest.raises(ScenarioError) as caught:
+        trace.read(path, night)
+    return caught.value.mistakes
+
+
+def edited(path: Path, number: int, **fields: object) -> None:
+    """Change fields of a line of a trace file; lines count from 1, and the first is the header."""
+    lines = path.read_text().splitlines()
+    lines[number - 1] = json.dumps({**json.loads(lines[number - 1]), **fields})
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_all_wrong_lines_of_a_trace_are_told_at_once(night: Scenario, kept: Path) -> None:
+    """A line that cannot be read hides no other, nor shifts the others' numbers."""
+    lines = kept.read_text().splitlines()
+    lines[3] = lines[3][:20]
+    kept.write_text("\n".join(lines) + "\n")
+    edited(kept, 6, caller="nobody")
+    edited(kept, 9, transaction="nothing")
+    edited(kept, 10, id=1)
+    edited(kept, 11, due_night_s=float("nan"))
+    assert [mistake.split(":")[0] for mistake in refused(kept, night)] == ["line 4", "line 6", "line 9", "line 10", "line 11"]
+
+
+@pytest.mark.parametrize("cut", [1, 100])
+def test_a_trace_that_lost_lines_is_refused(night: Scenario, kept: Path, cut: int) -> None:
+    """The checksum is of every line, so a file that breaks off is not taken for a shorter night."""
+    kept.write_text("\n".join(kept.read_text().splitlines()[:-cut]) + "\n")
+    assert [mistake.split(":")[0] for mistake in refused(kept, night)] == ["sha256"]
+
+
+def test_a_trace_of_another_format_is_refused(night: Scenario, kept: Path) -> None:
+    """A header that tells of another format is not read as if it were this one."""
+    edited(kept, 1, trace=2)
+    assert refused(kept, night)[0].startswith("line 1: trace: found format 2; allowed: 1")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{}\n", b"[1]\n"])
+def test_what_is_no_trace_is_refused(night: Scenario, tmp_path: Path, content: bytes) -> None:
+    """An empty file, another encoding and other JSON are ScenarioErrors."""
+    (tmp_path / "other").write_bytes(content)
+    assert refused(tmp_path / "other", night)
+
+
+def test_a_trace_does_not_know_the_variant(night: Scenario) -> None:
+    """Every variant is sent the same requests."""
+    assert trace.derive(night.only(("fixed",))) == trace.derive(night.only(("original",)))
+
+
+def test_a_scenario_that_names_a_trace_sends_that_one(night: Scenario, kept: Path) -> None:
+    """A kept trace is sent as it is, whatever the scenario's seed says."""
+    named = replace(night, workload=night.workload.model_copy(update={"trace": str(kept), "seed": 5}))
+    assert trace.of(named) == trace.derive(night) != trace.of(night.with_overrides(seed=5))
+
+
+def test_a_night_in_which_nobody_comes_is_refused(night: Scenario) -> None:
+    """A rate that makes no request and hours in which nobody checks in are errors, not empty traces."""
+    with pytest.raises(ScenarioError, match="makes no request"):
+        trace.derive(night.with_overrides(rate_per_minute=0.001))
+    with pytest.raises(ScenarioError, match="nobody checks in"):
+        trace.derive(replace(night, night=night.night.model_copy(update={"from_": "00:10", "to": "02:00"})))
