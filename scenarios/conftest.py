@@ -1,7 +1,7 @@
 """The regression suite: one replay for each scenario and variant, shared by all that is asserted of it.
 
-`replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Journals are kept below .testbed/runs, as those
-of the command line are.
+`replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Journals are kept below
+.testbed/runs, as those of the command line are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import scenario_file, session
+from testbed import scenario_file, session, trace
 from testbed.replay import Silent
 from testbed.runtime.workshop import Workshop
 
@@ -27,7 +27,7 @@ async def _replay(name: str) -> dict[str, Result]:
     directory = session.runs_directory(None, plan.name)
     results = {}
     async with Workshop() as shop:
-        async for result in session.replay_all(plan, 1, shop, directory, lambda _: nullcontext(Silent())):
+        async for result in session.replay_all(plan, trace.of(plan), 1, shop, directory, lambda _: nullcontext(Silent())):
             results[result.journal.header.variant] = result
     return results
 

@@ -105,6 +105,8 @@ def replay(
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
     plan = scenario_file.load(scenario_file.find(scenario))
+    if plan.workload.trace is not None and (seed is not None or rate is not None):
+        raise UsageError(f"scenario {plan.name} sends a kept trace, {plan.workload.trace}; --seed and --rate would change nothing")
     plan = _only(plan.with_overrides(seed=seed, rate_per_minute=rate, speed=speed), variants)
     console = Console(stderr=json_file == "-")
     with _lines(json_file) as write:
@@ -150,11 +152,12 @@ async def _replay_all(
 ) -> list[Result]:
     """Replay every variant so often, in turn, on the same trace; report as it goes."""
     started = time.monotonic()
+    sent = trace.of(plan)
     directory = session.runs_directory(runs, plan.name)
     results: list[Result] = []
     async with (
         shop,
-        aclosing(session.replay_all(plan, repetitions, shop, directory, partial(Picture, console))) as replays,
+        aclosing(session.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console))) as replays,
     ):
         async for result in replays:
             results.append(result)

@@ -27,7 +27,7 @@ class Expectation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     outcome: Annotated[tuple[OutcomeWord, ...], Field(min_length=1), BeforeValidator(_listed)]
-    crack: Annotated[tuple[Annotated[int, Field(ge=0, le=6)], ...], BeforeValidator(_listed)] | None = None
+    crack: Annotated[tuple[Annotated[int, Field(ge=0, le=6)], ...], Field(min_length=1), BeforeValidator(_listed)] | None = None
     leaked_connections: Annotated[int, Field(ge=0)] | None = None
     errors_per_server: Annotated[int, Field(ge=0)] | None = None
     servers_blocked_at: Literal["checkout"] | None = None

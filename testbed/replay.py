@@ -120,12 +120,13 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.phase("the facility comes up")
             run = await _build(stack, night, builder, recorder, directory, display)  # 1
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            _in_background(stack, run, _look(run, session))  # 2
-            _in_background(stack, run, run.load.follow())
+            stack.push_async_callback(_cancel, run.background)
+            _in_background(run, _look(run, session))  # 2
+            _in_background(run, run.load.follow())
             await _wait_steady(run)
             display.phase("the night goes on")
             recorder.night_start_s = run.load.start()  # 3
-            await _carry_out(stack, run)  # 4
+            await _carry_out(run)  # 4
             display.phase("the night is over; who still waits?")
             display.quiet()
             await _wait_settled(run)  # 5
@@ -160,17 +161,16 @@ async def _build(
     return Replay(night, facility, recorder, watch, Actions(facility, watch, recorder, directory), generator, display)
 
 
-def _in_background(stack: AsyncExitStack, run: Replay, work: Coroutine[Any, Any, None]) -> None:
-    """Let a task run beside the night; `_check` passes its failure on, and it is cancelled before anything is taken down."""
-    task = asyncio.create_task(work)
-    run.background.append(task)
-    stack.push_async_callback(_cancel, task)
+def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> None:
+    """Let a task run beside the night; `_check` passes its failure on, and `_cancel` ends it before anything is taken down."""
+    run.background.append(asyncio.create_task(work))
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError, TestbedError):  # its failure was passed on by `_check`, or something failed before it
-        await task
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """End tasks and wait until they have ended; their failures were passed on by `_check`, or something failed before them."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check(run: Replay) -> None:
@@ -193,6 +193,7 @@ async def _look(run: Replay, session: aiohttp.ClientSession) -> None:
         _look_after_processes(run)
         if run.dumped is None and run.watch.hung():
             run.dumped = asyncio.create_task(_dump_hung(run))
+            run.background.append(run.dumped)
         run.display.update(run.recorder.now()[1], run.watch, run.load)
         run.sampled.set()
         run.sampled = asyncio.Event()
@@ -249,7 +250,7 @@ async def _wait_steady(run: Replay) -> None:
         await _wait_sample(run)
 
 
-async def _carry_out(stack: AsyncExitStack, run: Replay) -> None:
+async def _carry_out(run: Replay) -> None:
     """Carry out the timeline and go on to the night's end.
 
     Each step is a task of its own, so that a step that waits for a condition holds up none that is due at a time; one that waits
@@ -260,7 +261,7 @@ async def _carry_out(stack: AsyncExitStack, run: Replay) -> None:
     for number, step in enumerate(run.night.steps, start=1):
         before = asyncio.create_task(_step(run, number, step, before))
         steps.append(before)
-        stack.push_async_callback(_cancel, before)
+        run.background.append(before)
     await _wait_night(run, run.night.to_s)
     while not all(task.done() for task in steps):
         await _wait_sample(run)

@@ -305,7 +305,7 @@ def _action(given: dict[str, Any], key: str, mistakes: list[str]) -> Any:
         mistakes.append(f"{key}.{kind}: found {word!r}{_meant(word, registry.names())}; allowed: {', '.join(registry.names())}")
         return None
     action = registry.load(word)
-    hints = get_type_hints(action)
+    hints = get_type_hints(action, include_extras=True)
     wanted: dict[str, Any] = {
         field.name: (hints[field.name], ... if field.default is MISSING else field.default) for field in fields(action)
     }

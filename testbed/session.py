@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import journal, trace, verdict
+from testbed import journal, verdict
 from testbed.errors import TestbedError
 from testbed.events import FacilityNames, Header, NightSpan, TraceSource
 from testbed.replay import Night, replay
@@ -82,16 +82,16 @@ class Ahead:
 
 async def replay_all(
     scenario: Scenario,
+    sent: Trace,
     repetitions: int,
     shop: Workshop,
     directory: Path,
     show: Callable[[str], AbstractContextManager[Display]],
 ) -> AsyncGenerator[Result, None]:
-    """Replay every variant so often, in turn and on the same trace, and judge each; `directory` takes journals and dumps.
+    """Send the same trace to every variant so often, in turn, and judge each; `directory` takes journals and dumps.
 
     `show` makes the display of a replay from its title.
     """
-    sent = trace.of(scenario)
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
     builders = [ProcessesBuilder(shop, scenario.facility, variant.settings) for variant, _ in turns]
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)

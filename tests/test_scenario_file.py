@@ -134,7 +134,13 @@ def test_an_unknown_key_anywhere_is_refused_by_its_path(data: st.DataObject) -> 
 def test_a_variant_of_ones_own_may_set_what_the_services_know(tmp_path: Path) -> None:
     """Settings given in the scenario are taken, and "never" is no time-out."""
     path = tmp_path / "own.toml"
-    own = '[variants.mine]\nexpect = { outcome = "contained" }\n[variants.mine.settings.application_server]\npool_checkout_timeout_s = 0.5\npool_recycle_s = "never"\n'
+    own = """
+[variants.mine]
+expect = { outcome = "contained" }
+[variants.mine.settings.application_server]
+pool_checkout_timeout_s = 0.5
+pool_recycle_s = "never"
+"""
     path.write_text(SMALL + own)
     settings = scenario_file.load(path).variants[1].settings.application_server
     assert (settings.pool_checkout_timeout_s, settings.pool_recycle_s) == (0.5, None)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from testbed.journal import Journal
 
 
-LATE_S = 0.25  # later than this the load is not the trace's any more: some minutes of the night at the usual speeds
+LATE_S = 0.5  # later than this, some quarter of an hour of the night at the usual speeds, the load is not the trace's any more
 
 
 def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature

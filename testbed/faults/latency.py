@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 if TYPE_CHECKING:
     from testbed.act import Actions
+
+Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +20,8 @@ class Latency:
     Done by the fault proxy's toxic of the same name; it stays for the rest of the replay.
     """
 
-    latency_ms: int
-    jitter_ms: int = 0
+    latency_ms: Milliseconds
+    jitter_ms: Milliseconds = 0
     link: Literal["database"] = "database"
 
     async def inject(self, actions: Actions) -> str:

@@ -129,13 +129,19 @@ async def take(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
     try:
         out, err = await asyncio.wait_for(process.communicate(), WITHIN_S)
     except TimeoutError as error:
-        process.kill()
         raise DumpError(f"the threads of {service} cannot be dumped: py-spy did not end within {WITHIN_S:.0f} s") from error
+    finally:
+        if process.returncode is None:  # too slow, or the replay was given up
+            process.kill()
+            await process.wait()
     if process.returncode != 0:
         raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: {_reason(err.decode(errors='replace'))}")
     stacks = parse(out)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(out)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(out)
+    except OSError as error:
+        raise DumpError(f"the dump of {service} cannot be kept in {file}: {error.strerror}") from error
     return group(stacks)
 
 

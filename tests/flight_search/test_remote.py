@@ -24,6 +24,7 @@ class Facility(BaseHTTPRequestHandler):
     released: threading.Event
 
     def do_GET(self) -> None:
+        """Answer, or keep silent."""
         self.asked.append(self.server.server_address[1])  # type: ignore[arg-type]
         if "1999-01-01" in self.path:
             self.released.wait(10)
