@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from testbed import coverage, journal, repeat, report, scenario_file, session, summary, trace, verdict
+from testbed import coverage, journal, listing, repeat, report, scenario_file, session, summary, trace, verdict
 from testbed.checks import Verdict
 from testbed.console import Picture
 from testbed.errors import TestbedError, UsageError
@@ -63,6 +63,24 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> Addres
         raise click.BadParameter(str(error)) from error
 
 
+_seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
+_rate = click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
+_speed = click.option(
+    "--speed", type=click.FloatRange(0, 1_000_000, min_open=True), help="Seconds of the night in a real second, all night."
+)
+_json = click.option(
+    "--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there."
+)
+
+
+def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: float | None = None) -> Scenario:
+    """Read a scenario with what the command line changes; refuses a change that would change nothing."""
+    read = scenario_file.load(scenario_file.find(name_or_path))
+    if read.workload.trace is not None and (seed is not None or rate is not None):
+        raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; --seed and --rate would change nothing")
+    return read.with_overrides(seed=seed, rate_per_minute=rate, speed=speed)
+
+
 @main_group.command()
 @click.argument("scenario")
 @click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
@@ -75,18 +93,10 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> Addres
     show_default=True,
     help="Replay each variant so often.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Another seed for the passengers.")
-@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
-@click.option(
-    "--speed",
-    type=click.FloatRange(0, 1_000_000, min_open=True),
-    help="Seconds of the night in a real second, all night.",
-)
-@click.option(
-    "--json",
-    "json_file",
-    help="Write one JSON object a line to this file; - for standard output, and nothing else there.",
-)
+@_seed
+@_rate
+@_speed
+@_json
 @click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
 @click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
 @click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")
@@ -104,10 +114,7 @@ def replay(
     postgres: str | None,
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
-    plan = scenario_file.load(scenario_file.find(scenario))
-    if plan.workload.trace is not None and (seed is not None or rate is not None):
-        raise UsageError(f"scenario {plan.name} sends a kept trace, {plan.workload.trace}; --seed and --rate would change nothing")
-    plan = _only(plan.with_overrides(seed=seed, rate_per_minute=rate, speed=speed), variants)
+    plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
     console = Console(stderr=json_file == "-")
     with _lines(json_file) as write:
         results = _interruptible(_replay_all(plan, repetitions, Workshop(toxiproxy, postgres), runs, console, write))
@@ -194,11 +201,7 @@ def _interruptible(work: object) -> list[Result]:
 
 @main_group.command()
 @click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--json",
-    "json_file",
-    help="Write one JSON object a line to this file; - for standard output, and nothing else there.",
-)
+@_json
 def judge(journals: tuple[Path, ...], json_file: str | None) -> None:
     """Judge JOURNALS of old replays again."""
     console = Console(stderr=json_file == "-")
@@ -215,7 +218,18 @@ def judge(journals: tuple[Path, ...], json_file: str | None) -> None:
 @main_group.command(name="list")
 def list_() -> None:
     """List the scenarios."""
-    Console().print(report.listing([scenario_file.load(path) for path in scenario_file.known()]))
+    Console().print(listing.scenarios([scenario_file.load(path) for path in scenario_file.known()]))
+
+
+@main_group.command()
+@click.argument("scenario")
+@_seed
+@_rate
+@_speed
+def plan(scenario: str, seed: int | None, rate: float | None, speed: float | None) -> None:
+    """Check SCENARIO and show what it will do, without starting anything."""
+    read = _read(scenario, seed=seed, rate=rate, speed=speed)
+    Console().print(listing.plan(read, trace.of(read)), highlight=False)
 
 
 @main_group.command()
@@ -227,12 +241,11 @@ def facts() -> None:
 @main_group.command(name="trace")
 @click.argument("scenario")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--seed", type=click.IntRange(0), help="Another seed for the passengers.")
-@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
+@_seed
+@_rate
 def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> None:
     """Write the trace of SCENARIO to FILE, to be kept and named in a scenario."""
-    plan = scenario_file.load(scenario_file.find(scenario)).with_overrides(seed=seed, rate_per_minute=rate)
-    sent = trace.of(plan)
+    sent = trace.of(_read(scenario, seed=seed, rate=rate))
     trace.write(sent, file)
     click.echo(f"{len(sent.requests)} requests in {file}")
 

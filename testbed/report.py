@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,11 @@ from testbed.clock import clock_text, span_text
 from testbed.events import Operation, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import RenderableType
 
     from testbed.journal import Journal
-    from testbed.scenario import Scenario
     from testbed.verdict import Judgement
 
 Judged = tuple["Journal", "Judgement"]
@@ -37,7 +37,7 @@ def side_by_side(judged: Sequence[Judged]) -> RenderableType:
 def _night(judged: Sequence[Judged]) -> Table:
     header = judged[0][0].header
     drawn = Table(
-        title=f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}",
+        title=Text(f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}"),
         box=box.SIMPLE_HEAD,
         show_lines=True,
     )
@@ -130,32 +130,32 @@ def _to_hang(kept: Journal) -> Text:
 
 
 def _cost(judged: Sequence[Judged]) -> Table:
-    drawn = Table(title="What it cost: transactions after the first fault", box=box.SIMPLE_HEAD)
-    drawn.add_column("caller")
-    drawn.add_column("transaction")
+    """Draw what became of every kind of transaction; in words, because columns of numbers for each variant fit no terminal."""
+    some_fault = any(outcome.first_fault(kept) for kept, _ in judged)
+    half = "after" if some_fault else "before"
+    drawn = Table(title=f"What it cost: transactions{' after the first fault' if some_fault else ''}", box=box.SIMPLE_HEAD)
+    drawn.add_column("caller, transaction")
     for kept, _ in judged:
-        for ended in ("answered", "failed", "unanswered"):
-            drawn.add_column(f"{kept.header.variant}\n{ended}", justify="right")
+        drawn.add_column(kept.header.variant)
     counts = [outcome.transactions(kept) for kept, _ in judged]
-    totals = [dict.fromkeys(("answered", "failed", "unanswered"), 0) for _ in judged]
-    kinds = sorted({(caller, name) for one in counts for caller, names in one.items() for name in names})
-    half = "after" if any(outcome.first_fault(kept) for kept, _ in judged) else "before"
-    for caller, name in kinds:
+    totals: list[Counter[str]] = [Counter() for _ in judged]
+    for caller, name in sorted({(caller, name) for one in counts for caller, names in one.items() for name in names}):
         cells = []
-        for number, one in enumerate(counts):
-            ends = one.get(caller, {}).get(name, {}).get(half, dict.fromkeys(totals[number], 0))
-            for ended, count in ends.items():
-                totals[number][ended] += count
-                cells.append(_count(ended, count))
-        drawn.add_row(caller, name, *cells)
+        for one, total in zip(counts, totals, strict=True):
+            ends = one.get(caller, {}).get(name, {}).get(half, {})
+            total.update(ends)
+            cells.append(_ends(ends))
+        drawn.add_row(f"{caller} {name}", *cells)
     drawn.add_section()
-    drawn.add_row("all", "", *(_count(ended, count) for total in totals for ended, count in total.items()))
+    drawn.add_row("all", *map(_ends, totals))
     return drawn
 
 
-def _count(ended: str, count: int) -> Text:
-    style = {"answered": "", "failed": "yellow", "unanswered": "bold red"}[ended]
-    return Text(str(count), style if count else "dim")
+def _ends(ends: Mapping[str, int]) -> Text:
+    """Tell how many ended in which way, leaving out what did not happen."""
+    style = {"answered": "", "failed": "yellow", "unanswered": "bold red"}
+    told = [Text(f"{ends[ended]} {ended}", style[ended]) for ended in style if ends.get(ended)]
+    return Text(", ").join(told) if told else Text("none", "dim")
 
 
 def _findings(judged: Sequence[Judged]) -> list[RenderableType]:
@@ -164,19 +164,9 @@ def _findings(judged: Sequence[Judged]) -> list[RenderableType]:
     for kept, judgement in judged:
         bad = [one for one in judgement.findings if one.verdict is not Verdict.HELD]
         held = len(judgement.findings) - len(bad)
-        lines.append(Text(f"{kept.header.variant}: {held} of {len(judgement.findings)} checks held; journal {kept.path}"))
+        told = f"{kept.header.variant}: {held} of {len(judgement.findings)} checks held; journal {kept.path}"
+        lines.append(Text(told, no_wrap=True, overflow="ignore"))  # a path that is broken over lines cannot be pasted
         for one in bad:
             facts = f" ({', '.join(one.facts)})" if one.facts else ""
             lines.append(Text.assemble((f"  {one.verdict.value} ", STYLE[one.verdict]), f"{one.check}: {one.text}{facts}"))
     return lines
-
-
-def listing(scenarios: Sequence[Scenario]) -> Table:
-    """Draw the list of scenarios."""
-    drawn = Table(title="Scenarios", box=box.SIMPLE_HEAD)
-    for heading in ("scenario", "what happens", "variants and what is expected", "facts"):
-        drawn.add_column(heading, overflow="fold")
-    for one in scenarios:
-        expected = [f"{variant.name}: {' or '.join(variant.expect.outcome)}" for variant in one.variants]
-        drawn.add_row(one.name, f"{one.title}. {one.summary}".strip(), "\n".join(expected), " ".join(one.facts))
-    return drawn
