@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from testbed import coverage, journal, listing, repeat, report, scenario_file, session, summary, trace, verdict
 from testbed.checks import Verdict
-from testbed.console import Picture
+from testbed.console import Picture, plain
 from testbed.errors import TestbedError, UsageError
 from testbed.runtime import Address
 from testbed.runtime.workshop import Workshop
@@ -24,6 +23,8 @@ from testbed.session import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import Console
 
     from testbed.scenario import Scenario
 
@@ -115,7 +116,7 @@ def replay(
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
     plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
-    console = Console(stderr=json_file == "-")
+    console = plain(stderr=json_file == "-")
     with _lines(json_file) as write:
         results = _interruptible(_replay_all(plan, repetitions, Workshop(toxiproxy, postgres), runs, console, write))
     if repetitions > 1:
@@ -170,9 +171,14 @@ async def _replay_all(
             results.append(result)
             write(summary.line(result))
     if repetitions == 1:
-        console.print(report.side_by_side([(one.journal, one.judgement) for one in results]))
-    console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", highlight=False)
+        _report(console, [(one.journal, one.judgement) for one in results])
+    console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     return results
+
+
+def _report(console: Console, judged: list[report.Judged]) -> None:
+    console.print(report.side_by_side(judged))
+    console.print(report.findings(judged), soft_wrap=True)  # a path that is broken over two lines cannot be pasted
 
 
 def _interruptible(work: object) -> list[Result]:
@@ -202,23 +208,26 @@ def _interruptible(work: object) -> list[Result]:
 @main_group.command()
 @click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_json
-def judge(journals: tuple[Path, ...], json_file: str | None) -> None:
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw what is printed into this SVG file as well.")
+def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -> None:
     """Judge JOURNALS of old replays again."""
-    console = Console(stderr=json_file == "-")
+    console = plain(stderr=json_file == "-")
     read = [journal.read(path) for path in journals]
     judged = [(one, verdict.judge(one)) for one in read]
     with _lines(json_file) as write:
         for kept, judgement in judged:
             last_s = max((event.t_s for event in kept.events), default=0.0)
             write(summary.line(Result(kept, judgement, last_s)))
-    console.print(report.side_by_side(judged))
+    _report(console, judged)
+    if svg is not None:
+        report.draw(judged, svg)
     sys.exit(EXIT[max((judgement.verdict for _, judgement in judged), key=lambda one: one.rank)])
 
 
 @main_group.command(name="list")
 def list_() -> None:
     """List the scenarios."""
-    Console().print(listing.scenarios([scenario_file.load(path) for path in scenario_file.known()]))
+    plain().print(listing.scenarios([scenario_file.load(path) for path in scenario_file.known()]))
 
 
 @main_group.command()
@@ -229,13 +238,13 @@ def list_() -> None:
 def plan(scenario: str, seed: int | None, rate: float | None, speed: float | None) -> None:
     """Check SCENARIO and show what it will do, without starting anything."""
     read = _read(scenario, seed=seed, rate=rate, speed=speed)
-    Console().print(listing.plan(read, trace.of(read)), highlight=False)
+    plain().print(listing.plan(read, trace.of(read)))
 
 
 @main_group.command()
 def facts() -> None:
     """List the facts of the case, and which scenarios and tests show each."""
-    Console().print(coverage.table(coverage.shown()))
+    plain().print(coverage.table(coverage.shown()))
 
 
 @main_group.command(name="trace")

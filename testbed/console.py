@@ -1,10 +1,13 @@
-"""The live picture in the terminal: the night's clock, the load, and pool and request threads of every service."""
+"""The terminal: a console that prints words as they are, and the live picture of a replay.
+
+The picture has the night's clock, the load, and pool and request threads of every service.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -14,14 +17,20 @@ from testbed.clock import clock_text
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.console import Console
-
     from testbed.events import Sample
     from testbed.load import Load
     from testbed.observe.watch import Watch
 
 BAR = 20
 REFRESH_PER_S = 10
+
+
+def plain(**options: Any) -> Console:
+    """Make a console that takes nothing in a text for mark-up: titles, names and errors are other people's words.
+
+    `options` are those of rich's Console.
+    """
+    return Console(markup=False, highlight=False, emoji=False, **options)
 
 
 class Picture:
@@ -50,7 +59,7 @@ class Picture:
         if self._console.is_terminal:
             self._live.update(Text(f"{self._title}: {text}"))
         else:
-            self._console.print(f"{self._title}: {text}", highlight=False)
+            self._console.print(f"{self._title}: {text}")
 
     def update(self, night_s: float, watch: Watch, load: Load) -> None:
         """Show the state after a round of samples."""

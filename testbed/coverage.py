@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from testbed import scenario_file
 from testbed.facts import FACTS
@@ -50,7 +51,7 @@ def table(by_fact: dict[str, list[str]]) -> Table:
     drawn.add_column("in a few words", ratio=2)
     drawn.add_column("shown by", ratio=3, overflow="fold")
     for fact, by in by_fact.items():
-        drawn.add_row(fact, FACTS.get(fact, "not a fact of the case"), "\n".join(by) or "[dim]nothing yet[/dim]")
+        drawn.add_row(fact, FACTS.get(fact, "not a fact of the case"), Text("\n".join(by)) if by else Text("nothing yet", "dim"))
     return drawn
 
 

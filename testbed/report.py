@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -14,15 +16,21 @@ from rich.text import Text
 from testbed import dumped, outcome
 from testbed.checks import Verdict
 from testbed.clock import clock_text, span_text
+from testbed.console import plain
+from testbed.errors import TestbedError
 from testbed.events import Operation, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
 
     from testbed.journal import Journal
     from testbed.verdict import Judgement
+
+PICTURE_COLUMNS = 110
+FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's would be fetched from elsewhere; the reader's own will do
 
 Judged = tuple["Journal", "Judgement"]
 STYLE = {Verdict.HELD: "bold green", Verdict.BROKEN: "bold red", Verdict.UNKNOWN: "bold yellow"}
@@ -30,8 +38,19 @@ OUTCOME_STYLE = {outcome.GROUNDED: "bold red", outcome.CONTAINED: "bold green", 
 
 
 def side_by_side(judged: Sequence[Judged]) -> RenderableType:
-    """Draw the night: what was done, what was seen, what became of it; then the two numbers; then what did not hold."""
-    return Group(_night(judged), _cost(judged), *_findings(judged))
+    """Draw the night: what was done, what was seen, what became of it; then what it cost."""
+    return Group(_night(judged), _cost(judged))
+
+
+def draw(judged: Sequence[Judged], path: Path) -> None:
+    """Write the same as a picture (SVG); raises TestbedError when the file cannot be written."""
+    console = plain(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(side_by_side(judged))
+    svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judged[0][0].header.scenario}"))
+    try:
+        path.write_text(svg, encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"the picture cannot be written to {path}: {error.strerror}") from error
 
 
 def _night(judged: Sequence[Judged]) -> Table:
@@ -158,15 +177,14 @@ def _ends(ends: Mapping[str, int]) -> Text:
     return Text(", ").join(told) if told else Text("none", "dim")
 
 
-def _findings(judged: Sequence[Judged]) -> list[RenderableType]:
-    """Give the findings that did not hold; where all did, how many there were."""
-    lines: list[RenderableType] = []
+def findings(judged: Sequence[Judged]) -> Text:
+    """Tell which findings did not hold, how many did, and where the journals are; to be printed without breaking its lines."""
+    lines: list[Text] = []
     for kept, judgement in judged:
         bad = [one for one in judgement.findings if one.verdict is not Verdict.HELD]
         held = len(judgement.findings) - len(bad)
-        told = f"{kept.header.variant}: {held} of {len(judgement.findings)} checks held; journal {kept.path}"
-        lines.append(Text(told, no_wrap=True, overflow="ignore"))  # a path that is broken over lines cannot be pasted
+        lines.append(Text(f"{kept.header.variant}: {held} of {len(judgement.findings)} checks held; journal {kept.path}"))
         for one in bad:
             facts = f" ({', '.join(one.facts)})" if one.facts else ""
             lines.append(Text.assemble((f"  {one.verdict.value} ", STYLE[one.verdict]), f"{one.check}: {one.text}{facts}"))
-    return lines
+    return Text("\n").join(lines)

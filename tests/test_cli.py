@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import cli, journal
+from testbed.journal import JournalWriter
+from tests.journals import contained_night, hung_night
+
+if TYPE_CHECKING:
+    from testbed.journal import Journal
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """Run the command line in this process; gives exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["testbed", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    code: object = 0
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code or 0
+    assert isinstance(code, int)
+    return (code, *capsys.readouterr())
+
+
+@pytest.fixture
+def testbed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
+    """Give the command line as a function."""
+    return lambda *arguments: run(*map(str, arguments), capsys=capsys, monkeypatch=monkeypatch)
+
+
+def kept(path: Path, made: Journal) -> Path:
+    """Write a hand-written journal to a file."""
+    with JournalWriter(path, made.header) as writer:
+        for event in made.events:
+            writer.append(event)
+    assert journal.read(path).events == made.events
+    return path
+
+
+def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Held is 0, broken is 1, unknown is 3; of several, the worst."""
+    held = kept(tmp_path / "held.jsonl", hung_night().journal())
+    broken = kept(tmp_path / "broken.jsonl", contained_night().journal())
+    unknown = kept(
+        tmp_path / "unknown.jsonl", hung_night(dumps=False).journal(expect={"outcome": ["grounded"], "servers_blocked_at": "checkout"})
+    )
+    codes = [testbed("judge", *files)[0] for files in ([held], [broken], [unknown], [held, unknown], [unknown, broken])]
+    assert codes == [0, 1, 3, 3, 1]
+
+
+def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Every line is an object of the contract; the report goes to standard error."""
+    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    code, out, err = testbed("judge", path, path, "--json", "-")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [(one["outcome"], one["crack"], one["verdict"], one["journal"]) for one in lines] == [("grounded", 6, "held", str(path))] * 2
+    assert lines[0]["transactions"]["kiosk"]["check_in"]["after"] == {"answered": 0, "failed": 3, "unanswered": 4}
+    assert lines[0]["blocked_request_threads"] == dict.fromkeys(("cf-1", "cf-2", "kiosk", "ivr", "partner"), 4)
+    assert "grounded" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are calm, "),
+        (["replay", "no/such.toml"], "cannot be read: No such file"),
+        (["replay", "the_night", "--variant", "fixd"], "has no variant 'fixd'; it has original, fixed"),
+        (["replay", "the_night", "--repeat", "0"], "0 is not in the range 1<=x<=1000"),
+        (["replay", "the_night", "--toxiproxy", "nowhere"], "'nowhere' is not an address; allowed: HOST:PORT"),
+        (["replay", "the_night", "--json", "no/such/file"], "--json: no/such/file cannot be written: No such file"),
+        (["plan", "the_night", "--rate", "-1"], "--rate"),
+        (["judge", "no.jsonl"], "no.jsonl cannot be read: No such file"),
+        (["fly"], "No such command 'fly'"),
+        ([], "Usage: testbed"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_clear_error_and_exit_code_2(testbed, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """What was wrong, what is allowed; nothing was started, and there is no traceback."""
+    code, out, err = testbed(*arguments)
+    assert code == 2
+    assert told in out + err
+    assert "Traceback" not in err
+
+
+def test_a_plan_is_shown_without_starting_anything(testbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Steps with both times, passengers by kind, and what is expected."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code, out, _ = testbed("plan", "the_night", "--seed", "1", "--rate", "2")
+    assert code == 0
+    assert "23:00:00" in out
+    assert "Passengers: 870 requests, seed 1" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lists_name_every_scenario_and_every_fact(testbed) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Nothing is left out, shown or not."""
+    names = {path.stem for path in (ROOT / "scenarios").glob("*.toml")} - {"variants"}
+    _, listed, _ = testbed("list")
+    assert all(name in listed for name in names)
+    _, listed, _ = testbed("facts")
+    assert all(f" {fact} " in listed for fact in ("C1", "O10", "P4", "S10", "W7", "A8"))
+
+
+def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """The kept passengers are those of the plan, and another seed is refused for them."""
+    code, out, _ = testbed("trace", "calm", tmp_path / "kept.jsonl")
+    assert (code, out) == (0, f"225 requests in {tmp_path / 'kept.jsonl'}\n")
+    scenario = (ROOT / "scenarios" / "calm.toml").read_text(encoding="utf-8")
+    (tmp_path / "again.toml").write_text(scenario.replace("seed = 2013", 'seed = 2013\ntrace = "kept.jsonl"'), encoding="utf-8")
+    assert "Passengers: 225 requests" in testbed("plan", tmp_path / "again.toml")[1]
+    code, _, err = testbed("plan", tmp_path / "again.toml", "--seed", "5")
+    assert code == 2
+    assert "sends a kept trace, kept.jsonl; --seed and --rate would change nothing" in err
+
+
+def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
+    """`python -m testbed` from anywhere finds the project's scenarios, and an output that is cut short is no error."""
+    listed = subprocess.run([sys.executable, "-m", "testbed", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert listed.returncode == 0
+    assert "the_night" in listed.stdout
