@@ -6,14 +6,16 @@ It speaks to the bundled server and to an official Toxiproxy alike.
 from __future__ import annotations
 
 import functools
-import threading
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
 import requests
-from toxiproxy import Toxiproxy
+from toxiproxy import Proxy
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+from toxiproxy.toxic import Toxic
 
 from testbed.errors import ProxyError
 
@@ -21,13 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WITHIN_S = 10.0
+DIRECT = {"no_proxy": "*"}  # the fault proxy is at hand; a web proxy in the environment is not asked for it
+SHOWN = 200  # characters of an answer that is not Toxiproxy's
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-
-# The package keeps the server's address in a class attribute, for all of its objects at once. Two clients of two servers in one
-# process must not meet, so each sets the address and makes its call under this lock.
-_address = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,68 +58,63 @@ def _translated(method: Callable[Given, Result]) -> Callable[Given, Result]:
     def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         client = args[0]
         assert isinstance(client, FaultProxyClient)
-        what = f"fault proxy at {client.host}:{client.port}: {method.__name__} {', '.join(map(str, args[1:2]))}"
+        what = " ".join(map(str, (f"fault proxy at {client.host}:{client.port}:", method.__name__, *args[1:2])))
         try:
-            with _address:
-                APIConsumer.host, APIConsumer.port = client.host, client.port
-                return method(*args, **kwargs)
+            return method(*args, **kwargs)
         except (ProxyExists, NotFound, InvalidToxic) as error:
-            words = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
-            raise ProxyError(f"{what}: {words.strip()}") from error
+            raise ProxyError(f"{what}: {_words(error.args[0])}") from error
+        except (KeyError, ValueError, TypeError, AttributeError) as error:  # before requests' own, one of which is a ValueError
+            raise ProxyError(f"{what}: the answer is not Toxiproxy's; what listens there? ({type(error).__name__}: {error})") from error
         except requests.RequestException as error:
-            raise ProxyError(f"{what}: no answer; is a Toxiproxy running there? {error}") from error
-        except (KeyError, ValueError, TypeError) as error:
-            raise ProxyError(f"{what}: the answer is not Toxiproxy's: {error!r}") from error
+            raise ProxyError(f"{what}: no answer; is a Toxiproxy running there? ({_cause(error)})") from error
 
     return call
 
 
 class FaultProxyClient:
-    """A client of the Toxiproxy server at `host` and `port`. Thread-safe. Raises ProxyError."""
+    """A client of the Toxiproxy server at `host` and `port`. Thread-safe. Raises ProxyError, and waits no longer than `WITHIN_S`."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._server = Toxiproxy()
+        # The package keeps the server's address in a class, for all of its objects at once, and its objects wait without a limit. So
+        # each client has a class of its own, and calls that directly.
+        self._api: type[APIConsumer] = type("Consumer", (APIConsumer,), {"host": f"[{host}]" if ":" in host else host, "port": port})
 
     @_translated
     def version(self) -> str:
         """Give the version that the server says it has."""
-        return str(APIConsumer.get("/version", timeout=WITHIN_S).json()["version"])
+        return str(self._get("/version")["version"])
 
     @_translated
     def create(self, name: str, upstream: str, listen: str) -> ProxyRecord:
         """Make a proxy; with port 0 in `listen` the record shows the port that was taken."""
-        # Not the package's own `create`, which takes a server's error (an address in use, say) for a proxy.
-        given = {"name": name, "upstream": upstream, "listen": listen, "enabled": True}
-        proxy = _checked(APIConsumer.post("/proxies", json=given, timeout=WITHIN_S)).json()
-        return ProxyRecord(proxy["name"], proxy["listen"], proxy["upstream"], proxy["enabled"])
+        return _proxy(self._post("/proxies", {"name": name, "upstream": upstream, "listen": listen, "enabled": True}))
 
     @_translated
     def point(self, name: str, upstream: str) -> None:
         """Re-point a proxy to another upstream, which the package cannot; every connection through it is dropped."""
-        _checked(APIConsumer.post(f"/proxies/{name}", json={"upstream": upstream, "enabled": True}, timeout=WITHIN_S))
+        self._post(_path(name), {"upstream": upstream, "enabled": True})
 
     @_translated
     def enable(self, name: str) -> None:
         """Let a proxy listen."""
-        self._proxy(name).enable()
+        self._post(_path(name), {"enabled": True})
 
     @_translated
     def disable(self, name: str) -> None:
         """Let a proxy listen no more, and drop every connection through it."""
-        self._proxy(name).disable()
+        self._post(_path(name), {"enabled": False})
 
     @_translated
     def delete(self, name: str) -> None:
         """Remove a proxy."""
-        self._proxy(name).destroy()
+        self._delete(_path(name))
 
     @_translated
     def list(self) -> tuple[ProxyRecord, ...]:
         """Give every proxy of the server, whoever made it."""
-        proxies = self._server.proxies().values()
-        return tuple(ProxyRecord(proxy.name, proxy.listen, proxy.upstream, proxy.enabled) for proxy in proxies)
+        return tuple(_proxy(proxy) for proxy in self._get("/proxies").values())
 
     @_translated
     def add_toxic(
@@ -134,32 +129,58 @@ class FaultProxyClient:
     ) -> None:
         """Put a toxic on a proxy; its name is `kind_stream` unless given."""
         given = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": dict(attributes)}
-        self._proxy(name).add_toxic(**given, name=toxic_name or f"{kind}_{stream}")
+        self._post(f"{_path(name)}/toxics", given | {"name": toxic_name or f"{kind}_{stream}"})
 
     @_translated
     def remove_toxic(self, name: str, toxic_name: str) -> None:
         """Take a toxic from a proxy."""
-        self._proxy(name).destroy_toxic(toxic_name)
+        self._delete(f"{_path(name)}/toxics/{quote(toxic_name, safe='')}")
 
     @_translated
     def toxics(self, name: str) -> tuple[ToxicRecord, ...]:
         """Give the toxics on a proxy."""
-        toxics = self._proxy(name).toxics().values()
+        toxics = [Toxic(**toxic) for toxic in self._get(f"{_path(name)}/toxics")]
         return tuple(ToxicRecord(one.name, one.type, one.stream, one.toxicity, one.attributes) for one in toxics)
 
     @_translated
     def reset(self) -> None:
         """Enable every proxy and remove every toxic; not for a server that others use too."""
-        self._server.reset()
+        _checked(self._api.post("/reset", timeout=WITHIN_S, proxies=DIRECT))
 
-    def _proxy(self, name: str) -> Any:
-        proxy = self._server.get_proxy(name)
-        if proxy is None:
-            raise NotFound(f"proxy {name} not found")
-        return proxy
+    def _get(self, path: str) -> Any:
+        return _checked(self._api.get(path, timeout=WITHIN_S, proxies=DIRECT)).json()
+
+    def _post(self, path: str, given: Mapping[str, object]) -> Any:
+        return _checked(self._api.post(path, json=given, timeout=WITHIN_S, proxies=DIRECT)).json()
+
+    def _delete(self, path: str) -> None:
+        _checked(self._api.delete(path, timeout=WITHIN_S, proxies=DIRECT))
+
+
+def _path(name: str) -> str:
+    return f"/proxies/{quote(name, safe='')}"
+
+
+def _proxy(told: Mapping[str, Any]) -> ProxyRecord:
+    proxy = Proxy(**told)
+    return ProxyRecord(proxy.name, proxy.listen, proxy.upstream, proxy.enabled)
 
 
 def _checked(response: requests.Response) -> requests.Response:
-    if not response.ok:  # the package itself lets a server's error (500) pass
+    if not response.ok:  # the package itself lets a server's error (500: an address in use, say) pass for an answer
         raise InvalidToxic(response.content)
     return response
+
+
+def _words(answer: object) -> str:
+    """Give the server's own words for what went wrong."""
+    text = answer.decode(errors="replace").strip() if isinstance(answer, bytes) else str(answer)
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        shown = " ".join(text.split())[:SHOWN]
+        return f"the answer is not Toxiproxy's; what listens there? ({shown or 'it is empty'})"
+
+
+def _cause(error: requests.RequestException) -> object:
+    return getattr(error.args[0], "reason", error) if error.args else type(error).__name__

@@ -1,10 +1,16 @@
-"""The HTTP API of Toxiproxy 2.12, with its error answers: `{"error": …, "status": …}`."""
+"""The HTTP API of Toxiproxy 2.12, with its error answers: `{"error": …, "status": …}`.
+
+Bodies are read as Toxiproxy reads them: names of fields in any case, `null` as not given, unknown fields passed over, a field of another
+type refused.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,12 +21,14 @@ from testbed.faultproxy.link import NamedToxic
 from testbed.faultproxy.proxy import DOWNSTREAM, UPSTREAM, Proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
 VERSION = "2.12.0"  # of the API that is spoken
-ANY_PORT = "127.0.0.1:0"
+MOST = 2**63 - 1  # attributes are 64-bit numbers
+
+Read = TypeVar("Read")
 
 
 class ApiError(Exception):
@@ -40,14 +48,39 @@ def bad_body(reason: str) -> ApiError:
     return ApiError(f"bad request body: {reason}", 400)
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyFields:
+    """What a request says of a proxy; what it does not say is as in `base` of `read`."""
+
+    name: str
+    listen: str
+    upstream: str
+    enabled: bool
+
+    @classmethod
+    def read(cls, given: Any, base: ProxyFields) -> ProxyFields:
+        """Read a proxy from a decoded body."""
+        known = _object(given)
+        return cls(
+            _field(known, "name", str, base.name),
+            _field(known, "listen", str, base.listen),
+            _field(known, "upstream", str, base.upstream),
+            _field(known, "enabled", bool, base.enabled),
+        )
+
+
+NEW = ProxyFields("", "", "", enabled=True)
+
+
 class Api:
     """The proxies of one server, by name, and what the API does to them."""
 
     def __init__(self) -> None:
         self.proxies: dict[str, Proxy] = {}
+        self._changing = asyncio.Lock()  # two requests at once must not both find a name, or an address, to be free
 
     def app(self) -> Starlette:
-        """Make the application."""
+        """Make the application. When its server ends, so do the proxies."""
         proxy, toxic = "/proxies/{proxy}", "/proxies/{proxy}/toxics/{toxic}"
         routes: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
             ("GET", "/version", self._version),
@@ -64,7 +97,35 @@ class Api:
             ("POST PATCH", toxic, self._update_toxic),
             ("DELETE", toxic, self._delete_toxic),
         ]
-        return Starlette(routes=[Route(path, _answering(do), methods=methods.split()) for methods, path, do in routes])
+        app = Starlette(
+            routes=[Route(path, self._answering(do), methods=methods.split()) for methods, path, do in routes],
+            exception_handlers={404: _no_page, 405: _no_method},
+            lifespan=self._life,
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    @asynccontextmanager
+    async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        for proxy in self.proxies.values():
+            await proxy.disable()
+
+    def _answering(self, do: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Turn what is raised into the API's error answers; keep browsers out, whose pages could drive the API unasked."""
+
+        async def answer(request: Request) -> Response:
+            if request.headers.get("user-agent", "").startswith("Mozilla/"):
+                return PlainTextResponse("User agent not allowed\n", status_code=403)
+            await request.body()  # before the lock, which a sender that dawdles must not hold
+            try:
+                async with self._changing:
+                    return await do(request)
+            except ApiError as error:
+                # As text, which is how Toxiproxy sends its errors, although they are JSON.
+                return PlainTextResponse(json.dumps(error.answer()) + "\n", status_code=error.status)
+
+        return answer
 
     async def _version(self, _: Request) -> Response:
         return JSONResponse({"version": VERSION})
@@ -73,53 +134,55 @@ class Api:
         for proxy in self.proxies.values():
             await _enable(proxy)
             for name in list(proxy.toxics):
-                await proxy.remove_toxic(name)
+                proxy.remove_toxic(name)
         return Response(status_code=204)
 
     async def _populate(self, request: Request) -> Response:
-        given = await _body(request)
-        if not isinstance(given, list):
-            raise bad_body("an array of proxies is wanted")
-        for place, one in enumerate(given, start=1):
-            for name in ("name", "upstream"):
-                if not isinstance(one, dict) or not one.get(name):
-                    raise ApiError(f"missing required field: {name} at proxy {place}", 400)
-        populated = []
-        for one in given:
-            fields_ = _proxy_fields(one, Proxy("", ANY_PORT, "", enabled=True))
-            known = self.proxies.get(fields_.name)
-            if known is None or (known.listen, known.upstream) != (fields_.listen, fields_.upstream):
-                if known is not None:
-                    await known.disable()
-                known = self.proxies[fields_.name] = Proxy(fields_.name, fields_.listen, fields_.upstream)
-            await (_enable(known) if fields_.enabled else known.disable())
-            populated.append(_proxy(known))
-        return JSONResponse({"proxies": populated}, status_code=201)
+        """Make or replace proxies; those made before an error stay, and are shown with it."""
+        populated: list[dict[str, object]] = []
+        error: ApiError | None = None
+        try:
+            for wanted in _population(await _body(request)):
+                populated.append(_proxy(await self._replace(wanted)))  # noqa: PERF401 - those before an error are wanted, too
+        except ApiError as raised:
+            error = raised
+        answer = (error.answer() if error else {}) | {"proxies": populated or None}
+        return JSONResponse(answer, status_code=error.status if error else 201)
 
-    async def _list(self, _: Request) -> Response:
-        return JSONResponse({name: _proxy(proxy) for name, proxy in self.proxies.items()})
+    async def _replace(self, wanted: ProxyFields) -> Proxy:
+        known = self.proxies.get(wanted.name)
+        if known is not None:
+            if not await _moves(known, wanted):
+                return known  # as it is, also when it is disabled
+            await known.disable()
+        return await self._make(wanted)
 
-    async def _create(self, request: Request) -> Response:
-        wanted = _proxy_fields(await _body(request), Proxy("", ANY_PORT, "", enabled=True))
-        for name in ("name", "upstream"):
-            if not getattr(wanted, name):
-                raise ApiError(f"missing required field: {name}", 400)
-        if wanted.name in self.proxies:
-            raise ApiError("proxy already exists", 409)
+    async def _make(self, wanted: ProxyFields) -> Proxy:
         proxy = Proxy(wanted.name, wanted.listen, wanted.upstream)
         if wanted.enabled:
             await _enable(proxy)
         self.proxies[proxy.name] = proxy
-        return JSONResponse(_proxy(proxy), status_code=201)
+        return proxy
+
+    async def _list(self, _: Request) -> Response:
+        return JSONResponse({name: _proxy(proxy) for name, proxy in sorted(self.proxies.items())})
+
+    async def _create(self, request: Request) -> Response:
+        wanted = ProxyFields.read(await _body(request), NEW)
+        _require(wanted, "")
+        if wanted.name in self.proxies:
+            raise ApiError("proxy already exists", 409)
+        return JSONResponse(_proxy(await self._make(wanted)), status_code=201)
 
     async def _show(self, request: Request) -> Response:
         return JSONResponse(_proxy(self._of(request)))
 
     async def _update(self, request: Request) -> Response:
+        """Change a proxy; a name in the body is passed over, and another address drops every connection."""
         proxy = self._of(request)
-        wanted = _proxy_fields(await _body(request), replace(proxy))
-        if (wanted.listen, wanted.upstream) != (proxy.listen, proxy.upstream):
-            await proxy.disable()  # every connection is dropped: they go to an upstream that is none any more
+        wanted = ProxyFields.read(await _body(request), ProxyFields(proxy.name, proxy.listen, proxy.upstream, proxy.enabled))
+        if await _moves(proxy, wanted):
+            await proxy.disable()
             proxy.listen, proxy.upstream = wanted.listen, wanted.upstream
         await (_enable(proxy) if wanted.enabled else proxy.disable())
         return JSONResponse(_proxy(proxy))
@@ -131,35 +194,38 @@ class Api:
         return Response(status_code=204)
 
     async def _list_toxics(self, request: Request) -> Response:
-        return JSONResponse([_toxic(toxic) for toxic in self._of(request).toxics.values()])
+        return JSONResponse(_toxics(self._of(request)))
 
     async def _create_toxic(self, request: Request) -> Response:
         proxy = self._of(request)
         given = _object(await _body(request))
-        kind, stream = str(given.get("type", "")), str(given.get("stream") or DOWNSTREAM)
+        kind = _field(given, "type", str, "")
+        stream = _field(given, "stream", str, DOWNSTREAM)
+        name = _field(given, "name", str, "") or f"{kind}_{stream}"
+        toxicity = _toxicity(given, 1.0)
         if stream.lower() not in (UPSTREAM, DOWNSTREAM):
             raise ApiError("stream was invalid, can be either upstream or downstream", 400)
         if kind not in toxics.names():
             raise ApiError("invalid toxic type", 400)
-        name = str(given.get("name") or f"{kind}_{stream.lower()}")
         if name in proxy.toxics:
             raise ApiError("toxic already exists", 409)
-        toxic = NamedToxic(name, kind, stream.lower(), 1.0, toxics.load(kind)())
-        changed = _changed(toxic, given)
-        await proxy.add_toxic(changed)
-        return JSONResponse(_toxic(changed))
+        toxic = NamedToxic(name, kind, stream, toxicity, _with_attributes(toxics.load(kind)(), given))
+        proxy.add_toxic(toxic)
+        return JSONResponse(_toxic(toxic))
 
     async def _show_toxic(self, request: Request) -> Response:
         return JSONResponse(_toxic(self._toxic_of(request)))
 
     async def _update_toxic(self, request: Request) -> Response:
+        """Change attributes and toxicity, and nothing else."""
         proxy, toxic = self._of(request), self._toxic_of(request)
-        changed = _changed(toxic, _object(await _body(request)))
-        await proxy.change_toxic(changed)
+        given = _object(await _body(request))
+        changed = replace(toxic, toxicity=_toxicity(given, toxic.toxicity), toxic=_with_attributes(toxic.toxic, given))
+        proxy.change_toxic(changed)
         return JSONResponse(_toxic(changed))
 
     async def _delete_toxic(self, request: Request) -> Response:
-        await self._of(request).remove_toxic(self._toxic_of(request).name)
+        self._of(request).remove_toxic(self._toxic_of(request).name)
         return Response(status_code=204)
 
     def _of(self, request: Request) -> Proxy:
@@ -175,64 +241,94 @@ class Api:
             raise ApiError("toxic not found", 404) from None
 
 
-def _answering(do: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Turn what is raised into the API's error answers; keep browsers out, whose pages could drive the API unasked."""
+async def _no_page(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("404 page not found\n", status_code=404)
 
-    async def answer(request: Request) -> Response:
-        if request.headers.get("user-agent", "").startswith("Mozilla/"):
-            return PlainTextResponse("User agent not allowed\n", status_code=403)
-        try:
-            return await do(request)
-        except ApiError as error:
-            return JSONResponse(error.answer(), status_code=error.status)
 
-    return answer
+async def _no_method(_: Request, __: Exception) -> Response:
+    return Response(status_code=405)
 
 
 async def _enable(proxy: Proxy) -> None:
     try:
         await proxy.enable()
     except OSError as error:
-        raise ApiError(f"listen tcp {proxy.listen}: {error.strerror or error}", 500) from error
+        raise ApiError(str(error), 500) from error
+
+
+async def _moves(proxy: Proxy, wanted: ProxyFields) -> bool:
+    try:
+        return await proxy.moves(wanted.listen, wanted.upstream)
+    except OSError as error:
+        raise ApiError(str(error), 500) from error
 
 
 async def _body(request: Request) -> Any:
+    """Decode the first value of a body; what comes after it is passed over."""
     try:
-        return json.loads(await request.body())
-    except ValueError as error:
+        text = (await request.body()).decode().lstrip(" \t\r\n")
+        if not text:
+            raise bad_body("EOF")
+        return json.JSONDecoder(parse_constant=_no_number).raw_decode(text)[0]
+    except (ValueError, RecursionError) as error:
         raise bad_body(str(error)) from error
 
 
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number of JSON")
+
+
 def _object(given: Any) -> Mapping[str, Any]:
+    if given is None:
+        return {}
     if not isinstance(given, dict):
         raise bad_body("an object is wanted")
-    return given
+    return {name.lower(): value for name, value in given.items()}
 
 
-def _proxy_fields(given: Any, base: Proxy) -> Proxy:
-    """Read a proxy's fields, each with the base's value where it is not given."""
-    known = _object(given)
-    for name, kind in (("name", str), ("listen", str), ("upstream", str), ("enabled", bool)):
-        if name in known and not isinstance(known[name], kind):
-            raise bad_body(f"{name} must be a {kind.__name__}")
-    listen = known.get("listen", base.listen) or ANY_PORT
-    return Proxy(known.get("name", base.name), listen, known.get("upstream", base.upstream), known.get("enabled", base.enabled))
+def _field(given: Mapping[str, Any], name: str, kind: type[Read], base: Read) -> Read:
+    value = given.get(name)
+    if value is None:
+        return base
+    if not isinstance(value, kind):
+        raise bad_body(f"{name} must be a {kind.__name__}")
+    return value
 
 
-def _changed(toxic: NamedToxic, given: Mapping[str, Any]) -> NamedToxic:
-    """Give the toxic with the attributes and the toxicity that are given; unknown attributes are passed over, as in Toxiproxy."""
-    attributes = given.get("attributes") or {}
-    toxicity = given.get("toxicity", toxic.toxicity)
-    if not isinstance(attributes, dict):
-        raise bad_body("attributes must be an object")
+def _population(given: Any) -> list[ProxyFields]:
+    """Read every proxy before the first is made."""
+    if not isinstance(given, list):
+        raise bad_body("an array of proxies is wanted")
+    wanted = [ProxyFields.read(one, NEW) for one in given]
+    for place, one in enumerate(wanted, start=1):
+        _require(one, f" at proxy {place}")
+    return wanted
+
+
+def _require(wanted: ProxyFields, where: str) -> None:
+    for name, value in (("name", wanted.name), ("upstream", wanted.upstream)):
+        if not value:
+            raise ApiError(f"missing required field: {name}{where}", 400)
+
+
+def _toxicity(given: Mapping[str, Any], base: float) -> float:
+    toxicity = given.get("toxicity")
+    if toxicity is None:
+        return base
     if isinstance(toxicity, bool) or not isinstance(toxicity, int | float):
         raise bad_body("toxicity must be a number")
-    names = {one.name for one in fields(toxic.toxic)}  # type: ignore[arg-type]  # every toxic is a dataclass
-    known = {name: value for name, value in attributes.items() if name in names}
+    return float(toxicity)
+
+
+def _with_attributes(toxic: toxics.Toxic, given: Mapping[str, Any]) -> toxics.Toxic:
+    """Give the toxic with those attributes that are given."""
+    attributes = _object(given.get("attributes"))
+    names = {one.name for one in fields(toxic)}  # type: ignore[arg-type]  # every toxic is a dataclass
+    known = {name: value for name, value in attributes.items() if name in names and value is not None}
     for name, value in known.items():
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise bad_body(f"attribute {name} must be a whole number")
-    return replace(toxic, toxicity=float(toxicity), toxic=replace(toxic.toxic, **known))  # type: ignore[type-var]  # the same
+        if isinstance(value, bool) or not isinstance(value, int) or not -MOST <= value <= MOST:
+            raise bad_body(f"attribute {name} must be a whole number of 64 bits")
+    return replace(toxic, **known)  # type: ignore[type-var]  # the same
 
 
 def _toxic(toxic: NamedToxic) -> dict[str, object]:
@@ -245,11 +341,16 @@ def _toxic(toxic: NamedToxic) -> dict[str, object]:
     }
 
 
+def _toxics(proxy: Proxy) -> list[dict[str, object]]:
+    """Show a proxy's toxics in Toxiproxy's order: those of the upstream first, each stream's in the order in which bytes meet them."""
+    return [_toxic(toxic) for toxic in sorted(proxy.toxics.values(), key=lambda toxic: toxic.stream.lower() != UPSTREAM)]
+
+
 def _proxy(proxy: Proxy) -> dict[str, object]:
     return {
         "name": proxy.name,
         "listen": proxy.listen,
         "upstream": proxy.upstream,
         "enabled": proxy.enabled,
-        "toxics": [_toxic(toxic) for toxic in proxy.toxics.values()],
+        "toxics": _toxics(proxy),
     }

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.stream import Channel, Chunk, Ended, Interrupted, Sink
+from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted, Sink
 from testbed.faultproxy.toxics.noop import Noop
 
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
     from testbed.faultproxy.toxics import Toxic
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 32 * 1024  # a chunk is at most so large, as in Toxiproxy
 
 
 @dataclass(frozen=True, slots=True)
 class NamedToxic:
-    """A toxic as the API knows it: its name, type, stream, toxicity (the share of connections it works on), and itself."""
+    """A toxic as the API knows it: its name, type, stream, toxicity (the share of connections it works on), and itself.
+
+    `stream` is spelt as its maker spelt it, in any case.
+    """
 
     name: str
     kind: str
@@ -38,42 +41,81 @@ class Stage:
     named: NamedToxic
     following: Sink
     input: Channel = field(default_factory=Channel)
-    passed_bytes: int = 0
+    passed_bytes: int = 0  # kept for the toxic across its changes
+    spared: bool = False  # by the toxicity
+    leaving: bool = False
+    over: bool = False  # the last chunk was sent
     task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to pass chunks on, or to do nothing on those connections that the toxicity spares."""
-        spared = random.random() >= self.named.toxicity  # noqa: S311 - no secret depends on it
-        self.input.resume()
-        self.task = asyncio.create_task(self._run(Noop() if spared else self.named.toxic))
+        """Begin to pass chunks on."""
+        self.task = asyncio.create_task(self._run())
 
-    async def _run(self, toxic: Toxic) -> None:
+    async def _run(self) -> None:
+        """Work as the toxic that is named here until it leaves, the sender ends, or the toxic ends the connection."""
         try:
-            await toxic.pipe(self)
-        except Ended:
-            self.following.end()
-        except Interrupted:
-            pass
+            while not self.leaving and not self.over:
+                self.input.resume()
+                try:
+                    await self._toxic().pipe(self)
+                except Interrupted:
+                    pass
+                except Ended:
+                    self.over = True
+                    self.following.end()
+            if self.leaving:
+                await self._hand_over()
         except OSError:
-            self.link.close()
+            pass  # the socket at the end is gone; the link has taken note of that
+        except Exception:
+            self.link.reset()  # a fault of ours: better no connection than one that hangs, and asyncio logs what it was
+            raise
+        finally:
+            self.input.discard()  # nobody receives here any more, and nobody may wait for that
+
+    def _toxic(self) -> Toxic:
+        """Give what works on this connection: the toxic, or nothing where its toxicity spares the connection."""
+        self.spared = random.random() >= self.named.toxicity  # noqa: S311 - no secret depends on it
+        toxic = Noop() if self.spared else self.named.toxic
+        self.input.room_chunks = getattr(toxic, "room_chunks", ROOM_CHUNKS)
+        return toxic
+
+    async def _hand_over(self) -> None:
+        """Send on what waits here, then let the sender send to what follows."""
+        self.input.hold()  # a sender that never pauses would keep this up for ever
+        while not self.input.empty:
+            await self.send(self.input.take())
+        # No await from here on: between the last chunk handed on and the new way, none may come in.
+        self.link.splice(self)
+        self.input.retire()
+        if self.input.ended:
+            self.following.end()
 
     async def send(self, chunk: Chunk) -> None:
         """Send a chunk to what follows."""
-        self.passed_bytes += len(chunk.data)
-        await self.following.put(chunk)
+        while not await self.following.put(chunk):
+            pass  # what followed has left while this waited for room; by now `following` is what follows that
 
-    async def halt(self) -> None:
-        """Interrupt the toxic and wait until it has handed over what it had in hand."""
+    def change(self, named: NamedToxic) -> None:
+        """Work as another toxic, as soon as this one has handed over what it has in hand."""
+        self.named = named
         self.input.interrupt()
-        if self.task is not None:
-            await asyncio.wait([self.task])
+
+    def leave(self) -> None:
+        """Leave the link, as soon as all that waits here is handed on in order."""
+        self.leaving = True
+        self.input.interrupt()
+        if self.task is not None and self.task.done():
+            self.link.splice(self)
 
     def close(self) -> None:
-        """Close the connection."""
-        self.link.close()
+        """Close the connection when what was sent is out: this direction now, the other by that."""
+        self.over = True
+        self.link.close_after(self)
 
     def reset(self) -> None:
         """Reset the connection, both sides of it."""
+        self.over = True
         self.link.reset()
 
     def now_s(self) -> float:
@@ -92,92 +134,124 @@ class Stage:
             yield Chunk(chunk.data[start : start + size], chunk.received_s)
 
 
-@dataclass(eq=False)
 class Socket:
-    """The last stage: the socket that the bytes leave by."""
+    """The last stage: the socket that the bytes leave by. `done` is set when no more will leave."""
 
-    writer: asyncio.StreamWriter
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.done = asyncio.Event()
+        self.closing = False
+        self._writer = writer
 
-    async def put(self, chunk: Chunk) -> None:
-        """Write, waiting while the peer is slow to read."""
-        self.writer.write(chunk.data)
-        await self.writer.drain()
+    async def put(self, chunk: Chunk) -> bool:
+        """Write, waiting while the peer is slow to read; raises OSError when the peer is gone."""
+        if self.done.is_set() or self._writer.is_closing():
+            self.done.set()
+            raise ConnectionResetError("the connection is closed")
+        try:
+            self._writer.write(chunk.data)
+            await self._writer.drain()
+        except OSError:
+            self.done.set()
+            raise
+        return True
 
     def end(self) -> None:
-        """Close the socket when what was written is out; the other direction ends by that too, as in Toxiproxy."""
-        self.writer.close()
+        """Pass the end of the stream on; when the connection is to be closed, close, which ends the other direction, too."""
+        self.done.set()
+        if self.closing:
+            self._writer.close()
+        elif not self._writer.is_closing():
+            with suppress(OSError):  # the peer may be gone, and then needs no end
+                self._writer.write_eof()
 
 
 class Link:
     """The bytes from `reader` to `writer`. Without a toxic they pass straight from one to the other.
 
-    Toxics may be added, changed and removed while bytes pass: none is lost, doubled or reordered by that.
+    Toxics may be added, changed and removed while bytes pass: none is lost, doubled or reordered by that. None of the three waits: a
+    receiver that has stopped to read holds up its own connection, not whoever changes the toxics.
     """
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        close: Callable[[], None],
-        reset: Callable[[], None],
-    ) -> None:
-        self.close = close
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reset: Callable[[], None]) -> None:
         self.reset = reset
         self._reader = reader
         self._socket = Socket(writer)
         self._stages: list[Stage] = []
-        self._changing = asyncio.Lock()
+
+    @property
+    def _head(self) -> Sink:
+        return self._stages[0].input if self._stages else self._socket
 
     async def run(self) -> None:
-        """Pass bytes on until the sender closes or the connection is closed."""
+        """Pass bytes on until the sender ends."""
         loop = asyncio.get_running_loop()
-        with suppress(OSError):
-            while data := await self._reader.read(READ_BYTES):
-                first: Sink = self._stages[0].input if self._stages else self._socket
-                await first.put(Chunk(data, loop.time()))
-        (self._stages[0].input if self._stages else self._socket).end()
+        try:
+            while data := await self._read():
+                chunk = Chunk(data, loop.time())
+                while not await self._head.put(chunk):
+                    pass  # the first stage has left while this waited for room
+        except OSError:
+            return  # the receiver is gone: there is nothing more to do in this direction
+        self._head.end()
 
-    async def add(self, toxic: NamedToxic) -> None:
+    async def _read(self) -> bytes:
+        try:
+            return await self._reader.read(READ_BYTES)
+        except OSError:
+            self._socket.closing = True  # the sender is gone, not just done: there is nobody to answer, either
+            return b""
+
+    async def wait_done(self) -> None:
+        """Wait until no more bytes will leave in this direction."""
+        await self._socket.done.wait()
+
+    def add(self, toxic: NamedToxic) -> None:
         """Put a toxic at the end; chunks that have left the stage before it are out already."""
-        async with self._changing:
-            stage = Stage(self, toxic, self._socket)
-            if self._stages:
-                self._stages[-1].following = stage.input
-            elif self._reader.at_eof():
-                stage.input.end()
-            self._stages.append(stage)
-            stage.start()
+        if self._socket.done.is_set():
+            return
+        stage = Stage(self, toxic, self._socket)
+        if self._stages:
+            self._stages[-1].following = stage.input
+        self._stages.append(stage)
+        stage.start()
 
-    async def change(self, toxic: NamedToxic) -> None:
+    def change(self, toxic: NamedToxic) -> None:
         """Give a toxic's place to its new form."""
-        async with self._changing:
-            for stage in self._stages:
-                if stage.named.name == toxic.name:
-                    await stage.halt()
-                    stage.named = toxic
-                    stage.start()
+        for stage in self._named(toxic.name):
+            stage.change(toxic)
 
-    async def remove(self, name: str) -> None:
-        """Take a toxic away, with all that waits before it handed on in order."""
-        async with self._changing:
-            for stage in [stage for stage in self._stages if stage.named.name == name]:
-                await stage.halt()
-                removed = getattr(stage.named.toxic, "removed", None)
-                if removed is not None:
-                    removed(stage)
-                with suppress(OSError):  # the connection may be gone meanwhile; then there is nobody to hand on to
-                    while not stage.input.empty:
-                        await stage.send(stage.input.take())
-                # No await from here on: between the last chunk handed on and the new way, none may come in.
-                place = self._stages.index(stage)
-                self._stages.remove(stage)
-                if place > 0:
-                    self._stages[place - 1].following = stage.following
-                if stage.input.ended:
-                    stage.following.end()
+    def remove(self, name: str) -> None:
+        """Take a toxic away."""
+        for stage in self._named(name):
+            removed = getattr(stage.named.toxic, "removed", None)
+            if removed is not None and not stage.spared:
+                removed(stage)
+            stage.leave()
 
-    def stop(self) -> None:
+    def _named(self, name: str) -> list[Stage]:
+        return [stage for stage in self._stages if stage.named.name == name and not stage.leaving]
+
+    def splice(self, stage: Stage) -> None:
+        """Take a stage out of the chain: what came before it now sends to what follows it."""
+        place = self._stages.index(stage)
+        del self._stages[place]
+        if place > 0:
+            self._stages[place - 1].following = stage.following
+
+    def close_after(self, stage: Stage) -> None:
+        """Close the connection when what `stage` has sent is out."""
+        stage.input.discard()
+        self._socket.closing = True
+        stage.following.end()
+
+    def abandon(self) -> None:
+        """Take note that nothing more will leave: the connection was cut."""
+        self._socket.done.set()
+
+    async def stop(self) -> None:
         """End every stage: the connection is gone."""
-        for stage in self._stages:
-            if stage.task is not None:
-                stage.task.cancel()
+        tasks = [stage.task for stage in self._stages if stage.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
 
 from testbed.faultproxy.link import Link, NamedToxic
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
+logger = logging.getLogger(__name__)
 
-DIAL_WITHIN_S = 30.0
 BACKLOG = 1024
+ACCEPT_AGAIN_S = 1.0
 NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close sends RST
+KEEPALIVE_S = 15  # as Toxiproxy's, which is Go's: a peer that vanished without a word is noticed within minutes
 UPSTREAM = "upstream"
 DOWNSTREAM = "downstream"
+ANY_PORT = "127.0.0.1:0"
+LAST_PORT = 65_535
 
 
 class Connection:
@@ -31,126 +35,174 @@ class Connection:
     ) -> None:
         self._writers = (client[1], upstream[1])
         self.links = {
-            UPSTREAM: Link(client[0], upstream[1], self.close, self.reset),
-            DOWNSTREAM: Link(upstream[0], client[1], self.close, self.reset),
+            UPSTREAM: Link(client[0], upstream[1], self.reset),
+            DOWNSTREAM: Link(upstream[0], client[1], self.reset),
         }
+        for writer in self._writers:
+            _set_options(_raw(writer))
 
     async def run(self, toxics: list[NamedToxic]) -> None:
-        """Pass bytes both ways until both sides are closed."""
+        """Pass bytes both ways until both directions have ended, which may be one long after the other."""
         for toxic in toxics:
-            await self.links[toxic.stream].add(toxic)
-        async with asyncio.TaskGroup() as group:
+            self.link_of(toxic).add(toxic)
+        try:
+            async with asyncio.TaskGroup() as group:
+                readers = [group.create_task(link.run()) for link in self.links.values()]
+                for link in self.links.values():
+                    await link.wait_done()
+                for reader in readers:
+                    reader.cancel()
+            for writer in self._writers:
+                writer.close()
+            for writer in self._writers:
+                with suppress(OSError):
+                    await writer.wait_closed()  # until what was written is out
+        finally:
+            self.abort()
             for link in self.links.values():
-                group.create_task(link.run())
-        for writer in self._writers:
-            with suppress(OSError):
-                await writer.wait_closed()
-        for link in self.links.values():
-            link.stop()
+                await link.stop()
 
-    def close(self) -> None:
-        """Close both sides when what was written is out."""
+    def link_of(self, toxic: NamedToxic) -> Link:
+        """Give the direction that a toxic is for."""
+        return self.links[toxic.stream.lower()]
+
+    def abort(self) -> None:
+        """Close both sides at once. What a peer has not read by then may be lost to it."""
+        for link in self.links.values():
+            link.abandon()
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()
 
     def reset(self) -> None:
         """Reset both sides: unsent data is thrown away and the peers get RST."""
         for writer in self._writers:
-            raw = writer.get_extra_info("socket")
-            if raw is not None:
+            if not writer.is_closing():  # once it is closed, its number may be another socket's
                 with suppress(OSError):
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-            writer.transport.abort()
+                    _raw(writer).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self.abort()
 
 
 @dataclass(eq=False)
 class Proxy:
-    """A proxy by name. `listen` and `upstream` are `host:port`; listening at port 0 takes a free one, which `listen` then shows."""
+    """A proxy by name. `listen` and `upstream` are `host:port`; listening at port 0 takes a free one, which `listen` then shows.
+
+    Without `listen` it is a free port of the loopback address, and not of every address as with Toxiproxy: a laptop's proxies are nobody
+    else's business.
+    """
 
     name: str
     listen: str
     upstream: str
     enabled: bool = False
     toxics: dict[str, NamedToxic] = field(default_factory=dict)
-    _server: asyncio.Server | None = None
+    _listener: socket.socket | None = None
     _connections: dict[asyncio.Task[None], Connection | None] = field(default_factory=dict)
 
     async def enable(self) -> None:
         """Listen; nothing happens when it does already. Raises OSError when the address is taken."""
         if self.enabled:
             return
-        host, port = split_address(self.listen)
-        self._server = await asyncio.start_server(self._accept, host or None, port, backlog=BACKLOG)
-        bound = self._server.sockets[0].getsockname()
-        self.listen = f"{host or bound[0]}:{bound[1]}"
+        listener = await bind(self.listen or ANY_PORT)
+        self.listen = name_of(listener.getsockname())
+        self._listener = listener
         self.enabled = True
+        self._begin_to_accept(listener)
 
     async def disable(self) -> None:
         """Stop listening and drop every connection."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
         self.enabled = False
-        tasks = list(self._connections)
-        for connection in list(self._connections.values()):
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        for connection in self._connections.values():
             if connection is not None:
-                connection.close()
+                connection.abort()
+        tasks = list(self._connections)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    async def add_toxic(self, toxic: NamedToxic) -> None:
+    @property
+    def connection_count(self) -> int:
+        """How many clients are connected, or waiting for the upstream."""
+        return len(self._connections)
+
+    async def moves(self, listen: str, upstream: str) -> bool:
+        """Whether these addresses are others than the proxy's; `localhost:80` is not, where the proxy listens at `127.0.0.1:80`.
+
+        Raises OSError when `listen` cannot be resolved.
+        """
+        if upstream != self.upstream:
+            return True
+        return listen != self.listen and name_of((await resolved(listen or ANY_PORT))[1]) != self.listen
+
+    def add_toxic(self, toxic: NamedToxic) -> None:
         """Put a toxic on the proxy and on every connection that it has."""
         self.toxics[toxic.name] = toxic
-        await self._on_links(toxic.stream, lambda link: link.add(toxic))
+        for link in self._links(toxic):
+            link.add(toxic)
 
-    async def change_toxic(self, toxic: NamedToxic) -> None:
+    def change_toxic(self, toxic: NamedToxic) -> None:
         """Give a toxic's place to its new form."""
         self.toxics[toxic.name] = toxic
-        await self._on_links(toxic.stream, lambda link: link.change(toxic))
+        for link in self._links(toxic):
+            link.change(toxic)
 
-    async def remove_toxic(self, name: str) -> None:
+    def remove_toxic(self, name: str) -> None:
         """Take a toxic away; raises KeyError when there is none of that name."""
         toxic = self.toxics.pop(name)
-        await self._on_links(toxic.stream, lambda link: link.remove(name))
+        for link in self._links(toxic):
+            link.remove(name)
 
-    async def _on_links(self, stream: str, change: LinkChange) -> None:
-        connections = [connection for connection in self._connections.values() if connection is not None]
-        await asyncio.gather(*(change(connection.links[stream]) for connection in connections))
+    def _links(self, toxic: NamedToxic) -> list[Link]:
+        return [connection.link_of(toxic) for connection in self._connections.values() if connection is not None]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[task] = None
-        try:
-            await self._serve(task, reader, writer)
-        except asyncio.CancelledError:
-            pass  # the proxy is disabled: the connection was closed for that
-        finally:
-            del self._connections[task]
-            writer.close()
+    # Not asyncio's own server: what that has accepted, and not yet handed over, in the moment in which it is closed is neither served nor
+    # closed. Here a connection is known from its acceptance on, with nothing in between.
 
-    async def _serve(self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port = split_address(self.upstream)
+    def _begin_to_accept(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(DIAL_WITHIN_S):
-                upstream = await asyncio.open_connection(host, port)
-        except OSError:  # which a time-out is, too
-            return  # the client's connection is closed: there is nobody behind it
-        connection = Connection((reader, writer), upstream)
-        self._connections[task] = connection
+            for _ in range(BACKLOG):
+                client, _ = listener.accept()
+                client.setblocking(False)
+                task = loop.create_task(self._serve(client))
+                self._connections[task] = None
+                task.add_done_callback(partial(self._forget, client))
+        except (BlockingIOError, ConnectionAbortedError):
+            pass  # nobody else waits, or nobody any more
+        except OSError as error:  # out of file descriptors, say
+            logger.warning("proxy %s accepts nobody for %.0f s: %s", self.name, ACCEPT_AGAIN_S, error)
+            loop.remove_reader(listener)
+            loop.call_later(ACCEPT_AGAIN_S, self._begin_to_accept, listener)
+
+    def _forget(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        del self._connections[task]
+        client.close()  # it may have been dropped before there was a stream over it
+
+    async def _serve(self, client: socket.socket) -> None:
+        streams = [await asyncio.open_connection(sock=client)]
         try:
+            try:
+                # How long that may take is the kernel's to say, as with Toxiproxy: about two minutes where nobody answers.
+                streams.append(await asyncio.open_connection(*split_address(self.upstream)))
+            except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
+                return  # the client's connection is closed: there is nobody behind it
+            connection = Connection(*streams)
+            # No await from here to the first one in `run`: every toxic of now is put on there, every later one by `add_toxic`.
+            task = asyncio.current_task()
+            assert task is not None
+            self._connections[task] = connection
             await connection.run(list(self.toxics.values()))
         finally:
-            upstream[1].close()
-
-
-class LinkChange(Protocol):
-    """A change of one link."""
-
-    def __call__(self, link: Link) -> Awaitable[None]:
-        """Make the change."""
+            for _, writer in streams:
+                writer.transport.abort()
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -158,4 +210,60 @@ def split_address(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
         raise OSError(f"address {address}: missing port in address")
+    if int(port[: len(str(LAST_PORT)) + 1]) > LAST_PORT:
+        raise OSError(f"address {port[:20]}: invalid port")
     return host.strip("[]"), int(port)
+
+
+async def resolved(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """Give family and numeric address of a `host:port` to listen at, IPv4 first; without a host: every address.
+
+    Raises OSError whose message is Toxiproxy's.
+    """
+    try:
+        host, port = split_address(address)
+    except OSError as error:
+        raise OSError(f"listen tcp: {error}") from error
+    if not host:
+        return (socket.AF_INET6, ("::", port)) if socket.has_dualstack_ipv6() else (socket.AF_INET, ("0.0.0.0", port))  # noqa: S104
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise OSError(f"listen tcp: lookup {host[:80]}: no such host") from error
+    family, _, _, _, (numeric, *_) = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return family, (str(numeric), port)
+
+
+async def bind(address: str) -> socket.socket:
+    """Bind a socket to `host:port`; raises OSError whose message is Toxiproxy's."""
+    family, bound = await resolved(address)
+    everywhere = bound[0] == "::" and socket.has_dualstack_ipv6()
+    try:
+        listener = socket.create_server(bound, family=family, backlog=BACKLOG, dualstack_ipv6=everywhere)
+    except OSError as error:
+        raise OSError(f"listen tcp {name_of(bound)}: bind: {os.strerror(error.errno or 0).lower()}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def name_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Write a numeric address as `host:port`."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _raw(writer: asyncio.StreamWriter) -> socket.socket:
+    raw: socket.socket = writer.get_extra_info("socket")
+    return raw
+
+
+def _set_options(raw: socket.socket) -> None:
+    """Send small writes at once, and notice a peer that is gone."""
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        option = getattr(socket, name, None)  # not every system has them
+        if option is not None:
+            options.append((socket.IPPROTO_TCP, option, KEEPALIVE_S))
+    with suppress(OSError):
+        for level, option, value in options:
+            raw.setsockopt(level, option, value)

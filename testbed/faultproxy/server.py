@@ -10,8 +10,17 @@ from contextlib import suppress
 import uvicorn
 
 from testbed.faultproxy.api import Api
+from testbed.faultproxy.proxy import name_of
 
 BACKLOG = 512
+DRAIN_S = 1  # how long requests under way may take when the server ends
+
+
+def server() -> uvicorn.Server:
+    """Make the server of a new API, still without a socket; it drops every connection of its proxies when it ends."""
+    return uvicorn.Server(
+        uvicorn.Config(Api().app(), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S)
+    )
 
 
 def serve(host: str, port: int, fd: int | None = None) -> int:
@@ -20,20 +29,23 @@ def serve(host: str, port: int, fd: int | None = None) -> int:
     `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one.
     """
     try:
-        listener = socket.socket(fileno=fd) if fd is not None else socket.create_server((host, port), backlog=BACKLOG)
-    except OSError as error:
+        listener = socket.socket(fileno=fd) if fd is not None else _listen(host, port)
+    except (OSError, OverflowError) as error:
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
+        where = f"{host}:{port}" if fd is None else f"file descriptor {fd}"
         sys.stderr.write(
-            f"the fault proxy cannot listen at {host}:{port}: {error.strerror}; "
-            "end what listens there, or give another --port (0 takes a free one)\n"
+            f"the fault proxy cannot listen at {where}: {reason}; end what listens there, or give another --port (0 takes a free one)\n"
         )
         return 3
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two sockets for every connection
-    config = uvicorn.Config(Api().app(), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    bound = listener.getsockname()
-    sys.stdout.write(f"fault proxy listening at {bound[0]}:{bound[1]}\n")
+    sys.stdout.write(f"fault proxy listening at {name_of(listener.getsockname())}\n")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run([listener])
+        server().run([listener])
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-CHANNEL_BYTES = 256 * 1024  # so much waits before a stage; past it the sender is held back
+ROOM_CHUNKS = 4  # so much waits before a stage that asks for no more; past it the sender is held back
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Ended(Exception):  # noqa: N818 - not an error: the sender has closed
 class Sink(Protocol):
     """Where chunks go: the next stage, or the socket."""
 
-    async def put(self, chunk: Chunk) -> None:
-        """Take a chunk, waiting while there is no room."""
+    async def put(self, chunk: Chunk) -> bool:
+        """Take a chunk, waiting while there is no room; False when it is not taken, because chunks go elsewhere now."""
 
     def end(self) -> None:
         """Take note that no more will come."""
@@ -39,26 +39,28 @@ class Sink(Protocol):
 class Channel:
     """A bounded way from one sender to one receiver. No chunk is lost when the receiver is interrupted: it stays here."""
 
-    def __init__(self) -> None:
+    def __init__(self, room_chunks: int = ROOM_CHUNKS) -> None:
+        self.room_chunks = room_chunks
         self._chunks: deque[Chunk] = deque()
-        self._bytes = 0
         self._ended = False
         self._interrupted = False
+        self._held = False
         self._discarding = False
+        self._retired = False
         self._room = asyncio.Event()
-        self._room.set()
         self._news = asyncio.Event()
 
-    async def put(self, chunk: Chunk) -> None:
-        """Take a chunk, waiting while the channel is full."""
-        if self._discarding:
-            return
-        await self._room.wait()
-        self._chunks.append(chunk)
-        self._bytes += len(chunk.data)
-        if self._bytes >= CHANNEL_BYTES:
+    async def put(self, chunk: Chunk) -> bool:
+        """Take a chunk, waiting while the channel is full or held; False when it is retired."""
+        while not self._discarding and not self._retired and (self._held or len(self._chunks) >= self.room_chunks):
             self._room.clear()
-        self._news.set()
+            await self._room.wait()
+        if self._retired:
+            return False
+        if not self._discarding:
+            self._chunks.append(chunk)
+            self._news.set()
+        return True
 
     def end(self) -> None:
         """Take note that no more will come; what is here is still to be received."""
@@ -67,30 +69,32 @@ class Channel:
 
     async def get(self) -> Chunk:
         """Give the next chunk; raises Ended after the last, Interrupted when the receiver is asked to return."""
-        while True:
-            if self._interrupted:
-                raise Interrupted
-            if self._chunks:
-                return self.take()
-            if self._ended:
-                raise Ended
+        await self.wait_arrival()
+        if not self._chunks:
+            raise Ended
+        return self.take()
+
+    async def wait_arrival(self) -> None:
+        """Wait until a chunk or the end is here, and take neither; raises Interrupted."""
+        while not self._interrupted:
+            if self._chunks or self._ended:
+                return
             self._news.clear()
             await self._news.wait()
+        raise Interrupted
 
     async def wait_interrupt(self, within_s: float | None) -> bool:
         """Wait `within_s` seconds (None: for ever); True as soon as the receiver is interrupted."""
-        loop = asyncio.get_running_loop()
-        deadline = None if within_s is None else loop.time() + within_s
-        while not self._interrupted:
-            self._news.clear()
-            left_s = None if deadline is None else deadline - loop.time()
-            if left_s is not None and left_s <= 0:
-                return False
-            try:
-                async with asyncio.timeout(left_s):
+        if within_s is not None and within_s <= 0:
+            await asyncio.sleep(0)  # a toxic with many small pieces lets others work, and be interrupted
+            return self._interrupted
+        try:
+            async with asyncio.timeout(within_s):
+                while not self._interrupted:
+                    self._news.clear()
                     await self._news.wait()
-            except TimeoutError:
-                return self._interrupted
+        except TimeoutError:
+            return self._interrupted
         return True
 
     def interrupt(self) -> None:
@@ -101,19 +105,26 @@ class Channel:
     def resume(self) -> None:
         """Let the next receiver receive."""
         self._interrupted = False
-        self._discarding = False
+
+    def hold(self) -> None:
+        """Take nothing more until the channel is retired, so that what is here can be handed on and comes to an end."""
+        self._held = True
 
     def discard(self) -> None:
-        """Throw away what is here and what comes, until another receiver takes over."""
+        """Throw away what is here and what comes: there is no receiver any more."""
         self._discarding = True
-        while self._chunks:
-            self.take()
+        self._chunks.clear()
+        self._room.set()
+
+    def retire(self) -> None:
+        """Send whoever waits with a chunk elsewhere."""
+        self._retired = True
+        self._room.set()
 
     def take(self) -> Chunk:
         """Give the next chunk, which must be there."""
         chunk = self._chunks.popleft()
-        self._bytes -= len(chunk.data)
-        if self._bytes < CHANNEL_BYTES:
+        if not self._held:
             self._room.set()
         return chunk
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Toxic(Protocol):
     """Passes chunks from a stage's input on to what follows it, in its own way.
 
-    `pipe` ends by Ended (passed on as it comes) or Interrupted: then it must first have sent what it had in hand. A toxic may also have
-    `removed(stage)`, which is called when it is taken from a living connection.
+    `pipe` ends by Ended (passed on as it comes), by closing or resetting the connection, or when it is interrupted: then it must first
+    have sent what it had in hand, and may return or raise Interrupted. A toxic may also have `removed(stage)`, which is called when it is
+    taken from a living connection that it works on, and `room_chunks`, how many chunks may wait before it.
     """
 
     async def pipe(self, stage: Stage) -> None:

@@ -10,21 +10,27 @@ if TYPE_CHECKING:
 
 
 PIECE_S = 0.1  # a large chunk leaves in pieces, so that the rate is seen as a rate and not as a pause
+BYTES_PER_KILOBYTE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Bandwidth:
-    """Lets `rate` kilobytes (1,000 bytes) a second through; 0: no limit."""
+    """Lets `rate` kilobytes (1,000 bytes) a second through; 0: none at all, until the toxic is changed or removed."""
 
     rate: int = 0
 
     async def pipe(self, stage: Stage) -> None:
         """Send each piece when the bytes before it have had their time."""
+        rate = self.rate * BYTES_PER_KILOBYTE
         free_s = stage.now_s()
         while True:
+            if rate <= 0:
+                await stage.input.wait_arrival()
+                if not stage.input.empty:
+                    await stage.input.wait_interrupt(None)
             chunk = await stage.input.get()
             free_s = max(free_s, chunk.received_s)
-            for piece in stage.pieces(chunk, max(1, int(self.rate * 1000 * PIECE_S)) if self.rate else len(chunk.data)):
-                free_s += len(piece.data) / (self.rate * 1000) if self.rate else 0.0
-                await stage.input.wait_interrupt(max(0.0, free_s - stage.now_s()))
+            for piece in stage.pieces(chunk, int(rate * PIECE_S)):
+                free_s += len(piece.data) / rate
+                await stage.input.wait_interrupt(free_s - stage.now_s())
                 await stage.send(piece)  # interrupted or not: what is in hand is never lost

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from testbed.faultproxy.stream import Chunk
 
 if TYPE_CHECKING:
     from testbed.faultproxy.link import Stage
@@ -16,11 +18,15 @@ class Latency:
 
     latency: int = 0
     jitter: int = 0
+    room_chunks: ClassVar[int] = 1024  # a long latency is not a narrow bandwidth: this much may be under way
 
     async def pipe(self, stage: Stage) -> None:
         """Hold each chunk until it is due; chunks that came together leave together."""
+        jitter = max(0, self.jitter)
         while True:
             chunk = await stage.input.get()
-            delay_s = (self.latency + random.uniform(-self.jitter, self.jitter)) / 1000  # noqa: S311 - no secret depends on it
-            await stage.input.wait_interrupt(max(0.0, chunk.received_s + delay_s - stage.now_s()))
+            delay_s = max(0.0, self.latency + random.uniform(-jitter, jitter)) / 1000  # noqa: S311 - no secret depends on it
+            due_s = chunk.received_s + delay_s
+            if not await stage.input.wait_interrupt(due_s - stage.now_s()):
+                chunk = Chunk(chunk.data, due_s)  # a second latency counts from there, so that two add up
             await stage.send(chunk)  # interrupted or not: a chunk in hand is never lost

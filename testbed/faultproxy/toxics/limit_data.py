@@ -11,16 +11,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LimitData:
-    """Closes the connection when `bytes` bytes have passed, counted on each connection, also across a change of the toxic."""
+    """Closes the connection when `bytes` bytes have passed, counted on each connection, also across a change of the toxic.
+
+    With `bytes` at 0, or already passed, it is the next byte that closes.
+    """
 
     bytes: int = 0
 
     async def pipe(self, stage: Stage) -> None:
         """Count, pass on what is allowed, then close."""
         while True:
-            if stage.passed_bytes >= self.bytes:
+            chunk = await stage.input.get()
+            left = max(0, self.bytes - stage.passed_bytes)
+            allowed, _ = stage.split(chunk, left)
+            stage.passed_bytes += len(allowed.data)
+            if allowed.data:
+                await stage.send(allowed)
+            if len(chunk.data) >= left:
                 stage.close()
                 return
-            chunk = await stage.input.get()
-            left = self.bytes - stage.passed_bytes
-            await stage.send(chunk if len(chunk.data) <= left else stage.split(chunk, left)[0])

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResetPeer:
-    """Resets the connection (TCP RST, unsent data thrown away) `timeout` milliseconds after the toxic began; 0: at once."""
+    """Resets the connection (TCP RST) `timeout` milliseconds after the first data on it, or its end; 0: at once.
+
+    That data, and what comes meanwhile, is thrown away.
+    """
 
     timeout: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Wait, then reset both sides."""
+        """Wait for something to come, then for the time, then reset both sides."""
+        await stage.input.wait_arrival()
         if not await stage.input.wait_interrupt(self.timeout / 1000):
             stage.reset()

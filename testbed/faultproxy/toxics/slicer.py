@@ -12,25 +12,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slicer:
-    """Cuts data into pieces of `average_size` bytes, give or take `size_variation`, and sends them `delay` microseconds apart."""
+    """Cuts data into pieces of `average_size` bytes, give or take `size_variation`, and waits `delay` microseconds after each.
+
+    Without an `average_size` nothing is cut, where Toxiproxy itself would fail.
+    """
 
     average_size: int = 0
     size_variation: int = 0
     delay: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Send each chunk piece by piece; the rest of one goes out whole when the toxic is removed."""
+        """Send each chunk piece by piece; the rest of one goes out whole when the toxic is changed or removed."""
         while True:
             rest = await stage.input.get()
             interrupted = False
-            while len(rest.data) > self._at_most() and not interrupted:
-                piece, rest = stage.split(rest, self._size())
+            while rest.data:
+                piece, rest = stage.split(rest, len(rest.data) if interrupted else self._size(len(rest.data)))
                 await stage.send(piece)
-                interrupted = await stage.input.wait_interrupt(self.delay / 1_000_000)
-            await stage.send(rest)
+                interrupted = interrupted or await stage.input.wait_interrupt(self.delay / 1_000_000)
 
-    def _at_most(self) -> int:
-        return max(1, self.average_size + self.size_variation) if self.average_size else 1 << 62
-
-    def _size(self) -> int:
-        return max(1, self.average_size + random.randint(-self.size_variation, self.size_variation))  # noqa: S311 - no secret
+    def _size(self, all_bytes: int) -> int:
+        variation = max(0, self.size_variation)
+        if self.average_size <= 0 or all_bytes <= self.average_size + variation:
+            return all_bytes
+        return max(1, self.average_size + random.randint(-variation, variation))  # noqa: S311 - no secret depends on it

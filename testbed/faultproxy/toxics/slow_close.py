@@ -23,6 +23,7 @@ class SlowClose:
             try:
                 chunk = await stage.input.get()
             except Ended:
-                await stage.input.wait_interrupt(self.delay / 1000)
+                if await stage.input.wait_interrupt(self.delay / 1000):
+                    return  # whatever works here next receives the end once more
                 raise
             await stage.send(chunk)

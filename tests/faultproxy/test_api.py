@@ -1,0 +1,550 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from toxiproxy import Toxiproxy
+from toxiproxy.api import APIConsumer
+from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+
+from testbed.faultproxy import api as faultproxy
+from tests.faultproxy.servers import Answer, Api, Wire, address_of, is_refused, is_silent, read_address, receive, rest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOWHERE = "127.0.0.1:1"
+
+
+def refused(answer: Answer) -> tuple[int, str]:
+    """Give status and words of an error answer, having checked that its body says both."""
+    assert set(answer.body) == {"error", "status"}
+    assert answer.body["status"] == answer.status
+    return answer.status, answer.body["error"]
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    """Give an address at which somebody else listens."""
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        yield address_of(somebody)
+
+
+@pytest.fixture
+def db(api: Api) -> dict[str, Any]:
+    """Make a proxy named `db`."""
+    return api.create("db", NOWHERE)
+
+
+@pytest.fixture
+def late(api: Api, db: dict[str, Any]) -> dict[str, Any]:
+    """Put a latency on the proxy `db`, as its maker would say the least of it."""
+    made: dict[str, Any] = api.ask("POST", "/proxies/db/toxics", {"type": "latency", "attributes": {"latency": 5}}).body
+    return made
+
+
+def test_the_version_is_that_of_the_api_spoken(api: Api) -> None:
+    """Clients ask for the version first and find one that they know."""
+    answer = api.ask("GET", "/version")
+    assert (answer.status, answer.body) == (200, {"version": "2.12.0"})
+
+
+def test_a_proxy_is_made_with_a_name_and_an_upstream(api: Api) -> None:
+    """It is enabled at once, at a free port of the loopback address, and has no toxics."""
+    answer = api.ask("POST", "/proxies", {"name": "db", "upstream": NOWHERE})
+    host, port = read_address(answer.body["listen"])
+    assert (answer.status, host, port > 0) == (201, "127.0.0.1", True)
+    assert answer.body == {"name": "db", "listen": answer.body["listen"], "upstream": NOWHERE, "enabled": True, "toxics": []}
+    assert not is_refused((host, port))
+
+
+def test_proxies_are_listed_by_name(api: Api) -> None:
+    """The list is an object whose keys are the names, in their order, and whose values are what each proxy shows by itself."""
+    for name in ("b", "a"):
+        api.create(name, NOWHERE)
+    listed = api.ask("GET", "/proxies").body
+    assert list(listed) == ["a", "b"]
+    assert listed["a"] == api.ask("GET", "/proxies/a").body
+
+
+def test_a_disabled_proxy_does_not_listen_until_it_is_enabled(api: Api, taken: str) -> None:
+    """It is shown as it was asked for, at an address that need not be free yet."""
+    made = api.create("db", NOWHERE, listen=taken, enabled=False)
+    assert (made["listen"], made["enabled"]) == (taken, False)
+    assert refused(api.ask("POST", "/proxies/db", {"enabled": True})) == (500, f"listen tcp {taken}: bind: address already in use")
+    assert api.ask("POST", "/proxies/db", {"listen": "127.0.0.1:0", "enabled": True}).body["enabled"]
+
+
+def test_a_name_to_listen_at_is_shown_as_the_address_that_it_means(api: Api) -> None:
+    """`localhost:0` becomes a numeric address with a port, so that everybody means the same one."""
+    assert read_address(api.create("db", NOWHERE, listen="localhost:0")["listen"])[0] in ("127.0.0.1", "[::1]")
+
+
+def test_without_a_host_a_proxy_listens_at_every_address(api: Api) -> None:
+    """`:0` is reached by the loopback address, too."""
+    _, port = read_address(api.create("db", NOWHERE, listen=":0")["listen"])
+    assert not is_refused(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({}, "missing required field: name"),
+        ({"name": "", "upstream": NOWHERE}, "missing required field: name"),
+        ({"name": None, "upstream": NOWHERE}, "missing required field: name"),
+        ({"name": "db"}, "missing required field: upstream"),
+        ({"name": "db", "upstream": ""}, "missing required field: upstream"),
+    ],
+)
+def test_a_proxy_needs_a_name_and_an_upstream(api: Api, body: object, error: str) -> None:
+    """The first that is missing is told, and nothing is made."""
+    assert refused(api.ask("POST", "/proxies", body)) == (400, error)
+    assert api.ask("GET", "/proxies").body == {}
+
+
+def test_a_name_is_taken_once(api: Api, db: dict[str, Any]) -> None:
+    """A second proxy of the same name is refused, and the first stays as it was."""
+    assert refused(api.ask("POST", "/proxies", {"name": "db", "upstream": "127.0.0.1:2"})) == (409, "proxy already exists")
+    assert api.ask("GET", "/proxies/db").body == db
+
+
+async def test_of_many_who_take_a_name_at_once_one_gets_it() -> None:
+    """Every other is told so, and no second listener is left behind."""
+    app = faultproxy.Api()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app.app()), base_url="http://testbed") as client:
+        given = {"name": "db", "upstream": NOWHERE, "listen": "127.0.0.1:0"}
+        answers = await asyncio.gather(*(client.post("/proxies", json=given) for _ in range(8)))
+        assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+        assert (await client.delete("/proxies/db")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("listen", "error"),
+    [
+        ("127.0.0.1", "listen tcp: address 127.0.0.1: missing port in address"),
+        ("127.0.0.1:http", "listen tcp: address 127.0.0.1:http: missing port in address"),
+        ("127.0.0.1:70000", "listen tcp: address 70000: invalid port"),
+        ("127.0.0.1:" + "9" * 5000, "listen tcp: address 99999999999999999999: invalid port"),
+        ("x" * 64 + ".invalid:1", f"listen tcp: lookup {'x' * 64}.invalid: no such host"),
+    ],
+)
+def test_an_address_that_is_none_cannot_be_listened_at(api: Api, listen: str, error: str) -> None:
+    """The reason is told, and no proxy is made."""
+    assert refused(api.ask("POST", "/proxies", {"name": "db", "upstream": NOWHERE, "listen": listen})) == (500, error)
+    assert api.ask("GET", "/proxies").body == {}
+
+
+def test_a_taken_address_cannot_be_listened_at(api: Api, taken: str) -> None:
+    """The answer says which and why, and no proxy is made."""
+    answer = api.ask("POST", "/proxies", {"name": "db", "upstream": NOWHERE, "listen": taken})
+    assert refused(answer) == (500, f"listen tcp {taken}: bind: address already in use")
+    assert api.ask("GET", "/proxies").body == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "  ",
+        "{",
+        "[]",
+        "1",
+        '"db"',
+        "\udcff",
+        '{"name": 1}',
+        '{"name": "db", "upstream": ["127.0.0.1:1"]}',
+        '{"name": "db", "enabled": "yes"}',
+        '{"name": "db", "enabled": NaN}',
+        "[" * 100_000,
+        '{"name": ' + "9" * 5000 + "}",
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused(api: Api, data: str) -> None:
+    """Whatever is wrong with it, the answer is 400 and begins alike, and the server goes on."""
+    status, error = refused(api.ask("POST", "/proxies", data=data.encode(errors="surrogateescape")))
+    assert status == 400
+    assert error.startswith("bad request body: ")
+    assert api.ask("GET", "/proxies").body == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"Name": "db", "UPSTREAM": "127.0.0.1:1"}',
+        '{"name": "db", "upstream": "127.0.0.1:1", "colour": "red"}',
+        '{"name": "db", "upstream": "127.0.0.1:1", "listen": null, "enabled": null}',
+        ' {"name": "db", "upstream": "127.0.0.1:1"} and so on',
+    ],
+)
+def test_a_body_is_read_as_toxiproxy_reads_it(api: Api, data: str) -> None:
+    """Fields in any case, unknown ones, `null` for one that is not given, and whatever follows the first value."""
+    answer = api.ask("POST", "/proxies", data=data)
+    assert (answer.status, answer.body["name"], answer.body["upstream"], answer.body["enabled"]) == (201, "db", NOWHERE, True)
+
+
+def test_errors_are_json_sent_as_text(api: Api) -> None:
+    """As Toxiproxy sends them: a line of JSON that calls itself text, while other answers call themselves JSON."""
+    answer = api.ask("GET", "/proxies/db")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.endswith("}\n")
+    assert api.ask("GET", "/proxies").headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("POST", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("GET", "/toxics"),
+        ("POST", "/toxics"),
+        ("GET", "/toxics/t"),
+        ("POST", "/toxics/t"),
+        ("PATCH", "/toxics/t"),
+        ("DELETE", "/toxics/t"),
+    ],
+)
+def test_a_proxy_that_is_not_there_is_not_found(api: Api, method: str, path: str) -> None:
+    """Whatever is asked of it, and whatever the body says."""
+    assert refused(api.ask(method, f"/proxies/db{path}", data="{")) == (404, "proxy not found")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+def test_a_toxic_that_is_not_there_is_not_found(api: Api, db: dict[str, Any], method: str) -> None:
+    """The proxy is there, the toxic is not."""
+    assert refused(api.ask(method, "/proxies/db/toxics/t", data="{")) == (404, "toxic not found")
+
+
+@pytest.mark.parametrize("path", ["/", "/toxics", "/proxies/", "/proxies/db/", "/proxies/db/links"])
+def test_an_address_that_the_api_does_not_have_is_not_found(api: Api, db: dict[str, Any], path: str) -> None:
+    """It is no error of the API's, and says so in plain words."""
+    answer = api.ask("GET", path)
+    assert (answer.status, answer.text) == (404, "404 page not found\n")
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/proxies"), ("DELETE", "/proxies"), ("GET", "/reset"), ("GET", "/populate")])
+def test_a_method_that_the_api_does_not_have_is_not_allowed(api: Api, method: str, path: str) -> None:
+    """The answer is 405 and empty."""
+    answer = api.ask(method, path)
+    assert (answer.status, answer.text) == (405, "")
+
+
+def test_browsers_are_kept_out(api: Api) -> None:
+    """A web page that somebody visits cannot drive the API by way of the browser."""
+    answer = api.ask("POST", "/reset", **{"User-Agent": "Mozilla/5.0"})
+    assert (answer.status, answer.text) == (403, "User agent not allowed\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_an_update_changes_what_it_names_and_nothing_else(api: Api, db: dict[str, Any], method: str) -> None:
+    """Another upstream leaves the port as it is; a name is passed over."""
+    answer = api.ask(method, "/proxies/db", {"name": "other", "upstream": "127.0.0.1:2"})
+    assert (answer.status, answer.body) == (200, db | {"upstream": "127.0.0.1:2"})
+    assert list(api.ask("GET", "/proxies").body) == ["db"]
+
+
+def test_an_update_that_changes_nothing_drops_no_connection(wire: Wire) -> None:
+    """The same addresses, also by another name of the same host, leave every connection alone."""
+    client, upstream = wire.connect()
+    host, port = wire.listen
+    for fields in ({}, {"enabled": True}, {"listen": f"{host}:{port}"}, {"listen": f"localhost:{port}"}):
+        assert wire.api.ask("POST", "/proxies/wire", fields).status == 200
+    client.sendall(b"still here")
+    assert receive(upstream, 10) == b"still here"
+
+
+def test_another_upstream_drops_every_connection_and_serves_the_next(wire: Wire) -> None:
+    """Both ends of an old connection see it end, and a new one at the same port goes to the new upstream (C4, C5)."""
+    client, upstream = wire.connect()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        wire.api.ask("POST", "/proxies/wire", {"upstream": address_of(other)})
+        assert (rest(client), rest(upstream)) == (b"", b"")
+        wire.dial().sendall(b"hello")
+        accepted, _ = other.accept()
+        with accepted:
+            assert receive(accepted, 5) == b"hello"
+
+
+def test_an_update_to_a_taken_address_leaves_the_proxy_disabled(api: Api, db: dict[str, Any], taken: str) -> None:
+    """The error is told; the proxy keeps the address that was asked for, and can be enabled when that is free."""
+    assert refused(api.ask("POST", "/proxies/db", {"listen": taken})) == (500, f"listen tcp {taken}: bind: address already in use")
+    shown = api.ask("GET", "/proxies/db").body
+    assert (shown["listen"], shown["enabled"]) == (taken, False)
+
+
+def test_a_disabled_proxy_drops_connections_and_frees_its_port(wire: Wire) -> None:
+    """Both ends see the end, nobody listens any more, another may, and enabling it again takes the same port."""
+    client, upstream = wire.connect()
+    assert wire.api.ask("POST", "/proxies/wire", {"enabled": False}).body["enabled"] is False
+    assert (rest(client), rest(upstream)) == (b"", b"")
+    assert is_refused(wire.listen)
+    socket.create_server(wire.listen).close()
+    assert wire.api.ask("POST", "/proxies/wire", {"enabled": True}).body["enabled"] is True
+    client, upstream = wire.connect()
+    client.sendall(b"back")
+    assert receive(upstream, 4) == b"back"
+
+
+def test_a_deleted_proxy_is_gone_with_its_connections_and_its_port(wire: Wire) -> None:
+    """The answer is empty, both ends see the end, and a second delete finds nothing."""
+    client, upstream = wire.connect()
+    answer = wire.api.ask("DELETE", "/proxies/wire")
+    assert (answer.status, answer.text) == (204, "")
+    assert (rest(client), rest(upstream)) == (b"", b"")
+    assert is_refused(wire.listen)
+    assert refused(wire.api.ask("DELETE", "/proxies/wire")) == (404, "proxy not found")
+
+
+def test_populate_makes_every_proxy(api: Api) -> None:
+    """They are answered in the order in which they were given."""
+    given = [{"name": "b", "upstream": NOWHERE}, {"name": "a", "upstream": NOWHERE, "enabled": False}]
+    answer = api.ask("POST", "/populate", given)
+    assert answer.status == 201
+    assert [(one["name"], one["enabled"]) for one in answer.body["proxies"]] == [("b", True), ("a", False)]
+    assert set(api.ask("GET", "/proxies").body) == {"a", "b"}
+
+
+def test_populate_leaves_a_proxy_alone_whose_addresses_are_the_same(wire: Wire) -> None:
+    """Its connections and toxics stay."""
+    wire.add("noop")
+    client, upstream = wire.connect()
+    shown = wire.api.ask("GET", "/proxies/wire").body
+    for listen in (shown["listen"], shown["listen"].replace("127.0.0.1", "localhost")):
+        answer = wire.api.ask("POST", "/populate", [{"name": "wire", "listen": listen, "upstream": shown["upstream"]}])
+        assert (answer.status, answer.body["proxies"]) == (201, [shown])
+    client.sendall(b"still here")
+    assert receive(upstream, 10) == b"still here"
+
+
+def test_populate_leaves_a_disabled_proxy_disabled_whose_addresses_are_the_same(api: Api, db: dict[str, Any]) -> None:
+    """Consistent is consistent: only addresses are compared."""
+    api.ask("POST", "/proxies/db", {"enabled": False})
+    answer = api.ask("POST", "/populate", [{"name": "db", "listen": db["listen"], "upstream": NOWHERE, "enabled": True}])
+    assert answer.body["proxies"] == [db | {"enabled": False}]
+
+
+def test_populate_replaces_a_proxy_whose_upstream_is_another(wire: Wire) -> None:
+    """The old one's connections and toxics go with it; the port may be the same."""
+    wire.add("noop")
+    client, _ = wire.connect()
+    shown = wire.api.ask("GET", "/proxies/wire").body
+    answer = wire.api.ask("POST", "/populate", [{"name": "wire", "listen": shown["listen"], "upstream": NOWHERE}])
+    assert answer.body["proxies"] == [shown | {"upstream": NOWHERE, "toxics": []}]
+    assert rest(client) == b""
+
+
+@pytest.mark.parametrize(
+    ("entry", "error"),
+    [
+        ({"upstream": NOWHERE}, "missing required field: name at proxy 2"),
+        (None, "missing required field: name at proxy 2"),
+        ({"name": "b"}, "missing required field: upstream at proxy 2"),
+        ({"name": 1}, "bad request body: name must be a str"),
+        (7, "bad request body: an object is wanted"),
+    ],
+)
+def test_populate_makes_nothing_when_an_entry_is_wrong(api: Api, entry: object, error: str) -> None:
+    """All are read before the first is made."""
+    answer = api.ask("POST", "/populate", [{"name": "a", "upstream": NOWHERE}, entry])
+    assert answer.body == {"error": error, "status": 400, "proxies": None}
+    assert (answer.status, api.ask("GET", "/proxies").body) == (400, {})
+
+
+def test_populate_keeps_what_it_made_before_an_address_that_is_taken(api: Api, taken: str) -> None:
+    """The answer tells the error and the proxies that there are now."""
+    given = [{"name": name, "upstream": NOWHERE} | ({"listen": taken} if name == "b" else {}) for name in ("a", "b", "c")]
+    answer = api.ask("POST", "/populate", given)
+    assert (answer.status, answer.body["error"]) == (500, f"listen tcp {taken}: bind: address already in use")
+    assert [one["name"] for one in answer.body["proxies"]] == list(api.ask("GET", "/proxies").body) == ["a"]
+
+
+@pytest.mark.parametrize("body", [{}, "db", 1])
+def test_populate_wants_an_array(api: Api, body: object) -> None:
+    """Anything else is a bad body."""
+    assert api.ask("POST", "/populate", body).body["error"] == "bad request body: an array of proxies is wanted"
+
+
+def test_reset_enables_every_proxy_and_removes_every_toxic(api: Api, late: dict[str, Any]) -> None:
+    """The answer is empty; proxies stay, at their ports."""
+    before = api.ask("POST", "/proxies/db", {"enabled": False}).body
+    answer = api.ask("POST", "/reset")
+    assert (answer.status, answer.text) == (204, "")
+    assert api.ask("GET", "/proxies").body == {"db": before | {"enabled": True, "toxics": []}}
+
+
+def test_reset_tells_when_a_proxy_cannot_be_enabled(api: Api, taken: str) -> None:
+    """Its address is somebody else's meanwhile."""
+    api.create("db", NOWHERE, listen=taken, enabled=False)
+    assert refused(api.ask("POST", "/reset")) == (500, f"listen tcp {taken}: bind: address already in use")
+
+
+def test_a_toxic_is_made_with_a_type(api: Api, late: dict[str, Any]) -> None:
+    """The rest is as documented: downstream, on every connection, named after type and stream, attributes 0 that are not given."""
+    assert late == {
+        "name": "latency_downstream",
+        "type": "latency",
+        "stream": "downstream",
+        "toxicity": 1.0,
+        "attributes": {"latency": 5, "jitter": 0},
+    }
+    assert api.ask("GET", "/proxies/db/toxics").body == [late]
+    assert api.ask("GET", "/proxies/db/toxics/latency_downstream").body == late
+    assert api.ask("GET", "/proxies/db").body["toxics"] == [late]
+
+
+def test_a_toxic_is_made_as_it_is_asked_for(api: Api, db: dict[str, Any]) -> None:
+    """Every field is taken, and attributes that the type does not have are passed over."""
+    asked = {"name": "slow", "type": "bandwidth", "stream": "upstream", "toxicity": 0.25, "attributes": {"rate": 7}}
+    answer = api.ask("POST", "/proxies/db/toxics", asked | {"attributes": {"rate": 7, "colour": 3}})
+    assert (answer.status, answer.body) == (200, asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        ("bandwidth", {"rate"}),
+        ("latency", {"latency", "jitter"}),
+        ("limit_data", {"bytes"}),
+        ("noop", set()),
+        ("reset_peer", {"timeout"}),
+        ("slicer", {"average_size", "size_variation", "delay"}),
+        ("slow_close", {"delay"}),
+        ("timeout", {"timeout"}),
+    ],
+)
+def test_every_documented_type_is_known(api: Api, db: dict[str, Any], kind: str, attributes: set[str]) -> None:
+    """Each has the documented attributes, all 0 when not given."""
+    answer = api.ask("POST", "/proxies/db/toxics", {"type": kind})
+    assert (answer.status, answer.body["attributes"]) == (200, dict.fromkeys(attributes, 0))
+
+
+def test_a_stream_may_be_spelt_in_any_case(api: Api, db: dict[str, Any]) -> None:
+    """It is shown as it was spelt, also in the name."""
+    made = api.ask("POST", "/proxies/db/toxics", {"type": "noop", "stream": "UpStream"}).body
+    assert (made["stream"], made["name"]) == ("UpStream", "noop_UpStream")
+
+
+def test_toxics_are_listed_upstream_first(api: Api, db: dict[str, Any]) -> None:
+    """Within a stream they stand in the order in which bytes meet them, which is that of their making."""
+    for name, stream in (("1", "downstream"), ("2", "upstream"), ("3", "downstream"), ("4", "upstream")):
+        api.ask("POST", "/proxies/db/toxics", {"name": name, "type": "noop", "stream": stream})
+    assert [toxic["name"] for toxic in api.ask("GET", "/proxies/db/toxics").body] == ["2", "4", "1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({}, 400, "invalid toxic type"),
+        ({"type": ""}, 400, "invalid toxic type"),
+        ({"type": "Latency"}, 400, "invalid toxic type"),
+        ({"type": "lag"}, 400, "invalid toxic type"),
+        ({"type": "__init__"}, 400, "invalid toxic type"),
+        ({"type": "lag", "stream": "sideways"}, 400, "stream was invalid, can be either upstream or downstream"),
+        ({"type": "noop", "stream": ""}, 400, "stream was invalid, can be either upstream or downstream"),
+        ({"type": "latency"}, 409, "toxic already exists"),
+        ({"type": "noop", "stream": "upstream", "name": "latency_downstream"}, 409, "toxic already exists"),
+        ({"type": 1}, 400, "bad request body: type must be a str"),
+        ({"type": "noop", "toxicity": "all"}, 400, "bad request body: toxicity must be a number"),
+        ({"type": "noop", "toxicity": True}, 400, "bad request body: toxicity must be a number"),
+        ({"type": "noop", "attributes": []}, 400, "bad request body: an object is wanted"),
+        *(
+            (
+                {"type": "latency", "name": "t", "attributes": {"latency": value}},
+                400,
+                f"bad request body: attribute latency must be {words}",
+            )
+            for value in ("1", 1.5, True, 2**63, [])
+            for words in ["a whole number of 64 bits"]
+        ),
+    ],
+)
+def test_a_toxic_that_is_wrong_is_refused(api: Api, late: dict[str, Any], body: object, status: int, error: str) -> None:
+    """The answer says what is wrong, and the toxics stay as they were."""
+    assert refused(api.ask("POST", "/proxies/db/toxics", body)) == (status, error)
+    assert api.ask("GET", "/proxies/db/toxics").body == [late]
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_an_update_of_a_toxic_changes_attributes_and_toxicity_only(api: Api, late: dict[str, Any], method: str) -> None:
+    """What is not given stays, and name, type and stream stay whatever is given."""
+    given = {"name": "other", "type": "noop", "stream": "upstream", "attributes": {"jitter": 1}}
+    answer = api.ask(method, "/proxies/db/toxics/latency_downstream", given)
+    assert (answer.status, answer.body) == (200, late | {"attributes": {"latency": 5, "jitter": 1}})
+    answer = api.ask(method, "/proxies/db/toxics/latency_downstream", {"toxicity": 0})
+    assert answer.body == late | {"attributes": {"latency": 5, "jitter": 1}, "toxicity": 0.0}
+    assert api.ask("GET", "/proxies/db/toxics").body == [answer.body]
+
+
+def test_an_update_of_a_toxic_that_is_wrong_changes_nothing(api: Api, late: dict[str, Any]) -> None:
+    """Not even what was right in it."""
+    given = {"toxicity": 0.5, "attributes": {"latency": "long"}}
+    assert refused(api.ask("PATCH", "/proxies/db/toxics/latency_downstream", given))[0] == 400
+    assert api.ask("GET", "/proxies/db/toxics").body == [late]
+
+
+def test_a_removed_toxic_is_gone(api: Api, late: dict[str, Any]) -> None:
+    """The answer is empty, and its name may be taken again."""
+    answer = api.ask("DELETE", "/proxies/db/toxics/latency_downstream")
+    assert (answer.status, answer.text, api.ask("GET", "/proxies/db/toxics").body) == (204, "", [])
+    assert api.ask("POST", "/proxies/db/toxics", {"type": "latency"}).status == 200
+
+
+def test_a_sender_that_dawdles_holds_nobody_up(api: Api) -> None:
+    """While one request's body does not come, another is answered."""
+    with socket.create_connection((api.host, api.port)) as raw:
+        raw.sendall(b"POST /proxies HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{")
+        assert is_silent(raw)
+        api.create("db", NOWHERE)
+
+
+class TestToxiproxyPython:
+    """The client package that drives the fault proxy works on the bundled server as it does on the official one."""
+
+    @pytest.fixture
+    def client(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Point the package at the server; it keeps the address in a class."""
+        monkeypatch.setattr(APIConsumer, "host", api.host)
+        monkeypatch.setattr(APIConsumer, "port", api.port)
+        return Toxiproxy()
+
+    def test_a_proxy_lives_and_dies(self, client: Any) -> None:
+        """Create, look up, disable, enable and destroy do what they say."""
+        assert client.running()
+        proxy = client.create(name="db", upstream=NOWHERE)
+        address = read_address(proxy.listen)
+        assert client.get_proxy("db").enabled
+        with proxy.down():
+            assert is_refused(address)
+        assert not is_refused(address)
+        assert client.destroy(proxy)
+        assert client.proxies() == {}
+
+    def test_a_toxic_lives_and_dies(self, client: Any) -> None:
+        """Add, look up, and destroy do what they say."""
+        proxy = client.create(name="db", upstream=NOWHERE)
+        proxy.add_toxic(type="latency", attributes={"latency": 5})
+        toxic = proxy.get_toxic("latency_downstream")
+        assert (toxic.type, toxic.stream, toxic.toxicity, toxic.attributes) == ("latency", "downstream", 1.0, {"latency": 5, "jitter": 0})
+        assert proxy.destroy_toxic("latency_downstream")
+        assert proxy.toxics() == {}
+
+    def test_its_exceptions_are_raised(self, client: Any) -> None:
+        """Each status is the exception that the package has for it."""
+        proxy = client.create(name="db", upstream=NOWHERE)
+        with pytest.raises(ProxyExists):
+            APIConsumer.post("/proxies", json={"name": "db", "upstream": NOWHERE})
+        with pytest.raises(InvalidToxic, match="invalid toxic type"):
+            proxy.add_toxic(type="lag")
+        with pytest.raises(NotFound, match="toxic not found"):
+            proxy.destroy_toxic("lag_downstream")
+
+    def test_populate_and_reset_work(self, client: Any) -> None:
+        """A list of proxies is made, and a reset removes what was done to them."""
+        (proxy,) = client.populate([{"name": "db", "upstream": NOWHERE, "listen": "127.0.0.1:0"}])
+        proxy.add_toxic(type="timeout", attributes={"timeout": 0})
+        assert client.reset()
+        assert proxy.toxics() == {}

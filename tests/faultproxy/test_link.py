@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+import uvloop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from testbed.faultproxy.link import Link, NamedToxic
+from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
+from testbed.faultproxy.toxics.bandwidth import Bandwidth
+from testbed.faultproxy.toxics.latency import Latency
+from testbed.faultproxy.toxics.noop import Noop
+from testbed.faultproxy.toxics.reset_peer import ResetPeer
+from testbed.faultproxy.toxics.slicer import Slicer
+from testbed.faultproxy.toxics.slow_close import SlowClose
+from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Api, Wire, address_of, is_silent, read_address, receive, rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.faultproxy.toxics import Toxic
+
+LONG_MS = 600_000
+LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)  # the server runs on the second where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send so many bytes on a stream."""
+
+    stream: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Add this toxic, or change the one that has its name."""
+
+    toxic: NamedToxic
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove the toxic of this name, when there is one."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let others work for so many milliseconds."""
+
+    milliseconds: int
+
+
+Step = Send | Put | Remove | Pause
+
+SIZES = st.one_of(st.integers(1, 50), st.integers(1, 60_000))
+LOSSLESS: st.SearchStrategy[Toxic] = st.one_of(
+    st.builds(Noop),
+    st.builds(Latency, st.one_of(st.integers(0, 4), st.just(LONG_MS)), st.integers(0, 4)),
+    st.builds(Bandwidth, st.one_of(st.integers(0, 2), st.integers(5_000, 100_000))),
+    st.builds(Slicer, st.integers(300, 5_000), st.integers(0, 300), st.integers(0, 500)),
+    st.builds(SlowClose, st.one_of(st.integers(0, 4), st.just(LONG_MS))),
+    st.builds(ResetPeer, st.just(LONG_MS)),
+)
+TOXICS = st.builds(NamedToxic, st.sampled_from("abc"), st.just("any"), st.sampled_from([UPSTREAM, DOWNSTREAM]), st.just(1.0), LOSSLESS)
+STEPS = st.lists(
+    st.one_of(
+        st.builds(Send, st.sampled_from([UPSTREAM, DOWNSTREAM]), SIZES),
+        st.builds(Put, TOXICS),
+        st.builds(Remove, st.sampled_from("abc")),
+        st.builds(Pause, st.integers(0, 2)),
+    ),
+    max_size=25,
+)
+
+
+class Conversation:
+    """A proxy on the running loop, one connection through it, and what was sent and received at both of its ends."""
+
+    def __init__(self) -> None:
+        self.sent = {UPSTREAM: b"", DOWNSTREAM: b""}
+        self._random = random.Random(1)
+        self._accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+
+    async def begin(self) -> None:
+        """Open the connection."""
+        self.server = await asyncio.start_server(lambda *ends: self._accepted.put_nowait(ends), "127.0.0.1", 0)
+        self.proxy = Proxy("p", ANY_PORT, address_of(self.server.sockets[0]))  # type: ignore[arg-type]  # it tells its address as a socket does
+        await self.proxy.enable()
+        client = await asyncio.open_connection(*read_address(self.proxy.listen))
+        upstream = await self._accepted.get()
+        self.senders = {UPSTREAM: client[1], DOWNSTREAM: upstream[1]}
+        self.receivers = {UPSTREAM: upstream[0], DOWNSTREAM: client[0]}
+
+    async def take(self, step: Step) -> None:
+        """Take a step."""
+        if isinstance(step, Send):
+            data = self._random.randbytes(step.size)
+            self.sent[step.stream] += data
+            self.senders[step.stream].write(data)
+        elif isinstance(step, Pause):
+            await asyncio.sleep(step.milliseconds / 1000)
+        elif isinstance(step, Remove):
+            if step.name in self.proxy.toxics:
+                self.proxy.remove_toxic(step.name)
+        elif step.toxic.name in self.proxy.toxics:
+            self.proxy.change_toxic(replace(step.toxic, stream=self.proxy.toxics[step.toxic.name].stream))
+        else:
+            self.proxy.add_toxic(step.toxic)
+
+    async def wait_end(self) -> dict[str, bytes]:
+        """End both streams, and give what is received after the last step, which must be everything."""
+        for sender in self.senders.values():
+            sender.write_eof()
+        for name in list(self.proxy.toxics):
+            self.proxy.remove_toxic(name)
+        async with asyncio.timeout(WITHIN_S):
+            upstream, downstream = await asyncio.gather(*(self.receivers[stream].read() for stream in (UPSTREAM, DOWNSTREAM)))
+            while self.proxy.connection_count:
+                await asyncio.sleep(0.001)
+        return {UPSTREAM: upstream, DOWNSTREAM: downstream}
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
+        for sender in self.senders.values():
+            sender.close()
+            await sender.wait_closed()
+        await self.proxy.disable()
+        self.server.close()
+        await self.server.wait_closed()
+
+
+async def converse(steps: list[Step]) -> tuple[dict[str, bytes], dict[str, bytes], int]:
+    """Take the steps; gives what was sent, what was received, and how many tasks are left behind."""
+    conversation = Conversation()
+    await conversation.begin()
+    for step in steps:
+        await conversation.take(step)
+    received = await conversation.wait_end()
+    await conversation.close()
+    await asyncio.sleep(0)
+    return conversation.sent, received, len(asyncio.all_tasks()) - 1
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(steps=STEPS)
+def test_toxics_that_come_change_and_go_neither_lose_nor_double_nor_reorder_a_byte(
+    loop: Callable[[], asyncio.AbstractEventLoop], steps: list[Step]
+) -> None:
+    """Whatever is done to the toxics of a connection while bytes pass both ways; and no task is left of it."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        sent, received, left = runner.run(converse(steps))
+    assert received == sent
+    assert left == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_removing_a_toxic_that_is_full_keeps_the_order(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """The chunk that the sender stands waiting with comes after those that wait before the toxic, and is not forgotten there."""
+    steps: list[Step] = [Put(NamedToxic(name, "any", UPSTREAM, 1.0, Bandwidth(0))) for name in "ab"]
+    steps += [Send(UPSTREAM, 600_000), Pause(30), Remove("a"), Remove("b"), Send(UPSTREAM, 100_000)]
+    with asyncio.Runner(loop_factory=loop) as runner:
+        sent, received, _ = runner.run(converse(steps))
+    assert received == sent
+
+
+@pytest.mark.parametrize("kind", ["noop", "latency"])
+def test_a_receiver_that_has_stopped_holds_up_nobody_who_changes_toxics(wire: Wire, kind: str) -> None:
+    """The API answers while the data stands still, and when the receiver goes on all of it comes, in order."""
+    wire.add(kind)
+    client, upstream = wire.connect()
+    data = random.Random(1).randbytes(20_000_000)
+    sender = threading.Thread(target=upstream.sendall, args=(data,))
+    sender.start()
+    for _ in range(3):
+        wire.api.change("wire", f"{kind}_downstream", toxicity=1)
+        wire.api.remove("wire", f"{kind}_downstream")
+        wire.add(kind)
+    assert receive(client, len(data)) == data
+    sender.join()
+
+
+def test_a_sender_is_held_back_when_the_receiver_has_stopped(wire: Wire) -> None:
+    """What the proxy keeps for it is bounded: beyond the kernel's own buffers it takes no more."""
+    wire.add("noop")
+    client, upstream = wire.connect()
+    upstream.settimeout(0.2)
+    taken = 0
+    with pytest.raises(TimeoutError):  # noqa: PT012 - which of the sends fails is what is asked
+        while taken < 200_000_000:
+            taken += upstream.send(b"x" * 1_000_000)
+    assert taken < 100_000_000
+    wire.api.ask("DELETE", "/proxies/wire")
+    assert len(rest(client)) <= taken
+
+
+class TestEnds:
+    """How a connection ends is passed on."""
+
+    @pytest.mark.parametrize("toxics", [[], ["noop"], ["noop", "latency"]])
+    def test_a_half_close_passes(self, wire: Wire, toxics: list[str]) -> None:
+        """Who has said all can still listen: the answer to a question that ended comes."""
+        for kind in toxics:
+            wire.add(kind)
+            wire.add(kind, "upstream")
+        client, upstream = wire.connect()
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert rest(upstream) == b"question"
+        upstream.sendall(b"answer")
+        upstream.close()
+        assert rest(client) == b"answer"
+
+    def test_the_upstream_may_have_said_all_first(self, wire: Wire) -> None:
+        """And still hears the client."""
+        client, upstream = wire.connect()
+        upstream.shutdown(socket.SHUT_WR)
+        assert rest(client) == b""
+        client.sendall(b"heard")
+        client.close()
+        assert rest(upstream) == b"heard"
+
+    @pytest.mark.parametrize("who", ["client", "upstream"])
+    def test_a_side_that_is_gone_takes_the_other_with_it(self, wire: Wire, who: str) -> None:
+        """A reset ends the whole connection: there is nobody to answer, either."""
+        client, upstream = wire.connect()
+        gone, left = (client, upstream) if who == "client" else (upstream, client)
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        gone.close()
+        assert rest(left) == b""
+        _wait_closed(left)
+
+    def test_what_was_sent_before_the_end_comes_whole(self, wire: Wire) -> None:
+        """A side that sends much and closes at once is heard to its last byte."""
+        client, upstream = wire.connect()
+        data = random.Random(1).randbytes(3_000_000)
+        sender = threading.Thread(target=lambda: (upstream.sendall(data), upstream.close()))
+        sender.start()
+        assert rest(client) == data
+        sender.join()
+
+    def test_an_upstream_that_refuses_ends_the_client_and_not_the_proxy(self, api: Api) -> None:
+        """The client is accepted and sees the end; when the upstream is there, the next client is served."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = address_of(listener)
+        listen = read_address(api.create("db", address)["listen"])
+        with socket.create_connection(listen, timeout=WITHIN_S) as client:
+            assert rest(client) == b""
+        with socket.create_server(read_address(address)) as listener, socket.create_connection(listen, timeout=WITHIN_S) as client:
+            client.sendall(b"hello")
+            upstream, _ = listener.accept()
+            with upstream:
+                assert receive(upstream, 5) == b"hello"
+
+    @pytest.mark.parametrize("upstream", ["nowhere", "127.0.0.1:99999", "x" * 64 + ".invalid:1", "127.0.0.1:0"])
+    def test_an_upstream_that_cannot_be_one_is_as_one_that_refuses(self, api: Api, upstream: str) -> None:
+        """The client sees the end."""
+        with socket.create_connection(read_address(api.create("db", upstream)["listen"]), timeout=WITHIN_S) as client:
+            assert rest(client) == b""
+
+    def test_an_upstream_that_does_not_answer_keeps_the_client_waiting_and_nobody_else(self, api: Api) -> None:
+        """Nobody takes up the connection (A4): its client waits, others are served, and a disabled proxy lets it go."""
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, socket.create_connection(dead.getsockname()):
+            listen = read_address(api.create("dead", address_of(dead))["listen"])
+            clients = [socket.create_connection(listen, timeout=WITHIN_S) for _ in range(3)]
+            assert is_silent(clients[-1])
+            other = Wire(api, "other")
+            client, upstream = other.connect()
+            client.sendall(b"served")
+            assert receive(upstream, 6) == b"served"
+            api.ask("POST", "/proxies/dead", {"enabled": False})
+            for waiting in clients:
+                assert rest(waiting) == b""
+                waiting.close()
+            other.close()
+
+
+def _wait_closed(end: socket.socket) -> None:
+    """Send until that fails, as it does where the other side is closed and not just done."""
+    deadline = time.monotonic() + WITHIN_S
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012 - the same
+        while time.monotonic() < deadline:
+            end.sendall(b"anybody there?")
+
+
+async def accept_and_disable(yields: int) -> tuple[bytes, int]:
+    """Disable a proxy so many turns of the loop after a client has called; gives what the client sees, and how many live on."""
+    with socket.create_server(("127.0.0.1", 0)) as upstream:
+        proxy = Proxy("p", ANY_PORT, address_of(upstream))
+        await proxy.enable()
+        with socket.create_connection(read_address(proxy.listen), timeout=WITHIN_S) as client:
+            for _ in range(yields):
+                await asyncio.sleep(0)
+            await proxy.disable()
+            for _ in range(20):
+                await asyncio.sleep(0.0005)
+            client.settimeout(0.01)
+            try:
+                seen = client.recv(1)
+            except ConnectionResetError:
+                seen = b""
+            except TimeoutError:
+                seen = b"nothing"
+            return seen, proxy.connection_count
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_no_connection_outlives_the_proxy_being_disabled(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Not even one that was being accepted in that moment, whichever moment it was."""
+    for yields in range(12):
+        with asyncio.Runner(loop_factory=loop) as runner:
+            assert runner.run(accept_and_disable(yields)) == (b"", 0)
+
+
+class Flood:
+    """A reader that always has something, and a writer that takes it, one turn of the loop for each chunk."""
+
+    async def read(self, _: int) -> bytes:
+        """Give a byte."""
+        return b"x"
+
+    def is_closing(self) -> bool:
+        """Say no."""
+        return False
+
+    def write(self, _: bytes) -> None:
+        """Take it."""
+
+    async def drain(self) -> None:
+        """Let others work."""
+        await asyncio.sleep(0)
+
+
+async def test_a_toxic_leaves_although_the_sender_never_pauses() -> None:
+    """What it has to hand on before it goes is what waits there when it is told to go, and not what comes after that."""
+    link = Link(Flood(), Flood(), lambda: None)  # type: ignore[arg-type]  # as much of the two as a link needs
+    link.add(NamedToxic("t", "noop", UPSTREAM, 1.0, Noop()))
+    running = asyncio.create_task(link.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 3
+    link.remove("t")
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 2
+    running.cancel()

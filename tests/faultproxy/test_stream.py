@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted
+
+
+def chunk(data: bytes = b"x") -> Chunk:
+    """Make a chunk."""
+    return Chunk(data, 0.0)
+
+
+async def full() -> Channel:
+    """Make a channel that has no room."""
+    channel = Channel()
+    for number in range(ROOM_CHUNKS):
+        assert await channel.put(chunk(bytes([number])))
+    return channel
+
+
+async def waits(task: asyncio.Task[bool]) -> bool:
+    """Whether a task is still waiting after everything else had its turn."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return not task.done()
+
+
+async def test_what_is_put_is_got_in_order_and_then_the_end() -> None:
+    """The end comes after the last chunk, and again for whoever asks again."""
+    channel = await full()
+    channel.end()
+    assert [(await channel.get()).data for _ in range(ROOM_CHUNKS)] == [bytes([number]) for number in range(ROOM_CHUNKS)]
+    for _ in range(2):
+        with pytest.raises(Ended):
+            await channel.get()
+
+
+async def test_a_full_channel_holds_the_sender_back_until_there_is_room() -> None:
+    """So a receiver that stops costs no more memory than the room that it was given."""
+    channel = await full()
+    putting = asyncio.create_task(channel.put(chunk()))
+    assert await waits(putting)
+    channel.take()
+    assert await putting
+
+
+async def test_an_interrupted_receiver_leaves_what_is_there_to_the_next() -> None:
+    """Also when it had been waiting, and for as long as nobody else receives."""
+    channel = Channel()
+    getting = asyncio.create_task(channel.get())
+    await asyncio.sleep(0)
+    channel.interrupt()
+    await channel.put(chunk(b"kept"))
+    for receiving in (getting, channel.get()):
+        with pytest.raises(Interrupted):
+            await receiving
+    channel.resume()
+    assert (await channel.get()).data == b"kept"
+
+
+async def test_a_wait_ends_by_its_time_or_by_an_interrupt() -> None:
+    """It says which of the two it was; chunks that come meanwhile end nothing."""
+    channel = Channel()
+    assert not await channel.wait_interrupt(0)
+    assert not await channel.wait_interrupt(0.01)
+    waiting = asyncio.create_task(channel.wait_interrupt(None))
+    await channel.put(chunk())
+    assert await waits(waiting)
+    channel.interrupt()
+    assert await waiting
+    assert await channel.wait_interrupt(0)
+
+
+async def test_a_held_channel_takes_nothing_more_although_it_empties() -> None:
+    """Otherwise a sender that never pauses could keep a removed toxic busy for ever."""
+    channel = await full()
+    putting = asyncio.create_task(channel.put(chunk()))
+    channel.hold()
+    while not channel.empty:
+        channel.take()
+    assert await waits(putting)
+    channel.retire()
+    assert await putting is False
+
+
+async def test_a_retired_channel_sends_everybody_elsewhere() -> None:
+    """Who waits with a chunk, and who comes later, keeps it."""
+    channel = await full()
+    putting = asyncio.create_task(channel.put(chunk()))
+    assert await waits(putting)
+    channel.retire()
+    assert await putting is False
+    assert await channel.put(chunk()) is False
+
+
+async def test_a_channel_without_receiver_holds_nobody_up() -> None:
+    """What comes is thrown away, and who waited with a chunk waits no longer."""
+    channel = await full()
+    putting = asyncio.create_task(channel.put(chunk()))
+    assert await waits(putting)
+    channel.discard()
+    assert await putting
+    assert channel.empty
+    for _ in range(ROOM_CHUNKS + 1):
+        assert await channel.put(chunk())
+    assert channel.empty
