@@ -1,12 +1,16 @@
-"""The command line. Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown or not to be had, 130 and 143 interrupted."""
+"""The command line.
+
+Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown or not to be had, 128 and a signal's number when interrupted.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +58,20 @@ def main() -> None:
         sys.stderr.write(f"testbed: {error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read our output has read enough
-        sys.exit(0)
+        _forget_output()
+        sys.exit(INTERRUPTED + signal.SIGPIPE)
+    except OSError as error:  # a full disk, mostly; what was started is taken down by now
+        _forget_output()
+        where = f" {error.filename}" if error.filename else ""
+        with suppress(OSError):
+            sys.stderr.write(f"testbed: cannot write{where}: {error.strerror or error}; free space there, or write elsewhere\n")
+        sys.exit(3)
+
+
+def _forget_output() -> None:
+    """Let what standard output still holds go nowhere, or Python would fail over it once more while it ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
@@ -182,7 +199,7 @@ def _report(console: Console, judged: list[report.Judged]) -> None:
 
 
 def _interruptible(work: object) -> list[Result]:
-    """Run until done; Ctrl-C and SIGTERM end it in order, with everything cleaned up."""
+    """Run until done; Ctrl-C, SIGTERM and a closed terminal end it in order, with everything cleaned up."""
     caught: list[int] = []
 
     async def guarded() -> list[Result]:
@@ -194,7 +211,7 @@ def _interruptible(work: object) -> list[Result]:
             caught.append(number)
             task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop, number)
         return await work  # type: ignore[misc, no-any-return]
 

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from testbed.load import Load
     from testbed.observe.watch import Watch
 
-BAR = 20
+BAR = 10  # characters: the picture fits 80 columns
+MANY_WAITING = 20
 REFRESH_PER_S = 10
+
+
+class _Plain(Console):
+    def on_broken_pipe(self) -> None:
+        """Pass it on: rich would end the process with 1, which is the exit code of an expectation that was broken."""
+        raise BrokenPipeError
 
 
 def plain(**options: Any) -> Console:
@@ -30,7 +37,7 @@ def plain(**options: Any) -> Console:
 
     `options` are those of rich's Console.
     """
-    return Console(markup=False, highlight=False, emoji=False, **options)
+    return _Plain(markup=False, highlight=False, emoji=False, **options)
 
 
 class Picture:
@@ -76,7 +83,7 @@ class Picture:
             f"{load.sent} of {len(load.requests)} transactions sent, {load.answered} answered, ",
             (f"{load.failed} failed", "yellow" if load.failed else ""),
             ", ",
-            (f"{load.in_flight} waiting", "red" if load.in_flight > BAR else ""),
+            (f"{load.in_flight} waiting", "red" if load.in_flight > MANY_WAITING else ""),
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from collections import defaultdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -12,9 +12,11 @@ from rich.text import Text
 from testbed import scenario_file
 from testbed.facts import FACTS
 
-MARK = re.compile(r"pytest\.mark\.fact\(([^)]*)\)")
-TEST = re.compile(r"^\s*(?:async )?def (test_\w+)")
-ID = re.compile(r"\"([A-Z]\d+)\"")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MARK = "pytest.mark.fact"
 
 
 def shown() -> dict[str, list[str]]:
@@ -32,16 +34,18 @@ def _marked(root: Path) -> dict[str, list[str]]:
     """Find the marks in the source of the tests: nothing is imported for it."""
     marked: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted([*root.glob("tests/**/test_*.py"), *root.glob("scenarios/test_*.py")]):
-        facts: list[str] = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            for mark in MARK.findall(line):
-                facts += ID.findall(mark)
-            test = TEST.match(line)
-            if test:
-                for fact in facts:
-                    marked[fact].append(f"{path.relative_to(root)}::{test[1]}")
-                facts = []
+        for test in ast.walk(ast.parse(path.read_bytes(), str(path))):
+            if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
+                for fact in _facts(test):
+                    marked[fact].append(f"{path.relative_to(root)}::{test.name}")
     return marked
+
+
+def _facts(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    """Give the facts in the marks of a test."""
+    for mark in test.decorator_list:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == MARK:
+            yield from (str(fact.value) for fact in mark.args if isinstance(fact, ast.Constant))
 
 
 def table(by_fact: dict[str, list[str]]) -> Table:

@@ -17,8 +17,17 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 ACCEPT_AGAIN_S = 1.0
-NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close sends RST
+NO_LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, zero seconds: close sends RST
 KEEPALIVE_S = 15  # as Toxiproxy's, which is Go's: a peer that vanished without a word is noticed within minutes
+OPTIONS = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_S)
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
+        if hasattr(socket, name)  # not every system has them
+    ),
+)
 UPSTREAM = "upstream"
 DOWNSTREAM = "downstream"
 ANY_PORT = "127.0.0.1:0"
@@ -39,7 +48,7 @@ class Connection:
             DOWNSTREAM: Link(upstream[0], client[1], self.reset),
         }
         for writer in self._writers:
-            _set_options(_raw(writer))
+            _set_options(writer, OPTIONS)
 
     async def run(self, toxics: list[NamedToxic]) -> None:
         """Pass bytes both ways until both directions have ended, which may be one long after the other."""
@@ -77,8 +86,7 @@ class Connection:
         """Reset both sides: unsent data is thrown away and the peers get RST."""
         for writer in self._writers:
             if not writer.is_closing():  # once it is closed, its number may be another socket's
-                with suppress(OSError):
-                    _raw(writer).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+                _set_options(writer, (NO_LINGER,))
         self.abort()
 
 
@@ -252,18 +260,9 @@ def name_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _raw(writer: asyncio.StreamWriter) -> socket.socket:
-    raw: socket.socket = writer.get_extra_info("socket")
-    return raw
-
-
-def _set_options(raw: socket.socket) -> None:
-    """Send small writes at once, and notice a peer that is gone."""
-    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
-        option = getattr(socket, name, None)  # not every system has them
-        if option is not None:
-            options.append((socket.IPPROTO_TCP, option, KEEPALIVE_S))
-    with suppress(OSError):
-        for level, option, value in options:
-            raw.setsockopt(level, option, value)
+def _set_options(writer: asyncio.StreamWriter, options: tuple[tuple[int, int, int | bytes], ...]) -> None:
+    raw = writer.get_extra_info("socket")
+    if raw is not None:  # the peer may be gone already
+        with suppress(OSError):
+            for option in options:
+                raw.setsockopt(*option)

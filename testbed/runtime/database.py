@@ -103,7 +103,7 @@ def copy(programs: Programs, prepared: Path, root: Path) -> Array:
                 for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
                     os.chown(name, programs.owner.uid, programs.owner.gid)
     except (OSError, shutil.Error) as error:
-        raise FacilityError(f"the array cannot be made in {root / DATA}: {str(error)[:300]}") from error
+        raise FacilityError(f"the array cannot be made in {root / DATA}: {postgres.reason(error)}; {postgres.MORE_SPACE}") from error
     return array
 
 

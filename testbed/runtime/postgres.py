@@ -36,6 +36,7 @@ READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 20.0
 POLL_S = 0.005
 PORT_TRIES = 5
+MORE_SPACE = "set TMPDIR to a directory with 150 MB of space"
 STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
 
 
@@ -52,11 +53,25 @@ class Programs:
 
 
 def version(programs: Programs) -> str:
-    """Give the programs' version, such as `18.6`; raises FacilityError when they do not run."""
+    """Give the programs' version, such as `18.6`, asked for by the user who has to run them.
+
+    Raises FacilityError when they do not run.
+    """
+    owner = programs.owner
     try:
-        said = subprocess.run([programs.path("postgres"), "--version"], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [programs.path("postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            user=owner.uid if owner else None,
+            group=owner.gid if owner else None,
+        ).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        raise FacilityError(f"PostgreSQL at {programs.directory} does not run: {error}") from error
+        told = f"PostgreSQL at {programs.directory} does not run: {error}"
+        if owner:
+            told += f"; it is run as user {owner.uid}, who needs the right to walk there, and no file system that is mounted `noexec`"
+        raise FacilityError(told) from error
     return said.split()[2]
 
 
@@ -86,10 +101,21 @@ def find(setting: str | None, run_directory: Path) -> Programs:
     if owner is None:
         return Programs(package / "pginstall" / "bin", None)
     reachable = run_directory / "postgresql"
-    for part in (f"{WHEEL}.libs", f"{WHEEL}/pginstall/bin", f"{WHEEL}/pginstall/lib", f"{WHEEL}/pginstall/share"):
-        if (package.parent / part).is_dir() and not (reachable / part).exists():
-            shutil.copytree(package.parent / part, reachable / part, symlinks=True, copy_function=_link)
+    try:
+        for part in (f"{WHEEL}.libs", f"{WHEEL}/pginstall/bin", f"{WHEEL}/pginstall/lib", f"{WHEEL}/pginstall/share"):
+            if (package.parent / part).is_dir() and not (reachable / part).exists():
+                shutil.copytree(package.parent / part, reachable / part, symlinks=True, copy_function=_link)
+    except (OSError, shutil.Error) as error:
+        raise FacilityError(f"PostgreSQL's programs cannot be copied to {reachable}: {reason(error)}; {MORE_SPACE}") from error
     return Programs(reachable / WHEEL / "pginstall" / "bin", owner)
+
+
+def reason(error: OSError) -> str:
+    """Tell why a copy failed; of a whole tree's errors (shutil.Error), the first."""
+    if isinstance(error, shutil.Error):
+        first = error.args[0][0]
+        return str(first[-1] if isinstance(first, tuple) else first)
+    return str(error.strerror)
 
 
 def _link(source: str, target: str) -> None:
@@ -123,6 +149,7 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
         [
             *(programs.path("initdb"), "--pgdata", str(array.data), "--username", USER, "--auth", "trust"),
             *("--encoding", "UTF8", "--no-locale", "--no-sync", "--no-instructions", "--wal-segsize", "1"),
+            *_without_posix_memory(programs),
         ],
         log,
         owner=programs.owner,
@@ -131,7 +158,13 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
         await child.end(signal.SIGTERM, STOP_WITHIN_S)
         raise ServiceError(f"initdb did not end within {INITDB_WITHIN_S:.0f} s")
     if child.process.poll() != 0:
-        raise ServiceError(f"initdb failed with exit code {child.process.poll()}:\n{child.last_lines()}")
+        raise ServiceError(f"initdb failed with exit code {child.process.poll()}; if space is short, {MORE_SPACE}:\n{child.last_lines()}")
+
+
+def _without_posix_memory(programs: Programs) -> tuple[str, ...]:
+    """Give the options that keep initdb out of /dev/shm, which is small in containers, and where a killed one leaves things."""
+    since = 16  # from which version on initdb takes settings
+    return ("--set", "dynamic_shared_memory_type=mmap") if int(version(programs).split(".")[0]) >= since else ()
 
 
 @dataclass(frozen=True, slots=True)

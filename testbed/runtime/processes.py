@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ STOP_WITHIN_S = 5.0
 BACKLOG = 512
 NURSERY_MODULE = "testbed.runtime.nursery"
 ANSWER_WITHIN_S = 20.0  # its imports come first
+LISTEN_S = 0.1  # between looks at whether it is still alive
 
 
 @dataclass(eq=False, slots=True)
@@ -56,7 +58,7 @@ class Nursery:
             fd = theirs.fileno()
             command = [sys.executable, "-m", NURSERY_MODULE, str(fd), *modules]
             self._child = spawn("nursery", command, run.path / "nursery.log", pass_fds=(fd,))
-        self._control.settimeout(ANSWER_WITHIN_S)
+        self._control.settimeout(LISTEN_S)
         self._codes: dict[int, int] = {}
         run.note_pid(self._child.process.pid)
 
@@ -71,12 +73,24 @@ class Nursery:
         try:
             socket.send_fds(self._control, [json.dumps(wanted).encode()], [listener.fileno()])
             while True:
-                told = json.loads(self._control.recv(MESSAGE_BYTES))
+                told = self._hear()
                 if "born" in told:
                     return Born(self, told["born"])
                 self._codes[told["dead"]] = told["code"]
         except OSError as error:
             raise ServiceError(f"{spec.name} cannot be started: the nursery does not answer\n{self._child.last_lines()}") from error
+
+    def _hear(self) -> dict[str, int]:
+        """Wait for what the nursery says next; raises OSError when it is dead or says nothing in time."""
+        deadline = time.monotonic() + ANSWER_WITHIN_S
+        while True:
+            try:
+                told: dict[str, int] = json.loads(self._control.recv(MESSAGE_BYTES))
+            except TimeoutError:  # a datagram socket does not tell when its other end is gone
+                if self._child.process.poll() is not None or time.monotonic() > deadline:
+                    raise
+            else:
+                return told
 
     def exit_code(self, pid: int) -> int | None:
         """Give the exit code of a service; None while it runs."""
@@ -90,7 +104,7 @@ class Nursery:
         except OSError as error:
             raise ServiceError(f"the nursery is gone\n{self._child.last_lines()}") from error
         finally:
-            self._control.settimeout(ANSWER_WITHIN_S)
+            self._control.settimeout(LISTEN_S)
         return self._codes.get(pid, self._child.process.poll())  # without its nursery, a service is gone as well
 
     async def end(self) -> None:

@@ -55,19 +55,22 @@ def _temporary() -> str:
     """Give where temporary files go: memory where there is enough, because the array is copied for every replay."""
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
         free = os.statvfs(MEMORY)
-        if free.f_bavail * free.f_frsize > MEMORY_FREE_BYTES:
+        # In containers it is often mounted `noexec`, and as root PostgreSQL's programs have to lie in the run directory.
+        if free.f_bavail * free.f_frsize > MEMORY_FREE_BYTES and not free.f_flag & os.ST_NOEXEC:
             return str(MEMORY)
     return tempfile.gettempdir()
 
 
 def create() -> RunDirectory:
     """Make a run directory; raises FacilityError naming the place when there is no space or no permission."""
+    if os.geteuid() == 0:
+        os.umask(0o022)  # PostgreSQL runs as another user then, who must be able to walk into what is made here
     try:
         home().mkdir(mode=0o755, exist_ok=True)
         if home().stat().st_uid != os.getuid():
             raise FacilityError(f"{home()} belongs to another user; set TMPDIR to a directory of your own")
         newborn = Path(tempfile.mkdtemp(prefix=NEWBORN, dir=home()))
-        newborn.chmod(0o755)  # PostgreSQL may have to run as another user, who must be able to walk in
+        newborn.chmod(0o755)  # which mkdtemp makes private
         lock_fd = os.open(newborn / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock_fd, fcntl.LOCK_EX)
         path = newborn.rename(newborn.with_name(newborn.name.replace(NEWBORN, "run-")))  # a sweep sees it only when locked

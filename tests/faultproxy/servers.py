@@ -88,9 +88,10 @@ def in_thread() -> Iterator[Api]:
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()
     try:
+        host, port = listener.getsockname()
         with requests.Session() as session:
             session.trust_env = False
-            yield Api(*listener.getsockname(), session)
+            yield Api(host, port, session)
     finally:
         running.should_exit = True
         thread.join(WITHIN_S)
@@ -155,23 +156,23 @@ def read_address(address: str) -> tuple[str, int]:
 
 def receive(end: socket.socket, count: int) -> bytes:
     """Receive exactly so many bytes."""
-    received = b""
+    received = bytearray()
     while len(received) < count:
         more = end.recv(count - len(received))
         assert more, f"the connection ended after {len(received)} of {count} bytes"
         received += more
-    return received
+    return bytes(received)
 
 
 def rest(end: socket.socket) -> bytes:
     """Receive until the connection ends; raises ConnectionResetError when it is reset."""
-    received = b""
-    while more := end.recv(65_536):
+    received = bytearray()
+    while more := end.recv(1_000_000):
         received += more
-    return received
+    return bytes(received)
 
 
-def is_silent(end: socket.socket, for_s: float = 0.05) -> bool:
+def is_silent(end: socket.socket, for_s: float = 0.03) -> bool:
     """Whether nothing comes, neither bytes nor an end."""
     end.settimeout(for_s)
     try:

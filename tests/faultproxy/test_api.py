@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOWHERE = "127.0.0.1:1"
+NO_NUMBERS: tuple[object, ...] = ("1", 1.5, True, 2**63, [], {})
 
 
 def refused(answer: Answer) -> tuple[int, str]:
@@ -457,7 +458,7 @@ def test_toxics_are_listed_upstream_first(api: Api, db: dict[str, Any]) -> None:
                 400,
                 f"bad request body: attribute latency must be {words}",
             )
-            for value in ("1", 1.5, True, 2**63, [])
+            for value in NO_NUMBERS
             for words in ["a whole number of 64 bits"]
         ),
     ],

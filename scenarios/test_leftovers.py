@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import journal
+from testbed.runtime import rundir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCENARIOS = Path(__file__).parent
+WITHIN_S = 30.0
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"
+)
+
+
+def wait(reached: Callable[[], object], what: str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + WITHIN_S
+    while not reached():
+        assert time.monotonic() < deadline, f"not within {WITHIN_S:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give a directory into which everybody may walk, as PostgreSQL's user must where this is root; pytest's own is private."""
+    with tempfile.TemporaryDirectory(prefix="testbed-leftovers-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+class Run:
+    """A replay of the calm night with run directories and journals below a directory of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.printed = home / "printed"
+        self.runs = home / "runs"
+        command = [sys.executable, "-m", "testbed", "replay", str(SCENARIOS / "calm.toml"), "--variant", "fixed", "--runs", str(self.runs)]
+        with self.printed.open("ab") as printed:
+            self.process = subprocess.Popen(command, stdout=printed, stderr=printed, env={**os.environ, "TMPDIR": str(home)})
+
+    def processes(self) -> list[int]:
+        """Find every process that was started by it, by the environment that they inherit."""
+        mark = f"TMPDIR={self.home}\0".encode()
+        found = []
+        for one in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (one / "environ").read_bytes():
+                    found.append(int(one.name))
+            except OSError:
+                continue
+        return found
+
+    def directories(self) -> list[Path]:
+        """Give the run directories that are there."""
+        return [one for one in self.home.glob("testbed-*/*") if one.is_dir()]
+
+    def wait_night(self) -> Path:
+        """Wait until requests are on their way; gives the journal."""
+
+        def sent() -> bool:
+            assert self.process.poll() is None, self.printed.read_text()
+            return any('"request"' in one.read_text() for one in self.runs.glob("*/*.jsonl"))
+
+        wait(sent, "a request in the journal")
+        return next(self.runs.glob("*/*.jsonl"))
+
+
+def test_a_killed_replay_leaves_no_process_and_the_next_cleans_its_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kill -9` in the middle of the night: the kernel ends the facility, a sweep removes the rest, and the journal can be read."""
+    run = Run(home)
+    kept = run.wait_night()
+    assert len(run.processes()) > 8
+    run.process.kill()
+    run.process.wait()
+    wait(lambda: not run.processes(), "the end of every process")
+    assert len(run.directories()) == 1
+    read = journal.read(kept)
+    assert read.end is None
+    assert read.transactions
+    monkeypatch.setenv("TMPDIR", str(home))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    left = run.directories()
+    assert list(rundir.sweep()) == left
+    assert run.directories() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_replay_cleans_up_by_itself(home: Path, number: signal.Signals) -> None:
+    """Nothing is left running or lying about, the exit code tells the signal, and the journal says that it was interrupted."""
+    run = Run(home)
+    kept = run.wait_night()
+    run.process.send_signal(number)
+    assert run.process.wait(WITHIN_S) == 128 + number
+    assert run.processes() == []
+    assert run.directories() == []
+    end = journal.read(kept).end
+    assert end is not None
+    assert end.reason == "interrupted"
+    assert "Traceback" not in run.printed.read_text()
+
+
+def test_two_replays_at_once_do_not_meet(home: Path) -> None:
+    """Both come out as they should, each from a run directory of its own, in one home."""
+    both = [Run(home), Run(home)]
+    wait(lambda: len(both[0].directories()) == 2, "two run directories")
+    assert [run.process.wait(60) for run in both] == [0, 0], both[0].printed.read_text()
+    assert both[0].directories() == []

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.faultproxy.servers import WITHIN_S, Api, Wire, address_of, is_silent, read_address, rest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BY_HAND = (sys.executable, "-m", "testbed.cli", "faultproxy")
+BY_THE_TESTBED = (sys.executable, "-m", "testbed.faultproxy")
+ENDS_WITHIN_S = 3.0
+MANY = 1000
+SPARE_FILES = 200
+
+
+@contextmanager
+def running(*command: str) -> Iterator[tuple[subprocess.Popen[str], Api]]:
+    """Start a fault proxy at a free port and speak to it where it says that it listens."""
+    with (
+        subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        requests.Session() as session,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            said = re.fullmatch(r"fault proxy listening at 127\.0\.0\.1:(\d+)\n", line)
+            assert said is not None, line
+            session.trust_env = False
+            yield process, Api("127.0.0.1", int(said[1]), session)
+        finally:
+            process.kill()
+
+
+def test_a_taken_port_is_one_clear_line_and_exit_code_3() -> None:
+    """It says where, why, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host, port = taken.getsockname()
+        done = subprocess.run(
+            [*BY_HAND, "--host", host, "--port", str(port)], capture_output=True, text=True, timeout=WITHIN_S, check=False
+        )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        f"the fault proxy cannot listen at {host}:{port}: Address already in use; "
+        "end what listens there, or give another --port (0 takes a free one)\n"
+    )
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer with what came, when it has ended."""
+    writer.write(await reader.read())
+    writer.close()
+    await writer.wait_closed()
+
+
+async def _ask_many(listen: tuple[str, int]) -> int:
+    """Open all connections, then ask on each, then hear all answers; gives how many were right."""
+    streams = await asyncio.gather(*(asyncio.open_connection(*listen) for _ in range(MANY)))
+    for number, (_, writer) in enumerate(streams):
+        writer.write(str(number).encode())
+        writer.write_eof()
+    answers = await asyncio.gather(*(reader.read() for reader, _ in streams))
+    for _, writer in streams:
+        writer.close()
+        await writer.wait_closed()
+    return sum(answer == str(number).encode() for number, answer in enumerate(answers))
+
+
+async def _wait_files(process: subprocess.Popen[str], count: int) -> int:
+    """Wait until the process has no more open files than so many; gives how many it had last."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        open_files = _open_files(process)
+        if open_files <= count or time.monotonic() > deadline:
+            return open_files
+        await asyncio.sleep(0.01)
+
+
+def _open_files(process: subprocess.Popen[str]) -> int:
+    return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+
+
+async def test_a_thousand_connections_at_once_are_served_and_leave_nothing_behind() -> None:
+    """Each gets its own answer, through a toxic each way, and the process has as few open files as before (W6)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * MANY + SPARE_FILES:
+        pytest.skip(f"{MANY} connections take {2 * MANY + SPARE_FILES} open files, and {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY + SPARE_FILES), hard))
+    upstream = await asyncio.start_server(_echo, "127.0.0.1", 0, backlog=MANY)
+    with running(*BY_THE_TESTBED) as (process, api):
+        host, port = upstream.sockets[0].getsockname()
+        listen = read_address(api.create("many", f"{host}:{port}")["listen"])
+        for stream in ("upstream", "downstream"):
+            api.add("many", "latency", stream, latency=5)
+        before = _open_files(process)
+        assert await _ask_many(listen) == MANY
+        assert await _wait_files(process, before) == before
+    upstream.close()
+    await upstream.wait_closed()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_signal_ends_it_although_connections_are_open() -> None:
+    """An idle one, one whose receiver has stopped, one held by a toxic, and one whose upstream does not answer: all end at once."""
+    with running(*BY_HAND) as (process, api), ExitStack() as opened:
+        idle, stopped, held = (opened.enter_context(closing(Wire(api, name))) for name in ("idle", "stopped", "held"))
+        dead = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        opened.enter_context(socket.create_connection(dead.getsockname()))
+        listen = read_address(api.create("dead", address_of(dead))["listen"])
+        stuck = [opened.enter_context(socket.create_connection(listen, timeout=WITHIN_S)) for _ in range(3)]
+        held.add("timeout", timeout=0)
+        clients = [wire.connect()[0] for wire in (idle, held)]
+        _, upstream = stopped.connect()
+        upstream.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            upstream.sendall(b"x" * 50_000_000)
+        assert is_silent(stuck[-1])
+        signalled_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) in (0, -signal.SIGTERM)
+        assert time.monotonic() - signalled_s < ENDS_WITHIN_S
+        assert [rest(client) for client in (*clients, *stuck)] == [b""] * 5
+        assert process.stderr is not None
+        assert process.stderr.read() == ""

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import ServiceError
+from testbed.runtime.child import spawn
+
+# A testbed in small: starts a child, says its process id, and waits to be killed.
+PARENT = """
+import pathlib, sys, time
+from testbed.runtime.child import spawn
+child = spawn("sleeper", ["/bin/sleep", "60"], pathlib.Path(sys.argv[1]))
+print(child.process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def gone(pid: int, within_s: float = 5.0) -> bool:
+    """Wait until a process is gone."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """Not even `kill -9` leaves a process."""
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    assert gone(pid)
+
+
+async def test_a_child_that_does_not_heed_is_ended_by_force(tmp_path: Path) -> None:
+    """The orderly signal first, SIGKILL when the time is over; which of the two it was is told."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    child = spawn("deaf", [sys.executable, "-c", deaf], tmp_path / "log")
+    async with asyncio.timeout(10):
+        while "deaf" not in child.last_lines():
+            await asyncio.sleep(0.01)
+    assert not await child.end(signal.SIGTERM, 0.2)
+    assert child.process.poll() == -signal.SIGKILL
+    heeding = spawn("sleeper", ["/bin/sleep", "60"], tmp_path / "log")
+    assert await heeding.end(signal.SIGTERM, 10)
+    assert heeding.pid is None
+
+
+async def test_a_paused_child_can_be_ended(tmp_path: Path) -> None:
+    """SIGSTOP keeps nothing alive."""
+    child = spawn("sleeper", ["/bin/sleep", "60"], tmp_path / "log")
+    child.signal(signal.SIGSTOP)
+    assert await child.end(signal.SIGTERM, 10)
+
+
+async def test_a_program_that_is_not_there_says_so_in_the_log(tmp_path: Path) -> None:
+    """The last lines name it, and the exit code is a shell's."""
+    child = spawn("nothing", ["/no/such/program"], tmp_path / "log")
+    assert await child.wait_exit(10)
+    assert child.process.poll() == 127
+    assert child.last_lines() == "/no/such/program: No such file or directory"
+
+
+def test_a_log_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    """It names the service."""
+    with pytest.raises(ServiceError, match=r"sleeper cannot be started: .*No such file"):
+        spawn("sleeper", ["/bin/sleep", "1"], tmp_path / "no" / "log")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import ServiceError
+from testbed.runtime import ServiceSpec, rundir
+from testbed.runtime.processes import Nursery, Processes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SERVER = ("-m", "http.server")
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
+    """Give a runtime whose nursery has imported nothing."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    run = rundir.create()
+    nursery = Nursery(run, ())
+    made = Processes(run, run.path, nursery)
+    yield made
+    await made.stop_all()
+    await nursery.end()
+    run.remove()
+
+
+def proxy(name: str = "proxy") -> ServiceSpec:
+    """Give a service that listens on the socket it is handed."""
+    return ServiceSpec(name, "testbed.faultproxy", ("--fd", "{fd}"))
+
+
+async def wait_answer(runtime: Processes, name: str) -> bytes:
+    """Ask for the version until there is an answer."""
+    async with asyncio.timeout(15):
+        reader, writer = await asyncio.open_connection(runtime.address(name).host, runtime.address(name).port)
+        writer.write(b"GET /version HTTP/1.0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+async def test_a_service_has_its_address_before_it_starts_and_keeps_it(runtime: Processes) -> None:
+    """A connection made before it is ready is answered; killed and started again, it is at the same place."""
+    address = runtime.reserve("proxy")
+    runtime.start(proxy())
+    assert b"2.12" in await wait_answer(runtime, "proxy")
+    await runtime.kill("proxy")
+    assert runtime.pid("proxy") is None
+    ended = runtime.exit("proxy")
+    assert ended is not None
+    assert ended.code == -signal.SIGKILL
+    runtime.start(proxy())
+    assert runtime.address("proxy") == address
+    assert b"2.12" in await wait_answer(runtime, "proxy")
+    await runtime.stop("proxy")
+    assert runtime.exit("proxy") is not None
+
+
+async def test_a_port_that_somebody_took_meanwhile_is_one_clear_error(runtime: Processes) -> None:
+    """It names the service, the address, and what to do."""
+    address = runtime.reserve("proxy")
+    runtime.start(proxy())
+    await wait_answer(runtime, "proxy")
+    await runtime.kill("proxy")
+    with (
+        socket.create_server((address.host, address.port)),
+        pytest.raises(ServiceError, match=f"proxy cannot listen at {address}: .*in use"),
+    ):
+        runtime.start(proxy())
+
+
+async def test_a_service_that_dies_at_start_leaves_its_last_lines(runtime: Processes) -> None:
+    """A module that is not there is told by its name."""
+    runtime.start(ServiceSpec("wrong", "testbed.no_such_module"))
+    async with asyncio.timeout(15):
+        while (ended := runtime.exit("wrong")) is None:
+            await asyncio.sleep(0.01)
+    assert ended.code == 1
+    assert "No module named testbed.no_such_module" in ended.last_lines
+
+
+async def test_a_paused_service_lives_and_does_nothing_until_it_is_resumed(runtime: Processes) -> None:
+    """SIGSTOP, not death: what asked in between is answered in the end."""
+    runtime.start(proxy())
+    await wait_answer(runtime, "proxy")
+    runtime.pause("proxy")
+    asked = asyncio.create_task(wait_answer(runtime, "proxy"))
+    done, _ = await asyncio.wait({asked}, timeout=0.2)
+    assert not done
+    assert runtime.pid("proxy") is not None
+    runtime.resume("proxy")
+    assert b"2.12" in await asked
+
+
+async def test_a_service_nobody_started_is_refused_by_name(runtime: Processes) -> None:
+    """The error lists those that there are."""
+    runtime.start(proxy())
+    with pytest.raises(ServiceError, match="no service cf-9 was started; there are proxy"):
+        runtime.logs("cf-9")
+    with pytest.raises(ServiceError, match="no service cf-9; there are proxy"):
+        runtime.address("cf-9")
+
+
+async def test_services_die_with_the_nursery_and_that_is_seen(runtime: Processes) -> None:
+    """When the nursery is killed nothing of it stays, and no service passes for alive."""
+    runtime.start(proxy())
+    await wait_answer(runtime, "proxy")
+    nursery = int((runtime.run.path / rundir.PIDS).read_text().split()[0])  # the first that a run notes
+    os.kill(nursery, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while runtime.pid("proxy") is not None:
+            await asyncio.sleep(0.01)
+    assert runtime.exit("proxy") is not None
+    with pytest.raises(ServiceError, match="the nursery does not answer"):
+        runtime.start(proxy("another"))
