@@ -166,14 +166,16 @@ class MonitoredDataSource:
     def state(self) -> PoolState:
         """Look at the pool; quick, and never waits for a thread that waits for a connection."""
         with self._lock:
-            out = list(self._out.values())
+            out = len(self._out)
+            # Under the lock, or a connection that is given back in this moment, by a request that then ends, would be taken for leaked.
+            leaked = sum(not connection.request.running for connection in self._out.values())
             waiting, opened, lost = self._waiting, self._opened, self._lost
         return PoolState(
             size=self._settings.pool_size,
             in_pool=self._pool.checkedin(),
-            out=len(out),
+            out=out,
             waiting=waiting,
-            leaked=sum(not connection.request.running for connection in out),
+            leaked=leaked,
             opened_total=opened,
             invalidated_total=lost,
         )

@@ -23,6 +23,7 @@ def test_the_evidence_is_taken_before_the_restart_and_service_is_back_after_it(r
     dumps = [one for one in journal.of(Threads) if not one.error]
     assert {one.service for one in dumps} == set(outcome.services(journal))
     assert all(one.t_s < restart.t_s for one in dumps)
+    assert outcome.most_leaked_connections(journal) == {"cf-1": 40, "cf-2": 40}
     last = {one.service: one for one in journal.of(Sample)}
     assert [last[server].pool.leaked for server in journal.header.facility.application_servers if last[server].pool] == [0, 0]  # type: ignore[union-attr]
     assert not any(outcome.is_stuck_at_end(journal, service) for service in outcome.services(journal))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from testbed.errors import DumpError, TestbedError
-from testbed.events import Step, Threads
-from testbed.observe import dump
+from testbed.events import Service, Step, Threads
+from testbed.facility import together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from testbed.clock import NightClock
@@ -27,18 +26,19 @@ if TYPE_CHECKING:
 class Recorder:
     """Writes events with the time of now, on both clocks.
 
-    `origin_s` is the replay's start and `night_start_s` the start of the night, both on the system's monotonic clock; before the
-    night starts, its clock stands.
+    `origin_s` is the replay's start and `night_start_s` the start of the night, both on the event loop's clock, which is the system's
+    monotonic one unless the loop has another (`testbed.fakes`). Before the night starts, its clock stands.
     """
 
     writer: JournalWriter
     clock: NightClock
     origin_s: float
     night_start_s: float | None = None
+    ended: bool = False
 
     def t_s(self) -> float:
         """Seconds since the replay's start."""
-        return time.monotonic() - self.origin_s
+        return asyncio.get_running_loop().time() - self.origin_s
 
     def night_at(self, t_s: float) -> float:
         """Give the night's time, in seconds since its midnight, at `t_s` seconds after the replay's start."""
@@ -55,10 +55,18 @@ class Recorder:
         """Write an event."""
         self.writer.append(event)
 
+    def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
+        """Write what became of a service."""
+        t_s, night_s = self.now()
+        self.add(Service(t_s=t_s, night_s=night_s, service=name, state=state, pid=pid, detail=detail))
+
 
 @dataclass(slots=True)
 class Actions:
-    """The hands of faults and operations: the facility, and a journal in which every step is written as it is done."""
+    """The hands of faults and operations: the facility, and a journal in which every step is written as it is done.
+
+    `dumped_s` has when the threads of a service were dumped last, on the journal's `t_s`.
+    """
 
     facility: Facility
     watch: Watch
@@ -66,23 +74,25 @@ class Actions:
     directory: Path
     word: str = ""
     id: int = 0
+    dumped_s: dict[str, float] = field(default_factory=dict)
+    _files: dict[str, int] = field(default_factory=dict)
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def blocked_servers(self) -> tuple[str, ...]:
-        """Give the application servers whose request threads are all blocked."""
-        return tuple(name for name in self.facility.application_servers if self.watch.is_stuck(name))
+    def alone_on(self, part: Literal["database", "services"]) -> asyncio.Lock:
+        """Give the lock on a part of the facility, for what cannot be done to it twice at a time: who comes second waits."""
+        return self.facility.at_work_on[part]
 
     @asynccontextmanager
     async def step(self, number: int, text: str) -> AsyncIterator[None]:
         """Write the begin and the end of a step, or its failure with the reason."""
-        started = time.monotonic()
+        started = self.recorder.t_s()
         self._write_step(number, text, "begin", None, "")
         try:
             yield
         except TestbedError as error:
-            self._write_step(number, text, "failed", time.monotonic() - started, str(error))
+            self._write_step(number, text, "failed", self.recorder.t_s() - started, str(error))
             raise
-        self._write_step(number, text, "end", time.monotonic() - started, "")
+        self._write_step(number, text, "end", self.recorder.t_s() - started, "")
 
     def _write_step(self, number: int, text: str, state: Progress, duration_s: float | None, detail: str) -> None:
         t_s, night_s = self.recorder.now()
@@ -100,22 +110,55 @@ class Actions:
             )
         )
 
+    async def kill(self, service: str) -> None:
+        """Kill a service on purpose; without this, the journal would say that it died by itself."""
+        pid = self.facility.runtime.pid(service)
+        await self.facility.kill(service)
+        self.recorder.tell_service(service, "stopped", pid)
+        self.watch.forget(service)
+
+    async def restart(self, service: str) -> None:
+        """Kill a service and start it as before; `wait_ready` waits until it serves again."""
+        pid = self.facility.runtime.pid(service)
+        await self.facility.restart(service)
+        self.recorder.tell_service(service, "stopped", pid)
+        self.recorder.tell_service(service, "started", self.facility.runtime.pid(service))
+        self.watch.forget(service)  # what was seen of it was seen of the process before
+
+    async def wait_ready(self, services: Iterable[str]) -> None:
+        """Wait until services are ready; raises ServiceError with the last lines of one that is not."""
+        names = tuple(services)
+        await self.facility.wait_ready(names)
+        for name in names:
+            self.recorder.tell_service(name, "ready", self.facility.runtime.pid(name))
+
     async def dump_threads(self) -> None:
-        """Dump the threads of every application server and caller, all at once, and write what they say (O5, O6, P4)."""
-        async with self._dumping, asyncio.TaskGroup() as group:
-            for service in self.facility.services:
-                group.create_task(self._dump(service))
+        """Dump the threads of every application server and caller, all at once, and write what they say (O5, O6, P4).
+
+        What was dumped since it has been stuck, or since all has hung, is left out: the same again would show nothing, and the evidence
+        must not make the outage longer (O9).
+        """
+        async with self._dumping:
+            await together(self._dump(service) for service in self.facility.services if not self._is_dumped(service))
+
+    def _is_dumped(self, service: str) -> bool:
+        dumped_s = self.dumped_s.get(service)
+        since_s = [one for one in (self.watch.stuck_since_s(service), self.watch.hung_since_s()) if one is not None]
+        return dumped_s is not None and bool(since_s) and dumped_s >= min(since_s)
 
     async def _dump(self, service: str) -> None:
+        started_s = self.recorder.t_s()
         pid = self.facility.runtime.pid(service)
-        sample = self.watch.last.get(service)
-        file = self.directory / "threads" / f"{service}.json"
+        self._files[service] = self._files.get(service, 0) + 1
+        name = service if self._files[service] == 1 else f"{service}-{self._files[service]}"  # an earlier dump is evidence, too
+        file = self.directory / "threads" / f"{name}.json"
         groups: tuple[ThreadGroup, ...] = ()
         reason = None
         try:
             if pid is None:
                 raise DumpError(f"the threads of {service} cannot be dumped: it does not run")
-            groups = await dump.take(service, pid, file)
+            groups = await self.facility.dump(service, pid, file)
+            self.dumped_s[service] = started_s
         except DumpError as error:
             reason = str(error)
         t_s, night_s = self.recorder.now()
@@ -125,7 +168,7 @@ class Actions:
                 night_s=night_s,
                 service=service,
                 file=str(file.relative_to(self.directory.parent)),
-                request_threads=sample.request_threads if sample and sample.request_threads else 0,
+                request_threads=self.watch.request_threads(service),
                 groups=groups,
                 error=reason,
             )

@@ -47,5 +47,5 @@ def judge(journal: Journal, check: str, services: Sequence[str], state: str, wit
     for _, dump in dumps:
         assert dump is not None
         there = sum(group.count for group in dump.groups if (group.state, group.within) == (state, within))
-        good = good and there == dump.request_threads
+        good = good and there == journal.header.facility.request_threads
     return Finding(check, held_if(good), "; ".join(told(dump) for _, dump in dumps if dump), facts)

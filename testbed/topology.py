@@ -63,6 +63,12 @@ class Settings(Record):
     application_server: ServerSettings = ServerSettings()
     caller: CallerSettings = CallerSettings()
 
+    @property
+    def longest_timeout_s(self) -> float:
+        """The longest that a request can hang before a time-out lets go of it, in real seconds; 0 when none is set."""
+        call_s = (self.caller.call_connect_timeout_s or 0.0) + (self.caller.call_read_timeout_s or 0.0)
+        return max(call_s, self.application_server.pool_checkout_timeout_s or 0.0)
+
 
 class FacilityPlan(Record):
     """The size of a facility: how many application servers, request threads and connections of each, and who calls."""

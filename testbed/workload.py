@@ -86,10 +86,10 @@ async def send_all(requests: Sequence[PlannedRequest], start_s: float, tell: Cal
             try:
                 headers = {"Content-Type": "application/json"}
                 async with session.post(request.url, data=request.body, headers=headers) as response:
-                    text = await response.text()
+                    text = await response.text(errors="replace")
                     status = response.status
                     error = "" if response.ok else text[:ANSWER_HEAD]
-            except aiohttp.ClientError as failure:
+            except (aiohttp.ClientError, OSError) as failure:
                 error = f"{type(failure).__name__}: {failure}"
             tell(Ended(request.id, time.monotonic() - start_s, status, error))
 
@@ -138,8 +138,9 @@ async def _run(connection: socket.socket) -> None:
     stop = asyncio.Event()
 
     async def wait_end() -> None:
-        """Wait for the end of the connection: nothing more is ever sent over it."""
-        await reader.read()
+        """Wait for the end of the connection, in order or by a reset: nothing more is ever sent over it."""
+        with suppress(ConnectionError):
+            await reader.read()
         stop.set()
 
     ending = asyncio.create_task(wait_end())

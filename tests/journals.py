@@ -19,6 +19,7 @@ from testbed.events import (
     Request,
     Response,
     Sample,
+    Service,
     Step,
     ThreadGroup,
     Threads,
@@ -70,9 +71,12 @@ class NightBuilder:
         return {"t_s": t_s, "night_s": EVENING_S + t_s * SPEED}
 
     def sample(
-        self, t_s: float, service: str, *, busy: int = 0, done: int = 0, failed: int = 0, leaked: int = 0, health: bool = True
+        self, t_s: float, service: str, *, busy: int | None = 0, done: int = 0, failed: int = 0, leaked: int = 0, health: bool = True
     ) -> None:
-        """Add a sample."""
+        """Add a sample; one without numbers where `busy` is None."""
+        if busy is None:
+            self.events.append(Sample(**self.at(t_s), service=service, health=False, health_s=2.0))
+            return
         pool = PoolSample(4, 4 - leaked, leaked, busy if leaked == 4 else 0, leaked) if service in SERVERS else None
         name = "lookup_by_city" if service in SERVERS else WORK[service]
         results = {name: Counts(done, failed)}
@@ -131,6 +135,10 @@ class NightBuilder:
                 Step(**self.at(t_s), operation="restart", id=2, number=number, step=f"restart {server}", state="end", duration_s=0.1)
             )
         self.events.append(Operation(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
+
+    def service(self, t_s: float, service: str, state: str) -> None:
+        """Add what became of a service."""
+        self.events.append(Service(**self.at(t_s), service=service, state=state, pid=None))  # type: ignore[arg-type]
 
     def dump(
         self, t_s: float, service: str, state: str, within: str = "lookup_by_city", *, count: int = 4, error: str | None = None

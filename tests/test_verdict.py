@@ -132,14 +132,17 @@ def test_one_thread_elsewhere_is_enough_to_break() -> None:
 
 @pytest.mark.fact("O9")
 def test_restored_wants_an_answer_for_every_caller() -> None:
-    """After the restart every caller has to be answered by the facility again."""
+    """After the restart every caller has to be answered by the facility again; of one whom nobody asks, it cannot be told."""
     night = hung_night()
     night.restart(6.0)
     night.request(7.0, "kiosk", "answered")
     night.request(7.1, "ivr", "answered")
     night.request(7.2, "partner", "answered", transaction="local")
+    assert finding(night, "restored", True).verdict is Verdict.UNKNOWN
+    night.request(7.3, "partner", None)
     assert finding(night, "restored", True).verdict is Verdict.BROKEN
-    night.request(7.3, "partner", "answered")
+    assert finding(night, "restored", False).verdict is Verdict.HELD
+    night.request(7.4, "partner", "answered")
     assert finding(night, "restored", True).verdict is Verdict.HELD
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
-    """Ask that before the first fault every health check was green, every pool had its connections and every transaction was answered."""
-    begin = outcome.first_fault(journal)
+    """Ask that until anything was done every service was seen, every health check was green, and no transaction failed."""
+    begin = outcome.first_change(journal)
     until_s = float("inf") if begin is None else begin.t_s
     red = [one.service for one in journal.of(Sample) if one.t_s < until_s and not one.health]
     # One that was still under way when the fault came is the fault's.
@@ -26,10 +26,8 @@ def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the 
     seen = {one.service for one in journal.of(Sample) if one.t_s < until_s}
     unseen = set(outcome.services(journal)) - seen
     if begin is None:
-        red, bad = [], []  # there was no fault: how the night went is what the other checks are about
+        red, bad = [], []  # nothing was done: how the night went is what the other checks are about
     if red or bad or unseen:
-        text = (
-            f"not steady before the first fault: {len(red)} red health checks, {len(bad)} failed transactions, never seen: {sorted(unseen)}"
-        )
-        return Finding("steady_before", Verdict.UNKNOWN, text)
+        told = f"{len(red)} red health checks, {len(bad)} failed transactions, never seen: {', '.join(sorted(unseen)) or 'none'}"
+        return Finding("steady_before", Verdict.UNKNOWN, f"not steady before anything was done: {told}")
     return Finding("steady_before", Verdict.HELD, "the facility was steady before anything was done")

@@ -14,18 +14,19 @@ class Switchover:
     """The database moves to the other host in five steps, none of which fails: the fault lies in what is left behind (O1)."""
 
     async def inject(self, actions: Actions) -> str:
-        """Carry out the five steps of C4 in their order."""
+        """Carry out the five steps of C4 in their order; one that is due while another goes on begins after it."""
         facility = actions.facility
         database = facility.database
-        old, new = database.active, database.standby
-        async with actions.step(1, f"stop the database server on {old}"):
-            await database.stop_server()
-        async with actions.step(2, f"unmount the array on {old}"):
-            database.unmount(old)
-        async with actions.step(3, f"mount the array on {new}"):
-            database.mount(new)
-        async with actions.step(4, f"start the database server on {new}"):
-            address = await database.start_server(new)
-        async with actions.step(5, f"give the virtual IP to {new}"):
-            await facility.virtual_ip.point(address)
+        async with actions.alone_on("database"):
+            old, new = database.active, database.standby
+            async with actions.step(1, f"stop the database server on {old}"):
+                await database.stop_server()
+            async with actions.step(2, f"unmount the array on {old}"):
+                database.unmount(old)
+            async with actions.step(3, f"mount the array on {new}"):
+                database.mount(new)
+            async with actions.step(4, f"start the database server on {new}"):
+                address = await database.start_server(new)
+            async with actions.step(5, f"give the virtual IP to {new}"):
+                await facility.virtual_ip.point(address)
         return f"the database runs on {new}"

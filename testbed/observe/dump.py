@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import DumpError
 from testbed.events import ThreadGroup
@@ -26,6 +26,16 @@ DATABASE = "waiting for the database"
 LOCK = "waiting for a lock"
 IDLE = "idle"
 RUNNING = "running"
+
+
+class Dump(Protocol):
+    """How the threads of a process are dumped. `dump_with_py_spy` does it; `testbed.fakes` has the one for fakes."""
+
+    async def __call__(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
+        """Dump the threads of a process, keep the dump in `file`, and give its request threads in groups.
+
+        Raises DumpError that says why it could not be done and how to permit it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Stack:
     @property
     def is_request_thread(self) -> bool:
         """Whether it belongs to the pool of request threads: FastAPI runs `def` endpoints in anyio's worker threads (C6)."""
-        return any(frame.name.endswith("run") and "/anyio/_backends/" in frame.file for frame in self.frames)
+        return any(frame.function == "run" and "/anyio/_backends/" in frame.file for frame in self.frames)
 
     @property
     def state(self) -> str:
@@ -63,18 +73,15 @@ class Stack:
         if not self.frames:
             return RUNNING
         innermost = self.frames[-1]
-        files = [frame.file for frame in self.frames]
-        if any(file.endswith("sqlalchemy/util/queue.py") for file in files) and self._calls("_do_get"):
+        if self._calls("_do_get") and any(frame.file.endswith("/sqlalchemy/util/queue.py") for frame in self.frames):
             return CHECKOUT
-        if innermost.file.endswith(("socket.py", "ssl.py")):
+        if innermost.file.endswith(("/socket.py", "/ssl.py")):
             return SOCKET
         if "/psycopg/" in innermost.file:
             return DATABASE
-        if innermost.file.endswith("queue.py") or (
-            self._calls("get") and innermost.file.endswith("threading.py") and files[-2].endswith("/queue.py")
-        ):
-            return IDLE
-        return LOCK if innermost.file.endswith("threading.py") else RUNNING
+        if any(frame.file.endswith("/queue.py") and frame.function == "get" for frame in self.frames[-2:]):
+            return IDLE  # in the queue of work itself, or in the lock beneath it
+        return LOCK if innermost.file.endswith("/threading.py") else RUNNING
 
     def within(self, operations: Iterable[str] = OPERATIONS) -> str:
         """Give the innermost call that is one of the service's operations; empty when there is none."""
@@ -110,11 +117,8 @@ def group(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
     )
 
 
-async def take(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
-    """Dump the threads of a process, keep the dump in `file`, and give its request threads in groups.
-
-    Raises DumpError that says why it was not permitted and how to permit it.
-    """
+async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
+    """Dump the threads of a process by its id, from outside, and whatever it is doing (P4); see `Dump`."""
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if program is None:
         raise DumpError(f"the threads of {service} cannot be dumped: py-spy is not installed; pip install py-spy")

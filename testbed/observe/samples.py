@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol, Self
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,44 +14,80 @@ from testbed.events import Counts, PoolSample, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from testbed.runtime import Address
 
+GAUGES = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting")
 WITHIN_S = 2.0  # a monitoring's own time-out: an answer later than this counts as none
 
 
-async def read(session: aiohttp.ClientSession, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
-    """Look at a service once; `now` gives the time on both clocks. One that does not answer gives a sample without numbers."""
-    started = time.monotonic()
-    health, text = False, ""
-    try:
+class Monitoring(Protocol):
+    """How services are looked at. `HttpMonitoring` asks real ones; `testbed.fakes` has the one that looks at fakes."""
+
+    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
+        """Look at a service once; `now` gives the time on both clocks. One that does not answer gives a sample without numbers."""
+
+    async def health(self, service: str, address: Address) -> str:
+        """Ask a service for its health: `200`, another status, or in words why there was no answer."""
+
+
+class HttpMonitoring:
+    """Looks at services over HTTP; an async context manager, because it keeps its connections."""
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._session.close()
+
+    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
+        """Ask for health, then for the metrics."""
+        loop = asyncio.get_running_loop()
         timeout = aiohttp.ClientTimeout(total=WITHIN_S)
-        async with session.get(f"{address.url}/health", timeout=timeout) as answer:
-            health = answer.status == 200  # noqa: PLR2004 - HTTP's OK
-        health_s = time.monotonic() - started
-        async with session.get(f"{address.url}/metrics", timeout=timeout) as answer:
-            text = await answer.text()
-    except (aiohttp.ClientError, TimeoutError):
-        t_s, night_s = now()
-        return Sample(t_s=t_s, night_s=night_s, service=service, health=health, health_s=time.monotonic() - started)
-    return parse(service, text, now(), health=health, health_s=health_s)
+        started, health, health_s, text = loop.time(), False, None, ""
+        try:
+            async with self._session.get(f"{address.url}/health", timeout=timeout) as answer:
+                health = answer.status == HTTPStatus.OK
+            health_s = loop.time() - started
+            async with self._session.get(f"{address.url}/metrics", timeout=timeout) as answer:
+                text = await answer.text(errors="replace") if answer.status == HTTPStatus.OK else ""
+        except (aiohttp.ClientError, TimeoutError):
+            text = ""
+        return parse(service, text, now(), health=health, health_s=loop.time() - started if health_s is None else health_s)
+
+    async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+        """Ask for health, for as long as the service takes: who waits for it has a bound of their own."""
+        try:
+            async with self._session.get(f"{address.url}/health", timeout=aiohttp.ClientTimeout(total=None)) as answer:
+                return str(answer.status)
+        except aiohttp.ClientError as error:
+            return str(error)
 
 
 def parse(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
-    """Read the metrics of a service in Prometheus' text format; `at` is the time on both clocks."""
+    """Read the metrics of a service in Prometheus' text format; `at` is the time on both clocks.
+
+    An empty text gives a sample without numbers, and so does one that is no metrics: it tells nothing either.
+    """
     gauges: dict[str, int] = {}
     pool: dict[str, int] = {}
     results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == "pool_connections":
-                pool[sample.labels["state"]] = int(sample.value)
-            elif sample.name in ("requests_total", "transactions_total"):
-                name = sample.labels.get("operation") or sample.labels["transaction"]
-                kind = "failed" if sample.labels["result"] == "failed" else "answered"
-                results[name][kind] += int(sample.value)
-            elif not sample.labels:
-                gauges[sample.name] = int(sample.value)
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == "pool_connections":
+                    pool[sample.labels["state"]] = int(sample.value)
+                elif sample.name in ("requests_total", "transactions_total"):
+                    name = sample.labels.get("operation") or sample.labels["transaction"]
+                    kind = "failed" if sample.labels["result"] == "failed" else "answered"
+                    results[name][kind] += int(sample.value)
+                elif sample.name in GAUGES:
+                    gauges[sample.name] = int(sample.value)
+    except (ValueError, KeyError, OverflowError):
+        gauges, pool = {}, {}
+        results.clear()
     return Sample(
         t_s=at[0],
         night_s=at[1],

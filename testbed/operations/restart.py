@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Kills and starts application servers: those whose request threads are all blocked, or the ones named.
+    """Kills and starts application servers: those that serve nobody any more, or the ones named.
 
     The evidence comes first, because it dies with the process, but only as far as it costs no time: one dump of each (O9).
     """
@@ -22,18 +22,18 @@ class Restart:
 
     async def perform(self, actions: Actions) -> str:
         """Dump the threads of all services, then restart the chosen ones and wait until they are ready."""
-        chosen = actions.blocked_servers() if self.services == "blocked" else self.services
-        unknown = set(chosen) - set(actions.facility.application_servers)
-        if unknown:
-            raise FacilityError(
-                f"no application server {', '.join(sorted(unknown))}; there are {', '.join(actions.facility.application_servers)}"
-            )
-        if not chosen:
-            return "no application server was blocked, none was restarted"
-        await actions.dump_threads()
-        for number, service in enumerate(chosen, start=1):
-            async with actions.step(number, f"restart {service}"):
-                await actions.facility.restart(service)
-        async with actions.step(len(chosen) + 1, "wait until they are ready"):
-            await actions.facility.wait_ready(chosen)
+        async with actions.alone_on("services"):
+            chosen = actions.watch.blocked_servers() if self.services == "blocked" else self.services
+            unknown = set(chosen) - set(actions.facility.application_servers)
+            if unknown:
+                there = ", ".join(actions.facility.application_servers)
+                raise FacilityError(f"no application server {', '.join(sorted(unknown))}; there are {there}")
+            if not chosen:
+                return "no application server was blocked, none was restarted"
+            await actions.dump_threads()
+            for number, service in enumerate(chosen, start=1):
+                async with actions.step(number, f"restart {service}"):
+                    await actions.restart(service)
+            async with actions.step(len(chosen) + 1, "wait until they are ready"):
+                await actions.wait_ready(chosen)
         return f"restarted {', '.join(chosen)}"

@@ -13,8 +13,11 @@ import httpx
 import psycopg
 import pytest
 
+from flight_search.__main__ import main as server_main
+from flight_search.callers.__main__ import main as caller_main
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WITHIN_S = 10.0
 
@@ -149,26 +152,33 @@ def _wait_for_waiting(server: httpx.Client, count: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("module", "environment", "named"),
+    ("main", "environment", "named"),
     [
         (
-            "flight_search",
+            server_main,
             {"FLIGHT_SEARCH_LOOKUP": "magic", "FLIGHT_SEARCH_POOL_SIZE": "0"},
             ("LOOKUP", "POOL_SIZE", "DATABASE", "'magic'"),
         ),
         (
-            "flight_search.callers",
+            caller_main,
             {"CALLER_NAME": "web", "CALLER_CALL_READ_TIMEOUT_S": "soon"},
             ("NAME", "READ_TIMEOUT_S", "URLS", "'soon'"),
         ),
     ],
 )
-def test_wrong_settings_are_named_all_at_once(module: str, environment: dict[str, str], named: tuple[str, ...]) -> None:
+def test_wrong_settings_are_named_all_at_once(
+    main: Callable[[], int],
+    environment: dict[str, str],
+    named: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A service that cannot start says every variable that is wrong, what was found, and ends with 2."""
-    done = subprocess.run([sys.executable, "-m", module], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert all(name in done.stderr for name in named)
-    assert "Traceback" not in done.stderr
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main() == 2
+    told = capsys.readouterr().err
+    assert all(name in told for name in named)
 
 
 def test_a_port_that_is_taken_ends_a_service_with_3() -> None:
@@ -182,12 +192,9 @@ def test_a_port_that_is_taken_ends_a_service_with_3() -> None:
     assert "address already in use" in done.stderr
 
 
-def test_a_database_that_is_not_there_ends_a_server_with_3() -> None:
+def test_a_database_that_is_not_there_ends_a_server_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A server that cannot fill its pool in time says so in a line."""
-    settings = {"FLIGHT_SEARCH_DATABASE": "host=127.0.0.1 port=1 user=flights", "FLIGHT_SEARCH_START_TIMEOUT_S": "0.2"}
-    done = subprocess.run(
-        [sys.executable, "-m", "flight_search"], env={**os.environ, **settings}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 3
-    assert "no connection within 0.20 s" in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.setenv("FLIGHT_SEARCH_DATABASE", "host=127.0.0.1 port=1 user=flights")
+    monkeypatch.setenv("FLIGHT_SEARCH_START_TIMEOUT_S", "0.1")
+    assert server_main() == 3
+    assert "no connection within 0.10 s" in capsys.readouterr().err

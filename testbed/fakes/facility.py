@@ -1,0 +1,303 @@
+"""The fake facility: the runtime, the database, the link, monitoring, dumps and the load generator, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
+from testbed.facility import LOAD, Facility
+from testbed.fakes.caller import FakeCaller
+from testbed.fakes.server import FakeServer
+from testbed.runtime import Address, Exit, Nothing, ServiceSpec
+from testbed.topology import Settings
+from testbed.workload import Ended, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from testbed.events import Sample, ThreadGroup
+    from testbed.fakes.service import FakeService
+    from testbed.load import DueRequest
+    from testbed.topology import FacilityPlan
+
+HOSTS = ("db-1", "db-2")
+STOP_S = 0.05  # of the database server
+START_S = 0.05
+LOOK_S = 0.002  # what monitoring takes to answer
+DUMP_S = 0.3  # what a thread dump takes
+LAST_LINES = "the fake was told to die"
+
+
+@dataclass(slots=True)
+class FakeRuntime(Nothing):
+    """Services as objects. `calls` (the do-nothing runtime's) has what was done to which, in order; pause and resume change nothing."""
+
+    make: Callable[[str], FakeService | None] = lambda _: None
+    services: dict[str, FakeService | None] = field(default_factory=dict)
+    exits: dict[str, Exit] = field(default_factory=dict)
+    pids: dict[str, int] = field(default_factory=dict)
+    starts: int = 0
+
+    def start(self, spec: ServiceSpec) -> None:
+        """Start a service."""
+        Nothing.start(self, spec)
+        self.exits.pop(spec.name, None)
+        self.starts += 1
+        self.pids[spec.name] = self.starts
+        self.services[spec.name] = self.make(spec.name)
+
+    async def stop(self, name: str) -> None:
+        """End a service."""
+        await Nothing.stop(self, name)
+        self._end(name, Exit(0, ""))
+
+    async def kill(self, name: str) -> None:
+        """End a service."""
+        await Nothing.kill(self, name)
+        self._end(name, Exit(-9, ""))
+
+    def die(self, name: str, code: int = 1) -> None:
+        """Let a service die by itself."""
+        self.running.pop(name, None)
+        self._end(name, Exit(code, LAST_LINES))
+
+    def _end(self, name: str, how: Exit) -> None:
+        self.exits[name] = how
+        service = self.services[name]
+        if service is not None:
+            service.die()
+
+    def service(self, name: str) -> FakeService:
+        """Give a service by its name; raises ServiceError when there is none."""
+        found = self.services.get(name)
+        if found is None:
+            raise ServiceError(f"no service {name}; there are {', '.join(sorted(self.services)) or 'none'}")
+        return found
+
+    def pid(self, name: str) -> int | None:
+        """Give a number that looks like a process id, one for each start; None when it does not run."""
+        return self.pids[name] if name in self.running else None
+
+    def exit(self, name: str) -> Exit | None:
+        """Tell how it ended; None while it runs."""
+        return self.exits.get(name)
+
+
+@dataclass(slots=True)
+class FakeDatabase:
+    """The database pair. `starts` counts the starts of a server, so that a connection can be told from one to an earlier start."""
+
+    active: str = HOSTS[0]
+    mounted: str | None = HOSTS[0]
+    running: bool = True
+    starts: int = 1
+    broken: FacilityError | None = None  # raised by the next start of a server
+
+    @property
+    def standby(self) -> str:
+        """The host that could take over."""
+        return HOSTS[1] if self.active == HOSTS[0] else HOSTS[0]
+
+    def mount(self, host: str) -> None:
+        """Mount the array on a host."""
+        if self.mounted is not None:
+            raise ArrayError(f"the array is mounted on {self.mounted}; unmount it there before it is mounted on {host}")
+        self.mounted = host
+
+    def unmount(self, host: str) -> None:
+        """Take the array from a host."""
+        if self.mounted != host or self.running:
+            raise ArrayError(f"the array cannot be unmounted on {host}: it is mounted on {self.mounted}, server running: {self.running}")
+        self.mounted = None
+
+    async def start_server(self, host: str) -> Address:
+        """Start the server of a host on the array mounted there; give its own address."""
+        if self.mounted != host:
+            raise ArrayError(f"the array is not mounted on {host}")
+        if self.broken is not None:
+            raise self.broken
+        await asyncio.sleep(START_S)
+        self.active, self.running = host, True
+        self.starts += 1
+        return Address(host, 5432)
+
+    async def stop_server(self) -> None:
+        """Stop the server; its connections are dead."""
+        if not self.running:
+            raise FacilityError(f"no database server runs on {self.active}")
+        await asyncio.sleep(STOP_S)
+        self.running = False
+
+    async def throw_away(self) -> None:
+        """End the server at once."""
+        self.running = False
+
+
+@dataclass(slots=True)
+class FakeVirtualIP:
+    """The link to the database: which host it leads to, and the toxics on it, of which `latency` is felt."""
+
+    host: str = HOSTS[0]
+    toxics: list[tuple[str, dict[str, int]]] = field(default_factory=list)
+
+    @property
+    def latency_s(self) -> float:
+        """What each trip over the link takes longer, in seconds."""
+        return sum(attributes.get("latency", 0) for kind, attributes in self.toxics if kind == "latency") / 1000
+
+    async def point(self, host: Address) -> None:
+        """Let it lead to a host."""
+        self.host = host.host
+
+    async def add_toxic(self, kind: str, attributes: Mapping[str, int]) -> None:
+        """Put a toxic on the link."""
+        self.toxics.append((kind, dict(attributes)))
+
+    def leads_to(self, database: FakeDatabase) -> bool:
+        """Whether a new connection would reach the database."""
+        return database.running and self.host == database.active
+
+
+@dataclass(slots=True)
+class FakeMonitoring:
+    """Looks at fake services; an async context manager, as the real one is."""
+
+    runtime: FakeRuntime
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return
+
+    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:  # noqa: ARG002 - the protocol's
+        """Look at a service."""
+        await asyncio.sleep(LOOK_S)
+        return self.runtime.service(service).sample(*now())
+
+    async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+        """Give a service's health when it is ready."""
+        await self.runtime.service(service).ready.wait()
+        return "200" if self.runtime.service(service).alive else "no answer"
+
+
+@dataclass(slots=True)
+class FakeGenerator:
+    """Sends requests to fake callers at their times, each whether or not others came back."""
+
+    runtime: FakeRuntime
+    requests: Sequence[DueRequest]
+    _told: asyncio.Queue[Sent | Ended | None] = field(default_factory=asyncio.Queue)
+    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _sent: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def start(self, start_s: float) -> None:
+        """Set a timer for each request."""
+        loop = asyncio.get_running_loop()
+        self._timers = [loop.call_at(start_s + due.due_s, self._send, due, start_s) for due in self.requests]
+
+    def _send(self, due: DueRequest, start_s: float) -> None:
+        task = asyncio.create_task(self._ask(due, start_s))
+        self._sent.add(task)
+        task.add_done_callback(self._sent.discard)
+
+    async def _ask(self, due: DueRequest, start_s: float) -> None:
+        now, request = asyncio.get_running_loop().time, due.request
+        self._told.put_nowait(Sent(request.id, now() - start_s))
+        error = await self.runtime.service(request.caller).ask(request.transaction)
+        self._told.put_nowait(Ended(request.id, now() - start_s, 502 if error else 200, error))
+
+    async def tell(self) -> AsyncIterator[Sent | Ended]:
+        """Give what happens, until it dies."""
+        while (event := await self._told.get()) is not None:
+            yield event
+
+    def die(self) -> None:
+        """End in the middle of the night."""
+        self.stop()
+        self._told.put_nowait(None)
+
+    def stop(self) -> None:
+        """Send nothing more, and wait for nothing more."""
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._sent:
+            task.cancel()
+
+
+@dataclass(slots=True)
+class FakeBuilder:
+    """Builds a fake facility by the plan and the settings of a variant, as `ProcessesBuilder` builds a real one.
+
+    The model: an application server has `request_threads` threads and `pool_size` connections, a FIFO pool unless `pool_lifo`. A
+    connection to a database server that was stopped is dead. A lookup over a dead connection fails, and loses it in `original` (and in
+    `driver_cursor`, when it died between the rows and the close); everything else gives it back, and another is opened in its place. Who
+    finds the pool empty waits, with its thread, for as long as `pool_checkout_timeout_s` says. A caller's thread waits for its calls, as
+    long as `call_read_timeout_s` says, and takes the servers in turn. Times are constant; there is no chance in it.
+
+    Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
+    settings `pool_max_overflow`, `pool_recycle_s` and `call_connect_timeout_s`; toxics other than `latency`; pause and resume.
+    """
+
+    plan: FacilityPlan
+    settings: Settings = field(default_factory=Settings)
+    runtime: FakeRuntime = field(default_factory=FakeRuntime)
+    database: FakeDatabase = field(default_factory=FakeDatabase)
+    virtual_ip: FakeVirtualIP = field(default_factory=FakeVirtualIP)
+    generator: FakeGenerator | None = None
+    calls: list[str] = field(default_factory=list)
+    not_permitted: str | None = None  # why threads cannot be dumped
+    broken: FacilityError | None = None  # raised in place of a facility
+
+    def begin(self) -> None:
+        """Note it; there is nothing to be gained."""
+        self.calls.append("begin")
+
+    async def build(self) -> Facility:
+        """Start every service and return when all are ready."""
+        self.calls.append("build")
+        self.runtime.make = self._make
+        facility = Facility(
+            self.runtime,
+            self.database,
+            self.virtual_ip,
+            self.plan.server_names,
+            self.plan.callers,
+            monitoring=lambda: FakeMonitoring(self.runtime),
+            connect=self._connect,
+            dump=self._dump,
+        )
+        if self.broken is not None:
+            raise self.broken
+        facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
+        await facility.wait_ready(facility.services)
+        return facility
+
+    def _make(self, name: str) -> FakeService | None:
+        if name in self.plan.server_names:
+            return FakeServer(name, self.plan, self.settings.application_server, self.database, self.virtual_ip)
+        if name in self.plan.callers:
+            return FakeCaller(name, self.plan, self.settings.caller, self.plan.server_names, self.runtime.service)
+        return None
+
+    async def _connect(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> FakeGenerator:  # noqa: ARG002
+        self.generator = FakeGenerator(self.runtime, requests)
+        return self.generator
+
+    async def _dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - no file: there is nothing to keep
+        groups = self.runtime.service(service).groups()
+        await asyncio.sleep(DUMP_S)
+        if self.not_permitted is not None:
+            raise DumpError(self.not_permitted)
+        return groups
+
+    async def tear_down(self) -> None:
+        """End every service."""
+        self.calls.append("tear_down")
+        for service in self.runtime.services.values():
+            if service is not None:
+                service.die()

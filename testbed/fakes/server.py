@@ -1,0 +1,87 @@
+"""A fake application server: a pool of connections that a switchover leaves stale, and a lookup that loses them or does not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from testbed.events import PoolSample
+from testbed.fakes.service import FakeService
+from testbed.observe.dump import CHECKOUT, DATABASE
+
+if TYPE_CHECKING:
+    from testbed.fakes.facility import FakeDatabase, FakeVirtualIP
+    from testbed.topology import FacilityPlan, ServerSettings
+
+TRIP_S = 0.0005  # there and back on the link to the database
+TRIPS = 4  # of a lookup: declare, fetch, close, and the pool's rollback
+DEAD = "OperationalError: the connection is closed"
+NO_CONNECTION = "NoConnection: the pool gave none within its checkout time-out"
+NOT_OPEN = 0  # in place of a connection's server: one that is opened when it is lent
+
+
+class FakeServer(FakeService):
+    """An application server. A connection is known by which start of the database server it goes to: to an earlier one, it is stale."""
+
+    def __init__(self, name: str, plan: FacilityPlan, settings: ServerSettings, database: FakeDatabase, link: FakeVirtualIP) -> None:
+        super().__init__(name, plan.request_threads)
+        self._size = plan.pool_size
+        self._settings = settings
+        self._database = database
+        self._link = link
+        self._idle: asyncio.Queue[int] = asyncio.LifoQueue() if settings.pool_lifo else asyncio.Queue()
+        self._waiting = 0
+        self._leaked = 0
+        for _ in range(self._size):
+            self._idle.put_nowait(database.starts if settings.pool_fill else NOT_OPEN)
+
+    def pool(self) -> PoolSample:
+        """Give the state of the pool."""
+        idle = self._idle.qsize()
+        return PoolSample(size=self._size, in_=idle, out=self._size - idle, waiting=self._waiting, leaked=self._leaked)
+
+    async def answer(self, operation: str) -> str:
+        """Take a connection, use it, and give it back: or not, by the lookup (O3, S1)."""
+        connection = await self._check_out(operation)
+        if connection is None:
+            return NO_CONNECTION
+        with self.thread(DATABASE, operation):
+            if connection == NOT_OPEN or (self._settings.pool_pre_ping and not self._reaches(connection)):
+                connection = self._database.starts if self._link.leads_to(self._database) else NOT_OPEN
+            await self._trips(TRIPS - 1)
+            works = self._reaches(connection)
+            if works and operation == "lookup_by_city" and self._settings.lookup == "driver_cursor":
+                await asyncio.sleep(self._settings.lookup_row_work_ms / 1000)
+            await self._trips(1)
+        if self._reaches(connection):
+            self._idle.put_nowait(connection)
+            return ""
+        if operation == "lookup_by_city" and connection != NOT_OPEN and self._close_raises(works=works):
+            self._leaked += 1
+        else:
+            self._idle.put_nowait(NOT_OPEN)
+        return DEAD
+
+    async def _check_out(self, operation: str) -> int | None:
+        """Take a connection out of the pool, waiting for as long as the settings say; None when there was none."""
+        self._waiting += 1
+        try:
+            with self.thread(CHECKOUT, operation):
+                return await asyncio.wait_for(self._idle.get(), self._settings.pool_checkout_timeout_s)
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting -= 1
+
+    async def _trips(self, count: int) -> None:
+        await asyncio.sleep(count * (TRIP_S + self._link.latency_s))
+
+    def _reaches(self, connection: int) -> bool:
+        return self._database.running and connection == self._database.starts
+
+    def _close_raises(self, *, works: bool) -> bool:
+        """Whether the statement's close, on a dead connection, keeps the lookup from giving the connection back.
+
+        In `original` it always does. The driver's own cursor raises only when the rows had come before the link died (`works`).
+        """
+        return self._settings.lookup == "original" or (self._settings.lookup == "driver_cursor" and works)

@@ -1,0 +1,120 @@
+"""A fake service: request threads, those who wait for one, and what each is doing. What it does for a request is its subclasses'."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from testbed.events import Counts, Sample, ThreadGroup
+from testbed.observe.dump import IDLE, RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.events import PoolSample
+
+START_S = 0.4  # from its start until it answers
+LAST_WORDS = "connection reset: the service is gone"
+
+
+class FakeService:
+    """A process with `request_threads` request threads, which answers `START_S` seconds after its start."""
+
+    def __init__(self, name: str, request_threads: int) -> None:
+        self.name = name
+        self.request_threads = request_threads
+        self.ready = asyncio.Event()
+        self.alive = True
+        self.arrived = 0  # requests that are here, with a thread or waiting for one
+        self.doing: Counter[tuple[str, str]] = Counter()  # busy threads by what they do and within which operation
+        self._threads = asyncio.Semaphore(request_threads)
+        self._started_threads = 0
+        self._answered: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._requests: dict[asyncio.Task[None], asyncio.Future[str]] = {}
+        asyncio.get_running_loop().call_later(START_S, self.ready.set)
+
+    async def answer(self, operation: str) -> str:
+        """Do what was asked in a request thread, and give the error; an empty text when there is none."""
+        raise NotImplementedError
+
+    def pool(self) -> PoolSample | None:
+        """Give the state of its pool of connections; None when it has none."""
+        return None
+
+    def ask(self, operation: str) -> asyncio.Future[str]:
+        """Send it a request; gives the error, or an empty text, when that is answered: perhaps never."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if not self.alive:
+            answer.set_result(LAST_WORDS)
+            return answer
+        request = asyncio.create_task(self._handle(operation, answer))
+        self._requests[request] = answer
+        request.add_done_callback(lambda ended: self._requests.pop(ended, None))
+        return answer
+
+    async def _handle(self, operation: str, answer: asyncio.Future[str]) -> None:
+        await self.ready.wait()
+        self.arrived += 1
+        try:
+            async with self._threads:
+                self._started_threads = max(self._started_threads, self.busy)
+                error = await self.answer(operation)
+                (self._failed if error else self._answered)[operation] += 1
+        finally:
+            self.arrived -= 1
+        if not answer.done():
+            answer.set_result(error)
+
+    @property
+    def busy(self) -> int:
+        """Request threads at work, or blocked."""
+        return min(self.arrived, self.request_threads)
+
+    @contextmanager
+    def thread(self, state: str, operation: str) -> Iterator[None]:
+        """Note what a request thread does."""
+        self.doing[state, operation] += 1
+        try:
+            yield
+        finally:
+            self.doing[state, operation] -= 1
+
+    def die(self) -> None:
+        """End at once: whoever waits for an answer gets an error."""
+        self.alive = False
+        for request, answer in list(self._requests.items()):
+            request.cancel()
+            if not answer.done():
+                answer.set_result(LAST_WORDS)
+
+    def sample(self, t_s: float, night_s: float) -> Sample:
+        """Give what its monitoring tells; nothing while it is not ready."""
+        if not (self.alive and self.ready.is_set()):
+            return Sample(t_s=t_s, night_s=night_s, service=self.name, health=False, health_s=0.0)
+        return Sample(
+            t_s=t_s,
+            night_s=night_s,
+            service=self.name,
+            health=True,
+            health_s=0.0,
+            request_threads=self.request_threads,
+            busy=self.busy,
+            waiting=self.arrived - self.busy,
+            pool=self.pool(),
+            results={name: Counts(self._answered[name], self._failed[name]) for name in sorted({*self._answered, *self._failed})},
+        )
+
+    def groups(self) -> tuple[ThreadGroup, ...]:
+        """Give its request threads as a dump would, the largest group first."""
+        groups = [
+            ThreadGroup(count, state, operation, (f"fake.py:1 {operation}", f"fake.py:2 {state}"))
+            for (state, operation), count in self.doing.items()
+            if count
+        ]
+        noted = sum(group.count for group in groups)
+        groups += [ThreadGroup(self.busy - noted, RUNNING, "", ())] if self.busy > noted else []
+        groups += [ThreadGroup(self._started_threads - self.busy, IDLE, "", ())] if self._started_threads > self.busy else []
+        return tuple(sorted(groups, key=lambda group: -group.count))

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import ArrayError, FacilityError, ServiceError
+from testbed.events import Counts, PoolSample
+from testbed.fakes.caller import LOCAL_S
+from testbed.fakes.facility import FakeBuilder, FakeDatabase
+from testbed.fakes.server import DEAD, NO_CONNECTION, TRIP_S, TRIPS
+from testbed.fakes.service import LAST_WORDS, START_S, FakeService
+from testbed.fakes.virtual_time import run
+from testbed.observe.dump import CHECKOUT, IDLE, SOCKET
+from testbed.runtime import Address
+from testbed.topology import CallerSettings, FacilityPlan, ServerSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from testbed.events import Sample
+    from testbed.facility import Facility
+
+PLAN = FacilityPlan(application_servers=1, request_threads=3, pool_size=2, callers=("kiosk", "partner"))
+
+
+async def switch_over(builder: FakeBuilder) -> None:
+    """Move the database to the other host."""
+    database = builder.database
+    new = database.standby
+    await database.stop_server()
+    database.unmount(database.active)
+    database.mount(new)
+    await builder.virtual_ip.point(await database.start_server(new))
+
+
+def seen(
+    do: Callable[[FakeBuilder, Facility], Awaitable[None]], server: ServerSettings | None = None, caller: CallerSettings | None = None
+) -> dict[str, Sample]:
+    """Do something to a fake facility, and give the last sample of every service."""
+    samples: dict[str, Sample] = {}
+
+    async def doing() -> None:
+        builder = FakeBuilder(PLAN, Settings(application_server=server or ServerSettings(), caller=caller or CallerSettings()))
+        facility = await builder.build()
+        await do(builder, facility)
+        async with facility.monitoring() as monitoring:
+            for name in facility.services:
+                samples[name] = await monitoring.read(name, facility.runtime.address(name), lambda: (1.0, 2.0))
+        await builder.tear_down()
+
+    run(doing())
+    return samples
+
+
+def pool(sample: Sample) -> tuple[int, int, int, int]:
+    """Give the connections of a pool: in it, out of it, leaked, and who waits for one."""
+    assert sample.pool is not None
+    return sample.pool.in_, sample.pool.out, sample.pool.leaked, sample.pool.waiting
+
+
+def test_at_rest_every_connection_is_in_the_pool_and_every_thread_free() -> None:
+    """Both clocks are those of the look."""
+
+    async def nothing(_: FakeBuilder, __: Facility) -> None:
+        assert asyncio.get_running_loop().time() == START_S
+
+    samples = seen(nothing)
+    assert samples["cf-1"].pool == PoolSample(size=2, in_=2, out=0, waiting=0, leaked=0)
+    assert samples["kiosk"].pool is None
+    assert [(one.health, one.request_threads, one.busy, one.waiting) for one in samples.values()] == [(True, 3, 0, 0)] * 3
+    assert (samples["cf-1"].t_s, samples["cf-1"].night_s) == (1.0, 2.0)
+
+
+def test_a_transaction_that_needs_the_facility_asks_it_and_one_that_does_not_does_not() -> None:
+    """A check-in is a lookup and a check-in; a boarding pass is printed by the kiosk itself."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        started = asyncio.get_running_loop().time()
+        assert await builder.runtime.service("kiosk").ask("check_in") == ""
+        assert asyncio.get_running_loop().time() - started == pytest.approx(2 * TRIPS * TRIP_S)
+        assert await builder.runtime.service("kiosk").ask("reprint_boarding_pass") == ""
+        assert asyncio.get_running_loop().time() - started == pytest.approx(2 * TRIPS * TRIP_S + LOCAL_S)
+
+    samples = seen(ask)
+    assert samples["cf-1"].results == {"check_in": Counts(1, 0), "lookup_by_city": Counts(1, 0)}
+    assert samples["kiosk"].results == {"check_in": Counts(1, 0), "reprint_boarding_pass": Counts(1, 0)}
+
+
+async def ask_after_switchover(builder: FakeBuilder, count: int) -> list[str]:
+    """Switch over, and send so many lookups, one after the other, as long as they are answered."""
+    await switch_over(builder)
+    answers = []
+    for _ in range(count):
+        answer = builder.runtime.service("cf-1").ask("lookup_by_city")
+        done, _ = await asyncio.wait([answer], timeout=60.0)
+        answers.append(answer.result() if done else "unanswered")
+    return answers
+
+
+@pytest.mark.fact("O3", "O4", "S1")
+@pytest.mark.parametrize(
+    ("lookup", "answers", "left"),
+    [("original", [DEAD, DEAD, "unanswered"], (0, 2, 2, 1)), ("fixed", [DEAD, DEAD, ""], (2, 0, 0, 0))],
+)
+def test_after_a_switchover_each_connection_costs_an_error_and_is_lost_or_replaced(
+    lookup: str, answers: list[str], left: tuple[int, int, int, int]
+) -> None:
+    """In `original` the pool is empty after as many errors as it has connections; in `fixed` it is whole again."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        assert await ask_after_switchover(builder, 3) == answers
+
+    assert pool(seen(ask, ServerSettings(lookup=lookup))["cf-1"]) == left  # type: ignore[arg-type]
+
+
+def test_with_a_ping_before_it_is_lent_no_stale_connection_is_met() -> None:
+    """The original's mistake is not met either."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        assert await ask_after_switchover(builder, 3) == ["", "", ""]
+
+    assert pool(seen(ask, ServerSettings(pool_pre_ping=True))["cf-1"]) == (2, 0, 0, 0)
+
+
+def test_a_pool_that_is_filled_as_needed_has_few_connections_that_can_go_stale() -> None:
+    """With none open at the switchover, none is lost: what made the case is that the pool was full."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        assert await ask_after_switchover(builder, 3) == ["", "", ""]
+
+    assert pool(seen(ask, ServerSettings(pool_fill=False))["cf-1"]) == (2, 0, 0, 0)
+
+
+@pytest.mark.fact("A7")
+def test_last_in_first_out_uses_one_connection_and_leaves_the_others_alone() -> None:
+    """The one that failed is opened anew and lent again, so the other stale one is not met."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        assert await ask_after_switchover(builder, 4) == [DEAD, "", "", ""]
+
+    seen(ask, ServerSettings(pool_lifo=True, lookup="fixed"))
+
+
+@pytest.mark.fact("S2")
+def test_a_checkout_that_waits_only_so_long_gives_its_thread_back() -> None:
+    """An error in place of a hang, after the time that was set."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        assert await ask_after_switchover(builder, 4) == [DEAD, DEAD, NO_CONNECTION, NO_CONNECTION]
+
+    sample = seen(ask, ServerSettings(pool_checkout_timeout_s=2.0))["cf-1"]
+    assert (sample.busy, pool(sample)) == (0, (0, 2, 2, 0))
+
+
+@pytest.mark.fact("S3")
+def test_a_caller_that_waits_only_so_long_gives_its_thread_back_and_the_server_does_not() -> None:
+    """The caller's time-out says nothing to the thread at the other end."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        assert "not answered within 1.50 s" in await builder.runtime.service("partner").ask("search")
+
+    samples = seen(ask, caller=CallerSettings(call_read_timeout_s=1.5))
+    assert (samples["partner"].busy, samples["cf-1"].busy) == (0, 1)
+
+
+@pytest.mark.parametrize(("row_work_ms", "leaked"), [(0, 0), (300, 1)])
+def test_the_drivers_own_cursor_loses_a_connection_that_dies_between_rows_and_close(row_work_ms: int, leaked: int) -> None:
+    """Only that one: a connection that was dead before is given back."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        under_way = builder.runtime.service("cf-1").ask("lookup_by_city")
+        await asyncio.sleep(TRIPS * TRIP_S)
+        await switch_over(builder)
+        await under_way
+        assert await builder.runtime.service("cf-1").ask("lookup_by_city") == DEAD
+
+    assert pool(seen(ask, ServerSettings(lookup="driver_cursor", lookup_row_work_ms=row_work_ms))["cf-1"])[2] == leaked
+
+
+def test_while_the_database_is_down_every_request_fails_and_nothing_is_lost_by_careful_ones() -> None:
+    """A status gives its connection back, and gets another when the database is there again."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        server = builder.runtime.service("cf-1")
+        await builder.database.stop_server()
+        assert [await server.ask("flight_status") for _ in range(3)] == [DEAD] * 3
+        await builder.database.start_server("db-1")
+        assert await server.ask("flight_status") == ""
+
+    assert pool(seen(ask)["cf-1"]) == (2, 0, 0, 0)
+
+
+def test_latency_on_the_link_is_felt_at_every_trip() -> None:
+    """Other toxics are noted and not felt."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await builder.virtual_ip.add_toxic("latency", {"latency": 250, "jitter": 0})
+        await builder.virtual_ip.add_toxic("bandwidth", {"rate": 1})
+        started = asyncio.get_running_loop().time()
+        await builder.runtime.service("cf-1").ask("lookup_by_city")
+        assert asyncio.get_running_loop().time() - started == pytest.approx(TRIPS * (TRIP_S + 0.25))
+
+    seen(ask)
+
+
+@pytest.mark.fact("O5", "O6")
+def test_a_dump_shows_where_threads_are_blocked_and_which_are_idle() -> None:
+    """Servers at the checkout, callers at the socket, each within the lookup; the rest of those that ever worked wait for work."""
+
+    async def ask(builder: FakeBuilder, facility: Facility) -> None:
+        kiosk = builder.runtime.service("kiosk")
+        await asyncio.gather(*(kiosk.ask("reprint_boarding_pass") for _ in range(3)))
+        await ask_after_switchover(builder, 2)
+        for _ in range(2):
+            kiosk.ask("check_in")
+        await asyncio.sleep(1.0)
+        groups = {name: await facility.dump(name, 1, Path("unused")) for name in ("cf-1", "kiosk", "partner")}
+        told = {name: [(one.count, one.state, one.within) for one in of_one] for name, of_one in groups.items()}
+        assert told == {
+            "cf-1": [(2, CHECKOUT, "lookup_by_city")],
+            "kiosk": [(2, SOCKET, "lookup_by_city"), (1, IDLE, "")],
+            "partner": [],
+        }
+
+    seen(ask)
+
+
+def test_requests_beyond_the_threads_wait_for_one() -> None:
+    """Four at three threads, with no connection to be had."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        for _ in range(4):
+            builder.runtime.service("cf-1").ask("lookup_by_city")
+        await asyncio.sleep(1.0)
+
+    sample = seen(ask)["cf-1"]
+    assert (sample.busy, sample.waiting, sample.is_full) == (3, 1, True)
+
+
+@pytest.mark.fact("O9")
+def test_whoever_waits_for_a_service_that_is_killed_gets_an_error() -> None:
+    """That frees the callers; the service that is started in its place knows nothing of them."""
+
+    async def ask(builder: FakeBuilder, facility: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        waiting = builder.runtime.service("kiosk").ask("check_in")
+        await asyncio.sleep(1.0)
+        await facility.restart("cf-1")
+        assert await waiting == LAST_WORDS
+        await facility.wait_ready(["cf-1"])
+        assert await builder.runtime.service("kiosk").ask("check_in") == ""
+
+    assert pool(seen(ask)["cf-1"]) == (2, 0, 0, 0)
+
+
+def test_a_service_that_is_down_refuses_and_does_not_answer_its_monitoring() -> None:
+    """Its sample has no numbers."""
+
+    async def ask(builder: FakeBuilder, facility: Facility) -> None:
+        await facility.kill("cf-1")
+        assert await builder.runtime.service("partner").ask("search") == LAST_WORDS
+
+    sample = seen(ask)["cf-1"]
+    assert (sample.health, sample.busy, sample.pool, sample.results) == (False, None, None, {})
+
+
+def test_the_runtime_tells_how_services_ended_and_gives_each_start_a_number() -> None:
+    """By itself, by a stop, by a kill; while it runs, it has not ended."""
+
+    async def end(builder: FakeBuilder, facility: Facility) -> None:
+        runtime = builder.runtime
+        first = runtime.pid("cf-1")
+        assert (first is not None, runtime.exit("cf-1")) == (True, None)
+        runtime.die("cf-1", 137)
+        await runtime.stop("kiosk")
+        await facility.kill("partner")
+        codes = [(name, ended.code) for name in ("cf-1", "kiosk", "partner") if (ended := runtime.exit(name))]
+        assert codes == [("cf-1", 137), ("kiosk", 0), ("partner", -9)]
+        assert runtime.pid("cf-1") is None
+        await facility.restart("cf-1")
+        assert (runtime.exit("cf-1"), runtime.pid("cf-1") != first) == (None, True)
+        with pytest.raises(ServiceError, match="no service ivr; there are cf-1, kiosk, load, partner"):
+            runtime.service("ivr")
+
+    seen(end)
+
+
+def test_the_database_pair_refuses_what_the_real_one_refuses() -> None:
+    """Two servers on one array, a server without the array, a stop of what does not run."""
+
+    async def misuse() -> None:
+        database = FakeDatabase()
+        with pytest.raises(ArrayError, match="is mounted on db-1"):
+            database.mount("db-2")
+        with pytest.raises(ArrayError, match="server running: True"):
+            database.unmount("db-1")
+        await database.stop_server()
+        with pytest.raises(FacilityError, match="no database server runs"):
+            await database.stop_server()
+        database.unmount("db-1")
+        with pytest.raises(ArrayError, match="not mounted on db-2"):
+            await database.start_server("db-2")
+        database.mount("db-2")
+        assert await database.start_server("db-2") == Address("db-2", 5432)
+        assert (database.active, database.standby) == ("db-2", "db-1")
+        await database.throw_away()
+        assert not database.running
+
+    run(misuse())
+
+
+def test_a_fake_service_has_to_say_what_it_does() -> None:
+    """The base has nothing to answer."""
+
+    async def ask() -> None:
+        with pytest.raises(NotImplementedError):
+            await FakeService("x", 1).answer("anything")
+
+    run(ask())

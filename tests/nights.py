@@ -1,0 +1,192 @@
+"""Nights on fakes: a scenario file of a few lines, replayed in virtual time by the real replay, for the tests of everything that acts."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from testbed import journal, scenario_file, trace
+from testbed.errors import TestbedError
+from testbed.events import Counts, PoolSample, Sample
+from testbed.fakes.facility import FakeBuilder
+from testbed.fakes.virtual_time import run
+from testbed.replay import Night, Silent, replay
+from testbed.session import header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from testbed.events import Event, Header
+    from testbed.journal import Journal
+    from testbed.replay import Display
+    from testbed.scenario import Scenario
+
+# Seven hours in six virtual seconds, most of them for the morning, when people come. A quarter of the case's threads and connections,
+# and of its passengers, go by four times as fast and come out the same.
+SCENARIO = """
+title = "A night on fakes"
+
+[facility]
+{facility}
+
+[night]
+date = 2013-10-07
+from = "22:00"
+to = "05:10"
+speed = 1200
+pace = [
+    {{ from = "22:00", to = "22:50", speed = 18000 }},
+    {{ from = "22:50", to = "23:10", speed = 3600 }},
+    {{ from = "23:10", to = "03:20", speed = 90000 }},
+]
+
+[workload]
+seed = 7
+rate_per_minute = {rate}
+
+[workload.shares]
+kiosk = {{ check_in = 34, reprint_boarding_pass = 5 }}
+ivr = {{ flight_status = 27, baggage_allowance = 4 }}
+partner = {{ search = 18, book = 9, fare_rules = 3 }}
+
+{timeline}
+
+[variants.original.expect]
+outcome = "grounded"
+
+[variants.fixed.expect]
+outcome = "contained"
+
+{variants}
+"""
+SMALL = "request_threads = 10\npool_size = 10\n"
+RATE = 0.4
+SWITCHOVER = '[[timeline]]\nat = "23:00"\nfault = "switchover"\n'
+RESTART = '[[timeline]]\nwhen = "hung"\noperation = "restart"\n'
+ONE_CALLER = 'callers = ["kiosk"]'
+
+
+_traces: dict[str, trace.Trace] = {}
+
+
+def trace_of(plan: Scenario) -> trace.Trace:
+    """Derive a scenario's trace, once for all that send the same."""
+    key = f"{plan.night} {plan.workload}"
+    if key not in _traces:
+        _traces[key] = trace.of(plan)
+    return _traces[key]
+
+
+class Shop:
+    """What a header wants of a workshop."""
+
+    postgres_version = "none"
+
+
+def scenario(directory: Path, timeline: str = SWITCHOVER, *, facility: str = SMALL, variants: str = "", rate: float = RATE) -> Scenario:
+    """Read a scenario of a few lines, as from its file."""
+    path = directory / "a_night.toml"
+    text = SCENARIO.format(timeline=timeline, facility=facility, variants=variants, rate=rate)
+    if ONE_CALLER in facility:
+        text = "\n".join(line for line in text.splitlines() if not line.startswith(("ivr", "partner")))
+    path.write_text(text)
+    return scenario_file.load(path)
+
+
+class Flight:
+    """One replay on fakes of one variant of a scenario; everything in it can be changed before `fly`."""
+
+    def __init__(self, plan: Scenario, variant: str, directory: Path) -> None:
+        self.variant = next(one for one in plan.variants if one.name == variant)
+        self.plan = plan
+        self.directory = directory
+        self.path = directory / f"{variant}.jsonl"
+        self.builder = FakeBuilder(plan.facility, self.variant.settings)
+        self.display: Display = Silent()
+        self.sent = trace_of(plan)
+        self.night = Night(
+            plan.night.clock(), plan.night.to_s, plan.steps, self.sent, longest_timeout_s=self.variant.settings.longest_timeout_s
+        )
+        self.writer: Callable[[Path, Header], journal.JournalWriter] = journal.JournalWriter
+
+    async def replay(self) -> None:
+        """Replay it, to be run in virtual time."""
+        made = header(self.plan, self.variant, self.sent, Shop(), 1, "fakes")
+        with self.writer(self.path, made) as writer:
+            await replay(self.night, self.builder, writer, self.directory / self.variant.name, self.display)
+
+    def fly(self) -> Journal:
+        """Replay it and read its journal."""
+        run(self.replay())
+        return self.read()
+
+    def read(self) -> Journal:
+        """Read its journal, however far it came."""
+        return journal.read(self.path)
+
+
+@functools.cache
+def flown(variant: str, timeline: str = SWITCHOVER, *, facility: str = SMALL, variants: str = "", rate: float = RATE) -> Journal:
+    """Replay a scenario of a few lines on fakes, once for all tests that ask for it; gives its journal."""
+    with TemporaryDirectory() as directory:
+        plan = scenario(Path(directory), timeline, facility=facility, variants=variants, rate=rate)
+        return Flight(plan, variant, Path(directory)).fly()
+
+
+class FullDisk(journal.JournalWriter):
+    """A journal for which there is no more space after so many events."""
+
+    room = 100
+
+    def append(self, event: Event) -> None:
+        """Write an event, or fail as a full disk does."""
+        if self.room == 0:
+            raise TestbedError(f"the journal {self.path} cannot be written: No space left on device; free space there, or give --runs")
+        self.room -= 1
+        super().append(event)
+
+
+class Notes:
+    """A display that notes what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def phase(self, text: str) -> None:
+        """Note it."""
+        self.notes.append(text)
+
+    def update(self, night_s: float, watch: Any, load: Any) -> None:
+        """Let it pass."""
+
+    def quiet(self) -> None:
+        """Note it."""
+        self.notes.append("quiet")
+
+
+def sample(
+    t_s: float,
+    service: str = "cf-1",
+    *,
+    busy: int | None = 0,
+    done: int = 0,
+    failed: int = 0,
+    leaked: int | None = None,
+    health: bool = True,
+) -> Sample:
+    """Make a sample of a service with 4 request threads, and 4 connections where `leaked` is given."""
+    return Sample(
+        t_s=t_s,
+        night_s=0.0,
+        service=service,
+        health=health,
+        health_s=0.0,
+        request_threads=None if busy is None else 4,
+        busy=busy,
+        waiting=0,
+        pool=None if leaked is None else PoolSample(size=4, in_=4 - leaked, out=leaked, waiting=0, leaked=leaked),
+        results={"lookup_by_city": Counts(done, failed)},
+    )

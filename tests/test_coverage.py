@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from testbed import coverage, scenario_file
+from testbed.facts import FACTS
+from tests.nights import scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TESTS = '''
+import pytest
+
+@pytest.mark.fact("O1")
+@pytest.mark.parametrize("x", [1])
+async def test_marked(x):
+    """Marked, and with another mark in between."""
+
+@pytest.mark.fact(
+    "O1",
+    "O2",
+)
+def test_marked_over_lines():
+    """Marked over some lines."""
+
+def test_unmarked():
+    """Not marked: @pytest.mark.fact("O3") in a text is none."""
+
+class TestThings:
+    @pytest.mark.fact("Z9")
+    def test_of_nothing(self):
+        """Marked with what is no fact."""
+
+@pytest.mark.fact("O4")
+def not_a_test():
+    pass
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a project with one scenario, and tests in both places."""
+    (tmp_path / "scenarios").mkdir()
+    path = scenario(tmp_path / "scenarios").path
+    path.write_text('facts = ["O4", "O5"]\n' + path.read_text())
+    (tmp_path / "tests" / "deeper").mkdir(parents=True)
+    (tmp_path / "tests" / "deeper" / "test_some.py").write_text(TESTS)
+    (tmp_path / "scenarios" / "test_night.py").write_text('import pytest\n\n@pytest.mark.fact("O5")\ndef test_night(): ...\n')
+    (tmp_path / "tests" / "helper.py").write_text("this is not even Python")
+    monkeypatch.setattr(scenario_file, "directory", lambda: tmp_path / "scenarios")
+    monkeypatch.setattr(scenario_file, "known", lambda: (path,))
+    variants = '[original]\n[fixed]\napplication_server = { lookup = "fixed" }\n'
+    (tmp_path / "scenarios" / "variants.toml").write_text(variants)
+    return tmp_path
+
+
+def test_a_fact_is_shown_by_scenarios_that_name_it_and_by_tests_that_are_marked(project: Path) -> None:
+    """And every other fact of the case is in the list, with nothing."""
+    shown = coverage.shown()
+    assert {fact: by for fact, by in shown.items() if by} == {
+        "O1": ["tests/deeper/test_some.py::test_marked", "tests/deeper/test_some.py::test_marked_over_lines"],
+        "O2": ["tests/deeper/test_some.py::test_marked_over_lines"],
+        "O4": ["scenario a_night"],
+        "O5": ["scenario a_night", "scenarios/test_night.py::test_night"],
+        "Z9": ["tests/deeper/test_some.py::test_of_nothing"],
+    }
+    assert set(shown) == {*FACTS, "Z9"}
+
+
+def test_the_table_says_what_is_shown_by_nothing_and_what_is_no_fact(project: Path) -> None:
+    """With how many of how many at its foot."""
+    console = Console(width=200, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(coverage.table(coverage.shown()))
+    text = captured.get()
+    assert "nothing yet" in text
+    assert "not a fact of the case" in text
+    assert f"5 of {len(FACTS) + 1} facts" in text
+
+
+def test_no_mark_of_this_project_names_what_is_no_fact() -> None:
+    """A mark with a wrong id would show nothing."""
+    assert set(coverage.shown()) == set(FACTS)
+
+
+def test_the_facts_of_the_outage_are_all_shown() -> None:
+    """The outage is what this testbed recreates, from the first to the last fact of it."""
+    assert [fact for fact, by in coverage.shown().items() if fact.startswith("O") and not by] == []
