@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from testbed.events import Observed, Operation, Sample, Service, Step
@@ -170,14 +170,15 @@ def is_stuck_at_end(journal: Journal, service: str) -> bool:
 def outcome(journal: Journal) -> str | None:
     """Tell what became of the airline; None where the journal does not tell.
 
-    `grounded`: a caller was stuck at the end, or a hand was needed. `contained`: some transactions failed or were never answered, and every
-    caller's transactions that need the facility were answered again. `unharmed`: every transaction was answered. A night that ends with
-    requests waiting, no caller stuck and no sign that service came back is none of these: it was too short, or its load too light, to tell.
+    `grounded`: at the end a caller was out of service (stuck, or served no more), or a hand was needed. `contained`: some transactions
+    failed or were never answered, and transactions that need the facility were answered again. `unharmed`: every transaction was answered.
+    A night that ends with requests waiting or failing, nobody out of service and no sign that service came back is none of these: it was
+    too short, or its load too light, to tell.
     """
     if journal.end is None or journal.end.reason != "complete" or not journal.transactions:
         return None
     callers = journal.header.facility.callers
-    if restarted_by_hand(journal) or any(is_stuck_at_end(journal, caller) for caller in callers):
+    if restarted_by_hand(journal) or any(is_stuck_at_end(journal, caller) for caller in callers) or served_no_more(journal):
         return GROUNDED
     bad = [one for one in journal.transactions if one.ended != "answered"]
     if not bad:
@@ -186,7 +187,23 @@ def outcome(journal: Journal) -> str | None:
     asked = {one.request.caller for one in journal.transactions if needs_facility(journal, one)}
     if waiting and not all(_came_back(journal, caller, max(waiting)) for caller in asked):
         return None
+    first_s = min(one.request.due_s for one in bad)
+    if asked and not any(_came_back(journal, caller, first_s) for caller in asked):
+        return None
     return CONTAINED
+
+
+def served_no_more(journal: Journal) -> bool:
+    """Whether up to the night's end nothing that needs the facility was answered any more, of all callers together or of one of them.
+
+    Nobody need be stuck for that: a time-out at the pool turns the hang into errors, and the airline stands still all the same. Each stale
+    connection may cost a transaction, so more must have gone unserved, in a row and to the last, than there are connections.
+    """
+    facility = journal.header.facility
+    connections = facility.pool_size * len(facility.application_servers)
+    asked = [one for one in sorted(journal.transactions, key=lambda one: one.request.due_s) if needs_facility(journal, one)]
+    groups = [asked, *([one for one in asked if one.request.caller == caller] for caller in facility.callers)]
+    return any(sum(1 for _ in takewhile(lambda one: one.ended != "answered", reversed(group))) > connections for group in groups)
 
 
 def _came_back(journal: Journal, caller: str, after_s: float) -> bool:

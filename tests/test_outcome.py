@@ -308,3 +308,29 @@ def test_service_is_back_when_everybody_who_asks_for_it_gets_it(partner: str | N
     night.request(5.0, "kiosk", "answered")
     night.end(5.5)
     assert outcome.outcome(night.journal()) == became
+
+
+def failing_night(failures: int, answered: int) -> NightBuilder:
+    """Write a night in which nobody ever hangs: after the switchover so many lookups fail in a row, then so many are answered."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.request(0.5, "kiosk", "answered")
+    night.switchover(1.0)
+    for number in range(failures):
+        night.request(2.0 + number / 100, CALLERS[number % 3], "failed")
+    for number in range(answered):
+        night.request(4.0 + number / 100, CALLERS[number % 3], "answered")
+    night.request(4.9, "kiosk", "answered", transaction="local")
+    night.samples(5.0, done=1 + answered, failed=failures, leaked=4)
+    night.end(5.5)
+    return night
+
+
+@pytest.mark.parametrize(
+    ("failures", "answered", "became"),
+    [(9, 0, "grounded"), (8, 0, None), (9, 1, "contained"), (0, 3, "unharmed")],
+    ids=["more failed than there are connections", "as many as stale connections explain", "answered again", "none failed"],
+)
+def test_errors_to_the_end_are_no_service(failures: int, answered: int, became: str | None) -> None:
+    """With 8 connections in all: a night in which nothing is answered any more is grounded although no thread is blocked."""
+    assert outcome.outcome(failing_night(failures, answered).journal()) == became

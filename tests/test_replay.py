@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -12,15 +13,19 @@ from testbed.checks import Verdict
 from testbed.clock import HOUR_S, parse_time
 from testbed.errors import FacilityError, ServiceError, TestbedError
 from testbed.events import Condition, End, Observed, Operation, Sample, Service, Step, Threads
-from testbed.fakes.facility import FakeBuilder
+from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.virtual_time import run
 from testbed.replay import SAMPLE_EVERY_S
 from tests.nights import ONE_CALLER, RATE, RESTART, SMALL, SWITCHOVER, Flight, FullDisk, Notes, flown, scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from testbed.act import Actions
+    from testbed.facility import Facility
     from testbed.journal import Journal
+    from testbed.runtime import Address
 
 NOTHING = '[[timeline]]\nat = "{at}"\nfault = "nothing"\n'
 
@@ -28,6 +33,11 @@ NOTHING = '[[timeline]]\nat = "{at}"\nfault = "nothing"\n'
 def operations(journal: Journal) -> list[tuple[str, int, str]]:
     """Give what was carried out, in the order of the journal."""
     return [(one.operation, one.id, one.state) for one in journal.of(Operation)]
+
+
+def found(journal: Journal, check: str) -> Verdict:
+    """Give the verdict of one check."""
+    return next(one.verdict for one in verdict.judge(journal).findings if one.check == check)
 
 
 def judged(journal: Journal) -> Verdict:
@@ -262,7 +272,60 @@ def test_a_service_that_dies_is_told_once_and_leaves_the_verdict_unknown(tmp_pat
     died = [one for one in flight.read().of(Service) if one.state == "died"]
     assert [(one.service, one.pid) for one in died] == [("cf-2", None)]
     assert died[0].detail == "exit code 137\nthe fake was told to die"
-    assert judged(flight.read()) is Verdict.UNKNOWN
+    assert found(flight.read(), "services") is Verdict.UNKNOWN
+
+
+class Sluggish(FakeMonitoring):
+    """Monitoring of a facility in which one caller takes seconds to answer."""
+
+    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
+        """Look, at once or after a while."""
+        if service == "ivr":
+            await asyncio.sleep(1.5)
+        return await super().read(service, address, now)
+
+
+class SluggishBuilder(FakeBuilder):
+    """Builds that facility."""
+
+    async def build(self) -> Facility:
+        """Build it, with that monitoring."""
+        facility = await super().build()
+        facility.monitoring = lambda: Sluggish(self.runtime)
+        return facility
+
+
+def test_a_service_that_is_slow_to_answer_its_monitoring_holds_up_no_other(tmp_path: Path) -> None:
+    """It is seen as often as it answers, the others ten times a second; and it has been seen before the night begins."""
+    flight = Flight(scenario(tmp_path), "fixed", tmp_path)
+    flight.builder = SluggishBuilder(flight.builder.plan, flight.builder.settings)
+    journal = flight.fly()
+    counts = {service: len(outcome.samples_of(journal, service)) for service in outcome.services(journal)}
+    assert counts["cf-1"] == counts["kiosk"] > 10 * counts["ivr"] > 10
+    assert judged(journal) is Verdict.HELD
+
+
+@dataclasses.dataclass(frozen=True)
+class PowerCut:
+    """A fault as one would add it: an application server is gone from one moment to the next."""
+
+    async def inject(self, actions: Actions) -> str:
+        """Kill it as a crash would."""
+        async with actions.step(1, "cut the power of cf-2"):
+            await actions.kill("cf-2")
+        return "cf-2 is dead"
+
+
+def test_what_a_fault_kills_did_not_die_by_itself(tmp_path: Path) -> None:
+    """It was stopped, and the verdict is about what became of the airline: by turns, half of all calls go to a dead server."""
+    flight = Flight(scenario(tmp_path), "fixed", tmp_path)
+    cut = dataclasses.replace(flight.plan.steps[0], word="power_cut", action=PowerCut())
+    flight.night = dataclasses.replace(flight.night, steps=(cut,))
+    journal = flight.fly()
+    assert [(one.service, one.state) for one in journal.of(Service)][5:] == [("cf-2", "stopped")]
+    assert outcome.died(journal) == ()
+    assert found(journal, "services") is Verdict.HELD
+    assert outcome.outcome(journal) == outcome.GROUNDED
 
 
 class Endless(FakeBuilder):

@@ -6,6 +6,7 @@ import pytest
 
 from testbed import checks, verdict
 from testbed.checks import ALWAYS, Verdict
+from testbed.events import Threads
 from testbed.expectation import Expectation
 from tests.journals import CHECKOUT, SERVERS, SOCKET, NightBuilder, contained_night, hung_night
 
@@ -128,6 +129,25 @@ def test_one_thread_elsewhere_is_enough_to_break() -> None:
     for server in SERVERS:
         night.dump(5.4, server, CHECKOUT, count=3)
     assert finding(night, "servers_blocked_at", "checkout").verdict is Verdict.BROKEN
+
+
+def test_a_dump_of_a_service_that_was_never_seen_proves_nothing() -> None:
+    """No request thread of how many nobody knows is not all of them."""
+    night = hung_night(dumps=False)
+    for server in SERVERS:
+        night.events.append(Threads(**night.at(5.4), service=server, file=f"{server}.json", request_threads=0))
+    assert finding(night, "servers_blocked_at", "checkout").verdict is Verdict.BROKEN
+
+
+def test_a_facility_is_compared_with_what_it_was_before_anything_was_done() -> None:
+    """What a restart for maintenance cut off, before the first fault, is not an ill facility."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.restart(0.5)
+    night.request(0.49, "kiosk", "failed", took_s=0.1)
+    night.switchover(1.0)
+    night.end(2.0)
+    assert finding(night, "steady_before", None).verdict is Verdict.HELD
 
 
 @pytest.mark.fact("O9")

@@ -23,8 +23,8 @@ ORIGINS, DESTINATIONS, DATE = ["EWR", "JFK", "LGA"], ["BOS"], "2013-10-08"
 
 @pytest.fixture
 def pool(conninfo: str) -> Iterator[MonitoredDataSource]:
-    """Give a filled pool of three connections that waits half a second at most."""
-    source = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=3, pool_checkout_timeout_s=0.5))
+    """Give a filled pool of three connections that waits a tenth of a second at most."""
+    source = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=3, pool_checkout_timeout_s=0.1))
     source.fill()
     yield source
     source.dispose()
@@ -67,7 +67,7 @@ def test_as_many_failed_lookups_as_connections_empty_the_pool(pool: MonitoredDat
     for _ in range(3):
         with pytest.raises(psycopg.OperationalError):
             look_up(pool, "original")
-    with pytest.raises(NoConnection, match=r"within 0\.50 s: 3 of 3 out"):
+    with pytest.raises(NoConnection, match=r"within 0\.10 s: 3 of 3 out"):
         look_up(pool, "original")
 
 

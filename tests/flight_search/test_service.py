@@ -47,7 +47,7 @@ def server(conninfo: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)  # beside the server, so that neither is waited for while it starts
 def kiosk(server: httpx.Client) -> Iterator[httpx.Client]:
     """Run a kiosk with one request thread that calls the server."""
     settings = {"LISTEN_FD": "{fd}", "NAME": "kiosk", "FLIGHT_SEARCH_URLS": str(server.base_url), "REQUEST_THREADS": "3"}
@@ -181,15 +181,16 @@ def test_wrong_settings_are_named_all_at_once(
     assert all(name in told for name in named)
 
 
-def test_a_port_that_is_taken_ends_a_service_with_3() -> None:
+def test_a_port_that_is_taken_ends_a_service_with_3(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """A second listener at a port is refused by the system, and the service says so."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = {"CALLER_NAME": "kiosk", "CALLER_FLIGHT_SEARCH_URLS": "http://127.0.0.1:1", "CALLER_PORT": str(taken.getsockname()[1])}
-        done = subprocess.run(
-            [sys.executable, "-m", "flight_search.callers"], env={**os.environ, **settings}, capture_output=True, text=True, check=False
-        )
-    assert done.returncode == 3
-    assert "address already in use" in done.stderr
+        settings = {"NAME": "kiosk", "FLIGHT_SEARCH_URLS": "http://127.0.0.1:1", "PORT": str(taken.getsockname()[1])}
+        for name, value in settings.items():
+            monkeypatch.setenv(f"CALLER_{name}", value)
+        with pytest.raises(SystemExit) as ended:
+            caller_main()
+    assert ended.value.code == 3
+    assert "address already in use" in capfd.readouterr().err
 
 
 def test_a_database_that_is_not_there_ends_a_server_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
