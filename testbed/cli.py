@@ -286,5 +286,23 @@ def faultproxy(host: str, port: int) -> None:
     sys.exit(serve(host, port))
 
 
+@main_group.group(name="image")
+def image_group() -> None:
+    """Build the image of the containers runtime."""
+
+
+@image_group.command(name="build")
+def image_build() -> None:
+    """Build the image for the code of this checkout; nothing is done when it is there already."""
+    from testbed.runtime import image  # noqa: PLC0415 - no other command needs it
+
+    console = Console()
+    started = time.monotonic()
+    built = image.build(
+        lambda line: console.print(f"{time.monotonic() - started:6.1f} s  {line}", highlight=False, markup=False, soft_wrap=True)
+    )
+    console.print(f"{built.name}: {built.size_bytes / 1e6:.0f} MB, {time.monotonic() - started:.1f} s", highlight=False)
+
+
 if __name__ == "__main__":
     main()

@@ -7,6 +7,7 @@
     ├── FacilityError               the facility cannot be built or driven
     │   ├── ServiceError            a service died, or was not ready in time
     │   ├── ArrayError              two servers on one array, or an array not mounted
+    │   ├── EngineError             the container engine is missing, or does not do what it was told
     │   └── ProxyError              the fault proxy refused or did not answer
     ├── WaitError                   a bounded wait ended without what it waited for
     └── DumpError                   threads could not be dumped
@@ -62,6 +63,10 @@ class ServiceError(FacilityError):
 
 class ArrayError(FacilityError):
     """The array is mounted elsewhere, or not mounted where a server was to start (C2, C4)."""
+
+
+class EngineError(FacilityError):
+    """The container engine is missing, does not answer, refuses, or has not the image; the message says what to do."""
 
 
 class ProxyError(FacilityError):
