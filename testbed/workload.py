@@ -1,13 +1,14 @@
 """The load generator: its own process, so that it shares no interpreter with what it measures or with the display.
 
-    python -m testbed.workload LISTEN_FD
+    python -m testbed.workload LISTEN_FD | HOST:PORT
 
-It takes one connection at the listening socket that it is handed. Over that come JSON Lines, one request a line:
-`id`, `due_s` (seconds after the start), `url`, `body`; then an empty line, which it answers with `ready`; then a line
-with the start (seconds of the system's monotonic clock). It sends each request when it is due, whether or not earlier
-ones came back (open loop), and writes a line for each request sent (`id`, `sent_s`) and for each that ended (`id`,
-`answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out: passengers wait. The
-end of the connection ends the process; what is not answered by then stays unanswered.
+It takes one connection at the listening socket that it is handed, or one after another at the address that it is
+given. Over that come JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an
+empty line, which it answers with `ready`; then a line with the start (seconds of the system's monotonic clock). It
+sends each request when it is due, whether or not earlier ones came back (open loop), and writes a line for each
+request sent (`id`, `sent_s`) and for each that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after
+the start. A request has no time-out: passengers wait. The end of the connection ends the sending, and the process
+where it has no address to listen at; what is not answered by then stays unanswered.
 """
 
 from __future__ import annotations
@@ -116,9 +117,17 @@ def main(argv: Sequence[str]) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with socket.socket(fileno=int(argv[0])) as listener:
-        connection, _ = listener.accept()
-    asyncio.run(_run(connection))
+    if argv[0].isdecimal():
+        with socket.socket(fileno=int(argv[0])) as listener:
+            connection, _ = listener.accept()
+        asyncio.run(_run(connection))
+        return
+    host, _, port = argv[0].rpartition(":")
+    with socket.create_server((host, int(port))) as listener:
+        while True:
+            connection, _ = listener.accept()
+            with suppress(ConnectionError):  # whoever ordered the load went away in the middle
+                asyncio.run(_run(connection))
 
 
 async def _run(connection: socket.socket) -> None:

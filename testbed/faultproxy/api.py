@@ -73,10 +73,11 @@ NEW = ProxyFields("", "", "", enabled=True)
 
 
 class Api:
-    """The proxies of one server, by name, and what the API does to them."""
+    """The proxies of one server, by name, and what the API does to them; `first` are those that it begins with, as decoded JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Any = None) -> None:
         self.proxies: dict[str, Proxy] = {}
+        self._first = first
         self._changing = asyncio.Lock()  # two requests at once must not both find a name, or an address, to be free
 
     def app(self) -> Starlette:
@@ -107,6 +108,8 @@ class Api:
 
     @asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        for wanted in _population([] if self._first is None else self._first):
+            await self._replace(wanted)
         yield
         for proxy in self.proxies.values():
             await proxy.disable()

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from testbed.faultproxy.api import Api
 from testbed.faultproxy.proxy import name_of
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BACKLOG = 512
 DRAIN_S = 1  # how long requests under way may take when the server ends
 
 
-def server() -> uvicorn.Server:
-    """Make the server of a new API, still without a socket; it drops every connection of its proxies when it ends."""
+def server(proxies: Any = None) -> uvicorn.Server:
+    """Make the server of a new API with proxies to begin with, still without a socket; it drops every connection of its proxies when it ends."""
     return uvicorn.Server(
-        uvicorn.Config(Api().app(), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S)
+        uvicorn.Config(Api(proxies).app(), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S)
     )
 
 
-def serve(host: str, port: int, fd: int | None = None) -> int:
-    """Serve the API until a signal ends the process; gives the exit code: 3 when the port is taken.
+def serve(host: str, port: int, fd: int | None = None, config: Path | None = None) -> int:
+    """Serve the API until a signal ends the process; gives the exit code: 2 for a wrong file, 3 when a port is taken.
 
-    `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one.
+    `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one. `config` is a file of
+    proxies to begin with, as the API's `/populate` takes them.
     """
+    try:
+        proxies = json.loads(config.read_text()) if config else None
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"the fault proxy cannot read its proxies in {config}: {error}\n")
+        return 2
     try:
         listener = socket.socket(fileno=fd) if fd is not None else _listen(host, port)
     except (OSError, OverflowError) as error:
@@ -42,9 +53,10 @@ def serve(host: str, port: int, fd: int | None = None) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two sockets for every connection
     sys.stdout.write(f"fault proxy listening at {name_of(listener.getsockname())}\n")
     sys.stdout.flush()
-    with suppress(KeyboardInterrupt):
-        server().run([listener])
-    return 0
+    serving = server(proxies)
+    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn exits when it could not begin, and has said why
+        serving.run([listener])
+    return 0 if serving.started else 3
 
 
 def _listen(host: str, port: int) -> socket.socket:
