@@ -93,15 +93,19 @@ async def prepare(run: RunDirectory, programs: Programs) -> Path:
 
 
 def copy(programs: Programs, prepared: Path, root: Path) -> Array:
-    """Copy a prepared array to `root`; raises FacilityError when there is no space for it."""
+    """Copy a prepared array to `root`, where it appears when it is complete; raises FacilityError when there is no space for it."""
     array = Array(root)
+    growing = root / f"{DATA}.new"
     try:
-        root.mkdir(parents=True)
-        shutil.copytree(prepared, array.data)
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(growing, ignore_errors=True)
+        shutil.copytree(prepared, growing)
+        growing.chmod(0o700)  # PostgreSQL insists, and not everything that brought `prepared` here has kept it
         if programs.owner:
-            for directory, _, files in os.walk(array.data):
+            for directory, _, files in os.walk(growing):
                 for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
                     os.chown(name, programs.owner.uid, programs.owner.gid)
+        growing.rename(array.data)
     except (OSError, shutil.Error) as error:
         raise FacilityError(f"the array cannot be made in {root / DATA}: {postgres.reason(error)}; {postgres.MORE_SPACE}") from error
     return array

