@@ -294,14 +294,21 @@ def image_group() -> None:
 @image_group.command(name="build")
 def image_build() -> None:
     """Build the image for the code of this checkout; nothing is done when it is there already."""
-    from testbed.runtime import image  # noqa: PLC0415 - no other command needs it
+    from testbed.runtime import image  # noqa: PLC0415 - only these two commands need the engine
 
-    console = Console()
     started = time.monotonic()
-    built = image.build(
-        lambda line: console.print(f"{time.monotonic() - started:6.1f} s  {line}", highlight=False, markup=False, soft_wrap=True)
-    )
-    console.print(f"{built.name}: {built.size_bytes / 1e6:.0f} MB, {time.monotonic() - started:.1f} s", highlight=False)
+    built = image.build(lambda line: click.echo(f"{time.monotonic() - started:6.1f} s  {line}"))
+    click.echo(f"{built.name}: {built.size_bytes / 1e6:.0f} MB, {time.monotonic() - started:.1f} s")
+
+
+@main_group.command(name="doctor")
+def doctor_() -> None:
+    """Tell what the containers runtime needs, what of it is missing, and what to do about it; exit code 3 when something is."""
+    from testbed import doctor  # noqa: PLC0415 - only these two commands need the engine
+
+    needs = doctor.examine()
+    plain().print(doctor.table(needs))
+    sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)
 
 
 if __name__ == "__main__":

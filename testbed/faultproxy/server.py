@@ -22,7 +22,10 @@ DRAIN_S = 1  # how long requests under way may take when the server ends
 
 
 def server(proxies: Any = None) -> uvicorn.Server:
-    """Make the server of a new API with proxies to begin with, still without a socket; it drops every connection of its proxies when it ends."""
+    """Make the server of a new API, with proxies to begin with and still without a socket.
+
+    It drops every connection of its proxies when it ends.
+    """
     return uvicorn.Server(
         uvicorn.Config(Api(proxies).app(), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S)
     )
