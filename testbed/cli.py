@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import coverage, journal, listing, repeat, report, scenario_file, session, summary, trace, verdict
+from testbed import coverage, journal, listing, places, repeat, report, scenario_file, session, summary, trace, verdict
 from testbed.checks import Verdict
 from testbed.console import Picture, plain
 from testbed.errors import TestbedError, UsageError
 from testbed.runtime import Address
-from testbed.runtime.workshop import Workshop
 from testbed.session import Result
 
 if TYPE_CHECKING:
@@ -30,11 +29,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from testbed.places import Where
     from testbed.scenario import Scenario
 
 EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
 INTERRUPTED = 128
-RUNTIMES = ("processes",)
+RUNTIMES = places.RUNTIMES
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -121,7 +121,7 @@ def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: flo
 def replay(
     scenario: str,
     variants: tuple[str, ...],
-    runtime: str,  # noqa: ARG001 - there is one, so far; its name is checked by click
+    runtime: str,
     repetitions: int,
     seed: int | None,
     rate: float | None,
@@ -133,9 +133,12 @@ def replay(
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
     plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
+    where = places.of(runtime, toxiproxy, postgres)
+    if speed is None:
+        plan = plan.slowed(where.slower)
     console = plain(stderr=json_file == "-")
     with _lines(json_file) as write:
-        results = _interruptible(_replay_all(plan, repetitions, Workshop(toxiproxy, postgres), runs, console, write))
+        results = _interruptible(_replay_all(plan, repetitions, where, runs, console, write))
     if repetitions > 1:
         console.print(repeat.table(results))
     sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
@@ -173,7 +176,7 @@ class _lines:  # noqa: N801 - used as a function
 
 
 async def _replay_all(
-    plan: Scenario, repetitions: int, shop: Workshop, runs: str | None, console: Console, write: Callable[[str], None]
+    plan: Scenario, repetitions: int, where: Where, runs: str | None, console: Console, write: Callable[[str], None]
 ) -> list[Result]:
     """Replay every variant so often, in turn, on the same trace; report as it goes."""
     started = time.monotonic()
@@ -181,8 +184,8 @@ async def _replay_all(
     directory = session.runs_directory(runs, plan.name)
     results: list[Result] = []
     async with (
-        shop,
-        aclosing(session.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console))) as replays,
+        where.shop as shop,
+        aclosing(session.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console), where.place)) as replays,
     ):
         async for result in replays:
             results.append(result)

@@ -139,6 +139,11 @@ class Scenario:
         night = self.night if speed is None else self.night.model_copy(update={"speed": speed, "pace": ()})
         return replace(self, workload=self.workload.model_copy(update=given), night=night)
 
+    def slowed(self, times: float) -> Scenario:
+        """Give the scenario with a night that goes by so many times as slowly, for a runtime on which real parts take longer."""
+        paces = tuple(pace.model_copy(update={"speed": pace.speed / times}) for pace in self.night.pace)
+        return replace(self, night=self.night.model_copy(update={"speed": self.night.speed / times, "pace": paces}))
+
     def only(self, names: tuple[str, ...]) -> Scenario:
         """Give the scenario with the named variants only, in the scenario's order; all of them when none is named."""
         if not names:

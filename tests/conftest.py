@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,3 +39,8 @@ def conninfo(run_directory: RunDirectory) -> Iterator[str]:
     pair, conninfo = asyncio.run(start())
     yield conninfo
     asyncio.run(pair.throw_away())
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later collection of garbage: it stays, and there is much of it."""
+    gc.freeze()

@@ -140,10 +140,15 @@ async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGr
             await process.wait()
     if process.returncode != 0:
         raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: {_reason(err.decode(errors='replace'))}")
-    stacks = parse(out)
+    return keep(service, out, file)
+
+
+def keep(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
+    """Keep what `py-spy dump --json` printed in `file`, and give the request threads in groups; raises DumpError when it cannot be kept."""
+    stacks = parse(printed)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(out)
+        file.write_bytes(printed)
     except OSError as error:
         raise DumpError(f"the dump of {service} cannot be kept in {file}: {error.strerror}") from error
     return group(stacks)

@@ -109,6 +109,21 @@ def sweep() -> tuple[Path, ...]:
     return tuple(removed)
 
 
+def is_owned(path: str | Path) -> bool:
+    """Tell whether a run directory is there and its owner lives."""
+    try:
+        lock_fd = os.open(Path(path) / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock_fd)
+    return False
+
+
 def _end_remains(path: Path) -> None:
     """Kill what a dead run left running, each checked by its start time so that a reused process id is left alone."""
     try:

@@ -1,0 +1,239 @@
+"""The containers runtime: the facility's services in containers, from `compose/compose.yaml`, driven by testcontainers.
+
+The one file that knows testcontainers and the engine's API client that comes with it. What is started is a compose
+project: one for each facility, so that several stand side by side. Published ports are on 127.0.0.1 and connected to
+there, whatever testcontainers guesses of the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from testcontainers.compose import DockerCompose
+
+from testbed.errors import DumpError, EngineError, ServiceError
+from testbed.observe.dump import keep
+from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from docker.models.containers import Container
+
+    from testbed.events import ThreadGroup
+
+COMPOSE = Path(__file__).parents[2] / "compose"
+FILE = "compose.yaml"
+HOST = "127.0.0.1"
+SERVICE_PORT = 8000
+LAST_LINES = 15
+STOP_WITHIN_S = 10
+DUMP_WITHIN_S = 20.0
+SERVICE_LABEL = "com.docker.compose.service"
+PROJECT_LABEL = "com.docker.compose.project"
+
+
+@dataclass(slots=True)
+class Containers(Runtime):
+    """The services of one compose project. `up` starts those of `services`; the rest of the protocol is about containers that are there.
+
+    `environment` is what `compose.yaml` is given; `directory` takes the file that holds it.
+    """
+
+    project: str
+    directory: Path
+    environment: Mapping[str, str]
+    services: Sequence[str]
+    client: docker.DockerClient
+    capabilities: frozenset[str] = frozenset({"containers", "firewall", "balancers", "recovery", "backups"})
+    _containers: dict[str, Container] = field(default_factory=dict)
+    _ended: dict[str, int] = field(default_factory=dict)
+    _events: Any = None
+
+    def up(self) -> None:
+        """Start the project and return when its containers run; raises EngineError with compose's own words."""
+        self._listen()
+        file = self.directory / f"{self.project}.env"
+        file.write_text("".join(f"{name}={value}\n" for name, value in self.environment.items()))
+        compose = DockerCompose(
+            str(COMPOSE),
+            compose_file_name=FILE,
+            wait=False,  # readiness is asked of the services themselves
+            env_file=str(file),
+            services=list(self.services),
+        )
+        try:
+            compose.start()
+        except subprocess.CalledProcessError as error:
+            words = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else str(error.stderr)
+            raise EngineError(f"the project {self.project} does not come up: {words.strip()[-1000:]}") from error
+        self._find()
+
+    def _find(self) -> None:
+        for container in self.client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={self.project}"}):
+            self._containers[container.labels[SERVICE_LABEL]] = container
+
+    def _listen(self) -> None:
+        """Hear from the engine, in a thread, when containers of this project end: asking it again and again would be slow."""
+        self._events = self.client.events(decode=True, filters={"label": f"{PROJECT_LABEL}={self.project}", "event": ["die", "start"]})
+
+        def hear() -> None:
+            for event in self._events:
+                attributes = event["Actor"]["Attributes"]
+                name = attributes.get(SERVICE_LABEL, "")
+                if event["Action"] == "die":
+                    self._ended[name] = int(attributes.get("exitCode", -1))
+                else:
+                    self._ended.pop(name, None)
+
+        threading.Thread(target=hear, name=f"events of {self.project}", daemon=True).start()
+
+    def reserve(self, name: str) -> Address:
+        """Give the address that the service has inside the facility."""
+        return Address(name, SERVICE_PORT)
+
+    def start(self, spec: ServiceSpec) -> None:
+        """Start a container that was ended."""
+        container = self._container(spec.name)
+        try:
+            container.start()
+            container.reload()  # its published port is another one now
+        except APIError as error:
+            raise ServiceError(f"{spec.name} cannot be started: {error.explanation}") from error
+        self._ended.pop(spec.name, None)
+
+    async def stop(self, name: str) -> None:
+        """End it in an orderly way, and by force when it does not; return when it is gone."""
+        await asyncio.to_thread(self._container(name).stop, timeout=STOP_WITHIN_S)
+
+    async def kill(self, name: str) -> None:
+        """End it as a crash would."""
+
+        def kill() -> None:
+            container = self._container(name)
+            try:
+                container.kill("SIGKILL")
+                container.wait(timeout=STOP_WITHIN_S)
+            except (NotFound, APIError):  # it has ended already
+                return
+
+        await asyncio.to_thread(kill)
+
+    def pause(self, name: str) -> None:
+        """Let every process of the container stand still."""
+        self._container(name).pause()
+
+    def resume(self, name: str) -> None:
+        """Let them go on."""
+        self._container(name).unpause()
+
+    def address(self, name: str) -> Address:
+        """Give the address at which the testbed reaches the service."""
+        return self.published(name, SERVICE_PORT)
+
+    def published(self, name: str, port: int) -> Address:
+        """Give the address at which a port of a container is published; raises ServiceError when it is not."""
+        container = self._container(name)
+        for published in container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []:
+            return Address(HOST, int(published["HostPort"]))
+        raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.logs(name)}")
+
+    def logs(self, name: str) -> str:
+        """Give its last lines."""
+        try:
+            text: bytes = self._container(name).logs(tail=LAST_LINES)
+        except DockerException:
+            return ""
+        return text.decode(errors="replace").strip()
+
+    def pid(self, name: str) -> int | None:
+        """Give the process id that it has on the engine's machine."""
+        container = self._container(name)
+        try:
+            container.reload()
+        except DockerException:
+            return None
+        return container.attrs["State"]["Pid"] or None
+
+    def exit(self, name: str) -> Exit | None:
+        """Tell how it ended; None while it runs."""
+        code = self._ended.get(name)
+        return None if code is None else Exit(code, self.logs(name))
+
+    def _container(self, name: str) -> Container:
+        if name not in self._containers:
+            raise ServiceError(f"no service {name}; there are {', '.join(sorted(self._containers)) or 'none'}")
+        return self._containers[name]
+
+    async def run_in(self, name: str, *command: str, within_s: float) -> tuple[int, bytes, bytes]:
+        """Run a command in a container, as root; gives exit code and what it printed. Raises EngineError when it does not end in time."""
+        process = await asyncio.create_subprocess_exec(
+            *(engine.COMMAND, "exec", "--user", "0", self._container(name).id, *command),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), within_s)
+        except TimeoutError as error:
+            raise EngineError(f"{name}: {' '.join(command)} did not end within {within_s:.0f} s") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return process.returncode or 0, out, err
+
+    async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
+        """Dump the threads of a service from inside its container, where it may be looked at (P4); see `Dump`."""
+        try:
+            code, out, err = await self.run_in(service, "py-spy", "dump", "--json", "--pid", "1", within_s=DUMP_WITHIN_S)
+        except EngineError as error:
+            raise DumpError(f"the threads of {service} cannot be dumped: {error}") from error
+        if code != 0:
+            told = err.decode(errors="replace").strip()
+            raise DumpError(f"the threads of {service} cannot be dumped: {told}; its container needs the capability SYS_PTRACE")
+        return keep(service, out, file)
+
+    def remove(self) -> None:
+        """Remove every container, network and volume of the project, at once and by force: nothing of them is wanted any more."""
+        if self._events is not None:
+            self._events.close()
+        remove({PROJECT_LABEL: self.project})
+
+
+def connect() -> docker.DockerClient:
+    """Connect to the engine; raises EngineError within seconds when there is none."""
+    engine.find()
+    try:
+        return docker.from_env(timeout=60)
+    except DockerException as error:
+        raise EngineError(f"no container engine answers: {error}; {engine.START}") from error
+
+
+def remove(labels: Mapping[str, str]) -> int:
+    """Remove the containers, networks and volumes that carry all of these labels; gives how many containers there were."""
+    chosen = [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
+    containers = engine.run("ps", "--all", "--quiet", *chosen).split()
+    if containers:
+        engine.run("rm", "--force", "--volumes", *containers)
+    for kind in ("network", "volume"):
+        left = engine.run(kind, "ls", "--quiet", *chosen).split()
+        if left:
+            engine.run(kind, "rm", *left)
+    return len(containers)
+
+
+def runs_left(user: str = str(os.getuid())) -> set[str]:
+    """Give the run of every container, network and volume that is labelled as this user's."""
+    told = set()
+    for command in (("ps", "--all"), ("network", "ls"), ("volume", "ls")):
+        shown = f'{{{{.Label "{engine.RUN_LABEL}"}}}}'
+        told |= set(engine.run(*command, "--filter", f"label={engine.USER_LABEL}={user}", "--format", shown).splitlines())
+    return told - {""}
