@@ -49,30 +49,46 @@ class Array:
 
     def mount(self, host: str) -> None:
         """Mount the array on `host`; raises ArrayError when another host has it."""
-        holder = self.mounted_on()
-        if holder is not None:
-            raise ArrayError(f"the array cannot be mounted on {host}: it is mounted on {holder}; unmount it there first")
-        self.mount_of(host).parent.mkdir(exist_ok=True)
-        self.mount_of(host).symlink_to(self.data, target_is_directory=True)
+        changing_fd = os.open(self.root / "mount.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(changing_fd, fcntl.LOCK_EX)  # two hosts at once must not both find that nobody has it; held for a moment
+            holder = self.mounted_on()
+            if holder is not None:
+                raise ArrayError(f"the array cannot be mounted on {host}: it is mounted on {holder}; unmount it there first")
+            self.mount_of(host).parent.mkdir(exist_ok=True)
+            self.mount_of(host).symlink_to(self.data, target_is_directory=True)
+        finally:
+            os.close(changing_fd)
 
     def unmount(self, host: str) -> None:
         """Take the array from `host`; raises ArrayError when it is not there, or a server still runs on it."""
         if self.mounted_on() != host:
             raise ArrayError(f"the array cannot be unmounted on {host}: it is mounted on {self.mounted_on() or 'no host'}")
-        os.close(self.acquire(host))
-        self.mount_of(host).unlink()
+        lock_fd = self.acquire(host)
+        try:
+            self.mount_of(host).unlink()
+        finally:
+            os.close(lock_fd)
 
     def acquire(self, host: str) -> int:
         """Take the array's lock for a server on `host`: an open file to hand to the server, and to close here once it has it.
 
         Raises ArrayError when the array is not mounted on `host` or a server's process still holds the lock.
         """
-        if self.mounted_on() != host:
-            raise ArrayError(f"no server can use the array on {host}: it is mounted on {self.mounted_on() or 'no host'}")
+        self._require_mounted(host)
         lock_fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._require_mounted(host)  # still: whoever has the lock can unmount, and from here on that is us
         except BlockingIOError as error:
             os.close(lock_fd)
             raise ArrayError(f"the array is in use: a database server holds {self.lock_file}; stop it first") from error
+        except ArrayError:
+            os.close(lock_fd)
+            raise
         return lock_fd
+
+    def _require_mounted(self, host: str) -> None:
+        holder = self.mounted_on()
+        if holder != host:
+            raise ArrayError(f"no server can use the array on {host}: it is mounted on {holder or 'no host'}")

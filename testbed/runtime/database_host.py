@@ -2,8 +2,9 @@
 
 The host lives on while its database server is stopped and started, so that a switchover is what it is in C4: five steps,
 each told to one host. They are told over HTTP: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it),
-answered with the host's status and `took_s`, or with 409 and `error`; `GET /status` only tells. In the container, the
-command `host` does the same by hand. `/health` is green when the host has done what it does at its own start.
+answered with the host's status and `took_s`, or with 409 and `error`; `GET /status` only tells. `/release` takes the
+array from a host that is gone. In the container, the command `host` does the same by hand. `/health` is green when the
+host has done what it does at its own start.
 
 At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
 when it is mounted nowhere and the settings say that this host begins; and takes the virtual IP. Otherwise it stands by.
@@ -169,6 +170,12 @@ class DatabaseHost:
         """Mount the array here."""
         self.array.mount(self.settings.name)
 
+    async def release(self) -> None:
+        """Unmount the array wherever it is mounted: its host is gone. Raises ArrayError when a server runs on it all the same."""
+        holder = self.array.mounted_on()
+        if holder is not None:
+            self.array.unmount(holder)
+
     async def start(self) -> None:
         """Start the server on the array mounted here, and return when it accepts connections."""
         if self.running:
@@ -203,6 +210,7 @@ class DatabaseHost:
         steps = {
             "stop": self.stop,
             "unmount": self.unmount,
+            "release": self.release,
             "mount": self.mount,
             "start": self.start,
             "virtual-ip": self.virtual_ip,
