@@ -1,45 +1,75 @@
-"""The regression suite: one replay for each scenario and variant, shared by all that is asserted of it.
+"""The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
 
-`replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Journals are kept below
-.testbed/runs, as those of the command line are.
+`replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Every test that asks for
+it is run once for each runtime. Where no container engine answers, the containers' half is skipped, with the reason in
+one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept below .testbed/runs, as
+those of the command line are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import scenario_file, session, trace
+from testbed import places, scenario_file, session, trace
+from testbed.errors import EngineError
 from testbed.replay import Silent
-from testbed.runtime.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.session import Result
 
+CONTAINERS = "containers"
 
-async def _replay(name: str) -> dict[str, Result]:
-    plan = scenario_file.load(scenario_file.directory() / f"{name}.toml")
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a runtime on each that there is."""
+    if "runtime" in metafunc.fixturenames:
+        metafunc.parametrize("runtime", places.RUNTIMES, scope="session")
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Ask for a container engine, and for the image of this code, which is built where it is missing."""
+    from testbed.runtime import engine, image  # noqa: PLC0415 - for this half only
+
+    try:
+        engine.find()
+        engine.compose_version()
+    except EngineError as error:
+        told = f"CONTAINERS ARE LEFT OUT: {error}"
+        if CONTAINERS in os.environ.get("TESTBED_REQUIRE", ""):
+            pytest.fail(f"TESTBED_REQUIRE={CONTAINERS}, but {told}", pytrace=False)
+        pytest.skip(told.splitlines()[0])
+    image.build(lambda _: None)
+
+
+async def _replay(name: str, runtime: str) -> dict[str, Result]:
+    where = places.of(runtime)
+    plan = scenario_file.load(scenario_file.directory() / f"{name}.toml").slowed(where.slower)
     directory = session.runs_directory(None, plan.name)
     results = {}
-    async with Workshop() as shop:
-        async for result in session.replay_all(plan, trace.of(plan), 1, shop, directory, lambda _: nullcontext(Silent())):
+    async with where.shop as shop:
+        async for result in session.replay_all(plan, trace.of(plan), 1, shop, directory, lambda _: nullcontext(Silent()), where.place):
             results[result.journal.header.variant] = result
     return results
 
 
 @pytest.fixture(scope="session")
-def replayed() -> Callable[[str, str], Result]:
-    """Give the result of a scenario's variant, replayed once for all tests that ask for it."""
+def replayed(runtime: str, request: pytest.FixtureRequest) -> Callable[[str, str], Result]:
+    """Give the result of a scenario's variant on a runtime, replayed once for all tests that ask for it."""
+    if runtime == CONTAINERS:
+        request.getfixturevalue("engine")
     done: dict[str, dict[str, Result]] = {}
 
     def result(name: str, variant: str) -> Result:
         if name not in done:
-            done[name] = asyncio.run(_replay(name))
+            done[name] = asyncio.run(_replay(name, runtime))
         return done[name][variant]
 
     return result

@@ -37,6 +37,7 @@ MOST_SERVERS = 3  # compose.yaml has cf-1 to cf-3
 BALANCERS = ("lb-1", "lb-2")
 RECOVERY = "dr"
 OFF_SITE = "off-site"
+AROUND = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *BALANCERS)  # what every facility has beside servers, callers and load
 STATISTICS_PORT = 8404
 FAULT_PROXY_PORT = 8474
 STEP_WITHIN_S = 60.0
@@ -161,7 +162,7 @@ class ContainersBuilder:
             )
         self.dock.built += 1
         project = f"testbed-{os.getpid()}-{self.dock.built}"
-        services = [*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *BALANCERS, *self.plan.server_names, *self.plan.callers, LOAD]
+        services = [*AROUND, *self.plan.server_names, *self.plan.callers, LOAD]
         self.runtime = Containers(project, self.dock.run.path, self._environment(project), services, self.dock.client)
 
     def _environment(self, project: str) -> dict[str, str]:

@@ -1,0 +1,84 @@
+"""What only containers have: remains of a killed run, and neighbours that are nobody's business."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import TestbedError
+from testbed.runtime import containers, dock, engine
+
+SCENARIOS = Path(__file__).parent
+WITHIN_S = 90.0
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+def started(home: Path) -> subprocess.Popen[bytes]:
+    """Start a replay in containers."""
+    command = [sys.executable, "-m", "testbed", "replay", str(SCENARIOS / "calm.toml"), "--runtime", "containers", "--variant", "fixed"]
+    with (home / "printed").open("wb") as printed:
+        return subprocess.Popen([*command, "--runs", str(home / "runs")], stdout=printed, stderr=printed)
+
+
+def projects() -> set[str]:
+    """Give the compose projects of runs of this user."""
+    shown = f'{{{{.Label "{containers.PROJECT_LABEL}"}}}}'
+    told = engine.run("ps", "--all", "--filter", f"label={engine.USER_LABEL}={os.getuid()}", "--format", shown)
+    return set(told.split())
+
+
+def wait_project(process: subprocess.Popen[bytes]) -> str:
+    """Wait until the replay has containers; gives their project."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        for project in projects():
+            if project.startswith(f"testbed-{process.pid}-"):
+                return project
+        time.sleep(0.1)
+    raise AssertionError(f"no containers within {WITHIN_S:.0f} s")
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    """`kill -9` leaves containers running; a sweep removes them with networks and volumes, and lets the living and the unlabelled be."""
+    killed, living = started(tmp_path), started(tmp_path)
+    bystander = engine.run("run", "--detach", "--rm", "grounded-testbed:latest", "sleep", "300").strip()
+    try:
+        project, other = wait_project(killed), wait_project(living)
+        killed.kill()
+        killed.wait()
+        assert project in projects()
+        dock.sweep()
+        assert project not in projects()
+        assert engine.run("volume", "ls", "--quiet", "--filter", f"label={containers.PROJECT_LABEL}={project}") == ""
+        assert engine.run("network", "ls", "--quiet", "--filter", f"label={containers.PROJECT_LABEL}={project}") == ""
+        assert other in projects()
+        assert engine.run("inspect", "--format", "{{.State.Running}}", bystander).strip() == "true"
+        living.send_signal(signal.SIGTERM)
+        assert living.wait(WITHIN_S) == 128 + signal.SIGTERM
+        assert other not in projects()
+    finally:
+        engine.run("kill", bystander)
+        for process in (killed, living):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "PATH"])
+def test_without_an_engine_it_ends_in_seconds_and_says_what_to_do(variable: str, tmp_path: Path) -> None:
+    """No socket, or no command: exit code 3 and one clear message."""
+    environment = {**os.environ, variable: {"DOCKER_HOST": f"unix://{tmp_path}/none", "PATH": str(tmp_path)}[variable]}
+    command = [sys.executable, "-m", "testbed", "replay", "calm", "--runtime", "containers", "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, env=environment, cwd=SCENARIOS.parent, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == TestbedError.exit_code
+    assert "container engine" in done.stderr
+    assert ".ci/engine" in done.stderr
+    assert "Traceback" not in done.stderr
