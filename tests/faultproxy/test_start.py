@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "testbed.faultproxy", "-host=127.0.0.1", "-port=0")
+
+
+def test_the_server_begins_with_the_proxies_of_a_file(tmp_path: Path) -> None:
+    """Started with Toxiproxy's own options, the server has the proxies of its file when it answers."""
+    config = tmp_path / "toxiproxy.json"
+    config.write_text(json.dumps([{"name": "virtual-ip", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", "enabled": True}]))
+    with subprocess.Popen([*COMMAND, f"-config={config}"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        proxies = requests.get(f"http://{address}/proxies", timeout=10).json()
+        server.terminate()
+    assert list(proxies) == ["virtual-ip"]
+    assert proxies["virtual-ip"]["enabled"]
+
+
+@pytest.mark.parametrize(("content", "code"), [(None, 2), ("no JSON", 2), ("{}", 3), ('[{"name": "x"}]', 3)])
+def test_a_wrong_file_ends_the_server(tmp_path: Path, content: str | None, code: int) -> None:
+    """A file that is missing or wrong is told, and no server stays behind."""
+    config = tmp_path / "toxiproxy.json"
+    if content is not None:
+        config.write_text(content)
+    done = subprocess.run([*COMMAND, f"-config={config}"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == code
+    assert str(config) in done.stderr or "ApiError" in done.stderr

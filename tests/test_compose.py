@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from testbed.runtime import engine
+from testbed.topology import CALLERS, CallerSettings, ServerSettings
+
+COMPOSE = Path(__file__).parent.parent / "compose"
+TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
+SERVICES = TEXT.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0]
+
+
+@pytest.mark.parametrize(("prefix", "settings"), [("FLIGHT_SEARCH_", ServerSettings), ("CALLER_", CallerSettings)])
+def test_what_a_variant_may_set_can_be_set_for_the_containers(prefix: str, settings: type[ServerSettings | CallerSettings]) -> None:
+    """Each setting of a variant is a variable of the compose file under the service's own name, with the same default."""
+    for name, field in settings.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        given = re.search(rf"^  {variable}: \$\{{{variable}:-(.*?)\}}", TEXT, re.MULTILINE)
+        assert given is not None, variable
+        default = str(field.default).lower() if isinstance(field.default, bool) else str("" if field.default is None else field.default)
+        assert given[1] == default, variable
+
+
+def test_every_published_port_is_this_machine_s_own() -> None:
+    """Nothing is published but at 127.0.0.1, and at a free port, so that facilities can live side by side."""
+    published = [port for line in re.findall(r"^ +ports: \[(.*)\]", TEXT, re.MULTILINE) for port in re.findall(r'"(.*?)"', line)]
+    assert len(published) >= 10
+    assert [port for port in published if not re.fullmatch(r"127\.0\.0\.1::\d+", port)] == []
+
+
+def test_every_part_of_the_facility_is_there() -> None:
+    """The compose file has every role of the facility, under its name."""
+    named = set(re.findall(r"^  ([a-z0-9-]+):$", SERVICES, re.MULTILINE))
+    servers = {"cf-1", "cf-2", "cf-3"}
+    assert named == {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "load", *servers, *CALLERS}
+
+
+def test_racks_are_told_apart() -> None:
+    """No two application servers stand in one rack (C3)."""
+    racks = re.findall(rf"{engine.LABEL}\.rack: (\S+)", SERVICES)
+    assert len(racks) == len(set(racks)) == 3
+
+
+def test_all_that_is_made_is_labelled_ours() -> None:
+    """Containers, networks and volumes carry user and run, by which they are found again; and nothing else's names are used."""
+    for label in (engine.USER_LABEL, engine.RUN_LABEL):
+        assert f"  {label}: ${{TESTBED_" in TEXT
+    made = TEXT.partition("\nnetworks:\n")[2]
+    assert re.findall(r"^  (\w+): \{ labels: \*labels \}$", made, re.MULTILINE) == [
+        *("callers", "servers", "database"),
+        *("array", "recovery", "backups"),
+    ]
+    roles = re.findall(r"^(?:x-[a-z-]+|  [a-z0-9-]+): ?(?:&[a-z-]+)?\n(?=  +<<: )(.*?)(?=^\S|^  \S|\Z)", SERVICES, re.MULTILINE | re.DOTALL)
+    assert len(roles) == 15
+    assert all("<<: *" in role for role in roles)
+    assert "container_name" not in TEXT
+
+
+def test_files_that_containers_are_given_are_there() -> None:
+    """Every file that the compose file mounts lies beside it."""
+    mounted = set(re.findall(r'"\./([^:"]+):', TEXT))
+    assert mounted == {"haproxy.cfg", "firewall.nft", "pg_hba.conf", "toxiproxy.json"}
+    assert [name for name in mounted if not (COMPOSE / name).is_file()] == []
+
+
+def test_balancers_set_no_limit_that_the_case_s_did_not_have() -> None:
+    """An answer may take longer than any night: the limits of both sides are days (O6)."""
+    text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
+    assert re.findall(r"^    timeout (?:client|server) (\S+)", text.partition("frontend statistics")[0], re.MULTILINE) == ["24d", "24d"]
