@@ -4,13 +4,14 @@ import asyncio
 import fcntl
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed.errors import ArrayError
-from testbed.runtime import postgres
+from testbed.runtime import database, postgres
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.runtime.rundir import RunDirectory
 
 FIRST, SECOND = HOSTS
+MANY = tuple(f"db-{number}" for number in range(1, 9))
 
 
 @pytest.fixture
@@ -58,6 +60,39 @@ def test_a_host_without_the_array_gets_no_lock(array: Array) -> None:
     array.mount(FIRST)
     with pytest.raises(ArrayError, match="no server can use the array on db-2: it is mounted on db-1"):
         array.acquire(SECOND)
+
+
+def test_of_all_hosts_that_mount_at_once_one_has_it(array: Array) -> None:
+    """However many hosts mount the array at the same time, one succeeds and the others are told who has it."""
+
+    def mount(host: str) -> str | None:
+        try:
+            array.mount(host)
+        except ArrayError as error:
+            return str(error)
+        return None
+
+    for _ in range(50):
+        with ThreadPoolExecutor(len(MANY)) as pool:
+            told = dict(zip(MANY, pool.map(mount, MANY), strict=True))
+        (winner,) = (host for host, error in told.items() if error is None)
+        assert array.mounted_on() == winner
+        assert all(winner in error for error in told.values() if error)
+        array.unmount(winner)
+
+
+def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> None:
+    """What a crash left of an earlier copy is thrown away, and the data directory is its owner's alone."""
+    prepared = tmp_path / "prepared"
+    (prepared / "base").mkdir(parents=True)
+    (prepared / "PG_VERSION").write_text("18\n")
+    left = tmp_path / "volume" / "array.new"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    array = database.copy(postgres.Programs(tmp_path, None), prepared, tmp_path / "volume")
+    assert sorted(path.name for path in array.data.iterdir()) == ["PG_VERSION", "base"]
+    assert array.data.stat().st_mode & 0o777 == 0o700
+    assert not left.exists()
 
 
 @pytest.fixture(scope="module")

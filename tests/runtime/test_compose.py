@@ -5,69 +5,79 @@ from pathlib import Path
 
 import pytest
 
-from testbed import topology
 from testbed.errors import UsageError
-from testbed.runtime import dock, image
-from testbed.runtime.dock import PLACED, ContainersBuilder, Dock
+from testbed.runtime import dock, engine
+from testbed.runtime.dock import ContainersBuilder, Dock
+from testbed.topology import CALLERS, CallerSettings, FacilityPlan, ServerSettings, Settings
 
-ROOT = Path(__file__).parents[2]
-COMPOSE = (ROOT / "compose" / "compose.yaml").read_text(encoding="utf-8")
-PLAN = topology.FacilityPlan()
-GIVEN = [
-    *topology.server_environment(PLAN, topology.ServerSettings(), "cf-1", ""),
-    *topology.caller_environment(PLAN, topology.CallerSettings(), "kiosk", ()),
-]
+COMPOSE = Path(__file__).parents[2] / "compose"
+TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
+SERVICES = TEXT.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0]
 
 
-@pytest.mark.parametrize(("name", "default"), [pair for pair in GIVEN if pair[0] not in PLACED], ids=lambda value: str(value) or "never")
-def test_every_setting_of_a_variant_reaches_the_containers_with_the_same_default(name: str, default: str) -> None:
-    """What a service is given by its environment on processes, compose.yaml passes on, and sets as the code does where nothing is given."""
-    found = re.search(rf"^  {name}: \$\{{{name}:-(.*?)\}}", COMPOSE, re.MULTILINE)
-    assert found is not None
-    assert found[1].lower() == default.lower()
-
-
-def test_every_service_that_a_facility_needs_is_in_the_file() -> None:
-    """The builder asks for no service that compose.yaml does not have."""
-    services = set(re.findall(r"^  ([a-z0-9-]+):\n", COMPOSE.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0], re.MULTILINE))
-    servers = {f"cf-{number}" for number in range(1, dock.MOST_SERVERS + 1)}
-    assert services == {*dock.AROUND, *servers, *topology.CALLERS, "load"}
+@pytest.mark.parametrize(("prefix", "settings"), [("FLIGHT_SEARCH_", ServerSettings), ("CALLER_", CallerSettings)])
+def test_what_a_variant_may_set_can_be_set_for_the_containers(prefix: str, settings: type[ServerSettings | CallerSettings]) -> None:
+    """Each setting of a variant is a variable of the compose file under the service's own name, with the same default."""
+    for name, field in settings.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        given = re.search(rf"^  {variable}: \$\{{{variable}:-(.*?)\}}", TEXT, re.MULTILINE)
+        assert given is not None, variable
+        default = str(field.default).lower() if isinstance(field.default, bool) else str("" if field.default is None else field.default)
+        assert given[1] == default, variable
 
 
 @pytest.mark.fact("C5")
-def test_published_ports_are_on_loopback_only_and_every_part_is_labelled() -> None:
-    """Nobody outside this machine reaches the facility, and what is ours can be told from what is not."""
-    ports = re.findall(r"ports: \[(.*?)\]", COMPOSE)
-    assert len(ports) >= 6
-    assert all(port.strip().strip('"').startswith("127.0.0.1::") for line in ports for port in line.split(","))
-    assert all(re.search(rf"^  {volume}: \{{ labels: \*labels \}}", COMPOSE, re.MULTILINE) for volume in ("array", "recovery", "backups"))
+def test_every_published_port_is_this_machine_s_own() -> None:
+    """Nothing is published but at 127.0.0.1, and at a free port, so that facilities can live side by side."""
+    published = [port for line in re.findall(r"^ +ports: \[(.*)\]", TEXT, re.MULTILINE) for port in re.findall(r'"(.*?)"', line)]
+    assert len(published) >= 10
+    assert [port for port in published if not re.fullmatch(r"127\.0\.0\.1::\d+", port)] == []
+
+
+def test_every_part_of_the_facility_is_there() -> None:
+    """The compose file has every role of the facility, under its name."""
+    named = set(re.findall(r"^  ([a-z0-9-]+):$", SERVICES, re.MULTILINE))
+    servers = {f"cf-{number}" for number in range(1, dock.MOST_SERVERS + 1)}
+    assert named == {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "load", *servers, *CALLERS}
+    assert set(dock.AROUND) <= named  # what the builder asks for
 
 
 @pytest.mark.fact("C3")
-def test_the_application_servers_stand_in_different_racks() -> None:
-    """One damaged rack does not take all of them."""
-    racks = re.findall(r"org\.grounded-testbed\.rack: (\S+) ", COMPOSE)
-    assert len(racks) == len(set(racks)) == dock.MOST_SERVERS
+def test_racks_are_told_apart() -> None:
+    """No two application servers stand in one rack (C3)."""
+    racks = re.findall(rf"{engine.LABEL}\.rack: (\S+)", SERVICES)
+    assert len(racks) == len(set(racks)) == 3
 
 
-def test_more_servers_than_the_file_has_are_refused(tmp_path: Path) -> None:
+def test_all_that_is_made_is_labelled_ours() -> None:
+    """Containers, networks and volumes carry user and run, by which they are found again; and nothing else's names are used."""
+    for label in (engine.USER_LABEL, engine.RUN_LABEL):
+        assert f"  {label}: ${{TESTBED_" in TEXT
+    made = TEXT.partition("\nnetworks:\n")[2]
+    assert re.findall(r"^  (\w+): \{ labels: \*labels \}$", made, re.MULTILINE) == [
+        *("callers", "servers", "database"),
+        *("array", "recovery", "backups"),
+    ]
+    roles = re.findall(r"^(?:x-[a-z-]+|  [a-z0-9-]+): ?(?:&[a-z-]+)?\n(?=  +<<: )(.*?)(?=^\S|^  \S|\Z)", SERVICES, re.MULTILINE | re.DOTALL)
+    assert len(roles) == 15
+    assert all("<<: *" in role for role in roles)
+    assert "container_name" not in TEXT
+
+
+def test_files_that_containers_are_given_are_there() -> None:
+    """Every file that the compose file mounts lies beside it."""
+    mounted = set(re.findall(r'"\./([^:"]+):', TEXT))
+    assert mounted == {"haproxy.cfg", "firewall.nft", "pg_hba.conf", "toxiproxy.json"}
+    assert [name for name in mounted if not (COMPOSE / name).is_file()] == []
+
+
+def test_balancers_set_no_limit_that_the_case_s_did_not_have() -> None:
+    """An answer may take longer than any night: the limits of both sides are days (O6)."""
+    text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
+    assert re.findall(r"^    timeout (?:client|server) (\S+)", text.partition("frontend statistics")[0], re.MULTILINE) == ["24d", "24d"]
+
+
+def test_more_servers_than_the_file_has_are_refused() -> None:
     """With the number that was found and the one that is allowed."""
     with pytest.raises(UsageError, match=r"found 4; .* has 3, so at most that many are allowed"):
-        ContainersBuilder(Dock(), topology.FacilityPlan(application_servers=4), topology.Settings())
-
-
-def test_the_image_is_named_for_the_code_that_is_in_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Another line of code is another name; the same code in another place is the same."""
-    for part in image.CODE:
-        path = tmp_path / part
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / part).is_dir():
-            path.mkdir()
-            (path / "code.py").write_text("1\n")
-        else:
-            path.write_text("1\n")
-    monkeypatch.setattr(image, "PROJECT", tmp_path)
-    first = image.name_for_code()
-    assert first == image.name_for_code()
-    (tmp_path / "testbed" / "code.py").write_text("2\n")
-    assert image.name_for_code() != first
+        ContainersBuilder(Dock(), FacilityPlan(application_servers=4), Settings())
