@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C also ends it quietly while it is still being imported."""
-    try:
-        from testbed import cli  # noqa: PLC0415 - see above
+    """Run the command line. Until a replay takes care of it, Ctrl-C just ends the process.
 
-        cli.main()
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    An interruption that is raised, as is Python's way, is swallowed or mistaken for something else by much that is imported here.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    from testbed import cli  # noqa: PLC0415 - see above
+
+    cli.main()
 
 
 if __name__ == "__main__":

@@ -183,13 +183,17 @@ async def _replay_all(
     sent = trace.of(plan)
     directory = session.runs_directory(runs, plan.name)
     results: list[Result] = []
-    async with (
-        where.shop as shop,
-        aclosing(session.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console), where.place)) as replays,
-    ):
-        async for result in replays:
-            results.append(result)
-            write(summary.line(result))
+    try:
+        async with (
+            where.shop as shop,
+            aclosing(session.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console), where.place)) as replays,
+        ):
+            async for result in replays:
+                results.append(result)
+                write(summary.line(result))
+    finally:
+        with suppress(OSError):  # it is kept with whatever is in it, and only then
+            directory.rmdir()
     if repetitions == 1:
         _report(console, [(one.journal, one.judgement) for one in results])
     console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
@@ -215,13 +219,15 @@ def _interruptible(work: object) -> list[Result]:
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop, number)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                loop.add_signal_handler(number, stop, number)
         return await work  # type: ignore[misc, no-any-return]
 
     try:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
-        sys.stderr.write("testbed: interrupted; everything was taken down, and the journal can be read up to there\n")
+        with suppress(OSError):  # the terminal may be what is gone
+            sys.stderr.write("testbed: interrupted; everything was taken down, and the journal can be read up to there\n")
         sys.exit(INTERRUPTED + caught[0] if caught else 3)
 
 

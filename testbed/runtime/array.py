@@ -8,18 +8,22 @@ the array; when the last is gone, it is free.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import ArrayError
+from testbed.runtime import rundir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOUNT = "mnt"
 DATA = "array"
+POLL_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Array:
             holder = self.mounted_on()
             if holder is not None:
                 raise ArrayError(f"the array cannot be mounted on {host}: it is mounted on {holder}; unmount it there first")
-            self.mount_of(host).parent.mkdir(exist_ok=True)
+            rundir.make(self.mount_of(host).parent)
             self.mount_of(host).symlink_to(self.data, target_is_directory=True)
         finally:
             os.close(changing_fd)
@@ -76,16 +80,45 @@ class Array:
         Raises ArrayError when the array is not mounted on `host` or a server's process still holds the lock.
         """
         self._require_mounted(host)
-        lock_fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        lock_fd = self.lock()
         try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._require_mounted(host)  # still: whoever has the lock can unmount, and from here on that is us
-        except BlockingIOError as error:
-            os.close(lock_fd)
-            raise ArrayError(f"the array is in use: a database server holds {self.lock_file}; stop it first") from error
         except ArrayError:
             os.close(lock_fd)
             raise
+        return lock_fd
+
+    @property
+    def in_use(self) -> bool:
+        """Tell whether any process of a server is left."""
+        if not self.lock_file.exists():
+            return False
+        try:
+            os.close(self.lock())
+        except ArrayError:
+            return True
+        return False
+
+    async def wait_free(self, within_s: float) -> bool:
+        """Wait until no process of a server is left; False when there still is one after `within_s` seconds."""
+        deadline = time.monotonic() + within_s
+        while self.in_use:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
+
+    def lock(self) -> int:
+        """Take the lock for whoever works on the data, mounted or not; see `acquire`."""
+        try:
+            lock_fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ArrayError(f"the array cannot be locked: {self.lock_file}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock_fd)
+            raise ArrayError(f"the array is in use: a database server holds {self.lock_file}; stop it first") from error
         return lock_fd
 
     def _require_mounted(self, host: str) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import ServiceError
+from testbed.runtime.undisturbed import undisturbed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.005
+END_WITHIN_S = 10.0
 LAST_LINES = 15
 
 
@@ -27,6 +29,7 @@ LAST_LINES = 15
 class Owner:
     """The user that a process runs as."""
 
+    name: str
     uid: int
     gid: int
 
@@ -56,6 +59,12 @@ class Child:
         """The process id; None when it has ended."""
         return self.process.pid if self.process.poll() is None else None
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: `exit code 3`, or `SIGKILL`."""
+        code = self.process.poll()
+        return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
     def last_lines(self, count: int = LAST_LINES) -> str:
         """Give the last lines that it wrote; an empty text when it wrote none."""
         try:
@@ -78,6 +87,20 @@ class Child:
             await asyncio.sleep(POLL_S)
         return True
 
+    async def wait_done(self, within_s: float) -> None:
+        """Wait until it has done its work and ended by itself; it is killed when the wait is cancelled.
+
+        Raises ServiceError with its last lines when it fails, or is not done within `within_s` seconds.
+        """
+        try:
+            done = await self.wait_exit(within_s)
+        finally:
+            await undisturbed(self.end(signal.SIGKILL, END_WITHIN_S))
+        if not done:
+            raise ServiceError(f"{self.name} was not done within {within_s:.0f} s:\n{self.last_lines()}")
+        if self.process.poll() != 0:
+            raise ServiceError(f"{self.name} failed with {self.ending}:\n{self.last_lines()}")
+
     async def end(self, orderly: int, within_s: float) -> bool:
         """Send the orderly signal and, when that does not end it in time, SIGKILL; True when it ended in order."""
         self.signal(signal.SIGCONT)  # a paused process takes no other signal to heart
@@ -95,30 +118,51 @@ def spawn(
     command: Sequence[str],
     log: Path,
     *,
-    environment: Mapping[str, str] | None = None,
     owner: Owner | None = None,
     death_signal: int = signal.SIGKILL,
     pass_fds: tuple[int, ...] = (),
     lock_fd: int = -1,
 ) -> Child:
-    """Start a command that dies with this process.
+    """Start a command that dies with this process, in a session of its own.
 
     Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone.
     Its lines go to the log, and it reads nothing. Raises ServiceError when it cannot be started or its log cannot be written.
     """
-    uid, gid = (owner.uid, owner.gid) if owner else (-1, -1)
-    launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
     try:
         with log.open("ab") as lines:
             process = subprocess.Popen(
-                [*launch, str(lock_fd), "--", *command],
+                launched(command, owner=owner, death_signal=death_signal, lock_fd=lock_fd),
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
                 stderr=lines,
-                env=None if environment is None else {**os.environ, **environment},
+                env=environment(),
                 pass_fds=(*pass_fds, lock_fd) if lock_fd != -1 else pass_fds,
                 start_new_session=True,  # Ctrl-C at the terminal is for the testbed, which then ends its children in order
             )
     except OSError as error:
         raise ServiceError(f"{name} cannot be started: {error}") from error
     return Child(name, process, log)
+
+
+def launched(command: Sequence[str], *, owner: Owner | None, death_signal: int = signal.SIGKILL, lock_fd: int = -1) -> list[str]:
+    """Give the command that becomes `command` by way of launch.py."""
+    uid, gid = (owner.uid, owner.gid) if owner else (-1, -1)
+    prepared = (os.getpid(), int(death_signal), uid, gid, lock_fd)
+    return [sys.executable, "-I", "-S", str(LAUNCH), *map(str, prepared), "--", *command]
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Give the command that runs a module in the testbed's own Python, `spawn`ed."""
+    return [sys.executable, "-P", "-m", module, *arguments]  # without the working directory: a random.py there is not ours
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of every child: ours, without what would make another facility of it.
+
+    Gone are web proxies, which nothing on loopback is behind; libpq's defaults (PGHOST, PGSSLMODE, …), where the settings say it all;
+    and warnings made errors, which are for those who write code. Modules are found where this process finds them.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") and not name.lower().endswith("_proxy")}
+    kept.pop("PYTHONWARNINGS", None)
+    kept["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
+    return kept

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.errors import FacilityError, ServiceError
-from testbed.runtime import postgres
+from testbed.errors import FacilityError
+from testbed.runtime import postgres, rundir, sysv
 from testbed.runtime.array import DATA, Array
-from testbed.runtime.child import spawn
+from testbed.runtime.child import python, spawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +54,8 @@ class DatabasePair:
     async def start_server(self, host: str) -> Address:
         """Start the server of a host on the array mounted there and give its own address, when it accepts connections."""
         self.server = await postgres.start(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
-        self.run.note_pid(self.server.child.process.pid)
         self.active = host
+        self.run.note_pid(self.server.child.process.pid)
         return self.server.address
 
     async def stop_server(self) -> None:
@@ -67,10 +66,15 @@ class DatabasePair:
         await server.stop()
 
     async def throw_away(self) -> None:
-        """End the server at once: its data is not wanted any more."""
+        """End the server at once: its data is not wanted any more.
+
+        Where it was killed, its last processes are waited for, and the memory that it could not give back is given back.
+        """
         if self.server is not None:
             server, self.server = self.server, None
             await server.child.end(signal.SIGQUIT, postgres.STOP_WITHIN_S)
+        await self.array.wait_free(postgres.STOP_WITHIN_S)
+        sysv.remove_segment_of(self.array.data / "postmaster.pid")
 
 
 async def prepare(run: RunDirectory, programs: Programs) -> Path:
@@ -78,17 +82,18 @@ async def prepare(run: RunDirectory, programs: Programs) -> Path:
 
     Raises ServiceError with the last lines of the program that failed.
     """
-    directory = run.path / "prepared"
-    array = Array(directory)
-    log = run.path / "prepare.log"
-    await postgres.initialise(programs, array, log)
+    array = Array(run.path / "prepared")
+    await postgres.initialise(programs, array, run.path / "initdb.log")
     pair = DatabasePair(run, programs, array, run.path, max_connections=10)
     pair.mount(HOSTS[0])
-    address = await pair.start_server(HOSTS[0])
     try:
-        await _load(log, conninfo(address))
-    finally:
+        address = await pair.start_server(HOSTS[0])
+        load = spawn("load", python(LOAD_MODULE, conninfo(address)), run.path / "load.log")
+        await load.wait_done(LOAD_WITHIN_S)
         await pair.stop_server()
+    except BaseException:
+        await pair.throw_away()
+        raise
     return array.data
 
 
@@ -97,7 +102,7 @@ def copy(programs: Programs, prepared: Path, root: Path) -> Array:
     array = Array(root)
     growing = root / f"{DATA}.new"
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        rundir.make(root)
         shutil.rmtree(growing, ignore_errors=True)
         shutil.copytree(prepared, growing)
         growing.chmod(0o700)  # PostgreSQL insists, and not everything that brought `prepared` here has kept it
@@ -106,20 +111,11 @@ def copy(programs: Programs, prepared: Path, root: Path) -> Array:
                 for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
                     os.chown(name, programs.owner.uid, programs.owner.gid)
         growing.rename(array.data)
-    except (OSError, shutil.Error) as error:
-        raise FacilityError(f"the array cannot be made in {root / DATA}: {postgres.reason(error)}; {postgres.MORE_SPACE}") from error
+    except OSError as error:  # of which shutil.Error is one
+        raise FacilityError(f"the array cannot be made in {root / DATA}: {postgres.copy_failure(error)}; {rundir.SPACE}") from error
     return array
 
 
 def conninfo(address: Address) -> str:
     """Give libpq's connection string for the database at an address."""
     return f"host={address.host} port={address.port} dbname={DATABASE} user={postgres.USER} connect_timeout=10"
-
-
-async def _load(log: Path, target: str) -> None:
-    child = spawn("load", [sys.executable, "-m", LOAD_MODULE, target], log)
-    if not await child.wait_exit(LOAD_WITHIN_S):
-        await child.end(signal.SIGTERM, postgres.STOP_WITHIN_S)
-        raise ServiceError(f"the data was not loaded within {LOAD_WITHIN_S:.0f} s:\n{child.last_lines()}")
-    if child.process.poll() != 0:
-        raise ServiceError(f"loading the data failed with exit code {child.process.poll()}:\n{child.last_lines()}")

@@ -7,33 +7,34 @@ them once (the modules named) and then forks for each service asked for; the for
 with an environment, a log and a listening socket of its own. It is a process like any other: with its own memory,
 threads and fate.
 
-Over the control socket comes one datagram for each birth: JSON with `module`, `arguments`, `environment` and `log`,
-and the listening socket itself. Back go `{"born": pid}` for each, in order, and `{"dead": pid, "code": exit code, or
-minus the signal}` whenever a service ends. The kernel ends the services with the nursery, and the nursery with the
-testbed.
+Over the control socket comes one line for each birth: JSON with `module`, `arguments`, `environment` and `log`, and the
+listening socket itself. Back go, each a line, `{"born": pid}` or `{"refused": reason}` for each order, in order, and
+`{"dead": pid, "code": exit code, or minus the signal}` whenever a service ends. The services end with the nursery, and
+the nursery with the testbed: by the kernel's doing on Linux, and everywhere when the control socket closes.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import json
 import os
+import resource
 import runpy
 import selectors
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from testbed.runtime import launch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-PR_SET_PTRACER = 0x59616D61  # the same
-PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
-MESSAGE_BYTES = 1 << 16
+ORDER_BYTES = 1 << 16
+OPEN_FILES = 4096  # macOS gives a process 256 unless it asks for more
 FD = "{fd}"
 
 
@@ -44,6 +45,10 @@ def main(argv: Sequence[str]) -> None:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # what is imported is shared with every fork; a collection would touch, and so copy, all of it
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     waking, wake = socket.socketpair()
     waking.setblocking(False)
     wake.setblocking(False)
@@ -52,31 +57,52 @@ def main(argv: Sequence[str]) -> None:
     waiting = selectors.DefaultSelector()
     waiting.register(control, selectors.EVENT_READ)
     waiting.register(waking, selectors.EVENT_READ)
-    while True:
-        for key, _ in waiting.select():
-            if key.fileobj is waking:
-                waking.recv(4096)
-                _tell_dead(control)
-                continue
-            message, fds, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 1)
-            if not message:
-                return
-            pid = os.fork()
-            if pid == 0:
-                _become(json.loads(message), fds[0])
-            os.close(fds[0])
-            control.send(json.dumps({"born": pid}).encode())
+    living: set[int] = set()
+    try:
+        while True:
+            for key, _ in waiting.select():
+                if key.fileobj is waking:
+                    waking.recv(4096)
+                    _tell_dead(control, living)
+                elif not _take_order(control, living):
+                    return
+    finally:
+        for pid in living:
+            os.kill(pid, signal.SIGKILL)
 
 
-def _tell_dead(control: socket.socket) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
+def _take_order(control: socket.socket, living: set[int]) -> bool:
+    """Read an order and carry it out; False when there will be none any more."""
+    order, fds, _, _ = socket.recv_fds(control, ORDER_BYTES, 1)
+    while not order.endswith(b"\n"):
+        more = control.recv(ORDER_BYTES)
+        if not more:
+            return False
+        order += more
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _tell(control, refused=error.strerror)
+    else:
+        if pid == 0:
+            _become(json.loads(order), fds[0])
+        living.add(pid)
+        _tell(control, born=pid)
+    os.close(fds[0])
+    return True
+
+
+def _tell_dead(control: socket.socket, living: set[int]) -> None:
+    while living:
+        pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        control.send(json.dumps({"dead": pid, "code": os.waitstatus_to_exitcode(status)}).encode())
+        living.discard(pid)
+        _tell(control, dead=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _tell(control: socket.socket, **told: object) -> None:
+    control.sendall(json.dumps(told).encode() + b"\n")
 
 
 def _become(order: dict[str, Any], listener: int) -> None:
@@ -85,12 +111,7 @@ def _become(order: dict[str, Any], listener: int) -> None:
     try:
         parent = os.getppid()
         os.setsid()
-        if sys.platform == "linux":
-            prctl = ctypes.CDLL(None).prctl
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
+        launch.bind_to_parent(parent, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -103,12 +124,15 @@ def _become(order: dict[str, Any], listener: int) -> None:
         runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - the border of a process: whatever it is goes to the log, and ends it
         sys.excepthook(*sys.exc_info())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # no space for its last lines is no reason to come out of here alive
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 

@@ -6,15 +6,14 @@ import json
 import os
 import signal
 import socket
-import sys
-import time
+import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.errors import ServiceError
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec
-from testbed.runtime.child import Child, spawn
-from testbed.runtime.nursery import MESSAGE_BYTES
+from testbed.runtime.child import Child, python, spawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +25,7 @@ STOP_WITHIN_S = 5.0
 BACKLOG = 512
 NURSERY_MODULE = "testbed.runtime.nursery"
 ANSWER_WITHIN_S = 20.0  # its imports come first
-LISTEN_S = 0.1  # between looks at whether it is still alive
+HEAR_BYTES = 1 << 16
 
 
 @dataclass(eq=False, slots=True)
@@ -53,14 +52,25 @@ class Nursery:
     """
 
     def __init__(self, run: RunDirectory, modules: tuple[str, ...]) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with theirs:
-            fd = theirs.fileno()
-            command = [sys.executable, "-m", NURSERY_MODULE, str(fd), *modules]
-            self._child = spawn("nursery", command, run.path / "nursery.log", pass_fds=(fd,))
-        self._control.settimeout(LISTEN_S)
+        try:
+            self._control, theirs = socket.socketpair()
+        except OSError as error:
+            raise ServiceError(f"the nursery cannot be started: {error.strerror}") from error
+        self._heard = b""
         self._codes: dict[int, int] = {}
-        run.note_pid(self._child.process.pid)
+        self._ordering = threading.Lock()
+        try:
+            with theirs:
+                fd = theirs.fileno()
+                self._child = spawn("nursery", python(NURSERY_MODULE, str(fd), *modules), run.path / "nursery.log", pass_fds=(fd,))
+        except ServiceError:
+            self._control.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id that it has, or had."""
+        return self._child.process.pid
 
     def order(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> Born:
         """Have a service forked, with its listening socket."""
@@ -70,47 +80,48 @@ class Nursery:
             "environment": dict(spec.environment),
             "log": str(log.absolute()),
         }
+        line = json.dumps(wanted).encode() + b"\n"
         try:
-            socket.send_fds(self._control, [json.dumps(wanted).encode()], [listener.fileno()])
-            while True:
-                told = self._hear()
-                if "born" in told:
-                    return Born(self, told["born"])
-                self._codes[told["dead"]] = told["code"]
+            with self._ordering:
+                self._control.settimeout(ANSWER_WITHIN_S)
+                self._control.sendall(line[socket.send_fds(self._control, [line], [listener.fileno()]) :])
+                answer = self._wait_answer()
         except OSError as error:
-            raise ServiceError(f"{spec.name} cannot be started: the nursery does not answer\n{self._child.last_lines()}") from error
+            what = f"does not answer within {ANSWER_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else "is gone"
+            raise ServiceError(f"{spec.name} cannot be started: the nursery {what}\n{self._child.last_lines()}") from error
+        if "refused" in answer:
+            raise ServiceError(f"{spec.name} cannot be started: {answer['refused']}; is the number of processes limited (ulimit -u)?")
+        return Born(self, answer["born"])
 
-    def _hear(self) -> dict[str, int]:
-        """Wait for what the nursery says next; raises OSError when it is dead or says nothing in time."""
-        deadline = time.monotonic() + ANSWER_WITHIN_S
+    def _wait_answer(self) -> dict[str, Any]:
         while True:
-            try:
-                told: dict[str, int] = json.loads(self._control.recv(MESSAGE_BYTES))
-            except TimeoutError:  # a datagram socket does not tell when its other end is gone
-                if self._child.process.poll() is not None or time.monotonic() > deadline:
-                    raise
-            else:
-                return told
+            for told in self._hear():
+                if "dead" not in told:
+                    return told
 
     def exit_code(self, pid: int) -> int | None:
         """Give the exit code of a service; None while it runs."""
         self._control.setblocking(False)
-        try:
+        with suppress(OSError):  # nothing to hear, or nobody to hear
             while True:
-                told = json.loads(self._control.recv(MESSAGE_BYTES))
-                self._codes[told["dead"]] = told["code"]
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            raise ServiceError(f"the nursery is gone\n{self._child.last_lines()}") from error
-        finally:
-            self._control.settimeout(LISTEN_S)
+                self._hear()
         return self._codes.get(pid, self._child.process.poll())  # without its nursery, a service is gone as well
+
+    def _hear(self) -> list[dict[str, Any]]:
+        """Hear what it says, and keep how services ended; raises OSError when there is nothing to hear, or it is gone."""
+        said = self._control.recv(HEAR_BYTES)
+        if not said:
+            raise ConnectionResetError
+        *lines, self._heard = (self._heard + said).split(b"\n")
+        told = [json.loads(line) for line in lines]
+        self._codes.update({one["dead"]: one["code"] for one in told if "dead" in one})
+        return told
 
     async def end(self) -> None:
         """End the nursery, and by that whatever it still has."""
         await self._child.end(signal.SIGKILL, STOP_WITHIN_S)
-        self._control.close()
+        with self._ordering:  # who still waits for it in another thread hears at once that it is gone
+            self._control.close()
 
 
 @dataclass(slots=True)
@@ -127,15 +138,12 @@ class Processes(Runtime):
 
     def reserve(self, name: str) -> Address:
         """Bind and listen for the service: on a free port at first, on the same one when it comes back."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         wanted = self._addresses.get(name, Address(HOST, 0))
         try:
-            listener.bind((wanted.host, wanted.port))
-            listener.listen(BACKLOG)
+            listener = socket.create_server((wanted.host, wanted.port), backlog=BACKLOG)
         except OSError as error:
-            listener.close()
-            raise ServiceError(f"{name} cannot listen at {wanted}: {error.strerror}; end the process that listens there") from error
+            problem = os.strerror(error.errno or 0)
+            raise ServiceError(f"{name} cannot listen at {wanted}: {problem}; end the process that listens there") from error
         self._addresses[name] = Address(HOST, listener.getsockname()[1])
         self._sockets[name] = listener
         return self._addresses[name]
@@ -147,8 +155,8 @@ class Processes(Runtime):
         with self._sockets.pop(spec.name) as listener:
             log = self.directory / f"{spec.name}.log"
             child = Child(spec.name, self.nursery.order(spec, listener, log), log)
-        self.run.note_pid(child.process.pid)
         self._children[spec.name] = child
+        self.run.note_pid(child.process.pid)
 
     async def stop(self, name: str) -> None:
         """End the service with SIGTERM, and with SIGKILL when that does not do it."""

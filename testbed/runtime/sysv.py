@@ -8,24 +8,28 @@ source, miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY).
 from __future__ import annotations
 
 import ctypes
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-IPC_RMID = 0  # linux/ipc.h
+IPC_RMID = 0  # sys/ipc.h, of Linux and of macOS
 SEGMENT_LINE = 7
 
 
 def remove_segment_of(postmaster: Path) -> None:
-    """Remove the segment that a dead server's `postmaster.pid` names; nothing happens when there is none."""
-    if sys.platform != "linux":
-        return
+    """Remove the segment that a dead server's `postmaster.pid` names; nothing happens when there is none.
+
+    Key and id must both fit: after a restart of the machine the id alone may be somebody else's.
+    """
     try:
         lines = postmaster.read_text().splitlines()
     except OSError:
         return
     words = lines[SEGMENT_LINE - 1].split() if len(lines) >= SEGMENT_LINE else []
-    if len(words) == 2 and words[1].isdecimal():  # noqa: PLR2004 - key and id
-        ctypes.CDLL(None).shmctl(int(words[1]), IPC_RMID, None)
+    if len(words) != 2 or not all(word.isdecimal() for word in words):  # noqa: PLR2004 - key and id
+        return
+    key, segment = int(words[0]), int(words[1])
+    libc = ctypes.CDLL(None)
+    if libc.shmget(ctypes.c_int(key), 0, 0) == segment:
+        libc.shmctl(segment, IPC_RMID, None)

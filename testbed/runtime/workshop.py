@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from testbed.errors import ProxyError
+from testbed.errors import FacilityError, ProxyError
 from testbed.facility import FAULT_PROXY, LOAD, Facility, VirtualIP
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment
 from testbed.toxiproxy import FaultProxyClient
 
@@ -33,6 +36,7 @@ PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultpro
 PROXY_WITHIN_S = 10.0
 POLL_S = 0.02
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
+SPARE = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
 
 
 @dataclass(slots=True)
@@ -53,22 +57,29 @@ class Workshop:
     proxy_started: asyncio.Task[FaultProxyClient] = field(init=False)
     postgres_version: str = ""
     built: int = 0
+    _closing: AsyncExitStack = field(init=False)
 
     async def __aenter__(self) -> Self:
-        rundir.sweep()
-        self.run = rundir.create()
-        try:
+        await asyncio.to_thread(rundir.sweep)
+        async with AsyncExitStack() as stack:  # what is taken down again when the rest cannot be had
+            self.run = rundir.create()
+            stack.callback(self.run.remove)
+            rundir.see_space(self.run.path)
             self.programs = postgres.find(self.postgres_directory, self.run.path)
-            self.postgres_version = postgres.version(self.programs)
+            self.postgres_version = self.programs.version
             self.nursery = Nursery(self.run, PRELOADED)
+            begun: list[asyncio.Task[Any]] = []
+            stack.push_async_callback(_end, begun)  # after the nursery, whose end is also the end of waiting for it
+            stack.push_async_callback(self.nursery.end)
+            self.run.note_pid(self.nursery.pid)
             self.shared = Processes(self.run, self.run.path, self.nursery)
-        except BaseException:
-            self.run.remove()
-            raise
-        self.prepared = asyncio.create_task(database.prepare(self.run, self.programs))
-        # In a thread, because the nursery's imports come first and initdb need not wait for them. Forked there, not here: the rule that
-        # only the main thread starts processes is kept.
-        self.proxy_started = asyncio.create_task(asyncio.to_thread(self._start_fault_proxy))
+            stack.push_async_callback(self.shared.stop_all)
+            self.prepared = asyncio.create_task(database.prepare(self.run, self.programs))
+            # In a thread, because the nursery's imports come first and initdb need not wait for them. Forked there, not here: the rule
+            # that only the main thread starts processes is kept.
+            self.proxy_started = asyncio.create_task(undisturbed(asyncio.to_thread(self._start_fault_proxy)))
+            begun += [self.prepared, self.proxy_started]
+            self._closing = stack.pop_all()
         return self
 
     def _start_fault_proxy(self) -> FaultProxyClient:
@@ -86,19 +97,32 @@ class Workshop:
             try:
                 await asyncio.to_thread(client.version)
             except ProxyError as error:
-                if self.toxiproxy or time.monotonic() > deadline:  # somebody else's is there or is not; ours is coming up
-                    lines = "" if self.toxiproxy else f"\n{self.shared.logs(FAULT_PROXY)}"
-                    raise ProxyError(f"{error}; waited {PROXY_WITHIN_S:.0f} s{lines}") from error
+                if self.toxiproxy:  # somebody else's is there or is not; ours is coming up
+                    raise
+                ended = self.shared.exit(FAULT_PROXY)
+                if ended is not None:
+                    raise ProxyError(f"the fault proxy ended with exit code {ended.code}:\n{ended.last_lines}") from error
+                if time.monotonic() > deadline:
+                    raise ProxyError(f"{error}; waited {PROXY_WITHIN_S:.0f} s\n{self.shared.logs(FAULT_PROXY)}") from error
                 await asyncio.sleep(POLL_S)
             else:
                 return client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.prepared.cancel()
-        await asyncio.wait([self.prepared, self.proxy_started])
-        await self.shared.stop_all()
-        await self.nursery.end()
-        self.run.remove()
+        await undisturbed(self._closing.aclose())
+
+
+def _see_limit(kind: int, needed: int, of_what: str, command: str) -> None:
+    _, most = resource.getrlimit(kind)
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """End tasks; whoever needed what they do has had their failures."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)
@@ -134,8 +158,9 @@ class ProcessesBuilder:
 
         Application servers wait for the database by themselves while they fill their pools, so they start beside it.
         """
-        self.directory.mkdir()
+        rundir.make(self.directory)
         shop, plan = self.workshop, self.plan
+        self._see_limits()
         urls = tuple(self.runtime.reserve(name).url for name in plan.server_names)
         callers = [
             ServiceSpec(name, CALLER_MODULE, environment=caller_environment(plan, self.settings.caller, name, urls))
@@ -143,7 +168,9 @@ class ProcessesBuilder:
         ]
         client = await shop.wait_fault_proxy()
         self.virtual_ip = VirtualIP(client, f"virtual-ip-{shop.run.path.name}-{self.directory.name}")
-        address = database.conninfo(await self.virtual_ip.create())
+        if shop.toxiproxy is not None:
+            shop.run.note_proxy(shop.toxiproxy, self.virtual_ip.name)
+        address = database.conninfo(await undisturbed(self.virtual_ip.create()))
         servers = [
             ServiceSpec(
                 name,
@@ -152,7 +179,8 @@ class ProcessesBuilder:
             )
             for name in plan.server_names
         ]
-        self.pair = await self._database()
+        array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
+        self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
         facility = Facility(self.runtime, self.pair, self.virtual_ip, plan.server_names, plan.callers)
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
@@ -161,24 +189,40 @@ class ProcessesBuilder:
         await facility.wait_ready(facility.services)
         return facility
 
-    async def _database(self) -> DatabasePair:
-        shop, pool = self.workshop, self.settings.application_server
-        each = self.plan.pool_size + max(0, pool.pool_max_overflow)
-        connections = each * self.plan.application_servers + SPARE_CONNECTIONS
-        return DatabasePair(shop.run, shop.programs, Array(self.directory / "storage"), self.directory, connections)
+    @property
+    def _connections(self) -> int:
+        """Connections to the database that all pools together may open."""
+        pool = self.settings.application_server
+        return (self.plan.pool_size + max(0, pool.pool_max_overflow)) * self.plan.application_servers
+
+    def _see_limits(self) -> None:
+        """Raise FacilityError when this user may not have so many open files or processes: half of the facility would find out later."""
+        plan, each = self.plan, self._connections // self.plan.application_servers
+        threads = plan.request_threads * (plan.application_servers + len(plan.callers))
+        _see_limit(
+            resource.RLIMIT_NOFILE,
+            max(2 * self._connections, each + plan.request_threads * len(plan.callers)) + SPARE,  # the fault proxy, or a server
+            "open files in a process",
+            "ulimit -n",
+        )
+        _see_limit(resource.RLIMIT_NPROC, self._connections + threads + SPARE, "processes and threads", "ulimit -u")
 
     async def _array(self) -> Array:
         prepared = await asyncio.shield(self.workshop.prepared)
-        return await asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage")
+        return await undisturbed(asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage"))
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""
-        if self.building is not None and not self.building.done():
-            self.building.cancel()
-            await asyncio.wait([self.building])
-        await self.runtime.stop_all()
-        if self.pair is not None:
-            await self.pair.throw_away()
-        if self.virtual_ip is not None:
-            await self.virtual_ip.delete()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        await undisturbed(self._tear_down())
+
+    async def _tear_down(self) -> None:
+        await _end([self.building] if self.building else [])
+        async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
+            stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            if self.virtual_ip is not None:
+                virtual_ip, self.virtual_ip = self.virtual_ip, None
+                stack.push_async_callback(virtual_ip.delete)
+            if self.pair is not None:
+                pair, self.pair = self.pair, None
+                stack.push_async_callback(pair.throw_away)
+            stack.push_async_callback(self.runtime.stop_all)

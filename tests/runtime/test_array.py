@@ -89,7 +89,7 @@ def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> No
     left = tmp_path / "volume" / "array.new"
     left.mkdir(parents=True)
     (left / "half").touch()
-    array = database.copy(postgres.Programs(tmp_path, None), prepared, tmp_path / "volume")
+    array = database.copy(postgres.Programs(tmp_path, "18.6", None), prepared, tmp_path / "volume")
     assert sorted(path.name for path in array.data.iterdir()) == ["PG_VERSION", "base"]
     assert array.data.stat().st_mode & 0o777 == 0o700
     assert not left.exists()

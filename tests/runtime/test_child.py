@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import ServiceError
-from testbed.runtime.child import spawn
+from testbed.runtime.child import environment, python, spawn
 
 # A testbed in small: starts a child, says its process id, and waits to be killed.
 PARENT = """
 import pathlib, sys, time
-from testbed.runtime.child import spawn
+from testbed.runtime.child import environment, python, spawn
 child = spawn("sleeper", ["/bin/sleep", "60"], pathlib.Path(sys.argv[1]))
 print(child.process.pid, flush=True)
 time.sleep(60)
@@ -78,3 +78,47 @@ def test_a_log_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None
     """It names the service."""
     with pytest.raises(ServiceError, match=r"sleeper cannot be started: .*No such file"):
         spawn("sleeper", ["/bin/sleep", "1"], tmp_path / "no" / "log")
+
+
+async def test_a_program_that_fails_gives_its_last_lines(tmp_path: Path) -> None:
+    """By exit code or by signal, each in its own words; and one that takes too long is ended."""
+    fails = spawn("fails", ["/bin/sh", "-c", "echo why; exit 3"], tmp_path / "fails")
+    with pytest.raises(ServiceError, match="fails failed with exit code 3:\nwhy"):
+        await fails.wait_done(10)
+    killed = spawn("killed", ["/bin/sh", "-c", "kill -9 $$"], tmp_path / "killed")
+    with pytest.raises(ServiceError, match="killed failed with SIGKILL"):
+        await killed.wait_done(10)
+    slow = spawn("slow", ["/bin/sleep", "60"], tmp_path / "slow")
+    with pytest.raises(ServiceError, match="slow was not done within 0 s"):
+        await slow.wait_done(0.1)
+    assert slow.pid is None
+    await spawn("works", ["/bin/sleep", "0"], tmp_path / "works").wait_done(10)
+
+
+async def test_a_program_that_nobody_waits_for_any_more_is_ended(tmp_path: Path) -> None:
+    """Before the cancellation is passed on."""
+    child = spawn("slow", ["/bin/sleep", "60"], tmp_path / "slow")
+    waiting = asyncio.create_task(child.wait_done(60))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert child.pid is None
+
+
+def test_a_users_environment_does_not_make_another_facility(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Web proxies, libpq's defaults and warnings made errors stay here; all else is passed on."""
+    for name in ("http_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy", "PGSSLMODE", "PGSERVICE", "PYTHONWARNINGS", "ELSE"):
+        monkeypatch.setenv(name, "x")
+    passed = environment()
+    assert [name for name in passed if name.lower().endswith("proxy") or name.startswith("PG")] == []
+    assert "PYTHONWARNINGS" not in passed
+    assert passed["ELSE"] == "x"
+
+
+async def test_a_module_in_the_working_directory_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's `random.py` lies where the testbed is called from."""
+    for name in ("random", "json", "testbed"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    await spawn("module", python("testbed.words"), tmp_path / "log").wait_done(20)

@@ -113,11 +113,10 @@ async def test_services_die_with_the_nursery_and_that_is_seen(runtime: Processes
     """When the nursery is killed nothing of it stays, and no service passes for alive."""
     runtime.start(proxy())
     await wait_answer(runtime, "proxy")
-    nursery = int((runtime.run.path / rundir.PIDS).read_text().split()[0])  # the first that a run notes
-    os.kill(nursery, signal.SIGKILL)
+    os.kill(runtime.nursery.pid, signal.SIGKILL)
     async with asyncio.timeout(10):
         while runtime.pid("proxy") is not None:
             await asyncio.sleep(0.01)
     assert runtime.exit("proxy") is not None
-    with pytest.raises(ServiceError, match="the nursery does not answer"):
+    with pytest.raises(ServiceError, match="another cannot be started: the nursery is gone"):
         runtime.start(proxy("another"))

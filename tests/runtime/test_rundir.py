@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import FacilityError
-from testbed.runtime import rundir
+from testbed.errors import FacilityError, ProxyError
+from testbed.runtime import Address, rundir
+from testbed.runtime.array import Array
 
 # Makes a run directory with a process in it, prints both, and then is killed or waits.
 OWNER = """
@@ -96,6 +97,113 @@ def test_no_permission_is_one_clear_error(home: Path, monkeypatch: pytest.Monkey
     """It names the place and the way out; a file stands for what root may not do either."""
     (home / "file").touch()
     monkeypatch.setenv("TMPDIR", str(home / "file"))
-    monkeypatch.setattr("testbed.runtime.rundir._temporary", lambda: str(home / "file"))
-    with pytest.raises(FacilityError, match=r"no run directory can be made in .*: Not a directory; set TMPDIR"):
+    with pytest.raises(FacilityError, match=rf"no run directory can be made in {home}/file/testbed-\d+: Not a directory; set TMPDIR"):
         rundir.create()
+    assert rundir.sweep() == ()
+
+
+def test_a_run_leaves_not_even_the_directory_of_run_directories(home: Path) -> None:
+    """The last to end removes it, and the next makes it anew."""
+    first, second = rundir.create(), rundir.create()
+    first.remove()
+    assert list(rundir.home().iterdir()) == [second.path]
+    second.remove()
+    assert list(home.iterdir()) == []
+    rundir.create().remove()
+
+
+def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
+    """It could name any process to be ended; a link stands for what only another user could make."""
+    elsewhere = home / "elsewhere"
+    (elsewhere / "run-theirs").mkdir(parents=True)
+    (elsewhere / "run-theirs" / rundir.LOCK).touch()
+    rundir.home().symlink_to(elsewhere)
+    assert rundir.sweep() == ()
+    with pytest.raises(FacilityError, match="belongs to another user; set TMPDIR"):
+        rundir.create()
+    assert (elsewhere / "run-theirs" / rundir.LOCK).exists()
+
+
+def test_everybody_may_walk_in_whatever_our_umask() -> None:
+    """As root, PostgreSQL runs as another user."""
+    before = os.umask(0o077)
+    try:
+        run = rundir.create()
+        rundir.make(run.path / "one" / "two")
+    finally:
+        os.umask(before)
+    made = (rundir.home(), run.path, run.path / "one", run.path / "one" / "two")
+    assert [one.stat().st_mode & 0o777 for one in made] == [0o755] * 4
+    run.remove()
+
+
+def test_a_removal_that_was_cut_short_is_finished_by_the_next() -> None:
+    """Whatever is gone already: all but the lock, or the lock as well."""
+    place = rundir.home()
+    for name in ("run-a", "run-b"):
+        rundir.make(place / name)
+    (place / "run-a" / rundir.LOCK).touch()
+    rundir.make(place / "new-old")
+    os.utime(place / "new-old", (0, 0))
+    rundir.make(place / "new-now")
+    rundir.sweep()
+    assert [one.name for one in place.iterdir()] == ["new-now"]
+
+
+def test_sweeps_at_once_do_not_meet() -> None:
+    """Each directory is removed by one of them, and none complains."""
+    for number in range(100):
+        rundir.make(rundir.home() / f"run-{number}" / "facility" / "array")
+        (rundir.home() / f"run-{number}" / rundir.LOCK).touch()
+    sweeping = [sys.executable, "-c", "from testbed.runtime import rundir; print(len(rundir.sweep()))"]
+    at_once = [subprocess.Popen(sweeping, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [one.communicate(timeout=30) for one in at_once]
+    assert [complaint for _, complaint in told] == [""] * 3
+    assert sum(int(number) for number, _ in told) == 100
+    assert list(rundir.home().iterdir()) == []
+
+
+def test_proxies_of_a_killed_run_are_removed_from_the_toxiproxy_that_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their whole names, and nobody else's; a Toxiproxy that is gone has taken them along."""
+    asked: list[tuple[str, int, str]] = []
+
+    class Client:
+        def __init__(self, host: str, port: int) -> None:
+            self.address = (host, port)
+
+        def delete(self, name: str) -> None:
+            asked.append((*self.address, name))
+            raise ProxyError("no answer")
+
+    monkeypatch.setattr(rundir, "FaultProxyClient", Client)
+    run = rundir.create()
+    run.note_proxy(Address("127.0.0.1", 8474), "virtual-ip-1")
+    run.note_proxy(Address("::1", 8475), "virtual-ip-2")
+    assert rundir.sweep() == ()
+    os.close(run.lock_fd)  # as by a death
+    assert rundir.sweep() == (run.path,)
+    assert asked == [("127.0.0.1", 8474, "virtual-ip-1"), ("::1", 8475, "virtual-ip-2")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who holds a file open is read from /proc")
+def test_a_process_of_a_dead_runs_database_server_is_ended() -> None:
+    """Also one that was paused when all others ended, and that nobody noted: it holds the array's lock."""
+    run = rundir.create()
+    array = Array(run.path / "facility-1" / "storage")
+    rundir.make(array.root)
+    lock_fd = array.lock()
+    held = subprocess.Popen(["/bin/sleep", "60"], pass_fds=(lock_fd,))
+    os.close(lock_fd)
+    os.close(run.lock_fd)
+    assert rundir.sweep() == (run.path,)
+    assert held.wait(10) == -9
+
+
+@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="there is no ps here")
+def test_where_there_is_no_proc_a_start_time_comes_from_ps() -> None:
+    """As on macOS: the same for the same process, and none for one that is gone."""
+    ask = rundir._started_by_ps  # noqa: SLF001 - the other platform's half of it
+    assert ask(os.getpid()) == ask(os.getpid()) != ""
+    gone = subprocess.Popen(["/bin/sleep", "0"])
+    gone.wait()
+    assert ask(gone.pid) == ""
