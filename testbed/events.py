@@ -44,6 +44,34 @@ request threads by `stack` (outermost call first), each with its `count`, its `s
 `within`; `request_threads`: how many the service has. Threads that were never started are in no group. `error`: why
 there is no dump, and otherwise null; then nothing is known.
 
+`balancer`: a look, about once a second, at a `balancer`'s own statistics. `servers` has, as the balancer sees each one:
+the `server`, its `status` in HAProxy's words (`UP`, `DOWN`, ...), `sessions` with it now and in all (`sessions_total`),
+how many wait in the `queue` for it, and how its last health `check` ended (`L7OK`, `L4TOUT`, ...; empty: never made).
+None of them when the balancer did not answer. Only where the runtime has balancers of its own.
+
+`recovery`: a look, about once a second, at the recovery `standby`, where the runtime has one (C2). `lag_s`: how far it
+is behind at most, in real seconds. It is the age of the last look at which the database had written no more than the
+standby has applied by now, and 0 when that look is this one: so with no traffic there is no lag, however long ago the
+last commit was; while the database or the standby cannot be asked, the lag grows, because nothing better is known; null
+until both have answered once. `lag_bytes`: the log that the database has written and the standby not applied, null when
+one of them did not answer. `state`: what the database says of the standby's connection (`streaming`, `catchup`, ...;
+null: none, or no answer). `last_commit_s`: the age of the last commit that the standby has applied, by its own clock;
+it says nothing of the lag when nobody commits, and is null when there was none since it started.
+
+`backup`: an off-site `backup`, by its name, was taken and verified against its own manifest; it began at `began_s` on the
+scale of `t_s`, took `took_s` real seconds and is `size_bytes` long.
+
+`ledger`: at the end of the night, every `transaction` of that kind that was `answered` to a passenger and writes to the
+database, counted one by one: how many of them are `in_database`, and how many are `in_standby` after `waited_s` real
+seconds, in which the standby was given the time to catch up. `missing` names some of those that are not in both. A row is
+known by passenger and flight; of bookings there must be as many as were answered. Rows that nobody was answered for are
+no fault: an unanswered request may have done its work. `error`: why it cannot be told, and then the counts are null.
+
+`restored`: at the end of the night, a `backup` of this night was copied beside, started as a database of its own, and
+read, in `took_s` real seconds. `rows` of each table in it. `strangers`: rows that it has and the database has not.
+`answered_before`: the check-ins and bookings that were answered before it began. `missing`: how many of those it has not,
+and of the tables that nobody writes to, how many of the database's rows. `error`: why it could not be read, otherwise null.
+
 `observed`: a `phase` (`settle`, the closing window), from `since_s` to `until_s` on the scale of `t_s`, in which
 nothing was done but to look: whether something comes back by itself is judged over it.
 
@@ -254,6 +282,78 @@ class Threads(Stamped):
     event: Literal["threads"] = "threads"
 
 
+@dataclass(frozen=True, slots=True)
+class ServerStatistics:
+    """An application server as a balancer sees it; see the module."""
+
+    server: str
+    status: str
+    sessions: int
+    sessions_total: int
+    queue: int
+    check: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balancer(Stamped):
+    """See the module."""
+
+    balancer: str
+    servers: tuple[ServerStatistics, ...] = ()
+    event: Literal["balancer"] = "balancer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery(Stamped):
+    """See the module."""
+
+    standby: str
+    lag_s: float | None = None
+    lag_bytes: int | None = None
+    state: str | None = None
+    last_commit_s: float | None = None
+    event: Literal["recovery"] = "recovery"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup(Stamped):
+    """See the module."""
+
+    backup: str
+    began_s: float
+    took_s: float
+    size_bytes: int
+    event: Literal["backup"] = "backup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger(Stamped):
+    """See the module."""
+
+    transaction: str
+    answered: int
+    in_database: int | None = None
+    in_standby: int | None = None
+    waited_s: float = 0.0
+    missing: tuple[str, ...] = ()
+    error: str | None = None
+    event: Literal["ledger"] = "ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored(Stamped):
+    """See the module."""
+
+    backup: str
+    took_s: float
+    rows: dict[str, int] = field(default_factory=dict)
+    strangers: int | None = None
+    answered_before: int = 0
+    missing: int | None = None
+    error: str | None = None
+    event: Literal["restored"] = "restored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed(Stamped):
     """See the module."""
@@ -273,4 +373,20 @@ class End(Stamped):
     event: Literal["end"] = "end"
 
 
-Event = Service | Operation | Step | Request | Response | Sample | Condition | Threads | Observed | End
+Event = (
+    Service
+    | Operation
+    | Step
+    | Request
+    | Response
+    | Sample
+    | Condition
+    | Threads
+    | Balancer
+    | Recovery
+    | Backup
+    | Ledger
+    | Restored
+    | Observed
+    | End
+)

@@ -12,6 +12,7 @@ from testbed.load import Connect, connect_over_tcp
 from testbed.observe.dump import Dump, dump_with_py_spy
 from testbed.observe.samples import HttpMonitoring, Monitoring
 from testbed.runtime import Address, Runtime, ServiceSpec
+from testbed.surroundings import Nothing, Surroundings
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class Facility:
     """The services of one variant on a runtime.
 
     `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it
-    is looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise.
+    is looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
+    around the services, where the runtime has it.
     """
 
     runtime: Runtime
@@ -113,6 +115,7 @@ class Facility:
     monitoring: Callable[[], AbstractAsyncContextManager[Monitoring]] = HttpMonitoring
     connect: Connect = connect_over_tcp
     dump: Dump = dump_with_py_spy
+    surroundings: Surroundings = field(default_factory=Nothing)
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property

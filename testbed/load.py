@@ -33,6 +33,14 @@ class DueRequest:
     request: TraceRequest
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request that was answered, and when (on the journal's `t_s`): whoever sent it believes that it was done."""
+
+    request: TraceRequest
+    answered_s: float
+
+
 class Generator(Protocol):
     """A load generator that is ready to send."""
 
@@ -65,6 +73,7 @@ class Load:
     failed: int = 0
     in_flight_at: Counter[str] = field(default_factory=Counter)  # by caller
     sent_s: dict[int, float] = field(default_factory=dict)
+    answered_s: dict[int, float] = field(default_factory=dict)  # by request, of those that were answered
     last_sent_s: float = 0.0
     last_response_s: float = 0.0
     slowest_answer_s: float = 0.0
@@ -79,6 +88,11 @@ class Load:
     def all_sent(self) -> bool:
         """Whether there is nothing left to send."""
         return self.sent == len(self.requests)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Every request that was answered, in the order in which they were."""
+        return tuple(Answer(self.requests[id_].request, answered_s) for id_, answered_s in self.answered_s.items())
 
     def start(self) -> float:
         """Let the night begin; gives its start on the event loop's clock, in seconds."""
@@ -122,6 +136,7 @@ class Load:
         self.failed += not answered
         self.in_flight_at[self.requests[event.id].request.caller] -= 1
         if answered:
+            self.answered_s[event.id] = answered_s
             self.slowest_answer_s = max(self.slowest_answer_s, took_s)
         self.recorder.add(
             Response(

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed import events, journal
-from testbed.events import Counts, Event, PoolSample, Response, Sample, ThreadGroup
+from testbed.events import Counts, Event, PoolSample, Response, Sample, ServerStatistics, ThreadGroup
 from tests.journals import header
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -30,7 +30,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
     if origin is tuple:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
-    if hint in (Counts, PoolSample, ThreadGroup):
+    if hint in (Counts, PoolSample, ServerStatistics, ThreadGroup):
         return made(hint)
     return st.one_of([values(one) for one in arguments])
 
