@@ -83,16 +83,17 @@ class Actions:
         return self.facility.at_work_on[part]
 
     @asynccontextmanager
-    async def step(self, number: int, text: str) -> AsyncIterator[None]:
-        """Write the begin and the end of a step, or its failure with the reason."""
+    async def step(self, number: int, text: str) -> AsyncIterator[list[str]]:
+        """Write the begin and the end of a step, or its failure with the reason. What is put into the list becomes the end's detail."""
+        details: list[str] = []
         started = self.recorder.t_s()
         self._write_step(number, text, "begin", None, "")
         try:
-            yield
+            yield details
         except TestbedError as error:
             self._write_step(number, text, "failed", self.recorder.t_s() - started, str(error))
             raise
-        self._write_step(number, text, "end", self.recorder.t_s() - started, "")
+        self._write_step(number, text, "end", self.recorder.t_s() - started, "; ".join(details))
 
     def _write_step(self, number: int, text: str, state: Progress, duration_s: float | None, detail: str) -> None:
         t_s, night_s = self.recorder.now()

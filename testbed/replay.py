@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SAMPLE_EVERY_S = 0.1
 SAMPLES_WITHIN_S = 10.0
+LOOK_AROUND_EVERY_S = 1.0
 STEADY_SAMPLES = 2
 SETTLE_S = 0.4  # so long, at least, nothing may come back before the replay believes that nothing will
 SLOWEST_TIMES = 2  # and so many times as long as the slowest answer of the night took
@@ -114,13 +115,14 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     """Replay the night and leave a complete journal; `directory` takes the thread dumps.
 
     1. Build the facility and the load generator, and wait until every service says that it is ready.
-    2. Look: sample every service ten times a second until the end. When all is hung, dump the threads at once,
-       before anybody restarts anything.
+    2. Look: sample every service ten times a second until the end, and look once a second at what stands around them. When all is
+       hung, dump the threads at once, before anybody restarts anything.
     3. Start the night's clock and the load.
     4. Carry out the timeline: what is due `at` a time, and what is due `when` something is seen; and go on to the night's end.
     5. Look on until everything was answered, or nothing comes back any more.
     6. Dump the threads of what is stuck, where that was not done.
-    7. Write the end into the journal, and take everything down.
+    7. Count what was answered in the databases and backups that should have it, where the runtime has them.
+    8. Write the end into the journal, and take everything down.
 
     An interruption or an error becomes the journal's end, and is passed on. Time is the event loop's: over `testbed.fakes`, with its
     loop, the whole of it takes milliseconds.
@@ -133,6 +135,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             monitoring = await stack.enter_async_context(run.facility.monitoring())
             stack.push_async_callback(_cancel, run.background)
             _in_background(run, _look(run, monitoring))  # 2
+            _in_background(run, _look_around(run))
             _in_background(run, run.load.follow())
             await _wait_steady(run)
             display.phase("the night goes on")
@@ -142,8 +145,9 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.quiet()
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
+            await _count(run)  # 7
             await _cancel(run.background)
-            _end(recorder, "complete", "")  # 7
+            _end(recorder, "complete", "")  # 8
             display.phase("the facility is taken down")
     except asyncio.CancelledError:
         with suppress(TestbedError):  # a journal that cannot be written to changes nothing of the interruption
@@ -228,6 +232,17 @@ async def _look(run: Replay, monitoring: Monitoring) -> None:
             await asyncio.sleep(due_s - loop.time())
     finally:
         await _cancel(looks.values())
+
+
+async def _look_around(run: Replay) -> None:
+    """Look at what stands around the services until cancelled, each round at its time; a long one costs those that it covers."""
+    loop = asyncio.get_running_loop()
+    due_s = loop.time()
+    while True:
+        for event in await run.facility.surroundings.look(run.recorder.now):
+            run.recorder.add(event)
+        due_s = max(due_s + LOOK_AROUND_EVERY_S, loop.time())
+        await asyncio.sleep(due_s - loop.time())
 
 
 def _look_after_processes(run: Replay) -> None:
@@ -402,6 +417,13 @@ async def _dump_stuck(run: Replay) -> None:
         await run.dumping
     if run.watch.stuck:
         await run.actions.dump_threads()
+
+
+async def _count(run: Replay) -> None:
+    """Count what was answered; the night is over, and whatever else was written was asked for by nobody who got an answer."""
+    for event in await run.facility.surroundings.count(run.load.answers, run.recorder.now):
+        run.recorder.add(event)
+    _check(run)
 
 
 def _end(recorder: Recorder, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class TakenBackup:
     """A backup that was taken: its name, its size, and what it took in real seconds."""
 
-    name: str
+    backup: str
     size_bytes: int
     took_s: float
 

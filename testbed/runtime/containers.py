@@ -39,6 +39,7 @@ STOP_WITHIN_S = 10
 DUMP_WITHIN_S = 20.0
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
+CAPABILITIES = frozenset({"containers", "firewall", "balancers", "recovery", "backups"})
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Containers(Runtime):
     environment: Mapping[str, str]
     services: Sequence[str]
     client: docker.DockerClient
-    capabilities: frozenset[str] = frozenset({"containers", "firewall", "balancers", "recovery", "backups"})
+    capabilities: frozenset[str] = CAPABILITIES
     _containers: dict[str, Container] = field(default_factory=dict)
     _ended: dict[str, int] = field(default_factory=dict)
     _events: Any = None

@@ -16,9 +16,11 @@ from testbed.errors import EngineError, FacilityError, ServiceError, UsageError
 from testbed.facility import LOAD, Facility, VirtualIP
 from testbed.load import connect_over_tcp
 from testbed.runtime import Address, ServiceSpec, containers, engine, image, rundir
+from testbed.runtime.balancers import statistics
 from testbed.runtime.containers import SERVICE_PORT, Containers
 from testbed.runtime.database_host import PORT as DATABASE_PORT
 from testbed.runtime.database_host import VIRTUAL_IP
+from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings
 from testbed.topology import caller_environment, server_environment
 from testbed.toxiproxy import FaultProxyClient
 
@@ -34,11 +36,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("db-1", "db-2")
 MOST_SERVERS = 3  # compose.yaml has cf-1 to cf-3
-BALANCERS = ("lb-1", "lb-2")
-RECOVERY = "dr"
-OFF_SITE = "off-site"
 AROUND = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *BALANCERS)  # what every facility has beside servers, callers and load
-STATISTICS_PORT = 8404
 FAULT_PROXY_PORT = 8474
 STEP_WITHIN_S = 60.0
 READY_WITHIN_S = 60.0
@@ -200,6 +198,7 @@ class ContainersBuilder:
             self.plan.callers,
             connect=connect_inside,
             dump=self.runtime.dump,
+            surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
         )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml knows how
@@ -218,14 +217,8 @@ class ContainersBuilder:
 
     def _up_behind(self, balancer: str) -> set[str]:
         """Give the application servers that a balancer takes for up, from its own statistics."""
-        url = f"{self.runtime.published(balancer, STATISTICS_PORT).url}/;csv"
-        try:
-            lines = requests.get(url, timeout=STEP_WITHIN_S).text.splitlines()
-        except requests.RequestException:
-            return set()
-        rows = [line.split(",") for line in lines[1:]]
-        status = lines[0].split(",").index("status") if lines else 0
-        return {row[1] for row in rows if len(row) > status and row[1] in self.plan.server_names and row[status].startswith("UP")}
+        seen = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
+        return {one.server for one in seen if one.status.startswith("UP")}
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""

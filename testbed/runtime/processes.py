@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 STOP_WITHIN_S = 5.0
 BACKLOG = 512
+CAPABILITIES = frozenset({"processes"})
 NURSERY_MODULE = "testbed.runtime.nursery"
 ANSWER_WITHIN_S = 20.0  # its imports come first
 HEAR_BYTES = 1 << 16
@@ -131,7 +132,7 @@ class Processes(Runtime):
     run: RunDirectory
     directory: Path
     nursery: Nursery
-    capabilities: frozenset[str] = frozenset({"processes"})
+    capabilities: frozenset[str] = CAPABILITIES
     _children: dict[str, Child] = field(default_factory=dict)
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
     _addresses: dict[str, Address] = field(default_factory=dict)

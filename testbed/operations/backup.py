@@ -1,0 +1,34 @@
+"""An off-site backup, as one is taken twice a day (C2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from testbed import events
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Takes an off-site backup of the running database over the virtual IP, and verifies it. It changes nothing, and stops nobody.
+
+    One that is under way when the database moves to the other host fails, as it would: nobody waits for it.
+    """
+
+    needs: ClassVar[str] = "backups"
+
+    async def perform(self, actions: Actions) -> str:
+        """Take it; the step's end and the journal's `backup` have its size and what it took."""
+        began_s = actions.recorder.t_s()
+        async with actions.step(1, "take an off-site backup over the virtual IP and verify it") as details:
+            taken = await actions.facility.surroundings.take_backup(began_s)
+            told = f"{taken.size_bytes / 1e6:.1f} MB in {taken.took_s:.2f} s"
+            details.append(told)
+        t_s, night_s = actions.recorder.now()
+        actions.recorder.add(
+            events.Backup(t_s=t_s, night_s=night_s, backup=taken.backup, began_s=began_s, took_s=taken.took_s, size_bytes=taken.size_bytes)
+        )
+        return f"backup {taken.backup}: {told}"

@@ -1,0 +1,177 @@
+"""What stands around the services in the containers runtime: the balancer pair, the recovery standby, the off-site backups."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from testbed.errors import FacilityError, TestbedError
+from testbed.events import Balancer, Ledger, Recovery, Restored
+from testbed.runtime import balancers, ledger, tables
+from testbed.runtime.database_host import PORT as DATABASE_PORT
+from testbed.runtime.lag import APPLIED, WRITTEN, Lag
+from testbed.surroundings import Surroundings, TakenBackup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.load import Answer
+    from testbed.runtime import Address
+    from testbed.runtime.containers import Containers
+    from testbed.runtime.ledger import Entry
+    from testbed.runtime.tables import Tables
+    from testbed.surroundings import Now
+
+BALANCERS = ("lb-1", "lb-2")
+RECOVERY = "dr"
+OFF_SITE = "off-site"
+STATISTICS_PORT = 8404
+LOOK_WITHIN_S = 2.0
+READ_WITHIN_S = 20.0
+CAUGHT_UP_WITHIN_S = 30.0  # a tenth of what is guaranteed (C2)
+POLL_S = 0.1
+BACKUP_WITHIN_S = 120.0
+RESTORE_WITHIN_S = 60.0
+SHOWN = 5  # of those that are missing
+
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBackup:
+    """A backup that was restored beside and read: the rows of each table, as texts of JSON."""
+
+    backup: str
+    tables: dict[str, tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class ContainersSurroundings(Surroundings):
+    """The balancers, the standby and the off-site container of one compose project; `servers` are the application servers."""
+
+    runtime: Containers
+    servers: tuple[str, ...]
+    lag: Lag = field(default_factory=Lag)
+    taken: dict[str, float] = field(default_factory=dict)  # backups, and when each began
+
+    @property
+    def database(self) -> Address:
+        """The virtual IP, as it is published."""
+        return self.runtime.published("toxiproxy", DATABASE_PORT)
+
+    @property
+    def standby(self) -> Address:
+        """The recovery standby, as it is published."""
+        return self.runtime.published(RECOVERY, DATABASE_PORT)
+
+    async def look(self, now: Now) -> Sequence[Balancer | Recovery]:
+        """Ask both balancers and the standby, all at once."""
+        return await asyncio.gather(*(self._look_at(balancer, now) for balancer in BALANCERS), self._look_at_standby(now))
+
+    async def _look_at(self, balancer: str, now: Now) -> Balancer:
+        seen = await asyncio.to_thread(balancers.statistics, self.runtime.published(balancer, STATISTICS_PORT), self.servers)
+        t_s, night_s = now()
+        return Balancer(t_s=t_s, night_s=night_s, balancer=balancer, servers=seen)
+
+    async def _look_at_standby(self, now: Now) -> Recovery:
+        t_s, night_s = now()
+        written, state = await _asked(self.database, WRITTEN)
+        applied, last_commit_s = await _asked(self.standby, APPLIED)  # second: else it would seem to be behind by what came in between
+        lag_s, lag_bytes = self.lag.see(t_s, written, applied)
+        return Recovery(
+            t_s=t_s, night_s=night_s, standby=RECOVERY, lag_s=lag_s, lag_bytes=lag_bytes, state=state, last_commit_s=last_commit_s
+        )
+
+    async def take_backup(self, began_s: float) -> TakenBackup:
+        """Let the off-site container take one."""
+        taken = await self._off_site(TakenBackup, "take", within_s=BACKUP_WITHIN_S)
+        self.taken[taken.backup] = began_s
+        return taken
+
+    async def _off_site(self, kind: type[Told], *words: str, within_s: float) -> Told:
+        """Tell the off-site container to do something, and read the line that it prints; raises FacilityError with its words."""
+        code, out, err = await self.runtime.run_in(OFF_SITE, "off-site", *words, within_s=within_s)
+        if code != 0:
+            raise FacilityError(f"{OFF_SITE}: {' '.join(words)} ended with exit code {code}: {err.decode(errors='replace').strip()}")
+        try:
+            return TypeAdapter(kind).validate_json(out)
+        except ValidationError as error:
+            raise FacilityError(f"{OFF_SITE}: {' '.join(words)} printed what it should not: {out[:200]!r}") from error
+
+    async def count(self, answers: Sequence[Answer], now: Now) -> Sequence[Ledger | Restored]:
+        """Read the database, wait until the standby has what was answered, and restore every backup beside, one after the other."""
+        counted: list[Ledger | Restored] = []
+        entries = ledger.entries(answers)
+        try:
+            database = await tables.read(self.database, READ_WITHIN_S)
+            counted += await self._count_standby(entries, database, now)
+        except TestbedError as error:
+            t_s, night_s = now()
+            return [
+                Ledger(t_s=t_s, night_s=night_s, transaction=entry.transaction, answered=entry.answered.total(), error=str(error))
+                for entry in entries
+            ]
+        for backup, began_s in self.taken.items():
+            counted.append(await self._restore(backup, ledger.entries(answers, began_s), database, now))
+        return counted
+
+    async def _count_standby(self, entries: Sequence[Entry], database: Tables, now: Now) -> list[Ledger]:
+        """Look at the standby until nothing is missing there, or the time is up."""
+        started = time.monotonic()
+        while True:
+            standby = await tables.read(self.standby, READ_WITHIN_S, [entry.table for entry in entries])
+            waited_s = time.monotonic() - started
+            if not any(entry.missing(standby) for entry in entries) or waited_s > CAUGHT_UP_WITHIN_S:
+                break
+            await asyncio.sleep(POLL_S)
+        t_s, night_s = now()
+        return [
+            Ledger(
+                t_s=t_s,
+                night_s=night_s,
+                transaction=entry.transaction,
+                answered=entry.answered.total(),
+                in_database=(entry.answered - entry.missing(database)).total(),
+                in_standby=(entry.answered - entry.missing(standby)).total(),
+                waited_s=round(waited_s, 3),
+                missing=tuple(sorted(entry.missing(database) | entry.missing(standby)))[:SHOWN],
+            )
+            for entry in entries
+        ]
+
+    async def _restore(self, backup: str, before: Sequence[Entry], database: Tables, now: Now) -> Restored:
+        started = time.monotonic()
+        answered = sum(entry.answered.total() for entry in before)
+        rows: dict[str, int] = {}
+        strangers = missing = error = None
+        try:
+            read = await self._off_site(ReadBackup, "read", backup, within_s=RESTORE_WITHIN_S)
+            rows = {name: len(texts) for name, texts in read.tables.items()}
+            strangers, missing = ledger.compare(read.tables, database, before)
+        except FacilityError as failure:
+            error = str(failure)
+        t_s, night_s = now()
+        return Restored(
+            t_s=t_s,
+            night_s=night_s,
+            backup=backup,
+            took_s=round(time.monotonic() - started, 3),
+            rows=rows,
+            strangers=strangers,
+            answered_before=answered,
+            missing=missing,
+            error=error,
+        )
+
+
+async def _asked(address: Address, query: LiteralString) -> tuple[Any, Any]:
+    """Ask for a row of two; two times None when there is no answer."""
+    try:
+        first, second = await tables.ask(address, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
+    except TestbedError:
+        return None, None
+    return first, second

@@ -1,0 +1,67 @@
+"""The rows of a database, read over a connection of one's own: to count in them, and to compare one database with another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from testbed.errors import ServiceError
+from testbed.runtime import database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from testbed.runtime import Address
+
+CONNECT_WITHIN_S = 2  # the least that libpq takes
+NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+Tables = dict[str, tuple[str, ...]]
+
+
+async def connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Connect for reading, to whatever is at an address; times come in UTC, whoever asks."""
+    return await psycopg.AsyncConnection.connect(
+        database.conninfo(address), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
+    )
+
+
+async def ask(address: Address, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
+    """Ask the database at an address for one row; raises ServiceError when it does not give it in time."""
+    try:
+        async with asyncio.timeout(within_s), await connect(address) as connection:
+            row = await (await connection.execute(query, values)).fetchone()
+    except (psycopg.Error, TimeoutError) as error:
+        raise ServiceError(f"the database at {address} does not answer: {error or 'too late'}") from error
+    if row is None:
+        raise ServiceError(f"the database at {address} answers without a row")
+    return row
+
+
+async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> Tables:
+    """Read the named tables, or all of them, at one moment, each row as JSON; raises ServiceError when that is not done in time."""
+    try:
+        async with asyncio.timeout(within_s), await connect(address) as connection:
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            wanted = tuple(names) or [name for (name,) in await (await connection.execute(NAMES)).fetchall()]
+            tables = {}
+            for name in wanted:
+                rows = await connection.execute(sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(name)))
+                tables[name] = tuple(text for (text,) in await rows.fetchall())
+            return tables
+    except (psycopg.Error, TimeoutError) as error:
+        raise ServiceError(f"the database at {address} cannot be read: {error or f'not within {within_s:.0f} s'}") from error
+
+
+def passengers(rows: Iterable[str]) -> Counter[str]:
+    """Count the rows of check-ins or bookings by passenger and flight."""
+    return Counter(passenger(**{name: row[name] for name in ("passenger", "date", "carrier", "flight")}) for row in map(json.loads, rows))
+
+
+def passenger(passenger: str, date: str, carrier: str, flight: int) -> str:
+    """Name a passenger on a flight."""
+    return f"{passenger} on {carrier} {flight} of {date}"
