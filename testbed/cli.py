@@ -20,7 +20,7 @@ import click
 from testbed import coverage, journal, listing, places, repeat, report, scenario_file, session, summary, trace, verdict
 from testbed.checks import Verdict
 from testbed.console import Picture, plain
-from testbed.errors import TestbedError, UsageError
+from testbed.errors import FacilityError, TestbedError, UsageError
 from testbed.runtime import Address
 from testbed.session import Result
 
@@ -134,6 +134,8 @@ def replay(
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
     plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
     where = places.of(runtime, toxiproxy, postgres)
+    if lacking := where.place.lacks(plan):
+        raise FacilityError(lacking)
     if speed is None:
         plan = plan.slowed(where.slower)
     console = plain(stderr=json_file == "-")

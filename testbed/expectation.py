@@ -21,7 +21,9 @@ class Expectation(BaseModel):
     `callers_blocked_at`: all request threads of every caller, in the dumps, read a socket inside that call (O6). `health_green`: every
     health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1). `restored`: after the last
     restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of
-    the requests due after the last fault or restart was answered.
+    the requests due after the last fault or restart was answered. `recovery_lag_s`: the recovery standby was never further behind, and had
+    everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
+    the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -36,3 +38,6 @@ class Expectation(BaseModel):
     switchover: Literal["success"] | None = None
     restored: bool | None = None
     answered_after: Annotated[float, Field(ge=0, le=1)] | None = None
+    recovery_lag_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    ledger: Literal["complete"] | None = None
+    backups: Annotated[int, Field(ge=1, le=100)] | None = None

@@ -20,6 +20,7 @@ GROUNDED = "grounded"
 CRACK = ("nothing", "lookup", "pool", "server", "facility", "caller", "airline")
 NOTHING = "nothing"
 RESTART = "restart"
+HARMLESS = (NOTHING, "backup")  # they change nothing, and no trouble comes of them
 SLOW_S = 5.0  # who waits longer for an answer does not call it slow
 
 
@@ -108,17 +109,17 @@ def hang(journal: Journal) -> Span | None:
 
 def first_change(journal: Journal) -> Operation | None:
     """Give the begin of the first fault or operation that did something."""
-    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation != NOTHING), None)
+    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation not in HARMLESS), None)
 
 
 def first_fault(journal: Journal) -> Operation | None:
     """Give the begin of the first fault that did something; a restart by hand is none."""
-    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation not in (NOTHING, RESTART)), None)
+    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation not in (*HARMLESS, RESTART)), None)
 
 
 def last_change(journal: Journal) -> Operation | None:
     """Give the end of the last fault or operation that did something."""
-    done = [one for one in journal.of(Operation) if one.state != "begin" and one.operation != NOTHING]
+    done = [one for one in journal.of(Operation) if one.state != "begin" and one.operation not in HARMLESS]
     return done[-1] if done else None
 
 

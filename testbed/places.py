@@ -37,6 +37,7 @@ def of(runtime: str, toxiproxy: Address | None = None, postgres: str | None = No
     for option, value in (("--toxiproxy", toxiproxy), ("--postgres", postgres)):
         if value is not None:
             raise UsageError(f"{option} is for --runtime processes; in containers both come from the image (compose/compose.yaml)")
-    from testbed.runtime.dock import ContainersBuilder, Dock  # noqa: PLC0415 - nobody else pays for testcontainers and its imports
+    from testbed.runtime.containers import CAPABILITIES  # noqa: PLC0415 - nobody else pays for testcontainers and its imports
+    from testbed.runtime.dock import ContainersBuilder, Dock  # noqa: PLC0415
 
-    return Where(Place(runtime, ContainersBuilder), Dock(), SLOWER_IN_CONTAINERS)
+    return Where(Place(runtime, ContainersBuilder, CAPABILITIES), Dock(), SLOWER_IN_CONTAINERS)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from testbed.faults import Fault
     from testbed.operations import Operation
 
+# What a scenario may need of a runtime; each runtime says what it has of them (its `capabilities`).
+NEEDS = ("backups", "balancers", "containers", "firewall", "processes", "recovery")
+# Expectations that only such a runtime can meet.
+EXPECTATION_NEEDS = {"backups": "backups", "ledger": "recovery", "recovery_lag_s": "recovery"}
 CONDITIONS = ("hung", "servers_hung", "pool_empty", "recovered")
 TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
@@ -126,6 +130,7 @@ class Scenario:
     workload: WorkloadPlan
     steps: tuple[PlannedStep, ...]
     variants: tuple[Variant, ...]
+    needs: tuple[str, ...] = ()
 
     @property
     def trace_path(self) -> Path | None:

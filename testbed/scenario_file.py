@@ -17,14 +17,25 @@ from testbed import faults, operations
 from testbed.clock import clock_text, parse_time
 from testbed.errors import ScenarioError, UsageError
 from testbed.facts import FACTS
-from testbed.scenario import CONDITIONS, NightPlan, PlannedStep, Scenario, TimeOfDay, Variant, VariantPlan, WorkloadPlan
+from testbed.scenario import (
+    CONDITIONS,
+    EXPECTATION_NEEDS,
+    NEEDS,
+    NightPlan,
+    PlannedStep,
+    Scenario,
+    TimeOfDay,
+    Variant,
+    VariantPlan,
+    WorkloadPlan,
+)
 from testbed.topology import TRANSACTIONS, FacilityPlan, Record, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 VARIANTS = "variants.toml"
-SECTIONS = ("title", "summary", "facts", "facility", "night", "workload", "timeline", "variants")
+SECTIONS = ("title", "summary", "facts", "needs", "facility", "night", "workload", "timeline", "variants")
 NEEDED = ("title", "night", "workload", "variants")
 STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
 FOUND_CHARS = 60
@@ -86,12 +97,14 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Scenario | None, tuple
     mistakes += [f"{key}: missing; it is needed" for key in NEEDED if key not in data]
     texts = {key: _text(data, key, mistakes) for key in ("title", "summary")}
     facts = _facts(data.get("facts", []), mistakes)
+    needs = _needs(data.get("needs", []), mistakes)
     facility = _facility(data.get("facility", {}), mistakes)
     night = _section(NightPlan, data["night"], "night", mistakes) if "night" in data else None
     workload = _section(WorkloadPlan, data["workload"], "workload", mistakes) if "workload" in data else None
     night = night if night is not None and _check_night(night, mistakes) else None
     steps = _timeline(data.get("timeline", []), night, facility, mistakes)
     variants = _variants(data.get("variants", {}), path, mistakes)
+    _check_needs(needs, steps, variants, mistakes)
     if workload is not None:
         _check_shares(workload, facility, mistakes)
         if workload.trace is not None and not (path.parent / workload.trace).is_file():
@@ -109,6 +122,7 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Scenario | None, tuple
         workload,
         tuple(steps),
         tuple(variants),
+        needs,
     )
     return scenario, ()
 
@@ -144,6 +158,30 @@ def _facts(value: Any, mistakes: list[str]) -> tuple[str, ...]:
         if not isinstance(fact, str) or fact not in FACTS
     ]
     return tuple(fact for fact in value if isinstance(fact, str) and fact in FACTS)
+
+
+def _needs(value: Any, mistakes: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        mistakes.append(f'needs: found {_found(value)}; allowed: a list of what a runtime must have, such as ["recovery"]')
+        return ()
+    for number, need in enumerate(value):
+        if need not in NEEDS:
+            meant = _meant(need, NEEDS) if isinstance(need, str) else ""
+            mistakes.append(f"needs.{number}: found {_found(need)}{meant}; allowed: {', '.join(NEEDS)}")
+    return tuple(need for need in value if need in NEEDS)
+
+
+def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: Sequence[Variant], mistakes: list[str]) -> None:
+    """See to it that a scenario asks for what its steps and its expectations cannot do without."""
+    wanted = [(step.word, getattr(step.action, "needs", None)) for step in steps]
+    for variant in variants:
+        given = variant.expect.model_dump(exclude_none=True)
+        wanted += [(f"variants.{variant.name}.expect.{key}", need) for key, need in EXPECTATION_NEEDS.items() if key in given]
+    mistakes += [
+        f'needs: has no "{need}", without which there is no {what}; add it'
+        for what, need in wanted
+        if need is not None and need not in needs
+    ]
 
 
 def _facility(given: Any, mistakes: list[str]) -> FacilityPlan | None:

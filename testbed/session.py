@@ -16,6 +16,7 @@ from testbed import journal, verdict
 from testbed.errors import TestbedError
 from testbed.events import FacilityNames, Header, NightSpan, TraceSource
 from testbed.replay import FacilityBuilder, Night, replay
+from testbed.runtime.processes import CAPABILITIES
 from testbed.runtime.workshop import ProcessesBuilder
 from testbed.topology import TRANSACTIONS
 
@@ -50,13 +51,23 @@ class Builder(FacilityBuilder, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where facilities are built: the runtime's name, and what makes the builder of one out of what all replays share."""
+    """Where facilities are built: the runtime's name, what makes the builder of one out of what all replays share, and what it has."""
 
     runtime: str
     builder: Callable[[Any, FacilityPlan, Settings], Builder]
+    capabilities: frozenset[str] = frozenset()
+
+    def lacks(self, scenario: Scenario) -> str:
+        """Tell in a line what a scenario needs and this runtime has not; an empty text when it has everything."""
+        missing = [need for need in scenario.needs if need not in self.capabilities]
+        if not missing:
+            return ""
+        return (
+            f"scenario {scenario.name} needs {' and '.join(missing)}, which the runtime {self.runtime} has not; give another with --runtime"
+        )
 
 
-PROCESSES = Place("processes", ProcessesBuilder)
+PROCESSES = Place("processes", ProcessesBuilder, CAPABILITIES)
 
 
 @dataclass(frozen=True, slots=True)
