@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +29,9 @@ class NoSuchFlight(Exception):  # noqa: N818 - named for what happened
 
 
 class RemoteFlightSearch:
-    """The facility's flight search, called as if it were here. Application servers are taken in turn. Thread-safe.
+    """The facility's flight search, called as if it were here. Thread-safe.
 
+    Application servers (or balancers) are taken in turn, past those where nobody listens.
     Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
     """
 
@@ -69,19 +71,30 @@ class RemoteFlightSearch:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
-        url = self._urls[next(self._turn) % len(self._urls)] + path
-        try:
-            response = self._session.request(method, url, params=params, json=json, timeout=self._timeout)
-        except requests.Timeout as error:
-            raise FacilityTimedOut(f"{url}: {error}") from error
-        except requests.RequestException as error:
-            raise FacilityFailed(f"{url}: {error}") from error
+        for left in reversed(range(len(self._urls))):
+            url = self._urls[next(self._turn) % len(self._urls)] + path
+            try:
+                response = self._session.request(method, url, params=params, json=json, timeout=self._timeout)
+            except requests.Timeout as error:
+                raise FacilityTimedOut(f"{url}: {error}") from error
+            except requests.RequestException as error:
+                # Nobody there, so nothing was sent: the next in turn is asked, or losing one of two balancers would cost half of all
+                # calls. Whatever was sent is never sent again: it may have been done.
+                if left and _is_refused(error):
+                    continue
+                raise FacilityFailed(f"{url}: {error}") from error
+            break
         if response.status_code == requests.codes.not_found:
             raise NoSuchFlight(response.text)
         if not response.ok:
             raise FacilityFailed(f"{url}: {response.status_code}: {response.text[:300]}")
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def _is_refused(error: requests.RequestException) -> bool:
+    """Whether no connection was made, so that nothing of the request has left."""
+    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
 
 
 def _body(passenger: Passenger) -> dict[str, object]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -68,6 +69,20 @@ def test_application_servers_are_taken_in_turn(facility: tuple[tuple[str, ...], 
     for _ in range(10):
         flights.lookup_by_city("EWR", "CLT", "2013-10-08")
     assert sorted(handler.asked.count(int(url.rpartition(":")[2])) for url in urls) == [5, 5]
+
+
+@pytest.mark.fact("C3")
+def test_where_nobody_listens_the_next_in_turn_is_asked(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
+    """One of two is gone: every call is answered by the other. Both are gone: the call fails, and says where."""
+    urls, handler = facility
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    flights = remote((gone, urls[0]))
+    for _ in range(10):
+        flights.lookup_by_city("EWR", "CLT", "2013-10-08")
+    assert len(handler.asked) == 10
+    with pytest.raises(FacilityFailed, match=gone):
+        remote((gone, gone)).lookup_by_city("EWR", "CLT", "2013-10-08")
 
 
 @pytest.mark.fact("O6")
