@@ -140,14 +140,22 @@ class Actions:
         must not make the outage longer (O9).
         """
         async with self._dumping:
-            await together(self._dump(service) for service in self.facility.services if not self._is_dumped(service))
+            await together(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
+
+    async def dump(self, service: str) -> Threads:
+        """Dump the threads of one service, whenever that was last done, and give what was written of it."""
+        async with self._dumping:
+            return await self._dump(service)
+
+    async def _write_dump(self, service: str) -> None:
+        await self._dump(service)
 
     def _is_dumped(self, service: str) -> bool:
         dumped_s = self.dumped_s.get(service)
         since_s = [one for one in (self.watch.stuck_since_s(service), self.watch.hung_since_s()) if one is not None]
         return dumped_s is not None and bool(since_s) and dumped_s >= min(since_s)
 
-    async def _dump(self, service: str) -> None:
+    async def _dump(self, service: str) -> Threads:
         started_s = self.recorder.t_s()
         pid = self.facility.runtime.pid(service)
         self._files[service] = self._files.get(service, 0) + 1
@@ -163,14 +171,14 @@ class Actions:
         except DumpError as error:
             reason = str(error)
         t_s, night_s = self.recorder.now()
-        self.recorder.add(
-            Threads(
-                t_s=t_s,
-                night_s=night_s,
-                service=service,
-                file=str(file.relative_to(self.directory.parent)),
-                request_threads=self.watch.request_threads(service),
-                groups=groups,
-                error=reason,
-            )
+        threads = Threads(
+            t_s=t_s,
+            night_s=night_s,
+            service=service,
+            file=str(file.relative_to(self.directory.parent)),
+            request_threads=self.watch.request_threads(service),
+            groups=groups,
+            error=reason,
         )
+        self.recorder.add(threads)
+        return threads

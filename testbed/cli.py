@@ -5,7 +5,6 @@ Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown or not to be 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import coverage, journal, listing, places, repeat, report, scenario_file, session, summary, trace, verdict
+from testbed import cli_by_hand, coverage, journal, listing, places, repeat, report, scenario_file, session, summary, trace, verdict
 from testbed.checks import Verdict
 from testbed.console import Picture, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
+from testbed.interruption import INTERRUPTED, interruptible
 from testbed.runtime import Address
 from testbed.session import Result
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from testbed.scenario import Scenario
 
 EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
-INTERRUPTED = 128
 RUNTIMES = places.RUNTIMES
 
 
@@ -140,7 +139,7 @@ def replay(
         plan = plan.slowed(where.slower)
     console = plain(stderr=json_file == "-")
     with _lines(json_file) as write:
-        results = _interruptible(_replay_all(plan, repetitions, where, runs, console, write))
+        results = interruptible(_replay_all(plan, repetitions, where, runs, console, write))
     if repetitions > 1:
         console.print(repeat.table(results))
     sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
@@ -205,32 +204,6 @@ async def _replay_all(
 def _report(console: Console, judged: list[report.Judged]) -> None:
     console.print(report.side_by_side(judged))
     console.print(report.findings(judged), soft_wrap=True)  # a path that is broken over two lines cannot be pasted
-
-
-def _interruptible(work: object) -> list[Result]:
-    """Run until done; Ctrl-C, SIGTERM and a closed terminal end it in order, with everything cleaned up."""
-    caught: list[int] = []
-
-    async def guarded() -> list[Result]:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-
-        def stop(number: int) -> None:
-            caught.append(number)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
-                loop.add_signal_handler(number, stop, number)
-        return await work  # type: ignore[misc, no-any-return]
-
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        with suppress(OSError):  # the terminal may be what is gone
-            sys.stderr.write("testbed: interrupted; everything was taken down, and the journal can be read up to there\n")
-        sys.exit(INTERRUPTED + caught[0] if caught else 3)
 
 
 @main_group.command()
@@ -320,6 +293,10 @@ def doctor_() -> None:
     needs = doctor.examine()
     plain().print(doctor.table(needs))
     sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)
+
+
+for _command in cli_by_hand.COMMANDS:
+    main_group.add_command(_command)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@ def load(path: Path) -> Scenario:
     return scenario
 
 
+def variant_settings() -> dict[str, Settings]:
+    """Give the settings of every variant of the project's variants, by name; raises ScenarioError when their file is wrong."""
+    mistakes: list[str] = []
+    kept = _kept_variants(directory() / VARIANTS, mistakes)
+    if mistakes:
+        raise ScenarioError(str(directory() / VARIANTS), tuple(mistakes))
+    return kept
+
+
 def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     """Give every mistake in a decoded file; `path` is where it came from."""
     return _decode(data, path)[1]

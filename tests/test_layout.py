@@ -17,11 +17,11 @@ TOP = {"pyproject.toml", "README.md", "LICENSE", "testbed", "flight_search", "sc
 # From one stage to the next: what is planned, what acts on it, what was seen, what that means, what people read.
 ACT = (
     *("replay", "act", "load", "workload", "facility", "surroundings", "session", "toxiproxy"),
-    *("runtime", "observe", "faults", "operations", "faultproxy", "fakes"),
+    *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand"),
 )
 SEEN = ("events", "journal", "standstill")
 JUDGED = ("outcome", "verdict", "checks", "dumped", "expectation")
-TOLD = ("report", "console", "summary", "repeat")
+TOLD = ("report", "console", "summary", "repeat", "told_by_hand")
 
 
 def modules(package: str) -> dict[str, Path]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from testbed.errors import FacilityError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from testbed.act import Actions
 
 
@@ -30,10 +32,15 @@ class Restart:
                 raise FacilityError(f"no application server {', '.join(sorted(unknown))}; there are {there}")
             if not chosen:
                 return "no application server was blocked, none was restarted"
-            await actions.dump_threads()
-            for number, service in enumerate(chosen, start=1):
-                async with actions.step(number, f"restart {service}"):
-                    await actions.restart(service)
-            async with actions.step(len(chosen) + 1, "wait until they are ready"):
-                await actions.wait_ready(chosen)
-        return f"restarted {', '.join(chosen)}"
+            return await restart(actions, chosen)
+
+
+async def restart(actions: Actions, services: Sequence[str]) -> str:
+    """Dump the threads of all services, then restart some of them, whichever they are, and wait until these are ready."""
+    await actions.dump_threads()
+    for number, service in enumerate(services, start=1):
+        async with actions.step(number, f"restart {service}"):
+            await actions.restart(service)
+    async with actions.step(len(services) + 1, "wait until they are ready"):
+        await actions.wait_ready(services)
+    return f"restarted {', '.join(services)}"

@@ -1,0 +1,91 @@
+"""The door of a facility that is up: a Unix socket at a place that every command of the same user knows."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import socket
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SOCKET = "by-hand.sock"
+BACKLOG = 16
+NONE_UP = "no facility is up; start one with `testbed up`"
+
+
+def path() -> Path:
+    """Give the socket's place. TMPDIR moves it; how much memory is free does not, unlike the place of run directories."""
+    return Path(tempfile.gettempdir()) / f"testbed-{getpass.getuser()}" / SOCKET
+
+
+@contextmanager
+def claim() -> Iterator[socket.socket]:
+    """Listen at the door, which nobody but this user may use, until the end.
+
+    A dead one's socket is taken away. Raises FacilityError when a living one listens there, or when there can be no socket.
+    """
+    place = path()
+    try:
+        place.parent.mkdir(mode=0o755, exist_ok=True)
+        if place.parent.stat().st_uid != os.getuid():
+            raise FacilityError(f"{place.parent} belongs to another user; set TMPDIR to a directory of your own")
+        listener = _listen(place)
+    except OSError as error:
+        raise FacilityError(f"no socket can be made at {place}: {error.strerror or error}; set TMPDIR to another directory") from error
+    try:
+        yield listener
+    finally:
+        with suppress(OSError):
+            place.unlink()
+        listener.close()
+
+
+def _listen(place: Path) -> socket.socket:
+    """Look whether somebody listens and listen ourselves, under a lock: of two who do this at once, one sees the other."""
+    lock_fd = os.open(place.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX)
+        if _is_alive(place):
+            raise FacilityError("a facility is up already; `testbed status` shows it, and `testbed down` takes it down")
+        place.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        before = os.umask(0o177)  # so that there is no moment at which it is anybody else's
+        try:
+            listener.bind(str(place))
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        finally:
+            os.umask(before)
+        return listener
+    finally:
+        os.close(lock_fd)
+
+
+def _is_alive(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(str(place))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
+
+
+def connect() -> socket.socket:
+    """Connect to the facility that is up; raises FacilityError when none is."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(path()))
+    except OSError as error:
+        connection.close()
+        raise FacilityError(NONE_UP) from error
+    return connection

@@ -1,0 +1,256 @@
+"""Carries out orders on a facility, by the same faults and operations as timelines do, with everything in a journal."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from testbed import unscripted
+from testbed.act import Actions, Recorder
+from testbed.byhand import orders
+from testbed.errors import DumpError, FacilityError, TestbedError, UsageError
+from testbed.events import Observed, Operation, Step
+from testbed.facility import LOAD
+from testbed.faults.switchover import Switchover
+from testbed.load import DueRequest, Load
+from testbed.operations import restart
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from testbed.events import Event, Progress
+    from testbed.facility import Facility
+    from testbed.observe.samples import Monitoring
+    from testbed.scenario import Scenario
+
+    Tell = Callable[[orders.Answer], None]
+
+LOOK_EVERY_S = 0.25  # a session may last for hours, and each look is a line in the journal
+TELL_EVERY_S = 1.0
+POLL_S = 0.05
+QUIET_S = 2.0  # so long nothing may come back before those who wait are counted
+
+
+@dataclass(slots=True)
+class Telling(Recorder):
+    """A recorder that also tells whoever ordered it each step of what is done."""
+
+    tell: Callable[[Step], None] = lambda _: None
+
+    def add(self, event: Event) -> None:
+        """Write an event."""
+        Recorder.add(self, event)
+        if isinstance(event, Step):
+            self.tell(event)
+
+
+@dataclass(slots=True)
+class Hands:
+    """What is done to one facility by hand. `load` is the last load: its passengers wait on until the next one is sent."""
+
+    scenario: Scenario
+    runtime: str
+    facility: Facility
+    actions: Actions
+    monitoring: Monitoring
+    load: Load | None = None
+    _following: asyncio.Task[None] | None = None
+    _sending: bool = False
+    _operations: int = 0
+    _requests: int = 0
+    _changed_s: float = 0.0
+    _dead: set[str] = field(default_factory=set)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def carry_out(self, order: orders.Order, tell: Tell) -> str:
+        """Carry out an order and tell how it goes; gives a line that says what was done.
+
+        Raises UsageError for a service that is not there, another TestbedError when it cannot be done.
+        """
+        match order:
+            case orders.Status():
+                tell(await self.standing())
+                return ""
+            case orders.Switchover():
+                return await self._operate("switchover", Switchover().inject, tell)
+            case orders.DumpThreads(service):
+                return await self._dump(self._known(service), tell)
+            case orders.Restart(service):
+                return await self._restart(self._known(service), tell)
+            case orders.SendLoad():
+                return await self._send(order, tell)
+        raise UsageError(f"{order.order} is nothing that can be done to a facility")
+
+    def _known(self, service: str) -> str:
+        if service not in self.facility.services:
+            raise UsageError(f"no service {service!r}; there are {', '.join(self.facility.services)}")
+        return service
+
+    async def look(self) -> None:
+        """Look at every service once, and after the processes."""
+        facility, recorder, watch = self.facility, self.actions.recorder, self.actions.watch
+        async with self._looking:
+            reads = [self.monitoring.read(name, facility.runtime.address(name), recorder.now) for name in facility.services]
+            for sample in await asyncio.gather(*reads):
+                watch.see(sample)
+                recorder.add(sample)
+            for name in facility.services:
+                ended = facility.runtime.exit(name)
+                if ended is None:
+                    self._dead.discard(name)
+                elif name not in self._dead | facility.down:
+                    self._dead.add(name)
+                    recorder.tell_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")
+
+    async def look_on(self, show: Callable[[], None]) -> None:
+        """Look, again and again, until cancelled; `show` is called after each look."""
+        while True:
+            await self.look()
+            show()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def standing(self) -> orders.Standing:
+        """Look, and tell how everything stands."""
+        await self.look()
+        return orders.Standing(
+            self.scenario.variants[0].name,
+            self.runtime,
+            self.facility.database.active,
+            str(self.actions.recorder.writer.path),
+            tuple(self._service_standing(name) for name in self.facility.services),
+            None if self.load is None else _told(self.load),
+        )
+
+    def _service_standing(self, name: str) -> orders.ServiceStanding:
+        sample, runtime = self.actions.watch.last.get(name), self.facility.runtime
+        return orders.ServiceStanding(
+            name,
+            runtime.address(name).url,
+            runtime.exit(name) is None,
+            sample is not None and sample.health,
+            sample.request_threads if sample else None,
+            sample.busy if sample else None,
+            sample.waiting if sample else None,
+            self.actions.watch.is_stuck(name),
+            sample.pool if sample else None,
+        )
+
+    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], tell: Tell) -> str:
+        """Do what a timeline could do, with its begin and its end in the journal."""
+        self._operations += 1
+        recorder = self.actions.recorder
+        telling = Telling(
+            recorder.writer, recorder.clock, recorder.origin_s, recorder.night_start_s, tell=lambda step: tell(orders.StepTold(step))
+        )
+        mine = replace(self.actions, recorder=telling, word=word, id=self._operations)
+        started_s = recorder.t_s()
+        self._write_operation(mine, "begin", "", None)
+        try:
+            done = await do(mine)
+        except TestbedError as error:
+            self._write_operation(mine, "failed", str(error), recorder.t_s() - started_s)
+            raise
+        self._write_operation(mine, "end", done, recorder.t_s() - started_s)
+        self._changed_s = recorder.t_s()
+        return done
+
+    def _write_operation(self, actions: Actions, state: Progress, detail: str, duration_s: float | None) -> None:
+        t_s, night_s = actions.recorder.now()
+        operation = Operation(
+            t_s=t_s, night_s=night_s, operation=actions.word, id=actions.id, state=state, detail=detail, duration_s=duration_s
+        )
+        actions.recorder.add(operation)
+
+    async def _dump(self, service: str, tell: Tell) -> str:
+        threads = await self.actions.dump(service)
+        if threads.error:
+            raise DumpError(threads.error)
+        file = self.actions.directory.parent / threads.file
+        tell(orders.ThreadsTold(threads, str(file)))
+        return f"the whole dump: {file}"
+
+    async def _restart(self, service: str, tell: Tell) -> str:
+        """Restart any service: a scenario's operators know of application servers only, a class may try the others."""
+
+        async def restart_alone(actions: Actions) -> str:
+            async with actions.alone_on("services"):
+                return await restart.restart(actions, (service,))
+
+        return await self._operate("restart", restart_alone, tell)
+
+    async def _send(self, order: orders.SendLoad, tell: Tell) -> str:
+        """Send a load and follow it until everything was sent, and answered or not answered for a while; when cancelled, end it."""
+        count = round(order.rate_per_s * order.seconds)
+        if not 0 < count <= orders.MOST_REQUESTS:
+            raise UsageError(f"{count} transactions; allowed: 1 to {orders.MOST_REQUESTS}, so change --rate or --seconds")
+        if self._sending:
+            raise FacilityError("a load is under way; wait until it has ended, or end it with Ctrl-C where it was started")
+        self._sending = True
+        try:
+            load = await self._begin(order, count)
+            try:
+                await self._follow(load, tell)
+            except asyncio.CancelledError:
+                await self.end_load()  # passengers go home, those who wait as well
+                raise
+            finally:
+                tell(_told(load))
+        finally:
+            self._sending = False
+        return _summary(load)
+
+    async def _begin(self, order: orders.SendLoad, count: int) -> Load:
+        drawn = unscripted.passengers(self.scenario, order.seed, count)
+        await self.end_load()
+        if self._requests and LOAD in self.facility.specs:  # as a process it ends with its connection; as a container it waits for another
+            await self.facility.restart(LOAD)
+        due = [
+            DueRequest(number / order.rate_per_s, replace(one, id=self._requests + number + 1))  # no id twice in a journal
+            for number, one in enumerate(drawn)
+        ]
+        self._requests += count
+        load = Load(self.actions.recorder, await self.facility.load_generator(due), {one.request.id: one for one in due})
+        self.load = load
+        load.start()
+        self._following = asyncio.create_task(load.follow())
+        return load
+
+    async def _follow(self, load: Load, tell: Tell) -> None:
+        recorder = self.actions.recorder
+        patience_s = QUIET_S + self.scenario.variants[0].settings.longest_timeout_s
+        told_s = recorder.t_s()
+        while not load.all_sent or load.in_flight:
+            assert self._following is not None
+            if self._following.done():
+                self._following.result()
+            if load.all_sent and recorder.t_s() - max(load.last_sent_s, load.last_response_s) > patience_s:
+                return
+            if recorder.t_s() - told_s >= TELL_EVERY_S:
+                told_s += TELL_EVERY_S
+                tell(_told(load))
+            await asyncio.sleep(POLL_S)
+
+    async def end_load(self) -> None:
+        """End the load, if there is one; whoever still waits gives up."""
+        if self._following is None or self.load is None:
+            return
+        self._following.cancel()
+        await asyncio.wait([self._following])
+        self._following = None
+        self.load.generator.stop()
+
+    def observe(self) -> None:
+        """Write down since when nothing was done but to look, for the verdict, which tells by that what would not come back."""
+        recorder, load = self.actions.recorder, self.load
+        t_s, night_s = recorder.now()
+        since_s = max(self._changed_s, load.last_sent_s if load else 0.0, load.last_response_s if load else 0.0)
+        recorder.add(Observed(t_s=t_s, night_s=night_s, phase="settle", since_s=min(since_s, t_s), until_s=t_s))
+
+
+def _told(load: Load) -> orders.LoadStanding:
+    return orders.LoadStanding(len(load.requests), load.sent, load.answered, load.failed, load.in_flight)
+
+
+def _summary(load: Load) -> str:
+    return f"{load.sent} sent: {load.answered} answered, {load.failed} failed, {load.in_flight} still waiting (unanswered)"

@@ -1,0 +1,81 @@
+"""The commands with which the night is played by hand: `up` in one terminal, the others in others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed import places, told_by_hand, unscripted
+from testbed.byhand import asking, held, orders
+from testbed.console import plain
+from testbed.interruption import interruptible
+
+if TYPE_CHECKING:
+    from testbed.byhand.orders import Order
+
+
+@click.command()
+@click.option("--runtime", type=click.Choice(places.RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@click.option("--variant", default="original", show_default=True, help="A variant of scenarios/variants.toml.")
+@click.option("--servers", type=click.IntRange(1, 16), default=2, show_default=True, help="How many application servers.")
+@click.option("--runs", help="Directory for the journal and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
+def up(runtime: str, variant: str, servers: int, runs: str | None) -> None:
+    """Build a facility and hold it up until Ctrl-C or `testbed down`, for the night to be played by hand."""
+    scenario = unscripted.night(variant, servers)
+    with told_by_hand.Terminal(plain()) as terminal:
+        interruptible(held.up(scenario, places.of(runtime), runs, terminal))
+    click.echo("everything was taken down")
+
+
+@click.command()
+def status() -> None:
+    """Show the facility that is up: addresses, health, request threads, pools, and where the database is."""
+    _order(orders.Status())
+
+
+@click.command()
+def switchover() -> None:
+    """Move the database to the other host, in the five steps of the case."""
+    _order(orders.Switchover())
+
+
+@click.command()
+@click.argument("service")
+def threads(service: str) -> None:
+    """Dump the threads of SERVICE and show them in groups."""
+    _order(orders.DumpThreads(service))
+
+
+@click.command()
+@click.argument("service")
+def restart(service: str) -> None:
+    """Dump all threads, then kill SERVICE and start it again."""
+    _order(orders.Restart(service))
+
+
+@click.command()
+@click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), required=True, help="Transactions a second.")
+@click.option("--seconds", type=click.FloatRange(0, 86_400, min_open=True), default=10.0, show_default=True, help="For so long.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Another seed for the passengers.")
+def load(rate: float, seconds: float, seed: int) -> None:
+    """Send passengers, whether or not earlier ones came back; Ctrl-C ends it."""
+    _order(orders.SendLoad(rate, seconds, seed))
+
+
+@click.command()
+def down() -> None:
+    """Take the facility down that is up, with all that belongs to it."""
+    _order(orders.Down())
+
+
+COMMANDS = (up, status, switchover, threads, restart, load, down)
+
+
+def _order(order: Order) -> None:
+    """Give an order and print the answers as they come."""
+    console = plain()
+    for answer in asking.ask(order):
+        told = told_by_hand.told(answer)
+        if told is not None:
+            console.print(told, soft_wrap=True)
