@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from testbed.errors import DumpError, TestbedError
-from testbed.events import Service, Step, Threads
+from testbed.events import End, Service, Step, Threads
 from testbed.facility import together
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ class Recorder:
     def add(self, event: Event) -> None:
         """Write an event."""
         self.writer.append(event)
+
+    def end(self, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
+        """Write the last line, once: what was complete stays so, whatever happens while it is taken down."""
+        if self.ended:
+            return
+        t_s, night_s = self.now()
+        self.add(End(t_s=t_s, night_s=night_s, reason=reason, detail=detail))
+        self.ended = True
 
     def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
         """Write what became of a service."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed import load
 from testbed.act import Actions, Recorder
 from testbed.errors import TestbedError, WaitError
-from testbed.events import Condition, End, Observed, Operation, Sample
+from testbed.events import Condition, Observed, Operation, Sample
 from testbed.observe.watch import Watch
 from testbed.standstill import STUCK_S
 
@@ -147,15 +147,15 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _dump_stuck(run)  # 6
             await _count(run)  # 7
             await _cancel(run.background)
-            _end(recorder, "complete", "")  # 8
+            recorder.end("complete", "")  # 8
             display.phase("the facility is taken down")
     except asyncio.CancelledError:
         with suppress(TestbedError):  # a journal that cannot be written to changes nothing of the interruption
-            _end(recorder, "interrupted", "the replay was interrupted")
+            recorder.end("interrupted", "the replay was interrupted")
         raise
     except TestbedError as error:
         with suppress(TestbedError):  # a journal that cannot be written to is the error itself
-            _end(recorder, "failed", str(error))
+            recorder.end("failed", str(error))
         raise
 
 
@@ -424,12 +424,3 @@ async def _count(run: Replay) -> None:
     for event in await run.facility.surroundings.count(run.load.answers, run.recorder.now):
         run.recorder.add(event)
     _check(run)
-
-
-def _end(recorder: Recorder, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
-    """Write the last line, once: a replay that was complete stays so, whatever happens while it is taken down."""
-    if recorder.ended:
-        return
-    t_s, night_s = recorder.now()
-    recorder.add(End(t_s=t_s, night_s=night_s, reason=reason, detail=detail))
-    recorder.ended = True

@@ -12,7 +12,6 @@ from testbed.act import Actions, Recorder
 from testbed.byhand import door, orders
 from testbed.byhand.hands import Hands
 from testbed.errors import TestbedError
-from testbed.events import End
 from testbed.journal import JournalWriter
 from testbed.observe.watch import Watch
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-    from typing import Literal
 
     from testbed.load import Load
     from testbed.places import Where
@@ -204,23 +202,14 @@ async def _hold(scenario: Scenario, where: Where, shop: session.Shop, directory:
                 except asyncio.CancelledError:
                     await desk.leave()
                     hands.observe()
-                    _end(recorder, "complete", "")  # by hand, there is no other end
+                    recorder.end("complete", "")  # by hand, there is no other end
                     display.line("the facility is taken down")
                     raise
         except asyncio.CancelledError:
             with suppress(TestbedError):
-                _end(recorder, "interrupted", "interrupted before the facility was up")
+                recorder.end("interrupted", "interrupted before the facility was up")
             raise
         except TestbedError as error:
             with suppress(TestbedError):
-                _end(recorder, "failed", str(error))
+                recorder.end("failed", str(error))
             raise
-
-
-def _end(recorder: Recorder, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
-    """Write the last line, once."""
-    if recorder.ended:
-        return
-    t_s, night_s = recorder.now()
-    recorder.add(End(t_s=t_s, night_s=night_s, reason=reason, detail=detail))
-    recorder.ended = True
