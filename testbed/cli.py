@@ -192,12 +192,12 @@ async def _replay_all(
             async for result in replays:
                 results.append(result)
                 write(summary.line(result))
+            if repetitions == 1:
+                _report(console, [(one.journal, one.judgement) for one in results])
+            console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     finally:
         with suppress(OSError):  # it is kept with whatever is in it, and only then
             directory.rmdir()
-    if repetitions == 1:
-        _report(console, [(one.journal, one.judgement) for one in results])
-    console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     return results
 
 

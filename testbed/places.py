@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from testbed.runtime import Address
 
 RUNTIMES = ("processes", "containers")
-SLOWER_IN_CONTAINERS = 3.0
+SLOWER_IN_CONTAINERS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from testbed.observe.dump import keep
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from docker.models.containers import Container
 
@@ -44,32 +44,32 @@ CAPABILITIES = frozenset({"containers", "firewall", "balancers", "recovery", "ba
 
 @dataclass(slots=True)
 class Containers(Runtime):
-    """The services of one compose project. `up` starts those of `services`; the rest of the protocol is about containers that are there.
+    """The services of one compose project. `up` starts some; the rest of the protocol is about containers that are there.
 
-    `environment` is what `compose.yaml` is given; `directory` takes the file that holds it.
+    `environment` and the settings of `up` are what `compose.yaml` is given; `directory` takes the file that holds it.
     """
 
     project: str
     directory: Path
     environment: Mapping[str, str]
-    services: Sequence[str]
     client: docker.DockerClient
     capabilities: frozenset[str] = CAPABILITIES
     _containers: dict[str, Container] = field(default_factory=dict)
-    _ended: dict[str, int] = field(default_factory=dict)
+    _ended: dict[str, int] = field(default_factory=dict)  # by the container's own id: a new one of the same name has not ended
     _events: Any = None
 
-    def up(self) -> None:
-        """Start the project and return when its containers run; raises EngineError with compose's own words."""
-        self._listen()
+    def up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
+        """Start these services of the project and return when their containers run; raises EngineError with compose's own words."""
+        if self._events is None:
+            self._listen()
         file = self.directory / f"{self.project}.env"
-        file.write_text("".join(f"{name}={value}\n" for name, value in self.environment.items()))
+        file.write_text("".join(f"{name}={value}\n" for name, value in {**self.environment, **settings}.items()))
         compose = DockerCompose(
             str(COMPOSE),
             compose_file_name=FILE,
             wait=False,  # readiness is asked of the services themselves
             env_file=str(file),
-            services=list(self.services),
+            services=list(services),
         )
         try:
             compose.start()
@@ -88,12 +88,11 @@ class Containers(Runtime):
 
         def hear() -> None:
             for event in self._events:
-                attributes = event["Actor"]["Attributes"]
-                name = attributes.get(SERVICE_LABEL, "")
+                container = event["Actor"]["ID"]
                 if event["Action"] == "die":
-                    self._ended[name] = int(attributes.get("exitCode", -1))
+                    self._ended[container] = int(event["Actor"]["Attributes"].get("exitCode", -1))
                 else:
-                    self._ended.pop(name, None)
+                    self._ended.pop(container, None)
 
         threading.Thread(target=hear, name=f"events of {self.project}", daemon=True).start()
 
@@ -109,7 +108,7 @@ class Containers(Runtime):
             container.reload()  # its published port is another one now
         except APIError as error:
             raise ServiceError(f"{spec.name} cannot be started: {error.explanation}") from error
-        self._ended.pop(spec.name, None)
+        self._ended.pop(container.id, None)
 
     async def stop(self, name: str) -> None:
         """End it in an orderly way, and by force when it does not; return when it is gone."""
@@ -155,6 +154,11 @@ class Containers(Runtime):
             return ""
         return text.decode(errors="replace").strip()
 
+    def environment_of(self, name: str) -> list[str]:
+        """Give what a container was started with, as `NAME=value`."""
+        environment: list[str] = self._container(name).attrs["Config"]["Env"]
+        return environment
+
     def pid(self, name: str) -> int | None:
         """Give the process id that it has on the engine's machine."""
         container = self._container(name)
@@ -166,7 +170,7 @@ class Containers(Runtime):
 
     def exit(self, name: str) -> Exit | None:
         """Tell how it ended; None while it runs."""
-        code = self._ended.get(name)
+        code = self._ended.get(self._container(name).id)
         return None if code is None else Exit(code, self.logs(name))
 
     def _container(self, name: str) -> Container:
@@ -201,6 +205,10 @@ class Containers(Runtime):
             told = err.decode(errors="replace").strip()
             raise DumpError(f"the threads of {service} cannot be dumped: {told}; its container needs the capability SYS_PTRACE")
         return keep(service, out, file)
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Remove the containers of some services by force, so that `up` makes new ones."""
+        engine.run("rm", "--force", "--volumes", *(self._containers.pop(name).id for name in names))
 
     def remove(self) -> None:
         """Remove every container, network and volume of the project, at once and by force: nothing of them is wanted any more."""

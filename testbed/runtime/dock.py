@@ -5,42 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
-import requests
-
-from testbed.errors import EngineError, FacilityError, ServiceError, UsageError
-from testbed.facility import LOAD, Facility, VirtualIP
-from testbed.load import connect_over_tcp
-from testbed.runtime import Address, ServiceSpec, containers, engine, image, rundir
-from testbed.runtime.balancers import statistics
-from testbed.runtime.containers import SERVICE_PORT, Containers
-from testbed.runtime.database_host import PORT as DATABASE_PORT
-from testbed.runtime.database_host import VIRTUAL_IP
-from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings
+from testbed.errors import EngineError, TestbedError, UsageError
+from testbed.runtime import containers, engine, image, rundir
+from testbed.runtime.containers import Containers
+from testbed.runtime.project import Project
+from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment
-from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
 
     import docker
 
-    from testbed.load import DueRequest, Generator
+    from testbed.facility import Facility
     from testbed.runtime.rundir import RunDirectory
     from testbed.topology import FacilityPlan, Settings
 
-HOSTS = ("db-1", "db-2")
 MOST_SERVERS = 3  # compose.yaml has cf-1 to cf-3
-AROUND = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *BALANCERS)  # what every facility has beside servers, callers and load
-FAULT_PROXY_PORT = 8474
-STEP_WITHIN_S = 60.0
-READY_WITHIN_S = 60.0
-POLL_S = 0.05
 SPARE_CONNECTIONS = 20
 # What every server and caller is told by compose.yaml itself, and not by the variant.
 PLACED = frozenset(
@@ -70,14 +57,17 @@ def sweep() -> int:
 class Dock:
     """An engine that answers, an image that is up to date with the code, and a run directory; what killed runs left is removed.
 
-    Raises EngineError within seconds, with what to do, when one of them is missing.
+    Its projects come up as builders ask for them, serve one after the other, and are removed with the dock.
+    Raises EngineError within seconds, with what to do, when engine or image is missing.
     """
 
     run: RunDirectory = field(init=False)
     client: docker.DockerClient = field(init=False)
     image: str = ""
     postgres_version: str = ""
-    built: int = 0
+    made: int = 0
+    projects: list[Project] = field(default_factory=list)
+    idle: list[Project] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         self.client = containers.connect()
@@ -91,65 +81,56 @@ class Dock:
         self.run = rundir.create()
         return self
 
+    def take(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project | None:
+        """Give a project that stands by and was made for this plan; None when there is none."""
+        for project in self.idle:
+            if project.plan == plan and project.fits == fits:
+                self.idle.remove(project)
+                return project
+        return None
+
+    def make(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project:
+        """Make a project, which is not yet up."""
+        self.made += 1
+        name = f"testbed-{os.getpid()}-{self.made}"
+        given = {
+            "COMPOSE_PROJECT_NAME": name,
+            "TESTBED_IMAGE": self.image,
+            "TESTBED_USER": str(os.getuid()),
+            "TESTBED_RUN": run_label(self.run),
+        }
+        project = Project(Containers(name, self.run.path, given, self.client), plan, fits)
+        self.projects.append(project)
+        return project
+
+    def give_back(self, project: Project) -> None:
+        """Let a project stand by for the next replay."""
+        self.idle.append(project)
+
+    async def remove(self, project: Project) -> None:
+        """Remove a project with all that is in it."""
+        await undisturbed(asyncio.to_thread(project.runtime.remove))
+        self.projects.remove(project)
+
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.client.close()
-        self.run.remove()
+        await undisturbed(self._close())
 
-
-@dataclass(slots=True)
-class DatabaseHosts:
-    """The database pair in containers: each step is told to the host that it concerns, over its control (database_host.py)."""
-
-    runtime: Containers
-    active: str = HOSTS[0]
-
-    @property
-    def standby(self) -> str:
-        """The host that could take over."""
-        return next(host for host in HOSTS if host != self.active)
-
-    def mount(self, host: str) -> None:
-        """Mount the array on a host."""
-        self._tell(host, "mount")
-
-    def unmount(self, host: str) -> None:
-        """Take the array from a host."""
-        self._tell(host, "unmount")
-
-    async def start_server(self, host: str) -> Address:
-        """Start the server of a host; give its own address, as the virtual IP reaches it."""
-        await asyncio.to_thread(self._tell, host, "start")
-        self.active = host
-        return Address(host, DATABASE_PORT)
-
-    async def stop_server(self) -> None:
-        """Stop the server by the book."""
-        await asyncio.to_thread(self._tell, self.active, "stop")
-
-    async def throw_away(self) -> None:
-        """Do nothing: its container and its volume are removed with the project."""
-
-    def _tell(self, host: str, step: str) -> None:
-        url = f"{self.runtime.published(host, SERVICE_PORT).url}/{step}"
-        try:
-            with requests.Session() as session:
-                session.trust_env = False
-                answer = session.post(url, timeout=STEP_WITHIN_S)
-                told = answer.json()
-        except (requests.RequestException, ValueError) as error:
-            raise FacilityError(f"{host} does not answer to {step!r}: {error}\n{self.runtime.logs(host)}") from error
-        if not answer.ok:
-            raise FacilityError(str(told.get("error", told)))
+    async def _close(self) -> None:
+        async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
+            stack.callback(self.run.remove)
+            stack.callback(self.client.close)
+            for project in tuple(self.projects):
+                stack.push_async_callback(self.remove, project)
 
 
 @dataclass(slots=True)
 class ContainersBuilder:
-    """Builds one facility as a compose project of its own, and removes it with all that is in it."""
+    """Builds one facility: in a project that stands by, put back to what it was, or in a new one."""
 
     dock: Dock
     plan: FacilityPlan
     settings: Settings
-    runtime: Containers = field(init=False)
+    project: Project | None = None
     building: asyncio.Task[Facility] | None = None
 
     def __post_init__(self) -> None:
@@ -158,78 +139,49 @@ class ContainersBuilder:
                 f"facility.application_servers: found {self.plan.application_servers}; compose/compose.yaml has {MOST_SERVERS}, "
                 "so at most that many are allowed with --runtime containers"
             )
-        self.dock.built += 1
-        project = f"testbed-{os.getpid()}-{self.dock.built}"
-        services = [*AROUND, *self.plan.server_names, *self.plan.callers, LOAD]
-        self.runtime = Containers(project, self.dock.run.path, self._environment(project), services, self.dock.client)
 
-    def _environment(self, project: str) -> dict[str, str]:
-        plan, settings = self.plan, self.settings
-        server = server_environment(plan, settings.application_server, "", "")
-        caller = caller_environment(plan, settings.caller, "", ())
-        each = plan.pool_size + max(0, settings.application_server.pool_max_overflow)
-        return {
-            "COMPOSE_PROJECT_NAME": project,
-            "TESTBED_IMAGE": self.dock.image,
-            "TESTBED_USER": str(os.getuid()),
-            "TESTBED_RUN": run_label(self.dock.run),
-            "DATABASE_HOST_MAX_CONNECTIONS": str(each * plan.application_servers + SPARE_CONNECTIONS),
-            **{name: value for name, value in (*server, *caller) if name not in PLACED},
-        }
+    @property
+    def _fits(self) -> dict[str, str]:
+        """What is decided for a project when it comes up."""
+        each = self.plan.pool_size + max(0, self.settings.application_server.pool_max_overflow)
+        return {"DATABASE_HOST_MAX_CONNECTIONS": str(each * self.plan.application_servers + SPARE_CONNECTIONS)}
+
+    @property
+    def _services(self) -> dict[str, str]:
+        """What is told to the services, anew for each replay."""
+        server = server_environment(self.plan, self.settings.application_server, "", "")
+        caller = caller_environment(self.plan, self.settings.caller, "", ())
+        return {name: value for name, value in (*server, *caller) if name not in PLACED}
 
     def begin(self) -> None:
-        """Begin to build ahead of time; `build` then waits for what is left."""
-        self.building = self.building or asyncio.create_task(self._build())
+        """Do nothing ahead of time: the project of the replay before is taken over as soon as that has given it back."""
 
     async def build(self) -> Facility:
         """Start everything and return when every service is ready."""
-        self.begin()
-        assert self.building is not None
+        self.building = asyncio.create_task(self._build())
         return await self.building
 
     async def _build(self) -> Facility:
-        await asyncio.to_thread(self.runtime.up)
-        proxy = self.runtime.published("toxiproxy", FAULT_PROXY_PORT)
-        facility = Facility(
-            self.runtime,
-            DatabaseHosts(self.runtime),
-            VirtualIP(FaultProxyClient(proxy.host, proxy.port), VIRTUAL_IP),
-            self.plan.server_names,
-            self.plan.callers,
-            connect=connect_inside,
-            dump=self.runtime.dump,
-            surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
-        )
-        for name in facility.services:
-            facility.specs[name] = ServiceSpec(name, "")  # compose.yaml knows how
-        await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)
-        await self._wait_balancers()
-        return facility
-
-    async def _wait_balancers(self) -> None:
-        """Wait until both balancers send calls to every application server; raises ServiceError when one does not in time."""
-        deadline = time.monotonic() + READY_WITHIN_S
-        for balancer in BALANCERS:
-            while (seen := await asyncio.to_thread(self._up_behind, balancer)) < set(self.plan.server_names):
-                if time.monotonic() > deadline:
-                    raise ServiceError(f"{balancer} sends calls to {', '.join(sorted(seen)) or 'nobody'} after {READY_WITHIN_S:.0f} s")
-                await asyncio.sleep(POLL_S)
-
-    def _up_behind(self, balancer: str) -> set[str]:
-        """Give the application servers that a balancer takes for up, from its own statistics."""
-        seen = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
-        return {one.server for one in seen if one.status.startswith("UP")}
+        while (project := self.dock.take(self.plan, self._fits)) is not None:
+            self.project = project
+            try:
+                return await project.renew(self._services)
+            except TestbedError:  # it is not what it was, for whatever reason; another one is
+                await self.dock.remove(project)
+        self.project = self.dock.make(self.plan, self._fits)
+        return await self.project.begin(self._services)
 
     async def tear_down(self) -> None:
-        """End everything that was started, and remove what it wrote."""
+        """Give the project back for the next replay; remove it with all that is in it when it did not come up."""
         if self.building is None:
             return
-        if not self.building.done():
-            self.building.cancel()
-        await asyncio.wait([self.building])
-        await asyncio.to_thread(self.runtime.remove)
-
-
-async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
-    """Hand the requests to the load generator's container, from where callers have their own names; see `Connect`."""
-    return await connect_over_tcp(requests, generator, {caller: Address(caller, SERVICE_PORT) for caller in callers})
+        building, self.building = self.building, None
+        if not building.done():
+            building.cancel()
+        await asyncio.wait([building])
+        if self.project is None:
+            return
+        if building.cancelled() or building.exception() is not None:
+            await self.dock.remove(self.project)
+        else:
+            self.dock.give_back(self.project)

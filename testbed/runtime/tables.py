@@ -1,4 +1,4 @@
-"""The rows of a database, read over a connection of one's own: to count in them, and to compare one database with another."""
+"""The rows of a database, over a connection of one's own: to count in them, to compare one database with another, and to clear them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tables = dict[str, tuple[str, ...]]
 
 
 async def connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Connect for reading, to whatever is at an address; times come in UTC, whoever asks."""
+    """Connect to whatever is at an address; times come in UTC, whoever asks."""
     return await psycopg.AsyncConnection.connect(
         database.conninfo(address), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
     )
@@ -40,6 +40,15 @@ async def ask(address: Address, query: LiteralString, values: Mapping[str, objec
     if row is None:
         raise ServiceError(f"the database at {address} answers without a row")
     return row
+
+
+async def do(address: Address, statements: LiteralString, within_s: float) -> None:
+    """Carry out some statements at the database at an address; raises ServiceError when that is not done in time."""
+    try:
+        async with asyncio.timeout(within_s), await connect(address) as connection:
+            await connection.execute(statements)
+    except (psycopg.Error, TimeoutError) as error:
+        raise ServiceError(f"the database at {address} does not do what it is told: {error or f'not within {within_s:.0f} s'}") from error
 
 
 async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> Tables:

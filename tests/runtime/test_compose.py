@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import UsageError
-from testbed.runtime import dock, engine
+from testbed.runtime import dock, engine, project
 from testbed.runtime.dock import ContainersBuilder, Dock
 from testbed.topology import CALLERS, CallerSettings, FacilityPlan, ServerSettings, Settings
 
@@ -39,7 +39,7 @@ def test_every_part_of_the_facility_is_there() -> None:
     named = set(re.findall(r"^  ([a-z0-9-]+):$", SERVICES, re.MULTILINE))
     servers = {f"cf-{number}" for number in range(1, dock.MOST_SERVERS + 1)}
     assert named == {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "load", *servers, *CALLERS}
-    assert set(dock.AROUND) <= named  # what the builder asks for
+    assert {*project.STAYING, *project.BALANCERS} <= named  # what the builder asks for
 
 
 @pytest.mark.fact("C3")

@@ -1,0 +1,92 @@
+"""A project in containers that serves one replay after another: what is put back, and what is thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import requests
+
+from testbed.runtime import Address, database
+from testbed.runtime.database_host import VIRTUAL_IP
+from testbed.runtime.dock import ContainersBuilder, Dock
+from testbed.runtime.hosts import HOSTS
+from testbed.topology import FacilityPlan, ServerSettings, Settings
+
+if TYPE_CHECKING:
+    from testbed.facility import Facility
+    from testbed.runtime.project import Project
+
+PLAN = FacilityPlan(application_servers=1, callers=("kiosk",))
+CHECK_IN = {"passenger": "a passenger", "date": "2013-10-07", "carrier": "UA", "flight": 1545, "origin": "EWR", "destination": "IAH"}
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+def settings(lookup: str) -> Settings:
+    """Give a variant with one server's lookup."""
+    return Settings(application_server=ServerSettings.model_validate({"lookup": lookup}))
+
+
+def written(address: Address) -> int:
+    """Count what passengers wrote."""
+    with psycopg.connect(database.conninfo(address)) as connection:
+        counted = connection.execute("SELECT (SELECT count(*) FROM check_ins) + (SELECT count(*) FROM bookings)").fetchone()
+    assert counted is not None
+    return int(counted[0])
+
+
+def checked_in(facility: Facility) -> int:
+    """Check a passenger in, the whole way; gives the sequence."""
+    answer = requests.post(f"{facility.runtime.address('kiosk').url}/transactions/check_in", json=CHECK_IN, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["sequence"])
+
+
+async def leave_behind(project: Project, facility: Facility) -> psycopg.Connection[tuple[object, ...]]:
+    """Leave the facility as a bad night leaves it: moved, with a toxic, rows, and a connection that holds a lock on them."""
+    assert checked_in(facility) == 1
+    old, new = project.hosts.active, project.hosts.standby
+    await project.hosts.stop_server()
+    project.hosts.unmount(old)
+    project.hosts.mount(new)
+    await facility.virtual_ip.point(await project.hosts.start_server(new))
+    holder = psycopg.connect(database.conninfo(project.database))
+    holder.execute("LOCK TABLE check_ins IN ACCESS SHARE MODE")
+    await facility.virtual_ip.add_toxic("latency", {"latency": 10})
+    return holder
+
+
+async def renewed() -> None:
+    """Let one dock build three times."""
+    async with Dock() as dock:
+        first = ContainersBuilder(dock, PLAN, settings("original"))
+        facility = await first.build()
+        project = first.project
+        assert project is not None
+        holder = await leave_behind(project, facility)
+        await first.tear_down()
+
+        second = ContainersBuilder(dock, PLAN, settings("fixed"))
+        facility = await second.build()
+        holder.close()
+        assert second.project is project
+        assert (await asyncio.to_thread(project.proxy.toxics, VIRTUAL_IP), project.hosts.active) == ((), HOSTS[0])
+        assert written(project.database) == 0
+        assert "FLIGHT_SEARCH_LOOKUP=fixed" in project.runtime.environment_of("cf-1")
+        assert checked_in(facility) == 1  # the sequence begins anew, too
+        await second.tear_down()
+
+        await project.runtime.kill(HOSTS[0])
+        third = ContainersBuilder(dock, PLAN, settings("fixed"))
+        assert checked_in(await third.build()) == 1
+        assert third.project is not project
+        assert dock.projects == [third.project]
+        await third.tear_down()
+
+
+def test_a_project_is_put_back_before_it_serves_again_or_thrown_away() -> None:
+    """Host, toxics, rows, locks and settings are as at the beginning for the next replay; a project with a dead host serves nobody."""
+    asyncio.run(renewed())

@@ -1,0 +1,174 @@
+"""One compose project: a facility in containers, which serves one replay after another.
+
+What stands behind the services (databases, standby, firewall, fault proxy) has no settings of a variant. So it stays and
+is put back to what it was; the services themselves, and the balancers before them, are new for each replay. What was put
+back is looked at before it is used, and a project that is not as it was is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, LiteralString
+
+from testbed.errors import FacilityError, ServiceError
+from testbed.facility import LOAD, Facility, VirtualIP, together
+from testbed.load import connect_over_tcp
+from testbed.runtime import Address, ServiceSpec, tables
+from testbed.runtime.balancers import statistics
+from testbed.runtime.containers import SERVICE_PORT
+from testbed.runtime.database_host import VIRTUAL_IP
+from testbed.runtime.hosts import HOSTS, DatabaseHosts
+from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings
+from testbed.runtime.undisturbed import undisturbed
+from testbed.toxiproxy import FaultProxyClient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.load import DueRequest, Generator
+    from testbed.runtime.containers import Containers
+    from testbed.topology import FacilityPlan
+
+STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall")
+FAULT_PROXY_PORT = 8474
+DATABASE_PORT = 5432
+READY_WITHIN_S = 60.0
+CAUGHT_UP_WITHIN_S = 30.0
+ASKED_WITHIN_S = 10.0
+POLL_S = 0.05
+# What passengers wrote goes, and whoever still holds a lock on it: connections of servers that are gone.
+FORGET: LiteralString = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
+TRUNCATE bookings, check_ins RESTART IDENTITY
+"""
+WRITTEN: LiteralString = "SELECT (SELECT count(*) FROM bookings) + (SELECT count(*) FROM check_ins)"
+STREAMING: LiteralString = """
+SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn >= pg_current_wal_flush_lsn()
+"""
+
+
+@dataclass(slots=True)
+class Project:
+    """A project on the containers runtime; `fits` is what is decided when it comes up, and cannot be changed any more.
+
+    The `settings` of `begin` and `renew` are those of the services. Both are environment variables of `compose.yaml`.
+    """
+
+    runtime: Containers
+    plan: FacilityPlan
+    fits: Mapping[str, str]
+    hosts: DatabaseHosts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hosts = DatabaseHosts(self.runtime)
+
+    @property
+    def renewed(self) -> tuple[str, ...]:
+        """The services that are new for each replay: all that has request threads, and who knows or counts their connections."""
+        return (*self.plan.server_names, *self.plan.callers, *BALANCERS, LOAD)
+
+    @property
+    def proxy(self) -> FaultProxyClient:
+        """The fault proxy."""
+        address = self.runtime.published("toxiproxy", FAULT_PROXY_PORT)
+        return FaultProxyClient(address.host, address.port)
+
+    async def begin(self, settings: Mapping[str, str]) -> Facility:
+        """Start everything, and give the facility when every part of it is ready."""
+        await self._up([*STAYING, *self.renewed], settings)
+        return await self._ready()
+
+    async def renew(self, settings: Mapping[str, str]) -> Facility:
+        """Put everything back, start the services anew with these settings, and give the facility when it is as at its beginning.
+
+        The array goes back to the first host before any service starts, because the connections of one would be dead ones afterwards.
+        Raises TestbedError when something is not as it was.
+        """
+        await asyncio.to_thread(self.runtime.discard, self.renewed)
+        await asyncio.to_thread(self.proxy.reset)
+        await together([self._move_back(), self._forget_connections()])
+        await together([self._up(self.renewed, settings), self._forget_rows()])
+        facility = await self._ready()
+        await self._see_as_it_was()
+        return facility
+
+    async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
+        given = {**self.fits, **settings}
+        await undisturbed(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
+
+    async def _move_back(self) -> None:
+        if self.hosts.active == HOSTS[0]:
+            return
+        old, new = self.hosts.active, HOSTS[0]
+        await self.hosts.stop_server()
+        await asyncio.to_thread(self.hosts.unmount, old)
+        await asyncio.to_thread(self.hosts.mount, new)
+        address = await self.hosts.start_server(new)
+        await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
+
+    async def _forget_rows(self) -> None:
+        await tables.do(self.database, FORGET, ASKED_WITHIN_S)
+
+    async def _forget_connections(self) -> None:
+        """Let the firewall forget the connections of services that are gone, which may have had no time to say goodbye."""
+        code, _, err = await self.runtime.run_in("firewall", "conntrack", "--flush", within_s=ASKED_WITHIN_S)
+        if code != 0:
+            raise FacilityError(f"the firewall does not forget its connections: {err.decode(errors='replace').strip()}")
+
+    @property
+    def database(self) -> Address:
+        """The virtual IP, as it is published."""
+        return self.runtime.published("toxiproxy", DATABASE_PORT)
+
+    async def _see_as_it_was(self) -> None:
+        """Look at what was put back; raises FacilityError with what is not as it was."""
+        toxics = await asyncio.to_thread(self.proxy.toxics, VIRTUAL_IP)
+        if toxics:
+            raise FacilityError(f"the virtual IP still has the toxics {', '.join(toxic.name for toxic in toxics)}")
+        (written,) = await tables.ask(self.database, WRITTEN, {}, ASKED_WITHIN_S)
+        if written:
+            raise FacilityError(f"the database still has {written} bookings and check-ins of the replay before")
+        deadline = time.monotonic() + CAUGHT_UP_WITHIN_S
+        while not (await tables.ask(self.database, STREAMING, {}, ASKED_WITHIN_S))[0]:
+            if time.monotonic() > deadline:
+                raise FacilityError(f"{RECOVERY} has not caught up within {CAUGHT_UP_WITHIN_S:.0f} s")
+            await asyncio.sleep(POLL_S)
+
+    async def _ready(self) -> Facility:
+        facility = Facility(
+            self.runtime,
+            self.hosts,
+            VirtualIP(self.proxy, VIRTUAL_IP),
+            self.plan.server_names,
+            self.plan.callers,
+            connect=connect_inside,
+            dump=self.runtime.dump,
+            surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
+        )
+        for name in facility.services:
+            facility.specs[name] = ServiceSpec(name, "")  # compose.yaml knows how
+        await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)
+        await self._wait_balancers()
+        return facility
+
+    async def _wait_balancers(self) -> None:
+        """Wait until both balancers send calls to every application server; raises ServiceError when one does not in time."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        for balancer in BALANCERS:
+            while (seen := await asyncio.to_thread(self._up_behind, balancer)) < set(self.plan.server_names):
+                if time.monotonic() > deadline:
+                    raise ServiceError(f"{balancer} sends calls to {', '.join(sorted(seen)) or 'nobody'} after {READY_WITHIN_S:.0f} s")
+                await asyncio.sleep(POLL_S)
+
+    def _up_behind(self, balancer: str) -> set[str]:
+        """Give the application servers that a balancer takes for up, from its own statistics."""
+        seen = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
+        return {one.server for one in seen if one.status.startswith("UP")}
+
+
+async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
+    """Hand the requests to the load generator's container, from where callers have their own names; see `Connect`."""
+    return await connect_over_tcp(requests, generator, {caller: Address(caller, SERVICE_PORT) for caller in callers})
