@@ -227,7 +227,7 @@ def _pulled(name: str) -> bool:
 
 def _build(name: str, base: str, context: Path, log: Path, tell: Callable[[str], None]) -> None:
     command = [
-        *(engine.COMMAND, "build", "--network", "host", "--tag", name, "--build-arg", f"BASE={base}"),
+        *(engine.COMMAND, "build", "--force-rm", "--network", "host", "--tag", name, "--build-arg", f"BASE={base}"),
         *("--label", f"{CODE_LABEL}={name.partition(':')[2]}", "--label", f"{engine.USER_LABEL}={os.getuid()}"),
         *("--file", str(PROJECT / "compose" / "Dockerfile"), str(context)),
     ]
