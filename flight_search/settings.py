@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Lookup = Literal["original", "fixed", "driver_cursor"]
+Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"]
 CallerName = Literal["kiosk", "ivr", "partner"]
 
 
@@ -34,6 +34,7 @@ def _http(urls: tuple[str, ...]) -> tuple[str, ...]:
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 MaybeSeconds = Annotated[Seconds | None, BeforeValidator(_none_if_empty)]
 MaybeFd = Annotated[Annotated[int, Field(ge=3)] | None, BeforeValidator(_none_if_empty)]
+MaybeCount = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, BeforeValidator(_none_if_empty)]
 Settings = TypeVar("Settings", bound="ListenSettings")
 Threads = Annotated[int, Field(ge=1, le=1000)]
 
@@ -56,6 +57,7 @@ class ServerSettings(ListenSettings):
 
     `database` is libpq's connection string. `lookup_row_work_ms`: how long the lookup `driver_cursor` works on its rows.
     `start_timeout_s`: how long it waits for the database at start. Times without a value wait for ever, or never expire.
+    The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")
@@ -72,10 +74,22 @@ class ServerSettings(ListenSettings):
     pool_pre_ping: bool = False
     pool_lifo: bool = False
     pool_fill: bool = True
+    pool_leak_reclaim_s: MaybeSeconds = None
+    statement_timeout_s: MaybeSeconds = None
+    socket_timeout_s: MaybeSeconds = None
+    fail_fast: bool = False
+    shed_load_at: MaybeCount = None
+    handshaking: bool = False
+    let_it_crash_s: MaybeSeconds = None
+    governor_per_minute: MaybeCount = None
 
 
 class CallerSettings(ListenSettings):
-    """A calling system: which one, where the application servers are, and how long it waits for them (none: for ever)."""
+    """A calling system: which one, where the application servers are, and how long it waits for them (none: for ever).
+
+    `health_check_every_s`: how often it asks each address for its health, where no balancer stands before them that does.
+    The stability patterns, all of them off by default, are described where they are: `stability/`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CALLER_", frozen=True, extra="forbid")
 
@@ -83,6 +97,15 @@ class CallerSettings(ListenSettings):
     flight_search_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)]
     call_connect_timeout_s: MaybeSeconds = None
     call_read_timeout_s: MaybeSeconds = None
+    health_check_every_s: MaybeSeconds = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retry_wait_s: Seconds = 0.1
+    circuit_breaker_at: MaybeCount = None
+    circuit_breaker_open_s: Seconds = 1.0
+    bulkhead_at: MaybeCount = None
+    cached_answers_s: MaybeSeconds = None
+    decoupled: bool = False
+    decoupled_broker: Annotated[str, Field(min_length=1)] = "memory://"
 
 
 def from_environment(kind: type[Settings]) -> Settings:

@@ -29,7 +29,7 @@ from testbed.scenario import (
     VariantPlan,
     WorkloadPlan,
 )
-from testbed.topology import TRANSACTIONS, FacilityPlan, Record, Settings
+from testbed.topology import TRANSACTIONS, FacilityPlan, KeptVariant, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,8 +86,8 @@ def load(path: Path) -> Scenario:
     return scenario
 
 
-def variant_settings() -> dict[str, Settings]:
-    """Give the settings of every variant of the project's variants, by name; raises ScenarioError when their file is wrong."""
+def kept_variants() -> dict[str, KeptVariant]:
+    """Give every variant of the project's variants, by name; raises ScenarioError when their file is wrong."""
     mistakes: list[str] = []
     kept = _kept_variants(directory() / VARIANTS, mistakes)
     if mistakes:
@@ -389,7 +389,7 @@ def _variants(given: Any, path: Path, mistakes: list[str]) -> list[Variant]:
         plan = _section(VariantPlan, value, f"variants.{name}", mistakes)
         if plan is None:
             continue
-        settings = plan.settings or kept.get(name)
+        settings = plan.settings or (kept[name].settings if name in kept else None)
         if settings is None:
             mistakes.append(
                 f"variants.{name}: no such variant{_meant(name, list(kept))}; allowed: one of {VARIANTS} ({', '.join(kept)}), "
@@ -400,7 +400,7 @@ def _variants(given: Any, path: Path, mistakes: list[str]) -> list[Variant]:
     return variants
 
 
-def _kept_variants(path: Path, mistakes: list[str]) -> dict[str, Settings]:
+def _kept_variants(path: Path, mistakes: list[str]) -> dict[str, KeptVariant]:
     """Read the variants that every scenario may name, from the file beside the scenario or else from the project's own."""
     file = path.parent / VARIANTS
     file = file if file.is_file() else directory() / VARIANTS
@@ -408,7 +408,7 @@ def _kept_variants(path: Path, mistakes: list[str]) -> dict[str, Settings]:
         return {}
     try:
         text = json.dumps(_toml(file), default=str)
-        return TypeAdapter(dict[str, Settings]).validate_json(text, strict=True)
+        return TypeAdapter(dict[str, KeptVariant]).validate_json(text, strict=True)
     except ValidationError as error:
         mistakes += [f"{file}: {'.'.join(map(str, one['loc']))}: found {_found(one['input'])}; {one['msg']}" for one in error.errors()]
         return {}

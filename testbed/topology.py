@@ -18,6 +18,7 @@ TRANSACTIONS: dict[str, dict[str, bool]] = {
     "partner": {"search": True, "book": True, "fare_rules": False},
 }
 NEVER = "never"
+RESTART_S = 2.0  # an application server that replaced itself answers again within this
 
 
 def _never(value: object) -> object:
@@ -28,7 +29,11 @@ def _never(value: object) -> object:
     return value
 
 
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Seconds = Annotated[Annotated[float, Field(gt=0, le=86_400)] | None, BeforeValidator(_never)]
+
+
+Count = Annotated[int, Field(ge=1, le=1000)] | None
 
 
 class Record(BaseModel):
@@ -40,7 +45,7 @@ class Record(BaseModel):
 class ServerSettings(Record):
     """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
 
-    lookup: Literal["original", "fixed", "driver_cursor"] = "original"
+    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"] = "original"
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
     pool_checkout_timeout_s: Seconds = None
@@ -48,6 +53,14 @@ class ServerSettings(Record):
     pool_pre_ping: bool = False
     pool_lifo: bool = False
     pool_fill: bool = True
+    pool_leak_reclaim_s: Seconds = None
+    statement_timeout_s: Seconds = None
+    socket_timeout_s: Seconds = None
+    fail_fast: bool = False
+    shed_load_at: Count = None
+    handshaking: bool = False
+    let_it_crash_s: Seconds = None
+    governor_per_minute: Count = None
 
 
 class CallerSettings(Record):
@@ -55,6 +68,20 @@ class CallerSettings(Record):
 
     call_connect_timeout_s: Seconds = None
     call_read_timeout_s: Seconds = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retry_wait_s: PositiveSeconds = 0.1
+    circuit_breaker_at: Count = None
+    circuit_breaker_open_s: PositiveSeconds = 1.0
+    bulkhead_at: Count = None
+    cached_answers_s: Seconds = None
+    decoupled: bool = False
+    decoupled_broker: Annotated[str, Field(min_length=1)] = "memory://"
+
+
+class FacilitySettings(Record):
+    """What a variant may set of how the facility stands."""
+
+    service_groups: bool = False
 
 
 class Settings(Record):
@@ -62,12 +89,30 @@ class Settings(Record):
 
     application_server: ServerSettings = ServerSettings()
     caller: CallerSettings = CallerSettings()
+    facility: FacilitySettings = FacilitySettings()
 
     @property
     def longest_timeout_s(self) -> float:
-        """The longest that a request can hang before a time-out lets go of it, in real seconds; 0 when none is set."""
-        call_s = (self.caller.call_connect_timeout_s or 0.0) + (self.caller.call_read_timeout_s or 0.0)
-        return max(call_s, self.application_server.pool_checkout_timeout_s or 0.0)
+        """The longest that a request can hang before something lets go of it, in real seconds; 0 when nothing does."""
+        server, caller = self.application_server, self.caller
+        call_s = (caller.call_connect_timeout_s or 0.0) + (caller.call_read_timeout_s or 0.0)
+        call_s = call_s * (1 + caller.retries) + caller.retry_wait_s * caller.retries
+        crash_s = 0.0 if server.let_it_crash_s is None else server.let_it_crash_s + RESTART_S
+        times = (server.pool_checkout_timeout_s, server.pool_leak_reclaim_s, server.statement_timeout_s, server.socket_timeout_s)
+        return max(call_s, crash_s, *(one or 0.0 for one in times))
+
+
+class KeptVariant(Settings):
+    """A variant as `variants.toml` keeps it: its level (which row of patterns it belongs to), what it says and what it is made of."""
+
+    level: str = ""
+    says: str = ""
+    made_of: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings alone."""
+        return Settings(application_server=self.application_server, caller=self.caller, facility=self.facility)
 
 
 class FacilityPlan(Record):

@@ -28,7 +28,7 @@ SHARES: dict[str, dict[str, float]] = {  # as in the night of the case
 
 def night(variant: str, application_servers: int) -> Scenario:
     """Give the night, whose clock goes by as clocks do; raises UsageError that lists the variants when there is none of that name."""
-    kept = scenario_file.variant_settings()
+    kept = scenario_file.kept_variants()
     if variant not in kept:
         raise UsageError(f"no variant {variant!r}; there are {', '.join(kept) or 'none'} (scenarios/variants.toml)")
     return Scenario(
@@ -41,7 +41,7 @@ def night(variant: str, application_servers: int) -> Scenario:
         NightPlan.model_validate({"date": DATE, "from": "22:00", "to": "05:15", "speed": 1.0}),
         WorkloadPlan(seed=1, rate_per_minute=1.0, shares=SHARES),
         (),
-        (Variant(variant, kept[variant], Expectation(outcome=("unharmed", "contained", "grounded"))),),  # whatever comes will do
+        (Variant(variant, kept[variant].settings, Expectation(outcome=("unharmed", "contained", "grounded"))),),  # whatever comes will do
     )
 
 

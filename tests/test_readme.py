@@ -114,9 +114,11 @@ def test_the_table_of_expectations_is_whole() -> None:
 def test_every_setting_of_a_variant_is_told() -> None:
     """What a variant may set is named, for each role, and nothing else is."""
     paragraph = section("How to write a scenario").partition("What a variant may set")[2].partition("Times are")[0]
-    servers, _, callers = paragraph.partition("`settings.caller`")
+    servers, _, rest = paragraph.partition("`settings.caller`")
+    callers, _, facility = rest.partition("`settings.facility`")
     assert set(re.findall(r"`(\w+)`", servers)) == set(topology.ServerSettings.model_fields)
     assert set(re.findall(r"`(\w+)`", callers)) == set(topology.CallerSettings.model_fields)
+    assert set(re.findall(r"`(\w+)`", facility)) == set(topology.FacilitySettings.model_fields)
 
 
 def test_the_words_for_outcomes_and_the_crack_are_the_verdicts() -> None:
