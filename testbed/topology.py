@@ -129,6 +129,17 @@ class FacilityPlan(Record):
         return tuple(f"cf-{number}" for number in range(1, self.application_servers + 1))
 
 
+def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tuple[str, ...]]:
+    """Give the application servers that each caller calls: all of them, or those of its service group (S4).
+
+    There are as many groups as the servers allow, at most one for each caller; the callers left over share the last.
+    """
+    if not settings.service_groups:
+        return dict.fromkeys(plan.callers, plan.server_names)
+    groups = min(len(plan.callers), plan.application_servers)
+    return {caller: plan.server_names[min(number, groups - 1) :: groups] for number, caller in enumerate(plan.callers)}
+
+
 def server_environment(plan: FacilityPlan, settings: ServerSettings, name: str, database: str) -> tuple[tuple[str, str], ...]:
     """Give the environment of an application server; it listens on the socket that it is handed."""
     given = {

@@ -11,9 +11,11 @@ from testbed.topology import (
     TRANSACTIONS,
     CallerSettings,
     FacilityPlan,
+    FacilitySettings,
     ServerSettings,
     caller_environment,
     server_environment,
+    servers_of,
 )
 
 PLAN = FacilityPlan(application_servers=3, request_threads=7, pool_size=5)
@@ -64,3 +66,22 @@ def test_a_caller_reads_the_environment_that_it_is_given(monkeypatch: pytest.Mon
 def test_application_servers_are_named_by_number() -> None:
     """Three application servers are cf-1 to cf-3."""
     assert PLAN.server_names == ("cf-1", "cf-2", "cf-3")
+
+
+@pytest.mark.fact("S4")
+@pytest.mark.parametrize(
+    ("servers", "callers", "groups"),
+    [
+        (1, CALLERS, {"kiosk": ("cf-1",), "ivr": ("cf-1",), "partner": ("cf-1",)}),
+        (2, CALLERS, {"kiosk": ("cf-1",), "ivr": ("cf-2",), "partner": ("cf-2",)}),
+        (4, CALLERS, {"kiosk": ("cf-1", "cf-4"), "ivr": ("cf-2",), "partner": ("cf-3",)}),
+        (3, ("ivr", "kiosk"), {"ivr": ("cf-1", "cf-3"), "kiosk": ("cf-2",)}),
+    ],
+)
+def test_service_groups_divide_the_servers_among_the_callers(
+    servers: int, callers: tuple[str, ...], groups: dict[str, tuple[str, ...]]
+) -> None:
+    """Every server is in one group, every caller has one, and callers share a group only where servers are too few."""
+    plan = FacilityPlan.model_validate({"application_servers": servers, "callers": callers})
+    assert servers_of(plan, FacilitySettings(service_groups=True)) == groups
+    assert set(servers_of(plan, FacilitySettings()).values()) == {plan.server_names}

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 WITHIN_S = 2.0  # as any monitoring: an answer later than this counts as none
 BACKEND = "application_servers"  # compose/haproxy.cfg
+ALONE_PORT = 8080  # and a server's number: there a balancer has that server alone
+
+
+def url_of(balancer: str, server: str) -> str:
+    """Give the address at which a balancer has one application server alone, for a service group that knows it."""
+    return f"http://{balancer}:{ALONE_PORT + int(server.rpartition('-')[2])}"
 
 
 def statistics(address: Address, servers: Collection[str]) -> tuple[ServerStatistics, ...]:

@@ -11,11 +11,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from testbed.errors import EngineError, TestbedError, UsageError
-from testbed.runtime import containers, engine, image, rundir
+from testbed.runtime import balancers, containers, engine, image, rundir
 from testbed.runtime.containers import Containers
+from testbed.runtime.outskirts import BALANCERS
 from testbed.runtime.project import Project
 from testbed.runtime.undisturbed import undisturbed
-from testbed.topology import caller_environment, server_environment
+from testbed.topology import caller_environment, server_environment, servers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,7 +152,13 @@ class ContainersBuilder:
         """What is told to the services, anew for each replay."""
         server = server_environment(self.plan, self.settings.application_server, "", "")
         caller = caller_environment(self.plan, self.settings.caller, "", ())
-        return {name: value for name, value in (*server, *caller) if name not in PLACED}
+        told = {name: value for name, value in (*server, *caller) if name not in PLACED}
+        if self.settings.facility.service_groups:
+            for name, servers in servers_of(self.plan, self.settings.facility).items():
+                told[f"{name.upper()}_FLIGHT_SEARCH_URLS"] = ",".join(
+                    balancers.url_of(one, server) for server in servers for one in BALANCERS
+                )
+        return told
 
     def begin(self) -> None:
         """Do nothing ahead of time: the project of the replay before is taken over as soon as that has given it back."""

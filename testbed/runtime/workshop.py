@@ -17,7 +17,7 @@ from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.processes import Nursery, Processes
 from testbed.runtime.undisturbed import undisturbed
-from testbed.topology import caller_environment, server_environment
+from testbed.topology import caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -161,10 +161,12 @@ class ProcessesBuilder:
         rundir.make(self.directory)
         shop, plan = self.workshop, self.plan
         self._see_limits()
-        urls = tuple(self.runtime.reserve(name).url for name in plan.server_names)
+        urls = {name: self.runtime.reserve(name).url for name in plan.server_names}
         callers = [
-            ServiceSpec(name, CALLER_MODULE, environment=caller_environment(plan, self.settings.caller, name, urls))
-            for name in plan.callers
+            ServiceSpec(
+                name, CALLER_MODULE, environment=caller_environment(plan, self.settings.caller, name, tuple(urls[one] for one in servers))
+            )
+            for name, servers in servers_of(plan, self.settings.facility).items()
         ]
         client = await shop.wait_fault_proxy()
         self.virtual_ip = VirtualIP(client, f"virtual-ip-{shop.run.path.name}-{self.directory.name}")
