@@ -16,7 +16,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import cli_by_hand, coverage, journal, listing, places, repeat, report, scenario_file, session, summary, trace, verdict
+from testbed import (
+    cli_by_hand,
+    cli_matrix,
+    coverage,
+    journal,
+    listing,
+    places,
+    repeat,
+    report,
+    scenario_file,
+    session,
+    summary,
+    trace,
+    verdict,
+)
 from testbed.checks import Verdict
 from testbed.console import Picture, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
@@ -295,7 +309,7 @@ def doctor_() -> None:
     sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)
 
 
-for _command in cli_by_hand.COMMANDS:
+for _command in (*cli_by_hand.COMMANDS, cli_matrix.matrix):
     main_group.add_command(_command)
 
 
