@@ -71,8 +71,10 @@ class RemoteFlightSearch:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
+        # One turn a call, and round from there: were every try a turn of its own, two calls at once could each be given the dead one twice.
+        turn = next(self._turn)
         for left in reversed(range(len(self._urls))):
-            url = self._urls[next(self._turn) % len(self._urls)] + path
+            url = self._urls[(turn - left) % len(self._urls)] + path
             try:
                 response = self._session.request(method, url, params=params, json=json, timeout=self._timeout)
             except requests.Timeout as error:
