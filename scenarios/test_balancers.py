@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOSSES = 5
 AT_ONCE = 8
-QUICK_S = 1.0  # a call that meets a dead balancer's address waits 2 to 14 s, and one for a lost packet of a name server 5 s
+QUICK_S = 1.0  # who connects to an address that nobody has waits a second until TCP asks again, and up to 14 s for nothing
 MANY = 40  # of calls, to be seen with a balancer gone, or one come back
 WITHIN_S = 20.0
 PASSENGER = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}
