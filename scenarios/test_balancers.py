@@ -92,9 +92,10 @@ async def test_losing_a_balancer_costs_at_most_the_calls_in_flight() -> None:
     """Killed under load, five times: what was in flight may fail, every later call is answered at once, and what comes back is used."""
     async with Dock() as dock:
         builder = ContainersBuilder(dock, FacilityPlan(callers=("ivr",)), Settings())
-        runtime = builder.runtime
         try:
             facility = await builder.build()
+            assert builder.project is not None
+            runtime = builder.project.runtime
             with passengers(f"{runtime.address('ivr').url}/transactions/flight_status") as calls:
                 await wait_more(calls, time.monotonic())
                 for loss in range(LOSSES):

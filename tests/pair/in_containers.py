@@ -127,9 +127,9 @@ async def in_containers() -> AsyncIterator[Hosts]:
             "TESTBED_USER": str(os.getuid()),
             "TESTBED_RUN": run_label(dock.run),
         }
-        runtime = Containers(project, dock.run.path, environment, (*HOSTS, PROXY), dock.client)
+        runtime = Containers(project, dock.run.path, environment, dock.client)
         try:
-            await asyncio.to_thread(runtime.up)
+            await asyncio.to_thread(runtime.up, (*HOSTS, PROXY), {})
             hosts = HostsInContainers(runtime)
             for host in HOSTS:
                 await hosts.wait_ready(host)
