@@ -40,7 +40,7 @@ def create_app(settings: CallerSettings) -> FastAPI:
     transactions = transactions_of(settings.name)
     registry = CollectorRegistry()
     counter = serving.results(registry, "transactions", "transaction")
-    app = serving.create(settings.name, settings.request_threads, registry)
+    app = serving.create(settings.name, serving.RequestThreads(settings.request_threads), registry)
     flights = RemoteFlightSearch(settings)
 
     @app.get("/transactions")
