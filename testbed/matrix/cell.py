@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from testbed import outcome
 from testbed.checks import ALWAYS, Verdict
-from testbed.events import Sample
+from testbed.checks.timeline import UNSEEN
+from testbed.events import Operation, Sample
 from testbed.expectation import OutcomeWord
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ def unknown(scenario: str, runtime: str, variant: str, why: str) -> Cell:
 def of(journal: Journal, judgement: Judgement, wall_s: float) -> Cell:
     """Tell what a journal means for the matrix. A replay that cannot be believed is no outcome, whatever it looks like."""
     facility = journal.header.facility
-    doubts = [finding.text for finding in judgement.findings if finding.check in ALWAYS and finding.verdict is not Verdict.HELD]
+    doubts = [one.text for one in judgement.findings if one.check in ALWAYS and one.verdict is not Verdict.HELD]
+    if not any(one.state == "failed" for one in journal.of(Operation)):
+        # A hand that stood by for a hang that never came is no doubt here: that it was not needed is what the variant shows.
+        doubts = [one for one in doubts if not one.startswith(UNSEEN)]
     if judgement.outcome is None and not doubts:
         doubts = ["neither served again nor out of service by the night's end"]
     leaked = outcome.leaked_connections(journal)

@@ -73,7 +73,7 @@ LESSONS = (
     ),
     Lesson(
         "A circuit breaker that counts errors never opens while calls hang: a hang is not an error. With a call time-out it opens.",
-        ("circuit_breaker", "circuit_breaker_and_call_timeout"),
+        ("circuit_breaker", "circuit_breaker_call_timeout"),
         lambda alone, both: _stands(alone) and both.blocked["callers"].count < both.blocked["callers"].of,
         lambda alone, both: f"alone: {_blocked(alone)}; with a call time-out: {_blocked(both)}",
     ),

@@ -25,6 +25,7 @@ HOW_TO_READ = (
     "transactions due after the first fault that were answered."
 )
 NOT_REPLAYED = "-"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def heading(column: Column, columns: Iterable[Column]) -> str:
@@ -42,7 +43,7 @@ def short(cell: Cell | None) -> str:
 
 def share(part: Part) -> str:
     """Tell a share in percent, rounded down, so that 100 % is all."""
-    return "" if part.share is None else f"{int(100 * part.share)} %"
+    return "" if part.share is None else f"{int(100 * part.share)}{NO_BREAK}%"
 
 
 def table(matrix: Matrix) -> Table:

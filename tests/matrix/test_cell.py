@@ -62,3 +62,9 @@ def test_a_replay_that_cannot_be_believed_has_no_outcome() -> None:
 def test_a_share_of_nothing_is_none() -> None:
     """No division by what nobody asked for."""
     assert (Part(count=0, of=0).share, Part(count=1, of=4).share) == (None, 0.25)
+
+
+def test_a_hand_that_was_not_needed_is_no_doubt() -> None:
+    """A restart that waits for a hang which never comes was not carried out; what became of the night is told all the same."""
+    unneeded = made("fixed", SWITCHOVER + RESTART)
+    assert (unneeded.outcome, unneeded.by_itself, unneeded.unknown) == ("contained", True, "")

@@ -29,7 +29,7 @@ def test_patterns_are_what_changes_something_and_is_not_several_others() -> None
     kept = {"original": KeptVariant(), "fixed": FIXED, "retry": RETRY, "both": FIXED_AND_RETRY}
     assert list(minimal.patterns_of(kept)) == ["fixed", "retry"]
     patterns = minimal.patterns_of(scenario_file.kept_variants())
-    assert not {"original", "fifo", "circuit_breaker_and_call_timeout"} & set(patterns)
+    assert not {"original", "fifo", "circuit_breaker_call_timeout"} & set(patterns)
     assert {"fixed", "pre_ping", "retry", "circuit_breaker"} <= set(patterns)
 
 
