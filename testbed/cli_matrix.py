@@ -206,9 +206,11 @@ async def _search(
                 planned = columns[scenario].over(one.name, one.settings)
                 return await (replays.replay_until_told(planned) if number else replays.cell(planned, keeper))
 
+            trial = minimal.Trial(tuple(columns), wanted, replay)
+
             async def passing(candidates: list[PatternSet]) -> list[Reached]:
                 console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
-                found = await run.several(candidates, jobs, lambda one: minimal.passes(one, list(columns), wanted, replay))
+                found = await run.several(candidates, jobs, trial.passes)
                 return [one for one in found if one is not None]
 
             return await minimal.search(minimal.patterns_of(kept), largest, passing)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from testbed.matrix.cell import RANK
 from testbed.topology import KeptVariant, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
     from testbed.matrix.cell import Cell
 
@@ -98,21 +99,29 @@ def reaches(cell: Cell, wanted: str) -> bool:
     return cell.outcome is not None and RANK[cell.outcome] <= RANK[wanted]
 
 
-async def passes(
-    one: PatternSet, scenarios: Sequence[str], wanted: str, replay: Callable[[PatternSet, str, int], Awaitable[Cell]]
-) -> Reached | None:
-    """Replay a set in one scenario after the other, then all of them again; None as soon as one does not reach the outcome.
+@dataclass(slots=True)
+class Trial:
+    """Tries sets in some scenarios; the scenario that has rejected the most so far comes first, so that a set that fails fails early."""
 
-    `replay` is given the set, the scenario, and the number of the round, from 0.
-    """
-    cells = []
-    for number in range(CONFIRMED):
-        for scenario in scenarios:
-            cell = await replay(one, scenario, number)
-            if not reaches(cell, wanted):
-                return None
-            cells.append(cell)
-    return Reached(one, tuple(cells))
+    scenarios: tuple[str, ...]
+    wanted: str
+    replay: Callable[[PatternSet, str, int], Awaitable[Cell]]
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    async def passes(self, one: PatternSet) -> Reached | None:
+        """Replay a set in one scenario after the other, then all of them again; None as soon as one does not reach the outcome.
+
+        `replay` is given the set, the scenario, and the number of the round, from 0.
+        """
+        cells = []
+        for number in range(CONFIRMED):
+            for scenario in sorted(self.scenarios, key=lambda name: -self.rejected[name]):
+                cell = await self.replay(one, scenario, number)
+                if not reaches(cell, self.wanted):
+                    self.rejected[scenario] += 1
+                    return None
+                cells.append(cell)
+        return Reached(one, tuple(cells))
 
 
 async def search(

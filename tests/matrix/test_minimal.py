@@ -7,7 +7,7 @@ import pytest
 from testbed import scenario_file
 from testbed.matrix import minimal
 from testbed.matrix.cell import Cell, Part
-from testbed.matrix.minimal import PatternSet, Reached
+from testbed.matrix.minimal import PatternSet, Reached, Trial
 from testbed.topology import CallerSettings, KeptVariant, ServerSettings, Settings
 from tests.matrix.cells import cell
 
@@ -72,12 +72,27 @@ def test_a_set_passes_only_when_it_does_each_time() -> None:
         return cell(one.name, "contained" if bad else "unharmed", 0)
 
     sound, lucky = (PatternSet(frozenset({name}), Settings()) for name in ("sound", "lucky"))
-    passed = asyncio.run(minimal.passes(sound, ["a", "b"], "unharmed", replay))
+    trial = Trial(("a", "b"), "unharmed", replay)
+    passed = asyncio.run(trial.passes(sound))
     assert passed is not None
     assert len(passed.cells) == 2 * minimal.CONFIRMED
     asked.clear()
-    assert asyncio.run(minimal.passes(lucky, ["a", "b"], "unharmed", replay)) is None
+    assert asyncio.run(trial.passes(lucky)) is None
     assert asked == [("a", 0), ("b", 0), ("a", 1)]
+
+
+def test_the_scenario_that_rejects_most_is_tried_first() -> None:
+    """What fails nearly every set need not wait for the others."""
+    asked: list[str] = []
+
+    async def replay(_: PatternSet, scenario: str, __: int) -> Cell:
+        asked.append(scenario)
+        return cell(outcome="grounded" if scenario == "hard" else "unharmed")
+
+    trial = Trial(("easy", "hard"), "unharmed", replay)
+    for _ in range(3):
+        assert asyncio.run(trial.passes(PatternSet(frozenset({"a"}), Settings()))) is None
+    assert asked == ["easy", "hard", "hard", "hard"]
 
 
 def test_the_search_ends_with_the_first_size_that_has_some() -> None:
