@@ -19,6 +19,7 @@ import click
 from testbed import (
     cli_by_hand,
     cli_matrix,
+    cli_where,
     coverage,
     journal,
     listing,
@@ -35,7 +36,6 @@ from testbed.checks import Verdict
 from testbed.console import Picture, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
 from testbed.interruption import INTERRUPTED, interruptible
-from testbed.runtime import Address
 from testbed.session import Result
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.places import Where
+    from testbed.runtime import Address
     from testbed.scenario import Scenario
 
 EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
-RUNTIMES = places.RUNTIMES
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,13 +87,6 @@ def _forget_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
-    try:
-        return None if value is None else Address.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 _seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
 _rate = click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
 _speed = click.option(
@@ -115,7 +108,7 @@ def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: flo
 @main_group.command()
 @click.argument("scenario")
 @click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@cli_where.runtime
 @click.option(
     "--repeat",
     "repetitions",
@@ -128,9 +121,9 @@ def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: flo
 @_rate
 @_speed
 @_json
-@click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
-@click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
-@click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")
+@cli_where.runs
+@cli_where.toxiproxy
+@cli_where.postgres
 def replay(
     scenario: str,
     variants: tuple[str, ...],
