@@ -80,8 +80,10 @@ def status(standing: Standing) -> RenderableType:
         table.add_row(one.service, one.url, *_health(one), *_pool(one))
     server = standing.services[0].url
     lines = [
-        "threads: request threads at work, queue: requests that wait for one; of connections: in and out of the pool, leaked, waited for",
-        f"to look for yourself: curl {server}/health, {server}/metrics; and {server}/admin/pool of application servers (cf-…)",
+        "threads: request threads at work; queue: requests that wait for one",
+        "connections: in and out of the pool, leaked, waited for",
+        "to look for yourself (/admin/pool: of application servers, cf-…):",
+        *(f"    curl {server}{path}" for path in ("/health", "/metrics", "/admin/pool")),
         f"{standing.variant} on {standing.runtime}; the database runs on {standing.database}",
         *([] if standing.load is None else [_load(standing.load)]),
         f"journal: {standing.journal}",
