@@ -5,7 +5,6 @@ Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown or not to be 
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -33,7 +32,7 @@ from testbed import (
     verdict,
 )
 from testbed.checks import Verdict
-from testbed.console import Picture, plain
+from testbed.console import Picture, forget_output, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
 from testbed.interruption import INTERRUPTED, interruptible
 from testbed.session import Result
@@ -71,20 +70,14 @@ def main() -> None:
         sys.stderr.write(f"testbed: {error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read our output has read enough
-        _forget_output()
+        forget_output()
         sys.exit(INTERRUPTED + signal.SIGPIPE)
     except OSError as error:  # a full disk, mostly; what was started is taken down by now
-        _forget_output()
+        forget_output()
         where = f" {error.filename}" if error.filename else ""
         with suppress(OSError):
             sys.stderr.write(f"testbed: cannot write{where}: {error.strerror or error}; free space there, or write elsewhere\n")
         sys.exit(3)
-
-
-def _forget_output() -> None:
-    """Let what standard output still holds go nowhere, or Python would fail over it once more while it ends."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
