@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import places, scenario_file, session
+from testbed import cli_where, places, scenario_file, session
 from testbed.console import plain
 from testbed.errors import FacilityError, UsageError
 from testbed.interruption import interruptible
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from testbed.matrix.minimal import PatternSet, Reached
     from testbed.matrix.plan import Plan, Planned
     from testbed.places import Where
+    from testbed.runtime import Address
     from testbed.scenario import Scenario
     from testbed.topology import KeptVariant
 
@@ -36,7 +37,7 @@ HOME = ".testbed/matrix"
 @click.group(invoke_without_command=True)
 @click.option("--scenario", "names", multiple=True, help="Only this scenario; may be given more than once. All that the runtime can run.")
 @click.option("--variant", "variants", multiple=True, help="Only this variant of variants.toml; may be given more than once.")
-@click.option("--runtime", type=click.Choice(places.RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@cli_where.runtime
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="one for each core", help="Replays at a time."
 )
@@ -50,6 +51,8 @@ HOME = ".testbed/matrix"
 @click.option("--largest", type=click.IntRange(1, 6), default=3, show_default=True, help="With --minimal: patterns in a set at most.")
 @click.option("--fresh", is_flag=True, help="Forget what an interrupted matrix had got to.")
 @click.option("--runs", type=click.Path(path_type=Path), default=HOME, show_default=True, help="Directory for journals and progress.")
+@cli_where.toxiproxy
+@cli_where.postgres
 @click.pass_context
 def matrix(
     context: click.Context,
@@ -65,12 +68,14 @@ def matrix(
     largest: int,
     fresh: bool,  # noqa: FBT001 - click hands every option over by its name
     runs: Path,
+    toxiproxy: Address | None,
+    postgres: str | None,
 ) -> None:
     """Replay every scenario over every variant, and tell how far the crack went in each."""
     if context.invoked_subcommand is not None:
         return
     console = plain(stderr=False)
-    where = places.of(runtime)
+    where = places.of(runtime, toxiproxy, postgres)
     kept = _chosen(variants)
     scenarios = [one.with_overrides(seed=seed) for one in _scenarios(names, where, console)]
     if wanted is not None:

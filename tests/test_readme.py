@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import click
 import pytest
 
 from testbed import cli, cli_by_hand, facts, faults, operations, outcome, scenario_file, summary, topology, trace, verdict
@@ -75,7 +76,10 @@ def test_every_command_and_option_named_anywhere_is_there() -> None:
     assert len(lines) > 10
     for line in lines:
         word, *rest = shlex.split(line.replace("…", ""))[1:]
-        known = {option for parameter in main_group.commands[word].params for option in parameter.opts}
+        command = main_group.commands[word]
+        if isinstance(command, click.Group) and rest and rest[0] in command.commands:
+            command = command.commands[rest.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
         assert {one for one in rest if one.startswith("--")} <= known, line
 
 
@@ -92,6 +96,13 @@ def test_every_option_of_the_commands_by_hand_is_told() -> None:
         option for command in cli_by_hand.COMMANDS for parameter in command.params for option in parameter.opts if option.startswith("--")
     }
     assert options <= set(re.findall(r"--[a-z]+", section("By hand")))
+
+
+def test_every_option_of_the_matrix_is_told() -> None:
+    """Where it says what the matrix is for, or with those of the replay."""
+    options = {option for parameter in main_group.commands["matrix"].params for option in parameter.opts if option.startswith("--")}
+    told = set(re.findall(r"--[a-z]+", section("What stops the crack") + section("The commands")))
+    assert options <= told
 
 
 def test_the_table_of_faults_and_operations_is_whole() -> None:
