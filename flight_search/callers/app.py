@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from flight_search import serving
 from flight_search.callers import Passenger, Transaction, transactions_of
-from flight_search.callers.remote import FacilityFailed, FacilityTimedOut, NoSuchFlight, RemoteFlightSearch
+from flight_search.callers.call import FacilityFailed, FacilityTimedOut, NoSuchFlight
+from flight_search.callers.remote import RemoteFlightSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flight_search.callers import Passenger, Result, Transaction
-from flight_search.callers.remote import find_own
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 def check_in(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """Find the passenger's flight and check them in."""
-    own = find_own(flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date), passenger)
+    own = flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date).own(passenger)
     return {"departure": own["scheduled_departure"], "sequence": flights.check_in(passenger)}
 
 

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from flight_search.callers.call import Answer, Call, FacilityFailed, FacilityTimedOut, NoSuchFlight
+from flight_search.callers.guarded import guarded
 
+if TYPE_CHECKING:
     from flight_search.callers import Passenger
     from flight_search.settings import CallerSettings
 
 
-class FacilityFailed(Exception):  # noqa: N818 - named for what happened
-    """The facility answered with an error, or the connection to it failed; the message has its own words."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The flights that a look-up found; `age_s` is how old the answer is, when it was not asked for now."""
+
+    flights: list[dict[str, Any]]
+    age_s: float | None = None
+
+    def own(self, passenger: Passenger) -> dict[str, Any]:
+        """Give the passenger's own flight; raises NoSuchFlight when it is not among them."""
+        for flight in self.flights:
+            if (flight["carrier"], flight["flight"]) == (passenger.carrier, passenger.flight):
+                return flight
+        raise NoSuchFlight(
+            f"{passenger.carrier} {passenger.flight} does not go from {passenger.origin} to {passenger.destination} on {passenger.date}"
+        )
 
 
-class FacilityTimedOut(FacilityFailed):
-    """The facility did not answer within the call's time-out."""
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A flight's status and its scheduled departure; `age_s` is how old the answer is, when it was not asked for now."""
 
-
-class NoSuchFlight(Exception):  # noqa: N818 - named for what happened
-    """The facility does not know the passenger's flight, or one of its places."""
+    status: str
+    departure: str
+    age_s: float | None = None
 
 
 class RemoteFlightSearch:
     """The facility's flight search, called as if it were here. Thread-safe.
 
-    Application servers (or balancers) are taken in turn, past those where nobody listens.
-    Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
+    Application servers (or balancers) are taken in turn, past those where nobody listens. What the settings say of stability patterns is
+    around each call (`guarded.py`): nothing, by default. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
     """
 
     def __init__(self, settings: CallerSettings) -> None:
@@ -44,42 +60,36 @@ class RemoteFlightSearch:
         self._session = requests.Session()
         self._session.mount("http://", HTTPAdapter(pool_connections=len(self._urls), pool_maxsize=settings.request_threads))
         self._session.trust_env = False  # no proxy of the environment stands between a caller and the facility
+        self._call = guarded(self._send, settings)
 
-    def lookup_by_city(self, origin: str, destination: str, date: str) -> list[dict[str, Any]]:
+    def lookup_by_city(self, origin: str, destination: str, date: str) -> Found:
         """Look up the flights between two cities or airports on a date."""
-        answer = self._call("GET", "/flights", params={"from": origin, "to": destination, "date": date})
-        flights: list[dict[str, Any]] = answer["flights"]
-        return flights
+        answer = self._call(Call("lookup_by_city", "/flights", params=(("from", origin), ("to", destination), ("date", date))))
+        return Found(answer.content["flights"], answer.age_s)
 
-    def flight_status(self, passenger: Passenger) -> dict[str, Any]:
+    def flight_status(self, passenger: Passenger) -> Status:
         """Ask for the status of the passenger's flight."""
-        return self._call("GET", f"/flights/{passenger.date}/{passenger.carrier}/{passenger.flight}")
+        answer = self._call(Call("flight_status", f"/flights/{passenger.date}/{passenger.carrier}/{passenger.flight}"))
+        return Status(answer.content["status"], answer.content["scheduled_departure"], answer.age_s)
 
     def check_in(self, passenger: Passenger) -> int:
         """Check the passenger in; gives the sequence."""
-        return int(self._call("POST", "/check-ins", json=_body(passenger))["sequence"])
+        return int(self._call(Call("check_in", "/check-ins", body=_body(passenger))).content["sequence"])
 
     def book(self, passenger: Passenger) -> int:
         """Book the flight for the passenger; gives the reference."""
-        return int(self._call("POST", "/bookings", json=_body(passenger))["reference"])
+        return int(self._call(Call("book", "/bookings", body=_body(passenger))).content["reference"])
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        json: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
+    def _send(self, call: Call) -> Answer:
         for left in reversed(range(len(self._urls))):
-            url = self._urls[next(self._turn) % len(self._urls)] + path
+            url = self._urls[next(self._turn) % len(self._urls)] + call.path
             try:
-                response = self._session.request(method, url, params=params, json=json, timeout=self._timeout)
+                response = self._session.request(call.method, url, params=call.params, json=call.body, timeout=self._timeout)
             except requests.Timeout as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
                 # Nobody there, so nothing was sent: the next in turn is asked, or losing one of two balancers would cost half of all
-                # calls. Whatever was sent is never sent again: it may have been done.
+                # calls. Whatever was sent is never sent again here: it may have been done.
                 if left and _is_refused(error):
                     continue
                 raise FacilityFailed(f"{url}: {error}") from error
@@ -88,8 +98,7 @@ class RemoteFlightSearch:
             raise NoSuchFlight(response.text)
         if not response.ok:
             raise FacilityFailed(f"{url}: {response.status_code}: {response.text[:300]}")
-        answer: dict[str, Any] = response.json()
-        return answer
+        return Answer(response.json())
 
 
 def _is_refused(error: requests.RequestException) -> bool:
@@ -104,13 +113,3 @@ def _body(passenger: Passenger) -> dict[str, object]:
         "carrier": passenger.carrier,
         "flight": passenger.flight,
     }
-
-
-def find_own(flights: list[dict[str, Any]], passenger: Passenger) -> dict[str, Any]:
-    """Find the passenger's own flight among those looked up; raises NoSuchFlight when it is not there."""
-    for flight in flights:
-        if (flight["carrier"], flight["flight"]) == (passenger.carrier, passenger.flight):
-            return flight
-    raise NoSuchFlight(
-        f"{passenger.carrier} {passenger.flight} does not go from {passenger.origin} to {passenger.destination} on {passenger.date}"
-    )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flight_search.callers import Passenger, transactions_of
-from flight_search.callers.remote import FacilityFailed, FacilityTimedOut, RemoteFlightSearch
+from flight_search.callers.call import FacilityFailed, FacilityTimedOut
+from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.settings import CallerSettings
 
 if TYPE_CHECKING:
