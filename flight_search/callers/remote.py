@@ -78,13 +78,16 @@ class RemoteFlightSearch:
 
     def book(self, passenger: Passenger) -> int:
         """Book the flight for the passenger; gives the reference."""
-        return int(self._call(Call("book", "/bookings", body=_body(passenger))).content["reference"])
+        return int(self._call(Call("book", "/bookings", body=_body(passenger), key=passenger.request)).content["reference"])
 
     def _send(self, call: Call) -> Answer:
+        headers = {} if call.key is None else {"Idempotency-Key": call.key}
         for left in reversed(range(len(self._urls))):
             url = self._urls[next(self._turn) % len(self._urls)] + call.path
             try:
-                response = self._session.request(call.method, url, params=call.params, json=call.body, timeout=self._timeout)
+                response = self._session.request(
+                    call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout
+                )
             except requests.Timeout as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
