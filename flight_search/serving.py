@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
 
@@ -52,8 +53,8 @@ class RequestThreads:
         yield GaugeMetricFamily("requests_waiting_for_thread", "Requests that wait for a request thread", waiting)
 
 
-def create(name: str, request_threads: int, registry: CollectorRegistry) -> FastAPI:
-    """Make an application with so many request threads, and with monitoring.
+def create(name: str, request_threads: int, registry: CollectorRegistry, *beside: AbstractContextManager[object]) -> FastAPI:
+    """Make an application with so many request threads, and with monitoring; what goes on `beside` it begins and ends with it.
 
     Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8).
     """
@@ -63,7 +64,10 @@ def create(name: str, request_threads: int, registry: CollectorRegistry) -> Fast
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threads.set_limit()
-        yield
+        with ExitStack() as stack:
+            for one in beside:
+                stack.enter_context(one)
+            yield
 
     app = FastAPI(title=name, lifespan=lifespan, docs_url=None, redoc_url=None)
 

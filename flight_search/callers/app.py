@@ -41,8 +41,8 @@ def create_app(settings: CallerSettings) -> FastAPI:
     transactions = transactions_of(settings.name)
     registry = CollectorRegistry()
     counter = serving.results(registry, "transactions", "transaction")
-    app = serving.create(settings.name, settings.request_threads, registry)
     flights = RemoteFlightSearch(settings)
+    app = serving.create(settings.name, settings.request_threads, registry, flights.rotation)
 
     @app.get("/transactions")
     async def listing() -> JSONResponse:

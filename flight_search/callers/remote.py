@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from urllib3.exceptions import NewConnectionError
 
 from flight_search.callers.call import Answer, Call, FacilityFailed, FacilityTimedOut, NoSuchFlight
 from flight_search.callers.guarded import guarded
+from flight_search.callers.rotation import CHECK_TIMEOUT_S, Rotation
 
 if TYPE_CHECKING:
     from flight_search.callers import Passenger
@@ -47,7 +47,8 @@ class Status:
 class RemoteFlightSearch:
     """The facility's flight search, called as if it were here. Thread-safe.
 
-    Application servers (or balancers) are taken in turn, past those where nobody listens. What the settings say of stability patterns is
+    Application servers (or balancers) are taken in turn, past those where nobody listens; `rotation`, as a context manager, also leaves
+    out those whose health is red, where the settings say that nobody else does. What the settings say of stability patterns is
     around each call (`guarded.py`): nothing, by default. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
     """
 
@@ -55,12 +56,10 @@ class RemoteFlightSearch:
         # This is the hole that the crack goes through: `requests` has no time-out unless it is given one, and nobody who reads
         # `flights.lookup_by_city(…)` would think of giving it one. A call waits for as long as the other side likes (O6, S3).
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
-        self._urls = settings.flight_search_urls
-        self._turn = itertools.count()  # its next() is atomic in CPython: no lock is needed
-        self._session = requests.Session()
-        self._session.mount("http://", HTTPAdapter(pool_connections=len(self._urls), pool_maxsize=settings.request_threads))
-        self._session.trust_env = False  # no proxy of the environment stands between a caller and the facility
+        urls = settings.flight_search_urls
+        self._session = _session(HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads))
         self._call = guarded(self._send, settings)
+        self.rotation = Rotation(urls, settings.health_check_every_s, _Health(len(urls)))
 
     def lookup_by_city(self, origin: str, destination: str, date: str) -> Found:
         """Look up the flights between two cities or airports on a date."""
@@ -81,27 +80,49 @@ class RemoteFlightSearch:
         return int(self._call(Call("book", "/bookings", body=_body(passenger), key=passenger.request)).content["reference"])
 
     def _send(self, call: Call) -> Answer:
+        response = self._respond(call)
+        if response.status_code == requests.codes.not_found:
+            raise NoSuchFlight(response.text)
+        if not response.ok:
+            raise FacilityFailed(f"{response.url}: {response.status_code}: {response.text[:300]}")
+        return Answer(response.json())
+
+    def _respond(self, call: Call) -> requests.Response:
         headers = {} if call.key is None else {"Idempotency-Key": call.key}
-        for left in reversed(range(len(self._urls))):
-            url = self._urls[next(self._turn) % len(self._urls)] + call.path
+        refused, url = None, ""
+        for base in self.rotation.in_turn():
+            url = base + call.path
             try:
-                response = self._session.request(
-                    call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout
-                )
+                return self._session.request(call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout)
             except requests.Timeout as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
                 # Nobody there, so nothing was sent: the next in turn is asked, or losing one of two balancers would cost half of all
                 # calls. Whatever was sent is never sent again here: it may have been done.
-                if left and _is_refused(error):
-                    continue
-                raise FacilityFailed(f"{url}: {error}") from error
-            break
-        if response.status_code == requests.codes.not_found:
-            raise NoSuchFlight(response.text)
-        if not response.ok:
-            raise FacilityFailed(f"{url}: {response.status_code}: {response.text[:300]}")
-        return Answer(response.json())
+                if not _is_refused(error):
+                    raise FacilityFailed(f"{url}: {error}") from error
+                refused = error
+        raise FacilityFailed(f"{url}: {refused}") from refused
+
+
+class _Health:
+    """Asks a base URL for its health. By connections of its own: those for calls may all be taken, and hang."""
+
+    def __init__(self, urls: int) -> None:
+        self._session = _session(HTTPAdapter(pool_connections=urls))
+
+    def __call__(self, url: str) -> bool:
+        try:
+            return bool(self._session.get(f"{url}/health", timeout=CHECK_TIMEOUT_S).status_code == requests.codes.ok)
+        except requests.RequestException:
+            return False
+
+
+def _session(adapter: HTTPAdapter) -> requests.Session:
+    session = requests.Session()
+    session.mount("http://", adapter)
+    session.trust_env = False  # no proxy of the environment stands between a caller and the facility
+    return session
 
 
 def _is_refused(error: requests.RequestException) -> bool:
