@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flight_search.stability.circuit_breaker import CircuitBreaker
+
 if TYPE_CHECKING:
     from flight_search.callers.call import Send
     from flight_search.settings import CallerSettings
 
 
-def guarded(send: Send, settings: CallerSettings) -> Send:  # noqa: ARG001 - the patterns come one by one
+def guarded(send: Send, settings: CallerSettings) -> Send:
     """Put the patterns that are set around the making of a call; where none is set, it is left as it is.
 
-    From the outermost to the call itself:
+    From the outside, a call passes:
+    4. the circuit breaker: it counts each call that was really made;
+    5. the call itself, with its time-outs.
     """
+    if settings.circuit_breaker_at is not None:
+        send = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s)
     return send

@@ -113,7 +113,7 @@ def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...
     assert len(handler.asked) == 10
 
 
-@pytest.mark.fact("O6")
+@pytest.mark.fact("O6", "S3")
 def test_a_call_has_no_time_out_unless_it_is_given_one(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
     """The stub of the case still waits when a stub with a read time-out has given up."""
     urls, handler = facility
