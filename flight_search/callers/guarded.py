@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flight_search.stability.circuit_breaker import CircuitBreaker
+from flight_search.stability.retry import Retry
 
 if TYPE_CHECKING:
     from flight_search.callers.call import Send
@@ -15,9 +16,12 @@ def guarded(send: Send, settings: CallerSettings) -> Send:
     """Put the patterns that are set around the making of a call; where none is set, it is left as it is.
 
     From the outside, a call passes:
+    3. retry: each time it asks the circuit breaker anew;
     4. the circuit breaker: it counts each call that was really made;
     5. the call itself, with its time-outs.
     """
     if settings.circuit_breaker_at is not None:
         send = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s)
+    if settings.retries:
+        send = Retry(send, settings.retries, settings.retry_wait_s)
     return send
