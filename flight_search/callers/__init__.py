@@ -36,6 +36,11 @@ class Passenger:
 Result = dict[str, object]
 
 
+def as_of(age_s: float | None) -> Result:
+    """Tell a passenger how old the answer is, in seconds, when it was not asked for now; otherwise there is nothing to tell."""
+    return {} if age_s is None else {"age_s": round(age_s, 3)}
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """A unit of work that a passenger sees (S6); `needs_facility` when it calls the flight search."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flight_search.callers import Passenger, Result, Transaction
+from flight_search.callers import Passenger, Result, Transaction, as_of
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
@@ -16,7 +16,7 @@ def flight_status(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """Find the flight by its cities and ask for its status."""
     flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date).own(passenger)
     status = flights.flight_status(passenger)
-    return {"status": status.status, "departure": status.departure}
+    return {"status": status.status, "departure": status.departure, **as_of(status.age_s)}
 
 
 def baggage_allowance(_: RemoteFlightSearch, __: Passenger) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flight_search.callers import Passenger, Result, Transaction
+from flight_search.callers import Passenger, Result, Transaction, as_of
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
@@ -15,7 +15,7 @@ FARE_RULES = {"change": "once, against a fee", "refund": "taxes only"}
 def search(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """List the flights between the passenger's cities."""
     found = flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date)
-    return {"flights": [f"{flight['carrier']}{flight['flight']}" for flight in found.flights]}
+    return {"flights": [f"{flight['carrier']}{flight['flight']}" for flight in found.flights], **as_of(found.age_s)}
 
 
 def book(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
