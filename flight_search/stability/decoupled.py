@@ -12,7 +12,7 @@ import os
 import queue
 import socket
 import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -39,7 +39,7 @@ DISPATCHERS = 8
 POLL_S = 0.01
 ENDED_WITHIN_S = 2.0
 TRANSIENT = 1  # a message that need not outlive its broker: nor do those who wait for the reply outlive their process
-PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5}
+PATIENCE = {"max_retries": 1, "interval_start": 0.1}  # with a broker that is not there, before a request has failed
 Body = dict[str, Any]  # what JSON can say
 
 
@@ -66,6 +66,7 @@ class Decoupled:
         self._loop = asyncio.get_running_loop()
         # Before anybody uses them: the broker in memory, when two threads make the same queue at once, may lose what was put into it.
         with Connection(self._broker) as connection:
+            connection.ensure_connection(**PATIENCE)
             for one in (self._requests, self._replies):
                 one(connection.default_channel).declare()
         self._consumers = [_Consumer(self._broker, self._replies, self._settle)]
@@ -105,14 +106,24 @@ class Decoupled:
         yield GaugeMetricFamily("requests_waiting_for_reply", "Requests that wait for a reply, without a thread", len(self._waiting))
 
     def _publish(self) -> None:
-        with Connection(self._broker) as connection, closing(Producer(connection)) as producer:
-            while (one := self._outgoing.get()) is not None:
-                correlation_id, request = one
-                try:
-                    _send(producer, request, self._requests.name, correlation_id, reply_to=self._replies.name)
-                except OperationalError as error:
-                    failed = FacilityFailed(f"the broker {connection.as_uri()} does not take the request: {error}")
-                    self._loop.call_soon_threadsafe(self._end, correlation_id, failed)
+        more = True
+        while more:
+            with Connection(self._broker) as connection:
+                more = self._publish_by(connection)
+
+    def _publish_by(self, connection: Connection) -> bool:
+        """Send requests until the end, and give False; give True when the broker took one no more, so that another connection is needed."""
+        producer = Producer(connection)
+        while (one := self._outgoing.get()) is not None:
+            correlation_id, request = one
+            try:
+                connection.ensure_connection(**PATIENCE)
+                _send(producer, request, self._requests.name, correlation_id, reply_to=self._replies.name)
+            except OperationalError as error:
+                failed = FacilityFailed(f"the broker {connection.as_uri()} does not take the request: {error}")
+                self._loop.call_soon_threadsafe(self._end, correlation_id, failed)
+                return True
+        return False
 
     def _dispatch(self, message: Message, consumer: _Consumer) -> None:
         try:
@@ -153,6 +164,10 @@ class _Consumer(ConsumerProducerMixin):
             with suppress(OperationalError):  # the broker took no reply, so the request is delivered again when it is back
                 self.run(safety_interval=POLL_S)  # type: ignore[no-untyped-call]
 
+    def on_connection_revived(self) -> None:
+        """Forget by what replies were sent; called by kombu whenever it has connected: what was lost then was lost with it."""
+        self._producer_connection = None
+
     def get_consumers(self, make: Callable[..., Consumer], _: object) -> list[Consumer]:
         """Give the consumer; called by kombu whenever it has connected."""
         # One at a time: a second one would be behind the first, which may hang, while other dispatchers have nothing to do.
@@ -173,5 +188,5 @@ def _send(producer: Producer, body: Mapping[str, object], to: str, correlation_i
         serializer="json",
         delivery_mode=TRANSIENT,
         retry=True,
-        retry_policy=PUBLISH,
+        retry_policy=PATIENCE,
     )
