@@ -14,10 +14,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 
 from flight_search import lookup, running, serving, transactions
 from flight_search.datasource import NoConnection
 from flight_search.places import airports_by_place
+from flight_search.stability.patterns import Patterns
+from flight_search.stability.shed_load import ShedLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +76,12 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     registry = CollectorRegistry()
     registry.register(PoolMetrics(pool))
     counter = serving.results(registry, "requests", "operation")
-    app = serving.create(settings.name, settings.request_threads, registry)
+    threads = serving.RequestThreads(settings.request_threads)
+    patterns = Patterns.start(settings, pool, threads)
+    registry.register(patterns)
+    app = serving.create(settings.name, threads, registry, patterns.trouble)
+    if settings.shed_load_at is not None:
+        app.add_middleware(ShedLoad, limit=settings.shed_load_at, name=settings.name)
 
     def operation(name: str) -> Callable[[Callable[Given, JSONResponse]], Callable[Given, JSONResponse]]:
         """Make an endpoint of a function: mark its thread, turn database errors into 503, count how it ended."""
@@ -83,8 +91,9 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
             def answer(*args: Given.args, **kwargs: Given.kwargs) -> JSONResponse:
                 with running.request():
                     try:
+                        patterns.before()
                         response = function(*args, **kwargs)
-                    except (psycopg.Error, NoConnection) as error:
+                    except (psycopg.Error, DBAPIError, NoConnection) as error:
                         counter.labels(name, "failed").inc()
                         return JSONResponse({"detail": f"{type(error).__name__}: {str(error).strip()}"}, status_code=503)
                 counter.labels(name, "answered" if response.status_code < 400 else "refused").inc()  # noqa: PLR2004 - HTTP's first error
@@ -139,7 +148,7 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
 
     @app.get("/admin/pool")
     async def admin_pool() -> JSONResponse:
-        return JSONResponse(_pool(settings, pool))
+        return JSONResponse({**_pool(settings, pool), **patterns.told()})
 
     return app
 

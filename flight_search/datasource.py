@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from sqlalchemy import create_engine
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
 from flight_search import running
+from flight_search.stability import socket_timeout, statement_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Dialect
+    from sqlalchemy import Connection, Dialect, Engine
     from sqlalchemy.pool import PoolProxiedConnection
 
     from flight_search.running import RunningRequest
@@ -77,11 +80,13 @@ class MonitoredDataSource:
 
     def __init__(self, settings: ServerSettings, connect: Callable[[], psycopg.Connection[tuple[Any, ...]]] | None = None) -> None:
         self._settings = settings
-        self._connect = connect or (lambda: psycopg.connect(settings.database))
+        options = statement_timeout.options(settings.statement_timeout_s) | socket_timeout.options(settings.socket_timeout_s)
+        self._connect = connect or (lambda: psycopg.connect(settings.database, **options))  # type: ignore[arg-type]  # libpq's own words
         self._lock = threading.Lock()
         self._waiting = 0
         self._opened = 0
         self._lost = 0
+        self._engine: Engine | None = None
         # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
         # collect a connection that its borrower forgot, and SQLAlchemy would quietly take the collected one back into the pool.
         self._out: dict[int, PooledConnection] = {}
@@ -96,6 +101,11 @@ class MonitoredDataSource:
             use_lifo=settings.pool_lifo,
             dialect=_dialect() if settings.pool_pre_ping else None,
         )
+
+    @property
+    def name(self) -> str:
+        """Whose pool it is."""
+        return self._settings.name
 
     @property
     def row_work_s(self) -> float:
@@ -133,11 +143,7 @@ class MonitoredDataSource:
         try:
             fairy = self._pool.connect()
         except CheckoutTimeout as error:
-            state = self.state()
-            raise NoConnection(
-                f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
-                f"{state.out} of {state.size} out, {state.waiting} waiting"
-            ) from error
+            raise self._no_connection() from error
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -145,6 +151,41 @@ class MonitoredDataSource:
         with self._lock:
             self._out[id(connection)] = connection
         return connection
+
+    @contextmanager
+    def sqlalchemy_connection(self) -> Iterator[Connection]:
+        """Take a connection out of the same pool as SQLAlchemy's own `Connection`; how it is closed, also a dead one, is the library's.
+
+        An error that says that the link is gone lets the library throw away whatever the pool opened before it.
+        """
+        with self._lock:
+            if self._engine is None:
+                self._engine = create_engine("postgresql+psycopg://", pool=self._pool)
+            self._waiting += 1
+        try:
+            connection = self._engine.connect()
+        except CheckoutTimeout as error:
+            raise self._no_connection() from error
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        out = PooledConnection(self, connection.connection, id(connection), running.current(), time.monotonic())
+        with self._lock:
+            self._out[id(out)] = out
+        try:
+            yield connection
+        finally:
+            connection.close()
+            # Only now, and not when the close raised: a connection that the library lost would be in the table for ever, as leaked.
+            with self._lock:
+                del self._out[id(out)]
+
+    def _no_connection(self) -> NoConnection:
+        state = self.state()
+        return NoConnection(
+            f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
+            f"{state.out} of {state.size} out, {state.waiting} waiting"
+        )
 
     def give_back(self, connection: PooledConnection) -> None:
         """Take a connection back into the pool; nothing happens when it is back already."""
@@ -179,6 +220,11 @@ class MonitoredDataSource:
             opened_total=opened,
             invalidated_total=lost,
         )
+
+    def is_exhausted(self, state: PoolState) -> bool:
+        """Whether every connection that there may be is out."""
+        overflow = self._settings.pool_max_overflow
+        return overflow >= 0 and state.out >= state.size + overflow
 
     def out(self) -> list[PooledConnection]:
         """Give the connections that are out, those that have been out longest first."""

@@ -20,6 +20,8 @@ class RunningRequest:
 
 
 _of_thread = threading.local()
+_lock = threading.Lock()
+_ended_total = 0
 
 
 @contextmanager
@@ -32,6 +34,18 @@ def request() -> Iterator[RunningRequest]:
     finally:
         mark.running = False
         _of_thread.request = None
+        _count()
+
+
+def _count() -> None:
+    global _ended_total  # noqa: PLW0603 - requests of a process are counted in the process
+    with _lock:
+        _ended_total += 1
+
+
+def ended_total() -> int:
+    """Give how many requests have ended since the process started, however they did."""
+    return _ended_total
 
 
 def current() -> RunningRequest:

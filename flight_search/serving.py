@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, g
 from prometheus_client.core import GaugeMetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
@@ -43,22 +43,31 @@ class RequestThreads:
         self.limiter = anyio.to_thread.current_default_thread_limiter()
         self.limiter.total_tokens = self.limit
 
+    @property
+    def busy(self) -> int:
+        """How many are at work, or blocked."""
+        return self.limiter.statistics().borrowed_tokens if self.limiter else 0
+
     def collect(self) -> Iterable[Metric]:
         """Give the metrics; called by prometheus-client."""
-        statistics = self.limiter.statistics() if self.limiter else None
-        busy = statistics.borrowed_tokens if statistics else 0
-        waiting = statistics.tasks_waiting if statistics else 0
+        waiting = self.limiter.statistics().tasks_waiting if self.limiter else 0
         yield GaugeMetricFamily("request_threads", "Request threads that the service has", self.limit)
-        yield GaugeMetricFamily("request_threads_busy", "Request threads at work, or blocked", busy)
+        yield GaugeMetricFamily("request_threads_busy", "Request threads at work, or blocked", self.busy)
         yield GaugeMetricFamily("requests_waiting_for_thread", "Requests that wait for a request thread", waiting)
 
 
-def create(name: str, request_threads: int, registry: CollectorRegistry, *beside: AbstractContextManager[object]) -> FastAPI:
-    """Make an application with so many request threads, and with monitoring; what goes on `beside` it begins and ends with it.
+def create(
+    name: str,
+    threads: RequestThreads,
+    registry: CollectorRegistry,
+    trouble: Callable[[], str | None] = lambda: None,
+    beside: Sequence[AbstractContextManager[object]] = (),
+) -> FastAPI:
+    """Make an application with these request threads, and with monitoring; what goes on `beside` it begins and ends with it.
 
-    Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8).
+    Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8). The health check is
+    green unless `trouble` has something to tell.
     """
-    threads = RequestThreads(request_threads)
     registry.register(threads)
 
     @asynccontextmanager
@@ -73,6 +82,9 @@ def create(name: str, request_threads: int, registry: CollectorRegistry, *beside
 
     @app.get("/health")
     async def health() -> JSONResponse:
+        told = trouble()
+        if told is not None:
+            return JSONResponse({"status": "not ready", "service": name, "detail": told}, status_code=503)
         return JSONResponse({"status": "ok", "service": name})
 
     @app.get("/metrics")

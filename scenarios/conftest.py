@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,25 @@ if TYPE_CHECKING:
     from testbed.session import Result
 
 CONTAINERS = "containers"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the rounds of test_one_array.py be as many as wanted, and be drawn again."""
+    parser.addoption("--array-rounds", type=int, default=7, help="how often two servers are tried on one volume (default: 7)")
+    parser.addoption("--array-seed", type=int, default=None, help="what its rounds are drawn from (default: another each time)")
+
+
+@pytest.fixture
+def array_rounds(request: pytest.FixtureRequest) -> int:
+    """Give how many rounds are wanted."""
+    return int(request.config.getoption("--array-rounds"))
+
+
+@pytest.fixture
+def array_seed(request: pytest.FixtureRequest) -> int:
+    """Give the seed that is wanted, or else a new one."""
+    seed = request.config.getoption("--array-seed")
+    return secrets.randbelow(1_000_000) if seed is None else int(seed)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

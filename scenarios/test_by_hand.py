@@ -2,74 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import requests
+
+from scenarios.terminals import WITHIN_S, terminals
 from testbed import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import pytest
 
-WITHIN_S = 60.0
-
-
-class Terminals:
-    """The terminals of one class: all with the same TMPDIR, and so with one door."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.printed = home / "printed"
-        self.environment = {**os.environ, "TMPDIR": str(home), "COLUMNS": "100"}
-
-    def testbed(self, *words: str) -> tuple[int, str]:
-        """Run a command to its end; gives the exit code and all that it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "testbed", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WITHIN_S,
-            env=self.environment,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    @contextmanager
-    def up(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Hold a facility up, and see to it that it is gone at the end."""
-        with self.printed.open("wb") as printed:
-            held = subprocess.Popen(
-                [sys.executable, "-m", "testbed", "up", "--runs", str(self.home / "runs")],
-                stdout=printed,
-                stderr=printed,
-                env=self.environment,
-            )
-        try:
-            deadline = time.monotonic() + WITHIN_S
-            while "\nready" not in self.printed.read_text():
-                assert held.poll() is None, self.printed.read_text()
-                assert time.monotonic() < deadline, self.printed.read_text()
-                time.sleep(0.05)
-            yield held
-        finally:
-            held.send_signal(signal.SIGTERM)
-            held.wait(WITHIN_S)
+ANSWERS_WITHIN_S = 5.0
 
 
-def test_a_class_grounds_the_airline_and_brings_it_back_by_hand() -> None:
+def opened(status: str) -> dict[str, int]:
+    """Open `/health` and `/metrics` of every address in a status, and `/admin/pool` of application servers; gives HTTP statuses."""
+    addresses = dict(re.findall(r"^(\S+) +(http://\S+) ", status, re.MULTILINE))
+    paths = [(name, path) for name in addresses for path in ("health", "metrics", *(["admin/pool"] if name.startswith("cf-") else []))]
+    return {f"{name}/{path}": requests.get(f"{addresses[name]}/{path}", timeout=ANSWERS_WITHIN_S).status_code for name, path in paths}
+
+
+def test_a_class_grounds_the_airline_and_brings_it_back_by_hand(runtime: str, request: pytest.FixtureRequest) -> None:
     """Up, switchover, load until it hangs, forty threads at the checkout, restart, and service is back; then nothing is left."""
-    with tempfile.TemporaryDirectory(prefix="testbed-by-hand-") as made:
-        Path(made).chmod(0o755)  # PostgreSQL's user must be able to walk in where this is root
-        class_ = Terminals(Path(made))
+    if runtime == "containers":
+        request.getfixturevalue("engine")
+    with terminals() as class_:
         assert class_.testbed("status") == (3, "testbed: no facility is up; start one with `testbed up`\n")
-        with class_.up() as held:
+        with class_.up("--runtime", runtime) as held:
             assert class_.testbed("up")[0] == 3
             steps = class_.testbed("switchover")[1]
             assert re.findall(r"^(\d)\. .* \d+\.\d\d s$", steps, re.MULTILINE) == list("12345")
@@ -80,8 +40,12 @@ def test_a_class_grounds_the_airline_and_brings_it_back_by_hand() -> None:
                 "40 of 40 request threads: waiting for a connection from the pool, within lookup_by_city",
             )
             assert class_.testbed("threads", "cf-9") == (2, "testbed: no service 'cf-9'; there are cf-1, cf-2, kiosk, ivr, partner\n")
-            assert "40/40 blocked" in class_.testbed("status")[1]
+            status = class_.testbed("status")[1]
+            assert "40/40 blocked" in status
+            assert len(found := opened(status)) == 12
+            assert set(found.values()) == {200}, found  # grounded as it is, monitoring is green
             assert [class_.testbed("restart", name)[0] for name in ("cf-1", "cf-2")] == [0, 0]
+            assert set(opened(class_.testbed("status")[1]).values()) == {200}  # also where the new ones have other addresses
             last = class_.testbed("load", "--rate", "50", "--seconds", "1", "--seed", "7")[1].splitlines()[-1]
             assert last == "50 sent: 50 answered, 0 failed, 0 still waiting (unanswered)"
             assert class_.testbed("down") == (0, "everything was taken down\n")
@@ -90,3 +54,4 @@ def test_a_class_grounds_the_airline_and_brings_it_back_by_hand() -> None:
         kept = journal.read(next(class_.home.glob("runs/*/original.jsonl")))
         assert kept.end is not None
         assert kept.end.reason == "complete"
+        assert kept.header.runtime == runtime

@@ -5,7 +5,6 @@ Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown or not to be 
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -16,12 +15,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import cli_by_hand, coverage, journal, listing, places, repeat, report, scenario_file, session, summary, trace, verdict
+from testbed import (
+    cli_by_hand,
+    cli_matrix,
+    cli_where,
+    coverage,
+    journal,
+    listing,
+    places,
+    repeat,
+    report,
+    scenario_file,
+    session,
+    summary,
+    trace,
+    verdict,
+)
 from testbed.checks import Verdict
-from testbed.console import Picture, plain
+from testbed.console import Picture, forget_output, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
 from testbed.interruption import INTERRUPTED, interruptible
-from testbed.runtime import Address
 from testbed.session import Result
 
 if TYPE_CHECKING:
@@ -30,10 +43,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.places import Where
+    from testbed.runtime import Address
     from testbed.scenario import Scenario
 
 EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
-RUNTIMES = places.RUNTIMES
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,27 +70,14 @@ def main() -> None:
         sys.stderr.write(f"testbed: {error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read our output has read enough
-        _forget_output()
+        forget_output()
         sys.exit(INTERRUPTED + signal.SIGPIPE)
     except OSError as error:  # a full disk, mostly; what was started is taken down by now
-        _forget_output()
+        forget_output()
         where = f" {error.filename}" if error.filename else ""
         with suppress(OSError):
             sys.stderr.write(f"testbed: cannot write{where}: {error.strerror or error}; free space there, or write elsewhere\n")
         sys.exit(3)
-
-
-def _forget_output() -> None:
-    """Let what standard output still holds go nowhere, or Python would fail over it once more while it ends."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
-    try:
-        return None if value is None else Address.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 _seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
@@ -101,7 +101,7 @@ def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: flo
 @main_group.command()
 @click.argument("scenario")
 @click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@cli_where.runtime
 @click.option(
     "--repeat",
     "repetitions",
@@ -114,9 +114,9 @@ def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: flo
 @_rate
 @_speed
 @_json
-@click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
-@click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
-@click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")
+@cli_where.runs
+@cli_where.toxiproxy
+@cli_where.postgres
 def replay(
     scenario: str,
     variants: tuple[str, ...],
@@ -295,7 +295,7 @@ def doctor_() -> None:
     sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)
 
 
-for _command in cli_by_hand.COMMANDS:
+for _command in (*cli_by_hand.COMMANDS, cli_matrix.matrix):
     main_group.add_command(_command)
 
 

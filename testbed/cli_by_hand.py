@@ -6,25 +6,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import places, told_by_hand, unscripted
+from testbed import cli_where, places, told_by_hand, unscripted
 from testbed.byhand import asking, held, orders
 from testbed.console import plain
 from testbed.interruption import interruptible
 
 if TYPE_CHECKING:
     from testbed.byhand.orders import Order
+    from testbed.runtime import Address
 
 
 @click.command()
-@click.option("--runtime", type=click.Choice(places.RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@cli_where.runtime
 @click.option("--variant", default="original", show_default=True, help="A variant of scenarios/variants.toml.")
 @click.option("--servers", type=click.IntRange(1, 16), default=2, show_default=True, help="How many application servers.")
-@click.option("--runs", help="Directory for the journal and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
-def up(runtime: str, variant: str, servers: int, runs: str | None) -> None:
+@cli_where.runs
+@cli_where.toxiproxy
+@cli_where.postgres
+def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
     """Build a facility and hold it up until Ctrl-C or `testbed down`, for the night to be played by hand."""
-    scenario = unscripted.night(variant, servers)
+    scenario, where = unscripted.night(variant, servers), places.of(runtime, toxiproxy, postgres)
     with told_by_hand.Terminal(plain()) as terminal:
-        interruptible(held.up(scenario, places.of(runtime), runs, terminal))
+        interruptible(held.up(scenario, where, runs, terminal))
     click.echo("everything was taken down")
 
 

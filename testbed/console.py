@@ -5,6 +5,9 @@ The picture has the night's clock, the load, and pool and request threads of eve
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, Group
@@ -121,3 +124,9 @@ def _health(sample: Sample) -> Text:
 def _bar(value: int, of: int, style: str) -> Text:
     full = round(BAR * min(value, of) / of) if of else 0
     return Text.assemble(("█" * full, style), ("·" * (BAR - full), "dim"))
+
+
+def forget_output() -> None:
+    """Let what standard output still holds, and all that is yet to come, go nowhere: Python would fail over it once more while it ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -311,3 +311,30 @@ def transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:
 def died(journal: Journal) -> tuple[Service, ...]:
     """Give the services that died by themselves."""
     return tuple(one for one in journal.of(Service) if one.state == "died")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How long trouble lasted: from the first fault to the last transaction that was not answered, in real and in the night's seconds."""
+
+    took_s: float
+    took_night_s: float
+
+
+def recovery(journal: Journal) -> Recovered | None:
+    """Tell how long it took until every caller was served again for good; None where nothing was done, or it never was.
+
+    For good is to the night's end: a caller that asked for nothing more after the last failure shows nothing.
+    """
+    fault = first_fault(journal)
+    if fault is None:
+        return None
+    after = [one for one in journal.transactions if one.request.due_s >= fault.t_s]
+    bad = [one.request for one in after if one.ended != "answered"]
+    if not bad:
+        return Recovered(0.0, 0.0)
+    last = max(bad, key=lambda one: one.due_s)
+    troubled = {one.caller for one in bad}
+    if not all(_came_back(journal, caller, last.due_s) for caller in troubled):
+        return None
+    return Recovered(last.due_s - fault.t_s, last.night_s - fault.night_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group, RenderableType
@@ -9,9 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from testbed.console import REFRESH_PER_S, picture
+from testbed.console import REFRESH_PER_S, forget_output, picture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from testbed.byhand.orders import Answer, LoadStanding, ServiceStanding, Standing
@@ -23,7 +26,10 @@ INNERMOST = 8  # calls of a stack; all of them are in the dump's file
 
 
 class Terminal:
-    """The terminal of `testbed up`: a live picture below the lines that it prints; lines alone where it is no terminal."""
+    """The terminal of `testbed up`: a live picture below the lines that it prints; lines alone where it is no terminal.
+
+    When it is closed, nothing more is told: SIGHUP comes with that, and its taking down must not fail over a line that nobody reads.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,15 +41,18 @@ class Terminal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._live.stop()
+        with _unless_closed():
+            self._live.stop()
 
     def line(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, soft_wrap=True)
+        with _unless_closed():
+            self._console.print(text, soft_wrap=True)
 
     def ready(self, standing: Standing) -> None:
         """Print where everything is, and what can be done now."""
-        self._console.print(status(standing), soft_wrap=True)
+        with _unless_closed():
+            self._console.print(status(standing), soft_wrap=True)
         self.line("ready; in other terminals: testbed status, load, switchover, threads, restart; Ctrl-C or `testbed down` takes it down")
 
     def update(self, watch: Watch, load: Load | None) -> None:
@@ -51,7 +60,18 @@ class Terminal:
         if self._console.is_terminal:
             sent = f"{load.sent} of {len(load.requests)} transactions sent, {load.answered} answered, " if load else "nobody has come yet"
             rest = f"{load.failed} failed, {load.in_flight} waiting" if load else ""
-            self._live.update(Group(Text(sent + rest), picture(watch)))
+            with _unless_closed():
+                self._live.update(Group(Text(sent + rest), picture(watch)))
+
+
+@contextmanager
+def _unless_closed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:  # which a terminal gives that was closed; a full disk or a closed pipe is told as ever
+            raise
+        forget_output()
 
 
 def told(answer: Answer) -> RenderableType | None:
@@ -80,8 +100,10 @@ def status(standing: Standing) -> RenderableType:
         table.add_row(one.service, one.url, *_health(one), *_pool(one))
     server = standing.services[0].url
     lines = [
-        "threads: request threads at work, queue: requests that wait for one; of connections: in and out of the pool, leaked, waited for",
-        f"to look for yourself: curl {server}/health, {server}/metrics; and {server}/admin/pool of application servers (cf-…)",
+        "threads: request threads at work; queue: requests that wait for one",
+        "connections: in and out of the pool, leaked, waited for",
+        "to look for yourself (/admin/pool: of application servers, cf-…):",
+        *(f"    curl {server}{path}" for path in ("/health", "/metrics", "/admin/pool")),
         f"{standing.variant} on {standing.runtime}; the database runs on {standing.database}",
         *([] if standing.load is None else [_load(standing.load)]),
         f"journal: {standing.journal}",

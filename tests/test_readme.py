@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from testbed import cli, facts, faults, operations, outcome, scenario_file, summary, topology, trace, verdict
+from testbed import cli, cli_by_hand, facts, faults, operations, outcome, scenario_file, summary, topology, trace, verdict
 from testbed.checks import Verdict
 from testbed.cli import main_group
 from testbed.expectation import Expectation, OutcomeWord
@@ -84,6 +84,14 @@ def test_every_option_of_the_replay_is_told() -> None:
     options = {option for parameter in main_group.commands["replay"].params for option in parameter.opts if option.startswith("--")}
     told = set(re.findall(r"--[a-z]+", section("The commands")))
     assert options - {"--runtime"} <= told
+
+
+def test_every_option_of_the_commands_by_hand_is_told() -> None:
+    """The section on playing by hand names every option of every one of its commands."""
+    options = {
+        option for command in cli_by_hand.COMMANDS for parameter in command.params for option in parameter.opts if option.startswith("--")
+    }
+    assert options <= set(re.findall(r"--[a-z]+", section("By hand")))
 
 
 def test_the_table_of_faults_and_operations_is_whole() -> None:

@@ -55,7 +55,7 @@ def create_app(settings: CallerSettings) -> FastAPI:
     flights = RemoteFlightSearch(settings)
     decoupled = _decoupled(settings, transactions, flights) if settings.decoupled else None
     beside = (flights.rotation,) if decoupled is None else (flights.rotation, decoupled)
-    app = serving.create(settings.name, settings.request_threads, registry, *beside)
+    app = serving.create(settings.name, serving.RequestThreads(settings.request_threads), registry, beside=beside)
 
     @app.get("/transactions")
     async def listing() -> JSONResponse:

@@ -47,6 +47,7 @@ class Rotation:
         green = tuple(url for url in self._urls if self._red_in_a_row[url] < FALL)
         if not green:
             raise FacilityFailed(f"nobody to call: {', '.join(self._urls)} each failed {FALL} health checks in a row")
+        # One turn a call, and round from there: were every try a turn of its own, two calls at once could each be given a dead one twice.
         first = next(self._turns)
         return (green[(first + one) % len(green)] for one in range(len(green)))
 

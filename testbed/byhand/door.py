@@ -43,16 +43,25 @@ def claim() -> Iterator[socket.socket]:
     try:
         yield listener
     finally:
-        with suppress(OSError):
-            place.unlink()
         listener.close()
+        with suppress(OSError), _locked(place.parent):
+            if not _is_alive(place):  # else it is the next one's by now, who saw that nobody listened any more
+                place.unlink()
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    lock_fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock_fd)
 
 
 def _listen(place: Path) -> socket.socket:
     """Look whether somebody listens and listen ourselves, under a lock: of two who do this at once, one sees the other."""
-    lock_fd = os.open(place.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX)
+    with _locked(place.parent):
         if _is_alive(place):
             raise FacilityError("a facility is up already; `testbed status` shows it, and `testbed down` takes it down")
         place.unlink(missing_ok=True)
@@ -67,8 +76,6 @@ def _listen(place: Path) -> socket.socket:
         finally:
             os.umask(before)
         return listener
-    finally:
-        os.close(lock_fd)
 
 
 def _is_alive(place: Path) -> bool:

@@ -118,8 +118,9 @@ class Desk:
         return told
 
     async def _take_down(self) -> orders.Done:
-        self.told_down = True
-        self.end()
+        if not self.told_down:  # the second to say so would break off what the first began
+            self.told_down = True
+            self.end()
         await self.gone.wait()
         return orders.Done("everything was taken down")
 

@@ -141,10 +141,15 @@ class Containers(Runtime):
 
     def published(self, name: str, port: int) -> Address:
         """Give the address at which a port of a container is published; raises ServiceError when it is not."""
-        container = self._container(name)
-        for published in container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []:
+        addressed = self._addressed(self._container(name))
+        for published in addressed.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []:
             return Address(HOST, int(published["HostPort"]))
         raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.logs(name)}")
+
+    def _addressed(self, container: Container) -> Container:
+        """Give the container that has the addresses of this one: itself, or the one whose network it shares."""
+        kind, _, shared = container.attrs["HostConfig"]["NetworkMode"].partition(":")
+        return next(one for one in self._containers.values() if one.id == shared) if kind == "container" else container
 
     def logs(self, name: str) -> str:
         """Give its last lines."""

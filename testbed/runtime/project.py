@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from testbed.runtime.containers import Containers
     from testbed.topology import FacilityPlan
 
-STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall")
+STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
 DATABASE_PORT = 5432
 READY_WITHIN_S = 60.0

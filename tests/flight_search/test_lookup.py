@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from flight_search import lookup, running
 from flight_search.datasource import MonitoredDataSource, NoConnection
 from flight_search.settings import ServerSettings
+from tests.flight_search.services import kill_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,15 +38,7 @@ def look_up(pool: MonitoredDataSource, word: str) -> int:
         return len(lookup.load(word)(pool, ORIGINS, DESTINATIONS, DATE))
 
 
-def kill_connections(conninfo: str) -> None:
-    """End every other session in the server, as its stop does in a switchover."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
-
-
-@pytest.mark.parametrize("word", ["original", "fixed", "driver_cursor"])
+@pytest.mark.parametrize("word", ["original", "fixed", "driver_cursor", "sqlalchemy_connection"])
 def test_a_lookup_finds_the_flights_and_returns_its_connection(pool: MonitoredDataSource, word: str) -> None:
     """While the database is well, every way of looking up is as good as the others."""
     assert look_up(pool, word) == FLIGHTS
@@ -81,6 +75,25 @@ def test_a_lookup_whose_close_fails_still_returns_its_connection_in_fixed(pool: 
     assert look_up(pool, "fixed") == FLIGHTS
     state = pool.state()
     assert (state.out, state.leaked, state.invalidated_total) == (0, 0, 3)
+
+
+@pytest.mark.fact("S1")
+def test_sqlalchemy_s_own_connection_loses_nothing_and_pays_once(pool: MonitoredDataSource, conninfo: str) -> None:
+    """One error, and the library throws away whatever the pool opened before it: of three stale connections none is met again."""
+    kill_connections(conninfo)
+    with pytest.raises(DBAPIError):
+        look_up(pool, "sqlalchemy_connection")
+    assert [look_up(pool, "sqlalchemy_connection") for _ in range(4)] == [FLIGHTS] * 4
+    assert (pool.state().out, pool.state().leaked) == (0, 0)
+
+
+def test_a_connection_of_sqlalchemy_s_is_watched_while_it_is_out(pool: MonitoredDataSource) -> None:
+    """It is in the data source's table like any other, and waits for its turn like any other."""
+    with running.request(), pool.sqlalchemy_connection(), pool.sqlalchemy_connection(), pool.sqlalchemy_connection():
+        assert (pool.state().out, pool.state().leaked) == (3, 0)
+        with pytest.raises(NoConnection, match="3 of 3 out"), pool.sqlalchemy_connection():
+            pass
+    assert (pool.state().out, pool.state().in_pool) == (0, 3)
 
 
 def test_the_leak_holds_because_the_data_source_holds_on(pool: MonitoredDataSource, conninfo: str) -> None:
@@ -138,4 +151,36 @@ def test_pre_ping_replaces_a_dead_connection_before_it_is_lent(conninfo: str) ->
     kill_connections(conninfo)
     assert look_up(pool, "original") == FLIGHTS
     assert pool.state().leaked == 0
+    pool.dispose()
+
+
+def opened_at(pool: MonitoredDataSource) -> list[int]:
+    """Take every connection out and put it back; gives their numbers in the server, in the order in which the pool gave them."""
+    taken = [pool.get_connection() for _ in range(pool.state().size)]
+    pids = [one.driver.info.backend_pid for one in taken]
+    for one in taken:
+        one.close()
+    return pids
+
+
+@pytest.mark.parametrize(("lifo", "given"), [(True, 2), (False, 0)])
+def test_the_pool_gives_the_last_that_came_back_or_the_one_that_rested_longest(conninfo: str, *, lifo: bool, given: int) -> None:
+    """Last in, first out leaves most connections idle under light traffic; first in, first out uses each in turn (A7)."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=3, pool_lifo=lifo))
+    pool.fill()
+    pids = opened_at(pool)
+    connection = pool.get_connection()
+    assert connection.driver.info.backend_pid == pids[given]
+    connection.close()
+    pool.dispose()
+
+
+def test_a_connection_that_is_too_old_is_replaced_when_it_is_taken(conninfo: str) -> None:
+    """Recycled by age since it was opened, dead or alive; a stale one is never met by a request that comes late enough."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, pool_recycle_s=0.05))
+    pool.fill()
+    kill_connections(conninfo)
+    threading.Event().wait(0.06)
+    assert look_up(pool, "original") == FLIGHTS
+    assert pool.state().opened_total == 2
     pool.dispose()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,18 @@ def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...
             flights.lookup_by_city("EWR", "CLT", "2013-10-08")
     assert handler.asked.count(red) == 0
     assert len(handler.asked) == 10
+
+
+@pytest.mark.fact("C3")
+def test_calls_at_once_all_get_past_the_one_where_nobody_listens(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
+    """However many calls are made at the same time, none is given the dead one of two again in place of the other."""
+    urls, handler = facility
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    flights = remote((gone, urls[0]))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: flights.lookup_by_city("EWR", "CLT", "2013-10-08"), range(200)))
+    assert len(found) == len(handler.asked) == 200
 
 
 @pytest.mark.fact("O6", "S3")

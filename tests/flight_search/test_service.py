@@ -1,49 +1,25 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psycopg
 import pytest
 
 from flight_search.__main__ import main as server_main
 from flight_search.callers.__main__ import main as caller_main
+from tests.flight_search.services import WITHIN_S, application_server, kill_connections, service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-WITHIN_S = 10.0
-
-
-@contextmanager
-def service(module: str, **environment: str) -> Iterator[httpx.Client]:
-    """Run a service as a process of its own, on a socket that listens already."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    fd = listener.fileno()
-    values = {name: value.replace("{fd}", str(fd)) for name, value in environment.items()}
-    process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **values}, pass_fds=(fd,))
-    port = listener.getsockname()[1]
-    listener.close()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S, trust_env=False) as client:
-            yield client
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def server(conninfo: str) -> Iterator[httpx.Client]:
     """Run an application server with two request threads and two connections."""
-    settings = {"LISTEN_FD": "{fd}", "DATABASE": conninfo, "REQUEST_THREADS": "2", "POOL_SIZE": "2", "LOOKUP": "original"}
-    with service("flight_search", **{f"FLIGHT_SEARCH_{name}": value for name, value in settings.items()}) as client:
+    with application_server(conninfo) as client:
         yield client
 
 
@@ -128,10 +104,7 @@ def test_a_flight_that_does_not_go_there_is_refused(kiosk: httpx.Client) -> None
 @pytest.mark.fact("C6", "O8")
 def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Client, kiosk: httpx.Client, conninfo: str) -> None:
     """With the pool leaked and all request threads waiting at it, health, metrics and pool are answered from the event loop."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
+    kill_connections(conninfo)
     for _ in range(2):
         assert kiosk.post("/transactions/check_in", json=PASSENGER).status_code == 502
     hanging = [threading.Thread(target=_unanswered, args=(kiosk,), daemon=True) for _ in range(4)]

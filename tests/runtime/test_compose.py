@@ -8,6 +8,7 @@ import pytest
 from testbed.errors import UsageError
 from testbed.runtime import dock, engine, project
 from testbed.runtime.dock import ContainersBuilder, Dock
+from testbed.runtime.outskirts import BALANCERS
 from testbed.topology import CALLERS, CallerSettings, FacilityPlan, ServerSettings, Settings
 
 COMPOSE = Path(__file__).parents[2] / "compose"
@@ -38,8 +39,19 @@ def test_every_part_of_the_facility_is_there() -> None:
     """The compose file has every role of the facility, under its name."""
     named = set(re.findall(r"^  ([a-z0-9-]+):$", SERVICES, re.MULTILINE))
     servers = {f"cf-{number}" for number in range(1, dock.MOST_SERVERS + 1)}
-    assert named == {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "load", *servers, *CALLERS}
+    around = {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "lb-1-machine", "lb-2-machine", "load"}
+    assert named == {*around, *servers, *CALLERS}
     assert {*project.STAYING, *project.BALANCERS} <= named  # what the builder asks for
+
+
+@pytest.mark.fact("C3")
+def test_a_balancer_s_address_outlives_it() -> None:
+    """Each balancer runs in the network of a machine of its own, which has its name and its ports: whoever connects to it is refused."""
+    for balancer in BALANCERS:
+        assert f"\n  {balancer}:\n    <<: *balancer\n    network_mode: service:{balancer}-machine\n" in SERVICES
+        machine = SERVICES.partition(f"\n  {balancer}-machine:\n")[2].partition("\n\n")[0]
+        assert "<<: *balancer-machine" in machine
+        assert f"callers: {{ aliases: [{balancer}] }}" in machine
 
 
 @pytest.mark.fact("C3")
@@ -59,7 +71,7 @@ def test_all_that_is_made_is_labelled_ours() -> None:
         *("array", "recovery", "backups"),
     ]
     roles = re.findall(r"^(?:x-[a-z-]+|  [a-z0-9-]+): ?(?:&[a-z-]+)?\n(?=  +<<: )(.*?)(?=^\S|^  \S|\Z)", SERVICES, re.MULTILINE | re.DOTALL)
-    assert len(roles) == 15
+    assert len(roles) == 17
     assert all("<<: *" in role for role in roles)
     assert "container_name" not in TEXT
 

@@ -1,0 +1,33 @@
+"""The health check tells the balancer whether a call would be served now, so that it can send calls elsewhere (Nygard: Handshaking).
+
+Without it, `/health` says that the process is alive, which it is: monitoring answers from elsewhere than calls (C6, O8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flight_search.datasource import MonitoredDataSource
+    from flight_search.stability.standstill import Standstill
+
+STANDS_S = 0.5  # full request threads and nothing that ends for so long is no load any more
+
+
+@dataclass(frozen=True, slots=True)
+class Handshaking:
+    """Knows the pool and the request threads."""
+
+    source: MonitoredDataSource
+    standstill: Standstill
+
+    def trouble(self) -> str | None:
+        """Tell why a call would not be served; None when it would."""
+        stands_s = self.standstill.look()
+        if stands_s > STANDS_S:
+            return f"all {self.standstill.threads.limit} request threads at work, and no request ended for {stands_s:.1f} s"
+        state = self.source.state()
+        if self.source.is_exhausted(state) and state.leaked == state.out:
+            return f"all {state.out} connections of the pool are leaked"
+        return None

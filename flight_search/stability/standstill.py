@@ -1,0 +1,43 @@
+"""Whether a server stands still: every request thread at work, and for some time not one request that ended.
+
+No pattern by itself: what `handshaking` tells of and `let_it_crash` acts on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flight_search import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flight_search.serving import RequestThreads
+
+
+@dataclass(slots=True)
+class Standstill:
+    """What was seen at the looks so far. Thread-safe; `clock` is for tests."""
+
+    threads: RequestThreads
+    clock: Callable[[], float] = time.monotonic
+    _since_s: float | None = None
+    _ended: int = -1
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(self) -> float:
+        """Look, and give for how many seconds everything has stood still by now; 0 when it does not.
+
+        Full request threads alone are load: a busy server ends requests all the time.
+        """
+        with self._lock:
+            ended, now_s = running.ended_total(), self.clock()
+            if self.threads.busy < self.threads.limit:
+                self._since_s = None
+            elif self._since_s is None or ended != self._ended:
+                self._since_s = now_s
+            self._ended = ended
+            return 0.0 if self._since_s is None else now_s - self._since_s

@@ -1,0 +1,116 @@
+"""What the loss of a balancer costs: the calls in flight over it, and nothing after them (C3)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from testbed.runtime import ServiceSpec
+from testbed.runtime.balancers import statistics
+from testbed.runtime.dock import ContainersBuilder, Dock
+from testbed.runtime.outskirts import BALANCERS, STATISTICS_PORT
+from testbed.topology import FacilityPlan, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.facility import Facility
+    from testbed.runtime.containers import Containers
+
+LOSSES = 5
+AT_ONCE = 8
+QUICK_S = 1.0  # who connects to an address that nobody has waits a second until TCP asks again, and up to 14 s for nothing
+MANY = 40  # of calls, to be seen with a balancer gone, or one come back
+WITHIN_S = 20.0
+PASSENGER = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}
+
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.fact("C3")]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A transaction: when it began, how long it took, its status, and what was told."""
+
+    began_s: float
+    took_s: float
+    status: int
+    told: str
+
+
+@contextmanager
+def passengers(url: str) -> Iterator[list[Call]]:
+    """Let passengers ask for a flight's status, one after the other, eight at once; gives what was answered until now."""
+    calls: list[Call] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            while not enough.is_set():
+                began_s = time.monotonic()
+                answer = session.post(url, json=PASSENGER, timeout=60)
+                calls.append(Call(began_s, time.monotonic() - began_s, answer.status_code, answer.text))
+
+    threads = [threading.Thread(target=ask) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield calls
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+
+
+async def wait_more(calls: list[Call], since_s: float) -> None:
+    """Wait until many calls have been answered that began after a moment."""
+    deadline = time.monotonic() + WITHIN_S
+    while (seen := sum(call.began_s > since_s for call in list(calls))) < MANY:
+        assert time.monotonic() < deadline, f"{seen} of {MANY} calls were answered within {WITHIN_S:.0f} s"
+        await asyncio.sleep(0.02)
+
+
+async def wait_used(runtime: Containers, facility: Facility, balancer: str) -> int:
+    """Wait until calls go over a balancer; gives over how many connections."""
+    deadline = time.monotonic() + WITHIN_S
+    address = runtime.published(balancer, STATISTICS_PORT)
+    while not (used := sum(one.sessions_total for one in await asyncio.to_thread(statistics, address, facility.application_servers))):
+        assert time.monotonic() < deadline, f"no call went over {balancer} within {WITHIN_S:.0f} s"
+        await asyncio.sleep(0.02)
+    return used
+
+
+async def test_losing_a_balancer_costs_at_most_the_calls_in_flight() -> None:
+    """Killed under load, five times: what was in flight may fail, every later call is answered at once, and what comes back is used."""
+    async with Dock() as dock:
+        builder = ContainersBuilder(dock, FacilityPlan(callers=("ivr",)), Settings())
+        try:
+            facility = await builder.build()
+            assert builder.project is not None
+            runtime = builder.project.runtime
+            with passengers(f"{runtime.address('ivr').url}/transactions/flight_status") as calls:
+                await wait_more(calls, time.monotonic())
+                for loss in range(LOSSES):
+                    balancer = BALANCERS[loss % len(BALANCERS)]
+                    before = len(calls)
+                    await runtime.kill(balancer)
+                    gone_s = time.monotonic()
+                    await wait_more(calls, gone_s)
+                    runtime.start(ServiceSpec(balancer, ""))
+                    assert await wait_used(runtime, facility, balancer) > 0
+                    await wait_more(calls, time.monotonic())
+                    seen = calls[before:]
+                    failed = [call for call in seen if call.status != requests.codes.ok]
+                    assert len(failed) <= AT_ONCE, Counter(call.told for call in failed)
+                    assert [call for call in failed if call.began_s > gone_s or f"http://{balancer}:" not in call.told] == []
+                    assert max(call.took_s for call in seen) < QUICK_S
+        finally:
+            await builder.tear_down()

@@ -1,0 +1,224 @@
+"""The commands of the containment matrix: `testbed matrix`, and `testbed matrix merge`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed import places, scenario_file, session
+from testbed.console import plain
+from testbed.errors import FacilityError, UsageError
+from testbed.interruption import interruptible
+from testbed.matrix import gate, heat_map, minimal, plan, progress, run, table, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from testbed.matrix.cell import Cell
+    from testbed.matrix.minimal import PatternSet, Reached
+    from testbed.matrix.plan import Plan, Planned
+    from testbed.places import Where
+    from testbed.scenario import Scenario
+    from testbed.topology import KeptVariant
+
+WORSE, UNKNOWN = 1, 3
+HOME = ".testbed/matrix"
+
+
+@click.group(invoke_without_command=True)
+@click.option("--scenario", "names", multiple=True, help="Only this scenario; may be given more than once. All that the runtime can run.")
+@click.option("--variant", "variants", multiple=True, help="Only this variant of variants.toml; may be given more than once.")
+@click.option("--runtime", type=click.Choice(places.RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="one for each core", help="Replays at a time."
+)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
+@click.option("--shard", help="I/N: only every Nth cell from the Ith, for one of N runners; `merge` puts them together.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.json, OUT.md and OUT.svg.")
+@click.option("--against", type=click.Path(path_type=Path), help="Compare with a kept matrix; exit code 1 when a cell got worse.")
+@click.option(
+    "--minimal", "wanted", type=click.Choice(["unharmed", "contained"]), help="Search the smallest sets of patterns that reach this."
+)
+@click.option("--largest", type=click.IntRange(1, 6), default=3, show_default=True, help="With --minimal: patterns in a set at most.")
+@click.option("--fresh", is_flag=True, help="Forget what an interrupted matrix had got to.")
+@click.option("--runs", type=click.Path(path_type=Path), default=HOME, show_default=True, help="Directory for journals and progress.")
+@click.pass_context
+def matrix(
+    context: click.Context,
+    names: tuple[str, ...],
+    variants: tuple[str, ...],
+    runtime: str,
+    jobs: int,
+    seed: int | None,
+    shard: str | None,
+    out: Path | None,
+    against: Path | None,
+    wanted: str | None,
+    largest: int,
+    fresh: bool,  # noqa: FBT001 - click hands every option over by its name
+    runs: Path,
+) -> None:
+    """Replay every scenario over every variant, and tell how far the crack went in each."""
+    if context.invoked_subcommand is not None:
+        return
+    console = plain(stderr=False)
+    where = places.of(runtime)
+    kept = _chosen(variants)
+    scenarios = [one.with_overrides(seed=seed) for one in _scenarios(names, where, console)]
+    if wanted is not None:
+        if against or shard or out:
+            raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
+        reached = interruptible(_search(scenarios, kept, where, jobs, wanted, largest, runs, fresh, console))
+        _tell_reached(reached, wanted, largest, console)
+        sys.exit(0 if reached else WORSE)
+    baseline = table.read(against) if against else None
+    planned = plan.plan(scenarios, kept, runtime, where.slower)
+    if baseline is not None:
+        gate.see_comparable(baseline, planned.empty())
+    made, compared = interruptible(_make(planned, plan.shard(planned.cells, shard), where, jobs, baseline, runs, fresh, console))
+    _tell(made, console)
+    if out is not None:
+        _write(made, out, _command())
+        console.print(f"written: {out}.json, {out}.md, {out}.svg", soft_wrap=True)
+    if compared:
+        console.print(gate.table(compared))
+    changes = {one.change for one in compared}
+    if "worse" in changes:
+        sys.exit(WORSE)
+    sys.exit(UNKNOWN if "unknown" in changes or any(one.outcome is None for one in made.cells) else 0)
+
+
+@matrix.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Write OUT.json, OUT.md and OUT.svg.")
+def merge(files: tuple[Path, ...], out: Path) -> None:
+    """Put the matrices of several shards or runtimes, FILES, together into one."""
+    console = plain(stderr=False)
+    made = table.merge([(str(file), table.read(file)) for file in files])
+    _tell(made, console)
+    _write(made, out, "testbed matrix, and testbed matrix merge")
+    if made.missing:
+        raise UsageError(
+            f"{len(made.missing)} cells are in none of the files, the first: {' '.join(made.missing[0])}; is a shard missing? "
+            "(what there is was written)"
+        )
+
+
+def _command() -> str:
+    return shlex.join(["testbed", *sys.argv[1:]])
+
+
+def _chosen(variants: Sequence[str]) -> Mapping[str, KeptVariant]:
+    kept = scenario_file.kept_variants()
+    for name in variants:
+        if name not in kept:
+            raise UsageError(f"no variant {name!r}; there are {', '.join(kept)} (scenarios/variants.toml)")
+    return {name: one for name, one in kept.items() if not variants or name in variants}
+
+
+def _scenarios(names: Sequence[str], where: Where, console: Console) -> list[Scenario]:
+    """Read the scenarios; of all of them those that the runtime can run, of named ones each, or FacilityError."""
+    chosen = []
+    for path in [scenario_file.find(name) for name in names] or scenario_file.known():
+        scenario = scenario_file.load(path)
+        lacking = where.place.lacks(scenario)
+        if not lacking:
+            chosen.append(scenario)
+        elif names:
+            raise FacilityError(lacking)
+        else:
+            console.print(f"left out: {lacking}", soft_wrap=True)
+    return chosen
+
+
+async def _make(
+    planned: Plan,
+    cells: Sequence[Planned],
+    where: Where,
+    jobs: int,
+    baseline: table.Matrix | None,
+    runs: Path,
+    fresh: bool,  # noqa: FBT001
+    console: Console,
+) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
+    started, count = time.monotonic(), 0
+
+    def tell(cell: Cell) -> None:
+        nonlocal count
+        count += 1
+        console.print(
+            f"{count:3} of {len(cells)} {cell.scenario} over {cell.variant}: {told.short(cell)}, {cell.wall_s:.1f} s", soft_wrap=True
+        )
+
+    with progress.kept_in(runs, anew=fresh) as keeper:
+        async with where.shop as shop:
+            replays = run.Replays(where.place, shop, session.runs_directory(str(runs), "matrix"))
+            done = await run.several(cells, jobs, lambda one: replays.cell(one, keeper), tell)
+            by_key = {one.key: one for one in cells}
+            compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(by_key[cell.key]))
+            await replays.see_steady(planned)
+    took_s = time.monotonic() - started
+    console.print(f"{len(cells)} cells in {took_s:.0f} s, {jobs} at a time; journals in {replays.directory}", soft_wrap=True)
+    return table.with_cells(planned.empty(), done), compared
+
+
+def _tell(made: table.Matrix, console: Console) -> None:
+    console.print(told.table(made))
+    console.print(told.taught(made))
+    console.print(told.doubtful(made.cells))
+
+
+def _write(made: table.Matrix, out: Path, command: str) -> None:
+    """Write the three files; raises UsageError when one cannot be written."""
+    try:
+        table.write(made, Path(f"{out}.json"))
+        Path(f"{out}.md").write_text(told.markdown(made, command), encoding="utf-8")
+        Path(f"{out}.svg").write_text(heat_map.draw(made), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--out: {error.filename} cannot be written: {error.strerror}") from error
+
+
+async def _search(
+    scenarios: Sequence[Scenario],
+    kept: Mapping[str, KeptVariant],
+    where: Where,
+    jobs: int,
+    wanted: str,
+    largest: int,
+    runs: Path,
+    fresh: bool,  # noqa: FBT001
+    console: Console,
+) -> list[Reached]:
+    columns = {one.scenario.name: one for one in plan.plan(scenarios, kept, where.place.runtime, where.slower).columns}
+    with progress.kept_in(runs, anew=fresh) as keeper:
+        async with where.shop as shop:
+            replays = run.Replays(where.place, shop, session.runs_directory(str(runs), "minimal"))
+
+            async def replay(one: PatternSet, scenario: str, number: int) -> Cell:
+                planned = columns[scenario].over(one.name, one.settings)
+                return await (replays.replay_until_told(planned) if number else replays.cell(planned, keeper))
+
+            trial = minimal.Trial(tuple(columns), wanted, replay)
+
+            async def passing(candidates: list[PatternSet]) -> list[Reached]:
+                console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
+                found = await run.several(candidates, jobs, trial.passes)
+                return [one for one in found if one is not None]
+
+            return await minimal.search(minimal.patterns_of(kept), largest, passing)
+
+
+def _tell_reached(reached: Sequence[Reached], wanted: str, largest: int, console: Console) -> None:
+    if not reached:
+        console.print(f"no set of up to {largest} patterns is {wanted} in every scenario", soft_wrap=True)
+    for number, one in enumerate(reached, start=1):
+        replays = f"{wanted} in {len(one.cells)} of {len(one.cells)} replays"
+        console.print(f"{number}. {' + '.join(sorted(one.patterns.patterns))}: {replays}, at least {one.kept:.0%} kept", soft_wrap=True)

@@ -1,0 +1,23 @@
+"""The options that say where a facility lives, out of whose parts, and where its journals go: of every command that builds one."""
+
+from __future__ import annotations
+
+import click
+
+from testbed import places
+from testbed.runtime import Address
+
+
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
+    try:
+        return None if value is None else Address.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+runtime = click.option(
+    "--runtime", type=click.Choice(places.RUNTIMES), default="processes", show_default=True, help="Where the facility lives."
+)
+runs = click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
+toxiproxy = click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
+postgres = click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")

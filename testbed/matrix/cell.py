@@ -1,0 +1,156 @@
+"""A cell of the containment matrix: what one journal tells of one variant in one scenario. A pure function of the journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from testbed import outcome
+from testbed.checks import ALWAYS, Verdict
+from testbed.checks.timeline import UNSEEN
+from testbed.events import Operation, Sample
+from testbed.expectation import OutcomeWord
+
+if TYPE_CHECKING:
+    from testbed.journal import Journal
+    from testbed.verdict import Judgement
+
+Count = Annotated[int, Field(ge=0)]
+RANK = {outcome.UNHARMED: 0, outcome.CONTAINED: 1, outcome.GROUNDED: 2}  # from best to worst
+
+
+class Part(BaseModel):
+    """So many of so many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: Count
+    of: Count
+
+    @property
+    def share(self) -> float | None:
+        """The share, 0 to 1; None of nothing."""
+        return self.count / self.of if self.of else None
+
+
+class Cell(BaseModel):
+    """What became of a variant in a scenario on a runtime.
+
+    `outcome` is None where it cannot be told, and `unknown` says why. `kept`: transactions answered of those due after the first fault
+    (of all, where there was none), by "caller transaction". `leaked`: connections that nobody will return, at the end, of all
+    connections. `blocked`: request threads of servers and callers that were blocked when it was worst. `green`: health checks.
+    `hang_night_s`: the night's seconds from the fault to the hang. `recovery_s` and `recovery_night_s`: from the fault to the last
+    transaction that was not answered, in real seconds and in the night's, where all callers were served again after it; `by_itself`
+    tells whether without a restart by hand. `wall_s`: real seconds for the replay.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: str
+    runtime: str
+    variant: str
+    outcome: OutcomeWord | None
+    crack: Annotated[int, Field(ge=0, le=6)]
+    kept: dict[str, Part]
+    leaked: Part
+    blocked: dict[str, Part]
+    green: Part
+    hang_night_s: float | None = None
+    recovery_s: float | None = None
+    recovery_night_s: float | None = None
+    by_itself: bool | None = None
+    unknown: str = ""
+    wall_s: float = 0.0
+
+    @property
+    def column(self) -> tuple[str, str]:
+        """The column: scenario and runtime."""
+        return self.scenario, self.runtime
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Scenario, runtime and variant."""
+        return self.scenario, self.runtime, self.variant
+
+    @property
+    def all_kept(self) -> Part:
+        """The transactions of all kinds."""
+        return Part(count=sum(part.count for part in self.kept.values()), of=sum(part.of for part in self.kept.values()))
+
+    @property
+    def badness(self) -> tuple[int, int]:
+        """How bad it is: by outcome, then by how far the crack went. Raises ValueError where the outcome cannot be told."""
+        if self.outcome is None:
+            raise ValueError(f"{self.scenario} {self.variant}: the outcome cannot be told")
+        return RANK[self.outcome], self.crack
+
+    @property
+    def word(self) -> str:
+        """The outcome in a word."""
+        return self.outcome or "unknown"
+
+
+def unknown(scenario: str, runtime: str, variant: str, why: str) -> Cell:
+    """Make the cell of a replay that cannot be judged."""
+    nothing = Part(count=0, of=0)
+    return Cell(
+        scenario=scenario,
+        runtime=runtime,
+        variant=variant,
+        outcome=None,
+        crack=0,
+        kept={},
+        leaked=nothing,
+        blocked={},
+        green=nothing,
+        unknown=why or "no reason is known",
+    )
+
+
+def of(journal: Journal, judgement: Judgement, wall_s: float) -> Cell:
+    """Tell what a journal means for the matrix. A replay that cannot be believed is no outcome, whatever it looks like."""
+    facility = journal.header.facility
+    doubts = [one.text for one in judgement.findings if one.check in ALWAYS and one.verdict is not Verdict.HELD]
+    if not any(one.state == "failed" for one in journal.of(Operation)):
+        # A hand that stood by for a hang that never came is no doubt here: that it was not needed is what the variant shows.
+        doubts = [one for one in doubts if not one.startswith(UNSEEN)]
+    if judgement.outcome is None and not doubts:
+        doubts = ["neither served again nor out of service by the night's end"]
+    leaked = outcome.leaked_connections(journal)
+    samples = [one for one in journal.of(Sample) if one.service in outcome.services(journal)]
+    recovered = outcome.recovery(journal)
+    blocked = outcome.blocked_request_threads(journal)
+    return Cell(
+        scenario=journal.header.scenario,
+        runtime=journal.header.runtime,
+        variant=journal.header.variant,
+        outcome=None if doubts else judgement.outcome,  # type: ignore[arg-type]  # one of the three words
+        crack=judgement.crack,
+        kept=_kept(journal),
+        leaked=Part(count=sum(leaked.values()), of=facility.pool_size * len(leaked)),
+        blocked={
+            role: Part(count=sum(blocked[name] for name in names), of=facility.request_threads * len(names))
+            for role, names in (("servers", facility.application_servers), ("callers", facility.callers))
+        },
+        green=Part(count=sum(one.health for one in samples), of=len(samples)),
+        hang_night_s=_rounded(outcome.time_to_hang_s(journal)),
+        recovery_s=_rounded(recovered.took_s if recovered else None),
+        recovery_night_s=_rounded(recovered.took_night_s if recovered else None),
+        by_itself=None if recovered is None else not outcome.restarted_by_hand(journal),
+        unknown="; ".join(doubts),
+        wall_s=round(wall_s, 2),
+    )
+
+
+def _kept(journal: Journal) -> dict[str, Part]:
+    half = "before" if outcome.first_fault(journal) is None else "after"
+    return {
+        f"{caller} {name}": Part(count=ends[half]["answered"], of=sum(ends[half].values()))
+        for caller, kinds in sorted(outcome.transactions(journal).items())
+        for name, ends in sorted(kinds.items())
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

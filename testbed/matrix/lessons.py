@@ -1,0 +1,140 @@
+"""What the matrix teaches: sentences, each asked of the cells every time. One that a measurement contradicts is told as contradicted.
+
+Negative results among them: it is as good to know what does not stop the crack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed import outcome
+from testbed.clock import span_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.matrix.cell import Cell
+    from testbed.matrix.table import Matrix
+
+THE_NIGHT = "the_night"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A sentence about some variants, which `holds` of their cells (in that order) or not, and `told` with the figures."""
+
+    says: str
+    variants: tuple[str, ...]
+    holds: Callable[..., bool]
+    told: Callable[..., str]
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A lesson as a matrix has it: whether it holds there, and the figures."""
+
+    says: str
+    holds: bool
+    figures: str
+
+
+def _stands(cell: Cell) -> bool:
+    """Whether every caller's request threads were all blocked, and it stayed so."""
+    callers = cell.blocked["callers"]
+    return cell.outcome == outcome.GROUNDED and callers.count == callers.of > 0
+
+
+def _blocked(cell: Cell) -> str:
+    callers = cell.blocked["callers"]
+    return f"{callers.count} of {callers.of} request threads of callers blocked"
+
+
+def _kept(cell: Cell) -> str:
+    kept = cell.all_kept
+    return f"{kept.count} of {kept.of} transactions answered"
+
+
+def _share(cell: Cell, *, needed: bool) -> float:
+    """Give the share kept of what needs the facility, or of what needs nothing but the caller."""
+    parts = [part for name, part in cell.kept.items() if (name in WITHOUT_FACILITY) is not needed]
+    asked = sum(part.of for part in parts)
+    return sum(part.count for part in parts) / asked if asked else 0.0
+
+
+WITHOUT_FACILITY = ("kiosk reprint_boarding_pass", "ivr baggage_allowance", "partner fare_rules")
+
+LESSONS = (
+    Lesson(
+        "Closing each resource under its own guard stops the crack at the lookup: what was stale fails once, and nothing is lost.",
+        ("original", "fixed"),
+        lambda original, fixed: _stands(original) and fixed.outcome == outcome.CONTAINED and fixed.leaked.count == 0,
+        lambda original, fixed: f"original: {_kept(original)}; fixed: {_kept(fixed)}, {fixed.leaked.count} connections leaked",
+    ),
+    Lesson(
+        "A circuit breaker that counts errors never opens while calls hang: a hang is not an error. With a call time-out it opens.",
+        ("circuit_breaker", "circuit_breaker_call_timeout"),
+        lambda alone, both: _stands(alone) and both.blocked["callers"].count < both.blocked["callers"].of,
+        lambda alone, both: f"alone: {_blocked(alone)}; with a call time-out: {_blocked(both)}",
+    ),
+    Lesson(
+        "Monitoring that answers from a pool of its own keeps dead servers in rotation; with handshaking the health check tells.",
+        ("original", "handshaking"),
+        lambda original, shaken: original.green.count == original.green.of and shaken.green.count < shaken.green.of,
+        lambda original, shaken: (
+            f"original: {original.green.count} of {original.green.of} health checks green; "
+            f"handshaking: {shaken.green.count} of {shaken.green.of}, {shaken.word} all the same"
+        ),
+    ),
+    Lesson(
+        "Service groups over one shared database do not contain this one: the switchover reaches every group.",
+        ("service_groups",),
+        _stands,
+        lambda groups: f"{groups.word}, {_blocked(groups)}",
+    ),
+    Lesson(
+        "Retries make it worse: each takes another stale connection, and the pool is empty sooner.",
+        ("original", "retry"),
+        lambda original, retry: (
+            retry.outcome == outcome.GROUNDED
+            and (retry.hang_night_s or float("inf")) < (original.hang_night_s or float("inf"))
+            and retry.all_kept.count <= original.all_kept.count
+        ),
+        lambda original, retry: f"original: {_hang(original)}, {_kept(original)}; with retries: {_hang(retry)}, {_kept(retry)}",
+    ),
+    Lesson(
+        "A checkout time-out turns the hang into errors, but the connections are still gone.",
+        ("original", "checkout_timeout"),
+        lambda original, timeout: timeout.leaked.count == original.leaked.count > 0 and not _stands(timeout),
+        lambda _, timeout: f"{timeout.leaked.count} of {timeout.leaked.of} connections leaked, {_blocked(timeout)}, {timeout.word}",
+    ),
+    Lesson(
+        "A bulkhead saves what needs nothing but the caller (the boarding passes), and not the search.",
+        ("original", "bulkhead"),
+        lambda original, bulkhead: (
+            _share(bulkhead, needed=False) > _share(original, needed=False) and _share(bulkhead, needed=True) < 0.5  # noqa: PLR2004 - half
+        ),
+        lambda original, bulkhead: (
+            f"without the facility: {_share(original, needed=False):.0%} kept, with a bulkhead {_share(bulkhead, needed=False):.0%}; "
+            f"with it: {_share(original, needed=True):.0%} and {_share(bulkhead, needed=True):.0%}"
+        ),
+    ),
+)
+
+
+def _hang(cell: Cell) -> str:
+    return "never hung" if cell.hang_night_s is None else f"hung {span_text(cell.hang_night_s)} after the fault"
+
+
+def taught(matrix: Matrix) -> tuple[Taught, ...]:
+    """Ask every lesson of the matrix's first column of the night; those whose variants are not all there are left out."""
+    column = next((one.key for one in matrix.columns if one.scenario == THE_NIGHT), None)
+    if column is None:
+        return ()
+    lessons = []
+    for lesson in LESSONS:
+        cells = [matrix.cell(column, variant) for variant in lesson.variants]
+        known = [cell for cell in cells if cell is not None and cell.outcome is not None]
+        if len(known) == len(lesson.variants):
+            lessons.append(Taught(lesson.says, lesson.holds(*known), lesson.told(*known)))
+    return tuple(lessons)

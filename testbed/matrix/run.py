@@ -1,0 +1,124 @@
+"""Replays the cells of a matrix, several at a time: the only part of it with effects."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AsyncExitStack, aclosing, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from testbed import session
+from testbed.errors import FacilityError, TestbedError
+from testbed.facility import together
+from testbed.matrix import cell
+from testbed.replay import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from pathlib import Path
+
+    from testbed.matrix.cell import Cell
+    from testbed.matrix.plan import Plan, Planned
+    from testbed.session import Place
+
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+ATTEMPTS = 3  # at a cell of which the journal does not tell the outcome: on a busy machine that happens
+
+
+class Keeper(Protocol):
+    """Keeps the cells of a matrix that may be interrupted."""
+
+    def find(self, planned: Planned) -> Cell | None:
+        """Give a cell that was replayed before."""
+
+    def add(self, planned: Planned, cell: Cell) -> None:
+        """Keep one."""
+
+
+class Forgetful:
+    """The do-nothing keeper."""
+
+    def find(self, planned: Planned) -> None:
+        """Know nothing."""
+
+    def add(self, planned: Planned, cell: Cell) -> None:
+        """Keep nothing."""
+
+
+@dataclass(slots=True)
+class Replays:
+    """What replays cells: a place, what its replays share, and the directory of the journals.
+
+    `numbered` counts the replays of each cell, so that no journal is written over another.
+    """
+
+    place: Place
+    shop: Any
+    directory: Path
+    numbered: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    async def replay(self, planned: Planned) -> Cell:
+        """Replay a cell once; one that cannot be replayed is unknown, and says why."""
+        scenario = planned.sown.only(planned.variant)
+        number = self.numbered[planned.key] = self.numbered.get(planned.key, 0) + 1
+        directory = self.directory / scenario.name / (f"again-{number}" if number > 1 else "")
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            async with aclosing(
+                session.replay_all(scenario, planned.sown.sent, 1, self.shop, directory, lambda _: nullcontext(Silent()), self.place)
+            ) as results:
+                result = await anext(results)
+        except TestbedError as error:
+            return cell.unknown(*planned.key, why=str(error))
+        return cell.of(result.journal, result.judgement, result.wall_s)
+
+    async def replay_until_told(self, planned: Planned) -> Cell:
+        """Replay a cell until its outcome can be told, some times at most."""
+        for _ in range(ATTEMPTS - 1):
+            replayed = await self.replay(planned)
+            if replayed.outcome is not None:
+                return replayed
+        return await self.replay(planned)
+
+    async def cell(self, planned: Planned, keeper: Keeper) -> Cell:
+        """Give the cell that was kept, or else replay it and keep it."""
+        kept = keeper.find(planned)
+        if kept is not None:
+            return kept
+        replayed = await self.replay_until_told(planned)
+        keeper.add(planned, replayed)
+        return replayed
+
+    async def see_steady(self, plan: Plan) -> None:
+        """Bring a facility up once more after the last cell; raises FacilityError when it is not well.
+
+        Before each cell the replay itself asks for it, and a cell that did not begin steady is unknown.
+        """
+        scenario = plan.columns[0].scenario
+        builder = self.place.builder(self.shop, scenario.facility, scenario.variants[0].settings)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(builder.tear_down)
+            facility = await builder.build()
+            async with facility.monitoring() as monitoring:
+                for service in facility.services:
+                    seen = await monitoring.health(service, facility.runtime.address(service))
+                    if seen != "200":
+                        raise FacilityError(f"after the last cell {service} is not well: {seen}")
+
+
+async def several(
+    work: Iterable[Work], jobs: int, do: Callable[[Work], Awaitable[Done]], tell: Callable[[Done], None] = lambda _: None
+) -> list[Done]:
+    """Do things, so many at a time; `tell` hears of each as it is done. In the order of `work`."""
+    waiting = deque(enumerate(work))
+    done: dict[int, Done] = {}
+
+    async def lane() -> None:
+        while waiting:
+            number, one = waiting.popleft()
+            done[number] = await do(one)
+            tell(done[number])
+
+    await together(lane() for _ in range(jobs))
+    return [done[number] for number in sorted(done)]

@@ -1,0 +1,51 @@
+"""Services as processes of their own, for the tests that ask them over real sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WITHIN_S = 10.0
+
+
+@contextmanager
+def service(module: str, **environment: str) -> Iterator[httpx.Client]:
+    """Run a service as a process of its own, on a socket that listens already."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    fd = listener.fileno()
+    values = {name: value.replace("{fd}", str(fd)) for name, value in environment.items()}
+    process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **values}, pass_fds=(fd,))
+    port = listener.getsockname()[1]
+    listener.close()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S, trust_env=False) as client:
+            yield client
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def application_server(conninfo: str, **settings: str) -> Iterator[httpx.Client]:
+    """Run an application server with two request threads and two connections, unless the settings say otherwise."""
+    given = {"LISTEN_FD": "{fd}", "DATABASE": conninfo, "REQUEST_THREADS": "2", "POOL_SIZE": "2", "LOOKUP": "original", **settings}
+    with service("flight_search", **{f"FLIGHT_SEARCH_{name}": value for name, value in given.items()}) as client:
+        yield client
+
+
+def kill_connections(conninfo: str) -> None:
+    """End every other session in the server, as its stop does in a switchover."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )

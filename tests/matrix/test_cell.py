@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from testbed import verdict
+from testbed.matrix import cell
+from testbed.matrix.cell import Part
+from tests.nights import RESTART, SWITCHOVER, flown
+
+
+def made(variant: str, timeline: str = SWITCHOVER) -> cell.Cell:
+    """Make the cell of a night on fakes."""
+    journal = flown(variant, timeline)
+    return cell.of(journal, verdict.judge(journal), 1.0)
+
+
+def test_a_night_that_hung_is_told_with_all_that_it_cost() -> None:
+    """Outcome, crack, leaks, blocked threads, what was kept of each kind, and that it never came back."""
+    hung = made("original")
+    assert (hung.outcome, hung.crack, hung.unknown) == ("grounded", 6, "")
+    assert hung.leaked == Part(count=20, of=20)
+    assert hung.blocked == {"servers": Part(count=20, of=20), "callers": Part(count=30, of=30)}
+    assert hung.kept["kiosk check_in"].count == 0 < hung.kept["kiosk check_in"].of
+    assert hung.kept["kiosk reprint_boarding_pass"].count > 0
+    assert hung.hang_night_s is not None
+    assert (hung.recovery_s, hung.by_itself) == (None, None)
+
+
+def test_a_night_that_was_contained_recovers_by_itself() -> None:
+    """From the fault to the last transaction that failed, in real seconds and in the night's."""
+    contained = made("fixed")
+    assert (contained.outcome, contained.leaked.count, contained.by_itself) == ("contained", 0, True)
+    assert contained.recovery_s is not None
+    assert contained.recovery_night_s is not None
+    assert 0 < contained.recovery_s < contained.recovery_night_s
+
+
+@pytest.mark.fact("O9")
+def test_a_restart_by_hand_is_no_recovery_by_itself() -> None:
+    """Service came back, and somebody had to see to it."""
+    restored = made("original", SWITCHOVER + RESTART)
+    assert (restored.outcome, restored.by_itself) == ("grounded", False)
+
+
+def test_without_a_fault_everything_counts() -> None:
+    """A night in which nothing is done has all of its transactions in the cell, and nothing to recover from."""
+    calm = made("original", '[[timeline]]\nat = "23:00"\nfault = "nothing"\n')
+    assert (calm.outcome, calm.all_kept.share, calm.recovery_s) == ("unharmed", 1.0, None)
+
+
+def test_a_replay_that_cannot_be_believed_has_no_outcome() -> None:
+    """A doubt of the checks that are always made leaves the cell unknown, with the doubt's own words."""
+    journal = flown("fixed")
+    judged = verdict.judge(journal)
+    doubt = judged.findings[0].__class__(judged.findings[0].check, verdict.Verdict.UNKNOWN, "the journal is torn")
+    doubted = cell.of(journal, judged.__class__(verdict.Verdict.UNKNOWN, judged.outcome, judged.crack, (doubt,)), 1.0)
+    assert (doubted.outcome, doubted.word, doubted.unknown) == (None, "unknown", "the journal is torn")
+    with pytest.raises(ValueError, match="cannot be told"):
+        _ = doubted.badness
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    """No division by what nobody asked for."""
+    assert (Part(count=0, of=0).share, Part(count=1, of=4).share) == (None, 0.25)
+
+
+def test_a_hand_that_was_not_needed_is_no_doubt() -> None:
+    """A restart that waits for a hang which never comes was not carried out; what became of the night is told all the same."""
+    unneeded = made("fixed", SWITCHOVER + RESTART)
+    assert (unneeded.outcome, unneeded.by_itself, unneeded.unknown) == ("contained", True, "")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import scenario_file
+from testbed.errors import FacilityError, ServiceError
+from testbed.fakes.facility import FakeBuilder
+from testbed.fakes.virtual_time import run as in_virtual_time
+from testbed.matrix import plan, run
+from testbed.session import Place
+from tests.matrix.cells import cell
+from tests.nights import Shop, scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.topology import FacilityPlan, Settings
+
+
+class Fleet:
+    """Makes fake builders; the first `broken` of them bring no facility up."""
+
+    def __init__(self, broken: int = 0) -> None:
+        self.builders: list[FakeBuilder] = []
+        self.broken = broken
+
+    def build(self, _: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
+        """Make a builder."""
+        self.builders.append(FakeBuilder(facility, settings))
+        if len(self.builders) <= self.broken:
+            self.builders[-1].broken = ServiceError("cf-1 was not ready")
+        return self.builders[-1]
+
+    def replays(self, directory: Path) -> run.Replays:
+        """Make what replays cells on these."""
+        return run.Replays(Place("fakes", self.build), Shop(), directory)
+
+
+class Remembering(run.Forgetful):
+    """Keeps cells in memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def add(self, planned: plan.Planned, cell: object) -> None:  # noqa: ARG002
+        """Keep its name."""
+        self.kept.append(planned.variant)
+
+
+def planned(directory: Path, *variants: str) -> plan.Plan:
+    """Plan a night over some variants."""
+    kept = scenario_file.kept_variants()
+    return plan.plan([scenario(directory)], {name: kept[name] for name in variants}, "fakes", 1.0)
+
+
+def test_each_cell_is_replayed_and_kept(tmp_path: Path) -> None:
+    """In the order of the plan, several at a time, each with a journal below its scenario."""
+    fleet, keeper, told = Fleet(), Remembering(), []
+    made = planned(tmp_path, "original", "fixed", "call_timeout")
+    replays = fleet.replays(tmp_path / "runs")
+    cells = in_virtual_time(run.several(made.cells, 2, lambda one: replays.cell(one, keeper), told.append))
+    assert [(one.variant, one.outcome) for one in cells][:2] == [("original", "grounded"), ("fixed", "contained")]
+    assert sorted(keeper.kept) == sorted(one.variant for one in told) == ["call_timeout", "fixed", "original"]
+    assert (tmp_path / "runs" / "a_night" / "fixed.jsonl").is_file()
+
+
+def test_no_more_than_so_many_are_at_work_at_a_time() -> None:
+    """And all of them are, as long as there is work; results come in the order of the work."""
+    now, most = 0, 0
+
+    async def work(number: int) -> int:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(1.0 / number)
+        now -= 1
+        return number * 10
+
+    assert in_virtual_time(run.several([1, 2, 3, 4, 5], 3, work)) == [10, 20, 30, 40, 50]
+    assert most == 3
+
+
+def test_what_was_kept_is_not_replayed(tmp_path: Path) -> None:
+    """An interrupted matrix costs only what is left of it."""
+    fleet = Fleet()
+
+    class Knowing(run.Forgetful):
+        def find(self, planned: plan.Planned) -> object:
+            return cell(planned.variant)
+
+    replays = fleet.replays(tmp_path)
+    found = in_virtual_time(replays.cell(planned(tmp_path, "original").cells[0], Knowing()))  # type: ignore[arg-type]
+    assert (found, fleet.builders) == (cell("original"), [])
+
+
+def test_a_cell_that_cannot_be_told_is_tried_again_and_told_in_the_end(tmp_path: Path) -> None:
+    """Two replays that fail and one that does not are a cell; no journal is written over another."""
+    fleet = Fleet(broken=2)
+    replays = fleet.replays(tmp_path / "runs")
+    replayed = in_virtual_time(replays.replay_until_told(planned(tmp_path, "fixed").cells[0]))
+    assert (replayed.outcome, len(fleet.builders)) == ("contained", 3)
+    assert len(list((tmp_path / "runs").rglob("fixed.jsonl"))) == 3
+
+
+def test_a_cell_that_never_comes_up_is_unknown_with_the_reason(tmp_path: Path) -> None:
+    """After some attempts; and it is no failure of the other cells."""
+    fleet = Fleet(broken=run.ATTEMPTS)
+    replays = fleet.replays(tmp_path / "runs")
+    first, second = in_virtual_time(run.several(planned(tmp_path, "fixed", "original").cells, 1, replays.replay_until_told))
+    assert (first.outcome, first.unknown) == (None, "cf-1 was not ready")
+    assert second.outcome == "grounded"
+
+
+def test_after_the_last_cell_a_facility_comes_up_well(tmp_path: Path) -> None:
+    """It is built once more, looked at and taken down; one that is not well fails the matrix."""
+    fleet = Fleet()
+    in_virtual_time(fleet.replays(tmp_path).see_steady(planned(tmp_path, "original")))
+    assert fleet.builders[0].calls[-1] == "tear_down"
+    with pytest.raises(FacilityError, match="cf-1 was not ready"):
+        in_virtual_time(Fleet(broken=1).replays(tmp_path).see_steady(planned(tmp_path, "original")))

@@ -1,0 +1,138 @@
+"""The two hosts as containers, from the compose file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+
+from testbed.runtime import ServiceSpec
+from testbed.runtime.containers import SERVICE_PORT, Containers
+from testbed.runtime.database import HOSTS
+from testbed.runtime.database_host import PORT as DATABASE_PORT
+from testbed.runtime.dock import Dock, run_label
+from tests.pair.hosts import POLL_S, WITHIN_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from testbed.runtime import Address
+    from tests.pair.hosts import Hosts
+
+PROXY = "toxiproxy"
+# Servers of a container: processes of PostgreSQL that no other process of PostgreSQL started, and that still run.
+SERVERS = r"""
+import pathlib
+found = {}
+for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    try:
+        pid, _, rest = stat.read_text().partition(" (")
+    except OSError:
+        continue
+    name, _, rest = rest.rpartition(") ")
+    if name == "postgres" and rest[0] != "Z":
+        found[pid] = rest.split()[1]
+print(*(pid for pid, parent in found.items() if parent not in found))
+"""
+KILL_SERVER = "kill -9 $(head -n 1 /array/array/postmaster.pid)"
+FORGE = "rm /array/{first}/mnt && mkdir -p /array/{second} && ln -s /array/array /array/{second}/mnt"
+
+
+@dataclass(slots=True)
+class HostsInContainers:
+    """Two containers with one volume."""
+
+    runtime: Containers
+
+    @property
+    def address(self) -> Address:
+        """The virtual IP, as it is published."""
+        return self.runtime.published(PROXY, DATABASE_PORT)
+
+    async def tell(self, host: str, step: str) -> str:
+        """Tell it to the host's control; one that starts is also given the virtual IP."""
+
+        def post(word: str) -> str:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.post(f"{self.runtime.published(host, SERVICE_PORT).url}/{word}", timeout=WITHIN_S)
+                return "" if answer.ok else str(answer.json()["error"])
+
+        refusal = await asyncio.to_thread(post, step)
+        return refusal or (await asyncio.to_thread(post, "virtual-ip") if step == "start" else "")
+
+    async def servers(self) -> dict[str, int]:
+        """Count them in both containers."""
+        told = await asyncio.gather(*(self._run_in(host, "python", "-c", SERVERS) for host in HOSTS))
+        return {host: len(out.split()) for host, out in zip(HOSTS, told, strict=True)}
+
+    async def forge(self, taken: str, given: str) -> None:
+        """Move the link on the volume."""
+        await self._run_in(given, "sh", "-c", FORGE.format(first=taken, second=given))
+
+    async def kill_server(self, host: str) -> None:
+        """Kill it from inside."""
+        await self._run_in(host, "sh", "-c", KILL_SERVER)
+
+    async def kill_host(self, host: str) -> None:
+        """Kill the container."""
+        await self.runtime.kill(host)
+
+    async def revive(self, host: str) -> None:
+        """Start the container, and ask for its health."""
+        self.runtime.start(ServiceSpec(host, ""))
+        await self.wait_ready(host)
+
+    async def wait_ready(self, host: str) -> None:
+        """Wait until a host is ready."""
+        deadline = time.monotonic() + WITHIN_S
+        seen = "no answer"
+        while True:
+            try:
+                answer = await asyncio.to_thread(requests.get, f"{self.runtime.address(host).url}/health", timeout=WITHIN_S)
+            except requests.RequestException as error:
+                seen = str(error)
+            else:
+                if answer.ok:
+                    return
+                seen = answer.text
+            assert time.monotonic() < deadline, f"{host} was not ready within {WITHIN_S:.0f} s, last seen: {seen}"
+            await asyncio.sleep(POLL_S)
+
+    async def run(self, host: str, program: str, *arguments: str) -> str:
+        """Run it in the container."""
+        return await self._run_in(
+            host, program, *(one.format(data="/array/array", host="127.0.0.1", port=DATABASE_PORT) for one in arguments)
+        )
+
+    async def _run_in(self, host: str, *command: str) -> str:
+        code, out, err = await self.runtime.run_in(host, *command, within_s=WITHIN_S)
+        assert code == 0, (command, out, err)
+        return out.decode()
+
+
+@asynccontextmanager
+async def in_containers() -> AsyncIterator[Hosts]:
+    """Give two hosts with a volume and a virtual IP; the server of the first runs."""
+    async with Dock() as dock:
+        project = f"testbed-{os.getpid()}-array"
+        environment = {
+            "COMPOSE_PROJECT_NAME": project,
+            "TESTBED_IMAGE": dock.image,
+            "TESTBED_USER": str(os.getuid()),
+            "TESTBED_RUN": run_label(dock.run),
+        }
+        runtime = Containers(project, dock.run.path, environment, dock.client)
+        try:
+            await asyncio.to_thread(runtime.up, (*HOSTS, PROXY), {})
+            hosts = HostsInContainers(runtime)
+            for host in HOSTS:
+                await hosts.wait_ready(host)
+            yield hosts
+        finally:
+            await asyncio.to_thread(runtime.remove)

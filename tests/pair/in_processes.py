@@ -1,0 +1,133 @@
+"""The two hosts as two names for this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from testbed.errors import FacilityError, TestbedError
+from testbed.runtime import Address, database, postgres, rundir
+from testbed.runtime.database import HOSTS
+from tests.pair.hosts import WITHIN_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from testbed.runtime.array import Array
+    from testbed.runtime.postgres import Programs, Server
+    from testbed.runtime.rundir import RunDirectory
+    from tests.pair.hosts import Hosts
+
+MAX_CONNECTIONS = 10
+
+
+@dataclass(slots=True)
+class HostsInProcesses:
+    """Two names for this machine, and one directory; only their servers are processes."""
+
+    directory: RunDirectory
+    programs: Programs
+    array: Array
+    found_at: Address
+    running: dict[str, Server] = field(default_factory=dict)
+
+    @property
+    def address(self) -> Address:
+        """The same port, whichever host's server has it."""
+        return self.found_at
+
+    async def tell(self, host: str, step: str) -> str:
+        """Do it."""
+        try:
+            match step:
+                case "mount":
+                    self.array.mount(host)
+                case "unmount":
+                    self.array.unmount(host)
+                case "release":
+                    self.array.unmount(self.array.mounted_on() or host)
+                case "start":
+                    log = self.directory.path / f"{host}.log"
+                    self.running[host] = await postgres.start(self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at)
+                case _:
+                    await self.running.pop(host).stop()
+        except TestbedError as error:
+            return str(error)
+        return ""
+
+    def _found(self) -> list[tuple[str, psutil.Process]]:
+        """Find the servers of this array, by the mount that each was given, from their first moment on; not what they fork."""
+        mounts = {str(self.array.mount_of(host)): host for host in HOSTS}
+        found = {
+            one.pid: (mounts[word], one)
+            for one in psutil.process_iter(["cmdline", "ppid"])
+            for word in one.info["cmdline"] or ()
+            if word in mounts
+        }
+        return [(host, one) for host, one in found.values() if one.info["ppid"] not in found]
+
+    async def servers(self) -> dict[str, int]:
+        """Count them among the processes of this machine."""
+        counted = Counter(host for host, _ in self._found())
+        return {host: counted[host] for host in HOSTS}
+
+    async def forge(self, taken: str, given: str) -> None:
+        """Move the link."""
+        self.array.mount_of(given).parent.mkdir(exist_ok=True)
+        self.array.mount_of(taken).rename(self.array.mount_of(given))
+
+    async def kill_server(self, host: str) -> None:
+        """Kill it, also one that only begins to start."""
+        for name, process in self._found():
+            if name == host:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        if host in self.running:
+            await self.running.pop(host).child.wait_exit(WITHIN_S)
+
+    async def kill_host(self, host: str) -> None:
+        """Kill its server: there is nothing else of it."""
+        await self.kill_server(host)
+
+    async def revive(self, host: str) -> None:
+        """Do nothing: it has no start of its own."""
+
+    async def run(self, host: str, program: str, *arguments: str) -> str:  # noqa: ARG002 - all hosts are this machine
+        """Run it here."""
+        given = [one.format(data=self.array.data, host=self.address.host, port=self.address.port) for one in arguments]
+        done = await asyncio.to_thread(
+            subprocess.run, [self.programs.path(program), *given], capture_output=True, text=True, check=False, timeout=WITHIN_S
+        )
+        assert done.returncode == 0, (program, done.stdout, done.stderr)
+        return done.stdout
+
+
+@asynccontextmanager
+async def in_processes() -> AsyncIterator[Hosts]:
+    """Give two hosts with a directory; the server of the first runs."""
+    directory = rundir.create()
+    try:
+        programs = postgres.find(None, directory.path)
+        array = database.copy(programs, await database.prepare(directory, programs), directory.path / "one")
+        with socket.create_server((postgres.HOST, 0)) as probe:
+            address = Address(*probe.getsockname())
+        hosts = HostsInProcesses(directory, programs, array, address)
+        for step in ("mount", "start"):
+            refusal = await hosts.tell(HOSTS[0], step)
+            if refusal:
+                raise FacilityError(refusal)
+        try:
+            yield hosts
+        finally:
+            for host in HOSTS:
+                await hosts.kill_server(host)
+            await array.wait_free(WITHIN_S)
+    finally:
+        directory.remove()
