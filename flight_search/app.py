@@ -6,9 +6,10 @@ import time
 from datetime import date as Date  # noqa: N812 - a parameter of the service is called `date`
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from uuid import UUID
 
 import psycopg
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Header, Query
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -33,6 +34,7 @@ Given = ParamSpec("Given")
 Place = Annotated[str, Query(min_length=2, max_length=60)]
 Carrier = Annotated[str, Field(pattern=r"^[A-Z0-9]{2}$")]
 FlightNumber = Annotated[int, Field(ge=1, le=9999)]
+IdempotencyKey = Annotated[UUID | None, Header(alias="Idempotency-Key")]
 COLUMNS = (
     *("date", "carrier", "airline", "flight", "origin", "destination"),
     *("scheduled_departure", "scheduled_arrival", "distance_miles", "seats"),
@@ -134,8 +136,8 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
 
     @app.post("/bookings")
     @operation("book")
-    def bookings(booking: PassengerOnFlight) -> JSONResponse:
-        reference = transactions.book(pool, booking.model_dump())
+    def bookings(booking: PassengerOnFlight, key: IdempotencyKey = None) -> JSONResponse:
+        reference = transactions.book(pool, {**booking.model_dump(), "key": key})
         return _created("reference", reference) or _no_flight(booking.date, booking.carrier, booking.flight)
 
     @app.post("/check-ins")

@@ -33,6 +33,7 @@ CREATE TABLE bookings (
     carrier text NOT NULL,
     flight integer NOT NULL,
     booked_at timestamptz NOT NULL DEFAULT now(),
+    idempotency_key uuid UNIQUE, -- none for those who do not say which booking it is: theirs are never the same
     FOREIGN KEY (date, carrier, flight) REFERENCES flights
 );
 

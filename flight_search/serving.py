@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -16,7 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, g
 from prometheus_client.core import GaugeMetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
 
@@ -55,8 +56,14 @@ class RequestThreads:
         yield GaugeMetricFamily("requests_waiting_for_thread", "Requests that wait for a request thread", waiting)
 
 
-def create(name: str, threads: RequestThreads, registry: CollectorRegistry, trouble: Callable[[], str | None] = lambda: None) -> FastAPI:
-    """Make an application with these request threads, and with monitoring.
+def create(
+    name: str,
+    threads: RequestThreads,
+    registry: CollectorRegistry,
+    trouble: Callable[[], str | None] = lambda: None,
+    beside: Sequence[AbstractContextManager[object]] = (),
+) -> FastAPI:
+    """Make an application with these request threads, and with monitoring; what goes on `beside` it begins and ends with it.
 
     Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8). The health check is
     green unless `trouble` has something to tell.
@@ -66,7 +73,10 @@ def create(name: str, threads: RequestThreads, registry: CollectorRegistry, trou
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threads.set_limit()
-        yield
+        with ExitStack() as stack:
+            for one in beside:
+                stack.enter_context(one)
+            yield
 
     app = FastAPI(title=name, lifespan=lifespan, docs_url=None, redoc_url=None)
 

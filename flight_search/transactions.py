@@ -18,9 +18,11 @@ STATUS = """
            (SELECT count(*) FROM check_ins c WHERE (c.date, c.carrier, c.flight) = (f.date, f.carrier, f.flight))
     FROM flights f WHERE date = %(date)s AND carrier = %(carrier)s AND flight = %(flight)s
 """
+# A booking that is sent again by the same key is one booking: the second gets the first's reference. Without a key, each is its own.
 BOOK = """
-    INSERT INTO bookings (passenger, date, carrier, flight)
-    VALUES (%(passenger)s, %(date)s, %(carrier)s, %(flight)s) RETURNING reference
+    INSERT INTO bookings (passenger, date, carrier, flight, idempotency_key)
+    VALUES (%(passenger)s, %(date)s, %(carrier)s, %(flight)s, %(key)s)
+    ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = EXCLUDED.idempotency_key RETURNING reference
 """
 # Checking in twice is one check-in: the second gets the first's sequence.
 CHECK_IN = """
@@ -36,7 +38,7 @@ def flight_status(source: MonitoredDataSource, flight: Mapping[str, object]) -> 
 
 
 def book(source: MonitoredDataSource, booking: Mapping[str, object]) -> int | None:
-    """Write a booking and give its reference; None when there is no such flight."""
+    """Write a booking and give its reference; None when there is no such flight. `key` says which booking it is, None that nobody knows."""
     return _written(source, BOOK, booking)
 
 

@@ -7,8 +7,9 @@ of its own, and has transactions that need the facility and transactions that do
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Passenger:
-    """A passenger and the flight that they are about; `date` is ISO, `origin` and `destination` are airports."""
+    """A passenger and the flight that they are about; `date` is ISO, `origin` and `destination` are airports.
+
+    `request` is a name for this one request of theirs, the same however often it is sent on: a booking is known by it.
+    """
 
     passenger: str
     date: str
@@ -26,9 +30,15 @@ class Passenger:
     flight: int
     origin: str
     destination: str
+    request: str = field(default_factory=lambda: str(uuid4()))
 
 
 Result = dict[str, object]
+
+
+def as_of(age_s: float | None) -> Result:
+    """Tell a passenger how old the answer is, in seconds, when it was not asked for now; otherwise there is nothing to tell."""
+    return {} if age_s is None else {"age_s": round(age_s, 3)}
 
 
 @dataclass(frozen=True, slots=True)

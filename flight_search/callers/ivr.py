@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flight_search.callers import Passenger, Result, Transaction
-from flight_search.callers.remote import find_own
+from flight_search.callers import Passenger, Result, Transaction, as_of
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
@@ -15,9 +14,9 @@ BAGGAGE = {"cabin": "one bag of 10 kg", "hold": "one bag of 23 kg"}
 
 def flight_status(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """Find the flight by its cities and ask for its status."""
-    find_own(flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date), passenger)
+    flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date).own(passenger)
     status = flights.flight_status(passenger)
-    return {"status": status["status"], "departure": status["scheduled_departure"]}
+    return {"status": status.status, "departure": status.departure, **as_of(status.age_s)}
 
 
 def baggage_allowance(_: RemoteFlightSearch, __: Passenger) -> Result:

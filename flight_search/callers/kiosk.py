@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flight_search.callers import Passenger, Result, Transaction
-from flight_search.callers.remote import find_own
+from flight_search.callers import Passenger, Result, Transaction, as_of
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
@@ -13,8 +12,9 @@ if TYPE_CHECKING:
 
 def check_in(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """Find the passenger's flight and check them in."""
-    own = find_own(flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date), passenger)
-    return {"departure": own["scheduled_departure"], "sequence": flights.check_in(passenger)}
+    found = flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date)
+    departure = found.own(passenger)["scheduled_departure"]
+    return {"departure": departure, "sequence": flights.check_in(passenger), **as_of(found.age_s)}
 
 
 def reprint_boarding_pass(_: RemoteFlightSearch, passenger: Passenger) -> Result:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flight_search.callers import Passenger, Result, Transaction
-from flight_search.callers.remote import find_own
+from flight_search.callers import Passenger, Result, Transaction, as_of
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
@@ -16,12 +15,12 @@ FARE_RULES = {"change": "once, against a fee", "refund": "taxes only"}
 def search(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """List the flights between the passenger's cities."""
     found = flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date)
-    return {"flights": [f"{flight['carrier']}{flight['flight']}" for flight in found]}
+    return {"flights": [f"{flight['carrier']}{flight['flight']}" for flight in found.flights], **as_of(found.age_s)}
 
 
 def book(flights: RemoteFlightSearch, passenger: Passenger) -> Result:
     """Find the flight and book it."""
-    find_own(flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date), passenger)
+    flights.lookup_by_city(passenger.origin, passenger.destination, passenger.date).own(passenger)
     return {"reference": flights.book(passenger)}
 
 

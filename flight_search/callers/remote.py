@@ -2,96 +2,127 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from flight_search.callers.call import Answer, Call, FacilityFailed, FacilityTimedOut, NoSuchFlight
+from flight_search.callers.guarded import guarded
+from flight_search.callers.rotation import CHECK_TIMEOUT_S, Rotation
 
+if TYPE_CHECKING:
     from flight_search.callers import Passenger
     from flight_search.settings import CallerSettings
 
 
-class FacilityFailed(Exception):  # noqa: N818 - named for what happened
-    """The facility answered with an error, or the connection to it failed; the message has its own words."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The flights that a look-up found; `age_s` is how old the answer is, when it was not asked for now."""
+
+    flights: list[dict[str, Any]]
+    age_s: float | None = None
+
+    def own(self, passenger: Passenger) -> dict[str, Any]:
+        """Give the passenger's own flight; raises NoSuchFlight when it is not among them."""
+        for flight in self.flights:
+            if (flight["carrier"], flight["flight"]) == (passenger.carrier, passenger.flight):
+                return flight
+        raise NoSuchFlight(
+            f"{passenger.carrier} {passenger.flight} does not go from {passenger.origin} to {passenger.destination} on {passenger.date}"
+        )
 
 
-class FacilityTimedOut(FacilityFailed):
-    """The facility did not answer within the call's time-out."""
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A flight's status and its scheduled departure; `age_s` is how old the answer is, when it was not asked for now."""
 
-
-class NoSuchFlight(Exception):  # noqa: N818 - named for what happened
-    """The facility does not know the passenger's flight, or one of its places."""
+    status: str
+    departure: str
+    age_s: float | None = None
 
 
 class RemoteFlightSearch:
     """The facility's flight search, called as if it were here. Thread-safe.
 
-    Application servers (or balancers) are taken in turn, past those where nobody listens.
-    Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
+    Application servers (or balancers) are taken in turn, past those where nobody listens; `rotation`, as a context manager, also leaves
+    out those whose health is red, where the settings say that nobody else does. What the settings say of stability patterns is
+    around each call (`guarded.py`): nothing, by default. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
     """
 
     def __init__(self, settings: CallerSettings) -> None:
         # This is the hole that the crack goes through: `requests` has no time-out unless it is given one, and nobody who reads
         # `flights.lookup_by_city(…)` would think of giving it one. A call waits for as long as the other side likes (O6, S3).
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
-        self._urls = settings.flight_search_urls
-        self._turn = itertools.count()  # its next() is atomic in CPython: no lock is needed
-        self._session = requests.Session()
-        self._session.mount("http://", HTTPAdapter(pool_connections=len(self._urls), pool_maxsize=settings.request_threads))
-        self._session.trust_env = False  # no proxy of the environment stands between a caller and the facility
+        urls = settings.flight_search_urls
+        self._session = _session(HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads))
+        self._call = guarded(self._send, settings)
+        self.rotation = Rotation(urls, settings.health_check_every_s, _Health(len(urls)))
 
-    def lookup_by_city(self, origin: str, destination: str, date: str) -> list[dict[str, Any]]:
+    def lookup_by_city(self, origin: str, destination: str, date: str) -> Found:
         """Look up the flights between two cities or airports on a date."""
-        answer = self._call("GET", "/flights", params={"from": origin, "to": destination, "date": date})
-        flights: list[dict[str, Any]] = answer["flights"]
-        return flights
+        answer = self._call(Call("lookup_by_city", "/flights", params=(("from", origin), ("to", destination), ("date", date))))
+        return Found(answer.content["flights"], answer.age_s)
 
-    def flight_status(self, passenger: Passenger) -> dict[str, Any]:
+    def flight_status(self, passenger: Passenger) -> Status:
         """Ask for the status of the passenger's flight."""
-        return self._call("GET", f"/flights/{passenger.date}/{passenger.carrier}/{passenger.flight}")
+        answer = self._call(Call("flight_status", f"/flights/{passenger.date}/{passenger.carrier}/{passenger.flight}"))
+        return Status(answer.content["status"], answer.content["scheduled_departure"], answer.age_s)
 
     def check_in(self, passenger: Passenger) -> int:
         """Check the passenger in; gives the sequence."""
-        return int(self._call("POST", "/check-ins", json=_body(passenger))["sequence"])
+        return int(self._call(Call("check_in", "/check-ins", body=_body(passenger))).content["sequence"])
 
     def book(self, passenger: Passenger) -> int:
         """Book the flight for the passenger; gives the reference."""
-        return int(self._call("POST", "/bookings", json=_body(passenger))["reference"])
+        return int(self._call(Call("book", "/bookings", body=_body(passenger), key=passenger.request)).content["reference"])
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        json: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
-        # One turn a call, and round from there: were every try a turn of its own, two calls at once could each be given the dead one twice.
-        turn = next(self._turn)
-        for left in reversed(range(len(self._urls))):
-            url = self._urls[(turn - left) % len(self._urls)] + path
+    def _send(self, call: Call) -> Answer:
+        response = self._respond(call)
+        if response.status_code == requests.codes.not_found:
+            raise NoSuchFlight(response.text)
+        if not response.ok:
+            raise FacilityFailed(f"{response.url}: {response.status_code}: {response.text[:300]}")
+        return Answer(response.json())
+
+    def _respond(self, call: Call) -> requests.Response:
+        headers = {} if call.key is None else {"Idempotency-Key": call.key}
+        refused, url = None, ""
+        for base in self.rotation.in_turn():
+            url = base + call.path
             try:
-                response = self._session.request(method, url, params=params, json=json, timeout=self._timeout)
+                return self._session.request(call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout)
             except requests.Timeout as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
                 # Nobody there, so nothing was sent: the next in turn is asked, or losing one of two balancers would cost half of all
-                # calls. Whatever was sent is never sent again: it may have been done.
-                if left and _is_refused(error):
-                    continue
-                raise FacilityFailed(f"{url}: {error}") from error
-            break
-        if response.status_code == requests.codes.not_found:
-            raise NoSuchFlight(response.text)
-        if not response.ok:
-            raise FacilityFailed(f"{url}: {response.status_code}: {response.text[:300]}")
-        answer: dict[str, Any] = response.json()
-        return answer
+                # calls. Whatever was sent is never sent again here: it may have been done.
+                if not _is_refused(error):
+                    raise FacilityFailed(f"{url}: {error}") from error
+                refused = error
+        raise FacilityFailed(f"{url}: {refused}") from refused
+
+
+class _Health:
+    """Asks a base URL for its health. By connections of its own: those for calls may all be taken, and hang."""
+
+    def __init__(self, urls: int) -> None:
+        self._session = _session(HTTPAdapter(pool_connections=urls))
+
+    def __call__(self, url: str) -> bool:
+        try:
+            return bool(self._session.get(f"{url}/health", timeout=CHECK_TIMEOUT_S).status_code == requests.codes.ok)
+        except requests.RequestException:
+            return False
+
+
+def _session(adapter: HTTPAdapter) -> requests.Session:
+    session = requests.Session()
+    session.mount("http://", adapter)
+    session.trust_env = False  # no proxy of the environment stands between a caller and the facility
+    return session
 
 
 def _is_refused(error: requests.RequestException) -> bool:
@@ -106,13 +137,3 @@ def _body(passenger: Passenger) -> dict[str, object]:
         "carrier": passenger.carrier,
         "flight": passenger.flight,
     }
-
-
-def find_own(flights: list[dict[str, Any]], passenger: Passenger) -> dict[str, Any]:
-    """Find the passenger's own flight among those looked up; raises NoSuchFlight when it is not there."""
-    for flight in flights:
-        if (flight["carrier"], flight["flight"]) == (passenger.carrier, passenger.flight):
-            return flight
-    raise NoSuchFlight(
-        f"{passenger.carrier} {passenger.flight} does not go from {passenger.origin} to {passenger.destination} on {passenger.date}"
-    )

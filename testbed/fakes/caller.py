@@ -6,17 +6,29 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
+from testbed.errors import UsageError
 from testbed.fakes.service import FakeService
 from testbed.observe.dump import SOCKET
-from testbed.topology import TRANSACTIONS
+from testbed.topology import TRANSACTIONS, CallerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from testbed.topology import CallerSettings, FacilityPlan
+    from testbed.topology import FacilityPlan
 
 LOCAL_S = 0.001  # what a transaction takes that calls nobody
 SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a call of their own name after the lookup
+# It knows of no passenger, so of nothing that it was told before; and its transactions are threads', so none waits without one.
+NOT_MODELLED = ("cached_answers_s", "decoupled")
+OPEN = "CircuitOpen: nobody is called"
+FULL = "FacilityFailed: every place of the bulkhead is taken"
+
+
+def see_modelled(settings: CallerSettings) -> None:
+    """Raise UsageError when a setting of callers is changed that fakes do not model: the night would come out as if it were not."""
+    changed = [name for name in NOT_MODELLED if getattr(settings, name) != CallerSettings.model_fields[name].default]
+    if changed:
+        raise UsageError(f"fakes do not model the settings {', '.join(changed)} of a caller; replay this variant on real parts")
 
 
 class FakeCaller(FakeService):
@@ -26,9 +38,12 @@ class FakeCaller(FakeService):
         self, name: str, plan: FacilityPlan, settings: CallerSettings, servers: Sequence[str], server: Callable[[str], FakeService]
     ) -> None:
         super().__init__(name, plan.request_threads)
-        self._read_timeout_s = settings.call_read_timeout_s
+        self._settings = settings
         self._turns = itertools.cycle(servers)
         self._server = server
+        self._inside = 0  # calls that have a place of the bulkhead
+        self._failures = 0  # in a row
+        self._opened_s = 0.0  # when the circuit breaker opened last
 
     async def answer(self, operation: str) -> str:
         """Do a transaction."""
@@ -38,9 +53,36 @@ class FakeCaller(FakeService):
         return await self._call("lookup_by_city") or (await self._call(operation) if operation in SECOND_CALLS else "")
 
     async def _call(self, operation: str) -> str:
+        """Make a call, past the patterns in the order of the real ones: bulkhead, retry, circuit breaker."""
+        if self._settings.bulkhead_at is not None and self._inside >= self._settings.bulkhead_at:
+            return FULL
+        self._inside += 1
+        try:
+            error = await self._counted(operation)
+            for _ in range(self._settings.retries):
+                if error in ("", OPEN):
+                    break
+                await asyncio.sleep(self._settings.retry_wait_s)
+                error = await self._counted(operation)
+        finally:
+            self._inside -= 1
+        return error
+
+    async def _counted(self, operation: str) -> str:
+        at, now_s = self._settings.circuit_breaker_at, asyncio.get_running_loop().time
+        if at is not None and self._failures >= at and now_s() < self._opened_s + self._settings.circuit_breaker_open_s:
+            return OPEN
+        error = await self._send(operation)
+        self._failures = self._failures + 1 if error else 0
+        if at is not None and self._failures >= at:
+            self._opened_s = now_s()
+        return error
+
+    async def _send(self, operation: str) -> str:
+        read_timeout_s = self._settings.call_read_timeout_s
         answer = self._server(next(self._turns)).ask(operation)
         with self.thread(SOCKET, operation):
             try:
-                return await asyncio.wait_for(asyncio.shield(answer), self._read_timeout_s)
+                return await asyncio.wait_for(asyncio.shield(answer), read_timeout_s)
             except TimeoutError:
-                return f"FacilityTimedOut: {operation} was not answered within {self._read_timeout_s:.2f} s"
+                return f"FacilityTimedOut: {operation} was not answered within {read_timeout_s:.2f} s"

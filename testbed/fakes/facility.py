@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
 from testbed.facility import LOAD, Facility
-from testbed.fakes.caller import FakeCaller
+from testbed.fakes.caller import FakeCaller, see_modelled
 from testbed.fakes.server import FakeServer
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
-from testbed.topology import Settings
+from testbed.topology import Settings, servers_of
 from testbed.workload import Ended, Sent
 
 if TYPE_CHECKING:
@@ -237,10 +237,12 @@ class FakeBuilder:
     connection to a database server that was stopped is dead. A lookup over a dead connection fails, and loses it in `original` (and in
     `driver_cursor`, when it died between the rows and the close); everything else gives it back, and another is opened in its place. Who
     finds the pool empty waits, with its thread, for as long as `pool_checkout_timeout_s` says. A caller's thread waits for its calls, as
-    long as `call_read_timeout_s` says, and takes the servers in turn. Times are constant; there is no chance in it.
+    long as `call_read_timeout_s` says, and takes the servers (of its service group) in turn; bulkhead, retry and circuit breaker are
+    around its calls as in the real one. Times are constant; there is no chance in it.
 
     Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
-    settings `pool_max_overflow`, `pool_recycle_s` and `call_connect_timeout_s`; toxics other than `latency`; pause and resume.
+    settings `pool_max_overflow`, `pool_recycle_s` and `call_connect_timeout_s`; toxics other than `latency`; pause and resume. A
+    variant with settings of callers that are not modelled and would change their night (`caller.py`) is refused with UsageError.
     """
 
     plan: FacilityPlan
@@ -252,6 +254,9 @@ class FakeBuilder:
     calls: list[str] = field(default_factory=list)
     not_permitted: str | None = None  # why threads cannot be dumped
     broken: FacilityError | None = None  # raised in place of a facility
+
+    def __post_init__(self) -> None:
+        see_modelled(self.settings.caller)
 
     def begin(self) -> None:
         """Note it; there is nothing to be gained."""
@@ -281,7 +286,8 @@ class FakeBuilder:
         if name in self.plan.server_names:
             return FakeServer(name, self.plan, self.settings.application_server, self.database, self.virtual_ip)
         if name in self.plan.callers:
-            return FakeCaller(name, self.plan, self.settings.caller, self.plan.server_names, self.runtime.service)
+            servers = servers_of(self.plan, self.settings.facility)[name]
+            return FakeCaller(name, self.plan, self.settings.caller, servers, self.runtime.service)
         return None
 
     async def _connect(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> FakeGenerator:  # noqa: ARG002

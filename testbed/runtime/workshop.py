@@ -35,6 +35,9 @@ FAULT_PROXY_MODULE = "testbed.faultproxy"
 PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultproxy.server", "testbed.workload")
 PROXY_WITHIN_S = 10.0
 POLL_S = 0.02
+# No balancer stands between callers and application servers here, so the callers look after the servers' health themselves, as often
+# as the balancers of compose/haproxy.cfg do.
+HEALTH_CHECKS = (("CALLER_HEALTH_CHECK_EVERY_S", "0.5"),)
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
 SPARE = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
 
@@ -164,7 +167,9 @@ class ProcessesBuilder:
         urls = {name: self.runtime.reserve(name).url for name in plan.server_names}
         callers = [
             ServiceSpec(
-                name, CALLER_MODULE, environment=caller_environment(plan, self.settings.caller, name, tuple(urls[one] for one in servers))
+                name,
+                CALLER_MODULE,
+                environment=caller_environment(plan, self.settings.caller, name, tuple(urls[one] for one in servers)) + HEALTH_CHECKS,
             )
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]

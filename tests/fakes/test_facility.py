@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.errors import ArrayError, FacilityError, ServiceError
+from testbed.errors import ArrayError, FacilityError, ServiceError, UsageError
 from testbed.events import Counts, PoolSample
-from testbed.fakes.caller import LOCAL_S
+from testbed.fakes.caller import FULL, LOCAL_S, OPEN
 from testbed.fakes.facility import FakeBuilder, FakeDatabase
 from testbed.fakes.server import DEAD, NO_CONNECTION, TRIP_S, TRIPS
 from testbed.fakes.service import LAST_WORDS, START_S, FakeService
 from testbed.fakes.virtual_time import run
 from testbed.observe.dump import CHECKOUT, IDLE, SOCKET
 from testbed.runtime import Address
-from testbed.topology import CallerSettings, FacilityPlan, ServerSettings, Settings
+from testbed.topology import CallerSettings, FacilityPlan, FacilitySettings, ServerSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -227,6 +227,92 @@ def test_a_dump_shows_where_threads_are_blocked_and_which_are_idle() -> None:
         }
 
     seen(ask)
+
+
+def asked_at_once(builder: FakeBuilder, ask: str, times: int) -> list[asyncio.Future[str]]:
+    """Ask a kiosk for something so often at once."""
+    return [builder.runtime.service("kiosk").ask(ask) for _ in range(times)]
+
+
+@pytest.mark.fact("S6")
+def test_a_bulkhead_keeps_the_other_threads_of_a_caller_free() -> None:
+    """With two places, two check-ins hang at the leaked pool, the third is refused at once, and a thread is left to reprint."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        hanging = asked_at_once(builder, "check_in", 2)
+        await asyncio.sleep(1.0)
+        assert await builder.runtime.service("kiosk").ask("check_in") == FULL
+        assert await builder.runtime.service("kiosk").ask("reprint_boarding_pass") == ""
+        assert not any(one.done() for one in hanging)
+
+    assert seen(ask, caller=CallerSettings(bulkhead_at=2))["kiosk"].busy == 2
+
+
+@pytest.mark.parametrize(("retries", "error", "failed"), [(0, DEAD, 1), (1, DEAD, 2), (2, "", 2)])
+def test_a_call_that_failed_is_made_again(retries: int, error: str, failed: int) -> None:
+    """Two stale connections are two errors, and one caller with two retries gets past both, a second after the first."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await switch_over(builder)
+        begun_s = asyncio.get_running_loop().time()
+        assert await builder.runtime.service("partner").ask("search") == error
+        assert asyncio.get_running_loop().time() - begun_s == pytest.approx(0.5 * retries, abs=0.1)
+
+    results = seen(ask, ServerSettings(lookup="fixed"), CallerSettings(retries=retries, retry_wait_s=0.5))["cf-1"].results
+    assert results["lookup_by_city"].failed == failed
+
+
+def test_a_circuit_breaker_opens_after_failures_in_a_row_and_closes_by_an_answer() -> None:
+    """Open, it ends the retries of the call that opened it, and calls nobody; after its time the next call decides."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await switch_over(builder)
+        partner = builder.runtime.service("partner")
+        assert [await partner.ask("search") for _ in range(3)] == [OPEN, OPEN, OPEN]
+        await asyncio.sleep(1.0)
+        assert [await partner.ask("search") for _ in range(2)] == [OPEN, OPEN]
+        await asyncio.sleep(1.0)
+        assert [await partner.ask("search") for _ in range(3)] == ["", "", ""]
+
+    settings = CallerSettings(circuit_breaker_at=1, circuit_breaker_open_s=1.0, retries=1)
+    assert seen(ask, ServerSettings(lookup="fixed"), settings)["cf-1"].results["lookup_by_city"] == Counts(3, 2)
+
+
+@pytest.mark.fact("O6")
+def test_calls_that_hang_do_not_open_a_circuit_breaker() -> None:
+    """They have not failed."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        hanging = asked_at_once(builder, "check_in", 3)
+        await asyncio.sleep(60.0)
+        assert not any(one.done() for one in hanging)
+
+    assert seen(ask, caller=CallerSettings(circuit_breaker_at=1))["kiosk"].busy == 3
+
+
+@pytest.mark.parametrize("settings", [CallerSettings(cached_answers_s=60.0), CallerSettings(decoupled=True)])
+def test_what_is_not_modelled_is_refused(settings: CallerSettings) -> None:
+    """A night that came out as if nothing had been set would be believed."""
+    with pytest.raises(UsageError, match=r"do not model the settings (cached_answers_s|decoupled) of a caller; replay"):
+        FakeBuilder(PLAN, Settings(caller=settings))
+
+
+@pytest.mark.fact("S4")
+def test_a_caller_calls_the_servers_of_its_group() -> None:
+    """With one server for each of two callers, what the kiosk asks is no business of the partner's."""
+    plan = FacilityPlan(application_servers=2, request_threads=3, pool_size=2, callers=("kiosk", "partner"))
+    builder = FakeBuilder(plan, Settings(facility=FacilitySettings(service_groups=True)))
+
+    async def ask() -> None:
+        await builder.build()
+        assert [await builder.runtime.service("kiosk").ask("check_in") for _ in range(3)] == [""] * 3
+        results = [builder.runtime.service(name).sample(1.0, 2.0).results for name in plan.server_names]
+        assert results == [{"check_in": Counts(3, 0), "lookup_by_city": Counts(3, 0)}, {}]
+        await builder.tear_down()
+
+    run(ask())
 
 
 def test_requests_beyond_the_threads_wait_for_one() -> None:

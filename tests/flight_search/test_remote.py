@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flight_search.callers import Passenger, transactions_of
-from flight_search.callers.remote import FacilityFailed, FacilityTimedOut, RemoteFlightSearch
+from flight_search.callers.call import FacilityFailed, FacilityTimedOut
+from flight_search.callers.remote import RemoteFlightSearch
+from flight_search.callers.rotation import FALL
 from flight_search.settings import CallerSettings
 
 if TYPE_CHECKING:
@@ -24,10 +26,20 @@ class Facility(BaseHTTPRequestHandler):
 
     asked: list[int]
     released: threading.Event
+    red: set[int]
+    checked: threading.Semaphore  # once for each that came out red
 
     def do_GET(self) -> None:
         """Answer, or keep silent."""
-        self.asked.append(self.server.server_address[1])  # type: ignore[arg-type]
+        port: int = self.server.server_address[1]  # type: ignore[assignment]
+        if self.path == "/health":
+            self.send_response(503 if port in self.red else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            if port in self.red:
+                self.checked.release()
+            return
+        self.asked.append(port)
         if "1999-01-01" in self.path:
             self.released.wait(10)
             self.close_connection = True
@@ -45,7 +57,7 @@ class Facility(BaseHTTPRequestHandler):
 @pytest.fixture
 def facility() -> Iterator[tuple[tuple[str, ...], type[Facility]]]:
     """Run two servers; gives their URLs and what they were asked."""
-    handler = type("Asked", (Facility,), {"asked": [], "released": threading.Event()})
+    handler = type("Asked", (Facility,), {"asked": [], "released": threading.Event(), "red": set(), "checked": threading.Semaphore(0)})
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
     threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}) for server in servers]
     for thread in threads:
@@ -87,6 +99,22 @@ def test_where_nobody_listens_the_next_in_turn_is_asked(facility: tuple[tuple[st
 
 
 @pytest.mark.fact("C3")
+def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
+    """It answers calls as well as the other does: only its health check says 503."""
+    urls, handler = facility
+    red = int(urls[0].rpartition(":")[2])
+    handler.red.add(red)
+    flights = remote(urls, health_check_every_s=0.01)
+    with flights.rotation:
+        assert all(handler.checked.acquire(timeout=10) for _ in range(FALL + 1))  # the one after has begun, so the last is noted
+        handler.asked.clear()
+        for _ in range(10):
+            flights.lookup_by_city("EWR", "CLT", "2013-10-08")
+    assert handler.asked.count(red) == 0
+    assert len(handler.asked) == 10
+
+
+@pytest.mark.fact("C3")
 def test_calls_at_once_all_get_past_the_one_where_nobody_listens(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
     """However many calls are made at the same time, none is given the dead one of two again in place of the other."""
     urls, handler = facility
@@ -98,7 +126,7 @@ def test_calls_at_once_all_get_past_the_one_where_nobody_listens(facility: tuple
     assert len(found) == len(handler.asked) == 200
 
 
-@pytest.mark.fact("O6")
+@pytest.mark.fact("O6", "S3")
 def test_a_call_has_no_time_out_unless_it_is_given_one(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
     """The stub of the case still waits when a stub with a read time-out has given up."""
     urls, handler = facility

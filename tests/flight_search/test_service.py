@@ -78,6 +78,17 @@ def test_checking_in_twice_is_one_check_in(server: httpx.Client) -> None:
     assert server.get("/flights/2013-10-08/US/1843").json()["checked_in"] == before + 1
 
 
+def test_a_booking_sent_again_by_its_key_is_one_booking(server: httpx.Client) -> None:
+    """The second gets the first's reference; another key is another booking, and so is each that has none."""
+    keys: list[str | None] = ["6f9619ff-8b86-d011-b42d-00c04fc964ff"] * 2 + ["6f9619ff-8b86-d011-b42d-00c04fc964fe", None, None]
+    sent = [server.post("/bookings", json=PASSENGER, headers={"Idempotency-Key": key} if key else {}) for key in keys]
+    assert [answer.status_code for answer in sent] == [201] * 5
+    references = [answer.json()["reference"] for answer in sent]
+    assert references[0] == references[1]
+    assert len(set(references)) == 4
+    assert server.post("/bookings", json=PASSENGER, headers={"Idempotency-Key": "mine"}).status_code == 422
+
+
 def test_a_kiosk_checks_a_passenger_in_by_way_of_the_facility(kiosk: httpx.Client) -> None:
     """The transaction looks the flight up and writes the check-in."""
     answer = kiosk.post("/transactions/check_in", json=PASSENGER)

@@ -1,0 +1,155 @@
+"""A real HTTP server in the facility's place, which answers, fails or hangs as it is told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import uvicorn
+
+from flight_search.callers import Passenger
+from flight_search.callers.call import FacilityFailed
+from flight_search.callers.remote import RemoteFlightSearch
+from flight_search.settings import CallerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from fastapi import FastAPI
+
+WITHIN_S = 10.0
+PASSENGER = Passenger("P-1", "2013-10-08", "US", 1843, "EWR", "CLT")
+BODY = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}
+ANSWER = {
+    "flights": [{"carrier": "US", "flight": 1843, "scheduled_departure": "05:00"}],
+    "status": "scheduled",
+    "scheduled_departure": "05:00",
+    "sequence": 1,
+    "reference": 1,
+}
+
+
+@dataclass(slots=True)
+class Facility:
+    """What the server does with calls, and what it was asked: `do` is `answer`, `fail`, `refuse` or `hang`, until `released`."""
+
+    url: str = ""
+    do: str = "answer"
+    asked: list[str] = field(default_factory=list)  # method and path
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def wait_asked(self, times: int) -> None:
+        """Wait until so many calls more have arrived; raises AssertionError when they do not."""
+        for seen in range(times):
+            assert self.arrived.acquire(timeout=WITHIN_S), f"{seen} of {times} calls arrived within {WITHIN_S:.0f} s"
+
+    def settings(self, name: str = "kiosk", **settings: object) -> CallerSettings:
+        """Make the settings of a caller of it."""
+        return CallerSettings(name=name, flight_search_urls=(self.url,), **settings)  # type: ignore[arg-type]
+
+    def stub(self, **settings: object) -> RemoteFlightSearch:
+        """Make a stub that calls it."""
+        return RemoteFlightSearch(self.settings(**settings))
+
+    @contextmanager
+    def hanging(self, *calls: Callable[[], object]) -> Iterator[None]:
+        """Make calls from as many threads, and have them hang inside of the facility; afterwards they have failed."""
+        while self.arrived.acquire(blocking=False):
+            pass  # those before
+        self.do = "hang"
+        threads = [threading.Thread(target=fails, args=(call,)) for call in calls]
+        for thread in threads:
+            thread.start()
+        self.wait_asked(len(threads))
+        yield
+        self.released.set()
+        for thread in threads:
+            thread.join(WITHIN_S)
+
+
+def fails(call: Callable[[], object]) -> None:
+    """Make a call that fails."""
+    with pytest.raises(FacilityFailed):
+        call()
+
+
+def look_up(flights: RemoteFlightSearch, destination: str = "CLT") -> object:
+    """Look up, with a destination to tell calls apart by."""
+    return flights.lookup_by_city("EWR", destination, "2013-10-08")
+
+
+@contextmanager
+def served(respond: Callable[[str, str, Mapping[str, str], bytes], tuple[int, bytes] | None]) -> Iterator[str]:
+    """Serve at the URL that this gives: `respond` has method, path, headers and body, and gives status and body, or hangs up with None."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = respond(self.command, self.path, self.headers, body)
+            self.close_connection = True
+            if answer is not None:
+                self.send_response(answer[0])
+                self.send_header("Content-Length", str(len(answer[1])))
+                self.end_headers()
+                self.wfile.write(answer[1])
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def running() -> Iterator[Facility]:
+    """Run a facility."""
+    facility = Facility()
+
+    def respond(method: str, path: str, _: Mapping[str, str], __: bytes) -> tuple[int, bytes] | None:
+        facility.asked.append(f"{method} {path.partition('?')[0]}")
+        do = facility.do
+        facility.arrived.release()
+        if do == "hang":
+            facility.released.wait(WITHIN_S)
+            return None
+        return {"answer": 200, "fail": 503, "refuse": 404}[do], json.dumps(ANSWER).encode()
+
+    with served(respond) as facility.url:
+        try:
+            yield facility
+        finally:
+            facility.released.set()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[httpx.Client]:
+    """Serve an application on a socket, in a thread of its own; gives a client of it."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=0))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        limits = httpx.Limits(max_connections=None)
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=url, timeout=WITHIN_S, limits=limits, trust_env=False) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join(WITHIN_S)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from flight_search.app import create_app
+from flight_search.callers.call import Answer, Call, NoSuchFlight
+from flight_search.callers.remote import RemoteFlightSearch
+from flight_search.datasource import MonitoredDataSource
+from flight_search.settings import CallerSettings, ServerSettings
+from flight_search.stability.circuit_breaker import CircuitOpen
+from flight_search.stability.retry import Retry
+from tests.flight_search.facility import PASSENGER, fails, look_up, served, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.flight_search.facility import Facility
+
+
+def test_a_call_that_fails_is_made_so_often_more(facility: Facility, caplog: pytest.LogCaptureFixture) -> None:
+    """Three retries are four calls, and then it has failed; nobody writes a log of it."""
+    facility.do = "fail"
+    with caplog.at_level(logging.DEBUG, "stamina"):
+        fails(partial(look_up, facility.stub(retries=3, retry_wait_s=0.001)))
+    assert len(facility.asked) == 4
+    assert not [one for one in caplog.records if one.name == "stamina"]
+
+
+def test_a_call_that_is_answered_or_refused_is_made_once(facility: Facility) -> None:
+    """That there is no such flight is an answer: the next would be the same."""
+    flights = facility.stub(retries=3, retry_wait_s=0.001)
+    look_up(flights)
+    facility.do = "refuse"
+    with pytest.raises(NoSuchFlight):
+        look_up(flights)
+    assert len(facility.asked) == 2
+
+
+def test_an_open_circuit_breaker_is_not_tried_again() -> None:
+    """It has said that nobody is to call, so the call fails at once."""
+    asked = []
+
+    def send(call: Call) -> Answer:
+        asked.append(call)
+        raise CircuitOpen("open")
+
+    with pytest.raises(CircuitOpen):
+        Retry(send, retries=3, wait_s=0.001)(Call("lookup_by_city", "/flights"))
+    assert len(asked) == 1
+
+
+def test_each_time_the_circuit_breaker_counts(facility: Facility) -> None:
+    """The retries of one call are enough to open it, and then they end."""
+    facility.do = "fail"
+    with pytest.raises(CircuitOpen):
+        look_up(facility.stub(retries=5, retry_wait_s=0.001, circuit_breaker_at=2))
+    assert len(facility.asked) == 2
+
+
+def test_a_booking_whose_answer_was_lost_is_sent_again_and_is_one_booking(conninfo: str) -> None:
+    """The facility books, and hangs up before it says so: the caller gets the reference of that booking by asking once more."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1))
+    statuses = []
+
+    def lose_the_first(method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes] | None:
+        answer = server.request(method, path, headers=dict(headers), content=body)
+        statuses.append(answer.status_code)
+        return None if len(statuses) == 1 else (answer.status_code, answer.content)
+
+    with serving(create_app(ServerSettings(database=conninfo), pool)) as server, served(lose_the_first) as url:
+        settings = CallerSettings(name="partner", flight_search_urls=(url,), retries=1, retry_wait_s=0.001)
+        reference = RemoteFlightSearch(settings).book(PASSENGER)
+    pool.dispose()
+    assert statuses == [201, 201]
+    with psycopg.connect(conninfo) as connection:
+        kept = connection.execute("SELECT reference FROM bookings WHERE idempotency_key = %s", [PASSENGER.request]).fetchall()
+    assert kept == [(reference,)]
