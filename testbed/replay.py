@@ -384,7 +384,7 @@ def _is_settled(run: Replay) -> bool:
     if run.load.in_flight == 0:
         return True
     waiting = [caller for caller, count in run.load.in_flight_at.items() if count]
-    stands = run.watch.servers_hung() or run.watch.pool_empty() or all(run.watch.is_stuck(caller) for caller in waiting)
+    stands = run.watch.at_rest() or all(run.watch.is_stuck(caller) for caller in waiting)
     return stands and _quiet_s(run) > _patience_s(run)
 
 

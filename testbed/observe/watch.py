@@ -84,6 +84,11 @@ class Watch:
         """Every connection of every application server's pool has leaked (O4)."""
         return all(_is_empty(self._pool(server)) for server in self.application_servers)
 
+    def at_rest(self) -> bool:
+        """Every application server is idle, or serves nobody any more: whatever waits is not being worked on."""
+        blocked = self.blocked_servers()
+        return all(server in blocked or self._is_idle(server) for server in self.application_servers)
+
     def recovered(self) -> bool:
         """Every service has been seen, its health check green, and none is stuck."""
         seen = [self.last.get(service) for service in (*self.application_servers, *self.callers)]
@@ -102,6 +107,10 @@ class Watch:
     def told(self) -> str:
         """Tell the state in a line, for messages."""
         return ", ".join(_told(name, sample) for name, sample in sorted(self.last.items())) or "nothing seen yet"
+
+    def _is_idle(self, server: str) -> bool:
+        sample = self._numbers.get(server)
+        return sample is not None and sample.busy == 0 and sample.waiting == 0
 
     def _pool(self, server: str) -> PoolSample | None:
         return self._numbers[server].pool if server in self._numbers else None

@@ -72,3 +72,15 @@ def test_what_was_seen_of_a_service_is_forgotten_with_its_process() -> None:
     for service in (*SERVERS, *CALLERS):
         watch.forget(service)
     assert (watch.stuck, watch.pool_empty(), watch.recovered()) == ((), False, False)
+
+
+def test_a_facility_is_at_rest_when_nobody_works_on_anything() -> None:
+    """Idle servers and those that serve nobody any more; one that is at work, or that nobody has seen, is not at rest."""
+    assert seen(busy=0, leaked=0).at_rest()
+    assert seen().at_rest()
+    assert seen(busy=1, leaked=4).at_rest()  # no connection left that could come back
+    assert not seen(busy=1, leaked=3).at_rest()
+    assert not seen(services=("cf-1",), busy=0).at_rest()
+    watch = seen(busy=1, leaked=4)
+    watch.see(sample(1.0, "cf-2", busy=0, leaked=3))  # the other one is alive, and has nothing to do
+    assert watch.at_rest()
