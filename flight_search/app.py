@@ -79,7 +79,7 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     threads = serving.RequestThreads(settings.request_threads)
     patterns = Patterns.start(settings, pool, threads)
     registry.register(patterns)
-    app = serving.create(settings.name, threads, registry, patterns.trouble)
+    app = serving.create(settings.name, threads, registry, patterns.trouble, patterns.beside)
     if settings.shed_load_at is not None:
         app.add_middleware(ShedLoad, limit=settings.shed_load_at, name=settings.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ from prometheus_client.core import GaugeMetricFamily
 from flight_search.stability import fail_fast
 from flight_search.stability.handshaking import Handshaking
 from flight_search.stability.leak_reclaim import LeakReclaim
-from flight_search.stability.let_it_crash import Governor, LetItCrash, remembered, replacing
+from flight_search.stability.let_it_crash import Governor, LetItCrash, Replacements, replacing
 from flight_search.stability.standstill import Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
 
@@ -31,21 +33,29 @@ class Patterns:
     fails_fast: bool
     handshaking: Handshaking | None
     reclaim: LeakReclaim | None
-    replacements: int
+    watchdog: LetItCrash | None
+    replacements: Replacements
 
     @classmethod
     def start(cls, settings: ServerSettings, source: MonitoredDataSource, threads: RequestThreads) -> Patterns:
         """Start those that the settings turn on."""
-        handshaking = Handshaking(source, Standstill(threads)) if settings.handshaking else None
+        standstill = Standstill(threads, settings.shed_load_at)
+        handshaking = Handshaking(source, standstill) if settings.handshaking else None
         reclaim = None
         if settings.pool_leak_reclaim_s is not None:
             reclaim = LeakReclaim(source, settings.pool_leak_reclaim_s)
             reclaim.start()
-        replaced_at_s = remembered()
+        watchdog = None
+        replacements = Replacements.remembered(os.environ)
         if settings.let_it_crash_s is not None:
-            governor = Governor(settings.governor_per_minute, list(replaced_at_s))
-            LetItCrash(settings.name, Standstill(threads), settings.let_it_crash_s, governor, replacing(settings.listen_fd)).start()
-        return cls(source, settings.fail_fast, handshaking, reclaim, len(replaced_at_s))
+            governor, replace = Governor(settings.governor_per_minute), replacing(settings.listen_fd)
+            watchdog = LetItCrash(settings.name, standstill, settings.let_it_crash_s, governor, replacements, replace)
+        return cls(source, settings.fail_fast, handshaking, reclaim, watchdog, replacements)
+
+    @property
+    def beside(self) -> tuple[AbstractContextManager[None], ...]:
+        """What goes on beside the calls."""
+        return () if self.watchdog is None else (self.watchdog.watching(),)
 
     def before(self) -> None:
         """Ask before a request's work; raises NoConnection when it is to be refused."""
@@ -58,7 +68,7 @@ class Patterns:
 
     def told(self) -> dict[str, int]:
         """Tell what they did."""
-        return {"reclaimed_total": self.reclaim.reclaimed_total if self.reclaim else 0, "replacements": self.replacements}
+        return {"reclaimed_total": self.reclaim.reclaimed_total if self.reclaim else 0, "replacements": self.replacements.total}
 
     def collect(self) -> Iterable[Metric]:
         """Give the metrics; called by prometheus-client."""
