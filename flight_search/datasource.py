@@ -80,7 +80,10 @@ class MonitoredDataSource:
 
     def __init__(self, settings: ServerSettings, connect: Callable[[], psycopg.Connection[tuple[Any, ...]]] | None = None) -> None:
         self._settings = settings
-        options = statement_timeout.options(settings.statement_timeout_s) | socket_timeout.options(settings.socket_timeout_s)
+        options = {
+            **statement_timeout.options(settings.statement_timeout_s, settings.database),
+            **socket_timeout.options(settings.socket_timeout_s),
+        }
         self._connect = connect or (lambda: psycopg.connect(settings.database, **options))  # type: ignore[arg-type]  # libpq's own words
         self._lock = threading.Lock()
         self._waiting = 0
