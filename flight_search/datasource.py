@@ -133,6 +133,11 @@ class MonitoredDataSource:
         return self._settings.name
 
     @property
+    def capacity(self) -> int | None:
+        """How many connections there may be at once; None without a limit."""
+        return None if self._settings.pool_max_overflow < 0 else self._settings.pool_size + self._settings.pool_max_overflow
+
+    @property
     def row_work_s(self) -> float:
         """How long a lookup works on its rows before it closes, in seconds."""
         return self._settings.lookup_row_work_ms / 1000
@@ -244,11 +249,6 @@ class MonitoredDataSource:
             opened_total=opened,
             invalidated_total=lost,
         )
-
-    def is_exhausted(self, state: PoolState) -> bool:
-        """Whether every connection that there may be is out."""
-        overflow = self._settings.pool_max_overflow
-        return overflow >= 0 and state.out >= state.size + overflow
 
     def out(self) -> list[PooledConnection]:
         """Give the connections that are out, those that have been out longest first."""

@@ -27,7 +27,7 @@ class Handshaking:
         stands_s = self.standstill.look()
         if stands_s > STANDS_S:
             return f"all {self.standstill.limit} request threads at work, and no request ended for {stands_s:.1f} s"
-        state = self.source.state()
-        if self.source.is_exhausted(state) and state.leaked == state.out:
-            return f"all {state.out} connections of the pool are leaked"
+        capacity, leaked = self.source.capacity, self.source.state().leaked
+        if capacity is not None and leaked >= capacity:
+            return f"all {leaked} connections of the pool are leaked"
         return None

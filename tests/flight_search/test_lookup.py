@@ -68,6 +68,19 @@ def test_as_many_failed_lookups_as_connections_empty_the_pool(pool: MonitoredDat
         look_up(pool, "original")
 
 
+@pytest.mark.fact("S2")
+def test_a_checkout_waits_only_so_long_and_is_none_the_worse_for_it(pool: MonitoredDataSource) -> None:
+    """Who waited in vain is told how the pool stands, waits no more, and gets a connection as soon as there is one."""
+    taken = [pool.get_connection() for _ in range(3)]
+    with pytest.raises(NoConnection, match=r"pool 'cf-1' gave no connection within 0\.10 s: 3 of 3 out"):
+        pool.get_connection()
+    assert pool.state().waiting == 0
+    taken.pop().close()
+    taken.append(pool.get_connection())
+    for connection in taken:
+        connection.close()
+
+
 @pytest.mark.fact("S1")
 def test_a_lookup_whose_close_fails_still_returns_its_connection_in_fixed(pool: MonitoredDataSource, conninfo: str) -> None:
     """Each stale connection costs one error, and is replaced."""
@@ -184,7 +197,7 @@ def test_pre_ping_replaces_a_dead_connection_before_it_is_lent(conninfo: str) ->
     pool.fill()
     kill_connections(conninfo)
     assert look_up(pool, "original") == FLIGHTS
-    assert pool.state().leaked == 0
+    assert (pool.state().leaked, pool.state().opened_total, pool.state().invalidated_total) == (0, 2, 1)
     pool.dispose()
 
 
@@ -197,6 +210,7 @@ def opened_at(pool: MonitoredDataSource) -> list[int]:
     return pids
 
 
+@pytest.mark.fact("A7")
 @pytest.mark.parametrize(("lifo", "given"), [(True, 2), (False, 0)])
 def test_the_pool_gives_the_last_that_came_back_or_the_one_that_rested_longest(conninfo: str, *, lifo: bool, given: int) -> None:
     """Last in, first out leaves most connections idle under light traffic; first in, first out uses each in turn (A7)."""

@@ -18,6 +18,8 @@ def test_a_server_that_sheds_load_refuses_what_is_past_its_limit(conninfo: str, 
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "2 requests under way, which is its limit" in answer.json()["detail"]
         assert server.get("/health").status_code == 200
+        assert server.get("/admin/pool").json()["shed_total"] == 1
+        assert 'calls_refused{pattern="shed_load"} 1.0' in server.get("/metrics").text
         assert not any(one.done() for one in calls)
 
 
