@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from flight_search import lookup, running, serving, transactions
 from flight_search.datasource import NoConnection
 from flight_search.places import airports_by_place
+from flight_search.stability.admission import Admission
 from flight_search.stability.patterns import Patterns
-from flight_search.stability.shed_load import ShedLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,9 +79,9 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     threads = serving.RequestThreads(settings.request_threads)
     patterns = Patterns.start(settings, pool, threads)
     registry.register(patterns)
-    app = serving.create(settings.name, threads, registry, patterns.trouble)
-    if settings.shed_load_at is not None:
-        app.add_middleware(ShedLoad, limit=settings.shed_load_at, name=settings.name)
+    app = serving.create(settings.name, threads, registry, patterns.trouble, patterns.beside)
+    for gate in patterns.gates:
+        app.add_middleware(Admission, gate=gate)
 
     def operation(name: str) -> Callable[[Callable[Given, JSONResponse]], Callable[Given, JSONResponse]]:
         """Make an endpoint of a function: mark its thread, turn database errors into 503, count how it ended."""
@@ -91,7 +91,6 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
             def answer(*args: Given.args, **kwargs: Given.kwargs) -> JSONResponse:
                 with running.request():
                     try:
-                        patterns.before()
                         response = function(*args, **kwargs)
                     except (psycopg.Error, DBAPIError, NoConnection) as error:
                         counter.labels(name, "failed").inc()

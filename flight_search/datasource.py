@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
@@ -17,16 +20,17 @@ from flight_search import running
 from flight_search.stability import socket_timeout, statement_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from sqlalchemy import Connection, Dialect, Engine
-    from sqlalchemy.pool import PoolProxiedConnection
+    from sqlalchemy import Dialect
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from flight_search.running import RunningRequest
     from flight_search.settings import ServerSettings
 
 WAIT_FOR_EVER = None
 RETRY_S = 0.05
+LENT_AS = "lent_as"  # where the pool keeps, with a connection, the number under which the table has it
 
 
 class NoConnection(Exception):  # noqa: N818 - named for what it is, as the pool's users know it
@@ -51,20 +55,24 @@ class PoolState:
 
 @dataclass(eq=False, slots=True)
 class PooledConnection:
-    """A connection out of the pool. `driver` is psycopg's own; `close` gives it back."""
+    """A connection out of the pool. `driver` is psycopg's own; `close` gives it back.
+
+    `lent_as`: its number in the table of those that are out; each time that it is lent it has another.
+    `by_library`: SQLAlchemy's `Connection` has it, and gives it back by itself, also when the link turns out to be dead.
+    """
 
     source: MonitoredDataSource
     fairy: PoolProxiedConnection
-    number: int
+    driver: psycopg.Connection[tuple[Any, ...]]
     request: RunningRequest
     since_s: float
+    lent_as: int
+    by_library: bool = False
 
     @property
-    def driver(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """The raw driver connection."""
-        connection = self.fairy.driver_connection
-        assert isinstance(connection, psycopg.Connection)
-        return connection
+    def number(self) -> int:
+        """Tell it from others."""
+        return id(self.driver)
 
     def close(self) -> None:
         """Give the connection back; a dead one is thrown away by the pool, which opens another when it is next asked."""
@@ -80,13 +88,16 @@ class MonitoredDataSource:
 
     def __init__(self, settings: ServerSettings, connect: Callable[[], psycopg.Connection[tuple[Any, ...]]] | None = None) -> None:
         self._settings = settings
-        options = statement_timeout.options(settings.statement_timeout_s) | socket_timeout.options(settings.socket_timeout_s)
+        options = {
+            **statement_timeout.options(settings.statement_timeout_s, settings.database),
+            **socket_timeout.options(settings.socket_timeout_s),
+        }
         self._connect = connect or (lambda: psycopg.connect(settings.database, **options))  # type: ignore[arg-type]  # libpq's own words
         self._lock = threading.Lock()
         self._waiting = 0
         self._opened = 0
         self._lost = 0
-        self._engine: Engine | None = None
+        self._lent = itertools.count(1)
         # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
         # collect a connection that its borrower forgot, and SQLAlchemy would quietly take the collected one back into the pool.
         self._out: dict[int, PooledConnection] = {}
@@ -101,11 +112,30 @@ class MonitoredDataSource:
             use_lifo=settings.pool_lifo,
             dialect=_dialect() if settings.pool_pre_ping else None,
         )
+        # Made before the first connection is opened: SQLAlchemy asks that one what server it is.
+        self._engine = create_engine("postgresql+psycopg://", pool=self._pool) if settings.lookup == "sqlalchemy_connection" else None
+        event.listen(self._pool, "checkin", self._checked_in)
+        event.listen(self._pool, "invalidate", self._invalidated)
+
+    def _checked_in(self, _: object, entry: ConnectionPoolEntry) -> None:
+        """Strike off a connection that comes back by another way than ours: SQLAlchemy's own `Connection` returns it by itself."""
+        assert entry.record_info is not None
+        with self._lock:
+            self._out.pop(entry.record_info.pop(LENT_AS, 0), None)
+
+    def _invalidated(self, *_: object) -> None:
+        with self._lock:
+            self._lost += 1
 
     @property
     def name(self) -> str:
         """Whose pool it is."""
         return self._settings.name
+
+    @property
+    def capacity(self) -> int | None:
+        """How many connections there may be at once; None without a limit."""
+        return None if self._settings.pool_max_overflow < 0 else self._settings.pool_size + self._settings.pool_max_overflow
 
     @property
     def row_work_s(self) -> float:
@@ -143,59 +173,58 @@ class MonitoredDataSource:
         try:
             fairy = self._pool.connect()
         except CheckoutTimeout as error:
-            raise self._no_connection() from error
+            state = self.state()
+            raise NoConnection(
+                f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
+                f"{state.out} of {state.size} out, {state.waiting} waiting"
+            ) from error
         finally:
             with self._lock:
                 self._waiting -= 1
-        connection = PooledConnection(self, fairy, id(fairy.driver_connection), running.current(), time.monotonic())
+        lent_as, driver = next(self._lent), fairy.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        assert fairy.record_info is not None
+        fairy.record_info[LENT_AS] = lent_as
+        connection = PooledConnection(self, fairy, driver, running.current(), time.monotonic(), lent_as)
         with self._lock:
-            self._out[id(connection)] = connection
+            self._out[lent_as] = connection
         return connection
 
-    @contextmanager
-    def sqlalchemy_connection(self) -> Iterator[Connection]:
-        """Take a connection out of the same pool as SQLAlchemy's own `Connection`; how it is closed, also a dead one, is the library's.
+    def sqlalchemy_connection(self) -> Connection:
+        """Take a connection out of the same pool as SQLAlchemy's own `Connection`, as `Engine.connect` does; `close` gives it back.
 
-        An error that says that the link is gone lets the library throw away whatever the pool opened before it.
+        It is in the table until the pool has it, whoever gives it back: its `close`, or the library, when an error says that the link is
+        gone. Such an error also lets the library throw away whatever the pool opened before it.
         """
-        with self._lock:
-            if self._engine is None:
-                self._engine = create_engine("postgresql+psycopg://", pool=self._pool)
-            self._waiting += 1
-        try:
-            connection = self._engine.connect()
-        except CheckoutTimeout as error:
-            raise self._no_connection() from error
-        finally:
-            with self._lock:
-                self._waiting -= 1
-        out = PooledConnection(self, connection.connection, id(connection), running.current(), time.monotonic())
-        with self._lock:
-            self._out[id(out)] = out
-        try:
-            yield connection
-        finally:
-            connection.close()
-            # Only now, and not when the close raised: a connection that the library lost would be in the table for ever, as leaked.
-            with self._lock:
-                del self._out[id(out)]
-
-    def _no_connection(self) -> NoConnection:
-        state = self.state()
-        return NoConnection(
-            f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
-            f"{state.out} of {state.size} out, {state.waiting} waiting"
-        )
+        assert self._engine is not None, "there is an engine where the lookup is sqlalchemy_connection"
+        connection = self.get_connection()
+        connection.by_library = True
+        return Connection(self._engine, connection.fairy)
 
     def give_back(self, connection: PooledConnection) -> None:
         """Take a connection back into the pool; nothing happens when it is back already."""
         with self._lock:
-            if self._out.pop(id(connection), None) is None:
+            if self._out.pop(connection.lent_as, None) is None:
                 return
-        if connection.driver.closed:
-            with self._lock:
-                self._lost += 1
         connection.fairy.close()
+
+    def take_back(self, connection: PooledConnection) -> bool:
+        """Take a connection from whoever has it: it is closed, and its place in the pool is for the next; False when it was back already.
+
+        One that SQLAlchemy's `Connection` has for a request that still runs is only cut: the library gives it back when it next uses it,
+        and two who give back one connection would have it lent twice.
+        """
+        if connection.by_library and connection.request.running:
+            _cut(connection.driver)
+            return False
+        with self._lock:
+            if self._out.pop(connection.lent_as, None) is None:
+                return False
+        _cut(connection.driver)  # whoever waits for the server over it wakes up with an error
+        with connection.driver.lock:  # psycopg's own, so that nothing is freed while another thread is in it
+            connection.driver.close()
+        connection.fairy.detach()
+        return True
 
     def dispose(self) -> None:
         """Close what is in the pool and what is out of it; for the end of the process, or of a test."""
@@ -221,15 +250,16 @@ class MonitoredDataSource:
             invalidated_total=lost,
         )
 
-    def is_exhausted(self, state: PoolState) -> bool:
-        """Whether every connection that there may be is out."""
-        overflow = self._settings.pool_max_overflow
-        return overflow >= 0 and state.out >= state.size + overflow
-
     def out(self) -> list[PooledConnection]:
         """Give the connections that are out, those that have been out longest first."""
         with self._lock:
             return sorted(self._out.values(), key=lambda connection: connection.since_s)
+
+
+def _cut(driver: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Shut down a connection's socket, and leave its descriptor to its owner: closed here, it could be another's by the next read."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as same:  # unless it is dead already, or closed
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def _dialect() -> Dialect:

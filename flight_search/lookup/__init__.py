@@ -22,7 +22,7 @@ QUERY = """
 
 
 class Lookup(Protocol):
-    """Looks up flights from any of some airports to any of others on a date; raises psycopg.Error and NoConnection."""
+    """Looks up flights from any of some airports to any of others on a date; raises psycopg.Error (or SQLAlchemy's), NoConnection."""
 
     def __call__(self, data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
         """Give the rows of QUERY."""

@@ -26,8 +26,8 @@ class Handshaking:
         """Tell why a call would not be served; None when it would."""
         stands_s = self.standstill.look()
         if stands_s > STANDS_S:
-            return f"all {self.standstill.threads.limit} request threads at work, and no request ended for {stands_s:.1f} s"
-        state = self.source.state()
-        if self.source.is_exhausted(state) and state.leaked == state.out:
-            return f"all {state.out} connections of the pool are leaked"
+            return f"all {self.standstill.limit} request threads at work, and no request ended for {stands_s:.1f} s"
+        capacity, leaked = self.source.capacity, self.source.state().leaked
+        if capacity is not None and leaked >= capacity:
+            return f"all {leaked} connections of the pool are leaked"
         return None

@@ -3,93 +3,129 @@
 The process replaces itself: it executes itself anew, with the same process id, environment and listening socket. So
 whoever supervises it, or dumps its threads, has the right process, and callers who connect meanwhile wait in the
 socket's queue. Calls that were under way get a reset. The stacks of all threads are written down first: they are gone
-afterwards.
+afterwards. A server that binds its own host and port binds them anew; until it has, who connects is refused.
 """
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from flight_search.stability.standstill import Standstill
 
-# When this process was replaced, on the machine's monotonic clock, which goes on through an exec; separated by spaces.
-REMEMBERED = "LET_IT_CRASH_REPLACED_AT_S"
+# How often this process was replaced, and when in the last minute, on the machine's monotonic clock, which goes on through an exec.
+REMEMBERED = "LET_IT_CRASH_REPLACED"
 WINDOW_S = 60.0
 LOOK_EVERY_S = 0.05
+CANNOT = 3  # the exit code of a service that cannot start
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Replacements:
+    """How often a process was replaced, and when it was last: only what lies in the window, or the environment would grow for ever."""
+
+    total: int = 0
+    recent_s: tuple[float, ...] = ()
+
+    @classmethod
+    def remembered(cls, environment: Mapping[str, str]) -> Self:
+        """Read what the process before this one left; none when there was none."""
+        total, *recent = environment.get(REMEMBERED, "0").split()
+        return cls(int(total), tuple(float(word) for word in recent))
+
+    def and_one(self, now_s: float) -> Replacements:
+        """Give them with one more."""
+        return Replacements(self.total + 1, (*(at_s for at_s in self.recent_s if now_s - at_s < WINDOW_S), now_s))
+
+    def __str__(self) -> str:
+        return " ".join([str(self.total), *(f"{at_s:.3f}" for at_s in self.recent_s)])
+
+
+@dataclass(frozen=True, slots=True)
 class Governor:
-    """Lets so many replacements happen in any minute; None is no limit. `replaced_at_s` is remembered through them."""
+    """Lets so many replacements happen in any minute; None is no limit."""
 
     per_minute: int | None
-    replaced_at_s: list[float] = field(default_factory=list)
 
-    def allows(self, now_s: float) -> bool:
-        """Whether there may be one more now."""
-        return self.per_minute is None or sum(now_s - at_s < WINDOW_S for at_s in self.replaced_at_s) < self.per_minute
-
-
-def remembered() -> list[float]:
-    """Give when this process was replaced before."""
-    return [float(word) for word in os.environ.get(REMEMBERED, "").split()]
+    def holds_back_s(self, replacements: Replacements, now_s: float) -> float:
+        """Give for how many seconds there may be no other; 0 when there may be one now."""
+        recent = [at_s for at_s in replacements.recent_s if now_s - at_s < WINDOW_S]
+        if self.per_minute is None or len(recent) < self.per_minute:
+            return 0.0
+        return recent[-self.per_minute] + WINDOW_S - now_s
 
 
 @dataclass(slots=True)
 class LetItCrash:
-    """The watchdog of a server, in a thread of its own. `replace` is what it does; it does not come back from there."""
+    """The watchdog of a server. `replace` is what it does, given what the new process has to remember; it does not come back from there."""
 
     name: str
     standstill: Standstill
     limit_s: float
     governor: Governor
-    replace: Callable[[], None]
+    replacements: Replacements
+    replace: Callable[[Replacements], None]
     held_back: bool = False
 
-    def start(self) -> None:
-        """Begin to watch; ends with the process."""
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look again and again, in the event loop, which is never stuck (C6).
 
-    def _watch(self) -> None:
+        Not from a thread of its own: the kernel keeps the parent-death signal by thread, and one that executes from another than the
+        main thread loses it. A server would then outlive the testbed that started it.
+        """
+        watch = asyncio.get_running_loop().create_task(self._watch())
+        yield
+        watch.cancel()
+
+    async def _watch(self) -> None:
         while True:
-            time.sleep(LOOK_EVERY_S)
-            self.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.look(time.monotonic())
 
-    def look(self) -> None:
+    def look(self, now_s: float) -> None:
         """Replace the server when it has stood still for too long, and the governor allows it."""
         stands_s = self.standstill.look()
         if stands_s < self.limit_s:
             self.held_back = False
             return
-        now_s = time.monotonic()
-        told = f"{self.name}: every request thread has been stuck for {stands_s:.2f} s"
-        if not self.governor.allows(now_s):
+        told = f"{self.name}: all {self.standstill.limit} request threads stuck, no request ended for {stands_s:.2f} s"
+        wait_s = self.governor.holds_back_s(self.replacements, now_s)
+        if wait_s > 0:
             if not self.held_back:
-                sys.stderr.write(f"{told}; not replaced: the governor allows {self.governor.per_minute} in {WINDOW_S:.0f} s\n")
+                limit = f"{self.governor.per_minute} replacements in {WINDOW_S:.0f} s"
+                sys.stderr.write(f"{told}; not replaced: the governor allows {limit}, the next in {wait_s:.1f} s\n")
             self.held_back = True
             return
-        sys.stderr.write(f"{told}; the server replaces itself. Its threads:\n")
+        self.replacements = self.replacements.and_one(now_s)
+        sys.stderr.write(f"{told}; the server replaces itself, for the {self.replacements.total}. time. Its threads:\n")
         sys.stderr.flush()
         faulthandler.dump_traceback(all_threads=True)
-        self.governor.replaced_at_s.append(now_s)
-        os.environ[REMEMBERED] = " ".join(f"{at_s:.3f}" for at_s in self.governor.replaced_at_s)
-        self.replace()
+        self.replace(self.replacements)
 
 
-def replacing(listen_fd: int | None) -> Callable[[], None]:
+def replacing(listen_fd: int | None) -> Callable[[Replacements], None]:
     """Give what replaces an application server: itself, executed anew, with the socket that it was given."""
 
-    def replace() -> None:
+    def replace(replacements: Replacements) -> None:
+        os.environ[REMEMBERED] = str(replacements)
         if listen_fd is not None:
             os.set_inheritable(listen_fd, True)
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "flight_search"])  # noqa: S606 - itself
+        try:
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "flight_search"])  # noqa: S606 - itself
+        except OSError as error:
+            # It is of no use as it is, and whoever supervises it can tell a process that ended from one that hangs.
+            sys.stderr.write(f"{sys.executable} cannot be executed: {error.strerror}; the server ends\n")
+            os._exit(CANNOT)
 
     return replace

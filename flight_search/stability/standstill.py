@@ -20,13 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Standstill:
-    """What was seen at the looks so far. Thread-safe; `clock` is for tests."""
+    """What was seen at the looks so far. Thread-safe; `clock` is for tests.
+
+    `shed_load_at`: where no more requests than that are let in, they are all that can be at work.
+    """
 
     threads: RequestThreads
+    shed_load_at: int | None = None
     clock: Callable[[], float] = time.monotonic
     _since_s: float | None = None
     _ended: int = -1
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def limit(self) -> int:
+        """How many request threads can be at work."""
+        return min(self.threads.limit, self.shed_load_at or self.threads.limit)
 
     def look(self) -> float:
         """Look, and give for how many seconds everything has stood still by now; 0 when it does not.
@@ -35,7 +44,7 @@ class Standstill:
         """
         with self._lock:
             ended, now_s = running.ended_total(), self.clock()
-            if self.threads.busy < self.threads.limit:
+            if self.threads.busy < self.limit:
                 self._since_s = None
             elif self._since_s is None or ended != self._ended:
                 self._since_s = now_s

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
@@ -49,3 +49,32 @@ def kill_connections(conninfo: str) -> None:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
+
+
+LOOKUP = "/flights?from=NYC&to=BOS&date=2013-10-08"
+LOOKS = 2000
+
+
+def leak_all(server: httpx.Client, conninfo: str) -> None:
+    """Leave a server of two connections without a connection: each stale one costs a lookup."""
+    assert server.get(LOOKUP).status_code == 200
+    kill_connections(conninfo)
+    assert [server.get(LOOKUP).status_code for _ in range(2)] == [503, 503]
+
+
+def wait_pool(server: httpx.Client, **wanted: int) -> dict[str, Any]:
+    """Wait until the pool is as wanted; bounded by a number of looks."""
+    seen: dict[str, Any] = {}
+    for _ in range(LOOKS):
+        seen = server.get("/admin/pool").json()
+        if all(seen[name] == value for name, value in wanted.items()):
+            return seen
+    raise AssertionError(f"never {wanted}, last seen: {seen}")
+
+
+def call(server: httpx.Client) -> int | None:
+    """Make a lookup on a connection of its own; gives its status, None when the connection was cut."""
+    try:
+        return httpx.get(f"{server.base_url}{LOOKUP}".replace("//flights", "/flights"), timeout=WITHIN_S, trust_env=False).status_code
+    except httpx.TransportError:
+        return None

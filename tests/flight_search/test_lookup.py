@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flight_search import lookup, running
 from flight_search.datasource import MonitoredDataSource, NoConnection
-from flight_search.settings import ServerSettings
+from flight_search.settings import Lookup, ServerSettings
 from tests.flight_search.services import kill_connections
 
 if TYPE_CHECKING:
@@ -39,10 +39,13 @@ def look_up(pool: MonitoredDataSource, word: str) -> int:
 
 
 @pytest.mark.parametrize("word", ["original", "fixed", "driver_cursor", "sqlalchemy_connection"])
-def test_a_lookup_finds_the_flights_and_returns_its_connection(pool: MonitoredDataSource, word: str) -> None:
+def test_a_lookup_finds_the_flights_and_returns_its_connection(conninfo: str, word: Lookup) -> None:
     """While the database is well, every way of looking up is as good as the others."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=3, lookup=word))
+    pool.fill()
     assert look_up(pool, word) == FLIGHTS
     assert (pool.state().in_pool, pool.state().out, pool.state().leaked) == (3, 0, 0)
+    pool.dispose()
 
 
 @pytest.mark.fact("O2", "O3")
@@ -65,6 +68,19 @@ def test_as_many_failed_lookups_as_connections_empty_the_pool(pool: MonitoredDat
         look_up(pool, "original")
 
 
+@pytest.mark.fact("S2")
+def test_a_checkout_waits_only_so_long_and_is_none_the_worse_for_it(pool: MonitoredDataSource) -> None:
+    """Who waited in vain is told how the pool stands, waits no more, and gets a connection as soon as there is one."""
+    taken = [pool.get_connection() for _ in range(3)]
+    with pytest.raises(NoConnection, match=r"pool 'cf-1' gave no connection within 0\.10 s: 3 of 3 out"):
+        pool.get_connection()
+    assert pool.state().waiting == 0
+    taken.pop().close()
+    taken.append(pool.get_connection())
+    for connection in taken:
+        connection.close()
+
+
 @pytest.mark.fact("S1")
 def test_a_lookup_whose_close_fails_still_returns_its_connection_in_fixed(pool: MonitoredDataSource, conninfo: str) -> None:
     """Each stale connection costs one error, and is replaced."""
@@ -77,23 +93,54 @@ def test_a_lookup_whose_close_fails_still_returns_its_connection_in_fixed(pool: 
     assert (state.out, state.leaked, state.invalidated_total) == (0, 0, 3)
 
 
+@pytest.fixture
+def library_pool(conninfo: str) -> Iterator[MonitoredDataSource]:
+    """Give the same pool with an engine over it."""
+    settings = ServerSettings(database=conninfo, pool_size=3, pool_checkout_timeout_s=0.1, lookup="sqlalchemy_connection")
+    source = MonitoredDataSource(settings)
+    source.fill()
+    yield source
+    source.dispose()
+
+
 @pytest.mark.fact("S1")
-def test_sqlalchemy_s_own_connection_loses_nothing_and_pays_once(pool: MonitoredDataSource, conninfo: str) -> None:
+def test_sqlalchemy_s_own_connection_loses_nothing_and_pays_once(library_pool: MonitoredDataSource, conninfo: str) -> None:
     """One error, and the library throws away whatever the pool opened before it: of three stale connections none is met again."""
     kill_connections(conninfo)
     with pytest.raises(DBAPIError):
-        look_up(pool, "sqlalchemy_connection")
-    assert [look_up(pool, "sqlalchemy_connection") for _ in range(4)] == [FLIGHTS] * 4
-    assert (pool.state().out, pool.state().leaked) == (0, 0)
+        look_up(library_pool, "sqlalchemy_connection")
+    assert [look_up(library_pool, "sqlalchemy_connection") for _ in range(4)] == [FLIGHTS] * 4
+    assert (library_pool.state().out, library_pool.state().leaked) == (0, 0)
 
 
-def test_a_connection_of_sqlalchemy_s_is_watched_while_it_is_out(pool: MonitoredDataSource) -> None:
-    """It is in the data source's table like any other, and waits for its turn like any other."""
-    with running.request(), pool.sqlalchemy_connection(), pool.sqlalchemy_connection(), pool.sqlalchemy_connection():
-        assert (pool.state().out, pool.state().leaked) == (3, 0)
-        with pytest.raises(NoConnection, match="3 of 3 out"), pool.sqlalchemy_connection():
-            pass
-    assert (pool.state().out, pool.state().in_pool) == (0, 3)
+def test_sqlalchemy_swallows_what_a_cursor_says_when_it_is_closed(library_pool: MonitoredDataSource, conninfo: str) -> None:
+    """The link dies between the rows and the close, where the driver's own cursor raises: the connection's close is reached.
+
+    That raises in its turn, in its rollback, but the library has given the place back by then.
+    """
+    with running.request():
+        connection = library_pool.sqlalchemy_connection()
+        result = connection.execution_options(stream_results=True).exec_driver_sql("SELECT generate_series(1, 100000)")
+        assert result.fetchone() == (1,)
+        kill_connections(conninfo)
+        result.close()
+        with pytest.raises(DBAPIError):
+            connection.close()
+    state = library_pool.state()
+    assert (state.out, state.leaked, state.in_pool, state.invalidated_total) == (0, 0, 3, 1)
+
+
+def test_a_connection_of_sqlalchemy_s_is_watched_while_it_is_out(library_pool: MonitoredDataSource) -> None:
+    """It is in the data source's table like any other, waits for its turn like any other, and forgotten it is leaked like any other."""
+    with running.request():
+        taken = [library_pool.sqlalchemy_connection() for _ in range(3)]
+        assert (library_pool.state().out, library_pool.state().leaked) == (3, 0)
+        with pytest.raises(NoConnection, match="3 of 3 out"):
+            library_pool.sqlalchemy_connection()
+        for connection in taken[:2]:
+            connection.close()
+    gc.collect()
+    assert (library_pool.state().out, library_pool.state().leaked, library_pool.state().in_pool) == (1, 1, 2)
 
 
 def test_the_leak_holds_because_the_data_source_holds_on(pool: MonitoredDataSource, conninfo: str) -> None:
@@ -150,7 +197,7 @@ def test_pre_ping_replaces_a_dead_connection_before_it_is_lent(conninfo: str) ->
     pool.fill()
     kill_connections(conninfo)
     assert look_up(pool, "original") == FLIGHTS
-    assert pool.state().leaked == 0
+    assert (pool.state().leaked, pool.state().opened_total, pool.state().invalidated_total) == (0, 2, 1)
     pool.dispose()
 
 
@@ -163,6 +210,7 @@ def opened_at(pool: MonitoredDataSource) -> list[int]:
     return pids
 
 
+@pytest.mark.fact("A7")
 @pytest.mark.parametrize(("lifo", "given"), [(True, 2), (False, 0)])
 def test_the_pool_gives_the_last_that_came_back_or_the_one_that_rested_longest(conninfo: str, *, lifo: bool, given: int) -> None:
     """Last in, first out leaves most connections idle under light traffic; first in, first out uses each in turn (A7)."""

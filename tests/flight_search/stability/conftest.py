@@ -1,7 +1,8 @@
-"""What tests of callers share: a server in the facility's place."""
+"""What tests of patterns share: a server in the facility's place, and threads for calls that may hang."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,3 +20,11 @@ def facility() -> Iterator[Facility]:
     """Run a server in the facility's place."""
     with running() as one:
         yield one
+
+
+@pytest.fixture
+def hanging() -> Iterator[ThreadPoolExecutor]:
+    """Give threads for calls that may hang; what still hangs ends with its server."""
+    pool = ThreadPoolExecutor(8)
+    yield pool
+    pool.shutdown(wait=True)

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
 from flight_search import running
-from flight_search.stability.let_it_crash import Governor, LetItCrash
 from flight_search.stability.standstill import Standstill
 
 
@@ -17,10 +14,10 @@ class Threads:
 class Watched:
     """A standstill under a clock of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, shed_load_at: int | None = None) -> None:
         self.now_s = 100.0
         self.threads = Threads()
-        self.standstill = Standstill(self.threads, clock=lambda: self.now_s)  # type: ignore[arg-type]
+        self.standstill = Standstill(self.threads, shed_load_at, clock=lambda: self.now_s)  # type: ignore[arg-type]
 
     def after(self, seconds: float, busy: int) -> float:
         """Look so much later, with so many threads at work."""
@@ -46,23 +43,7 @@ def test_full_threads_that_end_requests_are_load() -> None:
     assert seen.after(1.0, 2) == 1.0
 
 
-@pytest.mark.parametrize(
-    ("per_minute", "before_s", "allowed"),
-    [(None, [99.0] * 9, True), (1, [], True), (1, [99.0], False), (1, [39.0], True), (2, [99.0], True), (2, [50.0, 99.0], False)],
-)
-def test_a_governor_allows_so_many_in_a_minute(per_minute: int | None, before_s: list[float], *, allowed: bool) -> None:
-    """Those of the last sixty seconds count; without a number there is no limit."""
-    assert Governor(per_minute, before_s).allows(100.0) is allowed
-
-
-def test_a_watchdog_that_is_held_back_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """And not at every look, or the log would be full of it."""
-    seen = Watched()
-    replaced: list[str] = []
-    dog = LetItCrash("cf-1", seen.standstill, 1.0, Governor(0), lambda: replaced.append("cf-1"))
-    seen.after(1.0, 2)
-    for _ in range(3):
-        seen.now_s += 1.0
-        dog.look()
-    assert replaced == []
-    assert capsys.readouterr().err.count("the governor allows 0 in 60 s") == 1
+def test_where_load_is_shed_those_let_in_are_all_that_can_stand_still() -> None:
+    """With a limit below the request threads, no more than the limit can ever be at work, and when those stand, the server does."""
+    seen = Watched(shed_load_at=1)
+    assert [seen.after(1.0, busy) for busy in (0, 1, 1)] == [0.0, 0.0, 1.0]
