@@ -226,4 +226,7 @@ def _tell_reached(reached: Sequence[Reached], wanted: str, largest: int, console
         console.print(f"no set of up to {largest} patterns is {wanted} in every scenario", soft_wrap=True)
     for number, one in enumerate(reached, start=1):
         replays = f"{wanted} in {len(one.cells)} of {len(one.cells)} replays"
-        console.print(f"{number}. {' + '.join(sorted(one.patterns.patterns))}: {replays}, at least {one.kept:.0%} kept", soft_wrap=True)
+        console.print(
+            f"{number}. {' + '.join(sorted(one.patterns.patterns))}: {replays}, at least {one.kept:.0%} kept, at most {one.leaked} connections leaked",
+            soft_wrap=True,
+        )

@@ -46,6 +46,11 @@ class Reached:
         """The least share of transactions that it kept in any of them."""
         return min((one.all_kept.share or 0.0 for one in self.cells), default=0.0)
 
+    @property
+    def leaked(self) -> int:
+        """The most connections that were leaked at the end of any of them: a set may reach the outcome and wear the pool down all the same."""
+        return max((one.leaked.count for one in self.cells), default=0)
+
 
 def changes(settings: Settings) -> Changes:
     """Give what settings change of that night, by role and name."""
@@ -136,5 +141,5 @@ async def search(
 
 
 def ranked(reached: Iterable[Reached]) -> list[Reached]:
-    """Give the smallest sets first, among them those that kept the most."""
-    return sorted(reached, key=lambda one: (len(one.patterns.patterns), -one.kept, one.patterns.name))
+    """Give the smallest sets first, among them those that kept the most, and among those the ones that leaked the least."""
+    return sorted(reached, key=lambda one: (len(one.patterns.patterns), -one.kept, one.leaked, one.patterns.name))

@@ -110,11 +110,12 @@ def test_the_search_ends_with_the_first_size_that_has_some() -> None:
 
 
 def test_sets_are_ranked_by_size_and_then_by_what_they_kept() -> None:
-    """The least that a set kept in any scenario counts."""
+    """The least that a set kept in any scenario counts, and then the most that it leaked."""
 
-    def reached(name: str, *counts: int) -> Reached:
-        cells = tuple(cell(kept={"kiosk check_in": Part(count=count, of=10)}) for count in counts)
+    def reached(name: str, *counts: int, leaked: int = 0) -> Reached:
+        parts = {"leaked": Part(count=leaked, of=80)}
+        cells = tuple(cell(kept={"kiosk check_in": Part(count=count, of=10)}, **parts) for count in counts)
         return Reached(PatternSet(frozenset(name.split("+")), Settings()), cells)
 
-    ranked = minimal.ranked([reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6)])
-    assert [one.patterns.name for one in ranked] == ["d", "c", "a+b"]
+    ranked = minimal.ranked([reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6, leaked=2), reached("e", 6, 5, leaked=1)])
+    assert [one.patterns.name for one in ranked] == ["e", "d", "c", "a+b"]
