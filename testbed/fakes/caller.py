@@ -6,15 +6,14 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
-from testbed.errors import UsageError
 from testbed.fakes.service import FakeService
 from testbed.observe.dump import SOCKET
-from testbed.topology import TRANSACTIONS, CallerSettings
+from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from testbed.topology import FacilityPlan
+    from testbed.topology import CallerSettings, FacilityPlan
 
 LOCAL_S = 0.001  # what a transaction takes that calls nobody
 SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a call of their own name after the lookup
@@ -22,13 +21,6 @@ SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a
 NOT_MODELLED = ("cached_answers_s", "decoupled")
 OPEN = "CircuitOpen: nobody is called"
 FULL = "FacilityFailed: every place of the bulkhead is taken"
-
-
-def see_modelled(settings: CallerSettings) -> None:
-    """Raise UsageError when a setting of callers is changed that fakes do not model: the night would come out as if it were not."""
-    changed = [name for name in NOT_MODELLED if getattr(settings, name) != CallerSettings.model_fields[name].default]
-    if changed:
-        raise UsageError(f"fakes do not model the settings {', '.join(changed)} of a caller; replay this variant on real parts")
 
 
 class FakeCaller(FakeService):

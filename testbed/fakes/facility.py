@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
 from testbed.facility import LOAD, Facility
-from testbed.fakes.caller import FakeCaller, see_modelled
+from testbed.fakes import caller, server
+from testbed.fakes.caller import FakeCaller
 from testbed.fakes.server import FakeServer
+from testbed.fakes.service import see_modelled
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
 from testbed.topology import Settings, servers_of
 from testbed.workload import Ended, Sent
@@ -236,13 +238,15 @@ class FakeBuilder:
     The model: an application server has `request_threads` threads and `pool_size` connections, a FIFO pool unless `pool_lifo`. A
     connection to a database server that was stopped is dead. A lookup over a dead connection fails, and loses it in `original` (and in
     `driver_cursor`, when it died between the rows and the close); everything else gives it back, and another is opened in its place. Who
-    finds the pool empty waits, with its thread, for as long as `pool_checkout_timeout_s` says. A caller's thread waits for its calls, as
-    long as `call_read_timeout_s` says, and takes the servers (of its service group) in turn; bulkhead, retry and circuit breaker are
-    around its calls as in the real one. Times are constant; there is no chance in it.
+    finds the pool empty waits, with its thread, for as long as `pool_checkout_timeout_s` says. What was lost comes back after
+    `pool_leak_reclaim_s`; requests that `shed_load_at` and `fail_fast` do not let in have no thread, and are no result. A caller's
+    thread waits for its calls, as long as `call_read_timeout_s` says, and takes the servers (of its service group) in turn; bulkhead,
+    retry and circuit breaker are around its calls as in the real one. Times are constant; there is no chance in it.
 
     Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
-    settings `pool_max_overflow`, `pool_recycle_s` and `call_connect_timeout_s`; toxics other than `latency`; pause and resume. A
-    variant with settings of callers that are not modelled and would change their night (`caller.py`) is refused with UsageError.
+    setting `call_connect_timeout_s`, because a connection is made at once or not at all; toxics other than `latency`; pause and resume.
+    A variant with settings that are not modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused
+    with UsageError.
     """
 
     plan: FacilityPlan
@@ -256,7 +260,8 @@ class FakeBuilder:
     broken: FacilityError | None = None  # raised in place of a facility
 
     def __post_init__(self) -> None:
-        see_modelled(self.settings.caller)
+        see_modelled("an application server", self.settings.application_server, server.NOT_MODELLED)
+        see_modelled("a caller", self.settings.caller, caller.NOT_MODELLED)
 
     def begin(self) -> None:
         """Note it; there is nothing to be gained."""

@@ -17,7 +17,14 @@ TRIP_S = 0.0005  # there and back on the link to the database
 TRIPS = 4  # of a lookup: declare, fetch, close, and the pool's rollback
 DEAD = "OperationalError: the connection is closed"
 NO_CONNECTION = "NoConnection: the pool gave none within its checkout time-out"
+REFUSED = "503: refused before any work"
 NOT_OPEN = 0  # in place of a connection's server: one that is opened when it is lent
+
+# Its connections have no age, its statements and links are never slow, its health is green while it lives, and it does not replace itself.
+NOT_MODELLED = (
+    *("pool_max_overflow", "pool_recycle_s", "statement_timeout_s", "socket_timeout_s"),
+    *("handshaking", "let_it_crash_s", "governor_per_minute"),
+)
 
 
 class FakeServer(FakeService):
@@ -32,6 +39,7 @@ class FakeServer(FakeService):
         self._idle: asyncio.Queue[int] = asyncio.LifoQueue() if settings.pool_lifo else asyncio.Queue()
         self._waiting = 0
         self._leaked = 0
+        self._oldest = 0  # connections to an earlier start of the database server than this are replaced when they are lent
         for _ in range(self._size):
             self._idle.put_nowait(database.starts if settings.pool_fill else NOT_OPEN)
 
@@ -40,13 +48,20 @@ class FakeServer(FakeService):
         idle = self._idle.qsize()
         return PoolSample(size=self._size, in_=idle, out=self._size - idle, waiting=self._waiting, leaked=self._leaked)
 
+    def refuse(self) -> str:
+        """Let in so many at once, and no more than there are connections for."""
+        shed_load_at = self._settings.shed_load_at
+        if shed_load_at is not None and self.arrived >= shed_load_at:
+            return REFUSED
+        return REFUSED if self._settings.fail_fast and self.arrived + self._leaked >= self._size else ""
+
     async def answer(self, operation: str) -> str:
         """Take a connection, use it, and give it back: or not, by the lookup (O3, S1)."""
         connection = await self._check_out(operation)
         if connection is None:
             return NO_CONNECTION
         with self.thread(DATABASE, operation):
-            if connection == NOT_OPEN or (self._settings.pool_pre_ping and not self._reaches(connection)):
+            if connection < max(self._oldest, 1) or (self._settings.pool_pre_ping and not self._reaches(connection)):
                 connection = self._database.starts if self._link.leads_to(self._database) else NOT_OPEN
             await self._trips(TRIPS - 1)
             works = self._reaches(connection)
@@ -58,9 +73,17 @@ class FakeServer(FakeService):
             return ""
         if operation == "lookup_by_city" and connection != NOT_OPEN and self._close_raises(works=works):
             self._leaked += 1
+            if self._settings.pool_leak_reclaim_s is not None:
+                asyncio.get_running_loop().call_later(self._settings.pool_leak_reclaim_s, self._reclaim)
         else:
             self._idle.put_nowait(NOT_OPEN)
+        if operation == "lookup_by_city" and self._settings.lookup == "sqlalchemy_connection":
+            self._oldest = self._database.starts  # the library throws away whatever was opened before the first that was dead
         return DEAD
+
+    def _reclaim(self) -> None:
+        self._leaked -= 1
+        self._idle.put_nowait(NOT_OPEN)
 
     async def _check_out(self, operation: str) -> int | None:
         """Take a connection out of the pool, waiting for as long as the settings say; None when there was none."""

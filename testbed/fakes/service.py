@@ -7,16 +7,25 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from testbed.errors import UsageError
 from testbed.events import Counts, Sample, ThreadGroup
 from testbed.observe.dump import IDLE, RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from testbed.events import PoolSample
+    from testbed.topology import Record
 
 START_S = 0.4  # from its start until it answers
 LAST_WORDS = "connection reset: the service is gone"
+
+
+def see_modelled(role: str, settings: Record, not_modelled: Sequence[str]) -> None:
+    """Raise UsageError when a setting is changed that fakes do not model: the night would come out as if it were not."""
+    changed = [name for name in not_modelled if getattr(settings, name) != type(settings).model_fields[name].default]
+    if changed:
+        raise UsageError(f"fakes do not model the settings {', '.join(changed)} of {role}; replay this variant on real parts")
 
 
 class FakeService:
@@ -35,6 +44,10 @@ class FakeService:
         self._failed: Counter[str] = Counter()
         self._requests: dict[asyncio.Task[None], asyncio.Future[str]] = {}
         asyncio.get_running_loop().call_later(START_S, self.ready.set)
+
+    def refuse(self) -> str:
+        """Give the error of a request that is refused before it has a thread; an empty text when it is let in."""
+        return ""
 
     async def answer(self, operation: str) -> str:
         """Do what was asked in a request thread, and give the error; an empty text when there is none."""
@@ -57,6 +70,10 @@ class FakeService:
 
     async def _handle(self, operation: str, answer: asyncio.Future[str]) -> None:
         await self.ready.wait()
+        refused = self.refuse()
+        if refused:
+            answer.set_result(refused)
+            return
         self.arrived += 1
         try:
             async with self._threads:

@@ -10,7 +10,7 @@ from testbed.errors import ArrayError, FacilityError, ServiceError, UsageError
 from testbed.events import Counts, PoolSample
 from testbed.fakes.caller import FULL, LOCAL_S, OPEN
 from testbed.fakes.facility import FakeBuilder, FakeDatabase
-from testbed.fakes.server import DEAD, NO_CONNECTION, TRIP_S, TRIPS
+from testbed.fakes.server import DEAD, NO_CONNECTION, NOT_MODELLED, REFUSED, TRIP_S, TRIPS
 from testbed.fakes.service import LAST_WORDS, START_S, FakeService
 from testbed.fakes.virtual_time import run
 from testbed.observe.dump import CHECKOUT, IDLE, SOCKET
@@ -292,11 +292,75 @@ def test_calls_that_hang_do_not_open_a_circuit_breaker() -> None:
     assert seen(ask, caller=CallerSettings(circuit_breaker_at=1))["kiosk"].busy == 3
 
 
-@pytest.mark.parametrize("settings", [CallerSettings(cached_answers_s=60.0), CallerSettings(decoupled=True)])
-def test_what_is_not_modelled_is_refused(settings: CallerSettings) -> None:
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (Settings(caller=CallerSettings(cached_answers_s=60.0, decoupled=True)), "cached_answers_s, decoupled of a caller"),
+        (Settings(application_server=ServerSettings(pool_recycle_s=60.0)), "pool_recycle_s of an application server"),
+        (Settings(application_server=ServerSettings(handshaking=True)), "handshaking of an application server"),
+        (
+            Settings(application_server=ServerSettings(let_it_crash_s=0.5, governor_per_minute=1)),
+            "let_it_crash_s, governor_per_minute of an application server",
+        ),
+    ],
+)
+def test_what_is_not_modelled_is_refused(settings: Settings, named: str) -> None:
     """A night that came out as if nothing had been set would be believed."""
-    with pytest.raises(UsageError, match=r"do not model the settings (cached_answers_s|decoupled) of a caller; replay"):
-        FakeBuilder(PLAN, Settings(caller=settings))
+    with pytest.raises(UsageError, match=f"do not model the settings {named}; replay"):
+        FakeBuilder(PLAN, settings)
+
+
+def test_every_setting_of_a_server_is_modelled_or_refused() -> None:
+    """A setting that is new has to be put in one of the two lists."""
+    modelled = {"lookup", "lookup_row_work_ms", "pool_checkout_timeout_s", "pool_pre_ping", "pool_lifo", "pool_fill"}
+    modelled |= {"pool_leak_reclaim_s", "fail_fast", "shed_load_at"}
+    assert modelled | set(NOT_MODELLED) == set(ServerSettings.model_fields)
+
+
+def test_what_was_lost_is_taken_back_after_a_while_and_who_waits_goes_on() -> None:
+    """Two lookups lose both connections; the third waits until the first of them is taken back."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        started = asyncio.get_running_loop().time()
+        assert await ask_after_switchover(builder, 3) == [DEAD, DEAD, ""]
+        assert asyncio.get_running_loop().time() - started > 5.0
+
+    samples = seen(ask, ServerSettings(pool_leak_reclaim_s=5.0))
+    assert samples["cf-1"].busy == 0
+
+
+def test_a_server_that_fails_fast_leaves_nobody_waiting() -> None:
+    """Three lookups at once over two connections: one is refused, and after those two failed so is whoever comes."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await switch_over(builder)
+        assert await asyncio.gather(*(builder.runtime.service("cf-1").ask("lookup_by_city") for _ in range(3))) == [DEAD, DEAD, REFUSED]
+        assert await builder.runtime.service("cf-1").ask("check_in") == REFUSED
+
+    sample = seen(ask, ServerSettings(fail_fast=True))["cf-1"]
+    assert (sample.busy, pool(sample), sample.results) == (0, (0, 2, 2, 0), {"lookup_by_city": Counts(0, 2)})
+
+
+def test_a_server_that_sheds_load_lets_only_so_many_hang() -> None:
+    """Two hang at the leaked pool, and the third is refused."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        asked = [builder.runtime.service("cf-1").ask("check_in") for _ in range(3)]
+        await asyncio.sleep(60.0)
+        assert [one.done() for one in asked] == [False, False, True]
+        assert asked[2].result() == REFUSED
+
+    assert seen(ask, ServerSettings(shed_load_at=2))["cf-1"].busy == 2
+
+
+def test_over_sqlalchemy_s_own_connection_the_first_call_pays_for_all() -> None:
+    """One error, and no other stale connection is met."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        assert await ask_after_switchover(builder, 4) == [DEAD, "", "", ""]
+
+    assert pool(seen(ask, ServerSettings(lookup="sqlalchemy_connection"))["cf-1"]) == (2, 0, 0, 0)
 
 
 @pytest.mark.fact("S4")
