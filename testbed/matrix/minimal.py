@@ -48,7 +48,7 @@ class Reached:
 
     @property
     def leaked(self) -> int:
-        """The most connections that were leaked at the end of any of them: a set may reach the outcome and wear the pool down all the same."""
+        """The most connections leaked at the end of any of them: a set may reach the outcome and wear the pool down all the same."""
         return max((one.leaked.count for one in self.cells), default=0)
 
 
