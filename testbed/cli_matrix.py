@@ -225,8 +225,9 @@ def _tell_reached(reached: Sequence[Reached], wanted: str, largest: int, console
     if not reached:
         console.print(f"no set of up to {largest} patterns is {wanted} in every scenario", soft_wrap=True)
     for number, one in enumerate(reached, start=1):
-        replays = f"{wanted} in {len(one.cells)} of {len(one.cells)} replays, at least {one.kept:.0%} kept, at most {one.leaked} connections leaked"
+        replays = f"{wanted} in {len(one.cells)} of {len(one.cells)} replays"
+        cost = f"at least {one.kept:.0%} kept, at most {one.leaked} connections leaked"
         console.print(
-            f"{number}. {' + '.join(sorted(one.patterns.patterns))}: {replays}",
+            f"{number}. {' + '.join(sorted(one.patterns.patterns))}: {replays}, {cost}",
             soft_wrap=True,
         )
