@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,9 @@ from testbed import (
 from testbed.checks import Verdict
 from testbed.console import Picture, forget_output, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
+from testbed.expectation import WHATEVER
 from testbed.interruption import INTERRUPTED, interruptible
+from testbed.scenario import Variant
 from testbed.session import Result
 
 if TYPE_CHECKING:
@@ -146,11 +149,16 @@ def replay(
 
 
 def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
-    names = [variant.name for variant in plan.variants]
+    """Give the scenario with these variants: its own, or kept ones of which it expects nothing, so that whatever comes is told."""
+    own = {variant.name: variant for variant in plan.variants}
+    kept = {name: Variant(name, one.settings, WHATEVER) for name, one in scenario_file.kept_variants().items()} | own
     for name in variants:
-        if name not in names:
-            raise UsageError(f"scenario {plan.name} has no variant {name!r}; it has {', '.join(names)}")
-    return plan.only(variants)
+        if name not in kept:
+            raise UsageError(
+                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
+                f"and variants.toml {', '.join(one for one in kept if one not in own) or 'no others'}"
+            )
+    return replace(plan, variants=tuple(kept[name] for name in dict.fromkeys(variants))) if variants else plan
 
 
 class _lines:  # noqa: N801 - used as a function

@@ -41,3 +41,6 @@ class Expectation(BaseModel):
     recovery_lag_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     ledger: Literal["complete"] | None = None
     backups: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+WHATEVER = Expectation(outcome=("unharmed", "contained", "grounded"))  # what became of it is told; nothing of it is judged

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import cli, journal
+from testbed import cli, journal, scenario_file
 from testbed.journal import JournalWriter
 from tests.journals import contained_night, hung_night
 
@@ -129,3 +129,14 @@ def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
     listed = subprocess.run([sys.executable, "-m", "testbed", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert listed.returncode == 0
     assert "the_night" in listed.stdout
+
+
+def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
+    """In the order in which they were asked for; the scenario's own keep their expectations."""
+    plan = scenario_file.load(scenario_file.find("the_night"))
+    chosen = cli._only(plan, ("retry", "fixed", "retry")).variants  # noqa: SLF001
+    assert [(one.name, one.expect.outcome) for one in chosen] == [
+        ("retry", ("unharmed", "contained", "grounded")),
+        ("fixed", ("contained",)),
+    ]
+    assert chosen[0].settings.caller.retries > 0

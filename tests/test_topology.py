@@ -68,6 +68,7 @@ def test_application_servers_are_named_by_number() -> None:
     assert PLAN.server_names == ("cf-1", "cf-2", "cf-3")
 
 
+@pytest.mark.variant("service_groups")
 @pytest.mark.fact("S4")
 @pytest.mark.parametrize(
     ("servers", "callers", "groups"),

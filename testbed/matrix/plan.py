@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from testbed import trace
 from testbed.errors import UsageError
-from testbed.expectation import Expectation, OutcomeWord
+from testbed.expectation import WHATEVER
 from testbed.matrix.table import Column, Matrix, Row
 from testbed.scenario import Variant
 from testbed.topology import Settings
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from testbed.scenario import Scenario
     from testbed.topology import KeptVariant
     from testbed.trace import Trace
-
-WHATEVER = Expectation(outcome=get_args(OutcomeWord))  # a matrix tells what became of it; what should have is the scenarios' own matter
 
 
 @dataclass(frozen=True, slots=True)

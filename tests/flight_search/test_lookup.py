@@ -48,6 +48,7 @@ def test_a_lookup_finds_the_flights_and_returns_its_connection(conninfo: str, wo
     pool.dispose()
 
 
+@pytest.mark.variant("original")
 @pytest.mark.fact("O2", "O3")
 def test_a_lookup_whose_close_fails_never_returns_its_connection_in_original(pool: MonitoredDataSource, conninfo: str) -> None:
     """The statement's close raises on a dead connection, and the connection's close is never reached."""
@@ -68,6 +69,7 @@ def test_as_many_failed_lookups_as_connections_empty_the_pool(pool: MonitoredDat
         look_up(pool, "original")
 
 
+@pytest.mark.variant("checkout_timeout")
 @pytest.mark.fact("S2")
 def test_a_checkout_waits_only_so_long_and_is_none_the_worse_for_it(pool: MonitoredDataSource) -> None:
     """Who waited in vain is told how the pool stands, waits no more, and gets a connection as soon as there is one."""
@@ -81,6 +83,7 @@ def test_a_checkout_waits_only_so_long_and_is_none_the_worse_for_it(pool: Monito
         connection.close()
 
 
+@pytest.mark.variant("fixed")
 @pytest.mark.fact("S1")
 def test_a_lookup_whose_close_fails_still_returns_its_connection_in_fixed(pool: MonitoredDataSource, conninfo: str) -> None:
     """Each stale connection costs one error, and is replaced."""
@@ -103,6 +106,7 @@ def library_pool(conninfo: str) -> Iterator[MonitoredDataSource]:
     source.dispose()
 
 
+@pytest.mark.variant("sqlalchemy_connection")
 @pytest.mark.fact("S1")
 def test_sqlalchemy_s_own_connection_loses_nothing_and_pays_once(library_pool: MonitoredDataSource, conninfo: str) -> None:
     """One error, and the library throws away whatever the pool opened before it: of three stale connections none is met again."""
@@ -191,6 +195,7 @@ def test_the_pool_is_full_at_start(pool: MonitoredDataSource) -> None:
     assert (pool.state().opened_total, pool.state().in_pool) == (3, 3)
 
 
+@pytest.mark.variant("pre_ping")
 def test_pre_ping_replaces_a_dead_connection_before_it_is_lent(conninfo: str) -> None:
     """With pre-ping, the original's mistake is never met: the dead connection is not handed out."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, pool_pre_ping=True))
@@ -210,6 +215,7 @@ def opened_at(pool: MonitoredDataSource) -> list[int]:
     return pids
 
 
+@pytest.mark.variant("lifo", "fifo")
 @pytest.mark.fact("A7")
 @pytest.mark.parametrize(("lifo", "given"), [(True, 2), (False, 0)])
 def test_the_pool_gives_the_last_that_came_back_or_the_one_that_rested_longest(conninfo: str, *, lifo: bool, given: int) -> None:
@@ -223,6 +229,7 @@ def test_the_pool_gives_the_last_that_came_back_or_the_one_that_rested_longest(c
     pool.dispose()
 
 
+@pytest.mark.variant("recycle")
 def test_a_connection_that_is_too_old_is_replaced_when_it_is_taken(conninfo: str) -> None:
     """Recycled by age since it was opened, dead or alive; a stale one is never met by a request that comes late enough."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, pool_recycle_s=0.05))

@@ -126,6 +126,7 @@ def test_calls_at_once_all_get_past_the_one_where_nobody_listens(facility: tuple
     assert len(found) == len(handler.asked) == 200
 
 
+@pytest.mark.variant("call_timeout")
 @pytest.mark.fact("O6", "S3")
 def test_a_call_has_no_time_out_unless_it_is_given_one(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
     """The stub of the case still waits when a stub with a read time-out has given up."""

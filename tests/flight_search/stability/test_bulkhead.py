@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.flight_search.facility import Facility
 
 
+@pytest.mark.variant("bulkhead")
 @pytest.mark.fact("S6", "S8")
 def test_the_threads_that_are_not_let_in_are_free_for_what_needs_no_facility(facility: Facility) -> None:
     """Of three request threads two hang in the facility; whoever comes then is refused, and boarding passes are reprinted."""

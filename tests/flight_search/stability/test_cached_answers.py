@@ -38,6 +38,7 @@ class Clock:
         return CachedAnswers(self.send, for_s, lambda: self.now_s)
 
 
+@pytest.mark.variant("cached_answers")
 def test_an_answer_is_served_with_its_age_until_it_is_too_old() -> None:
     """One that was asked for now has no age; after its time it is asked for again."""
     clock = Clock()

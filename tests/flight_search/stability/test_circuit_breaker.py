@@ -21,6 +21,7 @@ def fail(flights: RemoteFlightSearch, times: int) -> None:
         fails(partial(look_up, flights))
 
 
+@pytest.mark.variant("circuit_breaker")
 @pytest.mark.fact("S10")
 def test_after_so_many_failures_in_a_row_nobody_is_called(facility: Facility) -> None:
     """The facility hears of three calls of five, whatever they ask for; the message says why there was none."""
@@ -58,6 +59,7 @@ def test_calls_that_hang_never_open_it(facility: Facility) -> None:
         assert look_up(flights)
 
 
+@pytest.mark.variant("circuit_breaker_call_timeout")
 @pytest.mark.fact("S3")
 def test_with_a_time_out_calls_that_hang_open_it(facility: Facility) -> None:
     """A call that waits only so long is one that fails, and two of them are enough."""

@@ -27,6 +27,7 @@ def gauges(service: httpx.Client) -> dict[str, float]:
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
+@pytest.mark.variant("decoupled")
 @pytest.mark.fact("S5", "S6", "S8")
 def test_passengers_wait_for_a_facility_that_hangs_without_a_thread(facility: Facility) -> None:
     """Twelve wait, in a kiosk of one request thread: eight with a dispatcher in the facility; and that thread reprints boarding passes."""

@@ -42,6 +42,7 @@ def test_a_pool_without_a_limit_refuses_nobody() -> None:
         assert fail_fast.refused_total == 0
 
 
+@pytest.mark.variant("fail_fast")
 def test_a_server_that_fails_fast_refuses_before_any_work(conninfo: str) -> None:
     """With the pool gone a lookup and a status are 503 at once, where they would hang; and nobody waits in the pool."""
     with application_server(conninfo, FAIL_FAST="true") as server:

@@ -50,6 +50,7 @@ def test_the_health_check_is_red_when_a_call_would_not_be_served(server: Server,
     assert Handshaking(server, server).trouble() == told  # type: ignore[arg-type]
 
 
+@pytest.mark.variant("handshaking")
 @pytest.mark.fact("O8")
 def test_handshaking_tells_what_monitoring_would_not(conninfo: str) -> None:
     """With every connection leaked the health check is red with the reason; without the setting it stays green."""

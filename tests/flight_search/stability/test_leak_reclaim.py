@@ -48,6 +48,7 @@ def in_thread(do: Callable[[], None]) -> threading.Thread:
     return thread
 
 
+@pytest.mark.variant("leak_reclaim")
 @pytest.mark.fact("O4")
 def test_a_leaked_connection_is_taken_back_and_who_waits_for_it_goes_on(
     pool: MonitoredDataSource, capsys: pytest.CaptureFixture[str]

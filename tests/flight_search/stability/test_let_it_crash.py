@@ -82,6 +82,7 @@ def test_what_is_remembered_does_not_grow_without_bound() -> None:
     assert (replacements.total, len(replacements.recent_s)) == (1000, WINDOW_S)
 
 
+@pytest.mark.variant("let_it_crash")
 def test_a_server_that_is_stuck_replaces_itself_and_serves_again(
     conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_server_that_is_stuck_replaces_itself_and_serves_again(
     assert capfd.readouterr().err.count("in lookup_by_city") == 2
 
 
+@pytest.mark.variant("governor")
 def test_the_governor_s_memory_outlives_the_process(conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]) -> None:
     """One in a minute: the second time that it is stuck, its new process knows of the first, and leaves it as it is."""
     with application_server(conninfo, LET_IT_CRASH_S="0.2", GOVERNOR_PER_MINUTE="1") as server:

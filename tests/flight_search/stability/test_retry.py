@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.flight_search.facility import Facility
 
 
+@pytest.mark.variant("retry")
 def test_a_call_that_fails_is_made_so_often_more(facility: Facility, caplog: pytest.LogCaptureFixture) -> None:
     """Three retries are four calls, and then it has failed; nobody writes a log of it."""
     facility.do = "fail"

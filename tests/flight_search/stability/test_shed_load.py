@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.flight_search.services import LOOKUP, application_server, call, leak_all, wait_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 
+@pytest.mark.variant("shed_load")
 def test_a_server_that_sheds_load_refuses_what_is_past_its_limit(conninfo: str, hanging: ThreadPoolExecutor) -> None:
     """Two calls hang, the third is refused at once with when to come again, and monitoring answers."""
     with application_server(conninfo, SHED_LOAD_AT="2") as server:

@@ -123,6 +123,7 @@ def test_the_kernel_is_told_how_long_a_link_may_be_silent(conninfo: str) -> None
     pool.dispose()
 
 
+@pytest.mark.variant("socket_timeout")
 @pytest.mark.fact("A7")
 def test_a_write_into_silence_is_given_up(link: Link) -> None:
     """A statement that nobody acknowledges fails after the limit; the kernel's own patience is a quarter of an hour."""

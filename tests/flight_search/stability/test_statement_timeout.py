@@ -10,6 +10,7 @@ from flight_search.stability import statement_timeout
 from flight_search.statement import Statement
 
 
+@pytest.mark.variant("statement_timeout")
 def test_a_statement_that_takes_too_long_is_given_up_by_the_server(conninfo: str) -> None:
     """The connection lives on: the server has only ended the statement."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_timeout_s=0.05))

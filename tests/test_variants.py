@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from testbed import scenario_file
+
+TESTS = Path(__file__).parent
+MARK = re.compile(r"@pytest\.mark\.variant\((.*?)\)")
+
+
+def test_each_variant_has_a_test_of_its_own_property_that_needs_no_replay() -> None:
+    """Every kept variant is named by a test's mark, and every mark names one."""
+    marked = {
+        name for file in TESTS.rglob("test_*.py") for mark in MARK.findall(file.read_text("utf-8")) for name in re.findall(r'"(\w+)"', mark)
+    }
+    assert marked == set(scenario_file.kept_variants())
