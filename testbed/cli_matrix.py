@@ -91,7 +91,7 @@ def matrix(
     made, compared = interruptible(_make(planned, plan.shard(planned.cells, shard), where, jobs, baseline, runs, fresh, console))
     _tell(made, console)
     if out is not None:
-        _write(made, out, _command())
+        _write(made.model_copy(update={"made_by": shlex.join(["testbed", *sys.argv[1:]])}), out)
         console.print(f"written: {out}.json, {out}.md, {out}.svg", soft_wrap=True)
     if compared:
         console.print(gate.table(compared))
@@ -109,16 +109,12 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
     console = plain(stderr=False)
     made = table.merge([(str(file), table.read(file)) for file in files])
     _tell(made, console)
-    _write(made, out, "testbed matrix, and testbed matrix merge")
+    _write(made, out)
     if made.missing:
         raise UsageError(
             f"{len(made.missing)} cells are in none of the files, the first: {' '.join(made.missing[0])}; is a shard missing? "
             "(what there is was written)"
         )
-
-
-def _command() -> str:
-    return shlex.join(["testbed", *sys.argv[1:]])
 
 
 def _chosen(variants: Sequence[str]) -> Mapping[str, KeptVariant]:
@@ -181,11 +177,11 @@ def _tell(made: table.Matrix, console: Console) -> None:
     console.print(told.doubtful(made.cells))
 
 
-def _write(made: table.Matrix, out: Path, command: str) -> None:
+def _write(made: table.Matrix, out: Path) -> None:
     """Write the three files; raises UsageError when one cannot be written."""
     try:
         table.write(made, Path(f"{out}.json"))
-        Path(f"{out}.md").write_text(told.markdown(made, command), encoding="utf-8")
+        Path(f"{out}.md").write_text(told.markdown(made), encoding="utf-8")
         Path(f"{out}.svg").write_text(heat_map.draw(made), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--out: {error.filename} cannot be written: {error.strerror}") from error

@@ -47,9 +47,10 @@ class Row(Frozen):
 
 
 class Matrix(Frozen):
-    """Columns, rows and cells; a cell that is missing was not replayed."""
+    """Columns, rows and cells; a cell that is missing was not replayed. `made_by` is the command."""
 
     format: Literal[1] = 1
+    made_by: str = ""
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     cells: tuple[Cell, ...]
@@ -107,7 +108,12 @@ def merge(parts: Sequence[tuple[str, Matrix]]) -> Matrix:
             before, _ = cells.setdefault(cell.key, (name, cell))
             if before != name:
                 raise UsageError(f"{name}: {' '.join(cell.key)} is in {before} too; each cell is wanted once")
-    return Matrix(columns=tuple(columns.values()), rows=tuple(rows.values()), cells=tuple(cell for _, cell in cells.values())).ordered()
+    return Matrix(
+        made_by="; ".join(dict.fromkeys(part.made_by for _, part in parts if part.made_by)),
+        columns=tuple(columns.values()),
+        rows=tuple(rows.values()),
+        cells=tuple(cell for _, cell in cells.values()),
+    ).ordered()
 
 
 def with_cells(matrix: Matrix, cells: Iterable[Cell]) -> Matrix:

@@ -80,11 +80,11 @@ def doubtful(cells: Iterable[Cell]) -> Text:
     return Text("\n").join(Text(f"unknown: {' '.join(one.key)}: {one.unknown}", "yellow") for one in cells if one.outcome is None)
 
 
-def markdown(matrix: Matrix, command: str) -> str:
+def markdown(matrix: Matrix) -> str:
     """Write the page: the matrix, what it teaches, the figures of each column, and what each variant is made of."""
     parts = [
         "# How far the crack went: the containment matrix",
-        HOW_TO_READ.format(command=command),
+        HOW_TO_READ.format(command=matrix.made_by),
         _grid(
             ["variant", *(heading(column, matrix.columns) for column in matrix.columns)],
             [[f"`{row.variant}`", *(short(matrix.cell(column.key, row.variant)) for column in matrix.columns)] for row in matrix.rows],

@@ -53,7 +53,7 @@ def test_a_cell_that_cannot_be_told_says_why() -> None:
 
 def test_the_page_has_matrix_figures_and_variants() -> None:
     """Markdown of whole rows: every line of a table has as many cells as its head."""
-    page = told.markdown(two(), "testbed matrix --out x")
+    page = told.markdown(two().model_copy(update={"made_by": "testbed matrix --out x"}))
     assert "Made by `testbed matrix --out x`" in page
     assert "| `fixed` | contained 1 15\N{NO-BREAK SPACE}% | unharmed 0 15\N{NO-BREAK SPACE}% |" in page
     assert "1.5 s (2 h 00 min of the night), by itself" in page
@@ -65,8 +65,8 @@ def test_the_page_has_matrix_figures_and_variants() -> None:
 def test_two_runtimes_are_two_columns_with_their_names() -> None:
     """One runtime needs no name in the head."""
     both = matrix([cell("original"), cell("original", runtime="containers")])
-    assert "| variant | the_night (processes) | the_night (containers) |" in told.markdown(both, "")
-    assert "| variant | the_night | calm |" in told.markdown(two(), "")
+    assert "| variant | the_night (processes) | the_night (containers) |" in told.markdown(both)
+    assert "| variant | the_night | calm |" in told.markdown(two())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_lesson_holds_or_is_told_as_contradicted() -> None:
     better = cell("circuit_breaker", "contained", 1, blocked=CALLERS_FREE)
     (contradicted,) = lessons.taught(matrix([better, both]))
     assert not contradicted.holds
-    page = told.markdown(matrix([better, both]), "")
+    page = told.markdown(matrix([better, both]))
     assert "## What these measurements contradict" in page
     assert "## What it teaches" not in page
 
