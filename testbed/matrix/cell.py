@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,8 @@ from testbed.events import Operation, Sample
 from testbed.expectation import OutcomeWord
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from testbed.journal import Journal
     from testbed.verdict import Judgement
 
@@ -43,6 +46,7 @@ class Cell(BaseModel):
     `hang_night_s`: the night's seconds from the fault to the hang. `recovery_s` and `recovery_night_s`: from the fault to the last
     transaction that was not answered, in real seconds and in the night's, where all callers were served again after it; `by_itself`
     tells whether without a restart by hand. `wall_s`: real seconds for the replay.
+    `seen`: where it was replayed more than once, how often it came out as which outcome and crack ("contained 2").
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +66,7 @@ class Cell(BaseModel):
     by_itself: bool | None = None
     unknown: str = ""
     wall_s: float = 0.0
+    seen: dict[str, Count] = {}
 
     @property
     def column(self) -> tuple[str, str]:
@@ -86,6 +91,17 @@ class Cell(BaseModel):
         return RANK[self.outcome], self.crack
 
     @property
+    def worst(self) -> tuple[int, int]:
+        """How bad it is at its worst, of all that was seen of it."""
+        told = [one.split() for one in self.seen]
+        return max([self.badness, *((RANK[word], int(crack)) for word, crack in told if word in RANK)])
+
+    @property
+    def result(self) -> str:
+        """Outcome and crack, as `seen` counts them."""
+        return f"{self.word} {self.crack}"
+
+    @property
     def word(self) -> str:
         """The outcome in a word."""
         return self.outcome or "unknown"
@@ -106,6 +122,16 @@ def unknown(scenario: str, runtime: str, variant: str, why: str) -> Cell:
         green=nothing,
         unknown=why or "no reason is known",
     )
+
+
+def most_of(cells: Sequence[Cell]) -> Cell:
+    """Make one cell of several replays: the first of those that came out as most did (among equals as the worst), and what was seen."""
+    seen: Counter[str] = Counter()
+    for one in cells:
+        seen.update(one.seen or {one.result: 1})
+    told = [one for one in cells if one.outcome is not None] or list(cells)
+    chosen = max(told, key=lambda one: (seen[one.result], one.outcome is not None and one.badness))
+    return chosen.model_copy(update={"seen": dict(sorted(seen.items())) if len(seen) > 1 or len(cells) > 1 else {}})
 
 
 def of(journal: Journal, judgement: Judgement, wall_s: float) -> Cell:

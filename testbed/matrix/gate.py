@@ -1,4 +1,7 @@
-"""The gate: a matrix against a kept one, and whether a cell got worse. Where the outcome is not certain, chance does not decide."""
+"""The gate: a matrix against a kept one, and whether a cell got worse. Where the outcome is not certain, chance does not decide.
+
+Worse is worse than anything that was seen of the cell when the kept matrix was made, and more often than not.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Compared:
             return "new"
         if not self.told:
             return "unknown"
-        worse = sum(one.badness > self.baseline.badness for one in self.told)
+        worse = sum(one.badness > self.baseline.worst for one in self.told)
         better = sum(one.badness < self.baseline.badness for one in self.told)
         if 2 * worse > len(self.told):
             return "worse"
@@ -77,7 +80,7 @@ async def compare(baseline: Matrix, cells: Iterable[Cell], again: Callable[[Cell
 def _is_certain(one: Compared) -> bool:
     """Whether the replays that are left could not change what most of them say."""
     assert one.baseline is not None
-    worse = sum(cell.badness > one.baseline.badness for cell in one.told)
+    worse = sum(cell.badness > one.baseline.worst for cell in one.told)
     return 2 * worse > REPLAYS or 2 * (len(one.told) - worse) >= REPLAYS
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.errors import UsageError
-from testbed.matrix.cell import Cell
+from testbed.matrix.cell import Cell, most_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,11 +92,11 @@ def read(path: Path) -> Matrix:
 def merge(parts: Sequence[tuple[str, Matrix]]) -> Matrix:
     """Make one of several, each with the name of its file; raises UsageError where two tell different things of the same.
 
-    The same column must be the same trace, the same row the same settings, and no cell may be in two of them.
+    The same column must be the same trace, and the same row the same settings. A cell that is in several was replayed as often.
     """
     columns: dict[tuple[str, str], Column] = {}
     rows: dict[str, Row] = {}
-    cells: dict[tuple[str, str, str], tuple[str, Cell]] = {}
+    cells: dict[tuple[str, str, str], list[Cell]] = {}
     for name, part in parts:
         for column in part.columns:
             if columns.setdefault(column.key, column) != column:
@@ -105,14 +105,12 @@ def merge(parts: Sequence[tuple[str, Matrix]]) -> Matrix:
             if rows.setdefault(row.variant, row) != row:
                 raise UsageError(f"{name}: the variant {row.variant} is another than in the files before it")
         for cell in part.cells:
-            before, _ = cells.setdefault(cell.key, (name, cell))
-            if before != name:
-                raise UsageError(f"{name}: {' '.join(cell.key)} is in {before} too; each cell is wanted once")
+            cells.setdefault(cell.key, []).append(cell)
     return Matrix(
         made_by="; ".join(dict.fromkeys(part.made_by for _, part in parts if part.made_by)),
         columns=tuple(columns.values()),
         rows=tuple(rows.values()),
-        cells=tuple(cell for _, cell in cells.values()),
+        cells=tuple(most_of(several) for several in cells.values()),
     ).ordered()
 
 

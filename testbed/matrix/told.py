@@ -113,7 +113,16 @@ def _lessons(matrix: Matrix) -> list[str]:
 def _figures(matrix: Matrix, column: Column) -> list[str]:
     cells = [one for row in matrix.rows if (one := matrix.cell(column.key, row.variant)) is not None]
     kinds = sorted({kind for one in cells for kind in one.kept})
-    heads = ["variant", *kinds, "leaked", "servers' threads blocked", "callers' threads blocked", "health checks green", "recovered after"]
+    heads = [
+        "variant",
+        *kinds,
+        "leaked",
+        "servers' threads blocked",
+        "callers' threads blocked",
+        "health checks green",
+        "recovered after",
+        "replayed",
+    ]
     rows = [
         [
             f"`{one.variant}`",
@@ -122,6 +131,7 @@ def _figures(matrix: Matrix, column: Column) -> list[str]:
             *(_of(one.blocked[role]) if role in one.blocked else NOT_REPLAYED for role in ("servers", "callers")),
             _of(one.green),
             recovered(one),
+            ", ".join(f"{times} times {result}" for result, times in one.seen.items()) or "once",
         ]
         for one in cells
     ]

@@ -57,6 +57,13 @@ def test_more_often_worse_than_not_is_worse() -> None:
     assert (one.change, replayed) == ("worse", 4)
 
 
+def test_what_was_seen_of_a_cell_before_is_not_worse() -> None:
+    """A cell that came out one way or the other when the baseline was made may do so again."""
+    uncertain = CONTAINED.model_copy(update={"seen": {"contained 1": 2, "grounded 5": 1}})
+    assert compared(uncertain, cell("fixed", "grounded", 5))[0].change == "same"
+    assert compared(uncertain, WORSE, *[WORSE] * 4)[0].change == "worse"
+
+
 def test_a_cell_that_got_better_is_told_and_fails_nothing() -> None:
     """A pattern that holds more than it did."""
     one, _ = compared(WORSE, CONTAINED)

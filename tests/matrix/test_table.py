@@ -56,13 +56,22 @@ def test_shards_merge_into_the_whole() -> None:
     ("other", "told"),
     [
         (matrix([cell("fixed")], seed=2), "b: the_night on processes is another trace"),
-        (matrix([cell("original")]), "b: the_night processes original is in a too"),
     ],
 )
 def test_files_that_tell_different_things_do_not_merge(other: table.Matrix, told: str) -> None:
-    """Another trace, or a cell twice: told with the file and the cell."""
+    """Another trace: told with the file and the column."""
     with pytest.raises(UsageError, match=told):
         table.merge([("a", matrix([cell("original")])), ("b", other)])
+
+
+def test_a_cell_of_several_files_was_replayed_as_often() -> None:
+    """It is as most of its replays were, and tells what else was seen; of equals, the worst."""
+    good, bad = cell("fixed", "contained", 1), cell("fixed", "grounded", 6)
+    merged = table.merge([(str(number), matrix([one])) for number, one in enumerate([good, bad, good])])
+    (one,) = merged.cells
+    assert (one.result, one.seen, one.worst) == ("contained 1", {"contained 1": 2, "grounded 6": 1}, bad.badness)
+    again = table.merge([("a", merged), ("b", matrix([bad]))]).cells[0]
+    assert (again.result, again.seen) == ("grounded 6", {"contained 1": 2, "grounded 6": 2})
 
 
 def test_a_variant_with_other_settings_does_not_merge() -> None:
