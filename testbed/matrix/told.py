@@ -25,6 +25,7 @@ HOW_TO_READ = (
     "transactions due after the first fault that were answered."
 )
 NOT_REPLAYED = "-"
+LONGEST = len(outcome.CONTAINED)  # of the words for an outcome: none of them is cut, however narrow the terminal
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -52,10 +53,11 @@ def table(matrix: Matrix) -> Table:
         title="How far the crack went",
         caption="outcome, crack (0 nothing to 6 airline), share of the transactions answered after the fault",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    drawn.add_column("variant", no_wrap=True)
+    drawn.add_column("variant", overflow="fold")
     for column in matrix.columns:
-        drawn.add_column(heading(column, matrix.columns))
+        drawn.add_column(heading(column, matrix.columns), min_width=LONGEST)
     level = None
     for row in matrix.rows:
         if level not in (None, row.level):
