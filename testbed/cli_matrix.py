@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,24 @@ if TYPE_CHECKING:
 
 WORSE, UNKNOWN = 1, 3
 HOME = ".testbed/matrix"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where replays are made and how many at a time, the directory of their journals and progress, and where it is told.
+
+    `fresh`: what an interrupted matrix had got to is forgotten.
+    """
+
+    where: Where
+    jobs: int
+    runs: Path
+    fresh: bool
+    console: Console
+
+    def directory(self, what: str) -> Path:
+        """Make a directory for the journals of this command."""
+        return session.runs_directory(str(self.runs), what)
 
 
 @click.group(invoke_without_command=True)
@@ -78,27 +97,41 @@ def matrix(
     where = places.of(runtime, toxiproxy, postgres)
     kept = _chosen(variants)
     scenarios = [one.with_overrides(seed=seed) for one in _scenarios(names, where, console)]
+    bench = Bench(where, jobs, runs, fresh, console)
     if wanted is not None:
         if against or shard or out:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
-        reached = interruptible(_search(scenarios, kept, where, jobs, wanted, largest, runs, fresh, console))
+        reached = interruptible(_search(bench, scenarios, kept, wanted, largest))
         _tell_reached(reached, wanted, largest, console)
         sys.exit(0 if reached else WORSE)
     baseline = table.read(against) if against else None
     planned = plan.plan(scenarios, kept, runtime, where.slower)
     if baseline is not None:
         gate.see_comparable(baseline, planned.empty())
-    made, compared = interruptible(_make(planned, plan.shard(planned.cells, shard), where, jobs, baseline, runs, fresh, console))
+    _see_writable(out)
+    made, compared = interruptible(_make(bench, planned, plan.shard(planned.cells, shard), baseline))
     _tell(made, console)
     if out is not None:
         _write(made.model_copy(update={"made_by": shlex.join(["testbed", *sys.argv[1:]])}), out)
         console.print(f"written: {out}.json, {out}.md, {out}.svg", soft_wrap=True)
-    if compared:
-        console.print(gate.table(compared))
+    if baseline is not None:
+        whole = not (names or variants or shard)
+        _tell_compared(compared, gate.gone(baseline, made, runtime) if whole else (), console)
+    sys.exit(_exit_code(made, compared))
+
+
+def _tell_compared(compared: Sequence[gate.Compared], gone: Sequence[str], console: Console) -> None:
+    console.print(gate.table(compared))
+    if gone:
+        console.print(f"in the baseline, and not there any more: {', '.join(gone)}", soft_wrap=True)
+
+
+def _exit_code(made: table.Matrix, compared: Sequence[gate.Compared]) -> int:
+    """Give the worst: a cell that got worse, then one that cannot be told."""
     changes = {one.change for one in compared}
     if "worse" in changes:
-        sys.exit(WORSE)
-    sys.exit(UNKNOWN if "unknown" in changes or any(one.outcome is None for one in made.cells) else 0)
+        return WORSE
+    return UNKNOWN if "unknown" in changes or any(one.outcome is None for one in made.cells) else 0
 
 
 @matrix.command()
@@ -107,6 +140,7 @@ def matrix(
 def merge(files: tuple[Path, ...], out: Path) -> None:
     """Put the matrices of several shards or runtimes, FILES, together into one."""
     console = plain(stderr=False)
+    _see_writable(out)
     made = table.merge([(str(file), table.read(file)) for file in files])
     _tell(made, console)
     _write(made, out)
@@ -141,33 +175,26 @@ def _scenarios(names: Sequence[str], where: Where, console: Console) -> list[Sce
 
 
 async def _make(
-    planned: Plan,
-    cells: Sequence[Planned],
-    where: Where,
-    jobs: int,
-    baseline: table.Matrix | None,
-    runs: Path,
-    fresh: bool,  # noqa: FBT001
-    console: Console,
+    bench: Bench, planned: Plan, cells: Sequence[Planned], baseline: table.Matrix | None
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
     started, count = time.monotonic(), 0
 
     def tell(cell: Cell) -> None:
         nonlocal count
         count += 1
-        console.print(
+        bench.console.print(
             f"{count:3} of {len(cells)} {cell.scenario} over {cell.variant}: {told.short(cell)}, {cell.wall_s:.1f} s", soft_wrap=True
         )
 
-    with progress.kept_in(runs, anew=fresh) as keeper:
-        async with where.shop as shop:
-            replays = run.Replays(where.place, shop, session.runs_directory(str(runs), "matrix"))
-            done = await run.several(cells, jobs, lambda one: replays.cell(one, keeper), tell)
+    with progress.kept_in(bench.runs, anew=bench.fresh) as keeper:
+        async with bench.where.shop as shop:
+            replays = run.Replays(bench.where.place, shop, bench.directory("matrix"))
+            done = await run.several(cells, bench.jobs, lambda one: replays.cell(one, keeper), tell)
             by_key = {one.key: one for one in cells}
             compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(by_key[cell.key]))
             await replays.see_steady(planned)
     took_s = time.monotonic() - started
-    console.print(f"{len(cells)} cells in {took_s:.0f} s, {jobs} at a time; journals in {replays.directory}", soft_wrap=True)
+    bench.console.print(f"{len(cells)} cells in {took_s:.0f} s, {bench.jobs} at a time; journals in {replays.directory}", soft_wrap=True)
     return table.with_cells(planned.empty(), done), compared
 
 
@@ -175,6 +202,14 @@ def _tell(made: table.Matrix, console: Console) -> None:
     console.print(told.table(made))
     console.print(told.taught(made))
     console.print(told.doubtful(made.cells))
+
+
+def _see_writable(out: Path | None) -> None:
+    """Raise UsageError now, and not after all the replays, when there is no directory to write to."""
+    if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
+        raise UsageError(
+            f"--out: nothing can be written to {out.parent}; give a path in a directory that is there, such as scenarios/containment"
+        )
 
 
 def _write(made: table.Matrix, out: Path) -> None:
@@ -187,21 +222,11 @@ def _write(made: table.Matrix, out: Path) -> None:
         raise UsageError(f"--out: {error.filename} cannot be written: {error.strerror}") from error
 
 
-async def _search(
-    scenarios: Sequence[Scenario],
-    kept: Mapping[str, KeptVariant],
-    where: Where,
-    jobs: int,
-    wanted: str,
-    largest: int,
-    runs: Path,
-    fresh: bool,  # noqa: FBT001
-    console: Console,
-) -> list[Reached]:
-    columns = {one.scenario.name: one for one in plan.plan(scenarios, kept, where.place.runtime, where.slower).columns}
-    with progress.kept_in(runs, anew=fresh) as keeper:
-        async with where.shop as shop:
-            replays = run.Replays(where.place, shop, session.runs_directory(str(runs), "minimal"))
+async def _search(bench: Bench, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int) -> list[Reached]:
+    columns = {one.scenario.name: one for one in plan.plan(scenarios, kept, bench.where.place.runtime, bench.where.slower).columns}
+    with progress.kept_in(bench.runs, anew=bench.fresh) as keeper:
+        async with bench.where.shop as shop:
+            replays = run.Replays(bench.where.place, shop, bench.directory("minimal"))
 
             async def replay(one: PatternSet, scenario: str, number: int) -> Cell:
                 planned = columns[scenario].over(one.name, one.settings)
@@ -210,8 +235,8 @@ async def _search(
             trial = minimal.Trial(tuple(columns), wanted, replay)
 
             async def passing(candidates: list[PatternSet]) -> list[Reached]:
-                console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
-                found = await run.several(candidates, jobs, trial.passes)
+                bench.console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
+                found = await run.several(candidates, bench.jobs, trial.passes)
                 return [one for one in found if one is not None]
 
             return await minimal.search(minimal.patterns_of(kept), largest, passing)

@@ -115,10 +115,10 @@ def test_the_lists_name_every_scenario_and_every_fact(testbed) -> None:  # type:
 def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """The kept passengers are those of the plan, and another seed is refused for them."""
     code, out, _ = testbed("trace", "calm", tmp_path / "kept.jsonl")
-    assert (code, out) == (0, f"225 requests in {tmp_path / 'kept.jsonl'}\n")
+    assert (code, out) == (0, f"131 requests in {tmp_path / 'kept.jsonl'}\n")
     scenario = (ROOT / "scenarios" / "calm.toml").read_text(encoding="utf-8")
     (tmp_path / "again.toml").write_text(scenario.replace("seed = 2013", 'seed = 2013\ntrace = "kept.jsonl"'), encoding="utf-8")
-    assert "Passengers: 225 requests" in testbed("plan", tmp_path / "again.toml")[1]
+    assert "Passengers: 131 requests" in testbed("plan", tmp_path / "again.toml")[1]
     code, _, err = testbed("plan", tmp_path / "again.toml", "--seed", "5")
     assert code == 2
     assert "sends a kept trace, kept.jsonl; --seed and --rate would change nothing" in err
@@ -140,3 +140,24 @@ def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() 
         ("fixed", ("contained",)),
     ]
     assert chosen[0].settings.caller.retries > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--shard", "3/2"], "--shard: found '3/2'; allowed: I/N"),
+        (["--variant", "fixd"], "no variant 'fixd'; there are original, fixed"),
+        (["--scenario", "the_nite"], "the_nite"),
+        (["--against", "none.json"], "the matrix none.json cannot be read"),
+        (["--minimal", "unharmed", "--out", "x"], "--minimal goes with"),
+        (["--out", "no/such/place"], "--out: nothing can be written to no/such"),
+        (["--scenario", "two_arrays"], "needs balancers and recovery and backups"),
+        (["merge", "none.json", "--out", "x"], "the matrix none.json cannot be read"),
+    ],
+)
+def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In a line, with exit code 2, or 3 for what the runtime has not."""
+    code, _, err = testbed("matrix", *arguments)
+    assert code in (2, 3)
+    assert told in err
+    assert "Traceback" not in err

@@ -64,6 +64,12 @@ def see_comparable(baseline: Matrix, now: Matrix) -> None:
             )
 
 
+def gone(baseline: Matrix, now: Matrix, runtime: str) -> tuple[str, ...]:
+    """Name the cells of a runtime that the baseline has and the matrix of now has not: a variant or a scenario was taken away."""
+    there = {one.key for one in now.cells}
+    return tuple(" ".join(one.key) for one in baseline.cells if one.runtime == runtime and one.key not in there)
+
+
 async def compare(baseline: Matrix, cells: Iterable[Cell], again: Callable[[Cell], Awaitable[Cell]]) -> tuple[Compared, ...]:
     """Compare each cell with the baseline's; one that looks worse is replayed `again` until more than half of all replays say the same."""
     before = {one.key: one for one in baseline.cells}

@@ -97,3 +97,10 @@ def test_the_table_has_what_changed_with_counts() -> None:
     assert "worse" in text
     assert "new" in text
     assert "1 of 3 cells are the same" in text
+
+
+def test_what_is_not_there_any_more_is_named() -> None:
+    """Of the runtime that was replayed: a cell that nobody looks at can get no worse."""
+    baseline = matrix([cell("original"), cell("fixed"), cell("fixed", runtime="containers")])
+    assert gate.gone(baseline, matrix([cell("original")]), "processes") == ("the_night processes fixed",)
+    assert gate.gone(baseline, baseline, "processes") == ()
