@@ -7,11 +7,11 @@ import pty
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scenarios.descendants import descendants
 from scenarios.terminals import WITHIN_S, Terminals, terminals
 from testbed import journal
 
@@ -30,23 +30,10 @@ def class_() -> Iterator[Terminals]:
         yield made
 
 
-def processes(class_: Terminals) -> list[int]:
-    """Find every process that was started in these terminals, by the environment that they inherit."""
-    mark = f"TMPDIR={class_.home}\0".encode()
-    found = []
-    for one in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (one / "environ").read_bytes():
-                found.append(int(one.name))
-        except OSError:
-            continue
-    return found
-
-
 def wait_gone(class_: Terminals) -> None:
     """Wait until no process is left."""
     deadline = time.monotonic() + WITHIN_S
-    while left := processes(class_):
+    while left := descendants(class_.home):
         assert time.monotonic() < deadline, f"still there after {WITHIN_S:.0f} s: {left}"
         time.sleep(0.05)
 
@@ -60,10 +47,10 @@ def end_reason(class_: Terminals) -> str | None:
 def test_sigterm_takes_everything_down(class_: Terminals) -> None:
     """Nothing is left running or lying about, the exit code tells the signal, and the journal is whole."""
     with class_.up() as held:
-        assert len(processes(class_)) > 8
+        assert len(descendants(class_.home)) > 8
         held.terminate()
         assert held.wait(WITHIN_S) == 128 + signal.SIGTERM
-    assert processes(class_) == []
+    assert descendants(class_.home) == []
     assert list(class_.home.glob("testbed-*/*")) == []
     assert end_reason(class_) == "complete"
     assert "Traceback" not in class_.printed.read_text()
@@ -77,7 +64,7 @@ def test_a_closed_terminal_takes_everything_down(class_: Terminals) -> None:
         os.close(keyboard)
         held.send_signal(signal.SIGHUP)
         assert held.wait(WITHIN_S) == 128 + signal.SIGHUP
-    assert processes(class_) == []
+    assert descendants(class_.home) == []
     assert list(class_.home.glob("testbed-*/*")) == []
     assert end_reason(class_) == "complete"
 
@@ -94,5 +81,5 @@ def test_what_a_killed_one_left_is_told_as_none_and_removed_by_the_next(class_: 
     with class_.up():
         assert not left.exists()
         assert class_.testbed("down") == (0, "everything was taken down\n")
-    assert processes(class_) == []
+    assert descendants(class_.home) == []
     assert list(class_.home.glob("testbed-*/*")) == []

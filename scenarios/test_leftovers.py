@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scenarios.descendants import descendants
 from testbed import journal
 from testbed.runtime import rundir
 
@@ -54,15 +55,7 @@ class Run:
 
     def processes(self) -> list[int]:
         """Find every process that was started by it, by the environment that they inherit."""
-        mark = f"TMPDIR={self.home}\0".encode()
-        found = []
-        for one in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (one / "environ").read_bytes():
-                    found.append(int(one.name))
-            except OSError:
-                continue
-        return found
+        return descendants(self.home)
 
     def directories(self) -> list[Path]:
         """Give the run directories that are there."""

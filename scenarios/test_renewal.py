@@ -87,6 +87,7 @@ async def renewed() -> None:
         await third.tear_down()
 
 
-def test_a_project_is_put_back_before_it_serves_again_or_thrown_away() -> None:
+def test_a_project_is_put_back_before_it_serves_again_or_thrown_away(capsys: pytest.CaptureFixture[str]) -> None:
     """Host, toxics, rows, locks and settings are as at the beginning for the next replay; a project with a dead host serves nobody."""
     asyncio.run(renewed())
+    assert capsys.readouterr().err.count("a facility that served before is thrown away") == 1

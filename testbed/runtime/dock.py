@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -93,16 +94,19 @@ class Dock:
     def make(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project:
         """Make a project, which is not yet up."""
         self.made += 1
-        name = f"testbed-{os.getpid()}-{self.made}"
+        project = Project(self.containers(f"testbed-{os.getpid()}-{self.made}"), plan, fits)
+        self.projects.append(project)
+        return project
+
+    def containers(self, name: str) -> Containers:
+        """Give the runtime of a compose project of this name: of this image, and labelled as this user's and this run's."""
         given = {
             "COMPOSE_PROJECT_NAME": name,
             "TESTBED_IMAGE": self.image,
             "TESTBED_USER": str(os.getuid()),
             "TESTBED_RUN": run_label(self.run),
         }
-        project = Project(Containers(name, self.run.path, given, self.client), plan, fits)
-        self.projects.append(project)
-        return project
+        return Containers(name, self.run.path, given, self.client)
 
     def give_back(self, project: Project) -> None:
         """Let a project stand by for the next replay."""
@@ -173,7 +177,8 @@ class ContainersBuilder:
             self.project = project
             try:
                 return await project.renew(self._services)
-            except TestbedError:  # it is not what it was, for whatever reason; another one is
+            except TestbedError as error:  # it is not what it was; another one is
+                sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
                 await self.dock.remove(project)
         self.project = self.dock.make(self.plan, self._fits)
         return await self.project.begin(self._services)

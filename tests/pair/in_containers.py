@@ -15,7 +15,7 @@ from testbed.runtime import ServiceSpec
 from testbed.runtime.containers import SERVICE_PORT, Containers
 from testbed.runtime.database import HOSTS
 from testbed.runtime.database_host import PORT as DATABASE_PORT
-from testbed.runtime.dock import Dock, run_label
+from testbed.runtime.dock import Dock
 from tests.pair.hosts import POLL_S, WITHIN_S
 
 if TYPE_CHECKING:
@@ -120,14 +120,7 @@ class HostsInContainers:
 async def in_containers() -> AsyncIterator[Hosts]:
     """Give two hosts with a volume and a virtual IP; the server of the first runs."""
     async with Dock() as dock:
-        project = f"testbed-{os.getpid()}-array"
-        environment = {
-            "COMPOSE_PROJECT_NAME": project,
-            "TESTBED_IMAGE": dock.image,
-            "TESTBED_USER": str(os.getuid()),
-            "TESTBED_RUN": run_label(dock.run),
-        }
-        runtime = Containers(project, dock.run.path, environment, dock.client)
+        runtime = dock.containers(f"testbed-{os.getpid()}-array")
         try:
             await asyncio.to_thread(runtime.up, (*HOSTS, PROXY), {})
             hosts = HostsInContainers(runtime)
