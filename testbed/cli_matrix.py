@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WORSE, UNKNOWN = 1, 3
 HOME = ".testbed/matrix"
+JOBS = (os.cpu_count() or 1) + 1  # a replay waits now and then, for its night or for what may yet come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,7 @@ class Bench:
 @click.option("--scenario", "names", multiple=True, help="Only this scenario; may be given more than once. All that the runtime can run.")
 @click.option("--variant", "variants", multiple=True, help="Only this variant of variants.toml; may be given more than once.")
 @cli_where.runtime
-@click.option(
-    "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="one for each core", help="Replays at a time."
-)
+@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, show_default="one for each core, and one more", help="Replays at a time.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
 @click.option("--shard", help="I/N: only every Nth cell from the Ith, for one of N runners; `merge` puts them together.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write OUT.json, OUT.md and OUT.svg.")
