@@ -94,7 +94,7 @@ def matrix(
         return
     console = plain(stderr=False)
     where = places.of(runtime, toxiproxy, postgres)
-    kept = _chosen(variants)
+    kept = scenario_file.kept_variants(variants)
     scenarios = [one.with_overrides(seed=seed) for one in _scenarios(names, where, console)]
     bench = Bench(where, jobs, runs, fresh, console)
     if wanted is not None:
@@ -148,14 +148,6 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
             f"{len(made.missing)} cells are in none of the files, the first: {' '.join(made.missing[0])}; is a shard missing? "
             "(what there is was written)"
         )
-
-
-def _chosen(variants: Sequence[str]) -> Mapping[str, KeptVariant]:
-    kept = scenario_file.kept_variants()
-    for name in variants:
-        if name not in kept:
-            raise UsageError(f"no variant {name!r}; there are {', '.join(kept)} (scenarios/variants.toml)")
-    return {name: one for name, one in kept.items() if not variants or name in variants}
 
 
 def _scenarios(names: Sequence[str], where: Where, console: Console) -> list[Scenario]:

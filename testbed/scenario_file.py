@@ -86,13 +86,19 @@ def load(path: Path) -> Scenario:
     return scenario
 
 
-def kept_variants() -> dict[str, KeptVariant]:
-    """Give every variant of the project's variants, by name; raises ScenarioError when their file is wrong."""
+def kept_variants(only: Sequence[str] = ()) -> dict[str, KeptVariant]:
+    """Give the project's variants by name, all of them unless some are named, in the order of their file.
+
+    Raises ScenarioError when the file is wrong, and UsageError that lists them when there is none of a name.
+    """
     mistakes: list[str] = []
     kept = _kept_variants(directory() / VARIANTS, mistakes)
     if mistakes:
         raise ScenarioError(str(directory() / VARIANTS), tuple(mistakes))
-    return kept
+    for name in only:
+        if name not in kept:
+            raise UsageError(f"no variant {name!r}; there are {', '.join(kept) or 'none'} (scenarios/variants.toml)")
+    return {name: one for name, one in kept.items() if not only or name in only}
 
 
 def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:

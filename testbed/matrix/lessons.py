@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from testbed import outcome
 from testbed.clock import span_text
+from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def _share(cell: Cell, *, needed: bool) -> float:
     return sum(part.count for part in parts) / asked if asked else 0.0
 
 
-WITHOUT_FACILITY = ("kiosk reprint_boarding_pass", "ivr baggage_allowance", "partner fare_rules")
+WITHOUT_FACILITY = frozenset(f"{caller} {name}" for caller, names in TRANSACTIONS.items() for name, needs in names.items() if not needs)
 
 LESSONS = (
     Lesson(

@@ -10,13 +10,13 @@ import requests
 
 from testbed.errors import FacilityError
 from testbed.runtime import Address
+from testbed.runtime.containers import SERVICE_PORT
 from testbed.runtime.database_host import PORT
 
 if TYPE_CHECKING:
     from testbed.runtime.containers import Containers
 
 HOSTS = ("db-1", "db-2")
-CONTROL_PORT = 8000
 STEP_WITHIN_S = 60.0
 
 
@@ -54,7 +54,7 @@ class DatabaseHosts:
         """Do nothing: its container and its volume are removed with the project."""
 
     def _tell(self, host: str, step: str) -> None:
-        url = f"{self.runtime.published(host, CONTROL_PORT).url}/{step}"
+        url = f"{self.runtime.published(host, SERVICE_PORT).url}/{step}"
         try:
             with requests.Session() as session:
                 session.trust_env = False

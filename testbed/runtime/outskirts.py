@@ -41,6 +41,11 @@ SHOWN = 5  # of those that are missing
 Told = TypeVar("Told")
 
 
+def virtual_ip_of(runtime: Containers) -> Address:
+    """Give the virtual IP of a project, as it is published."""
+    return runtime.published("toxiproxy", DATABASE_PORT)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadBackup:
     """A backup that was restored beside and read: the rows of each table, as texts of JSON."""
@@ -61,7 +66,7 @@ class ContainersSurroundings(Surroundings):
     @property
     def database(self) -> Address:
         """The virtual IP, as it is published."""
-        return self.runtime.published("toxiproxy", DATABASE_PORT)
+        return virtual_ip_of(self.runtime)
 
     @property
     def standby(self) -> Address:

@@ -20,7 +20,7 @@ from testbed.runtime.balancers import statistics
 from testbed.runtime.containers import SERVICE_PORT
 from testbed.runtime.database_host import VIRTUAL_IP
 from testbed.runtime.hosts import HOSTS, DatabaseHosts
-from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings
+from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
 from testbed.runtime.undisturbed import undisturbed
 from testbed.toxiproxy import FaultProxyClient
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
-DATABASE_PORT = 5432
 READY_WITHIN_S = 60.0
 CAUGHT_UP_WITHIN_S = 30.0
 ASKED_WITHIN_S = 10.0
@@ -121,7 +120,7 @@ class Project:
     @property
     def database(self) -> Address:
         """The virtual IP, as it is published."""
-        return self.runtime.published("toxiproxy", DATABASE_PORT)
+        return virtual_ip_of(self.runtime)
 
     async def _see_as_it_was(self) -> None:
         """Look at what was put back; raises FacilityError with what is not as it was."""
