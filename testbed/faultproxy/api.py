@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from testbed.faultproxy import toxics
+from testbed.faultproxy import metrics, toxics
 from testbed.faultproxy.link import NamedToxic
 from testbed.faultproxy.proxy import DOWNSTREAM, UPSTREAM, Proxy
 
@@ -85,6 +85,7 @@ class Api:
         proxy, toxic = "/proxies/{proxy}", "/proxies/{proxy}/toxics/{toxic}"
         routes: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
             ("GET", "/version", self._version),
+            ("GET", "/metrics", self._metrics),
             ("POST", "/reset", self._reset),
             ("POST", "/populate", self._populate),
             ("GET", "/proxies", self._list),
@@ -129,6 +130,9 @@ class Api:
                 return PlainTextResponse(json.dumps(error.answer()) + "\n", status_code=error.status)
 
         return answer
+
+    async def _metrics(self, _: Request) -> Response:
+        return Response(metrics.text(self.proxies.values), media_type=metrics.CONTENT_TYPE)
 
     async def _version(self, _: Request) -> Response:
         return JSONResponse({"version": VERSION})

@@ -113,6 +113,11 @@ class Stage:
         self.over = True
         self.link.close_after(self)
 
+    def cut(self) -> None:
+        """Close both sides of the connection in order, without waiting for what has not been sent."""
+        self.over = True
+        self.link.close_now()
+
     def reset(self) -> None:
         """Reset the connection, both sides of it."""
         self.over = True
@@ -137,8 +142,9 @@ class Stage:
 class Socket:
     """The last stage: the socket that the bytes leave by. `done` is set when no more will leave."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, traffic: Traffic) -> None:
         self.done = asyncio.Event()
+        self._traffic = traffic
         self.closing = False
         self._writer = writer
 
@@ -153,6 +159,7 @@ class Socket:
         except OSError:
             self.done.set()
             raise
+        self._traffic.sent_bytes += len(chunk.data)
         return True
 
     def end(self) -> None:
@@ -165,6 +172,34 @@ class Socket:
                 self._writer.write_eof()
 
 
+@dataclass(slots=True)
+class Activity:
+    """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
+
+    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so.
+    """
+
+    began_s: float
+    last_s: float
+    idle_limit_s: float | None = None
+    forgotten: bool = False
+
+    def use(self, now_s: float) -> bool:
+        """Take note that something has come; False when it is not to be passed on."""
+        if self.idle_limit_s is not None and now_s - self.last_s > self.idle_limit_s:
+            self.forgotten = True
+        self.last_s = now_s
+        return not self.forgotten
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How many bytes a proxy has received from senders, and sent on to receivers, in one direction."""
+
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
 class Link:
     """The bytes from `reader` to `writer`. Without a toxic they pass straight from one to the other.
 
@@ -172,10 +207,19 @@ class Link:
     receiver that has stopped to read holds up its own connection, not whoever changes the toxics.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reset: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        activity: Activity,
+        traffic: Traffic,
+        reset: Callable[[], None],
+    ) -> None:
+        self.activity = activity
         self.reset = reset
         self._reader = reader
-        self._socket = Socket(writer)
+        self._traffic = traffic
+        self._socket = Socket(writer, traffic)
         self._stages: list[Stage] = []
 
     @property
@@ -187,12 +231,18 @@ class Link:
         loop = asyncio.get_running_loop()
         try:
             while data := await self._read():
+                self._traffic.received_bytes += len(data)
                 chunk = Chunk(data, loop.time())
+                if not self.activity.use(chunk.received_s):
+                    continue
                 while not await self._head.put(chunk):
                     pass  # the first stage has left while this waited for room
         except OSError:
             return  # the receiver is gone: there is nothing more to do in this direction
-        self._head.end()
+        if self.activity.use(loop.time()):
+            self._head.end()
+        else:
+            self._socket.done.set()  # whoever went is not missed by the other side, which is told nothing
 
     async def _read(self) -> bytes:
         try:
@@ -243,6 +293,11 @@ class Link:
         stage.input.discard()
         self._socket.closing = True
         stage.following.end()
+
+    def close_now(self) -> None:
+        """Close the connection, whatever is still on its way."""
+        self._socket.closing = True
+        self._socket.end()
 
     def abandon(self) -> None:
         """Take note that nothing more will leave: the connection was cut."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from testbed.faultproxy.link import Link, NamedToxic
+from testbed.faultproxy.link import Activity, Link, NamedToxic, Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,14 @@ class Connection:
         self,
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        traffic: dict[str, Traffic],
     ) -> None:
         self._writers = (client[1], upstream[1])
+        now_s = asyncio.get_running_loop().time()
+        activity = Activity(now_s, now_s)
         self.links = {
-            UPSTREAM: Link(client[0], upstream[1], self.reset),
-            DOWNSTREAM: Link(upstream[0], client[1], self.reset),
+            UPSTREAM: Link(client[0], upstream[1], activity, traffic[UPSTREAM], self.reset),
+            DOWNSTREAM: Link(upstream[0], client[1], activity, traffic[DOWNSTREAM], self.reset),
         }
         for writer in self._writers:
             _set_options(writer, OPTIONS)
@@ -103,6 +106,8 @@ class Proxy:
     upstream: str
     enabled: bool = False
     toxics: dict[str, NamedToxic] = field(default_factory=dict)
+    traffic: dict[str, Traffic] = field(default_factory=lambda: {UPSTREAM: Traffic(), DOWNSTREAM: Traffic()})
+    _met: dict[str, int] = field(default_factory=dict)  # how many connections were made since a toxic was put there, by its name
     _listener: socket.socket | None = None
     _connections: dict[asyncio.Task[None], Connection | None] = field(default_factory=dict)
 
@@ -149,6 +154,7 @@ class Proxy:
     def add_toxic(self, toxic: NamedToxic) -> None:
         """Put a toxic on the proxy and on every connection that it has."""
         self.toxics[toxic.name] = toxic
+        self._met[toxic.name] = 0
         for link in self._links(toxic):
             link.add(toxic)
 
@@ -194,7 +200,19 @@ class Proxy:
         del self._connections[task]
         client.close()  # it may have been dropped before there was a stream over it
 
+    def _refuses(self) -> bool:
+        """Whether a toxic wants a new connection to be reset; all of them are asked, because each counts."""
+        asked = []
+        for name, toxic in self.toxics.items():
+            self._met[name] += 1
+            refuses = getattr(toxic.toxic, "refuses", None)
+            asked.append(refuses is not None and refuses(self._met[name]))
+        return any(asked)
+
     async def _serve(self, client: socket.socket) -> None:
+        if self._refuses():
+            client.setsockopt(*NO_LINGER)
+            return  # it is closed as soon as this has ended
         streams = [await asyncio.open_connection(sock=client)]
         try:
             try:
@@ -202,7 +220,7 @@ class Proxy:
                 streams.append(await asyncio.open_connection(*split_address(self.upstream)))
             except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
                 return  # the client's connection is closed: there is nobody behind it
-            connection = Connection(*streams)
+            connection = Connection(streams[0], streams[1], self.traffic)
             # No await from here to the first one in `run`: every toxic of now is put on there, every later one by `add_toxic`.
             task = asyncio.current_task()
             assert task is not None

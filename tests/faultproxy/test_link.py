@@ -14,7 +14,7 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.faultproxy.link import Link, NamedToxic
+from testbed.faultproxy.link import Activity, Link, NamedToxic, Traffic
 from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
 from testbed.faultproxy.toxics.bandwidth import Bandwidth
 from testbed.faultproxy.toxics.latency import Latency
@@ -351,7 +351,7 @@ class Flood:
 
 async def test_a_toxic_leaves_although_the_sender_never_pauses() -> None:
     """What it has to hand on before it goes is what waits there when it is told to go, and not what comes after that."""
-    link = Link(Flood(), Flood(), lambda: None)  # type: ignore[arg-type]  # as much of the two as a link needs
+    link = Link(Flood(), Flood(), Activity(0.0, 0.0), Traffic(), lambda: None)  # type: ignore[arg-type]  # as much of the two as a link needs
     link.add(NamedToxic("t", "noop", UPSTREAM, 1.0, Noop()))
     running = asyncio.create_task(link.run())
     for _ in range(20):

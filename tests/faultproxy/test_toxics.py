@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.faultproxy.link import Link, NamedToxic, Stage
+from testbed.faultproxy.link import Activity, Link, NamedToxic, Stage, Traffic
 from testbed.faultproxy.stream import Chunk
 from testbed.faultproxy.toxics.slicer import Slicer
 from tests.faultproxy.servers import Wire, has_passed, is_silent, receive, rest
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STREAMS = ("upstream", "downstream")
+# Not `lifetime` and `refuse_first`: that no connection can be had is what such a number asks of them.
+KINDS = ("bandwidth", "latency", "limit_data", "reset_peer", "slicer", "slow_close", "timeout", "idle_drop", "silence")
 LONG_MS = 600_000  # longer than any test: what comes nevertheless did not wait for it
 both_streams = pytest.mark.parametrize("stream", STREAMS)
 
@@ -416,7 +418,9 @@ class TestSlicer:
     async def test_pieces_have_the_size_that_is_asked_for(self, slicer: Slicer, least: int, most: int) -> None:
         """Give or take the variation; only the last piece of a chunk may be smaller. Sizes that make no sense do no harm."""
         recorder = Recorder()
-        stage = Stage(Link(None, None, lambda: None), NamedToxic("s", "slicer", "upstream", 1.0, slicer), recorder)  # type: ignore[arg-type]  # nothing leaves
+        stage = Stage(
+            Link(None, None, Activity(0.0, 0.0), Traffic(), lambda: None), NamedToxic("s", "slicer", "upstream", 1.0, slicer), recorder
+        )  # type: ignore[arg-type]  # nothing leaves
         data = random.Random(1).randbytes(1000)
         await stage.input.put(Chunk(data, 1.0))
         stage.input.end()
@@ -487,7 +491,7 @@ class TestToxicity:
 
 
 @pytest.mark.parametrize("value", [-1, 2**63 - 1, -(2**63) + 1])
-@pytest.mark.parametrize("kind", ["bandwidth", "latency", "limit_data", "reset_peer", "slicer", "slow_close", "timeout"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_number_breaks_a_toxic(wire: Wire, kind: str, value: int) -> None:
     """However large or negative the attributes are, a connection can be had, the toxic removed, and the next connection works."""
     names = wire.api.ask("POST", "/proxies/wire/toxics", {"name": "probe", "type": kind}).body["attributes"]

@@ -20,7 +20,8 @@ class Toxic(Protocol):
 
     `pipe` ends by Ended (passed on as it comes), by closing or resetting the connection, or when it is interrupted: then it must first
     have sent what it had in hand, and may return or raise Interrupted. A toxic may also have `removed(stage)`, which is called when it is
-    taken from a living connection that it works on, and `room_chunks`, how many chunks may wait before it.
+    taken from a living connection that it works on, `room_chunks`, how many chunks may wait before it, and `refuses(number)`, which is
+    asked of each connection before it is served.
     """
 
     async def pipe(self, stage: Stage) -> None:

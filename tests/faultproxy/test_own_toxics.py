@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from testbed.faultproxy.link import Activity
+from tests.faultproxy.servers import Wire, has_passed, is_silent, receive, rest
+from tests.faultproxy.test_toxics import LONG_MS, both_streams, ends, is_reset, sending
+
+
+class TestSilence:
+    """Nothing gets through, and nothing is lost."""
+
+    @both_streams
+    def test_healed_everything_goes_on_in_order_and_nothing_is_closed(self, wire: Wire, stream: str) -> None:
+        """More than fits into the buffers on the way, and the other direction works all the while."""
+        wire.add("silence", stream)
+        sender, receiver = ends(wire, stream)
+        data = bytes(range(256)) * 16_384
+        with sending(sender, data):
+            assert is_silent(receiver, 0.1)
+            receiver.sendall(b"heard")
+            assert receive(sender, 5) == b"heard"
+            wire.api.remove("wire", f"silence_{stream}")
+            assert receive(receiver, len(data)) == data
+        sender.sendall(b"more")
+        assert receive(receiver, 4) == b"more"
+
+    @both_streams
+    def test_an_end_is_held_too(self, wire: Wire, stream: str) -> None:
+        """Whoever reads does not learn that the other side has gone, until it is healed."""
+        wire.add("silence", stream)
+        sender, receiver = ends(wire, stream)
+        sender.sendall(b"last words")
+        sender.shutdown(socket.SHUT_WR)
+        assert is_silent(receiver, 0.1)
+        wire.api.remove("wire", f"silence_{stream}")
+        assert rest(receiver) == b"last words"
+
+    def test_a_connection_that_was_there_before_falls_silent(self, wire: Wire) -> None:
+        """It is the toxic that decides, not when the connection began."""
+        client, upstream = wire.connect()
+        upstream.sendall(b"heard")
+        assert receive(client, 5) == b"heard"
+        wire.add("silence")
+        upstream.sendall(b"held")
+        assert is_silent(client, 0.1)
+
+
+class TestLifetime:
+    """The connection is cut at a certain age."""
+
+    @pytest.mark.parametrize("reset", [0, 1])
+    def test_an_idle_connection_is_cut_on_both_sides(self, wire: Wire, reset: int) -> None:
+        """By its end or by a reset, as wanted, and not before its time."""
+        began_s = time.monotonic()
+        wire.add("lifetime", lifetime=80, reset=reset)
+        client, upstream = wire.connect()
+        upstream.sendall(b"heard")
+        assert receive(client, 5) == b"heard"
+        assert [is_reset(client), is_reset(upstream)] == [bool(reset)] * 2
+        assert has_passed(0.08, began_s)
+
+    def test_one_that_is_older_already_is_cut_at_once(self, wire: Wire) -> None:
+        """Its age counts from when it was made, not from the toxic."""
+        client, _ = wire.connect()
+        time.sleep(0.03)
+        wire.add("lifetime", lifetime=20)
+        assert rest(client) == b""
+
+    def test_removed_in_time_it_does_nothing(self, wire: Wire) -> None:
+        """The connection goes on."""
+        wire.add("lifetime", lifetime=LONG_MS)
+        client, upstream = wire.connect()
+        wire.api.remove("wire", "lifetime_downstream")
+        upstream.sendall(b"heard")
+        assert receive(client, 5) == b"heard"
+
+
+class TestIdleDrop:
+    """A connection that was idle for too long is forgotten."""
+
+    @both_streams
+    def test_after_the_idle_time_nothing_passes_either_way_and_nobody_is_told(self, wire: Wire, stream: str) -> None:
+        """Neither bytes nor an end; and for ever, also when the toxic is gone."""
+        wire.add("idle_drop", stream, timeout=50)
+        client, upstream = wire.connect()
+        client.sendall(b"heard")
+        assert receive(upstream, 5) == b"heard"
+        time.sleep(0.1)
+        client.sendall(b"dropped")
+        assert is_silent(upstream, 0.1)
+        upstream.sendall(b"dropped")
+        assert is_silent(client, 0.1)
+        wire.api.remove("wire", f"idle_drop_{stream}")
+        client.sendall(b"dropped")
+        client.close()
+        assert is_silent(upstream, 0.1)
+
+    def test_a_byte_in_either_direction_keeps_it(self, wire: Wire) -> None:
+        """The idle time counts from the last one."""
+        wire.add("idle_drop", timeout=300)
+        client, upstream = wire.connect()
+        for _ in range(4):
+            time.sleep(0.1)
+            upstream.sendall(b"tick")
+            assert receive(client, 4) == b"tick"
+        client.sendall(b"heard")  # later than 300 ms after the last byte of its own direction
+        assert receive(upstream, 5) == b"heard"
+
+    def test_a_new_connection_works(self, wire: Wire) -> None:
+        """Only that one was forgotten."""
+        wire.add("idle_drop", timeout=30)
+        client, _ = wire.connect()
+        time.sleep(0.06)
+        client.sendall(b"dropped")
+        client, upstream = wire.connect()
+        client.sendall(b"heard")
+        assert receive(upstream, 5) == b"heard"
+
+    def test_the_limit_is_passed_by_more_than_itself(self) -> None:
+        """To the limit a connection is known; past it, it is forgotten, and no use of it makes it known again."""
+        activity = Activity(began_s=0.0, last_s=0.0, idle_limit_s=5.0)
+        assert [activity.use(now_s) for now_s in (5.0, 10.0, 15.1, 15.2)] == [True, True, False, False]
+
+    def test_both_ends_gone_it_takes_no_place_any_more(self, wire: Wire) -> None:
+        """A forgotten connection is not kept for ever by the proxy."""
+        wire.add("idle_drop", timeout=20)
+        client, upstream = wire.connect()
+        time.sleep(0.05)
+        client.close()
+        upstream.close()
+        wire.api.ask("POST", "/proxies/wire", {"enabled": False})  # waits until every connection is gone
+        assert wire.api.ask("GET", "/proxies/wire").body["enabled"] is False
+
+
+class TestRefuseFirst:
+    """The first few connections are reset when they are made."""
+
+    def test_so_many_are_reset_and_the_next_one_is_not(self, wire: Wire) -> None:
+        """Counted from when the toxic was put there."""
+        wire.connect()
+        wire.add("refuse_first", connections=2)
+        assert [is_reset(wire.dial()) for _ in range(2)] == [True, True]
+        client, upstream = wire.connect()
+        client.sendall(b"heard")
+        assert receive(upstream, 5) == b"heard"
+
+
+def test_the_bytes_of_each_direction_are_told_in_prometheus_format(wire: Wire) -> None:
+    """Received and sent, by Toxiproxy's names."""
+    wire.add("silence")
+    client, upstream = wire.connect()
+    client.sendall(b"12345")
+    assert receive(upstream, 5) == b"12345"
+    upstream.sendall(b"held")
+    is_silent(client, 0.1)
+    answer = wire.api.ask("GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    lines = dict(line.rpartition(" ")[::2] for line in answer.text.splitlines() if not line.startswith("#"))
+    labels = f'listener="{wire.listen[0]}:{wire.listen[1]}",proxy="wire",upstream="127.0.0.1:{wire.upstream.getsockname()[1]}"'
+    told = {}
+    for line, value in lines.items():
+        name, _, given = line.partition("{")
+        shown = dict(one.split("=") for one in given.rstrip("}").split(","))
+        assert {f"{key}={one}" for key, one in shown.items()} >= set(labels.split(","))
+        told[name, shown["direction"].strip('"')] = float(value)
+    assert told == {
+        ("toxiproxy_proxy_received_bytes_total", "upstream"): 5.0,
+        ("toxiproxy_proxy_sent_bytes_total", "upstream"): 5.0,
+        ("toxiproxy_proxy_received_bytes_total", "downstream"): 4.0,
+        ("toxiproxy_proxy_sent_bytes_total", "downstream"): 0.0,
+    }
