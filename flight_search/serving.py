@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from flight_search.settings import ListenSettings
 
 KEEP_ALIVE_S = 3600  # a connection is closed by whoever opened it, never by us in the middle of its next request
-BACKLOG = 512
 
 
 class RequestThreads:
@@ -130,7 +129,7 @@ def serve(app: FastAPI, settings: ListenSettings) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         # A process that is told to end while its request threads hang must not wait for them.
         timeout_graceful_shutdown=1,
-        backlog=BACKLOG,
+        backlog=settings.listen_backlog,
     )
     server = uvicorn.Server(config)
     # Not uvicorn's own `fd`: that takes every socket for a Unix one, without TCP_NODELAY, and each answer is 40 ms late.

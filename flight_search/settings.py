@@ -44,11 +44,15 @@ class SettingsError(Exception):
 
 
 class ListenSettings(BaseSettings):
-    """Where a service listens: on a socket it inherits (`listen_fd`), or on `host` and `port` (0: any free port)."""
+    """Where a service listens: on a socket it inherits (`listen_fd`), or on `host` and `port` (0: any free port).
+
+    `listen_backlog`: how many connections may wait to be accepted, in the kernel (A4).
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     listen_fd: MaybeFd = None
+    listen_backlog: Annotated[int, Field(ge=1, le=4096)] = 512
     request_threads: Threads = 40
 
 

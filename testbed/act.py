@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from testbed.errors import DumpError, TestbedError
+from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.events import End, Service, Step, Threads
-from testbed.facility import together
+from testbed.facility import Active, together
+from testbed.faults import Healable
+from testbed.probe import Question
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
     from testbed.clock import NightClock
     from testbed.events import Event, Progress, ThreadGroup
     from testbed.facility import Facility
+    from testbed.faults import Fault
     from testbed.journal import JournalWriter
+    from testbed.link import ToxicOn
     from testbed.observe.watch import Watch
+    from testbed.probe import Ended, Seen
+
+HOLD = Question("hold", within_s=5.0)
+HEALED = Question("log_in", within_s=10.0)  # what a probe must have answered over a link that was healed
 
 
 @dataclass(slots=True)
@@ -118,6 +126,64 @@ class Actions:
                 detail=detail,
             )
         )
+
+    async def inject(self, fault: Fault) -> str:
+        """Inject a fault; one that can be undone is noted first, because what fails half way has to be undone as well."""
+        if isinstance(fault, Healable):
+            self.facility.active.append(Active(self.word, fault, self.id))
+        return await fault.inject(self)
+
+    async def heal(self, active: Active) -> str:
+        """Undo a fault; it stays noted as active when that fails. Its steps are of the operation that heals, or else its own."""
+        actions = self if self.word else replace(self, word=active.word, id=active.id)
+        told = await active.fault.heal(actions)
+        self.facility.active.remove(active)
+        return f"{active.word}: {told}"
+
+    async def probe(self, link: str, question: Question) -> Seen:
+        """Make one connection over a link and give what became of it."""
+        return await self.facility.probe(link, question).wait_seen()
+
+    async def see(self, number: int, link: str, question: Question, *wanted: Ended, after: str = "") -> Seen:
+        """See, as a step, that a connection over a link ends in one of the ways that are wanted; raises FacilityError when it does not."""
+        async with self.step(number, f"see that a connection over the link to {link} is {' or '.join(wanted)}{after}") as details:
+            seen = await self.probe(link, question)
+            if seen.ended not in wanted:
+                raise FacilityError(f"a connection over the link to {link} was to be {' or '.join(wanted)}{after}, and was: {seen}")
+            details.append(str(seen))
+        return seen
+
+    async def add_toxics(self, number: int, text: str, link: str, toxics: Mapping[ToxicOn, Mapping[str, int]]) -> None:
+        """Put toxics on a link, as a step."""
+        async with self.step(number, text):
+            for toxic, attributes in toxics.items():
+                await self.facility.link(link).add_toxic(toxic.kind, attributes, toxic.stream)
+
+    async def cut_idle(self, link: str, toxic: ToxicOn, attributes: Mapping[str, int], wanted: Ended) -> Seen:
+        """Cut every connection that is open over a link, by a toxic that stays no longer than that: three steps.
+
+        One that a probe holds open, with nothing under way, shows that it is so.
+        """
+        held = self.facility.probe(link, HOLD)
+        async with self.step(1, f"open a connection over the link to {link} and leave it idle"):
+            await held.wait_held()
+        await self.add_toxics(2, f"cut every connection that is open over the link to {link}", link, {toxic: attributes})
+        async with self.step(3, f"see that the idle one is {wanted}, and let whoever connects anew through") as details:
+            seen = await held.wait_seen()
+            await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
+            if seen.ended != wanted:
+                raise FacilityError(f"an idle connection over the link to {link} was to be {wanted}, and was: {seen}")
+            details.append(str(seen))
+        return seen
+
+    async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> Seen:
+        """Take those of these toxics that are there from a link, and see that it answers again: two steps."""
+        async with self.step(number, f"take {' and '.join(map(str, toxics))} from the link to {link}"):
+            there = await self.facility.link(link).toxics()
+            for toxic in toxics:
+                if str(toxic) in there:
+                    await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
+        return await self.see(number + 1, link, HEALED, "answered")
 
     async def kill(self, service: str) -> None:
         """Kill a service on purpose; without this, the journal would say that it died by itself."""

@@ -75,6 +75,10 @@ and of the tables that nobody writes to, how many of the database's rows. `error
 `observed`: a `phase` (`settle`, the closing window), from `since_s` to `until_s` on the scale of `t_s`, in which
 nothing was done but to look: whether something comes back by itself is judged over it.
 
+`healed`: when the night was over, what was still active of the `faults` that can be undone was undone, and the facility was
+looked at: `left` names what is not as it was before them (a toxic, a service that stands still, a fault whose healing failed, and
+why). A facility with anything left serves no other replay.
+
 `end`: the last line, with the `reason`. `complete`: the replay came to its end. `interrupted`, `failed`: it did not
 (`detail` says why), and its verdict is unknown. No `end` at all: killed.
 """
@@ -365,6 +369,15 @@ class Observed(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Healed(Stamped):
+    """See the module."""
+
+    faults: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    event: Literal["healed"] = "healed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End(Stamped):
     """See the module."""
 
@@ -388,5 +401,6 @@ Event = (
     | Ledger
     | Restored
     | Observed
+    | Healed
     | End
 )

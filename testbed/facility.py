@@ -7,25 +7,28 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from testbed.errors import ProxyError, ServiceError
+from testbed.errors import FacilityError, ServiceError
+from testbed.link import DATABASE, Link
 from testbed.load import Connect, connect_over_tcp
 from testbed.observe.dump import Dump, dump_with_py_spy
 from testbed.observe.samples import HttpMonitoring, Monitoring
+from testbed.probe import Near, Prober
 from testbed.runtime import Address, Runtime, ServiceSpec
+from testbed.runtime.full_queue import FullQueues
 from testbed.surroundings import Nothing, Surroundings
-from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+    from testbed.faults import Healable
     from testbed.load import DueRequest, Generator
+    from testbed.probe import Probe, Question
 
 READY_WITHIN_S = 30.0
 POLL_S = 0.02
 FAULT_PROXY = "toxiproxy"
 LOAD = "load"
-UNPOINTED = "127.0.0.1:1"  # nobody listens at tcpmux's port: until the database is up, the virtual IP belongs to no host
 
 
 class Database(Protocol):
@@ -53,47 +56,26 @@ class Database(Protocol):
         """End the server at once: its data is not wanted any more."""
 
 
-class Link(Protocol):
-    """The application servers' link to the database, as faults know it."""
+class PacketFilter(Protocol):
+    """Drops attempts to connect over a link, without a word to anybody."""
 
-    async def point(self, host: Address) -> None:
-        """Let it lead to a host; connections that go over it are dropped."""
+    async def drop(self, name: str, link: Link) -> None:
+        """Drop them from now on."""
 
-    async def add_toxic(self, kind: str, attributes: Mapping[str, int]) -> None:
-        """Put a toxic, by its word, on what comes from the database."""
+    async def accept(self, name: str, link: Link) -> None:
+        """Let them through again."""
+
+    def drops(self) -> tuple[str, ...]:
+        """Give the links to which attempts to connect are dropped."""
 
 
-@dataclass(slots=True)
-class VirtualIP:
-    """The one address by which application servers reach the database: a proxy whose upstream can be moved (C5).
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A fault that was begun and has to be healed: its word, itself, and the number of its step of the timeline."""
 
-    The proxy's server may be somebody else's and serve others too; `name` is ours alone.
-    """
-
-    client: FaultProxyClient
-    name: str
-    address: Address | None = None
-
-    async def create(self) -> Address:
-        """Make the proxy, pointing nowhere yet, and give the virtual IP."""
-        proxy = await asyncio.to_thread(self.client.create, self.name, UNPOINTED, "127.0.0.1:0")
-        self.address = Address.parse(proxy.listen)
-        return self.address
-
-    async def point(self, host: Address) -> None:
-        """Give the virtual IP to a host."""
-        await asyncio.to_thread(self.client.point, self.name, str(host))
-
-    async def add_toxic(self, kind: str, attributes: Mapping[str, int]) -> None:
-        """Put a toxic on what comes from the database."""
-        await asyncio.to_thread(self.client.add_toxic, self.name, kind, dict(attributes))
-
-    async def delete(self) -> None:
-        """Remove the proxy; nothing happens when its server is gone already."""
-        try:
-            await asyncio.to_thread(self.client.delete, self.name)
-        except ProxyError:
-            return
+    word: str
+    fault: Healable
+    id: int
 
 
 @dataclass(slots=True)
@@ -102,7 +84,8 @@ class Facility:
 
     `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it
     is looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
-    around the services, where the runtime has it.
+    around the services, where the runtime has it. `links`: those with a proxy of their own, beside the one to the database, which is the
+    virtual IP. `active`: the faults that have to be healed, and are not yet; a facility that still has one serves no other replay.
     """
 
     runtime: Runtime
@@ -116,6 +99,12 @@ class Facility:
     connect: Connect = connect_over_tcp
     dump: Dump = dump_with_py_spy
     surroundings: Surroundings = field(default_factory=Nothing)
+    links: dict[str, Link] = field(default_factory=dict)
+    prober: Prober = Near
+    packet_filter: PacketFilter = field(default_factory=FullQueues)
+    active: list[Active] = field(default_factory=list)
+    held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their word
+    waiting: dict[str, Probe] = field(default_factory=dict)  # probes that go on until their fault is healed, by its word
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property
@@ -140,9 +129,35 @@ class Facility:
         self.runtime.start(self.specs[name])
         self.down.discard(name)
 
+    def link(self, name: str) -> Link:
+        """Give a link by its name; raises FacilityError when there is none that faults can be put on."""
+        links = {DATABASE: self.virtual_ip, **self.links}
+        if name not in links:
+            raise FacilityError(f"no link {name} that a fault could be put on; there are {', '.join(links)}")
+        return links[name]
+
+    def probe(self, name: str, question: Question) -> Probe:
+        """Start a probe over a link; or to a service itself, where its link has no proxy."""
+        known = name == DATABASE or name in self.links
+        return self.prober(name, self.link(name).address if known else self.runtime.address(name), question)
+
+    async def left_over(self) -> list[str]:
+        """Look for what faults may have left: links that do not listen, toxics, services that stand still. Gives a line for each."""
+        left = [f"attempts to connect to {name} are dropped" for name in self.packet_filter.drops()]
+        for name, link in {DATABASE: self.virtual_ip, **self.links}.items():
+            try:
+                toxics, enabled = await link.toxics(), await link.is_enabled()
+            except FacilityError as error:
+                left.append(f"the link to {name} cannot be looked at: {error}")
+                continue
+            left += [f"the link to {name} has the toxic {one}" for one in toxics]
+            left += [] if enabled else [f"nobody listens at the link to {name}"]
+        return left + [f"{one} stands still" for one in self.services if self.runtime.pid(one) and self.runtime.is_paused(one)]
+
     async def load_generator(self, requests: Sequence[DueRequest]) -> Generator:
         """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
-        return await self.connect(requests, self.runtime.address(LOAD), {caller: self.runtime.address(caller) for caller in self.callers})
+        addresses = {one: self.links[one].address if one in self.links else self.runtime.address(one) for one in self.callers}
+        return await self.connect(requests, self.runtime.address(LOAD), addresses)
 
     async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
         """Wait until each named service's health check is green.

@@ -20,6 +20,7 @@ GROUNDED = "grounded"
 CRACK = ("nothing", "lookup", "pool", "server", "facility", "caller", "airline")
 NOTHING = "nothing"
 RESTART = "restart"
+HEAL = "heal"
 HARMLESS = (NOTHING, "backup")  # they change nothing, and no trouble comes of them
 SLOW_S = 5.0  # who waits longer for an answer does not call it slow
 
@@ -113,8 +114,8 @@ def first_change(journal: Journal) -> Operation | None:
 
 
 def first_fault(journal: Journal) -> Operation | None:
-    """Give the begin of the first fault that did something; a restart by hand is none."""
-    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation not in (*HARMLESS, RESTART)), None)
+    """Give the begin of the first fault that did something; a restart or a healing by hand is none."""
+    return next((one for one in journal.of(Operation) if one.state == "begin" and one.operation not in (*HARMLESS, RESTART, HEAL)), None)
 
 
 def last_change(journal: Journal) -> Operation | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from testbed import load
 from testbed.act import Actions, Recorder
 from testbed.errors import TestbedError, WaitError
-from testbed.events import Condition, Observed, Operation, Sample
+from testbed.events import Condition, Healed, Observed, Operation, Sample
 from testbed.observe.watch import Watch
 from testbed.standstill import STUCK_S
 
@@ -122,7 +122,8 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     5. Look on until everything was answered, or nothing comes back any more.
     6. Dump the threads of what is stuck, where that was not done.
     7. Count what was answered in the databases and backups that should have it, where the runtime has them.
-    8. Write the end into the journal, and take everything down.
+    8. Undo every fault that is still active, and see that nothing is left of it: none outlives its scenario.
+    9. Write the end into the journal, and take everything down.
 
     An interruption or an error becomes the journal's end, and is passed on. Time is the event loop's: over `testbed.fakes`, with its
     loop, the whole of it takes milliseconds.
@@ -146,8 +147,9 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
             await _count(run)  # 7
+            await _heal(run)  # 8
             await _cancel(run.background)
-            recorder.end("complete", "")  # 8
+            recorder.end("complete", "")  # 9
             display.phase("the facility is taken down")
     except asyncio.CancelledError:
         with suppress(TestbedError):  # a journal that cannot be written to changes nothing of the interruption
@@ -424,3 +426,19 @@ async def _count(run: Replay) -> None:
     for event in await run.facility.surroundings.count(run.load.answers, run.recorder.now):
         run.recorder.add(event)
     _check(run)
+
+
+async def _heal(run: Replay) -> None:
+    """Undo what is still active, the last fault first, and look at what is left; one that cannot be undone keeps none of the others."""
+    healed: list[str] = []
+    failed: list[str] = []
+    for active in reversed(tuple(run.facility.active)):
+        try:
+            await run.actions.heal(active)
+        except TestbedError as error:
+            failed.append(f"{active.word}: {error}")
+        else:
+            healed.append(active.word)
+    left = failed + await run.facility.left_over()
+    t_s, night_s = run.recorder.now()
+    run.recorder.add(Healed(t_s=t_s, night_s=night_s, faults=tuple(healed), left=tuple(left)))

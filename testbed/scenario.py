@@ -10,17 +10,17 @@ from pydantic import Field
 
 from testbed.clock import MINUTE_S, NightClock, Pace, parse_time
 from testbed.expectation import Expectation
+from testbed.faults import Fault
 from testbed.topology import FacilityPlan, Record, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.act import Actions
-    from testbed.faults import Fault
     from testbed.operations import Operation
 
 # What a scenario may need of a runtime; each runtime says what it has of them (its `capabilities`).
-NEEDS = ("backups", "balancers", "containers", "firewall", "processes", "recovery")
+NEEDS = ("backups", "balancers", "containers", "firewall", "links", "processes", "recovery")
 # Expectations that only such a runtime can meet.
 EXPECTATION_NEEDS = {"backups": "backups", "ledger": "recovery", "recovery_lag_s": "recovery"}
 CONDITIONS = ("hung", "servers_hung", "pool_empty", "recovered")
@@ -102,8 +102,8 @@ class PlannedStep:
 
     async def do(self, actions: Actions) -> str:
         """Carry it out; gives a line that says what was done."""
-        if hasattr(self.action, "inject"):
-            return await self.action.inject(actions)
+        if isinstance(self.action, Fault):
+            return await actions.inject(self.action)
         return await self.action.perform(actions)
 
 

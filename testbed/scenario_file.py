@@ -17,6 +17,9 @@ from testbed import faults, operations
 from testbed.clock import clock_text, parse_time
 from testbed.errors import ScenarioError, UsageError
 from testbed.facts import FACTS
+from testbed.faults import Healable
+from testbed.link import DATABASE
+from testbed.operations.heal import Heal
 from testbed.scenario import (
     CONDITIONS,
     EXPECTATION_NEEDS,
@@ -33,6 +36,9 @@ from testbed.topology import TRANSACTIONS, FacilityPlan, KeptVariant, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from testbed.faults import Fault
+    from testbed.operations import Operation
 
 VARIANTS = "variants.toml"
 SECTIONS = ("title", "summary", "facts", "needs", "facility", "night", "workload", "timeline", "variants")
@@ -126,6 +132,8 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Scenario | None, tuple
             mistakes.append(f"workload.trace: {workload.trace!r} is no file beside the scenario; make one with `testbed trace`")
     if mistakes or facility is None or night is None or workload is None:
         return None, tuple(mistakes)
+    links = {link for step in steps if (link := _own_link(step)) is not None}
+    facility = facility.model_copy(update={"links": tuple(sorted({*facility.links, *links}))})
     scenario = Scenario(
         path.stem,
         path,
@@ -189,6 +197,7 @@ def _needs(value: Any, mistakes: list[str]) -> tuple[str, ...]:
 def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: Sequence[Variant], mistakes: list[str]) -> None:
     """See to it that a scenario asks for what its steps and its expectations cannot do without."""
     wanted = [(step.word, getattr(step.action, "needs", None)) for step in steps]
+    wanted += [(f"{step.word} on the link to {link}", "links") for step in steps if (link := _own_link(step)) is not None]
     for variant in variants:
         given = variant.expect.model_dump(exclude_none=True)
         wanted += [(f"variants.{variant.name}.expect.{key}", need) for key, need in EXPECTATION_NEEDS.items() if key in given]
@@ -197,6 +206,12 @@ def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: S
         for what, need in wanted
         if need is not None and need not in needs
     ]
+
+
+def _own_link(step: PlannedStep) -> str | None:
+    """Give the link on which a step puts a fault, where it is one that needs a proxy of its own; the database has the virtual IP."""
+    link: str | None = getattr(step.action, "link", None)
+    return None if link == DATABASE else link
 
 
 def _facility(given: Any, mistakes: list[str]) -> FacilityPlan | None:
@@ -297,7 +312,10 @@ def _timeline(given: Any, night: NightPlan | None, facility: FacilityPlan | None
         mistakes.append(f"timeline: found {_found(given)}; allowed: [[timeline]] tables, each a step")
         return []
     steps = [_step(step, f"timeline.{number}", night, facility, mistakes) for number, step in enumerate(given)]
-    return [step for step in steps if step is not None]
+    planned = [step for step in steps if step is not None]
+    if len(planned) == len(given):
+        mistakes += _wrong_heals(planned)
+    return planned
 
 
 def _step(
@@ -311,12 +329,33 @@ def _step(
         mistakes.append(f"{key}.within_s: found beside `at`; allowed: beside `when` only, as the bound of its wait")
     at_s = None if plan is None else _due(plan, key, night, mistakes)
     action = _action(given, key, mistakes)
-    services = getattr(action, "services", ())
-    if facility is not None and isinstance(services, tuple):
-        mistakes += _wrong_services(services, f"{key}.services", facility)
+    if facility is not None and action is not None:
+        mistakes += _wrong_places(action, key, facility)
     if plan is None or action is None or len(mistakes) > before:
         return None
     return PlannedStep(plan.fault or plan.operation or "", action, at_s, plan.when, plan.within_s)
+
+
+def _wrong_places(action: Fault | Operation, key: str, facility: FacilityPlan) -> list[str]:
+    """Tell which of the links and services that a step names are not there."""
+    services, link = getattr(action, "services", ()), getattr(action, "link", DATABASE)
+    wrong = _wrong_services(services, f"{key}.services", facility) if isinstance(services, tuple) else []
+    if (service := getattr(action, "service", None)) is not None:
+        wrong += _wrong_services((service,), f"{key}.service", facility)
+    if link not in facility.link_names:
+        wrong.append(f"{key}.link: found {link!r}{_meant(link, facility.link_names)}; allowed: {', '.join(facility.link_names)}")
+    return wrong
+
+
+def _wrong_heals(steps: Sequence[PlannedStep]) -> list[str]:
+    """Tell which steps heal what no fault of the timeline is, or what cannot be undone."""
+    can = sorted({step.word for step in steps if isinstance(step.action, Healable)})
+    allowed = ", ".join(can) or "nothing: no fault here can be undone"
+    return [
+        f"timeline: a step heals {step.action.of or 'what is active'!r}; allowed: {allowed}"
+        for step in steps
+        if isinstance(step.action, Heal) and (step.action.of not in can if step.action.of else not can)
+    ]
 
 
 def _wrong_services(services: Sequence[str], key: str, facility: FacilityPlan) -> list[str]:

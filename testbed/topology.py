@@ -116,12 +116,23 @@ class KeptVariant(Settings):
 
 
 class FacilityPlan(Record):
-    """The size of a facility: how many application servers, request threads and connections of each, and who calls."""
+    """The size of a facility: how many application servers, request threads and connections of each, and who calls.
+
+    `listen_backlog`: how many connections may wait in the kernel until an application server accepts them. `links`: those that have a
+    fault proxy of their own, beside the one to the database; those that a timeline names are added to them.
+    """
 
     application_servers: Annotated[int, Field(ge=1, le=16)] = 2
     request_threads: Annotated[int, Field(ge=1, le=200)] = 40
     pool_size: Annotated[int, Field(ge=1, le=200)] = 40
     callers: Annotated[tuple[Literal["kiosk", "ivr", "partner"], ...], Field(min_length=1, strict=False)] = CALLERS  # type: ignore[assignment]
+    listen_backlog: Annotated[int, Field(ge=1, le=4096)] = 512
+    links: tuple[str, ...] = ()
+
+    @property
+    def link_names(self) -> tuple[str, ...]:
+        """The links that faults can be put on, each named by what stands behind it."""
+        return ("database", *self.server_names, *self.callers)
 
     @property
     def server_names(self) -> tuple[str, ...]:
@@ -146,6 +157,7 @@ def server_environment(plan: FacilityPlan, settings: ServerSettings, name: str, 
         "name": name,
         "listen_fd": "{fd}",
         "database": database,
+        "listen_backlog": plan.listen_backlog,
         "request_threads": plan.request_threads,
         "pool_size": plan.pool_size,
         **settings.model_dump(),

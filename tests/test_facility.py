@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import ProxyError, ServiceError
-from testbed.facility import LOAD, UNPOINTED, Facility, VirtualIP, together
+from testbed.facility import LOAD, Facility, together
 from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
+from testbed.link import NOWHERE, ProxiedLink
 from testbed.runtime import Address, ServiceSpec
 from testbed.topology import FacilityPlan
 from testbed.toxiproxy import ProxyRecord
@@ -155,9 +156,9 @@ class Client:
         """Note it."""
         self.calls.append(("point", name, upstream))
 
-    def add_toxic(self, name: str, kind: str, attributes: dict[str, int]) -> None:
+    def add_toxic(self, name: str, kind: str, attributes: dict[str, int], *, stream: str, toxic_name: str) -> None:
         """Note it."""
-        self.calls.append(("add_toxic", name, kind, attributes))
+        self.calls.append(("add_toxic", name, kind, attributes, stream, toxic_name))
 
     def delete(self, name: str) -> None:
         """Note it, or fail."""
@@ -166,10 +167,10 @@ class Client:
             raise ProxyError("nobody there")
 
 
-def virtual_ip(client: Client) -> VirtualIP:
+def virtual_ip(client: Client) -> ProxiedLink:
     """Make a virtual IP over such a client."""
     given: FaultProxyClient = client  # type: ignore[assignment]
-    return VirtualIP(given, "virtual-ip-1")
+    return ProxiedLink(given, "virtual-ip-1")
 
 
 @pytest.mark.fact("C5")
@@ -181,9 +182,9 @@ async def test_the_virtual_ip_belongs_to_no_host_until_it_is_given_to_one() -> N
     await address.point(Address("127.0.0.1", 5432))
     await address.add_toxic("latency", {"latency": 5})
     assert client.calls == [
-        ("create", "virtual-ip-1", UNPOINTED, "127.0.0.1:0"),
+        ("create", "virtual-ip-1", str(NOWHERE), "127.0.0.1:0"),
         ("point", "virtual-ip-1", "127.0.0.1:5432"),
-        ("add_toxic", "virtual-ip-1", "latency", {"latency": 5}),
+        ("add_toxic", "virtual-ip-1", "latency", {"latency": 5}, "downstream", "latency_downstream"),
     ]
 
 

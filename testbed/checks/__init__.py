@@ -17,7 +17,7 @@ from testbed.words import words_in
 if TYPE_CHECKING:
     from testbed.journal import Journal
 
-ALWAYS = ("complete", "timeline", "services", "open_loop", "steady_before")
+ALWAYS = ("complete", "timeline", "services", "open_loop", "steady_before", "healed")
 
 
 class Verdict(StrEnum):

@@ -6,12 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from testbed import probe
 from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
 from testbed.facility import LOAD, Facility
 from testbed.fakes import caller, server
 from testbed.fakes.caller import FakeCaller
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import see_modelled
+from testbed.link import DATABASE, ToxicOn
+from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
 from testbed.topology import Settings, servers_of
 from testbed.workload import Ended, Sent
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 
     from testbed.events import Sample, ThreadGroup
     from testbed.fakes.service import FakeService
+    from testbed.link import Link, Stream
     from testbed.load import DueRequest
+    from testbed.probe import Question
     from testbed.topology import FacilityPlan
 
 HOSTS = ("db-1", "db-2")
@@ -140,28 +145,131 @@ class FakeDatabase:
 
 
 @dataclass(slots=True)
-class FakeVirtualIP:
-    """The link to the database: which host it leads to, and the toxics on it, of which `latency` is felt."""
+class FakeLink:
+    """A link: which host it leads to, whether anybody listens, and the toxics on it by their names, of which `latency` is felt.
+
+    That to the database is the virtual IP. A probe over it sees what each toxic does (`FakeProbe`).
+    """
 
     host: str = HOSTS[0]
-    toxics: list[tuple[str, dict[str, int]]] = field(default_factory=list)
+    enabled: bool = True
+    on: dict[str, dict[str, int]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    broken: FacilityError | None = None  # raised by the next toxic that is taken away
+
+    @property
+    def address(self) -> Address:
+        """An address that nobody listens at."""
+        return Address("127.0.0.1", 0)
 
     @property
     def latency_s(self) -> float:
         """What each trip over the link takes longer, in seconds."""
-        return sum(attributes.get("latency", 0) for kind, attributes in self.toxics if kind == "latency") / 1000
+        return sum(attributes.get("latency", 0) for name, attributes in self.on.items() if name.startswith("latency")) / 1000
 
     async def point(self, host: Address) -> None:
         """Let it lead to a host."""
         self.host = host.host
 
-    async def add_toxic(self, kind: str, attributes: Mapping[str, int]) -> None:
+    async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
         """Put a toxic on the link."""
-        self.toxics.append((kind, dict(attributes)))
+        self.on[str(ToxicOn(kind, stream))] = dict(attributes)
+        self.calls.append(f"add {ToxicOn(kind, stream)}")
+
+    async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
+        """Take a toxic from it."""
+        if self.broken is not None:
+            raise self.broken
+        del self.on[str(ToxicOn(kind, stream))]
+        self.calls.append(f"remove {ToxicOn(kind, stream)}")
+
+    async def toxics(self) -> tuple[str, ...]:
+        """Give the names of the toxics on it."""
+        return tuple(self.on)
+
+    async def enable(self) -> None:
+        """Let somebody listen."""
+        self.enabled = True
+        self.calls.append("enable")
+
+    async def disable(self) -> None:
+        """Let nobody listen."""
+        self.enabled = False
+        self.calls.append("disable")
+
+    async def is_enabled(self) -> bool:
+        """Whether anybody listens."""
+        return self.enabled
 
     def leads_to(self, database: FakeDatabase) -> bool:
         """Whether a new connection would reach the database."""
-        return database.running and self.host == database.active
+        return self.enabled and database.running and self.host == database.active
+
+
+@dataclass(slots=True)
+class FakePacketFilter:
+    """Notes to which links attempts to connect are dropped."""
+
+    dropped: list[str] = field(default_factory=list)
+
+    async def drop(self, name: str, link: Link) -> None:
+        """Drop them."""
+        await link.disable()
+        self.dropped.append(name)
+
+    async def accept(self, name: str, link: Link) -> None:
+        """Let them through."""
+        self.dropped.remove(name)
+        await link.enable()
+
+    def drops(self) -> tuple[str, ...]:
+        """Give the links."""
+        return tuple(self.dropped)
+
+
+# How a connection ends over a link with this toxic on it, when a long answer is asked for, and when it is only held.
+ENDS: dict[str, tuple[probe.Ended, probe.Ended]] = {
+    "silence_upstream": ("silent", "answered"),
+    "slicer_downstream": ("silent", "answered"),
+    "limit_data_downstream": ("closed", "answered"),
+    "timeout_downstream": ("closed", "closed"),
+    "reset_peer_upstream": ("reset", "answered"),
+    "reset_peer_downstream": ("reset", "answered"),
+    "lifetime_downstream": ("reset", "reset"),
+}
+FAKE_BYTES = 300  # of a long answer
+
+
+@dataclass(slots=True)
+class FakeProbe:
+    """A probe over a fake link; `blunt`: it sees a link that works, whatever is on it."""
+
+    link: FakeLink
+    question: Question
+    unconnected: bool
+    blunt: bool
+
+    async def wait_held(self) -> None:
+        """It holds at once."""
+
+    async def wait_seen(self) -> Seen:
+        """Tell by what is on the link."""
+        if self.blunt:
+            return Seen("answered", 0.0, 0.0, 0.0, FAKE_BYTES)
+        if self.unconnected:
+            return Seen("unconnected", self.question.within_s)
+        if not self.link.enabled:
+            return Seen("refused", 0.0)
+        await asyncio.sleep(min(self.link.latency_s, self.question.within_s))
+        forgets = self.link.on.get("idle_drop_downstream")
+        if forgets is not None and self.question.idle_s * 1000 > forgets["timeout"]:
+            return Seen("silent", 0.0, 0.0, 0.0, 1)
+        ends = [ENDS[name][self.question.kind == "hold"] for name in self.link.on if name in ENDS]
+        late = self.link.latency_s > self.question.within_s
+        ended: probe.Ended = ends[0] if ends else "silent" if late else "answered"
+        size = 1 if ended in ("silent", "closed") and not late else 0 if late or ended == "reset" else FAKE_BYTES
+        first_s = self.link.latency_s if size else None
+        return Seen(ended, 0.0, first_s, first_s, size)
 
 
 @dataclass(slots=True)
@@ -244,7 +352,8 @@ class FakeBuilder:
     retry and circuit breaker are around its calls as in the real one. Times are constant; there is no chance in it.
 
     Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
-    setting `call_connect_timeout_s`, because a connection is made at once or not at all; toxics other than `latency`; pause and resume.
+    setting `call_connect_timeout_s`, because a connection is made at once or not at all; toxics other than
+    `latency`, and links other than the one to the database, which probes see and services do not; pause and resume.
     A variant with settings that are not modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused
     with UsageError.
     """
@@ -253,7 +362,10 @@ class FakeBuilder:
     settings: Settings = field(default_factory=Settings)
     runtime: FakeRuntime = field(default_factory=FakeRuntime)
     database: FakeDatabase = field(default_factory=FakeDatabase)
-    virtual_ip: FakeVirtualIP = field(default_factory=FakeVirtualIP)
+    virtual_ip: FakeLink = field(default_factory=FakeLink)
+    links: dict[str, FakeLink] = field(default_factory=dict)
+    packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
+    blunt: bool = False  # probes see nothing of what is done to links
     generator: FakeGenerator | None = None
     calls: list[str] = field(default_factory=list)
     not_permitted: str | None = None  # why threads cannot be dumped
@@ -271,6 +383,7 @@ class FakeBuilder:
         """Start every service and return when all are ready."""
         self.calls.append("build")
         self.runtime.make = self._make
+        self.links = {name: FakeLink(name) for name in self.plan.links}
         facility = Facility(
             self.runtime,
             self.database,
@@ -280,12 +393,19 @@ class FakeBuilder:
             monitoring=lambda: FakeMonitoring(self.runtime),
             connect=self._connect,
             dump=self._dump,
+            links=dict(self.links),
+            prober=self._probe,
+            packet_filter=self.packet_filter,
         )
         if self.broken is not None:
             raise self.broken
         facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
         await facility.wait_ready(facility.services)
         return facility
+
+    def _probe(self, link: str, address: Address, question: Question) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
+        known = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())
+        return FakeProbe(known, question, link in self.packet_filter.dropped, self.blunt)
 
     def _make(self, name: str) -> FakeService | None:
         if name in self.plan.server_names:

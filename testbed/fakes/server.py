@@ -10,7 +10,7 @@ from testbed.fakes.service import FakeService
 from testbed.observe.dump import CHECKOUT, DATABASE
 
 if TYPE_CHECKING:
-    from testbed.fakes.facility import FakeDatabase, FakeVirtualIP
+    from testbed.fakes.facility import FakeDatabase, FakeLink
     from testbed.topology import FacilityPlan, ServerSettings
 
 TRIP_S = 0.0005  # there and back on the link to the database
@@ -30,7 +30,7 @@ NOT_MODELLED = (
 class FakeServer(FakeService):
     """An application server. A connection is known by which start of the database server it goes to: to an earlier one, it is stale."""
 
-    def __init__(self, name: str, plan: FacilityPlan, settings: ServerSettings, database: FakeDatabase, link: FakeVirtualIP) -> None:
+    def __init__(self, name: str, plan: FacilityPlan, settings: ServerSettings, database: FakeDatabase, link: FakeLink) -> None:
         super().__init__(name, plan.request_threads)
         self._size = plan.pool_size
         self._settings = settings

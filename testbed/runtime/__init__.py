@@ -82,6 +82,9 @@ class Runtime(Protocol):
     def resume(self, name: str) -> None:
         """Undo `pause`."""
 
+    def is_paused(self, name: str) -> bool:
+        """Tell whether it stands still."""
+
     def address(self, name: str) -> Address:
         """Give its address as seen from the testbed."""
 
@@ -130,6 +133,10 @@ class Nothing:
     def resume(self, name: str) -> None:
         """Note the call."""
         self.calls.append(("resume", name))
+
+    def is_paused(self, name: str) -> bool:
+        """Tell by the calls."""
+        return [call for call, of in self.calls if of == name and call in ("pause", "resume", "start")][-1:] == ["pause"]
 
     def address(self, name: str) -> Address:  # noqa: ARG002 - the protocol's signature
         """Give an address that nobody listens at."""

@@ -60,6 +60,18 @@ class Child:
         return self.process.pid if self.process.poll() is None else None
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether the system says that it was stopped (SIGSTOP), and not yet told to go on."""
+        pid = self.pid
+        if pid is None:
+            return False
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # proc(5); the command's name may have brackets
+        except OSError:
+            state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
+        return state.startswith("T")
+
+    @property
     def ending(self) -> str:
         """How it ended, in words: `exit code 3`, or `SIGKILL`."""
         code = self.process.poll()

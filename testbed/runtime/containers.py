@@ -8,10 +8,12 @@ there, whatever testcontainers guesses of the host.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import threading
-from dataclasses import dataclass, field
+from asyncio.subprocess import PIPE
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,10 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from testcontainers.compose import DockerCompose
 
-from testbed.errors import DumpError, EngineError, ServiceError
+from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
+from testbed.link import DATABASE
 from testbed.observe.dump import keep
+from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from testbed.events import ThreadGroup
+    from testbed.probe import Question
 
 COMPOSE = Path(__file__).parents[2] / "compose"
 FILE = "compose.yaml"
@@ -37,6 +42,7 @@ SERVICE_PORT = 8000
 LAST_LINES = 15
 STOP_WITHIN_S = 10
 DUMP_WITHIN_S = 20.0
+PROBE_WITHIN_S = 20.0  # beyond what its question takes: the interpreter has to start in the container
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
 CAPABILITIES = frozenset({"containers", "firewall", "balancers", "recovery", "backups"})
@@ -135,6 +141,12 @@ class Containers(Runtime):
         """Let them go on."""
         self._container(name).unpause()
 
+    def is_paused(self, name: str) -> bool:
+        """Tell whether they stand still."""
+        container = self._container(name)
+        container.reload()
+        return bool(container.attrs["State"]["Paused"])
+
     def address(self, name: str) -> Address:
         """Give the address at which the testbed reaches the service."""
         return self.published(name, SERVICE_PORT)
@@ -200,6 +212,15 @@ class Containers(Runtime):
                 await process.wait()
         return process.returncode or 0, out, err
 
+    def probe(self, link: str, address: Address, question: Question) -> InContainer:
+        """Make a probe from where a link is used, to the address that it has there."""
+        if link == DATABASE:
+            place, seen = "cf-1", address
+        else:
+            place, seen = ("lb-1-machine" if link.startswith("cf-") else "load"), self.reserve(link)
+        command = ("python", "-m", "testbed.probe", seen.host, str(seen.port), link, json.dumps(asdict(question)))
+        return InContainer(link, [engine.COMMAND, "exec", self._container(place).id, *command], question.longest_s + PROBE_WITHIN_S)
+
     async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
         """Dump the threads of a service from inside its container, where it may be looked at (P4); see `Dump`."""
         try:
@@ -220,6 +241,46 @@ class Containers(Runtime):
         if self._events is not None:
             self._events.close()
         remove({PROJECT_LABEL: self.project})
+
+
+class InContainer:
+    """A probe made in a container. See `Probe`."""
+
+    def __init__(self, link: str, command: list[str], within_s: float) -> None:
+        self._link = link
+        self._within_s = within_s
+        self._process = asyncio.create_task(asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE))
+        self._held = False
+
+    async def wait_held(self) -> None:
+        """Wait until its connection stands; raises FacilityError when that does not come."""
+        line = await self._line()
+        self._held = line == "held"
+        if not self._held:
+            raise FacilityError(f"no probe could be held over the link to {self._link}: {_seen(line)}")
+
+    async def wait_seen(self) -> Seen:
+        """Wait until it has seen what it wanted to see."""
+        line = await self._line()
+        return _seen(await self._line() if line == "held" and not self._held else line)
+
+    async def _line(self) -> str:
+        process = await self._process
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), self._within_s)
+        except TimeoutError as error:
+            process.kill()
+            raise FacilityError(f"a probe over the link to {self._link} told nothing within {self._within_s:.0f} s") from error
+        if not line:
+            told = (await process.stderr.read()).decode(errors="replace").strip()
+            raise FacilityError(f"a probe over the link to {self._link} could not be made: {told[-300:]}")
+        return line.decode().strip()
+
+
+def _seen(line: str) -> Seen:
+    return Seen(**json.loads(line))
 
 
 def connect() -> docker.DockerClient:

@@ -193,7 +193,7 @@ class ContainersBuilder:
         await asyncio.wait([building])
         if self.project is None:
             return
-        if building.cancelled() or building.exception() is not None:
+        if building.cancelled() or building.exception() is not None or building.result().active:
             await self.dock.remove(self.project)
         else:
             self.dock.give_back(self.project)

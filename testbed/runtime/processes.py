@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 STOP_WITHIN_S = 5.0
 BACKLOG = 512
-CAPABILITIES = frozenset({"processes"})
+CAPABILITIES = frozenset({"processes", "links"})
 NURSERY_MODULE = "testbed.runtime.nursery"
 ANSWER_WITHIN_S = 20.0  # its imports come first
 HEAR_BYTES = 1 << 16
@@ -184,6 +184,10 @@ class Processes(Runtime):
     def resume(self, name: str) -> None:
         """Let the process go on with SIGCONT."""
         self._child(name).signal(signal.SIGCONT)
+
+    def is_paused(self, name: str) -> bool:
+        """Tell whether the system says that the process is stopped."""
+        return self._child(name).is_stopped
 
     def address(self, name: str) -> Address:
         """Give the loopback address of the service."""

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, LiteralString
 
 from testbed.errors import FacilityError, ServiceError
-from testbed.facility import LOAD, Facility, VirtualIP, together
+from testbed.facility import LOAD, Facility, together
+from testbed.link import ProxiedLink
 from testbed.load import connect_over_tcp
 from testbed.runtime import Address, ServiceSpec, tables
 from testbed.runtime.balancers import statistics
 from testbed.runtime.containers import SERVICE_PORT
+from testbed.runtime.database_host import PORT as DATABASE_PORT
 from testbed.runtime.database_host import VIRTUAL_IP
 from testbed.runtime.hosts import HOSTS, DatabaseHosts
 from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
@@ -140,11 +142,12 @@ class Project:
         facility = Facility(
             self.runtime,
             self.hosts,
-            VirtualIP(self.proxy, VIRTUAL_IP),
+            ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT)),
             self.plan.server_names,
             self.plan.callers,
             connect=connect_inside,
             dump=self.runtime.dump,
+            prober=self.runtime.probe,
             surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
         )
         for name in facility.services:

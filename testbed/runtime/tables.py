@@ -51,6 +51,18 @@ async def do(address: Address, statements: LiteralString, within_s: float) -> No
         raise ServiceError(f"the database at {address} does not do what it is told: {error or f'not within {within_s:.0f} s'}") from error
 
 
+async def hold(address: Address, lock: LiteralString, within_s: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Take a lock, in a transaction of a connection that is given: closing it lets go. Raises ServiceError when it is not had in time."""
+    try:
+        async with asyncio.timeout(within_s):
+            connection = await connect(address)
+            await connection.set_autocommit(False)
+            await connection.execute(lock)
+    except (psycopg.Error, TimeoutError) as error:
+        raise ServiceError(f"the database at {address} does not give the lock: {error or f'not within {within_s:.0f} s'}") from error
+    return connection
+
+
 async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> Tables:
     """Read the named tables, or all of them, at one moment, each row as JSON; raises ServiceError when that is not done in time."""
     try:

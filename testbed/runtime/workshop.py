@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from testbed.errors import FacilityError, ProxyError
-from testbed.facility import FAULT_PROXY, LOAD, Facility, VirtualIP
+from testbed.facility import FAULT_PROXY, LOAD, Facility
+from testbed.link import NOWHERE, ProxiedLink
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
@@ -138,7 +139,7 @@ class ProcessesBuilder:
     directory: Path = field(init=False)
     runtime: Processes = field(init=False)
     pair: DatabasePair | None = None
-    virtual_ip: VirtualIP | None = None
+    links: list[ProxiedLink] = field(default_factory=list)
     building: asyncio.Task[Facility] | None = None
 
     def __post_init__(self) -> None:
@@ -164,7 +165,10 @@ class ProcessesBuilder:
         rundir.make(self.directory)
         shop, plan = self.workshop, self.plan
         self._see_limits()
-        urls = {name: self.runtime.reserve(name).url for name in plan.server_names}
+        addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
+        client = await shop.wait_fault_proxy()
+        links = {name: await self._link(client, name, addresses[name]) for name in plan.links}
+        urls = {name: links[name].address.url if name in links else addresses[name].url for name in plan.server_names}
         callers = [
             ServiceSpec(
                 name,
@@ -173,11 +177,8 @@ class ProcessesBuilder:
             )
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]
-        client = await shop.wait_fault_proxy()
-        self.virtual_ip = VirtualIP(client, f"virtual-ip-{shop.run.path.name}-{self.directory.name}")
-        if shop.toxiproxy is not None:
-            shop.run.note_proxy(shop.toxiproxy, self.virtual_ip.name)
-        address = database.conninfo(await undisturbed(self.virtual_ip.create()))
+        virtual_ip = await self._link(client, "virtual-ip", NOWHERE)
+        address = database.conninfo(virtual_ip.address)
         servers = [
             ServiceSpec(
                 name,
@@ -188,13 +189,23 @@ class ProcessesBuilder:
         ]
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
         self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
-        facility = Facility(self.runtime, self.pair, self.virtual_ip, plan.server_names, plan.callers)
+        facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links))
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         self.pair.mount(HOSTS[0])
-        await self.virtual_ip.point(await self.pair.start_server(HOSTS[0]))
+        await virtual_ip.point(await self.pair.start_server(HOSTS[0]))
         await facility.wait_ready(facility.services)
         return facility
+
+    async def _link(self, client: FaultProxyClient, name: str, upstream: Address) -> ProxiedLink:
+        """Make a link; its proxy is removed with the facility, and by the next run when this one is killed before."""
+        shop = self.workshop
+        link = ProxiedLink(client, f"{name}-{shop.run.path.name}-{self.directory.name}")
+        self.links.append(link)
+        if shop.toxiproxy is not None:
+            shop.run.note_proxy(shop.toxiproxy, link.name)
+        await undisturbed(link.create(upstream))
+        return link
 
     @property
     def _connections(self) -> int:
@@ -226,9 +237,8 @@ class ProcessesBuilder:
         await _end([self.building] if self.building else [])
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
-            if self.virtual_ip is not None:
-                virtual_ip, self.virtual_ip = self.virtual_ip, None
-                stack.push_async_callback(virtual_ip.delete)
+            while self.links:
+                stack.push_async_callback(self.links.pop().delete)
             if self.pair is not None:
                 pair, self.pair = self.pair, None
                 stack.push_async_callback(pair.throw_away)

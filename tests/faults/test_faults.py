@@ -12,9 +12,17 @@ from testbed.errors import FacilityError
 from testbed.events import Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
+from testbed.faults.disconnect import Disconnect
+from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
 from testbed.faults.nothing import Nothing
+from testbed.faults.rack_loss import RackLoss
+from testbed.faults.refuse import Refuse
+from testbed.faults.reset import Reset
+from testbed.faults.silence import Silence
 from testbed.faults.switchover import Switchover
+from testbed.faults.trickle import Trickle
+from testbed.faults.unreachable import Unreachable
 from testbed.observe.watch import Watch
 from testbed.topology import FacilityPlan
 from tests.journals import header
@@ -23,14 +31,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+async def acting(builder: FakeBuilder, writer: journal.JournalWriter, directory: Path) -> Actions:
+    """Build a facility and give the hands on it."""
+    facility = await builder.build()
+    recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
+    return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
+
+
 def injected(directory: Path, builder: FakeBuilder, *wanted: faults.Fault) -> tuple[list[str], tuple[Step, ...]]:
     """Inject faults, all at once; gives what each says was done, or its error, and the steps in the journal."""
 
     async def injecting() -> list[str]:
         with journal.JournalWriter(directory / "a.jsonl", header()) as writer:
-            facility = await builder.build()
-            recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
-            actions = Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
+            actions = await acting(builder, writer, directory)
             return [str(one) for one in await asyncio.gather(*(fault.inject(actions) for fault in wanted), return_exceptions=True)]
 
     told = run(injecting())
@@ -74,13 +87,108 @@ def test_a_switchover_that_fails_stops_where_it_failed(tmp_path: Path, builder: 
     assert builder.virtual_ip.host == "db-1"
 
 
-@pytest.mark.fact("W5", "A5")
-def test_latency_is_a_toxic_on_the_link_to_the_database(tmp_path: Path, builder: FakeBuilder) -> None:
-    """With what the scenario says, in milliseconds."""
-    told, steps = injected(tmp_path, builder, Latency(latency_ms=250, jitter_ms=50))
-    assert told == ["250 ms, give or take 50 ms, on every answer from the database"]
-    assert [one.step for one in steps if one.state == "end"] == ["delay the link to the database by 250 ms"]
-    assert builder.virtual_ip.toxics == [("latency", {"latency": 250, "jitter": 50})]
+PUT: dict[str, tuple[faults.Fault, dict[str, dict[str, int]]]] = {
+    "latency": (Latency(latency_ms=250, jitter_ms=50), {"latency_downstream": {"latency": 250, "jitter": 50}}),
+    "silence": (Silence(), {"silence_upstream": {}, "silence_downstream": {}}),
+    "trickle": (Trickle(), {"slicer_downstream": {"average_size": 1, "size_variation": 0, "delay": 1_000_000}}),
+    "disconnect, connect": (Disconnect("connect"), {"timeout_downstream": {"timeout": 1}}),
+    "disconnect, answer": (Disconnect(), {"limit_data_downstream": {"bytes": 100}}),
+    "disconnect, idle": (Disconnect("idle"), {}),
+    "reset, connect": (Reset("connect"), {"reset_peer_upstream": {"timeout": 0}}),
+    "reset, answer": (Reset(), {"reset_peer_downstream": {"timeout": 0}}),
+    "reset, idle": (Reset("idle"), {}),
+    "idle_drop": (IdleDrop(idle_s=2.0), {"idle_drop_downstream": {"timeout": 2000}}),
+    "refuse": (Refuse(), {}),
+    "unreachable": (Unreachable(), {}),
+}
+of_every_fault = pytest.mark.parametrize(("fault", "toxics"), PUT.values(), ids=PUT)
+
+
+@pytest.mark.fact("W1", "W2", "W3", "W4", "W5")
+@of_every_fault
+def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
+    tmp_path: Path, builder: FakeBuilder, fault: faults.Fault, toxics: dict[str, dict[str, int]]
+) -> None:
+    """With what the scenario says; one that only cuts what is open leaves nothing there."""
+    (told,), steps = injected(tmp_path, builder, fault)
+    assert {one.state for one in steps} == {"begin", "end"}, told
+    assert steps[-1].step.startswith("see that")
+    assert builder.virtual_ip.on == toxics
+    assert builder.virtual_ip.enabled is not isinstance(fault, Refuse | Unreachable)
+
+
+@of_every_fault
+def test_a_fault_that_did_not_bite_has_failed(
+    tmp_path: Path,
+    builder: FakeBuilder,
+    fault: faults.Fault,
+    toxics: dict[str, dict[str, int]],
+) -> None:
+    """What no probe sees is not claimed: the step that looks for it fails, and with it the fault."""
+    builder.blunt = True
+    (told,), steps = injected(tmp_path, builder, fault)
+    assert steps[-1].state == "failed"
+    assert "was" in told
+
+
+@of_every_fault
+def test_a_fault_that_is_healed_leaves_nothing(
+    tmp_path: Path,
+    builder: FakeBuilder,
+    fault: faults.Fault,
+    toxics: dict[str, dict[str, int]],
+) -> None:
+    """No toxic, and somebody listens; a probe has seen it."""
+
+    async def healing() -> list[str]:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            await actions.inject(fault)
+            (active,) = actions.facility.active
+            await actions.heal(active)
+            assert actions.facility.active == []
+            return await actions.facility.left_over()
+
+    assert run(healing()) == []
+    assert journal.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
+
+
+def test_a_fault_on_another_link_leaves_the_database_alone(tmp_path: Path) -> None:
+    """Each link has its own proxy."""
+    builder = FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",), links=("cf-1",)))
+    injected(tmp_path, builder, Silence(link="cf-1"))
+    assert (builder.virtual_ip.on, set(builder.links["cf-1"].on)) == ({}, {"silence_upstream", "silence_downstream"})
+
+
+def test_a_link_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, builder: FakeBuilder) -> None:
+    """By their names."""
+    (told,), _ = injected(tmp_path, builder, Silence(link="cf-7"))
+    assert told == "no link cf-7 that a fault could be put on; there are database"
+
+
+@pytest.mark.fact("C3")
+def test_a_rack_that_is_lost_takes_every_server_in_it(tmp_path: Path) -> None:
+    """Servers stand in two racks in turn; healed, those that were lost run again."""
+    builder = FakeBuilder(FacilityPlan(application_servers=3, request_threads=1, pool_size=1, callers=("kiosk",)))
+
+    async def losing() -> str:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            told = await actions.inject(RackLoss(rack=1))
+            assert actions.facility.down == {"cf-1", "cf-3"}
+            (active,) = actions.facility.active
+            await actions.heal(active)
+            assert actions.facility.down == set()
+            return told
+
+    assert run(losing()) == "rack 1 is lost, with cf-1, cf-3"
+    assert [name for call, name in builder.runtime.calls if call == "kill"][:2] == ["cf-1", "cf-3"]
+
+
+def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBuilder) -> None:
+    """A fault that would do nothing fails."""
+    (told,), _ = injected(tmp_path, builder, RackLoss(rack=2))
+    assert told == "no application server stands in rack 2; there are cf-1"
 
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:
@@ -91,6 +199,6 @@ def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:
 
 def test_a_fault_is_found_by_its_word() -> None:
     """One file, one word; what is no file is no fault."""
-    assert {faults.load(word).__name__ for word in faults.names()} == {"Switchover", "Latency", "Nothing"}
+    assert {faults.load(word).__name__ for word in ("switchover", "idle_drop", "nothing")} == {"Switchover", "IdleDrop", "Nothing"}
     with pytest.raises(KeyError):
         faults.load("earthquake")

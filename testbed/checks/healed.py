@@ -1,0 +1,31 @@
+"""Whether no fault outlived the night."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.checks import Finding, Verdict
+from testbed.events import Healed, Operation
+from testbed.outcome import HARMLESS, RESTART
+
+if TYPE_CHECKING:
+    from testbed.journal import Journal
+
+LASTING = (*HARMLESS, RESTART, "switchover")  # nothing of them is to be undone; journals of before faults were healed know no others
+
+
+def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
+    """Ask that every fault was undone and nothing left of it: what was seen with something left of another night proves nothing."""
+    looks = journal.of(Healed)
+    left = [line for one in looks for line in one.left]
+    if left:
+        return Finding("healed", Verdict.UNKNOWN, f"not all was as before when the night was over: {'; '.join(left)}")
+    if looks:
+        undone = ", ".join(word for one in looks for word in one.faults)
+        return Finding(
+            "healed", Verdict.HELD, f"nothing is left of any fault ({f'undone at the end: {undone}' if undone else 'none was active'})"
+        )
+    active = sorted({one.operation for one in journal.of(Operation) if one.operation not in LASTING})
+    if active:
+        return Finding("healed", Verdict.UNKNOWN, f"nobody looked whether anything is left of {', '.join(active)}")
+    return Finding("healed", Verdict.HELD, "nothing was done that would have to be undone")

@@ -1,0 +1,48 @@
+"""Connections are made, and then ended in good order by the other side: FIN (W3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from testbed.link import DATABASE, LinkName, ToxicOn
+from testbed.probe import Question
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+Moment = Literal["connect", "answer", "idle"]
+ASK = Question("log_in", within_s=5.0)
+TIMEOUT = ToxicOn("timeout")
+LIMIT = ToxicOn("limit_data")
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Ends connections over the link by FIN, at one `moment` of their life.
+
+    `connect`: each a millisecond after it was made, and every one that is open. `answer`: each when `bytes` bytes of answers have come over
+    it, in the middle of one. `idle`: every one that is open, once; whoever connects anew is served. By the fault proxy's toxics `timeout`
+    and `limit_data`. As the proxy has accepted by then, the connection itself always comes about.
+    """
+
+    moment: Moment = "answer"
+    bytes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 100
+    link: LinkName = DATABASE
+
+    async def inject(self, actions: Actions) -> str:
+        """Put the toxic on the link and see a connection end; for idle ones, one that was open before, and the toxic goes at once."""
+        if self.moment == "answer":
+            await actions.add_toxics(1, f"end connections after {self.bytes} bytes", self.link, {LIMIT: {"bytes": self.bytes}})
+            return f"connections to {self.link} end: {await actions.see(2, self.link, ASK, 'closed')}"
+        if self.moment == "connect":
+            await actions.add_toxics(1, "end connections when they are made", self.link, {TIMEOUT: {"timeout": 1}})
+            return f"connections to {self.link} end: {await actions.see(2, self.link, ASK, 'closed')}"
+        seen = await actions.cut_idle(self.link, TIMEOUT, {"timeout": 1}, "closed")
+        return f"every open connection to {self.link} was ended: {seen}"
+
+    async def heal(self, actions: Actions) -> str:
+        """Take it away; what was cut stays cut."""
+        return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, TIMEOUT, LIMIT)}"

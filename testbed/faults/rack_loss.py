@@ -1,0 +1,55 @@
+"""A rack is damaged, and all that stands in it is gone at once (C3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from testbed.errors import FacilityError
+from testbed.facility import together
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+
+@dataclass(frozen=True, slots=True)
+class RackLoss:
+    """Kills every application server of a rack at once (SIGKILL). The servers stand in turn in the `RACKS` racks: cf-1 in the first.
+
+    Healed, they are started again. It cannot show the loss of a switch or of power: the machine goes on, and refuses connections at once.
+    """
+
+    rack: Annotated[int, Field(ge=1, le=2)] = 1
+
+    async def inject(self, actions: Actions) -> str:
+        """Kill them, and see that none of them runs any more."""
+        lost = self._servers(actions)
+        if not lost:
+            raise FacilityError(
+                f"no application server stands in rack {self.rack}; there are {', '.join(actions.facility.application_servers)}"
+            )
+        async with actions.step(1, f"lose rack {self.rack} with {', '.join(lost)}"):
+            await together(actions.kill(server) for server in lost)
+        async with actions.step(2, "see that none of them runs"):
+            there = [server for server in lost if actions.facility.runtime.exit(server) is None]
+            if there:
+                raise FacilityError(f"{', '.join(there)} of rack {self.rack} still runs")
+        return f"rack {self.rack} is lost, with {', '.join(lost)}"
+
+    async def heal(self, actions: Actions) -> str:
+        """Start them again, and wait until they are ready."""
+        lost = [server for server in self._servers(actions) if server in actions.facility.down]
+        async with actions.step(1, f"start {', '.join(lost) or 'nobody'} again"):
+            for server in lost:
+                await actions.restart(server)
+        async with actions.step(2, "wait until they are ready"):
+            await actions.wait_ready(lost)
+        return f"rack {self.rack} is back, with {', '.join(lost) or 'nobody'}"
+
+    def _servers(self, actions: Actions) -> tuple[str, ...]:
+        return tuple(actions.facility.application_servers[self.rack - 1 :: RACKS])
+
+
+RACKS = 2

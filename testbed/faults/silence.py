@@ -1,0 +1,37 @@
+"""Connected, and no answer ever (W4, A5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.link import DATABASE, LinkName, ToxicOn
+from testbed.probe import Question
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+BOTH = (ToxicOn("silence", "upstream"), ToxicOn("silence", "downstream"))
+ASK = Question("log_in", within_s=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Connections over the link come about, and nothing gets through in either direction: no byte, no end.
+
+    The fault proxy's own toxic of the same name holds what is sent and reads no more. Healed, it hands all of it on in order and closes
+    nothing, so that whoever waited goes on. It cannot show what a real network does when its own patience ends: no packet is lost, so no
+    kernel ever gives up.
+    """
+
+    link: LinkName = DATABASE
+
+    async def inject(self, actions: Actions) -> str:
+        """Put the toxic on both directions, and see that nobody answers."""
+        await actions.add_toxics(1, f"let nothing through the link to {self.link}", self.link, {one: {} for one in BOTH})
+        seen = await actions.see(2, self.link, ASK, "silent")
+        return f"the link to {self.link} is silent: {seen}"
+
+    async def heal(self, actions: Actions) -> str:
+        """Take it away: what was held goes on."""
+        return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, *BOTH)}"

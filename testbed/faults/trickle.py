@@ -1,0 +1,47 @@
+"""An answer that comes byte by byte, and very slowly (W5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from testbed.errors import FacilityError
+from testbed.link import DATABASE, LinkName, ToxicOn
+from testbed.probe import Question
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+SLICER = ToxicOn("slicer")
+LOOK_S = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """What comes down the link from behind it comes a byte every `every_ms` milliseconds.
+
+    Every single read succeeds, so a time-out for reads never fires: only a deadline for the whole answer would. Done by the fault proxy's
+    toxic `slicer`, with pieces of one byte.
+    """
+
+    every_ms: Annotated[int, Field(ge=100, le=60_000)] = 1000
+    link: LinkName = DATABASE
+
+    async def inject(self, actions: Actions) -> str:
+        """Put the toxic on the link, and see that no more than a byte comes in that time."""
+        given = {SLICER: {"average_size": 1, "size_variation": 0, "delay": self.every_ms * 1000}}
+        await actions.add_toxics(1, f"let a byte every {self.every_ms} ms through the link to {self.link}", self.link, given)
+        look_s = max(LOOK_S, 1.5 * self.every_ms / 1000)
+        most_bytes = int(look_s * 1000 / self.every_ms) + 1
+        async with actions.step(2, f"see that at least 1 and at most {most_bytes} bytes of an answer come in {look_s:.1f} s") as details:
+            seen = await actions.probe(self.link, Question("log_in", within_s=look_s))
+            if seen.ended != "silent" or not 0 < seen.size_bytes <= most_bytes:
+                raise FacilityError(f"an answer over the link to {self.link} was to come byte by byte, and was: {seen}")
+            details.append(str(seen))
+        return f"a byte every {self.every_ms} ms from the {self.link}: {seen}"
+
+    async def heal(self, actions: Actions) -> str:
+        """Take it away: the rest of each answer comes at once."""
+        return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, SLICER)}"
