@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from testbed.session import Result
 
 CONTAINERS = "containers"
+SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +52,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for a runtime on each that there is."""
     if "runtime" in metafunc.fixturenames:
         metafunc.parametrize("runtime", places.RUNTIMES, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the smoke tier: a few scenarios, on processes, that say within a minute whether anything works at all."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        if parameters and parameters.params.get("runtime") == "processes" and parameters.params.get("scenario") in SMOKE:
+            item.add_marker("smoke")
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     5. Look on until everything was answered, or nothing comes back any more.
     6. Dump the threads of what is stuck, where that was not done.
     7. Count what was answered in the databases and backups that should have it, where the runtime has them.
-    8. Undo every fault that is still active, and see that nothing is left of it: none outlives its scenario.
+    8. Look no more, undo every fault that is still active, and see that nothing is left of it: none outlives its scenario.
     9. Write the end into the journal, and take everything down.
 
     An interruption or an error becomes the journal's end, and is passed on. Time is the event loop's: over `testbed.fakes`, with its
@@ -147,8 +147,8 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
             await _count(run)  # 7
+            await _cancel(run.background)  # or what comes back because of the healing would look as if it had come back by itself
             await _heal(run)  # 8
-            await _cancel(run.background)
             recorder.end("complete", "")  # 9
             display.phase("the facility is taken down")
     except asyncio.CancelledError:
