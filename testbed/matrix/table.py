@@ -106,9 +106,11 @@ def merge(parts: Sequence[tuple[str, Matrix]]) -> Matrix:
                 raise UsageError(f"{name}: the variant {row.variant} is another than in the files before it")
         for cell in part.cells:
             cells.setdefault(cell.key, []).append(cell)
+    runtimes = list(dict.fromkeys(column.runtime for column in columns.values()))
     return Matrix(
         made_by="; ".join(dict.fromkeys(part.made_by for _, part in parts if part.made_by)),
-        columns=tuple(columns.values()),
+        # In the order in which a matrix of all of them has them, whichever file had which.
+        columns=tuple(sorted(columns.values(), key=lambda one: (runtimes.index(one.runtime), one.scenario))),
         rows=tuple(rows.values()),
         cells=tuple(most_of(several) for several in cells.values()),
     ).ordered()
