@@ -154,7 +154,7 @@ class FakeLink:
     host: str = HOSTS[0]
     enabled: bool = True
     on: dict[str, dict[str, int]] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
+    put: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # every toxic that ever was on it
     broken: FacilityError | None = None  # raised by the next toxic that is taken away
 
     @property
@@ -174,14 +174,13 @@ class FakeLink:
     async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
         """Put a toxic on the link."""
         self.on[str(ToxicOn(kind, stream))] = dict(attributes)
-        self.calls.append(f"add {ToxicOn(kind, stream)}")
+        self.put.append((str(ToxicOn(kind, stream)), dict(attributes)))
 
     async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
         """Take a toxic from it."""
         if self.broken is not None:
             raise self.broken
         del self.on[str(ToxicOn(kind, stream))]
-        self.calls.append(f"remove {ToxicOn(kind, stream)}")
 
     async def toxics(self) -> tuple[str, ...]:
         """Give the names of the toxics on it."""
@@ -190,12 +189,10 @@ class FakeLink:
     async def enable(self) -> None:
         """Let somebody listen."""
         self.enabled = True
-        self.calls.append("enable")
 
     async def disable(self) -> None:
         """Let nobody listen."""
         self.enabled = False
-        self.calls.append("disable")
 
     async def is_enabled(self) -> bool:
         """Whether anybody listens."""

@@ -33,7 +33,7 @@ class Reset:
     async def inject(self, actions: Actions) -> str:
         """Put the toxic on the link and see a reset; for idle ones, of one that was open before, and the toxic goes at once."""
         if self.moment == "idle":
-            seen = await actions.cut_idle(self.link, LIFETIME, {"lifetime": 1, "reset": True}, "reset")
+            seen = await actions.cut_idle(self.link, LIFETIME, {"lifetime": 1, "reset": 1}, "reset")
             return f"every open connection to {self.link} was reset: {seen}"
         toxic = ON_ANSWER if self.moment == "answer" else ON_REQUEST
         await actions.add_toxics(

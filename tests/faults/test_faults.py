@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from testbed.errors import FacilityError
 from testbed.events import Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
+from testbed.faultproxy import toxics as faultproxy_toxics
 from testbed.faults.disconnect import Disconnect
 from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
@@ -151,6 +153,22 @@ def test_a_fault_that_is_healed_leaves_nothing(
 
     assert run(healing()) == []
     assert journal.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
+
+
+@of_every_fault
+def test_the_bundled_proxy_takes_what_a_fault_puts_on_a_link(
+    tmp_path: Path,
+    builder: FakeBuilder,
+    fault: faults.Fault,
+    toxics: dict[str, dict[str, int]],
+) -> None:
+    """Every toxic is one that it knows, with attributes that it has, in whole numbers; also those that stay for a moment only."""
+    injected(tmp_path, builder, fault)
+    for name, attributes in builder.virtual_ip.put:
+        kind, _, stream = name.rpartition("_")
+        assert stream in ("upstream", "downstream")
+        assert attributes.keys() <= {one.name for one in dataclasses.fields(faultproxy_toxics.load(kind))}  # type: ignore[arg-type]
+        assert {type(value) for value in attributes.values()} <= {int}
 
 
 def test_a_fault_on_another_link_leaves_the_database_alone(tmp_path: Path) -> None:
