@@ -35,8 +35,8 @@ async def like_postgres(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     writer.close()
 
 
-def tidied(serve: Serve) -> Serve:
-    """Serve, and close what is left of the connection, whichever side has ended it."""
+def tidied(serve: Serve, ended: asyncio.Semaphore) -> Serve:
+    """Serve, and close what is left of the connection, whichever side has ended it; then `ended` is one more."""
 
     async def serving(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -44,17 +44,26 @@ def tidied(serve: Serve) -> Serve:
                 await serve(reader, writer)
         finally:
             writer.transport.abort()
+            ended.release()
 
     return serving
 
 
+async def wait_ended(ended: asyncio.Semaphore, connections: int) -> None:
+    """Wait until the server has seen the end of so many connections."""
+    async with asyncio.timeout(5.0):
+        for _ in range(connections):
+            await ended.acquire()
+
+
 async def seen(serve: Serve, question: Question) -> Seen:
     """Ask a server of this test."""
-    server = await asyncio.start_server(tidied(serve), "127.0.0.1", 0)
+    ended = asyncio.Semaphore(0)
+    server = await asyncio.start_server(tidied(serve, ended), "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()
         told = await ask(Address(host, port), question, database=True)
-        await asyncio.sleep(0.02)  # the server sees the end, too
+        await wait_ended(ended, 1)
     return told
 
 
@@ -108,7 +117,7 @@ async def test_a_probe_that_holds_sees_that_it_is_cut() -> None:
         await cut.wait()
         writer.close()
 
-    async with await asyncio.start_server(tidied(serve), "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(tidied(serve, asyncio.Semaphore(0)), "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         probe = Near("database", Address(host, port), Question("hold", within_s=5.0))
         await probe.wait_held()
@@ -128,10 +137,11 @@ async def test_a_queue_is_filled_and_who_waited_is_told_of_when_it_is_served() -
         probe = Near("cf-1", Address(host, port), Question("queue", within_s=10.0))
         await probe.wait_held()
         listener.setblocking(False)
-        server = await asyncio.start_server(tidied(_answers), sock=listener)
+        ended = asyncio.Semaphore(0)
+        server = await asyncio.start_server(tidied(_answers, ended), sock=listener)
         async with server:
             told = await probe.wait_seen()
-            await asyncio.sleep(0.05)  # the server sees the ends, too
+            await wait_ended(ended, told.queued + 1)
     assert told.ended == "answered"
     assert told.queued in (2, 3)  # Linux lets one more in than it was told
     assert told.connected_s >= 0.5
@@ -176,7 +186,7 @@ async def test_attempts_to_connect_are_dropped_and_let_through_again() -> None:
 
 async def test_a_probe_can_be_made_from_the_command_line() -> None:
     """Where it is to be made from somewhere else: a line when it is held, and one with what it saw."""
-    async with await asyncio.start_server(tidied(like_postgres), "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(tidied(like_postgres, asyncio.Semaphore(0)), "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         command = (sys.executable, "-m", "testbed.probe", host, str(port), "database", '{"kind": "hold", "within_s": 0.1}')
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)

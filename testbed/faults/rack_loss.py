@@ -13,6 +13,8 @@ from testbed.facility import together
 if TYPE_CHECKING:
     from testbed.act import Actions
 
+RACKS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class RackLoss:
@@ -50,6 +52,3 @@ class RackLoss:
 
     def _servers(self, actions: Actions) -> tuple[str, ...]:
         return tuple(actions.facility.application_servers[self.rack - 1 :: RACKS])
-
-
-RACKS = 2
