@@ -18,7 +18,9 @@ import pytest
 
 from testbed import places, scenario_file, session, trace
 from testbed.errors import EngineError
+from testbed.facility import together
 from testbed.replay import Silent
+from testbed.topology import FacilityPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,14 +80,34 @@ def engine() -> None:
     image.build(lambda _: None)
 
 
+def _at_once(plan: FacilityPlan, runtime: str) -> int:
+    """Tell how many facilities may be at work at once: together they have no more request threads than the case's one has."""
+    if runtime == CONTAINERS:
+        return 1
+    case = FacilityPlan()
+    return max(1, _request_threads(case) // _request_threads(plan))
+
+
+def _request_threads(plan: FacilityPlan) -> int:
+    return plan.request_threads * (len(plan.server_names) + len(plan.callers))
+
+
 async def _replay(name: str, runtime: str) -> dict[str, Result]:
     where = places.of(runtime)
     plan = scenario_file.load(scenario_file.directory() / f"{name}.toml").slowed(where.slower)
     directory = session.runs_directory(None, plan.name)
+    sent = trace.of(plan)
+    names = [variant.name for variant in plan.variants]
+    lanes = min(_at_once(plan.facility, runtime), len(names))
     results = {}
-    async with where.shop as shop:
-        async for result in session.replay_all(plan, trace.of(plan), 1, shop, directory, lambda _: nullcontext(Silent()), where.place):
+
+    async def lane(number: int) -> None:
+        mine = plan.only(tuple(names[number::lanes]))
+        async for result in session.replay_all(mine, sent, 1, shop, directory, lambda _: nullcontext(Silent()), where.place):
             results[result.journal.header.variant] = result
+
+    async with where.shop as shop:
+        await together(lane(number) for number in range(lanes))
     return results
 
 
