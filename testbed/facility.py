@@ -57,7 +57,7 @@ class Database(Protocol):
 
 
 class PacketFilter(Protocol):
-    """Drops attempts to connect over a link, without a word to anybody."""
+    """What stands on the way and drops packets of a link, without a word to anybody. Raises FacilityError when it does not do it."""
 
     async def drop(self, name: str, link: Link) -> None:
         """Drop them from now on."""
@@ -65,8 +65,14 @@ class PacketFilter(Protocol):
     async def accept(self, name: str, link: Link) -> None:
         """Let them through again."""
 
-    def drops(self) -> tuple[str, ...]:
-        """Give the links to which attempts to connect are dropped."""
+    async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:
+        """Forget connections that are idle for longer; gives the limit as it could be had, in seconds."""
+
+    async def keep_idle(self, name: str, link: Link) -> None:
+        """Forget no more; what is forgotten stays so."""
+
+    async def left(self) -> tuple[str, ...]:
+        """Tell, in a line each, what is still dropped or forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class Facility:
 
     async def left_over(self) -> list[str]:
         """Look for what faults may have left: links that do not listen, toxics, services that stand still. Gives a line for each."""
-        left = [f"attempts to connect to {name} are dropped" for name in self.packet_filter.drops()]
+        left = list(await self.packet_filter.left())
         for name, link in {DATABASE: self.virtual_ip, **self.links}.items():
             try:
                 toxics, enabled = await link.toxics(), await link.is_enabled()

@@ -177,10 +177,10 @@ async def test_attempts_to_connect_are_dropped_and_let_through_again() -> None:
     question = Question("connect", within_s=0.4)
     await queues.drop("database", link)
     assert (await ask(listening.address, question, database=True)).ended == "unconnected"
-    assert queues.drops() == ("database",)
+    assert await queues.left() == ("attempts to connect to database are dropped",)
     await queues.accept("database", link)
     assert (await ask(listening.address, question, database=True)).ended == "answered"
-    assert queues.drops() == ()
+    assert await queues.left() == ()
     listening.listener.close()
 
 

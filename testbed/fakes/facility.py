@@ -205,7 +205,7 @@ class FakeLink:
 
 @dataclass(slots=True)
 class FakePacketFilter:
-    """Notes to which links attempts to connect are dropped."""
+    """Notes to which links attempts to connect are dropped, and forgets by a toxic."""
 
     dropped: list[str] = field(default_factory=list)
 
@@ -219,9 +219,18 @@ class FakePacketFilter:
         self.dropped.remove(name)
         await link.enable()
 
-    def drops(self) -> tuple[str, ...]:
-        """Give the links."""
-        return tuple(self.dropped)
+    async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
+        """Put a toxic on the link."""
+        await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
+        return idle_s
+
+    async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Take it away."""
+        await link.remove_toxic("idle_drop")
+
+    async def left(self) -> tuple[str, ...]:
+        """Tell to what nobody gets through."""
+        return tuple(f"attempts to connect to {name} are dropped" for name in self.dropped)
 
 
 # How a connection ends over a link with this toxic on it, when a long answer is asked for, and when it is only held.

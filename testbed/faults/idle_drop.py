@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from testbed.act import HEALED
 from testbed.errors import FacilityError
-from testbed.link import DATABASE, LinkName, ToxicOn
+from testbed.link import DATABASE, LinkName
 from testbed.probe import Question
 
 if TYPE_CHECKING:
     from testbed.act import Actions
 
-IDLE_DROP = ToxicOn("idle_drop")
 BEYOND = 1.2  # times the limit: so long a probe rests, to be forgotten
 WITHIN_S = 1.0
 
@@ -23,29 +23,32 @@ WITHIN_S = 1.0
 class IdleDrop:
     """Forgets each connection over the link that was idle for `idle_s` real seconds: what is sent over it then is dropped.
 
-    Both ways and without a word, and it stays open on both sides, as with a firewall whose table has lost it: a read waits for ever. Done
-    by the fault proxy's own toxic of the same name, a true idle timer. It cannot show what the kernel's keep-alive packets would do,
-    because a proxy does not see them. A connection that was forgotten stays so when this is healed.
+    Both ways and without a word, and it stays open on both sides: a read waits for ever. On containers the kernel's connection table of
+    the firewall does it (`nf_conntrack_tcp_timeout_established`, in whole seconds, rounded up), on the link to the database. On processes
+    it is the fault proxy's own toxic of the same name, a true idle timer on any link; it cannot show what the kernel's keep-alive packets
+    would do, because a proxy does not see them. A connection that was forgotten stays so when this is healed.
     """
 
     idle_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
     link: LinkName = DATABASE
 
     async def inject(self, actions: Actions) -> str:
-        """Put the toxic on the link, and see that a connection that rests is forgotten, and one that does not rest is not."""
-        given = {IDLE_DROP: {"timeout": round(self.idle_s * 1000)}}
-        await actions.add_toxics(
-            1, f"forget connections over the link to {self.link} that are idle for {self.idle_s:.2f} s", self.link, given
-        )
+        """Let them be forgotten, and see that a connection that rests is, and one that does not rest is not."""
+        facility = actions.facility
+        async with actions.step(1, f"forget connections over the link to {self.link} that are idle for {self.idle_s:.2f} s") as details:
+            limit_s = await facility.packet_filter.forget_idle(self.link, facility.link(self.link), self.idle_s)
+            details.append(f"the limit is {limit_s:.2f} s")
         await actions.see(2, self.link, Question("requests", within_s=5.0, idle_s=0.0), "answered", after=", used at once")
-        rest_s = BEYOND * self.idle_s
+        rest_s = BEYOND * limit_s
         async with actions.step(3, f"see that one is silent when it is used after {rest_s:.2f} s") as details:
             seen = await actions.probe(self.link, Question("requests", within_s=WITHIN_S, idle_s=rest_s))
             if seen.ended != "silent" or not seen.size_bytes:  # silent from the first byte on is another fault
                 raise FacilityError(f"a connection over the link to {self.link} was to be forgotten after {rest_s:.2f} s, and was: {seen}")
             details.append(str(seen))
-        return f"connections to {self.link} that are idle for {self.idle_s:.2f} s are forgotten: {seen}"
+        return f"connections to {self.link} that are idle for {limit_s:.2f} s are forgotten: {seen}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away: nothing more is forgotten."""
-        return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, IDLE_DROP)}"
+        """Let nothing more be forgotten."""
+        async with actions.step(1, f"forget no more connections over the link to {self.link}"):
+            await actions.facility.packet_filter.keep_idle(self.link, actions.facility.link(self.link))
+        return f"the link to {self.link}: {await actions.see(2, self.link, HEALED, 'answered')}"

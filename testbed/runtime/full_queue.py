@@ -1,6 +1,6 @@
-"""Attempts to connect that nobody answers, where no firewall can be had: a listener whose queue is full.
+"""What stands on the way where no firewall can be had: a listener whose queue is full, and a proxy that forgets.
 
-The nearest thing to a firewall that drops packets. To whoever connects it is the same: the kernel drops each attempt
+The listener is the nearest thing to a firewall that drops packets. To whoever connects it is the same: the kernel drops each attempt
 without a word, and whoever made it tries again after 1 s, 3 s, 7 s and so on, for as long as its own kernel has patience.
 What it cannot show: connections that were open before are cut (RST or FIN) and not left standing.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
+from testbed.link import ToxicOn
 
 if TYPE_CHECKING:
     from testbed.link import Link
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_IN_QUEUE = 16  # Linux lets one more in than the queue is said to hold; other kernels some more
 IN_QUEUE_WITHIN_S = 0.2
+IDLE_DROP = ToxicOn("idle_drop")
 
 
 @dataclass(slots=True)
@@ -44,9 +46,19 @@ class FullQueues:
             one.close()
         await link.enable()
 
-    def drops(self) -> tuple[str, ...]:
-        """Give the links that nobody gets through to."""
-        return tuple(self._sockets)
+    async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
+        """Let the link's proxy do it, with the toxic of its own that is a true idle timer."""
+        await link.add_toxic(IDLE_DROP.kind, {"timeout": round(idle_s * 1000)}, IDLE_DROP.stream)
+        return idle_s
+
+    async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Take the toxic away."""
+        if str(IDLE_DROP) in await link.toxics():
+            await link.remove_toxic(IDLE_DROP.kind, IDLE_DROP.stream)
+
+    async def left(self) -> tuple[str, ...]:
+        """Tell to what nobody gets through. Toxics are told by their links."""
+        return tuple(f"attempts to connect to {name} are dropped" for name in self._sockets)
 
 
 def _fill(address: Address, held: list[socket.socket]) -> None:
