@@ -59,8 +59,12 @@ class Database(Protocol):
 class PacketFilter(Protocol):
     """What stands on the way and drops packets of a link, without a word to anybody. Raises FacilityError when it does not do it."""
 
+    @property
+    def keepalives_s(self) -> float | None:
+        """How long a connection has to be quiet until a packet that this sees asks whether it is still there (A8); null: for ever."""
+
     async def drop(self, name: str, link: Link) -> None:
-        """Drop them from now on."""
+        """Drop attempts to connect from now on."""
 
     async def accept(self, name: str, link: Link) -> None:
         """Let them through again."""

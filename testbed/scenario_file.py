@@ -201,6 +201,8 @@ def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: S
     for variant in variants:
         given = variant.expect.model_dump(exclude_none=True)
         wanted += [(f"variants.{variant.name}.expect.{key}", need) for key, need in EXPECTATION_NEEDS.items() if key in given]
+        if variant.settings.facility.database_keepalives_s is not None:  # packets that only a kernel on the way sees
+            wanted.append((f"variants.{variant.name}.settings.facility.database_keepalives_s", "firewall"))
     mistakes += [
         f'needs: has no "{need}", without which there is no {what}; add it'
         for what, need in wanted

@@ -79,9 +79,14 @@ class CallerSettings(Record):
 
 
 class FacilitySettings(Record):
-    """What a variant may set of how the facility stands."""
+    """What a variant may set of how the facility stands.
+
+    `database_keepalives_s`: the database asks of each connection that has been quiet for so many seconds whether it is still there (A8:
+    dead connection detection); where nothing is set, after the kernel's two hours.
+    """
 
     service_groups: bool = False
+    database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
 
 
 class Settings(Record):

@@ -208,6 +208,7 @@ class FakePacketFilter:
     """Notes to which links attempts to connect are dropped, and forgets by a toxic."""
 
     dropped: list[str] = field(default_factory=list)
+    keepalives_s: float | None = None
 
     async def drop(self, name: str, link: Link) -> None:
         """Drop them."""

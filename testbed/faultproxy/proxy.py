@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 BACKLOG = 1024
 ACCEPT_AGAIN_S = 1.0
 NO_LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, zero seconds: close sends RST
-KEEPALIVE_S = 15  # as Toxiproxy's, which is Go's: a peer that vanished without a word is noticed within minutes
+KEEPALIVE_S = int(os.environ.get("FAULT_PROXY_KEEPALIVE_S", "15"))
 OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

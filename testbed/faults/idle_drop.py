@@ -26,7 +26,8 @@ class IdleDrop:
     Both ways and without a word, and it stays open on both sides: a read waits for ever. On containers the kernel's connection table of
     the firewall does it (`nf_conntrack_tcp_timeout_established`, in whole seconds, rounded up), on the link to the database. On processes
     it is the fault proxy's own toxic of the same name, a true idle timer on any link; it cannot show what the kernel's keep-alive packets
-    would do, because a proxy does not see them. A connection that was forgotten stays so when this is healed.
+    would do, because a proxy does not see them. Where the database asks over a connection that rests, through the firewall, whether it is
+    still there (A8), that connection is not idle, and what shows that the limit holds is the kernel's table. A connection that was forgotten stays so when this is healed.
     """
 
     idle_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
@@ -40,11 +41,13 @@ class IdleDrop:
             details.append(f"the limit is {limit_s:.2f} s")
         await actions.see(2, self.link, Question("requests", within_s=5.0, idle_s=0.0), "answered", after=", used at once")
         rest_s = BEYOND * limit_s
-        async with actions.step(3, f"see that one is silent when it is used after {rest_s:.2f} s") as details:
+        kept_s = facility.packet_filter.keepalives_s
+        wanted = "answered" if kept_s is not None and kept_s < limit_s else "silent"
+        async with actions.step(3, f"see that one is {wanted} when it is used after {rest_s:.2f} s") as details:
             seen = await actions.probe(self.link, Question("requests", within_s=WITHIN_S, idle_s=rest_s))
-            if seen.ended != "silent" or not seen.size_bytes:  # silent from the first byte on is another fault
-                raise FacilityError(f"a connection over the link to {self.link} was to be forgotten after {rest_s:.2f} s, and was: {seen}")
-            details.append(str(seen))
+            if seen.ended != wanted or not seen.size_bytes:  # silent from the first byte on is another fault
+                raise FacilityError(f"a connection over the link to {self.link} was to be {wanted} after {rest_s:.2f} s, and was: {seen}")
+            details.append(f"{seen}; the database asked every {kept_s:.0f} s" if kept_s else str(seen))
         return f"connections to {self.link} that are idle for {limit_s:.2f} s are forgotten: {seen}"
 
     async def heal(self, actions: Actions) -> str:

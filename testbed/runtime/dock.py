@@ -15,7 +15,7 @@ from testbed.errors import EngineError, TestbedError, UsageError
 from testbed.runtime import balancers, containers, engine, image, rundir
 from testbed.runtime.containers import Containers
 from testbed.runtime.outskirts import BALANCERS
-from testbed.runtime.project import Project
+from testbed.runtime.project import KEEPALIVES, Project
 from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 
@@ -149,7 +149,10 @@ class ContainersBuilder:
     def _fits(self) -> dict[str, str]:
         """What is decided for a project when it comes up."""
         each = self.plan.pool_size + max(0, self.settings.application_server.pool_max_overflow)
-        return {"DATABASE_HOST_MAX_CONNECTIONS": str(each * self.plan.application_servers + SPARE_CONNECTIONS)}
+        fits = {"DATABASE_HOST_MAX_CONNECTIONS": str(each * self.plan.application_servers + SPARE_CONNECTIONS)}
+        if self.settings.facility.database_keepalives_s is not None:
+            fits[KEEPALIVES] = str(self.settings.facility.database_keepalives_s)
+        return fits
 
     @property
     def _services(self) -> dict[str, str]:

@@ -6,7 +6,9 @@ here flushes a rule set: the engine's own name server lives in it, too.
 
 from __future__ import annotations
 
+import asyncio
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,15 +22,20 @@ if TYPE_CHECKING:
 NAME = "firewall"
 WITHIN_S = 10.0
 IDLE_LIMIT = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"
+LEFT_S = re.compile(r"(\d+) ESTABLISHED")  # in a line of `conntrack --dump`: the seconds until the connection is forgotten
 DROPS = "dropped"  # the chain of firewall.nft that is empty until something is dropped
 DROP_NEW = "ct state new drop"
 
 
 @dataclass(slots=True)
 class Firewall:
-    """The firewall's container; it stands on the link to the database and on no other. See `PacketFilter`."""
+    """The firewall's container; it stands on the link to the database and on no other. See `PacketFilter`.
+
+    `keepalives_s`: whether a connection that has been quiet for so long is still there is asked through it by the database (A8).
+    """
 
     runtime: Containers
+    keepalives_s: float | None = None
     _kept_s: int | None = None  # the idle limit that was there before one was set
 
     async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
@@ -42,14 +49,21 @@ class Firewall:
         await self._run("nft", "flush", "chain", "ip", "facility", DROPS)
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002
-        """Set the kernel's limit, in whole seconds, also of the connections that it knows already and that nobody may use again."""
+        """Set the kernel's limit, in whole seconds; return when it holds for every connection that was known before, too.
+
+        The kernel gives a connection the new limit with its next packet. One that has had none for as long as the limit still has the old
+        one then, and is forgotten by name.
+        """
         _see_database(name)
         limit_s = math.ceil(idle_s)
         if self._kept_s is None:
             self._kept_s = await self._limit_s()
         await self._write_limit(limit_s)
-        # An entry takes the new limit with its next packet; one that is idle now would have the old one for ever.
-        await self._run("conntrack", "--update", "--proto", "tcp", "--state", "ESTABLISHED", "--timeout", str(limit_s))
+        await asyncio.sleep(limit_s)
+        await self._run("forget-idle", str(limit_s))
+        longer = [left for left in LEFT_S.findall(await self._run("conntrack", "--dump", "--proto", "tcp")) if int(left) > limit_s]
+        if longer:
+            raise FacilityError(f"the firewall still keeps {len(longer)} connections for longer than {limit_s} s")
         return float(limit_s)
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002

@@ -26,8 +26,9 @@ IDLE_DROP = ToxicOn("idle_drop")
 
 @dataclass(slots=True)
 class FullQueues:
-    """Full listen queues in the place of links."""
+    """Full listen queues in the place of links, and toxics on them. A proxy sees no keep-alive packet: its kernel answers it."""
 
+    keepalives_s: float | None = None
     _sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
 
     async def drop(self, name: str, link: Link) -> None:

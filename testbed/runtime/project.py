@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
+KEEPALIVES = "DATABASE_KEEPALIVES_S"
 READY_WITHIN_S = 60.0
 CAUGHT_UP_WITHIN_S = 30.0
 ASKED_WITHIN_S = 10.0
@@ -121,6 +122,11 @@ class Project:
             raise FacilityError(f"the firewall does not forget its connections: {err.decode(errors='replace').strip()}")
 
     @property
+    def _keepalives_s(self) -> float | None:
+        given = self.fits.get(KEEPALIVES)
+        return None if given is None else float(given)
+
+    @property
     def database(self) -> Address:
         """The virtual IP, as it is published."""
         return virtual_ip_of(self.runtime)
@@ -149,7 +155,7 @@ class Project:
             connect=connect_inside,
             dump=self.runtime.dump,
             prober=self.runtime.probe,
-            packet_filter=Firewall(self.runtime),
+            packet_filter=Firewall(self.runtime, self._keepalives_s),
             surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
         )
         for name in facility.services:
