@@ -27,7 +27,8 @@ class IdleDrop:
     the firewall does it (`nf_conntrack_tcp_timeout_established`, in whole seconds, rounded up), on the link to the database. On processes
     it is the fault proxy's own toxic of the same name, a true idle timer on any link; it cannot show what the kernel's keep-alive packets
     would do, because a proxy does not see them. Where the database asks over a connection that rests, through the firewall, whether it is
-    still there (A8), that connection is not idle, and what shows that the limit holds is the kernel's table. A connection that was forgotten stays so when this is healed.
+    still there (A8), that connection is not idle, and what shows that the limit holds is the kernel's table. A connection that was
+    forgotten stays so when this is healed.
     """
 
     idle_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
