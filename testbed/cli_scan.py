@@ -113,8 +113,9 @@ def _tell(over: Over, transaction: str, console: Console) -> None:
     console.print(f"\nIntegration points of {over.variant} (a link is named by what stands behind it):")
     for line in told.map_lines(over):
         console.print(f"  {line}", soft_wrap=True)
+    console.print(f"\nWhat becomes of {transaction}, over {over.variant}:\n")
+    console.print(told.table(over))
     console.print()
-    console.print(told.table(over, transaction))
     for line in (*told.found(over, transaction), *told.doubts(over)):
         console.print(line, soft_wrap=True)
 

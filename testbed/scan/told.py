@@ -57,10 +57,10 @@ def _rows(over: Over) -> list[tuple[str, list[Effect | None]]]:
     return [(word, [by_pair.get((word, link)) for link in _links(over)]) for word in sorted({one.fault for one in over.effects})]
 
 
-def table(over: Over, transaction: str) -> Table:
+def table(over: Over) -> Table:
     """Draw it for a terminal: a row for each fault, a column for each link."""
-    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    drawn.add_column(f"{transaction} with", no_wrap=True)
+    drawn = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    drawn.add_column("fault", no_wrap=True)
     for link in _links(over):
         drawn.add_column(link, no_wrap=True)
     for word, effects in _rows(over):
