@@ -14,8 +14,9 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.faultproxy.link import Activity, Link, NamedToxic, Traffic
+from testbed.faultproxy.link import Hands, Link, NamedToxic
 from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
+from testbed.faultproxy.straight import Activity, Traffic
 from testbed.faultproxy.toxics.bandwidth import Bandwidth
 from testbed.faultproxy.toxics.latency import Latency
 from testbed.faultproxy.toxics.noop import Noop
@@ -330,35 +331,39 @@ def test_no_connection_outlives_the_proxy_being_disabled(loop: Callable[[], asyn
             assert runner.run(accept_and_disable(yields)) == (b"", 0)
 
 
-class Flood:
-    """A reader that always has something, and a writer that takes it, one turn of the loop for each chunk."""
+async def send_without_end(end: socket.socket) -> None:
+    """Send, and never pause."""
+    while True:
+        await asyncio.get_running_loop().sock_sendall(end, b"x" * 100_000)
 
-    async def read(self, _: int) -> bytes:
-        """Give a byte."""
-        return b"x"
 
-    def is_closing(self) -> bool:
-        """Say no."""
-        return False
-
-    def write(self, _: bytes) -> None:
-        """Take it."""
-
-    async def drain(self) -> None:
-        """Let others work."""
-        await asyncio.sleep(0)
+async def receive_without_end(end: socket.socket) -> None:
+    """Take whatever comes."""
+    while await asyncio.get_running_loop().sock_recv(end, 1_000_000):
+        pass
 
 
 async def test_a_toxic_leaves_although_the_sender_never_pauses() -> None:
     """What it has to hand on before it goes is what waits there when it is told to go, and not what comes after that."""
-    link = Link(Flood(), Flood(), Activity(0.0, 0.0), Traffic(), lambda: None)  # type: ignore[arg-type]  # as much of the two as a link needs
+    (sender, source), (target, receiver) = socket.socketpair(), socket.socketpair()
+    for end in (sender, source, target, receiver):
+        end.setblocking(False)
+    traffic = Traffic()
+    link = Link(source, target, Activity(0.0, 0.0), traffic, Hands(lambda: None, lambda: None, lambda _: None))
     link.add(NamedToxic("t", "noop", UPSTREAM, 1.0, Noop()))
-    running = asyncio.create_task(link.run())
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 3
-    link.remove("t")
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 2
-    running.cancel()
+    running = [asyncio.create_task(one) for one in (send_without_end(sender), receive_without_end(receiver), link.run())]
+    async with asyncio.timeout(WITHIN_S):
+        while traffic.sent_bytes < 1_000_000:
+            await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1 + len(running) + 1
+        link.remove("t")
+        while len(asyncio.all_tasks()) > 1 + len(running):
+            await asyncio.sleep(0)
+        went_on_at = traffic.sent_bytes
+        while traffic.sent_bytes < went_on_at + 1_000_000:
+            await asyncio.sleep(0)
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    for end in (sender, source, target, receiver):
+        end.close()
