@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.faultproxy.straight import Activity, Stop, Straight, Traffic
-from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted, Sink
+from testbed.faultproxy.stream import CHUNK_BYTES, ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted, Sink
 from testbed.faultproxy.toxics.noop import Noop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from testbed.faultproxy.toxics import Toxic
-
-READ_BYTES = 32 * 1024  # a chunk is at most so large, as in Toxiproxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +249,7 @@ class Link:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(0)  # what follows waits only where it must, and a sender that never pauses must not have the loop to itself
         try:
-            data = await loop.sock_recv(self._source, READ_BYTES)
+            data = await loop.sock_recv(self._source, CHUNK_BYTES)
         except OSError:
             return Stop.SENDER_GONE
         if not data:
