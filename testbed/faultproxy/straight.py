@@ -5,7 +5,7 @@ from socket to socket through a pipe (splice(2)): it does not enter Python. Wher
 
 At any time a Straight is in one of three states, and in each there is one thing that it waits for:
 
-    reading   it has nothing in hand, and waits until the source is readable
+    reading   it has nothing in hand, and waits until the source is readable; then it reads and sends until nothing more is there
     writing   it has something in hand, in `_rest` or in the pipe, and waits until the target is writable; it reads nothing meanwhile
     over      it waits for nothing; `run` tells why
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import socket
 
 READ_BYTES = 64 * 1024  # a read that is as large as this is bulk
+READS = 16  # so often a turn, before others have theirs
 PIPE_BYTES = 1024 * 1024  # what an unprivileged process may ask for (fs.pipe-max-size)
 CAN_SPLICE = sys.platform == "linux" and hasattr(os, "splice")
 
@@ -130,39 +131,58 @@ class Straight:
             self._stop(Stop.ASIDE)
 
     def _readable(self) -> None:
+        """Read and send, until nothing more is there or the target takes no more.
+
+        Not one read for each call: on uvloop a socket that has been reset calls once and never again, however much is still to be read
+        before the reset is met. So each call is used as if it were the last.
+        """
+        for _ in range(READS):
+            if not self._pass_some():
+                return
+        self._loop.remove_reader(self._source)  # others have their turn; put there anew it calls again
+        self._loop.add_reader(self._source, self._readable)
+
+    def _pass_some(self) -> bool:
+        """Read once, and send that; False when there is nothing to read, or no reading any more."""
         if self._activity.watched:
             self._stop(Stop.ASIDE)
-            return
+            return False
         try:
             size = self._splice_in() if self._is_bulk and self._has_pipe() else self._receive()
         except BlockingIOError:
-            return
+            return False
         except OSError:
             self._stop(Stop.SENDER_GONE)
-            return
+            return False
         if size == 0:
             self._stop(Stop.ENDED)
-            return
+            return False
         self._is_bulk = size >= READ_BYTES
         self._activity.last_s = self._loop.time()
         self._traffic.received_bytes += size
-        self._send()
+        return self._send()
 
-    def _send(self) -> None:
-        """Send of what is in hand what the target takes now; also called when it takes more."""
+    def _writable(self) -> None:
+        """Send what is left, and read again when all of it is out."""
+        if self._send():
+            self._wait_for_source()
+
+    def _send(self) -> bool:
+        """Send of what is in hand what the target takes now; whether that was all, and there is to be more."""
         try:
             self._traffic.sent_bytes += self._splice_out() if self._in_pipe_bytes else self._send_rest()
         except BlockingIOError:
             pass
         except OSError:
             self._stop(Stop.RECEIVER_GONE)
-            return
+            return False
         if self._rest or self._in_pipe_bytes:
             self._wait_for_target()
-        elif self._asked_aside:
+            return False
+        if self._asked_aside:
             self._stop(Stop.ASIDE)
-        else:
-            self._wait_for_source()
+            return False
+        return True
 
     def _receive(self) -> int:
         self._rest = self._source.recv(READ_BYTES)
@@ -196,7 +216,7 @@ class Straight:
     def _wait_for_target(self) -> None:
         if not self._is_writing:
             self._loop.remove_reader(self._source)
-            self._loop.add_writer(self._target, self._send)
+            self._loop.add_writer(self._target, self._writable)
             self._is_writing = True
 
     def _wait_for_source(self) -> None:
