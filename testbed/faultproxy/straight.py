@@ -5,7 +5,7 @@ from socket to socket through a pipe (splice(2)): it does not enter Python. Wher
 
 At any time a Straight is in one of three states, and in each there is one thing that it waits for:
 
-    reading   it has nothing in hand, and waits until the source is readable; then it reads and sends until nothing more is there
+    reading   it has nothing in hand, and waits until the source is readable; then it reads and sends
     writing   it has something in hand, in `_rest` or in the pipe, and waits until the target is writable; it reads nothing meanwhile
     over      it waits for nothing; `run` tells why
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import select
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import socket
 
 READ_BYTES = 64 * 1024  # a read that is as large as this is bulk
-READS = 16  # so often a turn, before others have theirs
+READS = 4  # so often a turn, of up to a pipe each, before others have theirs
 PIPE_BYTES = 1024 * 1024  # what an unprivileged process may ask for (fs.pipe-max-size)
 CAN_SPLICE = sys.platform == "linux" and hasattr(os, "splice")
 
@@ -100,6 +101,7 @@ class Straight:
         self._target = target
         self._activity = activity
         self._traffic = traffic
+        self._errors = select.poll()
         self._rest = b""
         self._in_pipe_bytes = 0
         self._pipe: Pipe | None = None
@@ -114,6 +116,7 @@ class Straight:
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._asked_aside = False
+        self._errors.register(self._source, 0)  # errors and hang-ups are told whatever is asked for
         self._loop.add_reader(self._source, self._readable)
         try:
             return await self._over
@@ -133,11 +136,11 @@ class Straight:
     def _readable(self) -> None:
         """Read and send, until nothing more is there or the target takes no more.
 
-        Not one read for each call: on uvloop a socket that has been reset calls once and never again, however much is still to be read
-        before the reset is met. So each call is used as if it were the last.
+        On uvloop a socket that has been reset calls once and never again, however much is still to be read before the reset is met. So a
+        call is not over with the first read that is no bulk: it is when the source has no error either.
         """
         for _ in range(READS):
-            if not self._pass_some():
+            if not self._pass_some() or not (self._is_bulk or self._errors.poll(0)):
                 return
         self._loop.remove_reader(self._source)  # others have their turn; put there anew it calls again
         self._loop.add_reader(self._source, self._readable)

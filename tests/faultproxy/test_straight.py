@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed.faultproxy import straight
-from testbed.faultproxy.straight import PIPE_BYTES, Pipe
+from testbed.faultproxy.straight import PIPE_BYTES, Activity, Pipe, Stop, Straight, Traffic
 from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Wire, is_silent, receive, rest
+from tests.faultproxy.test_link import LOOPS
 from tests.faultproxy.test_toxics import both_streams, ends, is_reset, sending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BULK = random.Random(1).randbytes(8_000_000)
 ROOM_BYTES = 30_000_000  # more than all buffers on the way hold
@@ -180,6 +186,60 @@ def test_a_sender_that_is_reset_amid_bulk_ends_the_receiver(wire: Wire) -> None:
     upstream.close()
     received = rest(client)
     assert received == bulk(len(received))
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Give two ends of a connection; the second does not block."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname(), timeout=WITHIN_S)
+        other, _ = listener.accept()
+    other.setblocking(False)
+    return one, other
+
+
+async def pass_until_reset(size: int) -> tuple[Stop, int]:
+    """Let a sender send so many bytes and be reset before the loop can look; gives what became of it and how many bytes came."""
+    sender, source = tcp_pair()
+    receiver, target = tcp_pair()
+    with sender, source, receiver, target:
+        running = asyncio.create_task(Straight(source, target, Activity(0.0, 0.0), Traffic()).run())
+        await asyncio.sleep(0.01)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        sender.sendall(BULK[:size])
+        sender.close()
+        async with asyncio.timeout(WITHIN_S):
+            why = await running
+        target.close()
+        return why, len(rest(receiver))
+
+
+@pytest.mark.parametrize("size", [0, 5, 65_536, 100_000])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_reset_that_comes_with_the_last_bytes_is_met(loop: Callable[[], asyncio.AbstractEventLoop], size: int) -> None:
+    """Although the loop may tell of both only once; and the bytes are passed on."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(pass_until_reset(size)) == (Stop.SENDER_GONE, size)
+
+
+async def pass_to_who_is_reset() -> Stop:
+    """Let a receiver that has stopped be reset, with bytes of its own still unread; gives what became of it."""
+    sender, source = tcp_pair()
+    receiver, target = tcp_pair()
+    with sender, source, receiver, target:
+        running = asyncio.create_task(Straight(source, target, Activity(0.0, 0.0), Traffic()).run())
+        await asyncio.to_thread(fill, sender)
+        receiver.sendall(b"unread")
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        receiver.close()
+        async with asyncio.timeout(WITHIN_S):
+            return await running
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_receiver_that_is_reset_while_it_is_waited_for_is_noticed(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Nobody waits for it any longer."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(pass_to_who_is_reset()) is Stop.RECEIVER_GONE
 
 
 def test_both_ends_may_stop_and_vanish_amid_bulk(wire: Wire) -> None:
