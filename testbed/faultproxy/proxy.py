@@ -71,14 +71,20 @@ class Connection:
 
     def abort(self) -> None:
         """Close both sides at once. What a peer has not read by then may be lost to it."""
-        for link in self.links.values():
-            link.abandon()
+        self._abandon()
+        for end in self._ends:
+            with suppress(OSError):  # the peer may be gone already
+                end.shutdown(socket.SHUT_WR)  # closing alone sends RST where something is still unread
 
     def reset(self) -> None:
         """Reset both sides: unsent data is thrown away and the peers get RST."""
+        self._abandon()
         for end in self._ends:
             _set_options(end, (NO_LINGER,))
-        self.abort()
+
+    def _abandon(self) -> None:
+        for link in self.links.values():
+            link.abandon()
 
     def _hang_up(self, closed: Link) -> None:
         for link in self.links.values():

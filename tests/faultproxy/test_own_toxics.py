@@ -70,6 +70,16 @@ class TestLifetime:
         wire.add("lifetime", lifetime=20)
         assert rest(client) == b""
 
+    @pytest.mark.parametrize("reset", [0, 1])
+    def test_a_cut_is_what_was_asked_for_although_nobody_reads(self, wire: Wire, reset: int) -> None:
+        """What stands still on the way is lost; it makes no reset of an end, and no end of a reset."""
+        wire.add("silence")
+        client, upstream = wire.connect()
+        for _ in range(20):
+            upstream.sendall(b"held" * 20_000)
+        wire.add("lifetime", lifetime=50, reset=reset)
+        assert [is_reset(client), is_reset(upstream)] == [bool(reset)] * 2
+
     def test_removed_in_time_it_does_nothing(self, wire: Wire) -> None:
         """The connection goes on."""
         wire.add("lifetime", lifetime=LONG_MS)
