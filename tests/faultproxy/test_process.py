@@ -105,11 +105,11 @@ async def test_a_thousand_connections_at_once_are_served_and_leave_nothing_behin
         listen = read_address(api.create("many", f"{host}:{port}")["listen"])
         before = _open_files(process)
         assert await _ask_many(listen) == MANY
-        assert await _wait_files(process, before) == before
+        assert await _wait_files(process, before) <= before  # fewer where the API has ended an idle connection of its own
         for stream in ("upstream", "downstream"):
             api.add("many", "latency", stream, latency=5)
         assert await _ask_many(listen) == MANY
-        assert await _wait_files(process, before) == before
+        assert await _wait_files(process, before) <= before  # fewer where the API has ended an idle connection of its own
     upstream.close()
     await upstream.wait_closed()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
