@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 VERSION = "2.12.0"  # of the API that is spoken
+REQUEST_ID = "X-Toxiproxy-Request-Id"  # 20 characters, of this answer alone
 MOST = 2**63 - 1  # attributes are 64-bit numbers
 
 Read = TypeVar("Read")
@@ -119,6 +121,11 @@ class Api:
         """Turn what is raised into the API's error answers; keep browsers out, whose pages could drive the API unasked."""
 
         async def answer(request: Request) -> Response:
+            response = await refused_or_done(request)
+            response.headers[REQUEST_ID] = secrets.token_hex(10)
+            return response
+
+        async def refused_or_done(request: Request) -> Response:
             if request.headers.get("user-agent", "").startswith("Mozilla/"):
                 return PlainTextResponse("User agent not allowed\n", status_code=403)
             await request.body()  # before the lock, which a sender that dawdles must not hold
@@ -135,7 +142,7 @@ class Api:
         return Response(metrics.text(self.proxies.values), media_type=metrics.CONTENT_TYPE)
 
     async def _version(self, _: Request) -> Response:
-        return JSONResponse({"version": VERSION})
+        return Response(json.dumps({"version": VERSION}) + "\n", media_type="application/json;charset=utf-8")
 
     async def _reset(self, _: Request) -> Response:
         for proxy in self.proxies.values():

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from testbed.faultproxy.link import Activity, Link, NamedToxic, Traffic
+from testbed.faultproxy.link import Hands, Link, NamedToxic
+from testbed.faultproxy.straight import Activity, Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -35,23 +36,19 @@ LAST_PORT = 65_535
 
 
 class Connection:
-    """A client's connection and the one to the upstream, with a link each way."""
+    """A client's connection and the one to the upstream, with a link each way. Whoever made it closes the sockets."""
 
-    def __init__(
-        self,
-        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        traffic: dict[str, Traffic],
-    ) -> None:
-        self._writers = (client[1], upstream[1])
+    def __init__(self, client: socket.socket, upstream: socket.socket, traffic: dict[str, Traffic]) -> None:
+        self._ends = (client, upstream)
         now_s = asyncio.get_running_loop().time()
         activity = Activity(now_s, now_s)
+        hands = Hands(self.abort, self.reset, self._hang_up)
         self.links = {
-            UPSTREAM: Link(client[0], upstream[1], activity, traffic[UPSTREAM], self.reset),
-            DOWNSTREAM: Link(upstream[0], client[1], activity, traffic[DOWNSTREAM], self.reset),
+            UPSTREAM: Link(client, upstream, activity, traffic[UPSTREAM], hands),
+            DOWNSTREAM: Link(upstream, client, activity, traffic[DOWNSTREAM], hands),
         }
-        for writer in self._writers:
-            _set_options(writer, OPTIONS)
+        for end in self._ends:
+            _set_options(end, OPTIONS)
 
     async def run(self, toxics: list[NamedToxic]) -> None:
         """Pass bytes both ways until both directions have ended, which may be one long after the other."""
@@ -64,13 +61,7 @@ class Connection:
                     await link.wait_done()
                 for reader in readers:
                     reader.cancel()
-            for writer in self._writers:
-                writer.close()
-            for writer in self._writers:
-                with suppress(OSError):
-                    await writer.wait_closed()  # until what was written is out
         finally:
-            self.abort()
             for link in self.links.values():
                 await link.stop()
 
@@ -80,17 +71,25 @@ class Connection:
 
     def abort(self) -> None:
         """Close both sides at once. What a peer has not read by then may be lost to it."""
-        for link in self.links.values():
-            link.abandon()
-        for writer in self._writers:
-            writer.transport.abort()
+        self._abandon()
+        for end in self._ends:
+            with suppress(OSError):  # the peer may be gone already
+                end.shutdown(socket.SHUT_WR)  # closing alone sends RST where something is still unread
 
     def reset(self) -> None:
         """Reset both sides: unsent data is thrown away and the peers get RST."""
-        for writer in self._writers:
-            if not writer.is_closing():  # once it is closed, its number may be another socket's
-                _set_options(writer, (NO_LINGER,))
-        self.abort()
+        self._abandon()
+        for end in self._ends:
+            _set_options(end, (NO_LINGER,))
+
+    def _abandon(self) -> None:
+        for link in self.links.values():
+            link.abandon()
+
+    def _hang_up(self, closed: Link) -> None:
+        for link in self.links.values():
+            if link is not closed:
+                link.hang_up()
 
 
 @dataclass(eq=False)
@@ -213,22 +212,18 @@ class Proxy:
         if self._refuses():
             client.setsockopt(*NO_LINGER)
             return  # it is closed as soon as this has ended
-        streams = [await asyncio.open_connection(sock=client)]
         try:
-            try:
-                # How long that may take is the kernel's to say, as with Toxiproxy: about two minutes where nobody answers.
-                streams.append(await asyncio.open_connection(*split_address(self.upstream)))
-            except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
-                return  # the client's connection is closed: there is nobody behind it
-            connection = Connection(streams[0], streams[1], self.traffic)
+            # How long that may take is the kernel's to say, as with Toxiproxy: about two minutes where nobody answers.
+            upstream = await connected(self.upstream)
+        except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
+            return  # the client's connection is closed: there is nobody behind it
+        with upstream:
+            connection = Connection(client, upstream, self.traffic)
             # No await from here to the first one in `run`: every toxic of now is put on there, every later one by `add_toxic`.
             task = asyncio.current_task()
             assert task is not None
             self._connections[task] = connection
             await connection.run(list(self.toxics.values()))
-        finally:
-            for _, writer in streams:
-                writer.transport.abort()
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -239,6 +234,27 @@ def split_address(address: str) -> tuple[str, int]:
     if int(port[: len(str(LAST_PORT)) + 1]) > LAST_PORT:
         raise OSError(f"address {port[:20]}: invalid port")
     return host.strip("[]"), int(port)
+
+
+async def connected(address: str) -> socket.socket:
+    """Connect to `host:port`, to the first of its numeric addresses that answers; raises OSError when none does."""
+    host, port = split_address(address)
+    loop = asyncio.get_running_loop()
+    error = OSError(f"lookup {host[:80]}: no such host")
+    for family, kind, protocol, _, where in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        upstream = socket.socket(family, kind, protocol)
+        try:
+            upstream.setblocking(False)
+            await loop.sock_connect(upstream, where)
+        except OSError as raised:
+            upstream.close()
+            error = raised
+        except BaseException:
+            upstream.close()
+            raise
+        else:
+            return upstream
+    raise error
 
 
 async def resolved(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
@@ -278,9 +294,7 @@ def name_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _set_options(writer: asyncio.StreamWriter, options: tuple[tuple[int, int, int | bytes], ...]) -> None:
-    raw = writer.get_extra_info("socket")
-    if raw is not None:  # the peer may be gone already
-        with suppress(OSError):
-            for option in options:
-                raw.setsockopt(*option)
+def _set_options(end: socket.socket, options: tuple[tuple[int, int, int | bytes], ...]) -> None:
+    with suppress(OSError):  # the peer may be gone already
+        for option in options:
+            end.setsockopt(*option)

@@ -94,7 +94,7 @@ def _open_files(process: subprocess.Popen[str]) -> int:
 
 
 async def test_a_thousand_connections_at_once_are_served_and_leave_nothing_behind() -> None:
-    """Each gets its own answer, through a toxic each way, and the process has as few open files as before (W6)."""
+    """Each gets its own answer, straight and through a toxic each way, and the process has as few open files as before (W6)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2 * MANY + SPARE_FILES:
         pytest.skip(f"{MANY} connections take {2 * MANY + SPARE_FILES} open files, and {hard} are allowed")
@@ -103,11 +103,13 @@ async def test_a_thousand_connections_at_once_are_served_and_leave_nothing_behin
     with running(*BY_THE_TESTBED) as (process, api):
         host, port = upstream.sockets[0].getsockname()
         listen = read_address(api.create("many", f"{host}:{port}")["listen"])
-        for stream in ("upstream", "downstream"):
-            api.add("many", "latency", stream, latency=5)
         before = _open_files(process)
         assert await _ask_many(listen) == MANY
-        assert await _wait_files(process, before) == before
+        assert await _wait_files(process, before) <= before  # fewer where the API has ended an idle connection of its own
+        for stream in ("upstream", "downstream"):
+            api.add("many", "latency", stream, latency=5)
+        assert await _ask_many(listen) == MANY
+        assert await _wait_files(process, before) <= before  # fewer where the API has ended an idle connection of its own
     upstream.close()
     await upstream.wait_closed()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
