@@ -20,7 +20,7 @@ ACT = (
     *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand", "matrix.run"),
 )
 SEEN = ("events", "journal", "standstill")
-JUDGED = ("outcome", "verdict", "checks", "dumped", "expectation", "matrix.cell", "matrix.table")
+JUDGED = ("outcome", "verdict", "checks", "dumped", "series", "slope", "expectation", "matrix.cell", "matrix.table")
 TOLD = ("report", "console", "summary", "repeat", "told_by_hand", "matrix.told", "matrix.heat_map", "matrix.lessons")
 
 

@@ -14,6 +14,7 @@ from testbed.fakes.caller import FakeCaller
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import see_modelled
 from testbed.link import DATABASE, ToxicOn
+from testbed.observe import scales
 from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
 from testbed.topology import Settings, servers_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from testbed.fakes.service import FakeService
     from testbed.link import Link, Stream
     from testbed.load import DueRequest
+    from testbed.observe.scales import Scales
     from testbed.probe import Question
     from testbed.topology import FacilityPlan
 
@@ -362,6 +364,7 @@ class FakeBuilder:
     virtual_ip: FakeLink = field(default_factory=FakeLink)
     links: dict[str, FakeLink] = field(default_factory=dict)
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
+    scales: Scales = field(default_factory=scales.Nothing)
     blunt: bool = False  # probes see nothing of what is done to links
     generator: FakeGenerator | None = None
     calls: list[str] = field(default_factory=list)
@@ -393,6 +396,7 @@ class FakeBuilder:
             links=dict(self.links),
             prober=self._probe,
             packet_filter=self.packet_filter,
+            scales=self.scales,
         )
         if self.broken is not None:
             raise self.broken
