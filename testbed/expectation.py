@@ -25,6 +25,7 @@ class Expectation(BaseModel):
     everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
     the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows. `longevity`: what rises for good
     under load, after a warm-up: nothing, memory and other things that leak, or tables and logs (S7).
+    `memory_rise_mib`: no process ever held more than so much more memory than before the first fault (W6).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -42,6 +43,7 @@ class Expectation(BaseModel):
     recovery_lag_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     ledger: Literal["complete"] | None = None
     backups: Annotated[int, Field(ge=1, le=100)] | None = None
+    memory_rise_mib: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     longevity: Literal["steady", "leak", "growth"] | None = None
 
 

@@ -191,8 +191,7 @@ class ProcessesBuilder:
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
         self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
         facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links))
-        if plan.weighed_every_s is not None:
-            facility.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
+        facility.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         self.pair.mount(HOSTS[0])
