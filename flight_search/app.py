@@ -19,6 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from flight_search import lookup, running, serving, transactions
 from flight_search.datasource import NoConnection
 from flight_search.places import airports_by_place
+from flight_search.planted import Planted
+from flight_search.sessions import Sessions
 from flight_search.stability.admission import Admission
 from flight_search.stability.patterns import Patterns
 
@@ -79,6 +81,8 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     threads = serving.RequestThreads(settings.request_threads)
     patterns = Patterns.start(settings, pool, threads)
     registry.register(patterns)
+    sessions = Sessions.start(settings, pool)
+    planted = Planted(settings, pool)
     app = serving.create(settings.name, threads, registry, patterns.trouble, patterns.beside)
     for gate in patterns.gates:
         app.add_middleware(Admission, gate=gate)
@@ -109,6 +113,8 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
             if place.lower() not in places:
                 return serving.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")
         rows = lookup_by_city(pool, places[from_.lower()], places[to.lower()], date.isoformat())
+        sessions.write(f"{from_} to {to} on {date.isoformat()}")
+        planted.after_lookup()
         return JSONResponse({"flights": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
 
     @app.get("/flights/{date}/{carrier}/{flight}")

@@ -61,7 +61,9 @@ class ServerSettings(ListenSettings):
 
     `database` is libpq's connection string. `lookup_row_work_ms`: how long the lookup `driver_cursor` works on its rows.
     `start_timeout_s`: how long it waits for the database at start. Times without a value wait for ever, or never expire.
-    The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`.
+    The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`. So are what
+    long runs look for (S7): `sessions` and `sessions_kept_s` in `sessions.py`, `leak_connection_every` and `leak_memory_kib` in
+    `planted.py`.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")
@@ -86,6 +88,10 @@ class ServerSettings(ListenSettings):
     handshaking: bool = False
     let_it_crash_s: MaybeSeconds = None
     governor_per_minute: MaybeCount = None
+    sessions: bool = False
+    sessions_kept_s: MaybeSeconds = None
+    leak_connection_every: MaybeCount = None
+    leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
 
 
 class CallerSettings(ListenSettings):

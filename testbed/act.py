@@ -208,6 +208,11 @@ class Actions:
         for name in names:
             self.recorder.tell_service(name, "ready", self.facility.runtime.pid(name))
 
+    async def weigh(self) -> None:
+        """Weigh the facility now, however often that is done otherwise."""
+        for event in await self.facility.scales.look(self.recorder.now):
+            self.recorder.add(event)
+
     async def dump_threads(self) -> None:
         """Dump the threads of every application server and caller, all at once, and write what they say (O5, O6, P4).
 

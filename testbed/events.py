@@ -44,6 +44,13 @@ request threads by `stack` (outermost call first), each with its `count`, its `s
 `within`; `request_threads`: how many the service has. Threads that were never started are in no group. `error`: why
 there is no dump, and otherwise null; then nothing is known.
 
+`process`: a look at the process of a `service` (`pid`), where the scenario has the facility weighed. Memory: `rss_bytes`, all that it
+has in memory; `pss_bytes`, what it shares with others counted in parts; `private_bytes`, what is behind no file, in which leaks show.
+`open_files` are its open descriptors, `threads` all of its threads. A process that was gone is left out.
+
+`size`: a look at how large something is that may grow, of a `kind` (`table`, `log`) and with a `name`: `size_bytes` on disk (of a
+table, with its indexes), and `rows` (of a log: null). While the database does not answer, its tables are left out.
+
 `balancer`: a look, about once a second, at a `balancer`'s own statistics. `servers` has, as the balancer sees each one:
 the `server`, its `status` in HAProxy's words (`UP`, `DOWN`, ...), `sessions` with it now and in all (`sessions_total`),
 how many wait in the `queue` for it, and how its last health `check` ended (`L7OK`, `L4TOUT`, ...; empty: never made).
@@ -286,6 +293,31 @@ class Threads(Stamped):
     event: Literal["threads"] = "threads"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Stamped):
+    """See the module."""
+
+    service: str
+    pid: int
+    rss_bytes: int
+    pss_bytes: int
+    private_bytes: int
+    open_files: int
+    threads: int
+    event: Literal["process"] = "process"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size(Stamped):
+    """See the module."""
+
+    kind: Literal["table", "log"]
+    name: str
+    size_bytes: int
+    rows: int | None = None
+    event: Literal["size"] = "size"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
     """An application server as a balancer sees it; see the module."""
@@ -395,6 +427,8 @@ Event = (
     | Sample
     | Condition
     | Threads
+    | Process
+    | Size
     | Balancer
     | Recovery
     | Backup

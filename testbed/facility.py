@@ -7,9 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from testbed.crowd import Gather, gather
 from testbed.errors import FacilityError, ServiceError
 from testbed.link import DATABASE, Link
 from testbed.load import Connect, connect_over_tcp
+from testbed.observe import scales
 from testbed.observe.dump import Dump, dump_with_py_spy
 from testbed.observe.samples import HttpMonitoring, Monitoring
 from testbed.probe import Near, Prober
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from testbed.faults import Healable
     from testbed.load import DueRequest, Generator
+    from testbed.observe.scales import Scales
     from testbed.probe import Probe, Question
 
 READY_WITHIN_S = 30.0
@@ -92,10 +95,11 @@ class Active:
 class Facility:
     """The services of one variant on a runtime.
 
-    `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it
-    is looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
-    around the services, where the runtime has it. `links`: those with a proxy of their own, beside the one to the database, which is the
-    virtual IP. `active`: the faults that have to be healed, and are not yet; a facility that still has one serves no other replay.
+    `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it is
+    looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
+    around the services, where the runtime has it. `scales`: how it is weighed. `gather`: how a crowd comes together. `links`: those with a
+    proxy of their own, beside the one to the database, which is the virtual IP. `active`: the faults that have to be healed, and are not
+    yet; a facility that still has one serves no other replay.
     """
 
     runtime: Runtime
@@ -109,6 +113,8 @@ class Facility:
     connect: Connect = connect_over_tcp
     dump: Dump = dump_with_py_spy
     surroundings: Surroundings = field(default_factory=Nothing)
+    scales: Scales = field(default_factory=scales.Nothing)
+    gather: Gather = gather
     links: dict[str, Link] = field(default_factory=dict)
     prober: Prober = Near
     packet_filter: PacketFilter = field(default_factory=FullQueues)

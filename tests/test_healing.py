@@ -105,6 +105,10 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
             SILENCE.replace("silence", "backlog_full") + 'service = "cf-7"\n',
             "timeline.0.service.0: found 'cf-7', did you mean cf-2?; allowed: cf-1, cf-2",
         ),
+        (
+            SILENCE.replace("silence", "burst") + 'door = "kisok"\n',
+            "timeline.0.door: found 'kisok', did you mean kiosk?; allowed: kiosk, ivr, partner, cf-1, cf-2",
+        ),
     ],
 )
 def test_a_wrong_healing_or_link_is_refused_before_anything_starts(tmp_path: Path, timeline: str, told: str) -> None:

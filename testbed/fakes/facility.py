@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from testbed import probe
+from testbed.crowd import Told
 from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
 from testbed.facility import LOAD, Facility
 from testbed.fakes import caller, server
@@ -14,6 +15,7 @@ from testbed.fakes.caller import FakeCaller
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import see_modelled
 from testbed.link import DATABASE, ToxicOn
+from testbed.observe import scales
 from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
 from testbed.topology import Settings, servers_of
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from testbed.crowd import Order
     from testbed.events import Sample, ThreadGroup
     from testbed.fakes.service import FakeService
     from testbed.link import Link, Stream
     from testbed.load import DueRequest
+    from testbed.observe.scales import Scales
     from testbed.probe import Question
+    from testbed.runtime import Runtime
     from testbed.topology import FacilityPlan
 
 HOSTS = ("db-1", "db-2")
@@ -280,6 +285,27 @@ class FakeProbe:
 
 
 @dataclass(slots=True)
+class FakeCrowd:
+    """A crowd that only counts: all of it is answered, and while `blunt`, one after the other. `there` until it has left."""
+
+    order: Order
+    blunt: bool
+    opened: Told = field(default_factory=Told)
+    there: bool = True
+
+    def __post_init__(self) -> None:
+        self.opened = Told({"open": self.order.requests}, 0.0, self.order.requests)
+
+    async def ask(self) -> Told:
+        """Answer all."""
+        return Told({"answered": self.order.requests}, 0.0, 1 if self.blunt else self.order.requests)
+
+    async def leave(self) -> None:
+        """Be gone."""
+        self.there = False
+
+
+@dataclass(slots=True)
 class FakeMonitoring:
     """Looks at fake services; an async context manager, as the real one is."""
 
@@ -372,8 +398,10 @@ class FakeBuilder:
     virtual_ip: FakeLink = field(default_factory=FakeLink)
     links: dict[str, FakeLink] = field(default_factory=dict)
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
-    blunt: bool = False  # probes see nothing of what is done to links
+    scales: Scales = field(default_factory=scales.Nothing)
+    blunt: bool = False  # probes see nothing of what is done to links, and a crowd is none
     generator: FakeGenerator | None = None
+    crowds: list[FakeCrowd] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     not_permitted: str | None = None  # why threads cannot be dumped
     broken: FacilityError | None = None  # raised in place of a facility
@@ -403,12 +431,18 @@ class FakeBuilder:
             links=dict(self.links),
             prober=self._probe,
             packet_filter=self.packet_filter,
+            scales=self.scales,
+            gather=self._gather,
         )
         if self.broken is not None:
             raise self.broken
         facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
         await facility.wait_ready(facility.services)
         return facility
+
+    async def _gather(self, runtime: Runtime, order: Order) -> FakeCrowd:  # noqa: ARG002 - the protocol's signature
+        self.crowds.append(FakeCrowd(order, self.blunt))
+        return self.crowds[-1]
 
     def _probe(self, link: str, address: Address, question: Question) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
         known = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())

@@ -45,7 +45,7 @@ POLL_S = 0.05
 FORGET: LiteralString = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
-TRUNCATE bookings, check_ins RESTART IDENTITY
+TRUNCATE bookings, check_ins, sessions RESTART IDENTITY
 """
 WRITTEN: LiteralString = "SELECT (SELECT count(*) FROM bookings) + (SELECT count(*) FROM check_ins)"
 STREAMING: LiteralString = """

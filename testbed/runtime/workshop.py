@@ -17,6 +17,7 @@ from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.scales import ProcessesScales
 from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
@@ -190,6 +191,7 @@ class ProcessesBuilder:
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
         self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
         facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links))
+        facility.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         self.pair.mount(HOSTS[0])

@@ -14,6 +14,7 @@ from testbed.events import Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.faultproxy import toxics as faultproxy_toxics
+from testbed.faults.burst import Burst
 from testbed.faults.disconnect import Disconnect
 from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
@@ -207,6 +208,35 @@ def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBu
     """A fault that would do nothing fails."""
     (told,), _ = injected(tmp_path, builder, RackLoss(rack=2))
     assert told == "no application server stands in rack 2; there are cf-1"
+
+
+@pytest.mark.fact("W6")
+@pytest.mark.parametrize(
+    ("burst", "first_line"),
+    [
+        (Burst(requests=300), "POST /transactions/reprint_boarding_pass HTTP/1.1"),
+        (Burst(requests=300, needs_facility=True), "POST /transactions/check_in HTTP/1.1"),
+        (Burst(requests=300, door="cf-1"), "GET /flights?from=EWR&to=CLT&date=2013-10-08 HTTP/1.1"),
+    ],
+    ids=["a caller alone", "a caller and the facility", "an application server"],
+)
+def test_a_burst_comes_asks_and_goes(tmp_path: Path, builder: FakeBuilder, burst: Burst, first_line: str) -> None:
+    """So many, of whom it says, for what that door has; afterwards nobody is left of them."""
+    (told,), steps = injected(tmp_path, builder, burst)
+    assert told == f"300 at once to {burst.door}: 300 open in 0.0 s; then 300 answered in 0.0 s"
+    assert [(one.number, one.state) for one in steps if one.state != "begin"] == [(1, "end"), (2, "end"), (3, "end"), (4, "end")]
+    (crowd,) = builder.crowds
+    assert (crowd.order.requests, crowd.order.request.splitlines()[0], crowd.there) == (300, first_line, False)
+
+
+@pytest.mark.fact("W6")
+def test_a_burst_of_which_nobody_had_to_wait_has_failed(tmp_path: Path, builder: FakeBuilder) -> None:
+    """One after the other is no crowd; and it leaves all the same."""
+    builder.blunt = True
+    (told,), steps = injected(tmp_path, builder, Burst(requests=300))
+    assert told == "that was no crowd: 1 waited at one time, 0 were turned away, of 300"
+    assert (steps[-1].number, steps[-1].state) == (3, "failed")
+    assert not builder.crowds[0].there
 
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:
