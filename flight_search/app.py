@@ -155,7 +155,7 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
 
     @app.post("/admin/log")
     async def admin_log() -> JSONResponse:
-        return JSONResponse({"written": log.write("mark", "asked whether the log can be written")})
+        return JSONResponse({"lost": log.write("mark", "asked whether a line is written")})
 
     return app
 

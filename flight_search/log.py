@@ -32,20 +32,21 @@ class Log:
         self._path = path
         self._lines = Counter("log_lines", "Lines of the log, by level and result", ["level", "result"], registry=registry)
 
-    def write(self, level: Level, text: str) -> bool:
-        """Write a line, whatever breaks the text has; False when it was lost."""
+    def write(self, level: Level, text: str) -> str:
+        """Write a line, whatever breaks the text has; gives why it was lost, and an empty text when it was written."""
         line = f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {level} {' '.join(text.split())}\n".encode()
-        written = self._append(line)
-        self._lines.labels(level, "written" if written else "lost").inc()
-        return written
+        why = self._append(line)
+        self._lines.labels(level, "lost" if why else "written").inc()
+        return why
 
-    def _append(self, line: bytes) -> bool:
+    def _append(self, line: bytes) -> str:
         try:
             # Opened for each line, so that a file that was moved away, or stands on another disk now, needs nobody to tell us.
             fd = os.dup(STANDARD_ERROR) if self._path is None else os.open(self._path, APPENDING, 0o644)
             try:
-                return os.write(fd, line) == len(line)  # the last of a disk may take half a line
+                # The last block of a disk may take half a line, and that is no error.
+                return "" if os.write(fd, line) == len(line) else "only a part of it was written"
             finally:
                 os.close(fd)
-        except OSError:
-            return False
+        except OSError as error:
+            return os.strerror(error.errno or 0)

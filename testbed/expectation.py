@@ -23,7 +23,8 @@ class Expectation(BaseModel):
     restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of
     the requests due after the last fault or restart was answered. `recovery_lag_s`: the recovery standby was never further behind, and had
     everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
-    the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows.
+    the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows. `errors_counted`: although the log
+    lost lines, every failed transaction was counted by an application server, and each operation that failed by its log (W7).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -41,6 +42,7 @@ class Expectation(BaseModel):
     recovery_lag_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     ledger: Literal["complete"] | None = None
     backups: Annotated[int, Field(ge=1, le=100)] | None = None
+    errors_counted: Literal["complete"] | None = None
 
 
 WHATEVER = Expectation(outcome=("unharmed", "contained", "grounded"))  # what became of it is told; nothing of it is judged

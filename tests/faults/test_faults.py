@@ -15,6 +15,7 @@ from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.faultproxy import toxics as faultproxy_toxics
 from testbed.faults.disconnect import Disconnect
+from testbed.faults.disk_full import DiskFull
 from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
 from testbed.faults.nothing import Nothing
@@ -92,6 +93,7 @@ def test_a_switchover_that_fails_stops_where_it_failed(tmp_path: Path, builder: 
 PUT: dict[str, tuple[faults.Fault, dict[str, dict[str, int]]]] = {
     "latency": (Latency(latency_ms=250, jitter_ms=50), {"latency_downstream": {"latency": 250, "jitter": 50}}),
     "silence": (Silence(), {"silence_upstream": {}, "silence_downstream": {}}),
+    "silence, cut": (Silence(ends="cut"), {"silence_upstream": {}, "silence_downstream": {}}),
     "trickle": (Trickle(), {"slicer_downstream": {"average_size": 1, "size_variation": 0, "delay": 1_000_000}}),
     "disconnect, connect": (Disconnect("connect"), {"timeout_downstream": {"timeout": 1}}),
     "disconnect, answer": (Disconnect(), {"limit_data_downstream": {"bytes": 100}}),
@@ -207,6 +209,34 @@ def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBu
     """A fault that would do nothing fails."""
     (told,), _ = injected(tmp_path, builder, RackLoss(rack=2))
     assert told == "no application server stands in rack 2; there are cf-1"
+
+
+@pytest.mark.fact("W7")
+@pytest.mark.parametrize(("service", "filled"), [(None, {"cf-1", "cf-2"}), ("cf-2", {"cf-2"})])
+def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, service: str | None, filled: set[str]) -> None:
+    """Of every application server, or of one; the servers themselves say so, and nothing is left."""
+    builder = FakeBuilder(FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",)))
+
+    async def filling() -> list[str]:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            await actions.inject(DiskFull(service))
+            assert builder.log_disks.filled == filled
+            assert await actions.facility.left_over() == [f"the disk that takes the log of {one} is full" for one in sorted(filled)]
+            await actions.heal(actions.facility.active[0])
+            return await actions.facility.left_over()
+
+    assert run(filling()) == []
+    assert [one.detail for one in journal.read(tmp_path / "a.jsonl").of(Step) if one.state == "end"][1] == "; ".join(
+        f"{one}: No space left on device" for one in sorted(filled)
+    )
+
+
+def test_a_disk_that_takes_lines_all_the_same_is_not_full(tmp_path: Path, builder: FakeBuilder) -> None:
+    """The fault has failed, and says what was seen."""
+    builder.log_disks.blunt = True
+    (told,), _ = injected(tmp_path, builder, DiskFull())
+    assert told == "the disk that takes the log of cf-1 was to be full, and a line was written"
 
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:

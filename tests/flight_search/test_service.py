@@ -195,7 +195,7 @@ def test_an_error_is_answered_and_counted_also_when_the_disk_of_the_log_is_full(
         kill_connections(conninfo)
         failed = client.get("/flights?from=NYC&to=BOS&date=2013-10-08")
         assert (failed.status_code, "OperationalError" in failed.json()["detail"]) == (503, True)
-        assert client.post("/admin/log").json() == {"written": False}
+        assert client.post("/admin/log").json() == {"lost": "No space left on device"}
         metrics = client.get("/metrics").text
         assert 'requests_total{operation="lookup_by_city",result="failed"} 1.0' in metrics
         assert 'log_lines_total{level="error",result="lost"} 1.0' in metrics
