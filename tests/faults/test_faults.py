@@ -10,10 +10,11 @@ from testbed import faults, journal
 from testbed.act import Actions, Recorder
 from testbed.clock import NightClock
 from testbed.errors import FacilityError
-from testbed.events import Step
+from testbed.events import Balancer, ServerStatistics, Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.faultproxy import toxics as faultproxy_toxics
+from testbed.faults.balancer_loss import BalancerLoss
 from testbed.faults.disconnect import Disconnect
 from testbed.faults.disk_full import DiskFull
 from testbed.faults.idle_drop import IdleDrop
@@ -27,11 +28,16 @@ from testbed.faults.switchover import Switchover
 from testbed.faults.trickle import Trickle
 from testbed.faults.unreachable import Unreachable
 from testbed.observe.watch import Watch
+from testbed.runtime import ServiceSpec
+from testbed.surroundings import Nothing as NoSurroundings
 from testbed.topology import FacilityPlan
 from tests.journals import header
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from testbed.surroundings import Now
 
 
 async def acting(builder: FakeBuilder, writer: journal.JournalWriter, directory: Path) -> Actions:
@@ -209,6 +215,60 @@ def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBu
     """A fault that would do nothing fails."""
     (told,), _ = injected(tmp_path, builder, RackLoss(rack=2))
     assert told == "no application server stands in rack 2; there are cf-1"
+
+
+class OneBalancer(NoSurroundings):
+    """A balancer that has found the first of two application servers so far, and finds the second by the third look, or never."""
+
+    def __init__(self, *, finds: bool = True) -> None:
+        self.finds = finds
+        self.looks = 0
+
+    async def look(self, now: Now) -> Sequence[Balancer]:
+        """Tell of the servers as its statistics would."""
+        self.looks += 1
+        t_s, night_s = now()
+        second = "UP" if self.finds and self.looks > 2 else "DOWN"
+        servers = [ServerStatistics(name, status, 0, 0, 0, "L7OK") for name, status in (("cf-1", "UP"), ("cf-2", second))]
+        return (Balancer(t_s=t_s, night_s=night_s, balancer="lb-1", servers=tuple(servers)),)
+
+
+async def balanced(actions: Actions, builder: FakeBuilder, surroundings: OneBalancer) -> str:
+    """Lose a balancer and start it again; gives what was told of its return."""
+    facility = actions.facility
+    facility.surroundings = surroundings
+    facility.runtime.start(ServiceSpec("lb-1", ""))
+    builder.links["lb-1"].enabled = False
+    assert (await actions.inject(BalancerLoss())).startswith("lb-1 is lost: refused in")
+    assert builder.runtime.exit("lb-1") is not None
+    builder.links["lb-1"].enabled = True
+    return await actions.heal(facility.active[0])
+
+
+@pytest.mark.fact("C3")
+@pytest.mark.parametrize("finds", [True, False])
+def test_a_balancer_that_was_lost_is_back_when_it_has_every_application_server(tmp_path: Path, *, finds: bool) -> None:
+    """Killed, and refused to whoever connects; started again, it is waited for, and one that never has them all is an error."""
+    builder = FakeBuilder(FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
+
+    async def losing() -> str:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            return await balanced(actions, builder, OneBalancer(finds=finds))
+
+    if finds:
+        assert ": lb-1 is back: " in run(losing())
+    else:
+        with pytest.raises(FacilityError, match="lb-1 did not send calls to cf-1, cf-2 within 20 s; last seen up: cf-1"):
+            run(losing())
+
+
+def test_a_balancer_that_still_listens_is_not_lost(tmp_path: Path) -> None:
+    """The fault has failed, and says what was seen."""
+    builder = FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
+    builder.runtime.start(ServiceSpec("lb-1", ""))
+    (told,), _ = injected(tmp_path, builder, BalancerLoss())
+    assert "over the link to lb-1 was to be refused, and was: " in told
 
 
 @pytest.mark.fact("W7")
