@@ -1,8 +1,9 @@
-"""The log of an application server: a line for every operation that failed. Whoever logs never waits for it and gets no error of it.
+"""The log of an application server: a line for every operation that failed. A full disk neither holds whoever logs nor raises there.
 
 What if the disk is full when the database error is logged (W7)? A line that cannot be written is lost, and counted as
 lost. The standard library's handlers do not promise as much: one that watches its file (`WatchedFileHandler`) keeps in
-its buffer what the full disk did not take, and raises into whoever logs next when the file has moved meanwhile.
+its buffer what the full disk did not take, and raises into whoever logs next when the file has moved meanwhile. A disk
+that does not answer at all is another thing: a write to it waits, here as anywhere.
 """
 
 from __future__ import annotations
