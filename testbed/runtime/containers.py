@@ -62,6 +62,7 @@ class Containers(Runtime):
     client: docker.DockerClient
     capabilities: frozenset[str] = CAPABILITIES
     _containers: dict[str, Container] = field(default_factory=dict)
+    _published: dict[tuple[str, int], Address] = field(default_factory=dict)  # by the container's own id and its port
     _ended: dict[str, int] = field(default_factory=dict)  # by the container's own id: a new one of the same name has not ended
     _events: Any = None
 
@@ -154,10 +155,12 @@ class Containers(Runtime):
         return self.published(name, BALANCER_PORTS.get(name, SERVICE_PORT))
 
     def published(self, name: str, port: int) -> Address:
-        """Give the address at which a port of a container is published; raises ServiceError when it is not."""
+        """Give the address at which a port of a container is published, or was when it ran; raises ServiceError when it never was."""
         addressed = self._addressed(self._container(name))
         for published in addressed.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []:
-            return Address(HOST, int(published["HostPort"]))
+            self._published[addressed.id, port] = Address(HOST, int(published["HostPort"]))
+        if (addressed.id, port) in self._published:
+            return self._published[addressed.id, port]
         raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.logs(name)}")
 
     def _addressed(self, container: Container) -> Container:
