@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flight_search import lookup, running, serving, transactions
 from flight_search.datasource import NoConnection
+from flight_search.log import Log
 from flight_search.places import airports_by_place
 from flight_search.planted import Planted
 from flight_search.sessions import Sessions
@@ -78,6 +79,7 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     registry = CollectorRegistry()
     registry.register(PoolMetrics(pool))
     counter = serving.results(registry, "requests", "operation")
+    log = Log(settings.log_file, registry)
     threads = serving.RequestThreads(settings.request_threads)
     patterns = Patterns.start(settings, pool, threads)
     registry.register(patterns)
@@ -88,7 +90,7 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
         app.add_middleware(Admission, gate=gate)
 
     def operation(name: str) -> Callable[[Callable[Given, JSONResponse]], Callable[Given, JSONResponse]]:
-        """Make an endpoint of a function: mark its thread, turn database errors into 503, count how it ended."""
+        """Make an endpoint of a function: mark its thread, turn database errors into 503, count how it ended, log what failed."""
 
         def endpoint(function: Callable[Given, JSONResponse]) -> Callable[Given, JSONResponse]:
             @wraps(function)
@@ -97,8 +99,10 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
                     try:
                         response = function(*args, **kwargs)
                     except (psycopg.Error, DBAPIError, NoConnection) as error:
-                        counter.labels(name, "failed").inc()
-                        return JSONResponse({"detail": f"{type(error).__name__}: {str(error).strip()}"}, status_code=503)
+                        told = f"{type(error).__name__}: {str(error).strip()}"
+                        counter.labels(name, "failed").inc()  # before anything is written: the count must not hang on the log (W7)
+                        log.write("error", f"{name}: {told}")
+                        return JSONResponse({"detail": told}, status_code=503)
                 counter.labels(name, "answered" if response.status_code < 400 else "refused").inc()  # noqa: PLR2004 - HTTP's first error
                 return response
 
@@ -154,6 +158,10 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     @app.get("/admin/pool")
     async def admin_pool() -> JSONResponse:
         return JSONResponse({**_pool(settings, pool), **patterns.told()})
+
+    @app.post("/admin/log")
+    async def admin_log() -> JSONResponse:
+        return JSONResponse({"lost": log.write("mark", "asked whether a line is written")})
 
     return app
 

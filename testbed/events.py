@@ -34,7 +34,8 @@ connection broke; `error` has the words. A passenger's wait counts from `due_s`.
 seconds. `busy` of `request_threads` are at work (or blocked: it cannot be told from here), `waiting` requests wait for
 a thread. `pool`: its `size`, connections `in` it and `out` of it, threads `waiting` for one, and `leaked`: out, and the
 request that took it has ended. `results`: how many of each operation have `answered` and `failed` since the service
-started. Numbers are null when the service did not answer; that by itself is no error of the replay.
+started. `log`: of the lines of its log about errors, those `written` and those `lost` since then; null where it counts none.
+Numbers are null when the service did not answer; that by itself is no error of the replay.
 
 `condition`: a step of the timeline waited for this `condition`, and it was `seen` or not: not in time, or not before
 everything was over, and then the step was not carried out. `detail` has the state of the services at that moment.
@@ -241,6 +242,14 @@ class Counts:
     failed: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """How many lines about errors were written, and how many were lost."""
+
+    written: int
+    lost: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
     """See the module."""
@@ -253,6 +262,7 @@ class Sample(Stamped):
     waiting: int | None = None
     pool: PoolSample | None = None
     results: dict[str, Counts] = field(default_factory=dict)
+    log: LogLines | None = None
     event: Literal["sample"] = "sample"
 
     @property

@@ -25,7 +25,8 @@ class Expectation(BaseModel):
     everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
     the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows. `longevity`: what rises for good
     under load, after a warm-up: nothing, memory and other things that leak, or tables and logs (S7).
-    `memory_rise_mib`: no process ever held more than so much more memory than before the first fault (W6).
+    `memory_rise_mib`: no process ever held more than so much more memory than before the first fault (W6). `errors_counted`: although the
+    log lost lines, every failed transaction was counted by an application server, and each operation that failed by its log (W7).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -45,6 +46,7 @@ class Expectation(BaseModel):
     backups: Annotated[int, Field(ge=1, le=100)] | None = None
     memory_rise_mib: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     longevity: Literal["steady", "leak", "growth"] | None = None
+    errors_counted: Literal["complete"] | None = None
 
 
 WHATEVER = Expectation(outcome=("unharmed", "contained", "grounded"))  # what became of it is told; nothing of it is judged

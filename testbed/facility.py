@@ -11,6 +11,8 @@ from testbed.crowd import Gather, gather
 from testbed.errors import FacilityError, ServiceError
 from testbed.link import DATABASE, Link
 from testbed.load import Connect, connect_over_tcp
+from testbed.log_disk import LogDisks
+from testbed.log_disk import Nothing as NoLogDisks
 from testbed.observe import scales
 from testbed.observe.dump import Dump, dump_with_py_spy
 from testbed.observe.samples import HttpMonitoring, Monitoring
@@ -118,6 +120,7 @@ class Facility:
     links: dict[str, Link] = field(default_factory=dict)
     prober: Prober = Near
     packet_filter: PacketFilter = field(default_factory=FullQueues)
+    log_disks: LogDisks = field(default_factory=NoLogDisks)
     active: list[Active] = field(default_factory=list)
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their word
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that go on until their fault is healed, by its word
@@ -158,8 +161,9 @@ class Facility:
         return self.prober(name, self.link(name).address if known else self.runtime.address(name), question)
 
     async def left_over(self) -> list[str]:
-        """Look for what faults may have left: links that do not listen, toxics, services that stand still. Gives a line for each."""
+        """Give a line for each thing that faults may have left: links that do not listen, toxics, full disks, services that stand still."""
         left = list(await self.packet_filter.left())
+        left += [f"the disk that takes the log of {name} is full" for name in self.log_disks.full()]
         for name, link in {DATABASE: self.virtual_ip, **self.links}.items():
             try:
                 toxics, enabled = await link.toxics(), await link.is_enabled()

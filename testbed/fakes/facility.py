@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -239,6 +241,30 @@ class FakePacketFilter:
         return tuple(f"attempts to connect to {name} are dropped" for name in self.dropped)
 
 
+@dataclass(slots=True)
+class FakeLogDisks:
+    """Notes whose disk is full; `blunt`: every line is written all the same."""
+
+    filled: set[str] = field(default_factory=set)
+    blunt: bool = False
+
+    async def fill(self, server: str) -> None:
+        """Note it."""
+        self.filled.add(server)
+
+    async def free(self, server: str) -> None:
+        """Note it no more."""
+        self.filled.discard(server)
+
+    async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+        """Tell by what was noted."""
+        return os.strerror(errno.ENOSPC) if server in self.filled and not self.blunt else ""
+
+    def full(self) -> tuple[str, ...]:
+        """Give those that were noted."""
+        return tuple(sorted(self.filled))
+
+
 # How a connection ends over a link with this toxic on it, when a long answer is asked for, and when it is only held.
 ENDS: dict[str, tuple[probe.Ended, probe.Ended]] = {
     "silence_upstream": ("silent", "answered"),
@@ -398,6 +424,7 @@ class FakeBuilder:
     virtual_ip: FakeLink = field(default_factory=FakeLink)
     links: dict[str, FakeLink] = field(default_factory=dict)
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
+    log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
     scales: Scales = field(default_factory=scales.Nothing)
     blunt: bool = False  # probes see nothing of what is done to links, and a crowd is none
     generator: FakeGenerator | None = None
@@ -433,6 +460,7 @@ class FakeBuilder:
             packet_filter=self.packet_filter,
             scales=self.scales,
             gather=self._gather,
+            log_disks=self.log_disks,
         )
         if self.broken is not None:
             raise self.broken

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from testbed.faultproxy import metrics, toxics
 from testbed.faultproxy.link import NamedToxic
-from testbed.faultproxy.proxy import DOWNSTREAM, UPSTREAM, Proxy
+from testbed.faultproxy.proxy import DOWNSTREAM, KEEPALIVE_S, UPSTREAM, Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -75,9 +75,13 @@ NEW = ProxyFields("", "", "", enabled=True)
 
 
 class Api:
-    """The proxies of one server, by name, and what the API does to them; `first` are those that it begins with, as decoded JSON."""
+    """The proxies of one server, by name, and what the API does to them; `first` are those that it begins with, as decoded JSON.
 
-    def __init__(self, first: Any = None) -> None:
+    `keepalive_s` is every proxy's.
+    """
+
+    def __init__(self, first: Any = None, keepalive_s: int = KEEPALIVE_S) -> None:
+        self._keepalive_s = keepalive_s
         self.proxies: dict[str, Proxy] = {}
         self._first = first
         self._changing = asyncio.Lock()  # two requests at once must not both find a name, or an address, to be free
@@ -172,7 +176,7 @@ class Api:
         return await self._make(wanted)
 
     async def _make(self, wanted: ProxyFields) -> Proxy:
-        proxy = Proxy(wanted.name, wanted.listen, wanted.upstream)
+        proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s)
         if wanted.enabled:
             await _enable(proxy)
         self.proxies[proxy.name] = proxy

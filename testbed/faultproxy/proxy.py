@@ -19,16 +19,7 @@ logger = logging.getLogger(__name__)
 BACKLOG = 1024
 ACCEPT_AGAIN_S = 1.0
 NO_LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, zero seconds: close sends RST
-KEEPALIVE_S = int(os.environ.get("FAULT_PROXY_KEEPALIVE_S", "15"))
-OPTIONS = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_S)
-        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
-        if hasattr(socket, name)  # not every system has them
-    ),
-)
+KEEPALIVE_S = 15  # as Toxiproxy's, which is Go's: a peer that vanished without a word is noticed within minutes
 UPSTREAM = "upstream"
 DOWNSTREAM = "downstream"
 ANY_PORT = "127.0.0.1:0"
@@ -38,7 +29,7 @@ LAST_PORT = 65_535
 class Connection:
     """A client's connection and the one to the upstream, with a link each way. Whoever made it closes the sockets."""
 
-    def __init__(self, client: socket.socket, upstream: socket.socket, traffic: dict[str, Traffic]) -> None:
+    def __init__(self, client: socket.socket, upstream: socket.socket, traffic: dict[str, Traffic], keepalive_s: int = KEEPALIVE_S) -> None:
         self._ends = (client, upstream)
         now_s = asyncio.get_running_loop().time()
         activity = Activity(now_s, now_s)
@@ -48,7 +39,7 @@ class Connection:
             DOWNSTREAM: Link(upstream, client, activity, traffic[DOWNSTREAM], hands),
         }
         for end in self._ends:
-            _set_options(end, OPTIONS)
+            _set_options(end, options(keepalive_s))
 
     async def run(self, toxics: list[NamedToxic]) -> None:
         """Pass bytes both ways until both directions have ended, which may be one long after the other."""
@@ -97,13 +88,14 @@ class Proxy:
     """A proxy by name. `listen` and `upstream` are `host:port`; listening at port 0 takes a free one, which `listen` then shows.
 
     Without `listen` it is a free port of the loopback address, and not of every address as with Toxiproxy: a laptop's proxies are nobody
-    else's business.
+    else's business. Over a connection that has been quiet for `keepalive_s` its kernel asks whether the other side is still there.
     """
 
     name: str
     listen: str
     upstream: str
     enabled: bool = False
+    keepalive_s: int = KEEPALIVE_S
     toxics: dict[str, NamedToxic] = field(default_factory=dict)
     traffic: dict[str, Traffic] = field(default_factory=lambda: {UPSTREAM: Traffic(), DOWNSTREAM: Traffic()})
     _met: dict[str, int] = field(default_factory=dict)  # how many connections were made since a toxic was put there, by its name
@@ -218,12 +210,22 @@ class Proxy:
         except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
             return  # the client's connection is closed: there is nobody behind it
         with upstream:
-            connection = Connection(client, upstream, self.traffic)
+            connection = Connection(client, upstream, self.traffic, self.keepalive_s)
             # No await from here to the first one in `run`: every toxic of now is put on there, every later one by `add_toxic`.
             task = asyncio.current_task()
             assert task is not None
             self._connections[task] = connection
             await connection.run(list(self.toxics.values()))
+
+
+def options(keepalive_s: int) -> tuple[tuple[int, int, int], ...]:
+    """Give the options of both sockets of a connection."""
+    times = [getattr(socket, name) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)]  # not every system has them
+    return (
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *((socket.IPPROTO_TCP, one, keepalive_s) for one in times),
+    )
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S = 2  # the least that libpq takes
 NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 Tables = dict[str, tuple[str, ...]]
+# Who asks in vain gets an error. psycopg has a warning besides, of a query that could not be cancelled, which would go to the terminal.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 async def connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
