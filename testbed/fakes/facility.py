@@ -228,13 +228,15 @@ class FakePacketFilter:
         await link.enable()
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
-        """Put a toxic on the link."""
-        await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
+        """Put a toxic on the link, where a connection that rests is idle at all."""
+        if self.keepalives_s is None or self.keepalives_s >= idle_s:
+            await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
         return idle_s
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
         """Take it away."""
-        await link.remove_toxic("idle_drop")
+        if "idle_drop_downstream" in await link.toxics():
+            await link.remove_toxic("idle_drop")
 
     async def left(self) -> tuple[str, ...]:
         """Tell to what nobody gets through."""

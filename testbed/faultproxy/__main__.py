@@ -26,14 +26,18 @@ def main() -> int:
     parser.add_argument("--fd", type=int, default=None, help="a listening socket to serve on, in place of host and port")
     parser.add_argument(
         "--keepalive",
-        type=int,
+        type=_seconds,
         default=os.environ.get(KEEPALIVE, str(KEEPALIVE_S)),
         help=f"a connection that has been quiet for so many seconds is asked whether it is still there; else {KEEPALIVE} says it",
     )
     options = parser.parse_args()
-    if options.keepalive not in KEEPALIVES_S:
-        parser.error(f"--keepalive, {KEEPALIVE}: found {options.keepalive}; allowed: {KEEPALIVES_S.start} to {KEEPALIVES_S.stop - 1}")
     return serve(options.host, options.port, options.fd, options.config, options.keepalive)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) not in KEEPALIVES_S:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {KEEPALIVES_S.start} to {KEEPALIVES_S.stop - 1}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,28 @@ def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
     assert builder.virtual_ip.enabled is not isinstance(fault, Refuse | Unreachable)
 
 
+@pytest.mark.fact("A8")
+@pytest.mark.parametrize(("keepalives_s", "forgotten"), [(0.5, False), (3.0, True), (None, True)])
+def test_a_connection_over_which_the_database_asks_is_not_idle(
+    tmp_path: Path, builder: FakeBuilder, keepalives_s: float | None, *, forgotten: bool
+) -> None:
+    """Where it asks sooner than the limit, one that rested must be answered; where it does not, it must be silent."""
+    builder.packet_filter.keepalives_s = keepalives_s
+    (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
+    assert (steps[-1].number, steps[-1].state) == (3, "end"), told
+    assert ("silent" in steps[-1].step, told.endswith("silent")) == (forgotten, forgotten)
+
+
+@pytest.mark.fact("A8")
+def test_a_connection_that_is_forgotten_although_the_database_asks_is_a_fault_that_failed(tmp_path: Path, builder: FakeBuilder) -> None:
+    """What was to keep it known did not."""
+    builder.packet_filter.keepalives_s = 0.5
+    builder.virtual_ip.on["idle_drop_downstream"] = {"timeout": 2000}
+    (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
+    assert (steps[-1].number, steps[-1].state) == (3, "failed")
+    assert "was to be answered after 2.40 s, and was: " in told
+
+
 @of_every_fault
 def test_a_fault_that_did_not_bite_has_failed(
     tmp_path: Path,
