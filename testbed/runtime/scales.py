@@ -56,5 +56,6 @@ class ProcessesScales:
         ]
 
     def _logs(self, at: tuple[float, float]) -> list[Size]:
-        found = [(path.stem, path.stat().st_size) for path in sorted(self.directory.glob("*.log"))]
+        files = [path for path in sorted(self.directory.glob("*.log")) if not path.is_symlink()]  # a link leads to one of them, or nowhere
+        found = [(path.stem, path.stat().st_size) for path in files]
         return [Size(t_s=at[0], night_s=at[1], kind="log", name=name, size_bytes=size_bytes) for name, size_bytes in found]
