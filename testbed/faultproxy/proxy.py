@@ -64,8 +64,7 @@ class Connection:
         """Close both sides at once. What a peer has not read by then may be lost to it."""
         self._abandon()
         for end in self._ends:
-            with suppress(OSError):  # the peer may be gone already
-                end.shutdown(socket.SHUT_WR)  # closing alone sends RST where something is still unread
+            _say_end(end)
 
     def reset(self) -> None:
         """Reset both sides: unsent data is thrown away and the peers get RST."""
@@ -204,11 +203,15 @@ class Proxy:
         if self._refuses():
             client.setsockopt(*NO_LINGER)
             return  # it is closed as soon as this has ended
+        upstream = None
         try:
             # How long that may take is the kernel's to say, as with Toxiproxy: about two minutes where nobody answers.
             upstream = await connected(self.upstream)
         except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
             return  # the client's connection is closed: there is nobody behind it
+        finally:
+            if upstream is None:
+                _say_end(client)
         with upstream:
             connection = Connection(client, upstream, self.traffic, self.keepalive_s)
             # No await from here to the first one in `run`: every toxic of now is put on there, every later one by `add_toxic`.
@@ -294,6 +297,12 @@ def name_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """Write a numeric address as `host:port`."""
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _say_end(end: socket.socket) -> None:
+    """Send the end of a stream before a socket is closed: closing alone sends RST where something is still unread."""
+    with suppress(OSError):  # the peer may be gone already
+        end.shutdown(socket.SHUT_WR)
 
 
 def _set_options(end: socket.socket, options: tuple[tuple[int, int, int | bytes], ...]) -> None:

@@ -329,6 +329,7 @@ class TestEnds:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, socket.create_connection(dead.getsockname()):
             listen = read_address(api.create("dead", address_of(dead))["listen"])
             clients = [socket.create_connection(listen, timeout=WITHIN_S) for _ in range(3)]
+            clients[0].sendall(b"unheard")
             assert is_silent(clients[-1])
             other = Wire(api, "other")
             client, upstream = other.connect()
