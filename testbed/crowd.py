@@ -129,7 +129,10 @@ async def gather(runtime: Runtime, order: Order) -> Crowd:
     """Start a crowd's process and open its connections; see `Gather`."""
     address = runtime.reserve(NAME)
     runtime.start(ServiceSpec(NAME, MODULE, ("{fd}",)))
-    lines, writer = await asyncio.open_connection(address.host, address.port)  # the kernel takes it, whenever the process accepts
+    try:
+        lines, writer = await asyncio.open_connection(address.host, address.port)  # the kernel takes it, whenever the process accepts
+    except OSError as error:
+        raise FacilityError(f"the crowd's process is gone: {error.strerror}\n{runtime.logs(NAME)}") from error
     crowd = CrowdProcess(runtime, order, lines, writer)
     try:
         crowd.opened = await crowd.wait_told(json.dumps(asdict(order)), OPEN_WITHIN_S)

@@ -48,7 +48,6 @@ CONNECTIONS = Kind("connections", "connections", LEAK, least=3)
 ROWS = Kind("rows", "rows", GROWTH, least=50, share=0.75)  # a table that is purged follows the load, which changes by day
 TABLE = Kind("table", "KiB", GROWTH, least=128, share=0.75)
 LOG = Kind("log", "KiB", GROWTH, least=256, share=0.75)
-KINDS = (MEMORY, OPEN_FILES, THREADS, CONNECTIONS, ROWS, TABLE, LOG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from testbed import series
+from testbed import outcome, series
 from testbed.checks import Finding, Verdict, held_if
 from testbed.slope import CONFIDENT, slope
 
@@ -42,7 +42,9 @@ def check(journal: Journal, expected: str) -> Finding:
     Unknown when nothing was weighed, or too little of it to tell.
     """
     wanted, told = wanted_of(journal), judged(journal)
-    untold = {one.name for one in wanted} - {one.series.name for one in told}
+    processes = {f"{series.MEMORY.name} of {service}" for service in outcome.services(journal)}
+    untold = processes | {one.name for one in wanted}
+    untold -= {one.series.name for one in told}
     if not any(one.kind is series.MEMORY for one in wanted):
         return Finding("longevity", Verdict.UNKNOWN, "nothing was weighed: the facility has no `weighed_every_s`", FACTS)
     if untold:

@@ -51,9 +51,7 @@ class Burst:
             details.append(str(crowd.opened))
         try:
             async with actions.step(2, f"ask {self.door} over every one of them at once") as details:
-                asking = asyncio.create_task(crowd.ask())
-                await actions.weigh()
-                told = await asking
+                told, _ = await asyncio.gather(crowd.ask(), actions.weigh())
                 details.append(str(told))
             async with actions.step(3, f"see that more than half of {self.requests} waited at one time, or were turned away") as details:
                 turned_away = sum(count for seen in (crowd.opened, told) for how, count in seen.ended.items() if how not in SERVED)
