@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from testbed.errors import FacilityError
+from testbed.facility import together
 
 if TYPE_CHECKING:
     from testbed.act import Actions
@@ -31,8 +32,7 @@ class DiskFull:
         """Fill it, and see that the server itself cannot log a line."""
         servers, disks = self._servers(actions), actions.facility.log_disks
         async with actions.step(1, f"fill the disk that takes the log of {', '.join(servers)}"):
-            for server in servers:
-                await disks.fill(server)
+            await together(disks.fill(server) for server in servers)
         async with actions.step(2, "see that a line that each is asked to log is lost for want of space") as details:
             for server in servers:
                 lost = await self._lost(actions, server)
@@ -46,8 +46,7 @@ class DiskFull:
         """Make room, and see that the server itself logs a line."""
         servers, disks = self._servers(actions), actions.facility.log_disks
         async with actions.step(1, f"make room on the disk that takes the log of {', '.join(servers)}"):
-            for server in servers:
-                await disks.free(server)
+            await together(disks.free(server) for server in servers)
         async with actions.step(2, "see that a line that each is asked to log is written"):
             for server in servers:
                 lost = await self._lost(actions, server)
