@@ -19,6 +19,7 @@ import click
 from testbed import (
     cli_by_hand,
     cli_matrix,
+    cli_scan,
     cli_where,
     coverage,
     journal,
@@ -303,7 +304,7 @@ def doctor_() -> None:
     sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)
 
 
-for _command in (*cli_by_hand.COMMANDS, cli_matrix.matrix):
+for _command in (*cli_by_hand.COMMANDS, cli_matrix.matrix, cli_scan.scan):
     main_group.add_command(_command)
 
 

@@ -17,6 +17,7 @@ TRANSACTIONS: dict[str, dict[str, bool]] = {
     "ivr": {"flight_status": True, "baggage_allowance": False},
     "partner": {"search": True, "book": True, "fare_rules": False},
 }
+PASSENGERS = "passengers"
 NEVER = "never"
 RESTART_S = 2.0  # an application server that replaced itself answers again within this
 
@@ -160,6 +161,23 @@ def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tupl
         return dict.fromkeys(plan.callers, plan.server_names)
     groups = min(len(plan.callers), plan.application_servers)
     return {caller: plan.server_names[min(number, groups - 1) :: groups] for number, caller in enumerate(plan.callers)}
+
+
+class IntegrationPoint(Record):
+    """A link as part of the map of integration points: its name, which is that of what stands behind it, and who connects over it."""
+
+    link: str
+    who: tuple[str, ...]
+
+
+def integration_points(plan: FacilityPlan, settings: FacilitySettings) -> tuple[IntegrationPoint, ...]:
+    """Draw the map of integration points (A2), from the passengers to the database, one for each of the plan's `link_names`."""
+    called = servers_of(plan, settings)
+    return (
+        *(IntegrationPoint(link=caller, who=(PASSENGERS,)) for caller in plan.callers),
+        *(IntegrationPoint(link=one, who=tuple(who for who in plan.callers if one in called[who])) for one in plan.server_names),
+        IntegrationPoint(link="database", who=plan.server_names),
+    )
 
 
 def server_environment(plan: FacilityPlan, settings: ServerSettings, name: str, database: str) -> tuple[tuple[str, str], ...]:

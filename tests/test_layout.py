@@ -17,11 +17,11 @@ TOP = {"pyproject.toml", "README.md", "LICENSE", "testbed", "flight_search", "sc
 # From one stage to the next: what is planned, what acts on it, what was seen, what that means, what people read.
 ACT = (
     *("replay", "act", "load", "workload", "crowd", "facility", "surroundings", "session", "toxiproxy"),
-    *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand", "matrix.run"),
+    *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand", "matrix.run", "scan.run"),
 )
 SEEN = ("events", "journal", "standstill")
-JUDGED = ("outcome", "verdict", "checks", "dumped", "series", "slope", "expectation", "matrix.cell", "matrix.table")
-TOLD = ("report", "console", "summary", "repeat", "told_by_hand", "matrix.told", "matrix.heat_map", "matrix.lessons")
+JUDGED = ("outcome", "verdict", "checks", "dumped", "series", "slope", "expectation", "matrix.cell", "matrix.table", "scan.effect")
+TOLD = ("report", "console", "summary", "repeat", "told_by_hand", "matrix.told", "matrix.heat_map", "matrix.lessons", "scan.told")
 
 
 def modules(package: str) -> dict[str, Path]:
@@ -77,8 +77,8 @@ def test_the_testbed_and_the_service_never_import_each_other(package: str, other
         # programs are told, by type, of what goes on.
         (TOLD, ACT, False),
         (("report",), ACT, True),
-        # What acts does not judge: the journal is complete before anybody does. Session and matrix put both in their order.
-        (tuple(name for name in ACT if name not in ("session", "matrix.run")), (*JUDGED, *TOLD), True),
+        # What acts does not judge: the journal is complete before anybody does. Session, matrix and scan put both in their order.
+        (tuple(name for name in ACT if name not in ("session", "matrix.run", "scan.run")), (*JUDGED, *TOLD), True),
     ],
     ids=["judged", "seen", "told", "report", "act"],
 )

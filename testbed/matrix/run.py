@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from testbed.matrix.cell import Cell
     from testbed.matrix.plan import Plan, Planned
-    from testbed.session import Place
+    from testbed.scenario import Scenario
+    from testbed.session import Place, Result
+    from testbed.trace import Trace
 
 Work = TypeVar("Work")
 Done = TypeVar("Done")
@@ -46,6 +48,13 @@ class Forgetful:
         """Keep nothing."""
 
 
+async def once(scenario: Scenario, sent: Trace, shop: Any, directory: Path, place: Place) -> Result:
+    """Replay the first variant of a scenario once, and show nothing of it; raises TestbedError when that cannot be done."""
+    replays = session.replay_all(scenario, sent, 1, shop, directory, lambda _: nullcontext(Silent()), place)
+    async with aclosing(replays) as results:
+        return await anext(results)
+
+
 @dataclass(slots=True)
 class Replays:
     """What replays cells: a place, what its replays share, and the directory of the journals.
@@ -65,10 +74,7 @@ class Replays:
         directory = self.directory / scenario.name / (f"again-{number}" if number > 1 else "")
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            async with aclosing(
-                session.replay_all(scenario, planned.sown.sent, 1, self.shop, directory, lambda _: nullcontext(Silent()), self.place)
-            ) as results:
-                result = await anext(results)
+            result = await once(scenario, planned.sown.sent, self.shop, directory, self.place)
         except TestbedError as error:
             return cell.unknown(*planned.key, why=str(error))
         return cell.of(result.journal, result.judgement, result.wall_s)

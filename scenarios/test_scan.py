@@ -1,0 +1,41 @@
+"""The scan on real parts: what stops check-in, and what redundancy is worth against it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import places, scenario_file
+from testbed.scan import plan
+from testbed.scan.plan import Wanted
+from testbed.scan.run import Scanner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.scan.effect import Over
+
+
+async def scanned(wanted: Wanted, directory: Path) -> tuple[Over, ...]:
+    """Scan the small morning on processes."""
+    where = places.of("processes")
+    planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, where.place)
+    async with where.shop as shop:
+        return await Scanner(planned, where.place, shop, directory).scan(2, lambda _, __: None)
+
+
+@pytest.mark.fact("A2", "A6")
+def test_one_of_two_servers_is_a_single_point_when_it_is_silent_and_none_when_it_refuses(tmp_path: Path) -> None:
+    """Callers of the original go on to the next server when one refuses, and hang for ever on one that says nothing."""
+    (over,) = asyncio.run(scanned(Wanted(faults=["refuse", "silence"], links=["cf-1", "database"]), tmp_path))
+    assert over.all_told, over
+    assert {(one.link, one.fault): one.effect for one in over.effects} == {
+        ("database", "refuse"): "stops",
+        ("database", "silence"): "stops",
+        ("cf-1", "refuse"): "goes on",
+        ("cf-1", "silence"): "stops",
+    }
+    assert over.single_points == {"cf-1": ("silence",), "database": ("refuse", "silence")}
+    assert {one.link: one.crack for one in over.effects if one.fault == "silence"} == {"cf-1": 6, "database": 6}
