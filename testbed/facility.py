@@ -86,11 +86,15 @@ class PacketFilter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A fault that was begun and has to be healed: its word, itself, and the number of its step of the timeline."""
+    """A fault that was begun and has to be healed: its word, itself, and the number of its step of the timeline.
+
+    `ended` is set when its injection has ended, well or not.
+    """
 
     word: str
     fault: Healable
     id: int
+    ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
 @dataclass(slots=True)

@@ -186,6 +186,23 @@ def test_a_fault_that_is_healed_leaves_nothing(
     assert journal.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
 
 
+def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_path: Path, builder: FakeBuilder) -> None:
+    """On a busy machine the look whether it bit may last until the healing is due."""
+
+    async def healing() -> None:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            injecting = asyncio.create_task(actions.inject(Latency(latency_ms=500)))
+            while not builder.virtual_ip.on:
+                await asyncio.sleep(0)
+            await actions.heal(actions.facility.active[0])
+            assert injecting.done()
+
+    run(healing())
+    steps = [(one.number, one.step.partition(" ")[0], one.state) for one in journal.read(tmp_path / "a.jsonl").of(Step)]
+    assert [one for one in steps if one[2] == "end"] == [(1, "delay", "end"), (2, "see", "end"), (1, "take", "end"), (2, "see", "end")]
+
+
 @of_every_fault
 def test_the_bundled_proxy_takes_what_a_fault_puts_on_a_link(
     tmp_path: Path,
