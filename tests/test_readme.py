@@ -16,6 +16,7 @@ from testbed import cli, cli_by_hand, facts, faults, operations, outcome, scenar
 from testbed.checks import Verdict
 from testbed.cli import main_group
 from testbed.expectation import Expectation, OutcomeWord
+from testbed.scan.effect import Effect, Over, Scan
 from testbed.scenario import CONDITIONS
 from testbed.session import Result
 from tests.journals import hung_night
@@ -103,6 +104,21 @@ def test_every_option_of_the_matrix_is_told() -> None:
     options = {option for parameter in main_group.commands["matrix"].params for option in parameter.opts if option.startswith("--")}
     told = set(re.findall(r"--[a-z]+", section("What stops the crack") + section("The commands")))
     assert options <= told
+
+
+def test_every_option_of_the_scan_is_told() -> None:
+    """Where it says what the scan is for, or with those of the replay."""
+    options = {option for parameter in main_group.commands["scan"].params for option in parameter.opts if option.startswith("--")}
+    told = set(re.findall(r"--[a-z]+", section("Which links stop check-in") + section("The commands")))
+    assert options <= told
+
+
+def test_the_fields_of_the_scan_are_told() -> None:
+    """Every field of its JSON object is in its table, and nothing else is."""
+    records = (Scan, Over, Effect, topology.IntegrationPoint)
+    wanted = {name for one in records for name in (*one.model_fields, *one.model_computed_fields)}
+    rows = "\n".join(re.findall(r"^\| (`.*?) \|", section("Which links stop check-in"), re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", rows)) == wanted
 
 
 def test_the_table_of_faults_and_operations_is_whole() -> None:

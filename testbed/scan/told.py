@@ -59,7 +59,7 @@ def _rows(over: Over) -> list[tuple[str, list[Effect | None]]]:
 
 def table(over: Over) -> Table:
     """Draw it for a terminal: a row for each fault, a column for each link."""
-    drawn = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     drawn.add_column("fault", no_wrap=True)
     for link in _links(over):
         drawn.add_column(link, no_wrap=True)
