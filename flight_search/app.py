@@ -18,7 +18,10 @@ from sqlalchemy.exc import DBAPIError
 
 from flight_search import lookup, running, serving, transactions
 from flight_search.datasource import NoConnection
+from flight_search.log import Log
 from flight_search.places import airports_by_place
+from flight_search.planted import Planted
+from flight_search.sessions import Sessions
 from flight_search.stability.admission import Admission
 from flight_search.stability.patterns import Patterns
 
@@ -76,15 +79,18 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     registry = CollectorRegistry()
     registry.register(PoolMetrics(pool))
     counter = serving.results(registry, "requests", "operation")
+    log = Log(settings.log_file, registry)
     threads = serving.RequestThreads(settings.request_threads)
     patterns = Patterns.start(settings, pool, threads)
     registry.register(patterns)
+    sessions = Sessions.start(settings, pool)
+    planted = Planted(settings, pool)
     app = serving.create(settings.name, threads, registry, patterns.trouble, patterns.beside)
     for gate in patterns.gates:
         app.add_middleware(Admission, gate=gate)
 
     def operation(name: str) -> Callable[[Callable[Given, JSONResponse]], Callable[Given, JSONResponse]]:
-        """Make an endpoint of a function: mark its thread, turn database errors into 503, count how it ended."""
+        """Make an endpoint of a function: mark its thread, turn database errors into 503, count how it ended, log what failed."""
 
         def endpoint(function: Callable[Given, JSONResponse]) -> Callable[Given, JSONResponse]:
             @wraps(function)
@@ -93,8 +99,10 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
                     try:
                         response = function(*args, **kwargs)
                     except (psycopg.Error, DBAPIError, NoConnection) as error:
-                        counter.labels(name, "failed").inc()
-                        return JSONResponse({"detail": f"{type(error).__name__}: {str(error).strip()}"}, status_code=503)
+                        told = f"{type(error).__name__}: {str(error).strip()}"
+                        counter.labels(name, "failed").inc()  # before anything is written: the count must not hang on the log (W7)
+                        log.write("error", f"{name}: {told}")
+                        return JSONResponse({"detail": told}, status_code=503)
                 counter.labels(name, "answered" if response.status_code < 400 else "refused").inc()  # noqa: PLR2004 - HTTP's first error
                 return response
 
@@ -109,6 +117,8 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
             if place.lower() not in places:
                 return serving.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")
         rows = lookup_by_city(pool, places[from_.lower()], places[to.lower()], date.isoformat())
+        sessions.write(f"{from_} to {to} on {date.isoformat()}")
+        planted.after_lookup()
         return JSONResponse({"flights": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
 
     @app.get("/flights/{date}/{carrier}/{flight}")
@@ -148,6 +158,10 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     @app.get("/admin/pool")
     async def admin_pool() -> JSONResponse:
         return JSONResponse({**_pool(settings, pool), **patterns.told()})
+
+    @app.post("/admin/log")
+    async def admin_log() -> JSONResponse:
+        return JSONResponse({"lost": log.write("mark", "asked whether a line is written")})
 
     return app
 

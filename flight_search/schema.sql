@@ -47,3 +47,12 @@ CREATE TABLE check_ins (
     UNIQUE (date, carrier, flight, passenger),
     FOREIGN KEY (date, carrier, flight) REFERENCES flights
 );
+
+-- What was looked for, a row for each lookup where the setting `sessions` is on; somebody has to purge it.
+CREATE TABLE sessions (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    looked_for text NOT NULL
+);
+
+CREATE INDEX sessions_by_age ON sessions (begun_at);

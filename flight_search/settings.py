@@ -36,6 +36,7 @@ MaybeSeconds = Annotated[Seconds | None, BeforeValidator(_none_if_empty)]
 MaybeFd = Annotated[Annotated[int, Field(ge=3)] | None, BeforeValidator(_none_if_empty)]
 MaybeCount = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, BeforeValidator(_none_if_empty)]
 Settings = TypeVar("Settings", bound="ListenSettings")
+MaybePath = Annotated[Annotated[str, Field(min_length=1)] | None, BeforeValidator(_none_if_empty)]
 Threads = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -60,8 +61,11 @@ class ServerSettings(ListenSettings):
     """An application server: its name, its lookup, its request threads, and every setting of its pool that matters.
 
     `database` is libpq's connection string. `lookup_row_work_ms`: how long the lookup `driver_cursor` works on its rows.
-    `start_timeout_s`: how long it waits for the database at start. Times without a value wait for ever, or never expire.
-    The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`.
+    `start_timeout_s`: how long it waits for the database at start. `log_file` takes a line for every operation that failed (log.py);
+    without one they go to standard error. Times without a value wait for ever, or never expire.
+    The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`. So are what
+    long runs look for (S7): `sessions` and `sessions_kept_s` in `sessions.py`, `leak_connection_every` and `leak_memory_kib` in
+    `planted.py`.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")
@@ -71,6 +75,7 @@ class ServerSettings(ListenSettings):
     lookup: Lookup = "original"
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     start_timeout_s: Seconds = 10.0
+    log_file: MaybePath = None
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 40
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
     pool_checkout_timeout_s: MaybeSeconds = None
@@ -86,6 +91,10 @@ class ServerSettings(ListenSettings):
     handshaking: bool = False
     let_it_crash_s: MaybeSeconds = None
     governor_per_minute: MaybeCount = None
+    sessions: bool = False
+    sessions_kept_s: MaybeSeconds = None
+    leak_connection_every: MaybeCount = None
+    leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
 
 
 class CallerSettings(ListenSettings):

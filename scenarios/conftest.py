@@ -1,9 +1,10 @@
 """The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
 
 `replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Every test that asks for
-it is run once for each runtime. Where no container engine answers, the containers' half is skipped, with the reason in
-one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept below .testbed/runs, as
-those of the command line are.
+it is run once for each runtime. In containers, a scenario that processes can replay too is replayed over its first variant
+only, but for the night of the case; `--every-variant` replays all. Where no container engine answers, the containers' half is
+skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept
+below .testbed/runs, as those of the command line are.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ from testbed.topology import FacilityPlan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testbed.scenario import Scenario
     from testbed.session import Result
 
 CONTAINERS = "containers"
+IN_FULL = ("the_night",)
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the rounds of test_one_array.py be as many as wanted, and be drawn again."""
+    """Let the rounds of test_one_array.py be as many as wanted, and be drawn again; and every variant be replayed in containers."""
     parser.addoption("--array-rounds", type=int, default=7, help="how often two servers are tried on one volume (default: 7)")
+    parser.addoption("--every-variant", action="store_true", help="replay in containers also the variants that processes can replay")
     parser.addoption("--array-seed", type=int, default=None, help="what its rounds are drawn from (default: another each time)")
 
 
@@ -84,25 +88,32 @@ def _at_once(plan: FacilityPlan, runtime: str) -> int:
     """Tell how many facilities may be at work at once: together they have no more request threads than the case's one has."""
     if runtime == CONTAINERS:
         return 1
-    case = FacilityPlan()
-    return max(1, _request_threads(case) // _request_threads(plan))
+    of_the_case = _request_threads(FacilityPlan())
+    return min(max(1, of_the_case // _request_threads(plan)), (os.cpu_count() or 1) + 1)
 
 
 def _request_threads(plan: FacilityPlan) -> int:
     return plan.request_threads * (len(plan.server_names) + len(plan.callers))
 
 
-async def _replay(name: str, runtime: str) -> dict[str, Result]:
+def chosen(plan: Scenario, runtime: str, config: pytest.Config) -> tuple[str, ...]:
+    """Give the names of the variants that are replayed on a runtime."""
+    names = tuple(variant.name for variant in plan.variants)
+    alone = plan.name in IN_FULL or bool(places.of("processes").place.lacks(plan))
+    return names if runtime != CONTAINERS or alone or config.getoption("--every-variant") else names[:1]
+
+
+async def _replay(name: str, runtime: str, config: pytest.Config) -> dict[str, Result]:
     where = places.of(runtime)
     plan = scenario_file.load(scenario_file.directory() / f"{name}.toml").slowed(where.slower)
     directory = session.runs_directory(None, plan.name)
     sent = trace.of(plan)
-    names = [variant.name for variant in plan.variants]
+    names = chosen(plan, runtime, config)
     lanes = min(_at_once(plan.facility, runtime), len(names))
     results = {}
 
     async def lane(number: int) -> None:
-        mine = plan.only(tuple(names[number::lanes]))
+        mine = plan.only(names[number::lanes])
         async for result in session.replay_all(mine, sent, 1, shop, directory, lambda _: nullcontext(Silent()), where.place):
             results[result.journal.header.variant] = result
 
@@ -120,7 +131,7 @@ def replayed(runtime: str, request: pytest.FixtureRequest) -> Callable[[str, str
 
     def result(name: str, variant: str) -> Result:
         if name not in done:
-            done[name] = asyncio.run(_replay(name, runtime))
+            done[name] = asyncio.run(_replay(name, runtime, request.config))
         return done[name][variant]
 
     return result

@@ -130,12 +130,21 @@ class Actions:
 
     async def inject(self, fault: Fault) -> str:
         """Inject a fault; one that can be undone is noted first, because what fails half way has to be undone as well."""
-        if isinstance(fault, Healable):
-            self.facility.active.append(Active(self.word, fault, self.id))
-        return await fault.inject(self)
+        if not isinstance(fault, Healable):
+            return await fault.inject(self)
+        active = Active(self.word, fault, self.id)
+        self.facility.active.append(active)
+        try:
+            return await fault.inject(self)
+        finally:
+            active.ended.set()
 
     async def heal(self, active: Active) -> str:
-        """Undo a fault; it stays noted as active when that fails. Its steps are of the operation that heals, or else its own."""
+        """Undo a fault; it stays noted as active when that fails. Its steps are of the operation that heals, or else its own.
+
+        One that still looks whether it bit is let look: undone meanwhile, it would see nothing.
+        """
+        await active.ended.wait()
         actions = self if self.word else replace(self, word=active.word, id=active.id)
         told = await active.fault.heal(actions)
         self.facility.active.remove(active)
@@ -207,6 +216,11 @@ class Actions:
         await self.facility.wait_ready(names)
         for name in names:
             self.recorder.tell_service(name, "ready", self.facility.runtime.pid(name))
+
+    async def weigh(self) -> None:
+        """Weigh the facility now, however often that is done otherwise."""
+        for event in await self.facility.scales.look(self.recorder.now):
+            self.recorder.add(event)
 
     async def dump_threads(self) -> None:
         """Dump the threads of every application server and caller, all at once, and write what they say (O5, O6, P4).

@@ -34,7 +34,8 @@ connection broke; `error` has the words. A passenger's wait counts from `due_s`.
 seconds. `busy` of `request_threads` are at work (or blocked: it cannot be told from here), `waiting` requests wait for
 a thread. `pool`: its `size`, connections `in` it and `out` of it, threads `waiting` for one, and `leaked`: out, and the
 request that took it has ended. `results`: how many of each operation have `answered` and `failed` since the service
-started. Numbers are null when the service did not answer; that by itself is no error of the replay.
+started. `log`: of the lines of its log about errors, those `written` and those `lost` since then; null where it counts none.
+Numbers are null when the service did not answer; that by itself is no error of the replay.
 
 `condition`: a step of the timeline waited for this `condition`, and it was `seen` or not: not in time, or not before
 everything was over, and then the step was not carried out. `detail` has the state of the services at that moment.
@@ -43,6 +44,13 @@ everything was over, and then the step was not carried out. `detail` has the sta
 request threads by `stack` (outermost call first), each with its `count`, its `state` and the operation that it is
 `within`; `request_threads`: how many the service has. Threads that were never started are in no group. `error`: why
 there is no dump, and otherwise null; then nothing is known.
+
+`process`: a look at the process of a `service` (`pid`), where the scenario has the facility weighed. Memory: `rss_bytes`, all that it
+has in memory; `pss_bytes`, what it shares with others counted in parts; `private_bytes`, what is behind no file, in which leaks show.
+`open_files` are its open descriptors, `threads` all of its threads. A process that was gone is left out.
+
+`size`: a look at how large something is that may grow, of a `kind` (`table`, `log`) and with a `name`: `size_bytes` on disk (of a
+table, with its indexes), and `rows` (of a log: null). While the database does not answer, its tables are left out.
 
 `balancer`: a look, about once a second, at a `balancer`'s own statistics. `servers` has, as the balancer sees each one:
 the `server`, its `status` in HAProxy's words (`UP`, `DOWN`, ...), `sessions` with it now and in all (`sessions_total`),
@@ -234,6 +242,14 @@ class Counts:
     failed: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """How many lines about errors were written, and how many were lost."""
+
+    written: int
+    lost: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
     """See the module."""
@@ -246,6 +262,7 @@ class Sample(Stamped):
     waiting: int | None = None
     pool: PoolSample | None = None
     results: dict[str, Counts] = field(default_factory=dict)
+    log: LogLines | None = None
     event: Literal["sample"] = "sample"
 
     @property
@@ -284,6 +301,31 @@ class Threads(Stamped):
     groups: tuple[ThreadGroup, ...] = ()
     error: str | None = None
     event: Literal["threads"] = "threads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Stamped):
+    """See the module."""
+
+    service: str
+    pid: int
+    rss_bytes: int
+    pss_bytes: int
+    private_bytes: int
+    open_files: int
+    threads: int
+    event: Literal["process"] = "process"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size(Stamped):
+    """See the module."""
+
+    kind: Literal["table", "log"]
+    name: str
+    size_bytes: int
+    rows: int | None = None
+    event: Literal["size"] = "size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +437,8 @@ Event = (
     | Sample
     | Condition
     | Threads
+    | Process
+    | Size
     | Balancer
     | Recovery
     | Backup

@@ -23,7 +23,11 @@ class Expectation(BaseModel):
     restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of
     the requests due after the last fault or restart was answered. `recovery_lag_s`: the recovery standby was never further behind, and had
     everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
-    the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows.
+    the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows. `longevity`: what rises for good
+    under load, after a warm-up: nothing, memory and other things that leak, or tables and logs (S7).
+    `memory_rise_mib`: no process ever held more than so much more memory than before the first fault (W6). `errors_counted`: although the
+    log lost lines, every failed transaction was counted by an application server, and each operation that failed by its log (W7).
+    `full_first`: the layer of the service that first had every request thread at work after the first fault began (S9).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -41,6 +45,10 @@ class Expectation(BaseModel):
     recovery_lag_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     ledger: Literal["complete"] | None = None
     backups: Annotated[int, Field(ge=1, le=100)] | None = None
+    full_first: Literal["application_servers", "callers", "nobody"] | None = None
+    memory_rise_mib: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    longevity: Literal["steady", "leak", "growth"] | None = None
+    errors_counted: Literal["complete"] | None = None
 
 
 WHATEVER = Expectation(outcome=("unharmed", "contained", "grounded"))  # what became of it is told; nothing of it is judged

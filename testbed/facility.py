@@ -7,9 +7,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from testbed.crowd import Gather, gather
 from testbed.errors import FacilityError, ServiceError
 from testbed.link import DATABASE, Link
 from testbed.load import Connect, connect_over_tcp
+from testbed.log_disk import LogDisks
+from testbed.log_disk import Nothing as NoLogDisks
+from testbed.observe import scales
 from testbed.observe.dump import Dump, dump_with_py_spy
 from testbed.observe.samples import HttpMonitoring, Monitoring
 from testbed.probe import Near, Prober
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from testbed.faults import Healable
     from testbed.load import DueRequest, Generator
+    from testbed.observe.scales import Scales
     from testbed.probe import Probe, Question
 
 READY_WITHIN_S = 30.0
@@ -81,21 +86,26 @@ class PacketFilter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A fault that was begun and has to be healed: its word, itself, and the number of its step of the timeline."""
+    """A fault that was begun and has to be healed: its word, itself, and the number of its step of the timeline.
+
+    `ended` is set when its injection has ended, well or not.
+    """
 
     word: str
     fault: Healable
     id: int
+    ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
 @dataclass(slots=True)
 class Facility:
     """The services of one variant on a runtime.
 
-    `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it
-    is looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
-    around the services, where the runtime has it. `links`: those with a proxy of their own, beside the one to the database, which is the
-    virtual IP. `active`: the faults that have to be healed, and are not yet; a facility that still has one serves no other replay.
+    `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it is
+    looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
+    around the services, where the runtime has it. `scales`: how it is weighed. `gather`: how a crowd comes together. `links`: those with a
+    proxy of their own, beside the one to the database, which is the virtual IP. `active`: the faults that have to be healed, and are not
+    yet; a facility that still has one serves no other replay.
     """
 
     runtime: Runtime
@@ -109,9 +119,12 @@ class Facility:
     connect: Connect = connect_over_tcp
     dump: Dump = dump_with_py_spy
     surroundings: Surroundings = field(default_factory=Nothing)
+    scales: Scales = field(default_factory=scales.Nothing)
+    gather: Gather = gather
     links: dict[str, Link] = field(default_factory=dict)
     prober: Prober = Near
     packet_filter: PacketFilter = field(default_factory=FullQueues)
+    log_disks: LogDisks = field(default_factory=NoLogDisks)
     active: list[Active] = field(default_factory=list)
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their word
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that go on until their fault is healed, by its word
@@ -152,8 +165,9 @@ class Facility:
         return self.prober(name, self.link(name).address if known else self.runtime.address(name), question)
 
     async def left_over(self) -> list[str]:
-        """Look for what faults may have left: links that do not listen, toxics, services that stand still. Gives a line for each."""
+        """Give a line for each thing that faults may have left: links that do not listen, toxics, full disks, services that stand still."""
         left = list(await self.packet_filter.left())
+        left += [f"the disk that takes the log of {name} is full" for name in self.log_disks.full()]
         for name, link in {DATABASE: self.virtual_ip, **self.links}.items():
             try:
                 toxics, enabled = await link.toxics(), await link.is_enabled()

@@ -124,6 +124,26 @@ def last_change(journal: Journal) -> Operation | None:
     return done[-1] if done else None
 
 
+def full_since_s(journal: Journal) -> dict[str, float]:
+    """Give when each service first had every request thread at work since the first fault began, on the night's clock; the first first.
+
+    To within a look: what a layer that fills at once does, the next may do before anybody looks again. Those that never had are left out.
+    """
+    begin = first_fault(journal)
+    if begin is None:
+        return {}
+    found: dict[str, float] = {}
+    for one in sorted(journal.of(Sample), key=lambda sample: sample.t_s):
+        if one.t_s >= begin.t_s and one.is_full and one.service in services(journal):
+            found.setdefault(one.service, one.night_s)
+    return found
+
+
+def longest_queue(journal: Journal) -> dict[str, int]:
+    """Give the most requests that waited for a request thread at one time, of each service."""
+    return {one: max((sample.waiting or 0 for sample in samples_of(journal, one)), default=0) for one in services(journal)}
+
+
 def restarted_by_hand(journal: Journal) -> bool:
     """Whether an operator restarted anything after trouble had begun, so that nobody can tell whether service would have come back.
 

@@ -116,7 +116,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
 
     1. Build the facility and the load generator, and wait until every service says that it is ready.
     2. Look: sample every service ten times a second until the end, and look once a second at what stands around them. When all is
-       hung, dump the threads at once, before anybody restarts anything.
+       hung, dump the threads at once, before anybody restarts anything. Weigh everything, as often as the scenario says.
     3. Start the night's clock and the load.
     4. Carry out the timeline: what is due `at` a time, and what is due `when` something is seen; and go on to the night's end.
     5. Look on until everything was answered, or nothing comes back any more.
@@ -137,6 +137,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             stack.push_async_callback(_cancel, run.background)
             _in_background(run, _look(run, monitoring))  # 2
             _in_background(run, _look_around(run))
+            _in_background(run, _weigh(run))
             _in_background(run, run.load.follow())
             await _wait_steady(run)
             display.phase("the night goes on")
@@ -244,6 +245,17 @@ async def _look_around(run: Replay) -> None:
         for event in await run.facility.surroundings.look(run.recorder.now):
             run.recorder.add(event)
         due_s = max(due_s + LOOK_AROUND_EVERY_S, loop.time())
+        await asyncio.sleep(due_s - loop.time())
+
+
+async def _weigh(run: Replay) -> None:
+    """Weigh the facility until cancelled, each round at its time; not at all where nobody asked for it."""
+    scales, loop = run.facility.scales, asyncio.get_running_loop()
+    due_s = loop.time()
+    while scales.every_s is not None:
+        for event in await scales.look(run.recorder.now):
+            run.recorder.add(event)
+        due_s = max(due_s + scales.every_s, loop.time())
         await asyncio.sleep(due_s - loop.time())
 
 

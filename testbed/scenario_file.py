@@ -344,6 +344,8 @@ def _wrong_places(action: Fault | Operation, key: str, facility: FacilityPlan) -
     wrong = _wrong_services(services, f"{key}.services", facility) if isinstance(services, tuple) else []
     if (service := getattr(action, "service", None)) is not None:
         wrong += _wrong_services((service,), f"{key}.service", facility)
+    if (door := getattr(action, "door", None)) is not None and door not in (doors := (*facility.callers, *facility.server_names)):
+        wrong.append(f"{key}.door: found {door!r}{_meant(door, doors)}; allowed: {', '.join(doors)}")
     if link not in facility.link_names:
         wrong.append(f"{key}.link: found {link!r}{_meant(link, facility.link_names)}; allowed: {', '.join(facility.link_names)}")
     return wrong

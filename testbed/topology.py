@@ -62,6 +62,10 @@ class ServerSettings(Record):
     handshaking: bool = False
     let_it_crash_s: Seconds = None
     governor_per_minute: Count = None
+    sessions: bool = False
+    sessions_kept_s: Seconds = None
+    leak_connection_every: Count = None
+    leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
 
 
 class CallerSettings(Record):
@@ -125,7 +129,8 @@ class FacilityPlan(Record):
     """The size of a facility: how many application servers, request threads and connections of each, and who calls.
 
     `listen_backlog`: how many connections may wait in the kernel until an application server accepts them. `links`: those that have a
-    fault proxy of their own, beside the one to the database; those that a timeline names are added to them.
+    fault proxy of their own, beside the one to the database; those that a timeline names are added to them. `weighed_every_s`: how often
+    memory, open files and threads of each service are looked at, and the sizes of tables and logs, in real seconds; None: never.
     """
 
     application_servers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -134,6 +139,7 @@ class FacilityPlan(Record):
     callers: Annotated[tuple[Literal["kiosk", "ivr", "partner"], ...], Field(min_length=1, strict=False)] = CALLERS  # type: ignore[assignment]
     listen_backlog: Annotated[int, Field(ge=1, le=4096)] = 512
     links: tuple[str, ...] = ()
+    weighed_every_s: Annotated[float, Field(ge=0.05, le=3600)] | None = None
 
     @property
     def link_names(self) -> tuple[str, ...]:

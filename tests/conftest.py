@@ -7,6 +7,7 @@ import gc
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from testbed.runtime import database, postgres, rundir
 from testbed.runtime.array import Array
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.runtime.rundir import RunDirectory
+
+
+settings.register_profile("thorough", max_examples=1_000)  # pytest --hypothesis-profile thorough
 
 
 @pytest.fixture(scope="session")

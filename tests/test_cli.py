@@ -72,7 +72,7 @@ def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, calm, "),
+        (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, balancer_loss, "),
         (["replay", "no/such.toml"], "cannot be read: No such file"),
         (["replay", "the_night", "--variant", "fixd"], "has no variant 'fixd'; it has original, fixed"),
         (["replay", "the_night", "--repeat", "0"], "0 is not in the range 1<=x<=1000"),

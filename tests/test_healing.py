@@ -97,6 +97,10 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
         (HEAL, "timeline: a step heals 'silence'; allowed: nothing: no fault here can be undone"),
         (SILENCE + HEAL.replace('"silence"', '"latency"'), "timeline: a step heals 'latency'; allowed: silence"),
         (
+            SILENCE + '[variants.detected]\nexpect.outcome = "unharmed"\nsettings.facility.database_keepalives_s = 1\n',
+            'needs: has no "firewall", without which there is no variants.detected.settings.facility.database_keepalives_s; add it',
+        ),
+        (
             SILENCE + 'link = "cf-9"\n',
             "timeline.0.link: found 'cf-9', did you mean cf-2?; allowed: " + "database, cf-1, cf-2, kiosk, ivr, partner",
         ),
@@ -104,6 +108,10 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
         (
             SILENCE.replace("silence", "backlog_full") + 'service = "cf-7"\n',
             "timeline.0.service.0: found 'cf-7', did you mean cf-2?; allowed: cf-1, cf-2",
+        ),
+        (
+            SILENCE.replace("silence", "burst") + 'door = "kisok"\n',
+            "timeline.0.door: found 'kisok', did you mean kiosk?; allowed: kiosk, ivr, partner, cf-1, cf-2",
         ),
     ],
 )

@@ -16,11 +16,11 @@ ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "LICENSE", "testbed", "flight_search", "scenarios", "tests", "compose"}
 # From one stage to the next: what is planned, what acts on it, what was seen, what that means, what people read.
 ACT = (
-    *("replay", "act", "load", "workload", "facility", "surroundings", "session", "toxiproxy"),
+    *("replay", "act", "load", "workload", "crowd", "facility", "surroundings", "session", "toxiproxy"),
     *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand", "matrix.run", "scan.run"),
 )
 SEEN = ("events", "journal", "standstill")
-JUDGED = ("outcome", "verdict", "checks", "dumped", "expectation", "matrix.cell", "matrix.table", "scan.effect")
+JUDGED = ("outcome", "verdict", "checks", "dumped", "series", "slope", "expectation", "matrix.cell", "matrix.table", "scan.effect")
 TOLD = ("report", "console", "summary", "repeat", "told_by_hand", "matrix.told", "matrix.heat_map", "matrix.lessons", "scan.told")
 
 

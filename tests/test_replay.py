@@ -13,7 +13,7 @@ from testbed import outcome, replay, scenario_file, verdict
 from testbed.checks import Verdict
 from testbed.clock import HOUR_S, parse_time
 from testbed.errors import FacilityError, ServiceError, TestbedError
-from testbed.events import Condition, End, Observed, Operation, Sample, Service, Step, Threads
+from testbed.events import Condition, End, Observed, Operation, Sample, Service, Size, Step, Threads
 from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.virtual_time import run
 from testbed.replay import SAMPLE_EVERY_S
@@ -477,3 +477,29 @@ def test_a_display_hears_that_nothing_moves_any_more_when_nothing_is_left_to_do(
         flight.fly()
         told.append(display.notes.index("quiet") - display.notes.index("the night goes on"))
     assert told == [1, 2, 2]
+
+
+class Scales:
+    """Scales that see one log, which grows by a byte with every look."""
+
+    every_s = 0.5
+    looks = 0
+
+    async def look(self, now: Callable[[], tuple[float, float]]) -> tuple[Size, ...]:
+        """See it."""
+        self.looks += 1
+        t_s, night_s = now()
+        return (Size(t_s=t_s, night_s=night_s, kind="log", name="cf-1", size_bytes=self.looks),)
+
+
+@pytest.mark.fact("S7")
+def test_a_facility_is_weighed_as_often_as_it_is_asked_for(tmp_path: Path) -> None:
+    """Each look goes into the journal with its time, from before the night to its end; where nobody asked, there is none."""
+    flight = Flight(scenario(tmp_path), "fixed", tmp_path)
+    flight.builder.scales = Scales()
+    journal = flight.fly()
+    looks = journal.of(Size)
+    assert journal.end is not None
+    assert [one.size_bytes for one in looks] == list(range(1, len(looks) + 1))
+    assert len(looks) == pytest.approx((journal.end.t_s - looks[0].t_s) / 0.5, abs=2)
+    assert flown("fixed").of(Size) == ()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from testbed import checks, verdict
 from testbed.checks import ALWAYS, Verdict
-from testbed.events import Threads
+from testbed.events import LogLines, Sample, Threads
 from testbed.expectation import Expectation
 from tests.journals import CHECKOUT, SERVERS, SOCKET, NightBuilder, contained_night, hung_night
 
@@ -113,6 +114,31 @@ def test_one_red_health_check_breaks_the_green() -> None:
     night = hung_night()
     night.sample(5.45, "cf-1", busy=4, done=1, failed=4, leaked=4, health=False)
     assert finding(night, "health_green", True).verdict is Verdict.BROKEN
+
+
+@pytest.mark.fact("W7")
+@pytest.mark.parametrize(
+    ("failed", "errors", "log", "wanted"),
+    [
+        (2, 2, LogLines(written=1, lost=1), Verdict.HELD),
+        (1, 2, LogLines(written=0, lost=2), Verdict.HELD),  # a call that was made again
+        (3, 2, LogLines(written=0, lost=2), Verdict.BROKEN),  # a transaction failed that no server counted
+        (2, 2, LogLines(written=0, lost=1), Verdict.BROKEN),  # a line is neither written nor counted as lost
+        (2, 2, LogLines(written=2, lost=0), Verdict.UNKNOWN),  # no error met a full disk
+        (2, 2, None, Verdict.UNKNOWN),
+    ],
+)
+def test_errors_are_counted_although_their_lines_were_lost(failed: int, errors: int, log: LogLines | None, wanted: Verdict) -> None:
+    """At least as many as transactions failed, and each with a line that was written or is known to be lost."""
+    night = NightBuilder()
+    for _ in range(failed):
+        night.request(1.0, "kiosk", "failed")
+    night.request(1.0, "kiosk", "failed", transaction="local")  # it never called the facility
+    night.sample(2.0, "cf-1", failed=errors)
+    sample = night.events.pop()
+    assert isinstance(sample, Sample)
+    night.events.append(replace(sample, log=log))
+    assert finding(night, "errors_counted", "complete").verdict is wanted
 
 
 def test_threads_blocked_elsewhere_are_not_the_cases() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from testbed import probe
+from testbed.crowd import Told
 from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
 from testbed.facility import LOAD, Facility
 from testbed.fakes import caller, server
@@ -14,6 +17,7 @@ from testbed.fakes.caller import FakeCaller
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import see_modelled
 from testbed.link import DATABASE, ToxicOn
+from testbed.observe import scales
 from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
 from testbed.topology import Settings, servers_of
@@ -24,11 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from testbed.crowd import Order
     from testbed.events import Sample, ThreadGroup
     from testbed.fakes.service import FakeService
     from testbed.link import Link, Stream
     from testbed.load import DueRequest
+    from testbed.observe.scales import Scales
     from testbed.probe import Question
+    from testbed.runtime import Runtime
     from testbed.topology import FacilityPlan
 
 HOSTS = ("db-1", "db-2")
@@ -221,17 +228,43 @@ class FakePacketFilter:
         await link.enable()
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
-        """Put a toxic on the link."""
-        await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
+        """Put a toxic on the link, where a connection that rests is idle at all."""
+        if self.keepalives_s is None or self.keepalives_s >= idle_s:
+            await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
         return idle_s
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
         """Take it away."""
-        await link.remove_toxic("idle_drop")
+        if "idle_drop_downstream" in await link.toxics():
+            await link.remove_toxic("idle_drop")
 
     async def left(self) -> tuple[str, ...]:
         """Tell to what nobody gets through."""
         return tuple(f"attempts to connect to {name} are dropped" for name in self.dropped)
+
+
+@dataclass(slots=True)
+class FakeLogDisks:
+    """Notes whose disk is full; `blunt`: every line is written all the same."""
+
+    filled: set[str] = field(default_factory=set)
+    blunt: bool = False
+
+    async def fill(self, server: str) -> None:
+        """Note it."""
+        self.filled.add(server)
+
+    async def free(self, server: str) -> None:
+        """Note it no more."""
+        self.filled.discard(server)
+
+    async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+        """Tell by what was noted."""
+        return os.strerror(errno.ENOSPC) if server in self.filled and not self.blunt else ""
+
+    def full(self) -> tuple[str, ...]:
+        """Give those that were noted."""
+        return tuple(sorted(self.filled))
 
 
 # How a connection ends over a link with this toxic on it, when a long answer is asked for, and when it is only held.
@@ -277,6 +310,27 @@ class FakeProbe:
         size = 1 if ended in ("silent", "closed") and not late else 0 if late or ended == "reset" else FAKE_BYTES
         first_s = self.link.latency_s if size else None
         return Seen(ended, 0.0, first_s, first_s, size)
+
+
+@dataclass(slots=True)
+class FakeCrowd:
+    """A crowd that only counts: all of it is answered, and while `blunt`, one after the other. `there` until it has left."""
+
+    order: Order
+    blunt: bool
+    opened: Told = field(default_factory=Told)
+    there: bool = True
+
+    def __post_init__(self) -> None:
+        self.opened = Told({"open": self.order.requests}, 0.0, self.order.requests)
+
+    async def ask(self) -> Told:
+        """Answer all."""
+        return Told({"answered": self.order.requests}, 0.0, 1 if self.blunt else self.order.requests)
+
+    async def leave(self) -> None:
+        """Be gone."""
+        self.there = False
 
 
 @dataclass(slots=True)
@@ -372,8 +426,11 @@ class FakeBuilder:
     virtual_ip: FakeLink = field(default_factory=FakeLink)
     links: dict[str, FakeLink] = field(default_factory=dict)
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
-    blunt: bool = False  # probes see nothing of what is done to links
+    log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
+    scales: Scales = field(default_factory=scales.Nothing)
+    blunt: bool = False  # probes see nothing of what is done to links, and a crowd is none
     generator: FakeGenerator | None = None
+    crowds: list[FakeCrowd] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     not_permitted: str | None = None  # why threads cannot be dumped
     broken: FacilityError | None = None  # raised in place of a facility
@@ -403,12 +460,19 @@ class FakeBuilder:
             links=dict(self.links),
             prober=self._probe,
             packet_filter=self.packet_filter,
+            scales=self.scales,
+            gather=self._gather,
+            log_disks=self.log_disks,
         )
         if self.broken is not None:
             raise self.broken
         facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
         await facility.wait_ready(facility.services)
         return facility
+
+    async def _gather(self, runtime: Runtime, order: Order) -> FakeCrowd:  # noqa: ARG002 - the protocol's signature
+        self.crowds.append(FakeCrowd(order, self.blunt))
+        return self.crowds[-1]
 
     def _probe(self, link: str, address: Address, question: Question) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
         known = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())

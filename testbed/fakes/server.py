@@ -20,10 +20,12 @@ NO_CONNECTION = "NoConnection: the pool gave none within its checkout time-out"
 REFUSED = "503: refused before any work"
 NOT_OPEN = 0  # in place of a connection's server: one that is opened when it is lent
 
-# Its connections have no age, its statements and links are never slow, its health is green while it lives, and it does not replace itself.
+# Its connections have no age, its statements and links are never slow, its health is green while it lives, it does not replace
+# itself, keeps no sessions and leaks nothing but what a dead link makes it leak.
 NOT_MODELLED = (
     *("pool_max_overflow", "pool_recycle_s", "statement_timeout_s", "socket_timeout_s"),
     *("handshaking", "let_it_crash_s", "governor_per_minute"),
+    *("sessions", "sessions_kept_s", "leak_connection_every", "leak_memory_kib"),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from testbed.faultproxy import metrics, toxics
 from testbed.faultproxy.link import NamedToxic
-from testbed.faultproxy.proxy import DOWNSTREAM, UPSTREAM, Proxy
+from testbed.faultproxy.proxy import DOWNSTREAM, KEEPALIVE_S, UPSTREAM, Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 VERSION = "2.12.0"  # of the API that is spoken
+REQUEST_ID = "X-Toxiproxy-Request-Id"  # 20 characters, of this answer alone
 MOST = 2**63 - 1  # attributes are 64-bit numbers
 
 Read = TypeVar("Read")
@@ -73,9 +75,13 @@ NEW = ProxyFields("", "", "", enabled=True)
 
 
 class Api:
-    """The proxies of one server, by name, and what the API does to them; `first` are those that it begins with, as decoded JSON."""
+    """The proxies of one server, by name, and what the API does to them; `first` are those that it begins with, as decoded JSON.
 
-    def __init__(self, first: Any = None) -> None:
+    `keepalive_s` is every proxy's.
+    """
+
+    def __init__(self, first: Any = None, keepalive_s: int = KEEPALIVE_S) -> None:
+        self._keepalive_s = keepalive_s
         self.proxies: dict[str, Proxy] = {}
         self._first = first
         self._changing = asyncio.Lock()  # two requests at once must not both find a name, or an address, to be free
@@ -119,6 +125,11 @@ class Api:
         """Turn what is raised into the API's error answers; keep browsers out, whose pages could drive the API unasked."""
 
         async def answer(request: Request) -> Response:
+            response = await refused_or_done(request)
+            response.headers[REQUEST_ID] = secrets.token_hex(10)
+            return response
+
+        async def refused_or_done(request: Request) -> Response:
             if request.headers.get("user-agent", "").startswith("Mozilla/"):
                 return PlainTextResponse("User agent not allowed\n", status_code=403)
             await request.body()  # before the lock, which a sender that dawdles must not hold
@@ -135,7 +146,7 @@ class Api:
         return Response(metrics.text(self.proxies.values), media_type=metrics.CONTENT_TYPE)
 
     async def _version(self, _: Request) -> Response:
-        return JSONResponse({"version": VERSION})
+        return Response(json.dumps({"version": VERSION}) + "\n", media_type="application/json;charset=utf-8")
 
     async def _reset(self, _: Request) -> Response:
         for proxy in self.proxies.values():
@@ -165,7 +176,7 @@ class Api:
         return await self._make(wanted)
 
     async def _make(self, wanted: ProxyFields) -> Proxy:
-        proxy = Proxy(wanted.name, wanted.listen, wanted.upstream)
+        proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s)
         if wanted.enabled:
             await _enable(proxy)
         self.proxies[proxy.name] = proxy

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
+import socket
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted, Sink
+from testbed.faultproxy.straight import Activity, Stop, Straight, Traffic
+from testbed.faultproxy.stream import CHUNK_BYTES, ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted, Sink
 from testbed.faultproxy.toxics.noop import Noop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from testbed.faultproxy.toxics import Toxic
-
-READ_BYTES = 32 * 1024  # a chunk is at most so large, as in Toxiproxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Stage:
         while not self.input.empty:
             await self.send(self.input.take())
         # No await from here on: between the last chunk handed on and the new way, none may come in.
-        self.link.splice(self)
+        self.link.take_out(self)
         self.input.retire()
         if self.input.ended:
             self.following.end()
@@ -106,7 +106,7 @@ class Stage:
         self.leaving = True
         self.input.interrupt()
         if self.task is not None and self.task.done():
-            self.link.splice(self)
+            self.link.take_out(self)
 
     def close(self) -> None:
         """Close the connection when what was sent is out: this direction now, the other by that."""
@@ -116,7 +116,7 @@ class Stage:
     def cut(self) -> None:
         """Close both sides of the connection in order, without waiting for what has not been sent."""
         self.over = True
-        self.link.close_now()
+        self.link.cut()
 
     def reset(self) -> None:
         """Reset the connection, both sides of it."""
@@ -139,130 +139,144 @@ class Stage:
             yield Chunk(chunk.data[start : start + size], chunk.received_s)
 
 
-class Socket:
+class Outlet:
     """The last stage: the socket that the bytes leave by. `done` is set when no more will leave."""
 
-    def __init__(self, writer: asyncio.StreamWriter, traffic: Traffic) -> None:
+    def __init__(self, target: socket.socket, traffic: Traffic, hang_up: Callable[[], None]) -> None:
         self.done = asyncio.Event()
-        self._traffic = traffic
         self.closing = False
-        self._writer = writer
+        self._target = target
+        self._traffic = traffic
+        self._hang_up = hang_up
+        self._is_sending = False
+        self._is_abandoned = False
+        self._ended = False
 
     async def put(self, chunk: Chunk) -> bool:
-        """Write, waiting while the peer is slow to read; raises OSError when the peer is gone."""
-        if self.done.is_set() or self._writer.is_closing():
-            self.done.set()
+        """Send, waiting while the peer is slow to read; raises OSError when the peer is gone."""
+        if self.done.is_set():
             raise ConnectionResetError("the connection is closed")
-        try:
-            self._writer.write(chunk.data)
-            await self._writer.drain()
-        except OSError:
-            self.done.set()
-            raise
+        with self.sending():
+            try:
+                await asyncio.get_running_loop().sock_sendall(self._target, chunk.data)
+            except OSError:
+                self.done.set()
+                raise
         self._traffic.sent_bytes += len(chunk.data)
         return True
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Let an end that is passed on meanwhile wait: it comes after what is being sent."""
+        self._is_sending = True
+        try:
+            yield
+        finally:
+            self._is_sending = False
+            if self._ended:
+                self.end()
+
     def end(self) -> None:
-        """Pass the end of the stream on; when the connection is to be closed, close, which ends the other direction, too."""
+        """Pass the end of the stream on; when the connection is to be closed, end the other direction, too."""
+        self._ended = True
+        if self._is_sending or self._is_abandoned:
+            return
+        if self.closing or not self.done.is_set():
+            with suppress(OSError):  # the peer may be gone, and then needs no end
+                self._target.shutdown(socket.SHUT_RDWR if self.closing else socket.SHUT_WR)
         self.done.set()
         if self.closing:
-            self._writer.close()
-        elif not self._writer.is_closing():
-            with suppress(OSError):  # the peer may be gone, and then needs no end
-                self._writer.write_eof()
+            self._hang_up()
+
+    def abandon(self) -> None:
+        """Let nothing leave any more, not even an end: one that came before a RST would be what the peer sees."""
+        self._is_abandoned = True
+        self.done.set()
 
 
-@dataclass(slots=True)
-class Activity:
-    """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a link can do to the connection that it is one direction of."""
 
-    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so.
-    """
-
-    began_s: float
-    last_s: float
-    idle_limit_s: float | None = None
-    forgotten: bool = False
-
-    def use(self, now_s: float) -> bool:
-        """Take note that something has come; False when it is not to be passed on."""
-        if self.idle_limit_s is not None and now_s - self.last_s > self.idle_limit_s:
-            self.forgotten = True
-        self.last_s = now_s
-        return not self.forgotten
-
-
-@dataclass(slots=True)
-class Traffic:
-    """How many bytes a proxy has received from senders, and sent on to receivers, in one direction."""
-
-    received_bytes: int = 0
-    sent_bytes: int = 0
+    abort: Callable[[], None]  # close both sides, at once
+    reset: Callable[[], None]  # the same, and the peers get RST
+    hang_up: Callable[[Link], None]  # take what the other direction has received for all
 
 
 class Link:
-    """The bytes from `reader` to `writer`. Without a toxic they pass straight from one to the other.
+    """The bytes from `source` to `target`. Without a toxic they pass straight from one to the other.
 
     Toxics may be added, changed and removed while bytes pass: none is lost, doubled or reordered by that. None of the three waits: a
     receiver that has stopped to read holds up its own connection, not whoever changes the toxics.
     """
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        activity: Activity,
-        traffic: Traffic,
-        reset: Callable[[], None],
-    ) -> None:
+    def __init__(self, source: socket.socket, target: socket.socket, activity: Activity, traffic: Traffic, hands: Hands) -> None:
         self.activity = activity
-        self.reset = reset
-        self._reader = reader
+        self.cut = hands.abort
+        self.reset = hands.reset
+        self._source = source
         self._traffic = traffic
-        self._socket = Socket(writer, traffic)
+        self._straight = Straight(source, target, activity, traffic)
+        self._outlet = Outlet(target, traffic, lambda: hands.hang_up(self))
         self._stages: list[Stage] = []
+        self._hung_up = False
 
     @property
     def _head(self) -> Sink:
-        return self._stages[0].input if self._stages else self._socket
+        return self._stages[0].input if self._stages else self._outlet
 
     async def run(self) -> None:
         """Pass bytes on until the sender ends."""
-        loop = asyncio.get_running_loop()
-        try:
-            while data := await self._read():
-                self._traffic.received_bytes += len(data)
-                chunk = Chunk(data, loop.time())
-                if not self.activity.use(chunk.received_s):
-                    continue
-                while not await self._head.put(chunk):
-                    pass  # the first stage has left while this waited for room
-        except OSError:
-            return  # the receiver is gone: there is nothing more to do in this direction
-        if self.activity.use(loop.time()):
+        why = Stop.ASIDE
+        while why is Stop.ASIDE and not self._hung_up:
+            why = await self._pass_chunk() if self._stages or self.activity.watched else await self._pass_straight()
+        if why is Stop.RECEIVER_GONE:
+            self._outlet.done.set()  # there is nothing more to do in this direction
+            return
+        if why is Stop.SENDER_GONE:
+            self._outlet.closing = True  # not just done: there is nobody to answer, either
+        if self.activity.use(asyncio.get_running_loop().time()):
             self._head.end()
         else:
-            self._socket.done.set()  # whoever went is not missed by the other side, which is told nothing
+            self._outlet.done.set()  # whoever went is not missed by the other side, which is told nothing
 
-    async def _read(self) -> bytes:
+    async def _pass_straight(self) -> Stop:
+        with self._outlet.sending():
+            return await self._straight.run()
+
+    async def _pass_chunk(self) -> Stop:
+        """Pass one chunk to the first stage."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)  # what follows waits only where it must, and a sender that never pauses must not have the loop to itself
         try:
-            return await self._reader.read(READ_BYTES)
+            data = await loop.sock_recv(self._source, CHUNK_BYTES)
         except OSError:
-            self._socket.closing = True  # the sender is gone, not just done: there is nobody to answer, either
-            return b""
+            return Stop.SENDER_GONE
+        if not data:
+            return Stop.ENDED
+        self._traffic.received_bytes += len(data)
+        chunk = Chunk(data, loop.time())
+        if self.activity.use(chunk.received_s):
+            try:
+                while not await self._head.put(chunk):
+                    pass  # the first stage has left while this waited for room
+            except OSError:
+                return Stop.RECEIVER_GONE
+        return Stop.ASIDE
 
     async def wait_done(self) -> None:
         """Wait until no more bytes will leave in this direction."""
-        await self._socket.done.wait()
+        await self._outlet.done.wait()
 
     def add(self, toxic: NamedToxic) -> None:
         """Put a toxic at the end; chunks that have left the stage before it are out already."""
-        if self._socket.done.is_set():
+        if self._outlet.done.is_set():
             return
-        stage = Stage(self, toxic, self._socket)
+        stage = Stage(self, toxic, self._outlet)
         if self._stages:
             self._stages[-1].following = stage.input
         self._stages.append(stage)
+        self._straight.step_aside()
         stage.start()
 
     def change(self, toxic: NamedToxic) -> None:
@@ -281,7 +295,7 @@ class Link:
     def _named(self, name: str) -> list[Stage]:
         return [stage for stage in self._stages if stage.named.name == name and not stage.leaving]
 
-    def splice(self, stage: Stage) -> None:
+    def take_out(self, stage: Stage) -> None:
         """Take a stage out of the chain: what came before it now sends to what follows it."""
         place = self._stages.index(stage)
         del self._stages[place]
@@ -291,17 +305,17 @@ class Link:
     def close_after(self, stage: Stage) -> None:
         """Close the connection when what `stage` has sent is out."""
         stage.input.discard()
-        self._socket.closing = True
+        self._outlet.closing = True
         stage.following.end()
 
-    def close_now(self) -> None:
-        """Close the connection, whatever is still on its way."""
-        self._socket.closing = True
-        self._socket.end()
+    def hang_up(self) -> None:
+        """Take what was received for all that there is: the other direction has closed the socket that more would come from."""
+        self._hung_up = True
+        self._straight.step_aside()
 
     def abandon(self) -> None:
         """Take note that nothing more will leave: the connection was cut."""
-        self._socket.done.set()
+        self._outlet.abandon()
 
     async def stop(self) -> None:
         """End every stage: the connection is gone."""

@@ -11,23 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from testbed.faultproxy.link import Activity, Link, NamedToxic, Traffic
+from testbed.faultproxy.link import Hands, Link, NamedToxic
+from testbed.faultproxy.straight import Activity, Traffic
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 ACCEPT_AGAIN_S = 1.0
 NO_LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, zero seconds: close sends RST
-KEEPALIVE_S = int(os.environ.get("FAULT_PROXY_KEEPALIVE_S", "15"))
-OPTIONS = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_S)
-        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
-        if hasattr(socket, name)  # not every system has them
-    ),
-)
+KEEPALIVE_S = 15  # as Toxiproxy's, which is Go's: a peer that vanished without a word is noticed within minutes
 UPSTREAM = "upstream"
 DOWNSTREAM = "downstream"
 ANY_PORT = "127.0.0.1:0"
@@ -35,23 +27,19 @@ LAST_PORT = 65_535
 
 
 class Connection:
-    """A client's connection and the one to the upstream, with a link each way."""
+    """A client's connection and the one to the upstream, with a link each way. Whoever made it closes the sockets."""
 
-    def __init__(
-        self,
-        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        traffic: dict[str, Traffic],
-    ) -> None:
-        self._writers = (client[1], upstream[1])
+    def __init__(self, client: socket.socket, upstream: socket.socket, traffic: dict[str, Traffic], keepalive_s: int = KEEPALIVE_S) -> None:
+        self._ends = (client, upstream)
         now_s = asyncio.get_running_loop().time()
         activity = Activity(now_s, now_s)
+        hands = Hands(self.abort, self.reset, self._hang_up)
         self.links = {
-            UPSTREAM: Link(client[0], upstream[1], activity, traffic[UPSTREAM], self.reset),
-            DOWNSTREAM: Link(upstream[0], client[1], activity, traffic[DOWNSTREAM], self.reset),
+            UPSTREAM: Link(client, upstream, activity, traffic[UPSTREAM], hands),
+            DOWNSTREAM: Link(upstream, client, activity, traffic[DOWNSTREAM], hands),
         }
-        for writer in self._writers:
-            _set_options(writer, OPTIONS)
+        for end in self._ends:
+            _set_options(end, options(keepalive_s))
 
     async def run(self, toxics: list[NamedToxic]) -> None:
         """Pass bytes both ways until both directions have ended, which may be one long after the other."""
@@ -64,13 +52,7 @@ class Connection:
                     await link.wait_done()
                 for reader in readers:
                     reader.cancel()
-            for writer in self._writers:
-                writer.close()
-            for writer in self._writers:
-                with suppress(OSError):
-                    await writer.wait_closed()  # until what was written is out
         finally:
-            self.abort()
             for link in self.links.values():
                 await link.stop()
 
@@ -80,17 +62,24 @@ class Connection:
 
     def abort(self) -> None:
         """Close both sides at once. What a peer has not read by then may be lost to it."""
-        for link in self.links.values():
-            link.abandon()
-        for writer in self._writers:
-            writer.transport.abort()
+        self._abandon()
+        for end in self._ends:
+            _say_end(end)
 
     def reset(self) -> None:
         """Reset both sides: unsent data is thrown away and the peers get RST."""
-        for writer in self._writers:
-            if not writer.is_closing():  # once it is closed, its number may be another socket's
-                _set_options(writer, (NO_LINGER,))
-        self.abort()
+        self._abandon()
+        for end in self._ends:
+            _set_options(end, (NO_LINGER,))
+
+    def _abandon(self) -> None:
+        for link in self.links.values():
+            link.abandon()
+
+    def _hang_up(self, closed: Link) -> None:
+        for link in self.links.values():
+            if link is not closed:
+                link.hang_up()
 
 
 @dataclass(eq=False)
@@ -98,13 +87,14 @@ class Proxy:
     """A proxy by name. `listen` and `upstream` are `host:port`; listening at port 0 takes a free one, which `listen` then shows.
 
     Without `listen` it is a free port of the loopback address, and not of every address as with Toxiproxy: a laptop's proxies are nobody
-    else's business.
+    else's business. Over a connection that has been quiet for `keepalive_s` its kernel asks whether the other side is still there.
     """
 
     name: str
     listen: str
     upstream: str
     enabled: bool = False
+    keepalive_s: int = KEEPALIVE_S
     toxics: dict[str, NamedToxic] = field(default_factory=dict)
     traffic: dict[str, Traffic] = field(default_factory=lambda: {UPSTREAM: Traffic(), DOWNSTREAM: Traffic()})
     _met: dict[str, int] = field(default_factory=dict)  # how many connections were made since a toxic was put there, by its name
@@ -213,22 +203,32 @@ class Proxy:
         if self._refuses():
             client.setsockopt(*NO_LINGER)
             return  # it is closed as soon as this has ended
-        streams = [await asyncio.open_connection(sock=client)]
+        upstream = None
         try:
-            try:
-                # How long that may take is the kernel's to say, as with Toxiproxy: about two minutes where nobody answers.
-                streams.append(await asyncio.open_connection(*split_address(self.upstream)))
-            except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
-                return  # the client's connection is closed: there is nobody behind it
-            connection = Connection(streams[0], streams[1], self.traffic)
+            # How long that may take is the kernel's to say, as with Toxiproxy: about two minutes where nobody answers.
+            upstream = await connected(self.upstream)
+        except (OSError, UnicodeError):  # a name that cannot be written as a host's is one that cannot be found
+            return  # the client's connection is closed: there is nobody behind it
+        finally:
+            if upstream is None:
+                _say_end(client)
+        with upstream:
+            connection = Connection(client, upstream, self.traffic, self.keepalive_s)
             # No await from here to the first one in `run`: every toxic of now is put on there, every later one by `add_toxic`.
             task = asyncio.current_task()
             assert task is not None
             self._connections[task] = connection
             await connection.run(list(self.toxics.values()))
-        finally:
-            for _, writer in streams:
-                writer.transport.abort()
+
+
+def options(keepalive_s: int) -> tuple[tuple[int, int, int], ...]:
+    """Give the options of both sockets of a connection."""
+    times = [getattr(socket, name) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)]  # not every system has them
+    return (
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *((socket.IPPROTO_TCP, one, keepalive_s) for one in times),
+    )
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -239,6 +239,27 @@ def split_address(address: str) -> tuple[str, int]:
     if int(port[: len(str(LAST_PORT)) + 1]) > LAST_PORT:
         raise OSError(f"address {port[:20]}: invalid port")
     return host.strip("[]"), int(port)
+
+
+async def connected(address: str) -> socket.socket:
+    """Connect to `host:port`, to the first of its numeric addresses that answers; raises OSError when none does."""
+    host, port = split_address(address)
+    loop = asyncio.get_running_loop()
+    error = OSError(f"lookup {host[:80]}: no such host")
+    for family, kind, protocol, _, where in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        upstream = socket.socket(family, kind, protocol)
+        try:
+            upstream.setblocking(False)
+            await loop.sock_connect(upstream, where)
+        except OSError as raised:
+            upstream.close()
+            error = raised
+        except BaseException:
+            upstream.close()
+            raise
+        else:
+            return upstream
+    raise error
 
 
 async def resolved(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
@@ -278,9 +299,13 @@ def name_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _set_options(writer: asyncio.StreamWriter, options: tuple[tuple[int, int, int | bytes], ...]) -> None:
-    raw = writer.get_extra_info("socket")
-    if raw is not None:  # the peer may be gone already
-        with suppress(OSError):
-            for option in options:
-                raw.setsockopt(*option)
+def _say_end(end: socket.socket) -> None:
+    """Send the end of a stream before a socket is closed: closing alone sends RST where something is still unread."""
+    with suppress(OSError):  # the peer may be gone already
+        end.shutdown(socket.SHUT_WR)
+
+
+def _set_options(end: socket.socket, options: tuple[tuple[int, int, int | bytes], ...]) -> None:
+    with suppress(OSError):  # the peer may be gone already
+        for option in options:
+            end.setsockopt(*option)

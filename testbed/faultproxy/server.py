@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from testbed.faultproxy.api import Api
-from testbed.faultproxy.proxy import name_of
+from testbed.faultproxy.proxy import KEEPALIVE_S, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,21 +21,20 @@ BACKLOG = 512
 DRAIN_S = 1  # how long requests under way may take when the server ends
 
 
-def server(proxies: Any = None) -> uvicorn.Server:
+def server(proxies: Any = None, keepalive_s: int = KEEPALIVE_S) -> uvicorn.Server:
     """Make the server of a new API, with proxies to begin with and still without a socket.
 
     It drops every connection of its proxies when it ends.
     """
-    return uvicorn.Server(
-        uvicorn.Config(Api(proxies).app(), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S)
-    )
+    app = Api(proxies, keepalive_s).app()
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S))
 
 
-def serve(host: str, port: int, fd: int | None = None, config: Path | None = None) -> int:
+def serve(host: str, port: int, fd: int | None = None, config: Path | None = None, keepalive_s: int = KEEPALIVE_S) -> int:
     """Serve the API until a signal ends the process; gives the exit code: 2 for a wrong file, 3 when a port is taken.
 
     `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one. `config` is a file of
-    proxies to begin with, as the API's `/populate` takes them.
+    proxies to begin with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`.
     """
     try:
         proxies = json.loads(config.read_text()) if config else None
@@ -56,7 +55,7 @@ def serve(host: str, port: int, fd: int | None = None, config: Path | None = Non
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two sockets for every connection
     sys.stdout.write(f"fault proxy listening at {name_of(listener.getsockname())}\n")
     sys.stdout.flush()
-    serving = server(proxies)
+    serving = server(proxies, keepalive_s)
     with suppress(KeyboardInterrupt, SystemExit):  # uvicorn exits when it could not begin, and has said why
         serving.run([listener])
     return 0 if serving.started else 3

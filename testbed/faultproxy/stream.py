@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+CHUNK_BYTES = 32 * 1024  # a chunk is at most so large, as in Toxiproxy
 ROOM_CHUNKS = 4  # so much waits before a stage that asks for no more; past it the sender is held back
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from testbed.link import DATABASE, LinkName, ToxicOn
 from testbed.probe import Question
@@ -20,11 +20,12 @@ class Silence:
     """Connections over the link come about, and nothing gets through in either direction: no byte, no end.
 
     The fault proxy's own toxic of the same name holds what is sent and reads no more. Healed, it hands all of it on in order and closes
-    nothing, so that whoever waited goes on. It cannot show what a real network does when its own patience ends: no packet is lost, so no
-    kernel ever gives up.
+    nothing, so that whoever waited goes on; unless it `ends` by being `"cut"`: then every connection over the link is dropped, and whoever
+    waited gets an error. It cannot show what a real network does when its own patience ends: no packet is lost, so no kernel ever gives up.
     """
 
     link: LinkName = DATABASE
+    ends: Literal["goes_on", "cut"] = "goes_on"
 
     async def inject(self, actions: Actions) -> str:
         """Put the toxic on both directions, and see that nobody answers."""
@@ -33,5 +34,10 @@ class Silence:
         return f"the link to {self.link} is silent: {seen}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away: what was held goes on."""
-        return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, *BOTH)}"
+        """Take it away: what was held goes on, or is cut."""
+        cut = self.ends == "cut"
+        if cut:
+            async with actions.step(1, f"drop every connection over the link to {self.link}"):
+                await actions.facility.link(self.link).disable()
+                await actions.facility.link(self.link).enable()
+        return f"the link to {self.link}: {await actions.remove_toxics(1 + cut, self.link, *BOTH)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from testbed.events import Counts, PoolSample, Sample
+from testbed.events import Counts, LogLines, PoolSample, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,7 @@ def parse(service: str, text: str, at: tuple[float, float], *, health: bool, hea
     """
     gauges: dict[str, int] = {}
     pool: dict[str, int] = {}
+    log: dict[str, int] = {}
     results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
     try:
         for family in text_string_to_metric_families(text):
@@ -83,10 +84,12 @@ def parse(service: str, text: str, at: tuple[float, float], *, health: bool, hea
                     name = sample.labels.get("operation") or sample.labels["transaction"]
                     kind = "failed" if sample.labels["result"] == "failed" else "answered"
                     results[name][kind] += int(sample.value)
+                elif sample.name == "log_lines_total" and sample.labels["level"] == "error":
+                    log[sample.labels["result"]] = int(sample.value)
                 elif sample.name in GAUGES:
                     gauges[sample.name] = int(sample.value)
     except (ValueError, KeyError, OverflowError):
-        gauges, pool = {}, {}
+        gauges, pool, log = {}, {}, {}
         results.clear()
     return Sample(
         t_s=at[0],
@@ -99,6 +102,7 @@ def parse(service: str, text: str, at: tuple[float, float], *, health: bool, hea
         waiting=gauges.get("requests_waiting_for_thread"),
         pool=_pool(gauges, pool) if pool else None,
         results={name: Counts(**counts) for name, counts in sorted(results.items())},
+        log=LogLines(log.get("written", 0), log.get("lost", 0)) if log else None,
     )
 
 

@@ -39,6 +39,7 @@ COMPOSE = Path(__file__).parents[2] / "compose"
 FILE = "compose.yaml"
 HOST = "127.0.0.1"
 SERVICE_PORT = 8000
+BALANCER_PORTS = {"lb-1": 8080, "lb-2": 8080}  # compose/haproxy.cfg
 LAST_LINES = 15
 STOP_WITHIN_S = 10
 DUMP_WITHIN_S = 20.0
@@ -61,6 +62,7 @@ class Containers(Runtime):
     client: docker.DockerClient
     capabilities: frozenset[str] = CAPABILITIES
     _containers: dict[str, Container] = field(default_factory=dict)
+    _published: dict[tuple[str, int], Address] = field(default_factory=dict)  # by the container's own id and its port
     _ended: dict[str, int] = field(default_factory=dict)  # by the container's own id: a new one of the same name has not ended
     _events: Any = None
 
@@ -104,7 +106,7 @@ class Containers(Runtime):
 
     def reserve(self, name: str) -> Address:
         """Give the address that the service has inside the facility."""
-        return Address(name, SERVICE_PORT)
+        return Address(name, BALANCER_PORTS.get(name, SERVICE_PORT))
 
     def start(self, spec: ServiceSpec) -> None:
         """Start a container that was ended."""
@@ -127,7 +129,8 @@ class Containers(Runtime):
             container = self._container(name)
             try:
                 container.kill("SIGKILL")
-                container.wait(timeout=STOP_WITHIN_S)
+                # Noted here as well: who asks next for how it ended may be quicker than the engine's event.
+                self._ended[container.id] = int(container.wait(timeout=STOP_WITHIN_S)["StatusCode"])
             except (NotFound, APIError):  # it has ended already
                 return
 
@@ -149,13 +152,15 @@ class Containers(Runtime):
 
     def address(self, name: str) -> Address:
         """Give the address at which the testbed reaches the service."""
-        return self.published(name, SERVICE_PORT)
+        return self.published(name, BALANCER_PORTS.get(name, SERVICE_PORT))
 
     def published(self, name: str, port: int) -> Address:
-        """Give the address at which a port of a container is published; raises ServiceError when it is not."""
+        """Give the address at which a port of a container is published, or was when it ran; raises ServiceError when it never was."""
         addressed = self._addressed(self._container(name))
         for published in addressed.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []:
-            return Address(HOST, int(published["HostPort"]))
+            self._published[addressed.id, port] = Address(HOST, int(published["HostPort"]))
+        if (addressed.id, port) in self._published:
+            return self._published[addressed.id, port]
         raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.logs(name)}")
 
     def _addressed(self, container: Container) -> Container:

@@ -22,6 +22,7 @@ from testbed.runtime.containers import SERVICE_PORT
 from testbed.runtime.database_host import PORT as DATABASE_PORT
 from testbed.runtime.database_host import VIRTUAL_IP
 from testbed.runtime.firewall import Firewall
+from testbed.runtime.full_volume import FullVolume
 from testbed.runtime.hosts import HOSTS, DatabaseHosts
 from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
 from testbed.runtime.undisturbed import undisturbed
@@ -45,7 +46,7 @@ POLL_S = 0.05
 FORGET: LiteralString = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
-TRUNCATE bookings, check_ins RESTART IDENTITY
+TRUNCATE bookings, check_ins, sessions RESTART IDENTITY
 """
 WRITTEN: LiteralString = "SELECT (SELECT count(*) FROM bookings) + (SELECT count(*) FROM check_ins)"
 STREAMING: LiteralString = """
@@ -156,6 +157,7 @@ class Project:
             dump=self.runtime.dump,
             prober=self.runtime.probe,
             packet_filter=Firewall(self.runtime, self._keepalives_s),
+            log_disks=FullVolume(self.runtime),
             surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
         )
         for name in facility.services:

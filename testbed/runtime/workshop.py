@@ -16,7 +16,9 @@ from testbed.link import NOWHERE, ProxiedLink
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
+from testbed.runtime.full_device import FullDevice
 from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.scales import ProcessesScales
 from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
@@ -179,17 +181,23 @@ class ProcessesBuilder:
         ]
         virtual_ip = await self._link(client, "virtual-ip", NOWHERE)
         address = database.conninfo(virtual_ip.address)
+        logs = FullDevice(self.directory, plan.server_names)
+        logs.prepare()
         servers = [
             ServiceSpec(
                 name,
                 SERVER_MODULE,
-                environment=server_environment(plan, self.settings.application_server, name, address),
+                environment=(
+                    *server_environment(plan, self.settings.application_server, name, address),
+                    ("FLIGHT_SEARCH_LOG_FILE", str(logs.log_of(name))),
+                ),
             )
             for name in plan.server_names
         ]
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
         self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
-        facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links))
+        facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links), log_disks=logs)
+        facility.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         self.pair.mount(HOSTS[0])

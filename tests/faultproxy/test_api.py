@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -51,6 +52,24 @@ def test_the_version_is_that_of_the_api_spoken(api: Api) -> None:
     """Clients ask for the version first and find one that they know."""
     answer = api.ask("GET", "/version")
     assert (answer.status, answer.body) == (200, {"version": "2.12.0"})
+    assert answer.headers["content-type"] == "application/json;charset=utf-8"
+
+
+def test_every_answer_has_a_request_id_of_its_own(api: Api) -> None:
+    """An answer that is an error has one, too."""
+    ids = [api.ask("GET", path).headers["x-toxiproxy-request-id"] for path in ("/version", "/proxies", "/proxies/db", "/metrics")]
+    assert [len(one) for one in ids] == [20] * 4
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize("name", ["db.internal", "db 1", "db:5432", "db%2F1", "größe", "virtual-ip_2"])
+def test_a_name_may_have_any_character_but_a_slash(api: Api, name: str) -> None:
+    """A proxy's, and a toxic's, found again by the quoted name."""
+    made = api.create(name, NOWHERE)
+    assert api.ask("GET", f"/proxies/{quote(name, safe='')}").body == made
+    toxic = api.ask("POST", f"/proxies/{quote(name, safe='')}/toxics", {"type": "noop", "name": name}).body
+    assert api.ask("GET", f"/proxies/{quote(name, safe='')}/toxics/{quote(name, safe='')}").body == toxic
+    assert api.ask("DELETE", f"/proxies/{quote(name, safe='')}").status == 204
 
 
 def test_a_proxy_is_made_with_a_name_and_an_upstream(api: Api) -> None:
@@ -523,6 +542,15 @@ class TestToxiproxyPython:
         assert not is_refused(address)
         assert client.destroy(proxy)
         assert client.proxies() == {}
+
+    def test_a_proxy_can_be_made_disabled_and_all_can_be_destroyed(self, client: Any) -> None:
+        """And the version is told."""
+        assert not client.create(name="db", upstream=NOWHERE, listen="127.0.0.1:0", enabled=False).enabled
+        client.create(name="cache", upstream=NOWHERE)
+        assert set(client.proxies()) == {"db", "cache"}
+        client.destroy_all()
+        assert client.proxies() == {}
+        assert b"2.12.0" in client.version()
 
     def test_a_toxic_lives_and_dies(self, client: Any) -> None:
         """Add, look up, and destroy do what they say."""

@@ -14,12 +14,18 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.faultproxy.link import Activity, Link, NamedToxic, Traffic
+from testbed.faultproxy import straight
+from testbed.faultproxy.link import Hands, Link, NamedToxic
 from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
+from testbed.faultproxy.straight import Activity, Traffic
 from testbed.faultproxy.toxics.bandwidth import Bandwidth
+from testbed.faultproxy.toxics.idle_drop import IdleDrop
 from testbed.faultproxy.toxics.latency import Latency
+from testbed.faultproxy.toxics.lifetime import Lifetime
+from testbed.faultproxy.toxics.limit_data import LimitData
 from testbed.faultproxy.toxics.noop import Noop
 from testbed.faultproxy.toxics.reset_peer import ResetPeer
+from testbed.faultproxy.toxics.silence import Silence
 from testbed.faultproxy.toxics.slicer import Slicer
 from testbed.faultproxy.toxics.slow_close import SlowClose
 from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Api, Wire, address_of, is_silent, read_address, receive, rest
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from testbed.faultproxy.toxics import Toxic
 
 LONG_MS = 600_000
+CAN_SPLICE = tuple({straight.CAN_SPLICE, False})  # as this system can, and as others do
 LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)  # the server runs on the second where there is one
 
 
@@ -56,15 +63,29 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Receive:
+    """Receive on a stream what is there; until then and after that its receiver has stopped."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Say on a stream that this was all; what is to be sent later is not."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Let others work for so many milliseconds."""
 
     milliseconds: int
 
 
-Step = Send | Put | Remove | Pause
+Step = Send | Receive | End | Put | Remove | Pause
 
-SIZES = st.one_of(st.integers(1, 50), st.integers(1, 60_000))
+SIZES = st.one_of(st.integers(1, 50), st.integers(1, 60_000), st.integers(100_000, 3_000_000))
 LOSSLESS: st.SearchStrategy[Toxic] = st.one_of(
     st.builds(Noop),
     st.builds(Latency, st.one_of(st.integers(0, 4), st.just(LONG_MS)), st.integers(0, 4)),
@@ -72,16 +93,24 @@ LOSSLESS: st.SearchStrategy[Toxic] = st.one_of(
     st.builds(Slicer, st.integers(300, 5_000), st.integers(0, 300), st.integers(0, 500)),
     st.builds(SlowClose, st.one_of(st.integers(0, 4), st.just(LONG_MS))),
     st.builds(ResetPeer, st.just(LONG_MS)),
+    st.builds(Silence),
+    st.builds(IdleDrop, st.just(LONG_MS)),
+    st.builds(Lifetime, st.just(LONG_MS), st.integers(0, 1)),
+    st.builds(LimitData, st.just(10**12)),
 )
-TOXICS = st.builds(NamedToxic, st.sampled_from("abc"), st.just("any"), st.sampled_from([UPSTREAM, DOWNSTREAM]), st.just(1.0), LOSSLESS)
+STREAMS = st.sampled_from([UPSTREAM, DOWNSTREAM])
+TOXICS = st.builds(NamedToxic, st.sampled_from("abc"), st.just("any"), STREAMS, st.sampled_from([0.0, 1.0, 1.0]), LOSSLESS)
 STEPS = st.lists(
     st.one_of(
-        st.builds(Send, st.sampled_from([UPSTREAM, DOWNSTREAM]), SIZES),
+        st.builds(Send, STREAMS, SIZES),
+        st.builds(Send, STREAMS, SIZES),
+        st.builds(Receive, STREAMS),
         st.builds(Put, TOXICS),
         st.builds(Remove, st.sampled_from("abc")),
         st.builds(Pause, st.integers(0, 2)),
+        st.builds(End, STREAMS),
     ),
-    max_size=25,
+    max_size=40,
 )
 
 
@@ -90,6 +119,8 @@ class Conversation:
 
     def __init__(self) -> None:
         self.sent = {UPSTREAM: b"", DOWNSTREAM: b""}
+        self.received = {UPSTREAM: b"", DOWNSTREAM: b""}
+        self._ended: set[str] = set()
         self._random = random.Random(1)
         self._accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
 
@@ -106,9 +137,16 @@ class Conversation:
     async def take(self, step: Step) -> None:
         """Take a step."""
         if isinstance(step, Send):
-            data = self._random.randbytes(step.size)
-            self.sent[step.stream] += data
-            self.senders[step.stream].write(data)
+            if step.stream not in self._ended:
+                data = self._random.randbytes(step.size)
+                self.sent[step.stream] += data
+                self.senders[step.stream].write(data)
+        elif isinstance(step, Receive):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.002):
+                    self.received[step.stream] += await self.receivers[step.stream].read(1_000_000)
+        elif isinstance(step, End):
+            self._end(step.stream)
         elif isinstance(step, Pause):
             await asyncio.sleep(step.milliseconds / 1000)
         elif isinstance(step, Remove):
@@ -119,17 +157,23 @@ class Conversation:
         else:
             self.proxy.add_toxic(step.toxic)
 
-    async def wait_end(self) -> dict[str, bytes]:
-        """End both streams, and give what is received after the last step, which must be everything."""
-        for sender in self.senders.values():
-            sender.write_eof()
+    def _end(self, stream: str) -> None:
+        if stream not in self._ended:
+            self._ended.add(stream)
+            self.senders[stream].write_eof()
+
+    async def wait_end(self) -> None:
+        """End both streams, and receive what is still to come, which must be everything."""
+        for stream in self.senders:
+            self._end(stream)
         for name in list(self.proxy.toxics):
             self.proxy.remove_toxic(name)
         async with asyncio.timeout(WITHIN_S):
-            upstream, downstream = await asyncio.gather(*(self.receivers[stream].read() for stream in (UPSTREAM, DOWNSTREAM)))
+            rests = await asyncio.gather(*(self.receivers[stream].read() for stream in self.received))
+            for stream, rest_of_it in zip(self.received, rests, strict=True):
+                self.received[stream] += rest_of_it
             while self.proxy.connection_count:
                 await asyncio.sleep(0.001)
-        return {UPSTREAM: upstream, DOWNSTREAM: downstream}
 
     async def close(self) -> None:
         """Leave nothing behind."""
@@ -147,19 +191,24 @@ async def converse(steps: list[Step]) -> tuple[dict[str, bytes], dict[str, bytes
     await conversation.begin()
     for step in steps:
         await conversation.take(step)
-    received = await conversation.wait_end()
+    await conversation.wait_end()
     await conversation.close()
     await asyncio.sleep(0)
-    return conversation.sent, received, len(asyncio.all_tasks()) - 1
+    return conversation.sent, conversation.received, len(asyncio.all_tasks()) - 1
 
 
+@pytest.mark.parametrize("can_splice", CAN_SPLICE)
 @pytest.mark.parametrize("loop", LOOPS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(  # 100 examples for each way; `pytest --hypothesis-profile thorough` tries more (tests/conftest.py)
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
 @given(steps=STEPS)
 def test_toxics_that_come_change_and_go_neither_lose_nor_double_nor_reorder_a_byte(
-    loop: Callable[[], asyncio.AbstractEventLoop], steps: list[Step]
+    monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop], can_splice: object, steps: list[Step]
 ) -> None:
-    """Whatever is done to the toxics of a connection while bytes pass both ways; and no task is left of it."""
+    """Whatever is done to the toxics of a connection while bytes pass both ways, on systems with splice and without; no task is left."""
+    monkeypatch.setattr(straight, "CAN_SPLICE", can_splice)
     with asyncio.Runner(loop_factory=loop) as runner:
         sent, received, left = runner.run(converse(steps))
     assert received == sent
@@ -280,6 +329,7 @@ class TestEnds:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, socket.create_connection(dead.getsockname()):
             listen = read_address(api.create("dead", address_of(dead))["listen"])
             clients = [socket.create_connection(listen, timeout=WITHIN_S) for _ in range(3)]
+            clients[0].sendall(b"unheard")
             assert is_silent(clients[-1])
             other = Wire(api, "other")
             client, upstream = other.connect()
@@ -330,35 +380,39 @@ def test_no_connection_outlives_the_proxy_being_disabled(loop: Callable[[], asyn
             assert runner.run(accept_and_disable(yields)) == (b"", 0)
 
 
-class Flood:
-    """A reader that always has something, and a writer that takes it, one turn of the loop for each chunk."""
+async def send_without_end(end: socket.socket) -> None:
+    """Send, and never pause."""
+    while True:
+        await asyncio.get_running_loop().sock_sendall(end, b"x" * 100_000)
 
-    async def read(self, _: int) -> bytes:
-        """Give a byte."""
-        return b"x"
 
-    def is_closing(self) -> bool:
-        """Say no."""
-        return False
-
-    def write(self, _: bytes) -> None:
-        """Take it."""
-
-    async def drain(self) -> None:
-        """Let others work."""
-        await asyncio.sleep(0)
+async def receive_without_end(end: socket.socket) -> None:
+    """Take whatever comes."""
+    while await asyncio.get_running_loop().sock_recv(end, 1_000_000):
+        pass
 
 
 async def test_a_toxic_leaves_although_the_sender_never_pauses() -> None:
     """What it has to hand on before it goes is what waits there when it is told to go, and not what comes after that."""
-    link = Link(Flood(), Flood(), Activity(0.0, 0.0), Traffic(), lambda: None)  # type: ignore[arg-type]  # as much of the two as a link needs
+    (sender, source), (target, receiver) = socket.socketpair(), socket.socketpair()
+    for end in (sender, source, target, receiver):
+        end.setblocking(False)
+    traffic = Traffic()
+    link = Link(source, target, Activity(0.0, 0.0), traffic, Hands(lambda: None, lambda: None, lambda _: None))
     link.add(NamedToxic("t", "noop", UPSTREAM, 1.0, Noop()))
-    running = asyncio.create_task(link.run())
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 3
-    link.remove("t")
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 2
-    running.cancel()
+    running = [asyncio.create_task(one) for one in (send_without_end(sender), receive_without_end(receiver), link.run())]
+    async with asyncio.timeout(WITHIN_S):
+        while traffic.sent_bytes < 1_000_000:
+            await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1 + len(running) + 1
+        link.remove("t")
+        while len(asyncio.all_tasks()) > 1 + len(running):
+            await asyncio.sleep(0)
+        went_on_at = traffic.sent_bytes
+        while traffic.sent_bytes < went_on_at + 1_000_000:
+            await asyncio.sleep(0)
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    for end in (sender, source, target, receiver):
+        end.close()

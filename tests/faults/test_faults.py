@@ -10,11 +10,14 @@ from testbed import faults, journal
 from testbed.act import Actions, Recorder
 from testbed.clock import NightClock
 from testbed.errors import FacilityError
-from testbed.events import Step
+from testbed.events import Balancer, ServerStatistics, Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.faultproxy import toxics as faultproxy_toxics
+from testbed.faults.balancer_loss import BalancerLoss
+from testbed.faults.burst import Burst
 from testbed.faults.disconnect import Disconnect
+from testbed.faults.disk_full import DiskFull
 from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
 from testbed.faults.nothing import Nothing
@@ -26,11 +29,16 @@ from testbed.faults.switchover import Switchover
 from testbed.faults.trickle import Trickle
 from testbed.faults.unreachable import Unreachable
 from testbed.observe.watch import Watch
+from testbed.runtime import ServiceSpec
+from testbed.surroundings import Nothing as NoSurroundings
 from testbed.topology import FacilityPlan
 from tests.journals import header
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from testbed.surroundings import Now
 
 
 async def acting(builder: FakeBuilder, writer: journal.JournalWriter, directory: Path) -> Actions:
@@ -92,6 +100,7 @@ def test_a_switchover_that_fails_stops_where_it_failed(tmp_path: Path, builder: 
 PUT: dict[str, tuple[faults.Fault, dict[str, dict[str, int]]]] = {
     "latency": (Latency(latency_ms=250, jitter_ms=50), {"latency_downstream": {"latency": 250, "jitter": 50}}),
     "silence": (Silence(), {"silence_upstream": {}, "silence_downstream": {}}),
+    "silence, cut": (Silence(ends="cut"), {"silence_upstream": {}, "silence_downstream": {}}),
     "trickle": (Trickle(), {"slicer_downstream": {"average_size": 1, "size_variation": 0, "delay": 1_000_000}}),
     "disconnect, connect": (Disconnect("connect"), {"timeout_downstream": {"timeout": 1}}),
     "disconnect, answer": (Disconnect(), {"limit_data_downstream": {"bytes": 100}}),
@@ -117,6 +126,28 @@ def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
     assert steps[-1].step.startswith("see that")
     assert builder.virtual_ip.on == toxics
     assert builder.virtual_ip.enabled is not isinstance(fault, Refuse | Unreachable)
+
+
+@pytest.mark.fact("A8")
+@pytest.mark.parametrize(("keepalives_s", "forgotten"), [(0.5, False), (3.0, True), (None, True)])
+def test_a_connection_over_which_the_database_asks_is_not_idle(
+    tmp_path: Path, builder: FakeBuilder, keepalives_s: float | None, *, forgotten: bool
+) -> None:
+    """Where it asks sooner than the limit, one that rested must be answered; where it does not, it must be silent."""
+    builder.packet_filter.keepalives_s = keepalives_s
+    (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
+    assert (steps[-1].number, steps[-1].state) == (3, "end"), told
+    assert ("silent" in steps[-1].step, told.endswith("silent")) == (forgotten, forgotten)
+
+
+@pytest.mark.fact("A8")
+def test_a_connection_that_is_forgotten_although_the_database_asks_is_a_fault_that_failed(tmp_path: Path, builder: FakeBuilder) -> None:
+    """What was to keep it known did not."""
+    builder.packet_filter.keepalives_s = 0.5
+    builder.virtual_ip.on["idle_drop_downstream"] = {"timeout": 2000}
+    (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
+    assert (steps[-1].number, steps[-1].state) == (3, "failed")
+    assert "was to be answered after 2.40 s, and was: " in told
 
 
 @of_every_fault
@@ -153,6 +184,23 @@ def test_a_fault_that_is_healed_leaves_nothing(
 
     assert run(healing()) == []
     assert journal.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
+
+
+def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_path: Path, builder: FakeBuilder) -> None:
+    """On a busy machine the look whether it bit may last until the healing is due."""
+
+    async def healing() -> None:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            injecting = asyncio.create_task(actions.inject(Latency(latency_ms=500)))
+            while not builder.virtual_ip.on:
+                await asyncio.sleep(0)
+            await actions.heal(actions.facility.active[0])
+            assert injecting.done()
+
+    run(healing())
+    steps = [(one.number, one.step.partition(" ")[0], one.state) for one in journal.read(tmp_path / "a.jsonl").of(Step)]
+    assert [one for one in steps if one[2] == "end"] == [(1, "delay", "end"), (2, "see", "end"), (1, "take", "end"), (2, "see", "end")]
 
 
 @of_every_fault
@@ -207,6 +255,117 @@ def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBu
     """A fault that would do nothing fails."""
     (told,), _ = injected(tmp_path, builder, RackLoss(rack=2))
     assert told == "no application server stands in rack 2; there are cf-1"
+
+
+@pytest.mark.fact("W6")
+@pytest.mark.parametrize(
+    ("burst", "first_line"),
+    [
+        (Burst(requests=300), "POST /transactions/reprint_boarding_pass HTTP/1.1"),
+        (Burst(requests=300, needs_facility=True), "POST /transactions/check_in HTTP/1.1"),
+        (Burst(requests=300, door="cf-1"), "GET /flights?from=EWR&to=CLT&date=2013-10-08 HTTP/1.1"),
+    ],
+    ids=["a caller alone", "a caller and the facility", "an application server"],
+)
+def test_a_burst_comes_asks_and_goes(tmp_path: Path, builder: FakeBuilder, burst: Burst, first_line: str) -> None:
+    """So many, of whom it says, for what that door has; afterwards nobody is left of them."""
+    (told,), steps = injected(tmp_path, builder, burst)
+    assert told == f"300 at once to {burst.door}: 300 open in 0.0 s; then 300 answered in 0.0 s"
+    assert [(one.number, one.state) for one in steps if one.state != "begin"] == [(1, "end"), (2, "end"), (3, "end"), (4, "end")]
+    (crowd,) = builder.crowds
+    assert (crowd.order.requests, crowd.order.request.splitlines()[0], crowd.there) == (300, first_line, False)
+
+
+@pytest.mark.fact("W6")
+def test_a_burst_of_which_nobody_had_to_wait_has_failed(tmp_path: Path, builder: FakeBuilder) -> None:
+    """One after the other is no crowd; and it leaves all the same."""
+    builder.blunt = True
+    (told,), steps = injected(tmp_path, builder, Burst(requests=300))
+    assert told == "that was no crowd: 1 waited at one time, 0 were turned away, of 300"
+    assert (steps[-1].number, steps[-1].state) == (3, "failed")
+    assert not builder.crowds[0].there
+
+
+class OneBalancer(NoSurroundings):
+    """A balancer that has found the first of two application servers so far, and finds the second by the third look, or never."""
+
+    def __init__(self, *, finds: bool = True) -> None:
+        self.finds = finds
+        self.looks = 0
+
+    async def look(self, now: Now) -> Sequence[Balancer]:
+        """Tell of the servers as its statistics would."""
+        self.looks += 1
+        t_s, night_s = now()
+        second = "UP" if self.finds and self.looks > 2 else "DOWN"
+        servers = [ServerStatistics(name, status, 0, 0, 0, "L7OK") for name, status in (("cf-1", "UP"), ("cf-2", second))]
+        return (Balancer(t_s=t_s, night_s=night_s, balancer="lb-1", servers=tuple(servers)),)
+
+
+async def balanced(actions: Actions, builder: FakeBuilder, surroundings: OneBalancer) -> str:
+    """Lose a balancer and start it again; gives what was told of its return."""
+    facility = actions.facility
+    facility.surroundings = surroundings
+    facility.runtime.start(ServiceSpec("lb-1", ""))
+    builder.links["lb-1"].enabled = False
+    assert (await actions.inject(BalancerLoss())).startswith("lb-1 is lost: refused in")
+    assert builder.runtime.exit("lb-1") is not None
+    builder.links["lb-1"].enabled = True
+    return await actions.heal(facility.active[0])
+
+
+@pytest.mark.fact("C3")
+@pytest.mark.parametrize("finds", [True, False])
+def test_a_balancer_that_was_lost_is_back_when_it_has_every_application_server(tmp_path: Path, *, finds: bool) -> None:
+    """Killed, and refused to whoever connects; started again, it is waited for, and one that never has them all is an error."""
+    builder = FakeBuilder(FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
+
+    async def losing() -> str:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            return await balanced(actions, builder, OneBalancer(finds=finds))
+
+    if finds:
+        assert ": lb-1 is back: " in run(losing())
+    else:
+        with pytest.raises(FacilityError, match="lb-1 did not send calls to cf-1, cf-2 within 20 s; last seen up: cf-1"):
+            run(losing())
+
+
+def test_a_balancer_that_still_listens_is_not_lost(tmp_path: Path) -> None:
+    """The fault has failed, and says what was seen."""
+    builder = FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
+    builder.runtime.start(ServiceSpec("lb-1", ""))
+    (told,), _ = injected(tmp_path, builder, BalancerLoss())
+    assert "over the link to lb-1 was to be refused, and was: " in told
+
+
+@pytest.mark.fact("W7")
+@pytest.mark.parametrize(("service", "filled"), [(None, {"cf-1", "cf-2"}), ("cf-2", {"cf-2"})])
+def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, service: str | None, filled: set[str]) -> None:
+    """Of every application server, or of one; the servers themselves say so, and nothing is left."""
+    builder = FakeBuilder(FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",)))
+
+    async def filling() -> list[str]:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            await actions.inject(DiskFull(service))
+            assert builder.log_disks.filled == filled
+            assert await actions.facility.left_over() == [f"the disk that takes the log of {one} is full" for one in sorted(filled)]
+            await actions.heal(actions.facility.active[0])
+            return await actions.facility.left_over()
+
+    assert run(filling()) == []
+    assert [one.detail for one in journal.read(tmp_path / "a.jsonl").of(Step) if one.state == "end"][1] == "; ".join(
+        f"{one}: No space left on device" for one in sorted(filled)
+    )
+
+
+def test_a_disk_that_takes_lines_all_the_same_is_not_full(tmp_path: Path, builder: FakeBuilder) -> None:
+    """The fault has failed, and says what was seen."""
+    builder.log_disks.blunt = True
+    (told,), _ = injected(tmp_path, builder, DiskFull())
+    assert told == "the disk that takes the log of cf-1 was to be full, and a line was written"
 
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -183,3 +184,18 @@ def test_a_database_that_is_not_there_ends_a_server_with_3(monkeypatch: pytest.M
     monkeypatch.setenv("FLIGHT_SEARCH_START_TIMEOUT_S", "0.1")
     assert server_main() == 3
     assert "no connection within 0.10 s" in capsys.readouterr().err
+
+
+@pytest.mark.fact("W7")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_an_error_is_answered_and_counted_also_when_the_disk_of_the_log_is_full(conninfo: str) -> None:
+    """The caller hears of the database's error and not of the disk's; the line is counted as lost."""
+    with application_server(conninfo, LOG_FILE="/dev/full") as client:
+        assert client.get("/flights?from=NYC&to=BOS&date=2013-10-08").status_code == 200
+        kill_connections(conninfo)
+        failed = client.get("/flights?from=NYC&to=BOS&date=2013-10-08")
+        assert (failed.status_code, "OperationalError" in failed.json()["detail"]) == (503, True)
+        assert client.post("/admin/log").json() == {"lost": "No space left on device"}
+        metrics = client.get("/metrics").text
+        assert 'requests_total{operation="lookup_by_city",result="failed"} 1.0' in metrics
+        assert 'log_lines_total{level="error",result="lost"} 1.0' in metrics

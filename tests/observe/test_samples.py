@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from testbed.events import Counts, PoolSample
+from testbed.events import Counts, LogLines, PoolSample
 from testbed.observe import samples
 from testbed.observe.samples import HttpMonitoring, parse
 from testbed.runtime import Address
@@ -34,6 +34,10 @@ pool_waiting 0.0
 requests_total{operation="lookup_by_city",result="answered"} 5.0
 requests_total{operation="lookup_by_city",result="refused"} 2.0
 requests_total{operation="lookup_by_city",result="failed"} 1.0
+# TYPE log_lines_total counter
+log_lines_total{level="error",result="written"} 3.0
+log_lines_total{level="error",result="lost"} 2.0
+log_lines_total{level="mark",result="lost"} 1.0
 # TYPE anything_else gauge
 anything_else 1e400
 """
@@ -46,13 +50,14 @@ def test_every_number_of_a_sample_is_read_from_the_metrics() -> None:
     assert (sample.request_threads, sample.busy, sample.waiting) == (40, 3, 2)
     assert sample.pool == PoolSample(size=40, in_=36, out=4, waiting=0, leaked=1)
     assert sample.results == {"lookup_by_city": Counts(answered=7, failed=1)}
+    assert sample.log == LogLines(written=3, lost=2)
 
 
-def test_a_caller_has_transactions_and_no_pool() -> None:
+def test_a_caller_has_transactions_and_no_pool_or_log() -> None:
     """What a caller counts is read the same way."""
     text = 'request_threads 40\nrequest_threads_busy 0\ntransactions_total{transaction="search",result="failed"} 2\n'
     sample = parse("partner", text, (0.0, 0.0), health=True, health_s=0.0)
-    assert (sample.pool, sample.results) == (None, {"search": Counts(answered=0, failed=2)})
+    assert (sample.pool, sample.log, sample.results) == (None, None, {"search": Counts(answered=0, failed=2)})
 
 
 @pytest.mark.parametrize("text", ["", "Internal Server Error", "request_threads_busy NaN\n", "request_threads_busy +Inf\n", "<html>\n"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import UsageError
-from testbed.runtime import dock, engine, project
+from testbed.runtime import containers, dock, engine, full_volume, project
 from testbed.runtime.dock import ContainersBuilder, Dock
 from testbed.runtime.outskirts import BALANCERS
 from testbed.topology import CALLERS, CallerSettings, FacilityPlan, ServerSettings, Settings
@@ -52,6 +52,23 @@ def test_a_balancer_s_address_outlives_it() -> None:
         machine = SERVICES.partition(f"\n  {balancer}-machine:\n")[2].partition("\n\n")[0]
         assert "<<: *balancer-machine" in machine
         assert f"callers: {{ aliases: [{balancer}] }}" in machine
+
+
+@pytest.mark.fact("C3")
+def test_a_balancer_is_probed_where_it_listens() -> None:
+    """At the port at which it takes calls."""
+    text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
+    taken = re.search(r"^frontend flight_search\n    bind :(\d+)", text, re.MULTILINE)
+    assert taken is not None
+    assert dict.fromkeys(BALANCERS, int(taken[1])) == containers.BALANCER_PORTS
+
+
+@pytest.mark.fact("W7")
+def test_the_disk_that_takes_a_log_is_small_and_the_server_s_own() -> None:
+    """The log is on a file system of its own, which belongs to the user that the server runs as."""
+    assert f'tmpfs: ["{full_volume.DIRECTORY}:size=1m,mode=755,uid=801,gid=801"]' in TEXT
+    assert f"FLIGHT_SEARCH_LOG_FILE: {full_volume.DIRECTORY}/errors.log\n" in TEXT
+    assert "useradd --system --uid 801 --gid 801" in (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
 
 
 @pytest.mark.fact("C3")

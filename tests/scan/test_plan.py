@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from testbed.scenario import Scenario
 
 EVERYTHING = frozenset({"links", "processes"})
+OF_A_SERVICE = ("backlog_full", "disk_full")
 LINKS = ("database", "cf-1", "cf-2", "kiosk", "ivr")
 
 
@@ -41,13 +42,12 @@ def test_every_link_is_broken_with_every_fault_that_it_can_have(morning: Scenari
     """One that stays, at the time of the scenario's first step, over the same facility, night and passengers; first, nothing at all."""
     made = plan.plan(morning, Wanted(), place())
     control, *breaks = made.breaks
-    linked = [word for word in plan.words() if word != "backlog_full"]
+    linked = [word for word in plan.words() if word not in OF_A_SERVICE]
     assert (control.link, control.fault) == ("", "nothing")
     assert control.scenario.facility.links == LINKS[1:]
     assert {(one.link, one.fault) for one in breaks} == {
         *((link, word) for link in LINKS for word in linked),
-        ("cf-1", "backlog_full"),
-        ("cf-2", "backlog_full"),
+        *((server, word) for server in ("cf-1", "cf-2") for word in OF_A_SERVICE),
     }
     for one in breaks:
         (step,) = one.scenario.steps

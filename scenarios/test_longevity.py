@@ -1,0 +1,40 @@
+"""What a day under load finds (S7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import outcome, places, scenario_file
+from testbed.checks import longevity
+from testbed.events import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.session import Result
+
+PLANTED = {
+    "purged": set(),
+    "leaking_connections": {"connections of cf-1", "connections of cf-2"},
+    "leaking_memory": {"memory of cf-1", "memory of cf-2"},
+    "unpurged": {"rows of sessions"},
+}
+
+
+@pytest.mark.fact("S7")
+@pytest.mark.parametrize(("variant", "planted"), PLANTED.items(), ids=PLANTED)
+def test_what_was_planted_is_found_where_it_is(
+    replayed: Callable[[str, str], Result], runtime: str, variant: str, planted: set[str]
+) -> None:
+    """By name, and nothing beside it but what grows with it; every passenger was answered, so nobody has noticed yet."""
+    lacks = places.of(runtime).place.lacks(scenario_file.load(scenario_file.find("longevity")))
+    if lacks:
+        pytest.skip(lacks)
+    journal = replayed("longevity", variant).journal
+    rising = {one.series.name for one in longevity.judged(journal) if one.slope.rises}
+    assert bool(rising) is bool(planted)
+    assert rising <= planted | {name.replace("rows", "table") for name in planted}
+    assert outcome.outcome(journal) == "unharmed"
+    assert {one.service for one in journal.of(Process)} == set(outcome.services(journal))

@@ -1,0 +1,267 @@
+"""A crowd: thousands of requests at once to one front door, each on a connection of its own that stays open (W6).
+
+    python -m testbed.crowd LISTEN_FD
+
+It is a process of its own, so that its sockets and its work are not the testbed's. It takes one connection at the listening
+socket that it is handed. Over that comes a line of JSON, an `Order`; it opens that many connections, at most `CONNECTING`
+of them at a time, and answers with what came of it (`Told`); after the next line it sends its request over every one of
+them, and answers with how each has ended when all have or `within_s` is over. Its connections stay open until the
+end of that connection, which is its own, too: it resets them all, so that no port stays behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import resource
+import selectors
+import socket
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from testbed.errors import FacilityError
+from testbed.runtime import ServiceSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.runtime import Runtime
+
+MODULE = "testbed.crowd"
+NAME = "crowd"
+CONNECTING = 128  # under way at a time: a listen queue takes as many, and who finds it full waits a second
+OPEN_WITHIN_S = 30.0
+SPARE_FILES = 20  # beside a socket for each request: its log, its libraries
+POLL_S = 0.1
+MORE_S = 10.0  # that the process may take longer than it was told to wait
+READ_BYTES = 1 << 16
+RESET = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)  # SO_LINGER, for no time at all: a close is a reset
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """So many requests, all of them this text of HTTP, to an address; an answer after `within_s` real seconds is none."""
+
+    host: str
+    port: int
+    requests: int
+    request: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a crowd so far: how many connections or requests `ended` in which way, in `took_s` real seconds.
+
+    The connections: `open`, `refused`, `unconnected`. The requests: `answered`, `failed` (an error's status), `reset`, `closed` (with no
+    answer, or half of one), `silent` (no answer in time). `at_once`: the most that were open, or had no answer yet, at one time.
+    `error`: why there is no crowd, in words.
+    """
+
+    ended: dict[str, int] = field(default_factory=dict)
+    took_s: float = 0.0
+    at_once: int = 0
+    error: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {how}" for how, count in self.ended.items() if count) + f" in {self.took_s:.1f} s"
+
+
+class Crowd(Protocol):
+    """A crowd that stands before the door, each with an open connection."""
+
+    opened: Told
+
+    async def ask(self) -> Told:
+        """Let all ask at once, and tell what became of them; raises FacilityError when the crowd's process is gone."""
+
+    async def leave(self) -> None:
+        """Close every connection, and end the crowd."""
+
+
+class Gather(Protocol):
+    """How a crowd comes together. `gather` starts a process for it; `testbed.fakes` has one that only counts."""
+
+    async def __call__(self, runtime: Runtime, order: Order) -> Crowd:
+        """Open the connections; raises FacilityError when so many sockets cannot be had."""
+
+
+@dataclass(slots=True)
+class CrowdProcess:
+    """A crowd in a process of the runtime, at the other end of a connection."""
+
+    runtime: Runtime
+    order: Order
+    lines: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    opened: Told = field(default_factory=Told)
+
+    async def wait_told(self, line: str, within_s: float) -> Told:
+        """Send a line and wait for what comes of it; raises FacilityError when nothing does, or there is no crowd."""
+        self.writer.write(f"{line}\n".encode())
+        try:
+            said = await asyncio.wait_for(self.lines.readline(), within_s + MORE_S)
+        except (TimeoutError, OSError) as error:
+            raise FacilityError(f"the crowd did not say within {within_s + MORE_S:.0f} s what became of it") from error
+        if not said:
+            raise FacilityError(f"the crowd's process is gone:\n{self.runtime.logs(NAME)}")
+        told = Told(**json.loads(said))
+        if told.error:
+            raise FacilityError(told.error)
+        return told
+
+    async def ask(self) -> Told:
+        """Let all ask at once."""
+        return await self.wait_told("ask", self.order.within_s)
+
+    async def leave(self) -> None:
+        """End the process, and by that its connections."""
+        self.writer.transport.abort()
+        await self.runtime.stop(NAME)
+
+
+async def gather(runtime: Runtime, order: Order) -> Crowd:
+    """Start a crowd's process and open its connections; see `Gather`."""
+    address = runtime.reserve(NAME)
+    runtime.start(ServiceSpec(NAME, MODULE, ("{fd}",)))
+    try:
+        lines, writer = await asyncio.open_connection(address.host, address.port)  # the kernel takes it, whenever the process accepts
+    except OSError as error:
+        raise FacilityError(f"the crowd's process is gone: {error.strerror}\n{runtime.logs(NAME)}") from error
+    crowd = CrowdProcess(runtime, order, lines, writer)
+    try:
+        crowd.opened = await crowd.wait_told(json.dumps(asdict(order)), OPEN_WITHIN_S)
+    except BaseException:
+        await crowd.leave()
+        raise
+    return crowd
+
+
+class Sockets:
+    """The connections of a crowd, by their descriptors, and what is known of each."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._request = order.request.encode()
+        self._open: dict[int, socket.socket] = {}
+        self._received: dict[int, bytes] = {}
+        self._waiting = selectors.DefaultSelector()  # not poll(2), which would look at all of them for each
+
+    def open(self) -> Told:
+        """Open them, some at a time; raises OSError when the system has no more sockets or ports."""
+        began_s, ended = time.monotonic(), Counter[str]()
+        connecting: dict[int, socket.socket] = {}
+        left = self._order.requests
+        while (left or connecting) and time.monotonic() - began_s < OPEN_WITHIN_S:
+            while left and len(connecting) < CONNECTING:
+                one = socket.socket()
+                one.setblocking(False)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                connecting[one.fileno()] = one
+                left -= 1
+                code = one.connect_ex((self._order.host, self._order.port))
+                if code not in (0, errno.EINPROGRESS, errno.ECONNREFUSED):
+                    raise OSError(code, os.strerror(code))
+                self._waiting.register(one, selectors.EVENT_WRITE)
+            for key, _ in self._waiting.select(POLL_S):
+                self._waiting.unregister(key.fileobj)
+                one = connecting.pop(key.fd)
+                if one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    ended["refused"] += 1
+                    one.close()
+                else:
+                    self._open[key.fd] = one
+        for one in connecting.values():
+            self._waiting.unregister(one)
+            one.close()
+        ended["open"], ended["unconnected"] = len(self._open), len(connecting) + left
+        return Told(dict(ended), time.monotonic() - began_s, len(self._open))
+
+    def ask(self) -> Told:
+        """Send over every one of them, and wait for every answer."""
+        began_s, ended = time.monotonic(), Counter[str]()
+        for fd, one in self._open.items():
+            try:
+                one.sendall(self._request)  # shorter than any socket's buffer
+            except OSError:
+                ended["reset"] += 1
+                continue
+            self._received[fd] = b""
+            self._waiting.register(one, selectors.EVENT_READ)
+        at_once = len(self._received) - len(self._waiting.select(0))
+        last_s = began_s
+        while self._received and time.monotonic() - began_s < self._order.within_s:
+            for key, _ in self._waiting.select(POLL_S):
+                how = self._read(key.fd)
+                if how:
+                    ended[how] += 1
+                    last_s = time.monotonic()
+                    del self._received[key.fd]
+                    self._waiting.unregister(key.fileobj)
+        ended["silent"] = len(self._received)
+        return Told(dict(ended), (time.monotonic() if self._received else last_s) - began_s, at_once)
+
+    def _read(self, fd: int) -> str:
+        """Read what is there; gives how the request has ended, or an empty text."""
+        try:
+            some = self._open[fd].recv(READ_BYTES)
+        except OSError:
+            return "reset"
+        if not some:
+            return "closed"
+        self._received[fd] += some
+        head, end, body = self._received[fd].partition(b"\r\n\r\n")
+        sizes = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        if not end or not sizes or len(body) < sizes[0]:
+            return ""
+        return "answered" if head.split(b" ", 2)[1] < b"400" else "failed"
+
+    def close(self) -> None:
+        """Reset them all."""
+        self._waiting.close()
+        for one in self._open.values():
+            one.close()
+
+
+def _see_limit(requests: int) -> None:
+    """Ask for as many open files as may be had; raises OSError when these are too few."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = requests + SPARE_FILES
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise OSError(errno.EMFILE, f"the limit is {most} open files in a process, and {needed} are needed; raise it: ulimit -n {needed}")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the process; see the module's docstring for what it reads and writes."""
+    with socket.socket(fileno=int(argv[0])) as listener:
+        connection, _ = listener.accept()
+    with connection, connection.makefile("rw", encoding="utf-8") as lines:
+        order = Order(**json.loads(lines.readline()))
+        sockets = Sockets(order)
+
+        def tell(told: Told) -> None:
+            lines.write(json.dumps(asdict(told)) + "\n")
+            lines.flush()
+
+        try:
+            _see_limit(order.requests)
+            tell(sockets.open())
+        except OSError as error:
+            tell(Told(error=f"{order.requests} sockets to {order.host}:{order.port} cannot be had: {error.strerror}"))
+            return
+        if lines.readline():
+            tell(sockets.ask())
+        lines.readline()  # the end: until then they stay open
+        sockets.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,242 @@
+"""The fast path: the bytes of a link without a toxic go from one socket to the other in the event loop's own callbacks.
+
+Small data is received and sent in one turn, with no task and no buffer between. When reads come out full, it is bulk, and Linux moves it
+from socket to socket through a pipe (splice(2)): it does not enter Python. Where there is no splice, bulk goes as small data does.
+
+At any time a Straight is in one of three states, and in each there is one thing that it waits for:
+
+    reading   it has nothing in hand, and waits until the source is readable; then it reads and sends
+    writing   it has something in hand, in `_rest` or in the pipe, and waits until the target is writable; it reads nothing meanwhile
+    over      it waits for nothing; `run` tells why
+
+It never has bytes both in `_rest` and in the pipe, so there is no order to keep between them. And it splices only into an empty pipe, so
+that "would block" can only mean that there is nothing to read, never that the pipe is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import select
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+READ_BYTES = 64 * 1024  # a read that is as large as this is bulk
+READS = 4  # so often a turn, of up to a pipe each, before others have theirs
+PIPE_BYTES = 1024 * 1024  # what an unprivileged process may ask for (fs.pipe-max-size)
+CAN_SPLICE = sys.platform == "linux" and hasattr(os, "splice")
+
+
+class Stop(Enum):
+    """Why bytes are passed on no more."""
+
+    ENDED = auto()  # the sender has said all
+    SENDER_GONE = auto()  # the sender has reset the connection
+    RECEIVER_GONE = auto()
+    ASIDE = auto()  # it was asked to step aside, and has nothing in hand
+
+
+@dataclass(slots=True)
+class Activity:
+    """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
+
+    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so.
+    """
+
+    began_s: float
+    last_s: float
+    idle_limit_s: float | None = None
+    forgotten: bool = False
+
+    @property
+    def watched(self) -> bool:
+        """Whether `use` has to be asked before anything is passed on."""
+        return self.forgotten or self.idle_limit_s is not None
+
+    def use(self, now_s: float) -> bool:
+        """Take note that something has come; False when it is not to be passed on."""
+        if self.idle_limit_s is not None and now_s - self.last_s > self.idle_limit_s:
+            self.forgotten = True
+        self.last_s = now_s
+        return not self.forgotten
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How many bytes a proxy has received from senders, and sent on to receivers, in one direction."""
+
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+class Pipe:
+    """A pipe between two sockets; raises OSError when there can be none that is worth it."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(OSError):  # who has many of them gets no more large ones (fs.pipe-user-pages-soft) ...
+            fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        if fcntl.fcntl(self.writer, fcntl.F_GETPIPE_SZ) < READ_BYTES:  # ... and in the end tiny ones
+            self.close()
+            raise OSError("the pipe is too small")
+
+    def close(self) -> None:
+        """Close both ends, and drop what is between them."""
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+class Straight:
+    """Passes bytes from `source` to `target`, two non-blocking sockets, until the sender ends or it is asked to step aside."""
+
+    def __init__(self, source: socket.socket, target: socket.socket, activity: Activity, traffic: Traffic) -> None:
+        self._source = source
+        self._target = target
+        self._activity = activity
+        self._traffic = traffic
+        self._errors = select.poll()
+        self._rest = b""
+        self._in_pipe_bytes = 0
+        self._pipe: Pipe | None = None
+        self._may_splice = CAN_SPLICE
+        self._is_bulk = False
+        self._is_writing = False
+        self._asked_aside = False
+        self._over: asyncio.Future[Stop] | None = None
+
+    async def run(self) -> Stop:
+        """Pass bytes on; gives why it stopped. All that was received has been sent by then, unless it was the receiver who is gone."""
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
+        self._asked_aside = False
+        self._errors.register(self._source, 0)  # errors and hang-ups are told whatever is asked for
+        self._loop.add_reader(self._source, self._readable)
+        try:
+            return await self._over
+        finally:
+            self._wait_for_nothing()  # it may have been cancelled
+            self._over = None
+            if self._pipe is not None:
+                self._pipe.close()
+                self._pipe = None
+
+    def step_aside(self) -> None:
+        """Read nothing more; `run` returns as soon as what is in hand is sent."""
+        self._asked_aside = True
+        if not self._is_writing:
+            self._stop(Stop.ASIDE)
+
+    def _readable(self) -> None:
+        """Read and send, until nothing more is there or the target takes no more.
+
+        On uvloop a socket that has been reset calls once and never again, however much is still to be read before the reset is met. So a
+        call is not over with the first read that is no bulk: it is when the source has no error either.
+        """
+        for _ in range(READS):
+            if not self._pass_some() or not (self._is_bulk or self._errors.poll(0)):
+                return
+        self._loop.remove_reader(self._source)  # others have their turn; put there anew it calls again
+        self._loop.add_reader(self._source, self._readable)
+
+    def _pass_some(self) -> bool:
+        """Read once, and send that; False when there is nothing to read, or no reading any more."""
+        if self._activity.watched:
+            self._stop(Stop.ASIDE)
+            return False
+        try:
+            size = self._splice_in() if self._is_bulk and self._has_pipe() else self._receive()
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._stop(Stop.SENDER_GONE)
+            return False
+        if size == 0:
+            self._stop(Stop.ENDED)
+            return False
+        self._is_bulk = size >= READ_BYTES
+        self._activity.last_s = self._loop.time()
+        self._traffic.received_bytes += size
+        return self._send()
+
+    def _writable(self) -> None:
+        """Send what is left, and read again when all of it is out."""
+        if self._send():
+            self._wait_for_source()
+
+    def _send(self) -> bool:
+        """Send of what is in hand what the target takes now; whether that was all, and there is to be more."""
+        try:
+            self._traffic.sent_bytes += self._splice_out() if self._in_pipe_bytes else self._send_rest()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._stop(Stop.RECEIVER_GONE)
+            return False
+        if self._rest or self._in_pipe_bytes:
+            self._wait_for_target()
+            return False
+        if self._asked_aside:
+            self._stop(Stop.ASIDE)
+            return False
+        return True
+
+    def _receive(self) -> int:
+        self._rest = self._source.recv(READ_BYTES)
+        return len(self._rest)
+
+    def _send_rest(self) -> int:
+        sent = self._target.send(self._rest)
+        self._rest = self._rest[sent:]
+        return sent
+
+    def _splice_in(self) -> int:
+        assert self._pipe is not None
+        self._in_pipe_bytes = os.splice(self._source.fileno(), self._pipe.writer, PIPE_BYTES, flags=os.SPLICE_F_NONBLOCK)
+        return self._in_pipe_bytes
+
+    def _splice_out(self) -> int:
+        assert self._pipe is not None
+        sent = os.splice(self._pipe.reader, self._target.fileno(), self._in_pipe_bytes, flags=os.SPLICE_F_NONBLOCK)
+        self._in_pipe_bytes -= sent
+        return sent
+
+    def _has_pipe(self) -> bool:
+        """Have a pipe, from the first bulk on; False where there can be none, out of file descriptors, say."""
+        if self._pipe is None and self._may_splice:
+            try:
+                self._pipe = Pipe()
+            except OSError:
+                self._may_splice = False
+        return self._pipe is not None
+
+    def _wait_for_target(self) -> None:
+        if not self._is_writing:
+            self._loop.remove_reader(self._source)
+            self._loop.add_writer(self._target, self._writable)
+            self._is_writing = True
+
+    def _wait_for_source(self) -> None:
+        if self._is_writing:
+            self._loop.remove_writer(self._target)
+            self._loop.add_reader(self._source, self._readable)
+            self._is_writing = False
+
+    def _wait_for_nothing(self) -> None:
+        if self._is_writing:
+            self._loop.remove_writer(self._target)
+        else:
+            self._loop.remove_reader(self._source)
+        self._is_writing = False
+
+    def _stop(self, why: Stop) -> None:
+        """Be over; the callbacks go at once, because a loop may call them once more before `run` has its turn."""
+        if self._over is not None and not self._over.done():
+            self._wait_for_nothing()
+            self._over.set_result(why)

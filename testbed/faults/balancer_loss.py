@@ -1,0 +1,65 @@
+"""One of the two balancers is gone (C3)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from testbed.errors import FacilityError
+from testbed.events import Balancer
+from testbed.probe import Question
+from testbed.runtime import ServiceSpec
+
+if TYPE_CHECKING:
+    from testbed.act import Actions
+
+CONNECT = Question("connect", within_s=5.0)
+ASK = Question("requests", within_s=5.0)
+BACK_WITHIN_S = 20.0
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerLoss:
+    """Kills one of the two balancers (SIGKILL): the calls in flight over it are cut, and whoever connects to it is refused.
+
+    Healed, it is started again, and counted as back when it sends calls to every application server that runs. It cannot show the loss of
+    its machine: that keeps the address and refuses at once, where nobody would answer.
+    """
+
+    balancer: Literal["lb-1", "lb-2"] = "lb-1"
+    needs: ClassVar[str] = "balancers"
+
+    async def inject(self, actions: Actions) -> str:
+        """Kill it, and see that a caller is refused there."""
+        async with actions.step(1, f"lose {self.balancer}"):
+            await actions.facility.runtime.kill(self.balancer)
+        seen = await actions.see(2, self.balancer, CONNECT, "refused")
+        return f"{self.balancer} is lost: {seen}"
+
+    async def heal(self, actions: Actions) -> str:
+        """Start it again, and see that it has every application server, and that a caller is answered there."""
+        async with actions.step(1, f"start {self.balancer} again"):
+            actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
+        async with actions.step(2, f"wait until {self.balancer} sends calls to every application server"):
+            await self._wait_back(actions)
+        seen = await actions.see(3, self.balancer, ASK, "answered")
+        return f"{self.balancer} is back: {seen}"
+
+    async def _wait_back(self, actions: Actions) -> None:
+        facility, loop = actions.facility, asyncio.get_running_loop()
+        wanted = set(facility.application_servers) - facility.down
+        deadline = loop.time() + BACK_WITHIN_S
+        while True:
+            looks = await facility.surroundings.look(actions.recorder.now)
+            told = [one for look in looks if isinstance(look, Balancer) and look.balancer == self.balancer for one in look.servers]
+            up = {one.server for one in told if one.status.startswith("UP")}
+            if wanted <= up:
+                return
+            if loop.time() > deadline:
+                raise FacilityError(
+                    f"{self.balancer} did not send calls to {', '.join(sorted(wanted))} within {BACK_WITHIN_S:.0f} s; "
+                    f"last seen up: {', '.join(sorted(up)) or 'nobody'}"
+                )
+            await asyncio.sleep(POLL_S)

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.faultproxy import straight
+from testbed.faultproxy.straight import PIPE_BYTES, Activity, Pipe, Stop, Straight, Traffic
+from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Wire, is_silent, receive, rest
+from tests.faultproxy.test_link import LOOPS
+from tests.faultproxy.test_toxics import both_streams, ends, is_reset, sending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BULK = random.Random(1).randbytes(8_000_000)
+ROOM_BYTES = 30_000_000  # more than all buffers on the way hold
+
+
+@pytest.fixture(params=["spliced", "received", "no pipe"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Pass bulk as this system can, as one without splice does, and as one does that has no more pipes to give."""
+    if request.param == "received":
+        monkeypatch.setattr(straight, "CAN_SPLICE", False)
+    elif request.param == "no pipe":
+        monkeypatch.setattr(straight, "Pipe", _no_pipe)
+    way: str = request.param
+    return way
+
+
+def fill(end: socket.socket) -> int:
+    """Send bulk over and over until nobody takes any more; gives how many bytes were taken."""
+    taken = 0
+    end.settimeout(0.1)
+    try:
+        while True:
+            taken += end.send(memoryview(BULK)[taken % len(BULK) :][:100_000])
+    except TimeoutError:
+        return taken
+    finally:
+        end.settimeout(WITHIN_S)
+
+
+def bulk(size: int) -> bytes:
+    """Give the first bytes of what `fill` sends."""
+    return (BULK * (size // len(BULK) + 1))[:size]
+
+
+def wire_metric(wire: Wire, what: str) -> float:
+    """Give the bytes received, or sent, downstream."""
+    start = f"toxiproxy_proxy_{what}_bytes_total{{"
+    (told,) = (
+        line for line in wire.api.ask("GET", "/metrics").text.splitlines() if line.startswith(start) and 'direction="downstream"' in line
+    )
+    return float(told.rpartition(" ")[2])
+
+
+def _no_pipe() -> Pipe:
+    raise OSError("too many open files")
+
+
+@pytest.fixture
+def pipes(monkeypatch: pytest.MonkeyPatch) -> list[Pipe]:
+    """Give every pipe that is made."""
+    made: list[Pipe] = []
+    original = straight.Pipe
+
+    def make() -> Pipe:
+        made.append(original())
+        return made[-1]
+
+    monkeypatch.setattr(straight, "Pipe", make)
+    return made
+
+
+@both_streams
+def test_bulk_comes_whole_and_then_its_end(wire: Wire, stream: str) -> None:
+    """Whatever the way, and the other direction can be used after that."""
+    sender, receiver = ends(wire, stream)
+    with sending(sender, BULK):
+        assert receive(receiver, len(BULK)) == BULK
+    sender.shutdown(socket.SHUT_WR)
+    assert rest(receiver) == b""
+    receiver.sendall(b"and back")
+    receiver.close()
+    assert rest(sender) == b"and back"
+
+
+def test_bulk_and_small_data_take_turns(wire: Wire) -> None:
+    """In order, and each answer before the next question."""
+    client, upstream = wire.connect()
+    for number in range(20):
+        data = BULK[: 300_000 if number % 2 else 3]
+        with sending(upstream, data):
+            assert receive(client, len(data)) == data
+        client.sendall(bytes([number]))
+        assert receive(upstream, 1) == bytes([number])
+
+
+def test_only_bulk_takes_a_pipe_and_gives_it_back(wire: Wire, pipes: list[Pipe], way: str) -> None:
+    """Small data needs none; the one of bulk is closed when the connection is."""
+    client, upstream = wire.connect()
+    for _ in range(100):
+        client.sendall(b"small")
+        assert receive(upstream, 5) == b"small"
+    assert pipes == []
+    with sending(upstream, BULK):
+        assert receive(client, len(BULK)) == BULK
+    wire.api.ask("DELETE", "/proxies/wire")
+    if way == "spliced" and straight.CAN_SPLICE:
+        (pipe,) = pipes
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            pipe.close()
+
+
+@both_streams
+def test_what_is_in_hand_comes_before_what_toxics_do_to_the_rest(wire: Wire, stream: str) -> None:
+    """Toxics come and go while the receiver has stopped; when it goes on, it gets everything once, in order, then the end."""
+    sender, receiver = ends(wire, stream)
+    data = BULK * (ROOM_BYTES // len(BULK))
+
+    def send() -> None:
+        sender.sendall(data)
+        sender.shutdown(socket.SHUT_WR)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    for kind in ("noop", "silence", "latency"):
+        is_silent(sender)
+        wire.add(kind, stream)
+        is_silent(sender)
+        wire.api.remove("wire", f"{kind}_{stream}")
+    assert rest(receiver) == data
+    thread.join()
+
+
+def test_a_toxic_that_closes_lets_what_was_passed_on_before_it_come_first(wire: Wire) -> None:
+    """What is on its way when the toxic comes has passed it already, and the end does not overtake that."""
+    client, upstream = wire.connect()
+    fill(upstream)
+    passed = 0
+    while passed < (passed := int(wire_metric(wire, "received"))):  # until nothing more is read
+        time.sleep(0.05)
+    wire.add("timeout", timeout=50)
+    time.sleep(0.2)
+    assert rest(client) == bulk(passed)
+
+
+def test_bulk_is_counted(wire: Wire) -> None:
+    """What did not enter Python is in the metrics nevertheless."""
+    client, upstream = wire.connect()
+    with sending(upstream, BULK):
+        assert receive(client, len(BULK)) == BULK
+    assert [wire_metric(wire, what) for what in ("received", "sent")] == [len(BULK)] * 2
+
+
+@pytest.mark.parametrize("leaves", ["end", "reset"])
+def test_a_receiver_that_leaves_amid_bulk_takes_the_sender_with_it(wire: Wire, leaves: str) -> None:
+    """The sender is not left to send for ever, and the proxy keeps nothing of the connection."""
+    client, upstream = wire.connect()
+    if leaves == "reset":
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+
+    def leave() -> None:
+        receive(client, 1_000_000)
+        client.close()
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012 - which of the sends fails is what is asked
+        while True:
+            upstream.sendall(BULK)
+    thread.join()
+
+
+def test_a_sender_that_is_reset_amid_bulk_ends_the_receiver(wire: Wire) -> None:
+    """What had come is passed on, and then the end."""
+    client, upstream = wire.connect()
+    upstream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+    fill(upstream)
+    upstream.close()
+    received = rest(client)
+    assert received == bulk(len(received))
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Give two ends of a connection; the second does not block."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname(), timeout=WITHIN_S)
+        other, _ = listener.accept()
+    other.setblocking(False)
+    return one, other
+
+
+async def pass_until_reset(size: int) -> tuple[Stop, int]:
+    """Let a sender send so many bytes and be reset before the loop can look; gives what became of it and how many bytes came."""
+    sender, source = tcp_pair()
+    receiver, target = tcp_pair()
+    with sender, source, receiver, target:
+        running = asyncio.create_task(Straight(source, target, Activity(0.0, 0.0), Traffic()).run())
+        await asyncio.sleep(0.01)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        sender.sendall(BULK[:size])
+        sender.close()
+        async with asyncio.timeout(WITHIN_S):
+            why = await running
+        target.close()
+        return why, len(rest(receiver))
+
+
+@pytest.mark.parametrize("size", [0, 5, 65_536, 100_000])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_reset_that_comes_with_the_last_bytes_is_met(loop: Callable[[], asyncio.AbstractEventLoop], size: int) -> None:
+    """Although the loop may tell of both only once; and the bytes are passed on."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(pass_until_reset(size)) == (Stop.SENDER_GONE, size)
+
+
+async def pass_to_who_is_reset() -> Stop:
+    """Let a receiver that has stopped be reset, with bytes of its own still unread; gives what became of it."""
+    sender, source = tcp_pair()
+    receiver, target = tcp_pair()
+    with sender, source, receiver, target:
+        running = asyncio.create_task(Straight(source, target, Activity(0.0, 0.0), Traffic()).run())
+        await asyncio.to_thread(fill, sender)
+        receiver.sendall(b"unread")
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        receiver.close()
+        async with asyncio.timeout(WITHIN_S):
+            return await running
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_receiver_that_is_reset_while_it_is_waited_for_is_noticed(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Nobody waits for it any longer."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(pass_to_who_is_reset()) is Stop.RECEIVER_GONE
+
+
+def test_both_ends_may_stop_and_vanish_amid_bulk(wire: Wire) -> None:
+    """Neither reads, both send, both are reset: nothing of the connection is left to wait for."""
+    client, upstream = wire.connect()
+    for end in (client, upstream):
+        fill(end)
+    for end in (client, upstream):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        end.close()
+    wire.api.ask("POST", "/proxies/wire", {"enabled": False})
+    assert wire.api.ask("GET", "/proxies/wire").body["enabled"] is False
+
+
+def test_a_reset_amid_bulk_is_a_reset_to_both(wire: Wire) -> None:
+    """A lifetime that ends by RST does not wait for a receiver that has stopped, and no end comes before it."""
+    client, upstream = wire.connect()
+    fill(upstream)
+    wire.add("lifetime", lifetime=1, reset=1)
+    assert is_reset(upstream)
+    assert is_reset(client)
+
+
+@pytest.mark.skipif(not straight.CAN_SPLICE, reason="this system has no splice")
+def test_a_pipe_that_would_be_tiny_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has many gets small ones in the end, through which bulk would crawl; that is an error, and no pipe is left open."""
+    Pipe().close()
+    monkeypatch.setattr(straight, "READ_BYTES", PIPE_BYTES * 64)
+    with pytest.raises(OSError, match="too small"):
+        Pipe()

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from testbed.events import Process, Size
+from testbed.runtime import Address, Nothing
+from testbed.runtime.scales import ProcessesScales
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.runtime.database import DatabasePair
+
+AT = (1.0, 82_800.0)
+
+
+class OneProcess(Nothing):
+    """A runtime whose services are all this process, but for one that does not run."""
+
+    def pid(self, name: str) -> int | None:
+        """Give ours."""
+        return None if name == "kiosk" else os.getpid()
+
+
+def scales(directory: Path, server: Address | None) -> ProcessesScales:
+    """Give scales with a database server at an address, or without one."""
+    pair: Any = SimpleNamespace(server=None if server is None else SimpleNamespace(address=server))
+    return ProcessesScales(0.2, OneProcess(), ("cf-1", "kiosk"), cast("DatabasePair", pair), directory)
+
+
+def look(one: ProcessesScales) -> tuple[list[Process], dict[tuple[str, str], Size]]:
+    """Look once; gives processes, and sizes by what they are of."""
+    seen = asyncio.run(one.look(lambda: AT))
+    return [one for one in seen if isinstance(one, Process)], {(one.kind, one.name): one for one in seen if isinstance(one, Size)}
+
+
+@pytest.mark.fact("S7")
+def test_processes_tables_and_logs_are_weighed(tmp_path: Path, conninfo: str) -> None:
+    """Those that run; every table with its rows; every log with its bytes."""
+    found = re.search(r"host=(\S+) port=(\d+)", conninfo)
+    assert found is not None
+    (tmp_path / "cf-1.log").write_bytes(b"x" * 321)
+    (tmp_path / "cf-1-errors.log").symlink_to("/dev/full")  # where a full disk leads it; and nowhere, before the first line
+    (tmp_path / "cf-2-errors.log").symlink_to(tmp_path / "not-yet.log")
+    processes, sizes = look(scales(tmp_path, Address(found[1], int(found[2]))))
+    assert [one.service for one in processes] == (["cf-1"] if sys.platform == "linux" else [])
+    assert sizes["table", "flights"].rows == 6495
+    assert sizes["table", "flights"].size_bytes > 6495 * 40
+    assert {name for kind, name in sizes if kind == "table"} >= {"bookings", "check_ins", "sessions"}
+    assert {name: size.size_bytes for (kind, name), size in sizes.items() if kind == "log"} == {"cf-1": 321}
+    assert sizes["log", "cf-1"].rows is None
+
+
+@pytest.mark.parametrize("server", [None, Address("127.0.0.1", 1)], ids=["stopped", "refuses"])
+def test_tables_of_a_database_that_does_not_answer_are_left_out(tmp_path: Path, server: Address | None) -> None:
+    """In a switchover the rest is weighed all the same."""
+    (tmp_path / "cf-1.log").touch()
+    _, sizes = look(scales(tmp_path, server))
+    assert set(sizes) == {("log", "cf-1")}
