@@ -287,7 +287,8 @@ async def _dump_hung(run: Replay) -> None:
 async def _wait_sample(run: Replay) -> None:
     """Wait for the next round of samples; raises what failed in the background, as soon as it does."""
     try:
-        await asyncio.wait_for(run.sampled.wait(), SAMPLES_WITHIN_S)
+        async with asyncio.timeout(SAMPLES_WITHIN_S):  # wait_for of Python 3.11 loses a cancellation that comes with the sample
+            await run.sampled.wait()
     except TimeoutError as error:
         _check(run)
         raise WaitError(f"no samples for {SAMPLES_WITHIN_S:.0f} s, last seen: {run.watch.told()}") from error

@@ -4,11 +4,12 @@ import asyncio
 import dataclasses
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import outcome, scenario_file, verdict
+from testbed import outcome, replay, scenario_file, verdict
 from testbed.checks import Verdict
 from testbed.clock import HOUR_S, parse_time
 from testbed.errors import FacilityError, ServiceError, TestbedError
@@ -358,6 +359,17 @@ def test_an_interrupted_replay_leaves_a_journal_that_can_be_read_and_says_so(tmp
     assert (journal.end.reason, journal.events[-1]) == ("interrupted", journal.end)
     assert judged(journal) is Verdict.UNKNOWN
     assert flight.builder.calls[-1] == "tear_down"
+
+
+async def test_an_interruption_that_comes_together_with_a_sample_is_not_lost() -> None:
+    """Or a replay would go on to its end, and whoever runs several would go on to the next."""
+    night = SimpleNamespace(sampled=asyncio.Event(), background=[])
+    waiting = asyncio.create_task(replay._wait_sample(night))  # type: ignore[arg-type]  # noqa: SLF001 - the moment cannot be met from outside
+    await asyncio.sleep(0.01)
+    night.sampled.set()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 def test_an_interruption_while_a_complete_replay_is_taken_down_leaves_it_complete(tmp_path: Path) -> None:
