@@ -81,19 +81,6 @@ async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> 
         raise ServiceError(f"the database at {address} cannot be read: {error or f'not within {within_s:.0f} s'}") from error
 
 
-async def sizes(address: Address, within_s: float) -> list[tuple[str, int, int]]:
-    """Give name, bytes on disk (with indexes) and rows of every table; raises ServiceError when that is not done in time."""
-    count = sql.SQL("SELECT {name}, pg_total_relation_size({name}::regclass), (SELECT count(*) FROM {table})")
-    try:
-        async with asyncio.timeout(within_s), await connect(address) as connection:
-            names = [name for (name,) in await (await connection.execute(NAMES)).fetchall()]
-            queries = [count.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in names]
-            found = await (await connection.execute(sql.SQL(" UNION ALL ").join(queries))).fetchall()
-            return [(str(name), int(size_bytes), int(rows)) for name, size_bytes, rows in found]
-    except (psycopg.Error, TimeoutError) as error:
-        raise ServiceError(f"the database at {address} cannot be measured: {error or f'not within {within_s:.0f} s'}") from error
-
-
 def passengers(rows: Iterable[str]) -> Counter[str]:
     """Count the rows of check-ins or bookings by passenger and flight."""
     return Counter(passenger(**{name: row[name] for name in ("passenger", "date", "carrier", "flight")}) for row in map(json.loads, rows))

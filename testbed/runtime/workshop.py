@@ -141,6 +141,7 @@ class ProcessesBuilder:
     directory: Path = field(init=False)
     runtime: Processes = field(init=False)
     pair: DatabasePair | None = None
+    scales: ProcessesScales | None = None
     links: list[ProxiedLink] = field(default_factory=list)
     building: asyncio.Task[Facility] | None = None
 
@@ -197,7 +198,8 @@ class ProcessesBuilder:
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
         self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
         facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links), log_disks=logs)
-        facility.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
+        self.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
+        facility.scales = self.scales
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         self.pair.mount(HOSTS[0])
@@ -251,3 +253,5 @@ class ProcessesBuilder:
                 pair, self.pair = self.pair, None
                 stack.push_async_callback(pair.throw_away)
             stack.push_async_callback(self.runtime.stop_all)
+            if self.scales is not None:
+                stack.push_async_callback(self.scales.close)
