@@ -46,7 +46,7 @@ request threads by `stack` (outermost call first), each with its `count`, its `s
 there is no dump, and otherwise null; then nothing is known.
 
 `process`: a look at the process of a `service` (`pid`), where the scenario has the facility weighed. Memory: `rss_bytes`, all that it
-has in memory; `pss_bytes`, what it shares with others counted in parts; `private_bytes`, what is behind no file, in which leaks show.
+has in memory; `private_bytes`, what of it is behind no file, in which leaks show.
 `open_files` are its open descriptors, `threads` all of its threads. A process that was gone is left out.
 
 `size`: a look at how large something is that may grow, of a `kind` (`table`, `log`) and with a `name`: `size_bytes` on disk (of a
@@ -310,7 +310,6 @@ class Process(Stamped):
     service: str
     pid: int
     rss_bytes: int
-    pss_bytes: int
     private_bytes: int
     open_files: int
     threads: int

@@ -34,7 +34,6 @@ class Day(NightBuilder):
                         service=service,
                         pid=1,
                         rss_bytes=2 * size,
-                        pss_bytes=size,
                         private_bytes=size,
                         open_files=60 + random.randrange(3) + round(files * hour * ours),
                         threads=9 + random.randrange(2) + round(threads * hour * ours),

@@ -15,7 +15,7 @@ AT = (1.0, 82_800.0)
 
 @linux
 def test_a_process_is_weighed_by_what_the_system_tells() -> None:
-    """Memory in its three ways, each at most the one before; descriptors and threads as they are."""
+    """Memory in both ways; descriptors and threads as they are."""
     before = weigh("cf-1", os.getpid(), AT)
     with Path(__file__).open() as _:
         after = weigh("cf-1", os.getpid(), AT)
@@ -23,7 +23,6 @@ def test_a_process_is_weighed_by_what_the_system_tells() -> None:
     assert after is not None
     assert (after.service, after.pid, after.t_s, after.night_s) == ("cf-1", os.getpid(), *AT)
     assert 0 < after.private_bytes <= after.rss_bytes
-    assert 0 < after.pss_bytes <= after.rss_bytes
     assert after.open_files == before.open_files + 1
     assert after.threads >= 1
 
@@ -32,14 +31,13 @@ def test_a_process_that_is_gone_is_left_out(tmp_path: Path) -> None:
     """Nor is one weighed where the system has no such files, or half of them."""
     assert weigh("cf-1", 1, AT, tmp_path) is None
     (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "smaps_rollup").write_text("Rss: 10 kB\n")
     (tmp_path / "1" / "status").write_text("Name:\tpython\nThreads:\t3\n")
     (tmp_path / "1" / "fd").mkdir()
     assert weigh("cf-1", 1, AT, tmp_path) is None
-    (tmp_path / "1" / "smaps_rollup").write_text("00400000-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 10 kB\nPss: 6 kB\nAnonymous: 4 kB\n")
+    (tmp_path / "1" / "status").write_text("Name:\tpython\nVmRSS:\t      10 kB\nRssAnon:\t       4 kB\nThreads:\t3\n")
     seen = weigh("cf-1", 1, AT, tmp_path)
     assert seen is not None
-    assert (seen.rss_bytes, seen.pss_bytes, seen.private_bytes, seen.open_files, seen.threads) == (10_240, 6_144, 4_096, 0, 3)
+    assert (seen.rss_bytes, seen.private_bytes, seen.open_files, seen.threads) == (10_240, 4_096, 0, 3)
 
 
 def test_nothing_weighs_nothing() -> None:
