@@ -13,7 +13,7 @@ from testbed.facility import together
 if TYPE_CHECKING:
     from testbed.act import Actions
 
-RACKS = 2
+RACKS = 3  # as compose.yaml has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RackLoss:
     Healed, they are started again. It cannot show the loss of a switch or of power: the machine goes on, and refuses connections at once.
     """
 
-    rack: Annotated[int, Field(ge=1, le=2)] = 1
+    rack: Annotated[int, Field(ge=1, le=RACKS)] = 1
 
     async def inject(self, actions: Actions) -> str:
         """Kill them, and see that none of them runs any more."""
