@@ -234,21 +234,21 @@ def test_a_link_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, bu
 
 @pytest.mark.fact("C3")
 def test_a_rack_that_is_lost_takes_every_server_in_it(tmp_path: Path) -> None:
-    """Servers stand in two racks in turn; healed, those that were lost run again."""
-    builder = FakeBuilder(FacilityPlan(application_servers=3, request_threads=1, pool_size=1, callers=("kiosk",)))
+    """Servers stand in three racks in turn; healed, those that were lost run again."""
+    builder = FakeBuilder(FacilityPlan(application_servers=4, request_threads=1, pool_size=1, callers=("kiosk",)))
 
     async def losing() -> str:
         with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             told = await actions.inject(RackLoss(rack=1))
-            assert actions.facility.down == {"cf-1", "cf-3"}
+            assert actions.facility.down == {"cf-1", "cf-4"}
             (active,) = actions.facility.active
             await actions.heal(active)
             assert actions.facility.down == set()
             return told
 
-    assert run(losing()) == "rack 1 is lost, with cf-1, cf-3"
-    assert [name for call, name in builder.runtime.calls if call == "kill"][:2] == ["cf-1", "cf-3"]
+    assert run(losing()) == "rack 1 is lost, with cf-1, cf-4"
+    assert [name for call, name in builder.runtime.calls if call == "kill"][:2] == ["cf-1", "cf-4"]
 
 
 def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBuilder) -> None:
