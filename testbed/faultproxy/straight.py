@@ -21,9 +21,11 @@ import os
 import select
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
+
+from testbed.faultproxy.awake import Awake
 
 if TYPE_CHECKING:
     import socket
@@ -47,13 +49,14 @@ class Stop(Enum):
 class Activity:
     """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
 
-    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so.
+    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so. `awake`: see there.
     """
 
     began_s: float
     last_s: float
     idle_limit_s: float | None = None
     forgotten: bool = False
+    awake: Awake = field(default_factory=Awake)
 
     @property
     def watched(self) -> bool:
@@ -141,6 +144,7 @@ class Straight:
         """
         for _ in range(READS):
             if not self._pass_some() or not (self._is_bulk or self._errors.poll(0)):
+                self._activity.awake.used()
                 return
         self._loop.remove_reader(self._source)  # others have their turn; put there anew it calls again
         self._loop.add_reader(self._source, self._readable)
