@@ -1,8 +1,8 @@
 """The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
 
 `replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Every test that asks for
-it is run once for each runtime. In containers, a scenario that processes can replay too is replayed over its first variant
-only, but for the night of the case; `--every-variant` replays all. Where no container engine answers, the containers' half is
+it is run once for each runtime. Of the scenarios that processes can replay too, containers replay the night of the case in
+full, and some others over their first variant; `--every-variant` replays all. Where no container engine answers, the containers' half is
 skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept
 below .testbed/runs, as those of the command line are.
 """
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CONTAINERS = "containers"
 IN_FULL = ("the_night",)
+# Nights that are long, and faults that are done by other means there.
+ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
@@ -89,7 +91,7 @@ def _at_once(plan: FacilityPlan, runtime: str) -> int:
     if runtime == CONTAINERS:
         return 1
     of_the_case = _request_threads(FacilityPlan())
-    return min(max(1, of_the_case // _request_threads(plan)), (os.cpu_count() or 1) + 1)
+    return min(max(1, of_the_case // _request_threads(plan)), (os.cpu_count() or 1) + 2)
 
 
 def _request_threads(plan: FacilityPlan) -> int:
@@ -99,8 +101,10 @@ def _request_threads(plan: FacilityPlan) -> int:
 def chosen(plan: Scenario, runtime: str, config: pytest.Config) -> tuple[str, ...]:
     """Give the names of the variants that are replayed on a runtime."""
     names = tuple(variant.name for variant in plan.variants)
-    alone = plan.name in IN_FULL or bool(places.of("processes").place.lacks(plan))
-    return names if runtime != CONTAINERS or alone or config.getoption("--every-variant") else names[:1]
+    only_there = bool(places.of("processes").place.lacks(plan))
+    if runtime != CONTAINERS or only_there or plan.name in IN_FULL or config.getoption("--every-variant"):
+        return names
+    return names[:1] if plan.name in ONE_VARIANT else ()
 
 
 async def _replay(name: str, runtime: str, config: pytest.Config) -> dict[str, Result]:

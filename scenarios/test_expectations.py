@@ -28,7 +28,7 @@ def test_the_expectation_of_the_scenario_holds(
     if lacks:
         pytest.skip(lacks)
     if variant not in chosen(PLANS[scenario], runtime, request.config):
-        pytest.skip(f"{scenario} is replayed in {runtime} over its first variant; --every-variant replays all")
+        pytest.skip(f"of {scenario}, {variant} is replayed in {runtime} with --every-variant")
     judgement = replayed(scenario, variant).judgement
     assert [f"{one.check}: {one.verdict.value}: {one.text}" for one in judgement.findings if one.verdict is not Verdict.HELD] == []
     assert judgement.verdict is Verdict.HELD
