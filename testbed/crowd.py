@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import FacilityError
+from testbed.probe import is_http
 from testbed.runtime import ServiceSpec
 
 if TYPE_CHECKING:
@@ -215,11 +216,9 @@ class Sockets:
         if not some:
             return "closed"
         self._received[fd] += some
-        head, end, body = self._received[fd].partition(b"\r\n\r\n")
-        sizes = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        if not end or not sizes or len(body) < sizes[0]:
+        if not is_http(self._received[fd]):
             return ""
-        return "answered" if head.split(b" ", 2)[1] < b"400" else "failed"
+        return "answered" if self._received[fd].split(b" ", 2)[1] < b"400" else "failed"
 
     def close(self) -> None:
         """Reset them all."""

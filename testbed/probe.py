@@ -132,15 +132,15 @@ async def _converse(connection: _Connection, question: Question, database: bool,
         return connection.seen
     if question.kind == "log_in":
         request = STARTUP if database else HEALTH
-        return await connection.request(request, question.within_s, _is_logged_in if database else _is_http)
-    first = await connection.request(SSL_REQUEST if database else HEALTH, question.within_s, bool if database else _is_http)
+        return await connection.request(request, question.within_s, _is_logged_in if database else is_http)
+    first = await connection.request(SSL_REQUEST if database else HEALTH, question.within_s, bool if database else is_http)
     if first.ended != "answered":
         return first
     held()
     if question.kind == "hold":
         return await connection.wait_cut(question.within_s)
     await asyncio.sleep(question.idle_s)
-    return await connection.request(GSS_REQUEST if database else HEALTH, question.within_s, bool if database else _is_http)
+    return await connection.request(GSS_REQUEST if database else HEALTH, question.within_s, bool if database else is_http)
 
 
 async def _queue(address: Address, question: Question, request: bytes, held: Callable[[], None]) -> Seen:
@@ -228,7 +228,8 @@ def _is_logged_in(received: bytes) -> bool:
     return READY in received
 
 
-def _is_http(received: bytes) -> bool:
+def is_http(received: bytes) -> bool:
+    """Whether an answer of HTTP is complete: its head, and as much of a body as that says; one without a length never is."""
     head, end, body = received.partition(b"\r\n\r\n")
     lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     return bool(end) and bool(lengths) and len(body) >= int(lengths[0])
