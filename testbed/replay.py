@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from testbed.journal import JournalWriter
     from testbed.load import Load
     from testbed.observe.samples import Monitoring
+    from testbed.observe.scales import Scales
     from testbed.scenario import PlannedStep
+    from testbed.surroundings import Surroundings
     from testbed.trace import Trace
 
 SAMPLE_EVERY_S = 0.1
@@ -136,8 +138,8 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             monitoring = await stack.enter_async_context(run.facility.monitoring())
             stack.push_async_callback(_cancel, run.background)
             _in_background(run, _look(run, monitoring))  # 2
-            _in_background(run, _look_around(run))
-            _in_background(run, _weigh(run))
+            _in_background(run, _record(run, run.facility.surroundings, LOOK_AROUND_EVERY_S))
+            _in_background(run, _record(run, run.facility.scales, run.facility.scales.every_s))
             _in_background(run, run.load.follow())
             await _wait_steady(run)
             display.phase("the night goes on")
@@ -237,25 +239,14 @@ async def _look(run: Replay, monitoring: Monitoring) -> None:
         await _cancel(looks.values())
 
 
-async def _look_around(run: Replay) -> None:
-    """Look at what stands around the services until cancelled, each round at its time; a long one costs those that it covers."""
+async def _record(run: Replay, seer: Surroundings | Scales, every_s: float | None) -> None:
+    """Write down what is seen until cancelled, each round at its time, or not at all (None); a long round costs those that it covers."""
     loop = asyncio.get_running_loop()
     due_s = loop.time()
-    while True:
-        for event in await run.facility.surroundings.look(run.recorder.now):
+    while every_s is not None:
+        for event in await seer.look(run.recorder.now):
             run.recorder.add(event)
-        due_s = max(due_s + LOOK_AROUND_EVERY_S, loop.time())
-        await asyncio.sleep(due_s - loop.time())
-
-
-async def _weigh(run: Replay) -> None:
-    """Weigh the facility until cancelled, each round at its time; not at all where nobody asked for it."""
-    scales, loop = run.facility.scales, asyncio.get_running_loop()
-    due_s = loop.time()
-    while scales.every_s is not None:
-        for event in await scales.look(run.recorder.now):
-            run.recorder.add(event)
-        due_s = max(due_s + scales.every_s, loop.time())
+        due_s = max(due_s + every_s, loop.time())
         await asyncio.sleep(due_s - loop.time())
 
 
