@@ -87,11 +87,14 @@ def engine() -> None:
 
 
 def _at_once(plan: FacilityPlan, runtime: str) -> int:
-    """Tell how many facilities may be at work at once: together they have no more request threads than the case's one has."""
-    if runtime == CONTAINERS:
+    """Tell how many facilities may be at work at once: together they have no more request threads than the case's one has.
+
+    One that is weighed is at work alone: what is measured of it is of it, and not of how busy its neighbours keep the machine.
+    """
+    if runtime == CONTAINERS or plan.weighed_every_s is not None:
         return 1
     of_the_case = _request_threads(FacilityPlan())
-    return min(max(1, of_the_case // _request_threads(plan)), (os.cpu_count() or 1) + 2)
+    return min(max(1, of_the_case // _request_threads(plan)), (os.cpu_count() or 1) + 1)
 
 
 def _request_threads(plan: FacilityPlan) -> int:
