@@ -1,7 +1,7 @@
 """The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
 
-`replayed("the_night", "original")` replays on the first call and gives the same result afterwards. Every test that asks for
-it is run once for each runtime. Of the scenarios that processes can replay too, containers replay the night of the case in
+`replayed("the_night", "original")` gives the result of that replay; what the chosen tests will ask for goes on meanwhile
+(replays.py). Every test that asks for it is run once for each runtime. Of the scenarios that processes can replay too, containers replay the night of the case in
 full, and some others over their first variant; `--every-variant` replays all. Where no container engine answers, the containers' half is
 skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept
 below .testbed/runs, as those of the command line are.
@@ -9,22 +9,18 @@ below .testbed/runs, as those of the command line are.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import places, scenario_file, session, trace
+from scenarios.replays import Replays
+from testbed import places, scenario_file
 from testbed.errors import EngineError
-from testbed.facility import together
-from testbed.replay import Silent
-from testbed.topology import FacilityPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from testbed.scenario import Scenario
     from testbed.session import Result
@@ -33,6 +29,8 @@ CONTAINERS = "containers"
 IN_FULL = ("the_night",)
 # Nights that are long, and faults that are done by other means there.
 ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
+PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
+REPLAYS = pytest.StashKey[list[Replays]]()
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
@@ -86,59 +84,54 @@ def engine() -> None:
     image.build(lambda _: None)
 
 
-def _at_once(plan: FacilityPlan, runtime: str) -> int:
-    """Tell how many facilities may be at work at once: together they have no more request threads than the case's one has.
-
-    One that is weighed is at work alone: what is measured of it is of it, and not of how busy its neighbours keep the machine.
-    """
-    if runtime == CONTAINERS or plan.weighed_every_s is not None:
-        return 1
-    of_the_case = _request_threads(FacilityPlan())
-    return min(max(1, of_the_case // _request_threads(plan)), (os.cpu_count() or 1) + 1)
-
-
-def _request_threads(plan: FacilityPlan) -> int:
-    return plan.request_threads * (len(plan.server_names) + len(plan.callers))
-
-
-def chosen(plan: Scenario, runtime: str, config: pytest.Config) -> tuple[str, ...]:
-    """Give the names of the variants that are replayed on a runtime."""
-    names = tuple(variant.name for variant in plan.variants)
+def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> str:
+    """Tell in a line why a variant is not replayed on a runtime; an empty text when it is."""
+    lacks = places.of(runtime).place.lacks(plan)
+    if lacks:
+        return lacks
     only_there = bool(places.of("processes").place.lacks(plan))
     if runtime != CONTAINERS or only_there or plan.name in IN_FULL or config.getoption("--every-variant"):
-        return names
-    return names[:1] if plan.name in ONE_VARIANT else ()
-
-
-async def _replay(name: str, runtime: str, config: pytest.Config) -> dict[str, Result]:
-    where = places.of(runtime)
-    plan = scenario_file.load(scenario_file.directory() / f"{name}.toml").slowed(where.slower)
-    directory = session.runs_directory(None, plan.name)
-    sent = trace.of(plan)
-    names = chosen(plan, runtime, config)
-    lanes = min(_at_once(plan.facility, runtime), len(names))
-    results = {}
-
-    async def lane(number: int) -> None:
-        mine = plan.only(names[number::lanes])
-        async for result in session.replay_all(mine, sent, 1, shop, directory, lambda _: nullcontext(Silent()), where.place):
-            results[result.journal.header.variant] = result
-
-    async with where.shop as shop:
-        await together(lane(number) for number in range(lanes))
-    return results
+        return ""
+    if plan.name in ONE_VARIANT and variant == plan.variants[0].name:
+        return ""
+    return f"of {plan.name}, {variant} is replayed in {runtime} with --every-variant"
 
 
 @pytest.fixture(scope="session")
-def replayed(runtime: str, request: pytest.FixtureRequest) -> Callable[[str, str], Result]:
+def replayed(runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Result]]:
     """Give the result of a scenario's variant on a runtime, replayed once for all tests that ask for it."""
     if runtime == CONTAINERS:
         request.getfixturevalue("engine")
-    done: dict[str, dict[str, Result]] = {}
+    replays = Replays(runtime, tuple(_wanted(request.session.items, runtime)))
+    request.config.stash[REPLAYS].append(replays)
+    yield lambda name, variant: replays.result(PLANS[name], variant)
+    replays.close()
 
-    def result(name: str, variant: str) -> Result:
-        if name not in done:
-            done[name] = asyncio.run(_replay(name, runtime, request.config))
-        return done[name][variant]
 
-    return result
+def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, str]]:
+    """Give what the chosen tests will ask for, as far as it can be told from their parameters."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if given and given.params.get("runtime") == runtime and {"scenario", "variant"} <= given.params.keys():
+            plan, variant = PLANS[given.params["scenario"]], given.params["variant"]
+            if not left_out(plan, variant, runtime, item.config):
+                yield plan, variant
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the place where the replays of each runtime are kept."""
+    config.stash[REPLAYS] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let nothing that is no replay run beside one."""
+    if "replayed" not in getattr(item, "fixturenames", ()):
+        for replays in item.config.stash[REPLAYS]:
+            replays.finish()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what had to be replayed twice."""
+    for replays in config.stash[REPLAYS]:
+        for what in replays.again:
+            terminalreporter.line(f"REPLAYED AGAIN: {what}, in {replays.runtime}: its load generator was late, and nothing was shown")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.conftest import chosen
-from testbed import places, scenario_file
+from scenarios.conftest import PLANS, left_out
 from testbed.checks import Verdict
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from testbed.session import Result
 
-PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
 CASES = [(plan.name, variant.name) for plan in PLANS.values() for variant in plan.variants]
 
 
@@ -24,11 +22,9 @@ def test_the_expectation_of_the_scenario_holds(
     replayed: Callable[[str, str], Result], runtime: str, scenario: str, variant: str, request: pytest.FixtureRequest
 ) -> None:
     """The verdict is held, and no finding is anything else; what a runtime has not, it says, and the scenario is left out there."""
-    lacks = places.of(runtime).place.lacks(PLANS[scenario])
-    if lacks:
-        pytest.skip(lacks)
-    if variant not in chosen(PLANS[scenario], runtime, request.config):
-        pytest.skip(f"of {scenario}, {variant} is replayed in {runtime} with --every-variant")
+    why = left_out(PLANS[scenario], variant, runtime, request.config)
+    if why:
+        pytest.skip(why)
     judgement = replayed(scenario, variant).judgement
     assert [f"{one.check}: {one.verdict.value}: {one.text}" for one in judgement.findings if one.verdict is not Verdict.HELD] == []
     assert judgement.verdict is Verdict.HELD

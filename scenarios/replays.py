@@ -1,0 +1,146 @@
+"""The replays that the suite's tests share: each is done once, and several at a time, but no more than a small machine can carry."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from testbed import places, session, trace
+from testbed.checks import Verdict
+from testbed.matrix.run import once
+from testbed.topology import FacilityPlan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+    from pathlib import Path
+
+    from testbed.places import Where
+    from testbed.scenario import Scenario
+    from testbed.session import Result
+    from testbed.trace import Trace
+
+ALL = Fraction(1)
+
+
+@dataclass(slots=True)
+class Room:
+    """A machine's room for facilities at work. First come, first served: nobody passes one that waits for more of it."""
+
+    taken: Fraction = Fraction(0)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _freed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def of(self, part: Fraction) -> AsyncGenerator[None]:
+        """Wait for a part of the room, and have it."""
+        async with self._turn:
+            while self.taken + part > ALL:
+                self._freed.clear()
+                await self._freed.wait()
+            self.taken += part
+        try:
+            yield
+        finally:
+            self.taken -= part
+            self._freed.set()
+
+
+def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
+    """Tell how much room a facility needs: a core carries two, and no more request threads than the case's facility has.
+
+    One that is weighed has twice the room, and at least half of all: what is measured of it should be of it, and not of its neighbours.
+    """
+    if runtime != session.PROCESSES.runtime:
+        return ALL
+    cores = os.cpu_count() or 1
+    part = max(Fraction(1, 2 * cores), Fraction(_request_threads(plan), cores * _request_threads(FacilityPlan())))
+    return min(ALL, part if plan.weighed_every_s is None else max(2 * part, Fraction(1, 2)))
+
+
+def _request_threads(plan: FacilityPlan) -> int:
+    return plan.request_threads * (len(plan.server_names) + len(plan.callers))
+
+
+def was_late(result: Result) -> bool:
+    """Tell whether the load generator did not keep its times: the machine was busy with something else, and the replay shows nothing."""
+    return any(one.check == "open_loop" and one.verdict is Verdict.UNKNOWN for one in result.judgement.findings)
+
+
+@dataclass(slots=True)
+class Replays:
+    """The replays on one runtime, which goes on with them while one of their results is waited for.
+
+    `wanted`: what will be asked for, in this order; the first who asks begins all of it. `again`: what was replayed once more, alone,
+    because its load generator was late.
+    """
+
+    runtime: str
+    wanted: Iterable[tuple[Scenario, str]]
+    again: list[str] = field(default_factory=list)
+    _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _where: Where | None = None
+    _shop: Any = None
+    _room: Room = field(default_factory=Room)
+    _tasks: dict[tuple[str, str], asyncio.Task[Result]] = field(default_factory=dict)
+    _of_scenario: dict[str, tuple[Trace, Path]] = field(default_factory=dict)
+
+    def result(self, plan: Scenario, variant: str) -> Result:
+        """Give the result of a scenario's variant; raises TestbedError when it could not be replayed."""
+        return self._runner.run(self._result(plan, variant))
+
+    def finish(self) -> None:
+        """Do what was begun to its end: whoever comes next has the machine alone."""
+        if self._tasks:
+            self._runner.run(self._wait_all())
+
+    def close(self) -> None:
+        """Break off what was begun, and take down what the replays shared."""
+        with self._runner:
+            self._runner.run(self._close())
+
+    async def _result(self, plan: Scenario, variant: str) -> Result:
+        if self._where is None:
+            self._where = places.of(self.runtime)
+            self._shop = await self._stack.enter_async_context(self._where.shop)
+            for one in self.wanted:
+                self._begin(*one)
+        return await asyncio.shield(self._begin(plan, variant))
+
+    def _begin(self, plan: Scenario, variant: str) -> asyncio.Task[Result]:
+        key = (plan.name, variant)
+        if key not in self._tasks:
+            self._tasks[key] = asyncio.create_task(self._replay(plan, variant))
+        return self._tasks[key]
+
+    async def _replay(self, plan: Scenario, variant: str) -> Result:
+        async with self._room.of(part_of(plan.facility, self.runtime)):
+            result = await self._once(plan, variant, "")
+        if not was_late(result):
+            return result
+        self.again.append(f"{plan.name}, {variant}")
+        async with self._room.of(ALL):
+            return await self._once(plan, variant, "again")
+
+    async def _once(self, plan: Scenario, variant: str, below: str) -> Result:
+        assert self._where is not None
+        slowed = plan.slowed(self._where.slower)
+        if plan.name not in self._of_scenario:
+            self._of_scenario[plan.name] = trace.of(slowed), session.runs_directory(None, plan.name)
+        sent, directory = self._of_scenario[plan.name]
+        directory = directory / below
+        directory.mkdir(exist_ok=True)
+        return await once(slowed.only((variant,)), sent, self._shop, directory, self._where.place)
+
+    async def _wait_all(self) -> None:
+        await asyncio.wait(self._tasks.values())
+
+    async def _close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._stack.aclose()
