@@ -1,10 +1,10 @@
 """The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
 
 `replayed("the_night", "original")` gives the result of that replay; what the chosen tests will ask for goes on meanwhile
-(replays.py). Every test that asks for it is run once for each runtime. Of the scenarios that processes can replay too, containers replay the night of the case in
-full, and some others over their first variant; `--every-variant` replays all. Where no container engine answers, the containers' half is
-skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept
-below .testbed/runs, as those of the command line are.
+(replays.py). Every test that asks for it is run once for each runtime. Of the scenarios that processes can replay too,
+containers replay the night of the case in full, and some others over their first variant; `--every-variant` replays all. Where no
+container engine answers, the containers' half is skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the
+environment that is a failure. Journals are kept below .testbed/runs, as those of the command line are.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from testbed.session import Result
 
 CONTAINERS = "containers"
+# What is replayed in containers though processes can replay it too: the night of the case in full, and over their first variant nights
+# that are long, and faults that are done by other means there.
 IN_FULL = ("the_night",)
-# Nights that are long, and faults that are done by other means there.
-ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
+ONE_VARIANT = {
+    CONTAINERS: ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable"),
+    "processes": ("burst",),  # twenty seconds of both cores for each variant, and what it asks is the same of all
+}
 PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
 REPLAYS = pytest.StashKey[list[Replays]]()
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
@@ -37,7 +41,7 @@ SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the rounds of test_one_array.py be as many as wanted, and be drawn again; and every variant be replayed in containers."""
     parser.addoption("--array-rounds", type=int, default=7, help="how often two servers are tried on one volume (default: 7)")
-    parser.addoption("--every-variant", action="store_true", help="replay in containers also the variants that processes can replay")
+    parser.addoption("--every-variant", action="store_true", help="replay every variant of every scenario on both runtimes")
     parser.addoption("--array-seed", type=int, default=None, help="what its rounds are drawn from (default: another each time)")
 
 
@@ -89,10 +93,10 @@ def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) 
     lacks = places.of(runtime).place.lacks(plan)
     if lacks:
         return lacks
-    only_there = bool(places.of("processes").place.lacks(plan))
-    if runtime != CONTAINERS or only_there or plan.name in IN_FULL or config.getoption("--every-variant"):
+    if config.getoption("--every-variant"):
         return ""
-    if plan.name in ONE_VARIANT and variant == plan.variants[0].name:
+    in_full = runtime != CONTAINERS or bool(places.of("processes").place.lacks(plan)) or plan.name in IN_FULL
+    if variant == plan.variants[0].name if plan.name in ONE_VARIANT[runtime] else in_full:
         return ""
     return f"of {plan.name}, {variant} is replayed in {runtime} with --every-variant"
 

@@ -95,8 +95,9 @@ class Replays:
 
     def finish(self) -> None:
         """Do what was begun to its end: whoever comes next has the machine alone."""
-        if self._tasks:
-            self._runner.run(self._wait_all())
+        begun = [task for task in self._tasks.values() if not task.done()]
+        if begun:
+            self._runner.run(_wait(begun))
 
     def close(self) -> None:
         """Break off what was begun, and take down what the replays shared."""
@@ -136,11 +137,12 @@ class Replays:
         directory.mkdir(exist_ok=True)
         return await once(slowed.only((variant,)), sent, self._shop, directory, self._where.place)
 
-    async def _wait_all(self) -> None:
-        await asyncio.wait(self._tasks.values())
-
     async def _close(self) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self._stack.aclose()
+
+
+async def _wait(tasks: list[asyncio.Task[Result]]) -> None:
+    await asyncio.wait(tasks)

@@ -23,7 +23,7 @@ async def scanned(wanted: Wanted, directory: Path) -> tuple[Over, ...]:
     where = places.of("processes")
     planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, where.place)
     async with where.shop as shop:
-        return await Scanner(planned, where.place, shop, directory).scan(2, lambda _, __: None)
+        return await Scanner(planned, where.place, shop, directory).scan(3, lambda _, __: None)
 
 
 @pytest.mark.fact("A2", "A6")
