@@ -18,6 +18,7 @@ import pytest
 from scenarios.replays import Replays
 from testbed import places, scenario_file
 from testbed.errors import EngineError
+from testbed.runtime import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def array_seed(request: pytest.FixtureRequest) -> int:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for a runtime on each that there is."""
     if "runtime" in metafunc.fixturenames:
-        metafunc.parametrize("runtime", places.RUNTIMES, scope="session")
+        metafunc.parametrize("runtime", RUNTIMES, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

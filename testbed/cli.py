@@ -7,53 +7,51 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
-from contextlib import aclosing, suppress
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from importlib import import_module
 
 import click
 
-from testbed import (
-    cli_by_hand,
-    cli_matrix,
-    cli_scan,
-    cli_where,
-    coverage,
-    journal,
-    listing,
-    places,
-    repeat,
-    report,
-    scenario_file,
-    session,
-    summary,
-    trace,
-    verdict,
-)
-from testbed.checks import Verdict
-from testbed.console import Picture, forget_output, plain
-from testbed.errors import FacilityError, TestbedError, UsageError
-from testbed.expectation import WHATEVER
-from testbed.interruption import INTERRUPTED, interruptible
-from testbed.scenario import Variant
-from testbed.session import Result
+from testbed.console import forget_output
+from testbed.errors import TestbedError
+from testbed.interruption import INTERRUPTED
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import Console
-
-    from testbed.places import Where
-    from testbed.runtime import Address
-    from testbed.scenario import Scenario
-
-EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
+# A command's module is imported when the command is wanted: whoever asks for the status of a facility builds none, and does not wait for
+# the imports of all that it takes to build one. By the command's name, which is its function's where no other is given.
+COMMANDS = {
+    "replay": ("testbed.cli_replay", "replay"),
+    "judge": ("testbed.cli_replay", "judge"),
+    "list": ("testbed.cli_replay", "list_"),
+    "plan": ("testbed.cli_replay", "plan"),
+    "facts": ("testbed.cli_replay", "facts"),
+    "trace": ("testbed.cli_replay", "trace_"),
+    "faultproxy": ("testbed.cli_replay", "faultproxy"),
+    "image": ("testbed.cli_replay", "image_group"),
+    "doctor": ("testbed.cli_replay", "doctor_"),
+    **{name: ("testbed.cli_by_hand", name) for name in ("up", "status", "switchover", "threads", "restart", "load", "down")},
+    "matrix": ("testbed.cli_matrix", "matrix"),
+    "scan": ("testbed.cli_scan", "scan"),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands of `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a command; None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="grounded-testbed")
 def main_group() -> None:
     """Replay the night on which an exception grounded an airline, over code that failed and code that holds."""
@@ -82,230 +80,6 @@ def main() -> None:
         with suppress(OSError):
             sys.stderr.write(f"testbed: cannot write{where}: {error.strerror or error}; free space there, or write elsewhere\n")
         sys.exit(3)
-
-
-_seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
-_rate = click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
-_speed = click.option(
-    "--speed", type=click.FloatRange(0, 1_000_000, min_open=True), help="Seconds of the night in a real second, all night."
-)
-_json = click.option(
-    "--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there."
-)
-
-
-def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: float | None = None) -> Scenario:
-    """Read a scenario with what the command line changes; refuses a change that would change nothing."""
-    read = scenario_file.load(scenario_file.find(name_or_path))
-    if read.workload.trace is not None and (seed is not None or rate is not None):
-        raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; --seed and --rate would change nothing")
-    return read.with_overrides(seed=seed, rate_per_minute=rate, speed=speed)
-
-
-@main_group.command()
-@click.argument("scenario")
-@click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
-@cli_where.runtime
-@click.option(
-    "--repeat",
-    "repetitions",
-    type=click.IntRange(1, 1000),
-    default=1,
-    show_default=True,
-    help="Replay each variant so often.",
-)
-@_seed
-@_rate
-@_speed
-@_json
-@cli_where.runs
-@cli_where.toxiproxy
-@cli_where.postgres
-def replay(
-    scenario: str,
-    variants: tuple[str, ...],
-    runtime: str,
-    repetitions: int,
-    seed: int | None,
-    rate: float | None,
-    speed: float | None,
-    json_file: str | None,
-    runs: str | None,
-    toxiproxy: Address | None,
-    postgres: str | None,
-) -> None:
-    """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
-    plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
-    where = places.of(runtime, toxiproxy, postgres)
-    if lacking := where.place.lacks(plan):
-        raise FacilityError(lacking)
-    if speed is None:
-        plan = plan.slowed(where.slower)
-    console = plain(stderr=json_file == "-")
-    with _lines(json_file) as write:
-        results = interruptible(_replay_all(plan, repetitions, where, runs, console, write))
-    if repetitions > 1:
-        console.print(repeat.table(results))
-    sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
-
-
-def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
-    """Give the scenario with these variants: its own, or kept ones of which it expects nothing, so that whatever comes is told."""
-    own = {variant.name: variant for variant in plan.variants}
-    kept = {name: Variant(name, one.settings, WHATEVER) for name, one in scenario_file.kept_variants().items()} | own
-    for name in variants:
-        if name not in kept:
-            raise UsageError(
-                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
-                f"and variants.toml {', '.join(one for one in kept if one not in own) or 'no others'}"
-            )
-    return replace(plan, variants=tuple(kept[name] for name in dict.fromkeys(variants))) if variants else plan
-
-
-class _lines:  # noqa: N801 - used as a function
-    """Where JSON lines go: a file, standard output, or nowhere. Opened before anything is started."""
-
-    def __init__(self, target: str | None) -> None:
-        self._target = target
-
-    def __enter__(self) -> Callable[[str], None]:
-        self._file = None
-        if self._target is None:
-            return lambda _: None
-        if self._target == "-":
-            return click.echo
-        try:
-            self._file = Path(self._target).open("w", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--json: {self._target} cannot be written: {error.strerror}") from error
-        return lambda line: print(line, file=self._file, flush=True)
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-async def _replay_all(
-    plan: Scenario, repetitions: int, where: Where, runs: str | None, console: Console, write: Callable[[str], None]
-) -> list[Result]:
-    """Replay every variant so often, in turn, on the same trace; report as it goes."""
-    started = time.monotonic()
-    sent = trace.of(plan)
-    directory = session.runs_directory(runs, plan.name)
-    results: list[Result] = []
-    try:
-        async with (
-            where.shop as shop,
-            aclosing(session.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console), where.place)) as replays,
-        ):
-            async for result in replays:
-                results.append(result)
-                write(summary.line(result))
-            if repetitions == 1:
-                _report(console, [(one.journal, one.judgement) for one in results])
-            console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
-    finally:
-        with suppress(OSError):  # it is kept with whatever is in it, and only then
-            directory.rmdir()
-    return results
-
-
-def _report(console: Console, judged: list[report.Judged]) -> None:
-    console.print(report.side_by_side(judged))
-    console.print(report.findings(judged), soft_wrap=True)  # a path that is broken over two lines cannot be pasted
-
-
-@main_group.command()
-@click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_json
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw what is printed into this SVG file as well.")
-def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -> None:
-    """Judge JOURNALS of old replays again."""
-    console = plain(stderr=json_file == "-")
-    read = [journal.read(path) for path in journals]
-    judged = [(one, verdict.judge(one)) for one in read]
-    with _lines(json_file) as write:
-        for kept, judgement in judged:
-            last_s = max((event.t_s for event in kept.events), default=0.0)
-            write(summary.line(Result(kept, judgement, last_s)))
-    _report(console, judged)
-    if svg is not None:
-        report.draw(judged, svg)
-    sys.exit(EXIT[max((judgement.verdict for _, judgement in judged), key=lambda one: one.rank)])
-
-
-@main_group.command(name="list")
-def list_() -> None:
-    """List the scenarios."""
-    plain().print(listing.scenarios([scenario_file.load(path) for path in scenario_file.known()]))
-
-
-@main_group.command()
-@click.argument("scenario")
-@_seed
-@_rate
-@_speed
-def plan(scenario: str, seed: int | None, rate: float | None, speed: float | None) -> None:
-    """Check SCENARIO and show what it will do, without starting anything."""
-    read = _read(scenario, seed=seed, rate=rate, speed=speed)
-    plain().print(listing.plan(read, trace.of(read)))
-
-
-@main_group.command()
-def facts() -> None:
-    """List the facts of the case, and which scenarios and tests show each."""
-    plain().print(coverage.table(coverage.shown()))
-
-
-@main_group.command(name="trace")
-@click.argument("scenario")
-@click.argument("file", type=click.Path(path_type=Path))
-@_seed
-@_rate
-def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> None:
-    """Write the trace of SCENARIO to FILE, to be kept and named in a scenario."""
-    sent = trace.of(_read(scenario, seed=seed, rate=rate))
-    trace.write(sent, file)
-    click.echo(f"{len(sent.requests)} requests in {file}")
-
-
-@main_group.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65_535), default=8474, show_default=True, help="0 takes a free one.")
-def faultproxy(host: str, port: int) -> None:
-    """Run the bundled fault proxy, which speaks Toxiproxy's HTTP API."""
-    from testbed.faultproxy.server import serve  # noqa: PLC0415 - no other command needs a web server
-
-    sys.exit(serve(host, port))
-
-
-@main_group.group(name="image")
-def image_group() -> None:
-    """Build the image of the containers runtime."""
-
-
-@image_group.command(name="build")
-def image_build() -> None:
-    """Build the image for the code of this checkout; nothing is done when it is there already."""
-    from testbed.runtime import image  # noqa: PLC0415 - only these two commands need the engine
-
-    started = time.monotonic()
-    built = image.build(lambda line: click.echo(f"{time.monotonic() - started:6.1f} s  {line}"))
-    click.echo(f"{built.name}: {built.size_bytes / 1e6:.0f} MB, {time.monotonic() - started:.1f} s")
-
-
-@main_group.command(name="doctor")
-def doctor_() -> None:
-    """Tell what the containers runtime needs, what of it is missing, and what to do about it; exit code 3 when something is."""
-    from testbed import doctor  # noqa: PLC0415 - only these two commands need the engine
-
-    needs = doctor.examine()
-    plain().print(doctor.table(needs))
-    sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)
-
-
-for _command in (*cli_by_hand.COMMANDS, cli_matrix.matrix, cli_scan.scan):
-    main_group.add_command(_command)
 
 
 if __name__ == "__main__":

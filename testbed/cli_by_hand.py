@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed import cli_where, places, told_by_hand, unscripted
-from testbed.byhand import asking, held, orders
+from testbed import cli_where, told_by_hand
+from testbed.byhand import asking, orders
 from testbed.console import plain
 from testbed.interruption import interruptible
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @cli_where.postgres
 def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
     """Build a facility and hold it up until Ctrl-C or `testbed down`, for the night to be played by hand."""
+    from testbed import places, unscripted  # noqa: PLC0415 - only this command builds a facility
+    from testbed.byhand import held  # noqa: PLC0415 - as above
+
     scenario, where = unscripted.night(variant, servers), places.of(runtime, toxiproxy, postgres)
     with told_by_hand.Terminal(plain()) as terminal:
         interruptible(held.up(scenario, where, runs, terminal))
@@ -70,9 +73,6 @@ def load(rate: float, seconds: float, seed: int) -> None:
 def down() -> None:
     """Take the facility down that is up, with all that belongs to it."""
     _order(orders.Down())
-
-
-COMMANDS = (up, status, switchover, threads, restart, load, down)
 
 
 def _order(order: Order) -> None:

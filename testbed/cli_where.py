@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from testbed import places
-from testbed.runtime import Address
+from testbed.runtime import RUNTIMES, Address
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
@@ -15,9 +14,7 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> Addres
         raise click.BadParameter(str(error)) from error
 
 
-runtime = click.option(
-    "--runtime", type=click.Choice(places.RUNTIMES), default="processes", show_default=True, help="Where the facility lives."
-)
+runtime = click.option("--runtime", type=click.Choice(RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
 runs = click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
 toxiproxy = click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
 postgres = click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")

@@ -13,7 +13,6 @@ from testbed.session import PROCESSES, Place
 if TYPE_CHECKING:
     from testbed.runtime import Address
 
-RUNTIMES = ("processes", "containers")
 SLOWER_IN_CONTAINERS = 2.0
 
 

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
-from testbed import cli, journal, scenario_file
+from testbed import cli, cli_replay, journal, scenario_file
+from testbed.cli import COMMANDS
 from testbed.journal import JournalWriter
 from tests.journals import contained_night, hung_night
 
@@ -134,7 +136,7 @@ def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
 def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
     """In the order in which they were asked for; the scenario's own keep their expectations."""
     plan = scenario_file.load(scenario_file.find("the_night"))
-    chosen = cli._only(plan, ("retry", "fixed", "retry")).variants  # noqa: SLF001
+    chosen = cli_replay._only(plan, ("retry", "fixed", "retry")).variants  # noqa: SLF001
     assert [(one.name, one.expect.outcome) for one in chosen] == [
         ("retry", ("unharmed", "contained", "grounded")),
         ("fixed", ("contained",)),
@@ -161,3 +163,19 @@ def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, 
     assert code in (2, 3)
     assert told in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_found_by_its_name(name: str) -> None:
+    """What is imported for a name is a command of that name."""
+    command = cli.main_group.get_command(click.Context(cli.main_group), name)
+    assert command is not None
+    assert command.name == name
+    assert command.help
+
+
+def test_who_asks_for_the_status_does_not_wait_for_what_builds_a_facility() -> None:
+    """The commands by hand are typed one after the other before a class: none of them imports what only `up` needs."""
+    code = "import sys, testbed.cli_by_hand; print(sorted({'aiohttp', 'psycopg', 'requests', 'toxiproxy'} & sys.modules.keys()))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout == "[]\n"

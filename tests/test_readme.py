@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 import pytest
 
-from testbed import cli, cli_by_hand, facts, faults, operations, outcome, scenario_file, summary, topology, trace, verdict
+from testbed import cli_replay, facts, faults, operations, outcome, scenario_file, summary, topology, trace, verdict
 from testbed.checks import Verdict
-from testbed.cli import main_group
+from testbed.cli import COMMANDS, main_group
 from testbed.expectation import Expectation, OutcomeWord
 from testbed.scan.effect import Effect, Over, Scan
 from testbed.scenario import CONDITIONS
@@ -57,6 +57,13 @@ def example(tmp_path: Path) -> Scenario:
     return scenario_file.load(path)
 
 
+def command_of(name: str) -> click.Command:
+    """Give a command of the command line."""
+    found = main_group.get_command(click.Context(main_group), name)
+    assert found is not None, name
+    return found
+
+
 def test_the_two_commands_are_two_and_one_line_each() -> None:
     """What CI takes from the README is there: the night, and the tests."""
     commands = [line.strip() for line in section("Two commands").splitlines() if line.startswith("    ")]
@@ -68,7 +75,7 @@ def test_the_two_commands_are_two_and_one_line_each() -> None:
 def test_every_command_is_in_the_table_and_every_one_in_the_table_is_there() -> None:
     """The table of commands is the command line's."""
     named = {cell.split()[1] for cell in words(first_cells(section("The commands"))) if cell.startswith("testbed ")}
-    assert named == set(main_group.commands)
+    assert named == set(COMMANDS)
 
 
 def test_every_command_and_option_named_anywhere_is_there() -> None:
@@ -77,7 +84,7 @@ def test_every_command_and_option_named_anywhere_is_there() -> None:
     assert len(lines) > 10
     for line in lines:
         word, *rest = shlex.split(line.replace("…", ""))[1:]
-        command = main_group.commands[word]
+        command = command_of(word)
         if isinstance(command, click.Group) and rest and rest[0] in command.commands:
             command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
@@ -86,29 +93,28 @@ def test_every_command_and_option_named_anywhere_is_there() -> None:
 
 def test_every_option_of_the_replay_is_told() -> None:
     """An option that nobody can find does not exist."""
-    options = {option for parameter in main_group.commands["replay"].params for option in parameter.opts if option.startswith("--")}
+    options = {option for parameter in command_of("replay").params for option in parameter.opts if option.startswith("--")}
     told = set(re.findall(r"--[a-z]+", section("The commands")))
     assert options - {"--runtime"} <= told
 
 
 def test_every_option_of_the_commands_by_hand_is_told() -> None:
     """The section on playing by hand names every option of every one of its commands."""
-    options = {
-        option for command in cli_by_hand.COMMANDS for parameter in command.params for option in parameter.opts if option.startswith("--")
-    }
+    by_hand = [command_of(name) for name, (module, _) in COMMANDS.items() if module == "testbed.cli_by_hand"]
+    options = {option for command in by_hand for parameter in command.params for option in parameter.opts if option.startswith("--")}
     assert options <= set(re.findall(r"--[a-z]+", section("By hand")))
 
 
 def test_every_option_of_the_matrix_is_told() -> None:
     """Where it says what the matrix is for, or with those of the replay."""
-    options = {option for parameter in main_group.commands["matrix"].params for option in parameter.opts if option.startswith("--")}
+    options = {option for parameter in command_of("matrix").params for option in parameter.opts if option.startswith("--")}
     told = set(re.findall(r"--[a-z]+", section("What stops the crack") + section("The commands")))
     assert options <= told
 
 
 def test_every_option_of_the_scan_is_told() -> None:
     """Where it says what the scan is for, or with those of the replay."""
-    options = {option for parameter in main_group.commands["scan"].params for option in parameter.opts if option.startswith("--")}
+    options = {option for parameter in command_of("scan").params for option in parameter.opts if option.startswith("--")}
     told = set(re.findall(r"--[a-z]+", section("Which links stop check-in") + section("The commands")))
     assert options <= told
 
@@ -165,7 +171,7 @@ def test_the_words_for_outcomes_and_the_crack_are_the_verdicts() -> None:
 
 def test_the_exit_codes_are_those_of_the_command_line() -> None:
     """0 held, 1 broken, 3 unknown."""
-    assert cli.EXIT == {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
+    assert cli_replay.EXIT == {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
     assert "0 when every expectation of the scenario held, 1 when one was broken, 2 for wrong usage" in section("What comes out")
 
 

@@ -11,8 +11,8 @@ from testbed.checks import Verdict
 from testbed.errors import FacilityError, ScenarioError
 from testbed.events import Backup, Ledger, Operation, Recovery, Restored
 from testbed.load import Answer
-from testbed.places import RUNTIMES, of
-from testbed.runtime import balancers, ledger
+from testbed.places import of
+from testbed.runtime import RUNTIMES, balancers, ledger
 from testbed.runtime.lag import Lag
 from testbed.scenario import NEEDS
 from testbed.surroundings import Nothing

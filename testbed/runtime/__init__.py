@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+RUNTIMES = ("processes", "containers")  # by the names that a command line gives
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

@@ -8,6 +8,7 @@ import pytest
 
 from testbed import places, scenario_file
 from testbed.matrix import heat_map, lessons, plan, table, told
+from testbed.runtime import RUNTIMES
 
 ROOT = Path(__file__).parents[2]
 KEPT = table.read(ROOT / "scenarios" / "containment.json")
@@ -29,7 +30,7 @@ def test_it_has_every_scenario_that_the_runtime_can_run_with_the_trace_of_now(ru
 
 def test_the_night_is_there_on_both_runtimes_and_every_outcome_is_told() -> None:
     """No cell is missing or unknown."""
-    assert {column.runtime for column in KEPT.columns if column.scenario == "the_night"} == set(places.RUNTIMES)
+    assert {column.runtime for column in KEPT.columns if column.scenario == "the_night"} == set(RUNTIMES)
     assert KEPT.missing == ()
     assert [cell.key for cell in KEPT.cells if cell.outcome is None] == []
 
