@@ -74,7 +74,7 @@ def was_late(result: Result) -> bool:
 class Replays:
     """The replays on one runtime, which goes on with them while one of their results is waited for.
 
-    `wanted`: what will be asked for, in this order; the first who asks begins all of it. `again`: what was replayed once more, alone,
+    `wanted`: what will be asked for; the first who asks begins all of it. `again`: what was replayed once more, alone,
     because its load generator was late.
     """
 
@@ -108,7 +108,8 @@ class Replays:
         if self._where is None:
             self._where = places.of(self.runtime)
             self._shop = await self._stack.enter_async_context(self._where.shop)
-            for one in self.wanted:
+            # Those that need most room come first, as in packing: between them and small ones, room would lie idle again and again.
+            for one in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
                 self._begin(*one)
         return await asyncio.shield(self._begin(plan, variant))
 
