@@ -33,7 +33,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 def table(results: Sequence[Result]) -> Table:
     """Draw, for each variant, how often it came out as expected, and median and spread of the time to hang."""
-    drawn = Table(title="Repeated", caption="interval: 95 %, Wilson; time to hang: of the night, from the end of the switchover")
+    drawn = Table(title="Repeated", caption="interval: 95 %, Wilson; time to hang: of the night, from the end of the first fault")
     for heading in (
         "variant",
         "as expected",

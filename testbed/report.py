@@ -79,7 +79,7 @@ def _night(judged: Sequence[Judged]) -> Table:
         ),
         ("crack", lambda _, judgement: f"{judgement.crack}, {outcome.CRACK[judgement.crack]}"),
         ("verdict", lambda _, judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
-        ("switchover to hang", lambda kept, _: _to_hang(kept)),
+        ("first fault to hang", lambda kept, _: _to_hang(kept)),
     ]
     for name, cell in rows:
         drawn.add_row(name, *(cell(kept, judgement) for kept, judgement in judged))

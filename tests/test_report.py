@@ -44,9 +44,9 @@ def test_no_word_of_the_report_is_cut_off(both: list[report.Judged], width: int)
 
 
 def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[report.Judged]) -> None:
-    """How long from switchover to hang in the night's time, and what it cost, by kind."""
+    """How long from the first fault to the hang in the night's time, and what it cost, by kind."""
     text = " ".join(printed(report.side_by_side(both), 120).split())
-    assert "switchover to hang 6 min 30 s of the night, at 22:08:20 never hung" in text
+    assert "first fault to hang 6 min 30 s of the night, at 22:08:20 never hung" in text
     assert "kiosk check_in 3 failed, 4 unanswered 3 answered, 3 failed" in text
     assert "all 8 failed, 12 unanswered 9 answered, 8 failed" in text
 

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from scenarios import replays
+from scenarios.replays import ALL, Room
+from testbed.checks import Verdict
+from testbed.runtime import RUNTIMES
+from testbed.session import Result
+from testbed.topology import FacilityPlan
+from testbed.verdict import judge
+from tests.journals import contained_night
+
+HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
+
+
+class Visits:
+    """Who is in a room, and in which order they came; the most that was taken at once."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.came: list[str] = []
+        self.most = Fraction(0)
+
+    async def visit(self, name: str, part: Fraction, leave: asyncio.Event) -> None:
+        """Come, and stay until told to leave."""
+        async with self.room.of(part):
+            self.came.append(name)
+            self.most = max(self.most, self.room.taken)
+            await leave.wait()
+
+
+async def settle() -> None:
+    """Let everything that can happen happen."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_there_is_room_for_so_many_and_nobody_passes_who_waits_for_more() -> None:
+    """Two halves fit; who wants all of it comes when both have left, and a small one that asked later comes after it."""
+    visits, first, second, whole = Visits(Room()), asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tasks = [
+        asyncio.create_task(visits.visit("first", HALF, first)),
+        asyncio.create_task(visits.visit("second", HALF, second)),
+        asyncio.create_task(visits.visit("whole", ALL, whole)),
+        asyncio.create_task(visits.visit("small", THIRD, whole)),
+    ]
+    await settle()
+    assert visits.came == ["first", "second"]
+    first.set()
+    await settle()
+    assert visits.came == ["first", "second"]  # a third would fit, but would pass the one before it
+    second.set()
+    await settle()
+    assert visits.came == ["first", "second", "whole"]
+    whole.set()
+    await asyncio.gather(*tasks)
+    assert visits.came == ["first", "second", "whole", "small"]
+    assert visits.most == ALL
+    assert visits.room.taken == 0
+
+
+async def test_who_gives_up_waiting_takes_no_room() -> None:
+    """One that is cancelled, waiting or there, leaves the room to the next."""
+    visits, never = Visits(Room()), asyncio.Event()
+    there = asyncio.create_task(visits.visit("there", ALL, never))
+    waiting = asyncio.create_task(visits.visit("waiting", ALL, never))
+    following = asyncio.create_task(visits.visit("following", ALL, never))
+    await settle()
+    waiting.cancel()
+    there.cancel()
+    await settle()
+    assert visits.came == ["there", "following"]
+    following.cancel()
+    await settle()
+    assert visits.room.taken == 0
+
+
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_every_facility_finds_room_and_one_that_is_weighed_more_of_it(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No facility needs more than there is, on a machine of any size; two to a core is the most."""
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    small = FacilityPlan(application_servers=1, request_threads=10, callers=("ivr",))
+    for plan in (small, FacilityPlan(), FacilityPlan(application_servers=16, request_threads=200)):
+        weighed = replays.part_of(plan.model_copy(update={"weighed_every_s": 0.5}), "processes")
+        assert Fraction(1, 2 * cores) <= replays.part_of(plan, "processes") <= weighed <= ALL
+        assert weighed >= HALF
+    assert replays.part_of(small, "processes") == Fraction(1, 2 * cores)
+    assert replays.part_of(small, next(one for one in RUNTIMES if one != "processes")) == ALL
+
+
+def test_only_a_late_load_generator_is_a_reason_to_replay_again() -> None:
+    """A replay that was broken is not tried until it holds."""
+    hasty = contained_night().journal()
+    judgement = judge(hasty)
+    late = [replace(one, verdict=Verdict.UNKNOWN) if one.check == "open_loop" else one for one in judgement.findings]
+    broken = [replace(one, verdict=Verdict.BROKEN) if one.check == "outcome" else one for one in judgement.findings]
+    unhealed = [replace(one, verdict=Verdict.UNKNOWN) if one.check == "healed" else one for one in judgement.findings]
+    told = [replays.was_late(Result(hasty, replace(judgement, findings=tuple(found)), 1.0)) for found in (late, broken, unhealed)]
+    assert told == [True, False, False]
