@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import TestbedError
+from testbed.errors import EngineError, FacilityError, TestbedError
 from testbed.runtime import containers, dock, engine
+from testbed.runtime.dock import Dock
 
 SCENARIOS = Path(__file__).parent
 WITHIN_S = 90.0
@@ -82,3 +83,18 @@ def test_without_an_engine_it_ends_in_seconds_and_says_what_to_do(variable: str,
     assert "container engine" in done.stderr
     assert ".ci/engine" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_a_command_that_fails_in_a_container_is_told_with_its_last_words() -> None:
+    """And one that hangs is given up."""
+    async with Dock() as dock:
+        runtime = dock.containers(f"testbed-{os.getpid()}-commands")
+        try:
+            runtime.up(["toxiproxy"], {})
+            assert await runtime.run_in("toxiproxy", "echo", "yes", within_s=10.0) == "yes\n"
+            with pytest.raises(FacilityError, match=r"^toxiproxy: sh -c echo no >&2; exit 3 ended with exit code 3: no$"):
+                await runtime.run_in("toxiproxy", "sh", "-c", "echo no >&2; exit 3", within_s=10.0)
+            with pytest.raises(EngineError, match=r"^toxiproxy: sleep 60 did not end within 1 s$"):
+                await runtime.run_in("toxiproxy", "sleep", "60", within_s=1.0)
+        finally:
+            runtime.remove()

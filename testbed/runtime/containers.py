@@ -41,6 +41,8 @@ HOST = "127.0.0.1"
 SERVICE_PORT = 8000
 BALANCER_PORTS = {"lb-1": 8080, "lb-2": 8080}  # compose/haproxy.cfg
 LAST_LINES = 15
+LAST_CHARACTERS = 300
+COMMAND_CHARACTERS = 100
 STOP_WITHIN_S = 10
 DUMP_WITHIN_S = 20.0
 PROBE_WITHIN_S = 20.0  # beyond what its question takes: the interpreter has to start in the container
@@ -200,22 +202,29 @@ class Containers(Runtime):
             raise ServiceError(f"no service {name}; there are {', '.join(sorted(self._containers)) or 'none'}")
         return self._containers[name]
 
-    async def run_in(self, name: str, *command: str, within_s: float) -> tuple[int, bytes, bytes]:
-        """Run a command in a container, as root; gives exit code and what it printed. Raises EngineError when it does not end in time."""
+    async def run_in(self, name: str, *command: str, within_s: float) -> str:
+        """Run a command in a container, as root; gives what it printed.
+
+        Raises EngineError when it does not end in time, and FacilityError with its last words when it fails.
+        """
         process = await asyncio.create_subprocess_exec(
             *(engine.COMMAND, "exec", "--user", "0", self._container(name).id, *command),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        ran = " ".join(command)[:COMMAND_CHARACTERS]
         try:
             out, err = await asyncio.wait_for(process.communicate(), within_s)
         except TimeoutError as error:
-            raise EngineError(f"{name}: {' '.join(command)} did not end within {within_s:.0f} s") from error
+            raise EngineError(f"{name}: {ran} did not end within {within_s:.0f} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return process.returncode or 0, out, err
+        if process.returncode:
+            said = err.decode(errors="replace").strip()[-LAST_CHARACTERS:]
+            raise FacilityError(f"{name}: {ran} ended with exit code {process.returncode}: {said}")
+        return out.decode(errors="replace")
 
     def probe(self, link: str, address: Address, question: Question) -> InContainer:
         """Make a probe from where a link is used, to the address that it has there."""
@@ -229,13 +238,12 @@ class Containers(Runtime):
     async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
         """Dump the threads of a service from inside its container, where it may be looked at (P4); see `Dump`."""
         try:
-            code, out, err = await self.run_in(service, "py-spy", "dump", "--json", "--pid", "1", within_s=DUMP_WITHIN_S)
+            out = await self.run_in(service, "py-spy", "dump", "--json", "--pid", "1", within_s=DUMP_WITHIN_S)
         except EngineError as error:
             raise DumpError(f"the threads of {service} cannot be dumped: {error}") from error
-        if code != 0:
-            told = err.decode(errors="replace").strip()
-            raise DumpError(f"the threads of {service} cannot be dumped: {told}; its container needs the capability SYS_PTRACE")
-        return keep(service, out, file)
+        except FacilityError as error:
+            raise DumpError(f"the threads of {service} cannot be dumped: {error}; its container needs the capability SYS_PTRACE") from error
+        return keep(service, out.encode(), file)
 
     def discard(self, names: Iterable[str]) -> None:
         """Remove the containers of some services by force, so that `up` makes new ones."""

@@ -99,9 +99,7 @@ class ContainersSurroundings(Surroundings):
 
     async def _off_site(self, kind: type[Told], *words: str, within_s: float) -> Told:
         """Tell the off-site container to do something, and read the line that it prints; raises FacilityError with its words."""
-        code, out, err = await self.runtime.run_in(OFF_SITE, "off-site", *words, within_s=within_s)
-        if code != 0:
-            raise FacilityError(f"{OFF_SITE}: {' '.join(words)} ended with exit code {code}: {err.decode(errors='replace').strip()}")
+        out = await self.runtime.run_in(OFF_SITE, "off-site", *words, within_s=within_s)
         try:
             return TypeAdapter(kind).validate_json(out)
         except ValidationError as error:

@@ -118,9 +118,7 @@ class Project:
 
     async def _forget_connections(self) -> None:
         """Let the firewall forget the connections of services that are gone, which may have had no time to say goodbye."""
-        code, _, err = await self.runtime.run_in("firewall", "conntrack", "--flush", within_s=ASKED_WITHIN_S)
-        if code != 0:
-            raise FacilityError(f"the firewall does not forget its connections: {err.decode(errors='replace').strip()}")
+        await self.runtime.run_in("firewall", "conntrack", "--flush", within_s=ASKED_WITHIN_S)
 
     @property
     def _keepalives_s(self) -> float | None:

@@ -24,7 +24,7 @@ class OneContainer:
     stubborn: bool = False  # forgets nothing
     commands: list[tuple[str, ...]] = field(default_factory=list)
 
-    async def run_in(self, name: str, *command: str, within_s: float) -> tuple[int, bytes, bytes]:
+    async def run_in(self, name: str, *command: str, within_s: float) -> str:
         """Run a command there."""
         assert (name, within_s) == (firewall.NAME, firewall.WITHIN_S)
         self.commands.append(command)
@@ -45,8 +45,8 @@ class OneContainer:
             case ("nft", "list", *_):
                 out = "\n".join(self.rules)
             case _:
-                return 1, b"", b"no such command"
-        return 0, out.encode(), b""
+                raise FacilityError(f"{name}: no such command: {command}")
+        return out
 
 
 async def _at_once(_: float) -> None:
@@ -108,15 +108,3 @@ def test_it_stands_on_the_link_to_the_database_only(does: str) -> None:
     given = (1.0,) if does == "forget_idle" else ()
     with pytest.raises(FacilityError, match="and not on that to cf-1"):
         asyncio.run(getattr(Firewall(OneContainer()), does)("cf-1", FakeLink(), *given))  # type: ignore[arg-type]
-
-
-def test_a_command_that_fails_is_told_with_its_words() -> None:
-    """And with its exit code."""
-
-    async def no_way(*_: object, **__: object) -> tuple[int, bytes, bytes]:
-        return 1, b"", b"Operation not permitted"
-
-    container = OneContainer()
-    container.run_in = no_way  # type: ignore[method-assign,assignment]
-    with pytest.raises(FacilityError, match="ended with exit code 1: Operation not permitted"):
-        asyncio.run(Firewall(container).drop("database", FakeLink()))  # type: ignore[arg-type]
