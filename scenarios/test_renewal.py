@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.runtime.project import Project
 
 PLAN = FacilityPlan(application_servers=1, callers=("kiosk",))
+OTHER = FacilityPlan(application_servers=2, pool_size=20, callers=("ivr", "kiosk"))  # as many connections to the database
 CHECK_IN = {"passenger": "a passenger", "date": "2013-10-07", "carrier": "UA", "flight": 1545, "origin": "EWR", "destination": "IAH"}
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -69,13 +70,15 @@ async def renewed() -> None:
         holder = await leave_behind(project, facility)
         await first.tear_down()
 
-        second = ContainersBuilder(dock, PLAN, settings("fixed"))
+        second = ContainersBuilder(dock, OTHER, settings("fixed"))
         facility = await second.build()
         holder.close()
         assert second.project is project
         assert (await asyncio.to_thread(project.proxy.toxics, VIRTUAL_IP), project.hosts.active) == ((), HOSTS[0])
         assert written(project.database) == 0
-        assert "FLIGHT_SEARCH_LOOKUP=fixed" in project.runtime.environment_of("cf-1")
+        assert facility.services == ("cf-1", "cf-2", "ivr", "kiosk")
+        for server in facility.application_servers:
+            assert {"FLIGHT_SEARCH_LOOKUP=fixed", "FLIGHT_SEARCH_POOL_SIZE=20"} <= set(project.runtime.environment_of(server))
         assert checked_in(facility) == 1  # the sequence begins anew, too
         await second.tear_down()
 
@@ -88,6 +91,6 @@ async def renewed() -> None:
 
 
 def test_a_project_is_put_back_before_it_serves_again_or_thrown_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Host, toxics, rows, locks and settings are as at the beginning for the next replay; a project with a dead host serves nobody."""
+    """Host, toxics, rows and locks are as at the beginning for the next replay, of another plan; one with a dead host serves nobody."""
     asyncio.run(renewed())
     assert capsys.readouterr().err.count("a facility that served before is thrown away") == 1

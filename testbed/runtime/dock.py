@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_SERVERS = 3  # compose.yaml has cf-1 to cf-3
 SPARE_CONNECTIONS = 20
+STANDING_BY = 1  # projects that do not fit now, and may the next time: each has its containers
 # What every server and caller is told by compose.yaml itself, and not by the variant.
 PLACED = frozenset(
     {
@@ -83,16 +84,18 @@ class Dock:
         self.run = rundir.create()
         return self
 
-    def take(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project | None:
-        """Give a project that stands by and was made for this plan; None when there is none."""
+    def take(self, fits: Mapping[str, str]) -> Project | None:
+        """Give a project that stands by and fits; None when there is none."""
         for project in self.idle:
-            if project.plan == plan and project.fits == fits:
+            if project.fits == fits:
                 self.idle.remove(project)
                 return project
         return None
 
-    def make(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project:
-        """Make a project, which is not yet up."""
+    async def make(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project:
+        """Make a project, which is not yet up. Of those that stand by and fit nobody who asks, the last few are kept."""
+        while len(self.idle) > STANDING_BY:
+            await self.remove(self.idle.pop(0))
         self.made += 1
         project = Project(self.containers(f"testbed-{os.getpid()}-{self.made}"), plan, fits)
         self.projects.append(project)
@@ -176,14 +179,14 @@ class ContainersBuilder:
         return await self.building
 
     async def _build(self) -> Facility:
-        while (project := self.dock.take(self.plan, self._fits)) is not None:
+        while (project := self.dock.take(self._fits)) is not None:
             self.project = project
             try:
-                return await project.renew(self._services)
+                return await project.renew(self.plan, self._services)
             except TestbedError as error:  # it is not what it was; another one is
                 sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
                 await self.dock.remove(project)
-        self.project = self.dock.make(self.plan, self._fits)
+        self.project = await self.dock.make(self.plan, self._fits)
         return await self.project.begin(self._services)
 
     async def tear_down(self) -> None:

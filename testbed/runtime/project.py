@@ -85,13 +85,14 @@ class Project:
         await self._up([*STAYING, *self.renewed], settings)
         return await self._ready()
 
-    async def renew(self, settings: Mapping[str, str]) -> Facility:
-        """Put everything back, start the services anew with these settings, and give the facility when it is as at its beginning.
+    async def renew(self, plan: FacilityPlan, settings: Mapping[str, str]) -> Facility:
+        """Put everything back, start the services of a plan with these settings, and give the facility when it is as at its beginning.
 
         The array goes back to the first host before any service starts, because the connections of one would be dead ones afterwards.
         Raises TestbedError when something is not as it was.
         """
         await asyncio.to_thread(self.runtime.discard, self.renewed)
+        self.plan = plan
         await asyncio.to_thread(self.proxy.reset)
         await together([self._move_back(), self._forget_connections()])
         await together([self._up(self.renewed, settings), self._forget_rows()])
