@@ -106,8 +106,9 @@ class Replays:
 
     async def _result(self, plan: Scenario, variant: str) -> Result:
         if self._where is None:
-            self._where = places.of(self.runtime)
-            self._shop = await self._stack.enter_async_context(self._where.shop)
+            where = places.of(self.runtime)
+            self._shop = await self._stack.enter_async_context(where.shop)
+            self._where = where
             # Those that need most room come first, as in packing: between them and small ones, room would lie idle again and again.
             for one in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
                 self._begin(*one)
