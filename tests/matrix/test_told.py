@@ -87,7 +87,7 @@ def test_the_picture_has_a_field_for_every_cell_in_words_too() -> None:
     """It is well-formed, is told apart without its colours, and marks what was not replayed."""
     picture = Xml.fromstring(heat_map.draw(two()))  # noqa: S314 - our own
     texts = [one.text for one in picture.iter("{http://www.w3.org/2000/svg}text")]
-    assert "grounded 6 · 15\N{NO-BREAK SPACE}%" in texts
+    assert {"G6 15", "G grounded"} <= set(texts)
     assert told.NOT_REPLAYED in texts
     fields = [one for one in picture.iter("{http://www.w3.org/2000/svg}rect") if one.get("fill-opacity")]
     assert len(fields) == 4
