@@ -30,11 +30,9 @@ CONTAINERS = "containers"
 # What is replayed in containers though processes can replay it too: the night of the case in full, and over their first variant nights
 # that are long, and faults that are done by other means there.
 IN_FULL = ("the_night",)
-ONE_VARIANT = {
-    CONTAINERS: ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable"),
-    "processes": ("burst",),  # twenty seconds of both cores for each variant, and what it asks is the same of all
-}
+ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
 PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
+KEPT = scenario_file.kept_variants()
 REPLAYS = pytest.StashKey[list[Replays]]()
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
@@ -92,12 +90,14 @@ def engine() -> None:
 def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> str:
     """Tell in a line why a variant is not replayed on a runtime; an empty text when it is."""
     lacks = places.of(runtime).place.lacks(plan)
-    if lacks:
+    if lacks or config.getoption("--every-variant"):
         return lacks
-    if config.getoption("--every-variant"):
-        return ""
-    in_full = runtime != CONTAINERS or bool(places.of("processes").place.lacks(plan)) or plan.name in IN_FULL
-    if variant == plan.variants[0].name if plan.name in ONE_VARIANT[runtime] else in_full:
+    first = plan.variants[0]
+    asked = next(one for one in plan.variants if one.name == variant)
+    if asked != first and asked.expect == first.expect and variant in KEPT and asked.settings == KEPT[variant].settings:
+        return f"of {plan.name}, {variant} is expected to come out as {first.name} does, and is replayed with --every-variant"
+    only_there = bool(places.of("processes").place.lacks(plan))
+    if runtime != CONTAINERS or only_there or plan.name in IN_FULL or (plan.name in ONE_VARIANT and variant == first.name):
         return ""
     return f"of {plan.name}, {variant} is replayed in {runtime} with --every-variant"
 

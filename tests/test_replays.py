@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from scenarios import replays
+from scenarios.conftest import PLANS, left_out
 from scenarios.replays import ALL, Room
 from testbed.checks import Verdict
 from testbed.runtime import RUNTIMES
@@ -15,6 +16,7 @@ from testbed.topology import FacilityPlan
 from testbed.verdict import judge
 from tests.journals import contained_night
 
+WANTED = " with --every-variant"
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 
 
@@ -102,3 +104,44 @@ def test_only_a_late_load_generator_is_a_reason_to_replay_again() -> None:
     unhealed = [replace(one, verdict=Verdict.UNKNOWN) if one.check == "healed" else one for one in judgement.findings]
     told = [replays.was_late(Result(hasty, replace(judgement, findings=tuple(found)), 1.0)) for found in (late, broken, unhealed)]
     assert told == [True, False, False]
+
+
+class Given:
+    """A command line of pytest, as far as `left_out` asks for it."""
+
+    def __init__(self, *, every_variant: bool = False) -> None:
+        self.every_variant = every_variant
+
+    def getoption(self, name: str) -> bool:
+        """Give the option."""
+        assert name == "--every-variant"
+        return self.every_variant
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variant", "runtime", "why"),
+    [
+        ("the_night", "fixed", "processes", ""),
+        ("the_night", "fixed", "containers", ""),
+        ("silence", "original", "processes", ""),
+        (
+            "silence",
+            "hardened",
+            "processes",
+            "of silence, hardened is expected to come out as original does, and is replayed",
+        ),
+        ("longevity", "purged", "processes", ""),  # expected to be as steady, but of settings of its own
+        ("calm", "original", "containers", ""),
+        ("refuse", "original", "containers", "of refuse, original is replayed in containers"),
+        ("dead_connection_detection", "original", "containers", ""),
+    ],
+)
+def test_what_shows_nothing_new_is_left_out_unless_every_variant_is_wanted(scenario: str, variant: str, runtime: str, why: str) -> None:
+    """With a reason, in a line."""
+    assert left_out(PLANS[scenario], variant, runtime, Given()).removesuffix(WANTED) == why  # type: ignore[arg-type]
+    assert left_out(PLANS[scenario], variant, runtime, Given(every_variant=True)) == ""  # type: ignore[arg-type]
+
+
+def test_what_a_runtime_lacks_is_left_out_always() -> None:
+    """Also where every variant is wanted."""
+    assert "needs balancers" in left_out(PLANS["balancer_loss"], "original", "processes", Given(every_variant=True))  # type: ignore[arg-type]
