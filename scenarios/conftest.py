@@ -1,10 +1,11 @@
 """The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
 
 `replayed("the_night", "original")` gives the result of that replay; what the chosen tests will ask for goes on meanwhile
-(replays.py). Every test that asks for it is run once for each runtime. Of the scenarios that processes can replay too,
-containers replay the night of the case in full, and some others over their first variant; `--every-variant` replays all. Where no
-container engine answers, the containers' half is skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the
-environment that is a failure. Journals are kept below .testbed/runs, as those of the command line are.
+(replays.py). Every test that asks for it is run once for each runtime. What is expected to come out just as a scenario's
+first variant does is left out; and of the scenarios that processes can replay too, containers replay the night of the case in full, and
+some others over their first variant. `--every-variant` replays all. Where no container engine answers, the containers' half is
+skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept
+below .testbed/runs, as those of the command line are.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the rounds of test_one_array.py be as many as wanted, and be drawn again; and every variant be replayed in containers."""
+    """Let the rounds of test_one_array.py be as many as wanted, and be drawn again; and let every variant be replayed."""
     parser.addoption("--array-rounds", type=int, default=7, help="how often two servers are tried on one volume (default: 7)")
     parser.addoption("--every-variant", action="store_true", help="replay every variant of every scenario on both runtimes")
     parser.addoption("--array-seed", type=int, default=None, help="what its rounds are drawn from (default: another each time)")
@@ -104,12 +105,19 @@ def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) 
 
 @pytest.fixture(scope="session")
 def replayed(runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Result]]:
-    """Give the result of a scenario's variant on a runtime, replayed once for all tests that ask for it."""
+    """Give the result of a scenario's variant on a runtime, replayed once for all tests that ask for it; skip a test of one left out."""
     if runtime == CONTAINERS:
         request.getfixturevalue("engine")
     replays = Replays(runtime, tuple(_wanted(request.session.items, runtime)))
     request.config.stash[REPLAYS].append(replays)
-    yield lambda name, variant: replays.result(PLANS[name], variant)
+
+    def result(name: str, variant: str) -> Result:
+        plan = PLANS[name]
+        if why := left_out(plan, variant, runtime, request.config):
+            pytest.skip(why)
+        return replays.result(plan, variant)
+
+    yield result
     replays.close()
 
 

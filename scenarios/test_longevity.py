@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.conftest import PLANS, left_out
 from testbed import outcome
 from testbed.checks import longevity
 from testbed.events import Process
@@ -26,13 +25,8 @@ PLANTED = {
 
 @pytest.mark.fact("S7")
 @pytest.mark.parametrize(("variant", "planted"), PLANTED.items(), ids=PLANTED)
-def test_what_was_planted_is_found_where_it_is(
-    replayed: Callable[[str, str], Result], runtime: str, variant: str, planted: set[str], request: pytest.FixtureRequest
-) -> None:
+def test_what_was_planted_is_found_where_it_is(replayed: Callable[[str, str], Result], variant: str, planted: set[str]) -> None:
     """By name, and nothing beside it but what grows with it; every passenger was answered, so nobody has noticed yet."""
-    why = left_out(PLANS["longevity"], variant, runtime, request.config)
-    if why:
-        pytest.skip(why)
     journal = replayed("longevity", variant).journal
     rising = {one.series.name for one in longevity.judged(journal) if one.slope.rises}
     assert bool(rising) is bool(planted)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
 from testbed import outcome
-from testbed.matrix.told import NOT_REPLAYED, heading, recovered, share
+from testbed.matrix.told import NOT_REPLAYED, heading, percent, recovered
 
 if TYPE_CHECKING:
     from testbed.matrix.cell import Cell
@@ -49,9 +49,8 @@ def draw(matrix: Matrix) -> str:
 
 def _field(picture: Xml.Element, x: float, y: float, cell: Cell | None) -> None:
     group = Xml.SubElement(picture, "g")
-    known = cell is not None and cell.outcome is not None
-    colour = COLOUR[cell.outcome] if cell is not None and cell.outcome is not None else UNKNOWN
-    opacity = LEAST + (1 - LEAST) * cell.crack / (len(outcome.CRACK) - 1) if cell is not None and known else 1.0
+    colour = UNKNOWN if cell is None or cell.outcome is None else COLOUR[cell.outcome]
+    opacity = 1.0 if cell is None or cell.outcome is None else LEAST + (1 - LEAST) * cell.crack / (len(outcome.CRACK) - 1)
     shape = {"x": str(x), "y": str(y), "width": str(WIDTH), "height": str(HEIGHT), "rx": "3"}
     Xml.SubElement(group, "rect", shape | {"fill": colour, "fill-opacity": f"{opacity:.2f}"})
     if cell is None:
@@ -59,7 +58,7 @@ def _field(picture: Xml.Element, x: float, y: float, cell: Cell | None) -> None:
         return
     Xml.SubElement(group, "title").text = f"{' '.join(cell.key)}: {cell.word}, crack {cell.crack}; recovered: {recovered(cell)}"
     letter = cell.outcome[0].upper() if cell.outcome else "?"
-    _text(group, x + WIDTH / 2, y + 16, f"{letter}{cell.crack} {share(cell.all_kept).removesuffix('%').strip()}", anchor="middle")
+    _text(group, x + WIDTH / 2, y + 16, f"{letter}{cell.crack} {percent(cell.all_kept)}", anchor="middle")
 
 
 def _text(parent: Xml.Element, x: float, y: float, words: str, anchor: str = "start", **more: str) -> None:

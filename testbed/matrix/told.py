@@ -44,7 +44,13 @@ def short(cell: Cell | None) -> str:
 
 def share(part: Part) -> str:
     """Tell a share in percent, rounded down, so that 100 % is all."""
-    return "" if part.share is None else f"{int(100 * part.share)}{NO_BREAK}%"
+    told = percent(part)
+    return told and f"{told}{NO_BREAK}%"
+
+
+def percent(part: Part) -> str:
+    """Tell the same without its sign; an empty text where nothing was asked for."""
+    return "" if part.share is None else str(int(100 * part.share))
 
 
 def table(matrix: Matrix) -> Table:
