@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import requests
 
-from testbed.runtime import Address, database
+from testbed.runtime import Address, tables
 from testbed.runtime.database_host import VIRTUAL_IP
 from testbed.runtime.dock import ContainersBuilder, Dock
 from testbed.runtime.hosts import HOSTS
@@ -33,7 +33,7 @@ def settings(lookup: str) -> Settings:
 
 def written(address: Address) -> int:
     """Count what passengers wrote."""
-    with psycopg.connect(database.conninfo(address)) as connection:
+    with psycopg.connect(tables.conninfo(address)) as connection:
         counted = connection.execute("SELECT (SELECT count(*) FROM check_ins) + (SELECT count(*) FROM bookings)").fetchone()
     assert counted is not None
     return int(counted[0])
@@ -54,7 +54,7 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
     project.hosts.unmount(old)
     project.hosts.mount(new)
     await facility.virtual_ip.point(await project.hosts.start_server(new))
-    holder = psycopg.connect(database.conninfo(project.database))
+    holder = psycopg.connect(tables.conninfo(project.database))
     holder.execute("LOCK TABLE check_ins IN ACCESS SHARE MODE")
     await facility.virtual_ip.add_toxic("latency", {"latency": 10})
     return holder

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.events import End, Service, Step, Threads
 from testbed.facility import Active, together
-from testbed.faults import Healable
+from testbed.faults import Fault, Healable
+from testbed.operations import Operation
 from testbed.probe import Question
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from testbed.clock import NightClock
     from testbed.events import Event, Progress, ThreadGroup
     from testbed.facility import Facility
-    from testbed.faults import Fault
     from testbed.journal import JournalWriter
     from testbed.link import ToxicOn
     from testbed.observe.watch import Watch
     from testbed.probe import Ended, Seen
+    from testbed.scenario import PlannedAction
 
 HOLD = Question("hold", within_s=5.0)
 # What a probe must have answered over a link that was healed. No more than that: a database that is out of connections turns a log-in down.
@@ -128,11 +129,18 @@ class Actions:
             )
         )
 
+    async def carry_out(self, action: PlannedAction) -> str:
+        """Carry out a planned fault or operation and return a line that says what was done; raises FacilityError."""
+        if isinstance(action, Fault):
+            return await self.inject(action)
+        assert isinstance(action, Operation)
+        return await action.perform(self)
+
     async def inject(self, fault: Fault) -> str:
         """Inject a fault; one that can be undone is noted first, because what fails half way has to be undone as well."""
         if not isinstance(fault, Healable):
             return await fault.inject(self)
-        active = Active(self.word, fault, self.id)
+        active = Active(self.word, fault.heal, self.id)
         self.facility.active.append(active)
         try:
             return await fault.inject(self)
@@ -146,7 +154,7 @@ class Actions:
         """
         await active.ended.wait()
         actions = self if self.word else replace(self, word=active.word, id=active.id)
-        told = await active.fault.heal(actions)
+        told = await active.heal(actions)
         self.facility.active.remove(active)
         return f"{active.word}: {told}"
 
@@ -255,7 +263,7 @@ class Actions:
         try:
             if pid is None:
                 raise DumpError(f"the threads of {service} cannot be dumped: it does not run")
-            groups = await self.facility.dump(service, pid, file)
+            groups = await self.facility.instruments.dump(service, pid, file)
             self.dumped_s[service] = started_s
         except DumpError as error:
             reason = str(error)

@@ -7,28 +7,24 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from testbed.crowd import Gather, gather
 from testbed.errors import FacilityError, ServiceError
 from testbed.link import DATABASE, Link
-from testbed.load import Connect, connect_over_tcp
 from testbed.log_disk import LogDisks
 from testbed.log_disk import Nothing as NoLogDisks
 from testbed.observe import scales
-from testbed.observe.dump import Dump, dump_with_py_spy
-from testbed.observe.samples import HttpMonitoring, Monitoring
-from testbed.probe import Near, Prober
 from testbed.runtime import Address, Runtime, ServiceSpec
-from testbed.runtime.full_queue import FullQueues
 from testbed.surroundings import Nothing, Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-    from testbed.faults import Healable
-    from testbed.load import DueRequest, Generator
+    from testbed.crowd import Gather
+    from testbed.load import Connect, DueRequest, Generator
+    from testbed.observe.dump import Dump
+    from testbed.observe.samples import Monitoring
     from testbed.observe.scales import Scales
-    from testbed.probe import Probe, Question
+    from testbed.probe import Probe, Prober, Question
 
 READY_WITHIN_S = 30.0
 POLL_S = 0.02
@@ -36,10 +32,27 @@ FAULT_PROXY = "toxiproxy"
 LOAD = "load"
 
 
+class FlightsTable(Protocol):
+    """The table of flights, over a connection to the database at an address. Raises ServiceError when it is not done in `within_s`."""
+
+    async def lock(self, address: Address, within_s: float) -> AsyncExitStack:
+        """Lock the table, so that whoever reads it waits; closing what is returned releases the lock."""
+
+    async def count(self, address: Address, within_s: float) -> int:
+        """Count the flights."""
+
+    async def ping(self, address: Address, within_s: float) -> None:
+        """Run a statement that needs no table."""
+
+
 class Database(Protocol):
     """The database pair, as faults know it; the steps of a switchover are its methods (C4)."""
 
     active: str
+
+    @property
+    def flights(self) -> FlightsTable:
+        """The table of flights, for faults that lock it."""
 
     @property
     def standby(self) -> str:
@@ -85,25 +98,60 @@ class PacketFilter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NoPacketFilter:
+    """The do-nothing twin: nothing on the way drops a packet, and nothing can be made to."""
+
+    keepalives_s: float | None = None
+
+    async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Refuse."""
+        raise FacilityError(f"attempts to connect to {name} cannot be dropped here: this facility has no packet filter")
+
+    async def accept(self, name: str, link: Link) -> None:
+        """Do nothing: nothing was dropped."""
+
+    async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
+        """Refuse."""
+        raise FacilityError(f"idle connections to {name} cannot be forgotten here: this facility has no packet filter")
+
+    async def keep_idle(self, name: str, link: Link) -> None:
+        """Do nothing: nothing was forgotten."""
+
+    async def left(self) -> tuple[str, ...]:
+        """Return nothing."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Active:
-    """A fault that was begun and has to be healed: its word, itself, and the number of its step of the timeline.
+    """A fault that was begun and has to be healed: its word, what heals it, and the number of its step of the timeline.
 
     `ended` is set when its injection has ended, well or not.
     """
 
     word: str
-    fault: Healable
+    heal: Callable[[Any], Awaitable[str]]
     id: int
     ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """The means by which a facility is watched, probed and sent load. Its builder chooses them: real ones, or those of `testbed.fakes`."""
+
+    monitoring: Callable[[], AbstractAsyncContextManager[Monitoring]]
+    connect: Connect
+    dump: Dump
+    prober: Prober
+    gather: Gather
 
 
 @dataclass(slots=True)
 class Facility:
     """The services of one variant on a runtime.
 
-    `application_servers` and `callers`: their names, in the order in which they are taken. `monitoring`, `connect` and `dump` are how it is
-    looked at, how load is sent to it, and how its threads are dumped: by real means unless told otherwise. `surroundings`: what stands
-    around the services, where the runtime has it. `scales`: how it is weighed. `gather`: how a crowd comes together. `links`: those with a
+    `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is watched, probed and
+    sent load. `surroundings`: what stands around the services, where the runtime has it. `scales`: how it is weighed. `links`: those with a
     proxy of their own, beside the one to the database, which is the virtual IP. `active`: the faults that have to be healed, and are not
     yet; a facility that still has one serves no other replay.
     """
@@ -113,17 +161,13 @@ class Facility:
     virtual_ip: Link
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
+    instruments: Instruments
     specs: dict[str, ServiceSpec] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)  # killed on purpose, and not started again
-    monitoring: Callable[[], AbstractAsyncContextManager[Monitoring]] = HttpMonitoring
-    connect: Connect = connect_over_tcp
-    dump: Dump = dump_with_py_spy
     surroundings: Surroundings = field(default_factory=Nothing)
     scales: Scales = field(default_factory=scales.Nothing)
-    gather: Gather = gather
     links: dict[str, Link] = field(default_factory=dict)
-    prober: Prober = Near
-    packet_filter: PacketFilter = field(default_factory=FullQueues)
+    packet_filter: PacketFilter = field(default_factory=NoPacketFilter)
     log_disks: LogDisks = field(default_factory=NoLogDisks)
     active: list[Active] = field(default_factory=list)
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their word
@@ -162,7 +206,7 @@ class Facility:
     def probe(self, name: str, question: Question) -> Probe:
         """Start a probe over a link; or to a service itself, where its link has no proxy."""
         known = name == DATABASE or name in self.links
-        return self.prober(name, self.link(name).address if known else self.runtime.address(name), question)
+        return self.instruments.prober(name, self.link(name).address if known else self.runtime.address(name), question)
 
     async def left_over(self) -> list[str]:
         """Give a line for each thing that faults may have left: links that do not listen, toxics, full disks, services that stand still."""
@@ -181,14 +225,14 @@ class Facility:
     async def load_generator(self, requests: Sequence[DueRequest]) -> Generator:
         """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
         addresses = {one: self.links[one].address if one in self.links else self.runtime.address(one) for one in self.callers}
-        return await self.connect(requests, self.runtime.address(LOAD), addresses)
+        return await self.instruments.connect(requests, self.runtime.address(LOAD), addresses)
 
     async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
         """Wait until each named service's health check is green.
 
         Raises ServiceError with the last lines of a service that ended, or of one that is not ready in time.
         """
-        async with self.monitoring() as monitoring:
+        async with self.instruments.monitoring() as monitoring:
             await together(self._wait_ready(monitoring, name, within_s) for name in names)
 
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:

@@ -58,7 +58,7 @@ def plan(scenario: Scenario, sent: Trace) -> RenderableType:
 
 
 def _what(step: PlannedStep) -> str:
-    parameters = asdict(step.action)  # type: ignore[call-overload]  # every fault and operation is a dataclass
+    parameters = asdict(step.action)
     return " ".join([step.word, *(f"{name}={value}" for name, value in parameters.items())])
 
 

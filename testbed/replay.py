@@ -135,7 +135,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
         async with AsyncExitStack() as stack:
             display.phase("the facility comes up")
             run = await _build(stack, night, builder, recorder, directory, display)  # 1
-            monitoring = await stack.enter_async_context(run.facility.monitoring())
+            monitoring = await stack.enter_async_context(run.facility.instruments.monitoring())
             stack.push_async_callback(_cancel, run.background)
             _in_background(run, _look(run, monitoring))  # 2
             _in_background(run, _record(run, run.facility.surroundings, LOOK_AROUND_EVERY_S))
@@ -359,7 +359,7 @@ async def _step(run: Replay, number: int, step: PlannedStep, due: asyncio.Event,
     started_s = run.recorder.t_s()
     _tell_operation(run, step.word, number, "begin", "", None)
     try:
-        done = await step.do(replace(run.actions, word=step.word, id=number))
+        done = await replace(run.actions, word=step.word, id=number).carry_out(step.action)
     except TestbedError as error:  # the journal has it, and the checks judge it; the night goes on, as it did
         _tell_operation(run, step.word, number, "failed", str(error), run.recorder.t_s() - started_s)
     else:

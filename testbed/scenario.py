@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 
 from testbed.clock import MINUTE_S, NightClock, Pace, parse_time
 from testbed.expectation import Expectation
-from testbed.faults import Fault
 from testbed.topology import FacilityPlan, Record, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from testbed.act import Actions
-    from testbed.operations import Operation
 
 # What a scenario may need of a runtime; each runtime says what it has of them (its `capabilities`).
 NEEDS = ("backups", "balancers", "containers", "firewall", "links", "processes", "recovery")
@@ -90,21 +86,21 @@ class VariantPlan(Record):
     expect: Expectation
 
 
+class PlannedAction(Protocol):
+    """A fault or an operation as a plan knows it: a dataclass whose fields are its parameters. Who carries it out knows more."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step of the timeline: due at a time of the night, or when a condition is seen within `within_s` real seconds."""
 
     word: str
-    action: Fault | Operation
+    action: PlannedAction
     at_night_s: float | None
     when: str | None
     within_s: float
-
-    async def do(self, actions: Actions) -> str:
-        """Carry it out; gives a line that says what was done."""
-        if isinstance(self.action, Fault):
-            return await actions.inject(self.action)
-        return await self.action.perform(actions)
 
 
 @dataclass(frozen=True, slots=True)

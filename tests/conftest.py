@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from testbed.runtime import database, postgres, rundir
+from testbed.runtime import database, postgres, rundir, tables
 from testbed.runtime.array import Array
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def conninfo(run_directory: RunDirectory) -> Iterator[str]:
     async def start() -> tuple[database.DatabasePair, str]:
         prepared = await database.prepare(run_directory, programs)
         pair = database.DatabasePair(run_directory, programs, Array(prepared.parent), run_directory.path, 100)
-        return pair, database.conninfo(await pair.start_server(database.HOSTS[0]))
+        return pair, tables.conninfo(await pair.start_server(database.HOSTS[0]))
 
     pair, conninfo = asyncio.run(start())
     yield conninfo

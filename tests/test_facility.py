@@ -102,7 +102,7 @@ def test_a_service_that_is_not_ready_in_time_is_one_error_with_what_was_seen_las
     async def wait(builder: FakeBuilder, facility: Facility) -> None:
         mute = Mute(builder.runtime)
         mute.said = said
-        facility.monitoring = lambda: mute
+        facility.instruments = dataclasses.replace(facility.instruments, monitoring=lambda: mute)
         with pytest.raises(ServiceError, match=rf"^(cf-1|cf-2) was not ready within 2 s, last seen: {seen}; its last lines"):
             await facility.wait_ready(["cf-1", "cf-2"], within_s=2.0)
 

@@ -292,7 +292,7 @@ class SluggishBuilder(FakeBuilder):
     async def build(self) -> Facility:
         """Build it, with that monitoring."""
         facility = await super().build()
-        facility.monitoring = lambda: Sluggish(self.runtime)
+        facility.instruments = dataclasses.replace(facility.instruments, monitoring=lambda: Sluggish(self.runtime))
         return facility
 
 

@@ -190,7 +190,7 @@ async def _hold(scenario: Scenario, where: Where, shop: session.Shop, directory:
                 for service in facility.services:
                     recorder.tell_service(service, "ready", facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()
-                monitoring = await stack.enter_async_context(facility.monitoring())
+                monitoring = await stack.enter_async_context(facility.instruments.monitoring())
                 watch = Watch(facility.application_servers, facility.callers)
                 actions = Actions(facility, watch, recorder, directory / variant.name)
                 hands = Hands(scenario, where.place.runtime, facility, actions, monitoring)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from testbed import probe
 from testbed.crowd import Told
 from testbed.errors import ArrayError, DumpError, FacilityError, ServiceError
-from testbed.facility import LOAD, Facility
+from testbed.facility import LOAD, Facility, Instruments
 from testbed.fakes import caller, server
 from testbed.fakes.caller import FakeCaller
 from testbed.fakes.server import FakeServer
@@ -43,6 +44,7 @@ STOP_S = 0.05  # of the database server
 START_S = 0.05
 LOOK_S = 0.002  # what monitoring takes to answer
 DUMP_S = 0.3  # what a thread dump takes
+FLIGHTS = 6495  # in the table of the real week
 LAST_LINES = "the fake was told to die"
 
 
@@ -102,6 +104,34 @@ class FakeRuntime(Nothing):
 
 
 @dataclass(slots=True)
+class FakeFlights:
+    """The table of flights; `ineffective`: a lock on it keeps nobody waiting."""
+
+    locked: bool = False
+    ineffective: bool = False
+
+    async def lock(self, address: Address, within_s: float) -> AsyncExitStack:  # noqa: ARG002 - the protocol's signature
+        """Lock it until what is returned is closed."""
+        self.locked = True
+        stack = AsyncExitStack()
+        stack.callback(self._release)
+        return stack
+
+    def _release(self) -> None:
+        self.locked = False
+
+    async def count(self, address: Address, within_s: float) -> int:
+        """Count the flights; raises ServiceError when the table is locked."""
+        if self.locked and not self.ineffective:
+            await asyncio.sleep(within_s)
+            raise ServiceError(f"the database at {address} does not answer: too late")
+        return FLIGHTS
+
+    async def ping(self, address: Address, within_s: float) -> None:
+        """Answer, whatever is locked."""
+
+
+@dataclass(slots=True)
 class FakeDatabase:
     """The database pair. `starts` counts the starts of a server, so that a connection can be told from one to an earlier start."""
 
@@ -110,6 +140,7 @@ class FakeDatabase:
     running: bool = True
     starts: int = 1
     broken: FacilityError | None = None  # raised by the next start of a server
+    flights: FakeFlights = field(default_factory=FakeFlights)
 
     @property
     def standby(self) -> str:
@@ -454,14 +485,10 @@ class FakeBuilder:
             self.virtual_ip,
             self.plan.server_names,
             self.plan.callers,
-            monitoring=lambda: FakeMonitoring(self.runtime),
-            connect=self._connect,
-            dump=self._dump,
+            Instruments(lambda: FakeMonitoring(self.runtime), self._connect, self._dump, self._probe, self._gather),
             links=dict(self.links),
-            prober=self._probe,
             packet_filter=self.packet_filter,
             scales=self.scales,
-            gather=self._gather,
             log_disks=self.log_disks,
         )
         if self.broken is not None:

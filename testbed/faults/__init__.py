@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from testbed.scenario import PlannedAction
 from testbed.words import load_word, words_in
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Fault(Protocol):
+class Fault(PlannedAction, Protocol):
     """Something done to the facility. Every step of it goes into the journal through `actions.step`."""
 
     async def inject(self, actions: Actions) -> str:

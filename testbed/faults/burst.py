@@ -47,7 +47,7 @@ class Burst:
         order = self._order(facility.runtime.address(self.door))
         await actions.weigh()
         async with actions.step(1, f"open {self.requests} connections to {self.door}") as details:
-            crowd = await facility.gather(facility.runtime, order)
+            crowd = await facility.instruments.gather(facility.runtime, order)
             details.append(str(crowd.opened))
         try:
             async with actions.step(2, f"ask {self.door} over every one of them at once") as details:

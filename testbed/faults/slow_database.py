@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, LiteralString
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed.errors import FacilityError, ServiceError
-from testbed.runtime import tables
 
 if TYPE_CHECKING:
     from testbed.act import Actions
 
 WORD = "slow_database"
-LOCK: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
-ALIVE: LiteralString = "SELECT 1"
-COUNT: LiteralString = "SELECT count(*) FROM flights"
 WITHIN_S = 5.0
 LOOK_S = 0.5
 
@@ -31,25 +26,26 @@ class SlowDatabase:
     needs: ClassVar[str] = "processes"
 
     async def inject(self, actions: Actions) -> str:
-        """Take the lock, and see that the database answers, and does not when it is asked for a flight."""
-        address, stack = actions.facility.virtual_ip.address, AsyncExitStack()
-        actions.facility.held[WORD] = stack
+        """Lock the table, and check that the database answers, but not when it is asked for a flight."""
+        facility = actions.facility
+        address, flights = facility.virtual_ip.address, facility.database.flights
         async with actions.step(1, "lock the table of flights"):
-            await stack.enter_async_context(await tables.hold(address, LOCK, WITHIN_S))
+            facility.held[WORD] = await flights.lock(address, WITHIN_S)
         async with actions.step(2, f"see that the database answers, and tells of no flight within {LOOK_S:.1f} s"):
-            await tables.ask(address, ALIVE, {}, WITHIN_S)
+            await flights.ping(address, WITHIN_S)
             try:
-                (count,) = await tables.ask(address, COUNT, {}, LOOK_S)
+                count = await flights.count(address, LOOK_S)
             except ServiceError:
                 return "the table of flights is locked"
             raise FacilityError(f"the table of flights was to be locked, and {count} flights were counted")
 
     async def heal(self, actions: Actions) -> str:
-        """Let the lock go, and see that flights are told of again."""
+        """Release the lock, and check that flights can be read again."""
+        facility = actions.facility
         async with actions.step(1, "let the table of flights go"):
-            stack = actions.facility.held.pop(WORD, None)
+            stack = facility.held.pop(WORD, None)
             if stack is not None:
                 await stack.aclose()
         async with actions.step(2, "see that the database tells of flights"):
-            (count,) = await tables.ask(actions.facility.virtual_ip.address, COUNT, {}, WITHIN_S)
+            count = await facility.database.flights.count(facility.virtual_ip.address, WITHIN_S)
         return f"the table of flights is free, with {count} flights"

@@ -106,7 +106,7 @@ class Replays:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(builder.tear_down)
             facility = await builder.build()
-            async with facility.monitoring() as monitoring:
+            async with facility.instruments.monitoring() as monitoring:
                 for service in facility.services:
                     seen = await monitoring.health(service, facility.runtime.address(service))
                     if seen != "200":

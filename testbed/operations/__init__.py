@@ -6,15 +6,17 @@ fields are the parameters that the scenario may give. `nothing.py` is the do-not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from testbed.scenario import PlannedAction
 from testbed.words import load_word, words_in
 
 if TYPE_CHECKING:
     from testbed.act import Actions
 
 
-class Operation(Protocol):
+@runtime_checkable
+class Operation(PlannedAction, Protocol):
     """Something an operator does. Every step of it goes into the journal through `actions.step`."""
 
     async def perform(self, actions: Actions) -> str:

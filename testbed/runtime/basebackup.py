@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
-from testbed.runtime import database, postgres
+from testbed.runtime import postgres, tables
 from testbed.runtime.child import spawn
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def take(programs: Programs, source: Address, target: Path, log: Path, slo
     if programs.owner:
         os.chown(growing, programs.owner.uid, programs.owner.gid)
     command = [
-        *(programs.path("pg_basebackup"), "--dbname", database.conninfo(source), "--pgdata", str(growing)),
+        *(programs.path("pg_basebackup"), "--dbname", tables.conninfo(source), "--pgdata", str(growing)),
         *("--checkpoint", "fast", "--wal-method", "stream", "--no-password"),
         *(("--slot", slot) if slot else ()),
     ]

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
 from testbed.runtime import postgres, rundir, sysv
 from testbed.runtime.array import DATA, Array
 from testbed.runtime.child import python, spawn
+from testbed.runtime.tables import FlightsInPostgres, conninfo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.facility import FlightsTable
     from testbed.runtime import Address
     from testbed.runtime.postgres import Programs, Server
     from testbed.runtime.rundir import RunDirectory
 
+
 HOSTS = ("db-1", "db-2")
-DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
+
+
 LOAD_MODULE = "flight_search.load"
+
+
 LOAD_WITHIN_S = 60.0
 
 
@@ -37,6 +43,7 @@ class DatabasePair:
     max_connections: int
     active: str = HOSTS[0]
     server: Server | None = None
+    flights: FlightsTable = field(default_factory=FlightsInPostgres)
 
     @property
     def standby(self) -> str:
@@ -114,8 +121,3 @@ def copy(programs: Programs, prepared: Path, root: Path) -> Array:
     except OSError as error:  # of which shutil.Error is one
         raise FacilityError(f"the array cannot be made in {root / DATA}: {postgres.copy_failure(error)}; {rundir.SPACE}") from error
     return array
-
-
-def conninfo(address: Address) -> str:
-    """Give libpq's connection string for the database at an address."""
-    return f"host={address.host} port={address.port} dbname={DATABASE} user={postgres.USER} connect_timeout=10"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import requests
@@ -12,8 +12,10 @@ from testbed.errors import FacilityError
 from testbed.runtime import Address
 from testbed.runtime.containers import SERVICE_PORT
 from testbed.runtime.database_host import PORT
+from testbed.runtime.tables import FlightsInPostgres
 
 if TYPE_CHECKING:
+    from testbed.facility import FlightsTable
     from testbed.runtime.containers import Containers
 
 HOSTS = ("db-1", "db-2")
@@ -26,6 +28,7 @@ class DatabaseHosts:
 
     runtime: Containers
     active: str = HOSTS[0]
+    flights: FlightsTable = field(default_factory=FlightsInPostgres)
 
     @property
     def standby(self) -> str:

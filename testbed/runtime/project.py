@@ -12,10 +12,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, LiteralString
 
+from testbed.crowd import gather
 from testbed.errors import FacilityError, ServiceError
-from testbed.facility import LOAD, Facility, together
+from testbed.facility import LOAD, Facility, Instruments, together
 from testbed.link import ProxiedLink
 from testbed.load import connect_over_tcp
+from testbed.observe.samples import HttpMonitoring
 from testbed.runtime import Address, ServiceSpec, tables
 from testbed.runtime.balancers import statistics
 from testbed.runtime.containers import SERVICE_PORT
@@ -152,9 +154,7 @@ class Project:
             ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT)),
             self.plan.server_names,
             self.plan.callers,
-            connect=connect_inside,
-            dump=self.runtime.dump,
-            prober=self.runtime.probe,
+            Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, gather),
             packet_filter=Firewall(self.runtime, self._keepalives_s),
             log_disks=FullVolume(self.runtime),
             surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),

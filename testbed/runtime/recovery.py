@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from testbed.errors import ServiceError
-from testbed.runtime import basebackup, database
+from testbed.runtime import basebackup, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %(slot)s)
 def settings(primary: Address) -> Mapping[str, str]:
     """Give PostgreSQL's settings for a standby of the database at `primary`."""
     return {
-        "primary_conninfo": f"{database.conninfo(primary)} application_name={SLOT}",
+        "primary_conninfo": f"{tables.conninfo(primary)} application_name={SLOT}",
         "primary_slot_name": SLOT,
         "wal_retrieve_retry_interval": "250ms",  # its default of 5 s would be most of what a switchover costs the standby
     }
@@ -44,7 +44,7 @@ async def follow(programs: Programs, array: Array, primary: Address, log: Path, 
     said = ""
     while not array.data.is_dir():
         try:
-            async with await psycopg.AsyncConnection.connect(database.conninfo(primary), autocommit=True) as connection:
+            async with await psycopg.AsyncConnection.connect(tables.conninfo(primary), autocommit=True) as connection:
                 await connection.execute(MAKE_SLOT, {"slot": SLOT})
             array.root.mkdir(parents=True, exist_ok=True)
             await basebackup.take(programs, primary, array.data, log, SLOT)

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from testbed.events import Process, Size
 from testbed.observe import scales
-from testbed.runtime import database, tables
+from testbed.runtime import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ class TableScales:
     def _connect(self, address: Address) -> None:
         self._forget()
         within_s = tables.CONNECT_WITHIN_S
-        connection = psycopg.connect(database.conninfo(address), autocommit=True, connect_timeout=within_s, options=PATIENCE)
+        connection = psycopg.connect(tables.conninfo(address), autocommit=True, connect_timeout=within_s, options=PATIENCE)
         self._connection, self._to = connection, address
         names = [name for (name,) in connection.execute(tables.NAMES)]
         counts = [COUNT.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in names]

@@ -6,22 +6,41 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from testbed.errors import ServiceError
-from testbed.runtime import database
+from testbed.runtime import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from testbed.runtime import Address
 
+DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
+
 CONNECT_WITHIN_S = 2  # the least that libpq takes
+
+
 NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+
+
+LOCK_FLIGHTS: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
+
+
+COUNT_FLIGHTS: LiteralString = "SELECT count(*) FROM flights"
+
+
+ALIVE: LiteralString = "SELECT 1"
+
+
 Tables = dict[str, tuple[str, ...]]
+
+
 # Who asks in vain gets an error. psycopg has a warning besides, of a query that could not be cancelled, which would go to the terminal.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
@@ -29,7 +48,7 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 async def connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
     """Connect to whatever is at an address; times come in UTC, whoever asks."""
     return await psycopg.AsyncConnection.connect(
-        database.conninfo(address), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
+        conninfo(address), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
     )
 
 
@@ -66,6 +85,26 @@ async def hold(address: Address, lock: LiteralString, within_s: float) -> psycop
     return connection
 
 
+@dataclass(frozen=True, slots=True)
+class FlightsInPostgres:
+    """The table of flights, over psycopg."""
+
+    async def lock(self, address: Address, within_s: float) -> AsyncExitStack:
+        """Lock the table in a session of its own, which ends with what is returned."""
+        stack = AsyncExitStack()
+        await stack.enter_async_context(await hold(address, LOCK_FLIGHTS, within_s))
+        return stack
+
+    async def count(self, address: Address, within_s: float) -> int:
+        """Count the flights; raises ServiceError when the table is locked for longer."""
+        (count,) = await ask(address, COUNT_FLIGHTS, {}, within_s)
+        return int(count)
+
+    async def ping(self, address: Address, within_s: float) -> None:
+        """Run a statement that needs no table."""
+        await ask(address, ALIVE, {}, within_s)
+
+
 async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> Tables:
     """Read the named tables, or all of them, at one moment, each row as JSON; raises ServiceError when that is not done in time."""
     try:
@@ -89,3 +128,8 @@ def passengers(rows: Iterable[str]) -> Counter[str]:
 def passenger(passenger: str, date: str, carrier: str, flight: int) -> str:
     """Name a passenger on a flight."""
     return f"{passenger} on {carrier} {flight} of {date}"
+
+
+def conninfo(address: Address) -> str:
+    """Give libpq's connection string for the database at an address."""
+    return f"host={address.host} port={address.port} dbname={DATABASE} user={postgres.USER} connect_timeout=10"

@@ -10,13 +10,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from testbed.crowd import gather
 from testbed.errors import FacilityError, ProxyError
-from testbed.facility import FAULT_PROXY, LOAD, Facility
+from testbed.facility import FAULT_PROXY, LOAD, Facility, Instruments
 from testbed.link import NOWHERE, ProxiedLink
-from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
+from testbed.load import connect_over_tcp
+from testbed.observe.dump import dump_with_py_spy
+from testbed.observe.samples import HttpMonitoring
+from testbed.probe import Near
+from testbed.runtime import Address, ServiceSpec, database, postgres, rundir, tables
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.full_device import FullDevice
+from testbed.runtime.full_queue import FullQueues
 from testbed.runtime.processes import Nursery, Processes
 from testbed.runtime.scales import ProcessesScales
 from testbed.runtime.undisturbed import undisturbed
@@ -42,6 +48,8 @@ POLL_S = 0.02
 # as the balancers of compose/haproxy.cfg do.
 HEALTH_CHECKS = (("CALLER_HEALTH_CHECK_EVERY_S", "0.5"),)
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
+# On loopback a look from this process is a look from where the services are.
+INSTRUMENTS = Instruments(HttpMonitoring, connect_over_tcp, dump_with_py_spy, Near, gather)
 SPARE = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
 
 
@@ -181,7 +189,7 @@ class ProcessesBuilder:
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]
         virtual_ip = await self._link(client, "virtual-ip", NOWHERE)
-        address = database.conninfo(virtual_ip.address)
+        address = tables.conninfo(virtual_ip.address)
         logs = FullDevice(self.directory, plan.server_names)
         logs.prepare()
         servers = [
@@ -197,7 +205,17 @@ class ProcessesBuilder:
         ]
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
         self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
-        facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links), log_disks=logs)
+        facility = Facility(
+            self.runtime,
+            self.pair,
+            virtual_ip,
+            plan.server_names,
+            plan.callers,
+            INSTRUMENTS,
+            links=dict(links),
+            packet_filter=FullQueues(),
+            log_disks=logs,
+        )
         self.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.scales = self.scales
         facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])

@@ -57,7 +57,7 @@ def play(directory: Path, hours: Callable[[Class], Awaitable[None]], variant: st
             facility = await builder.build()
             recorder = Recorder(writer, night.night.clock(), origin_s=asyncio.get_running_loop().time())
             watch = Watch(facility.application_servers, facility.callers)
-            async with facility.monitoring() as monitoring:
+            async with facility.instruments.monitoring() as monitoring:
                 hands = Hands(night, "fakes", facility, Actions(facility, watch, recorder, directory / variant), monitoring)
                 looking = asyncio.create_task(hands.look_on(lambda: None))
                 try:

@@ -46,7 +46,7 @@ def seen(
         builder = FakeBuilder(PLAN, Settings(application_server=server or ServerSettings(), caller=caller or CallerSettings()))
         facility = await builder.build()
         await do(builder, facility)
-        async with facility.monitoring() as monitoring:
+        async with facility.instruments.monitoring() as monitoring:
             for name in facility.services:
                 samples[name] = await monitoring.read(name, facility.runtime.address(name), lambda: (1.0, 2.0))
         await builder.tear_down()
@@ -218,7 +218,7 @@ def test_a_dump_shows_where_threads_are_blocked_and_which_are_idle() -> None:
         for _ in range(2):
             kiosk.ask("check_in")
         await asyncio.sleep(1.0)
-        groups = {name: await facility.dump(name, 1, Path("unused")) for name in ("cf-1", "kiosk", "partner")}
+        groups = {name: await facility.instruments.dump(name, 1, Path("unused")) for name in ("cf-1", "kiosk", "partner")}
         told = {name: [(one.count, one.state, one.within) for one in of_one] for name, of_one in groups.items()}
         assert told == {
             "cf-1": [(2, CHECKOUT, "lookup_by_city")],

@@ -25,6 +25,7 @@ from testbed.faults.rack_loss import RackLoss
 from testbed.faults.refuse import Refuse
 from testbed.faults.reset import Reset
 from testbed.faults.silence import Silence
+from testbed.faults.slow_database import SlowDatabase
 from testbed.faults.switchover import Switchover
 from testbed.faults.trickle import Trickle
 from testbed.faults.unreachable import Unreachable
@@ -366,6 +367,28 @@ def test_a_disk_that_takes_lines_all_the_same_is_not_full(tmp_path: Path, builde
     builder.log_disks.blunt = True
     (told,), _ = injected(tmp_path, builder, DiskFull())
     assert told == "the disk that takes the log of cf-1 was to be full, and a line was written"
+
+
+@pytest.mark.fact("S9")
+def test_a_slow_database_keeps_readers_of_flights_waiting_until_it_is_healed(tmp_path: Path, builder: FakeBuilder) -> None:
+    """The lock is held while the fault is active, and no longer."""
+
+    async def slowing() -> tuple[str, bool, str]:
+        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            actions = await acting(builder, writer, tmp_path)
+            injected = await actions.inject(SlowDatabase())
+            locked = builder.database.flights.locked
+            return injected, locked, await actions.heal(actions.facility.active[0])
+
+    assert run(slowing()) == ("the table of flights is locked", True, ": the table of flights is free, with 6495 flights")
+    assert not builder.database.flights.locked
+
+
+def test_a_lock_that_keeps_nobody_waiting_is_no_slow_database(tmp_path: Path, builder: FakeBuilder) -> None:
+    """The fault has failed, and says what was seen."""
+    builder.database.flights.ineffective = True
+    (told,), _ = injected(tmp_path, builder, SlowDatabase())
+    assert told == "the table of flights was to be locked, and 6495 flights were counted"
 
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:
