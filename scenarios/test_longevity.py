@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import outcome
+from testbed import stuck_spans, verdict
 from testbed.checks import longevity
 from testbed.events import Process
 
@@ -31,5 +31,5 @@ def test_what_was_planted_is_found_where_it_is(replayed: Callable[[str, str], Re
     rising = {one.series.name for one in longevity.judged(journal) if one.slope.rises}
     assert bool(rising) is bool(planted)
     assert rising <= planted | {name.replace("rows", "table") for name in planted}
-    assert outcome.outcome(journal) == "unharmed"
-    assert {one.service for one in journal.of(Process)} == set(outcome.services(journal))
+    assert verdict.judge(journal).outcome == "unharmed"
+    assert {one.service for one in journal.of(Process)} == set(stuck_spans.services(journal))

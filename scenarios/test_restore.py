@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import outcome
+from testbed import figures, stuck_spans
 from testbed.events import Operation, Sample, Threads
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ def test_the_evidence_is_taken_before_the_restart_and_service_is_back_after_it(r
     journal = replayed("restore", "original").journal
     restart = next(one for one in journal.of(Operation) if (one.operation, one.state) == ("restart", "end"))
     dumps = [one for one in journal.of(Threads) if not one.error]
-    assert {one.service for one in dumps} == set(outcome.services(journal))
+    assert {one.service for one in dumps} == set(stuck_spans.services(journal))
     assert all(one.t_s < restart.t_s for one in dumps)
-    assert outcome.most_leaked_connections(journal) == {"cf-1": 40, "cf-2": 40}
+    assert figures.of(journal).most_leaked_connections == {"cf-1": 40, "cf-2": 40}
     last = {one.service: one for one in journal.of(Sample)}
     assert [last[server].pool.leaked for server in journal.header.facility.application_servers if last[server].pool] == [0, 0]  # type: ignore[union-attr]
-    assert not any(outcome.is_stuck_at_end(journal, service) for service in outcome.services(journal))
+    assert not any(stuck_spans.is_stuck_at_end(journal, stuck_spans.find(journal), service) for service in stuck_spans.services(journal))
     answered = [one for one in journal.transactions if one.request.due_s > restart.t_s and one.ended == "answered"]
     assert len(answered) > 30

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import dumped, outcome
+from testbed import dumped, figures
 from testbed.clock import HOUR_S
 from testbed.events import Sample, Step
 
@@ -42,7 +42,7 @@ def test_the_switchover_is_five_steps_by_the_book(original: Journal) -> None:
 @pytest.mark.fact("O1")
 def test_the_hang_comes_hours_after_the_switchover(original: Journal) -> None:
     """The switchover is a success at 23:00; everything stands still only when people check in."""
-    took_s = outcome.time_to_hang_s(original)
+    took_s = figures.of(original).time_to_hang_night_s
     assert took_s is not None
     assert 5 * HOUR_S < took_s < 6.5 * HOUR_S
 
@@ -50,8 +50,8 @@ def test_the_hang_comes_hours_after_the_switchover(original: Journal) -> None:
 @pytest.mark.fact("O3", "O4")
 def test_forty_errors_empty_a_pool_of_forty(original: Journal) -> None:
     """Each server fails exactly as many lookups as it has connections, and then has none."""
-    assert outcome.failed_operations(original, "lookup_by_city") == dict.fromkeys(SERVERS, 40)
-    assert outcome.leaked_connections(original) == dict.fromkeys(SERVERS, 40)
+    assert figures.failed_operations(original, "lookup_by_city") == dict.fromkeys(SERVERS, 40)
+    assert figures.of(original).leaked_connections == dict.fromkeys(SERVERS, 40)
 
 
 @pytest.mark.fact("O5", "O7")
@@ -93,8 +93,8 @@ def test_transactions_that_do_not_need_the_facility_stop_too(original: Journal) 
 @pytest.mark.fact("S1")
 def test_the_fixed_lookup_pays_one_error_for_each_stale_connection(fixed: Journal) -> None:
     """Forty errors a server, none leaked, and nobody waits at the end."""
-    assert outcome.failed_operations(fixed) == dict.fromkeys(SERVERS, 40)
-    assert outcome.leaked_connections(fixed) == dict.fromkeys(SERVERS, 0)
+    assert figures.failed_operations(fixed) == dict.fromkeys(SERVERS, 40)
+    assert figures.of(fixed).leaked_connections == dict.fromkeys(SERVERS, 0)
     assert {one.ended for one in fixed.transactions} == {"answered", "failed"}
 
 

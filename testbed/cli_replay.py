@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from testbed.places import Where
     from testbed.runtime import Address
     from testbed.scenario import Scenario
+    from testbed.verdict import Judgement
 
 EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
 
@@ -149,9 +150,9 @@ async def _replay_all(
         ):
             async for result in replays:
                 results.append(result)
-                write(summary.line(result))
+                write(summary.line(result.judgement, result.wall_s))
             if repetitions == 1:
-                _report(console, [(one.journal, one.judgement) for one in results])
+                _report(console, [result.judgement for result in results])
             console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     finally:
         with suppress(OSError):  # it is kept with whatever is in it, and only then
@@ -159,9 +160,9 @@ async def _replay_all(
     return results
 
 
-def _report(console: Console, judged: list[report.Judged]) -> None:
-    console.print(report.side_by_side(judged))
-    console.print(report.findings(judged), soft_wrap=True)  # a path that is broken over two lines cannot be pasted
+def _report(console: Console, judgements: list[Judgement]) -> None:
+    console.print(report.side_by_side(judgements))
+    console.print(report.findings(judgements), soft_wrap=True)  # a path that is broken over two lines cannot be pasted
 
 
 @click.command()
@@ -172,15 +173,14 @@ def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -
     """Judge JOURNALS of old replays again."""
     console = plain(stderr=json_file == "-")
     read = [journal.read(path) for path in journals]
-    judged = [(one, verdict.judge(one)) for one in read]
+    judgements = [verdict.judge(old) for old in read]
     with _lines(json_file) as write:
-        for kept, judgement in judged:
-            last_s = max((event.t_s for event in kept.events), default=0.0)
-            write(summary.line(Result(kept, judgement, last_s)))
-    _report(console, judged)
+        for old, judgement in zip(read, judgements, strict=True):
+            write(summary.line(judgement, max((event.t_s for event in old.events), default=0.0)))
+    _report(console, judgements)
     if svg is not None:
-        report.draw(judged, svg)
-    sys.exit(EXIT[max((judgement.verdict for _, judgement in judged), key=lambda one: one.rank)])
+        report.draw(judgements, svg)
+    sys.exit(EXIT[max((judgement.verdict for judgement in judgements), key=lambda verdict_: verdict_.rank)])
 
 
 @click.command(name="list")

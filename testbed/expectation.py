@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Outcome(StrEnum):
+    """What became of the airline, from best to worst."""
+
+    UNHARMED = "unharmed"
+    CONTAINED = "contained"
+    GROUNDED = "grounded"
+
+    @property
+    def rank(self) -> int:
+        """Its place from best (0) to worst."""
+        return list(Outcome).index(self)
+
+
+class Crack(IntEnum):
+    """How far the trouble went."""
+
+    NOTHING = 0
+    LOOKUP = 1
+    POOL = 2
+    SERVER = 3
+    FACILITY = 4
+    CALLER = 5
+    AIRLINE = 6
+
+    @property
+    def word(self) -> str:
+        """The level in a word."""
+        return self.name.lower()
+
 
 OutcomeWord = Literal["unharmed", "contained", "grounded"]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from testbed import outcome
 from testbed.checks import Verdict
 from testbed.clock import span_text
 
@@ -44,12 +43,12 @@ def table(results: Sequence[Result]) -> Table:
         "wall: median",
     ):
         drawn.add_column(heading)
-    for variant in dict.fromkeys(one.journal.header.variant for one in results):
-        of_variant = [one for one in results if one.journal.header.variant == variant]
-        held = sum(one.judgement.verdict is Verdict.HELD for one in of_variant)
+    for variant in dict.fromkeys(result.judgement.figures.header.variant for result in results):
+        of_variant = [result for result in results if result.judgement.figures.header.variant == variant]
+        held = sum(result.judgement.verdict is Verdict.HELD for result in of_variant)
         low, high = wilson(held, len(of_variant))
-        hangs = [span for one in of_variant if (span := outcome.time_to_hang_s(one.journal)) is not None]
-        outcomes = [one.judgement.outcome or "unknown" for one in of_variant]
+        hangs = [span for result in of_variant if (span := result.judgement.figures.time_to_hang_night_s) is not None]
+        outcomes = [str(result.judgement.outcome or "unknown") for result in of_variant]
         drawn.add_row(
             variant,
             f"{held} of {len(of_variant)}",
@@ -57,6 +56,6 @@ def table(results: Sequence[Result]) -> Table:
             ", ".join(f"{outcomes.count(word)} {word}" for word in dict.fromkeys(outcomes)),
             span_text(statistics.median(hangs)) if hangs else "never hung",
             f"{span_text(min(hangs))} … {span_text(max(hangs))}" if hangs else "",
-            f"{statistics.median(one.wall_s for one in of_variant):.1f} s",
+            f"{statistics.median(result.wall_s for result in of_variant):.1f} s",
         )
     return drawn

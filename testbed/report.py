@@ -1,11 +1,10 @@
-"""What people read: the variants of a night side by side, from journals and judgements and nothing else."""
+"""What people read: the variants of a night side by side, from their judgements and nothing else."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,12 +12,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from testbed import dumped, outcome
+from testbed import dumped
 from testbed.checks import Verdict
 from testbed.clock import clock_text, span_text
 from testbed.console import plain
 from testbed.errors import TestbedError
-from testbed.events import Operation, Sample
+from testbed.expectation import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,142 +25,127 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from testbed.journal import Journal
+    from testbed.figures import Figures
     from testbed.verdict import Judgement
 
 PICTURE_COLUMNS = 110
 FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's would be fetched from elsewhere; the reader's own will do
 
-Judged = tuple["Journal", "Judgement"]
 STYLE = {Verdict.HELD: "bold green", Verdict.BROKEN: "bold red", Verdict.UNKNOWN: "bold yellow"}
-OUTCOME_STYLE = {outcome.GROUNDED: "bold red", outcome.CONTAINED: "bold green", outcome.UNHARMED: "bold green"}
+OUTCOME_STYLE = {None: "yellow", Outcome.GROUNDED: "bold red", Outcome.CONTAINED: "bold green", Outcome.UNHARMED: "bold green"}
 
 
-def side_by_side(judged: Sequence[Judged]) -> RenderableType:
+def side_by_side(judgements: Sequence[Judgement]) -> RenderableType:
     """Draw the night: what was done, what was seen, what became of it; then what it cost."""
-    return Group(_night(judged), _cost(judged))
+    return Group(_night(judgements), _cost([judgement.figures for judgement in judgements]))
 
 
-def draw(judged: Sequence[Judged], path: Path) -> None:
+def draw(judgements: Sequence[Judgement], path: Path) -> None:
     """Write the same as a picture (SVG); raises TestbedError when the file cannot be written."""
     console = plain(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(side_by_side(judged))
-    svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judged[0][0].header.scenario}"))
+    console.print(side_by_side(judgements))
+    svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judgements[0].figures.header.scenario}"))
     try:
         path.write_text(svg, encoding="utf-8")
     except OSError as error:
         raise TestbedError(f"the picture cannot be written to {path}: {error.strerror}") from error
 
 
-def _night(judged: Sequence[Judged]) -> Table:
-    header = judged[0][0].header
+def _night(judgements: Sequence[Judgement]) -> Table:
+    header = judgements[0].figures.header
     drawn = Table(
         title=Text(f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}"),
         box=box.SIMPLE_HEAD,
         show_lines=True,
     )
     drawn.add_column("", no_wrap=True)
-    for kept, _ in judged:
-        drawn.add_column(kept.header.variant, ratio=1)
-    rows: list[tuple[str, Callable[[Journal, Judgement], RenderableType]]] = [
-        ("done", lambda kept, _: _done(kept)),
-        ("quiet hours", lambda kept, _: _quiet(kept)),
-        ("first trouble", lambda kept, _: _first_trouble(kept)),
-        (
-            "connections leaked",
-            lambda kept, _: _by_service(outcome.leaked_connections(kept), kept.header.facility.pool_size),
-        ),
-        ("request threads", lambda kept, _: _blocked(kept)),
-        ("health checks", lambda kept, _: _health(kept)),
-        (
-            "outcome",
-            lambda _, judgement: Text(judgement.outcome or "cannot be told", OUTCOME_STYLE.get(judgement.outcome or "", "yellow")),
-        ),
-        ("crack", lambda _, judgement: f"{judgement.crack}, {outcome.CRACK[judgement.crack]}"),
-        ("verdict", lambda _, judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
-        ("first fault to hang", lambda kept, _: _to_hang(kept)),
+    for judgement in judgements:
+        drawn.add_column(judgement.figures.header.variant, ratio=1)
+    rows: list[tuple[str, Callable[[Judgement], RenderableType]]] = [
+        ("done", lambda judgement: _done(judgement.figures)),
+        ("quiet hours", lambda judgement: _quiet(judgement.figures)),
+        ("first trouble", lambda judgement: _first_trouble(judgement.figures)),
+        ("connections leaked", lambda judgement: _leaked(judgement.figures)),
+        ("request threads", lambda judgement: _blocked(judgement.figures)),
+        ("health checks", lambda judgement: _health(judgement.figures)),
+        ("outcome", lambda judgement: Text(judgement.outcome or "cannot be told", OUTCOME_STYLE[judgement.outcome])),
+        ("crack", lambda judgement: f"{judgement.crack}, {judgement.crack.word}"),
+        ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
+        ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
     ]
     for name, cell in rows:
-        drawn.add_row(name, *(cell(kept, judgement) for kept, judgement in judged))
+        drawn.add_row(name, *map(cell, judgements))
     return drawn
 
 
-def _done(kept: Journal) -> str:
+def _done(figures: Figures) -> str:
     lines = []
-    for one in kept.of(Operation):
-        if one.state != "begin":
-            how = "completed" if one.state == "end" else "FAILED"
-            lines.append(f"{clock_text(one.night_s)} {one.operation} {how} in {one.duration_s or 0:.2f} s: {one.detail}")
+    for operation in figures.operations:
+        how = "completed" if operation.state == "end" else "FAILED"
+        took_s = operation.duration_s or 0
+        lines.append(f"{clock_text(operation.night_s)} {operation.operation} {how} in {took_s:.2f} s: {operation.detail}")
     return "\n".join(lines) or "nothing was done"
 
 
-def _quiet(kept: Journal) -> str:
-    begin = outcome.first_fault(kept)
-    since_s = kept.header.night.from_s if begin is None else begin.night_s
-    times = [since_s, *sorted(one.request.night_s for one in kept.transactions if one.request.night_s > since_s)]
-    longest_s, start_s = max(((later - earlier, earlier) for earlier, later in pairwise(times)), default=(0.0, since_s))
-    from_, to = (clock_text(at_s, seconds=False) for at_s in (start_s, start_s + longest_s))
-    return f"{from_} to {to}: {span_text(longest_s)} without a passenger"
+def _quiet(figures: Figures) -> str:
+    start_s, length_s = figures.quiet_night_s
+    from_, to = (clock_text(at_s, seconds=False) for at_s in (start_s, start_s + length_s))
+    return f"{from_} to {to}: {span_text(length_s)} without a passenger"
 
 
-def _first_trouble(kept: Journal) -> str:
-    bad = [one for one in kept.transactions if one.ended != "answered"]
-    if not bad:
+def _first_trouble(figures: Figures) -> str:
+    first = figures.first_trouble
+    if first is None:
         return "none"
-    first = min(bad, key=lambda one: one.request.night_s)
-    what = f"{first.request.caller} {first.request.transaction} {first.ended}"
-    waiting = [one.request.night_s for one in bad if one.ended == "unanswered"]
-    lines = [f"{clock_text(first.request.night_s)} {what}"]
-    if waiting:
-        lines.append(f"{clock_text(min(waiting))} the first that was never answered")
+    lines = [f"{clock_text(first.request.night_s)} {first.request.caller} {first.request.transaction} {first.ended}"]
+    if figures.first_unanswered_night_s is not None:
+        lines.append(f"{clock_text(figures.first_unanswered_night_s)} the first that was never answered")
     return "\n".join(lines)
 
 
-def _by_service(counts: dict[str, int], of: int) -> Text:
-    return Text("\n").join(Text(f"{service}: {count} of {of}", "red" if count else "") for service, count in counts.items())
+def _leaked(figures: Figures) -> Text:
+    of = figures.header.facility.pool_size
+    counts = figures.leaked_connections.items()
+    return Text("\n").join(Text(f"{service}: {count} of {of}", "red" if count else "") for service, count in counts)
 
 
-def _blocked(kept: Journal) -> Text:
+def _blocked(figures: Figures) -> Text:
     lines = []
-    blocked = outcome.blocked_request_threads(kept)
+    blocked = figures.blocked_request_threads
     for service, count in blocked.items():
-        dump = dumped.last_of(kept, service)
+        dump = figures.dumps.get(service)
         if count and dump is not None:
             lines.append(Text(dumped.told(dump), "red"))
         else:
-            lines.append(Text(f"{service}: {count} of {kept.header.facility.request_threads} blocked", "red" if count else ""))
+            lines.append(Text(f"{service}: {count} of {figures.header.facility.request_threads} blocked", "red" if count else ""))
     return Text("\n").join(lines) if any(blocked.values()) else Text("none blocked")
 
 
-def _health(kept: Journal) -> str:
-    samples = [one for one in kept.of(Sample) if one.service in outcome.services(kept)]
-    green = sum(one.health for one in samples)
-    return f"{green} of {len(samples)} green"
+def _health(figures: Figures) -> str:
+    checks = figures.health.values()
+    return f"{sum(check.green for check in checks)} of {sum(check.count for check in checks)} green"
 
 
-def _to_hang(kept: Journal) -> Text:
-    took_s = outcome.time_to_hang_s(kept)
-    if took_s is None:
+def _to_hang(figures: Figures) -> Text:
+    if figures.hang is None or figures.time_to_hang_night_s is None:
         return Text("never hung", "green")
-    hung = outcome.hang(kept)
-    assert hung is not None
-    return Text(f"{span_text(took_s)} of the night, at {clock_text(hung.night_s)}", "bold red")
+    return Text(f"{span_text(figures.time_to_hang_night_s)} of the night, at {clock_text(figures.hang.night_s)}", "bold red")
 
 
-def _cost(judged: Sequence[Judged]) -> Table:
+def _cost(figures: Sequence[Figures]) -> Table:
     """Draw what became of every kind of transaction; in words, because columns of numbers for each variant fit no terminal."""
-    some_fault = any(outcome.first_fault(kept) for kept, _ in judged)
+    some_fault = any(of_variant.first_fault for of_variant in figures)
     half = "after" if some_fault else "before"
     drawn = Table(title=f"What it cost: transactions{' after the first fault' if some_fault else ''}", box=box.SIMPLE_HEAD)
     drawn.add_column("caller, transaction")
-    for kept, _ in judged:
-        drawn.add_column(kept.header.variant)
-    counts = [outcome.transactions(kept) for kept, _ in judged]
-    totals: list[Counter[str]] = [Counter() for _ in judged]
-    for caller, name in sorted({(caller, name) for one in counts for caller, names in one.items() for name in names}):
+    for of_variant in figures:
+        drawn.add_column(of_variant.header.variant)
+    counts = [of_variant.transactions for of_variant in figures]
+    totals: list[Counter[str]] = [Counter() for _ in figures]
+    for caller, name in sorted({(caller, name) for by_caller in counts for caller, names in by_caller.items() for name in names}):
         cells = []
-        for one, total in zip(counts, totals, strict=True):
-            ends = one.get(caller, {}).get(name, {}).get(half, {})
+        for by_caller, total in zip(counts, totals, strict=True):
+            ends = by_caller.get(caller, {}).get(name, {}).get(half, {})
             total.update(ends)
             cells.append(_ends(ends))
         drawn.add_row(f"{caller} {name}", *cells)
@@ -177,14 +161,15 @@ def _ends(ends: Mapping[str, int]) -> Text:
     return Text(", ").join(told) if told else Text("none", "dim")
 
 
-def findings(judged: Sequence[Judged]) -> Text:
-    """Tell which findings did not hold, how many did, and where the journals are; to be printed without breaking its lines."""
+def findings(judgements: Sequence[Judgement]) -> Text:
+    """Format the findings that did not hold, how many did, and where the journals are; to be printed without breaking its lines."""
     lines: list[Text] = []
-    for kept, judgement in judged:
-        bad = [one for one in judgement.findings if one.verdict is not Verdict.HELD]
+    for judgement in judgements:
+        bad = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD]
         held = len(judgement.findings) - len(bad)
-        lines.append(Text(f"{kept.header.variant}: {held} of {len(judgement.findings)} checks held; journal {kept.path}"))
-        for one in bad:
-            facts = f" ({', '.join(one.facts)})" if one.facts else ""
-            lines.append(Text.assemble((f"  {one.verdict.value} ", STYLE[one.verdict]), f"{one.check}: {one.text}{facts}"))
+        figures = judgement.figures
+        lines.append(Text(f"{figures.header.variant}: {held} of {len(judgement.findings)} checks held; journal {figures.journal}"))
+        for finding in bad:
+            facts = f" ({', '.join(finding.facts)})" if finding.facts else ""
+            lines.append(Text.assemble((f"  {finding.verdict.value} ", STYLE[finding.verdict]), f"{finding.check}: {finding.text}{facts}"))
     return Text("\n").join(lines)

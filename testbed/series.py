@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed import outcome
 from testbed.clock import HOUR_S
 from testbed.events import Process, Size
+from testbed.stuck_spans import lives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def _of_processes(journal: Journal) -> Iterator[Seen]:
 
 def _of_pools(journal: Journal) -> Iterator[Seen]:
     for server in journal.header.facility.application_servers:
-        for one in (sample for life in outcome.lives(journal, server)[-1:] for sample in life):
+        for one in (sample for life in lives(journal, server)[-1:] for sample in life):
             if one.pool is not None and one.busy is not None:
                 yield CONNECTIONS, server, one, max(0, one.pool.out - one.busy)  # those that no request is at work on
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from testbed import outcome
-
 if TYPE_CHECKING:
-    from testbed.session import Result
+    from testbed.verdict import Judgement
 
 
-def line(result: Result) -> str:
-    """Give the object of a replay as a line of JSON; README.md names its fields."""
-    kept, judged = result.journal, result.judgement
-    header = kept.header
-    services = outcome.services(kept)
+def line(judgement: Judgement, wall_s: float) -> str:
+    """Return the object of a replay as a line of JSON; README.md names its fields."""
+    figures = judgement.figures
+    header = figures.header
     return json.dumps(
         {
             "scenario": header.scenario,
@@ -23,19 +20,20 @@ def line(result: Result) -> str:
             "runtime": header.runtime,
             "seed": header.seed,
             "repetition": header.repetition,
-            "outcome": judged.outcome,
-            "crack": judged.crack,
-            "verdict": judged.verdict.value,
-            "leaked_connections": outcome.leaked_connections(kept),
-            "blocked_request_threads": outcome.blocked_request_threads(kept),
-            "request_threads": dict.fromkeys(services, header.facility.request_threads),
-            "health_green": outcome.health_green(kept),
-            "transactions": outcome.transactions(kept),
-            "time_to_hang_s": outcome.time_to_hang_s(kept),
-            "wall_s": round(result.wall_s, 3),
-            "journal": str(kept.path),
+            "outcome": judgement.outcome,
+            "crack": judgement.crack,
+            "verdict": judgement.verdict.value,
+            "leaked_connections": figures.leaked_connections,
+            "blocked_request_threads": figures.blocked_request_threads,
+            "request_threads": dict.fromkeys(figures.services, header.facility.request_threads),
+            "health_green": {service: checks.last for service, checks in figures.health.items() if checks.last is not None},
+            "transactions": figures.transactions,
+            "time_to_hang_s": figures.time_to_hang_night_s,
+            "wall_s": round(wall_s, 3),
+            "journal": str(figures.journal),
             "findings": [
-                {"check": one.check, "verdict": one.verdict.value, "text": one.text, "facts": list(one.facts)} for one in judged.findings
+                {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
+                for finding in judgement.findings
             ],
         }
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed import outcome
+from testbed import figures
 from testbed.checks import Verdict, full_first
 from testbed.events import Operation
 from tests.journals import NightBuilder
@@ -32,15 +32,16 @@ def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilde
 def test_the_layer_that_was_full_first_is_told(full: tuple[tuple[float, str], ...], layer: str) -> None:
     """Of what was seen since the first fault began; and any other expectation is broken."""
     journal = night(*full).journal()
-    assert full_first.check(journal, layer).verdict is Verdict.HELD
+    assert full_first.check(journal, figures.of(journal), layer).verdict is Verdict.HELD
     for other in {"application_servers", "callers", "nobody"} - {layer}:
-        assert full_first.check(journal, other).verdict is Verdict.BROKEN
+        assert full_first.check(journal, figures.of(journal), other).verdict is Verdict.BROKEN
 
 
 @pytest.mark.fact("S9")
 def test_every_service_is_told_in_order() -> None:
     """Each once, with when that was."""
-    found = full_first.check(night((3.0, "kiosk"), (4.0, "cf-2"), (5.0, "cf-2")).journal(), "callers")
+    journal = night((3.0, "kiosk"), (4.0, "cf-2"), (5.0, "cf-2")).journal()
+    found = full_first.check(journal, figures.of(journal), "callers")
     assert found.text.startswith("every request thread at work: kiosk at ")
     assert found.text.count("cf-2 at ") == 1
     assert found.text.endswith("; first callers, expected callers")
@@ -48,4 +49,4 @@ def test_every_service_is_told_in_order() -> None:
 
 def test_a_night_without_a_fault_fills_nobody() -> None:
     """Whatever its load does."""
-    assert outcome.full_since_s(night((3.0, "kiosk"), fault="nothing").journal()) == {}
+    assert figures.of(night((3.0, "kiosk"), fault="nothing").journal()).full_since_night_s == {}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import checks, outcome, scenario_file, verdict
+from testbed import checks, figures, scenario_file, stuck_spans, verdict
 from testbed.checks import Verdict
 from testbed.errors import ProxyError, ScenarioError
 from testbed.events import Healed, Operation, Step
@@ -26,9 +26,9 @@ def test_a_fault_that_nobody_heals_is_undone_when_the_night_is_over() -> None:
     assert (healed.faults, healed.left) == (("silence",), ())
     undone = [one for one in journal.of(Step) if one.step.startswith("take silence")]
     assert undone
-    last = max(one.t_s for service in outcome.services(journal) for one in outcome.samples_of(journal, service))
+    last = max(one.t_s for service in stuck_spans.services(journal) for one in stuck_spans.samples_of(journal, service))
     assert last <= min(one.t_s for one in undone)
-    assert checks.load("healed")(journal, None).verdict is Verdict.HELD
+    assert checks.load("healed")(journal, figures.of(journal), None).verdict is Verdict.HELD
 
 
 def test_a_fault_that_is_healed_by_hand_is_not_healed_again() -> None:
@@ -51,7 +51,7 @@ def test_a_healing_that_fails_leaves_the_verdict_unknown_and_the_facility_to_be_
         "the link to database has the toxic silence_upstream",
         "the link to database has the toxic silence_downstream",
     )
-    assert checks.load("healed")(journal, None).verdict is Verdict.UNKNOWN
+    assert checks.load("healed")(journal, figures.of(journal), None).verdict is Verdict.UNKNOWN
 
 
 def test_a_fault_that_did_not_bite_leaves_the_verdict_unknown(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
 def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
     """Of before faults were healed; of any other fault nobody looked, and that is unknown."""
     night = contained_night()
-    assert checks.load("healed")(night.journal(), None).verdict is Verdict.HELD
+    assert checks.load("healed")(night.journal(), figures.of(night.journal()), None).verdict is Verdict.HELD
     night.events.append(Operation(t_s=1.0, night_s=1.0, operation="silence", id=2, state="begin"))
-    assert checks.load("healed")(night.journal(), None).verdict is Verdict.UNKNOWN
+    assert checks.load("healed")(night.journal(), figures.of(night.journal()), None).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testbed import series
+from testbed import figures, series
 from testbed.checks import Verdict, longevity
 from testbed.events import NightSpan, PoolSample, Process, Sample, Size
 from tests.journals import CALLERS, EVENING_S, SERVERS, NightBuilder
@@ -57,7 +57,8 @@ class Day(NightBuilder):
         """Make the check."""
         self.end(HOURS * 36.0 + 1)
         night = NightSpan("2013-10-07", EVENING_S, EVENING_S + HOURS * 3600)
-        return longevity.check(self.journal(night=night), expected)
+        journal = self.journal(night=night)
+        return longevity.check(journal, figures.of(journal), expected)
 
 
 def test_a_steady_day_accuses_nothing_and_says_what_came_nearest() -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed import figures
 from testbed.checks import Verdict, memory_rise_mib
 from testbed.events import Operation, Process
 from tests.journals import CALLERS, SERVERS, NightBuilder
@@ -32,7 +33,8 @@ def weighed(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str
 @pytest.mark.parametrize(("allowed", "verdict"), [(140, Verdict.HELD), (139, Verdict.BROKEN)])
 def test_memory_is_told_before_at_most_and_at_last(allowed: float, verdict: Verdict) -> None:
     """Of every process, in MiB; what is judged is the most that one of them rose by."""
-    found = memory_rise_mib.check(weighed((60, 200, 150, 110)), allowed)
+    journal = weighed((60, 200, 150, 110))
+    found = memory_rise_mib.check(journal, figures.of(journal), allowed)
     assert found.verdict is verdict
     assert found.text.startswith("MiB before, at most, at last: cf-1 60, 60, 60; cf-2 60, 60, 60; kiosk 60, 200, 110; ")
     assert found.text.endswith(f"at most 140 more, expected {allowed} at most")
@@ -45,4 +47,4 @@ def test_memory_is_told_before_at_most_and_at_last(allowed: float, verdict: Verd
 )
 def test_what_was_not_weighed_is_unknown(journal: Journal) -> None:
     """Without both sides there is no rise to speak of."""
-    assert memory_rise_mib.check(journal, 1000.0).verdict is Verdict.UNKNOWN
+    assert memory_rise_mib.check(journal, figures.of(journal), 1000.0).verdict is Verdict.UNKNOWN

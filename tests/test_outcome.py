@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from testbed import outcome
+from testbed import changes, figures, stuck_spans, verdict
 from testbed.events import Observed
+from testbed.expectation import Outcome
 from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night, hung_night
 
 
@@ -13,13 +14,13 @@ from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night, hung
 def test_a_night_that_ends_with_every_caller_stuck_is_grounded() -> None:
     """The night of the case is grounded, with the crack through the whole airline."""
     journal = hung_night().journal()
-    assert (outcome.outcome(journal), outcome.crack(journal)) == (outcome.GROUNDED, 6)
+    assert (verdict.judge(journal).outcome, verdict.judge(journal).crack) == (Outcome.GROUNDED, 6)
 
 
 def test_a_night_with_errors_that_pass_is_contained() -> None:
     """Failed transactions that stop by themselves are contained, and no crack beyond the lookup."""
     journal = contained_night().journal()
-    assert (outcome.outcome(journal), outcome.crack(journal)) == (outcome.CONTAINED, 1)
+    assert (verdict.judge(journal).outcome, verdict.judge(journal).crack) == (Outcome.CONTAINED, 1)
 
 
 def test_a_night_in_which_all_is_answered_is_unharmed() -> None:
@@ -28,8 +29,8 @@ def test_a_night_in_which_all_is_answered_is_unharmed() -> None:
     night.samples(0.0)
     night.request(0.5, "kiosk", "answered")
     night.end(1.0)
-    assert outcome.outcome(night.journal()) == outcome.UNHARMED
-    assert outcome.crack(night.journal()) == 0
+    assert verdict.judge(night.journal()).outcome == Outcome.UNHARMED
+    assert verdict.judge(night.journal()).crack == 0
 
 
 @pytest.mark.fact("O9")
@@ -39,7 +40,7 @@ def test_a_night_that_took_a_restart_by_hand_is_grounded() -> None:
     night.events.pop()
     night.restart(5.6)
     night.end(6.0)
-    assert outcome.outcome(night.journal()) == outcome.GROUNDED
+    assert verdict.judge(night.journal()).outcome == Outcome.GROUNDED
 
 
 def test_a_busy_service_that_makes_progress_is_not_stuck() -> None:
@@ -49,7 +50,7 @@ def test_a_busy_service_that_makes_progress_is_not_stuck() -> None:
         night.samples(number / 10, busy=4, done=number)
     night.request(0.1, "kiosk", "answered")
     night.end(1.0)
-    assert not any(outcome.stuck(night.journal(), service) for service in (*SERVERS, *CALLERS))
+    assert not any(figures.of(night.journal()).spans[service] for service in (*SERVERS, *CALLERS))
 
 
 def test_requests_that_wait_without_a_stuck_caller_give_no_outcome() -> None:
@@ -58,7 +59,7 @@ def test_requests_that_wait_without_a_stuck_caller_give_no_outcome() -> None:
     night.events = [event for event in night.events if event.event not in ("end", "observed")]
     night.request(5.2, "kiosk", None)
     night.end(5.5)
-    assert outcome.outcome(night.journal()) is None
+    assert verdict.judge(night.journal()).outcome is None
 
 
 @pytest.mark.parametrize("reason", ["interrupted", "failed"])
@@ -67,14 +68,14 @@ def test_a_replay_that_did_not_end_has_no_outcome(reason: str) -> None:
     night = hung_night()
     night.events = [event for event in night.events if event.event != "end"]
     night.end(5.6, reason)
-    assert outcome.outcome(night.journal()) is None
+    assert verdict.judge(night.journal()).outcome is None
 
 
 @pytest.mark.fact("O1")
 def test_time_to_hang_is_the_nights_from_the_end_of_the_switchover() -> None:
     """The hang began with the first stuck sample, on the night's clock, and counts from the switchover's end."""
-    assert outcome.time_to_hang_s(hung_night().journal()) == pytest.approx((5.0 - 1.1) * 100)
-    assert outcome.time_to_hang_s(contained_night().journal()) is None
+    assert figures.of(hung_night().journal()).time_to_hang_night_s == pytest.approx((5.0 - 1.1) * 100)
+    assert figures.of(contained_night().journal()).time_to_hang_night_s is None
 
 
 @pytest.mark.parametrize(
@@ -89,13 +90,13 @@ def test_the_crack_goes_as_far_as_the_last_thing_that_got_stuck(services: tuple[
             night.sample(number / 10, service, busy=4 if service in services else 0)
     night.request(0.1, "kiosk", None)
     night.end(1.0)
-    assert outcome.crack(night.journal()) == level
+    assert verdict.judge(night.journal()).crack == level
 
 
 def test_transactions_are_counted_by_when_they_were_due_and_none_is_left_out() -> None:
     """Answered, failed and unanswered add up to what was sent, before and after the switchover."""
     journal = hung_night().journal()
-    counts = outcome.transactions(journal)
+    counts = figures.of(journal).transactions
     total = sum(count for names in counts.values() for halves in names.values() for ends in halves.values() for count in ends.values())
     assert total == len(journal.transactions) == 23
     assert counts["kiosk"]["check_in"]["before"] == {"answered": 1, "failed": 0, "unanswered": 0}
@@ -104,13 +105,13 @@ def test_transactions_are_counted_by_when_they_were_due_and_none_is_left_out() -
 
 def test_failed_operations_count_from_the_first_fault_on() -> None:
     """What failed before the fault is not its."""
-    assert outcome.failed_operations(hung_night().journal()) == {"cf-1": 4, "cf-2": 4}
+    assert figures.failed_operations(hung_night().journal()) == {"cf-1": 4, "cf-2": 4}
 
 
 def test_blocked_threads_are_those_of_the_last_time_a_service_was_stuck() -> None:
     """A service that was never stuck has none blocked."""
-    assert set(outcome.blocked_request_threads(hung_night().journal()).values()) == {4}
-    assert set(outcome.blocked_request_threads(contained_night().journal()).values()) == {0}
+    assert set(figures.of(hung_night().journal()).blocked_request_threads.values()) == {4}
+    assert set(figures.of(contained_night().journal()).blocked_request_threads.values()) == {0}
 
 
 def full(night: NightBuilder, from_s: float, to_s: float, service: str = "kiosk", **given: Any) -> None:
@@ -121,7 +122,7 @@ def full(night: NightBuilder, from_s: float, to_s: float, service: str = "kiosk"
 
 def spans(night: NightBuilder, service: str = "kiosk") -> list[tuple[float, float]]:
     """Give from when to when a service was stuck."""
-    return [(round(one.from_s, 1), round(one.to_s, 1)) for one in outcome.stuck(night.journal(), service)]
+    return [(round(one.from_s, 1), round(one.to_s, 1)) for one in figures.of(night.journal()).spans[service]]
 
 
 @pytest.mark.parametrize(("change", "stuck"), [({"done": 4}, []), ({"failed": 4}, [(1.0, 2.9)]), ({"done": 4, "failed": 1}, [(1.0, 2.9)])])
@@ -162,7 +163,7 @@ def test_a_look_that_went_unanswered_does_not_end_a_hang() -> None:
     full(night, 2.1, 3.0)
     night.end(3.0)
     assert spans(night) == [(1.0, 2.9)]
-    assert outcome.is_stuck_at_end(night.journal(), "kiosk")
+    assert stuck_spans.is_stuck_at_end(night.journal(), stuck_spans.find(night.journal()), "kiosk")
 
 
 @pytest.mark.parametrize("state", ["stopped", "died"])
@@ -175,7 +176,7 @@ def test_a_hang_ends_with_its_process(state: str) -> None:
     night.end(3.0)
     assert spans(night) == [(1.0, 1.9), (2.1, 2.9)]
     night.service(3.05, "kiosk", state)
-    assert not outcome.is_stuck_at_end(night.journal(), "kiosk")
+    assert not stuck_spans.is_stuck_at_end(night.journal(), stuck_spans.find(night.journal()), "kiosk")
 
 
 def test_a_process_that_counts_less_than_before_is_another_one() -> None:
@@ -184,7 +185,7 @@ def test_a_process_that_counts_less_than_before_is_another_one() -> None:
     night.switchover(0.0)
     for t_s, failed in ((0.2, 3), (0.3, 4), (0.4, 1), (0.5, 2)):
         night.sample(t_s, "cf-1", failed=failed)
-    assert outcome.failed_operations(night.journal())["cf-1"] == 6
+    assert figures.failed_operations(night.journal())["cf-1"] == 6
 
 
 def test_failures_of_every_process_of_a_server_are_added_up() -> None:
@@ -196,8 +197,8 @@ def test_failures_of_every_process_of_a_server_are_added_up() -> None:
     night.service(2.1, "cf-1", "stopped")
     night.sample(2.2, "cf-1", busy=None)
     night.sample(3.0, "cf-1", failed=7)
-    assert outcome.failed_operations(night.journal()) == {"cf-1": 11, "cf-2": 0}
-    assert outcome.failed_operations(night.journal(), "check_in") == {"cf-1": 0, "cf-2": 0}
+    assert figures.failed_operations(night.journal()) == {"cf-1": 11, "cf-2": 0}
+    assert figures.failed_operations(night.journal(), "check_in") == {"cf-1": 0, "cf-2": 0}
 
 
 def test_leaked_connections_are_those_of_the_end_and_the_crack_is_of_the_worst() -> None:
@@ -210,9 +211,9 @@ def test_leaked_connections_are_those_of_the_end_and_the_crack_is_of_the_worst()
     night.sample(3.1, "cf-1", busy=None)
     night.end(4.0)
     journal = night.journal()
-    assert outcome.leaked_connections(journal) == {"cf-1": 0, "cf-2": 0}
-    assert outcome.most_leaked_connections(journal) == {"cf-1": 3, "cf-2": 0}
-    assert outcome.crack(journal) == 2
+    assert figures.of(journal).leaked_connections == {"cf-1": 0, "cf-2": 0}
+    assert figures.of(journal).most_leaked_connections == {"cf-1": 3, "cf-2": 0}
+    assert verdict.judge(journal).crack == 2
 
 
 def test_the_airline_hangs_when_every_caller_does_whatever_the_servers_do() -> None:
@@ -223,10 +224,10 @@ def test_the_airline_hangs_when_every_caller_does_whatever_the_servers_do() -> N
         for caller in CALLERS:
             night.sample(2.0 + number / 10, caller, busy=4 if caller != "partner" or number > 2 else 0)
     night.end(3.0)
-    hung = outcome.hang(night.journal())
+    hung = figures.of(night.journal()).hang
     assert hung is not None
     assert hung.from_s == pytest.approx(2.3)
-    assert outcome.time_to_hang_s(night.journal()) == pytest.approx((2.3 - 0.6) * 100)
+    assert figures.of(night.journal()).time_to_hang_night_s == pytest.approx((2.3 - 0.6) * 100)
 
 
 @pytest.mark.parametrize(("fault_s", "took_s"), [(1.0, 90.0), (1.95, 0.0), (2.5, None)])
@@ -237,7 +238,7 @@ def test_a_hang_before_anything_was_done_has_no_time_to_it(fault_s: float, took_
     for caller in CALLERS:
         full(night, 2.0, 3.0, caller)
     night.end(3.0)
-    assert outcome.time_to_hang_s(night.journal()) == (None if took_s is None else pytest.approx(took_s))
+    assert figures.of(night.journal()).time_to_hang_night_s == (None if took_s is None else pytest.approx(took_s))
 
 
 def restarted(*, fault: bool, trouble: str) -> str | None:
@@ -261,22 +262,22 @@ def restarted(*, fault: bool, trouble: str) -> str | None:
     night.request(5.0, "kiosk", "answered")
     night.samples(5.5, done=2, failed=1 if trouble == "stuck" else 0)
     night.end(6.0)
-    return outcome.outcome(night.journal())
+    return verdict.judge(night.journal()).outcome
 
 
 @pytest.mark.fact("O9")
 @pytest.mark.parametrize(
     ("fault", "trouble", "became"),
     [
-        (False, "", outcome.UNHARMED),
-        (True, "", outcome.UNHARMED),
-        (True, "failed", outcome.GROUNDED),
-        (True, "unanswered", outcome.GROUNDED),
-        (True, "leaked", outcome.GROUNDED),
-        (False, "leaked", outcome.GROUNDED),
-        (False, "stuck", outcome.GROUNDED),
-        (True, "cut off", outcome.CONTAINED),
-        (False, "failed", outcome.CONTAINED),
+        (False, "", Outcome.UNHARMED),
+        (True, "", Outcome.UNHARMED),
+        (True, "failed", Outcome.GROUNDED),
+        (True, "unanswered", Outcome.GROUNDED),
+        (True, "leaked", Outcome.GROUNDED),
+        (False, "leaked", Outcome.GROUNDED),
+        (False, "stuck", Outcome.GROUNDED),
+        (True, "cut off", Outcome.CONTAINED),
+        (False, "failed", Outcome.CONTAINED),
     ],
 )
 def test_a_restart_after_trouble_took_a_hand_and_one_for_maintenance_did_not(*, fault: bool, trouble: str, became: str) -> None:
@@ -290,14 +291,14 @@ def test_a_restart_is_no_fault() -> None:
     night.restart(0.5)
     night.request(0.9, "kiosk", "answered")
     night.switchover(1.0)
-    begin, change = outcome.first_fault(night.journal()), outcome.first_change(night.journal())
+    begin, change = changes.first_fault(night.journal()), changes.first_change(night.journal())
     assert begin is not None
     assert change is not None
     assert (begin.operation, change.operation) == ("switchover", "restart")
-    assert outcome.transactions(night.journal())["kiosk"]["check_in"]["before"]["answered"] == 1
+    assert figures.of(night.journal()).transactions["kiosk"]["check_in"]["before"]["answered"] == 1
 
 
-@pytest.mark.parametrize(("partner", "became"), [(None, outcome.CONTAINED), ("local", outcome.CONTAINED), ("search", None)])
+@pytest.mark.parametrize(("partner", "became"), [(None, Outcome.CONTAINED), ("local", Outcome.CONTAINED), ("search", None)])
 def test_service_is_back_when_everybody_who_asks_for_it_gets_it(partner: str | None, became: str | None) -> None:
     """A caller whom nobody asks for the facility need not have come back; of one that was asked only before, it cannot be told."""
     night = NightBuilder()
@@ -307,7 +308,7 @@ def test_service_is_back_when_everybody_who_asks_for_it_gets_it(partner: str | N
     night.request(2.0, "kiosk", None)
     night.request(5.0, "kiosk", "answered")
     night.end(5.5)
-    assert outcome.outcome(night.journal()) == became
+    assert verdict.judge(night.journal()).outcome == became
 
 
 def failing_night(failures: int, answered: int) -> NightBuilder:
@@ -333,4 +334,4 @@ def failing_night(failures: int, answered: int) -> NightBuilder:
 )
 def test_errors_to_the_end_are_no_service(failures: int, answered: int, became: str | None) -> None:
     """With 8 connections in all: a night in which nothing is answered any more is grounded although no thread is blocked."""
-    assert outcome.outcome(failing_night(failures, answered).journal()) == became
+    assert verdict.judge(failing_night(failures, answered).journal()).outcome == became

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, get_args
 import click
 import pytest
 
-from testbed import cli_replay, facts, faults, operations, outcome, scenario_file, summary, topology, trace, verdict
+from testbed import cli_replay, facts, faults, operations, scenario_file, summary, topology, trace, verdict
 from testbed.checks import Verdict
 from testbed.cli import COMMANDS, main_group
-from testbed.expectation import Expectation, OutcomeWord
+from testbed.expectation import Crack, Expectation, OutcomeWord
 from testbed.scan.effect import Effect, Over, Scan
 from testbed.scenario import CONDITIONS
-from testbed.session import Result
 from tests.journals import hung_night
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def test_the_words_for_outcomes_and_the_crack_are_the_verdicts() -> None:
     """The outcomes are the three that there are; the crack's steps stand in their order."""
     assert words(first_cells(section("What comes out"))) == set(get_args(OutcomeWord))
     steps = re.findall(r"(\d) (\w+)", section("What comes out").partition("The *crack*")[2])
-    assert [(int(number), word) for number, word in steps] == list(enumerate(outcome.CRACK))
+    assert [(int(number), word) for number, word in steps] == [(level.value, level.word) for level in Crack]
 
 
 def test_the_exit_codes_are_those_of_the_command_line() -> None:
@@ -178,7 +177,7 @@ def test_the_exit_codes_are_those_of_the_command_line() -> None:
 def test_the_table_for_programs_has_every_field() -> None:
     """Each field of the JSON line is in the table, and nothing else is."""
     kept = hung_night().journal()
-    line = json.loads(summary.line(Result(kept, verdict.judge(kept), 1.0)))
+    line = json.loads(summary.line(verdict.judge(kept), 1.0))
     rows = "\n".join(re.findall(r"^\| (`.*?) \|", section("For programs"), re.MULTILINE))
     assert set(re.findall(r"`(\w+)`", rows)) == set(line)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import outcome, replay, scenario_file, verdict
+from testbed import changes, figures, replay, scenario_file, stuck_spans, verdict
 from testbed.checks import Verdict
 from testbed.clock import HOUR_S, parse_time
 from testbed.errors import FacilityError, ServiceError, TestbedError
 from testbed.events import Condition, End, Observed, Operation, Sample, Service, Size, Step, Threads
+from testbed.expectation import Outcome
 from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.virtual_time import run
 from testbed.replay import SAMPLE_EVERY_S
@@ -74,8 +75,8 @@ def test_every_service_is_looked_at_ten_times_a_second() -> None:
     journal = flown("fixed")
     end = journal.end
     assert end is not None
-    for service in outcome.services(journal):
-        samples = outcome.samples_of(journal, service)
+    for service in stuck_spans.services(journal):
+        samples = stuck_spans.samples_of(journal, service)
         assert len(samples) == pytest.approx((end.t_s - samples[0].t_s) / SAMPLE_EVERY_S, abs=2)
 
 
@@ -89,8 +90,8 @@ def test_the_facility_is_seen_at_rest_before_anything_is_sent() -> None:
     """Every service has been looked at twice before the first passenger comes."""
     journal = flown("fixed")
     first = min(one.request.sent_s for one in journal.transactions)
-    for service in outcome.services(journal):
-        assert sum(one.t_s < first for one in outcome.samples_of(journal, service)) >= 2
+    for service in stuck_spans.services(journal):
+        assert sum(one.t_s < first for one in stuck_spans.samples_of(journal, service)) >= 2
 
 
 @pytest.mark.fact("O9")
@@ -99,18 +100,18 @@ def test_the_evidence_is_dumped_before_a_restart(tmp_path: Path) -> None:
     flight = Flight(scenario(tmp_path, SWITCHOVER + RESTART), "original", tmp_path)
     journal = flight.fly()
     begin = next(place for place, one in enumerate(journal.events) if isinstance(one, Step) and one.operation == "restart")
-    assert {one.service for one in journal.events[:begin] if isinstance(one, Threads)} == set(outcome.services(journal))
+    assert {one.service for one in journal.events[:begin] if isinstance(one, Threads)} == set(stuck_spans.services(journal))
     assert [call for call in flight.builder.runtime.calls if call[0] == "kill"] == [("kill", "cf-1"), ("kill", "cf-2")]
     assert judged(journal) is Verdict.HELD
-    assert outcome.leaked_connections(journal) == {"cf-1": 0, "cf-2": 0}
-    assert outcome.most_leaked_connections(journal) == {"cf-1": 10, "cf-2": 10}
+    assert figures.of(journal).leaked_connections == {"cf-1": 0, "cf-2": 0}
+    assert figures.of(journal).most_leaked_connections == {"cf-1": 10, "cf-2": 10}
 
 
 @pytest.mark.fact("O9")
 def test_the_evidence_is_not_taken_twice_of_the_same_hang() -> None:
     """What was dumped when all hung is not dumped again for the restart: the outage would only last longer."""
     journal = flown("original", SWITCHOVER + RESTART)
-    assert sorted(one.service for one in journal.of(Threads)) == sorted(outcome.services(journal))
+    assert sorted(one.service for one in journal.of(Threads)) == sorted(stuck_spans.services(journal))
 
 
 def test_each_hang_has_its_own_evidence() -> None:
@@ -120,13 +121,13 @@ def test_each_hang_has_its_own_evidence() -> None:
     assert [one.operation for one in journal.of(Operation) if one.state == "end"] == ["switchover", "restart", "switchover", "restart"]
     dumps = [one for one in journal.of(Threads) if one.service == "cf-1"]
     assert [one.file for one in dumps] == ["original/threads/cf-1.json", "original/threads/cf-1-2.json"]
-    assert outcome.failed_operations(journal) == {"cf-1": 20, "cf-2": 20}
+    assert figures.failed_operations(journal) == {"cf-1": 20, "cf-2": 20}
 
 
 def test_a_step_is_carried_out_at_its_time_of_the_night() -> None:
     """To within a hundredth of a real second, which is half a minute of this night."""
     journal = flown("fixed")
-    begin = outcome.first_fault(journal)
+    begin = changes.first_fault(journal)
     assert begin is not None
     assert begin.night_s == pytest.approx(parse_time("23:00"), abs=36)
 
@@ -202,8 +203,8 @@ def test_several_switchovers_cost_each_stale_connection_once_each_time() -> None
     """With enough passengers in between to meet every stale connection."""
     often = "".join(SWITCHOVER.replace("23:00", at) for at in ("23:00", "04:20", "04:45"))
     journal = flown("fixed", often, rate=4 * RATE)
-    assert outcome.failed_operations(journal) == {"cf-1": 30, "cf-2": 30}
-    assert outcome.outcome(journal) == outcome.CONTAINED
+    assert figures.failed_operations(journal) == {"cf-1": 30, "cf-2": 30}
+    assert verdict.judge(journal).outcome == Outcome.CONTAINED
 
 
 def test_a_step_at_the_nights_very_end_is_carried_out() -> None:
@@ -216,7 +217,8 @@ def test_a_step_at_the_nights_very_end_is_carried_out() -> None:
 def test_a_night_without_faults_is_unharmed(timeline: str) -> None:
     """Nothing happens, whatever the code."""
     journal = flown("original", timeline)
-    assert (outcome.outcome(journal), outcome.crack(journal), outcome.time_to_hang_s(journal)) == (outcome.UNHARMED, 0, None)
+    judgement = verdict.judge(journal)
+    assert (judgement.outcome, judgement.crack, judgement.figures.time_to_hang_night_s) == (Outcome.UNHARMED, 0, None)
 
 
 def test_a_restart_for_maintenance_grounds_nobody(tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ def test_a_restart_for_maintenance_grounds_nobody(tmp_path: Path) -> None:
     journal = flight.fly()
     assert [call for call in flight.builder.runtime.calls if call[0] == "kill"] == [("kill", "cf-1")]
     assert [(one.service, one.state) for one in journal.of(Service)][-3:] == [("cf-1", "stopped"), ("cf-1", "started"), ("cf-1", "ready")]
-    assert (outcome.outcome(journal), outcome.crack(journal)) == (outcome.UNHARMED, 0)
+    assert (verdict.judge(journal).outcome, verdict.judge(journal).crack) == (Outcome.UNHARMED, 0)
 
 
 def test_half_a_restart_still_took_a_hand() -> None:
@@ -234,7 +236,7 @@ def test_half_a_restart_still_took_a_hand() -> None:
     early = RESTART.replace("hung", "pool_empty")
     journal = flown("original", SWITCHOVER + early)
     assert [one.detail for one in journal.of(Operation) if one.state == "end"][-1] == "restarted cf-1, cf-2"
-    assert (outcome.outcome(journal), outcome.crack(journal)) == (outcome.GROUNDED, 2)
+    assert (verdict.judge(journal).outcome, verdict.judge(journal).crack) == (Outcome.GROUNDED, 2)
 
 
 @pytest.mark.parametrize(
@@ -252,13 +254,13 @@ def test_a_facility_of_any_size_is_grounded_by_the_leak_and_contained_without_it
     """Every caller ends with all its threads blocked, and how long that took is told; over the fixed lookup, nothing is ever stuck."""
     original, fixed = (flown(variant, facility=facility) for variant in ("original", "fixed"))
     sizes = original.header.facility
-    assert (outcome.outcome(original), outcome.crack(original)) == (outcome.GROUNDED, 6)
-    assert {outcome.blocked_request_threads(original)[caller] for caller in sizes.callers} == {sizes.request_threads}
-    took_s = outcome.time_to_hang_s(original)
+    assert (verdict.judge(original).outcome, verdict.judge(original).crack) == (Outcome.GROUNDED, 6)
+    assert {figures.of(original).blocked_request_threads[caller] for caller in sizes.callers} == {sizes.request_threads}
+    took_s = figures.of(original).time_to_hang_night_s
     assert took_s is not None
     assert 0 < took_s < 6.5 * HOUR_S
-    assert (outcome.outcome(fixed), outcome.crack(fixed)) == (outcome.CONTAINED, 1)
-    assert outcome.failed_operations(fixed) == dict.fromkeys(sizes.application_servers, sizes.pool_size)
+    assert (verdict.judge(fixed).outcome, verdict.judge(fixed).crack) == (Outcome.CONTAINED, 1)
+    assert figures.failed_operations(fixed) == dict.fromkeys(sizes.application_servers, sizes.pool_size)
 
 
 def test_a_service_that_dies_is_told_once_and_leaves_the_verdict_unknown(tmp_path: Path) -> None:
@@ -301,7 +303,7 @@ def test_a_service_that_is_slow_to_answer_its_monitoring_holds_up_no_other(tmp_p
     flight = Flight(scenario(tmp_path), "fixed", tmp_path)
     flight.builder = SluggishBuilder(flight.builder.plan, flight.builder.settings)
     journal = flight.fly()
-    counts = {service: len(outcome.samples_of(journal, service)) for service in outcome.services(journal)}
+    counts = {service: len(stuck_spans.samples_of(journal, service)) for service in stuck_spans.services(journal)}
     assert counts["cf-1"] == counts["kiosk"] > 10 * counts["ivr"] > 10
     assert judged(journal) is Verdict.HELD
 
@@ -324,9 +326,9 @@ def test_what_a_fault_kills_did_not_die_by_itself(tmp_path: Path) -> None:
     flight.night = dataclasses.replace(flight.night, steps=(cut,))
     journal = flight.fly()
     assert [(one.service, one.state) for one in journal.of(Service)][5:] == [("cf-2", "stopped")]
-    assert outcome.died(journal) == ()
+    assert figures.of(journal).died == ()
     assert found(journal, "services") is Verdict.HELD
-    assert outcome.outcome(journal) == outcome.GROUNDED
+    assert verdict.judge(journal).outcome == Outcome.GROUNDED
 
 
 class Endless(FakeBuilder):
@@ -425,8 +427,8 @@ def test_what_a_time_out_would_still_bring_back_is_waited_for() -> None:
     patient = '[variants.patient.settings]\ncaller = { call_read_timeout_s = 3.0 }\n[variants.patient.expect]\noutcome = "contained"'
     journal = flown("patient", variants=patient)
     assert {one.ended for one in journal.transactions} == {"answered", "failed"}
-    assert outcome.crack(journal) == 6
-    assert not any(outcome.is_stuck_at_end(journal, caller) for caller in journal.header.facility.callers)
+    assert verdict.judge(journal).crack == 6
+    assert not any(stuck_spans.is_stuck_at_end(journal, stuck_spans.find(journal), caller) for caller in journal.header.facility.callers)
 
 
 @pytest.mark.fact("A5")
@@ -434,7 +436,7 @@ def test_slow_answers_at_the_nights_end_are_waited_for() -> None:
     """An answer that takes seconds is no silence: everybody is answered, however late, and nothing was ever stuck."""
     slow = '[[timeline]]\nat = "05:05"\nfault = "latency"\nlatency_ms = 700\n'
     journal = flown("original", slow)
-    assert (outcome.outcome(journal), outcome.crack(journal)) == (outcome.UNHARMED, 0)
+    assert (verdict.judge(journal).outcome, verdict.judge(journal).crack) == (Outcome.UNHARMED, 0)
     slowest_s = max(one.response.answered_s - one.request.due_s for one in journal.transactions if one.response)
     assert slowest_s > 5.0
 
@@ -445,7 +447,7 @@ def test_slow_answers_of_a_single_thread_are_not_taken_for_a_hang() -> None:
     slow = '[[timeline]]\nat = "04:30"\nfault = "latency"\nlatency_ms = 200\n'
     journal = flown("original", slow, facility="request_threads = 1\n" + ONE_CALLER, rate=0.1)
     assert max(one.response.answered_s - one.request.sent_s for one in journal.transactions if one.response) > 1.0
-    assert (outcome.outcome(journal), outcome.crack(journal)) == (outcome.UNHARMED, 0)
+    assert (verdict.judge(journal).outcome, verdict.judge(journal).crack) == (Outcome.UNHARMED, 0)
 
 
 def test_the_closing_window_is_as_long_as_the_look_that_it_tells_of() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from testbed.journal import Journal
+    from testbed.verdict import Judgement
 
 
 def printed(what: RenderableType, width: int = 80, *, soft_wrap: bool = False) -> str:
@@ -26,24 +27,24 @@ def printed(what: RenderableType, width: int = 80, *, soft_wrap: bool = False) -
     return console.file.getvalue()
 
 
-def judged(*journals: Journal) -> list[report.Judged]:
+def judged(*journals: Journal) -> list[Judgement]:
     """Judge journals."""
-    return [(one, verdict.judge(one)) for one in journals]
+    return [verdict.judge(journal) for journal in journals]
 
 
 @pytest.fixture
-def both() -> list[report.Judged]:
+def both() -> list[Judgement]:
     """Give the night over both variants."""
     return judged(hung_night().journal(), contained_night().journal(variant="fixed", expect={"outcome": ["contained"]}))
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_no_word_of_the_report_is_cut_off(both: list[report.Judged], width: int) -> None:
+def test_no_word_of_the_report_is_cut_off(both: list[Judgement], width: int) -> None:
     """Whatever the terminal's width, everything can be read."""
     assert "…" not in printed(report.side_by_side(both), width)
 
 
-def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[report.Judged]) -> None:
+def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[Judgement]) -> None:
     """How long from the first fault to the hang in the night's time, and what it cost, by kind."""
     text = " ".join(printed(report.side_by_side(both), 120).split())
     assert "first fault to hang 6 min 30 s of the night, at 22:08:20 never hung" in text
@@ -51,7 +52,7 @@ def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[report.Ju
     assert "all 8 failed, 12 unanswered 9 answered, 8 failed" in text
 
 
-def test_the_report_tells_where_the_threads_stand(both: list[report.Judged]) -> None:
+def test_the_report_tells_where_the_threads_stand(both: list[Judgement]) -> None:
     """Each blocked service has its line, out of the dump."""
     text = " ".join(printed(report.side_by_side(both), 200).split())
     assert "4 of 4 request threads of cf-1: waiting for a connection from the pool, called from lookup_by_city" in text
@@ -73,7 +74,7 @@ def test_what_did_not_hold_is_told_with_its_facts() -> None:
     assert lines[1] == "  broken outcome: outcome grounded, expected contained (O10)"
 
 
-def test_the_picture_is_drawn_and_needs_nothing_from_elsewhere(both: list[report.Judged], tmp_path: Path) -> None:
+def test_the_picture_is_drawn_and_needs_nothing_from_elsewhere(both: list[Judgement], tmp_path: Path) -> None:
     """An SVG with the same words, that fetches no font."""
     report.draw(both, tmp_path / "night.svg")
     svg = (tmp_path / "night.svg").read_text(encoding="utf-8")
@@ -82,7 +83,7 @@ def test_the_picture_is_drawn_and_needs_nothing_from_elsewhere(both: list[report
     assert "url(http" not in svg.replace("&quot;", "").replace('"', "")
 
 
-def test_a_picture_that_cannot_be_written_is_one_clear_error(both: list[report.Judged], tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_written_is_one_clear_error(both: list[Judgement], tmp_path: Path) -> None:
     """The error names the file and the reason."""
     with pytest.raises(TestbedError, match=r"cannot be written to .*no/such\.svg: No such file"):
         report.draw(both, tmp_path / "no" / "such.svg")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import checks, outcome, scenario_file
+from testbed import changes, checks, figures, scenario_file
 from testbed.checks import Verdict
 from testbed.errors import FacilityError, ScenarioError
 from testbed.events import Backup, Ledger, Operation, Recovery, Restored
@@ -29,7 +29,7 @@ CSV = (
 
 def found(night: NightBuilder, check: str, expected: object) -> Verdict:
     """Give the verdict of one check."""
-    return checks.load(check)(night.journal(), expected).verdict
+    return checks.load(check)(night.journal(), figures.of(night.journal()), expected).verdict
 
 
 def recovered(*lags: float | None) -> NightBuilder:
@@ -107,7 +107,7 @@ def test_a_backup_is_neither_trouble_nor_a_change() -> None:
     night = NightBuilder()
     for state in ("begin", "end"):
         night.events.append(Operation(**night.at(0.5), operation="backup", id=1, state=state))  # type: ignore[arg-type]
-    assert (outcome.first_fault(night.journal()), outcome.first_change(night.journal()), outcome.last_change(night.journal())) == (
+    assert (changes.first_fault(night.journal()), changes.first_change(night.journal()), changes.last_change(night.journal())) == (
         *(None, None, None),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from testbed import checks, verdict
+from testbed import checks, figures, verdict
 from testbed.checks import ALWAYS, Verdict
 from testbed.events import LogLines, Sample, Threads
 from testbed.expectation import Expectation
@@ -24,7 +24,7 @@ GROUNDED = {
 
 def finding(night: NightBuilder, check: str, expected: Any) -> checks.Finding:
     """Make one check of a night."""
-    return checks.load(check)(night.journal(), expected)
+    return checks.load(check)(night.journal(), figures.of(night.journal()), expected)
 
 
 def test_the_night_of_the_case_holds_in_every_point() -> None:
@@ -66,7 +66,7 @@ def test_an_interrupted_replay_is_unknown_whatever_was_expected() -> None:
 def test_a_check_that_fails_itself_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error inside a check says nothing of the facility, and never that all is well."""
 
-    def fails(_: object, __: object) -> checks.Finding:
+    def fails(*_: object) -> checks.Finding:
         raise ZeroDivisionError
 
     monkeypatch.setattr(checks, "load", lambda _: fails)
@@ -203,7 +203,8 @@ def test_a_late_load_generator_proves_nothing() -> None:
 def test_requests_that_were_never_sent_prove_nothing() -> None:
     """All of the trace has to be sent."""
     night = contained_night()
-    assert checks.load("open_loop")(night.journal(trace=hung_night().journal().header.trace), None).verdict is Verdict.UNKNOWN
+    journal = night.journal(trace=hung_night().journal().header.trace)
+    assert checks.load("open_loop")(journal, figures.of(journal), None).verdict is Verdict.UNKNOWN
 
 
 def test_a_facility_that_was_ill_before_the_fault_proves_nothing() -> None:

@@ -1,6 +1,6 @@
 """Checks: what a journal must show. One check, one file, one word.
 
-`health_green = true` in an expectation is `health_green.py` in this directory, function `check(journal, expected)`. A
+`health_green = true` in an expectation is `health_green.py` in this directory, function `check(journal, figures, expected)`. A
 check is a pure function; it gives `held`, `broken`, or `unknown` where the journal does not tell. `nothing.py` is the
 do-nothing twin. Those in ALWAYS are made of every journal: they ask whether the replay itself can be believed.
 """
@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from testbed.words import words_in
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 ALWAYS = ("complete", "timeline", "services", "open_loop", "steady_before", "healed")
+
+
+CONDITION_NOT_SEEN = "condition_not_seen"  # a step of the timeline waited for something that did not happen
 
 
 class Verdict(StrEnum):
@@ -35,19 +39,23 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: its name, its verdict, a line with numbers and names, and the facts it speaks of."""
+    """What a check found: its name, its verdict, a line with numbers and names, and the facts it speaks of.
+
+    `code` names what was found for programs, where the verdict does not say it.
+    """
 
     check: str
     verdict: Verdict
     text: str
     facts: tuple[str, ...] = ()
+    code: str = ""
 
 
 class Check(Protocol):
     """Looks at a journal; may raise, which counts as `unknown`."""
 
-    def __call__(self, journal: Journal, expected: Any) -> Finding:
-        """Give the finding; `expected` is the expectation's value, None for the checks in ALWAYS."""
+    def __call__(self, journal: Journal, figures: Figures, expected: Any) -> Finding:
+        """Return the finding; `figures` are the journal's, `expected` is the expectation's value (None for the checks in ALWAYS)."""
 
 
 def names() -> tuple[str, ...]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
+from testbed.changes import last_change
 from testbed.checks import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: float) -> Finding:
+def check(journal: Journal, figures: Figures, expected: float) -> Finding:
     """Compare the share of what was due after the last fault or operation."""
-    last = outcome.last_change(journal)
+    last = last_change(journal)
     due = [one for one in journal.transactions if last is None or one.request.due_s > last.t_s]
     if not due:
         return Finding("answered_after", Verdict.UNKNOWN, "no transaction was due after the last fault or operation", ("S6",))

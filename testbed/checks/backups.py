@@ -8,10 +8,11 @@ from testbed.checks import Finding, Verdict, held_if
 from testbed.events import Backup, Restored
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: int) -> Finding:
+def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     """Ask for so many, each of which was restored beside and has the rows that it should have, and no others."""
     taken = journal.of(Backup)
     restored = {one.backup: one for one in journal.of(Restored)}

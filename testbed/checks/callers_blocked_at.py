@@ -8,10 +8,11 @@ from testbed import dumped
 from testbed.checks import Finding
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: str) -> Finding:
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Find every request thread of every caller reading a socket inside that call, in its dump."""
     callers = journal.header.facility.callers
     return dumped.judge(journal, "callers_blocked_at", callers, "blocked reading a socket", expected, ("O6", "O7"))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from testbed.checks import Finding, Verdict
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
+def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     """Ask for an end that says complete; anything else proves nothing."""
     end = journal.end
     if end is None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
 from testbed.checks import Finding, held_if
 from testbed.clock import clock_text
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 NOBODY = "nobody"
 
 
-def check(journal: Journal, expected: str) -> Finding:
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Compare the layer of the service that was full first, after the first fault began; told is every service, in order, and its queue."""
-    full, queues = outcome.full_since_s(journal), outcome.longest_queue(journal)
+    full, queues = figures.full_since_night_s, figures.longest_queue
     first = next(iter(full), None)
     layer = NOBODY if first is None else "callers" if first in journal.header.facility.callers else "application_servers"
     told = [f"{service} at {clock_text(night_s)}, {queues[service]} waiting at most" for service, night_s in full.items()]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed.changes import HARMLESS, RESTART
 from testbed.checks import Finding, Verdict
 from testbed.events import Healed, Operation
-from testbed.outcome import HARMLESS, RESTART
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 LASTING = (*HARMLESS, RESTART, "switchover")  # nothing of them is to be undone; journals of before faults were healed know no others
 
 
-def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
+def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     """Ask that every fault was undone and nothing left of it: what was seen with something left of another night proves nothing."""
     looks = journal.of(Healed)
     left = [line for one in looks for line in one.left]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
 from testbed.checks import Finding, Verdict, held_if
 from testbed.events import Sample
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: bool) -> Finding:  # noqa: FBT001 - the expectation's value
+def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noqa: FBT001 - the expectation's value
     """Count the health checks that were green."""
-    samples = [one for one in journal.of(Sample) if one.service in outcome.services(journal)]
+    samples = [one for one in journal.of(Sample) if one.service in figures.services]
     green = sum(one.health for one in samples)
     text = f"{green} of {len(samples)} health checks green"
     if not samples:

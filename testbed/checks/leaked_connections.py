@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
 from testbed.checks import Finding, held_if
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: int) -> Finding:
+def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     """Compare the leaked connections of every application server."""
-    leaked = outcome.leaked_connections(journal)
+    leaked = figures.leaked_connections
     size = journal.header.facility.pool_size
     told = ", ".join(f"{server} {count} of {size}" for server, count in leaked.items())
     good = all(count == expected for count in leaked.values())

@@ -8,10 +8,11 @@ from testbed.checks import Finding, Verdict, held_if
 from testbed.events import Ledger
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: str) -> Finding:  # noqa: ARG001 - there is one word
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Compare, for each kind of transaction that writes, what was answered with what is there."""
     counted = journal.of(Ledger)
     errors = [one.error for one in counted if one.error is not None]

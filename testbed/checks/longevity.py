@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from testbed import outcome, series
+from testbed import series
 from testbed.checks import Finding, Verdict, held_if
 from testbed.slope import CONFIDENT, slope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from testbed.figures import Figures
     from testbed.journal import Journal
     from testbed.series import Series
     from testbed.slope import Slope
@@ -36,13 +37,13 @@ class Judged:
         return f"{self.series.name} {found.per_unit:+.3g} {unit} an hour of the night ({found.low:+.3g} to {found.high:+.3g} with 95 %)"
 
 
-def check(journal: Journal, expected: str) -> Finding:
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Ask that what rises for good is exactly what is expected: nothing (`steady`), only leaks, or only growth.
 
     Unknown when nothing was weighed, or too little of it to tell.
     """
     wanted, told = wanted_of(journal), judged(journal)
-    processes = {f"{series.MEMORY.name} of {service}" for service in outcome.services(journal)}
+    processes = {f"{series.MEMORY.name} of {service}" for service in figures.services}
     untold = processes | {one.name for one in wanted}
     untold -= {one.series.name for one in told}
     if not any(one.kind is series.MEMORY for one in wanted):

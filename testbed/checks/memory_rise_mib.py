@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
 from testbed.checks import Finding, Verdict, held_if
 from testbed.events import Process
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 MIB = 1 << 20
 FACTS = ("W6", "S9")
 
 
-def check(journal: Journal, expected: float) -> Finding:
+def check(journal: Journal, figures: Figures, expected: float) -> Finding:
     """Ask that no process ever held so many MiB more than before the first fault; told is what each had before, at most, and at last.
 
     Of its private memory. Unknown when nothing was weighed before the fault and after its begin.
     """
-    begin = outcome.first_fault(journal)
+    begin = figures.first_fault
     begin_s = float("inf") if begin is None else begin.t_s
     told, rises = [], []
-    for service in outcome.services(journal):
+    for service in figures.services:
         looks = [one for one in journal.of(Process) if one.service == service]
         before = [one.private_bytes / MIB for one in looks if one.t_s < begin_s]
         since = [one.private_bytes / MIB for one in looks if one.t_s >= begin_s]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from testbed.checks import Finding, Verdict
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
 LATE_S = 0.5  # later than this, some quarter of an hour of the night at the usual speeds, the load is not the trace's any more
 
 
-def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
+def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     """Compare when requests were due and when they were sent, and count whether all were."""
     late = sorted(one.request.sent_s - one.request.due_s for one in journal.transactions)
     planned = journal.header.trace.requests

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from testbed import outcome
 from testbed.checks import Finding, Verdict, held_if
+from testbed.expectation import Outcome
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: tuple[str, ...]) -> Finding:
+def check(journal: Journal, figures: Figures, expected: tuple[str, ...]) -> Finding:
     """Compare the outcome with those that will do."""
-    was = outcome.outcome(journal)
+    was = outcome.outcome(journal, figures)
     wanted = " or ".join(expected)
     if was is None:
         waiting = sum(one.ended == "unanswered" for one in journal.transactions)
@@ -23,5 +25,5 @@ def check(journal: Journal, expected: tuple[str, ...]) -> Finding:
         "outcome",
         held_if(was in expected),
         f"outcome {was}, expected {wanted}",
-        ("O10",) if was == outcome.GROUNDED else (),
+        ("O10",) if was == Outcome.GROUNDED else (),
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
+from testbed.changes import last_change
 from testbed.checks import Finding, Verdict, held_if
 from testbed.clock import clock_text
 from testbed.events import Recovery
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: float) -> Finding:
+def check(journal: Journal, figures: Figures, expected: float) -> Finding:
     """Ask that no look found more, and that the standby had everything once more after the last fault or operation.
 
     The second is what a night of a minute can tell of a limit of five: a standby that does not follow is not far behind by then.
@@ -23,7 +24,7 @@ def check(journal: Journal, expected: float) -> Finding:
     if not known:
         return Finding("recovery_lag_s", Verdict.UNKNOWN, "nothing is known of a recovery standby", ("C2",))
     worst_s, worst = max(known, key=lambda one: one[0])
-    last = outcome.last_change(journal)
+    last = last_change(journal)
     level = [one for lag_s, one in known if lag_s == 0 and (last is None or one.t_s > last.t_s)]
     text = (
         f"{worst.standby} was at most {worst_s:.2f} s behind (at {clock_text(worst.night_s)}; {len(known)} looks), "

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
+from testbed.changes import RESTART
 from testbed.checks import Finding, Verdict, held_if
 from testbed.events import Operation
+from testbed.recovery import needs_facility
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: bool) -> Finding:  # noqa: FBT001 - the expectation's value
+def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noqa: FBT001 - the expectation's value
     """Look, for each caller that was ever asked, for transactions that need the facility and were answered after the restart."""
-    done = [one for one in journal.of(Operation) if (one.operation, one.state) == (outcome.RESTART, "end")]
+    done = [one for one in journal.of(Operation) if (one.operation, one.state) == (RESTART, "end")]
     if not done:
         return Finding("restored", held_if(not expected), "nothing was restarted", ("O9",))
     after: dict[str, list[bool]] = {}
     for one in journal.transactions:
-        if outcome.needs_facility(journal, one):
+        if needs_facility(journal, one):
             answers = after.setdefault(one.request.caller, [])
             if one.request.due_s > done[-1].t_s:
                 answers.append(one.ended == "answered")

@@ -8,13 +8,14 @@ from testbed import dumped
 from testbed.checks import Finding
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
 STATES = {"checkout": "waiting for a connection from the pool"}
 
 
-def check(journal: Journal, expected: str) -> Finding:
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Find every request thread of every application server in that state, inside a lookup, in its dump."""
     servers = journal.header.facility.application_servers
     return dumped.judge(journal, "servers_blocked_at", servers, STATES[expected], "lookup_by_city", ("O5", "O7"))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import outcome
+from testbed.changes import first_change
 from testbed.checks import Finding, Verdict
 from testbed.events import Sample
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
+def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     """Ask that until anything was done every service was seen, every health check was green, and no transaction failed."""
-    begin = outcome.first_change(journal)
+    begin = first_change(journal)
     until_s = float("inf") if begin is None else begin.t_s
     red = [one.service for one in journal.of(Sample) if one.t_s < until_s and not one.health]
     # One that was still under way when the fault came is the fault's.
@@ -24,7 +25,7 @@ def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the 
         if one.response is not None and one.response.answered_s < until_s and one.ended == "failed"
     ]
     seen = {one.service for one in journal.of(Sample) if one.t_s < until_s}
-    unseen = set(outcome.services(journal)) - seen
+    unseen = set(figures.services) - seen
     if begin is None:
         red, bad = [], []  # nothing was done: how the night went is what the other checks are about
     if red or bad or unseen:

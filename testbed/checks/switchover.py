@@ -8,6 +8,7 @@ from testbed.checks import Finding, Verdict
 from testbed.events import Operation, Step
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
 
@@ -15,7 +16,7 @@ STEPS = 5
 WITHIN_S = 60.0  # real seconds: real parts do it, and they do not go faster because the night does
 
 
-def check(journal: Journal, expected: str) -> Finding:
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Look for a switchover whose five steps all ended, within a minute."""
     ended = {one.id: one for one in journal.of(Operation) if one.operation == "switchover" and one.state != "begin"}
     if not ended:

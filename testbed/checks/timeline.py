@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.checks import Finding, Verdict
-from testbed.events import Condition, Operation
+from testbed.checks import CONDITION_NOT_SEEN, Finding, Verdict
+from testbed.events import Condition
 
 if TYPE_CHECKING:
+    from testbed.figures import Figures
     from testbed.journal import Journal
 
-UNSEEN = "not all of the timeline was carried out"
 
-
-def check(journal: Journal, expected: object) -> Finding:  # noqa: ARG001 - the protocol's signature
-    """Ask that each condition was seen and each operation ended; a night in which they did not is another night."""
-    unseen = [one.condition for one in journal.of(Condition) if not one.seen]
-    failed = [f"{one.operation}: {one.detail}" for one in journal.of(Operation) if one.state == "failed"]
+def check(journal: Journal, figures: Figures, expected: object) -> Finding:
+    """Check that each condition was seen and each operation ended; a night in which they did not is another night."""
+    unseen = [f"{event.condition} was not seen in time" for event in journal.of(Condition) if not event.seen]
+    failed = [f"{operation.operation}: {operation.detail}" for operation in figures.operations if operation.state == "failed"]
     if unseen or failed:
-        told = "; ".join([*(f"{condition} was not seen in time" for condition in unseen), *failed])
-        return Finding("timeline", Verdict.UNKNOWN, f"{UNSEEN}: {told}")
+        text = f"not all of the timeline was carried out: {'; '.join([*unseen, *failed])}"
+        return Finding("timeline", Verdict.UNKNOWN, text, code="" if failed else CONDITION_NOT_SEEN)
     return Finding("timeline", Verdict.HELD, "everything on the timeline was carried out")

@@ -1,4 +1,4 @@
-"""A cell of the containment matrix: what one journal tells of one variant in one scenario. A pure function of the journal."""
+"""A cell of the containment matrix: what one judgement says of one variant in one scenario. A pure function."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from testbed import outcome
-from testbed.checks import ALWAYS, Verdict
-from testbed.checks.timeline import UNSEEN
-from testbed.events import Operation, Sample
-from testbed.expectation import OutcomeWord
+from testbed.checks import CONDITION_NOT_SEEN
+from testbed.expectation import Outcome, OutcomeWord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed.journal import Journal
+    from testbed.figures import Figures
     from testbed.verdict import Judgement
 
 Count = Annotated[int, Field(ge=0)]
-RANK = {outcome.UNHARMED: 0, outcome.CONTAINED: 1, outcome.GROUNDED: 2}  # from best to worst
+RANK: dict[str, int] = {word.value: word.rank for word in Outcome}
 
 
 class Part(BaseModel):
@@ -134,46 +131,43 @@ def most_of(cells: Sequence[Cell]) -> Cell:
     return chosen.model_copy(update={"seen": dict(sorted(seen.items())) if len(seen) > 1 or len(cells) > 1 else {}})
 
 
-def of(journal: Journal, judgement: Judgement, wall_s: float) -> Cell:
-    """Tell what a journal means for the matrix. A replay that cannot be believed is no outcome, whatever it looks like."""
-    facility = journal.header.facility
-    doubts = [one.text for one in judgement.findings if one.check in ALWAYS and one.verdict is not Verdict.HELD]
-    if not any(one.state == "failed" for one in journal.of(Operation)):
-        # A hand that stood by for a hang that never came is no doubt here: that it was not needed is what the variant shows.
-        doubts = [one for one in doubts if not one.startswith(UNSEEN)]
-    if judgement.outcome is None and not doubts:
-        doubts = ["neither served again nor out of service by the night's end"]
-    leaked = outcome.leaked_connections(journal)
-    samples = [one for one in journal.of(Sample) if one.service in outcome.services(journal)]
-    recovered = outcome.recovery(journal)
-    blocked = outcome.blocked_request_threads(journal)
+def of(judgement: Judgement, wall_s: float) -> Cell:
+    """Return what a judgement means for the matrix. A replay that cannot be believed is no outcome, whatever it looks like."""
+    figures = judgement.figures
+    header, blocked = figures.header, figures.blocked_request_threads
+    facility = header.facility
+    # A hand that stood by for a hang that never came is no doubt here: that it was not needed is what the variant shows.
+    why = [finding.text for finding in judgement.doubts if finding.code != CONDITION_NOT_SEEN]
+    if judgement.outcome is None and not why:
+        why = ["neither served again nor out of service by the night's end"]
+    leaked, recovered, checks = figures.leaked_connections, figures.recovery, figures.health.values()
     return Cell(
-        scenario=journal.header.scenario,
-        runtime=journal.header.runtime,
-        variant=journal.header.variant,
-        outcome=None if doubts else judgement.outcome,  # type: ignore[arg-type]  # one of the three words
-        crack=judgement.crack,
-        kept=_kept(journal),
+        scenario=header.scenario,
+        runtime=header.runtime,
+        variant=header.variant,
+        outcome=None if why or judgement.outcome is None else judgement.outcome.value,
+        crack=judgement.crack.value,
+        kept=_kept(figures),
         leaked=Part(count=sum(leaked.values()), of=facility.pool_size * len(leaked)),
         blocked={
             role: Part(count=sum(blocked[name] for name in names), of=facility.request_threads * len(names))
             for role, names in (("servers", facility.application_servers), ("callers", facility.callers))
         },
-        green=Part(count=sum(one.health for one in samples), of=len(samples)),
-        hang_night_s=_rounded(outcome.time_to_hang_s(journal)),
+        green=Part(count=sum(check.green for check in checks), of=sum(check.count for check in checks)),
+        hang_night_s=_rounded(figures.time_to_hang_night_s),
         recovery_s=_rounded(recovered.took_s if recovered else None),
         recovery_night_s=_rounded(recovered.took_night_s if recovered else None),
-        by_itself=None if recovered is None else not outcome.restarted_by_hand(journal),
-        unknown="; ".join(doubts),
+        by_itself=None if recovered is None else not figures.restarted_by_hand,
+        unknown="; ".join(why),
         wall_s=round(wall_s, 2),
     )
 
 
-def _kept(journal: Journal) -> dict[str, Part]:
-    half = "before" if outcome.first_fault(journal) is None else "after"
+def _kept(figures: Figures) -> dict[str, Part]:
+    half = "before" if figures.first_fault is None else "after"
     return {
         f"{caller} {name}": Part(count=ends[half]["answered"], of=sum(ends[half].values()))
-        for caller, kinds in sorted(outcome.transactions(journal).items())
+        for caller, kinds in sorted(figures.transactions.items())
         for name, ends in sorted(kinds.items())
     }
 

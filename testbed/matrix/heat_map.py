@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
-from testbed import outcome
+from testbed.expectation import Crack, Outcome
 from testbed.matrix.told import NOT_REPLAYED, heading, percent, recovered
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ WIDTH, HEIGHT, GAP = 56, 24, 2
 LEAN = -50  # degrees
 FONT = "ui-monospace, Menlo, Consolas, monospace"
 # Told apart also by those who do not see red and green, and in print: the colours of Okabe and Ito (2008), and every field has its words.
-COLOUR = {outcome.UNHARMED: "#009E73", outcome.CONTAINED: "#F0E442", outcome.GROUNDED: "#D55E00"}
+COLOUR: dict[str, str] = {Outcome.UNHARMED: "#009E73", Outcome.CONTAINED: "#F0E442", Outcome.GROUNDED: "#D55E00"}
 UNKNOWN, INK, PAPER = "#BBBBBB", "#1B1B1B", "#FFFFFF"
 LEAST = 0.45  # the opacity of a crack of 0
 
@@ -50,7 +50,7 @@ def draw(matrix: Matrix) -> str:
 def _field(picture: Xml.Element, x: float, y: float, cell: Cell | None) -> None:
     group = Xml.SubElement(picture, "g")
     colour = UNKNOWN if cell is None or cell.outcome is None else COLOUR[cell.outcome]
-    opacity = 1.0 if cell is None or cell.outcome is None else LEAST + (1 - LEAST) * cell.crack / (len(outcome.CRACK) - 1)
+    opacity = 1.0 if cell is None or cell.outcome is None else LEAST + (1 - LEAST) * cell.crack / max(Crack)
     shape = {"x": str(x), "y": str(y), "width": str(WIDTH), "height": str(HEIGHT), "rx": "3"}
     Xml.SubElement(group, "rect", shape | {"fill": colour, "fill-opacity": f"{opacity:.2f}"})
     if cell is None:

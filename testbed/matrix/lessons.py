@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed import outcome
 from testbed.clock import span_text
+from testbed.expectation import Outcome
 from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Taught:
 def _stands(cell: Cell) -> bool:
     """Whether every caller's request threads were all blocked, and it stayed so."""
     callers = cell.blocked["callers"]
-    return cell.outcome == outcome.GROUNDED and callers.count == callers.of > 0
+    return cell.outcome == Outcome.GROUNDED.value and callers.count == callers.of > 0
 
 
 def _blocked(cell: Cell) -> str:
@@ -69,7 +69,7 @@ LESSONS = (
     Lesson(
         "Closing each resource under its own guard stops the crack at the lookup: what was stale fails once, and nothing is lost.",
         ("original", "fixed"),
-        lambda original, fixed: _stands(original) and fixed.outcome == outcome.CONTAINED and fixed.leaked.count == 0,
+        lambda original, fixed: _stands(original) and fixed.outcome == Outcome.CONTAINED.value and fixed.leaked.count == 0,
         lambda original, fixed: f"original: {_kept(original)}; fixed: {_kept(fixed)}, {fixed.leaked.count} connections leaked",
     ),
     Lesson(
@@ -97,7 +97,7 @@ LESSONS = (
         "Retries make it worse: each takes another stale connection, and the pool is empty sooner.",
         ("original", "retry"),
         lambda original, retry: (
-            retry.outcome == outcome.GROUNDED
+            retry.outcome == Outcome.GROUNDED.value
             and (retry.hang_night_s or float("inf")) < (original.hang_night_s or float("inf"))
             and retry.all_kept.count <= original.all_kept.count
         ),

@@ -77,7 +77,7 @@ class Replays:
             result = await once(scenario, planned.sown.sent, self.shop, directory, self.place)
         except TestbedError as error:
             return cell.unknown(*planned.key, why=str(error))
-        return cell.of(result.journal, result.judgement, result.wall_s)
+        return cell.of(result.judgement, result.wall_s)
 
     async def replay_until_told(self, planned: Planned) -> Cell:
         """Replay a cell until its outcome can be told, some times at most."""

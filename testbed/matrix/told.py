@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from testbed import outcome
 from testbed.clock import span_text
+from testbed.expectation import Outcome
 from testbed.matrix import lessons
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from testbed.matrix.cell import Cell, Part
     from testbed.matrix.table import Column, Matrix
 
-STYLE = {outcome.GROUNDED: "red", outcome.CONTAINED: "yellow", outcome.UNHARMED: "green"}
+STYLE: dict[str, str] = {Outcome.GROUNDED: "red", Outcome.CONTAINED: "yellow", Outcome.UNHARMED: "green"}
 HOW_TO_READ = (
     "Made by `{command}`; edit nothing here. Every scenario was replayed over every variant, each with its own trace and seed. A cell has "
     "the outcome, how far the crack went (0 nothing, 1 lookup, 2 pool, 3 server, 4 facility, 5 caller, 6 airline), and the share of the "
     "transactions due after the first fault that were answered."
 )
 NOT_REPLAYED = "-"
-LONGEST = len(outcome.CONTAINED)  # of the words for an outcome: none of them is cut, however narrow the terminal
+LONGEST = len(Outcome.CONTAINED)  # of the words for an outcome: none of them is cut, however narrow the terminal
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -151,7 +151,7 @@ def recovered(cell: Cell) -> str:
     """Tell how long the trouble lasted, and who ended it."""
     if cell.outcome is None:
         return f"unknown: {cell.unknown}"
-    if cell.outcome == outcome.UNHARMED:
+    if cell.outcome == Outcome.UNHARMED.value:
         return "no trouble"
     if cell.recovery_s is None or cell.recovery_night_s is None:
         return "not within the night"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from testbed import verdict
@@ -10,8 +12,7 @@ from tests.nights import RESTART, SWITCHOVER, flown
 
 def made(variant: str, timeline: str = SWITCHOVER) -> cell.Cell:
     """Make the cell of a night on fakes."""
-    journal = flown(variant, timeline)
-    return cell.of(journal, verdict.judge(journal), 1.0)
+    return cell.of(verdict.judge(flown(variant, timeline)), 1.0)
 
 
 def test_a_night_that_hung_is_told_with_all_that_it_cost() -> None:
@@ -53,7 +54,7 @@ def test_a_replay_that_cannot_be_believed_has_no_outcome() -> None:
     journal = flown("fixed")
     judged = verdict.judge(journal)
     doubt = judged.findings[0].__class__(judged.findings[0].check, verdict.Verdict.UNKNOWN, "the journal is torn")
-    doubted = cell.of(journal, judged.__class__(verdict.Verdict.UNKNOWN, judged.outcome, judged.crack, (doubt,)), 1.0)
+    doubted = cell.of(dataclasses.replace(judged, verdict=verdict.Verdict.UNKNOWN, findings=(doubt,)), 1.0)
     assert (doubted.outcome, doubted.word, doubted.unknown) == (None, "unknown", "the journal is torn")
     with pytest.raises(ValueError, match="cannot be told"):
         _ = doubted.badness
