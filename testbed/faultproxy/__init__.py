@@ -1,8 +1,8 @@
 """The bundled fault proxy: a TCP proxy that can be made to misbehave, with the HTTP API of Toxiproxy 2.12.
 
-    straight.py  the fast path: bytes that meet no toxic go from socket to socket
+    fast_path.py  the fast path: bytes that meet no toxic go from socket to socket
     stream.py    chunks of bytes on their way from stage to stage
-    link.py      one direction of one connection, and the toxics on it
+    toxic_link.py      one direction of one connection, and the toxics on it
     proxy.py     a listener, its connections, its upstream
     toxics/      one toxic, one file, one word
     api.py       the HTTP API and its error answers

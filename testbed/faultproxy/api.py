@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from testbed.faultproxy import metrics, toxics
-from testbed.faultproxy.link import NamedToxic
 from testbed.faultproxy.proxy import DOWNSTREAM, KEEPALIVE_S, UPSTREAM, Proxy
+from testbed.faultproxy.toxic_link import NamedToxic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

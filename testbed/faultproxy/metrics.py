@@ -16,7 +16,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 LABELS = ("direction", "proxy", "listener", "upstream")
 
 
-class Passed:
+class TrafficCollector:
     """A collector of the bytes that each proxy received, and sent on, in each direction, since it was made."""
 
     def __init__(self, proxies: Callable[[], Iterable[Proxy]]) -> None:
@@ -38,5 +38,5 @@ class Passed:
 def text(proxies: Callable[[], Iterable[Proxy]]) -> bytes:
     """Give the metrics of these proxies."""
     registry = CollectorRegistry()
-    registry.register(Passed(proxies))
+    registry.register(TrafficCollector(proxies))
     return generate_latest(registry)

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from testbed.faultproxy.link import Hands, Link, NamedToxic
-from testbed.faultproxy.straight import Activity, Traffic
+from testbed.faultproxy.fast_path import Activity, Traffic
+from testbed.faultproxy.toxic_link import ConnectionControl, NamedToxic, ToxicLink
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class Connection:
         self._ends = (client, upstream)
         now_s = asyncio.get_running_loop().time()
         activity = Activity(now_s, now_s)
-        hands = Hands(self.abort, self.reset, self._hang_up)
+        hands = ConnectionControl(self.abort, self.reset, self._hang_up)
         self.links = {
-            UPSTREAM: Link(client, upstream, activity, traffic[UPSTREAM], hands),
-            DOWNSTREAM: Link(upstream, client, activity, traffic[DOWNSTREAM], hands),
+            UPSTREAM: ToxicLink(client, upstream, activity, traffic[UPSTREAM], hands),
+            DOWNSTREAM: ToxicLink(upstream, client, activity, traffic[DOWNSTREAM], hands),
         }
         for end in self._ends:
             _set_options(end, options(keepalive_s))
@@ -56,7 +56,7 @@ class Connection:
             for link in self.links.values():
                 await link.stop()
 
-    def link_of(self, toxic: NamedToxic) -> Link:
+    def link_of(self, toxic: NamedToxic) -> ToxicLink:
         """Give the direction that a toxic is for."""
         return self.links[toxic.stream.lower()]
 
@@ -76,7 +76,7 @@ class Connection:
         for link in self.links.values():
             link.abandon()
 
-    def _hang_up(self, closed: Link) -> None:
+    def _hang_up(self, closed: ToxicLink) -> None:
         for link in self.links.values():
             if link is not closed:
                 link.hang_up()
@@ -112,7 +112,7 @@ class Proxy:
         self._begin_to_accept(listener)
 
     async def disable(self) -> None:
-        """Stop listening and drop every connection."""
+        """StopReason listening and drop every connection."""
         self.enabled = False
         if self._listener is not None:
             asyncio.get_running_loop().remove_reader(self._listener)
@@ -160,7 +160,7 @@ class Proxy:
         for link in self._links(toxic):
             link.remove(name)
 
-    def _links(self, toxic: NamedToxic) -> list[Link]:
+    def _links(self, toxic: NamedToxic) -> list[ToxicLink]:
         return [connection.link_of(toxic) for connection in self._connections.values() if connection is not None]
 
     # Not asyncio's own server: what that has accepted, and not yet handed over, in the moment in which it is closed is neither served nor

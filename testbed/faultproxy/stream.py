@@ -23,7 +23,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error: a toxic is asked to 
     """The toxic is to be changed or removed: hand over at once what is in hand, and return."""
 
 
-class Ended(Exception):  # noqa: N818 - not an error: the sender has closed
+class StreamEnded(Exception):  # noqa: N818 - not an error: the sender has closed
     """There is nothing more to come."""
 
 
@@ -69,10 +69,10 @@ class Channel:
         self._news.set()
 
     async def get(self) -> Chunk:
-        """Give the next chunk; raises Ended after the last, Interrupted when the receiver is asked to return."""
+        """Give the next chunk; raises StreamEnded after the last, Interrupted when the receiver is asked to return."""
         await self.wait_arrival()
         if not self._chunks:
-            raise Ended
+            raise StreamEnded
         return self.take()
 
     async def wait_arrival(self) -> None:

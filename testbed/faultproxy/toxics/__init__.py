@@ -12,13 +12,13 @@ import pkgutil
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.toxic_link import Stage
 
 
 class Toxic(Protocol):
     """Passes chunks from a stage's input on to what follows it, in its own way.
 
-    `pipe` ends by Ended (passed on as it comes), by closing or resetting the connection, or when it is interrupted: then it must first
+    `pipe` ends by StreamEnded (passed on as it comes), by closing or resetting the connection, or when interrupted: then it must first
     have sent what it had in hand, and may return or raise Interrupted. A toxic may also have `removed(stage)`, which is called when it is
     taken from a living connection that it works on, `room_chunks`, how many chunks may wait before it, and `refuses(number)`, which is
     asked of each connection before it is served.

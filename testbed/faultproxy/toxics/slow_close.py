@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.stream import Ended
+from testbed.faultproxy.stream import StreamEnded
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.toxic_link import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class SlowClose:
         while True:
             try:
                 chunk = await stage.input.get()
-            except Ended:
+            except StreamEnded:
                 if await stage.input.wait_interrupt(self.delay / 1000):
                     return  # whatever works here next receives the end once more
                 raise

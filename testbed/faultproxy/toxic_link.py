@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.straight import Activity, Stop, Straight, Traffic
-from testbed.faultproxy.stream import CHUNK_BYTES, ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted, Sink
+from testbed.faultproxy.fast_path import Activity, FastPath, StopReason, Traffic
+from testbed.faultproxy.stream import CHUNK_BYTES, ROOM_CHUNKS, Channel, Chunk, Interrupted, Sink, StreamEnded
 from testbed.faultproxy.toxics.noop import Noop
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class NamedToxic:
 class Stage:
     """A toxic at work on a link: what it receives from and sends to."""
 
-    link: Link
+    link: ToxicLink
     named: NamedToxic
     following: Sink
     input: Channel = field(default_factory=Channel)
@@ -60,7 +60,7 @@ class Stage:
                     await self._toxic().pipe(self)
                 except Interrupted:
                     pass
-                except Ended:
+                except StreamEnded:
                     self.over = True
                     self.following.end()
             if self.leaving:
@@ -139,7 +139,7 @@ class Stage:
             yield Chunk(chunk.data[start : start + size], chunk.received_s)
 
 
-class Outlet:
+class SocketSink:
     """The last stage: the socket that the bytes leave by. `done` is set when no more will leave."""
 
     def __init__(self, target: socket.socket, traffic: Traffic, hang_up: Callable[[], None]) -> None:
@@ -195,29 +195,31 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class ConnectionControl:
     """What a link can do to the connection that it is one direction of."""
 
     abort: Callable[[], None]  # close both sides, at once
     reset: Callable[[], None]  # the same, and the peers get RST
-    hang_up: Callable[[Link], None]  # take what the other direction has received for all
+    hang_up: Callable[[ToxicLink], None]  # take what the other direction has received for all
 
 
-class Link:
+class ToxicLink:
     """The bytes from `source` to `target`. Without a toxic they pass straight from one to the other.
 
     Toxics may be added, changed and removed while bytes pass: none is lost, doubled or reordered by that. None of the three waits: a
     receiver that has stopped to read holds up its own connection, not whoever changes the toxics.
     """
 
-    def __init__(self, source: socket.socket, target: socket.socket, activity: Activity, traffic: Traffic, hands: Hands) -> None:
+    def __init__(
+        self, source: socket.socket, target: socket.socket, activity: Activity, traffic: Traffic, control: ConnectionControl
+    ) -> None:
         self.activity = activity
-        self.cut = hands.abort
-        self.reset = hands.reset
+        self.cut = control.abort
+        self.reset = control.reset
         self._source = source
         self._traffic = traffic
-        self._straight = Straight(source, target, activity, traffic)
-        self._outlet = Outlet(target, traffic, lambda: hands.hang_up(self))
+        self._fast_path = FastPath(source, target, activity, traffic)
+        self._outlet = SocketSink(target, traffic, lambda: control.hang_up(self))
         self._stages: list[Stage] = []
         self._hung_up = False
 
@@ -227,33 +229,33 @@ class Link:
 
     async def run(self) -> None:
         """Pass bytes on until the sender ends."""
-        why = Stop.ASIDE
-        while why is Stop.ASIDE and not self._hung_up:
-            why = await self._pass_chunk() if self._stages or self.activity.watched else await self._pass_straight()
-        if why is Stop.RECEIVER_GONE:
+        why = StopReason.ASIDE
+        while why is StopReason.ASIDE and not self._hung_up:
+            why = await self._pass_chunk() if self._stages or self.activity.watched else await self._pass_fast()
+        if why is StopReason.RECEIVER_GONE:
             self._outlet.done.set()  # there is nothing more to do in this direction
             return
-        if why is Stop.SENDER_GONE:
+        if why is StopReason.SENDER_GONE:
             self._outlet.closing = True  # not just done: there is nobody to answer, either
         if self.activity.use(asyncio.get_running_loop().time()):
             self._head.end()
         else:
             self._outlet.done.set()  # whoever went is not missed by the other side, which is told nothing
 
-    async def _pass_straight(self) -> Stop:
+    async def _pass_fast(self) -> StopReason:
         with self._outlet.sending():
-            return await self._straight.run()
+            return await self._fast_path.run()
 
-    async def _pass_chunk(self) -> Stop:
+    async def _pass_chunk(self) -> StopReason:
         """Pass one chunk to the first stage."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(0)  # what follows waits only where it must, and a sender that never pauses must not have the loop to itself
         try:
             data = await loop.sock_recv(self._source, CHUNK_BYTES)
         except OSError:
-            return Stop.SENDER_GONE
+            return StopReason.SENDER_GONE
         if not data:
-            return Stop.ENDED
+            return StopReason.ENDED
         self._traffic.received_bytes += len(data)
         chunk = Chunk(data, loop.time())
         if self.activity.use(chunk.received_s):
@@ -261,8 +263,8 @@ class Link:
                 while not await self._head.put(chunk):
                     pass  # the first stage has left while this waited for room
             except OSError:
-                return Stop.RECEIVER_GONE
-        return Stop.ASIDE
+                return StopReason.RECEIVER_GONE
+        return StopReason.ASIDE
 
     async def wait_done(self) -> None:
         """Wait until no more bytes will leave in this direction."""
@@ -276,7 +278,7 @@ class Link:
         if self._stages:
             self._stages[-1].following = stage.input
         self._stages.append(stage)
-        self._straight.step_aside()
+        self._fast_path.step_aside()
         stage.start()
 
     def change(self, toxic: NamedToxic) -> None:
@@ -311,7 +313,7 @@ class Link:
     def hang_up(self) -> None:
         """Take what was received for all that there is: the other direction has closed the socket that more would come from."""
         self._hung_up = True
-        self._straight.step_aside()
+        self._fast_path.step_aside()
 
     def abandon(self) -> None:
         """Take note that nothing more will leave: the connection was cut."""

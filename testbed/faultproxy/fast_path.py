@@ -3,7 +3,7 @@
 Small data is received and sent in one turn, with no task and no buffer between. When reads come out full, it is bulk, and Linux moves it
 from socket to socket through a pipe (splice(2)): it does not enter Python. Where there is no splice, bulk goes as small data does.
 
-At any time a Straight is in one of three states, and in each there is one thing that it waits for:
+At any time a FastPath is in one of three states, and in each there is one thing that it waits for:
 
     reading   it has nothing in hand, and waits until the source is readable; then it reads and sends
     writing   it has something in hand, in `_rest` or in the pipe, and waits until the target is writable; it reads nothing meanwhile
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.awake import Awake
+from testbed.faultproxy.busy_poll import BusyPoll
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +36,7 @@ PIPE_BYTES = 1024 * 1024  # what an unprivileged process may ask for (fs.pipe-ma
 CAN_SPLICE = sys.platform == "linux" and hasattr(os, "splice")
 
 
-class Stop(Enum):
+class StopReason(Enum):
     """Why bytes are passed on no more."""
 
     ENDED = auto()  # the sender has said all
@@ -49,14 +49,14 @@ class Stop(Enum):
 class Activity:
     """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
 
-    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so. `awake`: see there.
+    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so. `busy_poll`: see there.
     """
 
     began_s: float
     last_s: float
     idle_limit_s: float | None = None
     forgotten: bool = False
-    awake: Awake = field(default_factory=Awake)
+    busy_poll: BusyPoll = field(default_factory=BusyPoll)
 
     @property
     def watched(self) -> bool:
@@ -96,7 +96,7 @@ class Pipe:
         os.close(self.writer)
 
 
-class Straight:
+class FastPath:
     """Passes bytes from `source` to `target`, two non-blocking sockets, until the sender ends or it is asked to step aside."""
 
     def __init__(self, source: socket.socket, target: socket.socket, activity: Activity, traffic: Traffic) -> None:
@@ -112,9 +112,9 @@ class Straight:
         self._is_bulk = False
         self._is_writing = False
         self._asked_aside = False
-        self._over: asyncio.Future[Stop] | None = None
+        self._over: asyncio.Future[StopReason] | None = None
 
-    async def run(self) -> Stop:
+    async def run(self) -> StopReason:
         """Pass bytes on; gives why it stopped. All that was received has been sent by then, unless it was the receiver who is gone."""
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
@@ -134,7 +134,7 @@ class Straight:
         """Read nothing more; `run` returns as soon as what is in hand is sent."""
         self._asked_aside = True
         if not self._is_writing:
-            self._stop(Stop.ASIDE)
+            self._stop(StopReason.ASIDE)
 
     def _readable(self) -> None:
         """Read and send, until nothing more is there or the target takes no more.
@@ -144,7 +144,7 @@ class Straight:
         """
         for _ in range(READS):
             if not self._pass_some() or not (self._is_bulk or self._errors.poll(0)):
-                self._activity.awake.used()
+                self._activity.busy_poll.record_message()
                 return
         self._loop.remove_reader(self._source)  # others have their turn; put there anew it calls again
         self._loop.add_reader(self._source, self._readable)
@@ -152,17 +152,17 @@ class Straight:
     def _pass_some(self) -> bool:
         """Read once, and send that; False when there is nothing to read, or no reading any more."""
         if self._activity.watched:
-            self._stop(Stop.ASIDE)
+            self._stop(StopReason.ASIDE)
             return False
         try:
             size = self._splice_in() if self._is_bulk and self._has_pipe() else self._receive()
         except BlockingIOError:
             return False
         except OSError:
-            self._stop(Stop.SENDER_GONE)
+            self._stop(StopReason.SENDER_GONE)
             return False
         if size == 0:
-            self._stop(Stop.ENDED)
+            self._stop(StopReason.ENDED)
             return False
         self._is_bulk = size >= READ_BYTES
         self._activity.last_s = self._loop.time()
@@ -181,13 +181,13 @@ class Straight:
         except BlockingIOError:
             pass
         except OSError:
-            self._stop(Stop.RECEIVER_GONE)
+            self._stop(StopReason.RECEIVER_GONE)
             return False
         if self._rest or self._in_pipe_bytes:
             self._wait_for_target()
             return False
         if self._asked_aside:
-            self._stop(Stop.ASIDE)
+            self._stop(StopReason.ASIDE)
             return False
         return True
 
@@ -239,7 +239,7 @@ class Straight:
             self._loop.remove_reader(self._source)
         self._is_writing = False
 
-    def _stop(self, why: Stop) -> None:
+    def _stop(self, why: StopReason) -> None:
         """Be over; the callbacks go at once, because a loop may call them once more before `run` has its turn."""
         if self._over is not None and not self._over.done():
             self._wait_for_nothing()

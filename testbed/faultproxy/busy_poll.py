@@ -13,22 +13,22 @@ import time
 CLOSE_S = 200e-6
 
 
-class Awake:
-    """What a connection does to stay awake; `used` is told of every message, in either direction."""
+class BusyPoll:
+    """What a connection does to stay awake; `record_message` is told of every message, in either direction."""
 
     def __init__(self) -> None:
         self._last_s = 0.0
-        self._stays = False
+        self._polls = False
 
-    def used(self) -> None:
+    def record_message(self) -> None:
         """Take note of a message, and stay awake for the next when this one came close after the one before."""
         now_s = time.perf_counter()  # uvloop's own clock goes by milliseconds
-        if now_s - self._last_s < CLOSE_S and not self._stays:
-            self._stays = True
-            asyncio.get_running_loop().call_soon(self._stay)
+        if now_s - self._last_s < CLOSE_S and not self._polls:
+            self._polls = True
+            asyncio.get_running_loop().call_soon(self._poll)
         self._last_s = now_s
 
-    def _stay(self) -> None:
-        self._stays = time.perf_counter() - self._last_s < CLOSE_S
-        if self._stays:
-            asyncio.get_running_loop().call_soon(self._stay)
+    def _poll(self) -> None:
+        self._polls = time.perf_counter() - self._last_s < CLOSE_S
+        if self._polls:
+            asyncio.get_running_loop().call_soon(self._poll)
