@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from testbed.faultproxy import metrics, toxics
 from testbed.faultproxy.proxy import DOWNSTREAM, KEEPALIVE_S, UPSTREAM, Proxy
-from testbed.faultproxy.toxic_link import NamedToxic
+from testbed.faultproxy.stage import NamedToxic, Toxic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -338,7 +338,7 @@ def _toxicity(given: Mapping[str, Any], base: float) -> float:
     return float(toxicity)
 
 
-def _with_attributes(toxic: toxics.Toxic, given: Mapping[str, Any]) -> toxics.Toxic:
+def _with_attributes(toxic: Toxic, given: Mapping[str, Any]) -> Toxic:
     """Give the toxic with those attributes that are given."""
     attributes = _object(given.get("attributes"))
     names = {one.name for one in fields(toxic)}  # type: ignore[arg-type]  # every toxic is a dataclass

@@ -21,14 +21,13 @@ import os
 import select
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.busy_poll import BusyPoll
-
 if TYPE_CHECKING:
     import socket
+
+    from testbed.faultproxy.activity import Activity, Traffic
 
 READ_BYTES = 64 * 1024  # a read that is as large as this is bulk
 READS = 4  # so often a turn, of up to a pipe each, before others have theirs
@@ -43,40 +42,6 @@ class StopReason(Enum):
     SENDER_GONE = auto()  # the sender has reset the connection
     RECEIVER_GONE = auto()
     ASIDE = auto()  # it was asked to step aside, and has nothing in hand
-
-
-@dataclass(slots=True)
-class Activity:
-    """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
-
-    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so. `busy_poll`: see there.
-    """
-
-    began_s: float
-    last_s: float
-    idle_limit_s: float | None = None
-    forgotten: bool = False
-    busy_poll: BusyPoll = field(default_factory=BusyPoll)
-
-    @property
-    def watched(self) -> bool:
-        """Whether `use` has to be asked before anything is passed on."""
-        return self.forgotten or self.idle_limit_s is not None
-
-    def use(self, now_s: float) -> bool:
-        """Take note that something has come; False when it is not to be passed on."""
-        if self.idle_limit_s is not None and now_s - self.last_s > self.idle_limit_s:
-            self.forgotten = True
-        self.last_s = now_s
-        return not self.forgotten
-
-
-@dataclass(slots=True)
-class Traffic:
-    """How many bytes a proxy has received from senders, and sent on to receivers, in one direction."""
-
-    received_bytes: int = 0
-    sent_bytes: int = 0
 
 
 class Pipe:

@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from testbed.faultproxy.fast_path import Activity, Traffic
-from testbed.faultproxy.toxic_link import ConnectionControl, NamedToxic, ToxicLink
+from testbed.faultproxy.activity import Activity, Traffic
+from testbed.faultproxy.stage import NamedToxic
+from testbed.faultproxy.toxic_link import ConnectionControl, ToxicLink
 
 logger = logging.getLogger(__name__)
 

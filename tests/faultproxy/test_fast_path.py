@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.faultproxy import fast_path
-from testbed.faultproxy.fast_path import PIPE_BYTES, Activity, FastPath, Pipe, StopReason, Traffic
+from testbed.faultproxy.activity import Activity, Traffic
+from testbed.faultproxy.fast_path import PIPE_BYTES, FastPath, Pipe, StopReason
 from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Wire, is_silent, receive, rest
 from tests.faultproxy.test_toxic_link import LOOPS
 from tests.faultproxy.test_toxics import both_streams, ends, is_reset, sending

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.faultproxy import fast_path
-from testbed.faultproxy.fast_path import Activity, Traffic
+from testbed.faultproxy.activity import Activity, Traffic
 from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
-from testbed.faultproxy.toxic_link import ConnectionControl, NamedToxic, ToxicLink
+from testbed.faultproxy.stage import NamedToxic
+from testbed.faultproxy.toxic_link import ConnectionControl, ToxicLink
 from testbed.faultproxy.toxics.bandwidth import Bandwidth
 from testbed.faultproxy.toxics.idle_drop import IdleDrop
 from testbed.faultproxy.toxics.latency import Latency
@@ -33,7 +34,7 @@ from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Api, Wire, address_of,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.faultproxy.toxics import Toxic
+    from testbed.faultproxy.stage import Toxic
 
 LONG_MS = 600_000
 CAN_SPLICE = tuple({fast_path.CAN_SPLICE, False})  # as this system can, and as others do

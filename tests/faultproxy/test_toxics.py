@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.faultproxy.fast_path import Activity, Traffic
+from testbed.faultproxy.activity import Activity, Traffic
+from testbed.faultproxy.stage import NamedToxic, Stage
 from testbed.faultproxy.stream import Chunk
-from testbed.faultproxy.toxic_link import ConnectionControl, NamedToxic, Stage, ToxicLink
+from testbed.faultproxy.toxic_link import ConnectionControl, ToxicLink
 from testbed.faultproxy.toxics.slicer import Slicer
 from tests.faultproxy.servers import Wire, has_passed, is_silent, receive, rest
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.faultproxy.stream import CHUNK_BYTES, ROOM_CHUNKS
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.toxic_link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 PIECE_S = 0.1  # a large chunk leaves in pieces, so that the rate is seen as a rate and not as a pause

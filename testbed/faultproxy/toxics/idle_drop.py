@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.toxic_link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,9 @@ class IdleDrop:
 
     async def pipe(self, stage: Stage) -> None:
         """Pass everything on; the limit holds meanwhile, and the link asks at each byte how long it was idle."""
-        activity = stage.link.activity
+        activity = stage.owner.activity
         activity.idle_limit_s = self.timeout / 1000
         try:
-            while True:
-                await stage.send(await stage.input.get())
+            await stage.pass_on()
         finally:
             activity.idle_limit_s = None

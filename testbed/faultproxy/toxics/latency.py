@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from testbed.faultproxy.stream import Chunk
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.toxic_link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)

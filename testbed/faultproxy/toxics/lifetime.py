@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.toxic_link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,9 @@ class Lifetime:
     async def pipe(self, stage: Stage) -> None:
         """Pass everything on; a timer cuts, because a receiver that does not read must not put that off."""
         loop = asyncio.get_running_loop()
-        age_s = loop.time() - stage.link.activity.began_s
+        age_s = loop.time() - stage.owner.activity.began_s
         cutting = loop.call_later(max(0.0, self.lifetime / 1000 - age_s), stage.reset if self.reset else stage.cut)
         try:
-            while True:
-                await stage.send(await stage.input.get())
+            await stage.pass_on()
         finally:
             cutting.cancel()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.toxic_link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,5 +24,4 @@ class RefuseFirst:
 
     async def pipe(self, stage: Stage) -> None:
         """Pass everything on."""
-        while True:
-            await stage.send(await stage.input.get())
+        await stage.pass_on()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.faultproxy.stream import StreamEnded
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.toxic_link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
