@@ -91,7 +91,7 @@ class Api:
         proxy, toxic = "/proxies/{proxy}", "/proxies/{proxy}/toxics/{toxic}"
         routes: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
             ("GET", "/version", self._version),
-            ("GET", "/metrics", self._metrics),
+            ("", "/metrics", self._metrics),  # as in Toxiproxy, by any method
             ("POST", "/reset", self._reset),
             ("POST", "/populate", self._populate),
             ("GET", "/proxies", self._list),
@@ -106,7 +106,7 @@ class Api:
             ("DELETE", toxic, self._delete_toxic),
         ]
         app = Starlette(
-            routes=[Route(path, self._answering(do), methods=methods.split()) for methods, path, do in routes],
+            routes=[_route(methods, path, self._answering(do)) for methods, path, do in routes],
             exception_handlers={404: _no_page, 405: _no_method},
             lifespan=self._life,
         )
@@ -257,6 +257,14 @@ class Api:
             return self._of(request).toxics[request.path_params["toxic"]]
         except KeyError:
             raise ApiError("toxic not found", 404) from None
+
+
+def _route(methods: str, path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Return the route of a path for these methods; for every method if there are none."""
+    allowed = set(methods.split())
+    route = Route(path, answer, methods=allowed)
+    route.methods = allowed  # Starlette adds HEAD to GET, Toxiproxy's router does not
+    return route
 
 
 async def _no_page(_: Request, __: Exception) -> Response:
