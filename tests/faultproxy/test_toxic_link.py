@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from testbed.faultproxy import fast_path
 from testbed.faultproxy.activity import Activity, Traffic
-from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
+from testbed.faultproxy.address import ANY_PORT
+from testbed.faultproxy.connection import DOWNSTREAM, UPSTREAM
+from testbed.faultproxy.proxy import Proxy
 from testbed.faultproxy.stage import NamedToxic
 from testbed.faultproxy.toxic_link import ConnectionControl, ToxicLink
 from testbed.faultproxy.toxics.bandwidth import Bandwidth

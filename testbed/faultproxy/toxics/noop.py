@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Noop:
-    """Passes every chunk on as it is."""
+    """Passes every chunk on unchanged."""
 
     async def pipe(self, stage: Stage) -> None:
-        """Receive and send."""
+        """Receive and send; StreamEnded and Interrupted pass."""
         while True:
             await stage.send(await stage.input.get())

@@ -18,12 +18,12 @@ class SlowClose:
     delay: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Pass chunks on, and hold back the end."""
+        """Pass chunks on, and delay the end."""
         while True:
             try:
                 chunk = await stage.input.get()
             except StreamEnded:
                 if await stage.input.wait_interrupt(self.delay / 1000):
-                    return  # whatever works here next receives the end once more
+                    return  # the next toxic in this place receives the end again
                 raise
             await stage.send(chunk)
