@@ -1,4 +1,4 @@
-"""What the fault proxy has passed on, as metrics in Prometheus' text format, by Toxiproxy's names."""
+"""The traffic of the proxies as metrics in Prometheus' text format, with Toxiproxy's names."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 LABELS = ("direction", "proxy", "listener", "upstream")
 
 
-class Passed:
-    """A collector of the bytes that each proxy received, and sent on, in each direction, since it was made."""
+class TrafficCollector:
+    """Collects the bytes that each proxy has received and sent in each direction since it was made."""
 
     def __init__(self, proxies: Callable[[], Iterable[Proxy]]) -> None:
         self._proxies = proxies
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """Give the metrics; called by prometheus-client."""
+        """Yield the metrics; called by prometheus-client."""
         received = CounterMetricFamily("toxiproxy_proxy_received_bytes", "Bytes that a proxy received, by direction", labels=LABELS)
         sent = CounterMetricFamily("toxiproxy_proxy_sent_bytes", "Bytes that a proxy sent on, by direction", labels=LABELS)
         for proxy in self._proxies():
@@ -36,7 +36,7 @@ class Passed:
 
 
 def text(proxies: Callable[[], Iterable[Proxy]]) -> bytes:
-    """Give the metrics of these proxies."""
+    """Return the metrics of these proxies as text."""
     registry = CollectorRegistry()
-    registry.register(Passed(proxies))
+    registry.register(TrafficCollector(proxies))
     return generate_latest(registry)

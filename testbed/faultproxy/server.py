@@ -1,4 +1,4 @@
-"""The fault proxy's process."""
+"""The fault proxy's process: a web server for the API, and a socket that it listens at."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from testbed.faultproxy.address import format_address
 from testbed.faultproxy.api import Api
-from testbed.faultproxy.proxy import KEEPALIVE_S, name_of
+from testbed.faultproxy.connection import KEEPALIVE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BACKLOG = 512
-DRAIN_S = 1  # how long requests under way may take when the server ends
+DRAIN_S = 1  # how long requests in progress may take when the server ends
 
 
 def server(proxies: Any = None, keepalive_s: int = KEEPALIVE_S) -> uvicorn.Server:
-    """Make the server of a new API, with proxies to begin with and still without a socket.
+    """Return the server of a new API that starts with these proxies; it has no socket yet.
 
     It drops every connection of its proxies when it ends.
     """
@@ -31,10 +32,10 @@ def server(proxies: Any = None, keepalive_s: int = KEEPALIVE_S) -> uvicorn.Serve
 
 
 def serve(host: str, port: int, fd: int | None = None, config: Path | None = None, keepalive_s: int = KEEPALIVE_S) -> int:
-    """Serve the API until a signal ends the process; gives the exit code: 2 for a wrong file, 3 when a port is taken.
+    """Serve the API until a signal ends the process; return the exit code: 2 for a wrong file, 3 when a port is taken.
 
     `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one. `config` is a file of
-    proxies to begin with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`.
+    proxies to start with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`.
     """
     try:
         proxies = json.loads(config.read_text()) if config else None
@@ -50,13 +51,13 @@ def serve(host: str, port: int, fd: int | None = None, config: Path | None = Non
             f"the fault proxy cannot listen at {where}: {reason}; end what listens there, or give another --port (0 takes a free one)\n"
         )
         return 3
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two sockets for every connection
-    sys.stdout.write(f"fault proxy listening at {name_of(listener.getsockname())}\n")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))  # two sockets for every connection
+    sys.stdout.write(f"fault proxy listening at {format_address(listener.getsockname())}\n")
     sys.stdout.flush()
     serving = server(proxies, keepalive_s)
-    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn exits when it could not begin, and has said why
+    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn exits when it could not start, and has said why
         serving.run([listener])
     return 0 if serving.started else 3
 

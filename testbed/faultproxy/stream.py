@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-CHUNK_BYTES = 32 * 1024  # a chunk is at most so large, as in Toxiproxy
-ROOM_CHUNKS = 4  # so much waits before a stage that asks for no more; past it the sender is held back
+CHUNK_BYTES = 32 * 1024  # maximum size of a chunk, as in Toxiproxy
+ROOM_CHUNKS = 4  # how many chunks may wait before a stage by default; beyond that the sender waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +19,26 @@ class Chunk:
     received_s: float
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: a toxic is asked to hand over what it holds
-    """The toxic is to be changed or removed: hand over at once what is in hand, and return."""
+class Interrupted(Exception):  # noqa: N818 - not an error: a toxic is asked to send what it holds
+    """The toxic is to be changed or removed: send at once what is held, and return."""
 
 
-class Ended(Exception):  # noqa: N818 - not an error: the sender has closed
-    """There is nothing more to come."""
+class StreamEnded(Exception):  # noqa: N818 - not an error: the sender has ended
+    """No more chunks will come."""
 
 
 class Sink(Protocol):
     """Where chunks go: the next stage, or the socket."""
 
     async def put(self, chunk: Chunk) -> bool:
-        """Take a chunk, waiting while there is no room; False when it is not taken, because chunks go elsewhere now."""
+        """Accept a chunk, waiting while there is no room; return False if it was not accepted, because chunks go elsewhere now."""
 
     def end(self) -> None:
-        """Take note that no more will come."""
+        """Record that no more chunks will come."""
 
 
 class Channel:
-    """A bounded way from one sender to one receiver. No chunk is lost when the receiver is interrupted: it stays here."""
+    """A bounded queue from one sender to one receiver. No chunk is lost when the receiver is interrupted: it stays here."""
 
     def __init__(self, room_chunks: int = ROOM_CHUNKS) -> None:
         self.room_chunks = room_chunks
@@ -52,7 +52,7 @@ class Channel:
         self._news = asyncio.Event()
 
     async def put(self, chunk: Chunk) -> bool:
-        """Take a chunk, waiting while the channel is full or held; False when it is retired."""
+        """Accept a chunk, waiting while the channel is full or held; return False when it is retired."""
         while not self._discarding and not self._retired and (self._held or len(self._chunks) >= self.room_chunks):
             self._room.clear()
             await self._room.wait()
@@ -64,19 +64,19 @@ class Channel:
         return True
 
     def end(self) -> None:
-        """Take note that no more will come; what is here is still to be received."""
+        """Record that no more chunks will come; those that are here can still be received."""
         self._ended = True
         self._news.set()
 
     async def get(self) -> Chunk:
-        """Give the next chunk; raises Ended after the last, Interrupted when the receiver is asked to return."""
+        """Return the next chunk; raises StreamEnded after the last, Interrupted when the receiver is asked to return."""
         await self.wait_arrival()
         if not self._chunks:
-            raise Ended
+            raise StreamEnded
         return self.take()
 
     async def wait_arrival(self) -> None:
-        """Wait until a chunk or the end is here, and take neither; raises Interrupted."""
+        """Wait until a chunk or the end is here, and take neither; raises Interrupted. Unbounded: a sender may be silent for ever."""
         while not self._interrupted:
             if self._chunks or self._ended:
                 return
@@ -85,9 +85,9 @@ class Channel:
         raise Interrupted
 
     async def wait_interrupt(self, within_s: float | None) -> bool:
-        """Wait `within_s` seconds (None: for ever); True as soon as the receiver is interrupted."""
+        """Wait `within_s` seconds (None: for ever); return True as soon as the receiver is interrupted."""
         if within_s is not None and within_s <= 0:
-            await asyncio.sleep(0)  # a toxic with many small pieces lets others work, and be interrupted
+            await asyncio.sleep(0)  # a toxic with many small pieces must let others work, and can be interrupted
             return self._interrupted
         try:
             async with asyncio.timeout(within_s):
@@ -104,26 +104,26 @@ class Channel:
         self._news.set()
 
     def resume(self) -> None:
-        """Let the next receiver receive."""
+        """Clear the interruption, for the next receiver."""
         self._interrupted = False
 
     def hold(self) -> None:
-        """Take nothing more until the channel is retired, so that what is here can be handed on and comes to an end."""
+        """Accept no more chunks until the channel is retired, so that handing on those that are here comes to an end."""
         self._held = True
 
     def discard(self) -> None:
-        """Throw away what is here and what comes: there is no receiver any more."""
+        """Drop what is here and what comes: there is no receiver any more."""
         self._discarding = True
         self._chunks.clear()
         self._room.set()
 
     def retire(self) -> None:
-        """Send whoever waits with a chunk elsewhere."""
+        """Accept nothing more; a sender that waits with a chunk keeps it, and sends it elsewhere."""
         self._retired = True
         self._room.set()
 
     def take(self) -> Chunk:
-        """Give the next chunk, which must be there."""
+        """Return the next chunk, which must be there."""
         chunk = self._chunks.popleft()
         if not self._held:
             self._room.set()
@@ -131,10 +131,10 @@ class Channel:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits here."""
+        """Whether no chunk waits here."""
         return not self._chunks
 
     @property
     def ended(self) -> bool:
-        """Whether the sender has said that no more will come."""
+        """Whether the sender has ended."""
         return self._ended

@@ -246,11 +246,31 @@ def test_an_address_that_the_api_does_not_have_is_not_found(api: Api, db: dict[s
     assert (answer.status, answer.text) == (404, "404 page not found\n")
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/proxies"), ("DELETE", "/proxies"), ("GET", "/reset"), ("GET", "/populate")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/proxies"),
+        ("DELETE", "/proxies"),
+        ("GET", "/reset"),
+        ("GET", "/populate"),
+        ("HEAD", "/version"),
+        ("HEAD", "/proxies"),
+        ("HEAD", "/proxies/db"),
+        ("HEAD", "/proxies/db/toxics"),
+        ("HEAD", "/proxies/db/toxics/t"),
+        ("HEAD", "/reset"),
+    ],
+)
 def test_a_method_that_the_api_does_not_have_is_not_allowed(api: Api, method: str, path: str) -> None:
-    """The answer is 405 and empty."""
+    """The answer is 405 and empty, also to HEAD where GET is allowed."""
     answer = api.ask(method, path)
-    assert (answer.status, answer.text) == (405, "")
+    assert (answer.status, answer.text, answer.headers["content-length"]) == (405, "", "0")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_metrics_are_answered_by_any_method(api: Api, method: str) -> None:
+    """Toxiproxy registers that path without a method."""
+    assert api.ask(method, "/metrics").status == 200
 
 
 def test_browsers_are_kept_out(api: Api) -> None:

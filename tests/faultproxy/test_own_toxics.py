@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from testbed.faultproxy.straight import Activity
+from testbed.faultproxy.activity import Activity
 from tests.faultproxy.servers import Wire, has_passed, is_silent, receive, rest
 from tests.faultproxy.test_toxics import LONG_MS, both_streams, ends, is_reset, sending
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Ended, Interrupted
+from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Interrupted, StreamEnded
 
 
 def chunk(data: bytes = b"x") -> Chunk:
@@ -33,7 +33,7 @@ async def test_what_is_put_is_got_in_order_and_then_the_end() -> None:
     channel.end()
     assert [(await channel.get()).data for _ in range(ROOM_CHUNKS)] == [bytes([number]) for number in range(ROOM_CHUNKS)]
     for _ in range(2):
-        with pytest.raises(Ended):
+        with pytest.raises(StreamEnded):
             await channel.get()
 
 

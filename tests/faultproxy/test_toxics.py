@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.faultproxy.link import Hands, Link, NamedToxic, Stage
-from testbed.faultproxy.straight import Activity, Traffic
+from testbed.faultproxy.activity import Activity, Traffic
+from testbed.faultproxy.stage import NamedToxic, Stage
 from testbed.faultproxy.stream import Chunk
+from testbed.faultproxy.toxic_link import ConnectionControl, ToxicLink
 from testbed.faultproxy.toxics.slicer import Slicer
 from tests.faultproxy.servers import Wire, has_passed, is_silent, receive, rest
 
@@ -419,8 +420,8 @@ class TestSlicer:
     async def test_pieces_have_the_size_that_is_asked_for(self, slicer: Slicer, least: int, most: int) -> None:
         """Give or take the variation; only the last piece of a chunk may be smaller. Sizes that make no sense do no harm."""
         recorder = Recorder()
-        hands = Hands(lambda: None, lambda: None, lambda _: None)
-        link = Link(None, None, Activity(0.0, 0.0), Traffic(), hands)  # type: ignore[arg-type]  # nothing leaves
+        hands = ConnectionControl(lambda: None, lambda: None, lambda _: None)
+        link = ToxicLink(None, None, Activity(0.0, 0.0), Traffic(), hands)  # type: ignore[arg-type]  # nothing leaves
         stage = Stage(link, NamedToxic("s", "slicer", "upstream", 1.0, slicer), recorder)
         data = random.Random(1).randbytes(1000)
         await stage.input.put(Chunk(data, 1.0))

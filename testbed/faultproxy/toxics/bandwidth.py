@@ -1,4 +1,4 @@
-"""Only so many bytes a second get through."""
+"""The number of bytes a second is limited."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 from testbed.faultproxy.stream import CHUNK_BYTES, ROOM_CHUNKS
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
-PIECE_S = 0.1  # a large chunk leaves in pieces, so that the rate is seen as a rate and not as a pause
+PIECE_S = 0.1  # a large chunk leaves in pieces, so that its receiver sees a rate and not a pause
 BYTES_PER_KILOBYTE = 1000
-AHEAD_S = 0.2  # a process that wants the processor waits a few hundredths of a second for it where it is busy
-MOST_CHUNKS = 1024
+AHEAD_S = 0.2  # on a busy machine a process waits a few hundredths of a second for a processor
+MAX_CHUNKS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Bandwidth:
-    """Lets `rate` kilobytes (1,000 bytes) a second through; 0: none at all, until the toxic is changed or removed."""
+    """Passes `rate` kilobytes (1,000 bytes) a second; 0: nothing, until the toxic is changed or removed."""
 
     rate: int = 0
 
     @property
     def room_chunks(self) -> int:
-        """Let so much wait here that a proxy that is late to read, because others have the processor, is not late to send."""
-        return min(MOST_CHUNKS, max(ROOM_CHUNKS, int(self.rate * BYTES_PER_KILOBYTE * AHEAD_S / CHUNK_BYTES)))
+        """How many chunks may wait here: enough that a proxy which reads late, on a busy machine, does not send late."""
+        return min(MAX_CHUNKS, max(ROOM_CHUNKS, int(self.rate * BYTES_PER_KILOBYTE * AHEAD_S / CHUNK_BYTES)))
 
     async def pipe(self, stage: Stage) -> None:
-        """Send each piece when the bytes before it have had their time."""
+        """Send each piece when the time of the bytes before it has passed."""
         rate = self.rate * BYTES_PER_KILOBYTE
         free_s = stage.now_s()
         while True:
@@ -42,4 +42,4 @@ class Bandwidth:
             for piece in stage.pieces(chunk, int(rate * PIECE_S)):
                 free_s += len(piece.data) / rate
                 await stage.input.wait_interrupt(free_s - stage.now_s())
-                await stage.send(piece)  # interrupted or not: what is in hand is never lost
+                await stage.send(piece)  # interrupted or not: a piece is never lost

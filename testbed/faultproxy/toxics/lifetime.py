@@ -1,4 +1,4 @@
-"""The connection is cut at a certain age. Our own: Toxiproxy has none such."""
+"""The connection is cut at a certain age. Our own; Toxiproxy has no such toxic."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """Cuts a connection `lifetime` milliseconds after it was made, whatever goes over it: by its end (FIN), or by RST with `reset`.
+    """Cuts a connection `lifetime` milliseconds after it was made, whatever passes over it: by FIN, or by RST with `reset` 1.
 
-    One that is older already is cut at once.
+    A connection that is already older is cut at once.
     """
 
     lifetime: int = 0
     reset: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Pass everything on; a timer cuts, because a receiver that does not read must not put that off."""
+        """Pass everything on; a timer cuts the connection, so that a receiver that does not read cannot delay it."""
         loop = asyncio.get_running_loop()
-        age_s = loop.time() - stage.link.activity.began_s
-        cutting = loop.call_later(max(0.0, self.lifetime / 1000 - age_s), stage.reset if self.reset else stage.cut)
+        age_s = loop.time() - stage.owner.activity.began_s
+        timer = loop.call_later(max(0.0, self.lifetime / 1000 - age_s), stage.reset if self.reset else stage.cut)
         try:
-            while True:
-                await stage.send(await stage.input.get())
+            await stage.pass_on()
         finally:
-            cutting.cancel()
+            timer.cancel()

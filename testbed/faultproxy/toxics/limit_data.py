@@ -1,4 +1,4 @@
-"""The connection ends after so many bytes."""
+"""The connection ends after a number of bytes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class LimitData:
-    """Closes the connection when `bytes` bytes have passed, counted on each connection, also across a change of the toxic.
+    """Closes the connection when `bytes` bytes have passed, counted for each connection, also across changes of the toxic.
 
-    With `bytes` at 0, or already passed, it is the next byte that closes.
+    If `bytes` is 0, or has passed already, the next byte closes the connection.
     """
 
     bytes: int = 0

@@ -1,4 +1,4 @@
-"""The first few connections are reset when they are made. Our own: Toxiproxy has none such."""
+"""The first connections are reset when they are made. Our own; Toxiproxy has no such toxic."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseFirst:
-    """Resets the first `connections` connections that are made after it was put there; later ones are as any other.
+    """Resets the first `connections` connections that are made after the toxic was added; later connections are served.
 
-    The client is connected before it is reset: a listener accepts before anybody can ask. Put on either stream it is the same.
+    A client is connected before it is reset: the kernel accepts before the proxy can decide. It works the same on either stream.
     """
 
     connections: int = 0
 
     def refuses(self, number: int) -> bool:
-        """Tell whether a connection is reset; `number` counts those made since the toxic was put there, from 1."""
+        """Return whether a connection is to be reset; `number` counts those made since the toxic was added, from 1."""
         return number <= self.connections
 
     async def pipe(self, stage: Stage) -> None:
         """Pass everything on."""
-        while True:
-            await stage.send(await stage.input.get())
+        await stage.pass_on()

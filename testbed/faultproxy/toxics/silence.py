@@ -1,4 +1,4 @@
-"""Nothing gets through, and nothing is lost. Our own: Toxiproxy has none such."""
+"""Nothing gets through, and nothing is lost. Our own; Toxiproxy has no such toxic."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Holds every byte and the end of the stream, until it is removed: then all of it goes on, in order, and nothing is closed.
+    """Holds every byte and the end of the stream until it is removed: then all of it passes, in order, and nothing is closed.
 
-    It hoards nothing: when a few chunks are held, no more is read, and the sender's own buffers fill.
+    It holds only a few chunks; then no more is read, and the sender's own buffers fill.
     """
 
     async def pipe(self, stage: Stage) -> None:
-        """Take nothing from what has come, until interrupted: what is here is handed over then."""
+        """Receive nothing until interrupted; the stage then hands on what waits."""
         await stage.input.wait_interrupt(None)

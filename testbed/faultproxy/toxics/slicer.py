@@ -1,4 +1,4 @@
-"""Data comes in small pieces."""
+"""Data arrives in small pieces."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Slicer:
-    """Cuts data into pieces of `average_size` bytes, give or take `size_variation`, and waits `delay` microseconds after each.
+    """Cuts data into pieces of `average_size` bytes, plus or minus `size_variation`, and waits `delay` microseconds after each.
 
     Without an `average_size` nothing is cut, where Toxiproxy itself would fail.
     """
@@ -22,7 +22,7 @@ class Slicer:
     delay: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Send each chunk piece by piece; the rest of one goes out whole when the toxic is changed or removed."""
+        """Send each chunk piece by piece; its rest is sent whole when the toxic is changed or removed."""
         while True:
             rest = await stage.input.get()
             interrupted = False

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.faultproxy.stream import Ended
+from testbed.faultproxy.stream import StreamEnded
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class SlowClose:
     delay: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Pass chunks on, and hold back the end."""
+        """Pass chunks on, and delay the end."""
         while True:
             try:
                 chunk = await stage.input.get()
-            except Ended:
+            except StreamEnded:
                 if await stage.input.wait_interrupt(self.delay / 1000):
-                    return  # whatever works here next receives the end once more
+                    return  # the next toxic in this place receives the end again
                 raise
             await stage.send(chunk)

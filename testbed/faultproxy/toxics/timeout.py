@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.faultproxy.link import Stage
+    from testbed.faultproxy.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """Throws all data away and closes the connection when none has come for `timeout` milliseconds; 0: it is never closed for that.
+    """Drops all data, and closes the connection when none has arrived for `timeout` milliseconds; 0: it stays open.
 
-    The end of the stream passes: a sender that gives up takes the connection with it.
+    The end of the stream passes: a sender that gives up ends the connection.
     """
 
     timeout: int = 0
 
     async def pipe(self, stage: Stage) -> None:
-        """Throw away what comes, then close."""
+        """Drop what arrives, then close."""
         while True:
             try:
                 async with asyncio.timeout(self.timeout / 1000 if self.timeout > 0 else None):
@@ -30,5 +30,5 @@ class Timeout:
                 return
 
     def removed(self, stage: Stage) -> None:
-        """Close the connection: what was thrown away cannot be given back, so it must not go on as if nothing had been."""
+        """Close the connection: dropped data cannot be restored, so the connection must not continue without it."""
         stage.close()

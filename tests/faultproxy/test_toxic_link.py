@@ -14,10 +14,13 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.faultproxy import straight
-from testbed.faultproxy.link import Hands, Link, NamedToxic
-from testbed.faultproxy.proxy import ANY_PORT, DOWNSTREAM, UPSTREAM, Proxy
-from testbed.faultproxy.straight import Activity, Traffic
+from testbed.faultproxy import fast_path
+from testbed.faultproxy.activity import Activity, Traffic
+from testbed.faultproxy.address import ANY_PORT
+from testbed.faultproxy.connection import DOWNSTREAM, UPSTREAM
+from testbed.faultproxy.proxy import Proxy
+from testbed.faultproxy.stage import NamedToxic
+from testbed.faultproxy.toxic_link import ConnectionControl, ToxicLink
 from testbed.faultproxy.toxics.bandwidth import Bandwidth
 from testbed.faultproxy.toxics.idle_drop import IdleDrop
 from testbed.faultproxy.toxics.latency import Latency
@@ -33,10 +36,10 @@ from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Api, Wire, address_of,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.faultproxy.toxics import Toxic
+    from testbed.faultproxy.stage import Toxic
 
 LONG_MS = 600_000
-CAN_SPLICE = tuple({straight.CAN_SPLICE, False})  # as this system can, and as others do
+CAN_SPLICE = tuple({fast_path.CAN_SPLICE, False})  # as this system can, and as others do
 LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)  # the server runs on the second where there is one
 
 
@@ -208,7 +211,7 @@ def test_toxics_that_come_change_and_go_neither_lose_nor_double_nor_reorder_a_by
     monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop], can_splice: object, steps: list[Step]
 ) -> None:
     """Whatever is done to the toxics of a connection while bytes pass both ways, on systems with splice and without; no task is left."""
-    monkeypatch.setattr(straight, "CAN_SPLICE", can_splice)
+    monkeypatch.setattr(fast_path, "CAN_SPLICE", can_splice)
     with asyncio.Runner(loop_factory=loop) as runner:
         sent, received, left = runner.run(converse(steps))
     assert received == sent
@@ -398,7 +401,7 @@ async def test_a_toxic_leaves_although_the_sender_never_pauses() -> None:
     for end in (sender, source, target, receiver):
         end.setblocking(False)
     traffic = Traffic()
-    link = Link(source, target, Activity(0.0, 0.0), traffic, Hands(lambda: None, lambda: None, lambda _: None))
+    link = ToxicLink(source, target, Activity(0.0, 0.0), traffic, ConnectionControl(lambda: None, lambda: None, lambda _: None))
     link.add(NamedToxic("t", "noop", UPSTREAM, 1.0, Noop()))
     running = [asyncio.create_task(one) for one in (send_without_end(sender), receive_without_end(receiver), link.run())]
     async with asyncio.timeout(WITHIN_S):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.faultproxy import straight
-from testbed.faultproxy.straight import PIPE_BYTES, Activity, Pipe, Stop, Straight, Traffic
+from testbed.faultproxy import fast_path
+from testbed.faultproxy.activity import Activity, Traffic
+from testbed.faultproxy.fast_path import PIPE_BYTES, FastPath, Pipe, StopReason
 from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Wire, is_silent, receive, rest
-from tests.faultproxy.test_link import LOOPS
+from tests.faultproxy.test_toxic_link import LOOPS
 from tests.faultproxy.test_toxics import both_streams, ends, is_reset, sending
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ ROOM_BYTES = 30_000_000  # more than all buffers on the way hold
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Pass bulk as this system can, as one without splice does, and as one does that has no more pipes to give."""
     if request.param == "received":
-        monkeypatch.setattr(straight, "CAN_SPLICE", False)
+        monkeypatch.setattr(fast_path, "CAN_SPLICE", False)
     elif request.param == "no pipe":
-        monkeypatch.setattr(straight, "Pipe", _no_pipe)
+        monkeypatch.setattr(fast_path, "Pipe", _no_pipe)
     way: str = request.param
     return way
 
@@ -68,13 +69,13 @@ def _no_pipe() -> Pipe:
 def pipes(monkeypatch: pytest.MonkeyPatch) -> list[Pipe]:
     """Give every pipe that is made."""
     made: list[Pipe] = []
-    original = straight.Pipe
+    original = fast_path.Pipe
 
     def make() -> Pipe:
         made.append(original())
         return made[-1]
 
-    monkeypatch.setattr(straight, "Pipe", make)
+    monkeypatch.setattr(fast_path, "Pipe", make)
     return made
 
 
@@ -112,7 +113,7 @@ def test_only_bulk_takes_a_pipe_and_gives_it_back(wire: Wire, pipes: list[Pipe],
     with sending(upstream, BULK):
         assert receive(client, len(BULK)) == BULK
     wire.api.ask("DELETE", "/proxies/wire")
-    if way == "spliced" and straight.CAN_SPLICE:
+    if way == "spliced" and fast_path.CAN_SPLICE:
         (pipe,) = pipes
         with pytest.raises(OSError, match="Bad file descriptor"):
             pipe.close()
@@ -197,12 +198,12 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
     return one, other
 
 
-async def pass_until_reset(size: int) -> tuple[Stop, int]:
+async def pass_until_reset(size: int) -> tuple[StopReason, int]:
     """Let a sender send so many bytes and be reset before the loop can look; gives what became of it and how many bytes came."""
     sender, source = tcp_pair()
     receiver, target = tcp_pair()
     with sender, source, receiver, target:
-        running = asyncio.create_task(Straight(source, target, Activity(0.0, 0.0), Traffic()).run())
+        running = asyncio.create_task(FastPath(source, target, Activity(0.0, 0.0), Traffic()).run())
         await asyncio.sleep(0.01)
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         sender.sendall(BULK[:size])
@@ -218,15 +219,15 @@ async def pass_until_reset(size: int) -> tuple[Stop, int]:
 def test_a_reset_that_comes_with_the_last_bytes_is_met(loop: Callable[[], asyncio.AbstractEventLoop], size: int) -> None:
     """Although the loop may tell of both only once; and the bytes are passed on."""
     with asyncio.Runner(loop_factory=loop) as runner:
-        assert runner.run(pass_until_reset(size)) == (Stop.SENDER_GONE, size)
+        assert runner.run(pass_until_reset(size)) == (StopReason.SENDER_GONE, size)
 
 
-async def pass_to_who_is_reset() -> Stop:
+async def pass_to_who_is_reset() -> StopReason:
     """Let a receiver that has stopped be reset, with bytes of its own still unread; gives what became of it."""
     sender, source = tcp_pair()
     receiver, target = tcp_pair()
     with sender, source, receiver, target:
-        running = asyncio.create_task(Straight(source, target, Activity(0.0, 0.0), Traffic()).run())
+        running = asyncio.create_task(FastPath(source, target, Activity(0.0, 0.0), Traffic()).run())
         await asyncio.to_thread(fill, sender)
         receiver.sendall(b"unread")
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
@@ -239,7 +240,7 @@ async def pass_to_who_is_reset() -> Stop:
 def test_a_receiver_that_is_reset_while_it_is_waited_for_is_noticed(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Nobody waits for it any longer."""
     with asyncio.Runner(loop_factory=loop) as runner:
-        assert runner.run(pass_to_who_is_reset()) is Stop.RECEIVER_GONE
+        assert runner.run(pass_to_who_is_reset()) is StopReason.RECEIVER_GONE
 
 
 def test_both_ends_may_stop_and_vanish_amid_bulk(wire: Wire) -> None:
@@ -263,10 +264,10 @@ def test_a_reset_amid_bulk_is_a_reset_to_both(wire: Wire) -> None:
     assert is_reset(client)
 
 
-@pytest.mark.skipif(not straight.CAN_SPLICE, reason="this system has no splice")
+@pytest.mark.skipif(not fast_path.CAN_SPLICE, reason="this system has no splice")
 def test_a_pipe_that_would_be_tiny_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has many gets small ones in the end, through which bulk would crawl; that is an error, and no pipe is left open."""
     Pipe().close()
-    monkeypatch.setattr(straight, "READ_BYTES", PIPE_BYTES * 64)
+    monkeypatch.setattr(fast_path, "READ_BYTES", PIPE_BYTES * 64)
     with pytest.raises(OSError, match="too small"):
         Pipe()

@@ -1,15 +1,15 @@
-"""The fast path: the bytes of a link without a toxic go from one socket to the other in the event loop's own callbacks.
+"""The fast path: without a toxic, the bytes of a link go from one socket to the other in callbacks of the event loop.
 
-Small data is received and sent in one turn, with no task and no buffer between. When reads come out full, it is bulk, and Linux moves it
-from socket to socket through a pipe (splice(2)): it does not enter Python. Where there is no splice, bulk goes as small data does.
+Small data is received and sent in one callback, with no task and no buffer between. Full reads are bulk, which Linux moves from socket to
+socket through a pipe (splice(2)): it does not enter Python. Where there is no splice, bulk goes as small data does.
 
-At any time a Straight is in one of three states, and in each there is one thing that it waits for:
+A FastPath is always in one of three states, and in each it waits for one thing:
 
-    reading   it has nothing in hand, and waits until the source is readable; then it reads and sends
-    writing   it has something in hand, in `_rest` or in the pipe, and waits until the target is writable; it reads nothing meanwhile
-    over      it waits for nothing; `run` tells why
+    reading   it holds nothing, and waits until the source is readable; then it reads and sends
+    writing   it holds bytes, in `_rest` or in the pipe, and waits until the target is writable; it reads nothing meanwhile
+    stopped   it waits for nothing; `run` returns the reason
 
-It never has bytes both in `_rest` and in the pipe, so there is no order to keep between them. And it splices only into an empty pipe, so
+It never holds bytes both in `_rest` and in the pipe, so there is no order to keep between them. It splices only into an empty pipe, so
 that "would block" can only mean that there is nothing to read, never that the pipe is full.
 """
 
@@ -21,82 +21,47 @@ import os
 import select
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
-
-from testbed.faultproxy.awake import Awake
 
 if TYPE_CHECKING:
     import socket
 
+    from testbed.faultproxy.activity import Activity, Traffic
+
 READ_BYTES = 64 * 1024  # a read that is as large as this is bulk
-READS = 4  # so often a turn, of up to a pipe each, before others have theirs
-PIPE_BYTES = 1024 * 1024  # what an unprivileged process may ask for (fs.pipe-max-size)
+READS = 4  # number of reads in one callback, of up to a pipe each, before other connections have their turn
+PIPE_BYTES = 1024 * 1024  # the most that an unprivileged process may ask for (fs.pipe-max-size)
 CAN_SPLICE = sys.platform == "linux" and hasattr(os, "splice")
 
 
-class Stop(Enum):
-    """Why bytes are passed on no more."""
+class StopReason(Enum):
+    """Why a FastPath stopped passing bytes on."""
 
-    ENDED = auto()  # the sender has said all
+    ENDED = auto()  # the sender has ended its stream
     SENDER_GONE = auto()  # the sender has reset the connection
     RECEIVER_GONE = auto()
-    ASIDE = auto()  # it was asked to step aside, and has nothing in hand
-
-
-@dataclass(slots=True)
-class Activity:
-    """What both directions of a connection share: when it was made and last used (the event loop's clock), and whether it is forgotten.
-
-    It is forgotten when a byte or an end comes after it was idle for longer than `idle_limit_s`, and stays so. `awake`: see there.
-    """
-
-    began_s: float
-    last_s: float
-    idle_limit_s: float | None = None
-    forgotten: bool = False
-    awake: Awake = field(default_factory=Awake)
-
-    @property
-    def watched(self) -> bool:
-        """Whether `use` has to be asked before anything is passed on."""
-        return self.forgotten or self.idle_limit_s is not None
-
-    def use(self, now_s: float) -> bool:
-        """Take note that something has come; False when it is not to be passed on."""
-        if self.idle_limit_s is not None and now_s - self.last_s > self.idle_limit_s:
-            self.forgotten = True
-        self.last_s = now_s
-        return not self.forgotten
-
-
-@dataclass(slots=True)
-class Traffic:
-    """How many bytes a proxy has received from senders, and sent on to receivers, in one direction."""
-
-    received_bytes: int = 0
-    sent_bytes: int = 0
+    ASIDE = auto()  # it was asked to step aside, and holds nothing
 
 
 class Pipe:
-    """A pipe between two sockets; raises OSError when there can be none that is worth it."""
+    """A pipe between two sockets; raises OSError when there is none to be had, or only one that is too small to be useful."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        with suppress(OSError):  # who has many of them gets no more large ones (fs.pipe-user-pages-soft) ...
+        with suppress(OSError):  # a user with many pipes gets no more large ones (fs.pipe-user-pages-soft) ...
             fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         if fcntl.fcntl(self.writer, fcntl.F_GETPIPE_SZ) < READ_BYTES:  # ... and in the end tiny ones
             self.close()
-            raise OSError("the pipe is too small")
+            raise OSError(f"the pipe is too small: less than {READ_BYTES} bytes")
 
     def close(self) -> None:
-        """Close both ends, and drop what is between them."""
+        """Close both ends, and drop what is in the pipe."""
         os.close(self.reader)
         os.close(self.writer)
 
 
-class Straight:
+class FastPath:
     """Passes bytes from `source` to `target`, two non-blocking sockets, until the sender ends or it is asked to step aside."""
 
     def __init__(self, source: socket.socket, target: socket.socket, activity: Activity, traffic: Traffic) -> None:
@@ -112,57 +77,57 @@ class Straight:
         self._is_bulk = False
         self._is_writing = False
         self._asked_aside = False
-        self._over: asyncio.Future[Stop] | None = None
+        self._stopped: asyncio.Future[StopReason] | None = None
 
-    async def run(self) -> Stop:
-        """Pass bytes on; gives why it stopped. All that was received has been sent by then, unless it was the receiver who is gone."""
+    async def run(self) -> StopReason:
+        """Pass bytes on; return why it stopped. Everything received has been sent by then, unless the receiver is gone."""
         self._loop = asyncio.get_running_loop()
-        self._over = self._loop.create_future()
+        self._stopped = self._loop.create_future()
         self._asked_aside = False
-        self._errors.register(self._source, 0)  # errors and hang-ups are told whatever is asked for
+        self._errors.register(self._source, 0)  # poll reports errors and hang-ups whatever the mask
         self._loop.add_reader(self._source, self._readable)
         try:
-            return await self._over
+            return await self._stopped
         finally:
             self._wait_for_nothing()  # it may have been cancelled
-            self._over = None
+            self._stopped = None
             if self._pipe is not None:
                 self._pipe.close()
                 self._pipe = None
 
     def step_aside(self) -> None:
-        """Read nothing more; `run` returns as soon as what is in hand is sent."""
+        """Read nothing more; `run` returns as soon as what is held is sent."""
         self._asked_aside = True
         if not self._is_writing:
-            self._stop(Stop.ASIDE)
+            self._stop(StopReason.ASIDE)
 
     def _readable(self) -> None:
-        """Read and send, until nothing more is there or the target takes no more.
+        """Read and send, until nothing more is there or the target accepts no more.
 
-        On uvloop a socket that has been reset calls once and never again, however much is still to be read before the reset is met. So a
-        call is not over with the first read that is no bulk: it is when the source has no error either.
+        uvloop calls back once for a socket that has been reset, and never again, however much is still to be read before the reset. So a
+        read that is not bulk ends the callback only when the source has no error either.
         """
         for _ in range(READS):
             if not self._pass_some() or not (self._is_bulk or self._errors.poll(0)):
-                self._activity.awake.used()
+                self._activity.busy_poll.record_message()
                 return
-        self._loop.remove_reader(self._source)  # others have their turn; put there anew it calls again
+        self._loop.remove_reader(self._source)  # other connections have their turn; added again, it calls back again
         self._loop.add_reader(self._source, self._readable)
 
     def _pass_some(self) -> bool:
-        """Read once, and send that; False when there is nothing to read, or no reading any more."""
+        """Read once, and send that; return False when there is nothing to read, or reading is over."""
         if self._activity.watched:
-            self._stop(Stop.ASIDE)
+            self._stop(StopReason.ASIDE)
             return False
         try:
             size = self._splice_in() if self._is_bulk and self._has_pipe() else self._receive()
         except BlockingIOError:
             return False
         except OSError:
-            self._stop(Stop.SENDER_GONE)
+            self._stop(StopReason.SENDER_GONE)
             return False
         if size == 0:
-            self._stop(Stop.ENDED)
+            self._stop(StopReason.ENDED)
             return False
         self._is_bulk = size >= READ_BYTES
         self._activity.last_s = self._loop.time()
@@ -170,24 +135,24 @@ class Straight:
         return self._send()
 
     def _writable(self) -> None:
-        """Send what is left, and read again when all of it is out."""
+        """Send what is held, and read again when all of it is out."""
         if self._send():
             self._wait_for_source()
 
     def _send(self) -> bool:
-        """Send of what is in hand what the target takes now; whether that was all, and there is to be more."""
+        """Send as much of what is held as the target accepts now; return whether that was all and reading goes on."""
         try:
             self._traffic.sent_bytes += self._splice_out() if self._in_pipe_bytes else self._send_rest()
         except BlockingIOError:
             pass
         except OSError:
-            self._stop(Stop.RECEIVER_GONE)
+            self._stop(StopReason.RECEIVER_GONE)
             return False
         if self._rest or self._in_pipe_bytes:
             self._wait_for_target()
             return False
         if self._asked_aside:
-            self._stop(Stop.ASIDE)
+            self._stop(StopReason.ASIDE)
             return False
         return True
 
@@ -212,7 +177,7 @@ class Straight:
         return sent
 
     def _has_pipe(self) -> bool:
-        """Have a pipe, from the first bulk on; False where there can be none, out of file descriptors, say."""
+        """Open the pipe with the first bulk; return False where there can be none, such as when file descriptors have run out."""
         if self._pipe is None and self._may_splice:
             try:
                 self._pipe = Pipe()
@@ -239,8 +204,8 @@ class Straight:
             self._loop.remove_reader(self._source)
         self._is_writing = False
 
-    def _stop(self, why: Stop) -> None:
-        """Be over; the callbacks go at once, because a loop may call them once more before `run` has its turn."""
-        if self._over is not None and not self._over.done():
+    def _stop(self, reason: StopReason) -> None:
+        """Stop; the callbacks are removed at once, because a loop may call them once more before `run` has its turn."""
+        if self._stopped is not None and not self._stopped.done():
             self._wait_for_nothing()
-            self._over.set_result(why)
+            self._stopped.set_result(reason)

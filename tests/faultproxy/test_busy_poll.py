@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from testbed.faultproxy import awake
-from testbed.faultproxy.awake import CLOSE_S, Awake
+from testbed.faultproxy import busy_poll
+from testbed.faultproxy.busy_poll import CLOSE_S, BusyPoll
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let the module have a clock of ours."""
     made = Clock()
-    monkeypatch.setattr(awake, "time", made)
+    monkeypatch.setattr(busy_poll, "time", made)
     return made
 
 
@@ -34,11 +34,11 @@ def turns_after(clock: Clock, *gaps_s: float, step_s: float) -> int:
     """Use a connection once and again after each gap; gives in how many turns of the loop it then stayed awake, of a hundred at most."""
 
     async def use() -> int:
-        one = Awake()
-        one.used()
+        poll = BusyPoll()
+        poll.record_message()
         for gap_s in gaps_s:
             clock.now_s += gap_s
-            one.used()
+            poll.record_message()
         clock.step_s = step_s
         before_s, turns = clock.now_s, 0
         for _ in range(100):

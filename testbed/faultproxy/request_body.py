@@ -1,0 +1,143 @@
+"""What the body of a request says, read as Toxiproxy reads it.
+
+Field names in any case, `null` as not given, unknown fields ignored, a field of another type refused. Everything here raises ApiError.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from testbed.faultproxy import toxics
+from testbed.faultproxy.api_error import ApiError, bad_body
+from testbed.faultproxy.connection import DOWNSTREAM, UPSTREAM
+from testbed.faultproxy.stage import NamedToxic, Toxic
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+MAX_ATTRIBUTE = 2**63 - 1  # attributes are 64-bit numbers
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFields:
+    """What a request says of a proxy; a field that it does not give has the value of `base` in `read`."""
+
+    name: str
+    listen: str
+    upstream: str
+    enabled: bool
+
+    @classmethod
+    def read(cls, decoded: Any, base: ProxyFields) -> ProxyFields:
+        """Return the fields in a decoded body."""
+        body = _object(decoded)
+        return cls(
+            _field(body, "name", str, base.name),
+            _field(body, "listen", str, base.listen),
+            _field(body, "upstream", str, base.upstream),
+            _field(body, "enabled", bool, base.enabled),
+        )
+
+    @classmethod
+    def read_new(cls, decoded: Any) -> ProxyFields:
+        """Return the fields of a proxy to be made, which needs a name and an upstream."""
+        proxy = cls.read(decoded, DEFAULTS)
+        _require(proxy, "")
+        return proxy
+
+    @classmethod
+    def read_all(cls, decoded: Any) -> list[ProxyFields]:
+        """Return the fields of every proxy of an array."""
+        if not isinstance(decoded, list):
+            raise bad_body("an array of proxies is wanted")
+        proxies = [cls.read(entry, DEFAULTS) for entry in decoded]
+        for place, proxy in enumerate(proxies, start=1):
+            _require(proxy, f" at proxy {place}")
+        return proxies
+
+
+DEFAULTS = ProxyFields("", "", "", enabled=True)
+
+
+def decode(body: bytes) -> Any:
+    """Return the first JSON value of a body; what comes after it is ignored."""
+    try:
+        text = body.decode().lstrip(" \t\r\n")
+        if not text:
+            raise bad_body("EOF")
+        return json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)[0]
+    except (ValueError, RecursionError) as error:
+        raise bad_body(str(error)) from error
+
+
+def read_toxic(decoded: Any, taken: Container[str]) -> NamedToxic:
+    """Return the toxic that a request asks for, whose name must not be taken."""
+    body = _object(decoded)
+    kind = _field(body, "type", str, "")
+    stream = _field(body, "stream", str, DOWNSTREAM)
+    name = _field(body, "name", str, "") or f"{kind}_{stream}"
+    toxicity = _toxicity(body, 1.0)
+    if stream.lower() not in (UPSTREAM, DOWNSTREAM):
+        raise ApiError("stream was invalid, can be either upstream or downstream", 400)
+    if kind not in toxics.names():
+        raise ApiError("invalid toxic type", 400)
+    if name in taken:
+        raise ApiError("toxic already exists", 409)
+    return NamedToxic(name, kind, stream, toxicity, _with_attributes(toxics.load(kind)(), body))
+
+
+def read_changes(decoded: Any, toxic: NamedToxic) -> NamedToxic:
+    """Return a toxic with the attributes and the toxicity of a request, and nothing else of it."""
+    body = _object(decoded)
+    return replace(toxic, toxicity=_toxicity(body, toxic.toxicity), toxic=_with_attributes(toxic.toxic, body))
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number in JSON")
+
+
+def _object(decoded: Any) -> Mapping[str, Any]:
+    if decoded is None:
+        return {}
+    if not isinstance(decoded, dict):
+        raise bad_body("an object is wanted")
+    return {name.lower(): value for name, value in decoded.items()}
+
+
+def _field(body: Mapping[str, Any], name: str, kind: type[Value], base: Value) -> Value:
+    value = body.get(name)
+    if value is None:
+        return base
+    if not isinstance(value, kind):
+        raise bad_body(f"{name} must be a {kind.__name__}")
+    return value
+
+
+def _require(proxy: ProxyFields, where: str) -> None:
+    for name, value in (("name", proxy.name), ("upstream", proxy.upstream)):
+        if not value:
+            raise ApiError(f"missing required field: {name}{where}", 400)
+
+
+def _toxicity(body: Mapping[str, Any], base: float) -> float:
+    toxicity = body.get("toxicity")
+    if toxicity is None:
+        return base
+    if isinstance(toxicity, bool) or not isinstance(toxicity, int | float):
+        raise bad_body("toxicity must be a number")
+    return float(toxicity)
+
+
+def _with_attributes(toxic: Toxic, body: Mapping[str, Any]) -> Toxic:
+    """Return the toxic with those of its attributes that a body gives."""
+    attributes = _object(body.get("attributes"))
+    names = {attribute.name for attribute in fields(toxic)}  # type: ignore[arg-type]  # every toxic is a dataclass
+    changed = {name: value for name, value in attributes.items() if name in names and value is not None}
+    for name, value in changed.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not -MAX_ATTRIBUTE <= value <= MAX_ATTRIBUTE:
+            raise bad_body(f"attribute {name} must be a whole number of 64 bits")
+    return replace(toxic, **changed)  # type: ignore[type-var]  # the same
