@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.events import End, Service, Step, Threads
-from testbed.facility import Active, together
+from testbed.facility import Active
 from testbed.faults import Healable
 from testbed.probe import Question
 
@@ -229,7 +230,7 @@ class Actions:
         must not make the outage longer (O9).
         """
         async with self._dumping:
-            await together(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
+            await run_all(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
 
     async def dump(self, service: str) -> Threads:
         """Dump the threads of one service, whenever that was last done, and give what was written of it."""

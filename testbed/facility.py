@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from testbed.concurrency import run_all
 from testbed.crowd import Gather, gather
 from testbed.errors import FacilityError, ServiceError
 from testbed.link import DATABASE, Link
@@ -22,7 +23,7 @@ from testbed.runtime.full_queue import FullQueues
 from testbed.surroundings import Nothing, Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
     from testbed.faults import Healable
@@ -189,7 +190,7 @@ class Facility:
         Raises ServiceError with the last lines of a service that ended, or of one that is not ready in time.
         """
         async with self.monitoring() as monitoring:
-            await together(self._wait_ready(monitoring, name, within_s) for name in names)
+            await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
 
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
         """Ask for health until it is green, and look after the process meanwhile."""
@@ -215,13 +216,3 @@ class Facility:
                     )
         finally:
             asked.cancel()
-
-
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do things all at once. The first failure ends the others and is raised as itself: nobody further up looks into groups."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures

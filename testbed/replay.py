@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed import load
 from testbed.act import Actions, Recorder
+from testbed.concurrency import cancel_and_wait
 from testbed.errors import TestbedError, WaitError
 from testbed.events import Condition, Healed, Observed, Operation, Sample
 from testbed.observe.watch import Watch
 from testbed.standstill import STUCK_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from testbed.clock import NightClock
@@ -136,7 +137,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.phase("the facility comes up")
             run = await _build(stack, night, builder, recorder, directory, display)  # 1
             monitoring = await stack.enter_async_context(run.facility.monitoring())
-            stack.push_async_callback(_cancel, run.background)
+            stack.push_async_callback(cancel_and_wait, run.background)
             _in_background(run, _look(run, monitoring))  # 2
             _in_background(run, _record(run, run.facility.surroundings, LOOK_AROUND_EVERY_S))
             _in_background(run, _record(run, run.facility.scales, run.facility.scales.every_s))
@@ -150,7 +151,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
             await _count(run)  # 7
-            await _cancel(run.background)  # or what comes back because of the healing would look as if it had come back by itself
+            await cancel_and_wait(run.background)  # or what comes back because of the healing would look as if it had come back by itself
             await _heal(run)  # 8
             recorder.end("complete", "")  # 9
             display.phase("the facility is taken down")
@@ -183,7 +184,7 @@ async def _build(
 
 
 def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Let a task run beside the night; `_check` passes its failure on, and `_cancel` ends it before anything is taken down."""
+    """Let a task run beside the night; `_check` passes its failure on, and `cancel_and_wait` ends it before anything is taken down."""
     task = asyncio.create_task(work)
     run.background.append(task)
 
@@ -194,13 +195,6 @@ def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> asyncio.Task
 
     task.add_done_callback(wake)
     return task
-
-
-async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """End tasks and wait until they have ended; their failures were passed on by `_check`, or something failed before them."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check(run: Replay) -> None:
@@ -236,7 +230,7 @@ async def _look(run: Replay, monitoring: Monitoring) -> None:
             due_s = max(due_s + SAMPLE_EVERY_S, loop.time())
             await asyncio.sleep(due_s - loop.time())
     finally:
-        await _cancel(looks.values())
+        await cancel_and_wait(looks.values())
 
 
 async def _record(run: Replay, seer: Surroundings | Scales, every_s: float | None) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from testbed.concurrency import shield
 from testbed.errors import ServiceError
-from testbed.runtime.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ class Child:
         try:
             done = await self.wait_exit(within_s)
         finally:
-            await undisturbed(self.end(signal.SIGKILL, END_WITHIN_S))
+            await shield(self.end(signal.SIGKILL, END_WITHIN_S))
         if not done:
             raise ServiceError(f"{self.name} was not done within {within_s:.0f} s:\n{self.last_lines()}")
         if self.process.poll() != 0:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
+from testbed.concurrency import shield
 from testbed.errors import EngineError, TestbedError, UsageError
 from testbed.runtime import balancers, containers, engine, image, rundir
 from testbed.runtime.containers import Containers
 from testbed.runtime.outskirts import BALANCERS
 from testbed.runtime.project import KEEPALIVES, Project
-from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 
 if TYPE_CHECKING:
@@ -117,11 +117,11 @@ class Dock:
 
     async def remove(self, project: Project) -> None:
         """Remove a project with all that is in it."""
-        await undisturbed(asyncio.to_thread(project.runtime.remove))
+        await shield(asyncio.to_thread(project.runtime.remove))
         self.projects.remove(project)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await undisturbed(self._close())
+        await shield(self._close())
 
     async def _close(self) -> None:
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before

@@ -24,10 +24,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from testbed.concurrency import shield
 from testbed.errors import FacilityError, ServiceError
 from testbed.runtime import Address, rundir, sysv
 from testbed.runtime.child import Child, Owner, environment, launched, spawn
-from testbed.runtime.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,7 +223,7 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
     except ServiceError as error:
         raise ServiceError(_advised(str(error))) from error
     finally:
-        await undisturbed(_clean_up(child, array))
+        await shield(_clean_up(child, array))
 
 
 async def _clean_up(initdb: Child, array: Array) -> None:
@@ -285,7 +285,7 @@ async def start(
         try:
             ready = await _wait_ready(child, array)
         except BaseException:
-            await undisturbed(child.end(signal.SIGQUIT, STOP_WITHIN_S))
+            await shield(child.end(signal.SIGQUIT, STOP_WITHIN_S))
             raise
         if ready:
             return Server(host, address, child)

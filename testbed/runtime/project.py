@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, LiteralString
 
+from testbed.concurrency import run_all, shield
 from testbed.errors import FacilityError, ServiceError
-from testbed.facility import LOAD, Facility, together
+from testbed.facility import LOAD, Facility
 from testbed.link import ProxiedLink
 from testbed.load import connect_over_tcp
 from testbed.runtime import Address, ServiceSpec, tables
@@ -25,7 +26,6 @@ from testbed.runtime.firewall import Firewall
 from testbed.runtime.full_volume import FullVolume
 from testbed.runtime.hosts import HOSTS, DatabaseHosts
 from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
-from testbed.runtime.undisturbed import undisturbed
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -94,15 +94,15 @@ class Project:
         await asyncio.to_thread(self.runtime.discard, self.renewed)
         self.plan = plan
         await asyncio.to_thread(self.proxy.reset)
-        await together([self._move_back(), self._forget_connections()])
-        await together([self._up(self.renewed, settings), self._forget_rows()])
+        await run_all([self._move_back(), self._forget_connections()])
+        await run_all([self._up(self.renewed, settings), self._forget_rows()])
         facility = await self._ready()
         await self._see_as_it_was()
         return facility
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         given = {**self.fits, **settings}
-        await undisturbed(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
+        await shield(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
 
     async def _move_back(self) -> None:
         if self.hosts.active == HOSTS[0]:

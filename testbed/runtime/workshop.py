@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from testbed.concurrency import cancel_and_wait, shield
 from testbed.errors import FacilityError, ProxyError
 from testbed.facility import FAULT_PROXY, LOAD, Facility
 from testbed.link import NOWHERE, ProxiedLink
@@ -19,7 +20,6 @@ from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.full_device import FullDevice
 from testbed.runtime.processes import Nursery, Processes
 from testbed.runtime.scales import ProcessesScales
-from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
 
@@ -75,7 +75,7 @@ class Workshop:
             self.postgres_version = self.programs.version
             self.nursery = Nursery(self.run, PRELOADED)
             begun: list[asyncio.Task[Any]] = []
-            stack.push_async_callback(_end, begun)  # after the nursery, whose end is also the end of waiting for it
+            stack.push_async_callback(cancel_and_wait, begun)  # after the nursery, whose end is also the end of waiting for it
             stack.push_async_callback(self.nursery.end)
             self.run.note_pid(self.nursery.pid)
             self.shared = Processes(self.run, self.run.path, self.nursery)
@@ -83,7 +83,7 @@ class Workshop:
             self.prepared = asyncio.create_task(database.prepare(self.run, self.programs))
             # In a thread, because the nursery's imports come first and initdb need not wait for them. Forked there, not here: the rule
             # that only the main thread starts processes is kept.
-            self.proxy_started = asyncio.create_task(undisturbed(asyncio.to_thread(self._start_fault_proxy)))
+            self.proxy_started = asyncio.create_task(shield(asyncio.to_thread(self._start_fault_proxy)))
             begun += [self.prepared, self.proxy_started]
             self._closing = stack.pop_all()
         return self
@@ -115,20 +115,13 @@ class Workshop:
                 return client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await undisturbed(self._closing.aclose())
+        await shield(self._closing.aclose())
 
 
 def _see_limit(kind: int, needed: int, of_what: str, command: str) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY and most < needed:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
-
-
-async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    """End tasks; whoever needed what they do has had their failures."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)
@@ -214,7 +207,7 @@ class ProcessesBuilder:
         self.links.append(link)
         if shop.toxiproxy is not None:
             shop.run.note_proxy(shop.toxiproxy, link.name)
-        await undisturbed(link.create(upstream))
+        await shield(link.create(upstream))
         return link
 
     @property
@@ -237,14 +230,14 @@ class ProcessesBuilder:
 
     async def _array(self) -> Array:
         prepared = await asyncio.shield(self.workshop.prepared)
-        return await undisturbed(asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage"))
+        return await shield(asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage"))
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""
-        await undisturbed(self._tear_down())
+        await shield(self._tear_down())
 
     async def _tear_down(self) -> None:
-        await _end([self.building] if self.building else [])
+        await cancel_and_wait([self.building] if self.building else [])
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             while self.links:
