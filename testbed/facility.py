@@ -7,9 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.concurrency import run_all
+from testbed.concurrency import run_all, wait_until
 from testbed.crowd import Gather, gather
-from testbed.errors import FacilityError, ServiceError
+from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.link import DATABASE, Link
 from testbed.load import Connect, connect_over_tcp
 from testbed.log_disk import LogDisks
@@ -193,26 +193,30 @@ class Facility:
             await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
 
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
-        """Ask for health until it is green, and look after the process meanwhile."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
+        """Ask for health until it is green, and look after the process meanwhile: one that dies at its start may never answer."""
         asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
         seen = "no answer"
+
+        async def ask_again() -> str:
+            await asyncio.sleep(POLL_S)
+            return await monitoring.health(name, self.runtime.address(name))
+
+        async def look() -> str | None:
+            nonlocal asked, seen
+            await asyncio.wait({asked}, timeout=POLL_S)
+            if asked.done():
+                seen = asked.result()
+                if seen == "200":
+                    return None
+                asked = asyncio.create_task(ask_again())
+            ended = self.runtime.exit(name)
+            if ended is not None:
+                raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
+            return seen
+
         try:
-            while True:
-                done, _ = await asyncio.wait({asked}, timeout=POLL_S)
-                if done:
-                    seen = asked.result()
-                    if seen == "200":
-                        return
-                    await asyncio.sleep(POLL_S)
-                    asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
-                ended = self.runtime.exit(name)
-                if ended is not None:
-                    raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
-                if loop.time() > deadline:
-                    raise ServiceError(
-                        f"{name} was not ready within {within_s:.0f} s, last seen: {seen}; its last lines:\n{self.runtime.logs(name)}"
-                    )
+            await wait_until(f"{name} was not ready", look, within_s, every_s=0.0)  # a look itself takes up to POLL_S
+        except WaitError as error:
+            raise ServiceError(f"{error}; its last lines:\n{self.runtime.logs(name)}") from error
         finally:
             asked.cancel()

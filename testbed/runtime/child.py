@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.concurrency import shield
-from testbed.errors import ServiceError
+from testbed.concurrency import shield, wait_until
+from testbed.errors import ServiceError, WaitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,12 +90,14 @@ class Child:
 
     async def wait_exit(self, within_s: float) -> bool:
         """Wait until it has ended; False when it has not within `within_s` seconds."""
-        deadline = time.monotonic() + within_s
-        while self.process.poll() is None:
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(POLL_S)
+        try:
+            await wait_until(f"{self.name} did not end", self._running, within_s, every_s=POLL_S)
+        except WaitError:
+            return False
         return True
+
+    async def _running(self) -> str | None:
+        return None if self.pid is None else f"pid {self.pid} runs"
 
     async def wait_done(self, within_s: float) -> None:
         """Wait until it has done its work and ended by itself; it is killed when the wait is cancelled.

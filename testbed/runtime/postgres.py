@@ -7,7 +7,6 @@ here) or from any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES,
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import pwd
@@ -17,15 +16,14 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from testbed.concurrency import shield
-from testbed.errors import FacilityError, ServiceError
+from testbed.concurrency import shield, wait_until
+from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.runtime import Address, rundir, sysv
 from testbed.runtime.child import Child, Owner, environment, launched, spawn
 
@@ -322,19 +320,20 @@ def _free_port() -> int:
 
 async def _wait_ready(child: Child, array: Array) -> bool:
     """Wait until the server says in its own file that it is ready; False when it ended instead."""
-    deadline = time.monotonic() + READY_WITHIN_S
-    status = "no status yet"
-    while child.process.poll() is None:
+
+    async def look() -> str | None:
+        if child.pid is None:
+            return None
         try:
             lines = (array.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             lines = []
         ours = bool(lines) and lines[0] == str(child.process.pid)  # not what a crashed one left
-        if ours and len(lines) >= STATUS_LINE:
-            status = lines[STATUS_LINE - 1].strip()
-            if status == "ready":
-                return True
-        if time.monotonic() > deadline:
-            raise ServiceError(f"{child.name} was not ready within {READY_WITHIN_S:.0f} s, last seen: {status}\n{child.last_lines()}")
-        await asyncio.sleep(POLL_S)
-    return False
+        status = lines[STATUS_LINE - 1].strip() if ours and len(lines) >= STATUS_LINE else "no status yet"
+        return None if status == "ready" else status
+
+    try:
+        await wait_until(f"{child.name} was not ready", look, READY_WITHIN_S, every_s=POLL_S)
+    except WaitError as error:
+        raise ServiceError(f"{error}\n{child.last_lines()}") from error
+    return child.pid is not None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import resource
 import shutil
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from testbed.concurrency import cancel_and_wait, shield
-from testbed.errors import FacilityError, ProxyError
+from testbed.concurrency import cancel_and_wait, shield, wait_until
+from testbed.errors import FacilityError, ProxyError, WaitError
 from testbed.facility import FAULT_PROXY, LOAD, Facility
 from testbed.link import NOWHERE, ProxiedLink
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
@@ -98,8 +97,8 @@ class Workshop:
     async def wait_fault_proxy(self) -> FaultProxyClient:
         """Wait until the fault proxy answers, and give its client; raises ProxyError with its last lines when it does not."""
         client = await asyncio.shield(self.proxy_started)
-        deadline = time.monotonic() + PROXY_WITHIN_S
-        while True:
+
+        async def look() -> str | None:
             try:
                 await asyncio.to_thread(client.version)
             except ProxyError as error:
@@ -108,11 +107,14 @@ class Workshop:
                 ended = self.shared.exit(FAULT_PROXY)
                 if ended is not None:
                     raise ProxyError(f"the fault proxy ended with exit code {ended.code}:\n{ended.last_lines}") from error
-                if time.monotonic() > deadline:
-                    raise ProxyError(f"{error}; waited {PROXY_WITHIN_S:.0f} s\n{self.shared.logs(FAULT_PROXY)}") from error
-                await asyncio.sleep(POLL_S)
-            else:
-                return client
+                return str(error)
+            return None
+
+        try:
+            await wait_until("the fault proxy did not answer", look, PROXY_WITHIN_S, every_s=POLL_S)
+        except WaitError as error:
+            raise ProxyError(f"{error}\n{self.shared.logs(FAULT_PROXY)}") from error
+        return client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await shield(self._closing.aclose())

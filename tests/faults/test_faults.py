@@ -9,7 +9,7 @@ import pytest
 from testbed import faults, journal
 from testbed.act import Actions, Recorder
 from testbed.clock import NightClock
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, WaitError
 from testbed.events import Balancer, ServerStatistics, Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
@@ -328,7 +328,7 @@ def test_a_balancer_that_was_lost_is_back_when_it_has_every_application_server(t
     if finds:
         assert ": lb-1 is back: " in run(losing())
     else:
-        with pytest.raises(FacilityError, match="lb-1 did not send calls to cf-1, cf-2 within 20 s; last seen up: cf-1"):
+        with pytest.raises(WaitError, match="lb-1 did not send calls to cf-1, cf-2 within 20 s, last seen: up: cf-1"):
             run(losing())
 
 
