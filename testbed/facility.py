@@ -46,10 +46,10 @@ class Database(Protocol):
     def standby(self) -> str:
         """The host that could take over."""
 
-    def mount(self, host: str) -> None:
+    async def mount(self, host: str) -> None:
         """Mount the array on a host."""
 
-    def unmount(self, host: str) -> None:
+    async def unmount(self, host: str) -> None:
         """Take the array from a host."""
 
     async def start_server(self, host: str) -> Address:
@@ -76,7 +76,10 @@ class PacketFilter(Protocol):
         """Let them through again."""
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:
-        """Forget connections that are idle for longer; gives the limit as it could be had, in seconds."""
+        """Forget connections that are idle for longer; return the limit as it could be had, in seconds."""
+
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
+        """Wait until the limit holds for every connection that was there before it was set: for `limit_s` seconds at most."""
 
     async def keep_idle(self, name: str, link: Link) -> None:
         """Forget no more; what is forgotten stays so."""
@@ -136,11 +139,11 @@ class Facility:
         """Every service that has request threads and monitoring."""
         return (*self.application_servers, *self.callers)
 
-    def start(self, specs: Iterable[ServiceSpec]) -> None:
+    async def start(self, specs: Iterable[ServiceSpec]) -> None:
         """Start services and remember how, for `restart`."""
         for spec in specs:
             self.specs[spec.name] = spec
-            self.runtime.start(spec)
+            await self.runtime.start(spec)
 
     async def kill(self, name: str) -> None:
         """Kill a service on purpose, so that nobody takes it for one that died by itself."""
@@ -150,7 +153,7 @@ class Facility:
     async def restart(self, name: str) -> None:
         """Kill a service, as one must when its threads hang, and start it as before."""
         await self.kill(name)
-        self.runtime.start(self.specs[name])
+        await self.runtime.start(self.specs[name])
         self.down.discard(name)
 
     def link(self, name: str) -> Link:
@@ -165,6 +168,11 @@ class Facility:
         known = name == DATABASE or name in self.links
         return self.prober(name, self.link(name).address if known else self.runtime.address(name), question)
 
+    async def end_probes(self) -> None:
+        """End the probes of faults that were not healed."""
+        while self.waiting:
+            await self.waiting.popitem()[1].end()
+
     async def left_over(self) -> list[str]:
         """Give a line for each thing that faults may have left: links that do not listen, toxics, full disks, services that stand still."""
         left = list(await self.packet_filter.left())
@@ -177,7 +185,10 @@ class Facility:
                 continue
             left += [f"the link to {name} has the toxic {one}" for one in toxics]
             left += [] if enabled else [f"nobody listens at the link to {name}"]
-        return left + [f"{one} stands still" for one in self.services if self.runtime.pid(one) and self.runtime.is_paused(one)]
+        for name in self.services:
+            if await self.runtime.pid(name) and await self.runtime.is_paused(name):
+                left.append(f"{name} stands still")
+        return left
 
     async def load_generator(self, requests: Sequence[DueRequest]) -> Generator:
         """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
@@ -209,7 +220,7 @@ class Facility:
                 if seen == "200":
                     return None
                 asked = asyncio.create_task(ask_again())
-            ended = self.runtime.exit(name)
+            ended = await self.runtime.exit(name)
             if ended is not None:
                 raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
             return seen
@@ -217,6 +228,6 @@ class Facility:
         try:
             await wait_until(f"{name} was not ready", look, within_s, every_s=0.0)  # a look itself takes up to POLL_S
         except WaitError as error:
-            raise ServiceError(f"{error}; its last lines:\n{self.runtime.logs(name)}") from error
+            raise ServiceError(f"{error}; its last lines:\n{await self.runtime.logs(name)}") from error
         finally:
             asked.cancel()

@@ -175,10 +175,11 @@ async def _build(
 ) -> Replay:
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
+    stack.push_async_callback(facility.end_probes)
     generator = await load.connect(night.trace, recorder, facility)
     stack.callback(generator.stop)
     for service in facility.services:
-        recorder.tell_service(service, "ready", facility.runtime.pid(service))
+        recorder.tell_service(service, "ready", await facility.runtime.pid(service))
     watch = Watch(facility.application_servers, facility.callers)
     return Replay(night, facility, recorder, watch, Actions(facility, watch, recorder, directory), generator, display)
 
@@ -222,7 +223,7 @@ async def _look(run: Replay, monitoring: Monitoring) -> None:
                 sample = looks.pop(name).result()
                 run.watch.see(sample)
                 run.recorder.add(sample)
-            _look_after_processes(run)
+            await _look_after_processes(run)
             _look_after_hang(run)
             run.display.update(run.recorder.now()[1], run.watch, run.load)
             run.sampled.set()
@@ -244,10 +245,10 @@ async def _record(run: Replay, seer: Surroundings | Scales, every_s: float | Non
         await asyncio.sleep(due_s - loop.time())
 
 
-def _look_after_processes(run: Replay) -> None:
+async def _look_after_processes(run: Replay) -> None:
     """Write down a service that has died, once."""
     for name in run.facility.services:
-        ended = run.facility.runtime.exit(name)
+        ended = await run.facility.runtime.exit(name)
         if ended is None:
             run.dead.discard(name)
         elif name not in run.dead and name not in run.facility.down:

@@ -98,7 +98,7 @@ class Hands:
                 watch.see(sample)
                 recorder.add(sample)
             for name in facility.services:
-                ended = facility.runtime.exit(name)
+                ended = await facility.runtime.exit(name)
                 if ended is None:
                     self._dead.discard(name)
                 elif name not in self._dead | facility.down:
@@ -120,16 +120,16 @@ class Hands:
             self.runtime,
             self.facility.database.active,
             str(self.actions.recorder.writer.path),
-            tuple(self._service_standing(name) for name in self.facility.services),
+            tuple([await self._service_standing(name) for name in self.facility.services]),
             None if self.load is None else _told(self.load),
         )
 
-    def _service_standing(self, name: str) -> orders.ServiceStanding:
+    async def _service_standing(self, name: str) -> orders.ServiceStanding:
         sample, runtime = self.actions.watch.last.get(name), self.facility.runtime
         return orders.ServiceStanding(
             name,
             runtime.address(name).url,
-            runtime.exit(name) is None,
+            await runtime.exit(name) is None,
             sample is not None and sample.health,
             sample.request_threads if sample else None,
             sample.busy if sample else None,

@@ -40,7 +40,7 @@ class BalancerLoss:
     async def heal(self, actions: Actions) -> str:
         """Start it again, and see that it has every application server, and that a caller is answered there."""
         async with actions.step(1, f"start {self.balancer} again"):
-            actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
+            await actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
         async with actions.step(2, f"wait until {self.balancer} sends calls to every application server"):
             await self._wait_back(actions)
         seen = await actions.see(3, self.balancer, ASK, "answered")

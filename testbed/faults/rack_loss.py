@@ -35,7 +35,7 @@ class RackLoss:
         async with actions.step(1, f"lose rack {self.rack} with {', '.join(lost)}"):
             await run_all(actions.kill(server) for server in lost)
         async with actions.step(2, "see that none of them runs"):
-            there = [server for server in lost if actions.facility.runtime.exit(server) is None]
+            there = [server for server in lost if await actions.facility.runtime.exit(server) is None]
             if there:
                 raise FacilityError(f"{', '.join(there)} of rack {self.rack} still runs")
         return f"rack {self.rack} is lost, with {', '.join(lost)}"

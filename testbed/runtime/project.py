@@ -109,8 +109,8 @@ class Project:
             return
         old, new = self.hosts.active, HOSTS[0]
         await self.hosts.stop_server()
-        await asyncio.to_thread(self.hosts.unmount, old)
-        await asyncio.to_thread(self.hosts.mount, new)
+        await self.hosts.unmount(old)
+        await self.hosts.mount(new)
         address = await self.hosts.start_server(new)
         await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
 

@@ -17,7 +17,7 @@ from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.full_device import FullDevice
-from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.processes import ForkServer, Processes
 from testbed.runtime.scales import ProcessesScales
 from testbed.topology import caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
@@ -56,7 +56,7 @@ class Workshop:
     postgres_directory: str | None = None
     run: RunDirectory = field(init=False)
     programs: Programs = field(init=False)
-    nursery: Nursery = field(init=False)
+    fork_server: ForkServer = field(init=False)
     shared: Processes = field(init=False)
     prepared: asyncio.Task[Path] = field(init=False)
     proxy_started: asyncio.Task[FaultProxyClient] = field(init=False)
@@ -68,30 +68,31 @@ class Workshop:
         await asyncio.to_thread(rundir.sweep)
         async with AsyncExitStack() as stack:  # what is taken down again when the rest cannot be had
             self.run = rundir.create()
-            stack.callback(self.run.remove)
+            stack.push_async_callback(self._remove_run)
             rundir.see_space(self.run.path)
             self.programs = postgres.find(self.postgres_directory, self.run.path)
             self.postgres_version = self.programs.version
-            self.nursery = Nursery(self.run, PRELOADED)
+            self.fork_server = ForkServer(self.run, PRELOADED)
             begun: list[asyncio.Task[Any]] = []
-            stack.push_async_callback(cancel_and_wait, begun)  # after the nursery, whose end is also the end of waiting for it
-            stack.push_async_callback(self.nursery.end)
-            self.run.note_pid(self.nursery.pid)
-            self.shared = Processes(self.run, self.run.path, self.nursery)
+            stack.push_async_callback(cancel_and_wait, begun)  # after the fork server, whose end is also the end of waiting for it
+            stack.push_async_callback(self.fork_server.end)
+            self.run.note_pid(self.fork_server.pid)
+            self.shared = Processes(self.run, self.run.path, self.fork_server)
             stack.push_async_callback(self.shared.stop_all)
             self.prepared = asyncio.create_task(database.prepare(self.run, self.programs))
-            # In a thread, because the nursery's imports come first and initdb need not wait for them. Forked there, not here: the rule
-            # that only the main thread starts processes is kept.
-            self.proxy_started = asyncio.create_task(shield(asyncio.to_thread(self._start_fault_proxy)))
+            self.proxy_started = asyncio.create_task(self._start_fault_proxy())  # a task: initdb need not wait for the server's imports
             begun += [self.prepared, self.proxy_started]
             self._closing = stack.pop_all()
         return self
 
-    def _start_fault_proxy(self) -> FaultProxyClient:
+    async def _remove_run(self) -> None:
+        await shield(asyncio.to_thread(self.run.remove))
+
+    async def _start_fault_proxy(self) -> FaultProxyClient:
         address = self.toxiproxy
         if address is None:
             address = self.shared.reserve(FAULT_PROXY)
-            self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
+            await self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
         return FaultProxyClient(address.host, address.port)
 
     async def wait_fault_proxy(self) -> FaultProxyClient:
@@ -104,7 +105,7 @@ class Workshop:
             except ProxyError as error:
                 if self.toxiproxy:  # somebody else's is there or is not; ours is coming up
                     raise
-                ended = self.shared.exit(FAULT_PROXY)
+                ended = await self.shared.exit(FAULT_PROXY)
                 if ended is not None:
                     raise ProxyError(f"the fault proxy ended with exit code {ended.code}:\n{ended.last_lines}") from error
                 return str(error)
@@ -113,7 +114,7 @@ class Workshop:
         try:
             await wait_until("the fault proxy did not answer", look, PROXY_WITHIN_S, every_s=POLL_S)
         except WaitError as error:
-            raise ProxyError(f"{error}\n{self.shared.logs(FAULT_PROXY)}") from error
+            raise ProxyError(f"{error}\n{await self.shared.logs(FAULT_PROXY)}") from error
         return client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -143,7 +144,7 @@ class ProcessesBuilder:
     def __post_init__(self) -> None:
         self.workshop.built += 1
         self.directory = self.workshop.run.path / f"facility-{self.workshop.built}"
-        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.nursery)
+        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.fork_server)
 
     def begin(self) -> None:
         """Begin to build ahead of time; `build` then waits for what is left."""
@@ -195,9 +196,9 @@ class ProcessesBuilder:
         facility = Facility(self.runtime, self.pair, virtual_ip, plan.server_names, plan.callers, links=dict(links), log_disks=logs)
         self.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.scales = self.scales
-        facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
+        await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
-        self.pair.mount(HOSTS[0])
+        await self.pair.mount(HOSTS[0])
         await virtual_ip.point(await self.pair.start_server(HOSTS[0]))
         await facility.wait_ready(facility.services)
         return facility
@@ -241,7 +242,7 @@ class ProcessesBuilder:
     async def _tear_down(self) -> None:
         await cancel_and_wait([self.building] if self.building else [])
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
-            stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            stack.push_async_callback(asyncio.to_thread, shutil.rmtree, self.directory, ignore_errors=True)
             while self.links:
                 stack.push_async_callback(self.links.pop().delete)
             if self.pair is not None:
