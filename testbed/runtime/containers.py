@@ -307,7 +307,7 @@ class InContainer(ProbeTask):
             async with asyncio.timeout(self._within_s):
                 line = await process.stdout.readline()
         except TimeoutError as error:
-            raise FacilityError(f"a probe over the link to {self.link} told nothing within {self._within_s:.0f} s") from error
+            raise FacilityError(f"a probe over the link to {self.link} told nothing within {self._within_s:g} s") from error
         if not line:
             told = (await process.stderr.read()).decode(errors="replace").strip()
             raise FacilityError(f"a probe over the link to {self.link} could not be made: {told[-LAST_CHARACTERS:]}")

@@ -110,8 +110,8 @@ class ForkServer:
         # While an order waits, nothing is lost by not reading: it notes the ends that it hears of.
         if self._reading.acquire(blocking=False):
             try:
-                self._control.setblocking(False)
                 with suppress(OSError):  # nothing to hear, or nobody to hear
+                    self._control.setblocking(False)
                     while True:
                         self._receive()
             finally:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -107,6 +108,30 @@ async def test_a_service_nobody_started_is_refused_by_name(runtime: Processes) -
         await runtime.logs("cf-9")
     with pytest.raises(ServiceError, match="no service cf-9; there are proxy"):
         runtime.address("cf-9")
+
+
+async def test_a_service_that_is_being_started_holds_up_nobody_and_loses_nothing_to_who_asks_how_others_ended(
+    runtime: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fork server imports for as long as the event loop does not let it go on; its answers are for the one who ordered."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "slow.py").write_text(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n")
+    runtime.fork_server, quick = ForkServer(runtime.run, ("slow",)), runtime.fork_server
+    await quick.end()
+    names = [f"proxy-{number}" for number in range(4)]
+    starting = asyncio.gather(*(runtime.start(proxy(name)) for name in names))
+    async with asyncio.timeout(15):
+        for rounds in itertools.count():
+            if starting.done():
+                break
+            assert runtime.fork_server.exit_code(0) is None
+            await asyncio.sleep(0)
+            if rounds == 100:
+                (tmp_path / "go").touch()
+    pids = [await runtime.pid(name) for name in names]
+    assert len({*pids} - {None}) == len(names)
+    await runtime.stop_all()
+    await runtime.fork_server.end()
 
 
 async def test_services_die_with_the_fork_server_and_that_is_seen(runtime: Processes) -> None:
