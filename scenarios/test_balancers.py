@@ -104,7 +104,7 @@ async def test_losing_a_balancer_costs_at_most_the_calls_in_flight() -> None:
                     await runtime.kill(balancer)
                     gone_s = time.monotonic()
                     await wait_more(calls, gone_s)
-                    runtime.start(ServiceSpec(balancer, ""))
+                    await runtime.start(ServiceSpec(balancer, ""))
                     assert await wait_used(runtime, facility, balancer) > 0
                     await wait_more(calls, time.monotonic())
                     seen = calls[before:]

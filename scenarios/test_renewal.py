@@ -51,8 +51,8 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
     assert checked_in(facility) == 1
     old, new = project.hosts.active, project.hosts.standby
     await project.hosts.stop_server()
-    project.hosts.unmount(old)
-    project.hosts.mount(new)
+    await project.hosts.unmount(old)
+    await project.hosts.mount(new)
     await facility.virtual_ip.point(await project.hosts.start_server(new))
     holder = psycopg.connect(tables.conninfo(project.database))
     holder.execute("LOCK TABLE check_ins IN ACCESS SHARE MODE")

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.events import End, Service, Step, Threads
-from testbed.facility import Active, together
+from testbed.facility import Active
 from testbed.faults import Fault, Healable
 from testbed.operations import Operation
 from testbed.probe import Question
@@ -160,7 +161,11 @@ class Actions:
 
     async def probe(self, link: str, question: Question) -> Seen:
         """Make one connection over a link and give what became of it."""
-        return await self.facility.probe(link, question).wait_seen()
+        probe = self.facility.probe(link, question)
+        try:
+            return await probe.wait_seen()
+        finally:
+            await probe.end()
 
     async def see(self, number: int, link: str, question: Question, *wanted: Ended, after: str = "") -> Seen:
         """See, as a step, that a connection over a link ends in one of the ways that are wanted; raises FacilityError when it does not."""
@@ -183,15 +188,18 @@ class Actions:
         One that a probe holds open, with nothing under way, shows that it is so.
         """
         held = self.facility.probe(link, HOLD)
-        async with self.step(1, f"open a connection over the link to {link} and leave it idle"):
-            await held.wait_held()
-        await self.add_toxics(2, f"cut every connection that is open over the link to {link}", link, {toxic: attributes})
-        async with self.step(3, f"see that the idle one is {wanted}, and let whoever connects anew through") as details:
-            seen = await held.wait_seen()
-            await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
-            if seen.ended != wanted:
-                raise FacilityError(f"an idle connection over the link to {link} was to be {wanted}, and was: {seen}")
-            details.append(str(seen))
+        try:
+            async with self.step(1, f"open a connection over the link to {link} and leave it idle"):
+                await held.wait_held()
+            await self.add_toxics(2, f"cut every connection that is open over the link to {link}", link, {toxic: attributes})
+            async with self.step(3, f"see that the idle one is {wanted}, and let whoever connects anew through") as details:
+                seen = await held.wait_seen()
+                await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
+                if seen.ended != wanted:
+                    raise FacilityError(f"an idle connection over the link to {link} was to be {wanted}, and was: {seen}")
+                details.append(str(seen))
+        finally:
+            await held.end()
         return seen
 
     async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> Seen:
@@ -205,17 +213,17 @@ class Actions:
 
     async def kill(self, service: str) -> None:
         """Kill a service on purpose; without this, the journal would say that it died by itself."""
-        pid = self.facility.runtime.pid(service)
+        pid = await self.facility.runtime.pid(service)
         await self.facility.kill(service)
         self.recorder.tell_service(service, "stopped", pid)
         self.watch.forget(service)
 
     async def restart(self, service: str) -> None:
         """Kill a service and start it as before; `wait_ready` waits until it serves again."""
-        pid = self.facility.runtime.pid(service)
+        pid = await self.facility.runtime.pid(service)
         await self.facility.restart(service)
         self.recorder.tell_service(service, "stopped", pid)
-        self.recorder.tell_service(service, "started", self.facility.runtime.pid(service))
+        self.recorder.tell_service(service, "started", await self.facility.runtime.pid(service))
         self.watch.forget(service)  # what was seen of it was seen of the process before
 
     async def wait_ready(self, services: Iterable[str]) -> None:
@@ -223,7 +231,7 @@ class Actions:
         names = tuple(services)
         await self.facility.wait_ready(names)
         for name in names:
-            self.recorder.tell_service(name, "ready", self.facility.runtime.pid(name))
+            self.recorder.tell_service(name, "ready", await self.facility.runtime.pid(name))
 
     async def weigh(self) -> None:
         """Weigh the facility now, however often that is done otherwise."""
@@ -237,7 +245,7 @@ class Actions:
         must not make the outage longer (O9).
         """
         async with self._dumping:
-            await together(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
+            await run_all(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
 
     async def dump(self, service: str) -> Threads:
         """Dump the threads of one service, whenever that was last done, and give what was written of it."""
@@ -254,7 +262,7 @@ class Actions:
 
     async def _dump(self, service: str) -> Threads:
         started_s = self.recorder.t_s()
-        pid = self.facility.runtime.pid(service)
+        pid = await self.facility.runtime.pid(service)
         self._files[service] = self._files.get(service, 0) + 1
         name = service if self._files[service] == 1 else f"{service}-{self._files[service]}"  # an earlier dump is evidence, too
         file = self.directory / "threads" / f"{name}.json"

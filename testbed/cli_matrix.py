@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from testbed import cli_where, places, scenario_file, session
+from testbed.concurrency import map_limited
 from testbed.console import plain
 from testbed.errors import FacilityError, UsageError
 from testbed.interruption import interruptible
@@ -180,7 +181,7 @@ async def _make(
     with progress.kept_in(bench.runs, anew=bench.fresh) as keeper:
         async with bench.where.shop as shop:
             replays = run.Replays(bench.where.place, shop, bench.directory("matrix"))
-            done = await run.several(cells, bench.jobs, lambda one: replays.cell(one, keeper), tell)
+            done = await map_limited(cells, bench.jobs, lambda one: replays.cell(one, keeper), tell)
             by_key = {one.key: one for one in cells}
             compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(by_key[cell.key]))
             await replays.see_steady(planned)
@@ -227,7 +228,7 @@ async def _search(bench: Bench, scenarios: Sequence[Scenario], kept: Mapping[str
 
             async def passing(candidates: list[PatternSet]) -> list[Reached]:
                 bench.console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
-                found = await run.several(candidates, bench.jobs, trial.passes)
+                found = await map_limited(candidates, bench.jobs, trial.passes)
                 return [one for one in found if one is not None]
 
             return await minimal.search(minimal.patterns_of(kept), largest, passing)

@@ -106,11 +106,12 @@ class CrowdProcess:
         """Send a line and wait for what comes of it; raises FacilityError when nothing does, or there is no crowd."""
         self.writer.write(f"{line}\n".encode())
         try:
-            said = await asyncio.wait_for(self.lines.readline(), within_s + MORE_S)
+            async with asyncio.timeout(within_s + MORE_S):
+                said = await self.lines.readline()
         except (TimeoutError, OSError) as error:
             raise FacilityError(f"the crowd did not say within {within_s + MORE_S:.0f} s what became of it") from error
         if not said:
-            raise FacilityError(f"the crowd's process is gone:\n{self.runtime.logs(NAME)}")
+            raise FacilityError(f"the crowd's process is gone:\n{await self.runtime.logs(NAME)}")
         told = Told(**json.loads(said))
         if told.error:
             raise FacilityError(told.error)
@@ -129,11 +130,11 @@ class CrowdProcess:
 async def gather(runtime: Runtime, order: Order) -> Crowd:
     """Start a crowd's process and open its connections; see `Gather`."""
     address = runtime.reserve(NAME)
-    runtime.start(ServiceSpec(NAME, MODULE, ("{fd}",)))
+    await runtime.start(ServiceSpec(NAME, MODULE, ("{fd}",)))
     try:
         lines, writer = await asyncio.open_connection(address.host, address.port)  # the kernel takes it, whenever the process accepts
     except OSError as error:
-        raise FacilityError(f"the crowd's process is gone: {error.strerror}\n{runtime.logs(NAME)}") from error
+        raise FacilityError(f"the crowd's process is gone: {error.strerror}\n{await runtime.logs(NAME)}") from error
     crowd = CrowdProcess(runtime, order, lines, writer)
     try:
         crowd.opened = await crowd.wait_told(json.dumps(asdict(order)), OPEN_WITHIN_S)

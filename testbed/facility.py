@@ -7,7 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from testbed.errors import FacilityError, ServiceError
+from testbed.concurrency import run_all, wait_until
+from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.link import DATABASE, Link
 from testbed.log_disk import LogDisks
 from testbed.log_disk import Nothing as NoLogDisks
@@ -16,7 +17,7 @@ from testbed.runtime import Address, Runtime, ServiceSpec
 from testbed.surroundings import Nothing, Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
     from testbed.crowd import Gather
@@ -58,10 +59,10 @@ class Database(Protocol):
     def standby(self) -> str:
         """The host that could take over."""
 
-    def mount(self, host: str) -> None:
+    async def mount(self, host: str) -> None:
         """Mount the array on a host."""
 
-    def unmount(self, host: str) -> None:
+    async def unmount(self, host: str) -> None:
         """Take the array from a host."""
 
     async def start_server(self, host: str) -> Address:
@@ -88,7 +89,10 @@ class PacketFilter(Protocol):
         """Let them through again."""
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:
-        """Forget connections that are idle for longer; gives the limit as it could be had, in seconds."""
+        """Forget connections that are idle for longer; return the limit as it could be had, in seconds."""
+
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
+        """Wait until the limit holds for every connection that was there before it was set: for `limit_s` seconds at most."""
 
     async def keep_idle(self, name: str, link: Link) -> None:
         """Forget no more; what is forgotten stays so."""
@@ -113,6 +117,9 @@ class NoPacketFilter:
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
         """Refuse."""
         raise FacilityError(f"idle connections to {name} cannot be forgotten here: this facility has no packet filter")
+
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
+        """Return at once: nothing is forgotten here."""
 
     async def keep_idle(self, name: str, link: Link) -> None:
         """Do nothing: nothing was forgotten."""
@@ -179,11 +186,11 @@ class Facility:
         """Every service that has request threads and monitoring."""
         return (*self.application_servers, *self.callers)
 
-    def start(self, specs: Iterable[ServiceSpec]) -> None:
+    async def start(self, specs: Iterable[ServiceSpec]) -> None:
         """Start services and remember how, for `restart`."""
         for spec in specs:
             self.specs[spec.name] = spec
-            self.runtime.start(spec)
+            await self.runtime.start(spec)
 
     async def kill(self, name: str) -> None:
         """Kill a service on purpose, so that nobody takes it for one that died by itself."""
@@ -193,7 +200,7 @@ class Facility:
     async def restart(self, name: str) -> None:
         """Kill a service, as one must when its threads hang, and start it as before."""
         await self.kill(name)
-        self.runtime.start(self.specs[name])
+        await self.runtime.start(self.specs[name])
         self.down.discard(name)
 
     def link(self, name: str) -> Link:
@@ -208,6 +215,11 @@ class Facility:
         known = name == DATABASE or name in self.links
         return self.instruments.prober(name, self.link(name).address if known else self.runtime.address(name), question)
 
+    async def end_probes(self) -> None:
+        """End the probes of faults that were not healed."""
+        while self.waiting:
+            await self.waiting.popitem()[1].end()
+
     async def left_over(self) -> list[str]:
         """Give a line for each thing that faults may have left: links that do not listen, toxics, full disks, services that stand still."""
         left = list(await self.packet_filter.left())
@@ -220,7 +232,10 @@ class Facility:
                 continue
             left += [f"the link to {name} has the toxic {one}" for one in toxics]
             left += [] if enabled else [f"nobody listens at the link to {name}"]
-        return left + [f"{one} stands still" for one in self.services if self.runtime.pid(one) and self.runtime.is_paused(one)]
+        for name in self.services:
+            if await self.runtime.pid(name) and await self.runtime.is_paused(name):
+                left.append(f"{name} stands still")
+        return left
 
     async def load_generator(self, requests: Sequence[DueRequest]) -> Generator:
         """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
@@ -233,39 +248,33 @@ class Facility:
         Raises ServiceError with the last lines of a service that ended, or of one that is not ready in time.
         """
         async with self.instruments.monitoring() as monitoring:
-            await together(self._wait_ready(monitoring, name, within_s) for name in names)
+            await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
 
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
-        """Ask for health until it is green, and look after the process meanwhile."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
+        """Ask for health until it is green, and look after the process meanwhile: one that dies at its start may never answer."""
         asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
         seen = "no answer"
+
+        async def ask_again() -> str:
+            await asyncio.sleep(POLL_S)
+            return await monitoring.health(name, self.runtime.address(name))
+
+        async def look() -> str | None:
+            nonlocal asked, seen
+            await asyncio.wait({asked}, timeout=POLL_S)
+            if asked.done():
+                seen = asked.result()
+                if seen == "200":
+                    return None
+                asked = asyncio.create_task(ask_again())
+            ended = await self.runtime.exit(name)
+            if ended is not None:
+                raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
+            return seen
+
         try:
-            while True:
-                done, _ = await asyncio.wait({asked}, timeout=POLL_S)
-                if done:
-                    seen = asked.result()
-                    if seen == "200":
-                        return
-                    await asyncio.sleep(POLL_S)
-                    asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
-                ended = self.runtime.exit(name)
-                if ended is not None:
-                    raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
-                if loop.time() > deadline:
-                    raise ServiceError(
-                        f"{name} was not ready within {within_s:.0f} s, last seen: {seen}; its last lines:\n{self.runtime.logs(name)}"
-                    )
+            await wait_until(f"{name} was not ready", look, within_s, every_s=0.0)  # a look itself takes up to POLL_S
+        except WaitError as error:
+            raise ServiceError(f"{error}; its last lines:\n{await self.runtime.logs(name)}") from error
         finally:
             asked.cancel()
-
-
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do things all at once. The first failure ends the others and is raised as itself: nobody further up looks into groups."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures

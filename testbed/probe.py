@@ -14,11 +14,12 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from testbed.concurrency import cancel_and_wait
 from testbed.errors import FacilityError
 from testbed.runtime import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 Ended = Literal["answered", "refused", "unconnected", "reset", "closed", "silent"]
 READ_BYTES = 1 << 16
@@ -91,6 +92,9 @@ class Probe(Protocol):
 
     async def wait_seen(self) -> Seen:
         """Wait until it has seen what it wanted to see; bounded by its question."""
+
+    async def end(self) -> None:
+        """End it, whatever it still waits for; nothing happens when it has ended."""
 
 
 class Prober(Protocol):
@@ -193,7 +197,8 @@ class _Connection:
         ended: Ended = "silent"
         while (left_s := within_s - (loop.time() - sent_s)) > 0:
             try:
-                some = await asyncio.wait_for(self._reader.read(READ_BYTES), left_s)
+                async with asyncio.timeout(left_s):
+                    some = await self._reader.read(READ_BYTES)
             except TimeoutError:
                 break
             except OSError:
@@ -216,7 +221,8 @@ class _Connection:
     async def wait_cut(self, within_s: float) -> Seen:
         """Wait, and see whether the connection is cut."""
         try:
-            some = await asyncio.wait_for(self._reader.read(READ_BYTES), within_s)
+            async with asyncio.timeout(within_s):
+                some = await self._reader.read(READ_BYTES)
         except TimeoutError:
             return self.seen
         except OSError:
@@ -235,25 +241,39 @@ def is_http(received: bytes) -> bool:
     return bool(end) and bool(lengths) and len(body) >= int(lengths[0])
 
 
-class Near:
-    """A probe made by this process: where links are on loopback, those who use them stand nowhere else."""
+class ProbeTask:
+    """A probe that is made by a task. See `Probe`."""
 
-    def __init__(self, link: str, address: Address, question: Question) -> None:
-        self._link = link
+    def __init__(self, link: str, work: Callable[[Callable[[], None]], Coroutine[Any, Any, Seen]]) -> None:
+        """Start the work, which is given what to call as soon as its connection stands."""
+        self.link = link
         self._held = asyncio.Event()
-        self._task = asyncio.create_task(ask(address, question, database=link == "database", held=self._held.set))
+        self._task = asyncio.create_task(work(self._held.set))
 
     async def wait_held(self) -> None:
         """Wait until its connection stands; raises FacilityError when that does not come."""
         waiting = asyncio.create_task(self._held.wait())
-        await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
         if not self._held.is_set():
-            raise FacilityError(f"no probe could be held over the link to {self._link}: {self._task.result()}")
+            raise FacilityError(f"no probe could be held over the link to {self.link}: {self._task.result()}")
 
     async def wait_seen(self) -> Seen:
         """Wait until it has seen what it wanted to see."""
         return await self._task
+
+    async def end(self) -> None:
+        """End it, whatever it still waits for."""
+        await cancel_and_wait([self._task])
+
+
+class Near(ProbeTask):
+    """A probe made by this process: where links are on loopback, those who use them stand nowhere else."""
+
+    def __init__(self, link: str, address: Address, question: Question) -> None:
+        super().__init__(link, lambda held: ask(address, question, database=link == "database", held=held))
 
 
 def _tell(line: str) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed import load
 from testbed.act import Actions, Recorder
+from testbed.concurrency import cancel_and_wait
 from testbed.errors import TestbedError, WaitError
 from testbed.events import Condition, Healed, Observed, Operation, Sample
 from testbed.observe.watch import Watch
 from testbed.standstill import STUCK_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from testbed.clock import NightClock
@@ -136,7 +137,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.phase("the facility comes up")
             run = await _build(stack, night, builder, recorder, directory, display)  # 1
             monitoring = await stack.enter_async_context(run.facility.instruments.monitoring())
-            stack.push_async_callback(_cancel, run.background)
+            stack.push_async_callback(cancel_and_wait, run.background)
             _in_background(run, _look(run, monitoring))  # 2
             _in_background(run, _record(run, run.facility.surroundings, LOOK_AROUND_EVERY_S))
             _in_background(run, _record(run, run.facility.scales, run.facility.scales.every_s))
@@ -150,7 +151,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _wait_settled(run)  # 5
             await _dump_stuck(run)  # 6
             await _count(run)  # 7
-            await _cancel(run.background)  # or what comes back because of the healing would look as if it had come back by itself
+            await cancel_and_wait(run.background)  # or what comes back because of the healing would look as if it had come back by itself
             await _heal(run)  # 8
             recorder.end("complete", "")  # 9
             display.phase("the facility is taken down")
@@ -174,16 +175,17 @@ async def _build(
 ) -> Replay:
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
+    stack.push_async_callback(facility.end_probes)
     generator = await load.connect(night.trace, recorder, facility)
     stack.callback(generator.stop)
     for service in facility.services:
-        recorder.tell_service(service, "ready", facility.runtime.pid(service))
+        recorder.tell_service(service, "ready", await facility.runtime.pid(service))
     watch = Watch(facility.application_servers, facility.callers)
     return Replay(night, facility, recorder, watch, Actions(facility, watch, recorder, directory), generator, display)
 
 
 def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Let a task run beside the night; `_check` passes its failure on, and `_cancel` ends it before anything is taken down."""
+    """Let a task run beside the night; `_check` passes its failure on, and `cancel_and_wait` ends it before anything is taken down."""
     task = asyncio.create_task(work)
     run.background.append(task)
 
@@ -194,13 +196,6 @@ def _in_background(run: Replay, work: Coroutine[Any, Any, None]) -> asyncio.Task
 
     task.add_done_callback(wake)
     return task
-
-
-async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """End tasks and wait until they have ended; their failures were passed on by `_check`, or something failed before them."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check(run: Replay) -> None:
@@ -228,7 +223,7 @@ async def _look(run: Replay, monitoring: Monitoring) -> None:
                 sample = looks.pop(name).result()
                 run.watch.see(sample)
                 run.recorder.add(sample)
-            _look_after_processes(run)
+            await _look_after_processes(run)
             _look_after_hang(run)
             run.display.update(run.recorder.now()[1], run.watch, run.load)
             run.sampled.set()
@@ -236,7 +231,7 @@ async def _look(run: Replay, monitoring: Monitoring) -> None:
             due_s = max(due_s + SAMPLE_EVERY_S, loop.time())
             await asyncio.sleep(due_s - loop.time())
     finally:
-        await _cancel(looks.values())
+        await cancel_and_wait(looks.values())
 
 
 async def _record(run: Replay, seer: Surroundings | Scales, every_s: float | None) -> None:
@@ -250,10 +245,10 @@ async def _record(run: Replay, seer: Surroundings | Scales, every_s: float | Non
         await asyncio.sleep(due_s - loop.time())
 
 
-def _look_after_processes(run: Replay) -> None:
+async def _look_after_processes(run: Replay) -> None:
     """Write down a service that has died, once."""
     for name in run.facility.services:
-        ended = run.facility.runtime.exit(name)
+        ended = await run.facility.runtime.exit(name)
         if ended is None:
             run.dead.discard(name)
         elif name not in run.dead and name not in run.facility.down:

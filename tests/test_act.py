@@ -94,11 +94,11 @@ def test_a_restart_is_told_with_both_processes_and_what_was_seen_is_forgotten(tm
 
     async def restarts(actions: Actions, builder: FakeBuilder) -> None:
         hangs(actions, "cf-1")
-        pids.append(builder.runtime.pid("cf-1"))
+        pids.append(await builder.runtime.pid("cf-1"))
         await actions.restart("cf-1")
         assert not actions.watch.is_stuck("cf-1")
         await actions.wait_ready(["cf-1"])
-        pids.append(builder.runtime.pid("cf-1"))
+        pids.append(await builder.runtime.pid("cf-1"))
 
     told = acted(tmp_path, restarts).of(Service)
     assert [(one.service, one.state) for one in told] == [("cf-1", "stopped"), ("cf-1", "started"), ("cf-1", "ready")]

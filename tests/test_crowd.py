@@ -15,7 +15,7 @@ import pytest
 from testbed import crowd
 from testbed.crowd import Order, Sockets, Told
 from testbed.errors import FacilityError
-from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.processes import ForkServer, Processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -139,11 +139,11 @@ def test_too_few_open_files_are_told_with_what_to_do(monkeypatch: pytest.MonkeyP
 @pytest.fixture
 async def runtime(run_directory: RunDirectory, tmp_path: Path) -> AsyncIterator[Processes]:
     """Give a runtime that can start the crowd."""
-    nursery = Nursery(run_directory, (crowd.MODULE,))
-    processes = Processes(run_directory, tmp_path, nursery)
+    fork_server = ForkServer(run_directory, (crowd.MODULE,))
+    processes = Processes(run_directory, tmp_path, fork_server)
     yield processes
     await processes.stop_all()
-    await nursery.end()
+    await fork_server.end()
 
 
 @pytest.mark.fact("W6")
@@ -152,11 +152,11 @@ async def test_a_crowd_is_a_process_of_its_own_and_leaves_nothing(runtime: Proce
     with Door(100, lambda _: OK).open() as door:
         there = await crowd.gather(runtime, order(door.address, 100))
         assert there.opened.ended["open"] == 100
-        assert runtime.pid(crowd.NAME) is not None
+        assert await runtime.pid(crowd.NAME) is not None
         told = await there.ask()
         assert told.ended["answered"] == 100
         await there.leave()
-        assert runtime.pid(crowd.NAME) is None
+        assert await runtime.pid(crowd.NAME) is None
         async with asyncio.timeout(WITHIN_S):
             while door.ended["reset"] < 100:
                 await asyncio.sleep(0.02)
@@ -179,7 +179,7 @@ async def test_a_crowd_that_cannot_come_is_an_error_and_ends(runtime: Processes)
         pytest.skip("there is no limit of open files here")
     with pytest.raises(FacilityError, match=rf"{most} sockets to 127.0.0.1:1 cannot be had: the limit is {most} open files"):
         await crowd.gather(runtime, order(("127.0.0.1", 1), most))
-    assert runtime.pid(crowd.NAME) is None
+    assert await runtime.pid(crowd.NAME) is None
 
 
 def test_what_is_told_survives_its_way() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import ProxyError, ServiceError
-from testbed.facility import LOAD, Facility, together
+from testbed.facility import LOAD, Facility
 from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
@@ -119,25 +119,6 @@ def test_a_service_that_ends_is_not_waited_for_any_longer() -> None:
             await facility.wait_ready(["cf-1", "cf-2"])
 
     with_facility(wait)
-
-
-def test_the_first_failure_of_several_things_ends_the_others_and_is_raised_as_itself() -> None:
-    """Nothing goes on in the background."""
-    ended: list[str] = []
-
-    async def goes_on() -> None:
-        try:
-            await asyncio.sleep(10)
-        finally:
-            ended.append("the other")
-
-    async def fails() -> None:
-        await asyncio.sleep(1)
-        raise ProxyError("no")
-
-    with pytest.raises(ProxyError, match="no"):
-        run(together([goes_on(), fails()]))
-    assert ended == ["the other"]
 
 
 @dataclasses.dataclass

@@ -70,7 +70,7 @@ async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
     facility = await flight.builder.build()
     assert await facility.left_over() == []
     facility.links["cf-1"] = FakeLink("cf-1", enabled=False, on={"latency_downstream": {"latency": 1}})
-    facility.runtime.pause("cf-2")
+    await facility.runtime.pause("cf-2")
     flight.builder.packet_filter.dropped.append("kiosk")
     assert await facility.left_over() == [
         "attempts to connect to kiosk are dropped",
@@ -78,7 +78,7 @@ async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
         "nobody listens at the link to cf-1",
         "cf-2 stands still",
     ]
-    facility.runtime.resume("cf-2")
+    await facility.runtime.resume("cf-2")
     assert "cf-2 stands still" not in await facility.left_over()
     await flight.builder.tear_down()
 

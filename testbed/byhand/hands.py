@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from testbed import unscripted
 from testbed.act import Actions, Recorder
 from testbed.byhand import orders
+from testbed.concurrency import cancel_and_wait, wait_until
 from testbed.errors import DumpError, FacilityError, TestbedError, UsageError
 from testbed.events import Observed, Operation, Step
 from testbed.facility import LOAD
@@ -30,6 +31,7 @@ LOOK_EVERY_S = 0.25  # a session may last for hours, and each look is a line in 
 TELL_EVERY_S = 1.0
 POLL_S = 0.05
 QUIET_S = 2.0  # so long nothing may come back before those who wait are counted
+OVER_WITHIN_S = 120.0  # and so long in all after the last was to be sent, where something comes back again and again
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Hands:
                 watch.see(sample)
                 recorder.add(sample)
             for name in facility.services:
-                ended = facility.runtime.exit(name)
+                ended = await facility.runtime.exit(name)
                 if ended is None:
                     self._dead.discard(name)
                 elif name not in self._dead | facility.down:
@@ -118,16 +120,16 @@ class Hands:
             self.runtime,
             self.facility.database.active,
             str(self.actions.recorder.writer.path),
-            tuple(self._service_standing(name) for name in self.facility.services),
+            tuple([await self._service_standing(name) for name in self.facility.services]),
             None if self.load is None else _told(self.load),
         )
 
-    def _service_standing(self, name: str) -> orders.ServiceStanding:
+    async def _service_standing(self, name: str) -> orders.ServiceStanding:
         sample, runtime = self.actions.watch.last.get(name), self.facility.runtime
         return orders.ServiceStanding(
             name,
             runtime.address(name).url,
-            runtime.exit(name) is None,
+            await runtime.exit(name) is None,
             sample is not None and sample.health,
             sample.request_threads if sample else None,
             sample.busy if sample else None,
@@ -190,7 +192,7 @@ class Hands:
         try:
             load = await self._begin(order, count)
             try:
-                await self._follow(load, tell)
+                await self._wait_load(load, tell, order.seconds)
             except asyncio.CancelledError:
                 await self.end_load()  # passengers go home, those who wait as well
                 raise
@@ -216,27 +218,31 @@ class Hands:
         self._following = asyncio.create_task(load.follow())
         return load
 
-    async def _follow(self, load: Load, tell: Tell) -> None:
-        recorder = self.actions.recorder
-        patience_s = QUIET_S + self.scenario.variants[0].settings.longest_timeout_s
+    async def _wait_load(self, load: Load, tell: Tell, seconds: float) -> None:
+        """Wait until everything was sent, and answered or not answered for a while; raises WaitError when it never gets quiet."""
+        recorder, longest_s = self.actions.recorder, self.scenario.variants[0].settings.longest_timeout_s
         told_s = recorder.t_s()
-        while not load.all_sent or load.in_flight:
+
+        async def look() -> str | None:
+            nonlocal told_s
             assert self._following is not None
             if self._following.done():
                 self._following.result()
-            if load.all_sent and recorder.t_s() - max(load.last_sent_s, load.last_response_s) > patience_s:
-                return
+            quiet_s = recorder.t_s() - max(load.last_sent_s, load.last_response_s)
+            if load.all_sent and (not load.in_flight or quiet_s > QUIET_S + longest_s):
+                return None
             if recorder.t_s() - told_s >= TELL_EVERY_S:
                 told_s += TELL_EVERY_S
                 tell(_told(load))
-            await asyncio.sleep(POLL_S)
+            return _summary(load)
+
+        await wait_until("the load was not over", look, seconds + longest_s + OVER_WITHIN_S, every_s=POLL_S)
 
     async def end_load(self) -> None:
         """End the load, if there is one; whoever still waits gives up."""
         if self._following is None or self.load is None:
             return
-        self._following.cancel()
-        await asyncio.wait([self._following])
+        await cancel_and_wait([self._following])
         self._following = None
         self.load.generator.stop()
 

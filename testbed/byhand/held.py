@@ -188,7 +188,7 @@ async def _hold(scenario: Scenario, where: Where, shop: session.Shop, directory:
                 stack.push_async_callback(builder.tear_down)
                 facility = await builder.build()
                 for service in facility.services:
-                    recorder.tell_service(service, "ready", facility.runtime.pid(service))
+                    recorder.tell_service(service, "ready", await facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()
                 monitoring = await stack.enter_async_context(facility.instruments.monitoring())
                 watch = Watch(facility.application_servers, facility.callers)

@@ -75,6 +75,7 @@ class FakeCaller(FakeService):
         answer = self._server(next(self._turns)).ask(operation)
         with self.thread(SOCKET, operation):
             try:
-                return await asyncio.wait_for(asyncio.shield(answer), read_timeout_s)
+                async with asyncio.timeout(read_timeout_s):
+                    return await asyncio.shield(answer)
             except TimeoutError:
                 return f"FacilityTimedOut: {operation} was not answered within {read_timeout_s:.2f} s"

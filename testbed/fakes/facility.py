@@ -58,9 +58,9 @@ class FakeRuntime(Nothing):
     pids: dict[str, int] = field(default_factory=dict)
     starts: int = 0
 
-    def start(self, spec: ServiceSpec) -> None:
+    async def start(self, spec: ServiceSpec) -> None:
         """Start a service."""
-        Nothing.start(self, spec)
+        await Nothing.start(self, spec)
         self.exits.pop(spec.name, None)
         self.starts += 1
         self.pids[spec.name] = self.starts
@@ -94,11 +94,11 @@ class FakeRuntime(Nothing):
             raise ServiceError(f"no service {name}; there are {', '.join(sorted(self.services)) or 'none'}")
         return found
 
-    def pid(self, name: str) -> int | None:
+    async def pid(self, name: str) -> int | None:
         """Give a number that looks like a process id, one for each start; None when it does not run."""
         return self.pids[name] if name in self.running else None
 
-    def exit(self, name: str) -> Exit | None:
+    async def exit(self, name: str) -> Exit | None:
         """Tell how it ended; None while it runs."""
         return self.exits.get(name)
 
@@ -147,13 +147,13 @@ class FakeDatabase:
         """The host that could take over."""
         return HOSTS[1] if self.active == HOSTS[0] else HOSTS[0]
 
-    def mount(self, host: str) -> None:
+    async def mount(self, host: str) -> None:
         """Mount the array on a host."""
         if self.mounted is not None:
             raise ArrayError(f"the array is mounted on {self.mounted}; unmount it there before it is mounted on {host}")
         self.mounted = host
 
-    def unmount(self, host: str) -> None:
+    async def unmount(self, host: str) -> None:
         """Take the array from a host."""
         if self.mounted != host or self.running:
             raise ArrayError(f"the array cannot be unmounted on {host}: it is mounted on {self.mounted}, server running: {self.running}")
@@ -264,6 +264,9 @@ class FakePacketFilter:
             await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
         return idle_s
 
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
+        """Return at once."""
+
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
         """Take it away."""
         if "idle_drop_downstream" in await link.toxics():
@@ -341,6 +344,9 @@ class FakeProbe:
         size = 1 if ended in ("silent", "closed") and not late else 0 if late or ended == "reset" else FAKE_BYTES
         first_s = self.link.latency_s if size else None
         return Seen(ended, 0.0, first_s, first_s, size)
+
+    async def end(self) -> None:
+        """It has nothing to end."""
 
 
 @dataclass(slots=True)
@@ -493,7 +499,7 @@ class FakeBuilder:
         )
         if self.broken is not None:
             raise self.broken
-        facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
+        await facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
         await facility.wait_ready(facility.services)
         return facility
 

@@ -92,7 +92,8 @@ class FakeServer(FakeService):
         self._waiting += 1
         try:
             with self.thread(CHECKOUT, operation):
-                return await asyncio.wait_for(self._idle.get(), self._settings.pool_checkout_timeout_s)
+                async with asyncio.timeout(self._settings.pool_checkout_timeout_s):
+                    return await self._idle.get()
         except TimeoutError:
             return None
         finally:

@@ -32,7 +32,7 @@ class BacklogFull:
         """Stop it, and make connections until one does not come about."""
         facility = actions.facility
         async with actions.step(1, f"stop {self.service}"):
-            facility.runtime.pause(self.service)
+            await facility.runtime.pause(self.service)
         async with actions.step(2, f"fill the listen queue of {self.service} until a connection does not come about"):
             facility.waiting[WORD] = probe = facility.probe(self.service, ASK)
             await probe.wait_held()
@@ -42,12 +42,15 @@ class BacklogFull:
         """Let it go on, and hear what became of those who waited."""
         facility = actions.facility
         async with actions.step(1, f"let {self.service} go on"):
-            facility.runtime.resume(self.service)
+            await facility.runtime.resume(self.service)
         async with actions.step(2, "see that who waited is served") as details:
             probe = facility.waiting.pop(WORD, None)
             if probe is None:
                 return f"{self.service} goes on"
-            seen = await probe.wait_seen()
+            try:
+                seen = await probe.wait_seen()
+            finally:
+                await probe.end()
             if seen.ended != "answered":
                 raise FacilityError(f"{self.service} goes on, but of those who waited {seen}")
             details.append(str(seen))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from testbed.errors import FacilityError
+from testbed.concurrency import wait_until
 from testbed.events import Balancer
 from testbed.probe import Question
 from testbed.runtime import ServiceSpec
@@ -41,25 +40,20 @@ class BalancerLoss:
     async def heal(self, actions: Actions) -> str:
         """Start it again, and see that it has every application server, and that a caller is answered there."""
         async with actions.step(1, f"start {self.balancer} again"):
-            actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
+            await actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
         async with actions.step(2, f"wait until {self.balancer} sends calls to every application server"):
             await self._wait_back(actions)
         seen = await actions.see(3, self.balancer, ASK, "answered")
         return f"{self.balancer} is back: {seen}"
 
     async def _wait_back(self, actions: Actions) -> None:
-        facility, loop = actions.facility, asyncio.get_running_loop()
+        facility = actions.facility
         wanted = set(facility.application_servers) - facility.down
-        deadline = loop.time() + BACK_WITHIN_S
-        while True:
-            looks = await facility.surroundings.look(actions.recorder.now)
-            told = [one for look in looks if isinstance(look, Balancer) and look.balancer == self.balancer for one in look.servers]
-            up = {one.server for one in told if one.status.startswith("UP")}
-            if wanted <= up:
-                return
-            if loop.time() > deadline:
-                raise FacilityError(
-                    f"{self.balancer} did not send calls to {', '.join(sorted(wanted))} within {BACK_WITHIN_S:.0f} s; "
-                    f"last seen up: {', '.join(sorted(up)) or 'nobody'}"
-                )
-            await asyncio.sleep(POLL_S)
+
+        async def look() -> str | None:
+            events = await facility.surroundings.look(actions.recorder.now)
+            balancers = [event for event in events if isinstance(event, Balancer) and event.balancer == self.balancer]
+            up = {server.server for balancer in balancers for server in balancer.servers if server.status.startswith("UP")}
+            return None if wanted <= up else f"up: {', '.join(sorted(up)) or 'none'}"
+
+        await wait_until(f"{self.balancer} did not send calls to {', '.join(sorted(wanted))}", look, BACK_WITHIN_S, every_s=POLL_S)

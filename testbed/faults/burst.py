@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
+from testbed.concurrency import wait_until
 from testbed.crowd import Order
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, WaitError
 from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Burst:
         finally:
             await crowd.leave()
         async with actions.step(4, f"let them go, and wait until nobody waits at {self.door} any more") as details:
-            details.append(await self._rest(actions))
+            details.append(await self._wait_at_rest(actions))
             await actions.weigh()
         return f"{self.requests} at once to {self.door}: {crowd.opened}; then {told}"
 
@@ -74,12 +75,18 @@ class Burst:
         head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"
         return Order(address.host, address.port, self.requests, f"{head}Content-Length: {len(body)}\r\n\r\n{body}", self.within_s)
 
-    async def _rest(self, actions: Actions) -> str:
-        """Wait until the door says that no request waits for a thread, and tell what it took; bounded, and no error when it does not."""
+    async def _wait_at_rest(self, actions: Actions) -> str:
+        """Wait until the door says that no request waits for a thread; return how long that took, or that it was not in time."""
         began_s = actions.recorder.t_s()
-        while (took_s := actions.recorder.t_s() - began_s) < AT_REST_WITHIN_S:
-            seen = actions.watch.last.get(self.door)
-            if seen is not None and seen.t_s > began_s and seen.waiting == 0:
-                return f"nobody after {took_s:.1f} s"
-            await asyncio.sleep(POLL_S)
-        return f"somebody still after {AT_REST_WITHIN_S:.0f} s"
+
+        async def look() -> str | None:
+            sample = actions.watch.last.get(self.door)
+            if sample is None or sample.t_s <= began_s:
+                return "no sample"
+            return None if sample.waiting == 0 else f"{sample.waiting} requests wait"
+
+        try:
+            await wait_until(f"{self.door} was not at rest", look, AT_REST_WITHIN_S, every_s=POLL_S)
+        except WaitError:
+            return f"somebody still after {AT_REST_WITHIN_S:.0f} s"
+        return f"nobody after {actions.recorder.t_s() - began_s:.1f} s"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from testbed.concurrency import run_all
 from testbed.errors import FacilityError
-from testbed.facility import together
 
 if TYPE_CHECKING:
     from testbed.act import Actions
@@ -32,7 +32,7 @@ class DiskFull:
         """Fill it, and see that the server itself cannot log a line."""
         servers, disks = self._servers(actions), actions.facility.log_disks
         async with actions.step(1, f"fill the disk that takes the log of {', '.join(servers)}"):
-            await together(disks.fill(server) for server in servers)
+            await run_all(disks.fill(server) for server in servers)
         async with actions.step(2, "see that a line that each is asked to log is lost for want of space") as details:
             for server in servers:
                 lost = await self._lost(actions, server)
@@ -46,7 +46,7 @@ class DiskFull:
         """Make room, and see that the server itself logs a line."""
         servers, disks = self._servers(actions), actions.facility.log_disks
         async with actions.step(1, f"make room on the disk that takes the log of {', '.join(servers)}"):
-            await together(disks.free(server) for server in servers)
+            await run_all(disks.free(server) for server in servers)
         async with actions.step(2, "see that a line that each is asked to log is written"):
             for server in servers:
                 lost = await self._lost(actions, server)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from testbed.concurrency import run_all
 from testbed.errors import FacilityError
-from testbed.facility import together
 
 if TYPE_CHECKING:
     from testbed.act import Actions
@@ -33,9 +33,9 @@ class RackLoss:
                 f"no application server stands in rack {self.rack}; there are {', '.join(actions.facility.application_servers)}"
             )
         async with actions.step(1, f"lose rack {self.rack} with {', '.join(lost)}"):
-            await together(actions.kill(server) for server in lost)
+            await run_all(actions.kill(server) for server in lost)
         async with actions.step(2, "see that none of them runs"):
-            there = [server for server in lost if actions.facility.runtime.exit(server) is None]
+            there = [server for server in lost if await actions.facility.runtime.exit(server) is None]
             if there:
                 raise FacilityError(f"{', '.join(there)} of rack {self.rack} still runs")
         return f"rack {self.rack} is lost, with {', '.join(lost)}"

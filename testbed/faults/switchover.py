@@ -22,9 +22,9 @@ class Switchover:
             async with actions.step(1, f"stop the database server on {old}"):
                 await database.stop_server()
             async with actions.step(2, f"unmount the array on {old}"):
-                database.unmount(old)
+                await database.unmount(old)
             async with actions.step(3, f"mount the array on {new}"):
-                database.mount(new)
+                await database.mount(new)
             async with actions.step(4, f"start the database server on {new}"):
                 address = await database.start_server(new)
             async with actions.step(5, f"give the virtual IP to {new}"):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed import session
 from testbed.errors import FacilityError, TestbedError
-from testbed.facility import together
 from testbed.matrix import cell
 from testbed.replay import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
     from testbed.matrix.cell import Cell
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
     from testbed.session import Place, Result
     from testbed.trace import Trace
 
-Work = TypeVar("Work")
-Done = TypeVar("Done")
 ATTEMPTS = 3  # at a cell of which the journal does not tell the outcome: on a busy machine that happens
 
 
@@ -111,20 +106,3 @@ class Replays:
                     seen = await monitoring.health(service, facility.runtime.address(service))
                     if seen != "200":
                         raise FacilityError(f"after the last cell {service} is not well: {seen}")
-
-
-async def several(
-    work: Iterable[Work], jobs: int, do: Callable[[Work], Awaitable[Done]], tell: Callable[[Done], None] = lambda _: None
-) -> list[Done]:
-    """Do things, so many at a time; `tell` hears of each as it is done. In the order of `work`."""
-    waiting = deque(enumerate(work))
-    done: dict[int, Done] = {}
-
-    async def lane() -> None:
-        while waiting:
-            number, one = waiting.popleft()
-            done[number] = await do(one)
-            tell(done[number])
-
-    await together(lane() for _ in range(jobs))
-    return [done[number] for number in sorted(done)]

@@ -131,7 +131,8 @@ async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGr
     except OSError as error:
         raise DumpError(f"the threads of {service} cannot be dumped: {program}: {error.strerror}") from error
     try:
-        out, err = await asyncio.wait_for(process.communicate(), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            out, err = await process.communicate()
     except TimeoutError as error:
         raise DumpError(f"the threads of {service} cannot be dumped: py-spy did not end within {WITHIN_S:.0f} s") from error
     finally:

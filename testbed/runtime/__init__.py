@@ -61,6 +61,7 @@ class Exit:
 class Runtime(Protocol):
     """Starts, stops and finds services by name; every method but `reserve` is about a service that was started.
 
+    Whatever may have to wait, for a process or for a container engine, is `async`; the rest answers from what is known at once.
     Raises ServiceError with the service's last lines when one cannot be started or does not end in time.
     """
 
@@ -69,8 +70,8 @@ class Runtime(Protocol):
     def reserve(self, name: str) -> Address:
         """Give the address that the service will have, before it is started."""
 
-    def start(self, spec: ServiceSpec) -> None:
-        """Start it and return at once; being ready is seen from outside."""
+    async def start(self, spec: ServiceSpec) -> None:
+        """Start it and return when its process is there; being ready is seen from outside."""
 
     async def stop(self, name: str) -> None:
         """End it in an orderly way, and by force when it does not; return when it is gone."""
@@ -78,25 +79,25 @@ class Runtime(Protocol):
     async def kill(self, name: str) -> None:
         """End it as a crash would (SIGKILL); return when it is gone."""
 
-    def pause(self, name: str) -> None:
+    async def pause(self, name: str) -> None:
         """Let it live and do nothing (SIGSTOP)."""
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         """Undo `pause`."""
 
-    def is_paused(self, name: str) -> bool:
+    async def is_paused(self, name: str) -> bool:
         """Tell whether it stands still."""
 
     def address(self, name: str) -> Address:
         """Give its address as seen from the testbed."""
 
-    def logs(self, name: str) -> str:
+    async def logs(self, name: str) -> str:
         """Give its last lines."""
 
-    def pid(self, name: str) -> int | None:
+    async def pid(self, name: str) -> int | None:
         """Give its process id as seen from the testbed; None when it does not run."""
 
-    def exit(self, name: str) -> Exit | None:
+    async def exit(self, name: str) -> Exit | None:
         """Tell how it ended; None while it runs."""
 
 
@@ -113,7 +114,7 @@ class Nothing:
         self.calls.append(("reserve", name))
         return Address("127.0.0.1", 0)
 
-    def start(self, spec: ServiceSpec) -> None:
+    async def start(self, spec: ServiceSpec) -> None:
         """Note that the service runs."""
         self.calls.append(("start", spec.name))
         self.running[spec.name] = spec
@@ -128,15 +129,15 @@ class Nothing:
         self.calls.append(("kill", name))
         self.running.pop(name, None)
 
-    def pause(self, name: str) -> None:
+    async def pause(self, name: str) -> None:
         """Note the call."""
         self.calls.append(("pause", name))
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         """Note the call."""
         self.calls.append(("resume", name))
 
-    def is_paused(self, name: str) -> bool:
+    async def is_paused(self, name: str) -> bool:
         """Tell by the calls."""
         return [call for call, of in self.calls if of == name and call in ("pause", "resume", "start")][-1:] == ["pause"]
 
@@ -144,14 +145,14 @@ class Nothing:
         """Give an address that nobody listens at."""
         return Address("127.0.0.1", 0)
 
-    def logs(self, name: str) -> str:  # noqa: ARG002 - the protocol's signature
+    async def logs(self, name: str) -> str:  # noqa: ARG002 - the protocol's signature
         """Give no lines."""
         return ""
 
-    def pid(self, name: str) -> int | None:  # noqa: ARG002 - the protocol's signature
+    async def pid(self, name: str) -> int | None:  # noqa: ARG002 - the protocol's signature
         """Give no process."""
         return None
 
-    def exit(self, name: str) -> Exit | None:  # noqa: ARG002 - the protocol's signature
+    async def exit(self, name: str) -> Exit | None:  # noqa: ARG002 - the protocol's signature
         """Tell that nothing ever ended."""
         return None

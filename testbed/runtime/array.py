@@ -8,14 +8,13 @@ the array; when the last is gone, it is free.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.errors import ArrayError
+from testbed.concurrency import wait_until
+from testbed.errors import ArrayError, WaitError
 from testbed.runtime import rundir
 
 if TYPE_CHECKING:
@@ -101,12 +100,14 @@ class Array:
 
     async def wait_free(self, within_s: float) -> bool:
         """Wait until no process of a server is left; False when there still is one after `within_s` seconds."""
-        deadline = time.monotonic() + within_s
-        while self.in_use:
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(POLL_S)
+        try:
+            await wait_until("the array did not get free", self._held, within_s, every_s=POLL_S)
+        except WaitError:
+            return False
         return True
+
+    async def _held(self) -> str | None:
+        return f"a database server holds {self.lock_file}" if self.in_use else None
 
     def lock(self) -> int:
         """Take the lock for whoever works on the data, mounted or not; see `acquire`."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.errors import ServiceError
-from testbed.runtime.undisturbed import undisturbed
+from testbed.concurrency import shield, wait_until
+from testbed.errors import ServiceError, WaitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,12 +90,14 @@ class Child:
 
     async def wait_exit(self, within_s: float) -> bool:
         """Wait until it has ended; False when it has not within `within_s` seconds."""
-        deadline = time.monotonic() + within_s
-        while self.process.poll() is None:
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(POLL_S)
+        try:
+            await wait_until(f"{self.name} did not end", self._running, within_s, every_s=POLL_S)
+        except WaitError:
+            return False
         return True
+
+    async def _running(self) -> str | None:
+        return None if self.pid is None else f"pid {self.pid} runs"
 
     async def wait_done(self, within_s: float) -> None:
         """Wait until it has done its work and ended by itself; it is killed when the wait is cancelled.
@@ -107,7 +107,7 @@ class Child:
         try:
             done = await self.wait_exit(within_s)
         finally:
-            await undisturbed(self.end(signal.SIGKILL, END_WITHIN_S))
+            await shield(self.end(signal.SIGKILL, END_WITHIN_S))
         if not done:
             raise ServiceError(f"{self.name} was not done within {within_s:.0f} s:\n{self.last_lines()}")
         if self.process.poll() != 0:

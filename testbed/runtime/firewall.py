@@ -49,22 +49,26 @@ class Firewall:
         await self._run("nft", "flush", "chain", "ip", "facility", DROPS)
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002
-        """Set the kernel's limit, in whole seconds; return when it holds for every connection that was known before, too.
-
-        The kernel gives a connection the new limit with its next packet. One that has had none for as long as the limit still has the old
-        one then, and is forgotten by name.
-        """
+        """Set the kernel's limit, in whole seconds; return it."""
         _see_database(name)
         limit_s = math.ceil(idle_s)
         if self._kept_s is None:
             self._kept_s = await self._limit_s()
         await self._write_limit(limit_s)
+        return float(limit_s)
+
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:  # noqa: ARG002
+        """Wait for as long as the limit, and forget by name what has had no packet since it was set.
+
+        The kernel gives a connection the new limit with its next packet; one that has had none still has the old one. Raises FacilityError
+        when the kernel's own table still has one for longer than the limit.
+        """
+        _see_database(name)
         await asyncio.sleep(limit_s)
-        await self._run("forget-idle", str(limit_s))
+        await self._run("forget-idle", f"{limit_s:.0f}")
         longer = [left for left in LEFT_S.findall(await self._run("conntrack", "--dump", "--proto", "tcp")) if int(left) > limit_s]
         if longer:
-            raise FacilityError(f"the firewall still keeps {len(longer)} connections for longer than {limit_s} s")
-        return float(limit_s)
+            raise FacilityError(f"the firewall still keeps {len(longer)} connections for longer than {limit_s:.0f} s")
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002
         """Set the limit that there was before."""

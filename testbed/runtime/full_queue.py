@@ -52,6 +52,9 @@ class FullQueues:
         await link.add_toxic(IDLE_DROP.kind, {"timeout": round(idle_s * 1000)}, IDLE_DROP.stream)
         return idle_s
 
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
+        """Return at once: the toxic counts from the last byte, also of a connection that was there before."""
+
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
         """Take the toxic away."""
         if str(IDLE_DROP) in await link.toxics():

@@ -35,13 +35,13 @@ class DatabaseHosts:
         """The host that could take over."""
         return next(host for host in HOSTS if host != self.active)
 
-    def mount(self, host: str) -> None:
+    async def mount(self, host: str) -> None:
         """Mount the array on a host."""
-        self._tell(host, "mount")
+        await asyncio.to_thread(self._tell, host, "mount")
 
-    def unmount(self, host: str) -> None:
+    async def unmount(self, host: str) -> None:
         """Take the array from a host."""
-        self._tell(host, "unmount")
+        await asyncio.to_thread(self._tell, host, "unmount")
 
     async def start_server(self, host: str) -> Address:
         """Start the server of a host; give its own address, as the virtual IP reaches it."""
@@ -64,6 +64,6 @@ class DatabaseHosts:
                 answer = session.post(url, timeout=STEP_WITHIN_S)
                 told = answer.json()
         except (requests.RequestException, ValueError) as error:
-            raise FacilityError(f"{host} does not answer to {step!r}: {error}\n{self.runtime.logs(host)}") from error
+            raise FacilityError(f"{host} does not answer to {step!r}: {error}\n{self.runtime.last_lines(host)}") from error
         if not answer.ok:
             raise FacilityError(str(told.get("error", told)))

@@ -1,4 +1,4 @@
-"""The nursery: a process that has imported what the services need, and forks a service in milliseconds.
+"""The fork server: a process that has imported what the services need, and forks a service in milliseconds.
 
     python -m testbed.runtime.nursery CONTROL_FD MODULE …
 
@@ -7,10 +7,10 @@ them once (the modules named) and then forks for each service asked for; the for
 with an environment, a log and a listening socket of its own. It is a process like any other: with its own memory,
 threads and fate.
 
-Over the control socket comes one line for each birth: JSON with `module`, `arguments`, `environment` and `log`, and the
-listening socket itself. Back go, each a line, `{"born": pid}` or `{"refused": reason}` for each order, in order, and
-`{"dead": pid, "code": exit code, or minus the signal}` whenever a service ends. The services end with the nursery, and
-the nursery with the testbed: by the kernel's doing on Linux, and everywhere when the control socket closes.
+Over the control socket comes one line for each fork: JSON with `module`, `arguments`, `environment` and `log`, and the
+listening socket itself. Back go, each a line, `{"forked": pid}` or `{"refused": reason}` for each order, in order, and
+`{"ended": pid, "code": exit code, or minus the signal}` whenever a service ends. The services end with the fork server,
+and it ends with the testbed: by the kernel's doing on Linux, and everywhere when the control socket closes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FD = "{fd}"
 
 
 def main(argv: Sequence[str]) -> None:
-    """Import, then give birth until the control socket closes."""
+    """Import, then fork until the control socket closes."""
     control = socket.socket(fileno=int(argv[0]))
     for module in argv[1:]:
         importlib.import_module(module)
@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
             for key, _ in waiting.select():
                 if key.fileobj is waking:
                     waking.recv(4096)
-                    _tell_dead(control, living)
+                    _report_ended(control, living)
                 elif not _take_order(control, living):
                     return
     finally:
@@ -82,31 +82,31 @@ def _take_order(control: socket.socket, living: set[int]) -> bool:
     try:
         pid = os.fork()
     except OSError as error:
-        _tell(control, refused=error.strerror)
+        _report(control, refused=error.strerror)
     else:
         if pid == 0:
-            _become(json.loads(order), fds[0])
+            _exec(json.loads(order), fds[0])
         living.add(pid)
-        _tell(control, born=pid)
+        _report(control, forked=pid)
     os.close(fds[0])
     return True
 
 
-def _tell_dead(control: socket.socket, living: set[int]) -> None:
+def _report_ended(control: socket.socket, living: set[int]) -> None:
     while living:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
         living.discard(pid)
-        _tell(control, dead=pid, code=os.waitstatus_to_exitcode(status))
+        _report(control, ended=pid, code=os.waitstatus_to_exitcode(status))
 
 
-def _tell(control: socket.socket, **told: object) -> None:
-    control.sendall(json.dumps(told).encode() + b"\n")
+def _report(control: socket.socket, **message: object) -> None:
+    control.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _become(order: dict[str, Any], listener: int) -> None:
-    """Be the service that was ordered, in the fork; does not return."""
+def _exec(order: dict[str, Any], listener: int) -> None:
+    """Run the service that was ordered, in the forked process; does not return."""
     code = 1
     try:
         parent = os.getppid()
@@ -118,7 +118,7 @@ def _become(order: dict[str, Any], listener: int) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         fd = os.dup(listener)
-        os.closerange(3, fd)  # the control socket above all: nobody but the nursery speaks there
+        os.closerange(3, fd)  # the control socket above all: nobody but the fork server speaks there
         os.environ.update({name: value.replace(FD, str(fd)) for name, value in order["environment"].items()})
         sys.argv = [order["module"], *(word.replace(FD, str(fd)) for word in order["arguments"])]
         runpy.run_module(order["module"], run_name="__main__", alter_sys=True)

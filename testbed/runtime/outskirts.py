@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.errors import FacilityError, TestbedError
+from testbed.concurrency import wait_until
+from testbed.errors import FacilityError, TestbedError, WaitError
 from testbed.events import Balancer, Ledger, Recovery, Restored
 from testbed.runtime import balancers, ledger, tables
 from testbed.runtime.database_host import PORT as DATABASE_PORT
@@ -111,7 +113,7 @@ class ContainersSurroundings(Surroundings):
         entries = ledger.entries(answers)
         try:
             database = await tables.read(self.database, READ_WITHIN_S)
-            counted += await self._count_standby(entries, database, now)
+            counted += self._count_standby(entries, database, await self._wait_standby(entries), now)
         except TestbedError as error:
             t_s, night_s = now()
             return [
@@ -122,15 +124,24 @@ class ContainersSurroundings(Surroundings):
             counted.append(await self._restore(backup, ledger.entries(answers, began_s), database, now))
         return counted
 
-    async def _count_standby(self, entries: Sequence[Entry], database: Tables, now: Now) -> list[Ledger]:
-        """Look at the standby until nothing is missing there, or the time is up."""
-        started = time.monotonic()
-        while True:
+    async def _wait_standby(self, entries: Sequence[Entry]) -> tuple[Tables, float]:
+        """Wait until nothing is missing in the standby; return what it has then, or when the time is up, and the seconds waited."""
+        began_s, waited_s = time.monotonic(), 0.0
+        standby: Tables = {}
+
+        async def look() -> str | None:
+            nonlocal standby, waited_s
             standby = await tables.read(self.standby, READ_WITHIN_S, [entry.table for entry in entries])
-            waited_s = time.monotonic() - started
-            if not any(entry.missing(standby) for entry in entries) or waited_s > CAUGHT_UP_WITHIN_S:
-                break
-            await asyncio.sleep(POLL_S)
+            waited_s = time.monotonic() - began_s
+            missing = sum(entry.missing(standby).total() for entry in entries)
+            return f"{missing} rows are missing" if missing else None
+
+        with suppress(WaitError):  # what is missing is what the verdict wants to know
+            await wait_until(f"{RECOVERY} did not have what was answered", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
+        return standby, waited_s
+
+    def _count_standby(self, entries: Sequence[Entry], database: Tables, waited: tuple[Tables, float], now: Now) -> list[Ledger]:
+        standby, waited_s = waited
         t_s, night_s = now()
         return [
             Ledger(

@@ -7,7 +7,6 @@ here) or from any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES,
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import pwd
@@ -17,17 +16,16 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from testbed.errors import FacilityError, ServiceError
+from testbed.concurrency import shield, wait_until
+from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.runtime import Address, rundir, sysv
 from testbed.runtime.child import Child, Owner, environment, launched, spawn
-from testbed.runtime.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,7 +221,7 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
     except ServiceError as error:
         raise ServiceError(_advised(str(error))) from error
     finally:
-        await undisturbed(_clean_up(child, array))
+        await shield(_clean_up(child, array))
 
 
 async def _clean_up(initdb: Child, array: Array) -> None:
@@ -285,7 +283,7 @@ async def start(
         try:
             ready = await _wait_ready(child, array)
         except BaseException:
-            await undisturbed(child.end(signal.SIGQUIT, STOP_WITHIN_S))
+            await shield(child.end(signal.SIGQUIT, STOP_WITHIN_S))
             raise
         if ready:
             return Server(host, address, child)
@@ -322,19 +320,20 @@ def _free_port() -> int:
 
 async def _wait_ready(child: Child, array: Array) -> bool:
     """Wait until the server says in its own file that it is ready; False when it ended instead."""
-    deadline = time.monotonic() + READY_WITHIN_S
-    status = "no status yet"
-    while child.process.poll() is None:
+
+    async def look() -> str | None:
+        if child.pid is None:
+            return None
         try:
             lines = (array.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             lines = []
         ours = bool(lines) and lines[0] == str(child.process.pid)  # not what a crashed one left
-        if ours and len(lines) >= STATUS_LINE:
-            status = lines[STATUS_LINE - 1].strip()
-            if status == "ready":
-                return True
-        if time.monotonic() > deadline:
-            raise ServiceError(f"{child.name} was not ready within {READY_WITHIN_S:.0f} s, last seen: {status}\n{child.last_lines()}")
-        await asyncio.sleep(POLL_S)
-    return False
+        status = lines[STATUS_LINE - 1].strip() if ours and len(lines) >= STATUS_LINE else "no status yet"
+        return None if status == "ready" else status
+
+    try:
+        await wait_until(f"{child.name} was not ready", look, READY_WITHIN_S, every_s=POLL_S)
+    except WaitError as error:
+        raise ServiceError(f"{error}\n{child.last_lines()}") from error
+    return child.pid is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from testbed.concurrency import shield
 from testbed.errors import ServiceError
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec
 from testbed.runtime.child import Child, python, spawn
@@ -24,21 +26,21 @@ HOST = "127.0.0.1"
 STOP_WITHIN_S = 5.0
 BACKLOG = 512
 CAPABILITIES = frozenset({"processes", "links"})
-NURSERY_MODULE = "testbed.runtime.nursery"
+FORK_SERVER_MODULE = "testbed.runtime.nursery"
 ANSWER_WITHIN_S = 20.0  # its imports come first
-HEAR_BYTES = 1 << 16
+RECEIVE_BYTES = 1 << 16
 
 
 @dataclass(eq=False, slots=True)
-class Born:
-    """A process that the nursery forked."""
+class ForkedProcess:
+    """A process that the fork server forked."""
 
-    nursery: Nursery
+    fork_server: ForkServer
     pid: int
 
     def poll(self) -> int | None:
-        """Give the exit code as the nursery told it; None while it runs."""
-        return self.nursery.exit_code(self.pid)
+        """Return the exit code as the fork server reported it; None while it runs."""
+        return self.fork_server.exit_code(self.pid)
 
     def send_signal(self, sig: int, /) -> None:
         """Send a signal; nothing happens when it has ended."""
@@ -46,24 +48,26 @@ class Born:
             os.kill(self.pid, sig)
 
 
-class Nursery:
-    """The testbed's side of the nursery (nursery.py): orders services there, and hears when they end.
+class ForkServer:
+    """The testbed's side of the fork server (nursery.py): has services forked there, and hears when they end.
 
-    Raises ServiceError with the nursery's last lines when it is gone.
+    Raises ServiceError with the fork server's last lines when it is gone. Orders come from threads, and `exit_code` is asked on the
+    event loop.
     """
 
     def __init__(self, run: RunDirectory, modules: tuple[str, ...]) -> None:
         try:
             self._control, theirs = socket.socketpair()
         except OSError as error:
-            raise ServiceError(f"the nursery cannot be started: {error.strerror}") from error
-        self._heard = b""
+            raise ServiceError(f"the fork server cannot be started: {error.strerror}") from error
+        self._received = b""
         self._codes: dict[int, int] = {}
-        self._ordering = threading.Lock()
+        self._reading = threading.Lock()
         try:
             with theirs:
                 fd = theirs.fileno()
-                self._child = spawn("nursery", python(NURSERY_MODULE, str(fd), *modules), run.path / "nursery.log", pass_fds=(fd,))
+                command = python(FORK_SERVER_MODULE, str(fd), *modules)
+                self._child = spawn("fork-server", command, run.path / "fork-server.log", pass_fds=(fd,))
         except ServiceError:
             self._control.close()
             raise
@@ -73,55 +77,61 @@ class Nursery:
         """The process id that it has, or had."""
         return self._child.process.pid
 
-    def order(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> Born:
-        """Have a service forked, with its listening socket."""
-        wanted = {
+    def fork(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> ForkedProcess:
+        """Have a service forked, with its listening socket. Call it in a thread: the answer takes as long as the server's imports."""
+        order = {
             "module": spec.module,
             "arguments": spec.arguments,
             "environment": dict(spec.environment),
             "log": str(log.absolute()),
         }
-        line = json.dumps(wanted).encode() + b"\n"
+        line = json.dumps(order).encode() + b"\n"
         try:
-            with self._ordering:
+            with self._reading:
                 self._control.settimeout(ANSWER_WITHIN_S)
                 self._control.sendall(line[socket.send_fds(self._control, [line], [listener.fileno()]) :])
                 answer = self._wait_answer()
         except OSError as error:
             what = f"does not answer within {ANSWER_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else "is gone"
-            raise ServiceError(f"{spec.name} cannot be started: the nursery {what}\n{self._child.last_lines()}") from error
+            raise ServiceError(f"{spec.name} cannot be started: the fork server {what}\n{self._child.last_lines()}") from error
         if "refused" in answer:
             raise ServiceError(f"{spec.name} cannot be started: {answer['refused']}; is the number of processes limited (ulimit -u)?")
-        return Born(self, answer["born"])
+        return ForkedProcess(self, answer["forked"])
 
     def _wait_answer(self) -> dict[str, Any]:
         while True:
-            for told in self._hear():
-                if "dead" not in told:
-                    return told
+            for message in self._receive():
+                if "ended" not in message:
+                    return message
 
     def exit_code(self, pid: int) -> int | None:
-        """Give the exit code of a service; None while it runs."""
-        self._control.setblocking(False)
-        with suppress(OSError):  # nothing to hear, or nobody to hear
-            while True:
-                self._hear()
-        return self._codes.get(pid, self._child.process.poll())  # without its nursery, a service is gone as well
+        """Return the exit code of a service; None while it runs."""
+        # Only one may read the control socket at a time: this would take the answer that an order waits for, and its time-out with it.
+        # While an order waits, nothing is lost by not reading: it notes the ends that it hears of.
+        if self._reading.acquire(blocking=False):
+            try:
+                with suppress(OSError):  # nothing to hear, or nobody to hear
+                    self._control.setblocking(False)
+                    while True:
+                        self._receive()
+            finally:
+                self._reading.release()
+        return self._codes.get(pid, self._child.process.poll())  # without its fork server, a service is gone as well
 
-    def _hear(self) -> list[dict[str, Any]]:
-        """Hear what it says, and keep how services ended; raises OSError when there is nothing to hear, or it is gone."""
-        said = self._control.recv(HEAR_BYTES)
-        if not said:
+    def _receive(self) -> list[dict[str, Any]]:
+        """Read what it says, and note how services ended; raises OSError when there is nothing to read, or it is gone."""
+        received = self._control.recv(RECEIVE_BYTES)
+        if not received:
             raise ConnectionResetError
-        *lines, self._heard = (self._heard + said).split(b"\n")
-        told = [json.loads(line) for line in lines]
-        self._codes.update({one["dead"]: one["code"] for one in told if "dead" in one})
-        return told
+        *lines, self._received = (self._received + received).split(b"\n")
+        messages = [json.loads(line) for line in lines]
+        self._codes.update({message["ended"]: message["code"] for message in messages if "ended" in message})
+        return messages
 
     async def end(self) -> None:
-        """End the nursery, and by that whatever it still has."""
+        """End the fork server, and by that whatever it still has."""
         await self._child.end(signal.SIGKILL, STOP_WITHIN_S)
-        with self._ordering:  # who still waits for it in another thread hears at once that it is gone
+        with self._reading:  # whoever still waits for it in another thread hears at once that it is gone
             self._control.close()
 
 
@@ -131,7 +141,7 @@ class Processes(Runtime):
 
     run: RunDirectory
     directory: Path
-    nursery: Nursery
+    fork_server: ForkServer
     capabilities: frozenset[str] = CAPABILITIES
     _children: dict[str, Child] = field(default_factory=dict)
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
@@ -149,15 +159,18 @@ class Processes(Runtime):
         self._sockets[name] = listener
         return self._addresses[name]
 
-    def start(self, spec: ServiceSpec) -> None:
+    async def start(self, spec: ServiceSpec) -> None:
         """Start the service with its listening socket; ours is closed, so that the port dies with the service."""
         if spec.name not in self._sockets:
             self.reserve(spec.name)
-        with self._sockets.pop(spec.name) as listener:
+        await shield(self._start(spec, self._sockets.pop(spec.name)))  # or a process would be forked that nobody knows
+
+    async def _start(self, spec: ServiceSpec, listener: socket.socket) -> None:
+        with listener:
             log = self.directory / f"{spec.name}.log"
-            child = Child(spec.name, self.nursery.order(spec, listener, log), log)
-        self._children[spec.name] = child
-        self.run.note_pid(child.process.pid)
+            process = await asyncio.to_thread(self.fork_server.fork, spec, listener, log)
+        self._children[spec.name] = Child(spec.name, process, log)
+        self.run.note_pid(process.pid)
 
     async def stop(self, name: str) -> None:
         """End the service with SIGTERM, and with SIGKILL when that does not do it."""
@@ -177,15 +190,15 @@ class Processes(Runtime):
             listener.close()
         self._sockets.clear()
 
-    def pause(self, name: str) -> None:
+    async def pause(self, name: str) -> None:
         """Stop the process with SIGSTOP."""
         self._child(name).signal(signal.SIGSTOP)
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         """Let the process go on with SIGCONT."""
         self._child(name).signal(signal.SIGCONT)
 
-    def is_paused(self, name: str) -> bool:
+    async def is_paused(self, name: str) -> bool:
         """Tell whether the system says that the process is stopped."""
         return self._child(name).is_stopped
 
@@ -195,15 +208,15 @@ class Processes(Runtime):
             raise ServiceError(f"no service {name}; there are {', '.join(sorted(self._addresses)) or 'none'}")
         return self._addresses[name]
 
-    def logs(self, name: str) -> str:
+    async def logs(self, name: str) -> str:
         """Give the last lines of the service."""
         return self._child(name).last_lines()
 
-    def pid(self, name: str) -> int | None:
+    async def pid(self, name: str) -> int | None:
         """Give the process id of the service."""
         return self._child(name).pid
 
-    def exit(self, name: str) -> Exit | None:
+    async def exit(self, name: str) -> Exit | None:
         """Tell how the service ended."""
         child = self._child(name)
         code = child.process.poll()

@@ -8,13 +8,13 @@ back is looked at before it is used, and a project that is not as it was is thro
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, LiteralString
 
+from testbed.concurrency import run_all, shield, wait_until
 from testbed.crowd import gather
-from testbed.errors import FacilityError, ServiceError
-from testbed.facility import LOAD, Facility, Instruments, together
+from testbed.errors import FacilityError
+from testbed.facility import LOAD, Facility, Instruments
 from testbed.link import ProxiedLink
 from testbed.load import connect_over_tcp
 from testbed.observe.samples import HttpMonitoring
@@ -27,7 +27,6 @@ from testbed.runtime.firewall import Firewall
 from testbed.runtime.full_volume import FullVolume
 from testbed.runtime.hosts import HOSTS, DatabaseHosts
 from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
-from testbed.runtime.undisturbed import undisturbed
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -96,23 +95,24 @@ class Project:
         await asyncio.to_thread(self.runtime.discard, self.renewed)
         self.plan = plan
         await asyncio.to_thread(self.proxy.reset)
-        await together([self._move_back(), self._forget_connections()])
-        await together([self._up(self.renewed, settings), self._forget_rows()])
+        await run_all([self._move_back(), self._forget_connections()])
+        await run_all([self._up(self.renewed, settings), self._forget_rows()])
         facility = await self._ready()
-        await self._see_as_it_was()
+        await self._require_put_back()
+        await self._wait_caught_up()
         return facility
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         given = {**self.fits, **settings}
-        await undisturbed(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
+        await shield(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
 
     async def _move_back(self) -> None:
         if self.hosts.active == HOSTS[0]:
             return
         old, new = self.hosts.active, HOSTS[0]
         await self.hosts.stop_server()
-        await asyncio.to_thread(self.hosts.unmount, old)
-        await asyncio.to_thread(self.hosts.mount, new)
+        await self.hosts.unmount(old)
+        await self.hosts.mount(new)
         address = await self.hosts.start_server(new)
         await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
 
@@ -133,19 +133,23 @@ class Project:
         """The virtual IP, as it is published."""
         return virtual_ip_of(self.runtime)
 
-    async def _see_as_it_was(self) -> None:
-        """Look at what was put back; raises FacilityError with what is not as it was."""
+    async def _require_put_back(self) -> None:
+        """Raise FacilityError with what is not as it was."""
         toxics = await asyncio.to_thread(self.proxy.toxics, VIRTUAL_IP)
         if toxics:
             raise FacilityError(f"the virtual IP still has the toxics {', '.join(toxic.name for toxic in toxics)}")
         (written,) = await tables.ask(self.database, WRITTEN, {}, ASKED_WITHIN_S)
         if written:
             raise FacilityError(f"the database still has {written} bookings and check-ins of the replay before")
-        deadline = time.monotonic() + CAUGHT_UP_WITHIN_S
-        while not (await tables.ask(self.database, STREAMING, {}, ASKED_WITHIN_S))[0]:
-            if time.monotonic() > deadline:
-                raise FacilityError(f"{RECOVERY} has not caught up within {CAUGHT_UP_WITHIN_S:.0f} s")
-            await asyncio.sleep(POLL_S)
+
+    async def _wait_caught_up(self) -> None:
+        """Wait until the recovery standby streams and has everything; raises WaitError when that is not in time."""
+
+        async def look() -> str | None:
+            (standbys,) = await tables.ask(self.database, STREAMING, {}, ASKED_WITHIN_S)
+            return None if standbys else "no standby that streams and has everything"
+
+        await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
 
     async def _ready(self) -> Facility:
         facility = Facility(
@@ -166,13 +170,16 @@ class Project:
         return facility
 
     async def _wait_balancers(self) -> None:
-        """Wait until both balancers send calls to every application server; raises ServiceError when one does not in time."""
-        deadline = time.monotonic() + READY_WITHIN_S
-        for balancer in BALANCERS:
-            while (seen := await asyncio.to_thread(self._up_behind, balancer)) < set(self.plan.server_names):
-                if time.monotonic() > deadline:
-                    raise ServiceError(f"{balancer} sends calls to {', '.join(sorted(seen)) or 'nobody'} after {READY_WITHIN_S:.0f} s")
-                await asyncio.sleep(POLL_S)
+        """Wait until both balancers send calls to every application server; raises WaitError when one does not in time."""
+        await run_all(self._wait_balancer(balancer) for balancer in BALANCERS)
+
+    async def _wait_balancer(self, balancer: str) -> None:
+        async def look() -> str | None:
+            up = await asyncio.to_thread(self._up_behind, balancer)
+            return f"up: {', '.join(sorted(up)) or 'none'}" if up < set(self.plan.server_names) else None
+
+        servers = ", ".join(self.plan.server_names)
+        await wait_until(f"{balancer} did not send calls to {servers}", look, READY_WITHIN_S, every_s=POLL_S)
 
     def _up_behind(self, balancer: str) -> set[str]:
         """Give the application servers that a balancer takes for up, from its own statistics."""

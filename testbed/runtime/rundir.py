@@ -64,8 +64,11 @@ class RunDirectory:
             raise FacilityError(f"{self.path / file} cannot be written: {error.strerror}; {SPACE}") from error
 
     def remove(self) -> None:
-        """Remove the directory and all in it, and let go of the lock; and remove the home, where this was the last in it."""
-        _remove(self.path)
+        """Remove the directory and all in it, and let go of the lock; and remove the home, where this was the last in it.
+
+        Call it in a thread where there is an event loop: it may have to wait for processes that were just killed.
+        """
+        _wait_removed(self.path)
         with suppress(OSError):
             self.path.parent.rmdir()
         os.close(self.lock_fd)
@@ -180,7 +183,7 @@ def _sweep(place: Path) -> list[Path]:
         else:
             if path.exists():
                 _end_remains(path)
-                _remove(path)
+                _wait_removed(path)
                 removed.append(path)
         finally:
             os.close(lock_fd)
@@ -230,10 +233,10 @@ def _holders(path: Path) -> Iterator[int]:
                 yield int(fd.parts[2])
 
 
-def _remove(path: Path) -> None:
+def _wait_removed(path: Path) -> None:
     """Remove a run directory, the lock last: as long as anything is left, a later sweep can tell that it is dead.
 
-    A process that was just killed may still write; so it is tried again for a while.
+    A process that was just killed may still write; so it is tried again for a while. What is left then is for a later sweep.
     """
     deadline = time.monotonic() + REMOVED_WITHIN_S
     while True:

@@ -83,7 +83,7 @@ class ProcessesScales:
 
         In threads, one for each kind, so that the event loop has to be waited for only once: it is as busy as the machine.
         """
-        pids = [(service, pid) for service in self.services if (pid := self.runtime.pid(service)) is not None]
+        pids = [(service, pid) for service in self.services if (pid := await self.runtime.pid(service)) is not None]
         server, at = self.pair.server, now()
         processes, measured = await asyncio.gather(
             asyncio.to_thread(lambda: [*(scales.weigh(service, pid, at) for service, pid in pids), *self._logs(at)]),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import resource
 import shutil
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from testbed.concurrency import cancel_and_wait, shield, wait_until
 from testbed.crowd import gather
-from testbed.errors import FacilityError, ProxyError
+from testbed.errors import FacilityError, ProxyError, WaitError
 from testbed.facility import FAULT_PROXY, LOAD, Facility, Instruments
 from testbed.link import NOWHERE, ProxiedLink
 from testbed.load import connect_over_tcp
@@ -23,9 +23,8 @@ from testbed.runtime.array import Array
 from testbed.runtime.database import HOSTS, DatabasePair
 from testbed.runtime.full_device import FullDevice
 from testbed.runtime.full_queue import FullQueues
-from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.processes import ForkServer, Processes
 from testbed.runtime.scales import ProcessesScales
-from testbed.runtime.undisturbed import undisturbed
 from testbed.topology import caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
 
@@ -65,7 +64,7 @@ class Workshop:
     postgres_directory: str | None = None
     run: RunDirectory = field(init=False)
     programs: Programs = field(init=False)
-    nursery: Nursery = field(init=False)
+    fork_server: ForkServer = field(init=False)
     shared: Processes = field(init=False)
     prepared: asyncio.Task[Path] = field(init=False)
     proxy_started: asyncio.Task[FaultProxyClient] = field(init=False)
@@ -77,66 +76,63 @@ class Workshop:
         await asyncio.to_thread(rundir.sweep)
         async with AsyncExitStack() as stack:  # what is taken down again when the rest cannot be had
             self.run = rundir.create()
-            stack.callback(self.run.remove)
+            stack.push_async_callback(self._remove_run)
             rundir.see_space(self.run.path)
             self.programs = postgres.find(self.postgres_directory, self.run.path)
             self.postgres_version = self.programs.version
-            self.nursery = Nursery(self.run, PRELOADED)
+            self.fork_server = ForkServer(self.run, PRELOADED)
             begun: list[asyncio.Task[Any]] = []
-            stack.push_async_callback(_end, begun)  # after the nursery, whose end is also the end of waiting for it
-            stack.push_async_callback(self.nursery.end)
-            self.run.note_pid(self.nursery.pid)
-            self.shared = Processes(self.run, self.run.path, self.nursery)
+            stack.push_async_callback(cancel_and_wait, begun)  # after the fork server, whose end is also the end of waiting for it
+            stack.push_async_callback(self.fork_server.end)
+            self.run.note_pid(self.fork_server.pid)
+            self.shared = Processes(self.run, self.run.path, self.fork_server)
             stack.push_async_callback(self.shared.stop_all)
             self.prepared = asyncio.create_task(database.prepare(self.run, self.programs))
-            # In a thread, because the nursery's imports come first and initdb need not wait for them. Forked there, not here: the rule
-            # that only the main thread starts processes is kept.
-            self.proxy_started = asyncio.create_task(undisturbed(asyncio.to_thread(self._start_fault_proxy)))
+            self.proxy_started = asyncio.create_task(self._start_fault_proxy())  # a task: initdb need not wait for the server's imports
             begun += [self.prepared, self.proxy_started]
             self._closing = stack.pop_all()
         return self
 
-    def _start_fault_proxy(self) -> FaultProxyClient:
+    async def _remove_run(self) -> None:
+        await shield(asyncio.to_thread(self.run.remove))
+
+    async def _start_fault_proxy(self) -> FaultProxyClient:
         address = self.toxiproxy
         if address is None:
             address = self.shared.reserve(FAULT_PROXY)
-            self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
+            await self.shared.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
         return FaultProxyClient(address.host, address.port)
 
     async def wait_fault_proxy(self) -> FaultProxyClient:
         """Wait until the fault proxy answers, and give its client; raises ProxyError with its last lines when it does not."""
         client = await asyncio.shield(self.proxy_started)
-        deadline = time.monotonic() + PROXY_WITHIN_S
-        while True:
+
+        async def look() -> str | None:
             try:
                 await asyncio.to_thread(client.version)
             except ProxyError as error:
                 if self.toxiproxy:  # somebody else's is there or is not; ours is coming up
                     raise
-                ended = self.shared.exit(FAULT_PROXY)
+                ended = await self.shared.exit(FAULT_PROXY)
                 if ended is not None:
                     raise ProxyError(f"the fault proxy ended with exit code {ended.code}:\n{ended.last_lines}") from error
-                if time.monotonic() > deadline:
-                    raise ProxyError(f"{error}; waited {PROXY_WITHIN_S:.0f} s\n{self.shared.logs(FAULT_PROXY)}") from error
-                await asyncio.sleep(POLL_S)
-            else:
-                return client
+                return str(error)
+            return None
+
+        try:
+            await wait_until("the fault proxy did not answer", look, PROXY_WITHIN_S, every_s=POLL_S)
+        except WaitError as error:
+            raise ProxyError(f"{error}\n{await self.shared.logs(FAULT_PROXY)}") from error
+        return client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await undisturbed(self._closing.aclose())
+        await shield(self._closing.aclose())
 
 
 def _see_limit(kind: int, needed: int, of_what: str, command: str) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY and most < needed:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
-
-
-async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    """End tasks; whoever needed what they do has had their failures."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)
@@ -156,7 +152,7 @@ class ProcessesBuilder:
     def __post_init__(self) -> None:
         self.workshop.built += 1
         self.directory = self.workshop.run.path / f"facility-{self.workshop.built}"
-        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.nursery)
+        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.fork_server)
 
     def begin(self) -> None:
         """Begin to build ahead of time; `build` then waits for what is left."""
@@ -218,9 +214,9 @@ class ProcessesBuilder:
         )
         self.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.scales = self.scales
-        facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
+        await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
-        self.pair.mount(HOSTS[0])
+        await self.pair.mount(HOSTS[0])
         await virtual_ip.point(await self.pair.start_server(HOSTS[0]))
         await facility.wait_ready(facility.services)
         return facility
@@ -232,7 +228,7 @@ class ProcessesBuilder:
         self.links.append(link)
         if shop.toxiproxy is not None:
             shop.run.note_proxy(shop.toxiproxy, link.name)
-        await undisturbed(link.create(upstream))
+        await shield(link.create(upstream))
         return link
 
     @property
@@ -255,16 +251,16 @@ class ProcessesBuilder:
 
     async def _array(self) -> Array:
         prepared = await asyncio.shield(self.workshop.prepared)
-        return await undisturbed(asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage"))
+        return await shield(asyncio.to_thread(database.copy, self.workshop.programs, prepared, self.directory / "storage"))
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""
-        await undisturbed(self._tear_down())
+        await shield(self._tear_down())
 
     async def _tear_down(self) -> None:
-        await _end([self.building] if self.building else [])
+        await cancel_and_wait([self.building] if self.building else [])
         async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
-            stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            stack.push_async_callback(asyncio.to_thread, shutil.rmtree, self.directory, ignore_errors=True)
             while self.links:
                 stack.push_async_callback(self.links.pop().delete)
             if self.pair is not None:

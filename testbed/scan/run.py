@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from testbed.concurrency import map_limited
 from testbed.errors import TestbedError
-from testbed.matrix.run import ATTEMPTS, once, several
+from testbed.matrix.run import ATTEMPTS, once
 from testbed.scan import effect
 from testbed.scan.effect import Effect, Over
 
@@ -35,7 +36,7 @@ class Scanner:
         async def replay(one: Break) -> tuple[str, Effect]:
             return one.variant, await self.replay_until_told(one)
 
-        done = await several(self.plan.breaks, jobs, replay, lambda told: tell(*told))
+        done = await map_limited(self.plan.breaks, jobs, replay, lambda told: tell(*told))
         return tuple(self._over(variant, [one for name, one in done if name == variant]) for variant in self.plan.points)
 
     def _over(self, variant: str, effects: list[Effect]) -> Over:

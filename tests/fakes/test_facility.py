@@ -31,8 +31,8 @@ async def switch_over(builder: FakeBuilder) -> None:
     database = builder.database
     new = database.standby
     await database.stop_server()
-    database.unmount(database.active)
-    database.mount(new)
+    await database.unmount(database.active)
+    await database.mount(new)
     await builder.virtual_ip.point(await database.start_server(new))
 
 
@@ -424,16 +424,16 @@ def test_the_runtime_tells_how_services_ended_and_gives_each_start_a_number() ->
 
     async def end(builder: FakeBuilder, facility: Facility) -> None:
         runtime = builder.runtime
-        first = runtime.pid("cf-1")
-        assert (first is not None, runtime.exit("cf-1")) == (True, None)
+        first = await runtime.pid("cf-1")
+        assert (first is not None, await runtime.exit("cf-1")) == (True, None)
         runtime.die("cf-1", 137)
         await runtime.stop("kiosk")
         await facility.kill("partner")
-        codes = [(name, ended.code) for name in ("cf-1", "kiosk", "partner") if (ended := runtime.exit(name))]
+        codes = [(name, ended.code) for name in ("cf-1", "kiosk", "partner") if (ended := await runtime.exit(name))]
         assert codes == [("cf-1", 137), ("kiosk", 0), ("partner", -9)]
-        assert runtime.pid("cf-1") is None
+        assert await runtime.pid("cf-1") is None
         await facility.restart("cf-1")
-        assert (runtime.exit("cf-1"), runtime.pid("cf-1") != first) == (None, True)
+        assert (await runtime.exit("cf-1"), await runtime.pid("cf-1") != first) == (None, True)
         with pytest.raises(ServiceError, match="no service ivr; there are cf-1, kiosk, load, partner"):
             runtime.service("ivr")
 
@@ -446,16 +446,16 @@ def test_the_database_pair_refuses_what_the_real_one_refuses() -> None:
     async def misuse() -> None:
         database = FakeDatabase()
         with pytest.raises(ArrayError, match="is mounted on db-1"):
-            database.mount("db-2")
+            await database.mount("db-2")
         with pytest.raises(ArrayError, match="server running: True"):
-            database.unmount("db-1")
+            await database.unmount("db-1")
         await database.stop_server()
         with pytest.raises(FacilityError, match="no database server runs"):
             await database.stop_server()
-        database.unmount("db-1")
+        await database.unmount("db-1")
         with pytest.raises(ArrayError, match="not mounted on db-2"):
             await database.start_server("db-2")
-        database.mount("db-2")
+        await database.mount("db-2")
         assert await database.start_server("db-2") == Address("db-2", 5432)
         assert (database.active, database.standby) == ("db-2", "db-1")
         await database.throw_away()

@@ -9,7 +9,7 @@ import pytest
 from testbed import faults, journal
 from testbed.act import Actions, Recorder
 from testbed.clock import NightClock
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, WaitError
 from testbed.events import Balancer, ServerStatistics, Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
@@ -137,7 +137,7 @@ def test_a_connection_over_which_the_database_asks_is_not_idle(
     """Where it asks sooner than the limit, one that rested must be answered; where it does not, it must be silent."""
     builder.packet_filter.keepalives_s = keepalives_s
     (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
-    assert (steps[-1].number, steps[-1].state) == (3, "end"), told
+    assert (steps[-1].number, steps[-1].state) == (4, "end"), told
     assert ("silent" in steps[-1].step, told.endswith("silent")) == (forgotten, forgotten)
 
 
@@ -147,7 +147,7 @@ def test_a_connection_that_is_forgotten_although_the_database_asks_is_a_fault_th
     builder.packet_filter.keepalives_s = 0.5
     builder.virtual_ip.on["idle_drop_downstream"] = {"timeout": 2000}
     (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
-    assert (steps[-1].number, steps[-1].state) == (3, "failed")
+    assert (steps[-1].number, steps[-1].state) == (4, "failed")
     assert "was to be answered after 2.40 s, and was: " in told
 
 
@@ -307,10 +307,10 @@ async def balanced(actions: Actions, builder: FakeBuilder, surroundings: OneBala
     """Lose a balancer and start it again; gives what was told of its return."""
     facility = actions.facility
     facility.surroundings = surroundings
-    facility.runtime.start(ServiceSpec("lb-1", ""))
+    await facility.runtime.start(ServiceSpec("lb-1", ""))
     builder.links["lb-1"].enabled = False
     assert (await actions.inject(BalancerLoss())).startswith("lb-1 is lost: refused in")
-    assert builder.runtime.exit("lb-1") is not None
+    assert await builder.runtime.exit("lb-1") is not None
     builder.links["lb-1"].enabled = True
     return await actions.heal(facility.active[0])
 
@@ -329,14 +329,14 @@ def test_a_balancer_that_was_lost_is_back_when_it_has_every_application_server(t
     if finds:
         assert ": lb-1 is back: " in run(losing())
     else:
-        with pytest.raises(FacilityError, match="lb-1 did not send calls to cf-1, cf-2 within 20 s; last seen up: cf-1"):
+        with pytest.raises(WaitError, match="lb-1 did not send calls to cf-1, cf-2 within 20 s, last seen: up: cf-1"):
             run(losing())
 
 
 def test_a_balancer_that_still_listens_is_not_lost(tmp_path: Path) -> None:
     """The fault has failed, and says what was seen."""
     builder = FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
-    builder.runtime.start(ServiceSpec("lb-1", ""))
+    run(builder.runtime.start(ServiceSpec("lb-1", "")))
     (told,), _ = injected(tmp_path, builder, BalancerLoss())
     assert "over the link to lb-1 was to be refused, and was: " in told
 

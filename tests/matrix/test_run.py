@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed import scenario_file
+from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, ServiceError
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run as in_virtual_time
@@ -61,26 +61,10 @@ def test_each_cell_is_replayed_and_kept(tmp_path: Path) -> None:
     fleet, keeper, told = Fleet(), Remembering(), []
     made = planned(tmp_path, "original", "fixed", "call_timeout")
     replays = fleet.replays(tmp_path / "runs")
-    cells = in_virtual_time(run.several(made.cells, 2, lambda one: replays.cell(one, keeper), told.append))
+    cells = in_virtual_time(map_limited(made.cells, 2, lambda one: replays.cell(one, keeper), told.append))
     assert [(one.variant, one.outcome) for one in cells][:2] == [("original", "grounded"), ("fixed", "contained")]
     assert sorted(keeper.kept) == sorted(one.variant for one in told) == ["call_timeout", "fixed", "original"]
     assert (tmp_path / "runs" / "a_night" / "fixed.jsonl").is_file()
-
-
-def test_no_more_than_so_many_are_at_work_at_a_time() -> None:
-    """And all of them are, as long as there is work; results come in the order of the work."""
-    now, most = 0, 0
-
-    async def work(number: int) -> int:
-        nonlocal now, most
-        now += 1
-        most = max(most, now)
-        await asyncio.sleep(1.0 / number)
-        now -= 1
-        return number * 10
-
-    assert in_virtual_time(run.several([1, 2, 3, 4, 5], 3, work)) == [10, 20, 30, 40, 50]
-    assert most == 3
 
 
 def test_what_was_kept_is_not_replayed(tmp_path: Path) -> None:
@@ -109,7 +93,7 @@ def test_a_cell_that_never_comes_up_is_unknown_with_the_reason(tmp_path: Path) -
     """After some attempts; and it is no failure of the other cells."""
     fleet = Fleet(broken=run.ATTEMPTS)
     replays = fleet.replays(tmp_path / "runs")
-    first, second = in_virtual_time(run.several(planned(tmp_path, "fixed", "original").cells, 1, replays.replay_until_told))
+    first, second = in_virtual_time(map_limited(planned(tmp_path, "fixed", "original").cells, 1, replays.replay_until_told))
     assert (first.outcome, first.unknown) == (None, "cf-1 was not ready")
     assert second.outcome == "grounded"
 

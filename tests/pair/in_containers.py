@@ -85,7 +85,7 @@ class HostsInContainers:
 
     async def revive(self, host: str) -> None:
         """Start the container, and ask for its health."""
-        self.runtime.start(ServiceSpec(host, ""))
+        await self.runtime.start(ServiceSpec(host, ""))
         await self.wait_ready(host)
 
     async def wait_ready(self, host: str) -> None:

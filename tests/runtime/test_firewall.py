@@ -67,6 +67,8 @@ def test_who_had_no_packet_since_the_limit_was_set_is_forgotten_and_the_limit_is
     async def forgetting() -> tuple[str, ...]:
         wall = Firewall(container)  # type: ignore[arg-type]
         assert await wall.forget_idle("database", FakeLink(), 1.2) == 2.0
+        assert (container.limit_s, container.left_s) == (2, [1, KERNELS_OWN_S - 7])
+        await wall.wait_forgotten("database", FakeLink(), 2.0)
         assert (container.limit_s, container.left_s) == (2, [1])
         left = await wall.left()
         await wall.keep_idle("database", FakeLink())
@@ -82,7 +84,7 @@ def test_a_limit_that_does_not_hold_is_an_error() -> None:
     """The kernel's own table is what is believed."""
     container = OneContainer(left_s=[KERNELS_OWN_S - 7], stubborn=True)
     with pytest.raises(FacilityError, match="the firewall still keeps 1 connections for longer than 2 s"):
-        asyncio.run(Firewall(container).forget_idle("database", FakeLink(), 2.0))  # type: ignore[arg-type]
+        asyncio.run(Firewall(container).wait_forgotten("database", FakeLink(), 2.0))  # type: ignore[arg-type]
 
 
 @pytest.mark.fact("W2")
@@ -102,9 +104,9 @@ def test_attempts_are_dropped_until_they_are_let_through() -> None:
     assert not any("ruleset" in word for command in container.commands for word in command)  # the engine's own rules live there, too
 
 
-@pytest.mark.parametrize("does", ["drop", "accept", "forget_idle", "keep_idle"])
+@pytest.mark.parametrize("does", ["drop", "accept", "forget_idle", "wait_forgotten", "keep_idle"])
 def test_it_stands_on_the_link_to_the_database_only(does: str) -> None:
     """Any other is refused, with its name."""
-    given = (1.0,) if does == "forget_idle" else ()
+    given = (1.0,) if does in ("forget_idle", "wait_forgotten") else ()
     with pytest.raises(FacilityError, match="and not on that to cf-1"):
         asyncio.run(getattr(Firewall(OneContainer()), does)("cf-1", FakeLink(), *given))  # type: ignore[arg-type]

@@ -19,8 +19,8 @@ WITHIN_S = 15.0
 
 
 @dataclass
-class Nursery:
-    """A nursery that has imported nothing, and our end of its control socket."""
+class ForkServer:
+    """A fork server that has imported nothing, and our end of its control socket."""
 
     process: subprocess.Popen[bytes]
     control: socket.socket
@@ -39,11 +39,11 @@ class Nursery:
         """Give the next thing that it says."""
         while b"\n" not in self.heard:
             said = self.control.recv(1000)
-            assert said, "the nursery has ended"
+            assert said, "the fork server has ended"
             self.heard += said
         line, _, self.heard = self.heard.partition(b"\n")
-        told: dict[str, Any] = json.loads(line)
-        return told
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     @property
     def log(self) -> Path:
@@ -52,8 +52,8 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
-    """Give a nursery."""
+def fork_server(tmp_path: Path) -> Iterator[ForkServer]:
+    """Yield a fork server."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(WITHIN_S)
@@ -62,7 +62,7 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
         paths = os.pathsep.join([str(tmp_path), *sys.path])
         with subprocess.Popen(command, pass_fds=(fd,), env={**os.environ, "PYTHONPATH": paths}) as process:
             theirs.close()
-            yield Nursery(process, ours, tmp_path)
+            yield ForkServer(process, ours, tmp_path)
             process.kill()
 
 
@@ -77,33 +77,33 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def test_a_service_becomes_its_module_with_what_was_ordered(nursery: Nursery) -> None:
+def test_a_service_becomes_its_module_with_what_was_ordered(fork_server: ForkServer) -> None:
     """Arguments, environment, lines in its log, and the socket's number wherever `{fd}` stands."""
     text = """
 import os, socket, sys
 fd = int(sys.argv[1])
 print(os.environ["PLACE"] == f"at {fd}", socket.socket(fileno=fd).getsockname()[0])
 """
-    born = nursery.order(text, "{fd}", environment={"PLACE": "at {fd}"})
-    assert nursery.hear() == {"dead": born["born"], "code": 0}
-    assert nursery.log.read_text() == "True 127.0.0.1\n"
+    forked = fork_server.order(text, "{fd}", environment={"PLACE": "at {fd}"})
+    assert fork_server.hear() == {"ended": forked["forked"], "code": 0}
+    assert fork_server.log.read_text() == "True 127.0.0.1\n"
 
 
 @pytest.mark.parametrize(
     ("text", "code", "lines"),
     [("import sys; sys.exit(3)", 3, ""), ("import sys; sys.exit('no')", 1, "no\n"), ("import os; os.kill(os.getpid(), 9)", -9, "")],
 )
-def test_how_a_service_ended_is_told(nursery: Nursery, text: str, code: int, lines: str) -> None:
+def test_how_a_service_ended_is_told(fork_server: ForkServer, text: str, code: int, lines: str) -> None:
     """By its exit code, or by the signal; its last words are in the log."""
-    born = nursery.order(text)
-    assert nursery.hear() == {"dead": born["born"], "code": code}
-    assert nursery.log.read_text() == lines
+    forked = fork_server.order(text)
+    assert fork_server.hear() == {"ended": forked["forked"], "code": code}
+    assert fork_server.log.read_text() == lines
 
 
-def test_services_end_with_the_nursery_and_the_nursery_with_its_socket(nursery: Nursery) -> None:
+def test_services_end_with_the_fork_server_and_that_with_its_socket(fork_server: ForkServer) -> None:
     """When whoever ordered them is gone, nobody is left; not only where the kernel sees to it."""
-    pid = nursery.order("import time; time.sleep(60)")["born"]
+    pid = fork_server.order("import time; time.sleep(60)")["forked"]
     os.kill(pid, 0)
-    nursery.control.close()
-    assert nursery.process.wait(WITHIN_S) == 0
+    fork_server.control.close()
+    assert fork_server.process.wait(WITHIN_S) == 0
     assert is_gone(pid)

@@ -151,7 +151,7 @@ async def test_a_server_that_was_killed_gives_its_memory_back_when_it_is_thrown_
     found = postgres.find(None, run_directory.path)
     pair = DatabasePair(run_directory, found, Array(run_directory.path / "killed"), run_directory.path, 10)
     await postgres.initialise(found, pair.array, run_directory.path / "killed-initdb.log")
-    pair.mount(HOSTS[0])
+    await pair.mount(HOSTS[0])
     await pair.start_server(HOSTS[0])
     assert pair.server is not None
     os.kill(pair.server.child.process.pid, 9)

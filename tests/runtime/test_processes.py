@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import pytest
 
 from testbed.errors import ServiceError
 from testbed.runtime import ServiceSpec, rundir
-from testbed.runtime.processes import Nursery, Processes
+from testbed.runtime.processes import ForkServer, Processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,14 +22,14 @@ SERVER = ("-m", "http.server")
 
 @pytest.fixture
 async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
-    """Give a runtime whose nursery has imported nothing."""
+    """Give a runtime whose fork server has imported nothing."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     run = rundir.create()
-    nursery = Nursery(run, ())
-    made = Processes(run, run.path, nursery)
+    fork_server = ForkServer(run, ())
+    made = Processes(run, run.path, fork_server)
     yield made
     await made.stop_all()
-    await nursery.end()
+    await fork_server.end()
     run.remove()
 
 
@@ -50,38 +51,38 @@ async def wait_answer(runtime: Processes, name: str) -> bytes:
 async def test_a_service_has_its_address_before_it_starts_and_keeps_it(runtime: Processes) -> None:
     """A connection made before it is ready is answered; killed and started again, it is at the same place."""
     address = runtime.reserve("proxy")
-    runtime.start(proxy())
+    await runtime.start(proxy())
     assert b"2.12" in await wait_answer(runtime, "proxy")
     await runtime.kill("proxy")
-    assert runtime.pid("proxy") is None
-    ended = runtime.exit("proxy")
+    assert await runtime.pid("proxy") is None
+    ended = await runtime.exit("proxy")
     assert ended is not None
     assert ended.code == -signal.SIGKILL
-    runtime.start(proxy())
+    await runtime.start(proxy())
     assert runtime.address("proxy") == address
     assert b"2.12" in await wait_answer(runtime, "proxy")
     await runtime.stop("proxy")
-    assert runtime.exit("proxy") is not None
+    assert await runtime.exit("proxy") is not None
 
 
 async def test_a_port_that_somebody_took_meanwhile_is_one_clear_error(runtime: Processes) -> None:
     """It names the service, the address, and what to do."""
     address = runtime.reserve("proxy")
-    runtime.start(proxy())
+    await runtime.start(proxy())
     await wait_answer(runtime, "proxy")
     await runtime.kill("proxy")
     with (
         socket.create_server((address.host, address.port)),
         pytest.raises(ServiceError, match=f"proxy cannot listen at {address}: .*in use"),
     ):
-        runtime.start(proxy())
+        await runtime.start(proxy())
 
 
 async def test_a_service_that_dies_at_start_leaves_its_last_lines(runtime: Processes) -> None:
     """A module that is not there is told by its name."""
-    runtime.start(ServiceSpec("wrong", "testbed.no_such_module"))
+    await runtime.start(ServiceSpec("wrong", "testbed.no_such_module"))
     async with asyncio.timeout(15):
-        while (ended := runtime.exit("wrong")) is None:
+        while (ended := await runtime.exit("wrong")) is None:
             await asyncio.sleep(0.01)
     assert ended.code == 1
     assert "No module named testbed.no_such_module" in ended.last_lines
@@ -89,34 +90,58 @@ async def test_a_service_that_dies_at_start_leaves_its_last_lines(runtime: Proce
 
 async def test_a_paused_service_lives_and_does_nothing_until_it_is_resumed(runtime: Processes) -> None:
     """SIGSTOP, not death: what asked in between is answered in the end."""
-    runtime.start(proxy())
+    await runtime.start(proxy())
     await wait_answer(runtime, "proxy")
-    runtime.pause("proxy")
+    await runtime.pause("proxy")
     asked = asyncio.create_task(wait_answer(runtime, "proxy"))
     done, _ = await asyncio.wait({asked}, timeout=0.2)
     assert not done
-    assert runtime.pid("proxy") is not None
-    runtime.resume("proxy")
+    assert await runtime.pid("proxy") is not None
+    await runtime.resume("proxy")
     assert b"2.12" in await asked
 
 
 async def test_a_service_nobody_started_is_refused_by_name(runtime: Processes) -> None:
     """The error lists those that there are."""
-    runtime.start(proxy())
+    await runtime.start(proxy())
     with pytest.raises(ServiceError, match="no service cf-9 was started; there are proxy"):
-        runtime.logs("cf-9")
+        await runtime.logs("cf-9")
     with pytest.raises(ServiceError, match="no service cf-9; there are proxy"):
         runtime.address("cf-9")
 
 
-async def test_services_die_with_the_nursery_and_that_is_seen(runtime: Processes) -> None:
-    """When the nursery is killed nothing of it stays, and no service passes for alive."""
-    runtime.start(proxy())
+async def test_a_service_that_is_being_started_holds_up_nobody_and_loses_nothing_to_who_asks_how_others_ended(
+    runtime: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fork server imports for as long as the event loop does not let it go on; its answers are for the one who ordered."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "slow.py").write_text(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n")
+    runtime.fork_server, quick = ForkServer(runtime.run, ("slow",)), runtime.fork_server
+    await quick.end()
+    names = [f"proxy-{number}" for number in range(4)]
+    starting = asyncio.gather(*(runtime.start(proxy(name)) for name in names))
+    async with asyncio.timeout(15):
+        for rounds in itertools.count():
+            if starting.done():
+                break
+            assert runtime.fork_server.exit_code(0) is None
+            await asyncio.sleep(0)
+            if rounds == 100:
+                (tmp_path / "go").touch()
+    pids = [await runtime.pid(name) for name in names]
+    assert len({*pids} - {None}) == len(names)
+    await runtime.stop_all()
+    await runtime.fork_server.end()
+
+
+async def test_services_die_with_the_fork_server_and_that_is_seen(runtime: Processes) -> None:
+    """When the fork server is killed nothing of it stays, and no service passes for alive."""
+    await runtime.start(proxy())
     await wait_answer(runtime, "proxy")
-    os.kill(runtime.nursery.pid, signal.SIGKILL)
+    os.kill(runtime.fork_server.pid, signal.SIGKILL)
     async with asyncio.timeout(10):
-        while runtime.pid("proxy") is not None:
+        while await runtime.pid("proxy") is not None:
             await asyncio.sleep(0.01)
-    assert runtime.exit("proxy") is not None
-    with pytest.raises(ServiceError, match="another cannot be started: the nursery is gone"):
-        runtime.start(proxy("another"))
+    assert await runtime.exit("proxy") is not None
+    with pytest.raises(ServiceError, match="another cannot be started: the fork server is gone"):
+        await runtime.start(proxy("another"))

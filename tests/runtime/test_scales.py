@@ -34,7 +34,7 @@ def address_of(conninfo: str) -> Address:
 class OneProcess(Nothing):
     """A runtime whose services are all this process, but for one that does not run."""
 
-    def pid(self, name: str) -> int | None:
+    async def pid(self, name: str) -> int | None:
         """Give ours."""
         return None if name == "kiosk" else os.getpid()
 

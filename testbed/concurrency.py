@@ -1,0 +1,92 @@
+"""Doing things at once, ending them, and waiting: what `asyncio` lacks.
+
+Nothing here uses `asyncio.wait_for`: that of Python 3.11 loses a cancellation that comes at the same moment as the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from testbed.errors import WaitError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+
+Result = TypeVar("Result")
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+POLL_S = 0.05
+
+
+async def run_all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all of them at once. The first failure ends the others and is raised as itself: nobody further up looks into groups."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+
+
+async def map_limited(
+    work: Iterable[Work], jobs: int, do: Callable[[Work], Awaitable[Done]], tell: Callable[[Done], None] = lambda _: None
+) -> list[Done]:
+    """Return what `do` makes of each piece of work, in the order of `work`, with at most `jobs` at a time.
+
+    `tell` is called with each result as soon as it is there. The first failure ends the others and is raised as itself.
+    """
+    waiting = deque(enumerate(work))
+    done: dict[int, Done] = {}
+
+    async def worker() -> None:
+        while waiting:
+            number, piece = waiting.popleft()
+            done[number] = await do(piece)
+            tell(done[number])
+
+    await run_all(worker() for _ in range(jobs))
+    return [done[number] for number in sorted(done)]
+
+
+async def shield(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run the work to its end and return its result; a cancellation that came meanwhile is raised afterwards.
+
+    For taking down, and for what a thread does. Ctrl-C twice must not leave half of a facility behind; and a thread goes on when who
+    waits for it is cancelled, so that what it still makes would be made after everything was removed. `asyncio.shield` protects the work
+    as well, but returns before it has ended.
+    """
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()  # a failure of its own comes first
+    if cancelled is not None:
+        raise cancelled
+    return result
+
+
+async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended; their failures are for whoever awaited them, and are not raised here."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def wait_until(failing: str, look: Callable[[], Awaitable[str | None]], within_s: float, *, every_s: float = POLL_S) -> None:
+    """Wait until `look` returns None; until then it returns what it saw, and is called again `every_s` seconds later.
+
+    Raises WaitError when that is not within `within_s` seconds: "`failing` within 30 s, last seen: …". What `look` raises ends the wait.
+    A look is never cut short, so it has to be bounded itself. The last one begins after the deadline or ends after it: on a machine that
+    stood still for a while, what holds by then counts.
+    """
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + within_s
+    while (seen := await look()) is not None:
+        if loop.time() > deadline_s:
+            raise WaitError(f"{failing} within {within_s:g} s, last seen: {seen}")
+        await asyncio.sleep(every_s)
