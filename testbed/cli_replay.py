@@ -91,6 +91,10 @@ def replay(
     if speed is None:
         plan = plan.slowed(where.slower)
     console = plain(stderr=json_file == "-")
+    kept = scenario_file.kept_variants()
+    for name, origin in scenario_file.variant_origins().items():
+        if any(variant.name == name and variant.settings == kept[name].settings for variant in plan.variants):
+            console.print(f"variant {name}: {origin}", soft_wrap=True)
     with _lines(json_file) as write:
         results = interruptible(_replay_all(plan, repetitions, where, runs, console, write))
     if repetitions > 1:
@@ -186,7 +190,8 @@ def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -
 @click.command(name="list")
 def list_() -> None:
     """List the scenarios."""
-    plain().print(listing.scenarios([scenario_file.load(path) for path in scenario_file.known()]))
+    known = [scenario_file.load(path) for path in scenario_file.known()]
+    plain().print(listing.scenarios(known, scenario_file.origins(), scenario_file.variant_origins()))
 
 
 @click.command()
