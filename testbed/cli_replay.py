@@ -240,7 +240,7 @@ def image_group() -> None:
 
 @image_group.command(name="build")
 def image_build() -> None:
-    """Build the image for the code of this checkout; nothing is done when it is there already."""
+    """Build the image for the installed code; nothing is done when it is there already."""
     from testbed.runtime import image  # noqa: PLC0415 - only these two commands need the engine
 
     started = time.monotonic()
