@@ -21,7 +21,7 @@ def directory(name: str) -> Path:
 def checkout() -> Path | None:
     """Return the top of the checkout that the package runs from; None when it was installed from a wheel."""
     package = _package()
-    return None if (package / DATA).is_dir() else package.parent
+    return None if (package / DATA / "scenarios").is_dir() else package.parent
 
 
 def _package() -> Path:
