@@ -20,8 +20,12 @@ def directory(name: str) -> Path:
 
 def checkout() -> Path | None:
     """Return the top of the checkout that the package runs from; None when it was installed from a wheel."""
-    package = _package()
-    return None if (package / DATA / "scenarios").is_dir() else package.parent
+    return None if (_package() / DATA / "scenarios").is_dir() else packages()
+
+
+def packages() -> Path:
+    """Return the directory that `testbed` and `flight_search` are in."""
+    return _package().parent
 
 
 def _package() -> Path:

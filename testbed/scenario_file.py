@@ -93,17 +93,17 @@ def _is_meant(path: Path) -> bool:
 def origins() -> dict[str, str]:
     """Return where the scenarios that are not the package's come from, by name."""
     packaged, *own = directories()
-    return {path.stem: _origin(path, (packaged / path.name).is_file()) for path in known() if path.parent in own}
+    return {path.stem: _origin(path, replaces=(packaged / path.name).is_file()) for path in known() if path.parent in own}
 
 
 def variant_origins() -> dict[str, str]:
     """Return where the variants that are not the package's come from, by name."""
     packaged, *own = (home / VARIANTS for home in directories())
     before = _read_variants(packaged)
-    return {name: _origin(file, name in before) for file in own if file.is_file() for name in _read_variants(file)}
+    return {name: _origin(file, replaces=name in before) for file in own if file.is_file() for name in _read_variants(file)}
 
 
-def _origin(path: Path, replaces: bool) -> str:  # noqa: FBT001 - this file's own
+def _origin(path: Path, *, replaces: bool) -> str:
     return f"{path}, in place of the package's" if replaces else str(path)
 
 

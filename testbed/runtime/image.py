@@ -115,8 +115,7 @@ def build(tell: Callable[[str], None]) -> Image:
 
 def _code_files() -> dict[str, Path]:
     """Return the files that make the image, by their paths in the context's `source`, in a fixed order."""
-    top = Path(__file__).parents[2]
-    compose = package_data.directory("compose")
+    top, compose = package_data.packages(), package_data.directory("compose")
     parts = {name: top / name for name in PACKAGES} | {f"compose/{name}": compose / name for name in COMPOSE}
     if missing := [str(path) for path in parts.values() if not path.exists()]:
         raise EngineError(f"the image is built from the installed code, and of that is missing: {', '.join(missing)}; install it again")
