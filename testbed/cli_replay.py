@@ -92,6 +92,10 @@ def replay(
     if speed is None:
         plan = plan.slowed(where.slower)
     console = plain(stderr=json_file == "-")
+    kept = scenario_file.kept_variants()
+    for name, origin in scenario_file.variant_origins().items():
+        if any(variant.name == name and variant.settings == kept[name].settings for variant in plan.variants):
+            console.print(f"variant {name}: {origin}", soft_wrap=True)
     with _lines(json_file) as write:
         results = interruptible(_replay_all(plan, repetitions, where, runs, console, write))
     if repetitions > 1:
@@ -186,7 +190,8 @@ def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -
 @click.command(name="list")
 def list_() -> None:
     """List the scenarios."""
-    plain().print(listing.scenarios([scenario_file.load(path) for path in scenario_file.known()]))
+    known = [scenario_file.load(path) for path in scenario_file.known()]
+    plain().print(listing.scenarios(known, scenario_file.origins(), scenario_file.variant_origins()))
 
 
 @click.command()
@@ -235,7 +240,7 @@ def image_group() -> None:
 
 @image_group.command(name="build")
 def image_build() -> None:
-    """Build the image for the code of this checkout; nothing is done when it is there already."""
+    """Build the image for the installed code; nothing is done when it is there already."""
     from testbed.runtime import image  # noqa: PLC0415 - only these two commands need the engine
 
     started = time.monotonic()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from testbed import scenario_file
+from testbed import package_data, scenario_file
 from testbed.facts import FACTS
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def shown() -> dict[str, list[str]]:
     for path in scenario_file.known():
         for fact in scenario_file.load(path).facts:
             by_fact[fact].append(f"scenario {path.stem}")
-    for fact, tests in _marked(scenario_file.directory().parent).items():
-        by_fact.setdefault(fact, []).extend(tests)
+    for directory in scenario_file.directories():
+        for fact, tests in _marked(directory.parent).items():
+            by_fact.setdefault(fact, []).extend(tests)
     return by_fact
 
 
@@ -34,11 +35,19 @@ def _marked(root: Path) -> dict[str, list[str]]:
     """Find the marks in the source of the tests: nothing is imported for it."""
     marked: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted([*root.glob("tests/**/test_*.py"), *root.glob("scenarios/test_*.py")]):
-        for test in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        for test in ast.walk(_source(path)):
             if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
                 for fact in _facts(test):
                     marked[fact].append(f"{path.relative_to(root)}::{test.name}")
     return marked
+
+
+def _source(path: Path) -> ast.Module:
+    """Read a test's source; one that is not Python, in a directory that may be anybody's, marks nothing."""
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def _facts(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
@@ -61,4 +70,7 @@ def table(by_fact: dict[str, list[str]]) -> Table:
 
 def _caption(by_fact: dict[str, list[str]]) -> str:
     covered = sum(bool(by) for by in by_fact.values())
-    return f"{covered} of {len(by_fact)} facts are shown by a scenario or a test"
+    told = f"{covered} of {len(by_fact)} facts are shown by a scenario or a test"
+    if package_data.checkout() is None:
+        return f"{told}; the testbed's own tests are not installed: `testbed facts` in a checkout counts them too"
+    return told

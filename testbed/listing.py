@@ -14,7 +14,7 @@ from rich.text import Text
 from testbed.clock import clock_text, span_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from testbed.trace import Trace
 
 
-def scenarios(known: Sequence[Scenario]) -> Table:
-    """Draw the list of scenarios."""
-    drawn = Table(title="Scenarios", box=box.SIMPLE_HEAD)
+def scenarios(known: Sequence[Scenario], origins: Mapping[str, str], variant_origins: Mapping[str, str]) -> Table:
+    """Draw the list of scenarios; below, where those and the variants come from that are not the package's (`origins`, by name)."""
+    own = [f"scenario {name}: {origin}" for name, origin in origins.items()]
+    own += [f"variant {name}: {origin}" for name, origin in variant_origins.items()]
+    drawn = Table(title="Scenarios", box=box.SIMPLE_HEAD, caption=Text("\n".join(own)) if own else None, caption_justify="left")
     drawn.add_column("scenario", no_wrap=True)
     drawn.add_column("what happens, and the facts it shows", ratio=2)
     drawn.add_column("variant: expected", ratio=1)

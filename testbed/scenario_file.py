@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from testbed import faults, operations
+from testbed import faults, operations, package_data
 from testbed.clock import clock_text, parse_time
 from testbed.errors import ScenarioError, UsageError
 from testbed.facts import FACTS
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from testbed.faults import Fault
     from testbed.operations import Operation
 
+SCENARIOS = "scenarios"
 VARIANTS = "variants.toml"
 SECTIONS = ("title", "summary", "facts", "needs", "facility", "night", "workload", "timeline", "variants")
 NEEDED = ("title", "night", "workload", "variants")
+MEANT = ("night", "workload", "timeline", "variants")  # any of them, and a file was meant to be a scenario
 STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
 FOUND_CHARS = 60
 VARIANT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
@@ -60,22 +62,57 @@ class StepPlan(Record):
     operation: str | None = None
 
 
-def directory() -> Path:
-    """Give the directory of scenarios: `scenarios` where one stands, or the project's own."""
-    here = Path("scenarios")
-    return here if here.is_dir() else Path(__file__).parent.parent / "scenarios"
+def directories() -> tuple[Path, ...]:
+    """Return the directories of scenarios: the package's, and then `scenarios` of the current directory, if it is another.
+
+    What is in a later one goes before what has the same name in an earlier one.
+    """
+    packaged, here = package_data.directory("scenarios"), Path(SCENARIOS)
+    if not here.is_dir():
+        return (packaged,)
+    return (here,) if here.resolve() == packaged.resolve() else (packaged, here)
 
 
 def known() -> tuple[Path, ...]:
-    """Give the scenario files that are known by name."""
-    return tuple(sorted(path for path in directory().glob("*.toml") if path.name != VARIANTS))
+    """Return the scenario files that are known by name, sorted by it."""
+    packaged, *own = (
+        {path.name: path for path in directory.glob("*.toml") if path.is_file() and path.name != VARIANTS} for directory in directories()
+    )
+    files = packaged | {name: path for paths in own for name, path in paths.items() if _is_meant(path)}
+    return tuple(files[name] for name in sorted(files))
+
+
+def _is_meant(path: Path) -> bool:
+    """Return whether a file was meant to be a scenario. Another program's `scenarios` may hold TOML files that have nothing of one."""
+    try:
+        return not _toml(path).keys().isdisjoint(MEANT)
+    except ScenarioError:
+        return True  # so that its mistakes are told
+
+
+def origins() -> dict[str, str]:
+    """Return where the scenarios that are not the package's come from, by name."""
+    packaged, *own = directories()
+    return {path.stem: _origin(path, replaces=(packaged / path.name).is_file()) for path in known() if path.parent in own}
+
+
+def variant_origins() -> dict[str, str]:
+    """Return where the variants that are not the package's come from, by name."""
+    packaged, *own = (home / VARIANTS for home in directories())
+    before = _read_variants(packaged)
+    return {name: _origin(file, replaces=name in before) for file in own if file.is_file() for name in _read_variants(file)}
+
+
+def _origin(path: Path, *, replaces: bool) -> str:
+    return f"{path}, in place of the package's" if replaces else str(path)
 
 
 def find(name_or_path: str) -> Path:
     """Find a scenario by its name, or by a path; raises UsageError that lists what there is."""
-    names = [one.stem for one in known()]
-    if name_or_path in names:  # first, or a directory of that name where one happens to stand would be taken for it
-        return directory() / f"{name_or_path}.toml"
+    files = {path.stem: path for path in known()}
+    names = list(files)
+    if name_or_path in files:  # first, or a directory of that name where one happens to stand would be taken for it
+        return files[name_or_path]
     path = Path(name_or_path)
     if path.suffix == ".toml" or os.path.exists(name_or_path):  # noqa: PTH110 - False for a name no file can have; Path's raises
         return path
@@ -93,18 +130,28 @@ def load(path: Path) -> Scenario:
 
 
 def kept_variants(only: Sequence[str] = ()) -> dict[str, KeptVariant]:
-    """Give the project's variants by name, all of them unless some are named, in the order of their file.
+    """Return the variants that every scenario may name, all of them unless some are named, in the order of their files.
 
-    Raises ScenarioError when the file is wrong, and UsageError that lists them when there is none of a name.
+    Raises ScenarioError when a file is wrong, and UsageError that lists them when there is none of a name.
     """
-    mistakes: list[str] = []
-    kept = _kept_variants(directory() / VARIANTS, mistakes)
-    if mistakes:
-        raise ScenarioError(str(directory() / VARIANTS), tuple(mistakes))
+    kept: dict[str, KeptVariant] = {}
+    for file in variant_files():
+        kept |= _read_variants(file)
     for name in only:
         if name not in kept:
-            raise UsageError(f"no variant {name!r}; there are {', '.join(kept) or 'none'} (scenarios/variants.toml)")
+            raise UsageError(f"no variant {name!r}; there are {', '.join(kept) or 'none'} (scenarios/{VARIANTS})")
     return {name: one for name, one in kept.items() if not only or name in only}
+
+
+def variant_files(*beside: Path) -> tuple[Path, ...]:
+    """Return the files of variants: the package's, `scenarios/variants.toml` of the current directory, and those beside given scenarios.
+
+    A later one adds to those before it, and its variant goes before theirs of the same name.
+    """
+    homes: dict[Path, Path] = {}
+    for home in (*directories(), *(path.parent for path in beside)):
+        homes.setdefault(home.resolve(), home)
+    return tuple(home / VARIANTS for home in homes.values() if (home / VARIANTS).is_file())
 
 
 def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -450,14 +497,21 @@ def _variants(given: Any, path: Path, mistakes: list[str]) -> list[Variant]:
 
 
 def _kept_variants(path: Path, mistakes: list[str]) -> dict[str, KeptVariant]:
-    """Read the variants that every scenario may name, from the file beside the scenario or else from the project's own."""
-    file = path.parent / VARIANTS
-    file = file if file.is_file() else directory() / VARIANTS
-    if not file.is_file():
-        return {}
+    """Read the variants that a scenario may name: those that every scenario may, and those of the file beside it."""
+    kept: dict[str, KeptVariant] = {}
+    for file in variant_files(path):
+        try:
+            kept |= _read_variants(file)
+        except ScenarioError as error:
+            mistakes += [f"{file}: {mistake}" for mistake in error.mistakes]
+    return kept
+
+
+def _read_variants(file: Path) -> dict[str, KeptVariant]:
+    """Read a file of variants; raises ScenarioError with every mistake in it."""
     try:
         text = json.dumps(_toml(file), default=str)
         return TypeAdapter(dict[str, KeptVariant]).validate_json(text, strict=True)
     except ValidationError as error:
-        mistakes += [f"{file}: {'.'.join(map(str, one['loc']))}: found {_found(one['input'])}; {one['msg']}" for one in error.errors()]
-        return {}
+        mistakes = tuple(f"{'.'.join(map(str, one['loc']))}: found {_found(one['input'])}; {one['msg']}" for one in error.errors())
+        raise ScenarioError(str(file), mistakes) from error

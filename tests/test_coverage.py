@@ -52,7 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests" / "deeper" / "test_some.py").write_text(TESTS)
     (tmp_path / "scenarios" / "test_night.py").write_text('import pytest\n\n@pytest.mark.fact("O5")\ndef test_night(): ...\n')
     (tmp_path / "tests" / "helper.py").write_text("this is not even Python")
-    monkeypatch.setattr(scenario_file, "directory", lambda: tmp_path / "scenarios")
+    monkeypatch.setattr(scenario_file, "directories", lambda: (tmp_path / "scenarios",))
     monkeypatch.setattr(scenario_file, "known", lambda: (path,))
     variants = '[original]\n[fixed]\napplication_server = { lookup = "fixed" }\n'
     (tmp_path / "scenarios" / "variants.toml").write_text(variants)

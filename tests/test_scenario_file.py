@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from testbed import scenario_file
 from testbed.errors import ScenarioError, UsageError
 
-THE_NIGHT = scenario_file.directory() / "the_night.toml"
+THE_NIGHT = scenario_file.find("the_night")
 
 SMALL = """
 title = "Small"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import os
 import socket
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
+from testbed.runtime import user_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ NONE_UP = "no facility is up; start one with `testbed up`"
 
 def path() -> Path:
     """Give the socket's place. TMPDIR moves it; how much memory is free does not, unlike the place of run directories."""
-    return Path(tempfile.gettempdir()) / f"testbed-{getpass.getuser()}" / SOCKET
+    return user_home.below(tempfile.gettempdir()) / SOCKET
 
 
 @contextmanager
@@ -34,10 +34,7 @@ def claim() -> Iterator[socket.socket]:
     """
     place = path()
     try:
-        place.parent.mkdir(mode=0o755, exist_ok=True)
-        if place.parent.stat().st_uid != os.getuid():
-            raise FacilityError(f"{place.parent} belongs to another user; set TMPDIR to a directory of your own")
-        listener = _listen(place)
+        listener = _listen_at_home(place)
     except OSError as error:
         raise FacilityError(f"no socket can be made at {place}: {error.strerror or error}; set TMPDIR to another directory") from error
     try:
@@ -47,6 +44,7 @@ def claim() -> Iterator[socket.socket]:
         with suppress(OSError), _locked(place.parent):
             if not _is_alive(place):  # else it is the next one's by now, who saw that nobody listened any more
                 place.unlink()
+                place.parent.rmdir()  # unless a run directory is in it
 
 
 @contextmanager
@@ -57,6 +55,13 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock_fd)
+
+
+def _listen_at_home(place: Path) -> socket.socket:
+    while True:
+        user_home.make(place.parent)
+        with suppress(FileNotFoundError):  # another testbed was the last to end there, and has removed it
+            return _listen(place)
 
 
 def _listen(place: Path) -> socket.socket:

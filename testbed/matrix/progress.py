@@ -7,20 +7,21 @@ import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pydantic import ValidationError
 
+from testbed import package_data
 from testbed.errors import UsageError
 from testbed.matrix.cell import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from testbed.matrix.plan import Planned
 
-CODE = (Path(__file__).parents[1], Path(__file__).parents[2] / "flight_search")
+CODE = (package_data.packages() / "testbed", package_data.packages() / "flight_search")
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from testcontainers.compose import DockerCompose
 
+from testbed import package_data
 from testbed.concurrency import shield
 from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
 from testbed.link import DATABASE
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from testbed.events import ThreadGroup
     from testbed.probe import Question
 
-COMPOSE = Path(__file__).parents[2] / "compose"
+COMPOSE = package_data.directory("compose")
 FILE = "compose.yaml"
 HOST = "127.0.0.1"
 SERVICE_PORT = 8000

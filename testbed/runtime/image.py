@@ -1,8 +1,8 @@
-"""The image of the containers runtime: one for every role, built from this checkout, and named for the code that is in it.
+"""The image of the containers runtime: one for every role, built from the installed code, and named for the code that is in it.
 
-Its tag is a digest of the code, so that checkouts which share an engine never run each other's code, and whether an
-image is up to date is whether it is there. `latest` is the one built last: `compose.yaml` takes it when nobody says
-otherwise.
+Its tag is a digest of the code, so that checkouts which share an engine never run each other's code, a wheel and the
+checkout it was built from have the same image, and whether an image is up to date is whether it is there. `latest` is
+the one built last: `compose.yaml` takes it when nobody says otherwise.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -17,7 +18,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,17 +25,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed import package_data
 from testbed.errors import EngineError
 from testbed.runtime import engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from testbed.runtime.engine import Engine
 
-PROJECT = Path(__file__).parents[2]
 NAME = "grounded-testbed"
-CODE = ("pyproject.toml", "testbed", "flight_search", "compose/Dockerfile", "compose/commands")
+PACKAGES = ("testbed", "flight_search")
+COMPOSE = ("Dockerfile", "commands")
 DIGEST_DIGITS = 12
 CODE_LABEL = f"{engine.LABEL}.code"
 
@@ -44,7 +45,7 @@ OWN_BASE = "grounded-testbed-base:bookworm"
 RELEASE = "bookworm"
 PYTHON = "3.11"  # of that release
 GLIBC_MINOR = 36  # of that release's glibc, 2.36: it runs wheels for this and every older one
-BUILD_TOOLS = ("pip", "hatchling")  # for the build itself; they are not in the image
+BUILD_TOOL = "pip"  # for the build itself; it is not in the image
 
 CONTACT_WITHIN_S = 10.0
 PULL_WITHIN_S = 300.0
@@ -71,8 +72,8 @@ class Image:
 
 
 def name_for_code() -> str:
-    """Give the name of the image for the code of this checkout; raises EngineError when this is no checkout."""
-    return f"{NAME}:{_digest(_code_files())[:DIGEST_DIGITS]}"
+    """Give the name of the image for the installed code; raises EngineError when some of it is missing."""
+    return f"{NAME}:{_digest(_code_files(), _requirements())[:DIGEST_DIGITS]}"
 
 
 def look(name: str) -> Image | None:
@@ -86,7 +87,7 @@ def look(name: str) -> Image | None:
 
 
 def build(tell: Callable[[str], None]) -> Image:
-    """Build the image for the code of this checkout, where the engine does not have it yet, and make it `latest`.
+    """Build the image for the installed code, where the engine does not have it yet, and make it `latest`.
 
     1. Lay out the context: the code, and the wheels for the image's Python, fetched by this one's pip.
     2. Meanwhile get the base: the one that is there, or a registry's, or else one bootstrapped on the spot.
@@ -96,7 +97,7 @@ def build(tell: Callable[[str], None]) -> Image:
     """
     found = engine.find()
     name = name_for_code()
-    with _locked(PROJECT / ".testbed" / "image") as home:
+    with _locked((package_data.checkout() or Path.cwd()) / ".testbed" / "image") as home:
         image = look(name)
         if image is None:
             log = home / "build.log"
@@ -112,29 +113,41 @@ def build(tell: Callable[[str], None]) -> Image:
     return image
 
 
-def _code_files() -> list[Path]:
-    """List the files that make the image, in a fixed order."""
-    missing = [part for part in CODE if not (PROJECT / part).exists()]
-    if missing:
-        raise EngineError(f"the image is built from a checkout of the project, and {PROJECT} is none: {', '.join(missing)} not there")
-    files = []
-    for part in CODE:
-        path = PROJECT / part
-        files += [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    return sorted(files)
+def _code_files() -> dict[str, Path]:
+    """Return the files that make the image, by their paths in the context's `source`, in a fixed order."""
+    top, compose = package_data.packages(), package_data.directory("compose")
+    parts = {name: top / name for name in PACKAGES} | {f"compose/{name}": compose / name for name in COMPOSE}
+    if missing := [str(path) for path in parts.values() if not path.exists()]:
+        raise EngineError(f"the image is built from the installed code, and of that is missing: {', '.join(missing)}; install it again")
+    files = {}
+    for name, path in parts.items():
+        for file in [path] if path.is_file() else path.rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                files[(name / file.relative_to(path)).as_posix()] = file
+    data = f"testbed/{package_data.DATA}/"  # only a wheel has it, and what the image takes of it is in `files` already
+    return {name: files[name] for name in sorted(files) if not name.startswith(data)}
 
 
-def _digest(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.relative_to(PROJECT)} {file.stat().st_mode & 0o111:o}\n".encode())
+def _requirements() -> list[str]:
+    """Return the distributions that the installed code needs, with their bounds."""
+    try:
+        wanted = importlib.metadata.requires(NAME) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise EngineError(f"{NAME} is not installed, so what its image needs is unknown; install it: pip install -e .") from error
+    return sorted(requirement for requirement in wanted if "extra ==" not in requirement)
+
+
+def _digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
+    digest = hashlib.sha256("\n".join(requirements).encode())
+    for name, file in files.items():
+        digest.update(f"{name} {file.stat().st_mode & 0o111:o}\n".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[Path]:
-    """Hold the directory in which images of this checkout are built: one build at a time."""
+    """Hold the directory in which images are built, of a checkout or else of whoever builds here: one build at a time."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         with (home / "lock").open("w") as lock:
@@ -148,11 +161,10 @@ def _context(home: Path, found: Engine, log: Path, tell: Callable[[str], None]) 
     context = home / "context"
     source = context / "source"
     shutil.rmtree(source, ignore_errors=True)
-    for file in _code_files():
-        target = source / file.relative_to(PROJECT)
+    for name, file in _code_files().items():
+        target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    shutil.copy(PROJECT / "README.md", source)  # the project's metadata name it; it is no code
     _wheels(context / "wheels", found, log, tell)
     return context
 
@@ -163,12 +175,14 @@ def _wheels(directory: Path, found: Engine, log: Path, tell: Callable[[str], Non
     The same versions, so that both runtimes run the same libraries, and a journal's header is true of either. Nothing happens when
     they are there already.
     """
-    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = _requirements()
     installed = sorted({f"{one.name}=={one.version}" for one in importlib.metadata.distributions() if one.name != NAME})
     files = {"requirements.txt": wanted, "constraints.txt": installed, "platform.txt": [PYTHON, found.machine]}
     texts = {name: "\n".join(lines) + "\n" for name, lines in files.items()}
     if all((directory / name).is_file() and (directory / name).read_text() == text for name, text in texts.items()):
         return
+    if importlib.util.find_spec(BUILD_TOOL) is None:
+        raise EngineError(f"the wheels cannot be fetched: {sys.executable} has no pip; install it: {sys.executable} -m ensurepip")
     tell(f"fetching {len(wanted)} Python packages and what they need, for Python {PYTHON} on {found.machine}")
     fresh = directory.with_name("wheels.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -180,7 +194,7 @@ def _wheels(directory: Path, found: Engine, log: Path, tell: Callable[[str], Non
     command = [
         *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(fresh)),
         *("--implementation", "cp", "--python-version", PYTHON, *(word for one in platforms for word in ("--platform", one))),
-        *("--requirement", str(fresh / "requirements.txt"), "--constraint", str(fresh / "constraints.txt"), *BUILD_TOOLS),
+        *("--requirement", str(fresh / "requirements.txt"), "--constraint", str(fresh / "constraints.txt"), BUILD_TOOL),
     ]
     _run(command, log, WHEELS_WITHIN_S, "the wheels cannot be fetched")
     shutil.rmtree(directory, ignore_errors=True)
@@ -229,7 +243,7 @@ def _build(name: str, base: str, context: Path, log: Path, tell: Callable[[str],
     command = [
         *(engine.COMMAND, "build", "--force-rm", "--network", "host", "--tag", name, "--build-arg", f"BASE={base}"),
         *("--label", f"{CODE_LABEL}={name.partition(':')[2]}", "--label", f"{engine.USER_LABEL}={os.getuid()}"),
-        *("--file", str(PROJECT / "compose" / "Dockerfile"), str(context)),
+        *("--file", str(context / "source" / "compose" / "Dockerfile"), str(context)),
     ]
     tell(f"building {name} on {base}")
 

@@ -12,7 +12,6 @@ import fcntl
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError, ProxyError
-from testbed.runtime import Address, sysv
+from testbed.runtime import Address, sysv, user_home
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -76,11 +75,7 @@ class RunDirectory:
 
 def home() -> Path:
     """Give the directory that holds this user's run directories; TMPDIR moves it."""
-    return _below(Path(os.environ.get("TMPDIR") or _temporary()))
-
-
-def _below(temporary: Path) -> Path:
-    return temporary.absolute() / f"testbed-{os.getuid()}"
+    return user_home.below(os.environ.get("TMPDIR") or _temporary())
 
 
 def _temporary() -> Path:
@@ -101,7 +96,7 @@ def _on_disk() -> Path:
 
 def _homes() -> tuple[Path, ...]:
     """Give every place where an earlier run may have been: whether it was memory or not depends on what was free."""
-    return (home(),) if os.environ.get("TMPDIR") else (_below(MEMORY), _below(_on_disk()))
+    return (home(),) if os.environ.get("TMPDIR") else (user_home.below(MEMORY), user_home.below(_on_disk()))
 
 
 def make(path: Path) -> None:
@@ -129,9 +124,7 @@ def create() -> RunDirectory:
 def _newborn(place: Path) -> Path:
     """Make the directory, still without a lock."""
     while True:
-        place.mkdir(exist_ok=True)
-        if os.path.lexists(place) and not _is_ours(place):
-            raise FacilityError(f"{place} belongs to another user; set TMPDIR to a directory of your own")
+        user_home.make(place)
         try:
             place.chmod(0o755)
             newborn = Path(tempfile.mkdtemp(prefix=NEWBORN, dir=place))
@@ -149,18 +142,9 @@ def see_space(directory: Path) -> None:
         raise FacilityError(f"{directory.parent} has {free / 1e6:.0f} MB free, and a replay needs {NEEDED_BYTES / 1e6:.0f} MB; {SPACE}")
 
 
-def _is_ours(place: Path) -> bool:
-    """Tell whether a home is a directory of this user. Others may write beside it, and theirs could name any process to be ended."""
-    try:
-        found = place.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-
-
 def sweep() -> tuple[Path, ...]:
     """Clean up after runs that were killed; gives the directories removed."""
-    return tuple(removed for place in _homes() if _is_ours(place) for removed in _sweep(place))
+    return tuple(removed for place in _homes() if user_home.is_ours(place) for removed in _sweep(place))
 
 
 def _sweep(place: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import pytest
 
 from testbed.byhand import door
 from testbed.errors import FacilityError
+from testbed.runtime import rundir, user_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,3 +73,25 @@ def test_where_there_can_be_no_socket_the_place_is_named(monkeypatch: pytest.Mon
     monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
     with pytest.raises(FacilityError, match=r"no socket can be made at /nowhere/at/all/.*set TMPDIR"), door.claim():
         pass
+
+
+def test_the_door_is_in_the_home_of_run_directories_whatever_the_environment_calls_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's home is named by the user's number: $LOGNAME moves nothing."""
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    assert door.path().parent == rundir.home()
+
+
+def test_the_door_and_a_run_directory_share_a_home_and_the_last_to_end_removes_it() -> None:
+    """Neither takes it away from under the other."""
+    home = door.path().parent
+    with door.claim():
+        door.connect().close()
+        user_home.make(home)
+        with pytest.raises(OSError, match="not empty"):
+            home.rmdir()
+    assert not home.exists()
+    (home / "run-1").mkdir(parents=True)
+    with door.claim():
+        pass
+    assert [path.name for path in home.iterdir()] == ["run-1"]

@@ -1,0 +1,163 @@
+"""The wheel, installed where there is no checkout: it is built here, and all commands run from an empty folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from testbed import scenario_file
+from testbed.facts import FACTS
+from testbed.runtime import image
+
+ROOT = Path(__file__).parent.parent
+NO_ENGINE = "unix:///nowhere/docker.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A fresh environment with the wheel in it, and an empty folder to run it in."""
+
+    wheel: Path
+    environment: Path
+    folder: Path
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment in the empty folder."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TESTBED_"))}
+        return subprocess.run(
+            [self.environment / "bin" / program, *arguments],
+            cwd=self.folder,
+            env={**kept, "DOCKER_HOST": NO_ENGINE, "COLUMNS": "160"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def testbed(self, *arguments: str) -> tuple[int, str]:
+        """Run a command of the testbed; returns its exit code and all that it wrote."""
+        done = self.run("testbed", *arguments)
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Build the wheel and install it. Its dependencies are those of this Python, without the checkout that is installed there."""
+    home = tmp_path_factory.mktemp("wheel")
+    environment, folder = home / "environment", home / "empty"
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", home], cwd=ROOT, check=True, capture_output=True)
+    [wheel] = home.glob("*.whl")
+    venv.create(environment, symlinks=True)
+    fresh = str(environment / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", fresh]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], check=True, capture_output=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)})
+    # A directory that is named in a .pth file has its own .pth files left unread, so that no editable install is in it.
+    Path(packages, "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    return Installed(wheel, environment, folder)
+
+
+def test_both_packages_come_from_the_wheel(installed: Installed) -> None:
+    """What the other tests here run is what was installed, and not the checkout."""
+    names = ("testbed", "flight_search")
+    text = f"import json, {', '.join(names)}; print(json.dumps([{', '.join(f'{name}.__file__' for name in names)}]))"
+    done = installed.run("python", "-c", text)
+    assert done.returncode == 0, done.stderr
+    assert [Path(file).is_relative_to(installed.environment) for file in json.loads(done.stdout)] == [True, True]
+
+
+def test_the_wheel_has_every_file_that_is_read_and_no_test(installed: Installed) -> None:
+    """The scenarios, their traces and kept matrix, and the compose files, all of them; the suite stays in the checkout."""
+    with ZipFile(installed.wheel) as wheel:
+        names = set(wheel.namelist())
+        metadata = wheel.read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    files = [
+        path.relative_to(ROOT)
+        for top in ("scenarios", "compose")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    ]
+    assert {f"testbed/data/{file.as_posix()}" for file in files} == {name for name in names if name.startswith("testbed/data/")}
+    assert Path("scenarios/the_night.toml") in files
+    assert not [name for name in names if "/test_" in name or "conftest" in name]
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert (ROOT / "README.md").read_text(encoding="utf-8").strip() in metadata
+
+
+def test_list_names_every_scenario_of_the_package(installed: Installed) -> None:
+    """All of them, and none of them from anywhere else."""
+    code, text = installed.testbed("list")
+    assert code == 0, text
+    assert [path.stem for path in scenario_file.known() if path.stem not in text] == []
+    assert "the package's" not in text
+
+
+def test_plan_shows_the_night(installed: Installed) -> None:
+    """Its steps and its passengers, from the schedule in the wheel."""
+    code, text = installed.testbed("plan", "the_night")
+    assert code == 0, text
+    assert "switchover" in text
+    assert "Passengers: " in text
+
+
+def test_replay_replays_the_night_and_keeps_its_journal_in_the_folder(installed: Installed) -> None:
+    """With a facility of its own programs, from command to verdict."""
+    code, text = installed.testbed("replay", "the_night", "--variant", "fixed")
+    assert code == 0, text
+    assert "held" in text
+    assert len([*installed.folder.glob(".testbed/runs/*/*.jsonl")]) == 1
+
+
+def test_facts_says_that_the_tests_are_not_installed(installed: Installed) -> None:
+    """A fact is shown by scenarios at most, and the table says why."""
+    code, text = installed.testbed("facts")
+    assert code == 0, text
+    assert [fact for fact in FACTS if f" {fact} " not in text] == []
+    assert "tests are not installed" in " ".join(text.split())
+
+
+def test_doctor_examines_and_says_what_is_missing(installed: Installed) -> None:
+    """Here it is the engine, because the environment says so; exit code 3."""
+    code, text = installed.testbed("doctor")
+    assert code == 3, text
+    assert "none that answers" in text
+    assert "needs the engine" in text
+
+
+def test_the_image_is_that_of_the_checkout(installed: Installed) -> None:
+    """The same code is in both, and so the same image serves both."""
+    done = installed.run("python", "-c", "from testbed.runtime import image; print(image.name_for_code())")
+    assert done.stdout.strip() == image.name_for_code(), done.stderr
+
+
+def test_image_build_finds_what_it_needs_and_stops_at_the_engine(installed: Installed) -> None:
+    """Without an engine it is the engine that is asked for, and no checkout."""
+    code, text = installed.testbed("image", "build")
+    assert code == 3, text
+    assert "docker" in text
+    assert "checkout" not in text
+
+
+def test_scenarios_of_the_users_own_add_to_those_of_the_wheel(installed: Installed) -> None:
+    """A folder of that name hides nothing; the list says what comes from it."""
+    own = installed.folder / "scenarios"
+    own.mkdir()
+    (own / "mine.toml").write_text(scenario_file.find("calm").read_text(encoding="utf-8"), encoding="utf-8")
+    try:
+        code, text = installed.testbed("list")
+    finally:
+        (own / "mine.toml").unlink()
+        own.rmdir()
+    assert code == 0, text
+    assert "scenario mine: scenarios/mine.toml" in text
+    assert "the_night" in text
