@@ -60,7 +60,7 @@ def main_group() -> None:
 def main() -> None:
     """Run a command; the border at which errors become a line and an exit code."""
     try:
-        main_group(standalone_mode=False)
+        main_group(prog_name="testbed", standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

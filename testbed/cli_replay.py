@@ -201,9 +201,15 @@ def plan(scenario: str, seed: int | None, rate: float | None, speed: float | Non
 
 
 @click.command()
-def facts() -> None:
-    """List the facts of the case, and which scenarios and tests show each."""
-    plain().print(coverage.table(coverage.shown()))
+@click.option("--tests", "names", is_flag=True, help="Name the scenarios and tests that show each fact, one a line.")
+def facts(*, names: bool) -> None:
+    """List the facts of the case, and how many scenarios and tests show each."""
+    by_fact = coverage.shown()
+    if not names:
+        plain().print(coverage.table(by_fact))
+        return
+    for line in coverage.lines(by_fact):
+        click.echo(line)  # rich would fold a long name, and then it cannot be pasted
 
 
 @click.command(name="trace")

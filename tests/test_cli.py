@@ -112,6 +112,9 @@ def test_the_lists_name_every_scenario_and_every_fact(testbed) -> None:  # type:
     assert all(name in listed for name in names)
     _, listed, _ = testbed("facts")
     assert all(f" {fact} " in listed for fact in ("C1", "O10", "P4", "S10", "W7", "A8"))
+    _, listed, _ = testbed("facts", "--tests")
+    assert "    tests/test_cli.py::test_" not in listed  # no test here is marked
+    assert "    scenarios/test_balancers.py::test_" in listed
 
 
 def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
