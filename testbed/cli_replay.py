@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from testbed.journal import Journal
     from testbed.places import Where
     from testbed.runtime import Address
     from testbed.scenario import Scenario
@@ -154,8 +155,7 @@ async def _replay_all(
                 _report(console, [(one.journal, one.judgement) for one in results])
             console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     finally:
-        with suppress(OSError):  # it is kept with whatever is in it, and only then
-            directory.rmdir()
+        session.drop_if_empty(directory)
     return results
 
 
@@ -165,13 +165,14 @@ def _report(console: Console, judged: list[report.Judged]) -> None:
 
 
 @click.command()
-@click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
+@cli_where.runs
 @_json
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw what is printed into this SVG file as well.")
-def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -> None:
-    """Judge JOURNALS of old replays again."""
+def judge(journals: tuple[Path, ...], runs: str | None, json_file: str | None, svg: Path | None) -> None:
+    """Judge JOURNALS of old replays again: files, or directories of them; the last run when none is named."""
     console = plain(stderr=json_file == "-")
-    read = [journal.read(path) for path in journals]
+    read = [kept for path in journals or (session.runs_home(runs) / session.LATEST,) for kept in _journals(path)]
     judged = [(one, verdict.judge(one)) for one in read]
     with _lines(json_file) as write:
         for kept, judgement in judged:
@@ -181,6 +182,16 @@ def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -
     if svg is not None:
         report.draw(judged, svg)
     sys.exit(EXIT[max((judgement.verdict for _, judgement in judged), key=lambda one: one.rank)])
+
+
+def _journals(path: Path) -> list[Journal]:
+    """Read a journal, or every one below a directory in the order in which their replays started."""
+    if not path.is_dir():
+        return [journal.read(path)]
+    files = sorted(path.resolve().rglob("*.jsonl"))
+    if not files:
+        raise UsageError(f"there are no journals (*.jsonl) in {path}; name another directory or file")
+    return sorted((journal.read(file) for file in files), key=lambda kept: kept.header.started_at)
 
 
 @click.command(name="list")

@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
-from testbed import cli, cli_replay, journal, scenario_file
+from testbed import cli, cli_replay, journal, scenario_file, session
 from testbed.cli import COMMANDS
 from testbed.journal import JournalWriter
-from tests.journals import contained_night, hung_night
+from tests.journals import contained_night, header, hung_night
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
@@ -57,6 +58,21 @@ def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path
     )
     codes = [testbed("judge", *files)[0] for files in ([held], [broken], [unknown], [held, unknown], [unknown, broken])]
     assert codes == [0, 1, 3, 3, 1]
+
+
+def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_last_run(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In the order of their replays, also those below it; without one, the error says so."""
+    run_directory = session.runs_directory(str(tmp_path / "runs"), "a_night")
+    code, _, err = testbed("judge", tmp_path / "runs" / "latest")
+    assert (code, "there are no journals" in err) == (2, True)
+    (run_directory / "again").mkdir()
+    later = replace(hung_night().journal(), header=replace(header(), started_at="2026-01-02T00:00:00.000+00:00"))
+    kept(run_directory / "a.jsonl", later)
+    kept(run_directory / "again" / "z.jsonl", hung_night().journal())
+    code, out, _ = testbed("judge", tmp_path / "runs" / "latest", "--json", "-")
+    assert code == 0
+    assert [Path(json.loads(line)["journal"]).name for line in out.splitlines()] == ["z.jsonl", "a.jsonl"]
+    assert testbed("judge", "--runs", tmp_path / "runs", "--json", "-")[1] == out
 
 
 def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
