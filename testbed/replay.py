@@ -162,6 +162,10 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
         with suppress(TestbedError):  # a journal that cannot be written to is the error itself
             recorder.end("failed", str(error))
         raise
+    except Exception as error:  # an error of ours: without an end the journal would look like that of a killed run
+        with suppress(TestbedError):
+            recorder.end("failed", f"an error of the testbed itself: {type(error).__name__}: {error}")
+        raise
 
 
 async def _build(
