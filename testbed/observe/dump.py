@@ -154,9 +154,14 @@ def keep(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
     return group(stacks)
 
 
+def lacks_permission(printed: str) -> bool:
+    """Return whether py-spy failed for want of the right to look into the process."""
+    return "ermission" in printed or "not permitted" in printed or "root" in printed
+
+
 def _reason(printed: str) -> str:
     first = next((line for line in printed.splitlines() if line.strip()), "py-spy failed and said nothing")
-    if "ermission" not in printed and "not permitted" not in printed and "root" not in printed:
+    if not lacks_permission(printed):
         return first
     permit = {
         "linux": "run as root, or `sysctl kernel.yama.ptrace_scope=0`, or in a container add the capability SYS_PTRACE",

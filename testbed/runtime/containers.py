@@ -23,7 +23,7 @@ from testcontainers.compose import DockerCompose
 
 from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
 from testbed.link import DATABASE
-from testbed.observe.dump import keep
+from testbed.observe.dump import keep, lacks_permission
 from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
 
@@ -178,11 +178,6 @@ class Containers(Runtime):
             return ""
         return text.decode(errors="replace").strip()
 
-    def environment_of(self, name: str) -> list[str]:
-        """Give what a container was started with, as `NAME=value`."""
-        environment: list[str] = self._container(name).attrs["Config"]["Env"]
-        return environment
-
     def pid(self, name: str) -> int | None:
         """Give the process id that it has on the engine's machine."""
         container = self._container(name)
@@ -242,7 +237,8 @@ class Containers(Runtime):
         except EngineError as error:
             raise DumpError(f"the threads of {service} cannot be dumped: {error}") from error
         except FacilityError as error:
-            raise DumpError(f"the threads of {service} cannot be dumped: {error}; its container needs the capability SYS_PTRACE") from error
+            permit = "; its container needs the capability SYS_PTRACE" if lacks_permission(str(error)) else ""
+            raise DumpError(f"the threads of {service} cannot be dumped: {error}{permit}") from error
         return keep(service, out.encode(), file)
 
     def discard(self, names: Iterable[str]) -> None:
