@@ -127,11 +127,6 @@ class Proxy:
         if tasks:
             await asyncio.wait(tasks)
 
-    @property
-    def connection_count(self) -> int:
-        """How many clients are connected, or waiting for the upstream."""
-        return len(self._connections)
-
     async def moves(self, listen: str, upstream: str) -> bool:
         """Whether these addresses are others than the proxy's; `localhost:80` is not, where the proxy listens at `127.0.0.1:80`.
 
