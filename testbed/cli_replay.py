@@ -176,6 +176,7 @@ def judge(journals: tuple[Path, ...], runs: str | None, json_file: str | None, s
     judged = [(one, verdict.judge(one)) for one in read]
     with _lines(json_file) as write:
         for kept, judgement in judged:
+            session.keep_tracebacks(kept.path, judgement)
             last_s = max((event.t_s for event in kept.events), default=0.0)
             write(summary.line(Result(kept, judgement, last_s)))
     _report(console, judged)

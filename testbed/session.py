@@ -182,7 +182,17 @@ async def replay_all(
             ):
                 await replay(of_variant, builder, writer, directory / name, Ahead(display, following))
             kept = journal.read(path)
-            yield Result(kept, verdict.judge(kept), time.monotonic() - started)
+            judgement = verdict.judge(kept)
+            keep_tracebacks(path, judgement)
+            yield Result(kept, judgement, time.monotonic() - started)
+
+
+def keep_tracebacks(path: Path, judgement: Judgement) -> None:
+    """Write the tracebacks of checks that themselves failed beside the journal; where that cannot be, `--json` still has them."""
+    failed = [f"{finding.check}: {finding.text}\n{finding.traceback}" for finding in judgement.findings if finding.traceback]
+    if failed:
+        with suppress(OSError):
+            path.with_suffix(".tracebacks.txt").write_text("\n".join(failed), encoding="utf-8")
 
 
 def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repetition: int, runtime: str) -> Header:

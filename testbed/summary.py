@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed import outcome
 
 if TYPE_CHECKING:
+    from testbed.checks import Finding
     from testbed.session import Result
 
 
@@ -34,8 +35,12 @@ def line(result: Result) -> str:
             "time_to_hang_s": outcome.time_to_hang_s(kept),
             "wall_s": round(result.wall_s, 3),
             "journal": str(kept.path),
-            "findings": [
-                {"check": one.check, "verdict": one.verdict.value, "text": one.text, "facts": list(one.facts)} for one in judged.findings
-            ],
+            "findings": [_finding(finding) for finding in judged.findings],
         }
     )
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as an object; `traceback` is there only for a check that itself failed."""
+    found = {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
+    return {**found, "traceback": finding.traceback} if finding.traceback else found

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from testbed import cli, cli_replay, journal, scenario_file, session
+from testbed.checks import open_loop
 from testbed.cli import COMMANDS
 from testbed.journal import JournalWriter
 from tests.journals import contained_night, header, hung_night
@@ -76,6 +77,20 @@ def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_l
     assert code == 0
     assert [Path(json.loads(line)["journal"]).name for line in out.splitlines()] == ["z.jsonl", "a.jsonl"]
     assert testbed("judge", "--runs", tmp_path / "runs", "--json", "-")[1] == out
+
+
+def test_a_check_that_itself_fails_leaves_its_traceback(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In the line for programs and in a file beside the journal; other findings have none."""
+    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    testbed("judge", path)
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(open_loop, "check", Mock(side_effect=ZeroDivisionError("by a check")))
+    code, out, _ = testbed("judge", path, "--json", "-")
+    assert code == 3
+    (failed,) = [finding for finding in json.loads(out)["findings"] if "traceback" in finding]
+    assert failed["text"] == "the check itself failed: ZeroDivisionError: by a check"
+    assert failed["traceback"].endswith("ZeroDivisionError: by a check\n")
+    assert failed["traceback"] in (tmp_path / "held.tracebacks.txt").read_text(encoding="utf-8")
 
 
 def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -35,12 +35,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: its name, its verdict, a line with numbers and names, and the facts it speaks of."""
+    """What a check found: its name, its verdict, a line with numbers and names, and the facts it speaks of.
+
+    `traceback`: of a check that itself failed, to be debugged by; empty otherwise.
+    """
 
     check: str
     verdict: Verdict
     text: str
     facts: tuple[str, ...] = ()
+    traceback: str = ""
 
 
 class Check(Protocol):
