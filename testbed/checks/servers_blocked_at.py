@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from testbed import dumped
 from testbed.checks import Finding
+from testbed.thread_states import CHECKOUT
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
 
 
-STATES = {"checkout": "waiting for a connection from the pool"}
+STATES = {"checkout": CHECKOUT}
 
 
 def check(journal: Journal, expected: str) -> Finding:

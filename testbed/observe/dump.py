@@ -13,19 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import DumpError
 from testbed.events import ThreadGroup
+from testbed.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WITHIN_S = 20.0
 OPERATIONS = ("lookup_by_city", "flight_status", "check_in", "book")
-
-CHECKOUT = "waiting for a connection from the pool"
-SOCKET = "blocked reading a socket"
-DATABASE = "waiting for the database"
-LOCK = "waiting for a lock"
-IDLE = "idle"
-RUNNING = "running"
 
 
 class Dump(Protocol):
