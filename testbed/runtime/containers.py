@@ -26,6 +26,7 @@ from testbed.link import DATABASE
 from testbed.observe.dump import keep, lacks_permission
 from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
+from testbed.topology import BALANCERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ COMPOSE = Path(__file__).parents[2] / "compose"
 FILE = "compose.yaml"
 HOST = "127.0.0.1"
 SERVICE_PORT = 8000
-BALANCER_PORTS = {"lb-1": 8080, "lb-2": 8080}  # compose/haproxy.cfg
+BALANCER_PORTS = dict.fromkeys(BALANCERS, 8080)  # compose/haproxy.cfg
 LAST_LINES = 15
 LAST_CHARACTERS = 300
 COMMAND_CHARACTERS = 100

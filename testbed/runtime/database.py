@@ -12,6 +12,7 @@ from testbed.errors import FacilityError
 from testbed.runtime import postgres, rundir, sysv
 from testbed.runtime.array import DATA, Array
 from testbed.runtime.child import python, spawn
+from testbed.topology import HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres import Programs, Server
     from testbed.runtime.rundir import RunDirectory
 
-HOSTS = ("db-1", "db-2")
 DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
 LOAD_MODULE = "flight_search.load"
 LOAD_WITHIN_S = 60.0

@@ -15,12 +15,12 @@ from testbed.facility import FAULT_PROXY, LOAD, Facility
 from testbed.link import NOWHERE, ProxiedLink
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir
 from testbed.runtime.array import Array
-from testbed.runtime.database import HOSTS, DatabasePair
+from testbed.runtime.database import DatabasePair
 from testbed.runtime.full_device import FullDevice
 from testbed.runtime.processes import Nursery, Processes
 from testbed.runtime.scales import ProcessesScales
 from testbed.runtime.undisturbed import undisturbed
-from testbed.topology import caller_environment, server_environment, servers_of
+from testbed.topology import HOSTS, caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
