@@ -99,6 +99,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import Field
 
 FORMAT = 1
+KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 
 

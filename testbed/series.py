@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed import outcome
 from testbed.clock import HOUR_S
-from testbed.events import Process, Size
+from testbed.events import KIB, MIB, Process, Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,6 @@ class Kind:
     threads: int = 0
 
 
-MIB = 1 << 20
-KIB = 1 << 10
 MEMORY = Kind("memory", "MiB", LEAK, least=2.0, share=0.02)
 OPEN_FILES = Kind("open files", "files", LEAK, least=5, threads=2)  # a connection from whoever asks, and one to whoever is asked
 THREADS = Kind("threads", "threads", LEAK, least=5, threads=1)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from testbed import outcome
 from testbed.checks import Finding, Verdict, held_if
-from testbed.events import Process
+from testbed.events import MIB, Process
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
 
-MIB = 1 << 20
 FACTS = ("W6", "S9")
 
 
