@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-OutcomeWord = Literal["unharmed", "contained", "grounded"]
+OutcomeWord = Literal["unharmed", "contained", "grounded"]  # from best to worst
+OUTCOMES: tuple[OutcomeWord, ...] = get_args(OutcomeWord)
 
 
 def _listed(value: object) -> object:
@@ -51,4 +52,4 @@ class Expectation(BaseModel):
     errors_counted: Literal["complete"] | None = None
 
 
-WHATEVER = Expectation(outcome=("unharmed", "contained", "grounded"))  # what became of it is told; nothing of it is judged
+WHATEVER = Expectation(outcome=OUTCOMES)  # what became of it is told; nothing of it is judged

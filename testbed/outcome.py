@@ -8,15 +8,14 @@ from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from testbed.events import Observed, Operation, Sample, Service, Step
+from testbed.expectation import OUTCOMES
 from testbed.standstill import follow
 
 if TYPE_CHECKING:
     from testbed.journal import Journal, Transaction
     from testbed.standstill import Standstill
 
-UNHARMED = "unharmed"
-CONTAINED = "contained"
-GROUNDED = "grounded"
+UNHARMED, CONTAINED, GROUNDED = map(str, OUTCOMES)  # plain words: a kept matrix or a journal is compared with them
 CRACK = ("nothing", "lookup", "pool", "server", "facility", "caller", "airline")
 NOTHING = "nothing"
 RESTART = "restart"
