@@ -16,9 +16,7 @@ from testbed import cli_where, coverage, journal, listing, places, repeat, repor
 from testbed.checks import Verdict
 from testbed.console import Picture, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
-from testbed.expectation import WHATEVER
 from testbed.interruption import interruptible
-from testbed.scenario import Variant
 from testbed.session import Result
 
 if TYPE_CHECKING:
@@ -101,15 +99,15 @@ def replay(
 
 def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
     """Give the scenario with these variants: its own, or kept ones of which it expects nothing, so that whatever comes is told."""
-    own = {variant.name: variant for variant in plan.variants}
-    kept = {name: Variant(name, one.settings, WHATEVER) for name, one in scenario_file.kept_variants().items()} | own
+    known = scenario_file.variants_of(plan)
+    own = [variant.name for variant in plan.variants]
     for name in variants:
-        if name not in kept:
+        if name not in known:
             raise UsageError(
                 f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
-                f"and variants.toml {', '.join(one for one in kept if one not in own) or 'no others'}"
+                f"and variants.toml {', '.join(other for other in known if other not in own) or 'no others'}"
             )
-    return replace(plan, variants=tuple(kept[name] for name in dict.fromkeys(variants))) if variants else plan
+    return replace(plan, variants=tuple(known[name] for name in dict.fromkeys(variants))) if variants else plan
 
 
 class _lines:  # noqa: N801 - used as a function

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from testbed import faults, operations
 from testbed.clock import clock_text, parse_time
 from testbed.errors import ScenarioError, UsageError
+from testbed.expectation import WHATEVER
 from testbed.facts import FACTS
 from testbed.faults import Healable
 from testbed.link import DATABASE
@@ -105,6 +106,12 @@ def kept_variants(only: Sequence[str] = ()) -> dict[str, KeptVariant]:
         if name not in kept:
             raise UsageError(f"no variant {name!r}; there are {', '.join(kept) or 'none'} (scenarios/variants.toml)")
     return {name: one for name, one in kept.items() if not only or name in only}
+
+
+def variants_of(scenario: Scenario) -> dict[str, Variant]:
+    """Return every variant by name that a scenario can be replayed over: kept ones, of which it expects nothing, and its own."""
+    kept = {name: Variant(name, variant.settings, WHATEVER) for name, variant in kept_variants().items()}
+    return kept | {variant.name: variant for variant in scenario.variants}
 
 
 def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
