@@ -16,8 +16,8 @@ import requests
 from testbed.runtime import ServiceSpec
 from testbed.runtime.balancers import statistics
 from testbed.runtime.dock import ContainersBuilder, Dock
-from testbed.runtime.outskirts import BALANCERS, STATISTICS_PORT
-from testbed.topology import FacilityPlan, Settings
+from testbed.runtime.outskirts import STATISTICS_PORT
+from testbed.topology import BALANCERS, FacilityPlan, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -78,7 +78,8 @@ async def renewed() -> None:
         assert written(project.database) == 0
         assert facility.services == ("cf-1", "cf-2", "ivr", "kiosk")
         for server in facility.application_servers:
-            assert {"FLIGHT_SEARCH_LOOKUP=fixed", "FLIGHT_SEARCH_POOL_SIZE=20"} <= set(project.runtime.environment_of(server))
+            environment = (await project.runtime.run_in(server, "env", within_s=30.0)).splitlines()
+            assert {"FLIGHT_SEARCH_LOOKUP=fixed", "FLIGHT_SEARCH_POOL_SIZE=20"} <= set(environment)
         assert checked_in(facility) == 1  # the sequence begins anew, too
         await second.tear_down()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
+
+from testbed import crash_report
 
 
 def main() -> None:
@@ -13,8 +16,10 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    from testbed import cli  # noqa: PLC0415 - see above
-
+    try:
+        from testbed import cli  # noqa: PLC0415 - see above
+    except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
+        sys.exit(crash_report.report(error))
     cli.main()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.clock import NightClock
-    from testbed.events import Event, Progress, ThreadGroup
+    from testbed.events import Event, Progress, Stamp, ThreadGroup
     from testbed.facility import Facility
     from testbed.journal import JournalWriter
     from testbed.link import ToxicOn
@@ -62,6 +62,11 @@ class Recorder:
         t_s = self.t_s()
         return t_s, self.night_at(t_s)
 
+    def stamp(self) -> Stamp:
+        """Return the time on both clocks as the fields of an event: `add(Healed(**stamp(), ...))`."""
+        t_s, night_s = self.now()
+        return {"t_s": t_s, "night_s": night_s}
+
     def add(self, event: Event) -> None:
         """Write an event."""
         self.writer.append(event)
@@ -70,14 +75,12 @@ class Recorder:
         """Write the last line, once: what was complete stays so, whatever happens while it is taken down."""
         if self.ended:
             return
-        t_s, night_s = self.now()
-        self.add(End(t_s=t_s, night_s=night_s, reason=reason, detail=detail))
+        self.add(End(**self.stamp(), reason=reason, detail=detail))
         self.ended = True
 
     def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
         """Write what became of a service."""
-        t_s, night_s = self.now()
-        self.add(Service(t_s=t_s, night_s=night_s, service=name, state=state, pid=pid, detail=detail))
+        self.add(Service(**self.stamp(), service=name, state=state, pid=pid, detail=detail))
 
 
 @dataclass(slots=True)
@@ -115,11 +118,9 @@ class Actions:
         self._write_step(number, text, "end", self.recorder.t_s() - started, "; ".join(details))
 
     def _write_step(self, number: int, text: str, state: Progress, duration_s: float | None, detail: str) -> None:
-        t_s, night_s = self.recorder.now()
         self.recorder.add(
             Step(
-                t_s=t_s,
-                night_s=night_s,
+                **self.recorder.stamp(),
                 operation=self.word,
                 id=self.id,
                 step=text,
@@ -275,10 +276,8 @@ class Actions:
             self.dumped_s[service] = started_s
         except DumpError as error:
             reason = str(error)
-        t_s, night_s = self.recorder.now()
         threads = Threads(
-            t_s=t_s,
-            night_s=night_s,
+            **self.recorder.stamp(),
             service=service,
             file=str(file.relative_to(self.directory.parent)),
             request_threads=self.watch.request_threads(service),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,7 @@ from testbed import cli_where, coverage, journal, listing, places, repeat, repor
 from testbed.checks import Verdict
 from testbed.console import Picture, plain
 from testbed.errors import FacilityError, TestbedError, UsageError
-from testbed.expectation import WHATEVER
 from testbed.interruption import interruptible
-from testbed.scenario import Variant
 from testbed.session import Result
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from testbed.journal import Journal
     from testbed.places import Where
     from testbed.runtime import Address
     from testbed.scenario import Scenario
@@ -105,15 +104,15 @@ def replay(
 
 def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
     """Give the scenario with these variants: its own, or kept ones of which it expects nothing, so that whatever comes is told."""
-    own = {variant.name: variant for variant in plan.variants}
-    kept = {name: Variant(name, one.settings, WHATEVER) for name, one in scenario_file.kept_variants().items()} | own
+    known = scenario_file.variants_of(plan)
+    own = [variant.name for variant in plan.variants]
     for name in variants:
-        if name not in kept:
+        if name not in known:
             raise UsageError(
                 f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
-                f"and variants.toml {', '.join(one for one in kept if one not in own) or 'no others'}"
+                f"and variants.toml {', '.join(other for other in known if other not in own) or 'no others'}"
             )
-    return replace(plan, variants=tuple(kept[name] for name in dict.fromkeys(variants))) if variants else plan
+    return replace(plan, variants=tuple(known[name] for name in dict.fromkeys(variants))) if variants else plan
 
 
 class _lines:  # noqa: N801 - used as a function
@@ -159,8 +158,7 @@ async def _replay_all(
                 _report(console, [result.judgement for result in results])
             console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     finally:
-        with suppress(OSError):  # it is kept with whatever is in it, and only then
-            directory.rmdir()
+        session.drop_if_empty(directory)
     return results
 
 
@@ -170,21 +168,33 @@ def _report(console: Console, judgements: list[Judgement]) -> None:
 
 
 @click.command()
-@click.argument("journals", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
+@cli_where.runs
 @_json
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw what is printed into this SVG file as well.")
-def judge(journals: tuple[Path, ...], json_file: str | None, svg: Path | None) -> None:
-    """Judge JOURNALS of old replays again."""
+def judge(journals: tuple[Path, ...], runs: str | None, json_file: str | None, svg: Path | None) -> None:
+    """Judge JOURNALS of old replays again: files, or directories of them; the last run when none is named."""
     console = plain(stderr=json_file == "-")
-    read = [journal.read(path) for path in journals]
+    read = [old for path in journals or (session.runs_home(runs) / session.LATEST,) for old in _journals(path)]
     judgements = [verdict.judge(old) for old in read]
     with _lines(json_file) as write:
         for old, judgement in zip(read, judgements, strict=True):
+            session.keep_tracebacks(old.path, judgement)
             write(summary.line(judgement, max((event.t_s for event in old.events), default=0.0)))
     _report(console, judgements)
     if svg is not None:
         report.draw(judgements, svg)
     sys.exit(EXIT[max((judgement.verdict for judgement in judgements), key=lambda verdict_: verdict_.rank)])
+
+
+def _journals(path: Path) -> list[Journal]:
+    """Read a journal, or every one below a directory in the order in which their replays started."""
+    if not path.is_dir():
+        return [journal.read(path)]
+    files = sorted(path.resolve().rglob("*.jsonl"))
+    if not files:
+        raise UsageError(f"there are no journals (*.jsonl) in {path}; name another directory or file")
+    return sorted((journal.read(file) for file in files), key=lambda kept: kept.header.started_at)
 
 
 @click.command(name="list")
@@ -206,9 +216,15 @@ def plan(scenario: str, seed: int | None, rate: float | None, speed: float | Non
 
 
 @click.command()
-def facts() -> None:
-    """List the facts of the case, and which scenarios and tests show each."""
-    plain().print(coverage.table(coverage.shown()))
+@click.option("--tests", "names", is_flag=True, help="Name the scenarios and tests that show each fact, one a line.")
+def facts(*, names: bool) -> None:
+    """List the facts of the case, and how many scenarios and tests show each."""
+    by_fact = coverage.shown()
+    if not names:
+        plain().print(coverage.table(by_fact))
+        return
+    for line in coverage.lines(by_fact):
+        click.echo(line)  # rich would fold a long name, and then it cannot be pasted
 
 
 @click.command(name="trace")

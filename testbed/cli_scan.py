@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,8 +101,7 @@ async def _scan(planned: plan.Plan, where: Where, jobs: int, runs: str | None, c
         async with where.shop as shop:
             done = await Scanner(planned, where.place, shop, directory).scan(jobs, tell)
     finally:
-        with suppress(OSError):  # it is kept with whatever is in it, and only then
-            directory.rmdir()
+        session.drop_if_empty(directory)
     took_s = time.monotonic() - started
     console.print(f"{of} replays in {took_s:.0f} s, {jobs} at a time; journals in {directory}", soft_wrap=True)
     return done

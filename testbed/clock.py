@@ -34,6 +34,11 @@ class NightClock:
     speed: float
     paces: tuple[Pace, ...] = ()
 
+    @property
+    def speeds(self) -> frozenset[float]:
+        """How fast the night goes by anywhere in it, in seconds of the night in a real second."""
+        return frozenset((self.speed, *(pace.speed for pace in self.paces)))
+
     def real_s(self, night_s: float) -> float:
         """Give the real seconds from the night's start to a time of the night."""
         real_s, at_s = 0.0, self.from_s

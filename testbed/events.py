@@ -94,11 +94,12 @@ why). A facility with anything left serves no other replay.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
 FORMAT = 1
+KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 
 
@@ -152,6 +153,13 @@ class Header:
     machine: dict[str, str | int]
     journal: int = FORMAT
     event: Literal["header"] = "header"
+
+
+class Stamp(TypedDict):
+    """The fields of `Stamped`, to be unpacked into an event."""
+
+    t_s: float
+    night_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -83,4 +83,4 @@ class Expectation(BaseModel):
     errors_counted: Literal["complete"] | None = None
 
 
-WHATEVER = Expectation(outcome=("unharmed", "contained", "grounded"))  # what became of it is told; nothing of it is judged
+WHATEVER = Expectation(outcome=get_args(OutcomeWord))  # what became of it is told; nothing of it is judged

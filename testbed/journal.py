@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
@@ -43,9 +44,15 @@ class JournalWriter:
         self._write(_event.dump_json(event, by_alias=True))
 
     def _write(self, line: bytes) -> None:
+        """Write a whole line or nothing: half of one would spoil the line that follows, and with it the journal."""
+        start, rest = self._file.tell(), memoryview(line + b"\n")
         try:
-            self._file.write(line + b"\n")
+            while rest:  # the last block of a disk may take half a line, and that is no error
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(start)
+                self._file.seek(start)
             raise TestbedError(f"the journal {self.path} cannot be written: {error.strerror}; free space there, or give --runs") from error
 
     def __enter__(self) -> Self:

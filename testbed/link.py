@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DATABASE = "database"
 NOWHERE = Address("127.0.0.1", 1)  # nobody listens at tcpmux's port: until the database is up, the virtual IP belongs to no host
 LinkName = Annotated[str, Field(min_length=1, max_length=20)]
+Moment = Literal["connect", "answer", "idle"]  # of a connection's life
 Stream = Literal["upstream", "downstream"]
 
 

@@ -199,8 +199,10 @@ async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, c
             except BaseException:
                 writer.close()
                 raise
-    except OSError as error:  # which a time-out is, too
-        raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s: {error!r}") from error
+    except TimeoutError as error:
+        raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s") from error
+    except OSError as error:
+        raise ServiceError(f"the load generator at {generator} cannot be reached: {error.strerror or error!r}; see its log") from error
     return TcpGenerator(lines, writer)
 
 

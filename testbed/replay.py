@@ -163,6 +163,10 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
         with suppress(TestbedError):  # a journal that cannot be written to is the error itself
             recorder.end("failed", str(error))
         raise
+    except Exception as error:  # an error of ours: without an end the journal would look like that of a killed run
+        with suppress(TestbedError):
+            recorder.end("failed", f"an error of the testbed itself: {type(error).__name__}: {error}")
+        raise
 
 
 async def _build(
@@ -346,8 +350,7 @@ async def _step(run: Replay, number: int, step: PlannedStep, due: asyncio.Event,
         condition = step.when or ""
         await _wait_until(run, lambda: run.watch.holds(condition) or _is_over(run), step.within_s)
         seen = run.watch.holds(condition)
-        t_s, night_s = run.recorder.now()
-        run.recorder.add(Condition(t_s=t_s, night_s=night_s, condition=condition, seen=seen, detail=run.watch.told()))
+        run.recorder.add(Condition(**run.recorder.stamp(), condition=condition, seen=seen, detail=run.watch.told()))
         if not seen:
             return
     run.at_work += 1
@@ -364,8 +367,7 @@ async def _step(run: Replay, number: int, step: PlannedStep, due: asyncio.Event,
 
 
 def _tell_operation(run: Replay, word: str, number: int, state: Progress, detail: str, duration_s: float | None) -> None:
-    t_s, night_s = run.recorder.now()
-    run.recorder.add(Operation(t_s=t_s, night_s=night_s, operation=word, id=number, state=state, detail=detail, duration_s=duration_s))
+    run.recorder.add(Operation(**run.recorder.stamp(), operation=word, id=number, state=state, detail=detail, duration_s=duration_s))
 
 
 def _quiet_s(run: Replay) -> float:
@@ -439,5 +441,4 @@ async def _heal(run: Replay) -> None:
         else:
             healed.append(active.word)
     left = failed + await run.facility.left_over()
-    t_s, night_s = run.recorder.now()
-    run.recorder.add(Healed(t_s=t_s, night_s=night_s, faults=tuple(healed), left=tuple(left)))
+    run.recorder.add(Healed(**run.recorder.stamp(), faults=tuple(healed), left=tuple(left)))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from testbed import faults, operations, package_data
 from testbed.clock import clock_text, parse_time
 from testbed.errors import ScenarioError, UsageError
+from testbed.expectation import WHATEVER
 from testbed.facts import FACTS
 from testbed.faults import Healable
 from testbed.link import DATABASE
@@ -152,6 +153,12 @@ def variant_files(*beside: Path) -> tuple[Path, ...]:
     for home in (*directories(), *(path.parent for path in beside)):
         homes.setdefault(home.resolve(), home)
     return tuple(home / VARIANTS for home in homes.values() if (home / VARIANTS).is_file())
+
+
+def variants_of(scenario: Scenario) -> dict[str, Variant]:
+    """Return every variant by name that a scenario can be replayed over: kept ones, of which it expects nothing, and its own."""
+    kept = {name: Variant(name, variant.settings, WHATEVER) for name, variant in kept_variants().items()}
+    return kept | {variant.name: variant for variant in scenario.variants}
 
 
 def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.clock import HOUR_S
-from testbed.events import Process, Size
+from testbed.events import KIB, MIB, Process, Size
 from testbed.stuck_spans import lives
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ class Kind:
     threads: int = 0
 
 
-MIB = 1 << 20
-KIB = 1 << 10
 MEMORY = Kind("memory", "MiB", LEAK, least=2.0, share=0.02)
 OPEN_FILES = Kind("open files", "files", LEAK, least=5, threads=2)  # a connection from whoever asks, and one to whoever is asked
 THREADS = Kind("threads", "threads", LEAK, least=5, threads=1)

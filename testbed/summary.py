@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from testbed.checks import Finding
     from testbed.verdict import Judgement
 
 
@@ -31,9 +32,12 @@ def line(judgement: Judgement, wall_s: float) -> str:
             "time_to_hang_s": figures.time_to_hang_night_s,
             "wall_s": round(wall_s, 3),
             "journal": str(figures.journal),
-            "findings": [
-                {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
-                for finding in judgement.findings
-            ],
+            "findings": [_finding(finding) for finding in judgement.findings],
         }
     )
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as an object; `traceback` is there only for a check that itself failed."""
+    found = {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
+    return {**found, "traceback": finding.traceback} if finding.traceback else found

@@ -6,7 +6,7 @@ time that is `"never"` in a file is one that never comes: no time-out, no expiry
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -17,6 +17,9 @@ TRANSACTIONS: dict[str, dict[str, bool]] = {
     "ivr": {"flight_status": True, "baggage_allowance": False},
     "partner": {"search": True, "book": True, "fare_rules": False},
 }
+HOSTS = ("db-1", "db-2")
+BalancerName = Literal["lb-1", "lb-2"]
+BALANCERS: tuple[str, ...] = get_args(BalancerName)
 PASSENGERS = "passengers"
 NEVER = "never"
 RESTART_S = 2.0  # an application server that replaced itself answers again within this

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,4 +51,5 @@ def _made(journal: Journal, made: Figures, name: str, expected: Any) -> Finding:
     try:
         return checks.load(name)(journal, made, expected)
     except Exception as error:  # noqa: BLE001 - the border of a check: its failure says nothing of the facility
-        return Finding(name, Verdict.UNKNOWN, f"the check itself failed: {type(error).__name__}: {error}")
+        text = f"the check itself failed: {type(error).__name__}: {error}"
+        return Finding(name, Verdict.UNKNOWN, text, traceback="".join(traceback.format_exception(error)))

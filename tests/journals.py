@@ -26,14 +26,13 @@ from testbed.events import (
     TraceSource,
 )
 from testbed.journal import Journal
+from testbed.thread_states import CHECKOUT, SOCKET
 
 SERVERS = ("cf-1", "cf-2")
 CALLERS = ("kiosk", "ivr", "partner")
 WORK = {"kiosk": "check_in", "ivr": "flight_status", "partner": "search"}
 EVENING_S = 79_200.0  # 22:00, at t_s 0; the night goes by at 100 of its seconds in a real one
 SPEED = 100.0
-CHECKOUT = "waiting for a connection from the pool"
-SOCKET = "blocked reading a socket"
 
 
 def header(**changes: Any) -> Header:

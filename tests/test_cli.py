@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import click
 import pytest
 
-from testbed import cli, cli_replay, journal, scenario_file
+from testbed import cli, cli_replay, journal, scenario_file, session
+from testbed.checks import open_loop
 from testbed.cli import COMMANDS
 from testbed.journal import JournalWriter
-from tests.journals import contained_night, hung_night
+from tests.journals import contained_night, header, hung_night
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
@@ -57,6 +62,35 @@ def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path
     )
     codes = [testbed("judge", *files)[0] for files in ([held], [broken], [unknown], [held, unknown], [unknown, broken])]
     assert codes == [0, 1, 3, 3, 1]
+
+
+def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_last_run(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In the order of their replays, also those below it; without one, the error says so."""
+    run_directory = session.runs_directory(str(tmp_path / "runs"), "a_night")
+    code, _, err = testbed("judge", tmp_path / "runs" / "latest")
+    assert (code, "there are no journals" in err) == (2, True)
+    (run_directory / "again").mkdir()
+    later = replace(hung_night().journal(), header=replace(header(), started_at="2026-01-02T00:00:00.000+00:00"))
+    kept(run_directory / "a.jsonl", later)
+    kept(run_directory / "again" / "z.jsonl", hung_night().journal())
+    code, out, _ = testbed("judge", tmp_path / "runs" / "latest", "--json", "-")
+    assert code == 0
+    assert [Path(json.loads(line)["journal"]).name for line in out.splitlines()] == ["z.jsonl", "a.jsonl"]
+    assert testbed("judge", "--runs", tmp_path / "runs", "--json", "-")[1] == out
+
+
+def test_a_check_that_itself_fails_leaves_its_traceback(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In the line for programs and in a file beside the journal; other findings have none."""
+    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    testbed("judge", path)
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(open_loop, "check", Mock(side_effect=ZeroDivisionError("by a check")))
+    code, out, _ = testbed("judge", path, "--json", "-")
+    assert code == 3
+    (failed,) = [finding for finding in json.loads(out)["findings"] if "traceback" in finding]
+    assert failed["text"] == "the check itself failed: ZeroDivisionError: by a check"
+    assert failed["traceback"].endswith("ZeroDivisionError: by a check\n")
+    assert failed["traceback"] in (tmp_path / "held.tracebacks.txt").read_text(encoding="utf-8")
 
 
 def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -112,6 +146,9 @@ def test_the_lists_name_every_scenario_and_every_fact(testbed) -> None:  # type:
     assert all(name in listed for name in names)
     _, listed, _ = testbed("facts")
     assert all(f" {fact} " in listed for fact in ("C1", "O10", "P4", "S10", "W7", "A8"))
+    _, listed, _ = testbed("facts", "--tests")
+    assert "    tests/test_cli.py::test_" not in listed  # no test here is marked
+    assert "    scenarios/test_balancers.py::test_" in listed
 
 
 def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -124,6 +161,75 @@ def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: P
     code, _, err = testbed("plan", tmp_path / "again.toml", "--seed", "5")
     assert code == 2
     assert "sends a kept trace, kept.jsonl; --seed and --rate would change nothing" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.svg"), "cannot write a.svg: No space left on device; free space there"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "cannot write a file: Disk quota exceeded; free space there"),
+        (OSError(errno.EACCES, "Permission denied", "b.jsonl"), "no access to b.jsonl: Permission denied; change its permissions"),
+        (OSError(errno.ECONNREFUSED, "Connection refused"), "a connection failed: Connection refused; see whether"),
+        (OSError(errno.EMFILE, "Too many open files"), "cannot open a file: Too many open files; raise the limit"),
+    ],
+    ids=lambda case: case.strerror if isinstance(case, OSError) else "",
+)
+def test_what_the_system_refuses_is_one_line_with_its_next_step(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    said: str,
+) -> None:
+    """A refused connection is no full disk."""
+    monkeypatch.setattr(scenario_file, "known", Mock(side_effect=error))
+    monkeypatch.setattr(cli, "forget_output", lambda: None)
+    code, _, err = testbed("list")
+    assert code == 3
+    assert err.startswith(f"testbed: {said}")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("by us"), FileNotFoundError(errno.ENOENT, "by us"), AssertionError("by us")], ids=repr)
+def test_an_error_of_ours_is_exit_code_4_and_its_traceback_is_in_a_file(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: Exception,
+) -> None:
+    """Never 1, which says that an expectation was broken."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scenario_file, "known", Mock(side_effect=error))
+    code, _, err = testbed("list")
+    assert code == 4
+    assert len(err.splitlines()) == 1
+    (file,) = (tmp_path / ".testbed" / "errors").iterdir()
+    assert file.name in err
+    assert f"{type(error).__name__}: " in err
+    assert "cli_replay.py" in file.read_text()
+    assert "by us" in file.read_text()
+
+
+def test_where_no_traceback_can_be_kept_it_is_printed(testbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Beside temporary files if it can, on standard error if it cannot."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".testbed").write_text("in the way")
+    monkeypatch.setattr(scenario_file, "known", Mock(side_effect=ZeroDivisionError("by us")))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    code, _, err = testbed("list")
+    assert code == 4
+    assert str(tmp_path / "temporary" / "testbed-errors") in err
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ".testbed"))
+    code, _, err = testbed("list")
+    assert code == 4
+    assert "Traceback (most recent call last)" in err
+
+
+def test_an_installation_that_cannot_be_imported_is_exit_code_4(tmp_path: Path) -> None:
+    """Also before there is a command line."""
+    code = "import sys; sys.modules['click'] = None; from testbed.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 4
+    assert "an error of the testbed itself: ModuleNotFoundError" in ended.stderr
 
 
 def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:

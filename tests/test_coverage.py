@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from testbed import coverage, scenario_file
+from testbed.coverage import ShownBy
 from testbed.facts import FACTS
 from tests.nights import scenario
 
@@ -40,6 +42,13 @@ class TestThings:
 def not_a_test():
     pass
 '''
+OF_MODULE = """
+import pytest
+
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.fact("O5")]
+
+def test_night(): ...
+"""
 
 
 @pytest.fixture
@@ -50,7 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text('facts = ["O4", "O5"]\n' + path.read_text())
     (tmp_path / "tests" / "deeper").mkdir(parents=True)
     (tmp_path / "tests" / "deeper" / "test_some.py").write_text(TESTS)
-    (tmp_path / "scenarios" / "test_night.py").write_text('import pytest\n\n@pytest.mark.fact("O5")\ndef test_night(): ...\n')
+    (tmp_path / "scenarios" / "test_night.py").write_text(OF_MODULE)
     (tmp_path / "tests" / "helper.py").write_text("this is not even Python")
     monkeypatch.setattr(scenario_file, "directories", lambda: (tmp_path / "scenarios",))
     monkeypatch.setattr(scenario_file, "known", lambda: (path,))
@@ -63,24 +72,47 @@ def test_a_fact_is_shown_by_scenarios_that_name_it_and_by_tests_that_are_marked(
     """And every other fact of the case is in the list, with nothing."""
     shown = coverage.shown()
     assert {fact: by for fact, by in shown.items() if by} == {
-        "O1": ["tests/deeper/test_some.py::test_marked", "tests/deeper/test_some.py::test_marked_over_lines"],
-        "O2": ["tests/deeper/test_some.py::test_marked_over_lines"],
-        "O4": ["scenario a_night"],
-        "O5": ["scenario a_night", "scenarios/test_night.py::test_night"],
-        "Z9": ["tests/deeper/test_some.py::test_of_nothing"],
+        "O1": ShownBy(tests=("tests/deeper/test_some.py::test_marked", "tests/deeper/test_some.py::test_marked_over_lines")),
+        "O2": ShownBy(tests=("tests/deeper/test_some.py::test_marked_over_lines",)),
+        "O4": ShownBy(scenarios=("a_night",)),
+        "O5": ShownBy(scenarios=("a_night",), tests=("scenarios/test_night.py::test_night",)),
+        "Z9": ShownBy(tests=("tests/deeper/test_some.py::test_of_nothing",)),
     }
     assert set(shown) == {*FACTS, "Z9"}
 
 
-def test_the_table_says_what_is_shown_by_nothing_and_what_is_no_fact(project: Path) -> None:
-    """With how many of how many at its foot."""
-    console = Console(width=200, file=io.StringIO())
+def drawn(by_fact: dict[str, ShownBy], width: int) -> str:
+    """Draw the table for a terminal of this width."""
+    console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
-        console.print(coverage.table(coverage.shown()))
-    text = captured.get()
-    assert "nothing yet" in text
-    assert "not a fact of the case" in text
+        console.print(coverage.table(by_fact))
+    return captured.get()
+
+
+def test_the_table_says_what_is_shown_by_nothing_and_what_is_no_fact(project: Path) -> None:
+    """With how many of how many at its foot, and which are missing."""
+    by_fact = coverage.shown()
+    text = " ".join(drawn(by_fact, 200).split())
+    assert re.search(r"O6 .* nothing yet", text)
+    assert "Z9 not a fact of the case 0 1" in text
     assert f"5 of {len(FACTS) + 1} facts" in text
+    assert all(fact in text.partition("nothing shows")[2] for fact, by in by_fact.items() if not by)
+
+
+def test_the_table_has_one_line_a_fact_and_fits_80_columns() -> None:
+    """Whatever the length of a fact's text, and of the names of what shows it."""
+    lines = drawn(coverage.shown(), 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in FACTS] == list(FACTS)
+    assert all(re.search(r"(\d+ +\d+|nothing +yet) *$", line) for line in lines if line.split()[:1] and line.split()[0] in FACTS)
+
+
+def test_the_long_list_names_every_scenario_and_test_unbroken(project: Path) -> None:
+    """One a line below its fact, so that a name can be pasted."""
+    lines = list(coverage.lines(coverage.shown()))
+    at = lines.index(f"O5  {FACTS['O5']}")
+    assert lines[at + 1 : at + 4] == ["    scenario a_night", "    scenarios/test_night.py::test_night", f"O6  {FACTS['O6']}"]
+    assert lines[lines.index(f"O6  {FACTS['O6']}") + 1] == "    nothing yet"
 
 
 def test_no_mark_of_this_project_names_what_is_no_fact() -> None:

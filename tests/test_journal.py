@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
+import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +101,39 @@ def test_a_full_disk_is_said_with_the_file_and_the_next_step() -> None:
         writer._file = full
         with pytest.raises(TestbedError, match="No space left on device; free space"):
             writer.append(hung_night().events[0])
+
+
+class Trickle(io.FileIO):
+    """A file that takes a few bytes at a time, as the last block of a disk may."""
+
+    def write(self, data: Any, /) -> int:
+        """Write at most seven bytes."""
+        return super().write(bytes(data)[:7])
+
+
+def test_a_line_that_is_taken_in_parts_is_written_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short write is no error and leaves no half line."""
+    monkeypatch.setattr(Path, "open", lambda path, mode, **_: Trickle(path, mode.removesuffix("b")))
+    path = tmp_path / "a.jsonl"
+    with journal.JournalWriter(path, header()) as writer:
+        for event in hung_night().events[:20]:
+            writer.append(event)
+    assert journal.read(path).events == tuple(hung_night().events[:20])
+
+
+def test_a_disk_that_is_full_for_a_while_spoils_no_line(tmp_path: Path) -> None:
+    """What it took of a line is taken back, so that the journal can be read and the next event follows a whole line."""
+    path = tmp_path / "a.jsonl"
+    first, lost, last = hung_night().events[:3]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with journal.JournalWriter(path, header()) as writer:
+        writer.append(first)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))
+        try:
+            with pytest.raises(TestbedError, match="cannot be written"):
+                writer.append(lost)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        writer.append(last)
+    read = journal.read(path)
+    assert (read.events, read.torn) == ((first, last), False)

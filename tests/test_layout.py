@@ -19,7 +19,7 @@ ACT = (
     *("replay", "act", "load", "workload", "crowd", "facility", "surroundings", "session", "toxiproxy"),
     *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand", "matrix.run", "scan.run"),
 )
-SEEN = ("events", "journal", "standstill")
+SEEN = ("events", "journal", "standstill", "thread_states")
 JUDGED = ("outcome", "verdict", "checks", "dumped", "series", "slope", "expectation", "matrix.cell", "matrix.table", "scan.effect")
 TOLD = ("report", "console", "summary", "repeat", "told_by_hand", "matrix.told", "matrix.heat_map", "matrix.lessons", "scan.told")
 

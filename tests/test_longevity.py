@@ -7,13 +7,13 @@ import pytest
 
 from testbed import figures, series
 from testbed.checks import Verdict, longevity
-from testbed.events import NightSpan, PoolSample, Process, Sample, Size
+from testbed.events import MIB, NightSpan, PoolSample, Process, Sample, Size
 from tests.journals import CALLERS, EVENING_S, SERVERS, NightBuilder
 
 if TYPE_CHECKING:
     from testbed.checks import Finding
 
-MIB, HOURS, LOOKS = 1 << 20, 10, 40
+HOURS, LOOKS = 10, 40
 
 
 class Day(NightBuilder):

@@ -6,13 +6,11 @@ import pytest
 
 from testbed import figures
 from testbed.checks import Verdict, memory_rise_mib
-from testbed.events import Operation, Process
+from testbed.events import MIB, Operation, Process
 from tests.journals import CALLERS, SERVERS, NightBuilder
 
 if TYPE_CHECKING:
     from testbed.journal import Journal
-
-MIB = 1 << 20
 
 
 def weighed(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str, ...] = (*SERVERS, *CALLERS)) -> Journal:

@@ -17,6 +17,7 @@ from testbed.events import Condition, End, Observed, Operation, Sample, Service,
 from testbed.expectation import Outcome
 from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.virtual_time import run
+from testbed.observe.watch import Watch
 from testbed.replay import SAMPLE_EVERY_S
 from tests.nights import ONE_CALLER, RATE, RESTART, SMALL, SWITCHOVER, Flight, FullDisk, Notes, flown, scenario
 
@@ -420,6 +421,22 @@ def test_a_facility_that_cannot_be_built_is_taken_down_and_told(tmp_path: Path) 
     journal = flight.read()
     assert [(one.event, getattr(one, "detail", "")) for one in journal.events] == [("end", "cf-1 was not ready within 30 s")]
     assert flight.builder.calls == ["build", "tear_down"]
+
+
+def test_an_error_of_ours_becomes_the_journals_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is, in the middle of the night too: a journal without an end is that of a killed run."""
+    flight = Flight(scenario(tmp_path), "original", tmp_path)
+
+    def fail(*_: object) -> bool:
+        raise ZeroDivisionError("by us")
+
+    monkeypatch.setattr(Watch, "hung", fail)
+    with pytest.raises(ZeroDivisionError):
+        flight.fly()
+    end = flight.read().end
+    assert end is not None
+    assert (end.reason, end.detail) == ("failed", "an error of the testbed itself: ZeroDivisionError: by us")
+    assert flight.builder.calls[-1] == "tear_down"
 
 
 def test_what_a_time_out_would_still_bring_back_is_waited_for() -> None:

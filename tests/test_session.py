@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +18,6 @@ from tests.nights import Notes, Shop, scenario, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from testbed.topology import FacilityPlan
 
@@ -137,6 +139,44 @@ def test_each_command_has_a_directory_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     with pytest.raises(TestbedError, match="give another with --runs"):
         session.runs_directory(str(tmp_path / "a file"), "the_night")
+
+
+def test_latest_leads_to_the_last_run_that_kept_something(tmp_path: Path) -> None:
+    """Also by a path that was moved, and when a later run had nothing to keep."""
+    first = session.runs_directory(str(tmp_path), "first")
+    assert (tmp_path / "latest").readlink() == Path(first.name)
+    second = session.runs_directory(str(tmp_path), "second")
+    assert (tmp_path / "latest").readlink() == Path(second.name)
+    session.drop_if_empty(second)
+    assert (tmp_path / "latest").readlink() == Path(first.name)
+    (first / "original.jsonl").touch()
+    session.drop_if_empty(first)
+    assert (tmp_path / "latest" / "original.jsonl").exists()
+
+
+def test_latest_is_never_missing_while_runs_begin_at_once(tmp_path: Path) -> None:
+    """The link is replaced in one step, so whoever follows it finds a run."""
+    session.runs_directory(str(tmp_path), "first")
+    with ThreadPoolExecutor(4) as threads:
+        runs = [threads.submit(session.runs_directory, str(tmp_path), f"run-{number}") for number in range(100)]
+        while not all(run.done() for run in runs):
+            assert (tmp_path / "latest").is_dir()
+    assert (tmp_path / "latest").resolve() in {run.result() for run in runs}
+    assert not list(tmp_path.glob(".latest*"))
+
+
+def test_where_no_link_can_be_made_the_run_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system without links, and where something else is called latest."""
+    (tmp_path / "latest").mkdir()
+    assert session.runs_directory(str(tmp_path), "first").is_dir()
+    assert not list(tmp_path.glob(".latest*"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert session.runs_directory(str(tmp_path), "second").is_dir()
+    assert (tmp_path / "latest").is_dir()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from testbed import checks, figures, verdict
 from testbed.checks import ALWAYS, Verdict
 from testbed.events import LogLines, Sample, Threads
 from testbed.expectation import Expectation
-from tests.journals import CHECKOUT, SERVERS, SOCKET, NightBuilder, contained_night, hung_night
+from testbed.thread_states import CHECKOUT, SOCKET
+from tests.journals import SERVERS, NightBuilder, contained_night, hung_night
 
 GROUNDED = {
     "outcome": ["grounded"],

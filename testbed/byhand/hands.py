@@ -158,9 +158,8 @@ class Hands:
         return done
 
     def _write_operation(self, actions: Actions, state: Progress, detail: str, duration_s: float | None) -> None:
-        t_s, night_s = actions.recorder.now()
         operation = Operation(
-            t_s=t_s, night_s=night_s, operation=actions.word, id=actions.id, state=state, detail=detail, duration_s=duration_s
+            **actions.recorder.stamp(), operation=actions.word, id=actions.id, state=state, detail=detail, duration_s=duration_s
         )
         actions.recorder.add(operation)
 

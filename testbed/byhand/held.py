@@ -214,3 +214,7 @@ async def _hold(scenario: Scenario, where: Where, shop: session.Shop, directory:
             with suppress(TestbedError):
                 recorder.end("failed", str(error))
             raise
+        except Exception as error:  # an error of ours: without an end the journal would look like that of a killed run
+            with suppress(TestbedError):
+                recorder.end("failed", f"an error of the testbed itself: {type(error).__name__}: {error}")
+            raise

@@ -41,7 +41,7 @@ class Verdict(StrEnum):
 class Finding:
     """What a check found: its name, its verdict, a line with numbers and names, and the facts it speaks of.
 
-    `code` names what was found for programs, where the verdict does not say it.
+    `code` names what was found for programs, where the verdict does not say it. `traceback`: of a check that itself failed.
     """
 
     check: str
@@ -49,6 +49,7 @@ class Finding:
     text: str
     facts: tuple[str, ...] = ()
     code: str = ""
+    traceback: str = ""
 
 
 class Check(Protocol):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.checks import Finding, Verdict, held_if
-from testbed.events import Process
+from testbed.events import MIB, Process
 
 if TYPE_CHECKING:
     from testbed.figures import Figures
     from testbed.journal import Journal
 
-MIB = 1 << 20
 FACTS = ("W6", "S9")
 
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from testbed import dumped
 from testbed.checks import Finding
+from testbed.thread_states import CHECKOUT
 
 if TYPE_CHECKING:
     from testbed.figures import Figures
     from testbed.journal import Journal
 
 
-STATES = {"checkout": "waiting for a connection from the pool"}
+STATES = {"checkout": CHECKOUT}
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:

@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from testbed.fakes.service import FakeService
-from testbed.observe.dump import SOCKET
+from testbed.thread_states import SOCKET
 from testbed.topology import TRANSACTIONS
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from testbed.link import DATABASE, ToxicOn
 from testbed.observe import scales
 from testbed.probe import Seen
 from testbed.runtime import Address, Exit, Nothing, ServiceSpec
-from testbed.topology import Settings, servers_of
+from testbed.topology import HOSTS, Settings, servers_of
 from testbed.workload import Ended, Sent
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from testbed.runtime import Runtime
     from testbed.topology import FacilityPlan
 
-HOSTS = ("db-1", "db-2")
 STOP_S = 0.05  # of the database server
 START_S = 0.05
 LOOK_S = 0.002  # what monitoring takes to answer

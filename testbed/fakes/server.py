@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from testbed.events import PoolSample
 from testbed.fakes.service import FakeService
-from testbed.observe.dump import CHECKOUT, DATABASE
+from testbed.thread_states import CHECKOUT, DATABASE
 
 if TYPE_CHECKING:
     from testbed.fakes.facility import FakeDatabase, FakeLink

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
 from testbed.events import Counts, Sample, ThreadGroup
-from testbed.observe.dump import IDLE, RUNNING
+from testbed.thread_states import IDLE, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -79,11 +79,6 @@ class Proxy:
         if tasks:
             await asyncio.wait(tasks)
 
-    @property
-    def connection_count(self) -> int:
-        """How many clients are connected, or waiting for the upstream."""
-        return len(self._connections)
-
     async def moves(self, listen: str, upstream: str) -> bool:
         """Whether these addresses are others than the proxy's; `localhost:80` is not, where the proxy listens at `127.0.0.1:80`.
 
@@ -139,7 +134,7 @@ class Proxy:
                 self.name,
                 self.listen,
                 ACCEPT_AGAIN_S,
-                self.connection_count,
+                len(self._connections),
                 error,
             )
             loop.remove_reader(listener)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed.concurrency import wait_until
 from testbed.events import Balancer
 from testbed.probe import Question
 from testbed.runtime import ServiceSpec
+from testbed.topology import BalancerName
 
 if TYPE_CHECKING:
     from testbed.act import Actions
@@ -27,7 +28,7 @@ class BalancerLoss:
     its machine: that keeps the address and refuses at once, where nobody would answer.
     """
 
-    balancer: Literal["lb-1", "lb-2"] = "lb-1"
+    balancer: BalancerName = "lb-1"
     needs: ClassVar[str] = "balancers"
 
     async def inject(self, actions: Actions) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from testbed.link import DATABASE, LinkName, ToxicOn
+from testbed.link import DATABASE, LinkName, Moment, ToxicOn
 from testbed.probe import Question
 
 if TYPE_CHECKING:
     from testbed.act import Actions
 
-Moment = Literal["connect", "answer", "idle"]
 ASK = Question("log_in", within_s=5.0)
 TIMEOUT = ToxicOn("timeout")
 LIMIT = ToxicOn("limit_data")

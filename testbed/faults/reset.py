@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from testbed.link import DATABASE, LinkName, ToxicOn
+from testbed.link import DATABASE, LinkName, Moment, ToxicOn
 from testbed.probe import Question
 
 if TYPE_CHECKING:
     from testbed.act import Actions
 
-Moment = Literal["connect", "answer", "idle"]
 ASK = Question("log_in", within_s=5.0)
 ON_REQUEST = ToxicOn("reset_peer", "upstream")
 ON_ANSWER = ToxicOn("reset_peer", "downstream")

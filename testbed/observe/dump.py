@@ -13,19 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import DumpError
 from testbed.events import ThreadGroup
+from testbed.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WITHIN_S = 20.0
 OPERATIONS = ("lookup_by_city", "flight_status", "check_in", "book")
-
-CHECKOUT = "waiting for a connection from the pool"
-SOCKET = "blocked reading a socket"
-DATABASE = "waiting for the database"
-LOCK = "waiting for a lock"
-IDLE = "idle"
-RUNNING = "running"
 
 
 class Dump(Protocol):
@@ -155,9 +149,14 @@ def keep(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
     return group(stacks)
 
 
+def lacks_permission(printed: str) -> bool:
+    """Return whether py-spy failed for want of the right to look into the process."""
+    return "ermission" in printed or "not permitted" in printed or "root" in printed
+
+
 def _reason(printed: str) -> str:
     first = next((line for line in printed.splitlines() if line.strip()), "py-spy failed and said nothing")
-    if "ermission" not in printed and "not permitted" not in printed and "root" not in printed:
+    if not lacks_permission(printed):
         return first
     permit = {
         "linux": "run as root, or `sysctl kernel.yama.ptrace_scope=0`, or in a container add the capability SYS_PTRACE",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.events import Process
+from testbed.events import KIB, Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Now = Callable[[], tuple[float, float]]
 
 PROC = Path("/proc")
-KIB = 1024
 
 
 class Scales(Protocol):

@@ -27,8 +27,9 @@ class Backup:
             taken = await actions.facility.surroundings.take_backup(began_s)
             told = f"{taken.size_bytes / 1e6:.1f} MB in {taken.took_s:.2f} s"
             details.append(told)
-        t_s, night_s = actions.recorder.now()
         actions.recorder.add(
-            events.Backup(t_s=t_s, night_s=night_s, backup=taken.backup, began_s=began_s, took_s=taken.took_s, size_bytes=taken.size_bytes)
+            events.Backup(
+                **actions.recorder.stamp(), backup=taken.backup, began_s=began_s, took_s=taken.took_s, size_bytes=taken.size_bytes
+            )
         )
         return f"backup {taken.backup}: {told}"

@@ -26,9 +26,10 @@ from testbed import package_data
 from testbed.concurrency import shield
 from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
 from testbed.link import DATABASE
-from testbed.observe.dump import keep
+from testbed.observe.dump import keep, lacks_permission
 from testbed.probe import ProbeTask, Seen
 from testbed.runtime import Address, Exit, Runtime, ServiceSpec, engine
+from testbed.topology import BALANCERS
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -43,7 +44,7 @@ COMPOSE = package_data.directory("compose")
 FILE = "compose.yaml"
 HOST = "127.0.0.1"
 SERVICE_PORT = 8000
-BALANCER_PORTS = {"lb-1": 8080, "lb-2": 8080}  # compose/haproxy.cfg
+BALANCER_PORTS = dict.fromkeys(BALANCERS, 8080)  # compose/haproxy.cfg
 LAST_LINES = 15
 LAST_CHARACTERS = 300
 COMMAND_CHARACTERS = 100
@@ -195,11 +196,6 @@ class Containers(Runtime):
             return ""
         return text.decode(errors="replace").strip()
 
-    def environment_of(self, name: str) -> list[str]:
-        """Give what a container was started with, as `NAME=value`."""
-        environment: list[str] = self._container(name).attrs["Config"]["Env"]
-        return environment
-
     async def pid(self, name: str) -> int | None:
         """Give the process id that it has on the engine's machine."""
         container = self._container(name)
@@ -266,7 +262,8 @@ class Containers(Runtime):
         except EngineError as error:
             raise DumpError(f"the threads of {service} cannot be dumped: {error}") from error
         except FacilityError as error:
-            raise DumpError(f"the threads of {service} cannot be dumped: {error}; its container needs the capability SYS_PTRACE") from error
+            permit = "; its container needs the capability SYS_PTRACE" if lacks_permission(str(error)) else ""
+            raise DumpError(f"the threads of {service} cannot be dumped: {error}{permit}") from error
         return keep(service, out.encode(), file)
 
     def discard(self, names: Iterable[str]) -> None:

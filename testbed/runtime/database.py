@@ -13,6 +13,7 @@ from testbed.runtime import postgres, rundir, sysv
 from testbed.runtime.array import DATA, Array
 from testbed.runtime.child import python, spawn
 from testbed.runtime.tables import FlightsInPostgres, conninfo
+from testbed.topology import HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from testbed.runtime import Address
     from testbed.runtime.postgres import Programs, Server
     from testbed.runtime.rundir import RunDirectory
-
-
-HOSTS = ("db-1", "db-2")
-
 
 LOAD_MODULE = "flight_search.load"
 

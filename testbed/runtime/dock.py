@@ -15,9 +15,8 @@ from testbed.concurrency import shield
 from testbed.errors import EngineError, TestbedError, UsageError
 from testbed.runtime import balancers, containers, engine, image, rundir
 from testbed.runtime.containers import Containers
-from testbed.runtime.outskirts import BALANCERS
 from testbed.runtime.project import KEEPALIVES, Project
-from testbed.topology import caller_environment, server_environment, servers_of
+from testbed.topology import BALANCERS, caller_environment, server_environment, servers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

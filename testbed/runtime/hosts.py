@@ -13,12 +13,12 @@ from testbed.runtime import Address
 from testbed.runtime.containers import SERVICE_PORT
 from testbed.runtime.database_host import PORT
 from testbed.runtime.tables import FlightsInPostgres
+from testbed.topology import HOSTS
 
 if TYPE_CHECKING:
     from testbed.facility import FlightsTable
     from testbed.runtime.containers import Containers
 
-HOSTS = ("db-1", "db-2")
 STEP_WITHIN_S = 60.0
 
 

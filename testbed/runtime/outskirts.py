@@ -17,6 +17,7 @@ from testbed.runtime import balancers, ledger, tables
 from testbed.runtime.database_host import PORT as DATABASE_PORT
 from testbed.runtime.lag import APPLIED, WRITTEN, Lag
 from testbed.surroundings import Surroundings, TakenBackup
+from testbed.topology import BALANCERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from testbed.runtime.tables import Tables
     from testbed.surroundings import Now
 
-BALANCERS = ("lb-1", "lb-2")
 RECOVERY = "dr"
 OFF_SITE = "off-site"
 STATISTICS_PORT = 8404

@@ -25,8 +25,9 @@ from testbed.runtime.database_host import PORT as DATABASE_PORT
 from testbed.runtime.database_host import VIRTUAL_IP
 from testbed.runtime.firewall import Firewall
 from testbed.runtime.full_volume import FullVolume
-from testbed.runtime.hosts import HOSTS, DatabaseHosts
-from testbed.runtime.outskirts import BALANCERS, OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
+from testbed.runtime.hosts import DatabaseHosts
+from testbed.runtime.outskirts import OFF_SITE, RECOVERY, STATISTICS_PORT, ContainersSurroundings, virtual_ip_of
+from testbed.topology import BALANCERS, HOSTS
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from testbed.observe.samples import HttpMonitoring
 from testbed.probe import Near
 from testbed.runtime import Address, ServiceSpec, database, postgres, rundir, tables
 from testbed.runtime.array import Array
-from testbed.runtime.database import HOSTS, DatabasePair
+from testbed.runtime.database import DatabasePair
 from testbed.runtime.full_device import FullDevice
 from testbed.runtime.full_queue import FullQueues
 from testbed.runtime.processes import ForkServer, Processes
 from testbed.runtime.scales import ProcessesScales
-from testbed.topology import caller_environment, server_environment, servers_of
+from testbed.topology import HOSTS, caller_environment, server_environment, servers_of
 from testbed.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:

@@ -134,9 +134,8 @@ def _kind(word: str) -> Any:
 
 def _settings(base: Scenario, names: Sequence[str]) -> dict[str, Settings]:
     """Give the settings of variants by name: the scenario's own, or kept ones."""
-    known = {name: one.settings for name, one in scenario_file.kept_variants().items()}
-    known |= {one.name: one.settings for one in base.variants}
-    return {name: known[name] for name in _chosen("--variant", names, known)}
+    known = scenario_file.variants_of(base)
+    return {name: known[name].settings for name in _chosen("--variant", names, known)}
 
 
 def _see_asked(base: Scenario, transaction: str) -> None:

@@ -13,8 +13,8 @@ from testbed.fakes.facility import FakeBuilder, FakeDatabase
 from testbed.fakes.server import DEAD, NO_CONNECTION, NOT_MODELLED, REFUSED, TRIP_S, TRIPS
 from testbed.fakes.service import LAST_WORDS, START_S, FakeService
 from testbed.fakes.virtual_time import run
-from testbed.observe.dump import CHECKOUT, IDLE, SOCKET
 from testbed.runtime import Address
+from testbed.thread_states import CHECKOUT, IDLE, SOCKET
 from testbed.topology import CallerSettings, FacilityPlan, FacilitySettings, ServerSettings, Settings
 
 if TYPE_CHECKING:

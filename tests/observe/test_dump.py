@@ -12,7 +12,8 @@ import pytest
 from testbed.errors import DumpError
 from testbed.events import ThreadGroup
 from testbed.observe import dump
-from testbed.observe.dump import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET, dump_with_py_spy, group, parse
+from testbed.observe.dump import dump_with_py_spy, group, parse
+from testbed.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

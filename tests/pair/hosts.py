@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.runtime.database import HOSTS
+from testbed.topology import HOSTS
 
 if TYPE_CHECKING:
     import random

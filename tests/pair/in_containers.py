@@ -13,9 +13,9 @@ import requests
 
 from testbed.runtime import ServiceSpec
 from testbed.runtime.containers import SERVICE_PORT, Containers
-from testbed.runtime.database import HOSTS
 from testbed.runtime.database_host import PORT as DATABASE_PORT
 from testbed.runtime.dock import Dock
+from testbed.topology import HOSTS
 from tests.pair.hosts import POLL_S, WITHIN_S
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import psutil
 
 from testbed.errors import FacilityError, TestbedError
 from testbed.runtime import Address, database, postgres, rundir
-from testbed.runtime.database import HOSTS
+from testbed.topology import HOSTS
 from tests.pair.hosts import WITHIN_S
 
 if TYPE_CHECKING:

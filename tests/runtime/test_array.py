@@ -13,7 +13,7 @@ import pytest
 from testbed.errors import ArrayError
 from testbed.runtime import database, postgres
 from testbed.runtime.array import Array
-from testbed.runtime.database import HOSTS
+from testbed.topology import HOSTS
 
 if TYPE_CHECKING:
     from testbed.runtime.postgres import Server

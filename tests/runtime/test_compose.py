@@ -8,8 +8,7 @@ import pytest
 from testbed.errors import UsageError
 from testbed.runtime import containers, dock, engine, full_volume, project
 from testbed.runtime.dock import ContainersBuilder, Dock
-from testbed.runtime.outskirts import BALANCERS
-from testbed.topology import CALLERS, CallerSettings, FacilityPlan, ServerSettings, Settings
+from testbed.topology import BALANCERS, CALLERS, CallerSettings, FacilityPlan, ServerSettings, Settings
 
 COMPOSE = Path(__file__).parents[2] / "compose"
 TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
@@ -41,7 +40,7 @@ def test_every_part_of_the_facility_is_there() -> None:
     servers = {f"cf-{number}" for number in range(1, dock.MOST_SERVERS + 1)}
     around = {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "lb-1-machine", "lb-2-machine", "load"}
     assert named == {*around, *servers, *CALLERS}
-    assert {*project.STAYING, *project.BALANCERS} <= named  # what the builder asks for
+    assert {*project.STAYING, *BALANCERS} <= named  # what the builder asks for
 
 
 @pytest.mark.fact("C3")

@@ -10,8 +10,9 @@ import pytest
 from testbed.errors import FacilityError, ServiceError
 from testbed.runtime import database, postgres, rundir
 from testbed.runtime.array import Array
-from testbed.runtime.database import HOSTS, DatabasePair
+from testbed.runtime.database import DatabasePair
 from testbed.runtime.postgres import Programs
+from testbed.topology import HOSTS
 
 if TYPE_CHECKING:
     from testbed.runtime.rundir import RunDirectory

@@ -1,0 +1,10 @@
+"""What a request thread does, in the words of the journal's `threads` events: a dump says it, and checks ask for it."""
+
+from __future__ import annotations
+
+CHECKOUT = "waiting for a connection from the pool"
+SOCKET = "blocked reading a socket"
+DATABASE = "waiting for the database"
+LOCK = "waiting for a lock"
+IDLE = "idle"
+RUNNING = "running"
