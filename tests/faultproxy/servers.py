@@ -1,4 +1,4 @@
-"""What the tests of the fault proxy share: its server in a thread, and both ends of connections through it, in the test's own hands."""
+"""What the tests of the fault proxy share: its server in a thread, and both ends of connections through it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from testbed.faultproxy import server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WITHIN_S = 10.0  # whatever is waited for comes far sooner; later than this, it does not come
+WITHIN_S = 10.0  # upper bound of every wait; what is waited for comes far sooner
 CLOCK_S = 0.003  # uvloop counts in milliseconds, and from when it last looked
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """An answer of the API."""
 
     status: int
@@ -33,7 +33,7 @@ class Answer:
     body: Any
 
 
-class Api:
+class ApiClient:
     """The API of one server, by plain requests."""
 
     def __init__(self, host: str, port: int, session: requests.Session) -> None:
@@ -41,7 +41,7 @@ class Api:
         self.port = port
         self._session = session
 
-    def ask(self, method: str, path: str, body: object = None, *, data: str | bytes | None = None, **headers: str) -> Answer:
+    def ask(self, method: str, path: str, body: object = None, *, data: str | bytes | None = None, **headers: str) -> ApiAnswer:
         """Send a request; `body` as JSON, `data` as it is."""
         url = f"http://{self.host}:{self.port}{path}"
         answer = self._session.request(method, url, json=body, data=data, headers=headers, timeout=WITHIN_S)
@@ -49,19 +49,19 @@ class Api:
             decoded = answer.json()
         except requests.JSONDecodeError:
             decoded = None
-        return Answer(answer.status_code, answer.text, {name.lower(): value for name, value in answer.headers.items()}, decoded)
+        return ApiAnswer(answer.status_code, answer.text, {name.lower(): value for name, value in answer.headers.items()}, decoded)
 
     def create(self, name: str, upstream: str, **fields: object) -> dict[str, Any]:
-        """Make a proxy and give what the API says of it."""
+        """Create a proxy and return its record."""
         answer = self.ask("POST", "/proxies", {"name": name, "upstream": upstream} | fields)
         assert answer.status == 201, answer
         made: dict[str, Any] = answer.body
         return made
 
     def add(self, proxy: str, kind: str, stream: str = "downstream", toxicity: float = 1.0, **attributes: int) -> None:
-        """Put a toxic on a proxy."""
-        given = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes}
-        answer = self.ask("POST", f"/proxies/{proxy}/toxics", given)
+        """Add a toxic to a proxy."""
+        body = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes}
+        answer = self.ask("POST", f"/proxies/{proxy}/toxics", body)
         assert answer.status == 200, answer
 
     def change(self, proxy: str, name: str, **fields: object) -> None:
@@ -70,7 +70,7 @@ class Api:
         assert answer.status == 200, answer
 
     def remove(self, proxy: str, name: str) -> None:
-        """Take a toxic away."""
+        """Remove a toxic."""
         answer = self.ask("DELETE", f"/proxies/{proxy}/toxics/{name}")
         assert answer.status == 204, answer
 
@@ -81,7 +81,7 @@ class Api:
 
 
 @contextmanager
-def in_thread() -> Iterator[Api]:
+def in_thread() -> Iterator[ApiClient]:
     """Run a server in a thread of this process."""
     listener = socket.create_server(("127.0.0.1", 0))
     running = server.server()
@@ -91,29 +91,29 @@ def in_thread() -> Iterator[Api]:
         host, port = listener.getsockname()
         with requests.Session() as session:
             session.trust_env = False
-            yield Api(host, port, session)
+            yield ApiClient(host, port, session)
     finally:
         running.should_exit = True
         thread.join(WITHIN_S)
         listener.close()
 
 
-class Complaints(logging.Handler):
-    """What asyncio logs when something of ours has failed behind its back."""
+class AsyncioWarnings(logging.Handler):
+    """Collects what asyncio logs, such as an exception of a task that nobody awaits."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
+        """Record a line."""
         self.lines.append(self.format(record))
 
 
 class Wire:
-    """A proxy, its upstream, and connections through it, both ends of which the test holds."""
+    """A proxy, its upstream, and connections through it; the test has both ends of each."""
 
-    def __init__(self, api: Api, name: str = "wire") -> None:
+    def __init__(self, api: ApiClient, name: str = "wire") -> None:
         self.api = api
         self.name = name
         self._open = ExitStack()
@@ -123,18 +123,18 @@ class Wire:
         self.listen = read_address(made["listen"])
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
-        """Open a connection and give the client's end and the upstream's."""
+        """Open a connection; return the client's end and the upstream's."""
         client = self.dial()
         upstream, _ = self.upstream.accept()
         upstream.settimeout(WITHIN_S)
         return client, self._open.enter_context(upstream)
 
     def dial(self) -> socket.socket:
-        """Open a connection and give the client's end."""
+        """Open a connection; return the client's end."""
         return self._open.enter_context(socket.create_connection(self.listen, timeout=WITHIN_S))
 
     def add(self, kind: str, stream: str = "downstream", toxicity: float = 1.0, **attributes: int) -> None:
-        """Put a toxic on the proxy."""
+        """Add a toxic to the proxy."""
         self.api.add(self.name, kind, stream, toxicity, **attributes)
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Wire:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Write where a socket listens."""
+    """Return where a socket listens, as `host:port`."""
     host, port = listener.getsockname()[:2]
     return f"{host}:{port}"
 
@@ -155,7 +155,7 @@ def read_address(address: str) -> tuple[str, int]:
 
 
 def receive(end: socket.socket, count: int) -> bytes:
-    """Receive exactly so many bytes."""
+    """Return exactly `count` received bytes."""
     received = bytearray()
     while len(received) < count:
         more = end.recv(count - len(received))
@@ -165,7 +165,7 @@ def receive(end: socket.socket, count: int) -> bytes:
 
 
 def rest(end: socket.socket) -> bytes:
-    """Receive until the connection ends; raises ConnectionResetError when it is reset."""
+    """Return everything received until the connection ends; raises ConnectionResetError when it is reset."""
     received = bytearray()
     while more := end.recv(1_000_000):
         received += more
@@ -173,7 +173,7 @@ def rest(end: socket.socket) -> bytes:
 
 
 def is_silent(end: socket.socket, for_s: float = 0.03) -> bool:
-    """Whether nothing comes, neither bytes nor an end."""
+    """Return whether nothing arrives for `for_s` seconds, neither bytes nor an end."""
     end.settimeout(for_s)
     try:
         end.recv(1, socket.MSG_PEEK)
@@ -185,7 +185,7 @@ def is_silent(end: socket.socket, for_s: float = 0.03) -> bool:
 
 
 def is_refused(address: tuple[str, int]) -> bool:
-    """Whether nobody listens there."""
+    """Return whether nothing listens there."""
     try:
         socket.create_connection(address, timeout=WITHIN_S).close()
     except ConnectionRefusedError:
@@ -194,5 +194,5 @@ def is_refused(address: tuple[str, int]) -> bool:
 
 
 def has_passed(seconds: float, since_s: float) -> bool:
-    """Whether so much time has passed since a time of the monotonic clock, give or take what the server's clock rounds off."""
+    """Return whether `seconds` have passed since a time of the monotonic clock, within the rounding of the server's clock."""
     return time.monotonic() - since_s >= seconds - CLOCK_S

@@ -12,7 +12,7 @@ from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
 from testbed.faultproxy import api as faultproxy
-from tests.faultproxy.servers import Answer, Api, Wire, address_of, is_refused, is_silent, read_address, receive, rest
+from tests.faultproxy.servers import ApiAnswer, ApiClient, Wire, address_of, is_refused, is_silent, read_address, receive, rest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,8 @@ NOWHERE = "127.0.0.1:1"
 NO_NUMBERS: tuple[object, ...] = ("1", 1.5, True, 2**63, [], {})
 
 
-def refused(answer: Answer) -> tuple[int, str]:
-    """Give status and words of an error answer, having checked that its body says both."""
+def refused(answer: ApiAnswer) -> tuple[int, str]:
+    """Return status and message of an error answer, after checking that its body has both."""
     assert set(answer.body) == {"error", "status"}
     assert answer.body["status"] == answer.status
     return answer.status, answer.body["error"]
@@ -30,41 +30,41 @@ def refused(answer: Answer) -> tuple[int, str]:
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """Give an address at which somebody else listens."""
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        yield address_of(somebody)
+    """Yield an address at which another socket listens."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield address_of(other)
 
 
 @pytest.fixture
-def db(api: Api) -> dict[str, Any]:
-    """Make a proxy named `db`."""
+def db(api: ApiClient) -> dict[str, Any]:
+    """Create a proxy named `db`."""
     return api.create("db", NOWHERE)
 
 
 @pytest.fixture
-def late(api: Api, db: dict[str, Any]) -> dict[str, Any]:
-    """Put a latency on the proxy `db`, as its maker would say the least of it."""
+def late(api: ApiClient, db: dict[str, Any]) -> dict[str, Any]:
+    """Add a latency to the proxy `db`, with as few fields as possible."""
     made: dict[str, Any] = api.ask("POST", "/proxies/db/toxics", {"type": "latency", "attributes": {"latency": 5}}).body
     return made
 
 
-def test_the_version_is_that_of_the_api_spoken(api: Api) -> None:
-    """Clients ask for the version first and find one that they know."""
+def test_the_version_is_that_of_the_api_spoken(api: ApiClient) -> None:
+    """The version is 2.12.0, sent with Toxiproxy's content type."""
     answer = api.ask("GET", "/version")
     assert (answer.status, answer.body) == (200, {"version": "2.12.0"})
     assert answer.headers["content-type"] == "application/json;charset=utf-8"
 
 
-def test_every_answer_has_a_request_id_of_its_own(api: Api) -> None:
-    """An answer that is an error has one, too."""
+def test_every_answer_has_a_request_id_of_its_own(api: ApiClient) -> None:
+    """Each answer, also an error, has a request id of 20 characters that no other has."""
     ids = [api.ask("GET", path).headers["x-toxiproxy-request-id"] for path in ("/version", "/proxies", "/proxies/db", "/metrics")]
-    assert [len(one) for one in ids] == [20] * 4
+    assert [len(request_id) for request_id in ids] == [20] * 4
     assert len(set(ids)) == 4
 
 
 @pytest.mark.parametrize("name", ["db.internal", "db 1", "db:5432", "db%2F1", "größe", "virtual-ip_2"])
-def test_a_name_may_have_any_character_but_a_slash(api: Api, name: str) -> None:
-    """A proxy's, and a toxic's, found again by the quoted name."""
+def test_a_name_may_have_any_character_but_a_slash(api: ApiClient, name: str) -> None:
+    """A proxy and a toxic are found by the quoted form of any name without a slash."""
     made = api.create(name, NOWHERE)
     assert api.ask("GET", f"/proxies/{quote(name, safe='')}").body == made
     toxic = api.ask("POST", f"/proxies/{quote(name, safe='')}/toxics", {"type": "noop", "name": name}).body
@@ -72,7 +72,7 @@ def test_a_name_may_have_any_character_but_a_slash(api: Api, name: str) -> None:
     assert api.ask("DELETE", f"/proxies/{quote(name, safe='')}").status == 204
 
 
-def test_a_proxy_is_made_with_a_name_and_an_upstream(api: Api) -> None:
+def test_a_proxy_is_made_with_a_name_and_an_upstream(api: ApiClient) -> None:
     """It is enabled at once, at a free port of the loopback address, and has no toxics."""
     answer = api.ask("POST", "/proxies", {"name": "db", "upstream": NOWHERE})
     host, port = read_address(answer.body["listen"])
@@ -81,7 +81,7 @@ def test_a_proxy_is_made_with_a_name_and_an_upstream(api: Api) -> None:
     assert not is_refused((host, port))
 
 
-def test_proxies_are_listed_by_name(api: Api) -> None:
+def test_proxies_are_listed_by_name(api: ApiClient) -> None:
     """The list is an object whose keys are the names, in their order, and whose values are what each proxy shows by itself."""
     for name in ("b", "a"):
         api.create(name, NOWHERE)
@@ -90,7 +90,7 @@ def test_proxies_are_listed_by_name(api: Api) -> None:
     assert listed["a"] == api.ask("GET", "/proxies/a").body
 
 
-def test_a_disabled_proxy_does_not_listen_until_it_is_enabled(api: Api, taken: str) -> None:
+def test_a_disabled_proxy_does_not_listen_until_it_is_enabled(api: ApiClient, taken: str) -> None:
     """It is shown as it was asked for, at an address that need not be free yet."""
     made = api.create("db", NOWHERE, listen=taken, enabled=False)
     assert (made["listen"], made["enabled"]) == (taken, False)
@@ -98,12 +98,12 @@ def test_a_disabled_proxy_does_not_listen_until_it_is_enabled(api: Api, taken: s
     assert api.ask("POST", "/proxies/db", {"listen": "127.0.0.1:0", "enabled": True}).body["enabled"]
 
 
-def test_a_name_to_listen_at_is_shown_as_the_address_that_it_means(api: Api) -> None:
-    """`localhost:0` becomes a numeric address with a port, so that everybody means the same one."""
+def test_a_name_to_listen_at_is_shown_as_the_address_that_it_means(api: ApiClient) -> None:
+    """`localhost:0` becomes a numeric address with a port, so that every client uses the same one."""
     assert read_address(api.create("db", NOWHERE, listen="localhost:0")["listen"])[0] in ("127.0.0.1", "[::1]")
 
 
-def test_without_a_host_a_proxy_listens_at_every_address(api: Api) -> None:
+def test_without_a_host_a_proxy_listens_at_every_address(api: ApiClient) -> None:
     """`:0` is reached by the loopback address, too."""
     _, port = read_address(api.create("db", NOWHERE, listen=":0")["listen"])
     assert not is_refused(("127.0.0.1", port))
@@ -119,24 +119,24 @@ def test_without_a_host_a_proxy_listens_at_every_address(api: Api) -> None:
         ({"name": "db", "upstream": ""}, "missing required field: upstream"),
     ],
 )
-def test_a_proxy_needs_a_name_and_an_upstream(api: Api, body: object, error: str) -> None:
-    """The first that is missing is told, and nothing is made."""
+def test_a_proxy_needs_a_name_and_an_upstream(api: ApiClient, body: object, error: str) -> None:
+    """The error names the first missing field, and nothing is created."""
     assert refused(api.ask("POST", "/proxies", body)) == (400, error)
     assert api.ask("GET", "/proxies").body == {}
 
 
-def test_a_name_is_taken_once(api: Api, db: dict[str, Any]) -> None:
+def test_a_name_is_taken_once(api: ApiClient, db: dict[str, Any]) -> None:
     """A second proxy of the same name is refused, and the first stays as it was."""
     assert refused(api.ask("POST", "/proxies", {"name": "db", "upstream": "127.0.0.1:2"})) == (409, "proxy already exists")
     assert api.ask("GET", "/proxies/db").body == db
 
 
 async def test_of_many_who_take_a_name_at_once_one_gets_it() -> None:
-    """Every other is told so, and no second listener is left behind."""
+    """Of eight requests at once for a name, one creates the proxy and seven get 409."""
     app = faultproxy.Api()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app.app()), base_url="http://testbed") as client:
-        given = {"name": "db", "upstream": NOWHERE, "listen": "127.0.0.1:0"}
-        answers = await asyncio.gather(*(client.post("/proxies", json=given) for _ in range(8)))
+        body = {"name": "db", "upstream": NOWHERE, "listen": "127.0.0.1:0"}
+        answers = await asyncio.gather(*(client.post("/proxies", json=body) for _ in range(8)))
         assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
         assert (await client.delete("/proxies/db")).status_code == 204
 
@@ -151,14 +151,14 @@ async def test_of_many_who_take_a_name_at_once_one_gets_it() -> None:
         ("x" * 64 + ".invalid:1", f"listen tcp: lookup {'x' * 64}.invalid: no such host"),
     ],
 )
-def test_an_address_that_is_none_cannot_be_listened_at(api: Api, listen: str, error: str) -> None:
-    """The reason is told, and no proxy is made."""
+def test_an_address_that_is_none_cannot_be_listened_at(api: ApiClient, listen: str, error: str) -> None:
+    """The error gives the reason, and no proxy is created."""
     assert refused(api.ask("POST", "/proxies", {"name": "db", "upstream": NOWHERE, "listen": listen})) == (500, error)
     assert api.ask("GET", "/proxies").body == {}
 
 
-def test_a_taken_address_cannot_be_listened_at(api: Api, taken: str) -> None:
-    """The answer says which and why, and no proxy is made."""
+def test_a_taken_address_cannot_be_listened_at(api: ApiClient, taken: str) -> None:
+    """The error names the address and the reason, and no proxy is created."""
     answer = api.ask("POST", "/proxies", {"name": "db", "upstream": NOWHERE, "listen": taken})
     assert refused(answer) == (500, f"listen tcp {taken}: bind: address already in use")
     assert api.ask("GET", "/proxies").body == {}
@@ -182,8 +182,8 @@ def test_a_taken_address_cannot_be_listened_at(api: Api, taken: str) -> None:
         '{"name": ' + "9" * 5000 + "}",
     ],
 )
-def test_a_body_that_cannot_be_read_is_refused(api: Api, data: str) -> None:
-    """Whatever is wrong with it, the answer is 400 and begins alike, and the server goes on."""
+def test_a_body_that_cannot_be_read_is_refused(api: ApiClient, data: str) -> None:
+    """Every unreadable body is answered by 400 and the same beginning, and the server continues."""
     status, error = refused(api.ask("POST", "/proxies", data=data.encode(errors="surrogateescape")))
     assert status == 400
     assert error.startswith("bad request body: ")
@@ -199,13 +199,13 @@ def test_a_body_that_cannot_be_read_is_refused(api: Api, data: str) -> None:
         ' {"name": "db", "upstream": "127.0.0.1:1"} and so on',
     ],
 )
-def test_a_body_is_read_as_toxiproxy_reads_it(api: Api, data: str) -> None:
-    """Fields in any case, unknown ones, `null` for one that is not given, and whatever follows the first value."""
+def test_a_body_is_read_as_toxiproxy_reads_it(api: ApiClient, data: str) -> None:
+    """Fields may be in any case or unknown, `null` means not given, and what follows the first value is ignored."""
     answer = api.ask("POST", "/proxies", data=data)
     assert (answer.status, answer.body["name"], answer.body["upstream"], answer.body["enabled"]) == (201, "db", NOWHERE, True)
 
 
-def test_errors_are_json_sent_as_text(api: Api) -> None:
+def test_errors_are_json_sent_as_text(api: ApiClient) -> None:
     """As Toxiproxy sends them: a line of JSON that calls itself text, while other answers call themselves JSON."""
     answer = api.ask("GET", "/proxies/db")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -228,20 +228,20 @@ def test_errors_are_json_sent_as_text(api: Api) -> None:
         ("DELETE", "/toxics/t"),
     ],
 )
-def test_a_proxy_that_is_not_there_is_not_found(api: Api, method: str, path: str) -> None:
-    """Whatever is asked of it, and whatever the body says."""
+def test_a_proxy_that_is_not_there_is_not_found(api: ApiClient, method: str, path: str) -> None:
+    """Every request for an unknown proxy is answered by 404, whatever its body."""
     assert refused(api.ask(method, f"/proxies/db{path}", data="{")) == (404, "proxy not found")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-def test_a_toxic_that_is_not_there_is_not_found(api: Api, db: dict[str, Any], method: str) -> None:
-    """The proxy is there, the toxic is not."""
+def test_a_toxic_that_is_not_there_is_not_found(api: ApiClient, db: dict[str, Any], method: str) -> None:
+    """Every request for an unknown toxic of a known proxy is answered by 404."""
     assert refused(api.ask(method, "/proxies/db/toxics/t", data="{")) == (404, "toxic not found")
 
 
 @pytest.mark.parametrize("path", ["/", "/toxics", "/proxies/", "/proxies/db/", "/proxies/db/links"])
-def test_an_address_that_the_api_does_not_have_is_not_found(api: Api, db: dict[str, Any], path: str) -> None:
-    """It is no error of the API's, and says so in plain words."""
+def test_an_address_that_the_api_does_not_have_is_not_found(api: ApiClient, db: dict[str, Any], path: str) -> None:
+    """An unknown path is answered by a 404 in plain text, not by an error of the API."""
     answer = api.ask("GET", path)
     assert (answer.status, answer.text) == (404, "404 page not found\n")
 
@@ -261,27 +261,27 @@ def test_an_address_that_the_api_does_not_have_is_not_found(api: Api, db: dict[s
         ("HEAD", "/reset"),
     ],
 )
-def test_a_method_that_the_api_does_not_have_is_not_allowed(api: Api, method: str, path: str) -> None:
+def test_a_method_that_the_api_does_not_have_is_not_allowed(api: ApiClient, method: str, path: str) -> None:
     """The answer is 405 and empty, also to HEAD where GET is allowed."""
     answer = api.ask(method, path)
     assert (answer.status, answer.text, answer.headers["content-length"]) == (405, "", "0")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_metrics_are_answered_by_any_method(api: Api, method: str) -> None:
-    """Toxiproxy registers that path without a method."""
+def test_metrics_are_answered_by_any_method(api: ApiClient, method: str) -> None:
+    """The metrics are answered by any method, because Toxiproxy registers their path without one."""
     assert api.ask(method, "/metrics").status == 200
 
 
-def test_browsers_are_kept_out(api: Api) -> None:
-    """A web page that somebody visits cannot drive the API by way of the browser."""
+def test_browsers_are_kept_out(api: ApiClient) -> None:
+    """A request from a browser is answered by 403, so that no web page can drive the API."""
     answer = api.ask("POST", "/reset", **{"User-Agent": "Mozilla/5.0"})
     assert (answer.status, answer.text) == (403, "User agent not allowed\n")
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_an_update_changes_what_it_names_and_nothing_else(api: Api, db: dict[str, Any], method: str) -> None:
-    """Another upstream leaves the port as it is; a name is passed over."""
+def test_an_update_changes_what_it_names_and_nothing_else(api: ApiClient, db: dict[str, Any], method: str) -> None:
+    """An update to another upstream keeps the port, and ignores a name."""
     answer = api.ask(method, "/proxies/db", {"name": "other", "upstream": "127.0.0.1:2"})
     assert (answer.status, answer.body) == (200, db | {"upstream": "127.0.0.1:2"})
     assert list(api.ask("GET", "/proxies").body) == ["db"]
@@ -309,15 +309,15 @@ def test_another_upstream_drops_every_connection_and_serves_the_next(wire: Wire)
             assert receive(accepted, 5) == b"hello"
 
 
-def test_an_update_to_a_taken_address_leaves_the_proxy_disabled(api: Api, db: dict[str, Any], taken: str) -> None:
-    """The error is told; the proxy keeps the address that was asked for, and can be enabled when that is free."""
+def test_an_update_to_a_taken_address_leaves_the_proxy_disabled(api: ApiClient, db: dict[str, Any], taken: str) -> None:
+    """After the error the proxy has the requested address and is disabled."""
     assert refused(api.ask("POST", "/proxies/db", {"listen": taken})) == (500, f"listen tcp {taken}: bind: address already in use")
     shown = api.ask("GET", "/proxies/db").body
     assert (shown["listen"], shown["enabled"]) == (taken, False)
 
 
 def test_a_disabled_proxy_drops_connections_and_frees_its_port(wire: Wire) -> None:
-    """Both ends see the end, nobody listens any more, another may, and enabling it again takes the same port."""
+    """Both ends see the end, the port is free for others, and the proxy takes it again when it is enabled."""
     client, upstream = wire.connect()
     assert wire.api.ask("POST", "/proxies/wire", {"enabled": False}).body["enabled"] is False
     assert (rest(client), rest(upstream)) == (b"", b"")
@@ -339,17 +339,17 @@ def test_a_deleted_proxy_is_gone_with_its_connections_and_its_port(wire: Wire) -
     assert refused(wire.api.ask("DELETE", "/proxies/wire")) == (404, "proxy not found")
 
 
-def test_populate_makes_every_proxy(api: Api) -> None:
-    """They are answered in the order in which they were given."""
-    given = [{"name": "b", "upstream": NOWHERE}, {"name": "a", "upstream": NOWHERE, "enabled": False}]
-    answer = api.ask("POST", "/populate", given)
+def test_populate_makes_every_proxy(api: ApiClient) -> None:
+    """Every proxy of the array is created, and the answer has them in its order."""
+    proxies = [{"name": "b", "upstream": NOWHERE}, {"name": "a", "upstream": NOWHERE, "enabled": False}]
+    answer = api.ask("POST", "/populate", proxies)
     assert answer.status == 201
-    assert [(one["name"], one["enabled"]) for one in answer.body["proxies"]] == [("b", True), ("a", False)]
+    assert [(proxy["name"], proxy["enabled"]) for proxy in answer.body["proxies"]] == [("b", True), ("a", False)]
     assert set(api.ask("GET", "/proxies").body) == {"a", "b"}
 
 
 def test_populate_leaves_a_proxy_alone_whose_addresses_are_the_same(wire: Wire) -> None:
-    """Its connections and toxics stay."""
+    """A proxy with the same addresses keeps its connections and toxics."""
     wire.add("noop")
     client, upstream = wire.connect()
     shown = wire.api.ask("GET", "/proxies/wire").body
@@ -360,15 +360,15 @@ def test_populate_leaves_a_proxy_alone_whose_addresses_are_the_same(wire: Wire) 
     assert receive(upstream, 10) == b"still here"
 
 
-def test_populate_leaves_a_disabled_proxy_disabled_whose_addresses_are_the_same(api: Api, db: dict[str, Any]) -> None:
-    """Consistent is consistent: only addresses are compared."""
+def test_populate_leaves_a_disabled_proxy_disabled_whose_addresses_are_the_same(api: ApiClient, db: dict[str, Any]) -> None:
+    """Populate compares addresses only, so that a disabled proxy stays disabled."""
     api.ask("POST", "/proxies/db", {"enabled": False})
     answer = api.ask("POST", "/populate", [{"name": "db", "listen": db["listen"], "upstream": NOWHERE, "enabled": True}])
     assert answer.body["proxies"] == [db | {"enabled": False}]
 
 
 def test_populate_replaces_a_proxy_whose_upstream_is_another(wire: Wire) -> None:
-    """The old one's connections and toxics go with it; the port may be the same."""
+    """A replaced proxy loses its connections and toxics, and its port may be taken again."""
     wire.add("noop")
     client, _ = wire.connect()
     shown = wire.api.ask("GET", "/proxies/wire").body
@@ -387,42 +387,42 @@ def test_populate_replaces_a_proxy_whose_upstream_is_another(wire: Wire) -> None
         (7, "bad request body: an object is wanted"),
     ],
 )
-def test_populate_makes_nothing_when_an_entry_is_wrong(api: Api, entry: object, error: str) -> None:
-    """All are read before the first is made."""
+def test_populate_makes_nothing_when_an_entry_is_wrong(api: ApiClient, entry: object, error: str) -> None:
+    """One wrong entry refuses the whole array."""
     answer = api.ask("POST", "/populate", [{"name": "a", "upstream": NOWHERE}, entry])
     assert answer.body == {"error": error, "status": 400, "proxies": None}
     assert (answer.status, api.ask("GET", "/proxies").body) == (400, {})
 
 
-def test_populate_keeps_what_it_made_before_an_address_that_is_taken(api: Api, taken: str) -> None:
-    """The answer tells the error and the proxies that there are now."""
-    given = [{"name": name, "upstream": NOWHERE} | ({"listen": taken} if name == "b" else {}) for name in ("a", "b", "c")]
-    answer = api.ask("POST", "/populate", given)
+def test_populate_keeps_what_it_made_before_an_address_that_is_taken(api: ApiClient, taken: str) -> None:
+    """The answer has the error and the proxies created before it."""
+    proxies = [{"name": name, "upstream": NOWHERE} | ({"listen": taken} if name == "b" else {}) for name in ("a", "b", "c")]
+    answer = api.ask("POST", "/populate", proxies)
     assert (answer.status, answer.body["error"]) == (500, f"listen tcp {taken}: bind: address already in use")
-    assert [one["name"] for one in answer.body["proxies"]] == list(api.ask("GET", "/proxies").body) == ["a"]
+    assert [proxy["name"] for proxy in answer.body["proxies"]] == list(api.ask("GET", "/proxies").body) == ["a"]
 
 
 @pytest.mark.parametrize("body", [{}, "db", 1])
-def test_populate_wants_an_array(api: Api, body: object) -> None:
-    """Anything else is a bad body."""
+def test_populate_wants_an_array(api: ApiClient, body: object) -> None:
+    """A body that is no array is refused as unreadable."""
     assert api.ask("POST", "/populate", body).body["error"] == "bad request body: an array of proxies is wanted"
 
 
-def test_reset_enables_every_proxy_and_removes_every_toxic(api: Api, late: dict[str, Any]) -> None:
-    """The answer is empty; proxies stay, at their ports."""
+def test_reset_enables_every_proxy_and_removes_every_toxic(api: ApiClient, late: dict[str, Any]) -> None:
+    """After a reset every proxy listens at its port and has no toxic."""
     before = api.ask("POST", "/proxies/db", {"enabled": False}).body
     answer = api.ask("POST", "/reset")
     assert (answer.status, answer.text) == (204, "")
     assert api.ask("GET", "/proxies").body == {"db": before | {"enabled": True, "toxics": []}}
 
 
-def test_reset_tells_when_a_proxy_cannot_be_enabled(api: Api, taken: str) -> None:
-    """Its address is somebody else's meanwhile."""
+def test_reset_tells_when_a_proxy_cannot_be_enabled(api: ApiClient, taken: str) -> None:
+    """A reset whose proxy's address is taken answers with the reason."""
     api.create("db", NOWHERE, listen=taken, enabled=False)
     assert refused(api.ask("POST", "/reset")) == (500, f"listen tcp {taken}: bind: address already in use")
 
 
-def test_a_toxic_is_made_with_a_type(api: Api, late: dict[str, Any]) -> None:
+def test_a_toxic_is_made_with_a_type(api: ApiClient, late: dict[str, Any]) -> None:
     """The rest is as documented: downstream, on every connection, named after type and stream, attributes 0 that are not given."""
     assert late == {
         "name": "latency_downstream",
@@ -436,8 +436,8 @@ def test_a_toxic_is_made_with_a_type(api: Api, late: dict[str, Any]) -> None:
     assert api.ask("GET", "/proxies/db").body["toxics"] == [late]
 
 
-def test_a_toxic_is_made_as_it_is_asked_for(api: Api, db: dict[str, Any]) -> None:
-    """Every field is taken, and attributes that the type does not have are passed over."""
+def test_a_toxic_is_made_as_it_is_asked_for(api: ApiClient, db: dict[str, Any]) -> None:
+    """Every field is used, and attributes that the type does not have are ignored."""
     asked = {"name": "slow", "type": "bandwidth", "stream": "upstream", "toxicity": 0.25, "attributes": {"rate": 7}}
     answer = api.ask("POST", "/proxies/db/toxics", asked | {"attributes": {"rate": 7, "colour": 3}})
     assert (answer.status, answer.body) == (200, asked)
@@ -456,20 +456,20 @@ def test_a_toxic_is_made_as_it_is_asked_for(api: Api, db: dict[str, Any]) -> Non
         ("timeout", {"timeout"}),
     ],
 )
-def test_every_documented_type_is_known(api: Api, db: dict[str, Any], kind: str, attributes: set[str]) -> None:
+def test_every_documented_type_is_known(api: ApiClient, db: dict[str, Any], kind: str, attributes: set[str]) -> None:
     """Each has the documented attributes, all 0 when not given."""
     answer = api.ask("POST", "/proxies/db/toxics", {"type": kind})
     assert (answer.status, answer.body["attributes"]) == (200, dict.fromkeys(attributes, 0))
 
 
-def test_a_stream_may_be_spelt_in_any_case(api: Api, db: dict[str, Any]) -> None:
-    """It is shown as it was spelt, also in the name."""
+def test_a_stream_may_be_spelt_in_any_case(api: ApiClient, db: dict[str, Any]) -> None:
+    """A stream is shown as it was spelt, also in the name of the toxic."""
     made = api.ask("POST", "/proxies/db/toxics", {"type": "noop", "stream": "UpStream"}).body
     assert (made["stream"], made["name"]) == ("UpStream", "noop_UpStream")
 
 
-def test_toxics_are_listed_upstream_first(api: Api, db: dict[str, Any]) -> None:
-    """Within a stream they stand in the order in which bytes meet them, which is that of their making."""
+def test_toxics_are_listed_upstream_first(api: ApiClient, db: dict[str, Any]) -> None:
+    """Within a stream toxics are listed in the order in which they were added, which is that in which bytes meet them."""
     for name, stream in (("1", "downstream"), ("2", "upstream"), ("3", "downstream"), ("4", "upstream")):
         api.ask("POST", "/proxies/db/toxics", {"name": name, "type": "noop", "stream": stream})
     assert [toxic["name"] for toxic in api.ask("GET", "/proxies/db/toxics").body] == ["2", "4", "1", "3"]
@@ -502,39 +502,39 @@ def test_toxics_are_listed_upstream_first(api: Api, db: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_a_toxic_that_is_wrong_is_refused(api: Api, late: dict[str, Any], body: object, status: int, error: str) -> None:
+def test_a_toxic_that_is_wrong_is_refused(api: ApiClient, late: dict[str, Any], body: object, status: int, error: str) -> None:
     """The answer says what is wrong, and the toxics stay as they were."""
     assert refused(api.ask("POST", "/proxies/db/toxics", body)) == (status, error)
     assert api.ask("GET", "/proxies/db/toxics").body == [late]
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_an_update_of_a_toxic_changes_attributes_and_toxicity_only(api: Api, late: dict[str, Any], method: str) -> None:
-    """What is not given stays, and name, type and stream stay whatever is given."""
-    given = {"name": "other", "type": "noop", "stream": "upstream", "attributes": {"jitter": 1}}
-    answer = api.ask(method, "/proxies/db/toxics/latency_downstream", given)
+def test_an_update_of_a_toxic_changes_attributes_and_toxicity_only(api: ApiClient, late: dict[str, Any], method: str) -> None:
+    """An update changes the attributes and the toxicity that it gives, and never name, type or stream."""
+    changes = {"name": "other", "type": "noop", "stream": "upstream", "attributes": {"jitter": 1}}
+    answer = api.ask(method, "/proxies/db/toxics/latency_downstream", changes)
     assert (answer.status, answer.body) == (200, late | {"attributes": {"latency": 5, "jitter": 1}})
     answer = api.ask(method, "/proxies/db/toxics/latency_downstream", {"toxicity": 0})
     assert answer.body == late | {"attributes": {"latency": 5, "jitter": 1}, "toxicity": 0.0}
     assert api.ask("GET", "/proxies/db/toxics").body == [answer.body]
 
 
-def test_an_update_of_a_toxic_that_is_wrong_changes_nothing(api: Api, late: dict[str, Any]) -> None:
-    """Not even what was right in it."""
-    given = {"toxicity": 0.5, "attributes": {"latency": "long"}}
-    assert refused(api.ask("PATCH", "/proxies/db/toxics/latency_downstream", given))[0] == 400
+def test_an_update_of_a_toxic_that_is_wrong_changes_nothing(api: ApiClient, late: dict[str, Any]) -> None:
+    """A wrong update also leaves the fields alone that were right in it."""
+    changes = {"toxicity": 0.5, "attributes": {"latency": "long"}}
+    assert refused(api.ask("PATCH", "/proxies/db/toxics/latency_downstream", changes))[0] == 400
     assert api.ask("GET", "/proxies/db/toxics").body == [late]
 
 
-def test_a_removed_toxic_is_gone(api: Api, late: dict[str, Any]) -> None:
-    """The answer is empty, and its name may be taken again."""
+def test_a_removed_toxic_is_gone(api: ApiClient, late: dict[str, Any]) -> None:
+    """Removing a toxic answers with nothing, and its name can be used again."""
     answer = api.ask("DELETE", "/proxies/db/toxics/latency_downstream")
     assert (answer.status, answer.text, api.ask("GET", "/proxies/db/toxics").body) == (204, "", [])
     assert api.ask("POST", "/proxies/db/toxics", {"type": "latency"}).status == 200
 
 
-def test_a_sender_that_dawdles_holds_nobody_up(api: Api) -> None:
-    """While one request's body does not come, another is answered."""
+def test_a_slow_sender_delays_no_other_request(api: ApiClient) -> None:
+    """While the body of one request is missing, another is answered."""
     with socket.create_connection((api.host, api.port)) as raw:
         raw.sendall(b"POST /proxies HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{")
         assert is_silent(raw)
@@ -545,7 +545,7 @@ class TestToxiproxyPython:
     """The client package that drives the fault proxy works on the bundled server as it does on the official one."""
 
     @pytest.fixture
-    def client(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def client(self, api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Any:
         """Point the package at the server; it keeps the address in a class."""
         monkeypatch.setattr(APIConsumer, "host", api.host)
         monkeypatch.setattr(APIConsumer, "port", api.port)
@@ -564,7 +564,7 @@ class TestToxiproxyPython:
         assert client.proxies() == {}
 
     def test_a_proxy_can_be_made_disabled_and_all_can_be_destroyed(self, client: Any) -> None:
-        """And the version is told."""
+        """A proxy is created disabled, the version is answered, and all proxies are destroyed."""
         assert not client.create(name="db", upstream=NOWHERE, listen="127.0.0.1:0", enabled=False).enabled
         client.create(name="cache", upstream=NOWHERE)
         assert set(client.proxies()) == {"db", "cache"}

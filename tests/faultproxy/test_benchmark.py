@@ -6,7 +6,7 @@ from tests.benchmarks.fault_proxy import CONNECTIONS, Figures, missed
 
 
 def figures(echo_us: float, bulk_mb_s: float, *, delay_ms: float = 0.5, off_percent: float = 0.5, answered: int = CONNECTIONS) -> Figures:
-    """Make the figures of a way."""
+    """Return the figures of a way."""
     return Figures([echo_us], [bulk_mb_s], {"upstream 20 ms": [delay_ms]}, {"1000 kB/s": [off_percent]}, answered)
 
 
@@ -27,11 +27,11 @@ DIRECT = figures(66, 5_278)
     ],
 )
 def test_every_aim_that_is_missed_is_named(bundled: Figures, direct: Figures, count: int) -> None:
-    """Early counts as late does, slow as fast; and of the two forms of an aim one is enough."""
+    """Every missed aim is counted: early as late, slow as fast; one of the two forms of an aim is enough."""
     assert len(missed(bundled, direct, None)) == count
 
 
 def test_an_official_toxiproxy_of_the_same_run_is_to_be_beaten() -> None:
-    """On both, whatever the figures are."""
+    """A figure worse than the official one of the same run is a missed aim, even if every fixed aim is reached."""
     assert missed(figures(90, 2_000), DIRECT, figures(125, 1_001)) == []
     assert len(missed(figures(90, 2_000), DIRECT, figures(80, 3_000))) == 2

@@ -23,7 +23,7 @@ OFF = 0.05
 
 @both_streams
 def test_a_delay_is_what_was_asked_for(wire: Wire, stream: str) -> None:
-    """Never less, and in the median hardly more."""
+    """A delay is never shorter than asked for, and in the median at most 20 ms longer."""
     wire.add("latency", stream, latency=int(DELAY_S * 1000))
     sender, receiver = ends(wire, stream)
     took_s = []
@@ -56,7 +56,7 @@ def test_messages_that_follow_each_other_are_each_delayed_by_as_much(wire: Wire,
 @both_streams
 @pytest.mark.parametrize("rate_kb_s", [500, 10_000])
 def test_a_bandwidth_is_what_was_asked_for(wire: Wire, stream: str, rate_kb_s: int) -> None:
-    """Never more than 5 % more, and in the best of three no more than 5 % less."""
+    """The rate of the best of three tries is within 5 % of the one asked for."""
     wire.add("bandwidth", stream, rate=rate_kb_s)
     data = bytes(int(rate_kb_s * 1000 * FOR_S))
     seen_kb_s: list[float] = []

@@ -35,7 +35,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def fill(end: socket.socket) -> int:
-    """Send bulk over and over until nobody takes any more; gives how many bytes were taken."""
+    """Send bulk until no more is accepted; return how many bytes were."""
     taken = 0
     end.settimeout(0.1)
     try:
@@ -48,17 +48,17 @@ def fill(end: socket.socket) -> int:
 
 
 def bulk(size: int) -> bytes:
-    """Give the first bytes of what `fill` sends."""
+    """Return the first `size` bytes of what `fill` sends."""
     return (BULK * (size // len(BULK) + 1))[:size]
 
 
 def wire_metric(wire: Wire, what: str) -> float:
-    """Give the bytes received, or sent, downstream."""
+    """Return the metric of the bytes received, or sent, downstream."""
     start = f"toxiproxy_proxy_{what}_bytes_total{{"
-    (told,) = (
+    (sample,) = (
         line for line in wire.api.ask("GET", "/metrics").text.splitlines() if line.startswith(start) and 'direction="downstream"' in line
     )
-    return float(told.rpartition(" ")[2])
+    return float(sample.rpartition(" ")[2])
 
 
 def _no_pipe() -> Pipe:
@@ -67,7 +67,7 @@ def _no_pipe() -> Pipe:
 
 @pytest.fixture
 def pipes(monkeypatch: pytest.MonkeyPatch) -> list[Pipe]:
-    """Give every pipe that is made."""
+    """Return the list of every pipe that is opened."""
     made: list[Pipe] = []
     original = fast_path.Pipe
 
@@ -81,7 +81,7 @@ def pipes(monkeypatch: pytest.MonkeyPatch) -> list[Pipe]:
 
 @both_streams
 def test_bulk_comes_whole_and_then_its_end(wire: Wire, stream: str) -> None:
-    """Whatever the way, and the other direction can be used after that."""
+    """Bulk arrives whole and then its end, and the other direction can be used after that."""
     sender, receiver = ends(wire, stream)
     with sending(sender, BULK):
         assert receive(receiver, len(BULK)) == BULK
@@ -93,7 +93,7 @@ def test_bulk_comes_whole_and_then_its_end(wire: Wire, stream: str) -> None:
 
 
 def test_bulk_and_small_data_take_turns(wire: Wire) -> None:
-    """In order, and each answer before the next question."""
+    """Bulk and small data arrive in the order in which they were sent."""
     client, upstream = wire.connect()
     for number in range(20):
         data = BULK[: 300_000 if number % 2 else 3]
@@ -104,7 +104,7 @@ def test_bulk_and_small_data_take_turns(wire: Wire) -> None:
 
 
 def test_only_bulk_takes_a_pipe_and_gives_it_back(wire: Wire, pipes: list[Pipe], way: str) -> None:
-    """Small data needs none; the one of bulk is closed when the connection is."""
+    """Small data opens no pipe, and the pipe of bulk is closed with the connection."""
     client, upstream = wire.connect()
     for _ in range(100):
         client.sendall(b"small")
@@ -120,8 +120,8 @@ def test_only_bulk_takes_a_pipe_and_gives_it_back(wire: Wire, pipes: list[Pipe],
 
 
 @both_streams
-def test_what_is_in_hand_comes_before_what_toxics_do_to_the_rest(wire: Wire, stream: str) -> None:
-    """Toxics come and go while the receiver has stopped; when it goes on, it gets everything once, in order, then the end."""
+def test_bytes_that_are_held_come_before_what_toxics_do_to_the_rest(wire: Wire, stream: str) -> None:
+    """Toxics added and removed while the receiver has stopped lose, double and reorder nothing."""
     sender, receiver = ends(wire, stream)
     data = BULK * (ROOM_BYTES // len(BULK))
 
@@ -141,7 +141,7 @@ def test_what_is_in_hand_comes_before_what_toxics_do_to_the_rest(wire: Wire, str
 
 
 def test_a_toxic_that_closes_lets_what_was_passed_on_before_it_come_first(wire: Wire) -> None:
-    """What is on its way when the toxic comes has passed it already, and the end does not overtake that."""
+    """Bytes in transit when the toxic is added have passed it already, and the end does not overtake them."""
     client, upstream = wire.connect()
     fill(upstream)
     passed = 0
@@ -153,7 +153,7 @@ def test_a_toxic_that_closes_lets_what_was_passed_on_before_it_come_first(wire: 
 
 
 def test_bulk_is_counted(wire: Wire) -> None:
-    """What did not enter Python is in the metrics nevertheless."""
+    """Bytes that did not enter Python are in the metrics, too."""
     client, upstream = wire.connect()
     with sending(upstream, BULK):
         assert receive(client, len(BULK)) == BULK
@@ -180,7 +180,7 @@ def test_a_receiver_that_leaves_amid_bulk_takes_the_sender_with_it(wire: Wire, l
 
 
 def test_a_sender_that_is_reset_amid_bulk_ends_the_receiver(wire: Wire) -> None:
-    """What had come is passed on, and then the end."""
+    """A reset sender's bytes that arrived are passed on, and then the end."""
     client, upstream = wire.connect()
     upstream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
     fill(upstream)
@@ -190,16 +190,16 @@ def test_a_sender_that_is_reset_amid_bulk_ends_the_receiver(wire: Wire) -> None:
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """Give two ends of a connection; the second does not block."""
+    """Return both ends of a connection; the second is non-blocking."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = socket.create_connection(listener.getsockname(), timeout=WITHIN_S)
-        other, _ = listener.accept()
-    other.setblocking(False)
-    return one, other
+        blocking = socket.create_connection(listener.getsockname(), timeout=WITHIN_S)
+        non_blocking, _ = listener.accept()
+    non_blocking.setblocking(False)
+    return blocking, non_blocking
 
 
 async def pass_until_reset(size: int) -> tuple[StopReason, int]:
-    """Let a sender send so many bytes and be reset before the loop can look; gives what became of it and how many bytes came."""
+    """Send `size` bytes and a reset before the loop runs; return why the fast path stopped and how many bytes arrived."""
     sender, source = tcp_pair()
     receiver, target = tcp_pair()
     with sender, source, receiver, target:
@@ -209,21 +209,21 @@ async def pass_until_reset(size: int) -> tuple[StopReason, int]:
         sender.sendall(BULK[:size])
         sender.close()
         async with asyncio.timeout(WITHIN_S):
-            why = await running
+            reason = await running
         target.close()
-        return why, len(rest(receiver))
+        return reason, len(rest(receiver))
 
 
 @pytest.mark.parametrize("size", [0, 5, 65_536, 100_000])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_reset_that_comes_with_the_last_bytes_is_met(loop: Callable[[], asyncio.AbstractEventLoop], size: int) -> None:
-    """Although the loop may tell of both only once; and the bytes are passed on."""
+    """A reset right after the last bytes is noticed although the loop may call back only once, and the bytes are passed on."""
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(pass_until_reset(size)) == (StopReason.SENDER_GONE, size)
 
 
-async def pass_to_who_is_reset() -> StopReason:
-    """Let a receiver that has stopped be reset, with bytes of its own still unread; gives what became of it."""
+async def pass_to_reset_receiver() -> StopReason:
+    """Reset a receiver that has stopped, with bytes of its own still unread; return why the fast path stopped."""
     sender, source = tcp_pair()
     receiver, target = tcp_pair()
     with sender, source, receiver, target:
@@ -238,13 +238,13 @@ async def pass_to_who_is_reset() -> StopReason:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_receiver_that_is_reset_while_it_is_waited_for_is_noticed(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Nobody waits for it any longer."""
+    """The fast path stops when the receiver that it waits for is reset."""
     with asyncio.Runner(loop_factory=loop) as runner:
-        assert runner.run(pass_to_who_is_reset()) is StopReason.RECEIVER_GONE
+        assert runner.run(pass_to_reset_receiver()) is StopReason.RECEIVER_GONE
 
 
 def test_both_ends_may_stop_and_vanish_amid_bulk(wire: Wire) -> None:
-    """Neither reads, both send, both are reset: nothing of the connection is left to wait for."""
+    """A connection whose ends both stopped reading and were reset leaves nothing to wait for."""
     client, upstream = wire.connect()
     for end in (client, upstream):
         fill(end)
@@ -266,7 +266,7 @@ def test_a_reset_amid_bulk_is_a_reset_to_both(wire: Wire) -> None:
 
 @pytest.mark.skipif(not fast_path.CAN_SPLICE, reason="this system has no splice")
 def test_a_pipe_that_would_be_tiny_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has many gets small ones in the end, through which bulk would crawl; that is an error, and no pipe is left open."""
+    """A pipe smaller than one read, as a user with many of them gets, is refused."""
     Pipe().close()
     monkeypatch.setattr(fast_path, "READ_BYTES", PIPE_BYTES * 64)
     with pytest.raises(OSError, match="too small"):

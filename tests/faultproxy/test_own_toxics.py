@@ -15,7 +15,7 @@ class TestSilence:
 
     @both_streams
     def test_healed_everything_goes_on_in_order_and_nothing_is_closed(self, wire: Wire, stream: str) -> None:
-        """More than fits into the buffers on the way, and the other direction works all the while."""
+        """Removed, a silence passes on everything that was sent, in order; the other direction works all the while."""
         wire.add("silence", stream)
         sender, receiver = ends(wire, stream)
         data = bytes(range(256)) * 16_384
@@ -30,7 +30,7 @@ class TestSilence:
 
     @both_streams
     def test_an_end_is_held_too(self, wire: Wire, stream: str) -> None:
-        """Whoever reads does not learn that the other side has gone, until it is healed."""
+        """A silence holds the end of the stream until it is removed."""
         wire.add("silence", stream)
         sender, receiver = ends(wire, stream)
         sender.sendall(b"last words")
@@ -40,7 +40,7 @@ class TestSilence:
         assert rest(receiver) == b"last words"
 
     def test_a_connection_that_was_there_before_falls_silent(self, wire: Wire) -> None:
-        """It is the toxic that decides, not when the connection began."""
+        """A silence also holds the bytes of older connections."""
         client, upstream = wire.connect()
         upstream.sendall(b"heard")
         assert receive(client, 5) == b"heard"
@@ -54,7 +54,7 @@ class TestLifetime:
 
     @pytest.mark.parametrize("reset", [0, 1])
     def test_an_idle_connection_is_cut_on_both_sides(self, wire: Wire, reset: int) -> None:
-        """By its end or by a reset, as wanted, and not before its time."""
+        """An idle connection is cut by FIN or RST, as asked for, and not before its time."""
         began_s = time.monotonic()
         wire.add("lifetime", lifetime=80, reset=reset)
         client, upstream = wire.connect()
@@ -72,7 +72,7 @@ class TestLifetime:
 
     @pytest.mark.parametrize("reset", [0, 1])
     def test_a_cut_is_what_was_asked_for_although_nobody_reads(self, wire: Wire, reset: int) -> None:
-        """What stands still on the way is lost; it makes no reset of an end, and no end of a reset."""
+        """A cut is FIN or RST, as asked for, also when unread bytes are lost by it."""
         wire.add("silence")
         client, upstream = wire.connect()
         for _ in range(20):
@@ -81,7 +81,7 @@ class TestLifetime:
         assert [is_reset(client), is_reset(upstream)] == [bool(reset)] * 2
 
     def test_removed_in_time_it_does_nothing(self, wire: Wire) -> None:
-        """The connection goes on."""
+        """A connection whose lifetime is removed in time is not cut."""
         wire.add("lifetime", lifetime=LONG_MS)
         client, upstream = wire.connect()
         wire.api.remove("wire", "lifetime_downstream")
@@ -94,7 +94,7 @@ class TestIdleDrop:
 
     @both_streams
     def test_after_the_idle_time_nothing_passes_either_way_and_nobody_is_told(self, wire: Wire, stream: str) -> None:
-        """Neither bytes nor an end; and for ever, also when the toxic is gone."""
+        """A forgotten connection passes neither bytes nor an end, also when the toxic is removed."""
         wire.add("idle_drop", stream, timeout=50)
         client, upstream = wire.connect()
         client.sendall(b"heard")
@@ -110,7 +110,7 @@ class TestIdleDrop:
         assert is_silent(upstream, 0.1)
 
     def test_a_byte_in_either_direction_keeps_it(self, wire: Wire) -> None:
-        """The idle time counts from the last one."""
+        """The idle time counts from the last byte in either direction."""
         wire.add("idle_drop", timeout=300)
         client, upstream = wire.connect()
         for _ in range(4):
@@ -121,7 +121,7 @@ class TestIdleDrop:
         assert receive(upstream, 5) == b"heard"
 
     def test_a_new_connection_works(self, wire: Wire) -> None:
-        """Only that one was forgotten."""
+        """A connection made after another was forgotten works."""
         wire.add("idle_drop", timeout=30)
         client, _ = wire.connect()
         time.sleep(0.06)
@@ -136,7 +136,7 @@ class TestIdleDrop:
         assert [activity.use(now_s) for now_s in (5.0, 10.0, 15.1, 15.2)] == [True, True, False, False]
 
     def test_both_ends_gone_it_takes_no_place_any_more(self, wire: Wire) -> None:
-        """A forgotten connection is not kept for ever by the proxy."""
+        """A forgotten connection ends in the proxy when both of its ends have."""
         wire.add("idle_drop", timeout=20)
         client, upstream = wire.connect()
         time.sleep(0.05)
@@ -150,7 +150,7 @@ class TestRefuseFirst:
     """The first few connections are reset when they are made."""
 
     def test_so_many_are_reset_and_the_next_one_is_not(self, wire: Wire) -> None:
-        """Counted from when the toxic was put there."""
+        """The first connections after the toxic was added are reset, and the next is served."""
         wire.connect()
         wire.add("refuse_first", connections=2)
         assert [self._is_refused(wire) for _ in range(2)] == [True, True]
@@ -162,12 +162,12 @@ class TestRefuseFirst:
     def _is_refused(wire: Wire) -> bool:
         try:
             return is_reset(wire.dial())
-        except ConnectionResetError:  # so soon that the client's own connect is what tells it
+        except ConnectionResetError:  # so soon that the client's own connect raises it
             return True
 
 
 def test_the_bytes_of_each_direction_are_told_in_prometheus_format(wire: Wire) -> None:
-    """Received and sent, by Toxiproxy's names."""
+    """The metrics have the bytes received and sent of each direction, by Toxiproxy's names."""
     wire.add("silence")
     client, upstream = wire.connect()
     client.sendall(b"12345")
@@ -178,13 +178,13 @@ def test_the_bytes_of_each_direction_are_told_in_prometheus_format(wire: Wire) -
     assert answer.headers["content-type"].startswith("text/plain; version=")
     lines = dict(line.rpartition(" ")[::2] for line in answer.text.splitlines() if not line.startswith("#"))
     labels = f'listener="{wire.listen[0]}:{wire.listen[1]}",proxy="wire",upstream="127.0.0.1:{wire.upstream.getsockname()[1]}"'
-    told = {}
+    values = {}
     for line, value in lines.items():
-        name, _, given = line.partition("{")
-        shown = dict(one.split("=") for one in given.rstrip("}").split(","))
-        assert {f"{key}={one}" for key, one in shown.items()} >= set(labels.split(","))
-        told[name, shown["direction"].strip('"')] = float(value)
-    assert told == {
+        name, _, pairs = line.partition("{")
+        shown = dict(pair.split("=") for pair in pairs.rstrip("}").split(","))
+        assert {f"{key}={label}" for key, label in shown.items()} >= set(labels.split(","))
+        values[name, shown["direction"].strip('"')] = float(value)
+    assert values == {
         ("toxiproxy_proxy_received_bytes_total", "upstream"): 5.0,
         ("toxiproxy_proxy_sent_bytes_total", "upstream"): 5.0,
         ("toxiproxy_proxy_received_bytes_total", "downstream"): 4.0,

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from testbed.faultproxy.__main__ import KEEPALIVE
-from tests.faultproxy.servers import WITHIN_S, Api, Wire, address_of, is_silent, read_address, rest
+from tests.faultproxy.servers import WITHIN_S, ApiClient, Wire, address_of, is_silent, read_address, rest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,11 @@ BY_HAND = (sys.executable, "-m", "testbed.cli", "faultproxy")
 BY_THE_TESTBED = (sys.executable, "-m", "testbed.faultproxy")
 ENDS_WITHIN_S = 3.0
 MANY = 1000
-SPARE_FILES = 200
+HEADROOM_FILES = 200
 
 
 @contextmanager
-def running(*command: str) -> Iterator[tuple[subprocess.Popen[str], Api]]:
+def running(*command: str) -> Iterator[tuple[subprocess.Popen[str], ApiClient]]:
     """Start a fault proxy at a free port and speak to it where it says that it listens."""
     with (
         subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
@@ -42,13 +42,13 @@ def running(*command: str) -> Iterator[tuple[subprocess.Popen[str], Api]]:
             said = re.fullmatch(r"fault proxy listening at 127\.0\.0\.1:(\d+)\n", line)
             assert said is not None, line
             session.trust_env = False
-            yield process, Api("127.0.0.1", int(said[1]), session)
+            yield process, ApiClient("127.0.0.1", int(said[1]), session)
         finally:
             process.kill()
 
 
 def test_a_taken_port_is_one_clear_line_and_exit_code_3() -> None:
-    """It says where, why, and what to do."""
+    """The error names the address and the reason, and says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         host, port = taken.getsockname()
         done = subprocess.run(
@@ -62,48 +62,48 @@ def test_a_taken_port_is_one_clear_line_and_exit_code_3() -> None:
 
 
 def asked_after_s(port: int) -> list[float]:
-    """Read, from the kernel's table of sockets, in how many seconds it asks over each established connection of a local port."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    timers = [one[5].split(":") for one in lines if int(one[1].split(":")[1], 16) == port and one[3] == "01"]
+    """Return in how many seconds the kernel probes each established connection of a local port, from its table of sockets."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    timers = [row[5].split(":") for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == "01"]
     return [int(when, 16) / os.sysconf("SC_CLK_TCK") for kind, when in timers if kind == "02"]
 
 
 @pytest.mark.fact("A8")
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's table of sockets is Linux'")
 @pytest.mark.parametrize(
-    ("given", "options", "seconds"), [({}, [], 15), ({KEEPALIVE: "7"}, [], 7), ({KEEPALIVE: "7"}, ["--keepalive", "9"], 9)]
+    ("environment", "options", "seconds"), [({}, [], 15), ({KEEPALIVE: "7"}, [], 7), ({KEEPALIVE: "7"}, ["--keepalive", "9"], 9)]
 )
 def test_a_quiet_connection_is_asked_for_as_often_as_the_proxy_is_told(
-    given: dict[str, str], options: list[str], seconds: int, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str], options: list[str], seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By an option, or else by the environment, or else as often as Toxiproxy does; of the kernel's own table of sockets."""
-    for name, value in given.items():
+    """The keep-alive time is that of the option, else of the environment, else Toxiproxy's; the kernel's table of sockets shows it."""
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with socket.create_server(("127.0.0.1", 0)) as upstream, running(*BY_THE_TESTBED, *options) as (_, api):
         address = read_address(api.create("quiet", address_of(upstream))["listen"])
         with socket.create_connection(address) as client, upstream.accept()[0] as served:
             client.sendall(b"?")  # what comes through comes over a connection that is complete
             served.recv(1)
-            assert [round(one) for one in asked_after_s(address[1])] == [seconds]
+            assert [round(timer_s) for timer_s in asked_after_s(address[1])] == [seconds]
 
 
-@pytest.mark.parametrize("given", ["0", "40000", "soon"])
-def test_a_wrong_time_to_ask_is_one_clear_line_and_exit_code_2(given: str) -> None:
-    """It says which, and what is allowed."""
-    done = subprocess.run([*BY_THE_TESTBED, "--keepalive", given], capture_output=True, text=True, timeout=WITHIN_S, check=False)
+@pytest.mark.parametrize("value", ["0", "40000", "soon"])
+def test_a_wrong_time_to_ask_is_one_clear_line_and_exit_code_2(value: str) -> None:
+    """The error names the value and the allowed range."""
+    done = subprocess.run([*BY_THE_TESTBED, "--keepalive", value], capture_output=True, text=True, timeout=WITHIN_S, check=False)
     assert done.returncode == 2
-    assert f"--keepalive: found '{given}'; allowed: 1 to 32767" in done.stderr
+    assert f"--keepalive: found '{value}'; allowed: 1 to 32767" in done.stderr
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with what came, when it has ended."""
+    """ApiAnswer with what came, when it has ended."""
     writer.write(await reader.read())
     writer.close()
     await writer.wait_closed()
 
 
 async def _ask_many(listen: tuple[str, int]) -> int:
-    """Open all connections, then ask on each, then hear all answers; gives how many were right."""
+    """Open all connections, ask on each, then read all answers; return how many were right."""
     streams = await asyncio.gather(*(asyncio.open_connection(*listen) for _ in range(MANY)))
     for number, (_, writer) in enumerate(streams):
         writer.write(str(number).encode())
@@ -116,7 +116,7 @@ async def _ask_many(listen: tuple[str, int]) -> int:
 
 
 async def _wait_files(process: subprocess.Popen[str], count: int) -> int:
-    """Wait until the process has no more open files than so many; gives how many it had last."""
+    """Wait until the process has at most `count` open files; return how many it had last."""
     deadline = time.monotonic() + WITHIN_S
     while True:
         open_files = _open_files(process)
@@ -130,11 +130,11 @@ def _open_files(process: subprocess.Popen[str]) -> int:
 
 
 async def test_a_thousand_connections_at_once_are_served_and_leave_nothing_behind() -> None:
-    """Each gets its own answer, straight and through a toxic each way, and the process has as few open files as before (W6)."""
+    """Each gets its own answer, by the fast path and through a toxic each way, and the process has as few open files as before (W6)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 2 * MANY + SPARE_FILES:
-        pytest.skip(f"{MANY} connections take {2 * MANY + SPARE_FILES} open files, and {hard} are allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY + SPARE_FILES), hard))
+    if hard != resource.RLIM_INFINITY and hard < 2 * MANY + HEADROOM_FILES:
+        pytest.skip(f"{MANY} connections take {2 * MANY + HEADROOM_FILES} open files, and {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY + HEADROOM_FILES), hard))
     upstream = await asyncio.start_server(_echo, "127.0.0.1", 0, backlog=MANY)
     with running(*BY_THE_TESTBED) as (process, api):
         host, port = upstream.sockets[0].getsockname()

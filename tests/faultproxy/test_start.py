@@ -29,7 +29,7 @@ def test_the_server_begins_with_the_proxies_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "code"), [(None, 2), ("no JSON", 2), ("{}", 3), ('[{"name": "x"}]', 3)])
 def test_a_wrong_file_ends_the_server(tmp_path: Path, content: str | None, code: int) -> None:
-    """A file that is missing or wrong is told, and no server stays behind."""
+    """A missing or wrong file ends the server with an error that names it."""
     config = tmp_path / "toxiproxy.json"
     if content is not None:
         config.write_text(content)

@@ -8,12 +8,12 @@ from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Interrupted, 
 
 
 def chunk(data: bytes = b"x") -> Chunk:
-    """Make a chunk."""
+    """Return a chunk."""
     return Chunk(data, 0.0)
 
 
 async def full() -> Channel:
-    """Make a channel that has no room."""
+    """Return a channel without room."""
     channel = Channel()
     for number in range(ROOM_CHUNKS):
         assert await channel.put(chunk(bytes([number])))
@@ -21,14 +21,14 @@ async def full() -> Channel:
 
 
 async def waits(task: asyncio.Task[bool]) -> bool:
-    """Whether a task is still waiting after everything else had its turn."""
+    """Return whether a task is still waiting after everything else had its turn."""
     for _ in range(5):
         await asyncio.sleep(0)
     return not task.done()
 
 
 async def test_what_is_put_is_got_in_order_and_then_the_end() -> None:
-    """The end comes after the last chunk, and again for whoever asks again."""
+    """The end comes after the last chunk, and comes again for every further `get`."""
     channel = await full()
     channel.end()
     assert [(await channel.get()).data for _ in range(ROOM_CHUNKS)] == [bytes([number]) for number in range(ROOM_CHUNKS)]
@@ -38,7 +38,7 @@ async def test_what_is_put_is_got_in_order_and_then_the_end() -> None:
 
 
 async def test_a_full_channel_holds_the_sender_back_until_there_is_room() -> None:
-    """So a receiver that stops costs no more memory than the room that it was given."""
+    """A sender waits while the channel is full, so that a receiver that stops costs bounded memory."""
     channel = await full()
     putting = asyncio.create_task(channel.put(chunk()))
     assert await waits(putting)
@@ -47,21 +47,21 @@ async def test_a_full_channel_holds_the_sender_back_until_there_is_room() -> Non
 
 
 async def test_an_interrupted_receiver_leaves_what_is_there_to_the_next() -> None:
-    """Also when it had been waiting, and for as long as nobody else receives."""
+    """An interrupted receiver, also one that was waiting, leaves every chunk to the next."""
     channel = Channel()
     getting = asyncio.create_task(channel.get())
     await asyncio.sleep(0)
     channel.interrupt()
-    await channel.put(chunk(b"kept"))
+    await channel.put(chunk(b"left"))
     for receiving in (getting, channel.get()):
         with pytest.raises(Interrupted):
             await receiving
     channel.resume()
-    assert (await channel.get()).data == b"kept"
+    assert (await channel.get()).data == b"left"
 
 
 async def test_a_wait_ends_by_its_time_or_by_an_interrupt() -> None:
-    """It says which of the two it was; chunks that come meanwhile end nothing."""
+    """A wait returns whether it was interrupted, and no chunk that arrives meanwhile ends it."""
     channel = Channel()
     assert not await channel.wait_interrupt(0)
     assert not await channel.wait_interrupt(0.01)
@@ -74,7 +74,7 @@ async def test_a_wait_ends_by_its_time_or_by_an_interrupt() -> None:
 
 
 async def test_a_held_channel_takes_nothing_more_although_it_empties() -> None:
-    """Otherwise a sender that never pauses could keep a removed toxic busy for ever."""
+    """A held channel accepts no chunk, so that a sender that never pauses cannot keep a removed toxic busy."""
     channel = await full()
     putting = asyncio.create_task(channel.put(chunk()))
     channel.hold()
@@ -85,8 +85,8 @@ async def test_a_held_channel_takes_nothing_more_although_it_empties() -> None:
     assert await putting is False
 
 
-async def test_a_retired_channel_sends_everybody_elsewhere() -> None:
-    """Who waits with a chunk, and who comes later, keeps it."""
+async def test_a_retired_channel_accepts_nothing() -> None:
+    """A sender that waits with a chunk keeps it, and so does every later sender."""
     channel = await full()
     putting = asyncio.create_task(channel.put(chunk()))
     assert await waits(putting)
@@ -95,8 +95,8 @@ async def test_a_retired_channel_sends_everybody_elsewhere() -> None:
     assert await channel.put(chunk()) is False
 
 
-async def test_a_channel_without_receiver_holds_nobody_up() -> None:
-    """What comes is thrown away, and who waited with a chunk waits no longer."""
+async def test_a_channel_without_receiver_delays_no_sender() -> None:
+    """Without a receiver chunks are dropped, and a sender that waited waits no longer."""
     channel = await full()
     putting = asyncio.create_task(channel.put(chunk()))
     assert await waits(putting)

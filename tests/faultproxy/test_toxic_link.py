@@ -31,7 +31,7 @@ from testbed.faultproxy.toxics.reset_peer import ResetPeer
 from testbed.faultproxy.toxics.silence import Silence
 from testbed.faultproxy.toxics.slicer import Slicer
 from testbed.faultproxy.toxics.slow_close import SlowClose
-from tests.faultproxy.servers import NO_LINGER, WITHIN_S, Api, Wire, address_of, is_silent, read_address, receive, rest
+from tests.faultproxy.servers import NO_LINGER, WITHIN_S, ApiClient, Wire, address_of, is_silent, read_address, receive, rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)  # the server runs on th
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send so many bytes on a stream."""
+    """Send `size` bytes on a stream."""
 
     stream: str
     size: int
@@ -67,21 +67,21 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Receive on a stream what is there; until then and after that its receiver has stopped."""
+    """Receive on a stream what is there; before and after that its receiver has stopped."""
 
     stream: str
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Say on a stream that this was all; what is to be sent later is not."""
+    """End a stream; nothing is sent on it later."""
 
     stream: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Let others work for so many milliseconds."""
+    """Let other tasks work for some milliseconds."""
 
     milliseconds: int
 
@@ -189,7 +189,7 @@ class Conversation:
 
 
 async def converse(steps: list[Step]) -> tuple[dict[str, bytes], dict[str, bytes], int]:
-    """Take the steps; gives what was sent, what was received, and how many tasks are left behind."""
+    """Take the steps; return what was sent, what was received, and how many tasks are left."""
     conversation = Conversation()
     await conversation.begin()
     for step in steps:
@@ -220,7 +220,7 @@ def test_toxics_that_come_change_and_go_neither_lose_nor_double_nor_reorder_a_by
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_removing_a_toxic_that_is_full_keeps_the_order(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """The chunk that the sender stands waiting with comes after those that wait before the toxic, and is not forgotten there."""
+    """The chunk that a sender waits with comes after those that wait before a removed toxic."""
     steps: list[Step] = [Put(NamedToxic(name, "any", UPSTREAM, 1.0, Bandwidth(0))) for name in "ab"]
     steps += [Send(UPSTREAM, 600_000), Pause(30), Remove("a"), Remove("b"), Send(UPSTREAM, 100_000)]
     with asyncio.Runner(loop_factory=loop) as runner:
@@ -229,8 +229,8 @@ def test_removing_a_toxic_that_is_full_keeps_the_order(loop: Callable[[], asynci
 
 
 @pytest.mark.parametrize("kind", ["noop", "latency"])
-def test_a_receiver_that_has_stopped_holds_up_nobody_who_changes_toxics(wire: Wire, kind: str) -> None:
-    """The API answers while the data stands still, and when the receiver goes on all of it comes, in order."""
+def test_a_receiver_that_has_stopped_delays_no_change_of_toxics(wire: Wire, kind: str) -> None:
+    """The API answers while the receiver has stopped, and everything arrives in order when it continues."""
     wire.add(kind)
     client, upstream = wire.connect()
     data = random.Random(1).randbytes(20_000_000)
@@ -245,7 +245,7 @@ def test_a_receiver_that_has_stopped_holds_up_nobody_who_changes_toxics(wire: Wi
 
 
 def test_a_sender_is_held_back_when_the_receiver_has_stopped(wire: Wire) -> None:
-    """What the proxy keeps for it is bounded: beyond the kernel's own buffers it takes no more."""
+    """What the proxy holds for a receiver that has stopped is bounded."""
     wire.add("noop")
     client, upstream = wire.connect()
     upstream.settimeout(0.2)
@@ -263,7 +263,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("toxics", [[], ["noop"], ["noop", "latency"]])
     def test_a_half_close_passes(self, wire: Wire, toxics: list[str]) -> None:
-        """Who has said all can still listen: the answer to a question that ended comes."""
+        """A side that has ended its stream still receives the answer."""
         for kind in toxics:
             wire.add(kind)
             wire.add(kind, "upstream")
@@ -275,8 +275,8 @@ class TestEnds:
         upstream.close()
         assert rest(client) == b"answer"
 
-    def test_the_upstream_may_have_said_all_first(self, wire: Wire) -> None:
-        """And still hears the client."""
+    def test_the_upstream_may_end_first(self, wire: Wire) -> None:
+        """An upstream that has ended its stream still receives from the client."""
         client, upstream = wire.connect()
         upstream.shutdown(socket.SHUT_WR)
         assert rest(client) == b""
@@ -286,7 +286,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("who", ["client", "upstream"])
     def test_a_side_that_is_gone_takes_the_other_with_it(self, wire: Wire, who: str) -> None:
-        """A reset ends the whole connection: there is nobody to answer, either."""
+        """A reset of one side ends the whole connection."""
         client, upstream = wire.connect()
         gone, left = (client, upstream) if who == "client" else (upstream, client)
         gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
@@ -308,7 +308,7 @@ class TestEnds:
         assert rest(client) == data
         sender.join()
 
-    def test_an_upstream_that_refuses_ends_the_client_and_not_the_proxy(self, api: Api) -> None:
+    def test_an_upstream_that_refuses_ends_the_client_and_not_the_proxy(self, api: ApiClient) -> None:
         """The client is accepted and sees the end; when the upstream is there, the next client is served."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = address_of(listener)
@@ -322,13 +322,13 @@ class TestEnds:
                 assert receive(upstream, 5) == b"hello"
 
     @pytest.mark.parametrize("upstream", ["nowhere", "127.0.0.1:99999", "x" * 64 + ".invalid:1", "127.0.0.1:0"])
-    def test_an_upstream_that_cannot_be_one_is_as_one_that_refuses(self, api: Api, upstream: str) -> None:
-        """The client sees the end."""
+    def test_an_upstream_that_cannot_be_one_is_as_one_that_refuses(self, api: ApiClient, upstream: str) -> None:
+        """A client of an impossible upstream sees the end of its connection."""
         with socket.create_connection(read_address(api.create("db", upstream)["listen"]), timeout=WITHIN_S) as client:
             assert rest(client) == b""
 
-    def test_an_upstream_that_does_not_answer_keeps_the_client_waiting_and_nobody_else(self, api: Api) -> None:
-        """Nobody takes up the connection (A4): its client waits, others are served, and a disabled proxy lets it go."""
+    def test_an_upstream_that_does_not_answer_delays_its_own_client_only(self, api: ApiClient) -> None:
+        """A client of an upstream that never accepts (A4) waits until the proxy is disabled; others are served."""
         with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, socket.create_connection(dead.getsockname()):
             listen = read_address(api.create("dead", address_of(dead))["listen"])
             clients = [socket.create_connection(listen, timeout=WITHIN_S) for _ in range(3)]
@@ -346,16 +346,16 @@ class TestEnds:
 
 
 def _wait_closed(end: socket.socket) -> None:
-    """Send until that fails, as it does where the other side is closed and not just done."""
+    """Wait until sending fails, as it does where the other side is closed and has not just ended its stream."""
     deadline = time.monotonic() + WITHIN_S
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
-            assert time.monotonic() < deadline, "the other side takes what is sent"
+            assert time.monotonic() < deadline, f"the other side still accepts data after {WITHIN_S:.0f} s"
             end.sendall(b"anybody there?")
 
 
 async def accept_and_disable(yields: int) -> tuple[bytes, int]:
-    """Disable a proxy so many turns of the loop after a client has called; gives what the client sees, and how many live on."""
+    """Disable a proxy `yields` turns of the loop after a client connects; return what the client receives and the connections left."""
     with socket.create_server(("127.0.0.1", 0)) as upstream:
         proxy = Proxy("p", ANY_PORT, address_of(upstream))
         await proxy.enable()
@@ -367,17 +367,17 @@ async def accept_and_disable(yields: int) -> tuple[bytes, int]:
                 await asyncio.sleep(0.0005)
             client.settimeout(0.01)
             try:
-                seen = client.recv(1)
+                received = client.recv(1)
             except ConnectionResetError:
-                seen = b""
+                received = b""
             except TimeoutError:
-                seen = b"nothing"
-            return seen, len(proxy._connections)  # noqa: SLF001 - nobody but these tests asks
+                received = b"nothing"
+            return received, len(proxy._connections)  # noqa: SLF001 - nobody but these tests asks
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_no_connection_outlives_the_proxy_being_disabled(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Not even one that was being accepted in that moment, whichever moment it was."""
+    """A connection accepted at the moment of disabling ends, whichever turn of the loop that is."""
     for yields in range(12):
         with asyncio.Runner(loop_factory=loop) as runner:
             assert runner.run(accept_and_disable(yields)) == (b"", 0)
@@ -390,20 +390,20 @@ async def send_without_end(end: socket.socket) -> None:
 
 
 async def receive_without_end(end: socket.socket) -> None:
-    """Take whatever comes."""
+    """Receive until the end."""
     while await asyncio.get_running_loop().sock_recv(end, 1_000_000):
         pass
 
 
 async def test_a_toxic_leaves_although_the_sender_never_pauses() -> None:
-    """What it has to hand on before it goes is what waits there when it is told to go, and not what comes after that."""
+    """A removed toxic hands on what waits at that moment, and not what arrives later."""
     (sender, source), (target, receiver) = socket.socketpair(), socket.socketpair()
     for end in (sender, source, target, receiver):
         end.setblocking(False)
     traffic = Traffic()
     link = ToxicLink(source, target, Activity(0.0, 0.0), traffic, ConnectionControl(lambda: None, lambda: None, lambda _: None))
     link.add(NamedToxic("t", "noop", UPSTREAM, 1.0, Noop()))
-    running = [asyncio.create_task(one) for one in (send_without_end(sender), receive_without_end(receiver), link.run())]
+    running = [asyncio.create_task(work) for work in (send_without_end(sender), receive_without_end(receiver), link.run())]
     async with asyncio.timeout(WITHIN_S):
         while traffic.sent_bytes < 1_000_000:
             await asyncio.sleep(0)

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STREAMS = ("upstream", "downstream")
-# Not `lifetime` and `refuse_first`: that no connection can be had is what such a number asks of them.
+# Not `lifetime` and `refuse_first`: such a number asks them to allow no connection.
 KINDS = ("bandwidth", "latency", "limit_data", "reset_peer", "slicer", "slow_close", "timeout", "idle_drop", "silence")
-LONG_MS = 600_000  # longer than any test: what comes nevertheless did not wait for it
+LONG_MS = 600_000  # longer than any test: what arrives did not wait for it
 both_streams = pytest.mark.parametrize("stream", STREAMS)
 
 
 def ends(wire: Wire, stream: str) -> tuple[socket.socket, socket.socket]:
-    """Open a connection; gives the end that sends on a stream and the one that receives."""
+    """Open a connection; return the end that sends on a stream and the one that receives."""
     client, upstream = wire.connect()
     return (client, upstream) if stream == "upstream" else (upstream, client)
 
 
 def is_reset(end: socket.socket) -> bool:
-    """Whether the connection ends with a reset and not with an orderly end."""
+    """Return whether the connection ends with a reset and not with an orderly end."""
     try:
         rest(end)
     except ConnectionResetError:
@@ -43,7 +43,7 @@ def is_reset(end: socket.socket) -> bool:
 
 @contextmanager
 def sending(end: socket.socket, data: bytes) -> Iterator[None]:
-    """Send in a thread, because so much does not fit into the buffers on the way."""
+    """Send in a thread until the block ends, because the data does not fit into the buffers."""
     thread = threading.Thread(target=end.sendall, args=(data,))
     thread.start()
     yield
@@ -66,7 +66,7 @@ class TestLatency:
         assert has_passed(0.1, sent_s)
 
     def test_two_latencies_add_up(self, wire: Wire) -> None:
-        """The second counts from when the first let go."""
+        """Two latencies of 80 ms delay by 160 ms at least."""
         for name in ("first", "second"):
             wire.api.ask("POST", "/proxies/wire/toxics", {"name": name, "type": "latency", "attributes": {"latency": 80}})
         client, upstream = wire.connect()
@@ -76,7 +76,7 @@ class TestLatency:
         assert has_passed(0.16, sent_s)
 
     def test_jitter_gives_and_takes(self, wire: Wire) -> None:
-        """A delay of 20 ms give or take 20 ms is never negative, and chunks keep their order."""
+        """A delay of 20 ms plus or minus 20 ms is never negative, and chunks keep their order."""
         wire.add("latency", latency=20, jitter=20)
         client, upstream = wire.connect()
         for number in range(10):
@@ -95,7 +95,7 @@ class TestLatency:
         assert not has_passed(4, sent_s)
 
     def test_what_waits_comes_at_once_when_the_toxic_is_removed(self, wire: Wire) -> None:
-        """Nothing is lost, and nothing waits for a toxic that is gone."""
+        """Chunks that wait arrive at once when their latency is removed."""
         wire.add("latency", latency=LONG_MS)
         client, upstream = wire.connect()
         upstream.sendall(b"held")
@@ -104,7 +104,7 @@ class TestLatency:
         assert receive(client, 4) == b"held"
 
     def test_what_waits_comes_at_once_when_the_toxic_is_changed(self, wire: Wire) -> None:
-        """And what comes after that waits as long as the toxic says now."""
+        """Chunks that wait arrive at once when their latency changes, and later ones have the new delay."""
         wire.add("latency", latency=LONG_MS)
         client, upstream = wire.connect()
         upstream.sendall(b"held")
@@ -118,7 +118,7 @@ class TestLatency:
 
 
 class TestBandwidth:
-    """Only so many bytes a second get through."""
+    """The number of bytes a second is limited."""
 
     @both_streams
     def test_a_kilobyte_is_a_thousand_bytes(self, wire: Wire, stream: str) -> None:
@@ -149,7 +149,7 @@ class TestBandwidth:
         assert rest(client) == b""
 
     def test_what_waits_comes_when_the_toxic_is_removed(self, wire: Wire) -> None:
-        """All of it, in order."""
+        """Chunks that wait for bandwidth arrive in order when the limit is removed."""
         wire.add("bandwidth", rate=1)
         client, upstream = wire.connect()
         data = random.Random(1).randbytes(200_000)
@@ -160,7 +160,7 @@ class TestBandwidth:
 
 
 class TestLimitData:
-    """The connection ends after so many bytes."""
+    """The connection ends after a number of bytes."""
 
     @both_streams
     def test_so_many_bytes_pass_and_then_an_orderly_end(self, wire: Wire, stream: str) -> None:
@@ -183,7 +183,7 @@ class TestLimitData:
         assert rest(client) == b"123"
 
     def test_a_limit_of_nothing_waits_for_the_first_byte(self, wire: Wire) -> None:
-        """Until then the connection is as any other."""
+        """A limit of 0 bytes closes the connection with the first byte, and not before."""
         wire.add("limit_data", bytes=0)
         client, upstream = wire.connect()
         assert is_silent(client)
@@ -191,7 +191,7 @@ class TestLimitData:
         assert rest(client) == b""
 
     def test_each_connection_is_counted_by_itself(self, wire: Wire) -> None:
-        """What one has used up the other still has."""
+        """Each connection has the whole limit."""
         wire.add("limit_data", bytes=3)
         for _ in range(2):
             client, upstream = wire.connect()
@@ -300,7 +300,7 @@ class TestResetPeer:
         assert is_reset(sender)
 
     def test_the_reset_comes_after_the_time(self, wire: Wire) -> None:
-        """Nothing passes meanwhile."""
+        """The reset comes after the time, and nothing passes before it."""
         wire.add("reset_peer", timeout=80)
         client, upstream = wire.connect()
         sent_s = time.monotonic()
@@ -332,7 +332,7 @@ class TestResetPeer:
         assert receive(client, 4) == b"held"
 
     def test_changed_in_time_it_waits_as_long_as_it_says_now(self, wire: Wire) -> None:
-        """From ten minutes to none."""
+        """A time that is changed from ten minutes to none resets at once."""
         wire.add("reset_peer", timeout=LONG_MS)
         client, upstream = wire.connect()
         upstream.sendall(b"lost")
@@ -357,7 +357,7 @@ class TestSlowClose:
         assert has_passed(0.1, sent_s)
 
     def test_the_end_comes_at_once_when_the_toxic_is_removed(self, wire: Wire) -> None:
-        """It was only held back."""
+        """Removing a slow close passes on the end that it delays."""
         wire.add("slow_close", delay=LONG_MS)
         client, upstream = wire.connect()
         upstream.close()
@@ -376,20 +376,20 @@ class TestSlowClose:
         assert rest(client) == b""
 
 
-class Recorder:
-    """What follows a stage, in a test: keeps the chunks."""
+class RecordingSink:
+    """What follows a stage in a test: records the chunks."""
 
     def __init__(self) -> None:
         self.chunks: list[Chunk] = []
         self.ended = False
 
     async def put(self, chunk: Chunk) -> bool:
-        """Keep it."""
+        """Record a chunk."""
         self.chunks.append(chunk)
         return True
 
     def end(self) -> None:
-        """Take note."""
+        """Record the end."""
         self.ended = True
 
 
@@ -418,25 +418,25 @@ class TestSlicer:
         ],
     )
     async def test_pieces_have_the_size_that_is_asked_for(self, slicer: Slicer, least: int, most: int) -> None:
-        """Give or take the variation; only the last piece of a chunk may be smaller. Sizes that make no sense do no harm."""
-        recorder = Recorder()
-        hands = ConnectionControl(lambda: None, lambda: None, lambda _: None)
-        link = ToxicLink(None, None, Activity(0.0, 0.0), Traffic(), hands)  # type: ignore[arg-type]  # nothing leaves
-        stage = Stage(link, NamedToxic("s", "slicer", "upstream", 1.0, slicer), recorder)
+        """Pieces are within the variation of the average size, except the last of a chunk; impossible sizes do no harm."""
+        sink = RecordingSink()
+        control = ConnectionControl(lambda: None, lambda: None, lambda _: None)
+        link = ToxicLink(None, None, Activity(0.0, 0.0), Traffic(), control)  # type: ignore[arg-type]  # nothing leaves
+        stage = Stage(link, NamedToxic("s", "slicer", "upstream", 1.0, slicer), sink)
         data = random.Random(1).randbytes(1000)
         await stage.input.put(Chunk(data, 1.0))
         stage.input.end()
         stage.start()
         assert stage.task is not None
         await stage.task
-        sizes = [len(chunk.data) for chunk in recorder.chunks]
-        assert b"".join(chunk.data for chunk in recorder.chunks) == data
+        sizes = [len(chunk.data) for chunk in sink.chunks]
+        assert b"".join(chunk.data for chunk in sink.chunks) == data
         assert all(least <= size <= most for size in sizes[:-1])
         assert sizes[-1] <= most
-        assert recorder.ended
+        assert sink.ended
 
     def test_the_rest_comes_at_once_when_the_toxic_is_removed(self, wire: Wire) -> None:
-        """Whole and in order."""
+        """The rest of a chunk arrives whole when the slicer is removed."""
         wire.add("slicer", average_size=1, delay=LONG_MS * 1000)
         client, upstream = wire.connect()
         upstream.sendall(b"0123456789")
@@ -482,7 +482,7 @@ class TestToxicity:
         return rest(client) == b""
 
     def test_a_change_decides_anew(self, wire: Wire) -> None:
-        """From no connection to every connection, those that are open too."""
+        """A changed toxicity is decided anew for open connections."""
         wire.add("limit_data", toxicity=0, bytes=0)
         client, upstream = wire.connect()
         upstream.sendall(b"1")
