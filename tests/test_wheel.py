@@ -61,7 +61,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     fresh = str(environment / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", fresh]
     subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], check=True, capture_output=True)
-    packages = sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)})
+    packages = sysconfig.get_path("purelib", "venv", {"base": str(environment), "platbase": str(environment)})
     # A directory that is named in a .pth file has its own .pth files left unread, so that no editable install is in it.
     Path(packages, "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
     return Installed(wheel, environment, folder)
@@ -138,14 +138,6 @@ def test_the_image_is_that_of_the_checkout(installed: Installed) -> None:
     """The same code is in both, and so the same image serves both."""
     done = installed.run("python", "-c", "from testbed.runtime import image; print(image.name_for_code())")
     assert done.stdout.strip() == image.name_for_code(), done.stderr
-
-
-def test_image_build_finds_what_it_needs_and_stops_at_the_engine(installed: Installed) -> None:
-    """Without an engine it is the engine that is asked for, and no checkout."""
-    code, text = installed.testbed("image", "build")
-    assert code == 3, text
-    assert "docker" in text
-    assert "checkout" not in text
 
 
 def test_scenarios_of_the_users_own_add_to_those_of_the_wheel(installed: Installed) -> None:

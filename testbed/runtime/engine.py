@@ -19,7 +19,7 @@ LABEL = "org.grounded-testbed"  # begins every label of ours
 USER_LABEL = f"{LABEL}.user"
 RUN_LABEL = f"{LABEL}.run"
 
-START = "start it (as root: `.ci/engine` installs and starts one on Debian, `systemctl start docker` an installed one)"
+START = "start it (as root: `.ci/engine` of a checkout installs and starts one on Debian, `systemctl start docker` an installed one)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ def compose_version() -> str:
         return run("compose", "version", "--short", within_s=ANSWERS_WITHIN_S).strip().removeprefix("v")
     except EngineError as error:
         raise EngineError(
-            "the compose plug-in is missing; install it (`.ci/engine` does; Debian and others have it as docker-compose-plugin or "
-            "docker-compose-v2)"
+            "the compose plug-in is missing; install it (`.ci/engine` of a checkout does; Debian and others have it as "
+            "docker-compose-plugin or docker-compose-v2)"
         ) from error
 
 

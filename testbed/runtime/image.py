@@ -212,7 +212,7 @@ def _base(home: Path, log: Path, tell: Callable[[str], None]) -> str:
     if shutil.which(BOOTSTRAP[0]) is None:
         raise EngineError(
             f"no base image: no registry gives {REGISTRY_BASE}, and {BOOTSTRAP[0]} is not there to bootstrap one; install {BOOTSTRAP[0]} "
-            f"(`.ci/engine` does), or bring the image in with `docker load`"
+            f"(`.ci/engine` of a checkout does), or bring the image in with `docker load`"
         )
     tell(f"no registry answers; bootstrapping Debian {RELEASE} in its place")
     archive = home / "base.tar"
