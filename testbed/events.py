@@ -1,94 +1,8 @@
 """The journal's events: what was seen of a replay, one JSON object a line.
 
-The first line is the `header`. Every later line has `event` (its kind), `t_s` (real seconds since the replay's start,
-by a monotonic clock) and `night_s` (the night's clock, in seconds since 00:00 of the night's date: 23:00 is 82,800
-and the next day's 05:00 is 104,400; before the night begins, its clock stands at its start). Lines are written as
-things become known: their `t_s` need not rise from line to line.
-
-`header`: which `scenario`, `title`, `variant`, `runtime`, `seed`, `repetition`; when it `started_at` (ISO 8601); the
-`facts` that the scenario shows; the `night` (date, `from_s`, `to_s`); the `facility` (names, `request_threads` of
-each service, `pool_size` of each application server); `transactions` by caller, true where one needs the facility;
-what is expected (`expect`); the variant's `settings`; the `trace` (`path`, empty when it was derived; how many
-`requests`; `sha256`); `versions`; the `machine`; the format of the `journal`, a number. A journal can be judged without
-the scenario's file.
-
-`service`: the `state` of a `service`, with its process id (`pid`): it was `started`, was `ready`, was `stopped` on
-purpose, or `died` by itself; then `detail` has exit code and last lines.
-
-`operation`: a fault or an `operation` of the timeline, by its word and its number there (`id`). Its `state` is
-`begin`, and then either `end`, which means that all of it was done and `detail` says what, or `failed`, which means
-that the facility may be in any state between and `detail` says why; `duration_s` in real seconds.
-
-`step`: one `step` of an `operation`, in words, the same way (`id`, `state`, `detail`, `duration_s`); `number` counts
-from 1.
-
-`request`: the load generator sent a request (`id`, one for each of the trace): a `transaction` that a passenger asked
-of a `caller`. `due_s` and `sent_s` are on the scale of `t_s`; the time from due to sent is the generator's own delay.
-
-`response`: the request of that `id` `ended`, at `answered_s` on the scale of `t_s`. `answered`: with a `status` below
-400, so the passenger got what they asked for. `failed`: with an error's status, or with none (null) when the
-connection broke; `error` has the words. A passenger's wait counts from `due_s`. A request without a `response` is
-*unanswered*: it may have done its work in the database all the same.
-
-`sample`: a look at the monitoring of a `service`. `health`: the check was green; `health_s`: how long it took, in real
-seconds. `busy` of `request_threads` are at work (or blocked: it cannot be told from here), `waiting` requests wait for
-a thread. `pool`: its `size`, connections `in` it and `out` of it, threads `waiting` for one, and `leaked`: out, and the
-request that took it has ended. `results`: how many of each operation have `answered` and `failed` since the service
-started. `log`: of the lines of its log about errors, those `written` and those `lost` since then; null where it counts none.
-Numbers are null when the service did not answer; that by itself is no error of the replay.
-
-`condition`: a step of the timeline waited for this `condition`, and it was `seen` or not: not in time, or not before
-everything was over, and then the step was not carried out. `detail` has the state of the services at that moment.
-
-`threads`: a dump of the threads of a `service`; `file` has it as it came, beside the journal. `groups` holds its
-request threads by `stack` (outermost call first), each with its `count`, its `state` and the operation that it is
-`within`; `request_threads`: how many the service has. Threads that were never started are in no group. `error`: why
-there is no dump, and otherwise null; then nothing is known.
-
-`process`: a look at the process of a `service` (`pid`), where the scenario has the facility weighed. Memory: `rss_bytes`, all that it
-has in memory; `private_bytes`, what of it is behind no file, in which leaks show.
-`open_files` are its open descriptors, `threads` all of its threads. A process that was gone is left out.
-
-`size`: a look at how large something is that may grow, of a `kind` (`table`, `log`) and with a `name`: `size_bytes` on disk (of a
-table, with its indexes), and `rows` (of a log: null). While the database does not answer, its tables are left out.
-
-`balancer`: a look, about once a second, at a `balancer`'s own statistics. `servers` has, as the balancer sees each one:
-the `server`, its `status` in HAProxy's words (`UP`, `DOWN`, ...), `sessions` with it now and in all (`sessions_total`),
-how many wait in the `queue` for it, and how its last health `check` ended (`L7OK`, `L4TOUT`, ...; empty: never made).
-None of them when the balancer did not answer. Only where the runtime has balancers of its own.
-
-`recovery`: a look, about once a second, at the recovery `standby`, where the runtime has one (C2). `lag_s`: how far it
-is behind at most, in real seconds. It is the age of the last look at which the database had written no more than the
-standby has applied by now, and 0 when that look is this one: so with no traffic there is no lag, however long ago the
-last commit was; while the database or the standby cannot be asked, the lag grows, because nothing better is known; null
-until both have answered once. `lag_bytes`: the log that the database has written and the standby not applied, null when
-one of them did not answer. `state`: what the database says of the standby's connection (`streaming`, `catchup`, ...;
-null: none, or no answer). `last_commit_s`: the age of the last commit that the standby has applied, by its own clock;
-it says nothing of the lag when nobody commits, and is null when there was none since it started.
-
-`backup`: an off-site `backup`, by its name, was taken and verified against its own manifest; it began at `began_s` on the
-scale of `t_s`, took `took_s` real seconds and is `size_bytes` long.
-
-`ledger`: at the end of the night, every `transaction` of that kind that was `answered` to a passenger and writes to the
-database, counted one by one: how many of them are `in_database`, and how many are `in_standby` after `waited_s` real
-seconds, in which the standby was given the time to catch up. `missing` names some of those that are not in both. A row is
-known by passenger and flight; of bookings there must be as many as were answered. Rows that nobody was answered for are
-no fault: an unanswered request may have done its work. `error`: why it cannot be told, and then the counts are null.
-
-`restored`: at the end of the night, a `backup` of this night was copied beside, started as a database of its own, and
-read, in `took_s` real seconds. `rows` of each table in it. `strangers`: rows that it has and the database has not.
-`answered_before`: the check-ins and bookings that were answered before it began. `missing`: how many of those it has not,
-and of the tables that nobody writes to, how many of the database's rows. `error`: why it could not be read, otherwise null.
-
-`observed`: a `phase` (`settle`, the closing window), from `since_s` to `until_s` on the scale of `t_s`, in which
-nothing was done but to look: whether something comes back by itself is judged over it.
-
-`healed`: when the night was over, what was still active of the `faults` that can be undone was undone, and the facility was
-looked at: `left` names what is not as it was before them (a toxic, a service that stands still, a fault whose healing failed, and
-why). A facility with anything left serves no other replay.
-
-`end`: the last line, with the `reason`. `complete`: the replay came to its end. `interrupted`, `failed`: it did not
-(`detail` says why), and its verdict is unknown. No `end` at all: killed.
+The first line is the `header`; every later line has `event` (its kind), `t_s` and `night_s`. The page `testbed/journal/README.md`
+specifies every event and every field with its unit; a test compares it with the classes below. A name ends with its unit:
+`_s` is seconds, `_bytes` bytes. Lines are written as things become known: their `t_s` need not rise from line to line.
 """
 
 from __future__ import annotations
@@ -133,7 +47,7 @@ class TraceSource:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """See the module."""
+    """The first line: what was replayed, and what is expected of it. A journal can be judged without the scenario's file."""
 
     scenario: str
     title: str
@@ -172,7 +86,7 @@ class Stamped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Stamped):
-    """See the module."""
+    """A service was started, was ready, was stopped on purpose, or died by itself."""
 
     service: str
     state: Literal["started", "ready", "stopped", "died"]
@@ -183,7 +97,7 @@ class Service(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Stamped):
-    """See the module."""
+    """A fault or an operation of the timeline begins or ends; after `failed` the facility may be in any state between."""
 
     operation: str
     id: int
@@ -195,7 +109,7 @@ class Operation(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Stamped):
-    """See the module."""
+    """A step of an operation begins or ends; `number` counts from 1."""
 
     operation: str
     id: int
@@ -209,7 +123,7 @@ class Step(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Stamped):
-    """See the module."""
+    """The load generator sent a request: a transaction that a passenger asked of a caller."""
 
     id: int
     caller: str
@@ -221,7 +135,7 @@ class Request(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Stamped):
-    """See the module."""
+    """A request ended. One without a response is *unanswered*; it may have done its work in the database all the same."""
 
     id: int
     answered_s: float
@@ -260,7 +174,7 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
-    """See the module."""
+    """A look at the monitoring of a service; numbers are None when it did not answer."""
 
     service: str
     health: bool
@@ -281,7 +195,7 @@ class Sample(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition(Stamped):
-    """See the module."""
+    """A step of the timeline waited for this condition; it is not carried out when the condition was not seen."""
 
     condition: str
     seen: bool
@@ -291,7 +205,7 @@ class Condition(Stamped):
 
 @dataclass(frozen=True, slots=True)
 class ThreadGroup:
-    """Request threads with the same stack; see the module."""
+    """Request threads with the same stack, outermost call first."""
 
     count: int
     state: str
@@ -301,7 +215,7 @@ class ThreadGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threads(Stamped):
-    """See the module."""
+    """A dump of the threads of a service; `error` says why there is none."""
 
     service: str
     file: str
@@ -313,7 +227,7 @@ class Threads(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process(Stamped):
-    """See the module."""
+    """A measurement of the process of a service; leaks show in `private_bytes`, the memory that no file backs."""
 
     service: str
     pid: int
@@ -326,7 +240,7 @@ class Process(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size(Stamped):
-    """See the module."""
+    """A measurement of a table or a log."""
 
     kind: Literal["table", "log"]
     name: str
@@ -337,7 +251,7 @@ class Size(Stamped):
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """An application server as a balancer sees it; see the module."""
+    """An application server as a balancer sees it, in HAProxy's words."""
 
     server: str
     status: str
@@ -349,7 +263,7 @@ class ServerStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balancer(Stamped):
-    """See the module."""
+    """A look at a balancer's own statistics; no servers when it did not answer."""
 
     balancer: str
     servers: tuple[ServerStatistics, ...] = ()
@@ -358,7 +272,7 @@ class Balancer(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery(Stamped):
-    """See the module."""
+    """A look at the recovery standby (C2); `lag_s` is how far it is behind at most."""
 
     standby: str
     lag_s: float | None = None
@@ -370,7 +284,7 @@ class Recovery(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup(Stamped):
-    """See the module."""
+    """An off-site backup was taken, and verified against its own manifest."""
 
     backup: str
     began_s: float
@@ -381,7 +295,7 @@ class Backup(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger(Stamped):
-    """See the module."""
+    """How many transactions that were answered and write to the database are in it and on the standby, counted one by one."""
 
     transaction: str
     answered: int
@@ -395,7 +309,7 @@ class Ledger(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored(Stamped):
-    """See the module."""
+    """A backup of this night was copied, started as a database of its own, and read."""
 
     backup: str
     took_s: float
@@ -409,7 +323,7 @@ class Restored(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed(Stamped):
-    """See the module."""
+    """A phase in which nothing was done but to look: whether something comes back by itself is judged over it."""
 
     phase: Literal["settle"]
     since_s: float
@@ -419,7 +333,7 @@ class Observed(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healed(Stamped):
-    """See the module."""
+    """Faults still active at the end were healed; `left` names what is not as it was before them."""
 
     faults: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
@@ -428,7 +342,7 @@ class Healed(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End(Stamped):
-    """See the module."""
+    """The last line, with the reason for the end; without one, the replay was killed."""
 
     reason: Literal["complete", "interrupted", "failed"]
     detail: str = ""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed import events, journal
+from testbed import journal
 from testbed.events import Counts, Event, PoolSample, Response, Sample, ServerStatistics, ThreadGroup
 from tests.journals import header
 
@@ -52,23 +52,6 @@ def test_every_event_is_read_as_it_was_written(kind: type[Event], data: st.DataO
         with journal.JournalWriter(path, header()) as writer:
             writer.append(event)
         assert journal.read(path).events == (event,)
-
-
-def test_every_kind_of_event_is_told_of_in_prose() -> None:
-    """Each has its paragraph at the head of the module, by the word that stands in the journal."""
-    told = events.__doc__ or ""
-    for kind in (events.Header, *KINDS):
-        assert f"\n`{kind.__dataclass_fields__['event'].default}`: " in told, kind
-
-
-@pytest.mark.parametrize("kind", [events.Header, *KINDS], ids=lambda kind: kind.__name__)
-def test_every_field_of_an_event_is_told_of_in_prose(kind: Any) -> None:
-    """In the paragraph of its event; the stamps, which every event has, at the head."""
-    head, *paragraphs = (events.__doc__ or "").split("\n\n`")
-    word = kind.__dataclass_fields__["event"].default
-    told = next("`" + one for one in paragraphs if one.startswith(f"{word}`: "))
-    for name in kind.__dataclass_fields__:
-        assert f"`{name}`" in (head if name in ("event", "t_s", "night_s") else told), name
 
 
 def test_a_pools_free_connections_are_called_in_in_the_journal(tmp_path: Path) -> None:
