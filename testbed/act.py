@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
-from testbed.events import End, Service, Step, Threads
+from testbed.events import End, Healed, Service, Step, Threads
+from testbed.events import Operation as OperationEvent
 from testbed.facility import Active
 from testbed.faults import Fault, Healable
 from testbed.operations import Operation
 from testbed.probe import Question
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from testbed.clock import NightClock
@@ -38,7 +39,8 @@ class Recorder:
     """Writes events with the time of now, on both clocks.
 
     `origin_s` is the replay's start and `night_start_s` the start of the night, both on the event loop's clock, which is the system's
-    monotonic one unless the loop has another (`testbed.fakes`). Before the night starts, its clock stands.
+    monotonic one unless the loop has another (`testbed.fakes`). Before the night starts, its clock stands. `listener` is called with each
+    event after it was written.
     """
 
     writer: JournalWriter
@@ -46,6 +48,7 @@ class Recorder:
     origin_s: float
     night_start_s: float | None = None
     ended: bool = False
+    listener: Callable[[Event], None] = lambda _: None
 
     def t_s(self) -> float:
         """Seconds since the replay's start."""
@@ -70,6 +73,7 @@ class Recorder:
     def add(self, event: Event) -> None:
         """Write an event."""
         self.writer.append(event)
+        self.listener(event)
 
     def end(self, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
         """Write the last line, once: what was complete stays so, whatever happens while it is taken down."""
@@ -77,6 +81,29 @@ class Recorder:
             return
         self.add(End(**self.stamp(), reason=reason, detail=detail))
         self.ended = True
+
+    @contextmanager
+    def ending(self, interrupted: str) -> Iterator[None]:
+        """Write the end of what does not come to its own: interrupted, failed, or an error of the testbed itself. Each is passed on.
+
+        Without an end the journal would look like that of a killed run.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._end_anyway("interrupted", interrupted)
+            raise
+        except TestbedError as error:
+            self._end_anyway("failed", str(error))
+            raise
+        except Exception as error:
+            self._end_anyway("failed", f"an error of the testbed itself: {type(error).__name__}: {error}")
+            raise
+
+    def _end_anyway(self, reason: Literal["interrupted", "failed"], detail: str) -> None:
+        """Write the end; a journal that cannot be written to changes nothing of what ended it."""
+        with suppress(TestbedError):
+            self.end(reason, detail)
 
     def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
         """Write what became of a service."""
@@ -131,6 +158,26 @@ class Actions:
             )
         )
 
+    async def operate(self, do: Callable[[Actions], Awaitable[str]]) -> str:
+        """Carry out a fault or an operation with its begin and its end in the journal; return the line that says what was done.
+
+        A TestbedError is written as its failure, and passed on.
+        """
+        started_s = self.recorder.t_s()
+        self._write_operation("begin", "", None)
+        try:
+            done = await do(self)
+        except TestbedError as error:
+            self._write_operation("failed", str(error), self.recorder.t_s() - started_s)
+            raise
+        self._write_operation("end", done, self.recorder.t_s() - started_s)
+        return done
+
+    def _write_operation(self, state: Progress, detail: str, duration_s: float | None) -> None:
+        self.recorder.add(
+            OperationEvent(**self.recorder.stamp(), operation=self.word, id=self.id, state=state, detail=detail, duration_s=duration_s)
+        )
+
     async def carry_out(self, action: PlannedAction) -> str:
         """Carry out a planned fault or operation and return a line that says what was done; raises FacilityError."""
         if isinstance(action, Fault):
@@ -159,6 +206,20 @@ class Actions:
         told = await active.heal(actions)
         self.facility.active.remove(active)
         return f"{active.word}: {told}"
+
+    async def heal_all(self) -> None:
+        """Heal active faults, newest first, then list what remains. A fault that fails to heal does not stop the others."""
+        healed: list[str] = []
+        failed: list[str] = []
+        for active in reversed(tuple(self.facility.active)):
+            try:
+                await self.heal(active)
+            except TestbedError as error:
+                failed.append(f"{active.word}: {error}")
+            else:
+                healed.append(active.word)
+        left = failed + await self.facility.left_over()
+        self.recorder.add(Healed(**self.recorder.stamp(), faults=tuple(healed), left=tuple(left)))
 
     async def probe(self, link: str, question: Question) -> Seen:
         """Make one connection over a link and give what became of it."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from testbed import journal, verdict
 from testbed.errors import TestbedError
 from testbed.events import FacilityNames, Header, NightSpan, TraceSource
-from testbed.replay import FacilityBuilder, Night, replay
+from testbed.replay import replay
+from testbed.running import Night
 from testbed.runtime.processes import CAPABILITIES
 from testbed.runtime.workshop import ProcessesBuilder
 from testbed.topology import TRANSACTIONS
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from contextlib import AbstractContextManager
 
+    from testbed.builder import Builder
+    from testbed.display import Display
     from testbed.journal import Journal
     from testbed.load import Load
     from testbed.observe.watch import Watch
-    from testbed.replay import Display
     from testbed.scenario import Scenario, Variant
     from testbed.topology import FacilityPlan, Settings
     from testbed.trace import Trace
@@ -41,13 +43,6 @@ class Shop(Protocol):
     """What all replays of one command share: a `Workshop`, or a fake one."""
 
     postgres_version: str
-
-
-class Builder(FacilityBuilder, Protocol):
-    """A builder that can begin before it is asked for the facility."""
-
-    def begin(self) -> None:
-        """Begin to build; `build` then waits for what is left."""
 
 
 @dataclass(frozen=True, slots=True)

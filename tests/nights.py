@@ -8,20 +8,22 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from testbed import journal, scenario_file, trace
+from testbed.display import Silent
 from testbed.errors import TestbedError
 from testbed.events import Counts, PoolSample, Sample
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
-from testbed.replay import Night, Silent, replay
+from testbed.replay import replay
+from testbed.running import Night
 from testbed.session import header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from testbed.display import Display
     from testbed.events import Event, Header
     from testbed.journal import Journal
-    from testbed.replay import Display
     from testbed.scenario import Scenario
 
 # Seven hours in six virtual seconds, most of them for the morning, when people come. A quarter of the case's threads and connections,

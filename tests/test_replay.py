@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import changes, figures, replay, scenario_file, stuck_spans, verdict
+from testbed import changes, figures, scenario_file, stuck_spans, verdict
 from testbed.checks import Verdict
 from testbed.clock import HOUR_S, parse_time
 from testbed.errors import FacilityError, ServiceError, TestbedError
@@ -17,8 +17,8 @@ from testbed.events import Condition, End, Observed, Operation, Sample, Service,
 from testbed.expectation import Outcome
 from testbed.fakes.facility import FakeBuilder, FakeMonitoring
 from testbed.fakes.virtual_time import run
+from testbed.look import SAMPLE_EVERY_S, Looker
 from testbed.observe.watch import Watch
-from testbed.replay import SAMPLE_EVERY_S
 from tests.nights import ONE_CALLER, RATE, RESTART, SMALL, SWITCHOVER, Flight, FullDisk, Notes, flown, scenario
 
 if TYPE_CHECKING:
@@ -366,10 +366,11 @@ def test_an_interrupted_replay_leaves_a_journal_that_can_be_read_and_says_so(tmp
 
 async def test_an_interruption_that_comes_together_with_a_sample_is_not_lost() -> None:
     """Or a replay would go on to its end, and whoever runs several would go on to the next."""
-    night = SimpleNamespace(sampled=asyncio.Event(), background=[])
-    waiting = asyncio.create_task(replay._wait_sample(night))  # type: ignore[arg-type]  # noqa: SLF001 - the moment cannot be met from outside
+    none = SimpleNamespace()
+    looker = Looker(none, none, none, none)  # type: ignore[arg-type]  # it waits, and looks at nothing
+    waiting = asyncio.create_task(looker.wait_round())
     await asyncio.sleep(0.01)
-    night.sampled.set()
+    looker.wake()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed import unscripted
-from testbed.act import Actions, Recorder
+from testbed.act import Actions
 from testbed.byhand import orders
 from testbed.concurrency import cancel_and_wait, wait_until
-from testbed.errors import DumpError, FacilityError, TestbedError, UsageError
-from testbed.events import Observed, Operation, Step
+from testbed.errors import DumpError, FacilityError, UsageError
+from testbed.events import Observed, Step
 from testbed.facility import LOAD
 from testbed.faults.switchover import Switchover
 from testbed.load import DueRequest, Load
@@ -20,31 +20,17 @@ from testbed.operations import restart
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from testbed.events import Event, Progress
+    from testbed.events import Event
     from testbed.facility import Facility
-    from testbed.observe.samples import Monitoring
+    from testbed.look import Looker
     from testbed.scenario import Scenario
 
     Tell = Callable[[orders.Answer], None]
 
-LOOK_EVERY_S = 0.25  # a session may last for hours, and each look is a line in the journal
 TELL_EVERY_S = 1.0
 POLL_S = 0.05
 QUIET_S = 2.0  # so long nothing may come back before those who wait are counted
 OVER_WITHIN_S = 120.0  # and so long in all after the last was to be sent, where something comes back again and again
-
-
-@dataclass(slots=True)
-class Telling(Recorder):
-    """A recorder that also tells whoever ordered it each step of what is done."""
-
-    tell: Callable[[Step], None] = lambda _: None
-
-    def add(self, event: Event) -> None:
-        """Write an event."""
-        Recorder.add(self, event)
-        if isinstance(event, Step):
-            self.tell(event)
 
 
 @dataclass(slots=True)
@@ -55,15 +41,13 @@ class Hands:
     runtime: str
     facility: Facility
     actions: Actions
-    monitoring: Monitoring
+    looker: Looker
     load: Load | None = None
     _following: asyncio.Task[None] | None = None
     _sending: bool = False
     _operations: int = 0
     _requests: int = 0
     _changed_s: float = 0.0
-    _dead: set[str] = field(default_factory=set)
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def carry_out(self, order: orders.Order, tell: Tell) -> str:
         """Carry out an order and tell how it goes; gives a line that says what was done.
@@ -89,32 +73,9 @@ class Hands:
             raise UsageError(f"no service {service!r}; there are {', '.join(self.facility.services)}")
         return service
 
-    async def look(self) -> None:
-        """Look at every service once, and after the processes."""
-        facility, recorder, watch = self.facility, self.actions.recorder, self.actions.watch
-        async with self._looking:
-            reads = [self.monitoring.read(name, facility.runtime.address(name), recorder.now) for name in facility.services]
-            for sample in await asyncio.gather(*reads):
-                watch.see(sample)
-                recorder.add(sample)
-            for name in facility.services:
-                ended = await facility.runtime.exit(name)
-                if ended is None:
-                    self._dead.discard(name)
-                elif name not in self._dead | facility.down:
-                    self._dead.add(name)
-                    recorder.tell_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")
-
-    async def look_on(self, show: Callable[[], None]) -> None:
-        """Look, again and again, until cancelled; `show` is called after each look."""
-        while True:
-            await self.look()
-            show()
-            await asyncio.sleep(LOOK_EVERY_S)
-
     async def standing(self) -> orders.Standing:
-        """Look, and tell how everything stands."""
-        await self.look()
+        """Wait for the next round of samples, and return how everything stands."""
+        await self.looker.wait_round()
         return orders.Standing(
             self.scenario.variants[0].name,
             self.runtime,
@@ -139,29 +100,17 @@ class Hands:
         )
 
     async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], tell: Tell) -> str:
-        """Do what a timeline could do, with its begin and its end in the journal."""
-        self._operations += 1
-        recorder = self.actions.recorder
-        telling = Telling(
-            recorder.writer, recorder.clock, recorder.origin_s, recorder.night_start_s, tell=lambda step: tell(orders.StepTold(step))
-        )
-        mine = replace(self.actions, recorder=telling, word=word, id=self._operations)
-        started_s = recorder.t_s()
-        self._write_operation(mine, "begin", "", None)
-        try:
-            done = await do(mine)
-        except TestbedError as error:
-            self._write_operation(mine, "failed", str(error), recorder.t_s() - started_s)
-            raise
-        self._write_operation(mine, "end", done, recorder.t_s() - started_s)
-        self._changed_s = recorder.t_s()
-        return done
+        """Do what a timeline could do, and tell each step of it as it is written."""
 
-    def _write_operation(self, actions: Actions, state: Progress, detail: str, duration_s: float | None) -> None:
-        operation = Operation(
-            **actions.recorder.stamp(), operation=actions.word, id=actions.id, state=state, detail=detail, duration_s=duration_s
-        )
-        actions.recorder.add(operation)
+        def listen(event: Event) -> None:
+            if isinstance(event, Step):
+                tell(orders.StepTold(event))
+
+        self._operations += 1
+        telling = replace(self.actions.recorder, listener=listen)
+        done = await replace(self.actions, recorder=telling, word=word, id=self._operations).operate(do)
+        self._changed_s = self.actions.recorder.t_s()
+        return done
 
     async def _dump(self, service: str, tell: Tell) -> str:
         threads = await self.actions.dump(service)

@@ -11,8 +11,10 @@ from testbed import session, unscripted
 from testbed.act import Actions, Recorder
 from testbed.byhand import door, orders
 from testbed.byhand.hands import Hands
+from testbed.concurrency import run_all
 from testbed.errors import TestbedError
 from testbed.journal import JournalWriter
+from testbed.look import Looker
 from testbed.observe.watch import Watch
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from testbed.scenario import Scenario
 
 GOODBYE_WITHIN_S = 2.0
+LOOK_EVERY_S = 0.25  # a session may last for hours, and each look is a line in the journal
 
 
 class Display(Protocol):
@@ -182,39 +185,34 @@ async def _hold(scenario: Scenario, where: Where, shop: session.Shop, directory:
     header = session.header(scenario, variant, unscripted.nobody(scenario), shop, 1, where.place.runtime)
     with JournalWriter(path, header) as writer:
         recorder = Recorder(writer, scenario.night.clock(), origin_s=loop.time())
-        try:
+        with recorder.ending("interrupted before the facility was up"):
             async with AsyncExitStack() as stack:
                 display.line("the facility comes up")
                 stack.push_async_callback(builder.tear_down)
                 facility = await builder.build()
+                stack.push_async_callback(facility.end_probes)
                 for service in facility.services:
                     recorder.tell_service(service, "ready", await facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()
                 monitoring = await stack.enter_async_context(facility.instruments.monitoring())
                 watch = Watch(facility.application_servers, facility.callers)
                 actions = Actions(facility, watch, recorder, directory / variant.name)
-                hands = Hands(scenario, where.place.runtime, facility, actions, monitoring)
+                looker = Looker(facility, recorder, watch, monitoring, LOOK_EVERY_S)
+                hands = Hands(scenario, where.place.runtime, facility, actions, looker)
                 stack.push_async_callback(hands.end_load)
                 stack.push_async_callback(desk.leave)
-                display.ready(await hands.standing())
-                desk.hands = hands
                 try:
-                    await hands.look_on(lambda: display.update(watch, hands.load))
+                    await run_all((looker.look(lambda: display.update(watch, hands.load)), _let_in(desk, hands)))
                 except asyncio.CancelledError:
                     await desk.leave()
                     hands.observe()
+                    await actions.heal_all()
                     recorder.end("complete", "")  # by hand, there is no other end
                     display.line("the facility is taken down")
                     raise
-        except asyncio.CancelledError:
-            with suppress(TestbedError):
-                recorder.end("interrupted", "interrupted before the facility was up")
-            raise
-        except TestbedError as error:
-            with suppress(TestbedError):
-                recorder.end("failed", str(error))
-            raise
-        except Exception as error:  # an error of ours: without an end the journal would look like that of a killed run
-            with suppress(TestbedError):
-                recorder.end("failed", f"an error of the testbed itself: {type(error).__name__}: {error}")
-            raise
+
+
+async def _let_in(desk: Desk, hands: Hands) -> None:
+    """Let orders in as soon as every service has been seen."""
+    desk.display.ready(await hands.standing())
+    desk.hands = hands

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed import session
+from testbed.display import Silent
 from testbed.errors import FacilityError, TestbedError
 from testbed.matrix import cell
-from testbed.replay import Silent
 
 if TYPE_CHECKING:
     from pathlib import Path

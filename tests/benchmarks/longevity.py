@@ -16,7 +16,7 @@ from pathlib import Path
 
 from testbed import places, scenario_file, session, trace
 from testbed.checks import Verdict
-from testbed.replay import Silent
+from testbed.display import Silent
 
 
 async def counted(runs: int, seed: int, variants: tuple[str, ...], directory: Path) -> Counter[tuple[str, Verdict]]:

@@ -9,11 +9,13 @@ from testbed import journal, unscripted
 from testbed.act import Actions, Recorder
 from testbed.byhand import orders
 from testbed.byhand.hands import Hands
+from testbed.byhand.held import LOOK_EVERY_S
 from testbed.errors import FacilityError, UsageError
 from testbed.events import Operation, Request, Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.journal import JournalWriter
+from testbed.look import Looker
 from testbed.observe.watch import Watch
 from testbed.session import header
 from tests.nights import Shop
@@ -58,8 +60,9 @@ def play(directory: Path, hours: Callable[[Class], Awaitable[None]], variant: st
             recorder = Recorder(writer, night.night.clock(), origin_s=asyncio.get_running_loop().time())
             watch = Watch(facility.application_servers, facility.callers)
             async with facility.instruments.monitoring() as monitoring:
-                hands = Hands(night, "fakes", facility, Actions(facility, watch, recorder, directory / variant), monitoring)
-                looking = asyncio.create_task(hands.look_on(lambda: None))
+                looker = Looker(facility, recorder, watch, monitoring, LOOK_EVERY_S)
+                hands = Hands(night, "fakes", facility, Actions(facility, watch, recorder, directory / variant), looker)
+                looking = asyncio.create_task(looker.look(lambda: None))
                 try:
                     await hours(Class(hands, builder))
                 finally:
