@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Interrupted, Sink, StreamEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from testbed.faultproxy.activity import Activity
 
@@ -102,11 +102,11 @@ class Stage:
         finally:
             self.input.discard()  # nothing receives here any more, so nothing may wait for it
 
-    async def _work(self) -> None:
-        """Run the toxic, or pass chunks on if its toxicity spares this connection."""
+    def _work(self) -> Awaitable[None]:  # not a coroutine of its own: every chunk that arrives would wake it up, too
+        """Return the toxic at work, or a passing on of chunks if its toxicity spares this connection."""
         self.spared = random.random() >= self.named.toxicity  # noqa: S311 - no secret depends on it
         self.input.room_chunks = ROOM_CHUNKS if self.spared else getattr(self.named.toxic, "room_chunks", ROOM_CHUNKS)
-        await (self.pass_on() if self.spared else self.named.toxic.pipe(self))
+        return self.pass_on() if self.spared else self.named.toxic.pipe(self)
 
     async def pass_on(self) -> None:
         """Pass every chunk on unchanged; raises StreamEnded after the last and Interrupted when the stage is to change or leave."""
