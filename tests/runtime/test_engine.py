@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from testbed import doctor
+from testbed import doctor, package_data
 from testbed.errors import EngineError
 from testbed.runtime import engine, image
 
@@ -82,15 +82,10 @@ def test_the_doctor_sees_what_is_missing(pretend: Callable[[str], None]) -> None
 
 def test_an_image_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Another line of code is another image; a compiled file or a page of documentation is not."""
-    for part in image.CODE:
-        source = image.PROJECT / part
-        if source.is_file():
-            (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, tmp_path / part)
-        else:
-            shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("testbed", "flight_search", "compose"):
+        shutil.copytree(package_data.packages() / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     original = image.name_for_code()
-    monkeypatch.setattr(image, "PROJECT", tmp_path)
+    monkeypatch.setattr(package_data, "packages", lambda: tmp_path)
     assert image.name_for_code() == original
     (tmp_path / "README.md").write_text("other words\n")
     (tmp_path / "testbed" / "__pycache__").mkdir()
