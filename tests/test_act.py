@@ -1,31 +1,35 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testbed import journal
-from testbed.act import Actions, Recorder
+from testbed.act import HEALED, Actions, Recorder
 from testbed.clock import NightClock
+from testbed.concurrency import cancel_and_wait
 from testbed.errors import FacilityError
 from testbed.events import Service, Step, Threads
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
+from testbed.link import ToxicOn
 from testbed.observe.watch import Watch
+from testbed.probe import Seen
 from testbed.topology import FacilityPlan
 from tests.journals import header
 from tests.nights import sample
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from testbed.journal import Journal
 
 PLAN = FacilityPlan(application_servers=2, request_threads=4, pool_size=4, callers=("kiosk",))
 CLOCK = NightClock(79_200.0, 100.0)
+CUT = ToxicOn("timeout")
 
 
 def acted(directory: Path, do: Callable[[Actions, FakeBuilder], Awaitable[None]]) -> Journal:
@@ -200,3 +204,56 @@ def test_what_cannot_be_done_twice_at_a_time_is_done_one_after_the_other(tmp_pat
 
     acted(tmp_path, works)
     assert order == ["first begins", "other begins", "first ends", "other ends", "second begins", "second ends"]
+
+
+class LastingProbe:
+    """A probe that goes on until it is ended."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def wait_held(self) -> None:
+        """Wait for long."""
+        await asyncio.sleep(3600)
+
+    async def wait_seen(self) -> Seen:
+        """Wait for long."""
+        await asyncio.sleep(3600)
+        return Seen("answered", 0.0)
+
+    async def end(self) -> None:
+        """Note it."""
+        self.ended = True
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda actions: actions.see(1, "database", HEALED, "answered"),
+        lambda actions: actions.cut_idle("database", CUT, {"timeout": 1}, "closed"),
+    ],
+    ids=["see", "cut_idle"],
+)
+def test_a_probe_ends_with_the_fault_that_is_cancelled(tmp_path: Path, do: Callable[[Actions], Coroutine[Any, Any, Seen]]) -> None:
+    """In a container it is a process, which would go on."""
+
+    async def cancelled(actions: Actions, _: FakeBuilder) -> None:
+        probe = LastingProbe()
+        actions.facility.prober = lambda *_: probe
+        doing = asyncio.create_task(do(actions))
+        await asyncio.sleep(1.0)
+        await cancel_and_wait([doing])
+        assert probe.ended
+
+    acted(tmp_path, cancelled)
+
+
+def test_probes_of_faults_that_were_not_healed_can_be_ended(tmp_path: Path) -> None:
+    """As a replay does that is interrupted."""
+
+    async def ended(actions: Actions, _: FakeBuilder) -> None:
+        probe = actions.facility.waiting["backlog_full"] = LastingProbe()
+        await actions.facility.end_probes()
+        assert (probe.ended, actions.facility.waiting) == (True, {})
+
+    acted(tmp_path, ended)

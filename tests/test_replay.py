@@ -15,7 +15,7 @@ from testbed.clock import HOUR_S, parse_time
 from testbed.errors import FacilityError, ServiceError, TestbedError
 from testbed.events import Condition, End, Observed, Operation, Sample, Service, Size, Step, Threads
 from testbed.expectation import Outcome
-from testbed.fakes.facility import FakeBuilder, FakeMonitoring
+from testbed.fakes.facility import FakeBuilder, FakeMonitoring, FakeProbe
 from testbed.fakes.virtual_time import run
 from testbed.look import SAMPLE_EVERY_S, Looker
 from testbed.observe.watch import Watch
@@ -362,6 +362,18 @@ def test_an_interrupted_replay_leaves_a_journal_that_can_be_read_and_says_so(tmp
     assert (journal.end.reason, journal.events[-1]) == ("interrupted", journal.end)
     assert judged(journal) is Verdict.UNKNOWN
     assert flight.builder.calls[-1] == "tear_down"
+
+
+def test_an_interrupted_replay_ends_the_probes_of_its_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that go on until the fault is healed, which it is not any more."""
+    ended: list[str] = []
+
+    async def end(probe: FakeProbe) -> None:
+        ended.append(probe.question.kind)
+
+    monkeypatch.setattr(FakeProbe, "end", end)
+    interrupted(Flight(scenario(tmp_path, SWITCHOVER.replace("switchover", "backlog_full")), "original", tmp_path), 3.0)
+    assert ended == ["queue"]
 
 
 async def test_an_interruption_that_comes_together_with_a_sample_is_not_lost() -> None:

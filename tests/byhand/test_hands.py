@@ -10,7 +10,7 @@ from testbed.act import Actions, Recorder
 from testbed.byhand import orders
 from testbed.byhand.hands import Hands
 from testbed.byhand.held import LOOK_EVERY_S
-from testbed.errors import FacilityError, UsageError
+from testbed.errors import FacilityError, UsageError, WaitError
 from testbed.events import Operation, Request, Step
 from testbed.fakes.facility import FakeBuilder
 from testbed.fakes.virtual_time import run
@@ -175,6 +175,20 @@ def test_a_second_load_is_refused_while_one_is_under_way(tmp_path: Path) -> None
 
     kept = play(tmp_path, hours)
     assert len({one.id for one in kept.events if isinstance(one, Request)}) == 30  # no passenger of the one counted as the other's
+
+
+def test_a_load_that_is_never_all_sent_is_given_up(tmp_path: Path) -> None:
+    """The error says for how long it was waited for, and how far it came."""
+
+    async def hours(class_: Class) -> None:
+        sending = asyncio.create_task(class_.hands.carry_out(orders.SendLoad(10.0, 2.0, 1), class_.told.append))
+        await asyncio.sleep(1.0)
+        assert class_.hands.load is not None
+        class_.hands.load.generator.stop()
+        with pytest.raises(WaitError, match=r"^the load was not over within 122 s, last seen: \d+ sent: \d+ answered, 0 failed, "):
+            await sending
+
+    play(tmp_path, hours)
 
 
 @pytest.mark.parametrize(("rate", "seconds", "count"), [(0.01, 10.0, 0), (1000.0, 101.0, 101_000)])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,26 @@ def test_files_that_containers_are_given_are_there() -> None:
     mounted = set(re.findall(r'"\./([^:"]+):', TEXT))
     assert mounted == {"haproxy.cfg", "firewall.nft", "pg_hba.conf", "toxiproxy.json"}
     assert [name for name in mounted if not (COMPOSE / name).is_file()] == []
+
+
+def test_the_array_s_stage_copies_all_that_makes_the_array(tmp_path: Path) -> None:
+    """Only that, so that a change of anything else makes no new array; a missing file would show up minutes into the build."""
+    stage = (COMPOSE / "Dockerfile").read_text(encoding="utf-8").partition(" AS array\n")[2].partition("\nFROM ")[0]
+    for line in re.findall(r"^COPY (.+)$", stage, re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            found = COMPOSE.parent / source.removeprefix("source/")
+            to = tmp_path / target.removeprefix("/opt/project/")
+            if found.is_dir():
+                shutil.copytree(found, to)
+            else:
+                to.mkdir(parents=True, exist_ok=True)
+                shutil.copy(found, to)
+    (module,) = re.findall(r" -m (\S+) /opt/array", stage)
+    program = f"import {module} as made, flight_search.load as load; print(made.__file__, load.__file__)"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert all(path.startswith(str(tmp_path)) for path in ran.stdout.split())
 
 
 def test_balancers_set_no_limit_that_the_case_s_did_not_have() -> None:

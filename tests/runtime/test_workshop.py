@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,22 @@ async def test_a_workshop_that_is_given_up_while_it_begins_leaves_nothing(home: 
         await asyncio.sleep(0.001)
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert left(home) == []
+
+
+async def test_the_event_loop_goes_on_while_the_run_directory_is_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was just killed may still write there, so that it is tried again for seconds."""
+    go, loop, remove = threading.Event(), asyncio.get_running_loop(), rundir.RunDirectory.remove
+
+    def slow(run: rundir.RunDirectory) -> None:
+        loop.call_soon_threadsafe(go.set)
+        assert go.wait(5.0), "the event loop stood still"
+        remove(run)
+
+    monkeypatch.setattr(rundir.RunDirectory, "remove", slow)
+    with pytest.raises(FacilityError, match="no PostgreSQL at"):
+        async with Workshop(postgres_directory=str(home)):
+            pass
     assert left(home) == []
 
 
