@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,11 +23,12 @@ from testbed.errors import EngineError
 from testbed.runtime import RUNTIMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from testbed.scenario import Scenario
     from testbed.session import Result
 
+HERE = Path(__file__).parent
 CONTAINERS = "containers"
 # What is replayed in containers though processes can replay it too: the night of the case in full, and over their first variant nights
 # that are long, and faults that are done by other means there.
@@ -64,8 +66,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("runtime", RUNTIMES, scope="session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the smoke tier: a few scenarios, on processes, that say within a minute whether anything works at all."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the smoke tier: a few scenarios, on processes, that say within a minute whether anything works at all.
+
+    And keep what is in this directory out of the workers of pytest-xdist: replays are timed, and nothing else may run beside them.
+    """
+    if hasattr(config, "workerinput"):
+        items[:] = [item for item in items if not item.path.is_relative_to(HERE)]
     for item in items:
         parameters = getattr(item, "callspec", None)
         if parameters and parameters.params.get("runtime") == "processes" and parameters.params.get("scenario") in SMOKE:
@@ -141,6 +148,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if "replayed" not in getattr(item, "fixturenames", ()):
         for replays in item.config.stash[REPLAYS]:
             replays.finish()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Run the replays in this process, when the workers, if there are any, have run all other tests and ended."""
+    result = yield
+    if getattr(session.config.option, "dist", "no") != "no" and not session.config.option.collectonly:
+        before = session.testscollected
+        items = session.perform_collect([argument for given in session.config.args if (argument := _of_replays(session.config, given))])
+        session.testscollected += before
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+    return result
+
+
+def _of_replays(config: pytest.Config, argument: str) -> str:
+    """Return the part of an argument that is in this directory; an empty string where none is."""
+    path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+    if path.is_relative_to(HERE):
+        return argument
+    return str(HERE) if HERE.is_relative_to(path) else ""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,7 @@ class Terminals:
     @contextmanager
     def up(self, *options: str, output: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
         """Hold a facility up, once it is ready, and see to it that it is gone at the end. `output`: a terminal to print to."""
-        with self.printed.open("wb") as printed:
+        with self.printed.open("wb") as printed, ended_by_sighup():
             held = subprocess.Popen(
                 [sys.executable, "-m", "testbed", "up", "--runs", str(self.home / "runs"), *options],
                 stdout=output or printed,
@@ -61,6 +62,19 @@ class Terminals:
         while (said := self.testbed("status"))[0] != 0:
             assert held.poll() is None, self.printed.read_text()
             assert time.monotonic() < deadline, said[1] + self.printed.read_text()
+
+
+@contextmanager
+def ended_by_sighup() -> Iterator[None]:
+    """Start processes in here that SIGHUP ends, also where `nohup` has it ignored: exec passes on what is ignored, and no handler."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from testbed.runtime.rundir import RunDirectory
 
 
-settings.register_profile("thorough", max_examples=1_000)  # pytest --hypothesis-profile thorough
+# No deadline for an example: how long one takes on the wall's clock is up to what runs beside it.
+settings.register_profile("suite", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=1_000)  # pytest --hypothesis-profile thorough
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +52,32 @@ def conninfo(run_directory: RunDirectory) -> Iterator[str]:
 def pytest_collection_finish() -> None:
     """Leave what was imported out of every later collection of garbage: it stays, and there is much of it."""
     gc.freeze()
+
+
+WORKERS_AT_MOST = 8
+NARROWED = ("keyword", "markexpr", "lf", "failedfirst", "newfirst", "stepwise", "usepdb", "trace", "setupshow", "setupplan", "collectonly")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run whole directories in workers beside each other, as many as `workers` says; `-n` says otherwise.
+
+    What is narrowed (a file, a test, -k, --lf, …), looked into (--pdb, --trace), or printed from (-s) stays in this process,
+    where it ends sooner and where a debugger has the terminal.
+    """
+    option = config.option
+    if "PYTEST_XDIST_WORKER" in os.environ or getattr(option, "numprocesses", 0) is not None or option.dist != "no":
+        return  # a worker must never start workers; or there is no pytest-xdist; or the number was chosen by hand
+    if option.capture == "no" or any(getattr(option, name, False) for name in NARROWED) or not _only_directories(config):
+        return
+    option.numprocesses = workers()
+    option.dist = "worksteal"
+
+
+def workers() -> int:
+    """Return how many workers a machine carries: two a core, because half of the time of the tests is waiting."""
+    return min(WORKERS_AT_MOST, 2 * (os.cpu_count() or 1))
+
+
+def _only_directories(config: pytest.Config) -> bool:
+    return all((config.invocation_params.dir / argument).is_dir() for argument in config.args)

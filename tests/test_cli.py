@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 def run(*arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
     """Run the command line in this process; gives exit code, standard output and standard error."""
     monkeypatch.setattr(sys, "argv", ["testbed", *arguments])
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or `python -m pytest` would be named as what was run
     monkeypatch.setenv("COLUMNS", "200")
     code: object = 0
     try:

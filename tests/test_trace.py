@@ -169,11 +169,19 @@ def test_a_trace_of_another_format_is_refused(night: Scenario, kept: Path) -> No
     assert refused(kept, night)[0].startswith("line 1: trace: found format 2; allowed: 1")
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{}\n", b"[1]\n"])
-def test_what_is_no_trace_is_refused(night: Scenario, tmp_path: Path, content: bytes) -> None:
-    """An empty file, another encoding and other JSON are ScenarioErrors."""
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "line 1: line: Invalid JSON"),
+        (b"\xff\xfe", "cannot be read: 'utf-8' codec"),
+        (b"{}\n", "line 1: trace: Field required"),
+        (b"[1]\n", "line 1: line: Input should be an object"),
+    ],
+)
+def test_what_is_no_trace_is_refused(night: Scenario, tmp_path: Path, content: bytes, told: str) -> None:
+    """An empty file, another encoding and other JSON are ScenarioErrors, each with the line and what is wrong in it."""
     (tmp_path / "other").write_bytes(content)
-    assert refused(tmp_path / "other", night)
+    assert refused(tmp_path / "other", night)[0].startswith(told)
 
 
 def test_a_trace_does_not_know_the_variant(night: Scenario, derived: Trace) -> None:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import conninfo as libpq
+
+from testbed import journal
+from testbed.act import Actions, Recorder
+from testbed.clock import NightClock
+from testbed.errors import FacilityError
+from testbed.fakes import service
+from testbed.fakes.facility import FakeBuilder, FakeLink
+from testbed.faults import slow_database
+from testbed.faults.slow_database import SlowDatabase
+from testbed.observe.watch import Watch
+from testbed.runtime import Address
+from testbed.topology import FacilityPlan
+from tests.journals import header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READ = "SELECT count(*) > 0 FROM flights"
+
+
+@pytest.fixture
+def database(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have the virtual IP of a fake facility lead to a real PostgreSQL; gives its connection string."""
+    parameters = libpq.conninfo_to_dict(conninfo)
+    monkeypatch.setattr(FakeLink, "address", Address(str(parameters["host"]), int(str(parameters["port"]))))
+    monkeypatch.setattr(service, "START_S", 0.01)
+    return conninfo
+
+
+async def acting(writer: journal.JournalWriter, directory: Path) -> Actions:
+    """Build a small facility and return the actions on it."""
+    facility = await FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",))).build()
+    recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
+    return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
+
+
+def flights_are_read(database: str) -> bool:
+    """Return whether the table of flights is read within a tenth of a second; any other query of the same session works."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        connection.execute("SET statement_timeout = '100ms'")
+        try:
+            return connection.execute(READ).fetchone() == (True,)
+        except psycopg.errors.QueryCanceled:
+            return False
+
+
+async def test_a_locked_table_is_read_by_nobody_until_it_is_healed(tmp_path: Path, database: str) -> None:
+    """The database answers, and no flight is read; healed, flights are read again, and healing twice does no harm."""
+    with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        actions = await acting(writer, tmp_path)
+        assert await SlowDatabase().inject(actions) == "the table of flights is locked"
+        assert not await asyncio.to_thread(flights_are_read, database)
+        told = await SlowDatabase().heal(actions)
+        assert told.startswith("the table of flights is free")
+        assert await asyncio.to_thread(flights_are_read, database)
+        assert await SlowDatabase().heal(actions) == told
+
+
+async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flights that are still counted fail the injection, with how many."""
+    monkeypatch.setattr(slow_database, "LOCK", "LOCK TABLE flights IN ACCESS SHARE MODE")
+    with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        actions = await acting(writer, tmp_path)
+        with pytest.raises(FacilityError, match=r"was to be locked, and [1-9]\d* flights were counted"):
+            await SlowDatabase().inject(actions)
+        await SlowDatabase().heal(actions)
