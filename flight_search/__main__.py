@@ -6,7 +6,7 @@ import sys
 
 import psycopg
 
-from flight_search import serving
+from flight_search import http_service
 from flight_search.app import create_app
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings, SettingsError, from_environment
@@ -26,7 +26,7 @@ def main() -> int:
     except psycopg.Error as error:
         sys.stderr.write(f"{settings.name}: no connection within {settings.start_timeout_s:.2f} s: {error}\n")
         return 3
-    serving.serve(create_app(settings, pool), settings)
+    http_service.serve(create_app(settings, pool), settings)
     return 0
 
 

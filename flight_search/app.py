@@ -16,11 +16,11 @@ from prometheus_client.core import GaugeMetricFamily
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 
-from flight_search import lookup, running, serving, transactions
-from flight_search.datasource import NoConnection
+from flight_search import http_service, lookup, request_context, transactions
+from flight_search.airports import airports_by_place
+from flight_search.datasource import PoolTimeout
 from flight_search.log import Log
-from flight_search.places import airports_by_place
-from flight_search.planted import Planted
+from flight_search.seeded_leaks import SeededLeaks
 from flight_search.sessions import Sessions
 from flight_search.stability.admission import Admission
 from flight_search.stability.patterns import Patterns
@@ -74,18 +74,18 @@ class PoolMetrics:
 
 def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:  # noqa: C901 - endpoints, one after the other
     """Make the application over a pool, which the caller has filled."""
-    lookup_by_city = lookup.load(settings.lookup)
+    lookup_by_city = lookup.by_word(settings.lookup)
     places = airports_by_place()
     registry = CollectorRegistry()
     registry.register(PoolMetrics(pool))
-    counter = serving.results(registry, "requests", "operation")
+    counter = http_service.results(registry, "requests", "operation")
     log = Log(settings.log_file, registry)
-    threads = serving.RequestThreads(settings.request_threads)
+    threads = http_service.RequestThreads(settings.request_threads)
     patterns = Patterns.start(settings, pool, threads)
     registry.register(patterns)
     sessions = Sessions.start(settings, pool)
-    planted = Planted(settings, pool)
-    app = serving.create(settings.name, threads, registry, patterns.trouble, patterns.beside)
+    leaks = SeededLeaks(settings, pool)
+    app = http_service.create(settings.name, threads, registry, patterns.trouble, patterns.beside)
     for gate in patterns.gates:
         app.add_middleware(Admission, gate=gate)
 
@@ -95,10 +95,10 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
         def endpoint(function: Callable[Given, JSONResponse]) -> Callable[Given, JSONResponse]:
             @wraps(function)
             def answer(*args: Given.args, **kwargs: Given.kwargs) -> JSONResponse:
-                with running.request():
+                with request_context.request():
                     try:
                         response = function(*args, **kwargs)
-                    except (psycopg.Error, DBAPIError, NoConnection) as error:
+                    except (psycopg.Error, DBAPIError, PoolTimeout) as error:
                         told = f"{type(error).__name__}: {str(error).strip()}"
                         counter.labels(name, "failed").inc()  # before anything is written: the count must not hang on the log (W7)
                         log.write("error", f"{name}: {told}")
@@ -115,10 +115,10 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI: 
     def flights(from_: Annotated[str, Query(alias="from", min_length=2, max_length=60)], to: Place, date: Date) -> JSONResponse:
         for field, place in (("from", from_), ("to", to)):
             if place.lower() not in places:
-                return serving.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")
+                return http_service.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")
         rows = lookup_by_city(pool, places[from_.lower()], places[to.lower()], date.isoformat())
         sessions.write(f"{from_} to {to} on {date.isoformat()}")
-        planted.after_lookup()
+        leaks.after_lookup()
         return JSONResponse({"flights": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
 
     @app.get("/flights/{date}/{carrier}/{flight}")
@@ -171,7 +171,7 @@ def _created(field: str, value: int | None) -> JSONResponse | None:
 
 
 def _no_flight(date: Date, carrier: str, flight: int) -> JSONResponse:
-    return serving.refusal("flight", f"{carrier} {flight} on {date}", "no such flight", "a flight of 2013-10-07 to 2013-10-13")
+    return http_service.refusal("flight", f"{carrier} {flight} on {date}", "no such flight", "a flight of 2013-10-07 to 2013-10-13")
 
 
 def _pool(settings: ServerSettings, pool: MonitoredDataSource) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
-from flight_search import running
+from flight_search import request_context
 from flight_search.stability import socket_timeout, statement_timeout
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-    from flight_search.running import RunningRequest
+    from flight_search.request_context import RequestContext
     from flight_search.settings import ServerSettings
 
 WAIT_FOR_EVER = None
 RETRY_S = 0.05
-LENT_AS = "lent_as"  # where the pool keeps, with a connection, the number under which the table has it
+CHECKOUT_ID = "checkout_id"  # where the pool keeps, with a connection, the number under which the table has it
 
 
-class NoConnection(Exception):  # noqa: N818 - named for what it is, as the pool's users know it
+class PoolTimeout(Exception):  # noqa: N818 - named for what it is, as the pool's users know it
     """The pool gave no connection within its checkout time-out; the message has the pool's state."""
 
 
@@ -57,16 +57,16 @@ class PoolState:
 class PooledConnection:
     """A connection out of the pool. `driver` is psycopg's own; `close` gives it back.
 
-    `lent_as`: its number in the table of those that are out; each time that it is lent it has another.
+    `checkout_id`: its number in the table of those that are out; each time that it is lent it has another.
     `by_library`: SQLAlchemy's `Connection` has it, and gives it back by itself, also when the link turns out to be dead.
     """
 
     source: MonitoredDataSource
     fairy: PoolProxiedConnection
     driver: psycopg.Connection[tuple[Any, ...]]
-    request: RunningRequest
+    request: RequestContext
     since_s: float
-    lent_as: int
+    checkout_id: int
     by_library: bool = False
 
     @property
@@ -76,13 +76,13 @@ class PooledConnection:
 
     def close(self) -> None:
         """Give the connection back; a dead one is thrown away by the pool, which opens another when it is next asked."""
-        self.source.give_back(self)
+        self.source.checkin(self)
 
 
 class MonitoredDataSource:
     """A pool of database connections with a table of those that are out, as the case's data source kept one.
 
-    Thread-safe. Raises psycopg.Error when a connection cannot be opened, NoConnection when the pool has a checkout time-out and it
+    Thread-safe. Raises psycopg.Error when a connection cannot be opened, PoolTimeout when the pool has a checkout time-out and it
     passed; in `original` it has none and waits for ever (O4).
     """
 
@@ -97,7 +97,7 @@ class MonitoredDataSource:
         self._waiting = 0
         self._opened = 0
         self._lost = 0
-        self._lent = itertools.count(1)
+        self._checkout_ids = itertools.count(1)
         # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
         # collect a connection that its borrower forgot, and SQLAlchemy would quietly take the collected one back into the pool.
         self._out: dict[int, PooledConnection] = {}
@@ -114,16 +114,16 @@ class MonitoredDataSource:
         )
         # Made before the first connection is opened: SQLAlchemy asks that one what server it is.
         self._engine = create_engine("postgresql+psycopg://", pool=self._pool) if settings.lookup == "sqlalchemy_connection" else None
-        event.listen(self._pool, "checkin", self._checked_in)
-        event.listen(self._pool, "invalidate", self._invalidated)
+        event.listen(self._pool, "checkin", self._on_checkin)
+        event.listen(self._pool, "invalidate", self._on_invalidate)
 
-    def _checked_in(self, _: object, entry: ConnectionPoolEntry) -> None:
+    def _on_checkin(self, _: object, entry: ConnectionPoolEntry) -> None:
         """Strike off a connection that comes back by another way than ours: SQLAlchemy's own `Connection` returns it by itself."""
         assert entry.record_info is not None
         with self._lock:
-            self._out.pop(entry.record_info.pop(LENT_AS, 0), None)
+            self._out.pop(entry.record_info.pop(CHECKOUT_ID, 0), None)
 
-    def _invalidated(self, *_: object) -> None:
+    def _on_invalidate(self, *_: object) -> None:
         with self._lock:
             self._lost += 1
 
@@ -174,20 +174,20 @@ class MonitoredDataSource:
             fairy = self._pool.connect()
         except CheckoutTimeout as error:
             state = self.state()
-            raise NoConnection(
+            raise PoolTimeout(
                 f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
                 f"{state.out} of {state.size} out, {state.waiting} waiting"
             ) from error
         finally:
             with self._lock:
                 self._waiting -= 1
-        lent_as, driver = next(self._lent), fairy.driver_connection
+        checkout_id, driver = next(self._checkout_ids), fairy.driver_connection
         assert isinstance(driver, psycopg.Connection)
         assert fairy.record_info is not None
-        fairy.record_info[LENT_AS] = lent_as
-        connection = PooledConnection(self, fairy, driver, running.current(), time.monotonic(), lent_as)
+        fairy.record_info[CHECKOUT_ID] = checkout_id
+        connection = PooledConnection(self, fairy, driver, request_context.current(), time.monotonic(), checkout_id)
         with self._lock:
-            self._out[lent_as] = connection
+            self._out[checkout_id] = connection
         return connection
 
     def sqlalchemy_connection(self) -> Connection:
@@ -201,14 +201,14 @@ class MonitoredDataSource:
         connection.by_library = True
         return Connection(self._engine, connection.fairy)
 
-    def give_back(self, connection: PooledConnection) -> None:
+    def checkin(self, connection: PooledConnection) -> None:
         """Take a connection back into the pool; nothing happens when it is back already."""
         with self._lock:
-            if self._out.pop(connection.lent_as, None) is None:
+            if self._out.pop(connection.checkout_id, None) is None:
                 return
         connection.fairy.close()
 
-    def take_back(self, connection: PooledConnection) -> bool:
+    def reclaim(self, connection: PooledConnection) -> bool:
         """Take a connection from whoever has it: it is closed, and its place in the pool is for the next; False when it was back already.
 
         One that SQLAlchemy's `Connection` has for a request that still runs is only cut: the library gives it back when it next uses it,
@@ -218,7 +218,7 @@ class MonitoredDataSource:
             _cut(connection.driver)
             return False
         with self._lock:
-            if self._out.pop(connection.lent_as, None) is None:
+            if self._out.pop(connection.checkout_id, None) is None:
                 return False
         _cut(connection.driver)  # whoever waits for the server over it wakes up with an error
         with connection.driver.lock:  # psycopg's own, so that nothing is freed while another thread is in it
@@ -230,7 +230,7 @@ class MonitoredDataSource:
         """Close what is in the pool and what is out of it; for the end of the process, or of a test."""
         for connection in self.out():
             connection.driver.close()
-            self.give_back(connection)
+            self.checkin(connection)
         self._pool.dispose()
 
     def state(self) -> PoolState:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from flight_search.datasource import NoConnection
+from flight_search.datasource import PoolTimeout
 
 if TYPE_CHECKING:
     from flight_search.datasource import MonitoredDataSource
@@ -41,7 +41,7 @@ class Sessions:
         return sessions
 
     def write(self, looked_for: str) -> None:
-        """Write a session; raises psycopg.Error, NoConnection."""
+        """Write a session; raises psycopg.Error, PoolTimeout."""
         if not self.on:
             return
         with closing(self.source.get_connection()) as connection:
@@ -54,11 +54,11 @@ class Sessions:
             time.sleep(kept_s / PURGES)
             try:
                 self.purge(kept_s)
-            except (psycopg.Error, NoConnection) as error:
+            except (psycopg.Error, PoolTimeout) as error:
                 sys.stderr.write(f"{self.source.name}: the sessions were not purged: {error}\n")
 
     def purge(self, kept_s: float) -> None:
-        """Delete every session that is older, and give its place back to the table; raises psycopg.Error, NoConnection."""
+        """Delete every session that is older, and give its place back to the table; raises psycopg.Error, PoolTimeout."""
         with closing(self.source.get_connection()) as connection:
             connection.driver.execute(PURGE, [kept_s])
             connection.driver.commit()

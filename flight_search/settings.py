@@ -65,7 +65,7 @@ class ServerSettings(ListenSettings):
     without one they go to standard error. Times without a value wait for ever, or never expire.
     The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`. So are what
     long runs look for (S7): `sessions` and `sessions_kept_s` in `sessions.py`, `leak_connection_every` and `leak_memory_kib` in
-    `planted.py`.
+    `seeded_leaks.py`.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flight_search import serving
+from flight_search import http_service
 from flight_search.callers.app import create_app
 from flight_search.settings import CallerSettings, SettingsError, from_environment
 
@@ -16,7 +16,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    serving.serve(create_app(settings), settings)
+    http_service.serve(create_app(settings), settings)
     return 0
 
 

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field
 
-from flight_search import serving
+from flight_search import http_service
 from flight_search.callers import Passenger, Result, Transaction, transactions_of
-from flight_search.callers.call import FacilityFailed, FacilityTimedOut, NoSuchFlight
 from flight_search.callers.remote import RemoteFlightSearch
+from flight_search.stability.call import FacilityFailed, FacilityTimedOut, NoSuchFlight
 from flight_search.stability.decoupled import Decoupled
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def create_app(settings: CallerSettings) -> FastAPI:
     """Make the application of the caller that the settings name."""
     transactions = transactions_of(settings.name)
     registry = CollectorRegistry()
-    counter = serving.results(registry, "transactions", "transaction")
+    counter = http_service.results(registry, "transactions", "transaction")
     flights = RemoteFlightSearch(settings)
     decoupled = _decoupled(settings, transactions, flights) if settings.decoupled else None
-    beside = (flights.rotation,) if decoupled is None else (flights.rotation, decoupled)
-    app = serving.create(settings.name, serving.RequestThreads(settings.request_threads), registry, beside=beside)
+    beside = (flights.round_robin,) if decoupled is None else (flights.round_robin, decoupled)
+    app = http_service.create(settings.name, http_service.RequestThreads(settings.request_threads), registry, beside=beside)
 
     @app.get("/transactions")
     async def listing() -> JSONResponse:

@@ -9,9 +9,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from flight_search.callers.call import Answer, Call, FacilityFailed, FacilityTimedOut, NoSuchFlight
-from flight_search.callers.guarded import guarded
-from flight_search.callers.rotation import CHECK_TIMEOUT_S, Rotation
+from flight_search.callers.patterns_chain import patterns_chain
+from flight_search.callers.round_robin import CHECK_TIMEOUT_S, RoundRobin
+from flight_search.stability.call import Answer, Call, FacilityFailed, FacilityTimedOut, NoSuchFlight
 
 if TYPE_CHECKING:
     from flight_search.callers import Passenger
@@ -47,9 +47,9 @@ class Status:
 class RemoteFlightSearch:
     """The facility's flight search, called as if it were here. Thread-safe.
 
-    Application servers (or balancers) are taken in turn, past those where nobody listens; `rotation`, as a context manager, also leaves
+    Application servers (or balancers) are taken in turn, past those where nobody listens; `round_robin`, as a context manager, also leaves
     out those whose health is red, where the settings say that nobody else does. What the settings say of stability patterns is
-    around each call (`guarded.py`): nothing, by default. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
+    around each call (`patterns_chain.py`): nothing, by default. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
     """
 
     def __init__(self, settings: CallerSettings) -> None:
@@ -58,8 +58,8 @@ class RemoteFlightSearch:
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
         urls = settings.flight_search_urls
         self._session = _session(HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads))
-        self._call = guarded(self._send, settings)
-        self.rotation = Rotation(urls, settings.health_check_every_s, _Health(len(urls)))
+        self._call = patterns_chain(self._send, settings)
+        self.round_robin = RoundRobin(urls, settings.health_check_every_s, _Health(len(urls)))
 
     def lookup_by_city(self, origin: str, destination: str, date: str) -> Found:
         """Look up the flights between two cities or airports on a date."""
@@ -90,7 +90,7 @@ class RemoteFlightSearch:
     def _respond(self, call: Call) -> requests.Response:
         headers = {} if call.key is None else {"Idempotency-Key": call.key}
         refused, url = None, ""
-        for base in self.rotation.in_turn():
+        for base in self.round_robin.in_turn():
             url = base + call.path
             try:
                 return self._session.request(call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout)

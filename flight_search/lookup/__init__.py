@@ -22,13 +22,13 @@ QUERY = """
 
 
 class Lookup(Protocol):
-    """Looks up flights from any of some airports to any of others on a date; raises psycopg.Error (or SQLAlchemy's), NoConnection."""
+    """Looks up flights from any of some airports to any of others on a date; raises psycopg.Error (or SQLAlchemy's), PoolTimeout."""
 
     def __call__(self, data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
         """Give the rows of QUERY."""
 
 
-def load(word: str) -> Lookup:
+def by_word(word: str) -> Lookup:
     """Give the lookup of a word."""
     lookup: Lookup = importlib.import_module(f"{__name__}.{word}").lookup_by_city
     return lookup

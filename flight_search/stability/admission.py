@@ -19,7 +19,7 @@ MONITORING = ("/health", "/metrics", "/admin/")
 RETRY_AFTER_S = 1
 
 
-class Refused(Exception):  # noqa: N818 - named for what it is, as `NoConnection`
+class Refused(Exception):  # noqa: N818 - named for what it is, as `PoolTimeout`
     """A call that is not let in; the message says why, with the numbers."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Answer, Call, Send
 
 
 class Bulkhead:

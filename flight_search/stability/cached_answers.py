@@ -12,7 +12,7 @@ from cachetools import TLRUCache
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Answer, Call, Send
 
 KEPT = 10_000  # answers: the status of every flight of the week, and all that is looked up in a night
 

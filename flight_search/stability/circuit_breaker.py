@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import circuitbreaker
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Answer, Call, Send
 
 
 class CircuitOpen(FacilityFailed):

@@ -23,7 +23,7 @@ from kombu.messaging import Producer
 from kombu.mixins import ConsumerProducerMixin
 from prometheus_client.core import GaugeMetricFamily
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

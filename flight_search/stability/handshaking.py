@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flight_search.datasource import MonitoredDataSource
-    from flight_search.stability.standstill import Standstill
+    from flight_search.stability.stuck import StuckDetector
 
 STANDS_S = 0.5  # full request threads and nothing that ends for so long is no load any more
 
@@ -20,13 +20,13 @@ class Handshaking:
     """Knows the pool and the request threads."""
 
     source: MonitoredDataSource
-    standstill: Standstill
+    detector: StuckDetector
 
     def trouble(self) -> str | None:
         """Tell why a call would not be served; None when it would."""
-        stands_s = self.standstill.look()
+        stands_s = self.detector.look()
         if stands_s > STANDS_S:
-            return f"all {self.standstill.limit} request threads at work, and no request ended for {stands_s:.1f} s"
+            return f"all {self.detector.limit} request threads at work, and no request ended for {stands_s:.1f} s"
         capacity, leaked = self.source.capacity, self.source.state().leaked
         if capacity is not None and leaked >= capacity:
             return f"all {leaked} connections of the pool are leaked"

@@ -42,7 +42,7 @@ class LeakReclaim:
         """Take back what has been out for too long."""
         for connection in self._source.out():
             out_s = self._clock() - connection.since_s
-            if out_s > self._limit_s and self._source.take_back(connection):
+            if out_s > self._limit_s and self._source.reclaim(connection):
                 self.reclaimed_total += 1
                 whose = "is still running" if connection.request.running else "has ended"
                 sys.stderr.write(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flight_search.stability.standstill import Standstill
+    from flight_search.stability.stuck import StuckDetector
 
 # How often this process was replaced, and when in the last minute, on the machine's monotonic clock, which goes on through an exec.
 REMEMBERED = "LET_IT_CRASH_REPLACED"
@@ -70,7 +70,7 @@ class LetItCrash:
     """The watchdog of a server. `replace` is what it does, given what the new process has to remember; it does not come back from there."""
 
     name: str
-    standstill: Standstill
+    detector: StuckDetector
     limit_s: float
     governor: Governor
     replacements: Replacements
@@ -95,11 +95,11 @@ class LetItCrash:
 
     def look(self, now_s: float) -> None:
         """Replace the server when it has stood still for too long, and the governor allows it."""
-        stands_s = self.standstill.look()
+        stands_s = self.detector.look()
         if stands_s < self.limit_s:
             self.held_back = False
             return
-        told = f"{self.name}: all {self.standstill.limit} request threads stuck, no request ended for {stands_s:.2f} s"
+        told = f"{self.name}: all {self.detector.limit} request threads stuck, no request ended for {stands_s:.2f} s"
         wait_s = self.governor.holds_back_s(self.replacements, now_s)
         if wait_s > 0:
             if not self.held_back:

@@ -13,7 +13,7 @@ from flight_search.stability.handshaking import Handshaking
 from flight_search.stability.leak_reclaim import LeakReclaim
 from flight_search.stability.let_it_crash import Governor, LetItCrash, Replacements, replacing
 from flight_search.stability.shed_load import ShedLoad
-from flight_search.stability.standstill import Standstill
+from flight_search.stability.stuck import StuckDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from flight_search.datasource import MonitoredDataSource
-    from flight_search.serving import RequestThreads
+    from flight_search.http_service import RequestThreads
     from flight_search.settings import ServerSettings
     from flight_search.stability.admission import Gate
 
@@ -41,8 +41,8 @@ class Patterns:
     @classmethod
     def start(cls, settings: ServerSettings, source: MonitoredDataSource, threads: RequestThreads) -> Patterns:
         """Start those that the settings turn on."""
-        standstill = Standstill(threads, settings.shed_load_at)
-        handshaking = Handshaking(source, standstill) if settings.handshaking else None
+        detector = StuckDetector(threads, settings.shed_load_at)
+        handshaking = Handshaking(source, detector) if settings.handshaking else None
         reclaim = None
         if settings.pool_leak_reclaim_s is not None:
             reclaim = LeakReclaim(source, settings.pool_leak_reclaim_s)
@@ -51,7 +51,7 @@ class Patterns:
         replacements = Replacements.remembered(os.environ)
         if settings.let_it_crash_s is not None:
             governor, replace = Governor(settings.governor_per_minute), replacing(settings.listen_fd)
-            watchdog = LetItCrash(settings.name, standstill, settings.let_it_crash_s, governor, replacements, replace)
+            watchdog = LetItCrash(settings.name, detector, settings.let_it_crash_s, governor, replacements, replace)
         fail_fast = FailFast(source) if settings.fail_fast else None
         shed_load = None if settings.shed_load_at is None else ShedLoad(settings.name, settings.shed_load_at)
         return cls(fail_fast, shed_load, handshaking, reclaim, watchdog, replacements)

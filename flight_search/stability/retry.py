@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import stamina
 import stamina.instrumentation
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 from flight_search.stability.circuit_breaker import CircuitOpen
 
 if TYPE_CHECKING:
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Answer, Call, Send
 
 # It would log each retry, and count it in Prometheus' default registry, which is none of ours.
 stamina.instrumentation.set_on_retry_hooks(())

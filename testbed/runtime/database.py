@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("db-1", "db-2")
 DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
-LOAD_MODULE = "flight_search.load"
+LOAD_MODULE = "flight_search.seed_data"
 LOAD_WITHIN_S = 60.0
 
 

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flight_search import lookup, running
-from flight_search.datasource import MonitoredDataSource, NoConnection
+from flight_search import lookup, request_context
+from flight_search.datasource import MonitoredDataSource, PoolTimeout
 from flight_search.settings import Lookup, ServerSettings
 from tests.flight_search.services import kill_connections
 
@@ -34,8 +34,8 @@ def pool(conninfo: str) -> Iterator[MonitoredDataSource]:
 
 def look_up(pool: MonitoredDataSource, word: str) -> int:
     """Look up flights as a request does; gives how many were found."""
-    with running.request():
-        return len(lookup.load(word)(pool, ORIGINS, DESTINATIONS, DATE))
+    with request_context.request():
+        return len(lookup.by_word(word)(pool, ORIGINS, DESTINATIONS, DATE))
 
 
 @pytest.mark.parametrize("word", ["original", "fixed", "driver_cursor", "sqlalchemy_connection"])
@@ -65,7 +65,7 @@ def test_as_many_failed_lookups_as_connections_empty_the_pool(pool: MonitoredDat
     for _ in range(3):
         with pytest.raises(psycopg.OperationalError):
             look_up(pool, "original")
-    with pytest.raises(NoConnection, match=r"within 0\.10 s: 3 of 3 out"):
+    with pytest.raises(PoolTimeout, match=r"within 0\.10 s: 3 of 3 out"):
         look_up(pool, "original")
 
 
@@ -74,7 +74,7 @@ def test_as_many_failed_lookups_as_connections_empty_the_pool(pool: MonitoredDat
 def test_a_checkout_waits_only_so_long_and_is_none_the_worse_for_it(pool: MonitoredDataSource) -> None:
     """Who waited in vain is told how the pool stands, waits no more, and gets a connection as soon as there is one."""
     taken = [pool.get_connection() for _ in range(3)]
-    with pytest.raises(NoConnection, match=r"pool 'cf-1' gave no connection within 0\.10 s: 3 of 3 out"):
+    with pytest.raises(PoolTimeout, match=r"pool 'cf-1' gave no connection within 0\.10 s: 3 of 3 out"):
         pool.get_connection()
     assert pool.state().waiting == 0
     taken.pop().close()
@@ -122,7 +122,7 @@ def test_sqlalchemy_swallows_what_a_cursor_says_when_it_is_closed(library_pool: 
 
     That raises in its turn, in its rollback, but the library has given the place back by then.
     """
-    with running.request():
+    with request_context.request():
         connection = library_pool.sqlalchemy_connection()
         result = connection.execution_options(stream_results=True).exec_driver_sql("SELECT generate_series(1, 100000)")
         assert result.fetchone() == (1,)
@@ -136,10 +136,10 @@ def test_sqlalchemy_swallows_what_a_cursor_says_when_it_is_closed(library_pool: 
 
 def test_a_connection_of_sqlalchemy_s_is_watched_while_it_is_out(library_pool: MonitoredDataSource) -> None:
     """It is in the data source's table like any other, waits for its turn like any other, and forgotten it is leaked like any other."""
-    with running.request():
+    with request_context.request():
         taken = [library_pool.sqlalchemy_connection() for _ in range(3)]
         assert (library_pool.state().out, library_pool.state().leaked) == (3, 0)
-        with pytest.raises(NoConnection, match="3 of 3 out"):
+        with pytest.raises(PoolTimeout, match="3 of 3 out"):
             library_pool.sqlalchemy_connection()
         for connection in taken[:2]:
             connection.close()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flight_search.callers import Passenger, transactions_of
-from flight_search.callers.call import FacilityFailed, FacilityTimedOut
 from flight_search.callers.remote import RemoteFlightSearch
-from flight_search.callers.rotation import FALL
+from flight_search.callers.round_robin import FALL
 from flight_search.settings import CallerSettings
+from flight_search.stability.call import FacilityFailed, FacilityTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...
     red = int(urls[0].rpartition(":")[2])
     handler.red.add(red)
     flights = remote(urls, health_check_every_s=0.01)
-    with flights.rotation:
+    with flights.round_robin:
         assert all(handler.checked.acquire(timeout=10) for _ in range(FALL + 1))  # the one after has begun, so the last is noted
         handler.asked.clear()
         for _ in range(10):

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from flight_search.datasource import MonitoredDataSource
-from flight_search.planted import Planted
+from flight_search.seeded_leaks import SeededLeaks
 from flight_search.sessions import Sessions
 from flight_search.settings import ServerSettings
 from tests.flight_search.services import LOOKUP, application_server, wait_pool
@@ -85,7 +85,7 @@ def test_a_planted_leak_keeps_every_so_many_th_connection(conninfo: str) -> None
 
 def test_planted_memory_stays_and_is_counted_in_kib(source: MonitoredDataSource) -> None:
     """So much for each lookup; none where nothing is planted."""
-    leaking, clean = (Planted(ServerSettings(database="unused", leak_memory_kib=kib), source) for kib in (3, 0))
+    leaking, clean = (SeededLeaks(ServerSettings(database="unused", leak_memory_kib=kib), source) for kib in (3, 0))
     for _ in range(4):
         leaking.after_lookup()
         clean.after_lookup()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.flight_search.facility import running
+from tests.flight_search.fake_facility import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import Facility
 
 
 @pytest.fixture

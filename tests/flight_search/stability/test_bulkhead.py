@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flight_search.callers.app import create_app
-from flight_search.callers.call import FacilityFailed
-from tests.flight_search.facility import BODY, fails, look_up, serving
+from flight_search.stability.call import FacilityFailed
+from tests.flight_search.fake_facility import BODY, fails, look_up, serving
 
 if TYPE_CHECKING:
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import Facility
 
 
 @pytest.mark.variant("bulkhead")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flight_search.callers import transactions_of
-from flight_search.callers.call import Answer, Call, FacilityFailed
 from flight_search.stability.cached_answers import CachedAnswers
-from tests.flight_search.facility import PASSENGER, look_up
+from flight_search.stability.call import Answer, Call, FacilityFailed
+from tests.flight_search.fake_facility import PASSENGER, look_up
 
 if TYPE_CHECKING:
     from flight_search.callers import Result
     from flight_search.callers.remote import RemoteFlightSearch
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import Facility
 
 LOOKUP = Call("lookup_by_city", "/flights", params=(("from", "EWR"), ("to", "CLT")))
 CHECK_IN = Call("check_in", "/check-ins", body={"passenger": "P-1"})

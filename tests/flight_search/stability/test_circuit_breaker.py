@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import circuitbreaker
 import pytest
 
-from flight_search.callers.call import FacilityTimedOut, NoSuchFlight
+from flight_search.stability.call import FacilityTimedOut, NoSuchFlight
 from flight_search.stability.circuit_breaker import CircuitOpen
-from tests.flight_search.facility import PASSENGER, fails, look_up
+from tests.flight_search.fake_facility import PASSENGER, fails, look_up
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import Facility
 
 
 def fail(flights: RemoteFlightSearch, times: int) -> None:

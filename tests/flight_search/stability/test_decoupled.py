@@ -9,16 +9,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flight_search.callers.app import create_app
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 from flight_search.stability.decoupled import DISPATCHERS, Decoupled
-from tests.flight_search.facility import BODY, WITHIN_S, serving
+from tests.flight_search.fake_facility import BODY, WITHIN_S, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import Facility
 
 
 def gauges(service: httpx.Client) -> dict[str, float]:

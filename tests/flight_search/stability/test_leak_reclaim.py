@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flight_search import running
+from flight_search import request_context
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings
 from flight_search.stability.leak_reclaim import LeakReclaim
@@ -40,7 +40,7 @@ def in_thread(do: Callable[[], None]) -> threading.Thread:
     """Do something as a request, in a thread of its own."""
 
     def request() -> None:
-        with running.request():
+        with request_context.request():
             do()
 
     thread = threading.Thread(target=request, daemon=True)
@@ -54,7 +54,7 @@ def test_a_leaked_connection_is_taken_back_and_who_waits_for_it_goes_on(
     pool: MonitoredDataSource, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The request has ended and nobody would return it; its place goes to the thread that waits, with a new connection."""
-    with running.request():
+    with request_context.request():
         leaked = pool.get_connection()
     pid, got = leaked.driver.info.backend_pid, []
 
@@ -100,7 +100,7 @@ def test_who_waits_for_the_database_gets_an_error_when_the_connection_is_taken_b
 
 def test_who_does_something_else_meanwhile_holds_nobody_up(pool: MonitoredDataSource) -> None:
     """The place is free although the request goes on; that gets an error when it next speaks to the database."""
-    with running.request():
+    with request_context.request():
         connection = pool.get_connection()
         later(pool).look()
         in_thread(lambda: pool.get_connection().close()).join(WITHIN_S)
@@ -114,14 +114,14 @@ def test_who_does_something_else_meanwhile_holds_nobody_up(pool: MonitoredDataSo
 def test_what_sqlalchemy_has_is_cut_and_given_back_by_the_library(conninfo: str) -> None:
     """Its next word to the database fails, and the place is free once, not twice."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, lookup="sqlalchemy_connection"))
-    with running.request():
+    with request_context.request():
         connection = pool.sqlalchemy_connection()
         later(pool).look()
         with pytest.raises(DBAPIError):
             connection.exec_driver_sql("SELECT 1")
         connection.close()
         assert (pool.state().out, pool.state().in_pool) == (0, 1)
-    with running.request():
+    with request_context.request():
         forgotten = pool.sqlalchemy_connection()
     assert pool.state().leaked == 1
     later(pool).look()
@@ -133,11 +133,11 @@ def test_what_sqlalchemy_has_is_cut_and_given_back_by_the_library(conninfo: str)
 
 def test_a_connection_that_came_back_in_this_moment_is_left_alone(pool: MonitoredDataSource) -> None:
     """Between the look at what is out and the taking back it may be anybody's; nobody loses it."""
-    with running.request():
+    with request_context.request():
         before = pool.get_connection()
         before.close()
         after = pool.get_connection()
-        assert not pool.take_back(before)
+        assert not pool.reclaim(before)
         assert after.driver.execute("SELECT 1").fetchone() == (1,)
         after.close()
     assert pool.state().opened_total == 1
@@ -145,7 +145,7 @@ def test_a_connection_that_came_back_in_this_moment_is_left_alone(pool: Monitore
 
 def test_a_connection_that_is_out_for_a_moment_is_left_alone(pool: MonitoredDataSource) -> None:
     """Reclaiming goes by time alone."""
-    with running.request():
+    with request_context.request():
         connection = pool.get_connection()
         later(pool, seconds=LIMIT_S - 30.0).look()
         assert connection.driver.execute("SELECT 1").fetchone() == (1,)

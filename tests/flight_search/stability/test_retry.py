@@ -8,18 +8,18 @@ import psycopg
 import pytest
 
 from flight_search.app import create_app
-from flight_search.callers.call import Answer, Call, NoSuchFlight
 from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import CallerSettings, ServerSettings
+from flight_search.stability.call import Answer, Call, NoSuchFlight
 from flight_search.stability.circuit_breaker import CircuitOpen
 from flight_search.stability.retry import Retry
-from tests.flight_search.facility import PASSENGER, fails, look_up, served, serving
+from tests.flight_search.fake_facility import PASSENGER, fails, look_up, served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import Facility
 
 
 @pytest.mark.variant("retry")

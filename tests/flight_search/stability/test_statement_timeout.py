@@ -3,7 +3,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from flight_search import running
+from flight_search import request_context
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings
 from flight_search.stability import statement_timeout
@@ -27,7 +27,7 @@ def test_a_statement_that_takes_too_long_is_given_up_by_the_server(conninfo: str
 def test_a_statement_that_was_given_up_closes_without_an_error(conninfo: str) -> None:
     """The server is there, so even the case's code returns its connection: this is no way into its leak."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_timeout_s=0.05))
-    with running.request():
+    with request_context.request():
         connection = pool.get_connection()
         statement = Statement(connection.driver, "SELECT pg_sleep(30)")
         with pytest.raises(psycopg.errors.QueryCanceled):

@@ -1,4 +1,4 @@
-"""Puts the real week into an empty database: `python -m flight_search.load CONNINFO`."""
+"""Puts the real week into an empty database: `python -m flight_search.seed_data CONNINFO`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def data() -> Traversable:
     return files("flight_search") / "data"
 
 
-def load(conninfo: str) -> dict[str, int]:
+def seed(conninfo: str) -> dict[str, int]:
     """Make the schema and copy every table; gives the number of rows of each. Raises psycopg.Error."""
     with psycopg.connect(conninfo) as connection:
         connection.execute((files("flight_search") / "schema.sql").read_text().encode())
@@ -43,10 +43,10 @@ def load(conninfo: str) -> dict[str, int]:
 def main(arguments: Sequence[str]) -> int:
     """Load and print the counts; exit code 2 for wrong usage, 3 for a database that does not take the data."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m flight_search.load CONNINFO, such as 'host=127.0.0.1 port=5432 user=flights'\n")
+        sys.stderr.write("usage: python -m flight_search.seed_data CONNINFO, such as 'host=127.0.0.1 port=5432 user=flights'\n")
         return 2
     try:
-        counts = load(arguments[0])
+        counts = seed(arguments[0])
     except psycopg.Error as error:
         sys.stderr.write(f"the data cannot be loaded: {error}\n")
         return 3

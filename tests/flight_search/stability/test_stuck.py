@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from flight_search import running
-from flight_search.stability.standstill import Standstill
+from flight_search import request_context
+from flight_search.stability.stuck import StuckDetector
 
 
 class Threads:
@@ -17,13 +17,13 @@ class Watched:
     def __init__(self, shed_load_at: int | None = None) -> None:
         self.now_s = 100.0
         self.threads = Threads()
-        self.standstill = Standstill(self.threads, shed_load_at, clock=lambda: self.now_s)  # type: ignore[arg-type]
+        self.detector = StuckDetector(self.threads, shed_load_at, clock=lambda: self.now_s)  # type: ignore[arg-type]
 
     def after(self, seconds: float, busy: int) -> float:
         """Look so much later, with so many threads at work."""
         self.now_s += seconds
         self.threads.busy = busy
-        return self.standstill.look()
+        return self.detector.look()
 
 
 def test_full_threads_of_which_nothing_ends_stand_still() -> None:
@@ -37,7 +37,7 @@ def test_full_threads_that_end_requests_are_load() -> None:
     seen = Watched()
     seen.after(1.0, 2)
     assert seen.after(1.0, 2) == 1.0
-    with running.request():
+    with request_context.request():
         pass
     assert seen.after(1.0, 2) == 0.0
     assert seen.after(1.0, 2) == 1.0

@@ -10,11 +10,11 @@ from flight_search.stability.circuit_breaker import CircuitBreaker
 from flight_search.stability.retry import Retry
 
 if TYPE_CHECKING:
-    from flight_search.callers.call import Send
     from flight_search.settings import CallerSettings
+    from flight_search.stability.call import Send
 
 
-def guarded(send: Send, settings: CallerSettings) -> Send:
+def patterns_chain(send: Send, settings: CallerSettings) -> Send:
     """Put the patterns that are set around the making of a call; where none is set, it is left as it is.
 
     From the outside, a call passes:

@@ -6,8 +6,8 @@ from itertools import cycle
 
 import pytest
 
-from flight_search.callers.call import FacilityFailed
-from flight_search.callers.rotation import FALL, Rotation
+from flight_search.callers.round_robin import FALL, RoundRobin
+from flight_search.stability.call import FacilityFailed
 
 URLS = ("http://cf-1", "http://cf-2", "http://cf-3")
 
@@ -23,49 +23,49 @@ class Facility:
         return url not in self.red
 
 
-def called(rotation: Rotation, count: int) -> Counter[str]:
+def called(round_robin: RoundRobin, count: int) -> Counter[str]:
     """Give who was first in turn, so many times."""
-    return Counter(next(rotation.in_turn()) for _ in range(count))
+    return Counter(next(round_robin.in_turn()) for _ in range(count))
 
 
 def test_each_is_first_in_turn_as_often_as_the_others_and_then_come_all_others() -> None:
     """Six calls of three fall two, two and two; whoever does not listen is followed by the other two, once each."""
-    rotation = Rotation(URLS, None, Facility().is_green)
-    assert called(rotation, 6) == dict.fromkeys(URLS, 2)
-    assert sorted(rotation.in_turn()) == sorted(URLS)
+    round_robin = RoundRobin(URLS, None, Facility().is_green)
+    assert called(round_robin, 6) == dict.fromkeys(URLS, 2)
+    assert sorted(round_robin.in_turn()) == sorted(URLS)
 
 
 @pytest.mark.fact("C3")
 def test_one_that_is_red_often_enough_in_a_row_is_left_out_until_it_is_green() -> None:
     """One slow answer of a busy machine takes nobody out; three in a row do, and the next green one brings it back."""
     facility = Facility(URLS[0])
-    rotation = Rotation(URLS, None, facility.is_green)
+    round_robin = RoundRobin(URLS, None, facility.is_green)
     for _ in range(FALL - 1):
-        rotation.check(URLS[0])
-    assert called(rotation, 6) == dict.fromkeys(URLS, 2)
-    rotation.check(URLS[0])
-    assert called(rotation, 6) == dict.fromkeys(URLS[1:], 3)
+        round_robin.check(URLS[0])
+    assert called(round_robin, 6) == dict.fromkeys(URLS, 2)
+    round_robin.check(URLS[0])
+    assert called(round_robin, 6) == dict.fromkeys(URLS[1:], 3)
     facility.red.clear()
-    rotation.check(URLS[0])
-    assert called(rotation, 6) == dict.fromkeys(URLS, 2)
+    round_robin.check(URLS[0])
+    assert called(round_robin, 6) == dict.fromkeys(URLS, 2)
 
 
 def test_red_checks_that_are_not_in_a_row_leave_nobody_out() -> None:
     """Health that is red two times of three never adds up to a fall."""
     answers = cycle((False, False, True))
-    rotation = Rotation(URLS[:1], None, lambda _: next(answers))
+    round_robin = RoundRobin(URLS[:1], None, lambda _: next(answers))
     for _ in range(30):
-        rotation.check(URLS[0])
-        assert next(rotation.in_turn()) == URLS[0]
+        round_robin.check(URLS[0])
+        assert next(round_robin.in_turn()) == URLS[0]
 
 
 def test_a_call_fails_at_once_when_all_are_out_of_service() -> None:
     """As a balancer without a server refuses; the message has the addresses."""
-    rotation = Rotation(URLS, None, Facility(*URLS).is_green)
+    round_robin = RoundRobin(URLS, None, Facility(*URLS).is_green)
     for url in URLS * FALL:
-        rotation.check(url)
+        round_robin.check(url)
     with pytest.raises(FacilityFailed, match="cf-1, http://cf-2, http://cf-3 each failed 3 health checks"):
-        rotation.in_turn()
+        round_robin.in_turn()
 
 
 def test_each_is_checked_while_another_does_not_answer() -> None:
@@ -76,7 +76,7 @@ def test_each_is_checked_while_another_does_not_answer() -> None:
         seen[url].release()
         return url != URLS[0] or released.wait(10)
 
-    with Rotation(URLS, 0.001, is_green):
+    with RoundRobin(URLS, 0.001, is_green):
         for url in URLS[1:]:
             assert all(seen[url].acquire(timeout=10) for _ in range(3))
     assert seen[URLS[0]].acquire(timeout=10)
@@ -86,5 +86,5 @@ def test_each_is_checked_while_another_does_not_answer() -> None:
 def test_nobody_is_asked_where_a_balancer_does_it() -> None:
     """Without a time there are no checks."""
     before = threading.active_count()
-    with Rotation(URLS, None, Facility().is_green):
+    with RoundRobin(URLS, None, Facility().is_green):
         assert threading.active_count() == before

@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 
 from flight_search.callers import Passenger
-from flight_search.callers.call import FacilityFailed
 from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.settings import CallerSettings
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A call to the facility and its answer, as plain data: what the remote stub sends, and what a stability pattern wraps (`guarded.py`)."""
+"""A call to the facility and its answer: what the remote stub sends, and what a caller's stability pattern wraps."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class RunningRequest:
+class RequestContext:
     """A request and the thread that works on it; `running` ends with the request."""
 
     thread: str
@@ -25,9 +25,9 @@ _ended_total = 0
 
 
 @contextmanager
-def request() -> Iterator[RunningRequest]:
+def request() -> Iterator[RequestContext]:
     """Mark this thread as working on a request."""
-    mark = RunningRequest(threading.current_thread().name)
+    mark = RequestContext(threading.current_thread().name)
     _of_thread.request = mark
     try:
         yield mark
@@ -48,7 +48,7 @@ def ended_total() -> int:
     return _ended_total
 
 
-def current() -> RunningRequest:
+def current() -> RequestContext:
     """Give the mark of this thread; outside any request, one that runs for as long as the process."""
-    mark: RunningRequest | None = getattr(_of_thread, "request", None)
-    return mark or RunningRequest(threading.current_thread().name)
+    mark: RequestContext | None = getattr(_of_thread, "request", None)
+    return mark or RequestContext(threading.current_thread().name)

@@ -6,7 +6,7 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Self
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ FALL = 3
 CHECK_TIMEOUT_S = 2.0
 
 
-class Rotation:
+class RoundRobin:
     """Base URLs in turn. Thread-safe; as a context manager, it looks after their health meanwhile.
 
     `is_green` asks a URL for its health, within CHECK_TIMEOUT_S. With `check_every_s` each is asked that often, and those that were red

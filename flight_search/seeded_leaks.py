@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 KIB = 1024
 
 
-class Planted:
+class SeededLeaks:
     """Two slow leaks, as they are found in services that run for months.
 
     `leak_connection_every`: each so many lookups one takes a connection out of the pool and forgets it, as an early return before the
@@ -27,7 +27,7 @@ class Planted:
         self._kept: list[bytes] = []
 
     def after_lookup(self) -> None:
-        """Leak what is to be leaked; raises psycopg.Error, NoConnection."""
+        """Leak what is to be leaked; raises psycopg.Error, PoolTimeout."""
         number = next(self._lookups)
         if self._every is not None and number % self._every == 0:
             self._source.get_connection()  # and nobody gives it back: the data source's own table holds it

@@ -10,16 +10,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flight_search import running
+from flight_search import request_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flight_search.serving import RequestThreads
+    from flight_search.http_service import RequestThreads
 
 
 @dataclass(slots=True)
-class Standstill:
+class StuckDetector:
     """What was seen at the looks so far. Thread-safe; `clock` is for tests.
 
     `shed_load_at`: where no more requests than that are let in, they are all that can be at work.
@@ -43,7 +43,7 @@ class Standstill:
         Full request threads alone are load: a busy server ends requests all the time.
         """
         with self._lock:
-            ended, now_s = running.ended_total(), self.clock()
+            ended, now_s = request_context.ended_total(), self.clock()
             if self.threads.busy < self.limit:
                 self._since_s = None
             elif self._since_s is None or ended != self._ended:
