@@ -1,4 +1,4 @@
-"""Starts an application server: `python -m flight_search`, with its settings in the environment (settings.py)."""
+"""Starts an application server: `python -m flight_search`, with its settings in the environment (`settings.py`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flight_search.settings import ServerSettings, SettingsError, from_environme
 
 
 def main() -> int:
-    """Serve; exit code 2 for wrong settings, 3 for a database that is not reached or a port that is taken."""
+    """Serve until a signal ends the process; return exit code 2 for wrong settings, 3 if database or port cannot be had."""
     try:
         settings = from_environment(ServerSettings)
     except SettingsError as error:

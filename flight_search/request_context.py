@@ -1,4 +1,4 @@
-"""Which requests are running: a mark on the thread that works on one, so that it can be told who still needs a connection."""
+"""The request that a thread works on, so that a connection whose request has ended can be recognised as leaked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RequestContext:
-    """A request and the thread that works on it; `running` ends with the request."""
+    """A request and the thread that works on it; `running` becomes False when the request ends."""
 
     thread: str
     running: bool = True
@@ -26,29 +26,29 @@ _ended_total = 0
 
 @contextmanager
 def request() -> Iterator[RequestContext]:
-    """Mark this thread as working on a request."""
-    mark = RequestContext(threading.current_thread().name)
-    _of_thread.request = mark
+    """Mark the current thread as working on a request, for as long as the context lasts."""
+    context = RequestContext(threading.current_thread().name)
+    _of_thread.request = context
     try:
-        yield mark
+        yield context
     finally:
-        mark.running = False
+        context.running = False
         _of_thread.request = None
-        _count()
+        _count_ended()
 
 
-def _count() -> None:
+def _count_ended() -> None:
     global _ended_total  # noqa: PLW0603 - requests of a process are counted in the process
     with _lock:
         _ended_total += 1
 
 
 def ended_total() -> int:
-    """Give how many requests have ended since the process started, however they did."""
+    """Return how many requests have ended since the process started, with an answer or an error."""
     return _ended_total
 
 
 def current() -> RequestContext:
-    """Give the mark of this thread; outside any request, one that runs for as long as the process."""
-    mark: RequestContext | None = getattr(_of_thread, "request", None)
-    return mark or RequestContext(threading.current_thread().name)
+    """Return the context of the current thread's request; outside any request, one that never ends."""
+    context: RequestContext | None = getattr(_of_thread, "request", None)
+    return context or RequestContext(threading.current_thread().name)

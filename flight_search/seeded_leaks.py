@@ -1,4 +1,4 @@
-"""Faults planted on purpose, so that it can be seen whether a long run finds them (S7). Off unless a setting turns them on."""
+"""Leaks seeded on purpose, to test whether a long run finds them (S7). Off unless a setting turns them on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ KIB = 1024
 
 
 class SeededLeaks:
-    """Two slow leaks, as they are found in services that run for months.
+    """Two slow leaks of the kind found in services that run for months.
 
-    `leak_connection_every`: each so many lookups one takes a connection out of the pool and forgets it, as an early return before the
-    `close` would. `leak_memory_kib`: each lookup leaves so much behind, as a cache without a bound does.
+    `leak_connection_every`: every n-th lookup takes a connection out of the pool and never returns it, like an early return before
+    `close`. `leak_memory_kib`: every lookup leaves this much memory behind, like a cache without a bound.
     """
 
     def __init__(self, settings: ServerSettings, source: MonitoredDataSource) -> None:
@@ -24,12 +24,12 @@ class SeededLeaks:
         self._every = settings.leak_connection_every
         self._kib = settings.leak_memory_kib
         self._lookups = itertools.count(1)
-        self._kept: list[bytes] = []
+        self._leaked_memory: list[bytes] = []
 
     def after_lookup(self) -> None:
-        """Leak what is to be leaked; raises psycopg.Error, PoolTimeout."""
+        """Leak what the settings say for one lookup; raises psycopg.Error, PoolTimeout."""
         number = next(self._lookups)
         if self._every is not None and number % self._every == 0:
-            self._source.get_connection()  # and nobody gives it back: the data source's own table holds it
+            self._source.get_connection()  # never returned: the data source's table of connections out holds it
         if self._kib:
-            self._kept.append(b"\x01" * (self._kib * KIB))  # not zeros: those the system would give without memory behind them
+            self._leaked_memory.append(b"\x01" * (self._kib * KIB))  # not zeros: the system could map those without using memory

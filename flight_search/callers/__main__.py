@@ -10,7 +10,7 @@ from flight_search.settings import CallerSettings, SettingsError, from_environme
 
 
 def main() -> int:
-    """Serve; exit code 2 for wrong settings, 3 for a port that is taken."""
+    """Serve until a signal ends the process; return exit code 2 for wrong settings, 3 for a port that is taken."""
     try:
         settings = from_environment(CallerSettings)
     except SettingsError as error:

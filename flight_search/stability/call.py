@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# What a call may raise:
+#
+#     Exception
+#     ├── FacilityFailed          the facility answered with an error, or could not be called
+#     │   ├── FacilityTimedOut    it did not answer within the call's time-out
+#     │   └── CircuitOpen         it was not called (circuit_breaker.py)
+#     └── NoSuchFlight            it answered that it does not know the flight, or a place: not a failure
+
 
 class FacilityFailed(Exception):  # noqa: N818 - named for what happened
-    """The facility answered with an error, or could not be called; the message has its own words."""
+    """The facility answered with an error, or could not be called; the message has the facility's own words."""
 
 
 class FacilityTimedOut(FacilityFailed):
@@ -18,14 +26,14 @@ class FacilityTimedOut(FacilityFailed):
 
 
 class NoSuchFlight(Exception):  # noqa: N818 - named for what happened
-    """The facility does not know the passenger's flight, or one of its places."""
+    """The facility does not know the passenger's flight, its origin or its destination."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call: an operation of the facility, and the HTTP request that asks for it.
 
-    `params` are the pairs of the query, `body` is sent as JSON. `key` is what the facility knows a repeated write by.
+    `params` are the query's pairs, `body` is sent as JSON. `key` is the idempotency key by which the facility recognises a repeated write.
     """
 
     operation: str
@@ -36,28 +44,25 @@ class Call:
 
     @property
     def is_read(self) -> bool:
-        """Whether it only asks, and changes nothing."""
+        """Whether the call only reads."""
         return self.body is None
 
     @property
     def method(self) -> str:
-        """The method of HTTP."""
+        """The HTTP method."""
         return "GET" if self.is_read else "POST"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The facility's answer, decoded; `age_s` is how long ago it was given, when it was not asked for now."""
+class FacilityAnswer:
+    """The facility's decoded answer; `age_s` is the age of a cached answer, None for one fetched just now."""
 
     content: dict[str, Any]
     age_s: float | None = None
 
 
-class Send(Protocol):
-    """Whatever makes a call: the stub itself, or a pattern around it. Called from many threads at once.
+class SendCall(Protocol):
+    """Sends a call: the stub itself, or a pattern around it. Called from many threads at once."""
 
-    Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
-    """
-
-    def __call__(self, call: Call, /) -> Answer:
-        """Make the call and give its answer."""
+    def __call__(self, call: Call, /) -> FacilityAnswer:
+        """Send the call and return its answer; raise FacilityFailed, FacilityTimedOut or NoSuchFlight."""
