@@ -1,4 +1,4 @@
-"""Starts an application server: `python -m flight_search`, with its settings in the environment (settings.py)."""
+"""Starts an application server: `python -m flight_search`, with its settings in the environment (`settings.py`)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 
 import psycopg
 
-from flight_search import serving
+from flight_search import http_service
 from flight_search.app import create_app
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings, SettingsError, from_environment
 
 
 def main() -> int:
-    """Serve; exit code 2 for wrong settings, 3 for a database that is not reached or a port that is taken."""
+    """Serve until a signal ends the process; return exit code 2 for wrong settings, 3 if database or port cannot be had."""
     try:
         settings = from_environment(ServerSettings)
     except SettingsError as error:
@@ -26,7 +26,7 @@ def main() -> int:
     except psycopg.Error as error:
         sys.stderr.write(f"{settings.name}: no connection within {settings.start_timeout_s:.2f} s: {error}\n")
         return 3
-    serving.serve(create_app(settings, pool), settings)
+    http_service.serve(create_app(settings, pool), settings)
     return 0
 
 

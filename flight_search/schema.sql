@@ -1,4 +1,4 @@
--- The facility's data: a real week of schedules (data/README.md), and what passengers write.
+-- The facility's data: a real week of schedules (data/README.md), bookings and check-ins.
 CREATE TABLE airlines (code text PRIMARY KEY, name text NOT NULL);
 
 CREATE TABLE airports (
@@ -33,7 +33,7 @@ CREATE TABLE bookings (
     carrier text NOT NULL,
     flight integer NOT NULL,
     booked_at timestamptz NOT NULL DEFAULT now(),
-    idempotency_key uuid UNIQUE, -- none for those who do not say which booking it is: theirs are never the same
+    idempotency_key uuid UNIQUE, -- NULL if the request has none: such bookings are never taken for a repetition
     FOREIGN KEY (date, carrier, flight) REFERENCES flights
 );
 
@@ -48,7 +48,7 @@ CREATE TABLE check_ins (
     FOREIGN KEY (date, carrier, flight) REFERENCES flights
 );
 
--- What was looked for, a row for each lookup where the setting `sessions` is on; somebody has to purge it.
+-- A row for each lookup if the setting `sessions` is on; without a purge the table grows for ever (sessions.py).
 CREATE TABLE sessions (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     begun_at timestamptz NOT NULL DEFAULT now(),

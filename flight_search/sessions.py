@@ -1,4 +1,4 @@
-"""Sessions: a row for each lookup, kept for a while, and the purge without which the table grows for ever (S7)."""
+"""Sessions: a row for each lookup, and the purge without which their table grows for ever (S7)."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from flight_search.datasource import NoConnection
+from flight_search.datasource import PoolTimeout
 
 if TYPE_CHECKING:
     from flight_search.datasource import MonitoredDataSource
     from flight_search.settings import ServerSettings
 
-PURGES = 4  # in the time that a session is kept
+PURGES = 4  # within the retention time of a session
 WRITE = "INSERT INTO sessions (looked_for) VALUES (%s)"
 PURGE = "DELETE FROM sessions WHERE begun_at < now() - make_interval(secs => %s)"
-# What is deleted takes its place in the file until somebody vacuums; the facility's PostgreSQL has nobody who does it by itself.
+# A deleted row takes up space in the table's file until a vacuum; the facility's PostgreSQL runs no autovacuum.
 VACUUM = "VACUUM (SKIP_LOCKED) sessions"
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The table of sessions: nothing is written unless `sessions` is on, and nothing purged unless `sessions_kept_s` says for how long."""
+    """The table of sessions. It is written only if `on`, and purged only if `retention_s` (the setting `sessions_kept_s`) is set."""
 
     source: MonitoredDataSource
     on: bool
-    kept_s: float | None
+    retention_s: float | None
 
     @classmethod
     def start(cls, settings: ServerSettings, source: MonitoredDataSource) -> Sessions:
-        """Make them, and begin to purge in a thread that ends with the process."""
+        """Build the sessions, and start purging in a thread that ends with the process."""
         sessions = cls(source, settings.sessions, settings.sessions_kept_s)
-        if sessions.on and sessions.kept_s is not None:
-            threading.Thread(target=sessions.purge_for_ever, args=(sessions.kept_s,), name="purge-sessions", daemon=True).start()
+        if sessions.on and sessions.retention_s is not None:
+            threading.Thread(target=sessions.purge_for_ever, args=(sessions.retention_s,), name="purge-sessions", daemon=True).start()
         return sessions
 
     def write(self, looked_for: str) -> None:
-        """Write a session; raises psycopg.Error, NoConnection."""
+        """Write a session; raises psycopg.Error, PoolTimeout."""
         if not self.on:
             return
         with closing(self.source.get_connection()) as connection:
             connection.driver.execute(WRITE, [looked_for])
             connection.driver.commit()
 
-    def purge_for_ever(self, kept_s: float) -> None:
-        """Purge, some times in the time that a session is kept; what fails is told, and tried again the next time."""
+    def purge_for_ever(self, retention_s: float) -> None:
+        """Purge PURGES times in each retention time; an error goes to standard error, and the next purge tries again."""
         while True:
-            time.sleep(kept_s / PURGES)
+            time.sleep(retention_s / PURGES)
             try:
-                self.purge(kept_s)
-            except (psycopg.Error, NoConnection) as error:
-                sys.stderr.write(f"{self.source.name}: the sessions were not purged: {error}\n")
+                self.purge(retention_s)
+            except (psycopg.Error, PoolTimeout) as error:
+                sys.stderr.write(f"{self.source.name}: cannot purge sessions: {error}\n")
 
-    def purge(self, kept_s: float) -> None:
-        """Delete every session that is older, and give its place back to the table; raises psycopg.Error, NoConnection."""
+    def purge(self, retention_s: float) -> None:
+        """Delete every session older than `retention_s` and vacuum the table; raises psycopg.Error, PoolTimeout."""
         with closing(self.source.get_connection()) as connection:
-            connection.driver.execute(PURGE, [kept_s])
+            connection.driver.execute(PURGE, [retention_s])
             connection.driver.commit()
-            connection.driver.autocommit = True  # a vacuum is no part of a transaction
+            connection.driver.autocommit = True  # VACUUM cannot run in a transaction
             try:
                 connection.driver.execute(VACUUM)
             finally:

@@ -1,8 +1,7 @@
 """Settings of the services, from the environment, checked at start and frozen.
 
-A name below is an environment variable with the service's prefix: `request_threads` of an application server is
-FLIGHT_SEARCH_REQUEST_THREADS, of a caller CALLER_REQUEST_THREADS. An empty value of a time means: none, wait for
-ever.
+Each setting is an environment variable with the service's prefix: `request_threads` of an application server is
+FLIGHT_SEARCH_REQUEST_THREADS, of a caller CALLER_REQUEST_THREADS. An empty time-out means none: wait for ever.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ def _urls(value: object) -> object:
 
 
 def _http(urls: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
-    if not urls or wrong:
-        raise ValueError(f"allowed: base URLs such as http://127.0.0.1:8000, separated by commas; wrong: {wrong or 'none given'}")
+    invalid = [url for url in urls if not url.startswith(("http://", "https://"))]
+    if not urls or invalid:
+        raise ValueError(f"allowed: base URLs such as http://127.0.0.1:8000, separated by commas; found: {invalid or 'no URL'}")
     return tuple(url.rstrip("/") for url in urls)
 
 
@@ -41,13 +40,13 @@ Threads = Annotated[int, Field(ge=1, le=1000)]
 
 
 class SettingsError(Exception):
-    """The environment is wrong; the message names every wrong variable, what was found, and what is allowed."""
+    """The environment is invalid; the message names every invalid variable, what was found, and what is allowed."""
 
 
 class ListenSettings(BaseSettings):
-    """Where a service listens: on a socket it inherits (`listen_fd`), or on `host` and `port` (0: any free port).
+    """Where a service listens: on a socket that it inherits (`listen_fd`), or on `host` and `port` (0: any free port).
 
-    `listen_backlog`: how many connections may wait to be accepted, in the kernel (A4).
+    `listen_backlog`: how many connections the kernel may queue before they are accepted (A4).
     """
 
     host: str = "127.0.0.1"
@@ -58,14 +57,13 @@ class ListenSettings(BaseSettings):
 
 
 class ServerSettings(ListenSettings):
-    """An application server: its name, its lookup, its request threads, and every setting of its pool that matters.
+    """The settings of an application server.
 
     `database` is libpq's connection string. `lookup_row_work_ms`: how long the lookup `driver_cursor` works on its rows.
-    `start_timeout_s`: how long it waits for the database at start. `log_file` takes a line for every operation that failed (log.py);
-    without one they go to standard error. Times without a value wait for ever, or never expire.
-    The stability patterns, all of them off by default, are described where they are: `stability/` and `datasource.py`. So are what
-    long runs look for (S7): `sessions` and `sessions_kept_s` in `sessions.py`, `leak_connection_every` and `leak_memory_kib` in
-    `planted.py`.
+    `start_timeout_s`: how long the server waits for the database at start. `log_file` gets a line for every operation that failed
+    (`log.py`); without it, standard error does. A time without a value means: wait for ever, or never expire.
+    The stability patterns are all off by default; `stability/` and `datasource.py` describe them. For long runs (S7) there are
+    `sessions` and `sessions_kept_s` (`sessions.py`), `leak_connection_every` and `leak_memory_kib` (`seeded_leaks.py`).
     """
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")
@@ -98,10 +96,10 @@ class ServerSettings(ListenSettings):
 
 
 class CallerSettings(ListenSettings):
-    """A calling system: which one, where the application servers are, and how long it waits for them (none: for ever).
+    """The settings of a caller: its name, the addresses of the application servers, and its call time-outs (none: wait for ever).
 
-    `health_check_every_s`: how often it asks each address for its health, where no balancer stands before them that does.
-    The stability patterns, all of them off by default, are described where they are: `stability/`.
+    `health_check_every_s`: how often it checks the health of each address; unset if a balancer in front does that.
+    The stability patterns are all off by default; `stability/` describes them.
     """
 
     model_config = SettingsConfigDict(env_prefix="CALLER_", frozen=True, extra="forbid")
@@ -122,14 +120,14 @@ class CallerSettings(ListenSettings):
 
 
 def from_environment(kind: type[Settings]) -> Settings:
-    """Read the settings of a kind of service from the environment; raises SettingsError with all that is wrong with it."""
+    """Return the settings of a kind of service, read from the environment; raises SettingsError that lists all mistakes."""
     try:
         return kind()
     except ValidationError as error:
         prefix = str(kind.model_config["env_prefix"])
         lines = [
-            f"  {prefix}{str(wrong['loc'][0]).upper()}: {wrong['msg']}"
-            + ("" if wrong["type"] == "missing" else f"; found {wrong['input']!r}")
-            for wrong in error.errors()
+            f"  {prefix}{str(mistake['loc'][0]).upper()}: {mistake['msg']}"
+            + ("" if mistake["type"] == "missing" else f"; found {mistake['input']!r}")
+            for mistake in error.errors()
         ]
-        raise SettingsError("\n".join([f"{len(lines)} wrong in the environment:", *lines])) from error
+        raise SettingsError("\n".join([f"{len(lines)} invalid in the environment:", *lines])) from error

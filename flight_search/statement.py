@@ -1,4 +1,4 @@
-"""A prepared statement of the facility's driver: a cursor that lives in the database server."""
+"""A prepared statement of the facility's driver: a cursor in the database server."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _numbers = itertools.count(1)
 class Statement:
     """A query whose cursor is declared in the server, fetched from, and closed there.
 
-    `close` sends `CLOSE` to the server whatever is known of the link, as the case's driver did, and so raises when the connection
-    underneath has died (O2). psycopg's own cursors would hide it: a plain one closes without a word to the server, and a server-side
-    one stays silent once it knows that the link is gone. `lookup/driver_cursor.py` shows when that one raises all the same.
+    `close` sends `CLOSE` to the server whatever the state of the link, as the driver of the case did, and so raises if the connection
+    underneath has died (O2). psycopg's own cursors would hide that: a plain cursor closes without a message to the server, and a
+    server-side one sends none once it knows that the link is dead. `lookup/driver_cursor.py` shows when that one raises all the same.
     """
 
     def __init__(self, connection: Connection[Row], query: LiteralString) -> None:
@@ -32,13 +32,13 @@ class Statement:
         self._name = sql.Identifier(f"statement_{next(_numbers)}")
 
     def execute(self, parameters: Mapping[str, object]) -> list[Row]:
-        """Declare the cursor and fetch every row; raises psycopg.Error."""
+        """Declare the cursor and return every row; raises psycopg.Error."""
         declare = sql.SQL("DECLARE {} NO SCROLL CURSOR FOR ").format(self._name) + sql.SQL(self._query)
         self._connection.execute(declare, parameters)
         return self._connection.execute(sql.SQL("FETCH ALL FROM {}").format(self._name)).fetchall()
 
     def close(self) -> None:
-        """Close the cursor in the server; raises psycopg.Error when the server does not answer."""
+        """Close the cursor in the server; raises psycopg.Error if the server does not answer."""
         if self._connection.info.transaction_status is TransactionStatus.INERROR:
-            return  # the server is there, and has closed the cursor itself with the transaction that failed
+            return  # the server is alive, and closed the cursor itself when the transaction failed
         self._connection.execute(sql.SQL("CLOSE {}").format(self._name))

@@ -1,4 +1,4 @@
-"""What the facility does beside looking up flights: status, bookings, check-ins. Written the careful way: it was not these that failed."""
+"""The facility's other operations: flight status, bookings, check-ins. They close their connections correctly: these did not fail."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STATUS = """
            (SELECT count(*) FROM check_ins c WHERE (c.date, c.carrier, c.flight) = (f.date, f.carrier, f.flight))
     FROM flights f WHERE date = %(date)s AND carrier = %(carrier)s AND flight = %(flight)s
 """
-# A booking that is sent again by the same key is one booking: the second gets the first's reference. Without a key, each is its own.
+# A booking repeated with the same key is one booking: the repetition gets the first's reference. Without a key, each is a booking.
 BOOK = """
     INSERT INTO bookings (passenger, date, carrier, flight, idempotency_key)
     VALUES (%(passenger)s, %(date)s, %(carrier)s, %(flight)s, %(key)s)
     ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = EXCLUDED.idempotency_key RETURNING reference
 """
-# Checking in twice is one check-in: the second gets the first's sequence.
+# A repeated check-in is one check-in: the repetition gets the first's sequence number.
 CHECK_IN = """
     INSERT INTO check_ins (passenger, date, carrier, flight)
     VALUES (%(passenger)s, %(date)s, %(carrier)s, %(flight)s)
@@ -33,30 +33,30 @@ CHECK_IN = """
 
 
 def flight_status(source: MonitoredDataSource, flight: Mapping[str, object]) -> tuple[Any, ...] | None:
-    """Give a flight's origin, destination, times, and how many booked and checked in; None when there is no such flight."""
-    return _one(source, STATUS, flight)
+    """Return a flight's origin, destination, times, and counts of bookings and check-ins; None if there is no such flight."""
+    return _fetch_row(source, STATUS, flight)
 
 
 def book(source: MonitoredDataSource, booking: Mapping[str, object]) -> int | None:
-    """Write a booking and give its reference; None when there is no such flight. `key` says which booking it is, None that nobody knows."""
-    return _written(source, BOOK, booking)
+    """Write a booking and return its reference; None if there is no such flight. `key` identifies the booking; None if nothing does."""
+    return _insert(source, BOOK, booking)
 
 
 def check_in(source: MonitoredDataSource, passenger: Mapping[str, object]) -> int | None:
-    """Write a check-in and give its sequence; None when there is no such flight."""
-    return _written(source, CHECK_IN, passenger)
+    """Write a check-in and return its sequence number; None if there is no such flight."""
+    return _insert(source, CHECK_IN, passenger)
 
 
-def _written(source: MonitoredDataSource, query: LiteralString, values: Mapping[str, object]) -> int | None:
+def _insert(source: MonitoredDataSource, query: LiteralString, values: Mapping[str, object]) -> int | None:
     try:
-        row = _one(source, query, values)
+        row = _fetch_row(source, query, values)
     except ForeignKeyViolation:
         return None
-    assert row is not None, "RETURNING gives a row or raises"
+    assert row is not None, "an INSERT … RETURNING returns a row or raises"
     return int(row[0])
 
 
-def _one(source: MonitoredDataSource, query: LiteralString, values: Mapping[str, object]) -> tuple[Any, ...] | None:
+def _fetch_row(source: MonitoredDataSource, query: LiteralString, values: Mapping[str, object]) -> tuple[Any, ...] | None:
     with closing(source.get_connection()) as connection:
         row = connection.driver.execute(query, values).fetchone()
         connection.driver.commit()

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from flight_search import settings as service
-from flight_search.callers import transactions_of
+from flight_search.callers.transaction import transactions_of
 from testbed.topology import (
     CALLERS,
     TRANSACTIONS,

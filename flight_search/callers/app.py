@@ -11,10 +11,11 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field
 
-from flight_search import serving
-from flight_search.callers import Passenger, Result, Transaction, transactions_of
-from flight_search.callers.call import FacilityFailed, FacilityTimedOut, NoSuchFlight
+from flight_search import http_service
+from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import RemoteFlightSearch
+from flight_search.callers.transaction import CallerTransaction, Content, transactions_of
+from flight_search.stability.call import FacilityFailed, FacilityTimedOut, NoSuchFlight
 from flight_search.stability.decoupled import Decoupled
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Airport = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class PassengerBody(BaseModel):
-    """What a passenger sends with every transaction."""
+    """The body that a passenger sends with every transaction."""
 
     passenger: Annotated[str, Field(min_length=1, max_length=60)]
     date: Date
@@ -39,27 +40,30 @@ class PassengerBody(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """How a transaction ended: the `result` as it is counted, HTTP's status, and what the passenger is told."""
+class TransactionReply:
+    """How a transaction ended: the `result` that is counted, the HTTP status, and the content sent to the passenger."""
 
     result: str
     status: int
-    content: Result
+    content: Content
 
 
 def create_app(settings: CallerSettings) -> FastAPI:
-    """Make the application of the caller that the settings name."""
+    """Build the application of the caller that the settings name."""
     transactions = transactions_of(settings.name)
     registry = CollectorRegistry()
-    counter = serving.results(registry, "transactions", "transaction")
+    counter = http_service.results(registry, "transactions", "transaction")
     flights = RemoteFlightSearch(settings)
     decoupled = _decoupled(settings, transactions, flights) if settings.decoupled else None
-    beside = (flights.rotation,) if decoupled is None else (flights.rotation, decoupled)
-    app = serving.create(settings.name, serving.RequestThreads(settings.request_threads), registry, beside=beside)
+    background = (flights.round_robin,) if decoupled is None else (flights.round_robin, decoupled)
+    threads = http_service.RequestThreads(settings.request_threads)
+    app = http_service.create(settings.name, threads, registry, background=background)
 
     @app.get("/transactions")
     async def listing() -> JSONResponse:
-        return JSONResponse([{"transaction": one.name, "needs_facility": one.needs_facility} for one in transactions])
+        return JSONResponse(
+            [{"transaction": transaction.name, "needs_facility": transaction.needs_facility} for transaction in transactions]
+        )
 
     for transaction in transactions:
         if decoupled is not None and transaction.needs_facility:
@@ -72,35 +76,35 @@ def create_app(settings: CallerSettings) -> FastAPI:
     return app
 
 
-def _endpoint(transaction: Transaction, flights: RemoteFlightSearch, counter: Counter) -> Callable[[PassengerBody], JSONResponse]:
-    """Make an endpoint of a transaction. It is `def`, so it runs in a request thread, whether or not it calls the facility."""
+def _endpoint(transaction: CallerTransaction, flights: RemoteFlightSearch, counter: Counter) -> Callable[[PassengerBody], JSONResponse]:
+    """Return an endpoint for a transaction. It is `def`, so it runs in a request thread, whether or not it calls the facility."""
 
     def answer(body: PassengerBody) -> JSONResponse:
-        return _response(transaction, _do(transaction, flights, _passenger(body)), counter)
+        return _response(transaction, _run(transaction, flights, _passenger(body)), counter)
 
     return answer
 
 
 def _waiting_endpoint(
-    transaction: Transaction, decoupled: Decoupled, counter: Counter
+    transaction: CallerTransaction, decoupled: Decoupled, counter: Counter
 ) -> Callable[[PassengerBody], Awaitable[JSONResponse]]:
-    """Make an endpoint of a transaction that is done elsewhere. It is `async`, so a request that waits for its reply has no thread."""
+    """Return an endpoint for a transaction that a dispatcher runs. It is `async`, so a request holds no thread while it waits."""
 
     async def answer(body: PassengerBody) -> JSONResponse:
         try:
             reply = await decoupled.ask({"transaction": transaction.name, "passenger": asdict(_passenger(body))})
         except FacilityFailed as error:
             return _response(transaction, _failed(error), counter)
-        return _response(transaction, Told(**reply), counter)
+        return _response(transaction, TransactionReply(**reply), counter)
 
     return answer
 
 
-def _decoupled(settings: CallerSettings, transactions: tuple[Transaction, ...], flights: RemoteFlightSearch) -> Decoupled:
-    by_name = {one.name: one for one in transactions}
+def _decoupled(settings: CallerSettings, transactions: tuple[CallerTransaction, ...], flights: RemoteFlightSearch) -> Decoupled:
+    by_name = {transaction.name: transaction for transaction in transactions}
 
     def work(request: dict[str, Any]) -> dict[str, Any]:
-        return asdict(_do(by_name[request["transaction"]], flights, Passenger(**request["passenger"])))
+        return asdict(_run(by_name[request["transaction"]], flights, Passenger(**request["passenger"])))
 
     return Decoupled(settings.name, settings.decoupled_broker, work)
 
@@ -109,20 +113,20 @@ def _passenger(body: PassengerBody) -> Passenger:
     return Passenger(**{**body.model_dump(), "date": body.date.isoformat()})
 
 
-def _do(transaction: Transaction, flights: RemoteFlightSearch, passenger: Passenger) -> Told:
-    """Do a transaction, in whichever thread this is."""
+def _run(transaction: CallerTransaction, flights: RemoteFlightSearch, passenger: Passenger) -> TransactionReply:
+    """Run a transaction in the calling thread, whichever that is."""
     try:
-        return Told("answered", 200, transaction.run(flights, passenger))
+        return TransactionReply("answered", 200, transaction.run(flights, passenger))
     except NoSuchFlight as error:
-        return Told("refused", 404, {"detail": str(error)})
+        return TransactionReply("refused", 404, {"detail": str(error)})
     except FacilityFailed as error:
         return _failed(error)
 
 
-def _failed(error: FacilityFailed) -> Told:
-    return Told("failed", 504 if isinstance(error, FacilityTimedOut) else 502, {"detail": str(error)})
+def _failed(error: FacilityFailed) -> TransactionReply:
+    return TransactionReply("failed", 504 if isinstance(error, FacilityTimedOut) else 502, {"detail": str(error)})
 
 
-def _response(transaction: Transaction, told: Told, counter: Counter) -> JSONResponse:
-    counter.labels(transaction.name, told.result).inc()
-    return JSONResponse({"transaction": transaction.name, **told.content}, status_code=told.status)
+def _response(transaction: CallerTransaction, reply: TransactionReply, counter: Counter) -> JSONResponse:
+    counter.labels(transaction.name, reply.result).inc()
+    return JSONResponse({"transaction": transaction.name, **reply.content}, status_code=reply.status)

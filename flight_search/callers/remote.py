@@ -9,24 +9,24 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from flight_search.callers.call import Answer, Call, FacilityFailed, FacilityTimedOut, NoSuchFlight
-from flight_search.callers.guarded import guarded
-from flight_search.callers.rotation import CHECK_TIMEOUT_S, Rotation
+from flight_search.callers.patterns_chain import patterns_chain
+from flight_search.callers.round_robin import CHECK_TIMEOUT_S, RoundRobin
+from flight_search.stability.call import Call, FacilityAnswer, FacilityFailed, FacilityTimedOut, NoSuchFlight
 
 if TYPE_CHECKING:
-    from flight_search.callers import Passenger
+    from flight_search.callers.passenger import Passenger
     from flight_search.settings import CallerSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The flights that a look-up found; `age_s` is how old the answer is, when it was not asked for now."""
+class FoundFlights:
+    """The flights that a lookup found; `age_s` is the age of a cached answer, None for one fetched just now."""
 
     flights: list[dict[str, Any]]
     age_s: float | None = None
 
-    def own(self, passenger: Passenger) -> dict[str, Any]:
-        """Give the passenger's own flight; raises NoSuchFlight when it is not among them."""
+    def flight_of(self, passenger: Passenger) -> dict[str, Any]:
+        """Return the passenger's own flight; raise NoSuchFlight if it is not among them."""
         for flight in self.flights:
             if (flight["carrier"], flight["flight"]) == (passenger.carrier, passenger.flight):
                 return flight
@@ -36,8 +36,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """A flight's status and its scheduled departure; `age_s` is how old the answer is, when it was not asked for now."""
+class FlightStatus:
+    """A flight's status and scheduled departure; `age_s` is the age of a cached answer, None for one fetched just now."""
 
     status: str
     departure: str
@@ -45,11 +45,11 @@ class Status:
 
 
 class RemoteFlightSearch:
-    """The facility's flight search, called as if it were here. Thread-safe.
+    """The facility's flight search, called as if it were local. Thread-safe. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
 
-    Application servers (or balancers) are taken in turn, past those where nobody listens; `rotation`, as a context manager, also leaves
-    out those whose health is red, where the settings say that nobody else does. What the settings say of stability patterns is
-    around each call (`guarded.py`): nothing, by default. Raises FacilityFailed, FacilityTimedOut and NoSuchFlight.
+    Calls go to application servers (or balancers) in turn, and past addresses where nothing listens. `round_robin`, as a context
+    manager, also leaves out servers whose health is red, if `health_check_every_s` is set. Each call goes through the stability
+    patterns that the settings turn on (`patterns_chain.py`); by default, none.
     """
 
     def __init__(self, settings: CallerSettings) -> None:
@@ -58,55 +58,55 @@ class RemoteFlightSearch:
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
         urls = settings.flight_search_urls
         self._session = _session(HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads))
-        self._call = guarded(self._send, settings)
-        self.rotation = Rotation(urls, settings.health_check_every_s, _Health(len(urls)))
+        self._call = patterns_chain(self._send, settings)
+        self.round_robin = RoundRobin(urls, settings.health_check_every_s, _HealthCheck(len(urls)))
 
-    def lookup_by_city(self, origin: str, destination: str, date: str) -> Found:
+    def lookup_by_city(self, origin: str, destination: str, date: str) -> FoundFlights:
         """Look up the flights between two cities or airports on a date."""
         answer = self._call(Call("lookup_by_city", "/flights", params=(("from", origin), ("to", destination), ("date", date))))
-        return Found(answer.content["flights"], answer.age_s)
+        return FoundFlights(answer.content["flights"], answer.age_s)
 
-    def flight_status(self, passenger: Passenger) -> Status:
+    def flight_status(self, passenger: Passenger) -> FlightStatus:
         """Ask for the status of the passenger's flight."""
         answer = self._call(Call("flight_status", f"/flights/{passenger.date}/{passenger.carrier}/{passenger.flight}"))
-        return Status(answer.content["status"], answer.content["scheduled_departure"], answer.age_s)
+        return FlightStatus(answer.content["status"], answer.content["scheduled_departure"], answer.age_s)
 
     def check_in(self, passenger: Passenger) -> int:
-        """Check the passenger in; gives the sequence."""
+        """Check the passenger in; return the sequence number."""
         return int(self._call(Call("check_in", "/check-ins", body=_body(passenger))).content["sequence"])
 
     def book(self, passenger: Passenger) -> int:
-        """Book the flight for the passenger; gives the reference."""
+        """Book the flight for the passenger; return the booking reference."""
         return int(self._call(Call("book", "/bookings", body=_body(passenger), key=passenger.request)).content["reference"])
 
-    def _send(self, call: Call) -> Answer:
+    def _send(self, call: Call) -> FacilityAnswer:
         response = self._respond(call)
         if response.status_code == requests.codes.not_found:
             raise NoSuchFlight(response.text)
         if not response.ok:
             raise FacilityFailed(f"{response.url}: {response.status_code}: {response.text[:300]}")
-        return Answer(response.json())
+        return FacilityAnswer(response.json())
 
     def _respond(self, call: Call) -> requests.Response:
         headers = {} if call.key is None else {"Idempotency-Key": call.key}
         refused, url = None, ""
-        for base in self.rotation.in_turn():
+        for base in self.round_robin.in_turn():
             url = base + call.path
             try:
                 return self._session.request(call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout)
             except requests.Timeout as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
-                # Nobody there, so nothing was sent: the next in turn is asked, or losing one of two balancers would cost half of all
-                # calls. Whatever was sent is never sent again here: it may have been done.
+                # No connection was made, so nothing was sent: try the next address, or losing one of two balancers would cost half of
+                # all calls. A request that was sent is never sent again here: the facility may have done it.
                 if not _is_refused(error):
                     raise FacilityFailed(f"{url}: {error}") from error
                 refused = error
         raise FacilityFailed(f"{url}: {refused}") from refused
 
 
-class _Health:
-    """Asks a base URL for its health. By connections of its own: those for calls may all be taken, and hang."""
+class _HealthCheck:
+    """Checks the health of a base URL. It has connections of its own: those for calls may all be in use, and hang."""
 
     def __init__(self, urls: int) -> None:
         self._session = _session(HTTPAdapter(pool_connections=urls))
@@ -121,12 +121,12 @@ class _Health:
 def _session(adapter: HTTPAdapter) -> requests.Session:
     session = requests.Session()
     session.mount("http://", adapter)
-    session.trust_env = False  # no proxy of the environment stands between a caller and the facility
+    session.trust_env = False  # no proxy from the environment may stand between a caller and the facility
     return session
 
 
 def _is_refused(error: requests.RequestException) -> bool:
-    """Whether no connection was made, so that nothing of the request has left."""
+    """Return whether no connection was made, so that nothing of the request was sent."""
     return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
 
 

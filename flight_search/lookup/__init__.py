@@ -1,6 +1,9 @@
-"""Ways to look up flights by city: the code that failed, the code that holds, and others. One way, one file, one word.
+"""Ways to look up flights by city: one way, one file, one word. The setting `lookup = "original"` is `original.py`.
 
-`LOOKUP=original` is `original.py` in this directory; each has one function, `lookup_by_city`.
+`original.py` is the code that failed, `fixed.py` the code that holds: diff them. `driver_cursor.py` makes the original's
+mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Each file has one function,
+`lookup_by_city`, which takes a connection from `datasource.py` and runs QUERY over it. Nothing here imports `endpoints`,
+`stability` or `callers`.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ QUERY = """
 
 
 class Lookup(Protocol):
-    """Looks up flights from any of some airports to any of others on a date; raises psycopg.Error (or SQLAlchemy's), NoConnection."""
+    """Looks up flights from any origin to any destination on a date; raises psycopg.Error (or SQLAlchemy's), PoolTimeout."""
 
     def __call__(self, data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
-        """Give the rows of QUERY."""
+        """Return the rows of QUERY."""
 
 
-def load(word: str) -> Lookup:
-    """Give the lookup of a word."""
+def by_word(word: str) -> Lookup:
+    """Return the lookup in the file named by a word."""
     lookup: Lookup = importlib.import_module(f"{__name__}.{word}").lookup_by_city
     return lookup

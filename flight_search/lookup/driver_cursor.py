@@ -1,9 +1,9 @@
-"""The same mistake over psycopg's own server-side cursor, so that nobody need think that `Statement` was built to fail.
+"""The original's mistake with psycopg's own server-side cursor, to show that `Statement` was not built to fail.
 
-psycopg's cursor keeps silent at its close once it knows that the link is dead. It does not know when the rows came in
-before the link died and the close comes after. So this leaks for exactly those lookups that were between their rows
-and their close when the database moved; one that begins later fails at its execute, closes in silence and returns its
-connection.
+psycopg's cursor sends nothing at its close once it knows that the link is dead. It does not know if the rows arrived
+before the link died and the close comes after. So this leaks exactly those lookups that were between their rows and
+their close at the switchover; a lookup that begins later fails at its execute, closes without a message, and checks
+its connection in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def lookup_by_city(data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
-    """Look up flights and work on the rows while the cursor is still open; see the module for when its close raises."""
+    """Return the flights, after work on the rows while the cursor is still open; the module says when its close raises."""
     connection = data_source.get_connection()
     cursor = connection.driver.cursor(name="lookup_by_city")
     try:
@@ -28,5 +28,5 @@ def lookup_by_city(data_source: MonitoredDataSource, origins: list[str], destina
         time.sleep(data_source.row_work_s)  # stands for what a service does with its rows: fares, seats, a template
         return rows
     finally:
-        cursor.close()  # raises when the link died after the rows came in (O2)
+        cursor.close()  # raises if the link died after the rows arrived (O2)
         connection.close()  # and then this is skipped (O3)

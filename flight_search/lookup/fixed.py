@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def lookup_by_city(data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
-    """Look up flights; the connection is returned whatever becomes of the statement (S1)."""
+    """Return the flights; the connection is checked in even if the statement's close raises (S1)."""
     connection = data_source.get_connection()
     statement = Statement(connection.driver, QUERY)
     try:
         return statement.execute({"origins": origins, "destinations": destinations, "date": date})
     finally:
-        # The close may raise (O2); the connection goes back to the pool all the same, which throws the dead one away.
+        # This close may raise (O2). The connection goes back to the pool all the same, and the pool throws a dead one away.
         try:
             statement.close()
         finally:

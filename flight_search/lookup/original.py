@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 
 def lookup_by_city(data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
-    """Look up flights; when the statement's close raises, the connection is never returned (O3)."""
+    """Return the flights; if the statement's close raises, the connection is never checked in (O3)."""
     connection = data_source.get_connection()
     statement = Statement(connection.driver, QUERY)
     try:
         return statement.execute({"origins": origins, "destinations": destinations, "date": date})
     finally:
-        # After a switchover the link is dead, and this close, which talks to the database, raises (O2). Then the next line is
-        # skipped, and the pool never gets the connection back. Forty such calls, and every later caller waits for ever (O4).
+        # After a switchover the link is dead, and this close, which talks to the database, raises (O2).
+        # The next line is then skipped, and the pool never gets the connection back.
+        # Forty such calls, and every later caller waits for ever (O4).
         statement.close()
         connection.close()

@@ -1,9 +1,9 @@
-"""The same mistake over SQLAlchemy's own `Connection`: the result is closed and then the connection, with no more care than that.
+"""The original's mistake with SQLAlchemy's own `Connection`: the result is closed and then the connection, without a guard.
 
-What the library does for you: a cursor's close that fails is logged and swallowed, so that the connection's is reached;
-a `Connection` whose link turns out to be dead gives its place in the pool back at once, even when its own close then
-raises; and one such error makes the pool replace every connection that was opened before it, so that the first call
-pays for all. What it does not do: a connection that is forgotten for another reason is as lost as anybody's.
+What the library does: it logs and swallows an error of a cursor's close, so the connection's close is reached; a
+`Connection` whose link turns out to be dead frees its place in the pool at once, even if its own close then raises; and
+one such error makes the pool replace every connection that was opened before it, so only the first call fails. What it
+does not do: return a connection that the code forgets to close for another reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def lookup_by_city(data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
-    """Look up flights; SQLAlchemy's own errors are the driver's, wrapped."""
+    """Return the flights; raises SQLAlchemy's errors, which wrap the driver's."""
     connection = data_source.sqlalchemy_connection()
     result = None
     try:
@@ -27,5 +27,5 @@ def lookup_by_city(data_source: MonitoredDataSource, origins: list[str], destina
         return [tuple(row) for row in result]
     finally:
         if result is not None:
-            result.close()  # raises nothing, whatever becomes of it
-        connection.close()  # so this is never skipped; its rollback may raise, and the place is back by then
+            result.close()  # never raises
+        connection.close()  # so this is always reached; its rollback may raise, but the place in the pool is free by then

@@ -1,6 +1,6 @@
-"""Admission: what stands between a service call and its request thread, and answers from the event loop what it does not let in.
+"""Admission: a gate in front of every service call, which refuses calls from the event loop, before they take a request thread.
 
-Monitoring is not counted and never refused (C6). `Open` lets everything in; `shed_load` and `fail_fast` are the others.
+Monitoring is neither counted nor refused (C6). `OpenGate` admits everything; `shed_load` and `fail_fast` are the other gates.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ MONITORING = ("/health", "/metrics", "/admin/")
 RETRY_AFTER_S = 1
 
 
-class Refused(Exception):  # noqa: N818 - named for what it is, as `NoConnection`
-    """A call that is not let in; the message says why, with the numbers."""
+class CallRefused(Exception):  # noqa: N818 - named for what happened
+    """A gate does not admit the call; the message says why, with the numbers."""
 
 
 class Gate(Protocol):
-    """Lets service calls in. It is asked in the event loop only, so it needs no lock; it must not wait."""
+    """Admits service calls. It is asked only in the event loop, so it needs no lock; it must not wait."""
 
-    def let_in(self) -> AbstractContextManager[None]:
-        """Let a call in for as long as the context lasts; raises Refused at once."""
+    def admit(self) -> AbstractContextManager[None]:
+        """Admit a call for as long as the context lasts; raise CallRefused at once otherwise."""
 
 
-class Open:
-    """The gate that does nothing: everything is let in, as that night."""
+class OpenGate:
+    """The gate that does nothing: every call is admitted, as on that night."""
 
-    def let_in(self) -> AbstractContextManager[None]:
-        """Let a call in."""
+    def admit(self) -> AbstractContextManager[None]:
+        """Admit the call."""
         return nullcontext()
 
 
 class Admission:
-    """Middleware that asks a gate before every service call, and answers 503 with when to come again where it refuses."""
+    """Middleware that asks a gate before every service call, and answers 503 with `Retry-After` if the gate refuses."""
 
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
@@ -51,8 +51,8 @@ class Admission:
             await self._app(scope, receive, send)
             return
         try:
-            with self._gate.let_in():
+            with self._gate.admit():
                 await self._app(scope, receive, send)
-        except Refused as refused:
-            answer = JSONResponse({"detail": str(refused)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+        except CallRefused as refusal:
+            answer = JSONResponse({"detail": str(refusal)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
             await answer(scope, receive, send)

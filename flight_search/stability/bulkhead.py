@@ -1,26 +1,26 @@
-"""Bulkhead: only so many of a caller's threads may be in the facility at once, so that it can never have all of them."""
+"""Bulkhead: limits how many of a caller's threads may be in the facility at once, so that the facility can never block all of them."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Call, FacilityAnswer, SendCall
 
 
 class Bulkhead:
-    """Makes a call if fewer than `places` are being made, and raises FacilityFailed at once if not: a waiting one would hang too."""
+    """Sends at most `places` calls at once; raises FacilityFailed at once for any other, because a thread that waited would hang too."""
 
-    def __init__(self, send: Send, places: int) -> None:
+    def __init__(self, send: SendCall, places: int) -> None:
         self._send = send
         self._size = places
         self._places = threading.BoundedSemaphore(places)
 
-    def __call__(self, call: Call) -> Answer:
-        """Make a call, or none."""
+    def __call__(self, call: Call) -> FacilityAnswer:
+        """Send a call if a place is free."""
         if not self._places.acquire(blocking=False):
             raise FacilityFailed(f"{call.operation}: not called, {self._size} of {self._size} places of the bulkhead are taken")
         try:

@@ -1,6 +1,6 @@
-"""Circuit breaker: after so many failed calls in a row nobody calls for a while (S10). The package `circuitbreaker` keeps its state.
+"""Circuit breaker: after a number of failed calls in a row no call is sent for a while (S10). The package `circuitbreaker` keeps its state.
 
-Not pybreaker, which is better known: it holds its lock for the whole of a call, so one call that hangs would block every
+Not pybreaker, which is better known: it holds its lock during the whole call, so one hanging call would block every
 other thread at the breaker.
 """
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import circuitbreaker
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Call, FacilityAnswer, SendCall
 
 
 class CircuitOpen(FacilityFailed):
@@ -24,24 +24,24 @@ class CircuitOpen(FacilityFailed):
 
 
 class CircuitBreaker:
-    """Makes calls until `failures` in a row have failed; then raises CircuitOpen at once for `open_s` seconds.
+    """Sends calls until `failures` in a row have failed; then raises CircuitOpen at once for `open_s` seconds.
 
-    One for all calls of a caller's process, not one for each address: behind an address of the containers runtime stands a balancer, so
-    an address says nothing of a server there; and a server that fails by itself is the health check's business, not ours.
+    There is one breaker for all calls of a caller's process, not one for each address: in the containers runtime an address is a
+    balancer's, so it says nothing about a server; and a single failing server is the health check's business.
 
-    It counts what comes back. A call that hangs has not failed, so without a time-out the breaker never opens.
+    It counts calls that return. A hanging call has not failed, so without a call time-out the breaker never opens.
     """
 
-    def __init__(self, send: Send, failures: int, open_s: float) -> None:
+    def __init__(self, send: SendCall, failures: int, open_s: float) -> None:
         self._send = send
         self._open_s = open_s
-        self._breaker = _Counting(failures, open_s, FacilityFailed)
+        self._breaker = _LockedBreaker(failures, open_s, FacilityFailed)
 
-    def __call__(self, call: Call) -> Answer:
-        """Make a call, or none."""
-        # The package's decorator does these two lines, and keeps every breaker in a table of the whole process besides.
-        # When `open_s` is over, it lets everybody through until the first of them comes back, where the book's breaker lets one through.
-        # And a late answer closes it, also that to a call from before it opened.
+    def __call__(self, call: Call) -> FacilityAnswer:
+        """Send a call if the breaker is closed."""
+        # The package's decorator does the same two steps, and also registers every breaker in a table of the whole process.
+        # After `open_s` it lets every call through until the first returns; Nygard's breaker lets one through. And a late
+        # answer closes it, even one to a call that was sent before it opened.
         if self._breaker.opened:
             raise CircuitOpen(
                 f"{call.operation}: not called, the circuit breaker is open for {self._open_s:.2f} s after "
@@ -51,13 +51,13 @@ class CircuitBreaker:
             return self._send(call)
 
 
-class _Counting(circuitbreaker.CircuitBreaker):  # type: ignore[misc]  # the package has no types
-    """Counts one after the other: the package itself has no lock, and could lose a count between two threads."""
+class _LockedBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]  # the package has no types
+    """Counts under a lock: the package has none, and two threads could lose a count."""
 
     def __init__(self, failures: int, open_s: float, failure: type[Exception]) -> None:
         super().__init__(failures, open_s, failure)
         self._lock = threading.Lock()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._lock:  # for the counting alone: the call is over
+        with self._lock:  # held for the count alone: the call has ended
             super().__exit__(kind, error, trace)

@@ -1,9 +1,9 @@
-"""A request is refused before any work when no connection can be had now.
+"""Fail fast: a request is refused before any work if no connection can be had now.
 
-A look at the pool alone would not do: those who looked at the same moment would all see the one connection that is
-left, and all but one would wait for it for ever. So each request that is let in has a connection promised to it, and
-there are as many promises as connections that are not leaked. Who is let in never waits in the pool for another's; a
-request that leaks its connection takes its promise with it.
+Checking the pool when a request arrives is not enough: concurrent requests would all see the last free connection, and all
+but one would wait for it for ever. So each admitted request has a connection reserved, and there are as many reservations
+as connections that are not leaked. An admitted request never waits in the pool for another's connection; a request that
+leaks its connection also uses up its reservation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flight_search.stability.admission import Refused
+from flight_search.stability.admission import CallRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 class FailFast:
-    """A gate that lets in as many calls at once as there are connections for."""
+    """A gate that admits as many calls at once as the pool has connections for."""
 
     def __init__(self, source: MonitoredDataSource) -> None:
         self._source = source
-        self._promised = 0
+        self._reserved = 0
         self.refused_total = 0
 
     @contextmanager
-    def let_in(self) -> Iterator[None]:
-        """Let a call in; see `Gate`."""
+    def admit(self) -> Iterator[None]:
+        """Admit a call; see `Gate`."""
         capacity, state = self._source.capacity, self._source.state()
-        if capacity is not None and self._promised + state.leaked >= capacity:
+        if capacity is not None and self._reserved + state.leaked >= capacity:
             self.refused_total += 1
-            raise Refused(
+            raise CallRefused(
                 f"pool '{self._source.name}' has no connection to give: of {capacity}, {state.leaked} leaked and "
-                f"{self._promised} for requests under way; refused before any work"
+                f"{self._reserved} reserved for requests under way; refused before any work"
             )
-        self._promised += 1
+        self._reserved += 1
         try:
             yield
         finally:
-            self._promised -= 1
+            self._reserved -= 1

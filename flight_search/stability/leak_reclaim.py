@@ -1,7 +1,8 @@
-"""A connection that is out of the pool for too long is taken back. SQLAlchemy has no such thing; DBCP calls it `removeAbandoned`.
+"""Leak reclaim: a connection that has been out of the pool for too long is taken back.
 
-The connection is closed, and its place in the pool is for whoever waits. Who still used it gets an error at the next
-word to the database, or at once when waiting for one. So the limit has to be longer than any request that is well.
+SQLAlchemy cannot do this; Apache DBCP can, and calls it `removeAbandoned`. The connection is closed, and its place in the
+pool is free for the next checkout. A request that still used it gets an error at its next statement, or at once if it waits
+for one. So the limit must be longer than any healthy request takes.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from flight_search.datasource import MonitoredDataSource
 
-LOOKS = 10  # in the time that a connection may be out
-LOOK_AT_LEAST_EVERY_S = 1.0
+CHECKS_PER_LIMIT = 10
+MAX_CHECK_INTERVAL_S = 1.0
 
 
 class LeakReclaim:
-    """Looks after the connections of a data source from a thread of its own, and counts those that it took back."""
+    """Reclaims connections of a data source from a thread of its own, and counts them."""
 
     def __init__(self, source: MonitoredDataSource, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
@@ -30,22 +31,22 @@ class LeakReclaim:
         self.reclaimed_total = 0
 
     def start(self) -> None:
-        """Begin to look; ends with the process."""
-        threading.Thread(target=self._look_after, name="leak-reclaim", daemon=True).start()
+        """Start the thread; it ends with the process."""
+        threading.Thread(target=self._check_for_ever, name="leak-reclaim", daemon=True).start()
 
-    def _look_after(self) -> None:
+    def _check_for_ever(self) -> None:
         while True:
-            time.sleep(min(self._limit_s / LOOKS, LOOK_AT_LEAST_EVERY_S))
-            self.look()
+            time.sleep(min(self._limit_s / CHECKS_PER_LIMIT, MAX_CHECK_INTERVAL_S))
+            self.check()
 
-    def look(self) -> None:
-        """Take back what has been out for too long."""
+    def check(self) -> None:
+        """Reclaim every connection that has been out for longer than the limit."""
         for connection in self._source.out():
             out_s = self._clock() - connection.since_s
-            if out_s > self._limit_s and self._source.take_back(connection):
+            if out_s > self._limit_s and self._source.reclaim(connection):
                 self.reclaimed_total += 1
-                whose = "is still running" if connection.request.running else "has ended"
+                state = "still running" if connection.request.running else "ended"
                 sys.stderr.write(
-                    f"{self._source.name}: connection {connection.number} taken back after {out_s:.2f} s of at most {self._limit_s:.2f} s; "
-                    f"its request, in {connection.request.thread}, {whose}\n"
+                    f"{self._source.name}: connection {connection.number} reclaimed after {out_s:.2f} s out (limit {self._limit_s:.2f} s); "
+                    f"its request, in {connection.request.thread}: {state}\n"
                 )

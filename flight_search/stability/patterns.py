@@ -1,4 +1,4 @@
-"""The patterns that an application server was given, put to work together."""
+"""The stability patterns of an application server: starts those that are on, and reports what they did."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flight_search.stability.handshaking import Handshaking
 from flight_search.stability.leak_reclaim import LeakReclaim
 from flight_search.stability.let_it_crash import Governor, LetItCrash, Replacements, replacing
 from flight_search.stability.shed_load import ShedLoad
-from flight_search.stability.standstill import Standstill
+from flight_search.stability.stuck import StuckDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from flight_search.datasource import MonitoredDataSource
-    from flight_search.serving import RequestThreads
+    from flight_search.http_service import RequestThreads
     from flight_search.settings import ServerSettings
     from flight_search.stability.admission import Gate
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Patterns:
-    """What an application server asks its patterns; None is a pattern that is off. A collector of what they did."""
+    """The patterns of an application server; None is a pattern that is off. A Prometheus collector."""
 
     fail_fast: FailFast | None
     shed_load: ShedLoad | None
@@ -40,38 +40,38 @@ class Patterns:
 
     @classmethod
     def start(cls, settings: ServerSettings, source: MonitoredDataSource, threads: RequestThreads) -> Patterns:
-        """Start those that the settings turn on."""
-        standstill = Standstill(threads, settings.shed_load_at)
-        handshaking = Handshaking(source, standstill) if settings.handshaking else None
+        """Start the patterns that the settings turn on."""
+        detector = StuckDetector(threads, settings.shed_load_at)
+        handshaking = Handshaking(source, detector) if settings.handshaking else None
         reclaim = None
         if settings.pool_leak_reclaim_s is not None:
             reclaim = LeakReclaim(source, settings.pool_leak_reclaim_s)
             reclaim.start()
         watchdog = None
-        replacements = Replacements.remembered(os.environ)
+        replacements = Replacements.from_environment(os.environ)
         if settings.let_it_crash_s is not None:
             governor, replace = Governor(settings.governor_per_minute), replacing(settings.listen_fd)
-            watchdog = LetItCrash(settings.name, standstill, settings.let_it_crash_s, governor, replacements, replace)
+            watchdog = LetItCrash(settings.name, detector, settings.let_it_crash_s, governor, replacements, replace)
         fail_fast = FailFast(source) if settings.fail_fast else None
         shed_load = None if settings.shed_load_at is None else ShedLoad(settings.name, settings.shed_load_at)
         return cls(fail_fast, shed_load, handshaking, reclaim, watchdog, replacements)
 
     @property
-    def beside(self) -> tuple[AbstractContextManager[None], ...]:
-        """What goes on beside the calls."""
+    def background(self) -> tuple[AbstractContextManager[None], ...]:
+        """What runs in the background while the server serves."""
         return () if self.watchdog is None else (self.watchdog.watching(),)
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """What a call has to get through, the innermost first."""
+        """The gates that a call must pass, the innermost first."""
         return tuple(gate for gate in (self.fail_fast, self.shed_load) if gate is not None)
 
-    def trouble(self) -> str | None:
-        """Tell the health check why a call would not be served; None when it would, or when nobody is to know."""
-        return None if self.handshaking is None else self.handshaking.trouble()
+    def not_ready(self) -> str | None:
+        """Return why a call would not be served, for the health check; None if it would, or without handshaking."""
+        return None if self.handshaking is None else self.handshaking.not_ready()
 
-    def told(self) -> dict[str, int]:
-        """Tell what they did."""
+    def totals(self) -> dict[str, int]:
+        """Return how often each pattern acted, for `/admin/pool`."""
         return {
             "reclaimed_total": self.reclaim.reclaimed_total if self.reclaim else 0,
             "replacements": self.replacements.total,
@@ -80,11 +80,14 @@ class Patterns:
         }
 
     def collect(self) -> Iterable[Metric]:
-        """Give the metrics; called by prometheus-client. What was refused is no result: where threads hang, it moves nothing on."""
-        told = self.told()
-        yield GaugeMetricFamily("pool_reclaimed", "Connections that were out for too long and were taken back", told["reclaimed_total"])
-        yield GaugeMetricFamily("replacements", "How often the server replaced itself", told["replacements"])
-        refused = GaugeMetricFamily("calls_refused", "Calls that were not let in, by pattern", labels=["pattern"])
-        refused.add_metric(["fail_fast"], told["failed_fast_total"])
-        refused.add_metric(["shed_load"], told["shed_total"])
+        """Yield the metrics; called by prometheus-client.
+
+        A refused call is not among the results of operations: while request threads hang, results must stand still.
+        """
+        totals = self.totals()
+        yield GaugeMetricFamily("pool_reclaimed", "Connections that were out for too long and were taken back", totals["reclaimed_total"])
+        yield GaugeMetricFamily("replacements", "How often the server replaced itself", totals["replacements"])
+        refused = GaugeMetricFamily("calls_refused", "Calls that were not admitted, by pattern", labels=["pattern"])
+        refused.add_metric(["fail_fast"], totals["failed_fast_total"])
+        refused.add_metric(["shed_load"], totals["shed_total"])
         yield refused

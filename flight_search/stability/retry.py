@@ -1,4 +1,4 @@
-"""Retry: a call that failed is made again, some times. The package `stamina` counts and waits."""
+"""Retry: a failed call is sent again, a limited number of times. The package `stamina` counts and waits."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import TYPE_CHECKING
 import stamina
 import stamina.instrumentation
 
-from flight_search.callers.call import FacilityFailed
+from flight_search.stability.call import FacilityFailed
 from flight_search.stability.circuit_breaker import CircuitOpen
 
 if TYPE_CHECKING:
-    from flight_search.callers.call import Answer, Call, Send
+    from flight_search.stability.call import Call, FacilityAnswer, SendCall
 
-# It would log each retry, and count it in Prometheus' default registry, which is none of ours.
+# By default stamina logs each retry and counts it in Prometheus' default registry, which no service here serves.
 stamina.instrumentation.set_on_retry_hooks(())
 
 
 class Retry:
-    """Makes a call up to `retries` times more while it fails, at most `wait_s` apart; then it fails as the last one did.
+    """Sends a call up to `retries` more times while it fails, at most `wait_s` apart; then raises what the last attempt raised.
 
-    Reads and writes alike: the facility takes a write that comes twice for one (`transactions.py`). A call that hangs does not fail, so
-    without a time-out it is never made again; one that fails for good costs the facility all these times what it would have cost once.
+    Reads and writes alike: the facility recognises a repeated write (`transactions.py`). A hanging call does not fail, so without a
+    call time-out it is never retried; a call that fails for good costs the facility `retries` + 1 times as much.
     """
 
-    def __init__(self, send: Send, retries: int, wait_s: float) -> None:
+    def __init__(self, send: SendCall, retries: int, wait_s: float) -> None:
         self._send = send
         self._retrying = stamina.RetryingCaller(
             attempts=retries + 1,
-            timeout=None,  # the calls' own is the only one
-            # Between half of the wait and all of it, by chance: callers that failed together should not come back together.
+            timeout=None,  # each attempt has the call's own time-out, if any
+            # A random wait between half of `wait_s` and all of it, so that callers which failed together do not come back together.
             wait_initial=wait_s / 2,
             wait_jitter=wait_s / 2,
             wait_exp_base=1,
             wait_max=wait_s,
         )
 
-    def __call__(self, call: Call) -> Answer:
-        """Make a call until it does not fail, or has failed often enough."""
+    def __call__(self, call: Call) -> FacilityAnswer:
+        """Send a call until it succeeds or has failed `retries` + 1 times."""
         return self._retrying(_may_help, self._send, call)
 
 
 def _may_help(error: Exception) -> bool:
-    """Whether it may help to call again: not where the circuit breaker said that nobody is to."""
+    """Return whether another attempt may help: not while the circuit breaker is open."""
     return isinstance(error, FacilityFailed) and not isinstance(error, CircuitOpen)

@@ -1,22 +1,22 @@
-"""The kernel gives up a connection whose other side has become silent (libpq's keepalives and `tcp_user_timeout`).
+"""Socket time-out: the kernel ends a connection whose other side has gone silent (libpq's keepalives and `tcp_user_timeout`).
 
-It is about the link alone. What was sent and is not acknowledged for so long, or a probe of an idle connection that is
-not, ends it. A server that acknowledges and does not answer, and a switchover that closes connections, it does not see;
-nor does it see silence behind a proxy, which acknowledges what it takes in itself.
+It watches the link alone: it ends a connection if sent data, or a probe of an idle connection, is not acknowledged in time.
+It does not notice a server that acknowledges and never answers, or a switchover that closes connections; nor silence
+behind a proxy, because the proxy itself acknowledges.
 """
 
 from __future__ import annotations
 
 import math
 
-LEAST_CONNECT_S = 2  # what libpq makes of less
+MIN_CONNECT_TIMEOUT_S = 2  # libpq rounds anything shorter up to this
 
 
 def options(seconds: float | None) -> dict[str, int]:
-    """Give the options of a connection that is given up after so long; none without a limit.
+    """Return libpq's options for a connection that may be silent for `seconds`; none without a limit.
 
-    Probes go in whole seconds (tcp(7)), so of a connection that only listens it takes a second longer to find out. Whoever connects
-    waits for the whole handshake as long as that, and for two seconds at least (libpq).
+    Probes are sent in whole seconds (tcp(7)), so a connection that only receives takes up to a second longer to notice. Connecting
+    has the same limit for the whole handshake, and at least two seconds (libpq).
     """
     if seconds is None:
         return {}
@@ -27,5 +27,5 @@ def options(seconds: float | None) -> dict[str, int]:
         "keepalives_idle": whole_s,
         "keepalives_interval": 1,
         "keepalives_count": 1,
-        "connect_timeout": max(LEAST_CONNECT_S, whole_s),
+        "connect_timeout": max(MIN_CONNECT_TIMEOUT_S, whole_s),
     }

@@ -1,6 +1,6 @@
-"""The database server gives up a statement that takes too long (PostgreSQL's `statement_timeout`).
+"""Statement time-out: the database server cancels a statement that takes too long (PostgreSQL's `statement_timeout`).
 
-It needs a server that is there to do it: against a server that is gone, or a link that is silent, it does nothing.
+It needs a live server and link to take effect: if the server is gone or the link is silent, it does nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 
 def options(seconds: float | None, conninfo: str) -> dict[str, str]:
-    """Give the options of a connection whose statements may take so long; none without a limit. What `conninfo` asks for is kept."""
+    """Return libpq's options for a connection whose statements may take `seconds`, added to those of `conninfo`; none without a limit."""
     if seconds is None:
         return {}
-    asked_for = conninfo_to_dict(conninfo).get("options") or ""
-    return {"options": f"{asked_for} -c statement_timeout={max(1, round(seconds * 1000))}".strip()}
+    own_options = conninfo_to_dict(conninfo).get("options") or ""
+    return {"options": f"{own_options} -c statement_timeout={max(1, round(seconds * 1000))}".strip()}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TRIP_S = 0.0005  # there and back on the link to the database
 TRIPS = 4  # of a lookup: declare, fetch, close, and the pool's rollback
 DEAD = "OperationalError: the connection is closed"
-NO_CONNECTION = "NoConnection: the pool gave none within its checkout time-out"
+NO_CONNECTION = "PoolTimeout: the pool gave none within its checkout time-out"
 REFUSED = "503: refused before any work"
 NOT_OPEN = 0  # in place of a connection's server: one that is opened when it is lent
 

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres import Programs, Server
     from testbed.runtime.rundir import RunDirectory
 
-LOAD_MODULE = "flight_search.load"
-
-
+LOAD_MODULE = "flight_search.seed_data"
 LOAD_WITHIN_S = 60.0
 
 

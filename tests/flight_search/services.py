@@ -1,4 +1,4 @@
-"""Services as processes of their own, for the tests that ask them over real sockets."""
+"""Services as processes of their own, for tests that call them over real sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITHIN_S = 10.0
 
 @contextmanager
 def service(module: str, **environment: str) -> Iterator[httpx.Client]:
-    """Run a service as a process of its own, on a socket that listens already."""
+    """Run a service as a process of its own, on a socket that listens already; yield a client."""
     listener = socket.create_server(("127.0.0.1", 0))
     fd = listener.fileno()
     values = {name: value.replace("{fd}", str(fd)) for name, value in environment.items()}
@@ -37,14 +37,14 @@ def service(module: str, **environment: str) -> Iterator[httpx.Client]:
 
 @contextmanager
 def application_server(conninfo: str, **settings: str) -> Iterator[httpx.Client]:
-    """Run an application server with two request threads and two connections, unless the settings say otherwise."""
-    given = {"LISTEN_FD": "{fd}", "DATABASE": conninfo, "REQUEST_THREADS": "2", "POOL_SIZE": "2", "LOOKUP": "original", **settings}
-    with service("flight_search", **{f"FLIGHT_SEARCH_{name}": value for name, value in given.items()}) as client:
+    """Run an application server, by default with two request threads and two connections; yield a client."""
+    values = {"LISTEN_FD": "{fd}", "DATABASE": conninfo, "REQUEST_THREADS": "2", "POOL_SIZE": "2", "LOOKUP": "original", **settings}
+    with service("flight_search", **{f"FLIGHT_SEARCH_{name}": value for name, value in values.items()}) as client:
         yield client
 
 
 def kill_connections(conninfo: str) -> None:
-    """End every other session in the server, as its stop does in a switchover."""
+    """End every other session in the database server, as its stop does in a switchover."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -52,28 +52,28 @@ def kill_connections(conninfo: str) -> None:
 
 
 LOOKUP = "/flights?from=NYC&to=BOS&date=2013-10-08"
-LOOKS = 2000
+MAX_LOOKS = 2000
 
 
 def leak_all(server: httpx.Client, conninfo: str) -> None:
-    """Leave a server of two connections without a connection: each stale one costs a lookup."""
+    """Leak both connections of a server: each stale connection fails one lookup."""
     assert server.get(LOOKUP).status_code == 200
     kill_connections(conninfo)
     assert [server.get(LOOKUP).status_code for _ in range(2)] == [503, 503]
 
 
 def wait_pool(server: httpx.Client, **wanted: int) -> dict[str, Any]:
-    """Wait until the pool is as wanted; bounded by a number of looks."""
-    seen: dict[str, Any] = {}
-    for _ in range(LOOKS):
-        seen = server.get("/admin/pool").json()
-        if all(seen[name] == value for name, value in wanted.items()):
-            return seen
-    raise AssertionError(f"never {wanted}, last seen: {seen}")
+    """Wait until the pool has the wanted numbers, for MAX_LOOKS looks; return its state."""
+    state: dict[str, Any] = {}
+    for _ in range(MAX_LOOKS):
+        state = server.get("/admin/pool").json()
+        if all(state[name] == value for name, value in wanted.items()):
+            return state
+    raise AssertionError(f"never {wanted}, last seen: {state}")
 
 
 def call(server: httpx.Client) -> int | None:
-    """Make a lookup on a connection of its own; gives its status, None when the connection was cut."""
+    """Make a lookup on a new connection; return its status, None if the connection was cut."""
     try:
         return httpx.get(f"{server.base_url}{LOOKUP}".replace("//flights", "/flights"), timeout=WITHIN_S, trust_env=False).status_code
     except httpx.TransportError:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flight_search.callers import Passenger, transactions_of
-from flight_search.callers.call import FacilityFailed, FacilityTimedOut
+from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import RemoteFlightSearch
-from flight_search.callers.rotation import FALL
+from flight_search.callers.round_robin import FALL
+from flight_search.callers.transaction import transactions_of
 from flight_search.settings import CallerSettings
+from flight_search.stability.call import FacilityFailed, FacilityTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
 PASSENGER = Passenger("P-1", "2013-10-08", "US", 1843, "EWR", "CLT")
 
 
-class Facility(BaseHTTPRequestHandler):
-    """Answers every look-up with one flight, except on the date of silence, when it answers nothing."""
+class FacilityHandler(BaseHTTPRequestHandler):
+    """Answers every lookup with one flight; in 1998 with an error, in 1999 not at all."""
 
     asked: list[int]
     released: threading.Event
     red: set[int]
-    checked: threading.Semaphore  # once for each that came out red
+    checked: threading.Semaphore  # released for each red health check
 
     def do_GET(self) -> None:
-        """Answer, or keep silent."""
+        """Answer, or hang until released."""
         port: int = self.server.server_address[1]  # type: ignore[assignment]
         if self.path == "/health":
             self.send_response(503 if port in self.red else 200)
@@ -51,13 +52,15 @@ class Facility(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
-def facility() -> Iterator[tuple[tuple[str, ...], type[Facility]]]:
-    """Run two servers; gives their URLs and what they were asked."""
-    handler = type("Asked", (Facility,), {"asked": [], "released": threading.Event(), "red": set(), "checked": threading.Semaphore(0)})
+def facility() -> Iterator[tuple[tuple[str, ...], type[FacilityHandler]]]:
+    """Run two servers; yield their URLs, and the handler that records what they were asked."""
+    handler = type(
+        "Asked", (FacilityHandler,), {"asked": [], "released": threading.Event(), "red": set(), "checked": threading.Semaphore(0)}
+    )
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
     threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}) for server in servers]
     for thread in threads:
@@ -71,12 +74,12 @@ def facility() -> Iterator[tuple[tuple[str, ...], type[Facility]]]:
 
 
 def remote(urls: tuple[str, ...], **settings: float) -> RemoteFlightSearch:
-    """Make a stub."""
+    """Return a stub."""
     return RemoteFlightSearch(CallerSettings(name="kiosk", flight_search_urls=urls, **settings))  # type: ignore[arg-type]
 
 
-def test_application_servers_are_taken_in_turn(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
-    """Ten calls fall five and five."""
+def test_calls_go_to_application_servers_in_turn(facility: tuple[tuple[str, ...], type[FacilityHandler]]) -> None:
+    """Of ten calls, each of two servers gets five."""
     urls, handler = facility
     flights = remote(urls)
     for _ in range(10):
@@ -85,8 +88,8 @@ def test_application_servers_are_taken_in_turn(facility: tuple[tuple[str, ...], 
 
 
 @pytest.mark.fact("C3")
-def test_where_nobody_listens_the_next_in_turn_is_asked(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
-    """One of two is gone: every call is answered by the other. Both are gone: the call fails, and says where."""
+def test_a_call_goes_past_an_address_where_nothing_listens(facility: tuple[tuple[str, ...], type[FacilityHandler]]) -> None:
+    """With one of two servers gone the other answers every call; with both gone a call fails with the address."""
     urls, handler = facility
     with socket.create_server(("127.0.0.1", 0)) as closed:
         gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -99,14 +102,16 @@ def test_where_nobody_listens_the_next_in_turn_is_asked(facility: tuple[tuple[st
 
 
 @pytest.mark.fact("C3")
-def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
-    """It answers calls as well as the other does: only its health check says 503."""
+def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...], type[FacilityHandler]]) -> None:
+    """A server whose health check answers 503 gets no calls, although it would answer them."""
     urls, handler = facility
     red = int(urls[0].rpartition(":")[2])
     handler.red.add(red)
     flights = remote(urls, health_check_every_s=0.01)
-    with flights.rotation:
-        assert all(handler.checked.acquire(timeout=10) for _ in range(FALL + 1))  # the one after has begun, so the last is noted
+    with flights.round_robin:
+        assert all(
+            handler.checked.acquire(timeout=10) for _ in range(FALL + 1)
+        )  # the check after them has begun, so their results are counted
         handler.asked.clear()
         for _ in range(10):
             flights.lookup_by_city("EWR", "CLT", "2013-10-08")
@@ -115,8 +120,8 @@ def test_a_server_whose_health_is_red_is_left_out(facility: tuple[tuple[str, ...
 
 
 @pytest.mark.fact("C3")
-def test_calls_at_once_all_get_past_the_one_where_nobody_listens(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
-    """However many calls are made at the same time, none is given the dead one of two again in place of the other."""
+def test_concurrent_calls_all_get_past_an_address_where_nothing_listens(facility: tuple[tuple[str, ...], type[FacilityHandler]]) -> None:
+    """None of 200 concurrent calls gets the dead one of two addresses twice."""
     urls, handler = facility
     with socket.create_server(("127.0.0.1", 0)) as closed:
         gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -128,8 +133,8 @@ def test_calls_at_once_all_get_past_the_one_where_nobody_listens(facility: tuple
 
 @pytest.mark.variant("call_timeout")
 @pytest.mark.fact("O6", "S3")
-def test_a_call_has_no_time_out_unless_it_is_given_one(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
-    """The stub of the case still waits when a stub with a read time-out has given up."""
+def test_a_call_has_no_time_out_unless_it_is_given_one(facility: tuple[tuple[str, ...], type[FacilityHandler]]) -> None:
+    """The stub of the case still waits after a stub with a read time-out has raised FacilityTimedOut."""
     urls, handler = facility
     waiting = threading.Thread(target=_fails, args=(remote(urls),), daemon=True)
     waiting.start()
@@ -141,13 +146,13 @@ def test_a_call_has_no_time_out_unless_it_is_given_one(facility: tuple[tuple[str
 
 
 def _fails(flights: RemoteFlightSearch) -> None:
-    """Make a call that is not answered until the other side lets go of it."""
+    """Make a call that hangs until the server is released, and then fails."""
     with pytest.raises(FacilityFailed):
         flights.lookup_by_city("EWR", "CLT", "1999-01-01")
 
 
-def test_an_error_of_the_facility_is_passed_on_with_its_words(facility: tuple[tuple[str, ...], type[Facility]]) -> None:
-    """A 503 is a failed call."""
+def test_an_error_of_the_facility_is_raised_with_its_message(facility: tuple[tuple[str, ...], type[FacilityHandler]]) -> None:
+    """A 503 raises FacilityFailed with the status."""
     with pytest.raises(FacilityFailed, match="503"):
         remote(facility[0]).lookup_by_city("EWR", "CLT", "1998-01-01")
 
@@ -156,7 +161,7 @@ def test_an_error_of_the_facility_is_passed_on_with_its_words(facility: tuple[tu
     ("caller", "transaction"), [("kiosk", "reprint_boarding_pass"), ("ivr", "baggage_allowance"), ("partner", "fare_rules")]
 )
 def test_transactions_that_do_not_need_the_facility_make_no_call(caller: str, transaction: str) -> None:
-    """They are answered with nobody at the other end."""
-    chosen = next(one for one in transactions_of(caller) if one.name == transaction)
+    """They return content although no facility listens."""
+    chosen = next(known for known in transactions_of(caller) if known.name == transaction)
     assert not chosen.needs_facility
     assert chosen.run(remote(("http://127.0.0.1:1",)), PASSENGER)

@@ -24,9 +24,9 @@ def server(conninfo: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="module", autouse=True)  # beside the server, so that neither is waited for while it starts
+@pytest.fixture(scope="module", autouse=True)  # started at the same time as the server
 def kiosk(server: httpx.Client) -> Iterator[httpx.Client]:
-    """Run a kiosk with one request thread that calls the server."""
+    """Run a kiosk with three request threads that calls the server."""
     settings = {"LISTEN_FD": "{fd}", "NAME": "kiosk", "FLIGHT_SEARCH_URLS": str(server.base_url), "REQUEST_THREADS": "3"}
     with service("flight_search.callers", **{f"CALLER_{name}": value for name, value in settings.items()}) as client:
         yield client
@@ -37,7 +37,7 @@ PASSENGER = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight"
 
 @pytest.mark.parametrize(("from_", "found"), [("EWR", 16), ("New York", 48), ("nyc", 48)])
 def test_flights_are_found_by_airport_city_and_city_code(server: httpx.Client, from_: str, found: int) -> None:
-    """A city stands for all its airports."""
+    """A city or a metropolitan code finds the flights of all its airports."""
     flights = server.get("/flights", params={"from": from_, "to": "Boston", "date": "2013-10-08"}).json()["flights"]
     assert len(flights) == found
     assert {flight["destination"] for flight in flights} == {"BOS"}
@@ -55,15 +55,15 @@ def test_flights_are_found_by_airport_city_and_city_code(server: httpx.Client, f
     ],
 )
 def test_bad_input_is_refused_by_the_name_of_its_field(server: httpx.Client, path: str, field: str) -> None:
-    """A 4xx names the field, and says what was wrong with it."""
+    """A 4xx names the field that was wrong."""
     answer = server.get(path)
     assert 400 <= answer.status_code < 500
     assert field in [problem["field"] for problem in answer.json()["detail"]]
 
 
 @pytest.mark.parametrize("path", ["/bookings", "/check-ins"])
-def test_what_passengers_write_is_checked_field_by_field(server: httpx.Client, path: str) -> None:
-    """All mistakes of a body are told at once."""
+def test_a_body_is_checked_field_by_field(server: httpx.Client, path: str) -> None:
+    """A 422 names every wrong field of a body at once."""
     answer = server.post(path, json={"passenger": "", "date": "2013-10-08", "carrier": "US", "flight": 0})
     assert answer.status_code == 422
     assert {problem["field"] for problem in answer.json()["detail"]} == {"passenger", "flight"}
@@ -71,7 +71,7 @@ def test_what_passengers_write_is_checked_field_by_field(server: httpx.Client, p
 
 
 def test_checking_in_twice_is_one_check_in(server: httpx.Client) -> None:
-    """The second check-in gets the first's sequence, and the status counts one."""
+    """A second check-in gets the first's sequence number, and the flight's status counts one."""
     passenger = {**PASSENGER, "flight": 1843, "passenger": "P-twice"}
     before = server.get("/flights/2013-10-08/US/1843").json()["checked_in"]
     first, second = (server.post("/check-ins", json=passenger) for _ in range(2))
@@ -80,7 +80,7 @@ def test_checking_in_twice_is_one_check_in(server: httpx.Client) -> None:
 
 
 def test_a_booking_sent_again_by_its_key_is_one_booking(server: httpx.Client) -> None:
-    """The second gets the first's reference; another key is another booking, and so is each that has none."""
+    """A repeated key gets the first's reference; another key, or none, is another booking."""
     keys: list[str | None] = ["6f9619ff-8b86-d011-b42d-00c04fc964ff"] * 2 + ["6f9619ff-8b86-d011-b42d-00c04fc964fe", None, None]
     sent = [server.post("/bookings", json=PASSENGER, headers={"Idempotency-Key": key} if key else {}) for key in keys]
     assert [answer.status_code for answer in sent] == [201] * 5
@@ -91,27 +91,27 @@ def test_a_booking_sent_again_by_its_key_is_one_booking(server: httpx.Client) ->
 
 
 def test_a_kiosk_checks_a_passenger_in_by_way_of_the_facility(kiosk: httpx.Client) -> None:
-    """The transaction looks the flight up and writes the check-in."""
+    """The transaction looks the flight up, writes the check-in and answers with the departure."""
     answer = kiosk.post("/transactions/check_in", json=PASSENGER)
     assert (answer.status_code, answer.json()["departure"]) == (200, "05:00")
 
 
 def test_a_flight_that_does_not_go_there_is_refused(kiosk: httpx.Client) -> None:
-    """What the facility does not know is the passenger's mistake, not a failure."""
+    """A flight that the facility does not know is answered with 404, not as a failure."""
     assert kiosk.post("/transactions/check_in", json={**PASSENGER, "flight": 9998}).status_code == 404
     assert kiosk.post("/transactions/check_in", json={**PASSENGER, "flight": "x"}).json()["detail"][0]["field"] == "flight"
 
 
 @pytest.mark.fact("C6", "O8")
 def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Client, kiosk: httpx.Client, conninfo: str) -> None:
-    """With the pool leaked and all request threads waiting at it, health, metrics and pool are answered from the event loop."""
+    """Health, metrics and pool are answered while all connections are leaked and all request threads wait for one."""
     kill_connections(conninfo)
     for _ in range(2):
         assert kiosk.post("/transactions/check_in", json=PASSENGER).status_code == 502
     hanging = [threading.Thread(target=_unanswered, args=(kiosk,), daemon=True) for _ in range(4)]
     for thread in hanging:
         thread.start()
-    pool = _wait_for_waiting(server, 2)
+    pool = _wait_until_waiting(server, 2)
     assert (pool["leaked"], pool["out"], pool["in_pool"], pool["checkout_timeout_s"]) == (2, 2, 0, None)
     assert server.get("/health").json() == {"status": "ok", "service": "cf-1"}
     metrics = server.get("/metrics").text
@@ -121,13 +121,13 @@ def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Clien
 
 
 def _unanswered(kiosk: httpx.Client) -> None:
-    """Send a transaction that will not be answered."""
+    """Send a transaction that is not answered."""
     with pytest.raises(httpx.TransportError):
         httpx.post(f"{kiosk.base_url}/transactions/check_in", json=PASSENGER, timeout=WITHIN_S, trust_env=False)
 
 
-def _wait_for_waiting(server: httpx.Client, count: int) -> dict[str, Any]:
-    """Wait until so many threads wait for a connection; bounded by a number of looks."""
+def _wait_until_waiting(server: httpx.Client, count: int) -> dict[str, Any]:
+    """Wait until `count` threads wait for a connection, for at most 2,000 looks; return the pool's state."""
     pool: dict[str, Any] = {}
     for _ in range(2000):
         pool = server.get("/admin/pool").json()
@@ -158,16 +158,16 @@ def test_wrong_settings_are_named_all_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A service that cannot start says every variable that is wrong, what was found, and ends with 2."""
+    """A service with invalid settings names every invalid variable and what was found, and ends with code 2."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert main() == 2
-    told = capsys.readouterr().err
-    assert all(name in told for name in named)
+    message = capsys.readouterr().err
+    assert all(name in message for name in named)
 
 
 def test_a_port_that_is_taken_ends_a_service_with_3(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """A second listener at a port is refused by the system, and the service says so."""
+    """A service whose port is taken says so and ends with code 3."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = {"NAME": "kiosk", "FLIGHT_SEARCH_URLS": "http://127.0.0.1:1", "PORT": str(taken.getsockname()[1])}
         for name, value in settings.items():
@@ -178,8 +178,8 @@ def test_a_port_that_is_taken_ends_a_service_with_3(monkeypatch: pytest.MonkeyPa
     assert "address already in use" in capfd.readouterr().err
 
 
-def test_a_database_that_is_not_there_ends_a_server_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A server that cannot fill its pool in time says so in a line."""
+def test_an_unreachable_database_ends_a_server_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that cannot connect to its database within its start time-out says so and ends with code 3."""
     monkeypatch.setenv("FLIGHT_SEARCH_DATABASE", "host=127.0.0.1 port=1 user=flights")
     monkeypatch.setenv("FLIGHT_SEARCH_START_TIMEOUT_S", "0.1")
     assert server_main() == 3
@@ -188,8 +188,8 @@ def test_a_database_that_is_not_there_ends_a_server_with_3(monkeypatch: pytest.M
 
 @pytest.mark.fact("W7")
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
-def test_an_error_is_answered_and_counted_also_when_the_disk_of_the_log_is_full(conninfo: str) -> None:
-    """The caller hears of the database's error and not of the disk's; the line is counted as lost."""
+def test_an_error_is_answered_and_counted_even_if_the_disk_of_the_log_is_full(conninfo: str) -> None:
+    """The caller gets the database's error, not the disk's, and the log line is counted as lost."""
     with application_server(conninfo, LOG_FILE="/dev/full") as client:
         assert client.get("/flights?from=NYC&to=BOS&date=2013-10-08").status_code == 200
         kill_connections(conninfo)

@@ -28,7 +28,7 @@ STATES: dict[str, Calls] = {
     CHECKOUT: [*SERVER, ("QueuePool._do_get", "/site/sqlalchemy/pool/impl.py"), *QUEUE_WAIT],
     SOCKET: [*CALLER, ("Session.request", "/site/requests/sessions.py"), ("SocketIO.readinto", "/lib/socket.py")],
     DATABASE: [*SERVER, ("execute", "/app/statement.py"), ("Connection.wait", "/site/psycopg/connection.py")],
-    LOCK: [*SERVER, ("give_back", "/app/flight_search/datasource.py"), ("Condition.wait", "/lib/threading.py")],
+    LOCK: [*SERVER, ("checkin", "/app/flight_search/datasource.py"), ("Condition.wait", "/lib/threading.py")],
     IDLE: [*WORKER, ("Queue.get", "/lib/queue.py"), ("Condition.wait", "/lib/threading.py")],
     RUNNING: [*SERVER, ("dumps", "/lib/json/__init__.py")],
 }

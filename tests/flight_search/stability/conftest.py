@@ -1,4 +1,4 @@
-"""What tests of patterns share: a server in the facility's place, and threads for calls that may hang."""
+"""Fixtures of the pattern tests: a server in the facility's place, and threads for calls that may hang."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.flight_search.facility import running
+from tests.flight_search.fake_facility import run_facility
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import FakeFacility
 
 
 @pytest.fixture
-def facility() -> Iterator[Facility]:
+def facility() -> Iterator[FakeFacility]:
     """Run a server in the facility's place."""
-    with running() as one:
-        yield one
+    with run_facility() as fake:
+        yield fake
 
 
 @pytest.fixture
 def hanging() -> Iterator[ThreadPoolExecutor]:
-    """Give threads for calls that may hang; what still hangs ends with its server."""
+    """Yield threads for calls that may hang; a call that still hangs ends with its server."""
     pool = ThreadPoolExecutor(8)
     yield pool
     pool.shutdown(wait=True)

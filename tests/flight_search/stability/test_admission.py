@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from flight_search.stability.admission import Admission, Gate, Open, Refused
+from flight_search.stability.admission import Admission, CallRefused, Gate, OpenGate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-class Shut:
-    """A gate that lets nothing in."""
+class ShutGate:
+    """A gate that admits nothing."""
 
     @contextmanager
-    def let_in(self) -> Iterator[None]:
-        """Refuse."""
-        raise Refused("closed: 0 of 0")
+    def admit(self) -> Iterator[None]:
+        """Refuse the call."""
+        raise CallRefused("closed: 0 of 0")
         yield
 
 
-async def anything(_: Request) -> PlainTextResponse:
-    """Answer."""
+async def answer_served(_: Request) -> PlainTextResponse:
+    """Answer every request."""
     return PlainTextResponse("served")
 
 
 @pytest.mark.fact("C6")
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/admin/pool"])
-@pytest.mark.parametrize(("gate", "status"), [(Open(), 200), (Shut(), 503)], ids=["open", "shut"])
-async def test_a_gate_is_for_service_calls_and_never_for_monitoring(gate: Gate, status: int, path: str) -> None:
-    """A call gets through or is refused with the reason and when to come again; monitoring is answered either way."""
-    app = Starlette(routes=[Route(one, anything) for one in ("/flights", path)])
+@pytest.mark.parametrize(("gate", "status"), [(OpenGate(), 200), (ShutGate(), 503)], ids=["open", "shut"])
+async def test_a_gate_applies_to_service_calls_and_never_to_monitoring(gate: Gate, status: int, path: str) -> None:
+    """A call is served, or refused with the reason and `Retry-After`; monitoring is answered either way."""
+    app = Starlette(routes=[Route(route, answer_served) for route in ("/flights", path)])
     app.add_middleware(Admission, gate=gate)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cf-1") as client:
         answer = await client.get("/flights")

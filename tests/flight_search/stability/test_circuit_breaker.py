@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 import circuitbreaker
 import pytest
 
-from flight_search.callers.call import FacilityTimedOut, NoSuchFlight
+from flight_search.stability.call import FacilityTimedOut, NoSuchFlight
 from flight_search.stability.circuit_breaker import CircuitOpen
-from tests.flight_search.facility import PASSENGER, fails, look_up
+from tests.flight_search.fake_facility import FOUND, PASSENGER, fails, look_up
 
 if TYPE_CHECKING:
     from flight_search.callers.remote import RemoteFlightSearch
-    from tests.flight_search.facility import Facility
+    from tests.flight_search.fake_facility import FakeFacility
 
 
 def fail(flights: RemoteFlightSearch, times: int) -> None:
-    """Make calls that fail."""
+    """Make a number of calls that fail."""
     for _ in range(times):
         fails(partial(look_up, flights))
 
 
 @pytest.mark.variant("circuit_breaker")
 @pytest.mark.fact("S10")
-def test_after_so_many_failures_in_a_row_nobody_is_called(facility: Facility) -> None:
-    """The facility hears of three calls of five, whatever they ask for; the message says why there was none."""
+def test_after_its_number_of_failures_in_a_row_no_call_is_sent(facility: FakeFacility) -> None:
+    """Of five calls, whatever their operation, the facility gets three; the others raise CircuitOpen with the reason."""
     facility.do = "fail"
     flights = facility.stub(circuit_breaker_at=3)
     fail(flights, 3)
@@ -36,8 +36,8 @@ def test_after_so_many_failures_in_a_row_nobody_is_called(facility: Facility) ->
 
 
 @pytest.mark.parametrize("between", ["answer", "refuse"])
-def test_an_answer_in_between_starts_the_count_anew(facility: Facility, between: str) -> None:
-    """That there is no such flight is an answer too: the facility works."""
+def test_an_answer_in_between_resets_the_count(facility: FakeFacility, between: str) -> None:
+    """An answer resets the count of failures, and so does NoSuchFlight: the facility works."""
     flights = facility.stub(circuit_breaker_at=3)
     for _ in range(3):
         facility.do = "fail"
@@ -51,18 +51,19 @@ def test_an_answer_in_between_starts_the_count_anew(facility: Facility, between:
 
 
 @pytest.mark.fact("O6")
-def test_calls_that_hang_never_open_it(facility: Facility) -> None:
-    """Nothing has failed while four hang at a breaker that opens after one; and none of them holds the others up at it."""
+def test_calls_that_hang_never_open_it(facility: FakeFacility) -> None:
+    """While four calls hang at a breaker that opens after one failure, the next call is sent and answered, without waiting for them."""
     flights = facility.stub(circuit_breaker_at=1)
     with facility.hanging(*[partial(look_up, flights)] * 4):
         facility.do = "answer"
-        assert look_up(flights)
+        assert look_up(flights) == FOUND
+        assert facility.asked == ["GET /flights"] * 5
 
 
 @pytest.mark.variant("circuit_breaker_call_timeout")
 @pytest.mark.fact("S3")
-def test_with_a_time_out_calls_that_hang_open_it(facility: Facility) -> None:
-    """A call that waits only so long is one that fails, and two of them are enough."""
+def test_with_a_time_out_calls_that_hang_open_it(facility: FakeFacility) -> None:
+    """A call that times out counts as failed, and two of them open a breaker that opens at two."""
     facility.do = "hang"
     flights = facility.stub(circuit_breaker_at=2, call_read_timeout_s=0.05)
     for _ in range(2):
@@ -73,8 +74,8 @@ def test_with_a_time_out_calls_that_hang_open_it(facility: Facility) -> None:
     assert len(facility.asked) == 2
 
 
-def test_after_its_time_one_failure_opens_it_again_and_one_answer_closes_it(facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stays open for as long as it is set to, and what comes back then decides."""
+def test_after_its_time_a_failure_opens_it_again_and_an_answer_closes_it(facility: FakeFacility, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays open for `open_s`; then the first result decides: a failure opens it again, an answer closes it."""
     now_s = 100.0
     monkeypatch.setattr(circuitbreaker, "monotonic", lambda: now_s)
     facility.do = "fail"

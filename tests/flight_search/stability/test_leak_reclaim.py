@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flight_search import running
+from flight_search import request_context
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings
 from flight_search.stability.leak_reclaim import LeakReclaim
@@ -17,7 +17,6 @@ from tests.flight_search.services import LOOKUP, WITHIN_S, application_server, k
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flight_search.datasource import PooledConnection
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
 LIMIT_S = 60.0
@@ -25,22 +24,22 @@ LIMIT_S = 60.0
 
 @pytest.fixture
 def pool(conninfo: str) -> Iterator[MonitoredDataSource]:
-    """Give a pool of one connection, and no time-out."""
+    """Yield a pool of one connection without a checkout time-out."""
     source = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1))
     yield source
     source.dispose()
 
 
-def later(pool: MonitoredDataSource, seconds: float = LIMIT_S + 1.0) -> LeakReclaim:
-    """Give a reclaim of the pool by a clock that is ahead."""
+def reclaim_later(pool: MonitoredDataSource, seconds: float = LIMIT_S + 1.0) -> LeakReclaim:
+    """Return a LeakReclaim of the pool whose clock is ahead."""
     return LeakReclaim(pool, LIMIT_S, clock=lambda: time.monotonic() + seconds)
 
 
 def in_thread(do: Callable[[], None]) -> threading.Thread:
-    """Do something as a request, in a thread of its own."""
+    """Run a function as a request, in a thread of its own."""
 
     def request() -> None:
-        with running.request():
+        with request_context.request():
             do()
 
     thread = threading.Thread(target=request, daemon=True)
@@ -50,37 +49,35 @@ def in_thread(do: Callable[[], None]) -> threading.Thread:
 
 @pytest.mark.variant("leak_reclaim")
 @pytest.mark.fact("O4")
-def test_a_leaked_connection_is_taken_back_and_who_waits_for_it_goes_on(
+def test_a_leaked_connection_is_reclaimed_and_a_waiting_thread_goes_on(
     pool: MonitoredDataSource, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The request has ended and nobody would return it; its place goes to the thread that waits, with a new connection."""
-    with running.request():
+    """The place of a leaked connection goes to the thread that waits for one, with a new connection."""
+    with request_context.request():
         leaked = pool.get_connection()
-    pid, got = leaked.driver.info.backend_pid, []
+    pids = [leaked.driver.info.backend_pid]
 
     def wait() -> None:
         connection = pool.get_connection()
-        got.append(connection.driver.info.backend_pid)
+        pids.append(connection.driver.info.backend_pid)
         connection.close()
 
     waiting = in_thread(wait)
-    reclaim = later(pool)
-    reclaim.look()
+    reclaim = reclaim_later(pool)
+    reclaim.check()
     waiting.join(WITHIN_S)
-    assert len({pid, *got}) == 2
+    assert len(set(pids)) == len(pids) == 2
     assert (reclaim.reclaimed_total, pool.state().leaked, pool.state().out) == (1, 0, 0)
-    assert "taken back after 61." in capsys.readouterr().err
+    assert "reclaimed after 61." in capsys.readouterr().err
 
 
-def test_who_waits_for_the_database_gets_an_error_when_the_connection_is_taken_back(pool: MonitoredDataSource) -> None:
-    """Its statement fails at once, and what it then gives back is nobody's any more."""
+def test_a_statement_under_way_fails_when_its_connection_is_reclaimed(pool: MonitoredDataSource) -> None:
+    """A waiting statement fails at once, and the later close of its connection does nothing."""
     errors: list[psycopg.Error] = []
-    lent: list[PooledConnection] = []
     using = threading.Event()
 
     def use() -> None:
         connection = pool.get_connection()
-        lent.append(connection)
         using.set()
         try:
             connection.driver.execute("SELECT pg_sleep(60)")
@@ -91,18 +88,18 @@ def test_who_waits_for_the_database_gets_an_error_when_the_connection_is_taken_b
 
     user = in_thread(use)
     using.wait(WITHIN_S)
-    reclaim = later(pool)
-    reclaim.look()
+    reclaim = reclaim_later(pool)
+    reclaim.check()
     user.join(WITHIN_S)
     assert len(errors) == 1
     assert (reclaim.reclaimed_total, pool.state().out, pool.state().in_pool) == (1, 0, 1)
 
 
-def test_who_does_something_else_meanwhile_holds_nobody_up(pool: MonitoredDataSource) -> None:
-    """The place is free although the request goes on; that gets an error when it next speaks to the database."""
-    with running.request():
+def test_a_request_that_is_not_in_the_database_blocks_no_other(pool: MonitoredDataSource) -> None:
+    """Its connection's place is free while the request goes on; its next statement fails."""
+    with request_context.request():
         connection = pool.get_connection()
-        later(pool).look()
+        reclaim_later(pool).check()
         in_thread(lambda: pool.get_connection().close()).join(WITHIN_S)
         assert pool.state().opened_total == 2
         with pytest.raises(psycopg.OperationalError):
@@ -111,49 +108,49 @@ def test_who_does_something_else_meanwhile_holds_nobody_up(pool: MonitoredDataSo
     assert (pool.state().out, pool.state().in_pool) == (0, 1)
 
 
-def test_what_sqlalchemy_has_is_cut_and_given_back_by_the_library(conninfo: str) -> None:
-    """Its next word to the database fails, and the place is free once, not twice."""
+def test_a_connection_of_sqlalchemy_s_is_cut_and_checked_in_by_the_library(conninfo: str) -> None:
+    """Its next statement fails, and its place in the pool is freed once, not twice."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, lookup="sqlalchemy_connection"))
-    with running.request():
+    with request_context.request():
         connection = pool.sqlalchemy_connection()
-        later(pool).look()
+        reclaim_later(pool).check()
         with pytest.raises(DBAPIError):
             connection.exec_driver_sql("SELECT 1")
         connection.close()
         assert (pool.state().out, pool.state().in_pool) == (0, 1)
-    with running.request():
+    with request_context.request():
         forgotten = pool.sqlalchemy_connection()
     assert pool.state().leaked == 1
-    later(pool).look()
+    reclaim_later(pool).check()
     assert (pool.state().leaked, pool.state().in_pool) == (0, 1)
     forgotten.close()
     assert (pool.state().out, pool.state().in_pool) == (0, 1)
     pool.dispose()
 
 
-def test_a_connection_that_came_back_in_this_moment_is_left_alone(pool: MonitoredDataSource) -> None:
-    """Between the look at what is out and the taking back it may be anybody's; nobody loses it."""
-    with running.request():
+def test_a_connection_that_was_just_checked_in_is_not_reclaimed(pool: MonitoredDataSource) -> None:
+    """A connection that was checked in, and out again by another request, is not taken from that request."""
+    with request_context.request():
         before = pool.get_connection()
         before.close()
         after = pool.get_connection()
-        assert not pool.take_back(before)
+        assert not pool.reclaim(before)
         assert after.driver.execute("SELECT 1").fetchone() == (1,)
         after.close()
     assert pool.state().opened_total == 1
 
 
-def test_a_connection_that_is_out_for_a_moment_is_left_alone(pool: MonitoredDataSource) -> None:
-    """Reclaiming goes by time alone."""
-    with running.request():
+def test_a_connection_within_the_limit_is_not_reclaimed(pool: MonitoredDataSource) -> None:
+    """A connection that has been out for less than the limit stays usable."""
+    with request_context.request():
         connection = pool.get_connection()
-        later(pool, seconds=LIMIT_S - 30.0).look()
+        reclaim_later(pool, seconds=LIMIT_S - 30.0).check()
         assert connection.driver.execute("SELECT 1").fetchone() == (1,)
         connection.close()
 
 
 def test_a_server_that_reclaims_serves_again_after_every_connection_leaked(conninfo: str) -> None:
-    """Two stale connections cost two errors; the third lookup waits until one of them is taken back, and is answered."""
+    """Two stale connections fail two lookups; the third waits until one of them is reclaimed, and is answered."""
     with application_server(conninfo, POOL_LEAK_RECLAIM_S="0.2") as server:
         assert server.get(LOOKUP).status_code == 200
         kill_connections(conninfo)

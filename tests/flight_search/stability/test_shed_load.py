@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.variant("shed_load")
-def test_a_server_that_sheds_load_refuses_what_is_past_its_limit(conninfo: str, hanging: ThreadPoolExecutor) -> None:
-    """Two calls hang, the third is refused at once with when to come again, and monitoring answers."""
+def test_a_server_that_sheds_load_refuses_calls_past_its_limit(conninfo: str, hanging: ThreadPoolExecutor) -> None:
+    """While two calls hang, the third is refused at once with `Retry-After`, and monitoring answers."""
     with application_server(conninfo, SHED_LOAD_AT="2") as server:
         leak_all(server, conninfo)
         calls = [hanging.submit(call, server) for _ in range(2)]
@@ -23,10 +23,10 @@ def test_a_server_that_sheds_load_refuses_what_is_past_its_limit(conninfo: str, 
         assert server.get("/health").status_code == 200
         assert server.get("/admin/pool").json()["shed_total"] == 1
         assert 'calls_refused{pattern="shed_load"} 1.0' in server.get("/metrics").text
-        assert not any(one.done() for one in calls)
+        assert not any(future.done() for future in calls)
 
 
 def test_a_server_below_its_limit_refuses_nothing(conninfo: str) -> None:
-    """A request that has ended makes room for the next."""
+    """With a limit of one, calls one after another are all answered."""
     with application_server(conninfo, SHED_LOAD_AT="1") as server:
         assert [server.get(LOOKUP).status_code for _ in range(5)] == [200] * 5

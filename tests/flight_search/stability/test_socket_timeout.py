@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the options have other names elsewhere")
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # a socket filter of one instruction: return 0, which is to keep nothing of the packet
+DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # a BPF socket filter of one instruction, "return 0": drop the packet
 WITHIN_S = 10.0
 
 
-class Link:
-    """A link to PostgreSQL, here a relay, which can go silent as a cut cable does.
+class SilentRelay:
+    """A relay to PostgreSQL that can go silent, as a cut cable does.
 
-    The kernel is made to drop whatever reaches the relay's side of it, before TCP sees it: nothing is acknowledged any more, and
-    nothing is refused or closed. No toxic of the fault proxy does that, nor does a process that is stopped: their kernel goes on
-    acknowledging.
+    A socket filter makes the kernel drop every packet that reaches the relay, before TCP sees it: nothing is acknowledged any more,
+    and nothing is refused or closed. No toxic of the fault proxy does that, and no stopped process: their kernel still acknowledges.
     """
 
     def __init__(self, conninfo: str) -> None:
-        given = conninfo_to_dict(conninfo)
-        self._server = (str(given["host"]), int(given["port"] or 0))
+        parameters = conninfo_to_dict(conninfo)
+        self._server = (str(parameters["host"]), int(parameters["port"] or 0))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.conninfo = make_conninfo(conninfo, host="127.0.0.1", port=self._listener.getsockname()[1])
         threading.Thread(target=self._relay, daemon=True).start()
@@ -57,33 +56,33 @@ class Link:
                     key.data.sendall(read)
 
     def go_silent(self) -> None:
-        """Let nothing through any more, and say nothing of it to anybody."""
+        """Drop every packet from now on."""
         program = ctypes.create_string_buffer(DROP)
         self._near.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
 
     def cut(self) -> None:
-        """End it."""
+        """End the relay."""
         self._near.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 
 @pytest.fixture
-def link(conninfo: str) -> Iterator[Link]:
-    """Give a link to the database."""
-    link = Link(conninfo)
+def link(conninfo: str) -> Iterator[SilentRelay]:
+    """Yield a link to the database."""
+    link = SilentRelay(conninfo)
     yield link
     link.cut()
 
 
-def connected(database: str, seconds: float | None) -> MonitoredDataSource:
-    """Give a pool of one connection with this limit."""
+def pool_of_one(database: str, seconds: float | None) -> MonitoredDataSource:
+    """Return a pool of one connection with this socket time-out."""
     return MonitoredDataSource(ServerSettings(database=database, pool_size=1, socket_timeout_s=seconds))
 
 
-def given_up(
-    pool: MonitoredDataSource, link: Link, statement: LiteralString, *, after_s: float = 0.0, within_s: float = WITHIN_S
+def failure_time_s(
+    pool: MonitoredDataSource, link: SilentRelay, statement: LiteralString, *, after_s: float = 0.0, within_s: float = WITHIN_S
 ) -> float | None:
-    """Run a statement over a link that goes silent `after_s` seconds into it, or before it; gives when it failed, None when it did not."""
+    """Run a statement over a link that goes silent after `after_s` seconds; return after how many it failed, None if not `within_s`."""
     connection = pool.get_connection()
     connection.driver.execute("SELECT 1")
     failed_s: list[float] = []
@@ -106,14 +105,14 @@ def given_up(
 
 
 def option(driver: psycopg.Connection[tuple[object, ...]], level: int, name: int) -> int:
-    """Ask the kernel for an option of a connection's socket."""
-    with socket.socket(fileno=os.dup(driver.fileno())) as seen:
-        return seen.getsockopt(level, name)
+    """Return an option of a connection's socket, from the kernel."""
+    with socket.socket(fileno=os.dup(driver.fileno())) as duplicate:
+        return duplicate.getsockopt(level, name)
 
 
-def test_the_kernel_is_told_how_long_a_link_may_be_silent(conninfo: str) -> None:
-    """The socket of a connection has the user time-out in milliseconds, and probes of an idle link in whole seconds."""
-    pool = connected(conninfo, 1.5)
+def test_the_kernel_gets_the_limit_of_silence(conninfo: str) -> None:
+    """A connection's socket has TCP_USER_TIMEOUT in milliseconds and keepalive probes in whole seconds."""
+    pool = pool_of_one(conninfo, 1.5)
     with closing(pool.get_connection()) as connection:
         assert option(connection.driver, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1500
         assert option(connection.driver, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
@@ -125,32 +124,32 @@ def test_the_kernel_is_told_how_long_a_link_may_be_silent(conninfo: str) -> None
 
 @pytest.mark.variant("socket_timeout")
 @pytest.mark.fact("A7")
-def test_a_write_into_silence_is_given_up(link: Link) -> None:
-    """A statement that nobody acknowledges fails after the limit; the kernel's own patience is a quarter of an hour."""
-    failed_s = given_up(connected(link.conninfo, 0.2), link, "SELECT 1")
+def test_a_write_into_silence_fails(link: SilentRelay) -> None:
+    """A statement whose packets are not acknowledged fails after the limit; the kernel's default is about a quarter of an hour."""
+    failed_s = failure_time_s(pool_of_one(link.conninfo, 0.2), link, "SELECT 1")
     assert failed_s is not None
     assert failed_s >= 0.2
 
 
 @pytest.mark.fact("W4", "A7")
-def test_a_read_from_silence_is_given_up(link: Link) -> None:
-    """Who has sent all and waits for an answer is told by the first probe that nobody acknowledges."""
-    failed_s = given_up(connected(link.conninfo, 0.2), link, "SELECT pg_sleep(60)", after_s=0.1)
+def test_a_read_from_silence_fails(link: SilentRelay) -> None:
+    """A statement that waits for its answer fails after the first keepalive probe that is not acknowledged."""
+    failed_s = failure_time_s(pool_of_one(link.conninfo, 0.2), link, "SELECT pg_sleep(60)", after_s=0.1)
     assert failed_s is not None
     assert failed_s >= 1.0
 
 
 @pytest.mark.fact("A7")
-def test_without_a_limit_a_write_into_silence_waits_on(link: Link) -> None:
-    """As it was that night: when those with a limit have long given up, it has not."""
-    assert given_up(connected(link.conninfo, None), link, "SELECT 1", within_s=1.0) is None
+def test_without_a_limit_a_write_into_silence_waits_on(link: SilentRelay) -> None:
+    """Without a limit, as on that night, a statement still waits when one with a limit has long failed."""
+    assert failure_time_s(pool_of_one(link.conninfo, None), link, "SELECT 1", within_s=1.0) is None
 
 
-def test_who_connects_waits_only_so_long() -> None:
-    """A host that takes the connection and never says a word is given up after two seconds at least: libpq allows no less."""
+def test_connecting_has_the_limit_in_whole_seconds() -> None:
+    """Libpq's connect time-out is the limit rounded up, and at least two seconds."""
     assert [socket_timeout.options(seconds)["connect_timeout"] for seconds in (0.2, 2.5)] == [2, 3]
 
 
-def test_without_a_limit_the_driver_is_told_nothing() -> None:
-    """As it was that night."""
+def test_without_a_limit_the_driver_gets_no_options() -> None:
+    """Without the setting, as on that night, libpq's defaults hold."""
     assert socket_timeout.options(None) == {}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from flight_search import running
+from flight_search import request_context
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings
 from flight_search.stability import statement_timeout
@@ -11,8 +11,8 @@ from flight_search.statement import Statement
 
 
 @pytest.mark.variant("statement_timeout")
-def test_a_statement_that_takes_too_long_is_given_up_by_the_server(conninfo: str) -> None:
-    """The connection lives on: the server has only ended the statement."""
+def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(conninfo: str) -> None:
+    """The statement raises QueryCanceled, and its connection stays usable."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_timeout_s=0.05))
     connection = pool.get_connection()
     with pytest.raises(psycopg.errors.QueryCanceled):
@@ -24,10 +24,10 @@ def test_a_statement_that_takes_too_long_is_given_up_by_the_server(conninfo: str
 
 
 @pytest.mark.fact("O2")
-def test_a_statement_that_was_given_up_closes_without_an_error(conninfo: str) -> None:
-    """The server is there, so even the case's code returns its connection: this is no way into its leak."""
+def test_a_cancelled_statement_closes_without_an_error(conninfo: str) -> None:
+    """The server is alive, so even the case's code checks its connection in: a cancelled statement leaks nothing."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_timeout_s=0.05))
-    with running.request():
+    with request_context.request():
         connection = pool.get_connection()
         statement = Statement(connection.driver, "SELECT pg_sleep(30)")
         with pytest.raises(psycopg.errors.QueryCanceled):
@@ -38,12 +38,14 @@ def test_a_statement_that_was_given_up_closes_without_an_error(conninfo: str) ->
     pool.dispose()
 
 
-@pytest.mark.parametrize(("asked_for", "given"), [("", "-c statement_timeout=1500"), ("-c a.b=c", "-c a.b=c -c statement_timeout=1500")])
-def test_what_the_connection_string_asks_for_is_kept(asked_for: str, given: str) -> None:
-    """The limit comes on top of it."""
-    assert statement_timeout.options(1.5, f"host=db-1 options='{asked_for}'") == {"options": given}
+@pytest.mark.parametrize(
+    ("own_options", "options"), [("", "-c statement_timeout=1500"), ("-c a.b=c", "-c a.b=c -c statement_timeout=1500")]
+)
+def test_the_connection_string_s_own_options_stay(own_options: str, options: str) -> None:
+    """The time-out is added to the options of the connection string."""
+    assert statement_timeout.options(1.5, f"host=db-1 options='{own_options}'") == {"options": options}
 
 
-def test_without_a_limit_the_server_is_told_nothing() -> None:
-    """As it was that night."""
+def test_without_a_limit_the_server_gets_no_options() -> None:
+    """Without the setting, as on that night, no option is sent."""
     assert statement_timeout.options(None, "host=db-1 options='-c a.b=c'") == {}

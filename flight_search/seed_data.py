@@ -1,4 +1,4 @@
-"""Puts the real week into an empty database: `python -m flight_search.load CONNINFO`."""
+"""Fills an empty database with the real week of schedules: `python -m flight_search.seed_data CONNINFO`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.resources.abc import Traversable
 
-TABLES = ("airlines", "airports", "cities", "flights")  # in the order in which they refer to each other
+TABLES = ("airlines", "airports", "cities", "flights")  # in the order of their foreign keys
 
 
 def data() -> Traversable:
-    """Give the directory of the data files; `README.md` there names their source."""
+    """Return the directory of the data files; its `README.md` names their source."""
     return files("flight_search") / "data"
 
 
-def load(conninfo: str) -> dict[str, int]:
-    """Make the schema and copy every table; gives the number of rows of each. Raises psycopg.Error."""
+def seed(conninfo: str) -> dict[str, int]:
+    """Create the schema and copy every table; return the number of rows by table. Raises psycopg.Error."""
     with psycopg.connect(conninfo) as connection:
         connection.execute((files("flight_search") / "schema.sql").read_text().encode())
         for table in TABLES:
@@ -41,14 +41,14 @@ def load(conninfo: str) -> dict[str, int]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load and print the counts; exit code 2 for wrong usage, 3 for a database that does not take the data."""
+    """Seed a database and print the counts; return exit code 2 for wrong usage, 3 if the database does not take the data."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m flight_search.load CONNINFO, such as 'host=127.0.0.1 port=5432 user=flights'\n")
+        sys.stderr.write("usage: python -m flight_search.seed_data CONNINFO, such as 'host=127.0.0.1 port=5432 user=flights'\n")
         return 2
     try:
-        counts = load(arguments[0])
+        counts = seed(arguments[0])
     except psycopg.Error as error:
-        sys.stderr.write(f"the data cannot be loaded: {error}\n")
+        sys.stderr.write(f"cannot seed the database: {error}\n")
         return 3
     sys.stdout.write(", ".join(f"{rows:,} {table}" for table, rows in counts.items()) + "\n")
     return 0

@@ -1,4 +1,4 @@
-"""Places that a passenger may name: an airport's code, a city, or the code of several airports that serve one city."""
+"""The airports behind what a passenger may name: an airport's code, a city, or a metropolitan code such as NYC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 
 def airports_by_place() -> dict[str, list[str]]:
-    """Give the airports of every place, by its name in lower case, from the package's data."""
+    """Return the airport codes of every place, by the place's name in lower case, from `data/cities.csv`."""
     places: defaultdict[str, list[str]] = defaultdict(list)
     with (files("flight_search") / "data" / "cities.csv").open(encoding="utf-8") as rows:
         for row in csv.DictReader(rows):

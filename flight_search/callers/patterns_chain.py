@@ -1,4 +1,4 @@
-"""The stability patterns of a caller around its calls: one function knows which are on, and their order."""
+"""The chain of stability patterns around a caller's calls: one function knows which are on, and their order."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from flight_search.stability.circuit_breaker import CircuitBreaker
 from flight_search.stability.retry import Retry
 
 if TYPE_CHECKING:
-    from flight_search.callers.call import Send
     from flight_search.settings import CallerSettings
+    from flight_search.stability.call import SendCall
 
 
-def guarded(send: Send, settings: CallerSettings) -> Send:
-    """Put the patterns that are set around the making of a call; where none is set, it is left as it is.
+def patterns_chain(send: SendCall, settings: CallerSettings) -> SendCall:
+    """Return `send` wrapped in the patterns that the settings turn on; `send` itself if they turn on none.
 
-    From the outside, a call passes:
-    1. cached answers: what is known takes no place and no time;
-    2. the bulkhead: a thread keeps its place while it waits to call again, because it is held all the same;
-    3. retry: each time it asks the circuit breaker anew;
-    4. the circuit breaker: it counts each call that was really made;
+    A call passes, from the outside in:
+    1. cached answers: a cached answer takes no place in the bulkhead and no time;
+    2. the bulkhead: a thread keeps its place while it waits for a retry, because it is occupied all the same;
+    3. retry: each attempt asks the circuit breaker again;
+    4. the circuit breaker: it counts every attempt that was really made;
     5. the call itself, with its time-outs.
     """
     if settings.circuit_breaker_at is not None:

@@ -1,4 +1,4 @@
-"""A real HTTP server in the facility's place, which answers, fails or hangs as it is told."""
+"""A real HTTP server in the facility's place, which answers, fails or hangs as a test says."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import httpx
 import pytest
 import uvicorn
 
-from flight_search.callers import Passenger
-from flight_search.callers.call import FacilityFailed
-from flight_search.callers.remote import RemoteFlightSearch
+from flight_search.callers.passenger import Passenger
+from flight_search.callers.remote import FoundFlights, RemoteFlightSearch
 from flight_search.settings import CallerSettings
+from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,9 +36,12 @@ ANSWER = {
 }
 
 
+FOUND = FoundFlights([{"carrier": "US", "flight": 1843, "scheduled_departure": "05:00"}])  # what a lookup returns
+
+
 @dataclass(slots=True)
-class Facility:
-    """What the server does with calls, and what it was asked: `do` is `answer`, `fail`, `refuse` or `hang`, until `released`."""
+class FakeFacility:
+    """What the server does with calls: `do` is `answer`, `fail`, `refuse` or `hang` (until `released`); `asked` records the calls."""
 
     url: str = ""
     do: str = "answer"
@@ -47,23 +50,23 @@ class Facility:
     released: threading.Event = field(default_factory=threading.Event)
 
     def wait_asked(self, times: int) -> None:
-        """Wait until so many calls more have arrived; raises AssertionError when they do not."""
-        for seen in range(times):
-            assert self.arrived.acquire(timeout=WITHIN_S), f"{seen} of {times} calls arrived within {WITHIN_S:.0f} s"
+        """Wait until `times` more calls have arrived; raise AssertionError if they do not."""
+        for count in range(times):
+            assert self.arrived.acquire(timeout=WITHIN_S), f"{count} of {times} calls arrived within {WITHIN_S:.0f} s"
 
     def settings(self, name: str = "kiosk", **settings: object) -> CallerSettings:
-        """Make the settings of a caller of it."""
+        """Return the settings of a caller of this facility."""
         return CallerSettings(name=name, flight_search_urls=(self.url,), **settings)  # type: ignore[arg-type]
 
     def stub(self, **settings: object) -> RemoteFlightSearch:
-        """Make a stub that calls it."""
+        """Return a stub that calls this facility."""
         return RemoteFlightSearch(self.settings(**settings))
 
     @contextmanager
     def hanging(self, *calls: Callable[[], object]) -> Iterator[None]:
-        """Make calls from as many threads, and have them hang inside of the facility; afterwards they have failed."""
+        """Make each call from a thread of its own, and let it hang in the facility until the context ends; then it fails."""
         while self.arrived.acquire(blocking=False):
-            pass  # those before
+            pass  # calls made before
         self.do = "hang"
         threads = [threading.Thread(target=fails, args=(call,)) for call in calls]
         for thread in threads:
@@ -76,19 +79,19 @@ class Facility:
 
 
 def fails(call: Callable[[], object]) -> None:
-    """Make a call that fails."""
+    """Make a call and check that it raises FacilityFailed."""
     with pytest.raises(FacilityFailed):
         call()
 
 
 def look_up(flights: RemoteFlightSearch, destination: str = "CLT") -> object:
-    """Look up, with a destination to tell calls apart by."""
+    """Look up flights; `destination` tells calls apart."""
     return flights.lookup_by_city("EWR", destination, "2013-10-08")
 
 
 @contextmanager
-def served(respond: Callable[[str, str, Mapping[str, str], bytes], tuple[int, bytes] | None]) -> Iterator[str]:
-    """Serve at the URL that this gives: `respond` has method, path, headers and body, and gives status and body, or hangs up with None."""
+def serve_responses(respond: Callable[[str, str, Mapping[str, str], bytes], tuple[int, bytes] | None]) -> Iterator[str]:
+    """Serve at the yielded URL. `respond` gets method, path, headers and body, and returns status and body, or None to hang up."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -104,7 +107,7 @@ def served(respond: Callable[[str, str, Mapping[str, str], bytes], tuple[int, by
         do_POST = do_GET  # noqa: N815 - the library's name
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -118,9 +121,9 @@ def served(respond: Callable[[str, str, Mapping[str, str], bytes], tuple[int, by
 
 
 @contextmanager
-def running() -> Iterator[Facility]:
-    """Run a facility."""
-    facility = Facility()
+def run_facility() -> Iterator[FakeFacility]:
+    """Run a fake facility."""
+    facility = FakeFacility()
 
     def respond(method: str, path: str, _: Mapping[str, str], __: bytes) -> tuple[int, bytes] | None:
         facility.asked.append(f"{method} {path.partition('?')[0]}")
@@ -131,7 +134,7 @@ def running() -> Iterator[Facility]:
             return None
         return {"answer": 200, "fail": 503, "refuse": 404}[do], json.dumps(ANSWER).encode()
 
-    with served(respond) as facility.url:
+    with serve_responses(respond) as facility.url:
         try:
             yield facility
         finally:
@@ -139,8 +142,8 @@ def running() -> Iterator[Facility]:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[httpx.Client]:
-    """Serve an application on a socket, in a thread of its own; gives a client of it."""
+def serve_app(app: FastAPI) -> Iterator[httpx.Client]:
+    """Serve an application on a socket, in a thread of its own; yield a client."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=0))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -1,4 +1,4 @@
-"""How every service is served: on its socket, with its number of request threads, and with monitoring that answers from elsewhere."""
+"""The HTTP service that every application is: its socket, its request threads, and monitoring that needs none of them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from flight_search.settings import ListenSettings
 
-KEEP_ALIVE_S = 3600  # a connection is closed by whoever opened it, never by us in the middle of its next request
+KEEP_ALIVE_S = 3600  # the client closes a connection; if we did, it could be just as the client sends its next request
 
 
 class RequestThreads:
-    """The pool of request threads: a collector of how many there are, how many work, and how many requests wait for one.
+    """The pool of request threads; a Prometheus collector of how many there are, how many are busy, and how many requests wait.
 
-    FastAPI runs `def` endpoints in anyio's worker threads; its limiter is the facility's number of request threads (C6).
+    FastAPI runs `def` endpoints in anyio's worker threads; anyio's limiter sets their number (C6).
     """
 
     def __init__(self, limit: int) -> None:
@@ -37,18 +37,18 @@ class RequestThreads:
         self.limiter: anyio.CapacityLimiter | None = None
 
     def set_limit(self) -> None:
-        """Set the facility's number; called in the event loop, where the limiter lives."""
-        # 40 is the default of anyio as well. The case's number must not hang on that, so it is set.
+        """Set the number of request threads; must be called in the event loop, where the limiter lives."""
+        # 40 is also anyio's default. The case's number must not depend on that, so it is set.
         self.limiter = anyio.to_thread.current_default_thread_limiter()
         self.limiter.total_tokens = self.limit
 
     @property
     def busy(self) -> int:
-        """How many are at work, or blocked."""
+        """How many request threads are at work, or blocked."""
         return self.limiter.statistics().borrowed_tokens if self.limiter else 0
 
     def collect(self) -> Iterable[Metric]:
-        """Give the metrics; called by prometheus-client."""
+        """Yield the metrics; called by prometheus-client."""
         waiting = self.limiter.statistics().tasks_waiting if self.limiter else 0
         yield GaugeMetricFamily("request_threads", "Request threads that the service has", self.limit)
         yield GaugeMetricFamily("request_threads_busy", "Request threads at work, or blocked", self.busy)
@@ -59,13 +59,13 @@ def create(
     name: str,
     threads: RequestThreads,
     registry: CollectorRegistry,
-    trouble: Callable[[], str | None] = lambda: None,
-    beside: Sequence[AbstractContextManager[object]] = (),
+    not_ready: Callable[[], str | None] = lambda: None,
+    background: Sequence[AbstractContextManager[object]] = (),
 ) -> FastAPI:
-    """Make an application with these request threads, and with monitoring; what goes on `beside` it begins and ends with it.
+    """Build an application with these request threads and with monitoring; `background` starts and ends with it.
 
     Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8). The health check is
-    green unless `trouble` has something to tell.
+    green unless `not_ready` returns a reason.
     """
     registry.register(threads)
 
@@ -73,17 +73,17 @@ def create(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threads.set_limit()
         with ExitStack() as stack:
-            for one in beside:
-                stack.enter_context(one)
+            for task in background:
+                stack.enter_context(task)
             yield
 
     app = FastAPI(title=name, lifespan=lifespan, docs_url=None, redoc_url=None)
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        told = trouble()
-        if told is not None:
-            return JSONResponse({"status": "not ready", "service": name, "detail": told}, status_code=503)
+        reason = not_ready()
+        if reason is not None:
+            return JSONResponse({"status": "not ready", "service": name, "detail": reason}, status_code=503)
         return JSONResponse({"status": "ok", "service": name})
 
     @app.get("/metrics")
@@ -92,34 +92,34 @@ def create(
 
     @app.exception_handler(RequestValidationError)
     async def bad_input(_: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": [_problem(wrong) for wrong in error.errors()]}, status_code=422)
+        return JSONResponse({"detail": [_problem(mistake) for mistake in error.errors()]}, status_code=422)
 
     return app
 
 
 def results(registry: CollectorRegistry, name: str, what: str) -> Counter:
-    """Make the counter of what ended how: `answered`, `refused` (bad input) or `failed`."""
+    """Return a counter of results: `answered`, `refused` (bad input) or `failed`."""
     return Counter(name, f"How many ended, by {what} and result", [what, "result"], registry=registry)
 
 
 def refusal(field: str, found: object, problem: str, allowed: str) -> JSONResponse:
-    """Answer bad input that only the data could tell: 404 with the field, what was found, and what is allowed."""
+    """Return the answer to input that the data does not know: 404 with the field, what was found, and what is allowed."""
     return JSONResponse({"detail": [{"field": field, "found": found, "problem": problem, "allowed": allowed}]}, status_code=404)
 
 
-def _problem(wrong: dict[str, object]) -> dict[str, object]:
-    location = wrong["loc"]
+def _problem(mistake: dict[str, object]) -> dict[str, object]:
+    location = mistake["loc"]
     assert isinstance(location, tuple)
     return {
         "field": ".".join(str(part) for part in location[1:]) or str(location[0]),
-        "found": None if wrong["type"] == "missing" else repr(wrong["input"])[:100],
-        "problem": wrong["msg"],
-        "allowed": wrong.get("ctx") and {key: str(value) for key, value in wrong["ctx"].items()},  # type: ignore[attr-defined]
+        "found": None if mistake["type"] == "missing" else repr(mistake["input"])[:100],
+        "problem": mistake["msg"],
+        "allowed": mistake.get("ctx") and {key: str(value) for key, value in mistake["ctx"].items()},  # type: ignore[attr-defined]
     }
 
 
 def serve(app: FastAPI, settings: ListenSettings) -> None:
-    """Serve until a signal ends the process; exits with code 3 when the service cannot start."""
+    """Serve until a signal ends the process; exit with code 3 if the service cannot start."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -127,12 +127,12 @@ def serve(app: FastAPI, settings: ListenSettings) -> None:
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        # A process that is told to end while its request threads hang must not wait for them.
+        # A process that is asked to end must not wait for request threads that hang.
         timeout_graceful_shutdown=1,
         backlog=settings.listen_backlog,
     )
     server = uvicorn.Server(config)
-    # Not uvicorn's own `fd`: that takes every socket for a Unix one, without TCP_NODELAY, and each answer is 40 ms late.
+    # Not uvicorn's own `fd`: it treats every socket as a Unix socket, without TCP_NODELAY, and each answer is 40 ms late.
     sockets = None if settings.listen_fd is None else [socket.socket(fileno=settings.listen_fd)]
     try:
         server.run(sockets)

@@ -1,6 +1,6 @@
-"""Whether a server stands still: every request thread at work, and for some time not one request that ended.
+"""Detects a stuck server: every request thread is busy, and no request has ended for some time.
 
-No pattern by itself: what `handshaking` tells of and `let_it_crash` acts on.
+Not a pattern by itself: `handshaking` reports it, and `let_it_crash` acts on it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flight_search import running
+from flight_search import request_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flight_search.serving import RequestThreads
+    from flight_search.http_service import RequestThreads
 
 
 @dataclass(slots=True)
-class Standstill:
-    """What was seen at the looks so far. Thread-safe; `clock` is for tests.
+class StuckDetector:
+    """Compares each sample of the request threads with those before. Thread-safe; `clock` is for tests.
 
-    `shed_load_at`: where no more requests than that are let in, they are all that can be at work.
+    `shed_load_at`: if fewer requests than request threads are admitted, only so many threads can be busy.
     """
 
     threads: RequestThreads
@@ -34,16 +34,16 @@ class Standstill:
 
     @property
     def limit(self) -> int:
-        """How many request threads can be at work."""
+        """How many request threads can be busy at once."""
         return min(self.threads.limit, self.shed_load_at or self.threads.limit)
 
-    def look(self) -> float:
-        """Look, and give for how many seconds everything has stood still by now; 0 when it does not.
+    def sample(self) -> float:
+        """Sample the request threads; return for how many seconds the server has been stuck, 0 if it is not.
 
-        Full request threads alone are load: a busy server ends requests all the time.
+        Busy request threads alone are load: under load, requests keep ending.
         """
         with self._lock:
-            ended, now_s = running.ended_total(), self.clock()
+            ended, now_s = request_context.ended_total(), self.clock()
             if self.threads.busy < self.limit:
                 self._since_s = None
             elif self._since_s is None or ended != self._ended:

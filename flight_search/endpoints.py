@@ -1,0 +1,143 @@
+"""The service calls over HTTP: flight search, flight status, bookings and check-ins. They are `def`, so they run in request threads."""
+
+from __future__ import annotations
+
+from datetime import date as Date  # noqa: N812 - a parameter of the service is called `date`
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+from uuid import UUID
+
+import psycopg
+from fastapi import FastAPI, Header, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
+
+from flight_search import http_service, lookup, request_context, transactions
+from flight_search.airports import airports_by_place
+from flight_search.datasource import PoolTimeout
+from flight_search.seeded_leaks import SeededLeaks
+from flight_search.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+
+    from flight_search.datasource import MonitoredDataSource
+    from flight_search.log import Log
+    from flight_search.settings import ServerSettings
+
+Parameters = ParamSpec("Parameters")
+FIRST_HTTP_ERROR = 400
+Origin = Annotated[str, Query(alias="from", min_length=2, max_length=60)]
+Destination = Annotated[str, Query(min_length=2, max_length=60)]
+Carrier = Annotated[str, Field(pattern=r"^[A-Z0-9]{2}$")]
+FlightNumber = Annotated[int, Field(ge=1, le=9999)]
+IdempotencyKey = Annotated[UUID | None, Header(alias="Idempotency-Key")]
+COLUMNS = (
+    *("date", "carrier", "airline", "flight", "origin", "destination"),
+    *("scheduled_departure", "scheduled_arrival", "distance_miles", "seats"),
+)
+
+
+class PassengerOnFlight(BaseModel):
+    """A passenger and a flight: the body of a booking and of a check-in."""
+
+    passenger: Annotated[str, Field(min_length=1, max_length=60)]
+    date: Date
+    carrier: Carrier
+    flight: FlightNumber
+
+
+class OperationWrapper:
+    """Wraps an endpoint as a named operation: marks its thread, answers database errors with 503, counts how it ended, logs failures."""
+
+    def __init__(self, registry: CollectorRegistry, log: Log) -> None:
+        self._results = http_service.results(registry, "requests", "operation")
+        self._log = log
+
+    def __call__(self, name: str, endpoint: Callable[Parameters, JSONResponse]) -> Callable[Parameters, JSONResponse]:
+        """Return the endpoint, wrapped as the operation of this name."""
+
+        @wraps(endpoint)
+        def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> JSONResponse:
+            with request_context.request():
+                try:
+                    response = endpoint(*args, **kwargs)
+                except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+                    detail = f"{type(error).__name__}: {str(error).strip()}"
+                    self._results.labels(name, "failed").inc()  # before the log is written: the count must not depend on the disk (W7)
+                    self._log.write("error", f"{name}: {detail}")
+                    return JSONResponse({"detail": detail}, status_code=503)
+            self._results.labels(name, "answered" if response.status_code < FIRST_HTTP_ERROR else "refused").inc()
+            return response
+
+        return operation
+
+
+class Endpoints:
+    """The service calls of an application server. What they raise, `OperationWrapper` answers."""
+
+    def __init__(self, settings: ServerSettings, pool: MonitoredDataSource) -> None:
+        self._pool = pool
+        self._lookup_by_city = lookup.by_word(settings.lookup)
+        self._airports = airports_by_place()
+        self._sessions = Sessions.start(settings, pool)
+        self._leaks = SeededLeaks(settings, pool)
+
+    def add_to(self, app: FastAPI, operation: OperationWrapper) -> None:
+        """Add the endpoints to an application."""
+        app.get("/flights")(operation("lookup_by_city", self.flights))
+        app.get("/flights/{date}/{carrier}/{flight}")(operation("flight_status", self.status))
+        app.post("/bookings")(operation("book", self.bookings))
+        app.post("/check-ins")(operation("check_in", self.check_ins))
+
+    def flights(self, from_: Origin, to: Destination, date: Date) -> JSONResponse:
+        """Answer with the flights between two places on a date; 404 for an unknown place."""
+        for field, place in (("from", from_), ("to", to)):
+            if place.lower() not in self._airports:
+                return http_service.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")
+        rows = self._lookup_by_city(self._pool, self._airports[from_.lower()], self._airports[to.lower()], date.isoformat())
+        self._sessions.write(f"{from_} to {to} on {date.isoformat()}")
+        self._leaks.after_lookup()
+        return JSONResponse({"flights": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+
+    def status(self, date: Date, carrier: Carrier, flight: FlightNumber) -> JSONResponse:
+        """Answer with a flight's status; 404 for an unknown flight."""
+        row = transactions.flight_status(self._pool, {"date": date, "carrier": carrier, "flight": flight})
+        if row is None:
+            return _no_flight(date, carrier, flight)
+        origin, destination, departure, arrival, booked, checked_in = row
+        return JSONResponse(
+            {
+                "date": date.isoformat(),
+                "carrier": carrier,
+                "flight": flight,
+                "origin": origin,
+                "destination": destination,
+                "scheduled_departure": departure,
+                "scheduled_arrival": arrival,
+                "booked": booked,
+                "checked_in": checked_in,
+                "status": "scheduled",
+            }
+        )
+
+    def bookings(self, booking: PassengerOnFlight, key: IdempotencyKey = None) -> JSONResponse:
+        """Book a flight and answer with the reference; 404 for an unknown flight."""
+        reference = transactions.book(self._pool, {**booking.model_dump(), "key": key})
+        return _created("reference", reference) or _no_flight(booking.date, booking.carrier, booking.flight)
+
+    def check_ins(self, passenger: PassengerOnFlight) -> JSONResponse:
+        """Check a passenger in and answer with the sequence number; 404 for an unknown flight."""
+        sequence = transactions.check_in(self._pool, passenger.model_dump())
+        return _created("sequence", sequence) or _no_flight(passenger.date, passenger.carrier, passenger.flight)
+
+
+def _created(field: str, value: int | None) -> JSONResponse | None:
+    return None if value is None else JSONResponse({field: value}, status_code=201)
+
+
+def _no_flight(date: Date, carrier: str, flight: int) -> JSONResponse:
+    return http_service.refusal("flight", f"{carrier} {flight} on {date}", "no such flight", "a flight of 2013-10-07 to 2013-10-13")

@@ -1,0 +1,54 @@
+"""The request that a thread works on, so that a connection whose request has ended can be recognised as leaked."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """A request and the thread that works on it; `running` becomes False when the request ends."""
+
+    thread: str
+    running: bool = True
+
+
+_of_thread = threading.local()
+_lock = threading.Lock()
+_ended_total = 0
+
+
+@contextmanager
+def request() -> Iterator[RequestContext]:
+    """Mark the current thread as working on a request, for as long as the context lasts."""
+    context = RequestContext(threading.current_thread().name)
+    _of_thread.request = context
+    try:
+        yield context
+    finally:
+        context.running = False
+        _of_thread.request = None
+        _count_ended()
+
+
+def _count_ended() -> None:
+    global _ended_total  # noqa: PLW0603 - requests of a process are counted in the process
+    with _lock:
+        _ended_total += 1
+
+
+def ended_total() -> int:
+    """Return how many requests have ended since the process started, with an answer or an error."""
+    return _ended_total
+
+
+def current() -> RequestContext:
+    """Return the context of the current thread's request; outside any request, one that never ends."""
+    context: RequestContext | None = getattr(_of_thread, "request", None)
+    return context or RequestContext(threading.current_thread().name)
