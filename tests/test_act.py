@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -239,7 +240,7 @@ def test_a_probe_ends_with_the_fault_that_is_cancelled(tmp_path: Path, do: Calla
 
     async def cancelled(actions: Actions, _: FakeBuilder) -> None:
         probe = LastingProbe()
-        actions.facility.prober = lambda *_: probe
+        actions.facility.instruments = replace(actions.facility.instruments, prober=lambda *_: probe)
         doing = asyncio.create_task(do(actions))
         await asyncio.sleep(1.0)
         await cancel_and_wait([doing])

@@ -13,10 +13,9 @@ from testbed.clock import NightClock
 from testbed.errors import FacilityError
 from testbed.fakes import service
 from testbed.fakes.facility import FakeBuilder, FakeLink
-from testbed.faults import slow_database
 from testbed.faults.slow_database import SlowDatabase
 from testbed.observe.watch import Watch
-from testbed.runtime import Address
+from testbed.runtime import Address, tables
 from testbed.topology import FacilityPlan
 from tests.journals import header
 
@@ -38,6 +37,7 @@ def database(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> str:
 async def acting(writer: journal.JournalWriter, directory: Path) -> Actions:
     """Build a small facility and return the actions on it."""
     facility = await FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",))).build()
+    facility.database.flights = tables.FlightsInPostgres()  # type: ignore[misc]  # a field of the fake
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
     return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
 
@@ -69,7 +69,7 @@ async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flights that are still counted fail the injection, with how many."""
-    monkeypatch.setattr(slow_database, "LOCK", "LOCK TABLE flights IN ACCESS SHARE MODE")
+    monkeypatch.setattr(tables, "LOCK_FLIGHTS", "LOCK TABLE flights IN ACCESS SHARE MODE")
     with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
         actions = await acting(writer, tmp_path)
         with pytest.raises(FacilityError, match=r"was to be locked, and [1-9]\d* flights were counted"):

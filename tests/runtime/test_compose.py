@@ -116,7 +116,7 @@ def test_the_array_s_stage_copies_all_that_makes_the_array(tmp_path: Path) -> No
                 to.mkdir(parents=True, exist_ok=True)
                 shutil.copy(found, to)
     (module,) = re.findall(r" -m (\S+) /opt/array", stage)
-    program = f"import {module} as made, flight_search.load as load; print(made.__file__, load.__file__)"
+    program = f"import {module} as made, flight_search.seed_data as data; print(made.__file__, data.__file__)"
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert all(path.startswith(str(tmp_path)) for path in ran.stdout.split())
