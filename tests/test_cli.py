@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from testbed import cli, cli_replay, journal, scenario_file
+from testbed import cli, cli_matrix, cli_replay, journal, scenario_file
 from testbed.cli import COMMANDS
 from testbed.journal import JournalWriter
 from tests.journals import contained_night, hung_night
@@ -170,6 +171,25 @@ def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, 
     assert code in (2, 3)
     assert told in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is marked if the code was changed since, not if a kept matrix was; outside a repository there is none."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    code, kept = tmp_path / "code.py", tmp_path / "scenarios" / "containment" / "README.md"
+    kept.parent.mkdir(parents=True)
+    code.write_text("1")
+    kept.write_text("1")
+    monkeypatch.setattr(cli_matrix, "CODE", tmp_path)
+    assert cli_matrix._commit() == ""  # noqa: SLF001
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    kept.write_text("2")
+    commit = cli_matrix._commit()  # noqa: SLF001
+    assert len(commit) == 12
+    code.write_text("2")
+    assert cli_matrix._commit() == f"{commit}-dirty"  # noqa: SLF001
 
 
 @pytest.mark.parametrize("name", COMMANDS)

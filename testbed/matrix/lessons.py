@@ -23,12 +23,12 @@ THE_NIGHT = "the_night"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A sentence about some variants; `holds` checks it on their cells (in that order), and `told` formats the figures."""
+    """A sentence about some variants; `holds` checks it on their cells (in that order), and `figures` formats the figures of them."""
 
     says: str
     variants: tuple[str, ...]
     holds: Callable[..., bool]
-    told: Callable[..., str]
+    figures: Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +138,5 @@ def taught(matrix: Matrix) -> tuple[Taught, ...]:
         cells = [matrix.cell(column, variant) for variant in lesson.variants]
         known = [cell for cell in cells if cell is not None and cell.outcome is not None]
         if len(known) == len(lesson.variants):
-            lessons.append(Taught(lesson.says, lesson.holds(*known), lesson.told(*known)))
+            lessons.append(Taught(lesson.says, lesson.holds(*known), lesson.figures(*known)))
     return tuple(lessons)
