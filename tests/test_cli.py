@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from unittest.mock import Mock
 import click
 import pytest
 
-from testbed import cli, cli_replay, journal, scenario_file, session
+from testbed import cli, cli_matrix, cli_replay, journal, package_data, scenario_file, session
 from testbed.checks import open_loop
 from testbed.cli import COMMANDS
 from testbed.journal import JournalWriter
@@ -258,6 +259,13 @@ def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() 
         (["--variant", "fixd"], "no variant 'fixd'; there are original, fixed"),
         (["--scenario", "the_nite"], "the_nite"),
         (["--against", "none.json"], "the matrix none.json cannot be read"),
+        (["--against", "pyproject.toml"], "pyproject.toml is a file; a matrix is a folder since format 2"),
+        (["--against", "tests"], "tests is no matrix: there is no processes/SCENARIO.jsonl in it"),
+        (["--against", "--seed", "1", "--scenario", "the_night"], "the baseline has another trace of the_night"),
+        (["--out", "scenarios/containment", "--scenario", "calm", "--variant", "fixed"], "calm.jsonl has 24 cells that would be lost"),
+        (["show", "the_nite"], "no scenario 'the_nite' on processes; there are backlog_full, burst"),
+        (["show", "the_night", "--kept", "none"], "the matrix none cannot be read"),
+        (["--runtime", "containers", "show", "the_night"], "--runtime stands before show; give it after that word"),
         (["--minimal", "unharmed", "--out", "x"], "--minimal goes with"),
         (["--out", "no/such/place"], "--out: nothing can be written to no/such"),
         (["--scenario", "two_arrays"], "needs balancers and recovery and backups"),
@@ -270,6 +278,25 @@ def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, 
     assert code in (2, 3)
     assert told in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is marked if the code was changed since, not if a kept matrix was; outside a repository there is none."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    code, kept = tmp_path / "code.py", tmp_path / "scenarios" / "containment" / "README.md"
+    kept.parent.mkdir(parents=True)
+    code.write_text("1")
+    kept.write_text("1")
+    monkeypatch.setattr(package_data, "checkout", lambda: tmp_path)
+    assert cli_matrix._commit() == ""  # noqa: SLF001
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    kept.write_text("2")
+    commit = cli_matrix._commit()  # noqa: SLF001
+    assert len(commit) == 12
+    code.write_text("2")
+    assert cli_matrix._commit() == f"{commit}-dirty"  # noqa: SLF001
 
 
 @pytest.mark.parametrize("name", COMMANDS)

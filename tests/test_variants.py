@@ -25,5 +25,5 @@ def test_hardened_is_the_patterns_that_it_says() -> None:
     """Their settings together, and nothing else: each has a test of its own."""
     kept = scenario_file.kept_variants()
     patterns = {name: minimal.changes(kept[name].settings) for name in kept["hardened"].made_of.split(" and ")}
-    assert minimal.together(patterns) == kept["hardened"].settings
+    assert minimal.merged_settings(patterns) == kept["hardened"].settings
     assert len(patterns) > 1

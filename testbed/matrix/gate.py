@@ -1,6 +1,6 @@
-"""The gate: a matrix against a kept one, and whether a cell got worse. Where the outcome is not certain, chance does not decide.
+"""The gate: compare a matrix with a baseline, and find the cells that got worse.
 
-Worse is worse than anything that was seen of the cell when the kept matrix was made, and more often than not.
+A cell is worse if most of its replays are worse than every replay of it that the baseline has, so that chance fails no build.
 """
 
 from __future__ import annotations
@@ -21,85 +21,85 @@ if TYPE_CHECKING:
     from testbed.matrix.cell import Cell
     from testbed.matrix.table import Matrix
 
-REPLAYS = 5  # of a cell that looks worse: it is worse when more than half of them are
+REPLAYS = 5  # of a cell that looks worse: it is worse if more than half of them are
 Change = Literal["same", "better", "worse", "unknown", "new"]
 STYLE: dict[Change, str] = {"same": "dim", "better": "green", "worse": "bold red", "unknown": "bold yellow", "new": "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A cell of the baseline (None: it has none) and the replays of now, of which there is one unless it looked worse."""
+    """A cell of the baseline (None: it has none) and the replays of now: one, or more if that one looked worse."""
 
     baseline: Cell | None
     now: tuple[Cell, ...]
 
     @property
-    def told(self) -> tuple[Cell, ...]:
-        """The replays whose outcome can be told."""
-        return tuple(one for one in self.now if one.outcome is not None)
+    def known(self) -> tuple[Cell, ...]:
+        """The replays whose outcome is known."""
+        return tuple(cell for cell in self.now if cell.outcome is not None)
 
     @property
     def change(self) -> Change:
-        """What became of the cell: of most of its replays."""
+        """How most of the replays compare with the baseline."""
         if self.baseline is None or self.baseline.outcome is None:
             return "new"
-        if not self.told:
+        if not self.known:
             return "unknown"
-        worse = sum(one.badness > self.baseline.worst for one in self.told)
-        better = sum(one.badness < self.baseline.badness for one in self.told)
-        if 2 * worse > len(self.told):
+        worse = sum(cell.badness > self.baseline.worst for cell in self.known)
+        better = sum(cell.badness < self.baseline.badness for cell in self.known)
+        if 2 * worse > len(self.known):
             return "worse"
-        return "better" if 2 * better > len(self.told) else "same"
+        return "better" if 2 * better > len(self.known) else "same"
 
 
-def see_comparable(baseline: Matrix, now: Matrix) -> None:
-    """Raise UsageError when a column of both is not the same trace: then there is nothing to compare."""
-    kept = {one.key: one for one in baseline.columns}
+def require_comparable(baseline: Matrix, now: Matrix) -> None:
+    """Raise UsageError if a column of both has two traces: then there is nothing to compare."""
+    before_by_key = {column.key: column for column in baseline.columns}
     for column in now.columns:
-        before = kept.get(column.key)
+        before = before_by_key.get(column.key)
         if before is not None and (before.trace_sha256, before.seed) != (column.trace_sha256, column.seed):
             raise UsageError(
                 f"the baseline has another trace of {column.scenario} (seed {before.seed}, {before.requests} requests; now seed "
-                f"{column.seed}, {column.requests}); make it anew with `testbed matrix --out`"
+                f"{column.seed}, {column.requests}); make it anew with `testbed matrix --scenario {column.scenario} --out`"
             )
 
 
 def gone(baseline: Matrix, now: Matrix, runtime: str) -> tuple[str, ...]:
-    """Name the cells of a runtime that the baseline has and the matrix of now has not: a variant or a scenario was taken away."""
-    there = {one.key for one in now.cells}
-    return tuple(" ".join(one.key) for one in baseline.cells if one.runtime == runtime and one.key not in there)
+    """Return the cells of a runtime that the baseline has and `now` lacks: a variant or a scenario was taken away."""
+    present = {cell.key for cell in now.cells}
+    return tuple(" ".join(cell.key) for cell in baseline.cells if cell.runtime == runtime and cell.key not in present)
 
 
 async def compare(baseline: Matrix, cells: Iterable[Cell], again: Callable[[Cell], Awaitable[Cell]]) -> tuple[Compared, ...]:
-    """Compare each cell with the baseline's; one that looks worse is replayed `again` until more than half of all replays say the same."""
-    before = {one.key: one for one in baseline.cells}
-    compared = []
+    """Compare each cell with the baseline's; call `again` for one that looks worse until more than half of its replays agree."""
+    before = {cell.key: cell for cell in baseline.cells}
+    results = []
     for cell in cells:
-        one = Compared(before.get(cell.key), (cell,))
-        if one.change == "worse":
-            while len(one.now) < REPLAYS and not _is_certain(one):
-                one = Compared(one.baseline, (*one.now, await again(cell)))
-        compared.append(one)
-    return tuple(compared)
+        compared = Compared(before.get(cell.key), (cell,))
+        if compared.change == "worse":
+            while len(compared.now) < REPLAYS and not _is_certain(compared):
+                compared = Compared(compared.baseline, (*compared.now, await again(cell)))
+        results.append(compared)
+    return tuple(results)
 
 
-def _is_certain(one: Compared) -> bool:
-    """Whether the replays that are left could not change what most of them say."""
-    assert one.baseline is not None
-    worse = sum(cell.badness > one.baseline.worst for cell in one.told)
-    return 2 * worse > REPLAYS or 2 * (len(one.told) - worse) >= REPLAYS
+def _is_certain(compared: Compared) -> bool:
+    """Return whether the replays that are left could not change the majority."""
+    assert compared.baseline is not None
+    worse = sum(cell.badness > compared.baseline.worst for cell in compared.known)
+    return 2 * worse > REPLAYS or 2 * (len(compared.known) - worse) >= REPLAYS
 
 
-def table(compared: Sequence[Compared]) -> Table:
-    """Draw what changed; when nothing did, how much did not."""
-    same = sum(one.change == "same" for one in compared)
-    drawn = Table(title="Against the baseline", caption=f"{same} of {len(compared)} cells are the same", box=box.SIMPLE_HEAD)
+def table(results: Sequence[Compared]) -> Table:
+    """Return a table of the cells that changed, with the number of those that did not."""
+    same = sum(compared.change == "same" for compared in results)
+    drawn = Table(title="Against the baseline", caption=f"{same} of {len(results)} cells are the same", box=box.SIMPLE_HEAD)
     for head in ("scenario", "runtime", "variant", "baseline", "now", ""):
         drawn.add_column(head)
-    for one in compared:
-        if one.change == "same" and len(one.now) == 1:
+    for compared in results:
+        if compared.change == "same" and len(compared.now) == 1:
             continue
-        words = [short(cell) for cell in one.now]
+        words = [short(cell) for cell in compared.now]
         now = "\n".join(f"{words.count(word)} of {len(words)}: {word}" if len(words) > 1 else word for word in dict.fromkeys(words))
-        drawn.add_row(*one.now[0].key, short(one.baseline), now, Text(one.change, STYLE[one.change]))
+        drawn.add_row(*compared.now[0].key, short(compared.baseline), now, Text(compared.change, STYLE[compared.change]))
     return drawn

@@ -1,6 +1,6 @@
-"""What the matrix teaches: sentences, each asked of the cells every time. One that a measurement contradicts is told as contradicted.
+"""What the matrix teaches: sentences, each checked against the cells every time, and marked if a measurement contradicts it.
 
-Negative results among them: it is as good to know what does not stop the crack.
+Negative results are among them: it is as good to know what does not stop the crack.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ THE_NIGHT = "the_night"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A sentence about some variants, which `holds` of their cells (in that order) or not, and `told` with the figures."""
+    """A sentence about some variants; `holds` checks it on their cells (in that order), and `figures` formats the figures of them."""
 
     says: str
     variants: tuple[str, ...]
     holds: Callable[..., bool]
-    told: Callable[..., str]
+    figures: Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A lesson as a matrix has it: whether it holds there, and the figures."""
+    """A lesson with the cells of a matrix: whether it holds there, and the figures."""
 
     says: str
     holds: bool
@@ -41,7 +41,7 @@ class Taught:
 
 
 def _stands(cell: Cell) -> bool:
-    """Whether every caller's request threads were all blocked, and it stayed so."""
+    """Return whether all request threads of all callers were blocked, and stayed so."""
     callers = cell.blocked["callers"]
     return cell.outcome == Outcome.GROUNDED.value and callers.count == callers.of > 0
 
@@ -51,14 +51,14 @@ def _blocked(cell: Cell) -> str:
     return f"{callers.count} of {callers.of} request threads of callers blocked"
 
 
-def _kept(cell: Cell) -> str:
-    kept = cell.all_kept
-    return f"{kept.count} of {kept.of} transactions answered"
+def _answered(cell: Cell) -> str:
+    answered = cell.all_answered
+    return f"{answered.count} of {answered.of} transactions answered"
 
 
 def _share(cell: Cell, *, needed: bool) -> float:
-    """Give the share kept of what needs the facility, or of what needs nothing but the caller."""
-    parts = [part for name, part in cell.kept.items() if (name in WITHOUT_FACILITY) is not needed]
+    """Return the share answered of what needs the facility, or of what needs nothing but the caller."""
+    parts = [part for name, part in cell.answered.items() if (name in WITHOUT_FACILITY) is not needed]
     asked = sum(part.of for part in parts)
     return sum(part.count for part in parts) / asked if asked else 0.0
 
@@ -70,7 +70,7 @@ LESSONS = (
         "Closing each resource under its own guard stops the crack at the lookup: what was stale fails once, and nothing is lost.",
         ("original", "fixed"),
         lambda original, fixed: _stands(original) and fixed.outcome == Outcome.CONTAINED.value and fixed.leaked.count == 0,
-        lambda original, fixed: f"original: {_kept(original)}; fixed: {_kept(fixed)}, {fixed.leaked.count} connections leaked",
+        lambda original, fixed: f"original: {_answered(original)}; fixed: {_answered(fixed)}, {fixed.leaked.count} connections leaked",
     ),
     Lesson(
         "A circuit breaker that counts errors never opens while calls hang: a hang is not an error. With a call time-out it opens.",
@@ -81,11 +81,8 @@ LESSONS = (
     Lesson(
         "Monitoring that answers from a pool of its own keeps dead servers in rotation; with handshaking the health check tells.",
         ("original", "handshaking"),
-        lambda original, shaken: original.green.count == original.green.of and shaken.green.count < shaken.green.of,
-        lambda original, shaken: (
-            f"original: {original.green.count} of {original.green.of} health checks green; "
-            f"handshaking: {shaken.green.count} of {shaken.green.of}, {shaken.word} all the same"
-        ),
+        lambda original, shaken: original.red == 0 < shaken.red,
+        lambda original, shaken: f"original: {original.red} health checks red; handshaking: {shaken.red} red, {shaken.word} all the same",
     ),
     Lesson(
         "Service groups over one shared database do not contain this one: the switchover reaches every group.",
@@ -98,10 +95,10 @@ LESSONS = (
         ("original", "retry"),
         lambda original, retry: (
             retry.outcome == Outcome.GROUNDED.value
-            and (retry.hang_night_s or float("inf")) < (original.hang_night_s or float("inf"))
-            and retry.all_kept.count <= original.all_kept.count
+            and _hang_after_s(retry) < _hang_after_s(original)
+            and retry.all_answered.count <= original.all_answered.count
         ),
-        lambda original, retry: f"original: {_hang(original)}, {_kept(original)}; with retries: {_hang(retry)}, {_kept(retry)}",
+        lambda original, retry: f"original: {_hang(original)}, {_answered(original)}; with retries: {_hang(retry)}, {_answered(retry)}",
     ),
     Lesson(
         "A checkout time-out turns the hang into errors, but the connections are still gone.",
@@ -116,20 +113,24 @@ LESSONS = (
             _share(bulkhead, needed=False) > _share(original, needed=False) and _share(bulkhead, needed=True) < 0.5  # noqa: PLR2004 - half
         ),
         lambda original, bulkhead: (
-            f"without the facility: {_share(original, needed=False):.0%} kept, with a bulkhead {_share(bulkhead, needed=False):.0%}; "
+            f"without the facility: {_share(original, needed=False):.0%} answered, with a bulkhead {_share(bulkhead, needed=False):.0%}; "
             f"with it: {_share(original, needed=True):.0%} and {_share(bulkhead, needed=True):.0%}"
         ),
     ),
 )
 
 
+def _hang_after_s(cell: Cell) -> float:
+    return float("inf") if cell.hang_after_night_s is None else cell.hang_after_night_s
+
+
 def _hang(cell: Cell) -> str:
-    return "never hung" if cell.hang_night_s is None else f"hung {span_text(cell.hang_night_s)} after the fault"
+    return "never hung" if cell.hang_after_night_s is None else f"hung {span_text(cell.hang_after_night_s)} after the fault"
 
 
 def taught(matrix: Matrix) -> tuple[Taught, ...]:
-    """Ask every lesson of the matrix's first column of the night; those whose variants are not all there are left out."""
-    column = next((one.key for one in matrix.columns if one.scenario == THE_NIGHT), None)
+    """Check every lesson on the matrix's first column of the night; leave out those whose variants are not all known there."""
+    column = next((column.key for column in matrix.columns if column.scenario == THE_NIGHT), None)
     if column is None:
         return ()
     lessons = []
@@ -137,5 +138,5 @@ def taught(matrix: Matrix) -> tuple[Taught, ...]:
         cells = [matrix.cell(column, variant) for variant in lesson.variants]
         known = [cell for cell in cells if cell is not None and cell.outcome is not None]
         if len(known) == len(lesson.variants):
-            lessons.append(Taught(lesson.says, lesson.holds(*known), lesson.told(*known)))
+            lessons.append(Taught(lesson.says, lesson.holds(*known), lesson.figures(*known)))
     return tuple(lessons)

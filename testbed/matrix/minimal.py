@@ -1,4 +1,4 @@
-"""Which smallest sets of patterns reach an outcome: every set, smallest first, past those that what is known decides."""
+"""Search for the smallest sets of patterns that reach an outcome: every set, the smallest first, without those already decided."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Changes = dict[tuple[str, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class PatternSet:
-    """Some patterns together, by name, and the settings that they make."""
+    """Some patterns by name, and the settings that they have together."""
 
     patterns: frozenset[str]
     settings: Settings
 
     @property
     def name(self) -> str:
-        """Their names in one, as that of a variant."""
+        """Their names joined, as the name of a variant."""
         return "+".join(sorted(self.patterns))
 
 
@@ -42,24 +42,29 @@ class Reached:
     cells: tuple[Cell, ...]
 
     @property
-    def kept(self) -> float:
-        """The least share of transactions that it kept in any of them."""
-        return min((one.all_kept.share or 0.0 for one in self.cells), default=0.0)
+    def answered(self) -> float:
+        """The least share of transactions answered in any of them."""
+        return min((cell.all_answered.share or 0.0 for cell in self.cells), default=0.0)
 
     @property
     def leaked(self) -> int:
-        """The most connections leaked at the end of any of them: a set may reach the outcome and wear the pool down all the same."""
-        return max((one.leaked.count for one in self.cells), default=0)
+        """The most connections leaked at the end of any of them: a set may reach the outcome and still wear the pool down."""
+        return max((cell.leaked.count for cell in self.cells), default=0)
 
 
 def changes(settings: Settings) -> Changes:
-    """Give what settings change of that night, by role and name."""
+    """Return what settings change of that night, by role and name."""
     night = Settings().model_dump()
-    return {(role, name): value for role, one in settings.model_dump().items() for name, value in one.items() if value != night[role][name]}
+    return {
+        (role, name): value
+        for role, values in settings.model_dump().items()
+        for name, value in values.items()
+        if value != night[role][name]
+    }
 
 
-def together(patterns: Mapping[str, Changes]) -> Settings | None:
-    """Put patterns together; None when two of them want different things of one setting."""
+def merged_settings(patterns: Mapping[str, Changes]) -> Settings | None:
+    """Return the settings of all patterns; None if two of them want different values of one setting."""
     merged: Changes = {}
     for wanted in patterns.values():
         if any(merged.get(key, value) != value for key, value in wanted.items()):
@@ -75,64 +80,64 @@ def together(patterns: Mapping[str, Changes]) -> Settings | None:
 
 
 def patterns_of(kept: Mapping[str, KeptVariant]) -> dict[str, Changes]:
-    """Give the patterns among the variants: those that change something, and are not several others together."""
-    alone = {name: changed for name, one in kept.items() if (changed := changes(one.settings))}
+    """Return the patterns among the variants: those that change something, and are not several others combined."""
+    alone = {name: changed for name, variant in kept.items() if (changed := changes(variant.settings))}
     return {name: changed for name, changed in alone.items() if not _is_several(name, alone)}
 
 
 def _is_several(name: str, alone: Mapping[str, Changes]) -> bool:
-    parts = [one.items() for other, one in alone.items() if other != name and one.items() < alone[name].items()]
+    parts = [changed.items() for other, changed in alone.items() if other != name and changed.items() < alone[name].items()]
     return {key for part in parts for key, _ in part} == set(alone[name])
 
 
 def sets(patterns: Mapping[str, Changes], size: int) -> Iterator[PatternSet]:
-    """Give the sets of a size that are worth a replay.
+    """Yield the sets of a size that are worth a replay.
 
-    Not those whose patterns contradict each other, nor those that come to the same settings as a smaller one: that was replayed before.
+    Left out are those whose patterns contradict each other, and those with the settings of a smaller set, which was replayed before.
     """
     for names in combinations(patterns, size):
-        settings = together({name: patterns[name] for name in names})
+        settings = merged_settings({name: patterns[name] for name in names})
         if settings is None or any(
-            settings == together({name: patterns[name] for name in fewer}) for fewer in combinations(names, size - 1) if fewer
+            settings == merged_settings({name: patterns[name] for name in fewer}) for fewer in combinations(names, size - 1) if fewer
         ):
             continue
         yield PatternSet(frozenset(names), settings)
 
 
 def reaches(cell: Cell, wanted: str) -> bool:
-    """Whether a cell's outcome is the wanted one or a better one."""
+    """Return whether a cell's outcome is the wanted one or better."""
     return cell.outcome is not None and RANK[cell.outcome] <= RANK[wanted]
 
 
 @dataclass(slots=True)
 class Trial:
-    """Tries sets in some scenarios; the scenario that has rejected the most so far comes first, so that a set that fails fails early."""
+    """Tries sets in some scenarios, those that rejected the most so far first, so that a set that fails does so early."""
 
     scenarios: tuple[str, ...]
     wanted: str
     replay: Callable[[PatternSet, str, int], Awaitable[Cell]]
     rejected: Counter[str] = field(default_factory=Counter)
 
-    async def passes(self, one: PatternSet) -> Reached | None:
-        """Replay a set in one scenario after the other, then all of them again; None as soon as one does not reach the outcome.
+    async def passes(self, candidate: PatternSet) -> Reached | None:
+        """Replay a set in each scenario, `CONFIRMED` times over; return None as soon as a replay does not reach the outcome.
 
-        `replay` is given the set, the scenario, and the number of the round, from 0.
+        `replay` is called with the set, the scenario, and the number of the round, from 0.
         """
         cells = []
         for number in range(CONFIRMED):
             for scenario in sorted(self.scenarios, key=lambda name: -self.rejected[name]):
-                cell = await self.replay(one, scenario, number)
+                cell = await self.replay(candidate, scenario, number)
                 if not reaches(cell, self.wanted):
                     self.rejected[scenario] += 1
                     return None
                 cells.append(cell)
-        return Reached(one, tuple(cells))
+        return Reached(candidate, tuple(cells))
 
 
 async def search(
     patterns: Mapping[str, Changes], largest: int, passing: Callable[[list[PatternSet]], Awaitable[list[Reached]]]
 ) -> list[Reached]:
-    """Try the sets size by size, and end with the first size at which there are some that reach the outcome; those, ranked."""
+    """Try the sets size by size; return those of the first size at which some reach the outcome, ranked."""
     for size in range(1, largest + 1):
         reached = await passing(list(sets(patterns, size)))
         if reached:
@@ -141,5 +146,5 @@ async def search(
 
 
 def ranked(reached: Iterable[Reached]) -> list[Reached]:
-    """Give the smallest sets first, among them those that kept the most, and among those the ones that leaked the least."""
-    return sorted(reached, key=lambda one: (len(one.patterns.patterns), -one.kept, one.leaked, one.patterns.name))
+    """Return the smallest sets first, then those with the largest share answered, then those that leaked the least."""
+    return sorted(reached, key=lambda result: (len(result.patterns.patterns), -result.answered, result.leaked, result.patterns.name))

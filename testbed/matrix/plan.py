@@ -1,14 +1,16 @@
-"""What a matrix replays: scenarios as columns, variants as rows, and which of their cells are one shard's. Data, no effects."""
+"""The plan of a matrix: scenarios as columns, variants as rows, and which of their cells belong to a shard. Data, no effects."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed import trace
 from testbed.errors import UsageError
 from testbed.expectation import WHATEVER
-from testbed.matrix.table import Column, Matrix, Row
+from testbed.matrix.table import Column, Matrix, Provenance, Row
 from testbed.scenario import Variant
 from testbed.topology import Settings
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sown:
-    """A scenario as a column: with every variant of the matrix, and its trace."""
+class PlannedColumn:
+    """A scenario as a column: with every variant of the matrix, and the trace that is sent to each."""
 
     scenario: Scenario
     sent: Trace
@@ -30,79 +32,87 @@ class Sown:
 
     @property
     def column(self) -> Column:
-        """The column."""
-        one, sent = self.scenario, self.sent
+        """The column as the matrix has it."""
         return Column(
-            scenario=one.name,
+            scenario=self.scenario.name,
             runtime=self.runtime,
-            title=one.title,
-            seed=one.workload.seed,
-            requests=len(sent.requests),
-            trace_sha256=sent.header.sha256,
+            title=self.scenario.title,
+            seed=self.scenario.workload.seed,
+            requests=len(self.sent.requests),
+            trace_sha256=self.sent.header.sha256,
         )
 
     def only(self, variant: str) -> Scenario:
-        """Give the scenario with one variant."""
+        """Return the scenario with one variant."""
         return self.scenario.only((variant,))
 
-    def over(self, name: str, settings: Settings) -> Planned:
-        """Give the cell of a variant that is none of the matrix's own."""
+    def over(self, name: str, settings: Settings) -> PlannedCell:
+        """Return the cell of a variant that is not among the matrix's own."""
         alone = replace(self.scenario, variants=(Variant(name, settings, WHATEVER),))
-        return Planned(replace(self, scenario=alone), name)
+        return PlannedCell(replace(self, scenario=alone), name)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedCell:
     """A cell to be replayed."""
 
-    sown: Sown
+    column: PlannedColumn
     variant: str
 
     @property
     def key(self) -> tuple[str, str, str]:
         """Scenario, runtime and variant."""
-        return self.sown.scenario.name, self.sown.runtime, self.variant
+        return self.column.scenario.name, self.column.runtime, self.variant
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All cells of a matrix, column by column."""
+    """All cells of a matrix, column by column; `settings` has the digest of each variant's settings."""
 
-    columns: tuple[Sown, ...]
+    columns: tuple[PlannedColumn, ...]
     rows: tuple[Row, ...]
+    settings: Mapping[str, str]
 
     @property
-    def cells(self) -> tuple[Planned, ...]:
+    def cells(self) -> tuple[PlannedCell, ...]:
         """Every cell."""
-        return tuple(Planned(sown, row.variant) for sown in self.columns for row in self.rows)
+        return tuple(PlannedCell(column, row.variant) for column in self.columns for row in self.rows)
 
-    def empty(self) -> Matrix:
-        """Give the matrix without its cells."""
-        return Matrix(columns=tuple(sown.column for sown in self.columns), rows=self.rows, cells=())
+    def empty(self, made_by: str = "", commit: str = "") -> Matrix:
+        """Return the matrix without its cells, as made by a command with the code of a commit."""
+        columns = tuple(planned.column for planned in self.columns)
+        provenance = Provenance(made_by=made_by, commit=commit, settings=dict(self.settings))
+        return Matrix(columns=columns, rows=self.rows, cells=(), made={column.key: provenance for column in columns})
 
 
 def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slower: float) -> Plan:
-    """Make the plan: each scenario with its own trace and seed, over every variant."""
+    """Return the plan: each scenario with its own trace and seed, over every variant."""
     over = tuple(Variant(name, kept.settings, WHATEVER) for name, kept in variants.items())
-    columns = tuple(Sown(replace(one, variants=over).slowed(slower), trace.of(one), runtime) for one in scenarios)
-    return Plan(columns, tuple(row(name, kept) for name, kept in variants.items()))
-
-
-def row(name: str, kept: KeptVariant) -> Row:
-    """Make a variant's row."""
-    night, given = Settings().model_dump(), kept.settings.model_dump()
-    changed = {role: {key: value for key, value in one.items() if value != night[role][key]} for role, one in given.items()}
-    return Row(
-        variant=name,
-        level=kept.level,
-        says=kept.says,
-        made_of=kept.made_of,
-        settings={role: one for role, one in changed.items() if one},
+    columns = tuple(PlannedColumn(replace(scenario, variants=over).slowed(slower), trace.of(scenario), runtime) for scenario in scenarios)
+    return Plan(
+        columns, tuple(row(name, kept) for name, kept in variants.items()), {name: digest(kept.settings) for name, kept in variants.items()}
     )
 
 
-def shard(cells: Sequence[Planned], text: str | None) -> tuple[Planned, ...]:
-    """Give the cells of shard `i/n`; all of them without one. Raises UsageError when it is none."""
+def row(name: str, kept: KeptVariant) -> Row:
+    """Return a variant's row."""
+    return Row(variant=name, level=kept.level, says=kept.says, made_of=kept.made_of)
+
+
+def digest(settings: Settings) -> str:
+    """Return the first 12 hex digits of a SHA-256 of what settings change of that night: a new setting alters no digest."""
+    night = Settings().model_dump(mode="json")
+    changed = {
+        f"{role}.{name}": value
+        for role, values in settings.model_dump(mode="json").items()
+        for name, value in values.items()
+        if value != night[role][name]
+    }
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def shard(cells: Sequence[PlannedCell], text: str | None) -> tuple[PlannedCell, ...]:
+    """Return the cells of shard `I/N`; all of them if `text` is None. Raises UsageError for any other text."""
     if text is None:
         return tuple(cells)
     number, _, of = text.partition("/")

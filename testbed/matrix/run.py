@@ -1,4 +1,4 @@
-"""Replays the cells of a matrix, several at a time: the only part of it with effects."""
+"""Replays the cells of a matrix, several at a time: the only part of the matrix that starts anything."""
 
 from __future__ import annotations
 
@@ -15,36 +15,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.matrix.cell import Cell
-    from testbed.matrix.plan import Plan, Planned
+    from testbed.matrix.plan import Plan, PlannedCell
     from testbed.scenario import Scenario
     from testbed.session import Place, Result
     from testbed.trace import Trace
 
-ATTEMPTS = 3  # at a cell of which the journal does not tell the outcome: on a busy machine that happens
+ATTEMPTS = 3  # at a cell whose journal leaves the outcome unknown, as happens on a busy machine
 
 
-class Keeper(Protocol):
-    """Keeps the cells of a matrix that may be interrupted."""
+class Checkpoint(Protocol):
+    """Holds the cells of a matrix that may be interrupted; `progress.py` has the one that writes a file."""
 
-    def find(self, planned: Planned) -> Cell | None:
-        """Give a cell that was replayed before."""
+    def find(self, planned: PlannedCell) -> Cell | None:
+        """Return a cell that was replayed before; None if it was not."""
 
-    def add(self, planned: Planned, cell: Cell) -> None:
-        """Keep one."""
-
-
-class Forgetful:
-    """The do-nothing keeper."""
-
-    def find(self, planned: Planned) -> None:
-        """Know nothing."""
-
-    def add(self, planned: Planned, cell: Cell) -> None:
-        """Keep nothing."""
+    def add(self, planned: PlannedCell, cell: Cell) -> None:
+        """Add a cell that was replayed."""
 
 
 async def once(scenario: Scenario, sent: Trace, shop: Any, directory: Path, place: Place) -> Result:
-    """Replay the first variant of a scenario once, and show nothing of it; raises TestbedError when that cannot be done."""
+    """Replay the first variant of a scenario once, without a display; raises TestbedError if that cannot be done."""
     replays = session.replay_all(scenario, sent, 1, shop, directory, lambda _: nullcontext(Silent()), place)
     async with aclosing(replays) as results:
         return await anext(results)
@@ -52,9 +42,9 @@ async def once(scenario: Scenario, sent: Trace, shop: Any, directory: Path, plac
 
 @dataclass(slots=True)
 class Replays:
-    """What replays cells: a place, what its replays share, and the directory of the journals.
+    """The replays of one command: the place, what its replays share, and the directory of the journals.
 
-    `numbered` counts the replays of each cell, so that no journal is written over another.
+    `numbered` counts the replays of each cell, so that no journal overwrites another.
     """
 
     place: Place
@@ -62,39 +52,39 @@ class Replays:
     directory: Path
     numbered: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
-    async def replay(self, planned: Planned) -> Cell:
-        """Replay a cell once; one that cannot be replayed is unknown, and says why."""
-        scenario = planned.sown.only(planned.variant)
+    async def replay(self, planned: PlannedCell) -> Cell:
+        """Replay a cell once; if that cannot be done, return an unknown cell that says why."""
+        scenario = planned.column.only(planned.variant)
         number = self.numbered[planned.key] = self.numbered.get(planned.key, 0) + 1
         directory = self.directory / scenario.name / (f"again-{number}" if number > 1 else "")
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            result = await once(scenario, planned.sown.sent, self.shop, directory, self.place)
+            result = await once(scenario, planned.column.sent, self.shop, directory, self.place)
         except TestbedError as error:
             return cell.unknown(*planned.key, why=str(error))
-        return cell.of(result.judgement, result.wall_s)
+        return cell.of(result.judgement)
 
-    async def replay_until_told(self, planned: Planned) -> Cell:
-        """Replay a cell until its outcome can be told, some times at most."""
+    async def replay_until_known(self, planned: PlannedCell) -> Cell:
+        """Replay a cell until its outcome is known, `ATTEMPTS` times at most."""
         for _ in range(ATTEMPTS - 1):
             replayed = await self.replay(planned)
             if replayed.outcome is not None:
                 return replayed
         return await self.replay(planned)
 
-    async def cell(self, planned: Planned, keeper: Keeper) -> Cell:
-        """Give the cell that was kept, or else replay it and keep it."""
-        kept = keeper.find(planned)
-        if kept is not None:
-            return kept
-        replayed = await self.replay_until_told(planned)
-        keeper.add(planned, replayed)
+    async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
+        """Return the cell of the checkpoint, or else replay it and add it there."""
+        found = checkpoint.find(planned)
+        if found is not None:
+            return found
+        replayed = await self.replay_until_known(planned)
+        checkpoint.add(planned, replayed)
         return replayed
 
-    async def see_steady(self, plan: Plan) -> None:
-        """Bring a facility up once more after the last cell; raises FacilityError when it is not well.
+    async def require_steady(self, plan: Plan) -> None:
+        """Start a facility once more after the last cell and take it down; raises FacilityError if a health check fails.
 
-        Before each cell the replay itself asks for it, and a cell that did not begin steady is unknown.
+        Before each cell the replay itself checks that; a cell that did not begin steady is unknown.
         """
         scenario = plan.columns[0].scenario
         builder = self.place.builder(self.shop, scenario.facility, scenario.variants[0].settings)
@@ -103,6 +93,6 @@ class Replays:
             facility = await builder.build()
             async with facility.instruments.monitoring() as monitoring:
                 for service in facility.services:
-                    seen = await monitoring.health(service, facility.runtime.address(service))
-                    if seen != "200":
-                        raise FacilityError(f"after the last cell {service} is not well: {seen}")
+                    health = await monitoring.health(service, facility.runtime.address(service))
+                    if health != "200":
+                        raise FacilityError(f"after the last cell the health check of {service} answers {health}, not 200")

@@ -1,27 +1,28 @@
-"""The matrix as it is kept: a file of JSON with scenarios, variants and cells, and how several of them become one."""
+"""The matrix as a record: scenarios, variants and cells, and how several matrices are merged into one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from testbed.errors import UsageError
 from testbed.matrix.cell import Cell, most_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
+
+ColumnKey = tuple[str, str]
 
 
 class Frozen(BaseModel):
-    """A record of the file."""
+    """A frozen record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Column(Frozen):
-    """A scenario on a runtime: what was replayed over every variant, with the trace by its SHA-256."""
+    """A scenario on a runtime, which is replayed over every variant, with the SHA-256 of its trace."""
 
     scenario: str
     runtime: str
@@ -31,91 +32,112 @@ class Column(Frozen):
     trace_sha256: str
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> ColumnKey:
         """Scenario and runtime."""
         return self.scenario, self.runtime
 
 
 class Row(Frozen):
-    """A variant: its level, what it says, what it is made of, and its settings as they differ from those of that night."""
+    """A variant: its level, what it says and what it is made of."""
 
     variant: str
     level: str = ""
     says: str = ""
     made_of: str = ""
-    settings: dict[str, dict[str, bool | int | float | str | None]] = {}
+
+
+class Provenance(Frozen):
+    """How a column was made: the command, the commit of the code, and a digest of each variant's settings, by its name."""
+
+    made_by: str = ""
+    commit: str = ""
+    settings: dict[str, str] = {}
 
 
 class Matrix(Frozen):
-    """Columns, rows and cells; a cell that is missing was not replayed. `made_by` is the command."""
+    """Columns, rows and cells; a cell that is missing was not replayed. `made`: how each column was made."""
 
-    format: Literal[1] = 1
-    made_by: str = ""
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     cells: tuple[Cell, ...]
+    made: dict[ColumnKey, Provenance] = {}
 
-    def cell(self, column: tuple[str, str], variant: str) -> Cell | None:
-        """Give a cell; None when it was not replayed."""
-        return next((one for one in self.cells if one.column == column and one.variant == variant), None)
+    def cell(self, column: ColumnKey, variant: str) -> Cell | None:
+        """Return a cell; None if it was not replayed."""
+        return next((cell for cell in self.cells if cell.column == column and cell.variant == variant), None)
 
     @property
     def missing(self) -> tuple[tuple[str, str, str], ...]:
-        """Scenario, runtime and variant of what was not replayed."""
-        there = {one.key for one in self.cells}
-        return tuple(key for column in self.columns for row in self.rows if (key := (*column.key, row.variant)) not in there)
+        """Scenario, runtime and variant of each cell that was not replayed."""
+        present = {cell.key for cell in self.cells}
+        return tuple(key for column in self.columns for row in self.rows if (key := (*column.key, row.variant)) not in present)
 
     def ordered(self) -> Matrix:
-        """Give it with its cells in the order of columns and rows, so that its file changes only where a cell does."""
-        columns, rows = [one.key for one in self.columns], [one.variant for one in self.rows]
-        cells = sorted(self.cells, key=lambda one: (columns.index(one.column), rows.index(one.variant)))
+        """Return it with its cells in the order of columns and rows."""
+        columns, rows = [column.key for column in self.columns], [row.variant for row in self.rows]
+        cells = sorted(self.cells, key=lambda cell: (columns.index(cell.column), rows.index(cell.variant)))
         return self.model_copy(update={"cells": tuple(cells)})
 
-
-def write(matrix: Matrix, path: Path) -> None:
-    """Write it; raises OSError when that cannot be done."""
-    path.write_text(matrix.ordered().model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
-
-
-def read(path: Path) -> Matrix:
-    """Read a kept matrix; raises UsageError that names the file and the first thing that is wrong in it."""
-    try:
-        return Matrix.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the matrix {path} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise UsageError(f"{path} is no matrix: {where}: {first['msg']}; `testbed matrix --out` writes one") from error
+    def only(self, key: ColumnKey) -> Matrix:
+        """Return it with one column, and with the rows that this column has."""
+        variants = self.made.get(key, Provenance()).settings or {cell.variant for cell in self.cells if cell.column == key}
+        return Matrix(
+            columns=tuple(column for column in self.columns if column.key == key),
+            rows=tuple(row for row in self.rows if row.variant in variants),
+            cells=tuple(cell for cell in self.cells if cell.column == key),
+            made={key: self.made[key]} if key in self.made else {},
+        )
 
 
 def merge(parts: Sequence[tuple[str, Matrix]]) -> Matrix:
-    """Make one of several, each with the name of its file; raises UsageError where two tell different things of the same.
+    """Return one matrix of several, each with the name of its folder; raises UsageError if two of them contradict each other.
 
-    The same column must be the same trace, and the same row the same settings. A cell that is in several was replayed as often.
+    The same column must have the same trace, and the same variant the same settings. A cell that several have was replayed as often.
     """
-    columns: dict[tuple[str, str], Column] = {}
+    columns: dict[ColumnKey, Column] = {}
     rows: dict[str, Row] = {}
     cells: dict[tuple[str, str, str], list[Cell]] = {}
+    made: dict[ColumnKey, list[Provenance]] = {}
     for name, part in parts:
+        _require_same_settings(name, part, made)
         for column in part.columns:
             if columns.setdefault(column.key, column) != column:
-                raise UsageError(f"{name}: {column.scenario} on {column.runtime} is another trace than in the files before it")
+                raise UsageError(f"{name}: {column.scenario} on {column.runtime} has another trace than in the folders before it")
+            made.setdefault(column.key, []).append(part.made.get(column.key, Provenance()))
         for row in part.rows:
-            if rows.setdefault(row.variant, row) != row:
-                raise UsageError(f"{name}: the variant {row.variant} is another than in the files before it")
+            rows.setdefault(row.variant, row)
         for cell in part.cells:
             cells.setdefault(cell.key, []).append(cell)
     runtimes = list(dict.fromkeys(column.runtime for column in columns.values()))
     return Matrix(
-        made_by="; ".join(dict.fromkeys(part.made_by for _, part in parts if part.made_by)),
-        # In the order in which a matrix of all of them has them, whichever file had which.
-        columns=tuple(sorted(columns.values(), key=lambda one: (runtimes.index(one.runtime), one.scenario))),
+        # In the order in which a matrix of all of them has them, whichever folder had which.
+        columns=tuple(sorted(columns.values(), key=lambda column: (runtimes.index(column.runtime), column.scenario))),
         rows=tuple(rows.values()),
-        cells=tuple(most_of(several) for several in cells.values()),
+        cells=tuple(most_of(replays) for replays in cells.values()),
+        made={key: _together(several) for key, several in made.items() if any(provenance != Provenance() for provenance in several)},
     ).ordered()
 
 
+def _require_same_settings(name: str, part: Matrix, before: Mapping[ColumnKey, Sequence[Provenance]]) -> None:
+    known: dict[str, set[str]] = {}
+    for provenances in before.values():
+        for provenance in provenances:
+            for variant, digest in provenance.settings.items():
+                known.setdefault(variant, set()).add(digest)
+    for key, provenance in part.made.items():
+        for variant, digest in provenance.settings.items():
+            if known.get(variant, {digest}) != {digest}:
+                raise UsageError(f"{name}: the variant {variant} in {key[0]} on {key[1]} has other settings than in the folders before it")
+
+
+def _together(several: Sequence[Provenance]) -> Provenance:
+    return Provenance(
+        made_by="; ".join(dict.fromkeys(provenance.made_by for provenance in several if provenance.made_by)),
+        commit="; ".join(dict.fromkeys(provenance.commit for provenance in several if provenance.commit)),
+        settings={variant: digest for provenance in several for variant, digest in provenance.settings.items()},
+    )
+
+
 def with_cells(matrix: Matrix, cells: Iterable[Cell]) -> Matrix:
-    """Give it with these cells in place of its own."""
+    """Return it with these cells in place of its own."""
     return matrix.model_copy(update={"cells": tuple(cells)}).ordered()

@@ -7,7 +7,7 @@ import pytest
 from testbed.console import plain
 from testbed.errors import UsageError
 from testbed.matrix import gate
-from testbed.matrix.cell import Cell
+from testbed.matrix.cell import Cell, Tally
 from testbed.matrix.gate import Compared
 from tests.matrix.cells import cell, matrix
 
@@ -59,7 +59,9 @@ def test_more_often_worse_than_not_is_worse() -> None:
 
 def test_what_was_seen_of_a_cell_before_is_not_worse() -> None:
     """A cell that came out one way or the other when the baseline was made may do so again."""
-    uncertain = CONTAINED.model_copy(update={"seen": {"contained 1": 2, "grounded 5": 1}})
+    uncertain = CONTAINED.model_copy(
+        update={"tallies": (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=5, times=1))}
+    )
     assert compared(uncertain, cell("fixed", "grounded", 5))[0].change == "same"
     assert compared(uncertain, WORSE, *[WORSE] * 4)[0].change == "worse"
 
@@ -80,9 +82,9 @@ def test_a_cell_that_cannot_be_told_is_neither() -> None:
 
 def test_another_trace_is_not_compared() -> None:
     """With both, and how the baseline is made anew."""
-    with pytest.raises(UsageError, match=r"another trace of the_night \(seed 1.*now seed 2.*`testbed matrix --out`"):
-        gate.see_comparable(matrix([CONTAINED]), matrix([CONTAINED], seed=2))
-    gate.see_comparable(matrix([CONTAINED]), matrix([CONTAINED, cell("fixed", scenario="another")]))
+    with pytest.raises(UsageError, match=r"another trace of the_night \(seed 1.*now seed 2.*`testbed matrix --scenario the_night --out`"):
+        gate.require_comparable(matrix([CONTAINED]), matrix([CONTAINED], seed=2))
+    gate.require_comparable(matrix([CONTAINED]), matrix([CONTAINED, cell("fixed", scenario="another")]))
 
 
 def test_the_table_has_what_changed_with_counts() -> None:

@@ -1,4 +1,4 @@
-"""The matrix that is kept in the tree (`scenarios/containment.*`): whole, of this code, and told alike everywhere."""
+"""The matrix that is kept in the tree (`scenarios/containment/`): whole, of this code, and told alike everywhere."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from pathlib import Path
 import pytest
 
 from testbed import places, scenario_file
-from testbed.matrix import heat_map, lessons, plan, table, told
+from testbed.matrix import folder, heat_map, lessons, plan, told
 from testbed.runtime import RUNTIMES
 
 ROOT = Path(__file__).parents[2]
-KEPT = table.read(ROOT / "scenarios" / "containment.json")
+DIRECTORY = ROOT / "scenarios" / "containment"
+KEPT = folder.read(DIRECTORY, scenario_file.kept_variants())
 
 
 def test_it_has_every_variant_with_the_settings_of_now() -> None:
     """A variant that was added or changed makes it old: `testbed matrix --out scenarios/containment` makes it anew."""
-    assert KEPT.rows == tuple(plan.row(name, kept) for name, kept in scenario_file.kept_variants().items())
+    variants = scenario_file.kept_variants()
+    assert KEPT.rows == tuple(plan.row(name, kept) for name, kept in variants.items())
+    for column, made in KEPT.made.items():
+        assert made.settings == {name: plan.digest(kept.settings) for name, kept in variants.items()}, column
+    assert set(KEPT.made) == {column.key for column in KEPT.columns}
 
 
 @pytest.mark.parametrize("runtime", ["processes"])
@@ -25,7 +30,7 @@ def test_it_has_every_scenario_that_the_runtime_can_run_with_the_trace_of_now(ru
     where = places.of(runtime)
     scenarios = [one for path in scenario_file.known() if not where.place.lacks(one := scenario_file.load(path))]
     made = plan.plan(scenarios, scenario_file.kept_variants(), runtime, where.slower)
-    assert [column for column in KEPT.columns if column.runtime == runtime] == [sown.column for sown in made.columns]
+    assert [column for column in KEPT.columns if column.runtime == runtime] == [planned.column for planned in made.columns]
 
 
 def test_the_night_is_there_on_both_runtimes_and_every_outcome_is_told() -> None:
@@ -37,8 +42,8 @@ def test_the_night_is_there_on_both_runtimes_and_every_outcome_is_told() -> None
 
 def test_page_and_picture_are_of_the_same_matrix() -> None:
     """Neither was edited, and neither is of another run."""
-    assert (ROOT / "scenarios" / "containment.md").read_text(encoding="utf-8") == told.markdown(KEPT)
-    assert (ROOT / "scenarios" / "containment.svg").read_text(encoding="utf-8") == heat_map.draw(KEPT)
+    assert (DIRECTORY / folder.PAGE).read_text(encoding="utf-8") == told.markdown(KEPT)
+    assert (DIRECTORY / folder.PICTURE).read_text(encoding="utf-8") == heat_map.draw(KEPT)
 
 
 def test_the_readme_says_what_the_matrix_teaches() -> None:

@@ -114,7 +114,7 @@ def test_sets_are_ranked_by_size_and_then_by_what_they_kept() -> None:
 
     def reached(name: str, *counts: int, leaked: int = 0) -> Reached:
         parts = {"leaked": Part(count=leaked, of=80)}
-        cells = tuple(cell(kept={"kiosk check_in": Part(count=count, of=10)}, **parts) for count in counts)
+        cells = tuple(cell(answered={"kiosk check_in": Part(count=count, of=10)}, **parts) for count in counts)
         return Reached(PatternSet(frozenset(name.split("+")), Settings()), cells)
 
     ranked = minimal.ranked([reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6, leaked=2), reached("e", 6, 5, leaked=1)])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed import scenario_file
 from testbed.errors import UsageError
-from testbed.matrix import plan
+from testbed.matrix import minimal, plan
+from testbed.topology import Settings
 from tests.nights import scenario
 
 if TYPE_CHECKING:
@@ -23,16 +25,20 @@ def test_every_variant_is_sent_the_same_trace(tmp_path: Path) -> None:
     """A cell for each variant, all of one column; what the scenario itself expects plays no part."""
     made = small(tmp_path)
     assert [one.key for one in made.cells] == [("a_night", "fakes", name) for name in ("original", "fixed", "retry")]
-    assert len({one.sown.column.trace_sha256 for one in made.cells}) == 1
-    assert [one.sown.only(one.variant).variants[0].expect for one in made.cells] == [plan.WHATEVER] * 3
+    assert len({one.column.column.trace_sha256 for one in made.cells}) == 1
+    assert [one.column.only(one.variant).variants[0].expect for one in made.cells] == [plan.WHATEVER] * 3
 
 
-def test_a_row_has_the_settings_that_differ(tmp_path: Path) -> None:
-    """What is as it was that night is left out."""
-    original, fixed, retry = small(tmp_path).rows
-    assert (original.settings, fixed.settings) == ({}, {"application_server": {"lookup": "fixed"}})
-    assert retry.settings["caller"]["retries"] >= 1
+def test_a_row_has_level_and_words_and_the_plan_the_digest_of_its_settings(tmp_path: Path) -> None:
+    """Only what differs from that night counts: what is as it was has the digest of nothing, whatever else there may be to set."""
+    made = small(tmp_path)
+    fixed = made.rows[1]
     assert (fixed.level, bool(fixed.says), bool(fixed.made_of)) == ("code", True, True)
+    assert list(made.settings) == ["original", "fixed", "retry"]
+    assert made.settings["original"] == plan.digest(Settings()) == hashlib.sha256(b"{}").hexdigest()[:12]
+    assert len(set(made.settings.values())) == 3
+    assert set(made.empty().made) == {("a_night", "fakes")}
+    assert made.empty("a command", "a commit").made["a_night", "fakes"].settings == made.settings
 
 
 def test_the_plan_runs_at_the_runtime_s_own_speed(tmp_path: Path) -> None:
@@ -67,7 +73,7 @@ def test_every_kept_variant_is_told() -> None:
 
 def test_every_variant_but_the_originals_changes_something() -> None:
     """Only the code of the night itself, and the pool's order that it had, are as it was that night."""
-    rows = [plan.row(name, kept) for name, kept in scenario_file.kept_variants().items()]
-    assert [one.variant for one in rows if not one.settings] == ["original", "fifo"]
-    settings = [str(one.settings) for one in rows if one.settings]
-    assert len(settings) == len(set(settings))
+    settings = {name: kept.settings for name, kept in scenario_file.kept_variants().items()}
+    assert [name for name, one in settings.items() if not minimal.changes(one)] == ["original", "fifo"]
+    changed = [plan.digest(one) for one in settings.values() if minimal.changes(one)]
+    assert len(changed) == len(set(changed))

@@ -19,16 +19,16 @@ class Killed(Exception):  # noqa: N818 - what a kill looks like from inside
     """Ends a matrix in the middle."""
 
 
-def planned(directory: Path, *, seed: int | None = None, runtime: str = "fakes") -> plan.Planned:
+def planned(directory: Path, *, seed: int | None = None, runtime: str = "fakes") -> plan.PlannedCell:
     """Plan the cell of a night over `fixed`."""
     kept = {"fixed": scenario_file.kept_variants()["fixed"]}
     return plan.plan([scenario(directory).with_overrides(seed=seed)], kept, runtime, 1.0).cells[0]
 
 
-def interrupted(directory: Path, one: plan.Planned, outcome: str | None = "contained") -> None:
+def interrupted(directory: Path, one: plan.PlannedCell, outcome: str | None = "contained") -> None:
     """Make a matrix that is interrupted after one cell."""
-    with suppress(Killed), progress.kept_in(directory, anew=False) as kept:
-        kept.add(one, cell("fixed", outcome, 1))
+    with suppress(Killed), progress.checkpoint_in(directory, anew=False) as checkpoint:
+        checkpoint.add(one, cell("fixed", outcome, 1))
         raise Killed
 
 
@@ -36,17 +36,17 @@ def test_an_interrupted_matrix_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """What was replayed is found again by the next, as it was."""
     one = planned(tmp_path)
     interrupted(tmp_path, one)
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        assert kept.find(one) == cell("fixed", "contained", 1)
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) == cell("fixed", "contained", 1)
 
 
 def test_a_matrix_that_was_finished_leaves_nothing_to_the_next(tmp_path: Path) -> None:
     """The next is a new measurement."""
     one = planned(tmp_path)
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        kept.add(one, cell())
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        assert kept.find(one) is None
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(one, cell())
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is None
 
 
 def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,29 +54,29 @@ def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: p
     one = planned(tmp_path)
     interrupted(tmp_path, one)
     retry = scenario_file.kept_variants()["retry"].settings
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        assert kept.find(planned(tmp_path, seed=99)) is None
-        assert kept.find(planned(tmp_path, runtime="containers")) is None
-        assert kept.find(one.sown.over("fixed", retry)) is None
-        assert kept.find(one) is not None
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(planned(tmp_path, seed=99)) is None
+        assert checkpoint.find(planned(tmp_path, runtime="containers")) is None
+        assert checkpoint.find(one.column.over("fixed", retry)) is None
+        assert checkpoint.find(one) is not None
         with pytest.raises(Killed):
             raise Killed
     interrupted(tmp_path, one)
     monkeypatch.setattr(progress, "_code", lambda: "another")
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        assert kept.find(one) is None
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is None
     monkeypatch.undo()
     interrupted(tmp_path, one)
-    with progress.kept_in(tmp_path, anew=True) as kept:
-        assert kept.find(one) is None
+    with progress.checkpoint_in(tmp_path, anew=True) as checkpoint:
+        assert checkpoint.find(one) is None
 
 
 def test_a_cell_that_could_not_be_told_is_tried_again(tmp_path: Path) -> None:
     """Its machine may have been busy."""
     one = planned(tmp_path)
     interrupted(tmp_path, one, None)
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        assert kept.find(one) is None
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is None
 
 
 def test_a_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
@@ -85,17 +85,19 @@ def test_a_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
     interrupted(tmp_path, one)
     with (tmp_path / "cells.jsonl").open("a") as file:
         file.write('{"key": "abc", "ce')
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        assert kept.find(one) is not None
-        assert len(kept.cells) == 1
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is not None
+        assert len(checkpoint.cells) == 1
+        checkpoint.add(planned(tmp_path, seed=99), cell())
+        assert (tmp_path / "cells.jsonl").read_text().splitlines()[2].startswith('{"key": ')  # a line of its own
 
 
 def test_two_matrices_do_not_share_a_directory(tmp_path: Path) -> None:
     """The second is told where the first is, and what to give; the first loses nothing."""
     one = planned(tmp_path)
-    with progress.kept_in(tmp_path, anew=False) as kept:
-        kept.add(one, cell())
-        with pytest.raises(UsageError, match="another matrix is being made"), progress.kept_in(tmp_path, anew=True):
+    with progress.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(one, cell())
+        with pytest.raises(UsageError, match="another matrix is being made"), progress.checkpoint_in(tmp_path, anew=True):
             pass
         assert (tmp_path / "cells.jsonl").read_text() != ""
 

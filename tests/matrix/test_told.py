@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import difflib
+import re
 from xml.etree import ElementTree as Xml
 
 import pytest
 
 from testbed.console import plain
 from testbed.matrix import heat_map, lessons, told
-from testbed.matrix.cell import Cell, Part
+from testbed.matrix.cell import Cell, Part, Tally
 from testbed.matrix.table import Matrix
 from tests.matrix.cells import cell, matrix
 
@@ -17,8 +19,8 @@ def two() -> Matrix:
     """Make a matrix of two scenarios and two variants, with a cell missing."""
     return matrix(
         [
-            cell("original", hang_night_s=21_000.0),
-            cell("fixed", "contained", 1, leaked=Part(count=0, of=80), recovery_s=1.5, recovery_night_s=7200.0, by_itself=True),
+            cell("original", hang_after_night_s=21_000),
+            cell("fixed", "contained", 1, leaked=Part(count=0, of=80), recovery_s=2, recovery_night_s=7200, by_itself=True),
             cell("fixed", "unharmed", 0, scenario="calm"),
         ]
     )
@@ -51,22 +53,44 @@ def test_a_cell_that_cannot_be_told_says_why() -> None:
     assert "unknown: the_night processes retry: the open loop was late" in text
 
 
-def test_the_page_has_matrix_figures_and_variants() -> None:
+def test_the_page_has_the_outcome_of_every_cell_and_how_it_was_made() -> None:
     """Markdown of whole rows: every line of a table has as many cells as its head."""
-    page = told.markdown(two().model_copy(update={"made_by": "testbed matrix --out x"}))
-    assert "Made by `testbed matrix --out x`" in page
-    assert "| `fixed` | contained 1 15\N{NO-BREAK SPACE}% | unharmed 0 15\N{NO-BREAK SPACE}% |" in page
-    assert "1.5 s (2 h 00 min of the night), by itself" in page
+    page = told.markdown(two())
+    assert "- the_night, calm: made by `testbed matrix` at commit 0123456789ab" in page
+    assert "| the_night | G6\N{NO-BREAK SPACE}15 | C1\N{NO-BREAK SPACE}15 |" in page
+    assert "| calm | - | U0\N{NO-BREAK SPACE}15 |" in page
     for block in page.split("\n\n"):
         if block.startswith("| "):
             assert len({line.count(" | ") for line in block.strip().splitlines()}) == 1, block
 
 
-def test_two_runtimes_are_two_columns_with_their_names() -> None:
-    """One runtime needs no name in the head."""
-    both = matrix([cell("original"), cell("original", runtime="containers")])
-    assert "| variant | the_night (processes) | the_night (containers) |" in told.markdown(both)
-    assert "| variant | the_night | calm |" in told.markdown(two())
+def test_two_runtimes_are_two_rows_with_their_names() -> None:
+    """One runtime needs no name."""
+    both = told.markdown(matrix([cell("original"), cell("original", runtime="containers")]))
+    assert "| the_night (processes) |" in both
+    assert "| the_night (containers) |" in both
+    assert "| the_night |" in told.markdown(two())
+
+
+def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
+    """Two tables: what became of each variant, and what was answered of each kind; they fold to fit a terminal of 80 columns."""
+    tallies = (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
+    fixed = cell("fixed", "contained", 1, recovery_s=2, recovery_night_s=60, by_itself=False, red=4, tallies=tallies)
+    made = matrix([cell("original", hang_after_night_s=21_000), fixed])
+
+    def shown(width: int) -> str:
+        console = plain(width=width)
+        with console.capture() as captured:
+            for drawn in told.figures(made, made.columns[0]):
+                console.print(drawn)
+        return captured.get()
+
+    assert max(map(len, shown(80).splitlines())) <= 80
+    lines = [" ".join(line.split()) for line in shown(160).splitlines()]
+    assert "original grounded 6 80/80 80/80 120/120 0 5 h 50 min not within the night" in lines
+    assert "fixed contained 1 80/80 80/80 0/120 4 - 2 s (1 min 00 s of the night), by hand" in lines
+    assert {"2 x contained 1", "1 x grounded 6", "original 11 50"} <= set(lines)
+    assert "seed 1, 100 requests; made by `testbed matrix` at commit 0123456789ab" in " ".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +98,7 @@ def test_two_runtimes_are_two_columns_with_their_names() -> None:
     [
         (cell("a", "unharmed", 0), "no trouble"),
         (cell("a"), "not within the night"),
-        (cell("a", recovery_s=2.0, recovery_night_s=60.0, by_itself=False), "by hand"),
+        (cell("a", recovery_s=2, recovery_night_s=60, by_itself=False), "by hand"),
         (cell("a", None), "unknown: the open loop was late"),
     ],
 )
@@ -83,14 +107,27 @@ def test_recovery_is_told_with_who_ended_the_trouble(one: Cell, words: str) -> N
     assert words in told.recovered(one)
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
 def test_the_picture_has_a_field_for_every_cell_in_words_too() -> None:
-    """It is well-formed, is told apart without its colours, and marks what was not replayed."""
+    """It is well-formed, can be read without its colours, and marks what was not replayed."""
     picture = Xml.fromstring(heat_map.draw(two()))  # noqa: S314 - our own
-    texts = [one.text for one in picture.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"G6 15", "G grounded"} <= set(texts)
-    assert told.NOT_REPLAYED in texts
-    fields = [one for one in picture.iter("{http://www.w3.org/2000/svg}rect") if one.get("fill-opacity")]
-    assert len(fields) == 4
+    texts = ["".join(text.itertext()) for text in picture.iter(f"{SVG}text")]
+    assert {"G615", "C115", "U015", "G grounded", "the_night", "calm", told.NOT_REPLAYED} <= set(texts)
+    assert [field.get("class") for field in picture.iter(f"{SVG}use")] == ["G6", "C1", "x", "U0"]
+    style = "".join(picture.find(f"{SVG}style").itertext())  # type: ignore[union-attr]
+    assert {f".{letter}{crack}{{" for letter in "UCG" for crack in range(7)} <= {part + "{" for part in re.findall(r"[.]\w+(?={)", style)}
+
+
+def test_a_new_scenario_moves_no_field_of_the_picture() -> None:
+    """It adds its own lines, and changes one line of each group below it."""
+    cells = [cell(variant, scenario=scenario) for scenario in ("a", "c") for variant in ("original", "fixed")]
+    before = heat_map.draw(matrix(cells)).splitlines()
+    after = heat_map.draw(matrix([*cells[:2], cell("original", scenario="b"), cell("fixed", scenario="b"), *cells[2:]])).splitlines()
+    changed = [line for line in difflib.ndiff(before, after) if line.startswith("- ")]
+    assert len(changed) == 2  # the height of the picture, and the group of c
+    assert len(after) - len(before) == 4
 
 
 def test_a_lesson_holds_or_is_told_as_contradicted() -> None:
@@ -115,8 +152,8 @@ def test_lessons_speak_only_of_what_was_replayed() -> None:
     assert lessons.taught(matrix([cell("service_groups", None)])) == ()
 
 
-def kept(boarding: int, check_in: int) -> dict[str, Part]:
-    """Give the transactions that were kept."""
+def answered(boarding: int, check_in: int) -> dict[str, Part]:
+    """Return the transactions that were answered."""
     return {"kiosk check_in": Part(count=check_in, of=100), "kiosk reprint_boarding_pass": Part(count=boarding, of=10)}
 
 
@@ -124,11 +161,11 @@ def kept(boarding: int, check_in: int) -> dict[str, Part]:
     ("cells", "says"),
     [
         ([cell("original"), cell("fixed", "contained", 1, leaked=Part(count=0, of=80))], "Closing each resource"),
-        ([cell("original"), cell("handshaking", green=Part(count=3, of=7))], "Monitoring that answers"),
+        ([cell("original"), cell("handshaking", red=4)], "Monitoring that answers"),
         ([cell("service_groups")], "Service groups"),
-        ([cell("original", hang_night_s=200.0), cell("retry", hang_night_s=100.0)], "Retries make it worse"),
+        ([cell("original", hang_after_night_s=200), cell("retry", hang_after_night_s=100)], "Retries make it worse"),
         ([cell("original"), cell("checkout_timeout", crack=2)], "A checkout time-out"),
-        ([cell("original", kept=kept(2, 10)), cell("bulkhead", crack=4, kept=kept(10, 10))], "A bulkhead saves"),
+        ([cell("original", answered=answered(2, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
     ],
 )
 def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
@@ -144,9 +181,9 @@ def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
         ([cell("original"), cell("fixed", "contained", 1)], "Closing each resource"),
         ([cell("original"), cell("handshaking")], "Monitoring that answers"),
         ([cell("service_groups", "contained", 4)], "Service groups"),
-        ([cell("original", hang_night_s=100.0), cell("retry", hang_night_s=200.0)], "Retries make it worse"),
+        ([cell("original", hang_after_night_s=100), cell("retry", hang_after_night_s=200)], "Retries make it worse"),
         ([cell("original"), cell("checkout_timeout", crack=2, leaked=Part(count=1, of=80))], "A checkout time-out"),
-        ([cell("original", kept=kept(10, 10)), cell("bulkhead", crack=4, kept=kept(10, 10))], "A bulkhead saves"),
+        ([cell("original", answered=answered(10, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
     ],
 )
 def test_every_lesson_can_be_contradicted(cells: list[Cell], says: str) -> None:
