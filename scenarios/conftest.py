@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenarios.replays import Replays
-from testbed import places, scenario_file
+from testbed import scenario_file
 from testbed.errors import EngineError
-from testbed.runtime import RUNTIMES
+from testbed.facility.runtime import RUNTIMES
+from testbed.runtime import backends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from testbed.scenario import Scenario
-    from testbed.session import Result
+    from testbed.plan.scenario import Scenario
+    from testbed.verdict.result import Result
 
 HERE = Path(__file__).parent
 CONTAINERS = "containers"
@@ -82,11 +83,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def engine() -> None:
     """Ask for a container engine, and for the image of this code, which is built where it is missing."""
-    from testbed.runtime import engine, image  # noqa: PLC0415 - for this half only
+    from testbed.runtime.containers import docker_cli, image  # noqa: PLC0415 - nobody else pays for their imports
 
     try:
-        engine.find()
-        engine.compose_version()
+        docker_cli.find()
+        docker_cli.compose_version()
     except EngineError as error:
         told = f"CONTAINERS ARE LEFT OUT: {error}"
         if CONTAINERS in os.environ.get("TESTBED_REQUIRE", ""):
@@ -97,14 +98,14 @@ def engine() -> None:
 
 def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> str:
     """Tell in a line why a variant is not replayed on a runtime; an empty text when it is."""
-    lacks = places.of(runtime).place.lacks(plan)
+    lacks = backends.of(runtime).place.lacks(plan)
     if lacks or config.getoption("--every-variant"):
         return lacks
     first = plan.variants[0]
     asked = next(one for one in plan.variants if one.name == variant)
     if asked != first and asked.expect == first.expect and variant in KEPT and asked.settings == KEPT[variant].settings:
         return f"of {plan.name}, {variant} is expected to come out as {first.name} does, and is replayed with --every-variant"
-    only_there = bool(places.of("processes").place.lacks(plan))
+    only_there = bool(backends.of("processes").place.lacks(plan))
     if runtime != CONTAINERS or only_there or plan.name in IN_FULL or (plan.name in ONE_VARIANT and variant == first.name):
         return ""
     return f"of {plan.name}, {variant} is replayed in {runtime} with --every-variant"

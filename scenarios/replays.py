@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from testbed import places, session, trace
-from testbed.checks import Verdict
-from testbed.matrix.run import once
-from testbed.topology import FacilityPlan
+from testbed.experiments import batch
+from testbed.experiments.batch import once
+from testbed.plan import passengers
+from testbed.plan.topology import FacilityPlan
+from testbed.runtime import backends
+from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
-    from testbed.places import Where
-    from testbed.scenario import Scenario
-    from testbed.session import Result
-    from testbed.trace import Trace
+    from testbed.plan.scenario import Scenario
+    from testbed.plan.trace import Trace
+    from testbed.runtime.backends import Where
+    from testbed.verdict.result import Result
 
 ALL = Fraction(1)
 
@@ -54,7 +56,7 @@ def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
 
     One that is weighed has twice the room, and at least half of all: what is measured of it should be of it, and not of its neighbours.
     """
-    if runtime != session.PROCESSES.runtime:
+    if runtime != backends.PROCESSES.runtime:
         return ALL
     cores = os.cpu_count() or 1
     part = max(Fraction(1, 2 * cores), Fraction(_request_threads(plan), cores * _request_threads(FacilityPlan())))
@@ -106,7 +108,7 @@ class Replays:
 
     async def _result(self, plan: Scenario, variant: str) -> Result:
         if self._where is None:
-            where = places.of(self.runtime)
+            where = backends.of(self.runtime)
             self._shop = await self._stack.enter_async_context(where.shop)
             self._where = where
             # Those that need most room come first, as in packing: between them and small ones, room would lie idle again and again.
@@ -133,7 +135,7 @@ class Replays:
         assert self._where is not None
         slowed = plan.slowed(self._where.slower)
         if plan.name not in self._of_scenario:
-            self._of_scenario[plan.name] = trace.of(slowed), session.runs_directory(None, plan.name)
+            self._of_scenario[plan.name] = passengers.of(slowed), batch.runs_directory(None, plan.name)
         sent, directory = self._of_scenario[plan.name]
         directory = directory / below
         directory.mkdir(exist_ok=True)

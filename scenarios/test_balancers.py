@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from testbed.runtime import ServiceSpec
-from testbed.runtime.balancers import statistics
-from testbed.runtime.dock import ContainersBuilder, Dock
-from testbed.runtime.outskirts import STATISTICS_PORT
-from testbed.topology import BALANCERS, FacilityPlan, Settings
+from testbed.facility.runtime import ServiceSpec
+from testbed.plan.settings import Settings
+from testbed.plan.topology import BALANCERS, FacilityPlan
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.balancers import statistics
+from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.services import STATISTICS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.facility import Facility
-    from testbed.runtime.containers import Containers
+    from testbed.facility.facility import Facility
+    from testbed.runtime.containers.runtime import Containers
 
 LOSSES = 5
 AT_ONCE = 8

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from scenarios.terminals import WITHIN_S, terminals
-from testbed import journal
+from testbed.journal import reader
 
 if TYPE_CHECKING:
     import pytest
@@ -51,7 +51,7 @@ def test_a_class_grounds_the_airline_and_brings_it_back_by_hand(runtime: str, re
             assert class_.testbed("down") == (0, "everything was taken down\n")
             assert held.wait(WITHIN_S) == 0
         assert list(class_.home.glob("testbed-*/*")) == []
-        kept = journal.read(next(class_.home.glob("runs/*/original.jsonl")))
+        kept = reader.read(next(class_.home.glob("runs/*/original.jsonl")))
         assert kept.end is not None
         assert kept.end.reason == "complete"
         assert kept.header.runtime == runtime

@@ -13,7 +13,7 @@ import pytest
 
 from scenarios.descendants import descendants
 from scenarios.terminals import WITHIN_S, Terminals, terminals
-from testbed import journal
+from testbed.journal import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def wait_gone(class_: Terminals) -> None:
 
 def end_reason(class_: Terminals) -> str | None:
     """Give what the journal says of its end; None when it has none."""
-    end = journal.read(next(class_.home.glob("runs/*/original.jsonl"))).end
+    end = reader.read(next(class_.home.glob("runs/*/original.jsonl"))).end
     return end.reason if end else None
 
 

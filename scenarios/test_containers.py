@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import EngineError, FacilityError, TestbedError
-from testbed.runtime import containers, dock, engine
-from testbed.runtime.dock import Dock
+from testbed.runtime.containers import backend, docker_cli
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.runtime import PROJECT_LABEL
 
 SCENARIOS = Path(__file__).parent
 WITHIN_S = 90.0
@@ -30,8 +31,8 @@ def started(home: Path) -> subprocess.Popen[bytes]:
 
 def projects() -> set[str]:
     """Give the compose projects of runs of this user."""
-    shown = f'{{{{.Label "{containers.PROJECT_LABEL}"}}}}'
-    told = engine.run("ps", "--all", "--filter", f"label={engine.USER_LABEL}={os.getuid()}", "--format", shown)
+    shown = f'{{{{.Label "{PROJECT_LABEL}"}}}}'
+    told = docker_cli.run("ps", "--all", "--filter", f"label={docker_cli.USER_LABEL}={os.getuid()}", "--format", shown)
     return set(told.split())
 
 
@@ -50,23 +51,23 @@ def wait_project(process: subprocess.Popen[bytes]) -> str:
 def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
     """`kill -9` leaves containers running; a sweep removes them with networks and volumes, and lets the living and the unlabelled be."""
     killed, living = started(tmp_path), started(tmp_path)
-    bystander = engine.run("run", "--detach", "--rm", "grounded-testbed:latest", "sleep", "300").strip()
+    bystander = docker_cli.run("run", "--detach", "--rm", "grounded-testbed:latest", "sleep", "300").strip()
     try:
         project, other = wait_project(killed), wait_project(living)
         killed.kill()
         killed.wait()
         assert project in projects()
-        dock.sweep()
+        backend.sweep()
         assert project not in projects()
-        assert engine.run("volume", "ls", "--quiet", "--filter", f"label={containers.PROJECT_LABEL}={project}") == ""
-        assert engine.run("network", "ls", "--quiet", "--filter", f"label={containers.PROJECT_LABEL}={project}") == ""
+        assert docker_cli.run("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}") == ""
+        assert docker_cli.run("network", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}") == ""
         assert other in projects()
-        assert engine.run("inspect", "--format", "{{.State.Running}}", bystander).strip() == "true"
+        assert docker_cli.run("inspect", "--format", "{{.State.Running}}", bystander).strip() == "true"
         living.send_signal(signal.SIGTERM)
         assert living.wait(WITHIN_S) == 128 + signal.SIGTERM
         assert other not in projects()
     finally:
-        engine.run("kill", bystander)
+        docker_cli.run("kill", bystander)
         for process in (killed, living):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenarios.conftest import PLANS
-from testbed.checks import Verdict
+from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.session import Result
+    from testbed.verdict.result import Result
 
 CASES = [(plan.name, variant.name) for plan in PLANS.values() for variant in plan.variants]
 

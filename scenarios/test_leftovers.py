@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenarios.descendants import descendants
-from testbed import journal
-from testbed.runtime import rundir
+from testbed.journal import reader
+from testbed.runtime import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,13 +81,13 @@ def test_a_killed_replay_leaves_no_process_and_the_next_cleans_its_directory(hom
     run.process.wait()
     wait(lambda: not run.processes(), "the end of every process")
     assert len(run.directories()) == 1
-    read = journal.read(kept)
+    read = reader.read(kept)
     assert read.end is None
     assert read.transactions
     monkeypatch.setenv("TMPDIR", str(home))
     monkeypatch.setattr("tempfile.tempdir", None)
     left = run.directories()
-    assert list(rundir.sweep()) == left
+    assert list(run_directory.sweep()) == left
     assert run.directories() == []
 
 
@@ -100,7 +100,7 @@ def test_an_interrupted_replay_cleans_up_by_itself(home: Path, number: signal.Si
     assert run.process.wait(WITHIN_S) == 128 + number
     assert run.processes() == []
     assert run.directories() == []
-    end = journal.read(kept).end
+    end = reader.read(kept).end
     assert end is not None
     assert end.reason == "interrupted"
     assert "Traceback" not in run.printed.read_text()

@@ -7,8 +7,10 @@ import os
 
 import pytest
 
-from testbed.runtime.dock import ContainersBuilder, Dock
-from testbed.topology import FacilityPlan, Settings
+from testbed.plan.settings import Settings
+from testbed.plan.topology import FacilityPlan
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.builder import ContainersBuilder
 
 FULL = os.strerror(errno.ENOSPC)
 

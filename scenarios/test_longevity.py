@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import stuck_spans, verdict
-from testbed.checks import longevity
-from testbed.events import Process
+from testbed.journal.events import Process
+from testbed.verdict import judge, stuck_spans
+from testbed.verdict.checks import longevity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.session import Result
+    from testbed.verdict.result import Result
 
 PLANTED = {
     "purged": set(),
@@ -31,5 +31,5 @@ def test_what_was_planted_is_found_where_it_is(replayed: Callable[[str, str], Re
     rising = {one.series.name for one in longevity.judged(journal) if one.slope.rises}
     assert bool(rising) is bool(planted)
     assert rising <= planted | {name.replace("rows", "table") for name in planted}
-    assert verdict.judge(journal).outcome == "unharmed"
+    assert judge.judge(journal).outcome == "unharmed"
     assert {one.service for one in journal.of(Process)} == set(stuck_spans.services(journal))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from testbed.runtime.database import HOSTS
+from testbed.runtime.postgres.pair import HOSTS
 from tests.pair.hosts import POLL_S, Pair
 from tests.pair.in_containers import in_containers
 from tests.pair.in_processes import in_processes
@@ -27,7 +27,7 @@ from tests.pair.in_processes import in_processes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.runtime import Address
+    from testbed.facility.address import Address
 
 pytestmark = pytest.mark.fact("C2")
 

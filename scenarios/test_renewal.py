@@ -9,15 +9,18 @@ import psycopg
 import pytest
 import requests
 
-from testbed.runtime import Address, tables
-from testbed.runtime.database_host import VIRTUAL_IP
-from testbed.runtime.dock import ContainersBuilder, Dock
-from testbed.runtime.hosts import HOSTS
-from testbed.topology import FacilityPlan, ServerSettings, Settings
+from testbed.facility.address import Address
+from testbed.plan.settings import ServerSettings, Settings
+from testbed.plan.topology import FacilityPlan
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.database import HOSTS
+from testbed.runtime.containers.services import VIRTUAL_IP
+from testbed.runtime.postgres import sql
 
 if TYPE_CHECKING:
-    from testbed.facility import Facility
-    from testbed.runtime.project import Project
+    from testbed.facility.facility import Facility
+    from testbed.runtime.containers.project import Project
 
 PLAN = FacilityPlan(application_servers=1, callers=("kiosk",))
 OTHER = FacilityPlan(application_servers=2, pool_size=20, callers=("ivr", "kiosk"))  # as many connections to the database
@@ -33,7 +36,7 @@ def settings(lookup: str) -> Settings:
 
 def written(address: Address) -> int:
     """Count what passengers wrote."""
-    with psycopg.connect(tables.conninfo(address)) as connection:
+    with psycopg.connect(sql.conninfo(address)) as connection:
         counted = connection.execute("SELECT (SELECT count(*) FROM check_ins) + (SELECT count(*) FROM bookings)").fetchone()
     assert counted is not None
     return int(counted[0])
@@ -54,7 +57,7 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
     await project.hosts.unmount(old)
     await project.hosts.mount(new)
     await facility.virtual_ip.point(await project.hosts.start_server(new))
-    holder = psycopg.connect(tables.conninfo(project.database))
+    holder = psycopg.connect(sql.conninfo(project.database))
     holder.execute("LOCK TABLE check_ins IN ACCESS SHARE MODE")
     await facility.virtual_ip.add_toxic("latency", {"latency": 10})
     return holder

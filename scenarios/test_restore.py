@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import figures, stuck_spans
-from testbed.events import Operation, Sample, Threads
+from testbed.journal.events import Operation, Sample, Threads
+from testbed.verdict import figures, stuck_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.session import Result
+    from testbed.verdict.result import Result
 
 
 @pytest.mark.fact("O9")

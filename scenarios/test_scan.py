@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import places, scenario_file
-from testbed.scan import plan
-from testbed.scan.plan import Wanted
-from testbed.scan.run import Scanner
+from testbed import scenario_file
+from testbed.experiments.scan import plan
+from testbed.experiments.scan.plan import Wanted
+from testbed.experiments.scan.replays import Scanner
+from testbed.runtime import backends
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.scan.effect import Over
+    from testbed.experiments.scan.effect import Over
 
 
 async def scanned(wanted: Wanted, directory: Path) -> tuple[Over, ...]:
     """Scan the small morning on processes."""
-    where = places.of("processes")
+    where = backends.of("processes")
     planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, where.place)
     async with where.shop as shop:
         return await Scanner(planned, where.place, shop, directory).scan(3, lambda _, __: None)

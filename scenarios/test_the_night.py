@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import dumped, figures
-from testbed.clock import HOUR_S
-from testbed.events import Sample, Step
+from testbed.journal.events import Sample, Step
+from testbed.plan.clock import HOUR_S
+from testbed.verdict import figures, thread_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.journal import Journal
-    from testbed.session import Result
+    from testbed.journal.reader import Journal
+    from testbed.verdict.result import Result
 
 SERVERS = ("cf-1", "cf-2")
 CALLERS = ("kiosk", "ivr", "partner")
@@ -58,7 +58,7 @@ def test_forty_errors_empty_a_pool_of_forty(original: Journal) -> None:
 def test_all_request_threads_of_a_server_wait_at_one_line(original: Journal) -> None:
     """The dump of each application server has one group of forty, at the checkout, called from the lookup."""
     for server in SERVERS:
-        dump = dumped.last_of(original, server)
+        dump = thread_dumps.last_of(original, server)
         assert dump is not None
         assert [(group.count, group.state, group.within) for group in dump.groups] == [
             (40, "waiting for a connection from the pool", "lookup_by_city")
@@ -69,7 +69,7 @@ def test_all_request_threads_of_a_server_wait_at_one_line(original: Journal) -> 
 def test_all_request_threads_of_a_caller_read_a_socket(original: Journal) -> None:
     """Forty of forty, inside the remote lookup, whatever the passenger wanted."""
     for caller in CALLERS:
-        dump = dumped.last_of(original, caller)
+        dump = thread_dumps.last_of(original, caller)
         assert dump is not None
         assert {(group.state, group.within) for group in dump.groups} == {("blocked reading a socket", "lookup_by_city")}
         assert sum(group.count for group in dump.groups) == 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from testbed import crash_report
+from testbed.cli import crash_report
 
 
 def main() -> None:
@@ -17,10 +17,10 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     try:
-        from testbed import cli  # noqa: PLC0415 - see above
+        from testbed.cli import main as main_module  # noqa: PLC0415 - see above
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
         sys.exit(crash_report.report(error))
-    cli.main()
+    main_module.main()
 
 
 if __name__ == "__main__":

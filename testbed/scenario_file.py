@@ -13,33 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from testbed import faults, operations, package_data
-from testbed.clock import clock_text, parse_time
+from testbed import faults, operations
 from testbed.errors import ScenarioError, UsageError
-from testbed.expectation import WHATEVER
-from testbed.facts import FACTS
-from testbed.faults import Healable
-from testbed.link import DATABASE
+from testbed.facility.link import DATABASE
 from testbed.operations.heal import Heal
-from testbed.scenario import (
-    CONDITIONS,
-    EXPECTATION_NEEDS,
-    NEEDS,
-    NightPlan,
-    PlannedStep,
-    Scenario,
-    TimeOfDay,
-    Variant,
-    VariantPlan,
-    WorkloadPlan,
-)
-from testbed.topology import TRANSACTIONS, FacilityPlan, KeptVariant, Record
+from testbed.plan import package_data
+from testbed.plan.clock import clock_text, parse_time
+from testbed.plan.expectation import WHATEVER
+from testbed.plan.facts import FACTS
+from testbed.plan.night import NightPlan, TimeOfDay
+from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, NEEDS, PlannedStep, Scenario, Variant, VariantPlan, WorkloadPlan
+from testbed.plan.settings import KeptVariant, Record
+from testbed.plan.topology import TRANSACTIONS, FacilityPlan
+from testbed.replay.actions import Healable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed.faults import Fault
-    from testbed.operations import Operation
+    from testbed.replay.actions import Fault, Operation
 
 SCENARIOS = "scenarios"
 VARIANTS = "variants.toml"

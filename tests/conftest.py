@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from testbed.runtime import database, postgres, rundir, tables
-from testbed.runtime.array import Array
+from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.pair import HOSTS, DatabasePair
+from testbed.runtime.postgres.prepared import prepare
+from testbed.runtime.postgres.programs import find_programs
+from testbed.runtime.run_directory import create, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.runtime.rundir import RunDirectory
+    from testbed.runtime.run_directory import RunDirectory
 
 
 # No deadline for an example: how long one takes on the wall's clock is up to what runs beside it.
@@ -28,8 +32,8 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def run_directory() -> Iterator[RunDirectory]:
     """Give a run directory, removed at the end."""
-    rundir.sweep()
-    directory = rundir.create()
+    sweep()
+    directory = create()
     yield directory
     directory.remove()
 
@@ -37,12 +41,12 @@ def run_directory() -> Iterator[RunDirectory]:
 @pytest.fixture(scope="session")
 def conninfo(run_directory: RunDirectory) -> Iterator[str]:
     """Give the connection string of a PostgreSQL that has the real week."""
-    programs = postgres.find(None, run_directory.path)
+    programs = find_programs(None, run_directory.path)
 
-    async def start() -> tuple[database.DatabasePair, str]:
-        prepared = await database.prepare(run_directory, programs)
-        pair = database.DatabasePair(run_directory, programs, Array(prepared.parent), run_directory.path, 100)
-        return pair, tables.conninfo(await pair.start_server(database.HOSTS[0]))
+    async def start() -> tuple[DatabasePair, str]:
+        prepared = await prepare(run_directory, programs)
+        pair = DatabasePair(run_directory, programs, Array(prepared.parent), run_directory.path, 100)
+        return pair, sql.conninfo(await pair.start_server(HOSTS[0]))
 
     pair, conninfo = asyncio.run(start())
     yield conninfo

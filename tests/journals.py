@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed.events import (
+from testbed.journal.events import (
     Counts,
     End,
     Event,
@@ -25,8 +25,8 @@ from testbed.events import (
     Threads,
     TraceSource,
 )
-from testbed.journal import Journal
-from testbed.thread_states import CHECKOUT, SOCKET
+from testbed.journal.reader import Journal
+from testbed.journal.thread_states import CHECKOUT, SOCKET
 
 SERVERS = ("cf-1", "cf-2")
 CALLERS = ("kiosk", "ivr", "partner")

@@ -7,24 +7,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from testbed import journal, scenario_file, trace
-from testbed.display import Silent
+from testbed import scenario_file
 from testbed.errors import TestbedError
-from testbed.events import Counts, PoolSample, Sample
-from testbed.fakes.facility import FakeBuilder
+from testbed.experiments.header import header
+from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
-from testbed.replay import replay
-from testbed.running import Night
-from testbed.session import header
+from testbed.journal import reader
+from testbed.journal.events import Counts, PoolSample, Sample
+from testbed.journal.writer import JournalWriter
+from testbed.plan import passengers, trace
+from testbed.replay.display import Silent
+from testbed.replay.replay import replay
+from testbed.replay.running import Night
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from testbed.display import Display
-    from testbed.events import Event, Header
-    from testbed.journal import Journal
-    from testbed.scenario import Scenario
+    from testbed.journal.events import Event, Header
+    from testbed.journal.reader import Journal
+    from testbed.plan.scenario import Scenario
+    from testbed.replay.display import Display
 
 # Seven hours in six virtual seconds, most of them for the morning, when people come. A quarter of the case's threads and connections,
 # and of its passengers, go by four times as fast and come out the same.
@@ -78,7 +81,7 @@ def trace_of(plan: Scenario) -> trace.Trace:
     """Derive a scenario's trace, once for all that send the same."""
     key = f"{plan.night} {plan.workload}"
     if key not in _traces:
-        _traces[key] = trace.of(plan)
+        _traces[key] = passengers.of(plan)
     return _traces[key]
 
 
@@ -112,7 +115,7 @@ class Flight:
         self.night = Night(
             plan.night.clock(), plan.night.to_s, plan.steps, self.sent, longest_timeout_s=self.variant.settings.longest_timeout_s
         )
-        self.writer: Callable[[Path, Header], journal.JournalWriter] = journal.JournalWriter
+        self.writer: Callable[[Path, Header], JournalWriter] = JournalWriter
 
     async def replay(self) -> None:
         """Replay it, to be run in virtual time."""
@@ -127,7 +130,7 @@ class Flight:
 
     def read(self) -> Journal:
         """Read its journal, however far it came."""
-        return journal.read(self.path)
+        return reader.read(self.path)
 
 
 @functools.cache
@@ -138,7 +141,7 @@ def flown(variant: str, timeline: str = SWITCHOVER, *, facility: str = SMALL, va
         return Flight(plan, variant, Path(directory)).fly()
 
 
-class FullDisk(journal.JournalWriter):
+class FullDisk(JournalWriter):
     """A journal for which there is no more space after so many events."""
 
     room = 100

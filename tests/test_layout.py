@@ -8,20 +8,47 @@ from pathlib import Path
 
 import pytest
 
-from testbed import checks, faults, operations
+from testbed import faults, operations
 from testbed.faultproxy import toxics
-from testbed.words import class_name, load_word, words_in
+from testbed.registry import class_name, load_word, words_in
+from testbed.verdict import checks
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 TOP = {"pyproject.toml", "README.md", "LICENSE", "testbed", "flight_search", "scenarios", "tests", "compose"}
-# From one stage to the next: what is planned, what acts on it, what was seen, what that means, what people read.
-ACT = (
-    *("replay", "act", "load", "workload", "crowd", "facility", "surroundings", "session", "toxiproxy"),
-    *("runtime", "observe", "faults", "operations", "faultproxy", "fakes", "byhand", "matrix.run", "scan.run"),
-)
-SEEN = ("events", "journal", "standstill", "thread_states")
-JUDGED = ("outcome", "verdict", "checks", "dumped", "series", "slope", "expectation", "matrix.cell", "matrix.table", "scan.effect")
-TOLD = ("report", "console", "summary", "repeat", "told_by_hand", "matrix.told", "matrix.heat_map", "matrix.lessons", "scan.told")
+# Each room, from the lowest, and the rooms that it may import. A room is a folder of testbed/, or a file beside them.
+ROOMS = {
+    "errors": "",
+    "registry": "",
+    "concurrency": "errors",
+    "plan": "errors",
+    "journal": "errors",
+    "facility": "errors concurrency plan journal",
+    "observe": "errors concurrency journal facility",
+    "load": "errors facility observe",
+    "faultproxy": "registry",
+    "runtime": "errors concurrency plan journal facility observe load",
+    "replay": "errors concurrency plan journal facility",
+    "faults": "errors concurrency registry plan journal facility replay",
+    "operations": "errors registry journal replay",
+    "scenario_file": "errors plan facility replay faults operations",
+    "verdict": "registry plan journal",
+    "report": "errors plan verdict",
+    "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict",
+    "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
+    "fakes": "errors plan journal facility",
+    "cli": "errors concurrency plan journal facility faultproxy runtime replay scenario_file verdict report experiments interactive",
+    "__main__": "cli",
+}
+# Within a room: what a folder never imports.
+APART = {
+    "testbed.runtime.postgres": ("testbed.runtime.processes", "testbed.runtime.containers"),
+    "testbed.runtime.processes": ("testbed.runtime.containers",),
+    "testbed.runtime.containers": ("testbed.runtime.processes",),
+    "testbed.experiments.matrix": ("testbed.experiments.scan",),
+    "testbed.experiments.scan": ("testbed.experiments.matrix",),
+}
+MOST_FOLDERS = 16
+MOST_FILES = 6
 
 
 def modules(package: str) -> dict[str, Path]:
@@ -54,9 +81,37 @@ def imported(path: Path, *, for_types: bool) -> set[str]:
     return found
 
 
-def stage_of(module: str, names: tuple[str, ...]) -> bool:
-    """Tell whether a module belongs to one of the parts of the testbed."""
-    return module.startswith(tuple(f"testbed.{name}." for name in names)) or module in {f"testbed.{name}" for name in names}
+def imported_modules(name: str, known: dict[str, Path]) -> set[str]:
+    """Return the project's modules that a module imports, also those that only the type checker imports."""
+    return {found for found in imported(known[name], for_types=True) if found in known and found != name}
+
+
+def room_of(module: str) -> str:
+    """Return the room that a module of the testbed is in."""
+    return module.split(".")[1]
+
+
+def is_in(module: str, package: str) -> bool:
+    """Whether a module is a package, or in it."""
+    return module == package or module.startswith(f"{package}.")
+
+
+def circle_in(edges: dict[str, set[str]]) -> list[str]:
+    """Return a circle of a graph; an empty list when there is none."""
+    done: set[str] = set()
+
+    def search(node: str, path: list[str]) -> list[str]:
+        if node in path:
+            return path[path.index(node) :]
+        if node in done:
+            return []
+        for following in sorted(edges[node]):
+            if found := search(following, [*path, node]):
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(edges) if (found := search(node, []))), [])
 
 
 @pytest.mark.parametrize(("package", "other"), [("testbed", "flight_search"), ("flight_search", "testbed")])
@@ -67,48 +122,70 @@ def test_the_testbed_and_the_service_never_import_each_other(package: str, other
         assert not wrong, f"{name} imports {wrong}"
 
 
-@pytest.mark.parametrize(
-    ("part", "never", "for_types"),
-    [
-        # What judges knows nothing of what acts, not even by type; nor does what was seen.
-        (JUDGED, ACT, True),
-        (SEEN, (*ACT, *JUDGED, *TOLD), True),
-        # What people read runs nothing and replays nothing: it is given journals and judgements. The live picture and the lines for
-        # programs are told, by type, of what goes on.
-        (TOLD, ACT, False),
-        (("report",), ACT, True),
-        # What acts does not judge: the journal is complete before anybody does. Session, matrix and scan put both in their order.
-        (tuple(name for name in ACT if name not in ("session", "matrix.run", "scan.run")), (*JUDGED, *TOLD), True),
-    ],
-    ids=["judged", "seen", "told", "report", "act"],
-)
-def test_imports_go_one_way(part: tuple[str, ...], never: tuple[str, ...], *, for_types: bool) -> None:
-    """Plan, act, seen, judged, told: nothing knows a stage that it must not."""
+def test_each_room_imports_only_what_it_may() -> None:
+    """Also for types: what the table has not is not imported."""
+    known = modules("testbed")
+    for name in known.keys() - {"testbed"}:
+        allowed = {room_of(name), *ROOMS[room_of(name)].split()}
+        wrong = {found for found in imported_modules(name, known) if found != "testbed" and room_of(found) not in allowed}
+        assert not wrong, f"{name} imports {sorted(wrong)}"
+
+
+def test_no_room_may_import_one_above_it() -> None:
+    """The table itself goes one way, and has every room and no other."""
+    below: set[str] = set()
+    for room, allowed in ROOMS.items():
+        assert set(allowed.split()) <= below, room
+        below.add(room)
+    assert {room_of(name) for name in modules("testbed") if name != "testbed"} == below
+
+
+def test_no_room_is_allowed_what_it_does_not_import() -> None:
+    """The table is as short as the code lets it be."""
+    known = {name: path for name, path in modules("testbed").items() if name != "testbed"}
+    for room, allowed in ROOMS.items():
+        used = {room_of(found) for name in known if room_of(name) == room for found in imported_modules(name, known)}
+        assert set(allowed.split()) <= used, room
+
+
+@pytest.mark.parametrize("package", ["testbed", "flight_search"])
+def test_files_import_each_other_in_no_circle(package: str) -> None:
+    """Neither across rooms nor inside one, also for types."""
+    known = modules(package)
+    assert circle_in({name: imported_modules(name, known) - {package} for name in known}) == []
+
+
+@pytest.mark.parametrize(("room", "others"), APART.items(), ids=list(APART))
+def test_folders_that_stand_beside_each_other_do_not_know_each_other(room: str, others: tuple[str, ...]) -> None:
+    """A backend, or an experiment, can be left out without the other."""
+    known = modules("testbed")
+    for name in known:
+        if is_in(name, room):
+            wrong = {found for found in imported_modules(name, known) for other in others if is_in(found, other)}
+            assert not wrong, f"{name} imports {sorted(wrong)}"
+
+
+def test_the_top_of_the_house_fits_on_a_page() -> None:
+    """So many folders and files, and no more."""
+    top = [path for path in (ROOT / "testbed").iterdir() if path.name not in ("__pycache__", "py.typed")]
+    assert sum(path.is_dir() for path in top) <= MOST_FOLDERS
+    assert sum(path.is_file() for path in top) <= MOST_FILES
+
+
+def test_each_room_says_what_it_is_and_what_it_has() -> None:
+    """In 3 to 12 lines, which name every file in it."""
     for name, path in modules("testbed").items():
-        if stage_of(name, part):
-            wrong = {one for one in imported(path, for_types=for_types) if stage_of(one, never)}
-            assert not wrong, f"{name} imports {wrong}"
-
-
-def test_a_verdict_needs_nothing_that_acts() -> None:
-    """Not at one remove either: to judge an old journal, no runtime is loaded."""
-    known, todo = modules("testbed"), ["testbed.verdict", "testbed.journal", "testbed.report"]
-    todo += [name for name in known if name.startswith("testbed.checks")]
-    reached: set[str] = set()
-    while todo:
-        name = todo.pop()
-        if name in known and name not in reached:
-            reached.add(name)
-            todo += imported(known[name], for_types=False)
-    # The report lists scenarios, and so knows their type; reading them is the plan's.
-    assert {name for name in reached if stage_of(name, ACT)} == set()
-
-
-def test_fakes_are_for_whoever_asks_for_them() -> None:
-    """Nothing of the testbed runs on fakes by itself."""
-    for name, path in modules("testbed").items():
-        if not name.startswith("testbed.fakes"):
-            assert not {one for one in imported(path, for_types=True) if stage_of(one, ("fakes",))}, name
+        if path.name == "__init__.py" and name != "testbed":
+            text = ast.get_docstring(source(path)) or ""
+            assert 3 <= len(text.splitlines()) <= 12, name
+            if name.split(".")[-1] not in (
+                "faults",
+                "operations",
+                "checks",
+                "toxics",
+            ):  # one word, one file: their names are a list elsewhere
+                files = {file.stem for file in path.parent.glob("*.py")} - {"__init__", "__main__"}
+                assert {file for file in files if f"`{file}`" not in text} == set(), name
 
 
 @pytest.mark.parametrize(("package", "plural"), [(faults, "faults"), (operations, "operations"), (toxics, "toxics")])
@@ -125,7 +202,7 @@ def test_each_check_has_its_file_and_its_function() -> None:
     """`crack` is `crack.py`, function `check`, and it says what it looks for."""
     for word in checks.names():
         check = checks.load(word)
-        assert check.__module__ == f"testbed.checks.{word}"
+        assert check.__module__ == f"testbed.verdict.checks.{word}"
         assert check.__doc__
 
 

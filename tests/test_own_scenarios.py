@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import cli, package_data, scenario_file
+from testbed import scenario_file
+from testbed.cli import main
 from testbed.errors import ScenarioError, UsageError
+from testbed.plan import package_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,10 +132,10 @@ def test_the_list_says_where_what_is_not_the_packages_comes_from(
     (own / "mine.toml").write_text(CALM)
     (own / "variants.toml").write_text("[fixed]\n")
     monkeypatch.setattr("sys.argv", ["testbed", "list"])
-    cli.main()
+    main.main()
     text = capsys.readouterr().out
     assert "scenario mine: scenarios/mine.toml\n" in "\n".join(f"{line.strip()}" for line in text.splitlines()) + "\n"
     assert "variant fixed: scenarios/variants.toml, in place of the package's" in text
     monkeypatch.chdir(package_data.directory("scenarios").parent)
-    cli.main()
+    main.main()
     assert "the package's" not in capsys.readouterr().out

@@ -14,24 +14,31 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import click
 import pytest
 
-from testbed import checks, cli_replay, events, facts, faults, operations, scenario_file, stuck_spans, summary, topology, trace, verdict
-from testbed.act import Actions
-from testbed.checks import Verdict
-from testbed.cli import COMMANDS, main_group
-from testbed.expectation import Crack, Expectation, OutcomeWord
+from testbed import faults, operations, scenario_file
+from testbed.cli import output
+from testbed.cli.main import COMMANDS, main_group
+from testbed.experiments.scan.effect import Effect, Over, Scan
 from testbed.faultproxy import toxics
-from testbed.runtime import containers, processes
-from testbed.scan.effect import Effect, Over, Scan
-from testbed.scenario import CONDITIONS, NEEDS
-from testbed.standstill import STUCK_S, STUCK_SAMPLES
+from testbed.journal import events
+from testbed.journal.stuck import STUCK_S, STUCK_SAMPLES
+from testbed.plan import facts, passengers, settings, topology
+from testbed.plan.expectation import Crack, Expectation, OutcomeWord
+from testbed.plan.scenario import CONDITIONS, NEEDS
+from testbed.replay import actions
+from testbed.replay.actions import Actions
+from testbed.report import json_lines
+from testbed.runtime.containers.runtime import CAPABILITIES
+from testbed.runtime.processes import runtime
+from testbed.verdict import checks, judge, stuck_spans
+from testbed.verdict.finding import Verdict
 from tests.journals import hung_night
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from testbed.scenario import Scenario
+    from testbed.plan.scenario import Scenario
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 FOLDERS = (".github", "testbed", "flight_search", "scenarios", "compose", "tests")
 PAGES = (ROOT / "README.md", *sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md")))
 WRITTEN = tuple(page for page in PAGES if "containment" not in page.relative_to(ROOT).as_posix())  # not generated
@@ -239,7 +246,7 @@ def test_every_need_is_explained_and_says_which_runtime_meets_it() -> None:
     """Every word for `needs` has its row, with a yes below each runtime that has it."""
     table = rows(section("scenarios/README.md", "What a scenario needs"))
     assert words([cells[0] for cells in table]) == list(NEEDS)
-    for column, capabilities in ((2, processes.CAPABILITIES), (3, containers.CAPABILITIES)):
+    for column, capabilities in ((2, runtime.CAPABILITIES), (3, CAPABILITIES)):
         assert {cells[0].strip("`") for cells in table if cells[column] == "yes"} == capabilities
 
 
@@ -252,9 +259,9 @@ def test_every_setting_of_a_variant_is_explained() -> None:
     """What a variant may set is named, for each role, and nothing else is."""
     table = rows(section("scenarios/README.md", "What a variant may set"))
     for role, model in (
-        ("application_server", topology.ServerSettings),
-        ("caller", topology.CallerSettings),
-        ("facility", topology.FacilitySettings),
+        ("application_server", settings.ServerSettings),
+        ("caller", settings.CallerSettings),
+        ("facility", settings.FacilitySettings),
     ):
         named = words([cells[1] for cells in table if cells[0].startswith(f"`settings.{role}`")])
         assert sorted(named) == sorted(model.model_fields), role
@@ -272,7 +279,7 @@ def test_the_words_for_outcomes_and_the_crack_are_the_verdicts() -> None:
 
 def test_the_exit_codes_are_those_of_the_command_line() -> None:
     """0 held, 1 broken, 3 unknown."""
-    assert cli_replay.EXIT == {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
+    assert output.EXIT == {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
     assert "0 every expectation held, 1 one was broken, 2 wrong usage or a wrong file, 3 unknown" in section("README.md", "The commands")
 
 
@@ -291,7 +298,7 @@ def test_the_rule_for_stuck_has_the_numbers_of_the_code() -> None:
 def test_the_table_for_programs_has_every_field() -> None:
     """Each field of the JSON line is in the table, and nothing else is."""
     journal = hung_night().journal()
-    line = json.loads(summary.line(verdict.judge(journal), 1.0))
+    line = json.loads(json_lines.line(judge.judge(journal), 1.0))
     assert set(first_words(section("testbed/experiments/README.md", "For programs"))) == set(line)
 
 
@@ -331,7 +338,7 @@ def test_the_example_is_a_scenario_and_has_passengers(example: Scenario) -> None
     """The scenario that a stranger copies is accepted as it stands, and says what the text says of it."""
     assert [step.word for step in example.steps] == ["switchover", "restart"]
     assert [variant.name for variant in example.variants] == ["original", "impatient"]
-    assert len(trace.of(example).requests) > 300
+    assert len(passengers.of(example).requests) > 300
     assert set(example.facts) <= set(facts.FACTS)
 
 
@@ -365,7 +372,7 @@ def test_the_example_of_a_fault_is_one(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "power_cut", module)  # dataclasses look their module up there
     spec.loader.exec_module(module)
     fault, recorded = module.PowerCut("cf-1"), Recorded()
-    assert isinstance(fault, faults.Fault)
+    assert isinstance(fault, actions.Fault)
     assert asyncio.run(fault.inject(recorded)) == "cf-1 is dead"
     assert recorded.calls == ["1 cut the power of cf-1", "kill cf-1"]
     assert {"step", "kill"} <= set(dir(Actions))

@@ -9,11 +9,11 @@ import pytest
 from scenarios import replays
 from scenarios.conftest import PLANS, left_out
 from scenarios.replays import ALL, Room
-from testbed.checks import Verdict
-from testbed.runtime import RUNTIMES
-from testbed.session import Result
-from testbed.topology import FacilityPlan
-from testbed.verdict import judge
+from testbed.facility.runtime import RUNTIMES
+from testbed.plan.topology import FacilityPlan
+from testbed.verdict.finding import Verdict
+from testbed.verdict.judge import judge
+from testbed.verdict.result import Result
 from tests.journals import contained_night
 
 WANTED = " with --every-variant"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed import scenario_file
-from testbed.matrix import minimal
+from testbed.experiments.matrix import minimal
 
 TESTS = Path(__file__).parent
 MARK = re.compile(r"@pytest\.mark\.variant\((.*?)\)")

@@ -15,10 +15,10 @@ from zipfile import ZipFile
 import pytest
 
 from testbed import scenario_file
-from testbed.facts import FACTS
-from testbed.runtime import image
+from testbed.plan.facts import FACTS
+from testbed.runtime.containers import image
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
 
@@ -115,7 +115,7 @@ def test_replay_replays_the_night_and_keeps_its_journal_in_the_folder(installed:
     code, text = installed.testbed("replay", "the_night", "--variant", "fixed")
     assert code == 0, text
     assert "held" in text
-    assert len([*installed.folder.glob(".testbed/runs/*/*.jsonl")]) == 1
+    assert len([*installed.folder.glob(".testbed/runs/latest/*.jsonl")]) == 1
 
 
 def test_facts_says_that_the_tests_are_not_installed(installed: Installed) -> None:
@@ -136,7 +136,7 @@ def test_doctor_examines_and_says_what_is_missing(installed: Installed) -> None:
 
 def test_the_image_is_that_of_the_checkout(installed: Installed) -> None:
     """The same code is in both, and so the same image serves both."""
-    done = installed.run("python", "-c", "from testbed.runtime import image; print(image.name_for_code())")
+    done = installed.run("python", "-c", "from testbed.runtime.containers import image; print(image.name_for_code())")
     assert done.stdout.strip() == image.name_for_code(), done.stderr
 
 

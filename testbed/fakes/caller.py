@@ -7,13 +7,14 @@ import itertools
 from typing import TYPE_CHECKING
 
 from testbed.fakes.service import FakeService
-from testbed.thread_states import SOCKET
-from testbed.topology import TRANSACTIONS
+from testbed.journal.thread_states import SOCKET
+from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from testbed.topology import CallerSettings, FacilityPlan
+    from testbed.plan.settings import CallerSettings
+    from testbed.plan.topology import FacilityPlan
 
 LOCAL_S = 0.001  # what a transaction takes that calls nobody
 SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a call of their own name after the lookup

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from testbed.events import PoolSample
 from testbed.fakes.service import FakeService
-from testbed.thread_states import CHECKOUT, DATABASE
+from testbed.journal.events import PoolSample
+from testbed.journal.thread_states import CHECKOUT, DATABASE
 
 if TYPE_CHECKING:
-    from testbed.fakes.facility import FakeDatabase, FakeLink
-    from testbed.topology import FacilityPlan, ServerSettings
+    from testbed.fakes.database import FakeDatabase
+    from testbed.fakes.link import FakeLink
+    from testbed.plan.settings import ServerSettings
+    from testbed.plan.topology import FacilityPlan
 
 TRIP_S = 0.0005  # there and back on the link to the database
 TRIPS = 4  # of a lookup: declare, fetch, close, and the pool's rollback

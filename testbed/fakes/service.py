@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
-from testbed.events import Counts, Sample, ThreadGroup
-from testbed.thread_states import IDLE, RUNNING
+from testbed.journal.events import Counts, Sample, ThreadGroup
+from testbed.journal.thread_states import IDLE, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed.events import PoolSample
-    from testbed.topology import Record
+    from testbed.journal.events import PoolSample
+    from testbed.plan.settings import Record
 
 START_S = 0.4  # from its start until it answers
 LAST_WORDS = "connection reset: the service is gone"

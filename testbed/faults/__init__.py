@@ -10,29 +10,12 @@ so that the scenario is `unknown`. A field called `link` is the name of a link o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from testbed.scenario import PlannedAction
-from testbed.words import load_word, words_in
+from testbed.registry import load_word, words_in
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
-
-
-@runtime_checkable
-class Fault(PlannedAction, Protocol):
-    """Something done to the facility. Every step of it goes into the journal through `actions.step`."""
-
-    async def inject(self, actions: Actions) -> str:
-        """Do it and return a line that says what was done; raises FacilityError when it could not be done."""
-
-
-@runtime_checkable
-class Healable(Fault, Protocol):
-    """A fault that can be undone, and is: at the latest when the night is over, so that none outlives its scenario."""
-
-    async def heal(self, actions: Actions) -> str:
-        """Undo it, see that it is undone, and return a line that says what was seen; raises FacilityError when it could not be."""
+    from testbed.replay.actions import Fault
 
 
 def names() -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from testbed.errors import FacilityError
-from testbed.probe import Question
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 WORD = "backlog_full"
 ASK = Question("queue", within_s=60.0)

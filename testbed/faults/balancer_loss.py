@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from testbed.concurrency import wait_until
-from testbed.events import Balancer
-from testbed.probe import Question
-from testbed.runtime import ServiceSpec
-from testbed.topology import BalancerName
+from testbed.facility.probe import Question
+from testbed.facility.runtime import ServiceSpec
+from testbed.journal.events import Balancer
+from testbed.plan.topology import BalancerName
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 CONNECT = Question("connect", within_s=5.0)
 ASK = Question("requests", within_s=5.0)

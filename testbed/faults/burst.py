@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from testbed.concurrency import wait_until
-from testbed.crowd import Order
 from testbed.errors import FacilityError, WaitError
-from testbed.topology import TRANSACTIONS
+from testbed.facility.burst import Order
+from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
-    from testbed.runtime import Address
+    from testbed.facility.address import Address
+    from testbed.replay.actions import Actions
 
 # A real passenger's flight: everybody asks for the same one, each under a name of their own would be another fault (a cache that fills).
 FLIGHT = {"passenger": "one of the crowd", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}

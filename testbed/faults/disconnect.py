@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from testbed.link import DATABASE, LinkName, Moment, ToxicOn
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName, Moment, ToxicOn
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 ASK = Question("log_in", within_s=5.0)
 TIMEOUT = ToxicOn("timeout")

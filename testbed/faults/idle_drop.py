@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from testbed.act import HEALED
 from testbed.errors import FacilityError
-from testbed.link import DATABASE, LinkName
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName
+from testbed.facility.probe import Question
+from testbed.replay.actions import HEALED
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 BEYOND = 1.2  # times the limit: so long a probe rests, to be forgotten
 WITHIN_S = 1.0

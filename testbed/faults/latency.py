@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from testbed.errors import FacilityError
-from testbed.link import DATABASE, LinkName, ToxicOn
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName, ToxicOn
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 LATENCY = ToxicOn("latency")

@@ -11,7 +11,7 @@ from testbed.concurrency import run_all
 from testbed.errors import FacilityError
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 RACKS = 3  # as compose.yaml has them
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
-from testbed.link import DATABASE, LinkName
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 AT_ONCE_S = 0.01
 TRIES = 5

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.link import DATABASE, LinkName, Moment, ToxicOn
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName, Moment, ToxicOn
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 ASK = Question("log_in", within_s=5.0)
 ON_REQUEST = ToxicOn("reset_peer", "upstream")

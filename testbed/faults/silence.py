@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from testbed.link import DATABASE, LinkName, ToxicOn
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName, ToxicOn
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 BOTH = (ToxicOn("silence", "upstream"), ToxicOn("silence", "downstream"))
 ASK = Question("log_in", within_s=1.0)

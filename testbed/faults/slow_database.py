@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from testbed.errors import FacilityError, ServiceError
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 WORD = "slow_database"
 WITHIN_S = 5.0

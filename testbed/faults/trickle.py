@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from testbed.errors import FacilityError
-from testbed.link import DATABASE, LinkName, ToxicOn
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName, ToxicOn
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 SLICER = ToxicOn("slicer")
 LOOK_S = 2.5

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.link import DATABASE, LinkName
-from testbed.probe import Question
+from testbed.facility.link import DATABASE, LinkName
+from testbed.facility.probe import Question
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 ASK = Question("connect", within_s=1.5)
 

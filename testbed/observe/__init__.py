@@ -1,1 +1,7 @@
-"""What is seen of a running facility from outside: samples of its monitoring, and dumps of its threads."""
+"""Real means of looking at a facility from outside.
+
+`monitoring`: health checks and metrics over HTTP. `py_spy`: thread dumps by process id. `proc`: memory, open files and threads from /proc.
+`probe`: one connection over a link and what became of it; also a program. `log_line`: whether a server can still log.
+
+May import errors, concurrency, journal and facility.
+"""

@@ -6,21 +6,12 @@ fields are the parameters that the scenario may give. `nothing.py` is the do-not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from testbed.scenario import PlannedAction
-from testbed.words import load_word, words_in
+from testbed.registry import load_word, words_in
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
-
-
-@runtime_checkable
-class Operation(PlannedAction, Protocol):
-    """Something an operator does. Every step of it goes into the journal through `actions.step`."""
-
-    async def perform(self, actions: Actions) -> str:
-        """Do it and return a line that says what was done; raises FacilityError when it could not be done."""
+    from testbed.replay.actions import Operation
 
 
 def names() -> tuple[str, ...]:

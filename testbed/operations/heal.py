@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import FacilityError
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 
 @dataclass(frozen=True, slots=True)

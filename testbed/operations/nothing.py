@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 
 @dataclass(frozen=True, slots=True)

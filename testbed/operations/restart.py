@@ -10,7 +10,7 @@ from testbed.errors import FacilityError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed.act import Actions
+    from testbed.replay.actions import Actions
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from testbed import journal, scenario_file
-from testbed.events import Operation, Step
-from testbed.runtime import engine
-from testbed.runtime.containers import PROJECT_LABEL
-from testbed.runtime.dock import ContainersBuilder, Dock
+from testbed import scenario_file
+from testbed.journal import reader
+from testbed.journal.events import Operation, Step
+from testbed.runtime.containers import docker_cli
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.runtime import PROJECT_LABEL
 
 TESTBED = (sys.executable, "-m", "testbed")
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -40,8 +42,8 @@ async def up() -> tuple[float, float, int]:
         await builder.build()
         took_s = time.monotonic() - started
         assert builder.project is not None
-        ids = engine.run("ps", "--quiet", "--filter", f"label={PROJECT_LABEL}={builder.project.runtime.project}").split()
-        told = engine.run("stats", "--no-stream", "--format", "{{.MemUsage}}", *ids).splitlines()
+        ids = docker_cli.run("ps", "--quiet", "--filter", f"label={PROJECT_LABEL}={builder.project.runtime.project}").split()
+        told = docker_cli.run("stats", "--no-stream", "--format", "{{.MemUsage}}", *ids).splitlines()
         held = sum(float(size) * UNITS[unit] for size, unit in (re.findall(r"([\d.]+)(KiB|MiB|GiB)", line)[0] for line in told))
         await builder.tear_down()
     return took_s, held, len(ids)
@@ -68,7 +70,7 @@ def main() -> None:
     ups = [asyncio.run(up()) for _ in range(given.runs)]
     verdicts = sorted(replayed()[0] for _ in range(given.runs))
     _, directory, lines = replayed("--repeat", str(given.repeat))
-    kept = journal.read(max(directory.rglob("original-*.jsonl")))
+    kept = reader.read(max(directory.rglob("original-*.jsonl")))
     whole = next(one.duration_s for one in kept.of(Operation) if one.operation == "switchover" and one.state == "end")
     steps = ", ".join(f"{one.step}: {one.duration_s:.2f}" for one in kept.of(Step) if one.state == "end" and one.duration_s is not None)
     counts = {

@@ -32,7 +32,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.toxiproxy import FaultProxyClient
+from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,7 +2,8 @@
 
 Each run is a night of `scenarios/longevity.toml` with passengers of its own (seed S, S + 1, ...), over each variant that is asked for,
 one after the other. Printed is, for each variant, how often it came out as expected, and every finding that did not, as it was; nothing
-here is a test. The thresholds (testbed/series.py, testbed/slope.py) were settled on other seeds (1 to 99) than those that are counted.
+here is a test. The thresholds (resource_series.py and trend.py in testbed/verdict) were settled on other seeds (1 to 99) than those that
+are counted.
 """
 
 from __future__ import annotations
@@ -14,22 +15,25 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from testbed import places, scenario_file, session, trace
-from testbed.checks import Verdict
-from testbed.display import Silent
+from testbed import scenario_file
+from testbed.experiments import batch
+from testbed.plan import passengers
+from testbed.replay.display import Silent
+from testbed.runtime import backends
+from testbed.verdict.finding import Verdict
 
 
 async def counted(runs: int, seed: int, variants: tuple[str, ...], directory: Path) -> Counter[tuple[str, Verdict]]:
     """Replay so many nights; gives how often each variant had which verdict on its longevity, and prints what was not as expected."""
     plan = scenario_file.load(scenario_file.find("longevity")).only(variants)
-    where = places.of("processes")
+    where = backends.of("processes")
     counts: Counter[tuple[str, Verdict]] = Counter()
     async with where.shop as shop:
         for number in range(seed, seed + runs):
             night = plan.with_overrides(seed=number)
             kept = directory / str(number)
             kept.mkdir(parents=True)
-            replays = session.replay_all(night, trace.of(night), 1, shop, kept, lambda _: nullcontext(Silent()), where.place)
+            replays = batch.replay_all(night, passengers.of(night), 1, shop, kept, lambda _: nullcontext(Silent()), where.place)
             async for result in replays:
                 variant = result.journal.header.variant
                 found = next(one for one in result.judgement.findings if one.check == "longevity")
@@ -49,7 +53,7 @@ def main() -> None:
     parser.add_argument("--variant", action="append", default=[], help="only this one; may be given more than once")
     parser.add_argument("--journals", type=Path, help="a directory for the journals")
     given = parser.parse_args()
-    directory = given.journals or session.runs_directory(None, "longevity")
+    directory = given.journals or batch.runs_directory(None, "longevity")
     counts = asyncio.run(counted(given.runs, given.seed, tuple(given.variant), directory))
     for variant in dict.fromkeys(one for one, _ in counts):
         told = ", ".join(f"{counts[variant, verdict]} {verdict.value}" for verdict in Verdict if counts[variant, verdict])

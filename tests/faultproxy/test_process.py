@@ -22,7 +22,7 @@ from tests.faultproxy.servers import WITHIN_S, ApiClient, Wire, address_of, is_s
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BY_HAND = (sys.executable, "-m", "testbed.cli", "faultproxy")
+BY_HAND = (sys.executable, "-m", "testbed.cli.main", "faultproxy")
 BY_THE_TESTBED = (sys.executable, "-m", "testbed.faultproxy")
 ENDS_WITHIN_S = 3.0
 MANY = 1000

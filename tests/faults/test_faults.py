@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import faults, journal
-from testbed.act import Actions, Recorder
-from testbed.clock import NightClock
+from testbed import faults
 from testbed.errors import FacilityError, WaitError
-from testbed.events import Balancer, ServerStatistics, Step
-from testbed.fakes.facility import FakeBuilder
+from testbed.facility.redundancy import Nothing as NoSurroundings
+from testbed.facility.runtime import ServiceSpec
+from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.faultproxy import toxics as faultproxy_toxics
 from testbed.faults.balancer_loss import BalancerLoss
@@ -29,36 +28,40 @@ from testbed.faults.slow_database import SlowDatabase
 from testbed.faults.switchover import Switchover
 from testbed.faults.trickle import Trickle
 from testbed.faults.unreachable import Unreachable
-from testbed.observe.watch import Watch
-from testbed.runtime import ServiceSpec
-from testbed.surroundings import Nothing as NoSurroundings
-from testbed.topology import FacilityPlan
+from testbed.journal import reader
+from testbed.journal.events import Balancer, ServerStatistics, Step
+from testbed.journal.writer import JournalWriter
+from testbed.plan.clock import NightClock
+from testbed.plan.topology import FacilityPlan
+from testbed.replay.actions import Actions, Fault
+from testbed.replay.recorder import Recorder
+from testbed.replay.state import Watch
 from tests.journals import header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from testbed.surroundings import Now
+    from testbed.facility.redundancy import Now
 
 
-async def acting(builder: FakeBuilder, writer: journal.JournalWriter, directory: Path) -> Actions:
+async def acting(builder: FakeBuilder, writer: JournalWriter, directory: Path) -> Actions:
     """Build a facility and give the hands on it."""
     facility = await builder.build()
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
     return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
 
 
-def injected(directory: Path, builder: FakeBuilder, *wanted: faults.Fault) -> tuple[list[str], tuple[Step, ...]]:
+def injected(directory: Path, builder: FakeBuilder, *wanted: Fault) -> tuple[list[str], tuple[Step, ...]]:
     """Inject faults, all at once; gives what each says was done, or its error, and the steps in the journal."""
 
     async def injecting() -> list[str]:
-        with journal.JournalWriter(directory / "a.jsonl", header()) as writer:
+        with JournalWriter(directory / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, directory)
             return [str(one) for one in await asyncio.gather(*(fault.inject(actions) for fault in wanted), return_exceptions=True)]
 
     told = run(injecting())
-    return told, journal.read(directory / "a.jsonl").of(Step)
+    return told, reader.read(directory / "a.jsonl").of(Step)
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def test_a_switchover_that_fails_stops_where_it_failed(tmp_path: Path, builder: 
     assert builder.virtual_ip.host == "db-1"
 
 
-PUT: dict[str, tuple[faults.Fault, dict[str, dict[str, int]]]] = {
+PUT: dict[str, tuple[Fault, dict[str, dict[str, int]]]] = {
     "latency": (Latency(latency_ms=250, jitter_ms=50), {"latency_downstream": {"latency": 250, "jitter": 50}}),
     "silence": (Silence(), {"silence_upstream": {}, "silence_downstream": {}}),
     "silence, cut": (Silence(ends="cut"), {"silence_upstream": {}, "silence_downstream": {}}),
@@ -119,7 +122,7 @@ of_every_fault = pytest.mark.parametrize(("fault", "toxics"), PUT.values(), ids=
 @pytest.mark.fact("W1", "W2", "W3", "W4", "W5")
 @of_every_fault
 def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
-    tmp_path: Path, builder: FakeBuilder, fault: faults.Fault, toxics: dict[str, dict[str, int]]
+    tmp_path: Path, builder: FakeBuilder, fault: Fault, toxics: dict[str, dict[str, int]]
 ) -> None:
     """With what the scenario says; one that only cuts what is open leaves nothing there."""
     (told,), steps = injected(tmp_path, builder, fault)
@@ -155,7 +158,7 @@ def test_a_connection_that_is_forgotten_although_the_database_asks_is_a_fault_th
 def test_a_fault_that_did_not_bite_has_failed(
     tmp_path: Path,
     builder: FakeBuilder,
-    fault: faults.Fault,
+    fault: Fault,
     toxics: dict[str, dict[str, int]],
 ) -> None:
     """What no probe sees is not claimed: the step that looks for it fails, and with it the fault."""
@@ -169,13 +172,13 @@ def test_a_fault_that_did_not_bite_has_failed(
 def test_a_fault_that_is_healed_leaves_nothing(
     tmp_path: Path,
     builder: FakeBuilder,
-    fault: faults.Fault,
+    fault: Fault,
     toxics: dict[str, dict[str, int]],
 ) -> None:
     """No toxic, and somebody listens; a probe has seen it."""
 
     async def healing() -> list[str]:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             await actions.inject(fault)
             (active,) = actions.facility.active
@@ -184,14 +187,14 @@ def test_a_fault_that_is_healed_leaves_nothing(
             return await actions.facility.left_over()
 
     assert run(healing()) == []
-    assert journal.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
+    assert reader.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
 
 
 def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_path: Path, builder: FakeBuilder) -> None:
     """On a busy machine the look whether it bit may last until the healing is due."""
 
     async def healing() -> None:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             injecting = asyncio.create_task(actions.inject(Latency(latency_ms=500)))
             while not builder.virtual_ip.on:
@@ -200,7 +203,7 @@ def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_
             assert injecting.done()
 
     run(healing())
-    steps = [(one.number, one.step.partition(" ")[0], one.state) for one in journal.read(tmp_path / "a.jsonl").of(Step)]
+    steps = [(one.number, one.step.partition(" ")[0], one.state) for one in reader.read(tmp_path / "a.jsonl").of(Step)]
     assert [one for one in steps if one[2] == "end"] == [(1, "delay", "end"), (2, "see", "end"), (1, "take", "end"), (2, "see", "end")]
 
 
@@ -208,7 +211,7 @@ def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_
 def test_the_bundled_proxy_takes_what_a_fault_puts_on_a_link(
     tmp_path: Path,
     builder: FakeBuilder,
-    fault: faults.Fault,
+    fault: Fault,
     toxics: dict[str, dict[str, int]],
 ) -> None:
     """Every toxic is one that it knows, with attributes that it has, in whole numbers; also those that stay for a moment only."""
@@ -239,7 +242,7 @@ def test_a_rack_that_is_lost_takes_every_server_in_it(tmp_path: Path) -> None:
     builder = FakeBuilder(FacilityPlan(application_servers=4, request_threads=1, pool_size=1, callers=("kiosk",)))
 
     async def losing() -> str:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             told = await actions.inject(RackLoss(rack=1))
             assert actions.facility.down == {"cf-1", "cf-4"}
@@ -322,7 +325,7 @@ def test_a_balancer_that_was_lost_is_back_when_it_has_every_application_server(t
     builder = FakeBuilder(FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
 
     async def losing() -> str:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             return await balanced(actions, builder, OneBalancer(finds=finds))
 
@@ -348,7 +351,7 @@ def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, serv
     builder = FakeBuilder(FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",)))
 
     async def filling() -> list[str]:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             await actions.inject(DiskFull(service))
             assert builder.log_disks.filled == filled
@@ -357,7 +360,7 @@ def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, serv
             return await actions.facility.left_over()
 
     assert run(filling()) == []
-    assert [one.detail for one in journal.read(tmp_path / "a.jsonl").of(Step) if one.state == "end"][1] == "; ".join(
+    assert [one.detail for one in reader.read(tmp_path / "a.jsonl").of(Step) if one.state == "end"][1] == "; ".join(
         f"{one}: No space left on device" for one in sorted(filled)
     )
 
@@ -374,7 +377,7 @@ def test_a_slow_database_keeps_readers_of_flights_waiting_until_it_is_healed(tmp
     """The lock is held while the fault is active, and no longer."""
 
     async def slowing() -> tuple[str, bool, str]:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
             injected = await actions.inject(SlowDatabase())
             locked = builder.database.flights.locked

@@ -7,16 +7,19 @@ import psycopg
 import pytest
 from psycopg import conninfo as libpq
 
-from testbed import journal
-from testbed.act import Actions, Recorder
-from testbed.clock import NightClock
 from testbed.errors import FacilityError
+from testbed.facility.address import Address
 from testbed.fakes import service
-from testbed.fakes.facility import FakeBuilder, FakeLink
+from testbed.fakes.builder import FakeBuilder
+from testbed.fakes.link import FakeLink
 from testbed.faults.slow_database import SlowDatabase
-from testbed.observe.watch import Watch
-from testbed.runtime import Address, tables
-from testbed.topology import FacilityPlan
+from testbed.journal.writer import JournalWriter
+from testbed.plan.clock import NightClock
+from testbed.plan.topology import FacilityPlan
+from testbed.replay.actions import Actions
+from testbed.replay.recorder import Recorder
+from testbed.replay.state import Watch
+from testbed.runtime.postgres import sql
 from tests.journals import header
 
 if TYPE_CHECKING:
@@ -34,10 +37,10 @@ def database(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return conninfo
 
 
-async def acting(writer: journal.JournalWriter, directory: Path) -> Actions:
+async def acting(writer: JournalWriter, directory: Path) -> Actions:
     """Build a small facility and return the actions on it."""
     facility = await FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",))).build()
-    facility.database.flights = tables.FlightsInPostgres()  # type: ignore[misc]  # a field of the fake
+    facility.database.flights = sql.FlightsInPostgres()  # type: ignore[misc]  # a field of the fake
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
     return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
 
@@ -55,7 +58,7 @@ def flights_are_read(database: str) -> bool:
 
 async def test_a_locked_table_is_read_by_nobody_until_it_is_healed(tmp_path: Path, database: str) -> None:
     """The database answers, and no flight is read; healed, flights are read again, and healing twice does no harm."""
-    with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+    with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
         actions = await acting(writer, tmp_path)
         assert await SlowDatabase().inject(actions) == "the table of flights is locked"
         assert not await asyncio.to_thread(flights_are_read, database)
@@ -69,8 +72,8 @@ async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flights that are still counted fail the injection, with how many."""
-    monkeypatch.setattr(tables, "LOCK_FLIGHTS", "LOCK TABLE flights IN ACCESS SHARE MODE")
-    with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+    monkeypatch.setattr(sql, "LOCK_FLIGHTS", "LOCK TABLE flights IN ACCESS SHARE MODE")
+    with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
         actions = await acting(writer, tmp_path)
         with pytest.raises(FacilityError, match=r"was to be locked, and [1-9]\d* flights were counted"):
             await SlowDatabase().inject(actions)

@@ -5,37 +5,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed import journal, operations
-from testbed.act import Actions, Recorder
-from testbed.clock import NightClock
+from testbed import operations
 from testbed.errors import FacilityError, ServiceError
-from testbed.events import Service, Step, Threads
-from testbed.fakes.facility import DUMP_S, FakeBuilder
+from testbed.fakes.builder import DUMP_S, FakeBuilder
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
-from testbed.observe.watch import Watch
+from testbed.journal import reader
+from testbed.journal.events import Service, Step, Threads
+from testbed.journal.writer import JournalWriter
 from testbed.operations.nothing import Nothing
 from testbed.operations.restart import Restart
-from testbed.topology import FacilityPlan
+from testbed.plan.clock import NightClock
+from testbed.plan.topology import FacilityPlan
+from testbed.replay.actions import Actions, Operation
+from testbed.replay.recorder import Recorder
+from testbed.replay.state import Watch
 from tests.journals import header
 from tests.nights import sample
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.journal import Journal
+    from testbed.journal.reader import Journal
 
 PLAN = FacilityPlan(application_servers=3, request_threads=4, pool_size=4, callers=("kiosk",))
 
 
 def performed(
-    directory: Path, operation: operations.Operation, *, stuck: tuple[str, ...] = (), empty: tuple[str, ...] = ()
+    directory: Path, operation: Operation, *, stuck: tuple[str, ...] = (), empty: tuple[str, ...] = ()
 ) -> tuple[str, list[tuple[str, str]], Journal]:
     """Do an operation where some services are seen stuck, and some pools empty; gives what it says, what was killed, and the journal."""
     builder = FakeBuilder(PLAN)
 
     async def performing() -> str:
-        with journal.JournalWriter(directory / "a.jsonl", header()) as writer:
+        with JournalWriter(directory / "a.jsonl", header()) as writer:
             facility = await builder.build()
             watch = Watch(facility.application_servers, facility.callers)
             for number in range(6):
@@ -45,7 +48,7 @@ def performed(
             return await operation.perform(actions)
 
     told = run(performing())
-    return told, [call for call in builder.runtime.calls if call[0] == "kill"], journal.read(directory / "a.jsonl")
+    return told, [call for call in builder.runtime.calls if call[0] == "kill"], reader.read(directory / "a.jsonl")
 
 
 @pytest.mark.fact("O9", "P4")
@@ -81,7 +84,7 @@ def test_what_is_no_application_server_is_not_restarted(tmp_path: Path, name: st
     """The error lists those that there are, and nothing was touched."""
     with pytest.raises(FacilityError, match=f"no application server {name}; there are cf-1, cf-2, cf-3"):
         performed(tmp_path, Restart(("cf-1", name)))
-    assert journal.read(tmp_path / "a.jsonl").events == ()
+    assert reader.read(tmp_path / "a.jsonl").events == ()
 
 
 def test_a_server_that_does_not_come_back_fails_the_restart(tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_a_server_that_does_not_come_back_fails_the_restart(tmp_path: Path) -> N
     builder = FakeBuilder(PLAN)
 
     async def performing() -> None:
-        with journal.JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             facility = await builder.build()
             actions = Actions(facility, Watch(PLAN.server_names, PLAN.callers), Recorder(writer, NightClock(0.0, 1.0), 0.0), tmp_path)
             asyncio.get_running_loop().call_later(DUMP_S + START_S / 2, builder.runtime.die, "cf-1")
@@ -97,7 +100,7 @@ def test_a_server_that_does_not_come_back_fails_the_restart(tmp_path: Path) -> N
 
     with pytest.raises(ServiceError, match="cf-1 ended with exit code 1 before it was ready"):
         run(performing())
-    assert [one.state for one in journal.read(tmp_path / "a.jsonl").of(Step)] == ["begin", "end", "begin", "failed"]
+    assert [one.state for one in reader.read(tmp_path / "a.jsonl").of(Step)] == ["begin", "end", "begin", "failed"]
 
 
 def test_nothing_does_nothing(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.topology import HOSTS
+from testbed.plan.topology import HOSTS
 
 if TYPE_CHECKING:
     import random
 
-    from testbed.runtime import Address
+    from testbed.facility.address import Address
 
 WITHIN_S = 30.0
 POLL_S = 0.02

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from testbed.runtime import ServiceSpec
-from testbed.runtime.containers import SERVICE_PORT, Containers
-from testbed.runtime.database_host import PORT as DATABASE_PORT
-from testbed.runtime.dock import Dock
-from testbed.topology import HOSTS
+from testbed.facility.runtime import ServiceSpec
+from testbed.plan.topology import HOSTS
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.runtime import Containers
+from testbed.runtime.containers.services import PORT as DATABASE_PORT
+from testbed.runtime.containers.services import SERVICE_PORT
 from tests.pair.hosts import POLL_S, WITHIN_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from testbed.runtime import Address
+    from testbed.facility.address import Address
     from tests.pair.hosts import Hosts
 
 PROXY = "toxiproxy"

@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING
 import psutil
 
 from testbed.errors import FacilityError, TestbedError
-from testbed.runtime import Address, database, postgres, rundir
-from testbed.topology import HOSTS
+from testbed.facility.address import Address
+from testbed.plan.topology import HOSTS
+from testbed.runtime import run_directory
+from testbed.runtime.postgres import prepared, server
+from testbed.runtime.postgres.programs import find_programs
 from tests.pair.hosts import WITHIN_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from testbed.runtime.array import Array
-    from testbed.runtime.postgres import Programs, Server
-    from testbed.runtime.rundir import RunDirectory
+    from testbed.runtime.postgres.array import Array
+    from testbed.runtime.postgres.programs import Programs
+    from testbed.runtime.postgres.server import Server
+    from testbed.runtime.run_directory import RunDirectory
     from tests.pair.hosts import Hosts
 
 MAX_CONNECTIONS = 10
@@ -55,7 +59,7 @@ class HostsInProcesses:
                     self.array.unmount(self.array.mounted_on() or host)
                 case "start":
                     log = self.directory.path / f"{host}.log"
-                    self.running[host] = await postgres.start(self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at)
+                    self.running[host] = await server.start(self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at)
                 case _:
                     await self.running.pop(host).stop()
         except TestbedError as error:
@@ -112,11 +116,11 @@ class HostsInProcesses:
 @asynccontextmanager
 async def in_processes() -> AsyncIterator[Hosts]:
     """Give two hosts with a directory; the server of the first runs."""
-    directory = rundir.create()
+    directory = run_directory.create()
     try:
-        programs = postgres.find(None, directory.path)
-        array = database.copy(programs, await database.prepare(directory, programs), directory.path / "one")
-        with socket.create_server((postgres.HOST, 0)) as probe:
+        programs = find_programs(None, directory.path)
+        array = prepared.copy(programs, await prepared.prepare(directory, programs), directory.path / "one")
+        with socket.create_server((server.HOST, 0)) as probe:
             address = Address(*probe.getsockname())
         hosts = HostsInProcesses(directory, programs, array, address)
         for step in ("mount", "start"):

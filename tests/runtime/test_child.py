@@ -121,8 +121,8 @@ async def test_a_module_in_the_working_directory_is_not_taken_for_ours(tmp_path:
     for name in ("random", "json", "testbed"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
     monkeypatch.chdir(tmp_path)
-    ours = spawn("module", python("testbed.words"), tmp_path / "log")
+    ours = spawn("module", python("testbed.registry"), tmp_path / "log")
     await ours.wait_done(20)
     assert ours.last_lines() == ""
     with pytest.raises(ServiceError, match="not ours"):  # as it comes out without that care
-        await spawn("module", [sys.executable, "-m", "testbed.words"], tmp_path / "trap").wait_done(20)
+        await spawn("module", [sys.executable, "-m", "testbed.registry"], tmp_path / "trap").wait_done(20)

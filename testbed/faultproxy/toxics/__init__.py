@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.words import load_word, words_in
+from testbed.registry import load_word, words_in
 
 if TYPE_CHECKING:
     from testbed.faultproxy.stage import Toxic

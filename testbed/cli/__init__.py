@@ -1,0 +1,8 @@
+"""The command line: commands, their options, and what they print while they run.
+
+`main`: the commands by name, exit codes, and the border at which errors become a line. `options`, `output`: what commands share.
+`replay`, `matrix`, `scan`, `interactive`, `facts`: the commands. `live`, `interactive_display`: pictures while something runs.
+`interruption`: signals. `crash_report`: an error of the testbed itself.
+
+May import everything but the fakes.
+"""

@@ -1,0 +1,119 @@
+"""Which fact of the case is shown by which scenario or test, and which by nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from testbed import scenario_file
+from testbed.plan import package_data
+from testbed.plan.facts import FACTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MARK = "pytest.mark.fact"
+UNKNOWN_FACT = "not a fact of the case"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBy:
+    """What shows a fact: the scenarios that name it, and the tests that are marked with it (`path::name`)."""
+
+    scenarios: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.scenarios or self.tests)
+
+
+def shown() -> dict[str, ShownBy]:
+    """Return what shows each fact, in the order of the case; marks that name no fact of the case come last."""
+    scenarios: defaultdict[str, list[str]] = defaultdict(list)
+    for path in scenario_file.known():
+        for fact in scenario_file.load(path).facts:
+            scenarios[fact].append(path.stem)
+    tests: defaultdict[str, list[str]] = defaultdict(list)
+    for directory in scenario_file.directories():
+        for fact, names in _marked(directory.parent).items():
+            tests[fact].extend(names)
+    return {fact: ShownBy(tuple(scenarios[fact]), tuple(tests[fact])) for fact in dict.fromkeys([*FACTS, *scenarios, *tests])}
+
+
+def _marked(root: Path) -> defaultdict[str, list[str]]:
+    """Find the marks in the source of the tests: nothing is imported for it."""
+    marked: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted([*root.glob("tests/**/test_*.py"), *root.glob("scenarios/test_*.py")]):
+        module = _source(path)
+        of_all = [mark for node in module.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"] for mark in _marks(node)]
+        for test in ast.walk(module):
+            if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
+                for fact in dict.fromkeys(_facts([*of_all, *test.decorator_list])):
+                    marked[fact].append(f"{path.relative_to(root)}::{test.name}")
+    return marked
+
+
+def _source(path: Path) -> ast.Module:
+    """Read a test's source; one that is not Python, in a directory that may be anybody's, marks nothing."""
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _names(assignment: ast.Assign) -> list[str]:
+    return [ast.unparse(target) for target in assignment.targets]
+
+
+def _marks(assignment: ast.Assign) -> list[ast.expr]:
+    """Return the marks of a whole module: `pytestmark` is one of them or a list."""
+    return assignment.value.elts if isinstance(assignment.value, ast.List | ast.Tuple) else [assignment.value]
+
+
+def _facts(marks: list[ast.expr]) -> Iterator[str]:
+    """Yield the facts that marks name."""
+    for mark in marks:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == MARK:
+            yield from (str(fact.value) for fact in mark.args if isinstance(fact, ast.Constant))
+
+
+def table(by_fact: dict[str, ShownBy]) -> Table:
+    """Format the facts as a table: one line a fact at any width, with how many scenarios and tests show it."""
+    drawn = Table(title="The facts of the case, and how many scenarios and tests show each", box=box.SIMPLE_HEAD, caption=_caption(by_fact))
+    drawn.add_column("fact", no_wrap=True)
+    drawn.add_column("in a few words")  # the only one that rich may narrow: the numbers stay whole
+    drawn.add_column("scenarios", justify="right", no_wrap=True)
+    drawn.add_column("tests", justify="right", no_wrap=True)
+    for fact, by in by_fact.items():
+        counts = (str(len(by.scenarios)), str(len(by.tests))) if by else ("nothing", "yet")
+        text = Text(FACTS.get(fact, UNKNOWN_FACT), no_wrap=True, overflow="ellipsis")
+        drawn.add_row(fact, text, *counts, style=None if by else "bold red")
+    return drawn
+
+
+def lines(by_fact: dict[str, ShownBy]) -> Iterator[str]:
+    """Yield the lines of the long list: each fact in full, and below it every scenario and test that shows it, one a line."""
+    for fact, by in by_fact.items():
+        yield f"{fact}  {FACTS.get(fact, UNKNOWN_FACT)}"
+        yield from (f"    scenario {name}" for name in by.scenarios)
+        yield from (f"    {test}" for test in by.tests)
+        if not by:
+            yield "    nothing yet"
+    yield _caption(by_fact).plain
+
+
+def _caption(by_fact: dict[str, ShownBy]) -> Text:
+    missing = [fact for fact, by in by_fact.items() if not by]
+    text = Text(f"{len(by_fact) - len(missing)} of {len(by_fact)} facts are shown by a scenario or a test")
+    if missing:
+        text.append(f"; nothing shows {', '.join(missing)}", "bold red")
+    if package_data.checkout() is None:
+        text.append("; the testbed's own tests are not installed: `testbed facts` in a checkout counts them too")
+    return text

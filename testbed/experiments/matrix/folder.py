@@ -1,0 +1,209 @@
+"""The matrix as a folder: a file for each scenario and runtime, and a page and a picture of all of them.
+
+    RUNTIME/SCENARIO.jsonl    a header line, and a line for each variant in the order of variants.toml
+    README.md                 the overview (`told.py`)
+    containment.svg           the picture (`heat_map.py`)
+
+The header has `title`, `seed`, `requests` (how many the trace has), `trace_sha256`, `made_by` (the command) and `commit` (of the code that
+replayed it). A variant's line has `settings` (the digest of the settings it was replayed with, see `plan.digest`) and the fields of its
+cell (`cell.py`); a line without these was not replayed. Nothing in a file changes unless a measurement, a trace or a setting does.
+Files are replaced as a whole, so that whoever reads one while it is written, or after a kill, has the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from testbed.errors import UsageError
+from testbed.experiments.matrix import picture, plan
+from testbed.experiments.matrix.cell import Cell
+from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
+from testbed.experiments.matrix.text import markdown
+from testbed.facility.runtime import RUNTIMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from testbed.experiments.matrix.table import ColumnKey
+    from testbed.plan.settings import KeptVariant
+
+PAGE, PICTURE = "README.md", "containment.svg"
+REMAKE = "`testbed matrix --out` writes it anew"
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Header(Frozen):
+    """The first line of a file."""
+
+    format: Literal[2] = 2
+    title: str
+    seed: int
+    requests: int
+    trace_sha256: str
+    made_by: str
+    commit: str
+
+
+class Line(BaseModel):
+    """A variant's line: its name, the digest of its settings, and the fields of its cell as they stand there."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    variant: str
+    settings: str
+
+
+def read(directory: Path, variants: Mapping[str, KeptVariant]) -> Matrix:
+    """Read the matrix of a folder; its rows come in the order of `variants`, which also say what each of them is.
+
+    Raises UsageError that names the file, the line and the first thing that is wrong in it.
+    """
+    paths = sorted(_paths(directory), key=lambda path: (RUNTIMES.index(path.parent.name), path.stem))
+    columns: list[Column] = []
+    cells: list[Cell] = []
+    made: dict[ColumnKey, Provenance] = {}
+    for path in paths:
+        column, made[column.key], of_column = _read_file(path)
+        columns.append(column)
+        cells += of_column
+    present = dict.fromkeys(variant for provenance in made.values() for variant in provenance.settings)
+    names = [*(name for name in variants if name in present), *(name for name in present if name not in variants)]
+    rows = tuple(plan.row(name, variants[name]) if name in variants else Row(variant=name) for name in names)
+    return Matrix(columns=tuple(columns), rows=rows, cells=tuple(cells), made=made).ordered()
+
+
+def write(matrix: Matrix, directory: Path, variants: Mapping[str, KeptVariant]) -> None:
+    """Write the file of each column, then page and picture of all that the folder has; files of other columns stay.
+
+    Raises OSError that names what cannot be written.
+    """
+    for column in matrix.columns:
+        path = _path(directory, column.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, "".join(f"{line}\n" for line in _lines(matrix, column)))
+    whole = read(directory, variants)
+    _replace(directory / PAGE, markdown(whole))
+    _replace(directory / PICTURE, picture.draw(whole))
+
+
+def require_writable(directory: Path) -> None:
+    """Raise UsageError if a folder can neither be written to nor made."""
+    there = directory if directory.is_dir() else directory.parent
+    if directory.is_file() or not (there.is_dir() and os.access(there, os.W_OK)):
+        raise UsageError(f"--out: nothing can be written to {directory}; give a folder, such as scenarios/containment")
+
+
+def require_nothing_lost(
+    directory: Path, columns: Iterable[Column], keys: Iterable[tuple[str, str, str]], variants: Mapping[str, KeptVariant]
+) -> None:
+    """Raise UsageError if the files of these columns have a cell, of a variant that there still is, that is not among `keys`."""
+    replaced = set(keys)
+    for column in columns:
+        path = _path(directory, column.key)
+        if not path.exists():
+            continue
+        lost = [cell.variant for cell in _read_file(path)[2] if cell.key not in replaced and cell.variant in variants]
+        if lost:
+            raise UsageError(
+                f"--out: {path} has {len(lost)} cells that would be lost, the first: {lost[0]}; write to another folder, and put both "
+                "together with `testbed matrix merge`"
+            )
+
+
+def _path(directory: Path, key: ColumnKey) -> Path:
+    scenario, runtime = key
+    return directory / runtime / f"{scenario}.jsonl"
+
+
+def _paths(directory: Path) -> list[Path]:
+    """Return the files of a folder; raises UsageError if it is no matrix."""
+    if directory.is_file():
+        raise UsageError(
+            f"{directory} is a file; a matrix is a folder since format 2, such as scenarios/containment; `testbed matrix --out` writes one"
+        )
+    if not directory.is_dir():
+        raise UsageError(f"the matrix {directory} cannot be read: there is no such folder; `testbed matrix --out` writes one")
+    paths = [path for runtime in RUNTIMES for path in (directory / runtime).glob("*.jsonl")]
+    if not paths:
+        raise UsageError(f"{directory} is no matrix: there is no {RUNTIMES[0]}/SCENARIO.jsonl in it; `testbed matrix --out` writes one")
+    return paths
+
+
+def _lines(matrix: Matrix, column: Column) -> Iterator[str]:
+    provenance = matrix.made.get(column.key, Provenance())
+    header = Header(
+        title=column.title,
+        seed=column.seed,
+        requests=column.requests,
+        trace_sha256=column.trace_sha256,
+        made_by=provenance.made_by,
+        commit=provenance.commit,
+    )
+    yield _json(header.model_dump(mode="json"))
+    for row in matrix.rows:
+        cell = matrix.cell(column.key, row.variant)
+        if cell is None and row.variant not in provenance.settings:
+            continue
+        figures = {} if cell is None else cell.model_dump(mode="json", exclude={"scenario", "runtime", "variant"}, exclude_defaults=True)
+        yield _json({"variant": row.variant, "settings": provenance.settings.get(row.variant, ""), **figures})
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
+    """Read one file: its column, how that was made, and its cells."""
+    scenario, runtime = path.stem, path.parent.name
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; {REMAKE}") from error
+    header = _decode(Header, lines[0], f"{path}, line 1")
+    settings: dict[str, str] = {}
+    cells = []
+    for number, text in enumerate(lines[1:], start=2):
+        where = f"{path}, line {number}"
+        line = _decode(Line, text, where)
+        if line.variant in settings:
+            raise UsageError(f"{where}: the variant {line.variant} stands on a line before; {REMAKE}")
+        settings[line.variant] = line.settings
+        if line.model_extra:
+            cell = {"scenario": scenario, "runtime": runtime, "variant": line.variant, **line.model_extra}
+            cells.append(_decode(Cell, json.dumps(cell), where))
+    column = Column(
+        scenario=scenario,
+        runtime=runtime,
+        title=header.title,
+        seed=header.seed,
+        requests=header.requests,
+        trace_sha256=header.trace_sha256,
+    )
+    return column, Provenance(made_by=header.made_by, commit=header.commit, settings=settings), cells
+
+
+def _decode(record: type[Record], text: str, where: str) -> Record:
+    try:
+        return record.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; {REMAKE}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file beside the path and rename it, so that no kill leaves half of it."""
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with written.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)

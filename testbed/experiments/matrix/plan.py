@@ -1,0 +1,123 @@
+"""The plan of a matrix: scenarios as columns, variants as rows, and which of their cells belong to a shard. Data, no effects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from testbed.errors import UsageError
+from testbed.experiments.matrix.table import Column, Matrix, Provenance, Row
+from testbed.plan import passengers
+from testbed.plan.expectation import WHATEVER
+from testbed.plan.scenario import Variant
+from testbed.plan.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.plan.scenario import Scenario
+    from testbed.plan.settings import KeptVariant
+    from testbed.plan.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedColumn:
+    """A scenario as a column: with every variant of the matrix, and the trace that is sent to each."""
+
+    scenario: Scenario
+    sent: Trace
+    runtime: str
+
+    @property
+    def column(self) -> Column:
+        """The column as the matrix has it."""
+        return Column(
+            scenario=self.scenario.name,
+            runtime=self.runtime,
+            title=self.scenario.title,
+            seed=self.scenario.workload.seed,
+            requests=len(self.sent.requests),
+            trace_sha256=self.sent.header.sha256,
+        )
+
+    def only(self, variant: str) -> Scenario:
+        """Return the scenario with one variant."""
+        return self.scenario.only((variant,))
+
+    def over(self, name: str, settings: Settings) -> PlannedCell:
+        """Return the cell of a variant that is not among the matrix's own."""
+        alone = replace(self.scenario, variants=(Variant(name, settings, WHATEVER),))
+        return PlannedCell(replace(self, scenario=alone), name)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell to be replayed."""
+
+    column: PlannedColumn
+    variant: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Scenario, runtime and variant."""
+        return self.column.scenario.name, self.column.runtime, self.variant
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All cells of a matrix, column by column; `settings` has the digest of each variant's settings."""
+
+    columns: tuple[PlannedColumn, ...]
+    rows: tuple[Row, ...]
+    settings: Mapping[str, str]
+
+    @property
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """Every cell."""
+        return tuple(PlannedCell(column, row.variant) for column in self.columns for row in self.rows)
+
+    def empty(self, made_by: str = "", commit: str = "") -> Matrix:
+        """Return the matrix without its cells, as made by a command with the code of a commit."""
+        columns = tuple(planned.column for planned in self.columns)
+        provenance = Provenance(made_by=made_by, commit=commit, settings=dict(self.settings))
+        return Matrix(columns=columns, rows=self.rows, cells=(), made={column.key: provenance for column in columns})
+
+
+def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slower: float) -> Plan:
+    """Return the plan: each scenario with its own trace and seed, over every variant."""
+    over = tuple(Variant(name, kept.settings, WHATEVER) for name, kept in variants.items())
+    columns = tuple(
+        PlannedColumn(replace(scenario, variants=over).slowed(slower), passengers.of(scenario), runtime) for scenario in scenarios
+    )
+    return Plan(
+        columns, tuple(row(name, kept) for name, kept in variants.items()), {name: digest(kept.settings) for name, kept in variants.items()}
+    )
+
+
+def row(name: str, kept: KeptVariant) -> Row:
+    """Return a variant's row."""
+    return Row(variant=name, level=kept.level, says=kept.says, made_of=kept.made_of)
+
+
+def digest(settings: Settings) -> str:
+    """Return the first 12 hex digits of a SHA-256 of what settings change of that night: a new setting alters no digest."""
+    night = Settings().model_dump(mode="json")
+    changed = {
+        f"{role}.{name}": value
+        for role, values in settings.model_dump(mode="json").items()
+        for name, value in values.items()
+        if value != night[role][name]
+    }
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def shard(cells: Sequence[PlannedCell], text: str | None) -> tuple[PlannedCell, ...]:
+    """Return the cells of shard `I/N`; all of them if `text` is None. Raises UsageError for any other text."""
+    if text is None:
+        return tuple(cells)
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise UsageError(f"--shard: found {text!r}; allowed: I/N with 1 <= I <= N, such as 2/4")
+    return tuple(cells[int(number) - 1 :: int(of)])

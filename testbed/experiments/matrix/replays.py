@@ -1,0 +1,86 @@
+"""Replays the cells of a matrix, several at a time: the only part of the matrix that starts anything."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from testbed.errors import FacilityError, TestbedError
+from testbed.experiments.batch import ATTEMPTS, once
+from testbed.experiments.matrix import cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.experiments.matrix.cell import Cell
+    from testbed.experiments.matrix.plan import Plan, PlannedCell
+    from testbed.runtime.backends import Place
+
+
+class Checkpoint(Protocol):
+    """Holds the cells of a matrix that may be interrupted; `progress.py` has the one that writes a file."""
+
+    def find(self, planned: PlannedCell) -> Cell | None:
+        """Return a cell that was replayed before; None if it was not."""
+
+    def add(self, planned: PlannedCell, cell: Cell) -> None:
+        """Add a cell that was replayed."""
+
+
+@dataclass(slots=True)
+class Replays:
+    """The replays of one command: the place, what its replays share, and the directory of the journals.
+
+    `numbered` counts the replays of each cell, so that no journal overwrites another.
+    """
+
+    place: Place
+    shop: Any
+    directory: Path
+    numbered: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    async def replay(self, planned: PlannedCell) -> Cell:
+        """Replay a cell once; if that cannot be done, return an unknown cell that says why."""
+        scenario = planned.column.only(planned.variant)
+        number = self.numbered[planned.key] = self.numbered.get(planned.key, 0) + 1
+        directory = self.directory / scenario.name / (f"again-{number}" if number > 1 else "")
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            result = await once(scenario, planned.column.sent, self.shop, directory, self.place)
+        except TestbedError as error:
+            return cell.unknown(*planned.key, why=str(error))
+        return cell.of(result.judgement)
+
+    async def replay_until_known(self, planned: PlannedCell) -> Cell:
+        """Replay a cell until its outcome is known, `ATTEMPTS` times at most."""
+        for _ in range(ATTEMPTS - 1):
+            replayed = await self.replay(planned)
+            if replayed.outcome is not None:
+                return replayed
+        return await self.replay(planned)
+
+    async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
+        """Return the cell of the checkpoint, or else replay it and add it there."""
+        found = checkpoint.find(planned)
+        if found is not None:
+            return found
+        replayed = await self.replay_until_known(planned)
+        checkpoint.add(planned, replayed)
+        return replayed
+
+    async def require_steady(self, plan: Plan) -> None:
+        """Start a facility once more after the last cell and take it down; raises FacilityError if a health check fails.
+
+        Before each cell the replay itself checks that; a cell that did not begin steady is unknown.
+        """
+        scenario = plan.columns[0].scenario
+        builder = self.place.builder(self.shop, scenario.facility, scenario.variants[0].settings)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(builder.tear_down)
+            facility = await builder.build()
+            async with facility.instruments.monitoring() as monitoring:
+                for service in facility.services:
+                    health = await monitoring.health(service, facility.runtime.address(service))
+                    if health != "200":
+                        raise FacilityError(f"after the last cell the health check of {service} answers {health}, not 200")

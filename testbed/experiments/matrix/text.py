@@ -1,0 +1,220 @@
+"""The matrix as people read it: tables for the terminal, and a page of Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from testbed.experiments.matrix import lessons
+from testbed.plan.clock import span_text
+from testbed.plan.expectation import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from testbed.experiments.matrix.cell import Cell, Part, Tally
+    from testbed.experiments.matrix.table import Column, Matrix, Provenance
+
+STYLE: dict[str, str] = {Outcome.GROUNDED: "red", Outcome.CONTAINED: "yellow", Outcome.UNHARMED: "green"}
+PAGE = """\
+# How far the crack went: the containment matrix
+
+Generated; do not edit.
+`testbed matrix --out` replays every scenario over every variant, each on its own trace and seed, and writes these files.
+`testbed matrix show SCENARIO` prints all figures of a scenario.
+[variants.toml](../variants.toml) has the settings of each variant and what it is made of.
+
+![What became of the airline, by scenario and variant](containment.svg)
+
+`U` is unharmed, `C` contained, `G` grounded.
+The digit is the crack: 0 nothing, 1 lookup, 2 pool, 3 server, 4 facility, 5 caller, 6 airline.
+The number after these is the percentage of the transactions due after the first fault that were answered, if not all were."""
+NOT_REPLAYED = "-"
+LONGEST = len(Outcome.CONTAINED)  # of the words for an outcome: none of them is cut, however narrow the terminal
+NO_BREAK = "\N{NO-BREAK SPACE}"
+FULL = 100  # percent
+NARROWEST = 12  # characters of a column that folds
+
+
+def heading(column: Column, columns: Iterable[Column]) -> str:
+    """Return the name of a column: its scenario, and its runtime if there are several."""
+    several = len({each.runtime for each in columns}) > 1
+    return f"{column.scenario} ({column.runtime})" if several else column.scenario
+
+
+def short(cell: Cell | None) -> str:
+    """Return a cell in a few words: outcome, crack, share of the transactions answered."""
+    if cell is None:
+        return NOT_REPLAYED
+    return f"{cell.word} {cell.crack} {share(cell.all_answered)}".strip()
+
+
+def share(part: Part) -> str:
+    """Return a share in percent, rounded down, so that 100 % is all; an empty text if the total is 0."""
+    number = percent(part)
+    return number and f"{number}{NO_BREAK}%"
+
+
+def mark(cell: Cell | None) -> str:
+    """Return the letter of the outcome and the crack, such as `G6`."""
+    if cell is None:
+        return NOT_REPLAYED
+    return f"{cell.outcome[0].upper() if cell.outcome else '?'}{cell.crack}"
+
+
+def partial_percent(cell: Cell | None) -> str:
+    """Return the percentage of the transactions that were answered; an empty text if all were."""
+    number = "" if cell is None else percent(cell.all_answered)
+    return "" if number == str(FULL) else number
+
+
+def percent(part: Part) -> str:
+    """Return the same without its sign."""
+    return "" if part.share is None else str(int(100 * part.share))
+
+
+def table(matrix: Matrix) -> Table:
+    """Return a table for a terminal: a row for each variant, level by level, a column for each scenario."""
+    drawn = Table(
+        title="How far the crack went",
+        caption="outcome, crack (0 nothing to 6 airline), share of the transactions answered after the fault",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    drawn.add_column("variant", overflow="fold")
+    for column in matrix.columns:
+        drawn.add_column(heading(column, matrix.columns), min_width=LONGEST)
+    level = None
+    for row in matrix.rows:
+        if level not in (None, row.level):
+            drawn.add_section()
+        level = row.level
+        cells = [matrix.cell(column.key, row.variant) for column in matrix.columns]
+        drawn.add_row(row.variant, *(Text(short(cell), STYLE.get(cell.outcome or "", "dim") if cell else "dim") for cell in cells))
+    return drawn
+
+
+def taught(matrix: Matrix) -> Text:
+    """Return what the matrix teaches, and which sentences its measurements contradict."""
+    lines = []
+    for lesson in lessons.taught(matrix):
+        style = "green" if lesson.holds else "bold red"
+        lines.append(Text.assemble(("holds  " if lesson.holds else "CONTRADICTED  ", style), f"{lesson.says} ({lesson.figures})"))
+    return Text("\n").join(lines)
+
+
+def doubtful(cells: Iterable[Cell]) -> Text:
+    """Return the cells whose outcome is unknown, and why."""
+    return Text("\n").join(Text(f"unknown: {' '.join(cell.key)}: {cell.unknown}", "yellow") for cell in cells if cell.outcome is None)
+
+
+def figures(matrix: Matrix, column: Column) -> tuple[Table, Table]:
+    """Return two tables for a terminal of one column, a row for each variant: what became of it, and what was answered of each kind."""
+    cells = {row.variant: matrix.cell(column.key, row.variant) for row in matrix.rows}
+    kinds = sorted({kind for cell in cells.values() if cell is not None for kind in cell.answered})
+    title = f"{column.scenario} on {column.runtime}: {column.title}"
+    became = Table(title=title, caption=_made(matrix, column), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    answered = Table(title="Answered of the transactions due after the first fault, %", box=box.SIMPLE_HEAD)
+    became.add_column("variant", overflow="fold", min_width=NARROWEST)
+    became.add_column("outcome", no_wrap=True)
+    for head in ("leaked", "servers blocked", "callers blocked", "red checks", "hung after"):
+        became.add_column(_stacked(head), justify="right", no_wrap=True)
+    became.add_column("recovered after", min_width=NARROWEST)
+    answered.add_column("variant", overflow="fold", min_width=NARROWEST)
+    for kind in kinds:
+        answered.add_column(_stacked(kind), justify="right", no_wrap=True)
+    level = None
+    for row in matrix.rows:
+        if level not in (None, row.level):
+            became.add_section()
+            answered.add_section()
+        level = row.level
+        cell = cells[row.variant]
+        became.add_row(row.variant, *([NOT_REPLAYED] if cell is None else _became(cell)))
+        answered.add_row(row.variant, *(percent(cell.answered[kind]) if cell and kind in cell.answered else NOT_REPLAYED for kind in kinds))
+    return became, answered
+
+
+def _became(cell: Cell) -> Iterator[Text | str]:
+    style = STYLE.get(cell.outcome or "", "dim")
+    yield Text(f"{cell.word} {cell.crack}", style).append("".join(f"\n{_times(tally)}" for tally in cell.tallies), "dim")
+    yield str(cell.leaked)
+    yield from (str(cell.blocked[role]) if role in cell.blocked else NOT_REPLAYED for role in ("servers", "callers"))
+    yield str(cell.red)
+    yield NOT_REPLAYED if cell.hang_after_night_s is None else span_text(cell.hang_after_night_s)
+    yield recovered(cell)
+
+
+def _times(tally: Tally) -> str:
+    return f"{tally.times} x {tally.outcome or 'unknown'} {tally.crack}"
+
+
+def _stacked(words: str) -> str:
+    return "\n".join(words.replace("_", " ").split())
+
+
+def _made(matrix: Matrix, column: Column) -> str:
+    made = matrix.made.get(column.key)
+    return f"seed {column.seed}, {column.requests} requests" + (f"; {_by(made)}" if made else "")
+
+
+def _by(made: Provenance) -> str:
+    return f"made by `{made.made_by or 'an unknown command'}`" + (f" at commit {made.commit}" if made.commit else "")
+
+
+def markdown(matrix: Matrix) -> str:
+    """Return the page: the outcome of every cell, what the matrix teaches, and how it was made."""
+    parts = [
+        PAGE,
+        _grid(
+            ["scenario", *(f"`{row.variant}`" for row in matrix.rows)],
+            [
+                [heading(column, matrix.columns), *(_overview(matrix.cell(column.key, row.variant)) for row in matrix.rows)]
+                for column in matrix.columns
+            ],
+        ),
+        *_lessons(matrix),
+        *_how_made(matrix),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _overview(cell: Cell | None) -> str:
+    return f"{mark(cell)} {partial_percent(cell)}".strip().replace(" ", NO_BREAK)
+
+
+def _lessons(matrix: Matrix) -> list[str]:
+    checked = lessons.taught(matrix)
+    parts = []
+    for title, held in (("## What it teaches", True), ("## What these measurements contradict", False)):
+        lines = [f"- {lesson.says} ({lesson.figures}.)" for lesson in checked if lesson.holds is held]
+        if lines:
+            parts += [title, "\n".join(lines)]
+    return parts
+
+
+def _how_made(matrix: Matrix) -> list[str]:
+    columns: dict[str, list[str]] = {}
+    for column in matrix.columns:
+        if column.key in matrix.made:
+            columns.setdefault(_by(matrix.made[column.key]), []).append(heading(column, matrix.columns))
+    return ["## How it was made", "\n".join(f"- {', '.join(names)}: {by}" for by, names in columns.items())] if columns else []
+
+
+def recovered(cell: Cell) -> str:
+    """Return how long the trouble lasted, and who ended it."""
+    if cell.outcome is None:
+        return f"unknown: {cell.unknown}"
+    if cell.outcome == Outcome.UNHARMED.value:
+        return "no trouble"
+    if cell.recovery_s is None or cell.recovery_night_s is None:
+        return "not within the night"
+    return f"{cell.recovery_s} s ({span_text(cell.recovery_night_s)} of the night), {'by itself' if cell.by_itself else 'by hand'}"
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)

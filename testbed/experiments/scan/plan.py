@@ -1,0 +1,192 @@
+"""What a scan replays: each link of the map with each fault that it can have. Data, no effects."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from testbed import faults, scenario_file
+from testbed.errors import FacilityError, UsageError
+from testbed.facility.link import DATABASE
+from testbed.faults.nothing import Nothing
+from testbed.plan import passengers
+from testbed.plan.expectation import WHATEVER
+from testbed.plan.scenario import PlannedStep, Variant
+from testbed.plan.topology import TRANSACTIONS, integration_points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from testbed.plan.scenario import Scenario
+    from testbed.plan.settings import Settings
+    from testbed.plan.topology import FacilityPlan, IntegrationPoint
+    from testbed.plan.trace import Trace
+    from testbed.replay.actions import Fault
+    from testbed.runtime.backends import Place
+
+CONTROL = "nothing"
+# For parameters that a fault cannot do without. The time is real, as that of every time-out: W5's two minutes outlast the small morning.
+VALUES: dict[str, dict[str, int]] = {"latency": {"latency_ms": 120_000}}
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One link of one variant with one fault, as a scenario to be replayed; the control run has no link, and the fault `nothing`."""
+
+    variant: str
+    link: str
+    fault: str
+    scenario: Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is broken, variant by variant, and the one trace that is sent to all. `left_out`: what is not, a line each, with why."""
+
+    scenario: str
+    transaction: str
+    sent: Trace
+    points: dict[str, tuple[IntegrationPoint, ...]]
+    breaks: tuple[Break, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a scan: variants, fault words and links, all faults and all links where none is named, and the transaction."""
+
+    variants: Sequence[str] = ("original",)
+    faults: Sequence[str] = ()
+    links: Sequence[str] = ()
+    transaction: str = "check_in"
+
+
+def plan(base: Scenario, wanted: Wanted, place: Place, slower: float = 1.0) -> Plan:
+    """Plan the scan of a scenario: its facility, night and passengers, and for its timeline one fault at the time of its first step.
+
+    Raises UsageError for a name that there is none of, with those that there are, and FacilityError for what the runtime has not.
+    """
+    if lacking := place.lacks(base):
+        raise FacilityError(lacking)
+    base = base.slowed(slower)
+    settings = _settings(base, wanted.variants)
+    _see_asked(base, wanted.transaction)
+    at_s = _first_s(base)
+    links, left_links = _links(base, wanted.links, place)
+    words, left_words = _words(wanted.faults, place)
+    pairs = [(link, word, made) for link in links for word in words if (made := fault_on(link, word, base.facility)) is not None]
+    if not pairs:
+        raise UsageError(
+            f"none of {', '.join(words)} can be on the link to {' or '.join(links)}; a service's fault is for links to application servers"
+        )
+
+    def broken(variant: str, link: str, word: str, fault: Fault, proxies: Iterable[str]) -> Break:
+        scenario = replace(
+            base,
+            facility=base.facility.model_copy(update={"links": tuple(one for one in proxies if one != DATABASE)}),  # it has the virtual IP
+            steps=(PlannedStep(word, fault, at_s, None, 0.0),),
+            variants=(Variant(variant, settings[variant], WHATEVER),),
+        )
+        return Break(variant, link, word, scenario)
+
+    breaks = []
+    for name in settings:
+        breaks.append(broken(name, "", CONTROL, Nothing(), links))  # with every proxy there is, to see that they hurt nobody
+        # A fault of a service has none: its probe has to reach the service's own listen queue.
+        breaks += [broken(name, link, word, made, [link] if hasattr(made, "link") else []) for link, word, made in pairs]
+    return Plan(
+        base.name,
+        wanted.transaction,
+        passengers.of(base),
+        {name: integration_points(base.facility, one.facility) for name, one in settings.items()},
+        tuple(breaks),
+        (*left_links, *left_words),
+    )
+
+
+def fault_on(link: str, word: str, facility: FacilityPlan) -> Fault | None:
+    """Make a fault on a link, or on the application server behind it where that is what it takes; None where it cannot be there."""
+    kind: Any = faults.load(word)
+    taken = {field.name for field in fields(kind)}
+    values = VALUES.get(word, {})
+    if "link" in taken:
+        made: Fault = kind(link=link, **values)
+    elif "service" in taken and link in facility.server_names:
+        made = kind(service=link, **values)
+    else:
+        return None
+    return made
+
+
+def words() -> tuple[str, ...]:
+    """Give the words of all faults that a link, or what stands behind it, can have."""
+    return tuple(word for word in faults.names() if {"link", "service"} & {field.name for field in fields(_kind(word))})
+
+
+def no_value(word: str) -> tuple[str, ...]:
+    """Give the parameters of a fault that have neither a default nor a value here."""
+    given = {"link", "service", *VALUES.get(word, {})}
+    needed = [field for field in fields(_kind(word)) if field.default is MISSING and field.default_factory is MISSING]
+    return tuple(field.name for field in needed if field.name not in given)
+
+
+def _kind(word: str) -> Any:
+    return faults.load(word)
+
+
+def _settings(base: Scenario, names: Sequence[str]) -> dict[str, Settings]:
+    """Give the settings of variants by name: the scenario's own, or kept ones."""
+    known = scenario_file.variants_of(base)
+    return {name: known[name].settings for name in _chosen("--variant", names, known)}
+
+
+def _see_asked(base: Scenario, transaction: str) -> None:
+    asked = [name for shares in base.workload.shares.values() for name in shares]
+    _chosen("--transaction", [transaction], asked)
+    if not any(needs for kinds in TRANSACTIONS.values() for name, needs in kinds.items() if name == transaction):
+        needing = [name for name in asked if any(kinds.get(name) for kinds in TRANSACTIONS.values())]
+        raise UsageError(
+            f"--transaction: {transaction} needs nothing but its caller; of {base.name}, {', '.join(needing)} need the facility"
+        )
+
+
+def _first_s(base: Scenario) -> float:
+    times = [step.at_night_s for step in base.steps if step.at_night_s is not None]
+    if not times:
+        raise UsageError(f"scenario {base.name} has no step that is due `at` a time, and a scan puts each fault where its first one is")
+    return times[0]
+
+
+def _links(base: Scenario, names: Sequence[str], place: Place) -> tuple[list[str], list[str]]:
+    """Give the links to break, in the order of the map from the database on, and what is left out of them."""
+    chosen = _chosen("--link", names, base.facility.link_names) or list(base.facility.link_names)
+    if "links" in place.capabilities:
+        return chosen, []
+    cannot = [link for link in chosen if link != DATABASE]
+    told = f"the runtime {place.runtime} has a proxy on the link to the database only"
+    if cannot and (names or len(cannot) == len(chosen)):
+        raise FacilityError(f"{told}: {', '.join(cannot)} cannot be broken there; give another with --runtime")
+    return [DATABASE], [f"links {', '.join(cannot)}: {told}"] if cannot else []
+
+
+def _words(names: Sequence[str], place: Place) -> tuple[list[str], list[str]]:
+    """Give the words of the faults to try, and what is left out of them."""
+    left: dict[str, str] = {}
+    for word in _chosen("--fault", names, words()) or words():
+        need = getattr(_kind(word), "needs", None)
+        if need is not None and need not in place.capabilities:
+            left[word] = f"fault {word}: needs {need}, which the runtime {place.runtime} has not"
+        elif missing := no_value(word):
+            left[word] = f"fault {word}: there is no value for its {', '.join(missing)} in testbed/experiments/scan/plan.py, VALUES"
+    if names and left:
+        raise FacilityError("; ".join(left.values()))
+    return [word for word in _chosen("--fault", names, words()) or words() if word not in left], list(left.values())
+
+
+def _chosen(option: str, names: Iterable[str], allowed: Iterable[str]) -> list[str]:
+    """Give the names, each once; raises UsageError for one that is not allowed."""
+    allowed = list(allowed)
+    for name in names:
+        if name not in allowed:
+            raise UsageError(f"{option}: found {name!r}; allowed: {', '.join(allowed)}")
+    return list(dict.fromkeys(names))

@@ -1,0 +1,29 @@
+"""Where a service listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a service listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address as a base URL for HTTP."""
+        return f"http://{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read `host:port`; raises ValueError when it is neither."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal():
+            raise ValueError(f"{text!r} is not an address; allowed: HOST:PORT, such as 127.0.0.1:8474")
+        return cls(host.strip("[]"), int(port))

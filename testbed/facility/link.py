@@ -1,0 +1,69 @@
+"""Links: the connections between the parts of a facility, as faults know them, each through a proxy of its own.
+
+A link is named by what stands behind it: `database` is that from the application servers to the virtual IP, `cf-1` that from the
+callers to this application server, `kiosk` that from the passengers to this caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+
+from pydantic import Field
+
+from testbed.facility.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+DATABASE = "database"
+
+
+LinkName = Annotated[str, Field(min_length=1, max_length=20)]
+
+
+Moment = Literal["connect", "answer", "idle"]  # of a connection's life
+
+
+Stream = Literal["upstream", "downstream"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicOn:
+    """A toxic on a link: its word, and the direction in which it works. `str` of it is its name there."""
+
+    kind: str
+    stream: Stream = "downstream"
+
+    def __str__(self) -> str:
+        return f"{self.kind}_{self.stream}"
+
+
+class Link(Protocol):
+    """A link, as faults know it. Raises ProxyError when the proxy does not do what it is asked."""
+
+    @property
+    def address(self) -> Address:
+        """The address at which those on this side of it connect."""
+
+    async def point(self, host: Address) -> None:
+        """Let it lead to a host; connections that go over it are dropped."""
+
+    async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
+        """Put a toxic, by its word, on what comes from behind the link (`downstream`), or on what goes there."""
+
+    async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
+        """Take a toxic from it."""
+
+    async def toxics(self) -> tuple[str, ...]:
+        """Give the names of the toxics on it."""
+
+    async def enable(self) -> None:
+        """Let its proxy listen."""
+
+    async def disable(self) -> None:
+        """Let its proxy listen no more, and drop every connection over it."""
+
+    async def is_enabled(self) -> bool:
+        """Whether its proxy listens."""

@@ -1,0 +1,80 @@
+"""A probe: one connection over a link and what became of it, as faults know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from testbed.facility.address import Address
+
+Ended = Literal["answered", "refused", "unconnected", "reset", "closed", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a probe does once connected: `requests` sends two short requests, the second `idle_s` after the first was answered.
+
+    `log_in` asks for a long answer (a few hundred bytes); `hold` sends one request and then only waits, to see whether the connection
+    is cut. `connect` asks nothing. `queue` makes connections, with a request on each, until one does not come about, and then waits for
+    the answer to the first and for that last connection. `within_s`: so long it waits for the connection, and for each answer.
+    """
+
+    kind: Literal["connect", "requests", "log_in", "hold", "queue"]
+    within_s: float
+    idle_s: float = 0.0
+
+    @property
+    def longest_s(self) -> float:
+        """The longest that it can take."""
+        return 3 * self.within_s + self.idle_s
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a probe saw.
+
+    `ended`: `answered` all it asked (or held, where it only held); `refused` at once by nobody; `unconnected` within its time; `reset`
+    (RST) or `closed` (FIN) by the other side before the answer was complete; `silent`: connected, and then nothing within its time.
+    `connected_s`: what the connection took, until its refusal where it was refused. `first_byte_s` and `last_byte_s`: from the last
+    request to the first and the last byte that came; null where none did. `size_bytes`: what came in all. `queued`: how many connections
+    a `queue` took; then `first_byte_s` is of the first in it, and `connected_s` of the first past it.
+    """
+
+    ended: Ended
+    connected_s: float
+    first_byte_s: float | None = None
+    last_byte_s: float | None = None
+    size_bytes: int = 0
+    queued: int = 0
+
+    def __str__(self) -> str:
+        if self.queued:
+            first = "had no answer" if self.first_byte_s is None else f"had its answer after {self.first_byte_s:.2f} s"
+            past = "was not connected within" if self.ended == "unconnected" else "was connected after"
+            return f"{self.queued} in the queue, the first of them {first}; the first past it {past} {self.connected_s:.2f} s"
+        if self.ended == "refused":
+            return f"refused in {self.connected_s * 1000:.2f} ms"
+        if self.ended == "unconnected":
+            return f"not connected within {self.connected_s:.2f} s"
+        bytes_ = f"{self.size_bytes} bytes" + ("" if self.last_byte_s is None else f", the last after {self.last_byte_s:.2f} s")
+        return f"connected in {self.connected_s * 1000:.2f} ms, {bytes_}, then {self.ended}"
+
+
+class Probe(Protocol):
+    """A probe under way."""
+
+    async def wait_held(self) -> None:
+        """Wait until its connection stands and its first request was answered; raises FacilityError when that does not come."""
+
+    async def wait_seen(self) -> Seen:
+        """Wait until it has seen what it wanted to see; bounded by its question."""
+
+    async def end(self) -> None:
+        """End it, whatever it still waits for; nothing happens when it has ended."""
+
+
+class Prober(Protocol):
+    """Makes probes, as those on this side of a link would."""
+
+    def __call__(self, link: str, address: Address, question: Question) -> Probe:
+        """Start a probe."""

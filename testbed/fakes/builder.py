@@ -1,0 +1,143 @@
+"""The fake facility: the runtime, the database, the link, monitoring, dumps and the load generator, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.errors import DumpError, FacilityError
+from testbed.facility import observers
+from testbed.facility.address import Address
+from testbed.facility.facility import LOAD, Facility, Instruments
+from testbed.facility.link import DATABASE
+from testbed.facility.runtime import ServiceSpec
+from testbed.fakes import caller, server
+from testbed.fakes.caller import FakeCaller
+from testbed.fakes.database import FakeDatabase
+from testbed.fakes.link import FakeLink, FakePacketFilter
+from testbed.fakes.load import FakeGenerator
+from testbed.fakes.monitoring import FakeLogDisks, FakeMonitoring
+from testbed.fakes.probe import FakeCrowd, FakeProbe
+from testbed.fakes.runtime import FakeRuntime
+from testbed.fakes.server import FakeServer
+from testbed.fakes.service import see_modelled
+from testbed.plan.settings import Settings
+from testbed.plan.topology import servers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from testbed.facility.burst import Order
+    from testbed.facility.load_generator import DueRequest
+    from testbed.facility.observers import Scales
+    from testbed.facility.probe import Question
+    from testbed.facility.runtime import Runtime
+    from testbed.fakes.service import FakeService
+    from testbed.journal.events import ThreadGroup
+    from testbed.plan.topology import FacilityPlan
+
+
+DUMP_S = 0.3  # what a thread dump takes
+
+
+@dataclass(slots=True)
+class FakeBuilder:
+    """Builds a fake facility by the plan and the settings of a variant, as `ProcessesBuilder` builds a real one.
+
+    The model: an application server has `request_threads` threads and `pool_size` connections, a FIFO pool unless `pool_lifo`. A
+    connection to a database server that was stopped is dead. A lookup over a dead connection fails, and loses it in `original` (and in
+    `driver_cursor`, when it died between the rows and the close); everything else gives it back, and another is opened in its place. Who
+    finds the pool empty waits, with its thread, for as long as `pool_checkout_timeout_s` says. What was lost comes back after
+    `pool_leak_reclaim_s`; requests that `shed_load_at` and `fail_fast` do not let in have no thread, and are no result. A caller's
+    thread waits for its calls, as long as `call_read_timeout_s` says, and takes the servers (of its service group) in turn; bulkhead,
+    retry and circuit breaker are around its calls as in the real one. Times are constant; there is no chance in it.
+
+    Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
+    setting `call_connect_timeout_s`, because a connection is made at once or not at all; toxics other than
+    `latency`, and links other than the one to the database, which probes see and services do not; pause and resume.
+    A variant with settings that are not modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused
+    with UsageError.
+    """
+
+    plan: FacilityPlan
+    settings: Settings = field(default_factory=Settings)
+    runtime: FakeRuntime = field(default_factory=FakeRuntime)
+    database: FakeDatabase = field(default_factory=FakeDatabase)
+    virtual_ip: FakeLink = field(default_factory=FakeLink)
+    links: dict[str, FakeLink] = field(default_factory=dict)
+    packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
+    log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
+    scales: Scales = field(default_factory=observers.Nothing)
+    blunt: bool = False  # probes see nothing of what is done to links, and a crowd is none
+    generator: FakeGenerator | None = None
+    crowds: list[FakeCrowd] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    not_permitted: str | None = None  # why threads cannot be dumped
+    broken: FacilityError | None = None  # raised in place of a facility
+
+    def __post_init__(self) -> None:
+        see_modelled("an application server", self.settings.application_server, server.NOT_MODELLED)
+        see_modelled("a caller", self.settings.caller, caller.NOT_MODELLED)
+
+    def begin(self) -> None:
+        """Note it; there is nothing to be gained."""
+        self.calls.append("begin")
+
+    async def build(self) -> Facility:
+        """Start every service and return when all are ready."""
+        self.calls.append("build")
+        self.runtime.make = self._make
+        self.links = {name: FakeLink(name) for name in self.plan.links}
+        facility = Facility(
+            self.runtime,
+            self.database,
+            self.virtual_ip,
+            self.plan.server_names,
+            self.plan.callers,
+            Instruments(lambda: FakeMonitoring(self.runtime), self._connect, self._dump, self._probe, self._gather),
+            links=dict(self.links),
+            packet_filter=self.packet_filter,
+            scales=self.scales,
+            log_disks=self.log_disks,
+        )
+        if self.broken is not None:
+            raise self.broken
+        await facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
+        await facility.wait_ready(facility.services)
+        return facility
+
+    async def _gather(self, runtime: Runtime, order: Order) -> FakeCrowd:  # noqa: ARG002 - the protocol's signature
+        self.crowds.append(FakeCrowd(order, self.blunt))
+        return self.crowds[-1]
+
+    def _probe(self, link: str, address: Address, question: Question) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
+        known = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())
+        return FakeProbe(known, question, link in self.packet_filter.dropped, self.blunt)
+
+    def _make(self, name: str) -> FakeService | None:
+        if name in self.plan.server_names:
+            return FakeServer(name, self.plan, self.settings.application_server, self.database, self.virtual_ip)
+        if name in self.plan.callers:
+            servers = servers_of(self.plan, self.settings.facility)[name]
+            return FakeCaller(name, self.plan, self.settings.caller, servers, self.runtime.service)
+        return None
+
+    async def _connect(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> FakeGenerator:  # noqa: ARG002
+        self.generator = FakeGenerator(self.runtime, requests)
+        return self.generator
+
+    async def _dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - no file: there is nothing to keep
+        groups = self.runtime.service(service).groups()
+        await asyncio.sleep(DUMP_S)
+        if self.not_permitted is not None:
+            raise DumpError(self.not_permitted)
+        return groups
+
+    async def tear_down(self) -> None:
+        """End every service."""
+        self.calls.append("tear_down")
+        for service in self.runtime.services.values():
+            if service is not None:
+                service.die()

@@ -1,0 +1,112 @@
+"""The fake link and the fake packet filter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+from testbed.facility.address import Address
+from testbed.facility.link import ToxicOn
+from testbed.plan.topology import HOSTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed.facility.link import Link, Stream
+    from testbed.fakes.database import FakeDatabase
+
+
+@dataclass(slots=True)
+class FakeLink:
+    """A link: which host it leads to, whether anybody listens, and the toxics on it by their names, of which `latency` is felt.
+
+    That to the database is the virtual IP. A probe over it sees what each toxic does (`FakeProbe`).
+    """
+
+    host: str = HOSTS[0]
+    enabled: bool = True
+    on: dict[str, dict[str, int]] = field(default_factory=dict)
+    put: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # every toxic that ever was on it
+    broken: FacilityError | None = None  # raised by the next toxic that is taken away
+
+    @property
+    def address(self) -> Address:
+        """An address that nobody listens at."""
+        return Address("127.0.0.1", 0)
+
+    @property
+    def latency_s(self) -> float:
+        """What each trip over the link takes longer, in seconds."""
+        return sum(attributes.get("latency", 0) for name, attributes in self.on.items() if name.startswith("latency")) / 1000
+
+    async def point(self, host: Address) -> None:
+        """Let it lead to a host."""
+        self.host = host.host
+
+    async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
+        """Put a toxic on the link."""
+        self.on[str(ToxicOn(kind, stream))] = dict(attributes)
+        self.put.append((str(ToxicOn(kind, stream)), dict(attributes)))
+
+    async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
+        """Take a toxic from it."""
+        if self.broken is not None:
+            raise self.broken
+        del self.on[str(ToxicOn(kind, stream))]
+
+    async def toxics(self) -> tuple[str, ...]:
+        """Give the names of the toxics on it."""
+        return tuple(self.on)
+
+    async def enable(self) -> None:
+        """Let somebody listen."""
+        self.enabled = True
+
+    async def disable(self) -> None:
+        """Let nobody listen."""
+        self.enabled = False
+
+    async def is_enabled(self) -> bool:
+        """Whether anybody listens."""
+        return self.enabled
+
+    def leads_to(self, database: FakeDatabase) -> bool:
+        """Whether a new connection would reach the database."""
+        return self.enabled and database.running and self.host == database.active
+
+
+@dataclass(slots=True)
+class FakePacketFilter:
+    """Notes to which links attempts to connect are dropped, and forgets by a toxic."""
+
+    dropped: list[str] = field(default_factory=list)
+    keepalives_s: float | None = None
+
+    async def drop(self, name: str, link: Link) -> None:
+        """Drop them."""
+        await link.disable()
+        self.dropped.append(name)
+
+    async def accept(self, name: str, link: Link) -> None:
+        """Let them through."""
+        self.dropped.remove(name)
+        await link.enable()
+
+    async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
+        """Put a toxic on the link, where a connection that rests is idle at all."""
+        if self.keepalives_s is None or self.keepalives_s >= idle_s:
+            await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
+        return idle_s
+
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
+        """Return at once."""
+
+    async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Take it away."""
+        if "idle_drop_downstream" in await link.toxics():
+            await link.remove_toxic("idle_drop")
+
+    async def left(self) -> tuple[str, ...]:
+        """Tell to what nobody gets through."""
+        return tuple(f"attempts to connect to {name} are dropped" for name in self.dropped)

@@ -1,0 +1,221 @@
+"""`testbed up`: builds a facility, holds it up, lets orders in, and takes it down when it is told to or interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from testbed.concurrency import run_all
+from testbed.errors import TestbedError
+from testbed.experiments import batch
+from testbed.experiments import header as header_module
+from testbed.interactive import control_socket, night, protocol
+from testbed.interactive.executor import Hands
+from testbed.journal.writer import JournalWriter
+from testbed.replay.actions import Actions
+from testbed.replay.look import Looker
+from testbed.replay.recorder import Recorder
+from testbed.replay.state import Watch
+from testbed.runtime import backends
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from testbed.plan.scenario import Scenario
+    from testbed.replay.load_tracker import Load
+    from testbed.runtime.backends import Where
+
+GOODBYE_WITHIN_S = 2.0
+LOOK_EVERY_S = 0.25  # a session may last for hours, and each look is a line in the journal
+
+
+class Display(Protocol):
+    """Something that is told how the facility fares."""
+
+    def line(self, text: str) -> None:
+        """Tell what happens."""
+
+    def ready(self, standing: protocol.Standing) -> None:
+        """Take note that it is up."""
+
+    def update(self, watch: Watch, load: Load | None) -> None:
+        """Show the state, after each look."""
+
+
+class Silent:
+    """The do-nothing display."""
+
+    def line(self, text: str) -> None:
+        """Tell nothing."""
+
+    def ready(self, standing: protocol.Standing) -> None:
+        """Take no note."""
+
+    def update(self, watch: Watch, load: Load | None) -> None:
+        """Show nothing."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """Takes orders, as many at a time as come; `end` is called when it is told to take everything down."""
+
+    display: Display
+    end: Callable[[], object]
+    hands: Hands | None = None
+    told_down: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _visits: set[asyncio.Task[None]] = field(default_factory=set)
+    _works: set[asyncio.Task[str]] = field(default_factory=set)
+
+    async def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection: one order, and the answers to it. Whoever went away meanwhile misses them."""
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._visits.add(visit)
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):  # cancelled by `close` only, which waits for nothing else
+                writer.write(protocol.write_answer(await self._answer(reader, lambda one: writer.write(protocol.write_answer(one)))))
+                await writer.drain()
+        finally:
+            writer.close()
+            self._visits.discard(visit)
+
+    async def _answer(self, reader: asyncio.StreamReader, tell: Callable[[protocol.Answer], None]) -> protocol.Done | protocol.Refused:
+        try:
+            order = protocol.read_order(await reader.readline())
+            if isinstance(order, protocol.Down):
+                return await self._take_down()
+            if self.hands is None:
+                raise TestbedError("the facility is coming up or going down; its terminal tells when it is ready")
+            return protocol.Done(await self._carry_out(self.hands, order, reader, tell))
+        except ValueError:  # longer than any order
+            return protocol.Refused("this is no order: its line is too long", TestbedError.exit_code)
+        except TestbedError as error:
+            return protocol.Refused(str(error), error.exit_code)
+
+    async def _carry_out(
+        self, hands: Hands, order: protocol.Order, reader: asyncio.StreamReader, tell: Callable[[protocol.Answer], None]
+    ) -> str:
+        work = asyncio.create_task(hands.carry_out(order, tell))
+        self._works.add(work)
+        leaving = asyncio.create_task(reader.read())
+        try:
+            waiting = {work, leaving} if isinstance(order, protocol.SendLoad) else {work}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            ended = not work.done()
+            if ended:
+                work.cancel()
+            await asyncio.wait([work])
+            if work.cancelled():
+                if self.told_down or self.hands is None:
+                    raise TestbedError("the facility was taken down before this was done")
+                told = "ended by whoever sent it; those who waited gave up"
+            else:
+                told = work.result()
+        finally:
+            leaving.cancel()
+            self._works.discard(work)
+        if told and not isinstance(order, protocol.DumpThreads):
+            self.display.line(f"{order.order}: {told}")
+        return told
+
+    async def _take_down(self) -> protocol.Done:
+        if not self.told_down:  # the second to say so would break off what the first began
+            self.told_down = True
+            self.end()
+        await self.gone.wait()
+        return protocol.Done("everything was taken down")
+
+    async def leave(self) -> None:
+        """Take no more orders, and give up what is being carried out."""
+        self.hands = None
+        for work in list(self._works):
+            work.cancel()
+        if self._works:
+            await asyncio.wait(list(self._works))
+
+    async def close(self) -> None:
+        """Tell whoever waits for it that everything is gone, and send everybody home."""
+        self.gone.set()
+        if self._visits:
+            _, still = await asyncio.wait(list(self._visits), timeout=GOODBYE_WITHIN_S)
+            for visit in still:
+                visit.cancel()
+
+
+async def up(scenario: Scenario, where: Where, runs: str | None, display: Display) -> None:
+    """Hold a facility up until it is ordered down or this task is cancelled.
+
+    1. Claim the door: there is one facility by hand for each user. Orders are refused until it is ready.
+    2. Build it, with a journal, and begin to look at it.
+    3. Let orders in, until the end.
+    4. Give up what is being carried out, write the end into the journal, take everything down, and then say so.
+
+    Raises FacilityError when one is up already or this one cannot be built; an interruption is passed on.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    desk = Desk(display, task.cancel)
+    with control_socket.claim() as listener:  # 1
+        async with _receiving(desk, listener):
+            try:
+                async with where.shop as shop:
+                    await _hold(scenario, where, shop, batch.runs_directory(runs, scenario.name), desk)  # 2, 3, 4
+            except asyncio.CancelledError:
+                if not desk.told_down:
+                    raise
+                task.uncancel()
+
+
+@asynccontextmanager
+async def _receiving(desk: Desk, listener: socket.socket) -> AsyncIterator[None]:
+    server = await asyncio.start_unix_server(desk.receive, sock=listener)
+    try:
+        yield
+    finally:
+        server.close()
+        await desk.close()
+
+
+async def _hold(scenario: Scenario, where: Where, shop: backends.Shop, directory: Path, desk: Desk) -> None:
+    variant, display, loop = scenario.variants[0], desk.display, asyncio.get_running_loop()
+    builder = where.place.builder(shop, scenario.facility, variant.settings)
+    path = directory / f"{variant.name}.jsonl"
+    header = header_module.header(scenario, variant, night.nobody(scenario), shop, 1, where.place.runtime)
+    with JournalWriter(path, header) as writer:
+        recorder = Recorder(writer, scenario.night.clock(), origin_s=loop.time())
+        with recorder.ending("interrupted before the facility was up"):
+            async with AsyncExitStack() as stack:
+                display.line("the facility comes up")
+                stack.push_async_callback(builder.tear_down)
+                facility = await builder.build()
+                stack.push_async_callback(facility.end_probes)
+                for service in facility.services:
+                    recorder.tell_service(service, "ready", await facility.runtime.pid(service))
+                recorder.night_start_s = loop.time()
+                monitoring = await stack.enter_async_context(facility.instruments.monitoring())
+                watch = Watch(facility.application_servers, facility.callers)
+                actions = Actions(facility, watch, recorder, directory / variant.name)
+                looker = Looker(facility, recorder, watch, monitoring, LOOK_EVERY_S)
+                hands = Hands(scenario, where.place.runtime, facility, actions, looker)
+                stack.push_async_callback(hands.end_load)
+                stack.push_async_callback(desk.leave)
+                try:
+                    await run_all((looker.look(lambda: display.update(watch, hands.load)), _let_in(desk, hands)))
+                except asyncio.CancelledError:
+                    await desk.leave()
+                    hands.observe()
+                    await actions.heal_all()
+                    recorder.end("complete", "")  # by hand, there is no other end
+                    display.line("the facility is taken down")
+                    raise
+
+
+async def _let_in(desk: Desk, hands: Hands) -> None:
+    """Let orders in as soon as every service has been seen."""
+    desk.display.ready(await hands.standing())
+    desk.hands = hands

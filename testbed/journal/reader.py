@@ -1,0 +1,97 @@
+"""Writes journals and reads them. Every event is on disk before anything is judged; `events.py` tells what each means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from testbed.errors import JournalError
+from testbed.journal.events import End, Event, Header, Request, Response
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+Kind = TypeVar("Kind")
+
+
+header_adapter: TypeAdapter[Header] = TypeAdapter(Header)
+
+
+event_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A request and what became of it: `answered`, `failed` or `unanswered`."""
+
+    request: Request
+    response: Response | None
+
+    @property
+    def ended(self) -> str:
+        """How it ended."""
+        return "unanswered" if self.response is None else self.response.ended
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A journal as it was read. `torn`: its last line was cut off in the middle, as by a killed run, and left out."""
+
+    path: Path
+    header: Header
+    events: tuple[Event, ...]
+    torn: bool = False
+
+    def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
+        """Give the events of a kind, in the order of the journal."""
+        return tuple(event for event in self.events if isinstance(event, kind))
+
+    @cached_property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """Every request with its response, in the order in which they were sent."""
+        responses = {response.id: response for response in self.of(Response)}
+        return tuple(Transaction(request, responses.get(request.id)) for request in self.of(Request))
+
+    @property
+    def end(self) -> End | None:
+        """How the replay ended; None when it was killed."""
+        ends = self.of(End)
+        return ends[-1] if ends else None
+
+
+def read(path: Path) -> Journal:
+    """Read a journal; raises JournalError naming the line when one is not as `events.py` says.
+
+    Fields that are not known are passed over, so that a journal of a later version can be read as far as it is understood; events that
+    are not known are refused. A last line that was cut off is left out.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    torn = lines[-1] != b""
+    lines = lines[:-1]
+    if not lines:
+        raise JournalError(f"the journal {path} is empty; its first line should be the header")
+    header = _decoded(header_adapter, path, 1, lines[0])
+    if header.journal != 1:
+        raise JournalError(f"the journal {path} is of format {header.journal}; this testbed reads format 1")
+    return Journal(
+        path,
+        header,
+        tuple(_decoded(event_adapter, path, number, line) for number, line in enumerate(lines[1:], start=2)),
+        torn,
+    )
+
+
+def _decoded(adapter: TypeAdapter[Any], path: Path, number: int, line: bytes) -> Any:
+    try:
+        return adapter.validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "line"
+        raise JournalError(f"{path}, line {number}: {where}: {first['msg']}") from error

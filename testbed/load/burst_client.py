@@ -1,0 +1,78 @@
+"""The testbed's side of a burst: starts its process, and hears what became of the connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+from testbed.facility.burst import Order, Told
+from testbed.facility.runtime import ServiceSpec
+from testbed.load.burst import OPEN_WITHIN_S
+
+if TYPE_CHECKING:
+    from testbed.facility.burst import Crowd
+    from testbed.facility.runtime import Runtime
+
+
+MODULE = "testbed.load.burst"
+
+
+NAME = "crowd"
+
+
+MORE_S = 10.0  # that the process may take longer than it was told to wait
+
+
+@dataclass(slots=True)
+class CrowdProcess:
+    """A crowd in a process of the runtime, at the other end of a connection."""
+
+    runtime: Runtime
+    order: Order
+    lines: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    opened: Told = field(default_factory=Told)
+
+    async def wait_told(self, line: str, within_s: float) -> Told:
+        """Send a line and wait for what comes of it; raises FacilityError when nothing does, or there is no crowd."""
+        self.writer.write(f"{line}\n".encode())
+        try:
+            async with asyncio.timeout(within_s + MORE_S):
+                said = await self.lines.readline()
+        except (TimeoutError, OSError) as error:
+            raise FacilityError(f"the crowd did not say within {within_s + MORE_S:.0f} s what became of it") from error
+        if not said:
+            raise FacilityError(f"the crowd's process is gone:\n{await self.runtime.logs(NAME)}")
+        told = Told(**json.loads(said))
+        if told.error:
+            raise FacilityError(told.error)
+        return told
+
+    async def ask(self) -> Told:
+        """Let all ask at once."""
+        return await self.wait_told("ask", self.order.within_s)
+
+    async def leave(self) -> None:
+        """End the process, and by that its connections."""
+        self.writer.transport.abort()
+        await self.runtime.stop(NAME)
+
+
+async def gather(runtime: Runtime, order: Order) -> Crowd:
+    """Start a crowd's process and open its connections; see `Gather`."""
+    address = runtime.reserve(NAME)
+    await runtime.start(ServiceSpec(NAME, MODULE, ("{fd}",)))
+    try:
+        lines, writer = await asyncio.open_connection(address.host, address.port)  # the kernel takes it, whenever the process accepts
+    except OSError as error:
+        raise FacilityError(f"the crowd's process is gone: {error.strerror}\n{await runtime.logs(NAME)}") from error
+    crowd = CrowdProcess(runtime, order, lines, writer)
+    try:
+        crowd.opened = await crowd.wait_told(json.dumps(asdict(order)), OPEN_WITHIN_S)
+    except BaseException:
+        await crowd.leave()
+        raise
+    return crowd

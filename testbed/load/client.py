@@ -1,0 +1,82 @@
+"""The testbed's side of the load generator's process: hands over the requests, and hears what is sent and what has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import ServiceError
+from testbed.facility import load_generator
+from testbed.load.generator import LINE_LIMIT, PlannedRequest, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from testbed.facility.address import Address
+    from testbed.facility.load_generator import DueRequest, Generator
+
+
+READY_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class TcpGenerator:
+    """The load generator's own process (workload.py), at the other end of a connection."""
+
+    lines: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def start(self, start_s: float) -> None:
+        """Tell the start on the clock that both processes have: the system's monotonic one, whatever the event loop goes by."""
+        system_start_s = time.monotonic() + start_s - asyncio.get_running_loop().time()
+        self.writer.write(f"{system_start_s!r}\n".encode())
+
+    async def tell(self) -> AsyncIterator[load_generator.Sent | load_generator.Ended]:
+        """Give what the process writes, until it ends: by an end of the connection, in the middle of a line or not, or by a reset."""
+        try:
+            while (line := await self.lines.readline()).endswith(b"\n"):
+                yield decode(line)
+        except ConnectionError:
+            return
+
+    def stop(self) -> None:
+        """End the connection, and by that the process."""
+        self.writer.close()
+
+
+async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
+    """Hand the requests to the process that listens at `generator`; see `Connect`."""
+    try:
+        async with asyncio.timeout(READY_WITHIN_S):
+            lines, writer = await asyncio.open_connection(generator.host, generator.port, limit=LINE_LIMIT)
+            try:
+                writer.write(encode([_planned(due, callers[due.request.caller]) for due in requests]))
+                said = await lines.readline()
+                if said != b"ready\n":
+                    raise ServiceError(f"the load generator at {generator} said {said!r}, not ready")
+            except BaseException:
+                writer.close()
+                raise
+    except TimeoutError as error:
+        raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s") from error
+    except OSError as error:
+        raise ServiceError(f"the load generator at {generator} cannot be reached: {error.strerror or error!r}; see its log") from error
+    return TcpGenerator(lines, writer)
+
+
+def _planned(due: DueRequest, caller: Address) -> PlannedRequest:
+    request = due.request
+    body = json.dumps(
+        {
+            "passenger": request.passenger,
+            "date": request.date,
+            "carrier": request.carrier,
+            "flight": request.flight,
+            "origin": request.origin,
+            "destination": request.destination,
+        }
+    )
+    return PlannedRequest(request.id, due.due_s, f"{caller.url}/transactions/{request.transaction}", body)

@@ -1,0 +1,152 @@
+"""The load generator: its own process, so that it shares no interpreter with what it measures or with the display.
+
+    python -m testbed.load.generator LISTEN_FD | HOST:PORT
+
+It takes one connection at the listening socket that it is handed, or one after another at the address that it is
+given. Over that come JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an
+empty line, which it answers with `ready`; then a line with the start (seconds of the system's monotonic clock). It
+sends each request when it is due, whether or not earlier ones came back (open loop), and writes a line for each
+request sent (`id`, `sent_s`) and for each that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after
+the start. A request has no time-out: passengers wait. The end of the connection ends the sending, and the process
+where it has no address to listen at; what is not answered by then stays unanswered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from testbed.facility.load_generator import Ended, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+NICENESS = -5  # where permitted: a request that is due goes out before the facility computes on
+
+
+SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
+
+
+ANSWER_HEAD = 300
+
+
+LINE_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """A request to send: when it is due (seconds after the start), where, and the JSON text of its body."""
+
+    id: int
+    due_s: float
+    url: str
+    body: str
+
+
+def encode(requests: Sequence[PlannedRequest]) -> bytes:
+    """Write requests as the process reads them, with the empty line at the end."""
+    return "".join(json.dumps(asdict(request)) + "\n" for request in requests).encode() + b"\n"
+
+
+def decode(line: bytes) -> Sent | Ended:
+    """Read a line that the process wrote."""
+    fields = json.loads(line)
+    return Sent(**fields) if "sent_s" in fields else Ended(**fields)
+
+
+async def send_all(requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[Sent | Ended], None], stop: asyncio.Event) -> None:
+    """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
+    timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3600)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+
+        async def send(request: PlannedRequest) -> None:
+            tell(Sent(request.id, time.monotonic() - start_s))
+            status, error = None, ""
+            try:
+                headers = {"Content-Type": "application/json"}
+                async with session.post(request.url, data=request.body, headers=headers) as response:
+                    text = await response.text(errors="replace")
+                    status = response.status
+                    error = "" if response.ok else text[:ANSWER_HEAD]
+            except (aiohttp.ClientError, OSError) as failure:
+                error = f"{type(failure).__name__}: {failure}"
+            tell(Ended(request.id, time.monotonic() - start_s, status, error))
+
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(_when_due(requests, start_s, lambda request: group.create_task(send(request))))
+            await stop.wait()
+            sending.cancel()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+
+async def _when_due(requests: Sequence[PlannedRequest], start_s: float, send: Callable[[PlannedRequest], object]) -> None:
+    """Call `send` for each request at its time: a timer, not a guess."""
+    for request in sorted(requests, key=lambda request: request.due_s):
+        while (left_s := start_s + request.due_s - time.monotonic()) > SEND_AHEAD_S:
+            await asyncio.sleep(left_s)
+        send(request)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the process; see the module's docstring for what it reads and writes."""
+    with suppress(OSError):
+        os.nice(NICENESS)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if argv[0].isdecimal():
+        with socket.socket(fileno=int(argv[0])) as listener:
+            connection, _ = listener.accept()
+        asyncio.run(_run(connection))
+        return
+    host, _, port = argv[0].rpartition(":")
+    with socket.create_server((host, int(port))) as listener:
+        while True:
+            connection, _ = listener.accept()
+            with suppress(ConnectionError):  # whoever ordered the load went away in the middle
+                asyncio.run(_run(connection))
+
+
+async def _run(connection: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_LIMIT)
+    requests = []
+    while (line := await reader.readline()).strip():
+        requests.append(PlannedRequest(**json.loads(line)))
+    gc.freeze()
+    writer.write(b"ready\n")
+    start = await reader.readline()
+    if not start:
+        return
+
+    def tell(event: Sent | Ended) -> None:
+        writer.write(json.dumps(asdict(event)).encode() + b"\n")
+
+    stop = asyncio.Event()
+
+    async def wait_end() -> None:
+        """Wait for the end of the connection, in order or by a reset: nothing more is ever sent over it."""
+        with suppress(ConnectionError):
+            await reader.read()
+        stop.set()
+
+    ending = asyncio.create_task(wait_end())
+    await send_all(requests, float(start), tell, stop)
+    await ending
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,109 @@
+"""Samples of a service's monitoring: its health check and its metrics, read over HTTP as any monitoring would (C6, O8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Self
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from testbed.journal.events import Counts, LogLines, PoolSample, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from testbed.facility.address import Address
+
+
+GAUGES = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting")
+
+
+WITHIN_S = 2.0  # a monitoring's own time-out: an answer later than this counts as none
+
+
+class HttpMonitoring:
+    """Looks at services over HTTP; an async context manager, because it keeps its connections."""
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._session.close()
+
+    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
+        """Ask for health, then for the metrics."""
+        loop = asyncio.get_running_loop()
+        timeout = aiohttp.ClientTimeout(total=WITHIN_S)
+        started, health, health_s, text = loop.time(), False, None, ""
+        try:
+            async with self._session.get(f"{address.url}/health", timeout=timeout) as answer:
+                health = answer.status == HTTPStatus.OK
+            health_s = loop.time() - started
+            async with self._session.get(f"{address.url}/metrics", timeout=timeout) as answer:
+                text = await answer.text(errors="replace") if answer.status == HTTPStatus.OK else ""
+        except (aiohttp.ClientError, TimeoutError):
+            text = ""
+        return parse(service, text, now(), health=health, health_s=loop.time() - started if health_s is None else health_s)
+
+    async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+        """Ask for health, for as long as the service takes: who waits for it has a bound of their own."""
+        try:
+            async with self._session.get(f"{address.url}/health", timeout=aiohttp.ClientTimeout(total=None)) as answer:
+                return str(answer.status)
+        except aiohttp.ClientError as error:
+            return str(error)
+
+
+def parse(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
+    """Read the metrics of a service in Prometheus' text format; `at` is the time on both clocks.
+
+    An empty text gives a sample without numbers, and so does one that is no metrics: it tells nothing either.
+    """
+    gauges: dict[str, int] = {}
+    pool: dict[str, int] = {}
+    log: dict[str, int] = {}
+    results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == "pool_connections":
+                    pool[sample.labels["state"]] = int(sample.value)
+                elif sample.name in ("requests_total", "transactions_total"):
+                    name = sample.labels.get("operation") or sample.labels["transaction"]
+                    kind = "failed" if sample.labels["result"] == "failed" else "answered"
+                    results[name][kind] += int(sample.value)
+                elif sample.name == "log_lines_total" and sample.labels["level"] == "error":
+                    log[sample.labels["result"]] = int(sample.value)
+                elif sample.name in GAUGES:
+                    gauges[sample.name] = int(sample.value)
+    except (ValueError, KeyError, OverflowError):
+        gauges, pool, log = {}, {}, {}
+        results.clear()
+    return Sample(
+        t_s=at[0],
+        night_s=at[1],
+        service=service,
+        health=health,
+        health_s=health_s,
+        request_threads=gauges.get("request_threads"),
+        busy=gauges.get("request_threads_busy"),
+        waiting=gauges.get("requests_waiting_for_thread"),
+        pool=_pool(gauges, pool) if pool else None,
+        results={name: Counts(**counts) for name, counts in sorted(results.items())},
+        log=LogLines(log.get("written", 0), log.get("lost", 0)) if log else None,
+    )
+
+
+def _pool(gauges: dict[str, int], pool: dict[str, int]) -> PoolSample:
+    return PoolSample(
+        size=gauges.get("pool_size", 0),
+        in_=pool.get("in", 0),
+        out=pool.get("out", 0),
+        waiting=gauges.get("pool_waiting", 0),
+        leaked=pool.get("leaked", 0),
+    )

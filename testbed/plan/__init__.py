@@ -1,0 +1,8 @@
+"""What is planned: data that can be read, checked and expanded without starting anything.
+
+`clock`, `night`: the night's own time. `settings`, `topology`: what a facility has, and what a variant may set. `expectation`: what a
+scenario expects, and the words for outcome and crack. `facts`: the facts of the case. `schedule`, `passengers`, `trace`: who comes, drawn
+from a real week. `scenario`: a scenario as it was read. `package_data`: where scenarios and compose files lie, installed or in a checkout.
+
+Imports nothing of the testbed but errors.
+"""

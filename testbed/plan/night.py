@@ -1,0 +1,58 @@
+"""The night: its date, its window, and how fast it goes by."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from testbed.plan.clock import MINUTE_S, NightClock, Pace, parse_time
+from testbed.plan.settings import Record
+
+TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
+
+
+Speed = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class PacePlan(Record):
+    """A part of the night with a speed of its own."""
+
+    from_: Annotated[TimeOfDay, Field(alias="from")]
+    to: TimeOfDay
+    speed: Speed
+
+
+class NightPlan(Record):
+    """The night: the date on which it begins, its window, and how fast it goes by (seconds of the night in a real second)."""
+
+    date: datetime.date
+    from_: Annotated[TimeOfDay, Field(alias="from")]
+    to: TimeOfDay
+    speed: Speed = 3600
+    pace: tuple[PacePlan, ...] = ()
+
+    @property
+    def from_s(self) -> float:
+        """The start, in seconds of the night."""
+        return parse_time(self.from_)
+
+    def time_s(self, text: str) -> float:
+        """Read a time of day as one of this night: those before its start belong to the next morning."""
+        return parse_time(text, self.from_s)
+
+    @property
+    def to_s(self) -> float:
+        """The end, in seconds of the night."""
+        return self.time_s(self.to)
+
+    @property
+    def minutes(self) -> float:
+        """The window's length, in minutes."""
+        return (self.to_s - self.from_s) / MINUTE_S
+
+    def clock(self) -> NightClock:
+        """Make the night's clock."""
+        paces = sorted((self.time_s(pace.from_), self.time_s(pace.to), pace.speed) for pace in self.pace)
+        return NightClock(self.from_s, self.speed, tuple(Pace(*pace) for pace in paces))

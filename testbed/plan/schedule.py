@@ -1,0 +1,117 @@
+"""The real schedule, and the passengers that can be derived from it (data: see `flight_search/data/README.md`)."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import importlib.util
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.errors import UsageError
+from testbed.plan.clock import DAY_S, MINUTE_S, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+LOAD_FACTOR = 0.83  # of seats that are taken: US carriers, 2013, about (US DOT Bureau of Transportation Statistics, T-100)
+# People check in in the two hours before departure; most of them somewhat over an hour before. The span is the project's; its middle
+# is our assumption, as the data tells nothing of it.
+CHECK_IN_FROM_MIN = 120.0
+CHECK_IN_MOST_MIN = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A scheduled flight; `departure_s` in seconds of the night that the schedule was read for."""
+
+    date: str
+    carrier: str
+    flight: int
+    origin: str
+    destination: str
+    departure_s: float
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """A passenger's seat on a flight, and when they come to check in, in seconds of the night."""
+
+    at_s: float
+    passenger: str
+    flight: Flight
+
+
+def path() -> Path:
+    """Find the schedule among the service's data, without importing the service."""
+    spec = importlib.util.find_spec("flight_search")
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError("the package flight_search is not installed; pip install -e . in the project's directory")
+    return Path(spec.submodule_search_locations[0]) / "data" / "flights.csv"
+
+
+def read(date: datetime.date, to_s: float) -> tuple[Flight, ...]:
+    """Read the flights for which people check in from a date to `to_s` seconds after its midnight.
+
+    Flights without a known number of seats get the median's. Raises UsageError when the schedule ends before, or cannot be read.
+    """
+    file = path()
+    try:
+        return _read(file, date, to_s)
+    except (OSError, KeyError, TypeError, ValueError) as error:  # a file that is missing, or is not the one that belongs there
+        raise UsageError(f"the schedule {file} cannot be read: {type(error).__name__}: {error}; install the project again") from error
+
+
+def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    median = round(statistics.median(int(row["seats"]) for row in rows if row["seats"]))
+    dates = sorted({row["date"] for row in rows})
+    needed, reached = (int(end_s // DAY_S) + 1 for end_s in (to_s, to_s + CHECK_IN_FROM_MIN * MINUTE_S))
+    offsets = {(date + datetime.timedelta(days=day)).isoformat(): day * DAY_S for day in range(reached)}
+    missing = [one for one in list(offsets)[:needed] if one not in dates]
+    if missing:
+        raise UsageError(f"no flights on {' and '.join(missing)}; the schedule has {dates[0]} to {dates[-1]}")
+    return tuple(
+        Flight(
+            row["date"],
+            row["carrier"],
+            int(row["flight"]),
+            row["origin"],
+            row["destination"],
+            offsets[row["date"]] + parse_time(row["scheduled_departure"]),
+            int(row["seats"] or median),
+        )
+        for row in rows
+        if row["date"] in offsets
+    )
+
+
+def departing(flights: tuple[Flight, ...], from_s: float, to_s: float) -> tuple[Flight, ...]:
+    """Give the flights whose passengers can check in between two times of the night."""
+    latest_s = to_s + CHECK_IN_FROM_MIN * MINUTE_S
+    return tuple(flight for flight in flights if from_s < flight.departure_s <= latest_s)
+
+
+def check_ins(flights: tuple[Flight, ...], random: Random) -> Iterator[CheckIn]:
+    """Give every passenger of every flight with the moment at which they check in."""
+    for flight in flights:
+        for seat in range(1, round(flight.seats * LOAD_FACTOR) + 1):
+            before_min = _triangular(random.random(), CHECK_IN_FROM_MIN, CHECK_IN_MOST_MIN)
+            passenger = f"{flight.carrier}{flight.flight}-{flight.date}-{seat:03}"
+            yield CheckIn(flight.departure_s - before_min * MINUTE_S, passenger, flight)
+
+
+def _triangular(share: float, most: float, peak: float) -> float:
+    """Turn a share in [0, 1) into a number of [0, `most`) that lies most often at `peak` (the distribution's inverse).
+
+    Written out, because a seed must mean the same passengers on every version of Python.
+    """
+    turn = peak / most
+    if share < turn:
+        return float((share * most * peak) ** 0.5)
+    return float(most - ((1 - share) * most * (most - peak)) ** 0.5)

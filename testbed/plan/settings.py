@@ -1,0 +1,117 @@
+"""The settings that a variant may change, by role; each is a setting of the services."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+NEVER = "never"
+
+
+RESTART_S = 2.0  # an application server that replaced itself answers again within this
+
+
+def _never(value: object) -> object:
+    if value == NEVER:
+        return None
+    if isinstance(value, str):
+        raise ValueError('allowed: a number of seconds, or "never"')  # noqa: TRY004 - pydantic takes ValueError for bad input
+    return value
+
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+Seconds = Annotated[Annotated[float, Field(gt=0, le=86_400)] | None, BeforeValidator(_never)]
+
+
+Count = Annotated[int, Field(ge=1, le=1000)] | None
+
+
+class Record(BaseModel):
+    """A frozen record that takes no key that it does not know, and no value of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ServerSettings(Record):
+    """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
+
+    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"] = "original"
+    lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
+    pool_checkout_timeout_s: Seconds = None
+    pool_recycle_s: Seconds = None
+    pool_pre_ping: bool = False
+    pool_lifo: bool = False
+    pool_fill: bool = True
+    pool_leak_reclaim_s: Seconds = None
+    statement_timeout_s: Seconds = None
+    socket_timeout_s: Seconds = None
+    fail_fast: bool = False
+    shed_load_at: Count = None
+    handshaking: bool = False
+    let_it_crash_s: Seconds = None
+    governor_per_minute: Count = None
+    sessions: bool = False
+    sessions_kept_s: Seconds = None
+    leak_connection_every: Count = None
+    leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
+
+
+class CallerSettings(Record):
+    """What a variant may set on every caller; each name is the service's own, as in CALLER_CALL_READ_TIMEOUT_S."""
+
+    call_connect_timeout_s: Seconds = None
+    call_read_timeout_s: Seconds = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retry_wait_s: PositiveSeconds = 0.1
+    circuit_breaker_at: Count = None
+    circuit_breaker_open_s: PositiveSeconds = 1.0
+    bulkhead_at: Count = None
+    cached_answers_s: Seconds = None
+    decoupled: bool = False
+    decoupled_broker: Annotated[str, Field(min_length=1)] = "memory://"
+
+
+class FacilitySettings(Record):
+    """What a variant may set of how the facility stands.
+
+    `database_keepalives_s`: the database asks of each connection that has been quiet for so many seconds whether it is still there (A8:
+    dead connection detection); where nothing is set, after the kernel's two hours.
+    """
+
+    service_groups: bool = False
+    database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
+
+
+class Settings(Record):
+    """A variant: settings of the one code base, by role."""
+
+    application_server: ServerSettings = ServerSettings()
+    caller: CallerSettings = CallerSettings()
+    facility: FacilitySettings = FacilitySettings()
+
+    @property
+    def longest_timeout_s(self) -> float:
+        """The longest that a request can hang before something lets go of it, in real seconds; 0 when nothing does."""
+        server, caller = self.application_server, self.caller
+        call_s = (caller.call_connect_timeout_s or 0.0) + (caller.call_read_timeout_s or 0.0)
+        call_s = call_s * (1 + caller.retries) + caller.retry_wait_s * caller.retries
+        crash_s = 0.0 if server.let_it_crash_s is None else server.let_it_crash_s + RESTART_S
+        times = (server.pool_checkout_timeout_s, server.pool_leak_reclaim_s, server.statement_timeout_s, server.socket_timeout_s)
+        return max(call_s, crash_s, *(one or 0.0 for one in times))
+
+
+class KeptVariant(Settings):
+    """A variant as `variants.toml` keeps it: its level (which row of patterns it belongs to), what it says and what it is made of."""
+
+    level: str = ""
+    says: str = ""
+    made_of: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings alone."""
+        return Settings(application_server=self.application_server, caller=self.caller, facility=self.facility)

@@ -1,0 +1,134 @@
+"""Traces: the requests of a night, each with its time. The same trace is sent to every variant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+
+from testbed.errors import ScenarioError, TestbedError
+from testbed.plan.clock import clock_text
+from testbed.plan.topology import TRANSACTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from testbed.plan.scenario import Scenario
+
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequest:
+    """A passenger's transaction; `due_night_s` in seconds of the night, `date` ISO, `origin` and `destination` airports."""
+
+    id: int
+    due_night_s: FiniteFloat
+    caller: str
+    transaction: str
+    passenger: str
+    date: str
+    carrier: str
+    flight: int
+    origin: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """What a trace file begins with: its format, where it came from, and the checksum of the lines that follow."""
+
+    trace: int
+    scenario: str
+    seed: int
+    rate_per_minute: float
+    requests: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The requests of a night in the order in which they are due."""
+
+    header: TraceHeader
+    requests: tuple[TraceRequest, ...]
+
+
+def header_of(scenario: Scenario, requests: Sequence[TraceRequest]) -> TraceHeader:
+    """Return the header of a trace of these requests."""
+    workload = scenario.workload
+    return TraceHeader(FORMAT, scenario.name, workload.seed, workload.rate_per_minute, len(requests), _checksum(_lines(requests)))
+
+
+def _lines(requests: Sequence[TraceRequest]) -> list[str]:
+    return [json.dumps(asdict(request)) for request in requests]
+
+
+def _checksum(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write(trace: Trace, path: Path) -> None:
+    """Write a trace file: a header line, then a line for each request. Raises TestbedError when it cannot be written."""
+    lines = [json.dumps(asdict(trace.header)), *_lines(trace.requests)]
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"the trace cannot be written to {path}: {error.strerror}") from error
+
+
+def read(path: Path, scenario: Scenario) -> Trace:
+    """Read a trace file for a scenario; raises ScenarioError with every mistake, by line.
+
+    Its requests must lie in the scenario's night and go to callers of its facility.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(str(path), (f"cannot be read: {error}",)) from error
+    mistakes: list[str] = []
+    header = _decoded(TypeAdapter(TraceHeader), lines[0] if lines else "", 1, mistakes)
+    adapter = TypeAdapter(TraceRequest)
+    requests: list[TraceRequest] = []
+    line_of: dict[int, int] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        request = _decoded(adapter, line, number, mistakes)
+        if request is None:
+            continue
+        requests.append(request)
+        mistakes += [f"line {number}: {mistake}" for mistake in _misfits(request, scenario)]
+        if (first := line_of.setdefault(request.id, number)) != number:
+            mistakes.append(f"line {number}: id: found {request.id}, the one of line {first}; allowed: one of its own")
+    if header is not None and header.trace != FORMAT:
+        mistakes.append(f"line 1: trace: found format {header.trace}; allowed: {FORMAT}; make the trace again with `testbed trace`")
+    if not mistakes and header is not None and header.sha256 != _checksum(lines[1:]):
+        mistakes.append("sha256: the lines are not those that the header was made for; make the trace again with `testbed trace`")
+    if header is None or mistakes:
+        raise ScenarioError(str(path), tuple(mistakes))
+    return Trace(header, tuple(sorted(requests, key=lambda request: request.due_night_s)))
+
+
+def _decoded(adapter: TypeAdapter[Any], line: str, number: int, mistakes: list[str]) -> Any:
+    try:
+        return adapter.validate_json(line, strict=True)
+    except ValidationError as error:
+        mistakes += [f"line {number}: {'.'.join(map(str, one['loc'])) or 'line'}: {one['msg']}" for one in error.errors()]
+        return None
+
+
+def _misfits(request: TraceRequest, scenario: Scenario) -> list[str]:
+    """Tell what in a request does not fit the scenario."""
+    night = scenario.night
+    misfits = []
+    if not night.from_s <= request.due_night_s <= night.to_s:
+        misfits.append(f"due_night_s: {clock_text(request.due_night_s)} is not in the night; allowed: {night.from_} to {night.to}")
+    if request.caller not in scenario.facility.callers:
+        misfits.append(f"caller: found {request.caller!r}; allowed: {', '.join(scenario.facility.callers)}")
+    elif request.transaction not in TRANSACTIONS[request.caller]:
+        misfits.append(f"transaction: found {request.transaction!r}; allowed: {', '.join(TRANSACTIONS[request.caller])}")
+    return misfits

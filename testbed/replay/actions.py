@@ -1,0 +1,297 @@
+"""What a fault or an operation may do while a night is replayed, and how all of it gets into the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from testbed.concurrency import run_all
+from testbed.errors import DumpError, FacilityError, TestbedError
+from testbed.facility.facility import Active
+from testbed.facility.probe import Question
+from testbed.journal.events import Healed, Step, Threads
+from testbed.journal.events import Operation as OperationEvent
+from testbed.plan.scenario import PlannedAction
+from testbed.replay.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from testbed.facility.facility import Facility
+    from testbed.facility.link import ToxicOn
+    from testbed.facility.probe import Ended, Seen
+    from testbed.journal.events import Progress, ThreadGroup
+    from testbed.replay.state import Watch
+
+
+HOLD = Question("hold", within_s=5.0)
+
+
+# What a probe must have answered over a link that was healed. No more than that: a database that is out of connections turns a log-in down.
+HEALED = Question("requests", within_s=10.0)
+
+
+@dataclass(slots=True)
+class Actions:
+    """The hands of faults and operations: the facility, and a journal in which every step is written as it is done.
+
+    `dumped_s` has when the threads of a service were dumped last, on the journal's `t_s`.
+    """
+
+    facility: Facility
+    watch: Watch
+    recorder: Recorder
+    directory: Path
+    word: str = ""
+    id: int = 0
+    dumped_s: dict[str, float] = field(default_factory=dict)
+    _files: dict[str, int] = field(default_factory=dict)
+    _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def alone_on(self, part: Literal["database", "services"]) -> asyncio.Lock:
+        """Give the lock on a part of the facility, for what cannot be done to it twice at a time: who comes second waits."""
+        return self.facility.at_work_on[part]
+
+    @asynccontextmanager
+    async def step(self, number: int, text: str) -> AsyncIterator[list[str]]:
+        """Write the begin and the end of a step, or its failure with the reason. What is put into the list becomes the end's detail."""
+        details: list[str] = []
+        started = self.recorder.t_s()
+        self._write_step(number, text, "begin", None, "")
+        try:
+            yield details
+        except TestbedError as error:
+            self._write_step(number, text, "failed", self.recorder.t_s() - started, str(error))
+            raise
+        self._write_step(number, text, "end", self.recorder.t_s() - started, "; ".join(details))
+
+    def _write_step(self, number: int, text: str, state: Progress, duration_s: float | None, detail: str) -> None:
+        self.recorder.add(
+            Step(
+                **self.recorder.stamp(),
+                operation=self.word,
+                id=self.id,
+                step=text,
+                number=number,
+                state=state,
+                duration_s=duration_s,
+                detail=detail,
+            )
+        )
+
+    async def operate(self, do: Callable[[Actions], Awaitable[str]]) -> str:
+        """Carry out a fault or an operation with its begin and its end in the journal; return the line that says what was done.
+
+        A TestbedError is written as its failure, and passed on.
+        """
+        started_s = self.recorder.t_s()
+        self._write_operation("begin", "", None)
+        try:
+            done = await do(self)
+        except TestbedError as error:
+            self._write_operation("failed", str(error), self.recorder.t_s() - started_s)
+            raise
+        self._write_operation("end", done, self.recorder.t_s() - started_s)
+        return done
+
+    def _write_operation(self, state: Progress, detail: str, duration_s: float | None) -> None:
+        self.recorder.add(
+            OperationEvent(**self.recorder.stamp(), operation=self.word, id=self.id, state=state, detail=detail, duration_s=duration_s)
+        )
+
+    async def carry_out(self, action: PlannedAction) -> str:
+        """Carry out a planned fault or operation and return a line that says what was done; raises FacilityError."""
+        if isinstance(action, Fault):
+            return await self.inject(action)
+        assert isinstance(action, Operation)
+        return await action.perform(self)
+
+    async def inject(self, fault: Fault) -> str:
+        """Inject a fault; one that can be undone is noted first, because what fails half way has to be undone as well."""
+        if not isinstance(fault, Healable):
+            return await fault.inject(self)
+        active = Active(self.word, fault.heal, self.id)
+        self.facility.active.append(active)
+        try:
+            return await fault.inject(self)
+        finally:
+            active.ended.set()
+
+    async def heal(self, active: Active) -> str:
+        """Undo a fault; it stays noted as active when that fails. Its steps are of the operation that heals, or else its own.
+
+        One that still looks whether it bit is let look: undone meanwhile, it would see nothing.
+        """
+        await active.ended.wait()
+        actions = self if self.word else replace(self, word=active.word, id=active.id)
+        told = await active.heal(actions)
+        self.facility.active.remove(active)
+        return f"{active.word}: {told}"
+
+    async def heal_all(self) -> None:
+        """Heal active faults, newest first, then list what remains. A fault that fails to heal does not stop the others."""
+        healed: list[str] = []
+        failed: list[str] = []
+        for active in reversed(tuple(self.facility.active)):
+            try:
+                await self.heal(active)
+            except TestbedError as error:
+                failed.append(f"{active.word}: {error}")
+            else:
+                healed.append(active.word)
+        left = failed + await self.facility.left_over()
+        self.recorder.add(Healed(**self.recorder.stamp(), faults=tuple(healed), left=tuple(left)))
+
+    async def probe(self, link: str, question: Question) -> Seen:
+        """Make one connection over a link and give what became of it."""
+        probe = self.facility.probe(link, question)
+        try:
+            return await probe.wait_seen()
+        finally:
+            await probe.end()
+
+    async def see(self, number: int, link: str, question: Question, *wanted: Ended, after: str = "") -> Seen:
+        """See, as a step, that a connection over a link ends in one of the ways that are wanted; raises FacilityError when it does not."""
+        async with self.step(number, f"see that a connection over the link to {link} is {' or '.join(wanted)}{after}") as details:
+            seen = await self.probe(link, question)
+            if seen.ended not in wanted:
+                raise FacilityError(f"a connection over the link to {link} was to be {' or '.join(wanted)}{after}, and was: {seen}")
+            details.append(str(seen))
+        return seen
+
+    async def add_toxics(self, number: int, text: str, link: str, toxics: Mapping[ToxicOn, Mapping[str, int]]) -> None:
+        """Put toxics on a link, as a step."""
+        async with self.step(number, text):
+            for toxic, attributes in toxics.items():
+                await self.facility.link(link).add_toxic(toxic.kind, attributes, toxic.stream)
+
+    async def cut_idle(self, link: str, toxic: ToxicOn, attributes: Mapping[str, int], wanted: Ended) -> Seen:
+        """Cut every connection that is open over a link, by a toxic that stays no longer than that: three steps.
+
+        One that a probe holds open, with nothing under way, shows that it is so.
+        """
+        held = self.facility.probe(link, HOLD)
+        try:
+            async with self.step(1, f"open a connection over the link to {link} and leave it idle"):
+                await held.wait_held()
+            await self.add_toxics(2, f"cut every connection that is open over the link to {link}", link, {toxic: attributes})
+            async with self.step(3, f"see that the idle one is {wanted}, and let whoever connects anew through") as details:
+                seen = await held.wait_seen()
+                await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
+                if seen.ended != wanted:
+                    raise FacilityError(f"an idle connection over the link to {link} was to be {wanted}, and was: {seen}")
+                details.append(str(seen))
+        finally:
+            await held.end()
+        return seen
+
+    async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> Seen:
+        """Take those of these toxics that are there from a link, and see that it answers again: two steps."""
+        async with self.step(number, f"take {' and '.join(map(str, toxics))} from the link to {link}"):
+            there = await self.facility.link(link).toxics()
+            for toxic in toxics:
+                if str(toxic) in there:
+                    await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
+        return await self.see(number + 1, link, HEALED, "answered")
+
+    async def kill(self, service: str) -> None:
+        """Kill a service on purpose; without this, the journal would say that it died by itself."""
+        pid = await self.facility.runtime.pid(service)
+        await self.facility.kill(service)
+        self.recorder.tell_service(service, "stopped", pid)
+        self.watch.forget(service)
+
+    async def restart(self, service: str) -> None:
+        """Kill a service and start it as before; `wait_ready` waits until it serves again."""
+        pid = await self.facility.runtime.pid(service)
+        await self.facility.restart(service)
+        self.recorder.tell_service(service, "stopped", pid)
+        self.recorder.tell_service(service, "started", await self.facility.runtime.pid(service))
+        self.watch.forget(service)  # what was seen of it was seen of the process before
+
+    async def wait_ready(self, services: Iterable[str]) -> None:
+        """Wait until services are ready; raises ServiceError with the last lines of one that is not."""
+        names = tuple(services)
+        await self.facility.wait_ready(names)
+        for name in names:
+            self.recorder.tell_service(name, "ready", await self.facility.runtime.pid(name))
+
+    async def weigh(self) -> None:
+        """Weigh the facility now, however often that is done otherwise."""
+        for event in await self.facility.scales.look(self.recorder.now):
+            self.recorder.add(event)
+
+    async def dump_threads(self) -> None:
+        """Dump the threads of every application server and caller, all at once, and write what they say (O5, O6, P4).
+
+        What was dumped since it has been stuck, or since all has hung, is left out: the same again would show nothing, and the evidence
+        must not make the outage longer (O9).
+        """
+        async with self._dumping:
+            await run_all(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
+
+    async def dump(self, service: str) -> Threads:
+        """Dump the threads of one service, whenever that was last done, and give what was written of it."""
+        async with self._dumping:
+            return await self._dump(service)
+
+    async def _write_dump(self, service: str) -> None:
+        await self._dump(service)
+
+    def _is_dumped(self, service: str) -> bool:
+        dumped_s = self.dumped_s.get(service)
+        since_s = [one for one in (self.watch.stuck_since_s(service), self.watch.hung_since_s()) if one is not None]
+        return dumped_s is not None and bool(since_s) and dumped_s >= min(since_s)
+
+    async def _dump(self, service: str) -> Threads:
+        started_s = self.recorder.t_s()
+        pid = await self.facility.runtime.pid(service)
+        self._files[service] = self._files.get(service, 0) + 1
+        name = service if self._files[service] == 1 else f"{service}-{self._files[service]}"  # an earlier dump is evidence, too
+        file = self.directory / "threads" / f"{name}.json"
+        groups: tuple[ThreadGroup, ...] = ()
+        reason = None
+        try:
+            if pid is None:
+                raise DumpError(f"the threads of {service} cannot be dumped: it does not run")
+            groups = await self.facility.instruments.dump(service, pid, file)
+            self.dumped_s[service] = started_s
+        except DumpError as error:
+            reason = str(error)
+        threads = Threads(
+            **self.recorder.stamp(),
+            service=service,
+            file=str(file.relative_to(self.directory.parent)),
+            request_threads=self.watch.request_threads(service),
+            groups=groups,
+            error=reason,
+        )
+        self.recorder.add(threads)
+        return threads
+
+
+@runtime_checkable
+class Fault(PlannedAction, Protocol):
+    """Something done to the facility. Every step of it goes into the journal through `actions.step`."""
+
+    async def inject(self, actions: Actions) -> str:
+        """Do it and return a line that says what was done; raises FacilityError when it could not be done."""
+
+
+@runtime_checkable
+class Healable(Fault, Protocol):
+    """A fault that can be undone, and is: at the latest when the night is over, so that none outlives its scenario."""
+
+    async def heal(self, actions: Actions) -> str:
+        """Undo it, see that it is undone, and return a line that says what was seen; raises FacilityError when it could not be."""
+
+
+@runtime_checkable
+class Operation(PlannedAction, Protocol):
+    """Something an operator does. Every step of it goes into the journal through `actions.step`."""
+
+    async def perform(self, actions: Actions) -> str:
+        """Do it and return a line that says what was done; raises FacilityError when it could not be done."""

@@ -1,0 +1,123 @@
+"""The testbed's side of the load generator: hands it the trace, and writes into the journal what it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.errors import ServiceError
+from testbed.facility import load_generator
+from testbed.facility.load_generator import Answer, DueRequest, Generator
+from testbed.journal.events import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed.facility.facility import Facility
+    from testbed.plan.trace import Trace
+    from testbed.replay.recorder import Recorder
+
+
+LEAD_S = 0.05  # the night starts so much after the word to start, so that the first request is not late
+
+
+@dataclass(slots=True)
+class Load:
+    """A running load generator, and what has become of its requests so far (all times on the journal's `t_s`)."""
+
+    recorder: Recorder
+    generator: Generator
+    requests: Mapping[int, DueRequest]
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+    in_flight_at: Counter[str] = field(default_factory=Counter)  # by caller
+    sent_s: dict[int, float] = field(default_factory=dict)
+    answered_s: dict[int, float] = field(default_factory=dict)  # by request, of those that were answered
+    last_sent_s: float = 0.0
+    last_response_s: float = 0.0
+    slowest_answer_s: float = 0.0
+    started_s: float = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were sent and have not come back."""
+        return self.sent - self.answered - self.failed
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether there is nothing left to send."""
+        return self.sent == len(self.requests)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Every request that was answered, in the order in which they were."""
+        return tuple(Answer(self.requests[id_].request, answered_s) for id_, answered_s in self.answered_s.items())
+
+    def start(self) -> float:
+        """Let the night begin; gives its start on the event loop's clock, in seconds."""
+        start_s = asyncio.get_running_loop().time() + LEAD_S
+        self.started_s = start_s - self.recorder.origin_s
+        self.generator.start(start_s)
+        return start_s
+
+    async def follow(self) -> None:
+        """Write into the journal what the generator tells; raises ServiceError when it ends, which it must not before it is stopped."""
+        async for event in self.generator.tell():
+            if isinstance(event, load_generator.Sent):
+                self._write_sent(event)
+            else:
+                self._write_ended(event)
+        raise ServiceError("the load generator ended in the middle of the night")
+
+    def _write_sent(self, event: load_generator.Sent) -> None:
+        due = self.requests[event.id]
+        sent_s = self.last_sent_s = self.started_s + event.sent_s
+        self.sent += 1
+        self.sent_s[event.id] = sent_s
+        self.in_flight_at[due.request.caller] += 1
+        self.recorder.add(
+            Request(
+                t_s=sent_s,
+                night_s=self.recorder.night_at(sent_s),
+                id=event.id,
+                caller=due.request.caller,
+                transaction=due.request.transaction,
+                due_s=self.started_s + due.due_s,
+                sent_s=sent_s,
+            )
+        )
+
+    def _write_ended(self, event: load_generator.Ended) -> None:
+        answered = event.status is not None and event.status < 400  # noqa: PLR2004 - HTTP's first error
+        answered_s = self.last_response_s = self.started_s + event.answered_s
+        took_s = answered_s - self.sent_s.pop(event.id)
+        self.answered += answered
+        self.failed += not answered
+        self.in_flight_at[self.requests[event.id].request.caller] -= 1
+        if answered:
+            self.answered_s[event.id] = answered_s
+            self.slowest_answer_s = max(self.slowest_answer_s, took_s)
+        self.recorder.add(
+            Response(
+                t_s=answered_s,
+                night_s=self.recorder.night_at(answered_s),
+                id=event.id,
+                answered_s=answered_s,
+                ended="answered" if answered else "failed",
+                status=event.status,
+                error=event.error,
+            )
+        )
+
+    def stop(self) -> None:
+        """End the generator; what it still waits for stays unanswered."""
+        self.generator.stop()
+
+
+async def connect(trace: Trace, recorder: Recorder, facility: Facility) -> Load:
+    """Hand the trace to the facility's load generator and return when it is ready to send; raises ServiceError when it is not."""
+    requests = {request.id: DueRequest(recorder.clock.real_s(request.due_night_s), request) for request in trace.requests}
+    return Load(recorder, await facility.load_generator(tuple(requests.values())), requests)

@@ -1,0 +1,94 @@
+"""Writes what is seen and done into the journal, with the time on both clocks."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from testbed.errors import TestbedError
+from testbed.journal.events import End, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testbed.journal.events import Event, Stamp
+    from testbed.journal.writer import JournalWriter
+    from testbed.plan.clock import NightClock
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Writes events with the time of now, on both clocks.
+
+    `origin_s` is the replay's start and `night_start_s` the start of the night, both on the event loop's clock, which is the system's
+    monotonic one unless the loop has another (`testbed.fakes`). Before the night starts, its clock stands. `listener` is called with each
+    event after it was written.
+    """
+
+    writer: JournalWriter
+    clock: NightClock
+    origin_s: float
+    night_start_s: float | None = None
+    ended: bool = False
+    listener: Callable[[Event], None] = lambda _: None
+
+    def t_s(self) -> float:
+        """Seconds since the replay's start."""
+        return asyncio.get_running_loop().time() - self.origin_s
+
+    def night_at(self, t_s: float) -> float:
+        """Give the night's time, in seconds since its midnight, at `t_s` seconds after the replay's start."""
+        if self.night_start_s is None:
+            return self.clock.night_s(0.0)
+        return self.clock.night_s(max(0.0, t_s + self.origin_s - self.night_start_s))
+
+    def now(self) -> tuple[float, float]:
+        """Give the time on both clocks: `t_s`, `night_s`."""
+        t_s = self.t_s()
+        return t_s, self.night_at(t_s)
+
+    def stamp(self) -> Stamp:
+        """Return the time on both clocks as the fields of an event: `add(Healed(**stamp(), ...))`."""
+        t_s, night_s = self.now()
+        return {"t_s": t_s, "night_s": night_s}
+
+    def add(self, event: Event) -> None:
+        """Write an event."""
+        self.writer.append(event)
+        self.listener(event)
+
+    def end(self, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
+        """Write the last line, once: what was complete stays so, whatever happens while it is taken down."""
+        if self.ended:
+            return
+        self.add(End(**self.stamp(), reason=reason, detail=detail))
+        self.ended = True
+
+    @contextmanager
+    def ending(self, interrupted: str) -> Iterator[None]:
+        """Write the end of what does not come to its own: interrupted, failed, or an error of the testbed itself. Each is passed on.
+
+        Without an end the journal would look like that of a killed run.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._end_anyway("interrupted", interrupted)
+            raise
+        except TestbedError as error:
+            self._end_anyway("failed", str(error))
+            raise
+        except Exception as error:
+            self._end_anyway("failed", f"an error of the testbed itself: {type(error).__name__}: {error}")
+            raise
+
+    def _end_anyway(self, reason: Literal["interrupted", "failed"], detail: str) -> None:
+        """Write the end; a journal that cannot be written to changes nothing of what ended it."""
+        with suppress(TestbedError):
+            self.end(reason, detail)
+
+    def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
+        """Write what became of a service."""
+        self.add(Service(**self.stamp(), service=name, state=state, pid=pid, detail=detail))

@@ -1,0 +1,101 @@
+"""The replay of one night over one variant: the only stage with effects, and the one function that knows the order of things."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from testbed.concurrency import cancel_and_wait
+from testbed.replay import load_tracker, timeline
+from testbed.replay.actions import Actions
+from testbed.replay.look import Looker
+from testbed.replay.recorder import Recorder
+from testbed.replay.running import Replay
+from testbed.replay.settle import wait_settled
+from testbed.replay.state import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.facility.builder import FacilityBuilder
+    from testbed.journal.writer import JournalWriter
+    from testbed.replay.display import Display
+    from testbed.replay.running import Night
+
+
+async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, directory: Path, display: Display) -> None:
+    """Replay the night and leave a complete journal; `directory` takes the thread dumps.
+
+    1. Build the facility and the load generator, and wait until every service says that it is ready.
+    2. Look: sample every service ten times a second until the end, and look once a second at what stands around them. When all is
+       hung, dump the threads at once, before anybody restarts anything. Weigh everything, as often as the scenario says.
+    3. Start the night's clock and the load.
+    4. Carry out the timeline: what is due `at` a time, and what is due `when` something is seen; and go on to the night's end.
+    5. Look on until everything was answered, or nothing comes back any more.
+    6. Dump the threads of what is stuck, where that was not done.
+    7. Count what was answered in the databases and backups that should have it, where the runtime has them.
+    8. Look no more, heal every fault that is still active, and check that nothing is left of it: none outlives its scenario.
+    9. Write the end into the journal, and take everything down.
+
+    An interruption or an error becomes the journal's end, and is passed on. Time is the event loop's: over `testbed.fakes`, with its
+    loop, the whole of it takes milliseconds.
+    """
+    recorder = Recorder(writer, night.clock, origin_s=asyncio.get_running_loop().time())
+    with recorder.ending("the replay was interrupted"):
+        async with AsyncExitStack() as stack:
+            display.phase("the facility comes up")
+            going = await _build(stack, night, builder, recorder, directory, display)  # 1
+            going.run_beside(going.looker.look(going.after_round))  # 2
+            going.run_beside(going.load.follow())
+            await going.wait_steady()
+            display.phase("the night goes on")
+            recorder.night_start_s = going.load.start()  # 3
+            await timeline.carry_out(going)  # 4
+            display.phase("the night is over; who still waits?")
+            display.quiet()
+            await wait_settled(going)  # 5
+            await _dump_stuck(going)  # 6
+            await _count(going)  # 7
+            await cancel_and_wait(going.background)  # or what comes back by the healing would look as if it had come back by itself
+            await going.actions.heal_all()  # 8
+            recorder.end("complete", "")  # 9
+            display.phase("the facility is taken down")
+
+
+async def _build(
+    stack: AsyncExitStack,
+    night: Night,
+    builder: FacilityBuilder,
+    recorder: Recorder,
+    directory: Path,
+    display: Display,
+) -> Replay:
+    stack.push_async_callback(builder.tear_down)
+    facility = await builder.build()
+    stack.push_async_callback(facility.end_probes)
+    generator = await load_tracker.connect(night.trace, recorder, facility)
+    stack.callback(generator.stop)
+    for service in facility.services:
+        recorder.tell_service(service, "ready", await facility.runtime.pid(service))
+    monitoring = await stack.enter_async_context(facility.instruments.monitoring())
+    watch = Watch(facility.application_servers, facility.callers)
+    actions, looker = Actions(facility, watch, recorder, directory), Looker(facility, recorder, watch, monitoring)
+    going = Replay(night, facility, recorder, watch, actions, generator, looker, display)
+    stack.push_async_callback(cancel_and_wait, going.background)
+    return going
+
+
+async def _dump_stuck(going: Replay) -> None:
+    """Dump what is stuck at the end, where that was not done."""
+    if going.dumping is not None:
+        await going.dumping
+    if going.watch.stuck:
+        await going.actions.dump_threads()
+
+
+async def _count(going: Replay) -> None:
+    """Count what was answered; the night is over, and whatever else was written was asked for by nobody who got an answer."""
+    for event in await going.facility.surroundings.count(going.load.answers, going.recorder.now):
+        going.recorder.add(event)
+    going.check_background()

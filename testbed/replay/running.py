@@ -1,0 +1,128 @@
+"""A replay that goes on: its parts, the tasks in its background, and how one waits in it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import WaitError
+from testbed.replay.look import SAMPLES_WITHIN_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from testbed.facility.facility import Facility
+    from testbed.plan.clock import NightClock
+    from testbed.plan.scenario import PlannedStep
+    from testbed.plan.trace import Trace
+    from testbed.replay.actions import Actions
+    from testbed.replay.display import Display
+    from testbed.replay.load_tracker import Load
+    from testbed.replay.look import Looker
+    from testbed.replay.recorder import Recorder
+    from testbed.replay.state import Watch
+
+STEADY_ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What is replayed: the clock, the end of the night in its own seconds, the timeline and the trace.
+
+    `longest_timeout_s`: the longest time-out that the variant has set, in real seconds. So long something that hangs may yet come back.
+    """
+
+    clock: NightClock
+    to_s: float
+    steps: Sequence[PlannedStep]
+    trace: Trace
+    longest_timeout_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Replay:
+    """The parts of a replay, and what goes on in it.
+
+    `moved_s` is when the replay itself last did something that may make the facility move (on the journal's `t_s`), and `at_work`
+    how many steps of the timeline are being carried out.
+    """
+
+    night: Night
+    facility: Facility
+    recorder: Recorder
+    watch: Watch
+    actions: Actions
+    load: Load
+    looker: Looker
+    display: Display
+    background: list[asyncio.Task[None]] = field(default_factory=list)
+    steps: list[asyncio.Task[None]] = field(default_factory=list)
+    dumping: asyncio.Task[None] | None = None
+    at_work: int = 0
+    moved_s: float = 0.0
+
+    def run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task beside the night; whoever waits for a round of samples is woken by its failure, and raises it."""
+        task = asyncio.create_task(work)
+        self.background.append(task)
+
+        def wake(ended: asyncio.Task[None]) -> None:
+            if not ended.cancelled() and ended.exception() is not None:
+                self.looker.wake()  # there may be no more samples
+
+        task.add_done_callback(wake)
+        return task
+
+    def check_background(self) -> None:
+        """Raise the failure of what goes on beside the night."""
+        for task in self.background:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    def after_round(self) -> None:
+        """Show the state, and have the threads dumped as soon as all is hung, each time that it hangs anew."""
+        if not self.watch.hung():
+            self.dumping = None
+        elif self.dumping is None:
+            self.dumping = self.run_beside(self._dump_hung())
+        self.display.update(self.recorder.now()[1], self.watch, self.load)
+
+    async def _dump_hung(self) -> None:
+        await self.actions.dump_threads()
+        if all(step.done() for step in self.steps):  # or somebody is about to restart what hangs
+            self.display.quiet()
+
+    async def wait_round(self) -> None:
+        """Wait for the next round of samples; raises what failed in the background, as soon as it does."""
+        try:
+            await self.looker.wait_round()
+        except WaitError:
+            self.check_background()
+            raise
+        self.check_background()
+
+    async def wait_until(self, reached: Callable[[], bool], within_s: float) -> bool:
+        """Wait, looking after each round of samples, until something holds; False when it did not within `within_s` seconds."""
+        deadline_s = self.recorder.t_s() + within_s
+        while not reached():
+            if self.recorder.t_s() > deadline_s:
+                return False
+            await self.wait_round()
+        return True
+
+    async def wait_steady(self) -> None:
+        """Wait for some samples of the facility at rest, which the night is compared with."""
+        for _ in range(STEADY_ROUNDS):
+            await self.wait_round()
+        await self.wait_until(lambda: len(self.watch.last) == len(self.facility.services), SAMPLES_WITHIN_S)
+
+    async def wait_night(self, night_s: float) -> None:
+        """Wait until the night's clock shows a time; the samples keep coming meanwhile, and their failure is passed on."""
+        assert self.recorder.night_start_s is not None
+        due_s = self.recorder.night_start_s + self.night.clock.real_s(night_s) - self.recorder.origin_s
+        while (left_s := due_s - self.recorder.t_s()) > 0:
+            if left_s > self.looker.every_s:
+                await self.wait_round()
+            else:
+                await asyncio.sleep(left_s)

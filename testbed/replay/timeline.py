@@ -1,0 +1,68 @@
+"""Carries out the timeline of a replay: what is due at a time, and what is due when something is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from testbed.errors import TestbedError
+from testbed.journal.events import Condition
+from testbed.replay.settle import is_over
+
+if TYPE_CHECKING:
+    from testbed.plan.scenario import PlannedStep
+    from testbed.replay.running import Replay
+
+
+async def carry_out(replay: Replay) -> None:
+    """Carry out the timeline and go on to the night's end.
+
+    Each step is a task of its own, so that a step that waits for a condition holds up none that is due at a time; one that waits
+    for a condition starts to look when the step before it has ended.
+    """
+    before: asyncio.Task[None] | None = None
+    timed: list[tuple[float, asyncio.Event]] = []
+    for number, step in enumerate(replay.night.steps, start=1):
+        due = asyncio.Event()
+        if step.at_night_s is not None:
+            timed.append((step.at_night_s, due))
+        before = replay.run_beside(_step(replay, number, step, due, before))
+        replay.steps.append(before)
+    replay.run_beside(_call_when_due(replay, timed))
+    await replay.wait_night(replay.night.to_s)
+    while not all(task.done() for task in replay.steps):
+        await replay.wait_round()
+
+
+async def _call_when_due(replay: Replay, timed: list[tuple[float, asyncio.Event]]) -> None:
+    """Wake each step at its time; those of the same time in the order of the file."""
+    for at_night_s, due in sorted(timed, key=lambda step: step[0]):
+        await replay.wait_night(at_night_s)
+        due.set()
+
+
+async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Event, before: asyncio.Task[None] | None) -> None:
+    """Carry out one step of the timeline: when it is due, or when its condition is seen; not at all when that is not seen."""
+    if step.at_night_s is not None:
+        await due.wait()
+    else:
+        if before is not None:
+            await asyncio.wait([before])
+        if not await _wait_condition(replay, step.when or "", step.within_s):
+            return
+    replay.at_work += 1
+    actions = replace(replay.actions, word=step.word, id=number)
+    with suppress(TestbedError):  # the journal has it, and the checks judge it; the night goes on, as it did
+        await actions.operate(lambda of_step: of_step.carry_out(step.action))
+    replay.at_work -= 1
+    replay.moved_s = replay.recorder.t_s()
+
+
+async def _wait_condition(replay: Replay, condition: str, within_s: float) -> bool:
+    """Wait until a condition is seen, or will not be any more; write down and return whether it was."""
+    await replay.wait_until(lambda: replay.watch.holds(condition) or is_over(replay), within_s)
+    seen = replay.watch.holds(condition)
+    replay.recorder.add(Condition(**replay.recorder.stamp(), condition=condition, seen=seen, detail=replay.watch.told()))
+    return seen

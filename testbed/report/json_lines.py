@@ -1,0 +1,43 @@
+"""The contract for programs: one JSON object a line for each variant and repetition."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testbed.verdict.finding import Finding
+    from testbed.verdict.judge import Judgement
+
+
+def line(judgement: Judgement, wall_s: float) -> str:
+    """Return the object of a replay as a line of JSON; README.md names its fields."""
+    figures = judgement.figures
+    header = figures.header
+    return json.dumps(
+        {
+            "scenario": header.scenario,
+            "variant": header.variant,
+            "runtime": header.runtime,
+            "seed": header.seed,
+            "repetition": header.repetition,
+            "outcome": judgement.outcome,
+            "crack": judgement.crack,
+            "verdict": judgement.verdict.value,
+            "leaked_connections": figures.leaked_connections,
+            "blocked_request_threads": figures.blocked_request_threads,
+            "request_threads": dict.fromkeys(figures.services, header.facility.request_threads),
+            "health_green": {service: checks.last for service, checks in figures.health.items() if checks.last is not None},
+            "transactions": figures.transactions,
+            "time_to_hang_s": figures.time_to_hang_night_s,
+            "wall_s": round(wall_s, 3),
+            "journal": str(figures.journal),
+            "findings": [_finding(finding) for finding in judgement.findings],
+        }
+    )
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as an object; `traceback` is there only for a check that itself failed."""
+    found = {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
+    return {**found, "traceback": finding.traceback} if finding.traceback else found

@@ -1,0 +1,144 @@
+"""Plans as people read them, before anything is started: which scenarios there are, and what one of them will do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from testbed.plan.clock import clock_text, span_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from testbed.plan.night import NightPlan
+    from testbed.plan.scenario import PlannedStep, Scenario, Variant
+    from testbed.plan.trace import Trace
+
+# The units in which settings and expectations are, by the last word of their names.
+REAL_S = {"s": 1.0, "ms": 0.001}
+SIZES = {"kib": "KiB", "mib": "MiB"}
+
+
+def scenarios(known: Sequence[Scenario], origins: Mapping[str, str], variant_origins: Mapping[str, str]) -> Table:
+    """Draw the list of scenarios; below, where those and the variants come from that are not the package's (`origins`, by name)."""
+    own = [f"scenario {name}: {origin}" for name, origin in origins.items()]
+    own += [f"variant {name}: {origin}" for name, origin in variant_origins.items()]
+    drawn = Table(title="Scenarios", box=box.SIMPLE_HEAD, caption=Text("\n".join(own)) if own else None, caption_justify="left")
+    drawn.add_column("scenario", no_wrap=True)
+    drawn.add_column("what happens, and the facts it shows", ratio=2)
+    drawn.add_column("variant: expected", ratio=1)
+    for one in known:
+        shows = Text.assemble(f"{one.title}. {one.summary}".strip(), "\n", (" ".join(one.facts), "dim"))
+        drawn.add_row(one.name, shows, "\n".join(_expected(one)))
+    return drawn
+
+
+def plan(scenario: Scenario, sent: Trace) -> RenderableType:
+    """Draw one scenario: the night, every step with its time on both clocks, the passengers, and what is expected of whom."""
+    night, facility = scenario.night, scenario.facility
+    clock = night.clock()
+    words = Text(
+        f"{scenario.name}: {scenario.title}. {scenario.summary}\n"
+        f"facility: {', '.join((*facility.server_names, *facility.callers))}; {facility.request_threads} request threads each, "
+        f"{facility.pool_size} connections each application server\n"
+        f"night: {night.date}, {night.from_} to {night.to}, "
+        f"{span_text(night.to_s - night.from_s)} in {clock.real_s(night.to_s):.1f} real seconds; "
+        f"{' to '.join(f'{speed:g}' for speed in sorted({min(clock.speeds), max(clock.speeds)}))} seconds of the night in a real one"
+    )
+    steps = Table(box=box.SIMPLE_HEAD, title="Timeline")
+    for heading in ("step", "due", "real s", "what"):
+        steps.add_column(heading, justify="right" if heading == "real s" else "left")
+    for number, step in enumerate(scenario.steps, start=1):
+        if step.at_night_s is None:
+            due, real = f"when {step.when}, within {_both(step.within_s, night)}", ""
+        else:
+            due, real = clock_text(step.at_night_s), f"{clock.real_s(step.at_night_s):.2f}"
+        steps.add_row(str(number), due, real, _what(step, night))
+    return Group(words, steps, _passengers(sent), _variants(scenario.variants, night))
+
+
+def _what(step: PlannedStep, night: NightPlan) -> str:
+    parameters = asdict(step.action)
+    settings = (_setting(name, value, night, step.at_night_s) for name, value in parameters.items() if value is not None)
+    return "\n  ".join([step.word, *settings])
+
+
+def _variants(variants: Sequence[Variant], night: NightPlan) -> Table:
+    """Draw what each variant sets that `original` does not, and everything that is expected of it."""
+    drawn = Table(box=box.SIMPLE_HEAD, title="Variants")
+    drawn.add_column("variant", no_wrap=True)
+    drawn.add_column("what it sets")
+    drawn.add_column("what is expected of it")
+    for variant in variants:
+        roles = variant.settings.model_dump(exclude_defaults=True)
+        sets = [_setting(name, value, night) for settings in roles.values() for name, value in settings.items()]
+        expected = variant.expect.model_dump(exclude_none=True)
+        expects = [
+            _setting(name, " or ".join(map(str, value)) if isinstance(value, tuple) else value, night) for name, value in expected.items()
+        ]
+        drawn.add_row(variant.name, "\n".join(sets) or "nothing", "\n".join(expects), end_section=True)
+    return drawn
+
+
+def _setting(name: str, value: object, night: NightPlan, at_night_s: float | None = None) -> str:
+    """Format a setting in words: `pool_checkout_timeout_s` of 2.0 is `pool checkout timeout: 2 s (2 h 00 min of the night)`."""
+    stem, _, unit = name.rpartition("_")
+    if unit in REAL_S and isinstance(value, int | float):
+        text = _both(value * REAL_S[unit], night, at_night_s)
+    elif unit in SIZES:
+        text = f"{value:g} {SIZES[unit]}"
+    else:
+        stem, text = name, _value(value)
+    return f"{stem.replace('_', ' ')}: {text}"
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ", ".join(map(str, value))
+    return "never" if value is None else str(value)
+
+
+def _both(real_s: float, night: NightPlan, at_night_s: float | None = None) -> str:
+    """Format a span of real seconds, and what it is of the night: from a time on, or where the night goes slowest and fastest."""
+    real = f"{real_s:g} s" if real_s >= 1 or not real_s else f"{real_s * 1000:g} ms"
+    clock, whole_s = night.clock(), night.to_s - night.from_s
+    if at_night_s is None:
+        spans_s = [real_s * speed for speed in (min(clock.speeds), max(clock.speeds))]
+    else:
+        spans_s = [clock.night_s(clock.real_s(at_night_s) + real_s) - at_night_s]
+    if not real_s or spans_s == [real_s]:
+        return real
+    spans = dict.fromkeys(span_text(span_s) if span_s < whole_s else "all" for span_s in spans_s)
+    return f"{real} ({' to '.join(spans)} of the night)"
+
+
+def _passengers(sent: Trace) -> Table:
+    """Draw how many requests of each kind the night has, and how they lie over its hours."""
+    drawn = Table(box=box.SIMPLE_HEAD, title=f"Passengers: {len(sent.requests)} requests, seed {sent.header.seed}")
+    kinds = Counter((one.caller, one.transaction) for one in sent.requests)
+    hours = sorted({int(one.due_night_s // 3600) for one in sent.requests})
+    drawn.add_column("caller, transaction")
+    for hour in hours:
+        drawn.add_column(f"{hour % 24:02}h", justify="right")
+    drawn.add_column("all", justify="right")
+    by_hour = Counter((one.caller, one.transaction, int(one.due_night_s // 3600)) for one in sent.requests)
+    for caller, name in sorted(kinds):
+        drawn.add_row(f"{caller} {name}", *(str(by_hour[caller, name, hour]) for hour in hours), str(kinds[caller, name]))
+    return drawn
+
+
+def _expected(scenario: Scenario) -> list[str]:
+    return [f"{variant.name}: {' or '.join(variant.expect.outcome)}" for variant in scenario.variants]

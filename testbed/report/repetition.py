@@ -1,0 +1,61 @@
+"""Repetition: how often a variant came out as expected, and how sure that makes us."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from testbed.plan.clock import span_text
+from testbed.verdict.finding import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.verdict.result import Result
+
+Z_95 = 1.959964  # of the standard normal distribution, two-sided 95 %
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Give the 95 % interval of a rate (E. B. Wilson, 1927), as shares from 0 to 1; raises ValueError without trials."""
+    if trials <= 0 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} of {trials} is no rate")
+    rate, square = successes / trials, Z_95**2
+    middle = (rate + square / (2 * trials)) / (1 + square / trials)
+    half = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials**2)) / (1 + square / trials)
+    # At the ends the interval touches them exactly; rounding must not pull it away.
+    return (middle - half if successes else 0.0), (middle + half if successes < trials else 1.0)
+
+
+def table(results: Sequence[Result]) -> Table:
+    """Draw, for each variant, how often it came out as expected, and median and spread of the time to hang."""
+    drawn = Table(title="Repeated", caption="interval: 95 %, Wilson; time to hang: of the night, from the end of the first fault")
+    for heading in (
+        "variant",
+        "as expected",
+        "interval",
+        "outcomes",
+        "time to hang: median",
+        "from … to",
+        "wall: median",
+    ):
+        drawn.add_column(heading)
+    for variant in dict.fromkeys(result.judgement.figures.header.variant for result in results):
+        of_variant = [result for result in results if result.judgement.figures.header.variant == variant]
+        held = sum(result.judgement.verdict is Verdict.HELD for result in of_variant)
+        low, high = wilson(held, len(of_variant))
+        hangs = [span for result in of_variant if (span := result.judgement.figures.time_to_hang_night_s) is not None]
+        outcomes = [str(result.judgement.outcome or "unknown") for result in of_variant]
+        drawn.add_row(
+            variant,
+            f"{held} of {len(of_variant)}",
+            f"{low:.1%} to {high:.1%}",
+            ", ".join(f"{outcomes.count(word)} {word}" for word in dict.fromkeys(outcomes)),
+            span_text(statistics.median(hangs)) if hangs else "never hung",
+            f"{span_text(min(hangs))} … {span_text(max(hangs))}" if hangs else "",
+            f"{statistics.median(result.wall_s for result in of_variant):.1f} s",
+        )
+    return drawn

@@ -1,0 +1,175 @@
+"""What people read: the variants of a night side by side, from their judgements and nothing else."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from testbed.errors import TestbedError
+from testbed.plan.clock import clock_text, span_text
+from testbed.plan.expectation import Outcome
+from testbed.report.terminal import plain
+from testbed.verdict import thread_dumps
+from testbed.verdict.finding import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from testbed.verdict.figures import Figures
+    from testbed.verdict.judge import Judgement
+
+PICTURE_COLUMNS = 110
+FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's would be fetched from elsewhere; the reader's own will do
+
+STYLE = {Verdict.HELD: "bold green", Verdict.BROKEN: "bold red", Verdict.UNKNOWN: "bold yellow"}
+OUTCOME_STYLE = {None: "yellow", Outcome.GROUNDED: "bold red", Outcome.CONTAINED: "bold green", Outcome.UNHARMED: "bold green"}
+
+
+def side_by_side(judgements: Sequence[Judgement]) -> RenderableType:
+    """Draw the night: what was done, what was seen, what became of it; then what it cost."""
+    return Group(_night(judgements), _cost([judgement.figures for judgement in judgements]))
+
+
+def draw(judgements: Sequence[Judgement], path: Path) -> None:
+    """Write the same as a picture (SVG); raises TestbedError when the file cannot be written."""
+    console = plain(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(side_by_side(judgements))
+    svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judgements[0].figures.header.scenario}"))
+    try:
+        path.write_text(svg, encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"the picture cannot be written to {path}: {error.strerror}") from error
+
+
+def _night(judgements: Sequence[Judgement]) -> Table:
+    header = judgements[0].figures.header
+    drawn = Table(
+        title=Text(f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}"),
+        box=box.SIMPLE_HEAD,
+        show_lines=True,
+    )
+    drawn.add_column("", no_wrap=True)
+    for judgement in judgements:
+        drawn.add_column(judgement.figures.header.variant, ratio=1)
+    rows: list[tuple[str, Callable[[Judgement], RenderableType]]] = [
+        ("done", lambda judgement: _done(judgement.figures)),
+        ("quiet hours", lambda judgement: _quiet(judgement.figures)),
+        ("first trouble", lambda judgement: _first_trouble(judgement.figures)),
+        ("connections leaked", lambda judgement: _leaked(judgement.figures)),
+        ("request threads", lambda judgement: _blocked(judgement.figures)),
+        ("health checks", lambda judgement: _health(judgement.figures)),
+        ("outcome", lambda judgement: Text(judgement.outcome or "cannot be told", OUTCOME_STYLE[judgement.outcome])),
+        ("crack", lambda judgement: f"{judgement.crack}, {judgement.crack.word}"),
+        ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
+        ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
+    ]
+    for name, cell in rows:
+        drawn.add_row(name, *map(cell, judgements))
+    return drawn
+
+
+def _done(figures: Figures) -> str:
+    lines = []
+    for operation in figures.operations:
+        how = "completed" if operation.state == "end" else "FAILED"
+        took_s = operation.duration_s or 0
+        lines.append(f"{clock_text(operation.night_s)} {operation.operation} {how} in {took_s:.2f} s: {operation.detail}")
+    return "\n".join(lines) or "nothing was done"
+
+
+def _quiet(figures: Figures) -> str:
+    start_s, length_s = figures.quiet_night_s
+    from_, to = (clock_text(at_s, seconds=False) for at_s in (start_s, start_s + length_s))
+    return f"{from_} to {to}: {span_text(length_s)} without a passenger"
+
+
+def _first_trouble(figures: Figures) -> str:
+    first = figures.first_trouble
+    if first is None:
+        return "none"
+    lines = [f"{clock_text(first.request.night_s)} {first.request.caller} {first.request.transaction} {first.ended}"]
+    if figures.first_unanswered_night_s is not None:
+        lines.append(f"{clock_text(figures.first_unanswered_night_s)} the first that was never answered")
+    return "\n".join(lines)
+
+
+def _leaked(figures: Figures) -> Text:
+    of = figures.header.facility.pool_size
+    counts = figures.leaked_connections.items()
+    return Text("\n").join(Text(f"{service}: {count} of {of}", "red" if count else "") for service, count in counts)
+
+
+def _blocked(figures: Figures) -> Text:
+    lines = []
+    blocked = figures.blocked_request_threads
+    for service, count in blocked.items():
+        dump = figures.dumps.get(service)
+        if count and dump is not None:
+            lines.append(Text(thread_dumps.told(dump), "red"))
+        else:
+            lines.append(Text(f"{service}: {count} of {figures.header.facility.request_threads} blocked", "red" if count else ""))
+    return Text("\n").join(lines) if any(blocked.values()) else Text("none blocked")
+
+
+def _health(figures: Figures) -> str:
+    checks = figures.health.values()
+    return f"{sum(check.green for check in checks)} of {sum(check.count for check in checks)} green"
+
+
+def _to_hang(figures: Figures) -> Text:
+    if figures.hang is None or figures.time_to_hang_night_s is None:
+        return Text("never hung", "green")
+    return Text(f"{span_text(figures.time_to_hang_night_s)} of the night, at {clock_text(figures.hang.night_s)}", "bold red")
+
+
+def _cost(figures: Sequence[Figures]) -> Table:
+    """Draw what became of every kind of transaction; in words, because columns of numbers for each variant fit no terminal."""
+    some_fault = any(of_variant.first_fault for of_variant in figures)
+    half = "after" if some_fault else "before"
+    drawn = Table(title=f"What it cost: transactions{' after the first fault' if some_fault else ''}", box=box.SIMPLE_HEAD)
+    drawn.add_column("caller, transaction")
+    for of_variant in figures:
+        drawn.add_column(of_variant.header.variant)
+    counts = [of_variant.transactions for of_variant in figures]
+    totals: list[Counter[str]] = [Counter() for _ in figures]
+    for caller, name in sorted({(caller, name) for by_caller in counts for caller, names in by_caller.items() for name in names}):
+        cells = []
+        for by_caller, total in zip(counts, totals, strict=True):
+            ends = by_caller.get(caller, {}).get(name, {}).get(half, {})
+            total.update(ends)
+            cells.append(_ends(ends))
+        drawn.add_row(f"{caller} {name}", *cells)
+    drawn.add_section()
+    drawn.add_row("all", *map(_ends, totals))
+    return drawn
+
+
+def _ends(ends: Mapping[str, int]) -> Text:
+    """Tell how many ended in which way, leaving out what did not happen."""
+    style = {"answered": "", "failed": "yellow", "unanswered": "bold red"}
+    told = [Text(f"{ends[ended]} {ended}", style[ended]) for ended in style if ends.get(ended)]
+    return Text(", ").join(told) if told else Text("none", "dim")
+
+
+def findings(judgements: Sequence[Judgement]) -> Text:
+    """Format the findings that did not hold, how many did, and where the journals are; to be printed without breaking its lines."""
+    lines: list[Text] = []
+    for judgement in judgements:
+        bad = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD]
+        held = len(judgement.findings) - len(bad)
+        figures = judgement.figures
+        lines.append(Text(f"{figures.header.variant}: {held} of {len(judgement.findings)} checks held; journal {figures.journal}"))
+        for finding in bad:
+            facts = f" ({', '.join(finding.facts)})" if finding.facts else ""
+            lines.append(Text.assemble((f"  {finding.verdict.value} ", STYLE[finding.verdict]), f"{finding.check}: {finding.text}{facts}"))
+    return Text("\n").join(lines)

@@ -1,0 +1,56 @@
+"""The balancers of the containers runtime, as HAProxy's own statistics tell of them (C3)."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import requests
+
+from testbed.journal.events import ServerStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from testbed.facility.address import Address
+
+WITHIN_S = 2.0  # as any monitoring: an answer later than this counts as none
+BACKEND = "application_servers"  # compose/haproxy.cfg
+ALONE_PORT = 8080  # and a server's number: there a balancer has that server alone
+
+
+def url_of(balancer: str, server: str) -> str:
+    """Give the address at which a balancer has one application server alone, for a service group that knows it."""
+    return f"http://{balancer}:{ALONE_PORT + int(server.rpartition('-')[2])}"
+
+
+def statistics(address: Address, servers: Collection[str]) -> tuple[ServerStatistics, ...]:
+    """Ask a balancer for its statistics of some application servers; none of them when it does not answer."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            return parse(session.get(f"{address.url}/;csv", timeout=WITHIN_S).text, servers)
+    except requests.RequestException:
+        return ()
+
+
+def parse(text: str, servers: Collection[str]) -> tuple[ServerStatistics, ...]:
+    """Read HAProxy's statistics in CSV (its manual, Management Guide, 9.1); what is none, or has not these columns, tells nothing."""
+    found = []
+    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
+        if row.get("pxname") != BACKEND or row.get("svname") not in servers:
+            continue
+        try:
+            found.append(
+                ServerStatistics(
+                    server=row["svname"],
+                    status=row["status"],
+                    sessions=int(row["scur"]),
+                    sessions_total=int(row["stot"]),
+                    queue=int(row["qcur"]),
+                    check=row["check_status"].removeprefix("* "),  # "* ": another check is under way
+                )
+            )
+        except (KeyError, ValueError, AttributeError, TypeError):
+            return ()
+    return tuple(found)

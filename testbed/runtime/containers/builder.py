@@ -1,0 +1,108 @@
+"""Builds the facility of one replay in containers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import TestbedError, UsageError
+from testbed.plan.topology import BALANCERS, caller_environment, server_environment, servers_of
+from testbed.runtime.containers import balancers
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.project import KEEPALIVES, Project
+
+if TYPE_CHECKING:
+    from testbed.facility.facility import Facility
+    from testbed.plan.settings import Settings
+    from testbed.plan.topology import FacilityPlan
+
+
+MOST_SERVERS = 3  # compose.yaml has cf-1 to cf-3
+
+
+SPARE_CONNECTIONS = 20
+
+
+# What every server and caller is told by compose.yaml itself, and not by the variant.
+PLACED = frozenset(
+    {
+        *("FLIGHT_SEARCH_NAME", "FLIGHT_SEARCH_LISTEN_FD", "FLIGHT_SEARCH_DATABASE"),
+        *("CALLER_NAME", "CALLER_LISTEN_FD", "CALLER_FLIGHT_SEARCH_URLS"),
+    }
+)
+
+
+@dataclass(slots=True)
+class ContainersBuilder:
+    """Builds one facility: in a project that stands by, put back to what it was, or in a new one."""
+
+    dock: Dock
+    plan: FacilityPlan
+    settings: Settings
+    project: Project | None = None
+    building: asyncio.Task[Facility] | None = None
+
+    def __post_init__(self) -> None:
+        if self.plan.application_servers > MOST_SERVERS:
+            raise UsageError(
+                f"facility.application_servers: found {self.plan.application_servers}; compose/compose.yaml has {MOST_SERVERS}, "
+                "so at most that many are allowed with --runtime containers"
+            )
+
+    @property
+    def _fits(self) -> dict[str, str]:
+        """What is decided for a project when it comes up."""
+        each = self.plan.pool_size + max(0, self.settings.application_server.pool_max_overflow)
+        fits = {"DATABASE_HOST_MAX_CONNECTIONS": str(each * self.plan.application_servers + SPARE_CONNECTIONS)}
+        if self.settings.facility.database_keepalives_s is not None:
+            fits[KEEPALIVES] = str(self.settings.facility.database_keepalives_s)
+        return fits
+
+    @property
+    def _services(self) -> dict[str, str]:
+        """What is told to the services, anew for each replay."""
+        server = server_environment(self.plan, self.settings.application_server, "", "")
+        caller = caller_environment(self.plan, self.settings.caller, "", ())
+        told = {name: value for name, value in (*server, *caller) if name not in PLACED}
+        if self.settings.facility.service_groups:
+            for name, servers in servers_of(self.plan, self.settings.facility).items():
+                told[f"{name.upper()}_FLIGHT_SEARCH_URLS"] = ",".join(
+                    balancers.url_of(one, server) for server in servers for one in BALANCERS
+                )
+        return told
+
+    def begin(self) -> None:
+        """Do nothing ahead of time: the project of the replay before is taken over as soon as that has given it back."""
+
+    async def build(self) -> Facility:
+        """Start everything and return when every service is ready."""
+        self.building = asyncio.create_task(self._build())
+        return await self.building
+
+    async def _build(self) -> Facility:
+        while (project := self.dock.take(self._fits)) is not None:
+            self.project = project
+            try:
+                return await project.renew(self.plan, self._services)
+            except TestbedError as error:  # it is not what it was; another one is
+                sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
+                await self.dock.remove(project)
+        self.project = await self.dock.make(self.plan, self._fits)
+        return await self.project.begin(self._services)
+
+    async def tear_down(self) -> None:
+        """Give the project back for the next replay; remove it with all that is in it when it did not come up."""
+        if self.building is None:
+            return
+        building, self.building = self.building, None
+        if not building.done():
+            building.cancel()
+        await asyncio.wait([building])
+        if self.project is None:
+            return
+        if building.cancelled() or building.exception() is not None or building.result().active:
+            await self.dock.remove(self.project)
+        else:
+            self.dock.give_back(self.project)

@@ -1,0 +1,68 @@
+"""The database pair in containers: each step of a switchover is told to the host that it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import requests
+
+from testbed.errors import FacilityError
+from testbed.facility.address import Address
+from testbed.plan.topology import HOSTS
+from testbed.runtime.containers.services import PORT, SERVICE_PORT
+from testbed.runtime.postgres.sql import FlightsInPostgres
+
+if TYPE_CHECKING:
+    from testbed.facility.database import FlightsTable
+    from testbed.runtime.containers.runtime import Containers
+
+STEP_WITHIN_S = 60.0
+
+
+@dataclass(slots=True)
+class DatabaseHosts:
+    """The database pair of one compose project, over the hosts' control (database_host.py)."""
+
+    runtime: Containers
+    active: str = HOSTS[0]
+    flights: FlightsTable = field(default_factory=FlightsInPostgres)
+
+    @property
+    def standby(self) -> str:
+        """The host that could take over."""
+        return next(host for host in HOSTS if host != self.active)
+
+    async def mount(self, host: str) -> None:
+        """Mount the array on a host."""
+        await asyncio.to_thread(self._tell, host, "mount")
+
+    async def unmount(self, host: str) -> None:
+        """Take the array from a host."""
+        await asyncio.to_thread(self._tell, host, "unmount")
+
+    async def start_server(self, host: str) -> Address:
+        """Start the server of a host; give its own address, as the virtual IP reaches it."""
+        await asyncio.to_thread(self._tell, host, "start")
+        self.active = host
+        return Address(host, PORT)
+
+    async def stop_server(self) -> None:
+        """Stop the server by the book."""
+        await asyncio.to_thread(self._tell, self.active, "stop")
+
+    async def throw_away(self) -> None:
+        """Do nothing: its container and its volume are removed with the project."""
+
+    def _tell(self, host: str, step: str) -> None:
+        url = f"{self.runtime.published(host, SERVICE_PORT).url}/{step}"
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.post(url, timeout=STEP_WITHIN_S)
+                told = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise FacilityError(f"{host} does not answer to {step!r}: {error}\n{self.runtime.last_lines(host)}") from error
+        if not answer.ok:
+            raise FacilityError(str(told.get("error", told)))

@@ -1,0 +1,98 @@
+"""What the containers runtime needs of this machine, what of it is there, and what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from testbed.errors import EngineError
+from testbed.runtime.containers import docker_cli, image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BUILD = "`testbed image build` builds it"
+# What the firewall does, and what thread dumps are taken with: some engines and some systems deny one or the other.
+RIGHTS = (
+    *("--network", "none", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
+    *("--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.netfilter.nf_conntrack_tcp_loose=0"),
+)
+RULES = "table ip probe { chain one { type nat hook prerouting priority dstnat; tcp dport 1 dnat to 127.0.0.1; ct state new accept; }; }"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One need: its name, whether it is met (None: cannot be told yet), what was found, and what to do."""
+
+    name: str
+    met: bool | None
+    found: str
+    to_do: str = ""
+
+
+def examine() -> list[Need]:
+    """Look at each need; what hangs on one that is not met cannot be told."""
+    found = _engine()
+    built = _image() if found.met else Need("image", None, "needs the engine")
+    rights = _rights() if built.met else Need("rights", None, "needs the image, in which they are tried")
+    return [found, _compose(), built, rights]
+
+
+def _engine() -> Need:
+    try:
+        found = docker_cli.find()
+    except EngineError as error:
+        return Need("engine", met=False, found="none that answers", to_do=str(error))
+    return Need("engine", met=True, found=f"docker {found.version} on {found.machine}")
+
+
+def _compose() -> Need:
+    try:
+        return Need("compose plug-in", met=True, found=docker_cli.compose_version())
+    except EngineError as error:
+        return Need("compose plug-in", met=False, found="none", to_do=str(error))
+
+
+def _image() -> Need:
+    try:
+        wanted = image.name_for_code()
+        built = image.look(wanted)
+        latest = image.look(f"{image.NAME}:latest")
+    except EngineError as error:
+        return Need("image", met=False, found="cannot be told", to_do=str(error))
+    if built is not None:
+        return Need("image", met=True, found=f"{wanted}, {built.size_bytes / 1e6:.0f} MB, up to date with the code")
+    if latest is not None:
+        return Need("image", met=False, found=f"there is one, but of other code; this is {wanted}", to_do=f"{BUILD}, in seconds")
+    return Need("image", met=False, found="none", to_do=f"{BUILD}, in a minute or two")
+
+
+def _rights() -> Need:
+    """Try in a container what a facility does."""
+    labels = ("--label", f"{docker_cli.USER_LABEL}={os.getuid()}", "--label", f"{docker_cli.RUN_LABEL}=doctor")
+    try:
+        docker_cli.run("run", "--rm", *labels, *RIGHTS, image.name_for_code(), "nft", RULES)
+    except EngineError as error:
+        return Need(
+            "rights",
+            met=False,
+            found="a container may not do what the facility's firewall does (NET_ADMIN, nftables, sysctls of connection tracking)",
+            to_do=f"use an engine that runs as root on a kernel with nf_tables and nf_conntrack; {error}",
+        )
+    return Need("rights", met=True, found="containers may have NET_ADMIN and SYS_PTRACE, nftables and connection tracking work")
+
+
+def table(needs: Sequence[Need]) -> Table:
+    """Draw the needs."""
+    drawn = Table(box=box.SIMPLE_HEAD, title="What the containers runtime needs")
+    for heading in ("need", "", "found", "what to do"):
+        drawn.add_column(heading, overflow="fold")
+    for need in needs:
+        state = {True: Text("there", "green"), False: Text("missing", "red"), None: Text("?", "yellow")}[need.met]
+        drawn.add_row(need.name, state, Text(need.found), Text(need.to_do))
+    return drawn

@@ -1,0 +1,101 @@
+"""The firewall of the containers runtime, as faults know it: what it drops, and what it forgets (A7).
+
+Its rules are nftables' and its table of connections is the kernel's, both of its container's own network namespace. Nothing
+here flushes a rule set: the engine's own name server lives in it, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+from testbed.facility.link import DATABASE
+
+if TYPE_CHECKING:
+    from testbed.facility.link import Link
+    from testbed.runtime.containers.runtime import Containers
+
+NAME = "firewall"
+WITHIN_S = 10.0
+IDLE_LIMIT = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"
+LEFT_S = re.compile(r"(\d+) ESTABLISHED")  # in a line of `conntrack --dump`: the seconds until the connection is forgotten
+DROPS = "dropped"  # the chain of firewall.nft that is empty until something is dropped
+DROP_NEW = "ct state new drop"
+
+
+@dataclass(slots=True)
+class Firewall:
+    """The firewall's container; it stands on the link to the database and on no other. See `PacketFilter`.
+
+    `keepalives_s`: whether a connection that has been quiet for so long is still there is asked through it by the database (A8).
+    """
+
+    runtime: Containers
+    keepalives_s: float | None = None
+    _kept_s: int | None = None  # the idle limit that was there before one was set
+
+    async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Drop the first packet of every connection; those that are known go on."""
+        _see_database(name)
+        await self._run("nft", "add", "rule", "ip", "facility", DROPS, DROP_NEW)
+
+    async def accept(self, name: str, link: Link) -> None:  # noqa: ARG002
+        """Let them through again."""
+        _see_database(name)
+        await self._run("nft", "flush", "chain", "ip", "facility", DROPS)
+
+    async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002
+        """Set the kernel's limit, in whole seconds; return it."""
+        _see_database(name)
+        limit_s = math.ceil(idle_s)
+        if self._kept_s is None:
+            self._kept_s = await self._limit_s()
+        await self._write_limit(limit_s)
+        return float(limit_s)
+
+    async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:  # noqa: ARG002
+        """Wait for as long as the limit, and forget by name what has had no packet since it was set.
+
+        The kernel gives a connection the new limit with its next packet; one that has had none still has the old one. Raises FacilityError
+        when the kernel's own table still has one for longer than the limit.
+        """
+        _see_database(name)
+        await asyncio.sleep(limit_s)
+        await self._run("forget-idle", f"{limit_s:.0f}")
+        longer = [left for left in LEFT_S.findall(await self._run("conntrack", "--dump", "--proto", "tcp")) if int(left) > limit_s]
+        if longer:
+            raise FacilityError(f"the firewall still keeps {len(longer)} connections for longer than {limit_s:.0f} s")
+
+    async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002
+        """Set the limit that there was before."""
+        _see_database(name)
+        if self._kept_s is not None:
+            await self._write_limit(self._kept_s)
+            self._kept_s = None
+
+    async def left(self) -> tuple[str, ...]:
+        """Look at its rules, and at the limit."""
+        left = []
+        if DROP_NEW in await self._run("nft", "list", "chain", "ip", "facility", DROPS):
+            left.append(f"attempts to connect to {DATABASE} are dropped")
+        if self._kept_s is not None:
+            left.append(f"the firewall forgets connections that are idle for {await self._limit_s()} s")
+        return tuple(left)
+
+    async def _limit_s(self) -> int:
+        return int(await self._run("cat", IDLE_LIMIT))
+
+    async def _write_limit(self, limit_s: int) -> None:
+        await self._run("sh", "-c", f"echo {limit_s} > {IDLE_LIMIT}")
+
+    async def _run(self, *command: str) -> str:
+        return await self.runtime.run_in(NAME, *command, within_s=WITHIN_S)
+
+
+def _see_database(name: str) -> None:
+    if name != DATABASE:
+        raise FacilityError(f"the firewall stands on the link to {DATABASE} only, and not on that to {name}")

@@ -1,0 +1,298 @@
+"""The image of the containers runtime: one for every role, built from the installed code, and named for the code that is in it.
+
+Its tag is a digest of the code, so that checkouts which share an engine never run each other's code, a wheel and the
+checkout it was built from have the same image, and whether an image is up to date is whether it is there. `latest` is
+the one built last: `compose.yaml` takes it when nobody says otherwise.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.errors import EngineError
+from testbed.plan import package_data
+from testbed.runtime.containers import docker_cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from testbed.runtime.containers.docker_cli import Engine
+
+NAME = "grounded-testbed"
+PACKAGES = ("testbed", "flight_search")
+COMPOSE = ("Dockerfile", "commands")
+DIGEST_DIGITS = 12
+CODE_LABEL = f"{docker_cli.LABEL}.code"
+
+REGISTRY_BASE = "debian:bookworm-slim"
+OWN_BASE = "grounded-testbed-base:bookworm"
+RELEASE = "bookworm"
+PYTHON = "3.11"  # of that release
+GLIBC_MINOR = 36  # of that release's glibc, 2.36: it runs wheels for this and every older one
+BUILD_TOOL = "pip"  # for the build itself; it is not in the image
+
+CONTACT_WITHIN_S = 10.0
+PULL_WITHIN_S = 300.0
+BOOTSTRAP_WITHIN_S = 600.0
+WHEELS_WITHIN_S = 600.0
+BUILD_WITHIN_S = 900.0
+LAST_LINES = 20
+STEP = re.compile(r"^(?:Step \d+/\d+ : |#\d+ \[)(.*)")  # of the old builder, and of BuildKit
+
+# Leave out what debian:bookworm-slim leaves out as well.
+BOOTSTRAP = (
+    *("mmdebstrap", "--variant=minbase", "--include=usr-is-merged", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"),
+    *("--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"),
+    *("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the engine has: its full name, and its size in bytes with all layers."""
+
+    name: str
+    size_bytes: int
+
+
+def name_for_code() -> str:
+    """Give the name of the image for the installed code; raises EngineError when some of it is missing."""
+    return f"{NAME}:{_digest(_code_files(), _requirements())[:DIGEST_DIGITS]}"
+
+
+def look(name: str) -> Image | None:
+    """Look for an image; None when the engine has none of that name."""
+    try:
+        return Image(name, int(docker_cli.run("image", "inspect", "--format", "{{.Size}}", name)))
+    except EngineError as error:
+        if "no such image" in str(error).lower():
+            return None
+        raise
+
+
+def build(tell: Callable[[str], None]) -> Image:
+    """Build the image for the installed code, where the engine does not have it yet, and make it `latest`.
+
+    1. Lay out the context: the code, and the wheels for the image's Python, fetched by this one's pip.
+    2. Meanwhile get the base: the one that is there, or a registry's, or else one bootstrapped on the spot.
+    3. Build.
+
+    `tell` gets a line for whatever begins. Raises EngineError with the last lines of the program that failed.
+    """
+    found = docker_cli.find()
+    name = name_for_code()
+    with _locked((package_data.checkout() or Path.cwd()) / ".testbed" / "image") as home:
+        image = look(name)
+        if image is None:
+            log = home / "build.log"
+            log.unlink(missing_ok=True)
+            with ThreadPoolExecutor(1) as beside:
+                base = beside.submit(_base, home, log, tell)
+                context = _context(home, found, log, tell)  # 1
+                _build(name, base.result(), context, log, tell)  # 2, 3
+            image = look(name)
+        docker_cli.run("tag", name, f"{NAME}:latest")
+    if image is None:
+        raise EngineError(f"the image {name} was built and is not there; was it removed by somebody else? build it again")
+    return image
+
+
+def _code_files() -> dict[str, Path]:
+    """Return the files that make the image, by their paths in the context's `source`, in a fixed order."""
+    top, compose = package_data.packages(), package_data.directory("compose")
+    parts = {name: top / name for name in PACKAGES} | {f"compose/{name}": compose / name for name in COMPOSE}
+    if missing := [str(path) for path in parts.values() if not path.exists()]:
+        raise EngineError(f"the image is built from the installed code, and of that is missing: {', '.join(missing)}; install it again")
+    files = {}
+    for name, path in parts.items():
+        for file in [path] if path.is_file() else path.rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                files[(name / file.relative_to(path)).as_posix()] = file
+    data = f"testbed/{package_data.DATA}/"  # only a wheel has it, and what the image takes of it is in `files` already
+    return {name: files[name] for name in sorted(files) if not name.startswith(data)}
+
+
+def _requirements() -> list[str]:
+    """Return the distributions that the installed code needs, with their bounds."""
+    try:
+        wanted = importlib.metadata.requires(NAME) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise EngineError(f"{NAME} is not installed, so what its image needs is unknown; install it: pip install -e .") from error
+    return sorted(requirement for requirement in wanted if "extra ==" not in requirement)
+
+
+def _digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
+    digest = hashlib.sha256("\n".join(requirements).encode())
+    for name, file in files.items():
+        digest.update(f"{name} {file.stat().st_mode & 0o111:o}\n".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[Path]:
+    """Hold the directory in which images are built, of a checkout or else of whoever builds here: one build at a time."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield home
+    except OSError as error:
+        raise EngineError(f"the image cannot be laid out in {home}: {error}; make space or rights there") from error
+
+
+def _context(home: Path, found: Engine, log: Path, tell: Callable[[str], None]) -> Path:
+    context = home / "context"
+    source = context / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    for name, file in _code_files().items():
+        target = source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    _wheels(context / "wheels", found, log, tell)
+    return context
+
+
+def _wheels(directory: Path, found: Engine, log: Path, tell: Callable[[str], None]) -> None:
+    """Fill a directory with the wheels of all dependencies for the image's Python, in the versions installed here.
+
+    The same versions, so that both runtimes run the same libraries, and a journal's header is true of either. Nothing happens when
+    they are there already.
+    """
+    wanted = _requirements()
+    installed = sorted({f"{one.name}=={one.version}" for one in importlib.metadata.distributions() if one.name != NAME})
+    files = {"requirements.txt": wanted, "constraints.txt": installed, "platform.txt": [PYTHON, found.machine]}
+    texts = {name: "\n".join(lines) + "\n" for name, lines in files.items()}
+    if all((directory / name).is_file() and (directory / name).read_text() == text for name, text in texts.items()):
+        return
+    if importlib.util.find_spec(BUILD_TOOL) is None:
+        raise EngineError(f"the wheels cannot be fetched: {sys.executable} has no pip; install it: {sys.executable} -m ensurepip")
+    tell(f"fetching {len(wanted)} Python packages and what they need, for Python {PYTHON} on {found.machine}")
+    fresh = directory.with_name("wheels.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, text in texts.items():
+        (fresh / name).write_text(text)
+    platforms = [f"manylinux_2_{minor}_{found.machine}" for minor in range(GLIBC_MINOR, 4, -1)]
+    platforms += [f"manylinux2014_{found.machine}", f"linux_{found.machine}"]
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(fresh)),
+        *("--implementation", "cp", "--python-version", PYTHON, *(word for one in platforms for word in ("--platform", one))),
+        *("--requirement", str(fresh / "requirements.txt"), "--constraint", str(fresh / "constraints.txt"), BUILD_TOOL),
+    ]
+    _run(command, log, WHEELS_WITHIN_S, "the wheels cannot be fetched")
+    shutil.rmtree(directory, ignore_errors=True)
+    fresh.rename(directory)
+
+
+def _base(home: Path, log: Path, tell: Callable[[str], None]) -> str:
+    """Give the name of a base image that the engine has."""
+    for name in (OWN_BASE, REGISTRY_BASE):
+        if look(name) is not None:
+            return name
+    tell(f"asking the registry for {REGISTRY_BASE}")
+    if _pulled(REGISTRY_BASE):
+        return REGISTRY_BASE
+    if shutil.which(BOOTSTRAP[0]) is None:
+        raise EngineError(
+            f"no base image: no registry gives {REGISTRY_BASE}, and {BOOTSTRAP[0]} is not there to bootstrap one; install {BOOTSTRAP[0]} "
+            f"(`.ci/engine` of a checkout does), or bring the image in with `docker load`"
+        )
+    tell(f"no registry answers; bootstrapping Debian {RELEASE} in its place")
+    archive = home / "base.tar"
+    try:
+        _run([*BOOTSTRAP, RELEASE, str(archive)], log, BOOTSTRAP_WITHIN_S, "the base image cannot be bootstrapped")
+        docker_cli.run("import", "--change", 'CMD ["bash"]', str(archive), OWN_BASE)
+    finally:
+        archive.unlink(missing_ok=True)
+    return OWN_BASE
+
+
+def _pulled(name: str) -> bool:
+    """Pull an image; False when no registry answers within seconds. A slow one that answers is waited for."""
+    with subprocess.Popen([docker_cli.COMMAND, "pull", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pull:
+        assert pull.stdout is not None
+        limit = threading.Timer(CONTACT_WITHIN_S, pull.kill)
+        limit.start()
+        first = pull.stdout.readline()  # "bookworm-slim: Pulling from …", or an error
+        limit.cancel()
+        limit = threading.Timer(PULL_WITHIN_S if "Pulling" in first else 0.0, pull.kill)
+        limit.start()
+        pull.stdout.read()
+        limit.cancel()
+    return pull.returncode == 0
+
+
+def _build(name: str, base: str, context: Path, log: Path, tell: Callable[[str], None]) -> None:
+    command = [
+        *(docker_cli.COMMAND, "build", "--force-rm", "--network", "host", "--tag", name, "--build-arg", f"BASE={base}"),
+        *("--label", f"{CODE_LABEL}={name.partition(':')[2]}", "--label", f"{docker_cli.USER_LABEL}={os.getuid()}"),
+        *("--file", str(context / "source" / "compose" / "Dockerfile"), str(context)),
+    ]
+    tell(f"building {name} on {base}")
+
+    def step(line: str) -> None:
+        begun = STEP.match(line)
+        if begun:
+            tell(f"  {' '.join(begun[1].split())[:100]}")
+
+    _run(command, log, BUILD_WITHIN_S, f"the image {name} cannot be built", step, {"BUILDKIT_PROGRESS": "plain"})
+
+
+def _run(
+    command: Sequence[str],
+    log: Path,
+    within_s: float,
+    failed: str,
+    line_told: Callable[[str], None] | None = None,
+    environment: dict[str, str] | None = None,
+) -> None:
+    """Run a program, its lines into the log; raises EngineError that begins with `failed` and ends with its last lines."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    started = time.monotonic()
+    try:
+        with (
+            log.open("a") as lines,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, **(environment or {})},
+            ) as process,
+        ):
+            assert process.stdout is not None
+            limit = threading.Timer(within_s, process.kill)
+            limit.start()
+            for line in process.stdout:
+                lines.write(line)
+                last.append(line)
+                if line_told:
+                    line_told(line)
+            process.wait()
+            limit.cancel()
+    except OSError as error:
+        raise EngineError(f"{failed}: {command[0]}: {error.strerror}") from error
+    if process.returncode != 0:
+        took_s = time.monotonic() - started
+        raise EngineError(
+            f"{failed}: {command[0]} ended with {process.returncode} after {took_s:.0f} s; all of it is in {log}\n{''.join(last)}"
+        )

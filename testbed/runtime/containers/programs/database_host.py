@@ -1,0 +1,303 @@
+"""A database host of the containers runtime: the program that `db-1`, `db-2` and `dr` run.
+
+    python -m testbed.runtime.containers.programs.database_host
+
+The host lives on while its database server is stopped and started, so that a switchover is what it is in C4: five steps,
+each told to one host. They are told over HTTP: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it),
+answered with the host's status and `took_s`, or with 409 and `error`; `GET /status` only tells. `/release` takes the
+array from a host that is gone. In the container, the command `host` does the same by hand. `/health` is green when the
+host has done what it does at its own start.
+
+At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
+when it is mounted nowhere and the settings say that this host begins; and takes the virtual IP. Otherwise it stands by.
+
+The array is a volume that both hosts' containers have. That a host has *mounted* it is a link on the volume, which only
+one host has at a time (array.py); that nobody runs a second server on it is the kernel's lock, which the containers of
+one machine share because they share its kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import uvicorn
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from testbed.concurrency import wait_until
+from testbed.errors import FacilityError, ProxyError, TestbedError
+from testbed.facility.address import Address
+from testbed.runtime.containers.programs import recovery
+from testbed.runtime.containers.services import PORT, VIRTUAL_IP
+from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.prepared import copy
+from testbed.runtime.postgres.programs import find_programs
+from testbed.runtime.postgres.server import start
+from testbed.runtime.toxiproxy import FaultProxyClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from testbed.runtime.postgres.programs import Programs
+    from testbed.runtime.postgres.server import Server
+
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, whose networks say who gets there
+
+
+PROXY_WITHIN_S = 60.0
+
+
+POLL_S = 0.1
+
+
+LOG = Path("/var/log/database-host.log")
+
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class HostSettings(BaseSettings):
+    """The settings of a database host, each from the environment with the prefix DATABASE_HOST_.
+
+    `role`: one of the pair, or the recovery standby. `begins`: this one of the pair starts the server when the array is mounted
+    nowhere. `array`: the volume. `prepared`: a data directory with the real week in it, for a volume that is empty. `access`: who may
+    connect (pg_hba.conf).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    role: Literal["pair", "recovery"] = "pair"
+    begins: bool = False
+    array: Path = Path("/array")
+    prepared: Path = Path("/opt/array")
+    access: Path = Path("/etc/testbed/pg_hba.conf")
+    max_connections: Annotated[int, Field(ge=10, le=10_000)] = 200
+    virtual_ip_host: str = VIRTUAL_IP
+    virtual_ip_port: Port = PORT
+    fault_proxy_host: str = "toxiproxy"
+    fault_proxy_port: Port = 8474
+    control_port: Port = 8000
+
+    @property
+    def virtual_ip(self) -> Address:
+        """Where the database is found, whichever host has it."""
+        return Address(self.virtual_ip_host, self.virtual_ip_port)
+
+
+@dataclass(slots=True)
+class DatabaseHost:
+    """One host: its array, and the server that runs on it, or None. Each step raises TestbedError when it cannot be done."""
+
+    settings: HostSettings
+    programs: Programs
+    array: Array
+    server: Server | None = None
+    ready: bool = False
+    trouble: str = ""
+    _step: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server runs; one that was killed does not."""
+        return self.server is not None and self.server.child.pid is not None
+
+    def status(self) -> dict[str, object]:
+        """Tell how things stand; `pid` is in the container's own numbers."""
+        return {
+            "host": self.settings.name,
+            "ready": self.ready,
+            "trouble": self.trouble,
+            "mounted_on": self.array.mounted_on(),
+            "running": self.running,
+            "pid": self.server.child.pid if self.server else None,
+        }
+
+    async def begin(self) -> None:
+        """Do what the host does at its own start, and be ready when it is done."""
+        try:
+            if self.settings.role == "recovery":
+                await self._begin_recovery()
+            else:
+                await self._begin_pair()
+        except TestbedError as error:
+            self.trouble = str(error)
+            tell(f"{self.settings.name}: {error}")
+        else:
+            self.ready = True
+
+    async def _begin_pair(self) -> None:
+        name = self.settings.name
+        mounted_on = self.array.mounted_on()
+        if mounted_on is None and self.settings.begins:
+            if not self.array.data.is_dir():
+                await asyncio.to_thread(copy, self.programs, self.settings.prepared, self.settings.array)
+            await self.mount()
+        elif mounted_on != name:
+            tell(f"{name} stands by; the array is mounted on {mounted_on or 'no host'}")
+            return
+        await self.start()
+        await self._wait_virtual_ip()
+
+    async def _begin_recovery(self) -> None:
+        name = self.settings.name
+        await recovery.follow(self.programs, self.array, self.settings.virtual_ip, LOG, tell)
+        if self.array.mounted_on() is None:
+            self.array.mount(name)
+        await self.start()
+
+    async def _wait_virtual_ip(self) -> None:
+        """Take the virtual IP as soon as its server is there to give it; raises WaitError when that is not within a minute."""
+
+        async def take() -> str | None:
+            try:
+                await self.virtual_ip()
+            except ProxyError as error:
+                return str(error)
+            return None
+
+        await wait_until(f"{self.settings.name} did not get the virtual IP", take, PROXY_WITHIN_S, every_s=POLL_S)
+
+    async def stop(self) -> None:
+        """Stop the server, by the book."""
+        if self.server is None or not self.running:
+            raise FacilityError(f"no database server runs on {self.settings.name}")
+        server, self.server = self.server, None
+        await server.stop()
+
+    async def unmount(self) -> None:
+        """Unmount the array here."""
+        self.array.unmount(self.settings.name)
+
+    async def mount(self) -> None:
+        """Mount the array here."""
+        self.array.mount(self.settings.name)
+
+    async def release(self) -> None:
+        """Unmount the array wherever it is mounted: its host is gone. Raises ArrayError when a server runs on it all the same."""
+        holder = self.array.mounted_on()
+        if holder is not None:
+            self.array.unmount(holder)
+
+    async def start(self) -> None:
+        """Start the server on the array mounted here, and return when it accepts connections."""
+        if self.running:
+            raise FacilityError(f"a database server runs on {self.settings.name} already")
+        more = {
+            "hba_file": str(self.settings.access),
+            "max_slot_wal_keep_size": "256MB",  # a standby that is gone for good does not fill the array
+            **(recovery.settings(self.settings.virtual_ip) if self.settings.role == "recovery" else {}),
+        }
+        self.server = await start(
+            self.programs,
+            self.array,
+            self.settings.name,
+            self.settings.max_connections,
+            LOG,
+            listen=Address(EVERYWHERE, PORT),
+            settings=more,
+        )
+
+    async def virtual_ip(self) -> None:
+        """Give the virtual IP to this host."""
+        client = FaultProxyClient(self.settings.fault_proxy_host, self.settings.fault_proxy_port)
+        await asyncio.to_thread(client.point, VIRTUAL_IP, f"{self.settings.name}:{PORT}")
+
+    async def end(self) -> None:
+        """Stop the server, where one runs, because the container ends; the array stays mounted here, as on a machine that goes down."""
+        if self.running:
+            await self.stop()
+
+    def app(self) -> Starlette:
+        """Make the control of this host."""
+        steps = {
+            "stop": self.stop,
+            "unmount": self.unmount,
+            "release": self.release,
+            "mount": self.mount,
+            "start": self.start,
+            "virtual-ip": self.virtual_ip,
+        }
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            beginning = asyncio.create_task(self._alone(self.begin))
+            yield
+            beginning.cancel()
+            with suppress(asyncio.CancelledError):
+                await beginning
+            await self.end()
+
+        routes = [Route(f"/{name}", self._endpoint(step), methods=["POST"]) for name, step in steps.items()]
+        routes += [Route("/status", self._status), Route("/health", self._health)]
+        return Starlette(routes=routes, lifespan=lifespan)
+
+    def _endpoint(self, step: Callable[[], Awaitable[None]]) -> Callable[[Request], Awaitable[JSONResponse]]:
+        async def do(_: Request) -> JSONResponse:
+            started = time.monotonic()
+            try:
+                await self._alone(step)
+            except TestbedError as error:
+                return JSONResponse({**self.status(), "error": str(error)}, status_code=409)
+            return JSONResponse({**self.status(), "took_s": round(time.monotonic() - started, 3)})
+
+        return do
+
+    async def _alone(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do one step after another, whoever asks."""
+        async with self._step:
+            await step()
+
+    async def _status(self, _: Request) -> JSONResponse:
+        return JSONResponse(self.status())
+
+    async def _health(self, _: Request) -> JSONResponse:
+        return JSONResponse(self.status(), status_code=200 if self.ready else 503)
+
+
+def tell(line: str) -> None:
+    """Write a line of the host's own among the server's."""
+    with LOG.open("a") as log:
+        log.write(f"{line}\n")
+
+
+def main() -> int:
+    """Be the host until a signal ends it; exit code 2 for wrong settings, 3 when it cannot be one."""
+    try:
+        settings = HostSettings()  # type: ignore[call-arg]  # its values come from the environment
+        programs = find_programs(os.environ.get("TESTBED_POSTGRES"), settings.array)
+    except ValidationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except TestbedError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    LOG.touch()
+    host = DatabaseHost(settings, programs, Array(settings.array))
+    control = uvicorn.Config(
+        host.app(), host=EVERYWHERE, port=settings.control_port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
+    # The server writes to a file, which is looked into when it does not come up; the container's log is that file.
+    with subprocess.Popen(["/usr/bin/tail", "--follow", "--lines=+1", str(LOG)]) as lines:
+        server = uvicorn.Server(control)
+        server.run()
+        lines.terminate()
+    return 0 if server.started else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The off-site backups of the containers runtime: taken over the virtual IP, checked, and kept on a volume of their own (C2).
+
+python -m testbed.runtime.containers.programs.offsite take     take one and print it
+python -m testbed.runtime.containers.programs.offsite list     print what is there, the oldest first
+python -m testbed.runtime.containers.programs.offsite read X   restore backup X beside, print all of its rows, and throw the copy away
+
+A backup is a directory named for the time it was taken, and printed as a line of JSON: `backup`, `size_bytes`, and for
+one just taken `took_s`; for one that was read `backup`, `took_s` and `tables`, the rows of each as texts of JSON.
+Settings from the environment: OFFSITE_DIRECTORY and OFFSITE_VIRTUAL_IP (`host:port`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from testbed.errors import ServiceError, TestbedError
+from testbed.facility.address import Address
+from testbed.runtime.postgres import basebackup, prepared, sql
+from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.programs import Programs, find_programs
+from testbed.runtime.postgres.server import STOP_WITHIN_S, start
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.runtime.postgres.sql import Tables
+
+BESIDE = "beside"  # the host that a restored backup is mounted on
+RESTORED_CONNECTIONS = 10
+READ_WITHIN_S = 30.0
+DIRECTORY = "/backups"
+VIRTUAL_IP = "virtual-ip:5432"
+
+
+def take(directory: Path, source: Address) -> Path:
+    """Take a backup and verify it against its own manifest; raises ServiceError when it cannot be taken, or is not what it says."""
+    programs = find_programs(os.environ.get("TESTBED_POSTGRES"), directory)
+    target = directory / datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
+    asyncio.run(basebackup.take(programs, source, target, directory / "offsite.log"))
+    checked = subprocess.run([programs.path("pg_verifybackup"), str(target)], capture_output=True, text=True, check=False)
+    if checked.returncode != 0:
+        raise ServiceError(f"the backup {target.name} is not what its manifest says:\n{checked.stderr.strip()[-1000:]}")
+    return target
+
+
+def read(directory: Path, name: str) -> Tables:
+    """Restore a backup beside, as a database of its own that nobody else can reach, and read all of its rows.
+
+    The copy is thrown away; raises TestbedError when there is no such backup, or no database comes of it.
+    """
+    backup = next((one for one in taken(directory) if one.name == name), None)
+    if backup is None:
+        there = ", ".join(one.name for one in taken(directory)) or "none"
+        raise ServiceError(f"there is no backup {name!r}; there are {there}")
+    programs = find_programs(os.environ.get("TESTBED_POSTGRES"), directory)
+    with TemporaryDirectory(prefix="restored-") as place:
+        root = Path(place)
+        root.chmod(0o755)  # the server runs as somebody else, who has to walk through here
+        array = prepared.copy(programs, backup, root)
+        array.mount(BESIDE)
+        return asyncio.run(_read(programs, array, root / "server.log"))
+
+
+async def _read(programs: Programs, array: Array, log: Path) -> Tables:
+    server = await start(programs, array, BESIDE, RESTORED_CONNECTIONS, log)
+    try:
+        return await sql.read(server.address, READ_WITHIN_S)
+    finally:
+        await server.child.end(signal.SIGQUIT, STOP_WITHIN_S)
+
+
+def taken(directory: Path) -> list[Path]:
+    """List the complete backups, the oldest first."""
+    return sorted(manifest.parent for manifest in directory.glob("*/backup_manifest") if not manifest.parent.name.endswith(".new"))
+
+
+def _told(backup: Path) -> dict[str, object]:
+    size_bytes = sum(file.stat().st_size for file in backup.rglob("*") if file.is_file())
+    return {"backup": backup.name, "size_bytes": size_bytes}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what is asked; exit code 2 for wrong usage, 3 for a backup that cannot be taken."""
+    directory = Path(os.environ.get("OFFSITE_DIRECTORY", DIRECTORY))
+    started = time.monotonic()
+    try:
+        match tuple(arguments):
+            case ("list",):
+                told = [_told(backup) for backup in taken(directory)]
+            case ("take",):
+                told = [_told(take(directory, Address.parse(os.environ.get("OFFSITE_VIRTUAL_IP", VIRTUAL_IP))))]
+            case ("read", name):
+                told = [{"backup": name, "tables": read(directory, name)}]
+            case _:
+                sys.stderr.write("usage: python -m testbed.runtime.containers.programs.offsite take | list | read BACKUP\n")
+                return 2
+    except TestbedError as error:
+        sys.stderr.write(f"off-site: {error}\n")
+        return error.exit_code
+    took = {} if tuple(arguments) == ("list",) else {"took_s": round(time.monotonic() - started, 3)}
+    for one in told:
+        sys.stdout.write(json.dumps({**one, **took}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

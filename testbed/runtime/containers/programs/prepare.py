@@ -1,0 +1,38 @@
+"""Makes an array with the real week in it: `python -m testbed.runtime.containers.programs.prepare DIRECTORY`.
+
+The image is built with one, so that a facility comes up without `initdb` and without loading anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.runtime.postgres import prepared, programs
+from testbed.runtime.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make it; exit code 2 for wrong usage."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m testbed.runtime.containers.programs.prepare DIRECTORY\n")
+        return 2
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory)
+        path.chmod(0o755)  # as root, PostgreSQL runs as another user, who must be able to walk in
+        run = RunDirectory(path, lock_fd=-1)
+        data = asyncio.run(prepared.prepare(run, programs.find_programs(os.environ.get("TESTBED_POSTGRES"), path)))
+        shutil.copytree(data, arguments[0])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,194 @@
+"""One compose project: a facility in containers, which serves one replay after another.
+
+What stands behind the services (databases, standby, firewall, fault proxy) has no settings of a variant. So it stays and
+is put back to what it was; the services themselves, and the balancers before them, are new for each replay. What was put
+back is looked at before it is used, and a project that is not as it was is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, LiteralString
+
+from testbed.concurrency import run_all, shield, wait_until
+from testbed.errors import FacilityError
+from testbed.facility.address import Address
+from testbed.facility.facility import LOAD, Facility, Instruments
+from testbed.facility.runtime import ServiceSpec
+from testbed.load.burst_client import gather
+from testbed.load.client import connect_over_tcp
+from testbed.observe.monitoring import HttpMonitoring
+from testbed.plan.topology import BALANCERS, HOSTS
+from testbed.runtime.containers.balancers import statistics
+from testbed.runtime.containers.database import DatabaseHosts
+from testbed.runtime.containers.firewall import Firewall
+from testbed.runtime.containers.log_disks import FullVolume
+from testbed.runtime.containers.redundancy import ContainersSurroundings, virtual_ip_of
+from testbed.runtime.containers.services import OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
+from testbed.runtime.containers.services import PORT as DATABASE_PORT
+from testbed.runtime.postgres import sql
+from testbed.runtime.proxied_link import ProxiedLink
+from testbed.runtime.toxiproxy import FaultProxyClient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.facility.load_generator import DueRequest, Generator
+    from testbed.plan.topology import FacilityPlan
+    from testbed.runtime.containers.runtime import Containers
+
+STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
+FAULT_PROXY_PORT = 8474
+KEEPALIVES = "DATABASE_KEEPALIVES_S"
+READY_WITHIN_S = 60.0
+CAUGHT_UP_WITHIN_S = 30.0
+ASKED_WITHIN_S = 10.0
+POLL_S = 0.05
+# What passengers wrote goes, and whoever still holds a lock on it: connections of servers that are gone.
+FORGET: LiteralString = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
+TRUNCATE bookings, check_ins, sessions RESTART IDENTITY
+"""
+WRITTEN: LiteralString = "SELECT (SELECT count(*) FROM bookings) + (SELECT count(*) FROM check_ins)"
+STREAMING: LiteralString = """
+SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn >= pg_current_wal_flush_lsn()
+"""
+
+
+@dataclass(slots=True)
+class Project:
+    """A project on the containers runtime; `fits` is what is decided when it comes up, and cannot be changed any more.
+
+    The `settings` of `begin` and `renew` are those of the services. Both are environment variables of `compose.yaml`.
+    """
+
+    runtime: Containers
+    plan: FacilityPlan
+    fits: Mapping[str, str]
+    hosts: DatabaseHosts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hosts = DatabaseHosts(self.runtime)
+
+    @property
+    def renewed(self) -> tuple[str, ...]:
+        """The services that are new for each replay: all that has request threads, and who knows or counts their connections."""
+        return (*self.plan.server_names, *self.plan.callers, *BALANCERS, LOAD)
+
+    @property
+    def proxy(self) -> FaultProxyClient:
+        """The fault proxy."""
+        address = self.runtime.published("toxiproxy", FAULT_PROXY_PORT)
+        return FaultProxyClient(address.host, address.port)
+
+    async def begin(self, settings: Mapping[str, str]) -> Facility:
+        """Start everything, and give the facility when every part of it is ready."""
+        await self._up([*STAYING, *self.renewed], settings)
+        return await self._ready()
+
+    async def renew(self, plan: FacilityPlan, settings: Mapping[str, str]) -> Facility:
+        """Put everything back, start the services of a plan with these settings, and give the facility when it is as at its beginning.
+
+        The array goes back to the first host before any service starts, because the connections of one would be dead ones afterwards.
+        Raises TestbedError when something is not as it was.
+        """
+        await asyncio.to_thread(self.runtime.discard, self.renewed)
+        self.plan = plan
+        await asyncio.to_thread(self.proxy.reset)
+        await run_all([self._move_back(), self._forget_connections()])
+        await run_all([self._up(self.renewed, settings), self._forget_rows()])
+        facility = await self._ready()
+        await self._require_put_back()
+        await self._wait_caught_up()
+        return facility
+
+    async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
+        given = {**self.fits, **settings}
+        await shield(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
+
+    async def _move_back(self) -> None:
+        if self.hosts.active == HOSTS[0]:
+            return
+        old, new = self.hosts.active, HOSTS[0]
+        await self.hosts.stop_server()
+        await self.hosts.unmount(old)
+        await self.hosts.mount(new)
+        address = await self.hosts.start_server(new)
+        await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
+
+    async def _forget_rows(self) -> None:
+        await sql.do(self.database, FORGET, ASKED_WITHIN_S)
+
+    async def _forget_connections(self) -> None:
+        """Let the firewall forget the connections of services that are gone, which may have had no time to say goodbye."""
+        await self.runtime.run_in("firewall", "conntrack", "--flush", within_s=ASKED_WITHIN_S)
+
+    @property
+    def _keepalives_s(self) -> float | None:
+        given = self.fits.get(KEEPALIVES)
+        return None if given is None else float(given)
+
+    @property
+    def database(self) -> Address:
+        """The virtual IP, as it is published."""
+        return virtual_ip_of(self.runtime)
+
+    async def _require_put_back(self) -> None:
+        """Raise FacilityError with what is not as it was."""
+        toxics = await asyncio.to_thread(self.proxy.toxics, VIRTUAL_IP)
+        if toxics:
+            raise FacilityError(f"the virtual IP still has the toxics {', '.join(toxic.name for toxic in toxics)}")
+        (written,) = await sql.ask(self.database, WRITTEN, {}, ASKED_WITHIN_S)
+        if written:
+            raise FacilityError(f"the database still has {written} bookings and check-ins of the replay before")
+
+    async def _wait_caught_up(self) -> None:
+        """Wait until the recovery standby streams and has everything; raises WaitError when that is not in time."""
+
+        async def look() -> str | None:
+            (standbys,) = await sql.ask(self.database, STREAMING, {}, ASKED_WITHIN_S)
+            return None if standbys else "no standby that streams and has everything"
+
+        await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
+
+    async def _ready(self) -> Facility:
+        facility = Facility(
+            self.runtime,
+            self.hosts,
+            ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT)),
+            self.plan.server_names,
+            self.plan.callers,
+            Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, gather),
+            packet_filter=Firewall(self.runtime, self._keepalives_s),
+            log_disks=FullVolume(self.runtime),
+            surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
+        )
+        for name in facility.services:
+            facility.specs[name] = ServiceSpec(name, "")  # compose.yaml knows how
+        await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)
+        await self._wait_balancers()
+        return facility
+
+    async def _wait_balancers(self) -> None:
+        """Wait until both balancers send calls to every application server; raises WaitError when one does not in time."""
+        await run_all(self._wait_balancer(balancer) for balancer in BALANCERS)
+
+    async def _wait_balancer(self, balancer: str) -> None:
+        async def look() -> str | None:
+            up = await asyncio.to_thread(self._up_behind, balancer)
+            return f"up: {', '.join(sorted(up)) or 'none'}" if up < set(self.plan.server_names) else None
+
+        servers = ", ".join(self.plan.server_names)
+        await wait_until(f"{balancer} did not send calls to {servers}", look, READY_WITHIN_S, every_s=POLL_S)
+
+    def _up_behind(self, balancer: str) -> set[str]:
+        """Give the application servers that a balancer takes for up, from its own statistics."""
+        seen = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
+        return {one.server for one in seen if one.status.startswith("UP")}
+
+
+async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
+    """Hand the requests to the load generator's container, from where callers have their own names; see `Connect`."""
+    return await connect_over_tcp(requests, generator, {caller: Address(caller, SERVICE_PORT) for caller in callers})

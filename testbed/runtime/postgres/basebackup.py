@@ -1,0 +1,45 @@
+"""A base backup: a copy of the running database, taken over the virtual IP like everything else (C2, C5)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from typing import TYPE_CHECKING
+
+from testbed.errors import ServiceError
+from testbed.runtime.child import spawn
+from testbed.runtime.postgres import server, sql
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.facility.address import Address
+    from testbed.runtime.postgres.programs import Programs
+
+WITHIN_S = 120.0
+
+
+async def take(programs: Programs, source: Address, target: Path, log: Path, slot: str | None = None) -> None:
+    """Copy the database at `source` to the directory `target`, which appears when the copy is complete and can be started.
+
+    `slot`: the replication slot whose place in the log the copy begins at, for a standby that will follow. Raises ServiceError with
+    the last lines of the program when the copy fails.
+    """
+    growing = target.with_name(f"{target.name}.new")
+    shutil.rmtree(growing, ignore_errors=True)
+    growing.mkdir(mode=0o700)
+    if programs.owner:
+        os.chown(growing, programs.owner.uid, programs.owner.gid)
+    command = [
+        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source), "--pgdata", str(growing)),
+        *("--checkpoint", "fast", "--wal-method", "stream", "--no-password"),
+        *(("--slot", slot) if slot else ()),
+    ]
+    child = spawn("pg_basebackup", command, log, owner=programs.owner)
+    if not await child.wait_exit(WITHIN_S):
+        await child.end(signal.SIGTERM, server.STOP_WITHIN_S)
+        raise ServiceError(f"the base backup was not taken within {WITHIN_S:.0f} s:\n{child.last_lines()}")
+    if child.process.poll() != 0:
+        raise ServiceError(f"the base backup failed with exit code {child.process.poll()}:\n{child.last_lines()}")
+    growing.rename(target)

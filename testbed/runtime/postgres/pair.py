@@ -1,0 +1,75 @@
+"""The database pair of the processes runtime: two hosts, one array, one server at a time (C2, C4)."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+from testbed.plan.topology import HOSTS
+from testbed.runtime import shared_memory
+from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.server import STOP_WITHIN_S, start
+from testbed.runtime.postgres.sql import FlightsInPostgres
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.facility.address import Address
+    from testbed.facility.database import FlightsTable
+    from testbed.runtime.postgres.programs import Programs
+    from testbed.runtime.postgres.server import Server
+    from testbed.runtime.run_directory import RunDirectory
+
+
+@dataclass(slots=True)
+class DatabasePair:
+    """`db-1` and `db-2` over one array. `active` is the host whose server runs, or ran last."""
+
+    run: RunDirectory
+    programs: Programs
+    array: Array
+    logs: Path
+    max_connections: int
+    active: str = HOSTS[0]
+    server: Server | None = None
+    flights: FlightsTable = field(default_factory=FlightsInPostgres)
+
+    @property
+    def standby(self) -> str:
+        """The host that could take over."""
+        return next(host for host in HOSTS if host != self.active)
+
+    async def mount(self, host: str) -> None:
+        """Mount the array on a host; raises ArrayError when another has it."""
+        self.array.mount(host)
+
+    async def unmount(self, host: str) -> None:
+        """Take the array from a host; raises ArrayError when a server still runs on it."""
+        self.array.unmount(host)
+
+    async def start_server(self, host: str) -> Address:
+        """Start the server of a host on the array mounted there and give its own address, when it accepts connections."""
+        self.server = await start(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
+        self.active = host
+        self.run.note_pid(self.server.child.process.pid)
+        return self.server.address
+
+    async def stop_server(self) -> None:
+        """Stop the server by the book."""
+        if self.server is None:
+            raise FacilityError(f"no database server runs on {self.active}")
+        server, self.server = self.server, None
+        await server.stop()
+
+    async def throw_away(self) -> None:
+        """End the server at once: its data is not wanted any more.
+
+        Where it was killed, its last processes are waited for, and the memory that it could not give back is given back.
+        """
+        if self.server is not None:
+            server, self.server = self.server, None
+            await server.child.end(signal.SIGQUIT, STOP_WITHIN_S)
+        await self.array.wait_free(STOP_WITHIN_S)
+        shared_memory.remove_segment_of(self.array.data / "postmaster.pid")

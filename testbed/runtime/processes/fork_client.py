@@ -1,0 +1,137 @@
+"""The testbed's side of the fork server: orders a process, and hears when it has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import ServiceError
+from testbed.facility.runtime import ServiceSpec
+from testbed.runtime.child import python, spawn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.runtime.run_directory import RunDirectory
+
+
+STOP_WITHIN_S = 5.0
+
+
+FORK_SERVER_MODULE = "testbed.runtime.processes.fork_server"
+
+
+ANSWER_WITHIN_S = 20.0  # its imports come first
+
+
+RECEIVE_BYTES = 1 << 16
+
+
+@dataclass(eq=False, slots=True)
+class ForkedProcess:
+    """A process that the fork server forked."""
+
+    fork_server: ForkServer
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code as the fork server reported it; None while it runs."""
+        return self.fork_server.exit_code(self.pid)
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+
+class ForkServer:
+    """The testbed's side of the fork server (nursery.py): has services forked there, and hears when they end.
+
+    Raises ServiceError with the fork server's last lines when it is gone. Orders come from threads, and `exit_code` is asked on the
+    event loop.
+    """
+
+    def __init__(self, run: RunDirectory, modules: tuple[str, ...]) -> None:
+        try:
+            self._control, theirs = socket.socketpair()
+        except OSError as error:
+            raise ServiceError(f"the fork server cannot be started: {error.strerror}") from error
+        self._received = b""
+        self._codes: dict[int, int] = {}
+        self._reading = threading.Lock()
+        try:
+            with theirs:
+                fd = theirs.fileno()
+                command = python(FORK_SERVER_MODULE, str(fd), *modules)
+                self._child = spawn("fork-server", command, run.path / "fork-server.log", pass_fds=(fd,))
+        except ServiceError:
+            self._control.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id that it has, or had."""
+        return self._child.process.pid
+
+    def fork(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> ForkedProcess:
+        """Have a service forked, with its listening socket. Call it in a thread: the answer takes as long as the server's imports."""
+        order = {
+            "module": spec.module,
+            "arguments": spec.arguments,
+            "environment": dict(spec.environment),
+            "log": str(log.absolute()),
+        }
+        line = json.dumps(order).encode() + b"\n"
+        try:
+            with self._reading:
+                self._control.settimeout(ANSWER_WITHIN_S)
+                self._control.sendall(line[socket.send_fds(self._control, [line], [listener.fileno()]) :])
+                answer = self._wait_answer()
+        except OSError as error:
+            what = f"does not answer within {ANSWER_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else "is gone"
+            raise ServiceError(f"{spec.name} cannot be started: the fork server {what}\n{self._child.last_lines()}") from error
+        if "refused" in answer:
+            raise ServiceError(f"{spec.name} cannot be started: {answer['refused']}; is the number of processes limited (ulimit -u)?")
+        return ForkedProcess(self, answer["forked"])
+
+    def _wait_answer(self) -> dict[str, Any]:
+        while True:
+            for message in self._receive():
+                if "ended" not in message:
+                    return message
+
+    def exit_code(self, pid: int) -> int | None:
+        """Return the exit code of a service; None while it runs."""
+        # Only one may read the control socket at a time: this would take the answer that an order waits for, and its time-out with it.
+        # While an order waits, nothing is lost by not reading: it notes the ends that it hears of.
+        if self._reading.acquire(blocking=False):
+            try:
+                with suppress(OSError):  # nothing to hear, or nobody to hear
+                    self._control.setblocking(False)
+                    while True:
+                        self._receive()
+            finally:
+                self._reading.release()
+        return self._codes.get(pid, self._child.process.poll())  # without its fork server, a service is gone as well
+
+    def _receive(self) -> list[dict[str, Any]]:
+        """Read what it says, and note how services ended; raises OSError when there is nothing to read, or it is gone."""
+        received = self._control.recv(RECEIVE_BYTES)
+        if not received:
+            raise ConnectionResetError
+        *lines, self._received = (self._received + received).split(b"\n")
+        messages = [json.loads(line) for line in lines]
+        self._codes.update({message["ended"]: message["code"] for message in messages if "ended" in message})
+        return messages
+
+    async def end(self) -> None:
+        """End the fork server, and by that whatever it still has."""
+        await self._child.end(signal.SIGKILL, STOP_WITHIN_S)
+        with self._reading:  # whoever still waits for it in another thread hears at once that it is gone
+            self._control.close()

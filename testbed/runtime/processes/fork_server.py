@@ -1,0 +1,140 @@
+"""The fork server: a process that has imported what the services need, and forks a service in milliseconds.
+
+    python -m testbed.runtime.processes.fork_server CONTROL_FD MODULE …
+
+Every service of a facility is a Python program that spends most of its start on the same imports. This process makes
+them once (the modules named) and then forks for each service asked for; the fork becomes `python -m` of its module,
+with an environment, a log and a listening socket of its own. It is a process like any other: with its own memory,
+threads and fate.
+
+Over the control socket comes one line for each fork: JSON with `module`, `arguments`, `environment` and `log`, and the
+listening socket itself. Back go, each a line, `{"forked": pid}` or `{"refused": reason}` for each order, in order, and
+`{"ended": pid, "code": exit code, or minus the signal}` whenever a service ends. The services end with the fork server,
+and it ends with the testbed: by the kernel's doing on Linux, and everywhere when the control socket closes.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import runpy
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from testbed.runtime import launch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ORDER_BYTES = 1 << 16
+OPEN_FILES = 16_384  # for ten thousand connections at once (W6); many a system gives a process 256 or 1,024 unless it asks for more
+FD = "{fd}"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Import, then fork until the control socket closes."""
+    control = socket.socket(fileno=int(argv[0]))
+    for module in argv[1:]:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # what is imported is shared with every fork; a collection would touch, and so copy, all of it
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    waking, wake = socket.socketpair()
+    waking.setblocking(False)
+    wake.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    waiting = selectors.DefaultSelector()
+    waiting.register(control, selectors.EVENT_READ)
+    waiting.register(waking, selectors.EVENT_READ)
+    living: set[int] = set()
+    try:
+        while True:
+            for key, _ in waiting.select():
+                if key.fileobj is waking:
+                    waking.recv(4096)
+                    _report_ended(control, living)
+                elif not _take_order(control, living):
+                    return
+    finally:
+        for pid in living:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _take_order(control: socket.socket, living: set[int]) -> bool:
+    """Read an order and carry it out; False when there will be none any more."""
+    order, fds, _, _ = socket.recv_fds(control, ORDER_BYTES, 1)
+    while not order.endswith(b"\n"):
+        more = control.recv(ORDER_BYTES)
+        if not more:
+            return False
+        order += more
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _report(control, refused=error.strerror)
+    else:
+        if pid == 0:
+            _exec(json.loads(order), fds[0])
+        living.add(pid)
+        _report(control, forked=pid)
+    os.close(fds[0])
+    return True
+
+
+def _report_ended(control: socket.socket, living: set[int]) -> None:
+    while living:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        living.discard(pid)
+        _report(control, ended=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _report(control: socket.socket, **message: object) -> None:
+    control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _exec(order: dict[str, Any], listener: int) -> None:
+    """Run the service that was ordered, in the forked process; does not return."""
+    code = 1
+    try:
+        parent = os.getppid()
+        os.setsid()
+        launch.bind_to_parent(parent, signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        fd = os.dup(listener)
+        os.closerange(3, fd)  # the control socket above all: nobody but the fork server speaks there
+        os.environ.update({name: value.replace(FD, str(fd)) for name, value in order["environment"].items()})
+        sys.argv = [order["module"], *(word.replace(FD, str(fd)) for word in order["arguments"])]
+        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - the border of a process: whatever it is goes to the log, and ends it
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with suppress(OSError):  # no space for its last lines is no reason to come out of here alive
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,34 @@
+"""What was done to a facility, read from a journal: the first and the last fault or operation that changed something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import Operation
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+
+RESTART = "restart"
+HEAL = "heal"
+HARMLESS = ("nothing", "backup")  # they change nothing, and no trouble comes of them
+
+
+def first_change(journal: Journal) -> Operation | None:
+    """Return the begin of the first fault or operation that did something."""
+    return _first(journal, HARMLESS)
+
+
+def first_fault(journal: Journal) -> Operation | None:
+    """Return the begin of the first fault that did something; a restart or a healing by hand is none."""
+    return _first(journal, (*HARMLESS, RESTART, HEAL))
+
+
+def _first(journal: Journal, excluded: tuple[str, ...]) -> Operation | None:
+    return next((event for event in journal.of(Operation) if event.state == "begin" and event.operation not in excluded), None)
+
+
+def last_change(journal: Journal) -> Operation | None:
+    """Return the end of the last fault or operation that did something."""
+    done = [event for event in journal.of(Operation) if event.state != "begin" and event.operation not in HARMLESS]
+    return done[-1] if done else None

@@ -1,0 +1,19 @@
+"""Where the request threads of the callers are blocked (O6, O7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.journal.thread_states import SOCKET
+from testbed.verdict import thread_dumps
+from testbed.verdict.finding import Finding
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+    from testbed.verdict.figures import Figures
+
+
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
+    """Find every request thread of every caller reading a socket inside that call, in its dump."""
+    callers = journal.header.facility.callers
+    return thread_dumps.judge(journal, "callers_blocked_at", callers, SOCKET, expected, ("O6", "O7"))

@@ -1,0 +1,23 @@
+"""What a switchover costs where nothing leaks: an error for each stale connection (O2, S1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.verdict.finding import Finding, held_if
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+    from testbed.verdict.figures import Figures
+
+
+def check(journal: Journal, figures: Figures, expected: int) -> Finding:
+    """Compare the failed operations of every application server.
+
+    Most of them are lookups. But one that succeeds on a server that has met all its stale connections may be followed by a check-in on
+    another that has not, and then that one pays.
+    """
+    failed = figures.failed_operations
+    told = ", ".join(f"{server} {count}" for server, count in failed.items())
+    good = all(count == expected for count in failed.values())
+    return Finding("errors_per_server", held_if(good), f"failed operations: {told}; expected {expected} of each", ("O2", "S1"))

@@ -1,0 +1,24 @@
+"""Which layer had every request thread at work first, and how long its queues grew (S9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.plan.clock import clock_text
+from testbed.verdict.finding import Finding, held_if
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+    from testbed.verdict.figures import Figures
+
+NOBODY = "nobody"
+
+
+def check(journal: Journal, figures: Figures, expected: str) -> Finding:
+    """Compare the layer of the service that was full first, after the first fault began; told is every service, in order, and its queue."""
+    full, queues = figures.full_since_night_s, figures.longest_queue
+    first = next(iter(full), None)
+    layer = NOBODY if first is None else "callers" if first in journal.header.facility.callers else "application_servers"
+    told = [f"{service} at {clock_text(night_s)}, {queues[service]} waiting at most" for service, night_s in full.items()]
+    text = f"every request thread at work: {'; '.join(told) or NOBODY}; first {layer}, expected {expected}"
+    return Finding("full_first", held_if(layer == expected), text, ("S9",))

@@ -1,0 +1,20 @@
+"""Connections that never came back (O3, O4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.verdict.finding import Finding, held_if
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+    from testbed.verdict.figures import Figures
+
+
+def check(journal: Journal, figures: Figures, expected: int) -> Finding:
+    """Compare the leaked connections of every application server."""
+    leaked = figures.leaked_connections
+    size = journal.header.facility.pool_size
+    told = ", ".join(f"{server} {count} of {size}" for server, count in leaked.items())
+    good = all(count == expected for count in leaked.values())
+    return Finding("leaked_connections", held_if(good), f"connections leaked: {told}; expected {expected} of each", ("O3", "O4"))

@@ -1,0 +1,207 @@
+"""What a journal shows in numbers, worked out once for all who read it: checks, report, JSON lines, repetition and matrix."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import Operation, Sample, Service
+from testbed.verdict import stuck_spans, thread_dumps
+from testbed.verdict.changes import first_fault
+from testbed.verdict.recovery import Recovery, recovery, restarted_by_hand
+from testbed.verdict.stuck_spans import lives, samples_of, services
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from testbed.journal.events import Header, Threads
+    from testbed.journal.reader import Journal, Transaction
+    from testbed.verdict.stuck_spans import Span, Spans
+
+Ends = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChecks:
+    """The health checks of one service: how many there were, how many were green, and whether the last one was (None: there was none)."""
+
+    count: int
+    green: int
+    last: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a journal shows.
+
+    `header` and `journal` (its path) say of what. `operations`: the faults and operations that ended, well or not. `first_fault`: the begin
+    of the first that did something. `spans`: when each service was stuck, and `hang` the first time at which all callers were.
+    `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds). `first_trouble`:
+    the first transaction that was not answered; `first_unanswered_night_s`: when the first that never was had been due.
+
+    By application server: `leaked_connections` when it was seen last, `most_leaked_connections` at once, `failed_operations` after the
+    first fault began. By service: `blocked_request_threads` when it was stuck last (0 where it never was), `health`, its last thread dump
+    in `dumps`, `full_since_night_s` (when it first had every request thread at work since the first fault; left out where it never had)
+    and `longest_queue` (the most requests that waited for a request thread at one time).
+
+    `transactions`: counts by caller, transaction, `before` or `after` the first fault (by when a request was due), and how it ended.
+    `time_to_hang_night_s`: from the end of the first fault to the hang; 0 when it came before that end, None when nothing hung, or nothing
+    was done before it did. `recovery`: how long it took until every caller was served again. `died`: the services that died by themselves.
+    """
+
+    header: Header
+    journal: Path
+    operations: tuple[Operation, ...]
+    first_fault: Operation | None
+    spans: Spans
+    hang: Span | None
+    quiet_night_s: tuple[float, float]
+    first_trouble: Transaction | None
+    first_unanswered_night_s: float | None
+    leaked_connections: Mapping[str, int]
+    most_leaked_connections: Mapping[str, int]
+    failed_operations: Mapping[str, int]
+    blocked_request_threads: Mapping[str, int]
+    health: Mapping[str, HealthChecks]
+    dumps: Mapping[str, Threads]
+    full_since_night_s: Mapping[str, float]
+    longest_queue: Mapping[str, int]
+    transactions: Mapping[str, Mapping[str, Mapping[str, Ends]]]
+    time_to_hang_night_s: float | None
+    recovery: Recovery | None
+    restarted_by_hand: bool
+    died: tuple[Service, ...]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Every service that has request threads."""
+        return tuple(self.spans)
+
+
+def of(journal: Journal) -> Figures:
+    """Return the figures of a journal."""
+    spans = stuck_spans.find(journal)
+    samples = {service: samples_of(journal, service) for service in spans}
+    bad = [transaction for transaction in journal.transactions if transaction.ended != "answered"]
+    dumps = {service: thread_dumps.last_of(journal, service) for service in spans}
+    hang = stuck_spans.hang(spans, journal.header.facility.callers)
+    return Figures(
+        header=journal.header,
+        journal=journal.path,
+        operations=tuple(event for event in journal.of(Operation) if event.state != "begin"),
+        first_fault=first_fault(journal),
+        spans=spans,
+        hang=hang,
+        quiet_night_s=_quiet_night_s(journal),
+        first_trouble=min(bad, key=lambda transaction: transaction.request.night_s, default=None),
+        first_unanswered_night_s=min((late.request.night_s for late in bad if late.ended == "unanswered"), default=None),
+        leaked_connections=_leaked_connections(journal),
+        most_leaked_connections=_most_leaked_connections(journal),
+        failed_operations=failed_operations(journal),
+        blocked_request_threads={service: _blocked(samples[service], spans[service]) for service in spans},
+        health={service: _health(samples[service]) for service in spans},
+        dumps={service: dump for service, dump in dumps.items() if dump is not None},
+        full_since_night_s=_full_since_night_s(journal),
+        longest_queue={service: max((sample.waiting or 0 for sample in samples[service]), default=0) for service in spans},
+        transactions=_transactions(journal),
+        time_to_hang_night_s=_time_to_hang_night_s(journal, hang),
+        recovery=recovery(journal),
+        restarted_by_hand=restarted_by_hand(journal, spans),
+        died=tuple(event for event in journal.of(Service) if event.state == "died"),
+    )
+
+
+def _quiet_night_s(journal: Journal) -> tuple[float, float]:
+    fault = first_fault(journal)
+    since_s = journal.header.night.from_s if fault is None else fault.night_s
+    times = [since_s, *sorted(night_s for transaction in journal.transactions if (night_s := transaction.request.night_s) > since_s)]
+    length_s, start_s = max(((later - earlier, earlier) for earlier, later in pairwise(times)), default=(0.0, since_s))
+    return start_s, length_s
+
+
+def _leaked_connections(journal: Journal) -> dict[str, int]:
+    leaked = {}
+    for server in journal.header.facility.application_servers:
+        pools = [sample.pool for sample in samples_of(journal, server) if sample.pool]
+        leaked[server] = pools[-1].leaked if pools else 0
+    return leaked
+
+
+def _most_leaked_connections(journal: Journal) -> dict[str, int]:
+    """Return the most connections that were seen leaked at once: a restart by hand gives them back."""
+    return {
+        server: max((sample.pool.leaked for sample in samples_of(journal, server) if sample.pool), default=0)
+        for server in journal.header.facility.application_servers
+    }
+
+
+def failed_operations(journal: Journal, operation: str | None = None) -> dict[str, int]:
+    """Return how many operations, or how many of one, failed after the first fault began, by application server.
+
+    A process that was restarted counts anew; what it and those before it counted is added up.
+    """
+    fault = first_fault(journal)
+    since_s = float("-inf") if fault is None else fault.t_s
+    failed = {}
+    for server in journal.header.facility.application_servers:
+        failed[server] = 0
+        for samples in lives(journal, server):
+            counts = [
+                (sample.t_s, sum(counts.failed for name, counts in sample.results.items() if operation in (None, name)))
+                for sample in samples
+            ]
+            failed[server] += sum(later - earlier for (_, earlier), (t_s, later) in pairwise([(0.0, 0), *counts]) if t_s >= since_s)
+    return failed
+
+
+def _blocked(samples: tuple[Sample, ...], spans: tuple[Span, ...]) -> int:
+    busy = [sample.busy or 0 for sample in samples if spans and spans[-1].covers(sample.t_s)]
+    return busy[-1] if busy else 0
+
+
+def _health(samples: tuple[Sample, ...]) -> HealthChecks:
+    return HealthChecks(len(samples), sum(sample.health for sample in samples), samples[-1].health if samples else None)
+
+
+def _full_since_night_s(journal: Journal) -> dict[str, float]:
+    """Return when each service was first full, in the order in which they were.
+
+    To within a look: what a layer that fills at once does, the next may do before anybody looks again.
+    """
+    fault = first_fault(journal)
+    if fault is None:
+        return {}
+    full: dict[str, float] = {}
+    for sample in sorted(journal.of(Sample), key=lambda sample: sample.t_s):
+        if sample.t_s >= fault.t_s and sample.is_full and sample.service in services(journal):
+            full.setdefault(sample.service, sample.night_s)
+    return full
+
+
+def _transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:
+    fault = first_fault(journal)
+    counts: dict[str, dict[str, dict[str, Counter[str]]]] = defaultdict(
+        lambda: defaultdict(lambda: {"before": Counter(), "after": Counter()})
+    )
+    for transaction in journal.transactions:
+        request = transaction.request
+        when = "after" if fault is not None and request.due_s >= fault.t_s else "before"
+        counts[request.caller][request.transaction][when][transaction.ended] += 1
+    return {
+        caller: {
+            name: {when: {ended: ends[ended] for ended in ("answered", "failed", "unanswered")} for when, ends in halves.items()}
+            for name, halves in by_name.items()
+        }
+        for caller, by_name in counts.items()
+    }
+
+
+def _time_to_hang_night_s(journal: Journal, hang: Span | None) -> float | None:
+    fault = first_fault(journal)
+    if fault is None or hang is None or hang.from_s < fault.t_s:
+        return None
+    end = next((event for event in journal.of(Operation) if event.id == fault.id and event.state != "begin"), fault)
+    return max(0.0, hang.night_s - end.night_s)

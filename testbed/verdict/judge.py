@@ -1,0 +1,56 @@
+"""The verdict: a pure function of the journal. A check that itself fails gives `unknown`, never `held`."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from testbed.plan.expectation import Expectation
+from testbed.verdict import checks, figures, outcome
+from testbed.verdict.checks import ALWAYS
+from testbed.verdict.finding import Finding, Verdict
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+    from testbed.plan.expectation import Crack, Outcome
+    from testbed.verdict.figures import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a journal means: the verdict, the outcome (None where it cannot be told), the crack, every finding, and the figures."""
+
+    verdict: Verdict
+    outcome: Outcome | None
+    crack: Crack
+    findings: tuple[Finding, ...]
+    figures: Figures
+
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """The findings for which the replay itself cannot be believed, whatever it looks like."""
+        return tuple(finding for finding in self.findings if finding.check in ALWAYS and finding.verdict is not Verdict.HELD)
+
+
+def judge(journal: Journal) -> Judgement:
+    """Make every check that is always made, and one for each thing that the scenario expects; the worst finding is the verdict."""
+    expect = Expectation.model_validate(journal.header.expect)
+    wanted = {name: getattr(expect, name) for name in Expectation.model_fields if getattr(expect, name) is not None}
+    made = figures.of(journal)
+    believed = [_made(journal, made, name, None) for name in ALWAYS]
+    if journal.end is None or journal.end.reason != "complete":
+        rest = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
+    else:
+        rest = [_made(journal, made, name, expected) for name, expected in wanted.items()]
+    findings = (*believed, *rest)
+    worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
+    return Judgement(worst, outcome.outcome(journal, made), outcome.crack(journal, made), findings, made)
+
+
+def _made(journal: Journal, made: Figures, name: str, expected: Any) -> Finding:
+    try:
+        return checks.load(name)(journal, made, expected)
+    except Exception as error:  # noqa: BLE001 - the border of a check: its failure says nothing of the facility
+        text = f"the check itself failed: {type(error).__name__}: {error}"
+        return Finding(name, Verdict.UNKNOWN, text, traceback="".join(traceback.format_exception(error)))

@@ -1,0 +1,19 @@
+"""A replay that was judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+    from testbed.verdict.judge import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A replay that was judged; `wall_s` is what it took in real seconds, from building to taking down."""
+
+    journal: Journal
+    judgement: Judgement
+    wall_s: float

@@ -1,0 +1,123 @@
+"""When each service was stuck, read from a journal's samples by the one rule of `standstill.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import Observed, Sample, Service
+from testbed.journal.stuck import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.journal.reader import Journal
+    from testbed.journal.stuck import Standstill
+
+    Spans = Mapping[str, "tuple[Span, ...]"]  # by service
+
+SLOW_S = 5.0  # who waits longer for an answer does not call it slow
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time during which a service was stuck: its first sample of that kind and its last (`t_s`), and the first's `night_s`."""
+
+    from_s: float
+    to_s: float
+    night_s: float
+
+    def covers(self, t_s: float) -> bool:
+        """Whether a moment lies in it."""
+        return self.from_s <= t_s <= self.to_s
+
+
+def services(journal: Journal) -> tuple[str, ...]:
+    """Return every service that has request threads."""
+    return (*journal.header.facility.application_servers, *journal.header.facility.callers)
+
+
+def samples_of(journal: Journal, service: str) -> tuple[Sample, ...]:
+    """Return the samples of a service in the order of time."""
+    return tuple(sorted((sample for sample in journal.of(Sample) if sample.service == service), key=lambda sample: sample.t_s))
+
+
+def lives(journal: Journal, service: str) -> list[list[Sample]]:
+    """Return the samples of a service that have numbers, in the order of time: a list for each of its processes.
+
+    A process that was restarted counts from nothing, so its numbers must not be compared with those of the one before.
+    """
+    ends = [event.t_s for event in journal.of(Service) if event.service == service and event.state in ("stopped", "died")]
+    grouped: list[list[Sample]] = []
+    for sample in samples_of(journal, service):
+        if sample.busy is None:
+            continue
+        before = grouped[-1][-1] if grouped else None
+        if before is None or any(before.t_s <= end_s < sample.t_s for end_s in ends) or _ended(sample) < _ended(before):
+            grouped.append([])
+        grouped[-1].append(sample)
+    return grouped
+
+
+def _ended(sample: Sample) -> int:
+    """Return how many operations have ended since the process started."""
+    return sum(counts.answered + counts.failed for counts in sample.results.values())
+
+
+def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
+    """Return the spans in which each service was stuck: every request thread at work, and nothing came out (`standstill.py`).
+
+    A busy service is not stuck: its results move on from sample to sample. Nor is a slow one: what it was at came out as answers, and
+    within `SLOW_S` seconds. Where errors came out, as of a time-out, or a restart ended it, it was stuck. What goes on at the end has to
+    have gone on for the whole of the closing window, which is as long as anything could take.
+    """
+    window = journal.of(Observed)
+    since_s = window[-1].since_s if window else float("inf")
+    return {
+        service: tuple(span for samples in lives(journal, service) for span in _of_life(samples, since_s)) for service in services(journal)
+    }
+
+
+def _of_life(samples: Sequence[Sample], since_s: float) -> list[Span]:
+    """Return the spans of one process; `since_s` is the start of the closing window."""
+    spans: list[Span] = []
+    standstill: Standstill | None = None
+    for sample in samples:
+        before, standstill = standstill, follow(standstill, sample)
+        if before is not None and (standstill is None or standstill.first is not before.first) and _was_stuck(before, sample):
+            spans.append(_span(before))
+    if standstill is not None and standstill.is_stuck and (standstill.first.t_s <= since_s or standstill.last.t_s < since_s):
+        spans.append(_span(standstill))
+    return spans
+
+
+def _span(standstill: Standstill) -> Span:
+    return Span(standstill.first.t_s, standstill.last.t_s, standstill.first.night_s)
+
+
+def _was_stuck(standstill: Standstill, after: Sample) -> bool:
+    """Return whether a service was stuck, and not only slow, in a standstill that ended by itself with the sample after it."""
+    errors = sum(counts.failed for counts in after.results.values()) - sum(counts.failed for counts in standstill.last.results.values())
+    return standstill.is_stuck and (errors > 0 or after.t_s - standstill.first.t_s > SLOW_S)
+
+
+def hang(spans: Spans, callers: Sequence[str]) -> Span | None:
+    """Return the first time at which every caller was stuck: the airline stood still."""
+    starts = sorted((span for caller in callers for span in spans[caller]), key=lambda span: span.from_s)
+    for start in starts:
+        covering = [next((span for span in spans[caller] if span.covers(start.from_s)), None) for caller in callers]
+        if all(covering):
+            return Span(start.from_s, min(span.to_s for span in covering if span), start.night_s)
+    return None
+
+
+def is_stuck_at_end(journal: Journal, spans: Spans, service: str) -> bool:
+    """Whether a service was stuck in its last sample, and nothing came back from it in the closing window."""
+    processes, window = lives(journal, service), journal.of(Observed)
+    if not spans[service] or not window or spans[service][-1].to_s < processes[-1][-1].t_s:
+        return False
+    ended = (event for event in journal.of(Service) if event.service == service and event.state in ("stopped", "died"))
+    if any(event.t_s > spans[service][-1].to_s for event in ended):
+        return False
+    responses = (transaction.response for transaction in journal.transactions if transaction.request.caller == service)
+    return not any(response.answered_s >= window[-1].since_s for response in responses if response)

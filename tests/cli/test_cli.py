@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+import click
+import pytest
+
+from testbed import scenario_file
+from testbed.cli import main, matrix, replay
+from testbed.cli.main import COMMANDS
+from testbed.experiments import batch
+from testbed.journal import reader
+from testbed.journal.writer import JournalWriter
+from testbed.plan import package_data
+from testbed.verdict.checks import open_loop
+from tests.journals import contained_night, header, hung_night
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """Run the command line in this process; gives exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["testbed", *arguments])
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or `python -m pytest` would be named as what was run
+    monkeypatch.setenv("COLUMNS", "200")
+    code: object = 0
+    try:
+        main.main()
+    except SystemExit as end:
+        code = end.code or 0
+    assert isinstance(code, int)
+    return (code, *capsys.readouterr())
+
+
+@pytest.fixture
+def testbed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
+    """Give the command line as a function."""
+    return lambda *arguments: run(*map(str, arguments), capsys=capsys, monkeypatch=monkeypatch)
+
+
+def kept(path: Path, made: Journal) -> Path:
+    """Write a hand-written journal to a file."""
+    with JournalWriter(path, made.header) as writer:
+        for event in made.events:
+            writer.append(event)
+    assert reader.read(path).events == made.events
+    return path
+
+
+def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Held is 0, broken is 1, unknown is 3; of several, the worst."""
+    held = kept(tmp_path / "held.jsonl", hung_night().journal())
+    broken = kept(tmp_path / "broken.jsonl", contained_night().journal())
+    unknown = kept(
+        tmp_path / "unknown.jsonl", hung_night(dumps=False).journal(expect={"outcome": ["grounded"], "servers_blocked_at": "checkout"})
+    )
+    codes = [testbed("judge", *files)[0] for files in ([held], [broken], [unknown], [held, unknown], [unknown, broken])]
+    assert codes == [0, 1, 3, 3, 1]
+
+
+def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_last_run(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In the order of their replays, also those below it; without one, the error says so."""
+    run_directory = batch.runs_directory(str(tmp_path / "runs"), "a_night")
+    code, _, err = testbed("judge", tmp_path / "runs" / "latest")
+    assert (code, "there are no journals" in err) == (2, True)
+    (run_directory / "again").mkdir()
+    later = replace(hung_night().journal(), header=replace(header(), started_at="2026-01-02T00:00:00.000+00:00"))
+    kept(run_directory / "a.jsonl", later)
+    kept(run_directory / "again" / "z.jsonl", hung_night().journal())
+    code, out, _ = testbed("judge", tmp_path / "runs" / "latest", "--json", "-")
+    assert code == 0
+    assert [Path(json.loads(line)["journal"]).name for line in out.splitlines()] == ["z.jsonl", "a.jsonl"]
+    assert testbed("judge", "--runs", tmp_path / "runs", "--json", "-")[1] == out
+
+
+def test_a_check_that_itself_fails_leaves_its_traceback(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In the line for programs and in a file beside the journal; other findings have none."""
+    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    testbed("judge", path)
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(open_loop, "check", Mock(side_effect=ZeroDivisionError("by a check")))
+    code, out, _ = testbed("judge", path, "--json", "-")
+    assert code == 3
+    (failed,) = [finding for finding in json.loads(out)["findings"] if "traceback" in finding]
+    assert failed["text"] == "the check itself failed: ZeroDivisionError: by a check"
+    assert failed["traceback"].endswith("ZeroDivisionError: by a check\n")
+    assert failed["traceback"] in (tmp_path / "held.tracebacks.txt").read_text(encoding="utf-8")
+
+
+def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Every line is an object of the contract; the report goes to standard error."""
+    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    code, out, err = testbed("judge", path, path, "--json", "-")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [(one["outcome"], one["crack"], one["verdict"], one["journal"]) for one in lines] == [("grounded", 6, "held", str(path))] * 2
+    assert lines[0]["transactions"]["kiosk"]["check_in"]["after"] == {"answered": 0, "failed": 3, "unanswered": 4}
+    assert lines[0]["blocked_request_threads"] == dict.fromkeys(("cf-1", "cf-2", "kiosk", "ivr", "partner"), 4)
+    assert "grounded" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, balancer_loss, "),
+        (["replay", "no/such.toml"], "cannot be read: No such file"),
+        (["replay", "the_night", "--variant", "fixd"], "has no variant 'fixd'; it has original, fixed"),
+        (["replay", "the_night", "--repeat", "0"], "0 is not in the range 1<=x<=1000"),
+        (["replay", "the_night", "--toxiproxy", "nowhere"], "'nowhere' is not an address; allowed: HOST:PORT"),
+        (["replay", "the_night", "--json", "no/such/file"], "--json: no/such/file cannot be written: No such file"),
+        (["plan", "the_night", "--rate", "-1"], "--rate"),
+        (["judge", "no.jsonl"], "no.jsonl cannot be read: No such file"),
+        (["fly"], "No such command 'fly'"),
+        ([], "Usage: testbed"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_clear_error_and_exit_code_2(testbed, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """What was wrong, what is allowed; nothing was started, and there is no traceback."""
+    code, out, err = testbed(*arguments)
+    assert code == 2
+    assert told in out + err
+    assert "Traceback" not in err
+
+
+def test_a_plan_is_shown_without_starting_anything(testbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Steps with both times, passengers by kind, and what is expected."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code, out, _ = testbed("plan", "the_night", "--seed", "1", "--rate", "2")
+    assert code == 0
+    assert "23:00:00" in out
+    assert "Passengers: 870 requests, seed 1" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lists_name_every_scenario_and_every_fact(testbed) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Nothing is left out, shown or not."""
+    names = {path.stem for path in (ROOT / "scenarios").glob("*.toml")} - {"variants"}
+    _, listed, _ = testbed("list")
+    assert all(name in listed for name in names)
+    _, listed, _ = testbed("facts")
+    assert all(f" {fact} " in listed for fact in ("C1", "O10", "P4", "S10", "W7", "A8"))
+    _, listed, _ = testbed("facts", "--tests")
+    assert "    tests/cli/test_cli.py::test_" not in listed  # no test here is marked
+    assert "    scenarios/test_balancers.py::test_" in listed
+
+
+def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """The kept passengers are those of the plan, and another seed is refused for them."""
+    code, out, _ = testbed("trace", "calm", tmp_path / "kept.jsonl")
+    assert (code, out) == (0, f"131 requests in {tmp_path / 'kept.jsonl'}\n")
+    scenario = (ROOT / "scenarios" / "calm.toml").read_text(encoding="utf-8")
+    (tmp_path / "again.toml").write_text(scenario.replace("seed = 2013", 'seed = 2013\ntrace = "kept.jsonl"'), encoding="utf-8")
+    assert "Passengers: 131 requests" in testbed("plan", tmp_path / "again.toml")[1]
+    code, _, err = testbed("plan", tmp_path / "again.toml", "--seed", "5")
+    assert code == 2
+    assert "sends a kept trace, kept.jsonl; --seed and --rate would change nothing" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.svg"), "cannot write a.svg: No space left on device; free space there"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "cannot write a file: Disk quota exceeded; free space there"),
+        (OSError(errno.EACCES, "Permission denied", "b.jsonl"), "no access to b.jsonl: Permission denied; change its permissions"),
+        (OSError(errno.ECONNREFUSED, "Connection refused"), "a connection failed: Connection refused; see whether"),
+        (OSError(errno.EMFILE, "Too many open files"), "cannot open a file: Too many open files; raise the limit"),
+    ],
+    ids=lambda case: case.strerror if isinstance(case, OSError) else "",
+)
+def test_what_the_system_refuses_is_one_line_with_its_next_step(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    said: str,
+) -> None:
+    """A refused connection is no full disk."""
+    monkeypatch.setattr(scenario_file, "known", Mock(side_effect=error))
+    monkeypatch.setattr(main, "forget_output", lambda: None)
+    code, _, err = testbed("list")
+    assert code == 3
+    assert err.startswith(f"testbed: {said}")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("by us"), FileNotFoundError(errno.ENOENT, "by us"), AssertionError("by us")], ids=repr)
+def test_an_error_of_ours_is_exit_code_4_and_its_traceback_is_in_a_file(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: Exception,
+) -> None:
+    """Never 1, which says that an expectation was broken."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scenario_file, "known", Mock(side_effect=error))
+    code, _, err = testbed("list")
+    assert code == 4
+    assert len(err.splitlines()) == 1
+    (file,) = (tmp_path / ".testbed" / "errors").iterdir()
+    assert file.name in err
+    assert f"{type(error).__name__}: " in err
+    assert "replay.py" in file.read_text()
+    assert "by us" in file.read_text()
+
+
+def test_where_no_traceback_can_be_kept_it_is_printed(testbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Beside temporary files if it can, on standard error if it cannot."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".testbed").write_text("in the way")
+    monkeypatch.setattr(scenario_file, "known", Mock(side_effect=ZeroDivisionError("by us")))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    code, _, err = testbed("list")
+    assert code == 4
+    assert str(tmp_path / "temporary" / "testbed-errors") in err
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ".testbed"))
+    code, _, err = testbed("list")
+    assert code == 4
+    assert "Traceback (most recent call last)" in err
+
+
+def test_an_installation_that_cannot_be_imported_is_exit_code_4(tmp_path: Path) -> None:
+    """Also before there is a command line."""
+    code = "import sys; sys.modules['click'] = None; from testbed.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 4
+    assert "an error of the testbed itself: ModuleNotFoundError" in ended.stderr
+
+
+def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
+    """`python -m testbed` from anywhere finds the project's scenarios, and an output that is cut short is no error."""
+    listed = subprocess.run([sys.executable, "-m", "testbed", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert listed.returncode == 0
+    assert "the_night" in listed.stdout
+
+
+def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
+    """In the order in which they were asked for; the scenario's own keep their expectations."""
+    plan = scenario_file.load(scenario_file.find("the_night"))
+    chosen = replay._only(plan, ("retry", "fixed", "retry")).variants  # noqa: SLF001
+    assert [(one.name, one.expect.outcome) for one in chosen] == [
+        ("retry", ("unharmed", "contained", "grounded")),
+        ("fixed", ("contained",)),
+    ]
+    assert chosen[0].settings.caller.retries > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--shard", "3/2"], "--shard: found '3/2'; allowed: I/N"),
+        (["--variant", "fixd"], "no variant 'fixd'; there are original, fixed"),
+        (["--scenario", "the_nite"], "the_nite"),
+        (["--against", "none.json"], "the matrix none.json cannot be read"),
+        (["--against", "pyproject.toml"], "pyproject.toml is a file; a matrix is a folder since format 2"),
+        (["--against", "tests"], "tests is no matrix: there is no processes/SCENARIO.jsonl in it"),
+        (["--against", "--seed", "1", "--scenario", "the_night"], "the baseline has another trace of the_night"),
+        (["--out", "scenarios/containment", "--scenario", "calm", "--variant", "fixed"], "calm.jsonl has 24 cells that would be lost"),
+        (["show", "the_nite"], "no scenario 'the_nite' on processes; there are backlog_full, burst"),
+        (["show", "the_night", "--kept", "none"], "the matrix none cannot be read"),
+        (["--runtime", "containers", "show", "the_night"], "--runtime stands before show; give it after that word"),
+        (["--minimal", "unharmed", "--out", "x"], "--minimal goes with"),
+        (["--out", "no/such/place"], "--out: nothing can be written to no/such"),
+        (["--scenario", "two_arrays"], "needs balancers and recovery and backups"),
+        (["merge", "none.json", "--out", "x"], "the matrix none.json cannot be read"),
+    ],
+)
+def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In a line, with exit code 2, or 3 for what the runtime has not."""
+    code, _, err = testbed("matrix", *arguments)
+    assert code in (2, 3)
+    assert told in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is marked if the code was changed since, not if a kept matrix was; outside a repository there is none."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    code, kept = tmp_path / "code.py", tmp_path / "scenarios" / "containment" / "README.md"
+    kept.parent.mkdir(parents=True)
+    code.write_text("1")
+    kept.write_text("1")
+    monkeypatch.setattr(package_data, "checkout", lambda: tmp_path)
+    assert matrix._commit() == ""  # noqa: SLF001
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    kept.write_text("2")
+    commit = matrix._commit()  # noqa: SLF001
+    assert len(commit) == 12
+    code.write_text("2")
+    assert matrix._commit() == f"{commit}-dirty"  # noqa: SLF001
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_found_by_its_name(name: str) -> None:
+    """What is imported for a name is a command of that name."""
+    command = main.main_group.get_command(click.Context(main.main_group), name)
+    assert command is not None
+    assert command.name == name
+    assert command.help
+
+
+def test_who_asks_for_the_status_does_not_wait_for_what_builds_a_facility() -> None:
+    """The commands by hand are typed one after the other before a class: none of them imports what only `up` needs."""
+    code = "import sys, testbed.cli.interactive; print(sorted({'aiohttp', 'psycopg', 'requests', 'toxiproxy'} & sys.modules.keys()))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout == "[]\n"

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.cli import main
+from testbed.cli import scan as scan_module
+from testbed.errors import ServiceError
+from testbed.fakes.builder import FakeBuilder
+from testbed.fakes.virtual_time import run as in_virtual_time
+from testbed.runtime import backends
+from testbed.runtime.backends import Place, Where
+from tests.nights import Shop, scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.plan.settings import Settings
+    from testbed.plan.topology import FacilityPlan
+
+
+@pytest.fixture
+def scan(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
+    """Give `testbed scan` as a function of its words, over fakes; gives exit code, standard output and standard error."""
+
+    def build(_: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
+        made = FakeBuilder(facility, settings)
+        if "cf-1" in facility.links and len(facility.links) == 1:
+            made.broken = ServiceError("cf-1 was not ready")
+        return made
+
+    async def entered(work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - any coroutine
+        return await work
+
+    where = Where(Place("fakes", build, frozenset({"links", "processes"})), nullcontext(Shop()))
+    monkeypatch.setattr(backends, "of", lambda *_: where)
+    monkeypatch.setattr(scan_module, "interruptible", lambda work: in_virtual_time(entered(work)))
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        words = ["testbed", "scan", *map(str, arguments), "--runs", str(tmp_path / "runs")]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as end:
+            main.main()
+        return (int(str(end.value.code)), *capsys.readouterr())
+
+    return command
+
+
+def test_map_table_and_list_are_printed_and_written(scan, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Exit code 0 when all could be told, also where something stops it: that is what was asked."""
+    night, page, object_ = scenario(tmp_path).path, tmp_path / "scan.md", tmp_path / "scan.json"
+    code, out, _ = scan(night, "--fault", "latency", "--link", "database", "--link", "kiosk", "--out", page, "--json", object_)
+    assert code == 0
+    assert "3 replays in" in out
+    assert "passengers ─> kiosk, ivr, partner\n" in out
+    assert "Single points of failure of check_in, over original:\n  database: latency\n" in out
+    assert "- database: latency\n" in page.read_text(encoding="utf-8")
+    made = json.loads(object_.read_text(encoding="utf-8"))
+    assert (made["scenario"], made["transaction"], made["variants"][0]["single_points"]) == (
+        "a_night",
+        "check_in",
+        {"database": ["latency"]},
+    )
+    assert made["made_by"].startswith("testbed scan ")
+
+
+def test_with_json_to_standard_output_nothing_else_goes_there(scan, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """One object; and what cannot be told is exit code 3, with the reason."""
+    code, out, err = scan(scenario(tmp_path).path, "--fault", "refuse", "--link", "cf-1", "--json", "-")
+    assert code == 3
+    (effect,) = json.loads(out)["variants"][0]["effects"]
+    assert (effect["effect"], effect["unknown"]) == ("unknown", "cf-1 was not ready")
+    assert "unknown: cf-1 refuse: cf-1 was not ready\n" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["morningg"], "no scenario 'morningg', did you mean morning?"),
+        (["--fault", "switchover"], "--fault: found 'switchover'; allowed: backlog_full"),
+        (["--link", "cf-3"], "--link: found 'cf-3'; allowed: database, cf-1"),
+        (["--variant", "fixd"], "--variant: found 'fixd'; allowed: original"),
+        (["--transaction", "fly"], "--transaction: found 'fly'; allowed: check_in"),
+        (["--out", "no/such/file.md"], "--out: no/such/file.md cannot be written; give a file in a directory that is there"),
+        (["--json", "no/such/file"], "--json: no/such/file cannot be written"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_clear_error_and_exit_code_2(scan, tmp_path: Path, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """What was wrong, what is allowed; nothing was started, and no directory of journals is made."""
+    code, _, err = scan(*arguments)
+    assert code == 2
+    assert told in err
+    assert not (tmp_path / "runs").exists()

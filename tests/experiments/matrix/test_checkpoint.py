@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import scenario_file
+from testbed.errors import UsageError
+from testbed.experiments.matrix import checkpoint as checkpoint_module
+from testbed.experiments.matrix import plan
+from testbed.experiments.matrix.checkpoint import checkpoint_in
+from tests.experiments.matrix.cells import cell
+from tests.nights import scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Killed(Exception):  # noqa: N818 - what a kill looks like from inside
+    """Ends a matrix in the middle."""
+
+
+def planned(directory: Path, *, seed: int | None = None, runtime: str = "fakes") -> plan.PlannedCell:
+    """Plan the cell of a night over `fixed`."""
+    kept = {"fixed": scenario_file.kept_variants()["fixed"]}
+    return plan.plan([scenario(directory).with_overrides(seed=seed)], kept, runtime, 1.0).cells[0]
+
+
+def interrupted(directory: Path, one: plan.PlannedCell, outcome: str | None = "contained") -> None:
+    """Make a matrix that is interrupted after one cell."""
+    with suppress(Killed), checkpoint_in(directory, anew=False) as checkpoint:
+        checkpoint.add(one, cell("fixed", outcome, 1))
+        raise Killed
+
+
+def test_an_interrupted_matrix_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """What was replayed is found again by the next, as it was."""
+    one = planned(tmp_path)
+    interrupted(tmp_path, one)
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) == cell("fixed", "contained", 1)
+
+
+def test_a_matrix_that_was_finished_leaves_nothing_to_the_next(tmp_path: Path) -> None:
+    """The next is a new measurement."""
+    one = planned(tmp_path)
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(one, cell())
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is None
+
+
+def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another seed, runtime, setting or code, and it is replayed again; asked to forget, everything is."""
+    one = planned(tmp_path)
+    interrupted(tmp_path, one)
+    retry = scenario_file.kept_variants()["retry"].settings
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(planned(tmp_path, seed=99)) is None
+        assert checkpoint.find(planned(tmp_path, runtime="containers")) is None
+        assert checkpoint.find(one.column.over("fixed", retry)) is None
+        assert checkpoint.find(one) is not None
+        with pytest.raises(Killed):
+            raise Killed
+    interrupted(tmp_path, one)
+    monkeypatch.setattr(checkpoint_module, "_code", lambda: "another")
+    with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is None
+    monkeypatch.undo()
+    interrupted(tmp_path, one)
+    with checkpoint_module.checkpoint_in(tmp_path, anew=True) as checkpoint:
+        assert checkpoint.find(one) is None
+
+
+def test_a_cell_that_could_not_be_told_is_tried_again(tmp_path: Path) -> None:
+    """Its machine may have been busy."""
+    one = planned(tmp_path)
+    interrupted(tmp_path, one, None)
+    with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is None
+
+
+def test_a_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+    """As a kill in the middle of it leaves it; those before it are kept."""
+    one = planned(tmp_path)
+    interrupted(tmp_path, one)
+    with (tmp_path / "cells.jsonl").open("a") as file:
+        file.write('{"key": "abc", "ce')
+    with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(one) is not None
+        assert len(checkpoint.cells) == 1
+        checkpoint.add(planned(tmp_path, seed=99), cell())
+        assert (tmp_path / "cells.jsonl").read_text().splitlines()[2].startswith('{"key": ')  # a line of its own
+
+
+def test_two_matrices_do_not_share_a_directory(tmp_path: Path) -> None:
+    """The second is told where the first is, and what to give; the first loses nothing."""
+    one = planned(tmp_path)
+    with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(one, cell())
+        with pytest.raises(UsageError, match="another matrix is being made"), checkpoint_module.checkpoint_in(tmp_path, anew=True):
+            pass
+        assert (tmp_path / "cells.jsonl").read_text() != ""
+
+
+def test_the_digest_of_the_code_sees_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte in a file of either package is another code."""
+    (tmp_path / "a.py").write_text("1")
+    monkeypatch.setattr(checkpoint_module, "CODE", (tmp_path,))
+    before = checkpoint_module._code()  # noqa: SLF001
+    (tmp_path / "a.py").write_text("2")
+    assert checkpoint_module._code() != before  # noqa: SLF001

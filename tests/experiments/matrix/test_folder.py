@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import difflib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import scenario_file
+from testbed.errors import UsageError
+from testbed.experiments.matrix import folder, table
+from testbed.experiments.matrix.cell import Part, Tally
+from testbed.plan.settings import KeptVariant
+from tests.experiments.matrix.cells import cell, matrix
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.experiments.matrix.table import Matrix
+
+VARIANTS = {name: KeptVariant(level="code", says="in words", made_of="a file") for name in ("original", "fixed", "retry")}
+NIGHT = "processes/the_night.jsonl"
+
+
+def two() -> Matrix:
+    """Make a matrix of two scenarios, one of them on both runtimes, with all that a cell can have."""
+    tallies = (Tally(outcome="contained", crack=1, times=2), Tally(outcome=None, crack=2, times=1))
+    return matrix(
+        [
+            cell("original", "unharmed", 0, scenario="calm", recovery_s=0, recovery_night_s=0, by_itself=True),
+            cell("fixed", None, 2, scenario="calm"),
+            cell("original", hang_after_night_s=21_000),
+            cell("fixed", "contained", 1, red=3, recovery_s=2, recovery_night_s=7200, by_itself=False, tallies=tallies),
+            cell("original", runtime="containers"),
+            cell("fixed", "contained", 5, runtime="containers"),
+        ]
+    )
+
+
+def files(directory: Path) -> dict[str, str]:
+    """Return the text of every file below a directory, hidden ones too, by its path."""
+    return {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
+
+
+def changed_lines(before: str, after: str) -> int:
+    """Count the lines that a diff would show as removed, or as added where more are added."""
+    lines = [line[0] for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)][2:]
+    return max(lines.count("-"), lines.count("+"))
+
+
+def test_a_matrix_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Every figure, how each column was made, and the order of columns and rows."""
+    folder.write(two(), tmp_path, VARIANTS)
+    assert folder.read(tmp_path, VARIANTS) == two()
+
+
+def test_each_scenario_and_runtime_has_a_file_and_all_have_a_page_and_a_picture(tmp_path: Path) -> None:
+    """And there is nothing else."""
+    folder.write(two(), tmp_path / "new", VARIANTS)
+    assert set(files(tmp_path / "new")) == {NIGHT, "processes/calm.jsonl", "containers/the_night.jsonl", "README.md", "containment.svg"}
+
+
+def test_a_file_has_a_header_and_a_line_for_each_variant_in_the_order_of_their_file(tmp_path: Path) -> None:
+    """However cells and rows come."""
+    made = two()
+    shuffled = made.model_copy(update={"cells": made.cells[::-1]})
+    folder.write(shuffled, tmp_path, VARIANTS)
+    header, *lines = (tmp_path / NIGHT).read_text().splitlines()
+    assert header.startswith(
+        '{"format":2,"title":"A night","seed":1,"requests":100,"trace_sha256":"the_night-1","made_by":"testbed matrix"'
+    )
+    assert [line.split('"')[3] for line in lines] == ["original", "fixed"]
+    assert '"leaked":"80/80"' in lines[0]
+    turned = folder.read(tmp_path, dict(reversed(VARIANTS.items())))
+    assert [row.variant for row in turned.rows] == ["fixed", "original"]
+    folder.write(turned, tmp_path, VARIANTS)
+    assert [line.split('"')[3] for line in (tmp_path / NIGHT).read_text().splitlines()[1:]] == ["fixed", "original"]
+
+
+def test_a_scenario_that_comes_out_as_before_changes_nothing(tmp_path: Path) -> None:
+    """Written again by the same command and code, every file is the same byte for byte."""
+    folder.write(two(), tmp_path, VARIANTS)
+    before = files(tmp_path)
+    folder.write(two().only(("the_night", "processes")), tmp_path, VARIANTS)
+    assert files(tmp_path) == before
+
+
+def test_a_remade_scenario_changes_at_most_27_lines_of_one_file(tmp_path: Path) -> None:
+    """With every variant of the project, and another figure in each cell; page and picture change in the rows of that scenario only."""
+    variants = scenario_file.kept_variants()
+    cells = [cell(variant, scenario=scenario) for scenario in ("calm", "the_night", "trickle") for variant in variants]
+    folder.write(matrix(cells), tmp_path, variants)
+    before = files(tmp_path)
+    again = matrix([cell(variant, "contained", 1, red=5, leaked=Part(count=1, of=80)) for variant in variants])
+    made = {key: provenance.model_copy(update={"commit": "another"}) for key, provenance in again.made.items()}
+    folder.write(again.model_copy(update={"made": made}), tmp_path, variants)
+    after = files(tmp_path)
+    assert {name for name in after if after[name] != before[name]} == {NIGHT, folder.PAGE, folder.PICTURE}
+    assert len(variants) < changed_lines(before[NIGHT], after[NIGHT]) <= 27
+    assert changed_lines(before[folder.PICTURE], after[folder.PICTURE]) == len(variants)
+    assert changed_lines(before[folder.PAGE], after[folder.PAGE]) < 10
+
+
+def test_shards_are_written_and_merge_into_the_whole(tmp_path: Path) -> None:
+    """A cell that a shard left out is a line without figures: it is known to be missing, and the whole has no trace of that."""
+    whole = two()
+    for number in (0, 1):
+        part = whole.model_copy(update={"cells": whole.cells[number::2]})
+        folder.write(part, tmp_path / str(number), VARIANTS)
+    parts = [(str(number), folder.read(tmp_path / str(number), VARIANTS)) for number in (0, 1)]
+    assert parts[0][1].missing == tuple(key for key in (one.key for one in whole.cells[1::2]))
+    assert table.merge(parts) == whole
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "mistake"),
+    [
+        (1, "", "line 1: Invalid JSON"),
+        (1, '{"format":1}', "line 1: format: Input should be 2"),
+        (2, '{"variant":"original","settings":"a","outcome":"grou', "line 2: Invalid JSON"),
+        (2, "[]", "line 2: Input should be an object"),
+        (2, '{"settings":"a"}', "line 2: variant: Field required"),
+        (3, '{"variant":"fixed","settings":"a","outcome":"contained"}', "line 3: crack: Field required"),
+        (3, '{"variant":"original","settings":"a"}', "line 3: the variant original stands on a line before"),
+        (3, '{"variant":"fixed","settings":"a","outcome":"fine","crack":9}', "line 3: outcome: Input should be 'unharmed', 'contained' or"),
+        (3, None, "line 3: leaked: Value error, found '81 of 80'; allowed: a count and a total, such as '77/83'"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_with_its_name_and_the_line(tmp_path: Path, number: int, text: str | None, mistake: str) -> None:
+    """One message: file, line, key, what is wrong, and what writes the file anew."""
+    folder.write(two(), tmp_path, VARIANTS)
+    lines = (tmp_path / NIGHT).read_text().splitlines()
+    lines[number - 1] = lines[number - 1].replace('"80/80"', '"81 of 80"', 1) if text is None else text
+    (tmp_path / NIGHT).write_text("\n".join(lines))
+    with pytest.raises(UsageError) as caught:
+        folder.read(tmp_path, VARIANTS)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / NIGHT}, {mistake}")
+    assert message.endswith("; `testbed matrix --out` writes it anew")
+    assert "\n" not in message
+
+
+def test_what_is_no_folder_of_a_matrix_is_refused(tmp_path: Path) -> None:
+    """The one file of earlier versions, a folder that is not there, and one without a matrix: each with what to do."""
+    old = tmp_path / "containment.json"
+    old.write_text('{"columns": []}')
+    with pytest.raises(UsageError, match=r"containment.json is a file; a matrix is a folder since format 2, such as scenarios/containment"):
+        folder.read(old, VARIANTS)
+    with pytest.raises(UsageError, match=r"the matrix .*none cannot be read: there is no such folder"):
+        folder.read(tmp_path / "none", VARIANTS)
+    with pytest.raises(UsageError, match=r"is no matrix: there is no processes/SCENARIO.jsonl in it"):
+        folder.read(tmp_path, VARIANTS)
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing beside it: a reader never finds half of a file."""
+    folder.write(two(), tmp_path, VARIANTS)
+    before = files(tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        folder.write(matrix([cell("original", "unharmed", 0)]), tmp_path, VARIANTS)
+    assert files(tmp_path) == before
+
+
+def test_no_cell_is_lost_to_a_file_with_fewer_of_them(tmp_path: Path) -> None:
+    """A cell that is not replayed now stays where it is, unless its variant is no more."""
+    folder.write(two(), tmp_path, VARIANTS)
+    columns, keys = two().columns, [one.key for one in two().cells if one.variant == "fixed"]
+    with pytest.raises(UsageError, match=r"calm.jsonl has 1 cells that would be lost, the first: original; write to another folder"):
+        folder.require_nothing_lost(tmp_path, columns, keys, VARIANTS)
+    folder.require_nothing_lost(tmp_path, columns, keys, {"fixed": VARIANTS["fixed"]})
+    folder.require_nothing_lost(tmp_path / "new", columns, keys, VARIANTS)
+    folder.require_nothing_lost(tmp_path, columns, [one.key for one in two().cells], VARIANTS)
+
+
+def test_a_variant_that_is_no_more_stays_readable(tmp_path: Path) -> None:
+    """Its row comes last, without words."""
+    folder.write(two(), tmp_path, VARIANTS)
+    read = folder.read(tmp_path, {"fixed": VARIANTS["fixed"]})
+    assert [(row.variant, row.level) for row in read.rows] == [("fixed", "code"), ("original", "")]

@@ -1,0 +1,55 @@
+"""The matrix that is kept in the tree (`scenarios/containment/`): whole, of this code, and told alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from testbed import scenario_file
+from testbed.experiments.matrix import folder, lessons, picture, plan
+from testbed.experiments.matrix.text import markdown
+from testbed.facility.runtime import RUNTIMES
+from testbed.runtime import backends
+
+ROOT = Path(__file__).parents[3]
+DIRECTORY = ROOT / "scenarios" / "containment"
+KEPT = folder.read(DIRECTORY, scenario_file.kept_variants())
+
+
+def test_it_has_every_variant_with_the_settings_of_now() -> None:
+    """A variant that was added or changed makes it old: `testbed matrix --out scenarios/containment` makes it anew."""
+    variants = scenario_file.kept_variants()
+    assert KEPT.rows == tuple(plan.row(name, kept) for name, kept in variants.items())
+    for column, made in KEPT.made.items():
+        assert made.settings == {name: plan.digest(kept.settings) for name, kept in variants.items()}, column
+    assert set(KEPT.made) == {column.key for column in KEPT.columns}
+
+
+@pytest.mark.parametrize("runtime", ["processes"])
+def test_it_has_every_scenario_that_the_runtime_can_run_with_the_trace_of_now(runtime: str) -> None:
+    """A scenario that was added, or whose passengers changed, makes it old."""
+    where = backends.of(runtime)
+    scenarios = [one for path in scenario_file.known() if not where.place.lacks(one := scenario_file.load(path))]
+    made = plan.plan(scenarios, scenario_file.kept_variants(), runtime, where.slower)
+    assert [column for column in KEPT.columns if column.runtime == runtime] == [planned.column for planned in made.columns]
+
+
+def test_the_night_is_there_on_both_runtimes_and_every_outcome_is_told() -> None:
+    """No cell is missing or unknown."""
+    assert {column.runtime for column in KEPT.columns if column.scenario == "the_night"} == set(RUNTIMES)
+    assert KEPT.missing == ()
+    assert [cell.key for cell in KEPT.cells if cell.outcome is None] == []
+
+
+def test_page_and_picture_are_of_the_same_matrix() -> None:
+    """Neither was edited, and neither is of another run."""
+    assert (DIRECTORY / folder.PAGE).read_text(encoding="utf-8") == markdown(KEPT)
+    assert (DIRECTORY / folder.PICTURE).read_text(encoding="utf-8") == picture.draw(KEPT)
+
+
+def test_the_readme_says_what_the_matrix_teaches() -> None:
+    """Each sentence that holds stands there, and none that the measurements contradict."""
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for lesson in lessons.taught(KEPT):
+        assert (lesson.says in text) is lesson.holds, lesson.says

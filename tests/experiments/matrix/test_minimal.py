@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from testbed import scenario_file
+from testbed.experiments.matrix import minimal
+from testbed.experiments.matrix.cell import Cell, Part
+from testbed.experiments.matrix.minimal import PatternSet, Reached, Trial
+from testbed.plan.settings import CallerSettings, KeptVariant, ServerSettings, Settings
+from tests.experiments.matrix.cells import cell
+
+LIFO = KeptVariant(application_server=ServerSettings(pool_lifo=True))
+FIXED = KeptVariant(application_server=ServerSettings(lookup="fixed"))
+LIBRARY = KeptVariant(application_server=ServerSettings(lookup="sqlalchemy_connection"))
+RETRY = KeptVariant(caller=CallerSettings(retries=3))
+FIXED_AND_RETRY = KeptVariant(application_server=ServerSettings(lookup="fixed"), caller=CallerSettings(retries=3))
+PATTERNS = {name: minimal.changes(one.settings) for name, one in (("lifo", LIFO), ("fixed", FIXED), ("library", LIBRARY), ("retry", RETRY))}
+
+
+def names(size: int) -> list[str]:
+    """Give the sets of a size."""
+    return [one.name for one in minimal.sets(PATTERNS, size)]
+
+
+def test_patterns_are_what_changes_something_and_is_not_several_others() -> None:
+    """Neither the original nor two patterns in one are searched as a pattern."""
+    kept = {"original": KeptVariant(), "fixed": FIXED, "retry": RETRY, "both": FIXED_AND_RETRY}
+    assert list(minimal.patterns_of(kept)) == ["fixed", "retry"]
+    patterns = minimal.patterns_of(scenario_file.kept_variants())
+    assert not {"original", "fifo", "circuit_breaker_call_timeout"} & set(patterns)
+    assert {"fixed", "pre_ping", "retry", "circuit_breaker"} <= set(patterns)
+
+
+def test_sets_hold_no_two_patterns_that_contradict_each_other() -> None:
+    """A lookup is one or the other."""
+    assert names(1) == ["lifo", "fixed", "library", "retry"]
+    assert names(2) == ["fixed+lifo", "library+lifo", "lifo+retry", "fixed+retry", "library+retry"]
+    assert names(4) == []
+
+
+def test_a_set_has_the_settings_of_all_its_patterns() -> None:
+    """By role, and nothing else is changed."""
+    made = next(one for one in minimal.sets(PATTERNS, 2) if one.name == "fixed+retry")
+    assert made.settings == FIXED_AND_RETRY.settings
+
+
+def test_a_set_that_comes_to_a_smaller_one_is_not_tried_again() -> None:
+    """A pattern that holds another adds nothing to it."""
+    patterns = {"crash": {("application_server", "let_it_crash_s"): 0.5}}
+    patterns["governed"] = {**patterns["crash"], ("application_server", "governor_per_minute"): 1}
+    assert [one.name for one in minimal.sets(patterns, 2)] == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "wanted", "good"),
+    [("unharmed", "contained", True), ("contained", "contained", True), ("contained", "unharmed", False), (None, "contained", False)],
+)
+def test_a_better_outcome_reaches_the_wanted_one(outcome: str | None, wanted: str, *, good: bool) -> None:
+    """And one that cannot be told does not."""
+    assert minimal.reaches(cell(outcome=outcome, crack=1), wanted) is good
+
+
+def test_a_set_passes_only_when_it_does_each_time() -> None:
+    """In every scenario and round; the first that fails ends it."""
+    asked: list[tuple[str, int]] = []
+
+    async def replay(one: PatternSet, scenario: str, number: int) -> Cell:
+        asked.append((scenario, number))
+        bad = one.name == "lucky" and number == 1
+        return cell(one.name, "contained" if bad else "unharmed", 0)
+
+    sound, lucky = (PatternSet(frozenset({name}), Settings()) for name in ("sound", "lucky"))
+    trial = Trial(("a", "b"), "unharmed", replay)
+    passed = asyncio.run(trial.passes(sound))
+    assert passed is not None
+    assert len(passed.cells) == 2 * minimal.CONFIRMED
+    asked.clear()
+    assert asyncio.run(trial.passes(lucky)) is None
+    assert asked == [("a", 0), ("b", 0), ("a", 1)]
+
+
+def test_the_scenario_that_rejects_most_is_tried_first() -> None:
+    """What fails nearly every set need not wait for the others."""
+    asked: list[str] = []
+
+    async def replay(_: PatternSet, scenario: str, __: int) -> Cell:
+        asked.append(scenario)
+        return cell(outcome="grounded" if scenario == "hard" else "unharmed")
+
+    trial = Trial(("easy", "hard"), "unharmed", replay)
+    for _ in range(3):
+        assert asyncio.run(trial.passes(PatternSet(frozenset({"a"}), Settings()))) is None
+    assert asked == ["easy", "hard", "hard", "hard"]
+
+
+def test_the_search_ends_with_the_first_size_that_has_some() -> None:
+    """The smallest sets, and none that holds more than is needed."""
+    tried: list[str] = []
+
+    async def passing(candidates: list[PatternSet]) -> list[Reached]:
+        tried.extend(one.name for one in candidates)
+        return [Reached(one, (cell(),)) for one in candidates if {"retry"} < one.patterns]
+
+    reached = asyncio.run(minimal.search(PATTERNS, 3, passing))
+    assert [one.patterns.name for one in reached] == ["fixed+retry", "library+retry", "lifo+retry"]
+    assert len(tried) == 4 + 5
+    assert asyncio.run(minimal.search(PATTERNS, 1, passing)) == []
+
+
+def test_sets_are_ranked_by_size_and_then_by_what_they_kept() -> None:
+    """The least that a set kept in any scenario counts, and then the most that it leaked."""
+
+    def reached(name: str, *counts: int, leaked: int = 0) -> Reached:
+        parts = {"leaked": Part(count=leaked, of=80)}
+        cells = tuple(cell(answered={"kiosk check_in": Part(count=count, of=10)}, **parts) for count in counts)
+        return Reached(PatternSet(frozenset(name.split("+")), Settings()), cells)
+
+    ranked = minimal.ranked([reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6, leaked=2), reached("e", 6, 5, leaked=1)])
+    assert [one.patterns.name for one in ranked] == ["e", "d", "c", "a+b"]

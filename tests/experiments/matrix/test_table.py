@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from testbed.errors import UsageError
+from testbed.experiments.matrix import table
+from testbed.experiments.matrix.cell import Tally
+from testbed.experiments.matrix.table import Provenance
+from tests.experiments.matrix.cells import NIGHT, cell, matrix
+
+
+def test_what_was_not_replayed_is_missing() -> None:
+    """Every pair of column and row without a cell, by name."""
+    made = matrix([cell("original"), cell("fixed", scenario="calm")])
+    assert made.missing == (("the_night", "processes", "fixed"), ("calm", "processes", "original"))
+    assert made.cell(NIGHT, "fixed") is None
+
+
+def test_shards_merge_into_the_whole() -> None:
+    """Two halves of the same matrix are the matrix, in the order of its rows."""
+    whole = matrix([cell("original"), cell("fixed")])
+    parts = [("a", whole.model_copy(update={"cells": whole.cells[1:]})), ("b", whole.model_copy(update={"cells": whole.cells[:1]}))]
+    assert table.merge(parts) == whole
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (matrix([cell("fixed")], seed=2), "b: the_night on processes has another trace"),
+    ],
+)
+def test_files_that_tell_different_things_do_not_merge(other: table.Matrix, told: str) -> None:
+    """Another trace: told with the file and the column."""
+    with pytest.raises(UsageError, match=told):
+        table.merge([("a", matrix([cell("original")])), ("b", other)])
+
+
+def test_a_cell_of_several_files_was_replayed_as_often() -> None:
+    """It is as most of its replays were, and tells what else was seen; of equals, the worst."""
+    good, bad = cell("fixed", "contained", 1), cell("fixed", "grounded", 6)
+    merged = table.merge([(str(number), matrix([one])) for number, one in enumerate([good, bad, good])])
+    (one,) = merged.cells
+    assert one.result == ("contained", 1)
+    assert one.tallies == (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
+    assert one.worst == bad.badness
+    again = table.merge([("a", merged), ("b", matrix([bad]))]).cells[0]
+    assert again.result == ("grounded", 6)
+    assert [tally.times for tally in again.tallies] == [2, 2]
+
+
+def test_a_matrix_merged_alone_is_itself() -> None:
+    """Its tallies, its commands and its commits too: who only redraws page and picture changes nothing."""
+    made = table.merge([(name, matrix([cell("fixed", "contained", crack)])) for name, crack in (("a", 1), ("b", 2))])
+    assert table.merge([("c", made)]) == made
+
+
+def test_a_variant_with_other_settings_does_not_merge() -> None:
+    """The same name for two things would make a row that is neither."""
+    one = matrix([cell("original")])
+    other = matrix([cell("original", scenario="calm")])
+    changed = other.model_copy(update={"made": {("calm", "processes"): Provenance(settings={"original": "another"})}})
+    with pytest.raises(UsageError, match="b: the variant original in calm on processes has other settings"):
+        table.merge([("a", one), ("b", changed)])

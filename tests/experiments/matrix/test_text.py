@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import difflib
+import re
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from testbed.experiments.matrix import lessons
+from testbed.experiments.matrix.cell import Cell, Part, Tally
+from testbed.experiments.matrix.picture import draw
+from testbed.experiments.matrix.table import Matrix
+from testbed.experiments.matrix.text import NOT_REPLAYED, doubtful, figures, markdown, recovered, table, taught
+from testbed.report.terminal import plain
+from tests.experiments.matrix.cells import cell, matrix
+
+CALLERS_FREE = {"servers": Part(count=80, of=80), "callers": Part(count=0, of=120)}
+
+
+def two() -> Matrix:
+    """Make a matrix of two scenarios and two variants, with a cell missing."""
+    return matrix(
+        [
+            cell("original", hang_after_night_s=21_000),
+            cell("fixed", "contained", 1, leaked=Part(count=0, of=80), recovery_s=2, recovery_night_s=7200, by_itself=True),
+            cell("fixed", "unharmed", 0, scenario="calm"),
+        ]
+    )
+
+
+def printed(made: Matrix) -> str:
+    """Print a matrix as on a terminal of 80 columns."""
+    console = plain(width=80)
+    with console.capture() as captured:
+        console.print(table(made))
+        console.print(taught(made))
+        console.print(doubtful(made.cells))
+    return captured.get()
+
+
+def test_the_table_has_each_cell_in_a_few_words() -> None:
+    """Outcome, crack and share; what was not replayed is marked, and nothing is wider than the terminal."""
+    text = printed(two())
+    assert "grounded 6 15\N{NO-BREAK SPACE}%" in text
+    assert "contained 1 15\N{NO-BREAK SPACE}%" in text
+    (line,) = (line for line in text.splitlines() if line.strip().startswith("original"))
+    assert line.split()[-1] == NOT_REPLAYED
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_cell_that_cannot_be_told_says_why() -> None:
+    """In the table a word, below it the reason."""
+    text = printed(matrix([cell("retry", None, 2)]))
+    assert "unknown 2" in text
+    assert "unknown: the_night processes retry: the open loop was late" in text
+
+
+def test_the_page_has_the_outcome_of_every_cell_and_how_it_was_made() -> None:
+    """Markdown of whole rows: every line of a table has as many cells as its head."""
+    page = markdown(two())
+    assert "- the_night, calm: made by `testbed matrix` at commit 0123456789ab" in page
+    assert "| the_night | G6\N{NO-BREAK SPACE}15 | C1\N{NO-BREAK SPACE}15 |" in page
+    assert "| calm | - | U0\N{NO-BREAK SPACE}15 |" in page
+    for block in page.split("\n\n"):
+        if block.startswith("| "):
+            assert len({line.count(" | ") for line in block.strip().splitlines()}) == 1, block
+
+
+def test_two_runtimes_are_two_rows_with_their_names() -> None:
+    """One runtime needs no name."""
+    both = markdown(matrix([cell("original"), cell("original", runtime="containers")]))
+    assert "| the_night (processes) |" in both
+    assert "| the_night (containers) |" in both
+    assert "| the_night |" in markdown(two())
+
+
+def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
+    """Two tables: what became of each variant, and what was answered of each kind; they fold to fit a terminal of 80 columns."""
+    tallies = (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
+    fixed = cell("fixed", "contained", 1, recovery_s=2, recovery_night_s=60, by_itself=False, red=4, tallies=tallies)
+    made = matrix([cell("original", hang_after_night_s=21_000), fixed])
+
+    def shown(width: int) -> str:
+        console = plain(width=width)
+        with console.capture() as captured:
+            for drawn in figures(made, made.columns[0]):
+                console.print(drawn)
+        return captured.get()
+
+    assert max(map(len, shown(80).splitlines())) <= 80
+    lines = [" ".join(line.split()) for line in shown(160).splitlines()]
+    assert "original grounded 6 80/80 80/80 120/120 0 5 h 50 min not within the night" in lines
+    assert "fixed contained 1 80/80 80/80 0/120 4 - 2 s (1 min 00 s of the night), by hand" in lines
+    assert {"2 x contained 1", "1 x grounded 6", "original 11 50"} <= set(lines)
+    assert "seed 1, 100 requests; made by `testbed matrix` at commit 0123456789ab" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (cell("a", "unharmed", 0), "no trouble"),
+        (cell("a"), "not within the night"),
+        (cell("a", recovery_s=2, recovery_night_s=60, by_itself=False), "by hand"),
+        (cell("a", None), "unknown: the open loop was late"),
+    ],
+)
+def test_recovery_is_told_with_who_ended_the_trouble(one: Cell, words: str) -> None:
+    """By itself, by hand, not at all, or there was none."""
+    assert words in recovered(one)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_the_picture_has_a_field_for_every_cell_in_words_too() -> None:
+    """It is well-formed, can be read without its colours, and marks what was not replayed."""
+    picture = Xml.fromstring(draw(two()))  # noqa: S314 - our own
+    texts = ["".join(text.itertext()) for text in picture.iter(f"{SVG}text")]
+    assert {"G615", "C115", "U015", "G grounded", "the_night", "calm", NOT_REPLAYED} <= set(texts)
+    assert [field.get("class") for field in picture.iter(f"{SVG}use")] == ["G6", "C1", "x", "U0"]
+    style = "".join(picture.find(f"{SVG}style").itertext())  # type: ignore[union-attr]
+    assert {f".{letter}{crack}{{" for letter in "UCG" for crack in range(7)} <= {part + "{" for part in re.findall(r"[.]\w+(?={)", style)}
+
+
+def test_a_new_scenario_moves_no_field_of_the_picture() -> None:
+    """It adds its own lines, and changes one line of each group below it."""
+    cells = [cell(variant, scenario=scenario) for scenario in ("a", "c") for variant in ("original", "fixed")]
+    before = draw(matrix(cells)).splitlines()
+    after = draw(matrix([*cells[:2], cell("original", scenario="b"), cell("fixed", scenario="b"), *cells[2:]])).splitlines()
+    changed = [line for line in difflib.ndiff(before, after) if line.startswith("- ")]
+    assert len(changed) == 2  # the height of the picture, and the group of c
+    assert len(after) - len(before) == 4
+
+
+def test_a_lesson_holds_or_is_told_as_contradicted() -> None:
+    """Each is asked of the cells: what a measurement contradicts does not stay among what is taught."""
+    breaker = cell("circuit_breaker")
+    both = cell("circuit_breaker_call_timeout", crack=4, blocked=CALLERS_FREE)
+    (holds,) = lessons.taught(matrix([breaker, both]))
+    assert holds.holds
+    assert "120 of 120" in holds.figures
+    better = cell("circuit_breaker", "contained", 1, blocked=CALLERS_FREE)
+    (contradicted,) = lessons.taught(matrix([better, both]))
+    assert not contradicted.holds
+    page = markdown(matrix([better, both]))
+    assert "## What these measurements contradict" in page
+    assert "## What it teaches" not in page
+
+
+def test_lessons_speak_only_of_what_was_replayed() -> None:
+    """Without its variants, or without the night, a lesson says nothing; nor of a cell that cannot be told."""
+    assert lessons.taught(matrix([cell("circuit_breaker")])) == ()
+    assert lessons.taught(matrix([cell("service_groups", scenario="calm")])) == ()
+    assert lessons.taught(matrix([cell("service_groups", None)])) == ()
+
+
+def answered(boarding: int, check_in: int) -> dict[str, Part]:
+    """Return the transactions that were answered."""
+    return {"kiosk check_in": Part(count=check_in, of=100), "kiosk reprint_boarding_pass": Part(count=boarding, of=10)}
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ([cell("original"), cell("fixed", "contained", 1, leaked=Part(count=0, of=80))], "Closing each resource"),
+        ([cell("original"), cell("handshaking", red=4)], "Monitoring that answers"),
+        ([cell("service_groups")], "Service groups"),
+        ([cell("original", hang_after_night_s=200), cell("retry", hang_after_night_s=100)], "Retries make it worse"),
+        ([cell("original"), cell("checkout_timeout", crack=2)], "A checkout time-out"),
+        ([cell("original", answered=answered(2, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
+    ],
+)
+def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
+    """And is told with figures."""
+    held = [one for one in lessons.taught(matrix(cells)) if one.says.startswith(says)]
+    assert [one.holds for one in held] == [True]
+    assert any(character.isdigit() for character in held[0].figures)
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ([cell("original"), cell("fixed", "contained", 1)], "Closing each resource"),
+        ([cell("original"), cell("handshaking")], "Monitoring that answers"),
+        ([cell("service_groups", "contained", 4)], "Service groups"),
+        ([cell("original", hang_after_night_s=100), cell("retry", hang_after_night_s=200)], "Retries make it worse"),
+        ([cell("original"), cell("checkout_timeout", crack=2, leaked=Part(count=1, of=80))], "A checkout time-out"),
+        ([cell("original", answered=answered(10, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
+    ],
+)
+def test_every_lesson_can_be_contradicted(cells: list[Cell], says: str) -> None:
+    """None is a sentence that no measurement could take away."""
+    held = [one for one in lessons.taught(matrix(cells)) if one.says.startswith(says)]
+    assert [one.holds for one in held] == [False]

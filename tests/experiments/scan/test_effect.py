@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from testbed.experiments.scan import effect
+from testbed.journal.events import Operation
+from testbed.verdict import judge
+from tests.experiments.scan.scans import CONTROL, over, scan
+from tests.experiments.scan.scans import effect as made
+from tests.journals import SERVERS, NightBuilder
+
+NIGHT_END_T_S = 100.0  # of the small night's header, whose clock goes by at 100
+BIT_T_S = 20.0
+HALF_T_S = 60.0
+
+
+def night(*ends: tuple[float, str | None], state: str = "end") -> NightBuilder:
+    """Write a night whose fault has bitten at 20 s, and with check-ins that were due at times and ended some way."""
+    built = NightBuilder()
+    built.samples(0.0)
+    built.events.append(Operation(**built.at(10.0), operation="refuse", id=1, state="begin"))
+    built.events.append(Operation(**built.at(BIT_T_S), operation="refuse", id=1, state=state, detail="as was seen"))  # type: ignore[arg-type]
+    for due_s, ended in ends:
+        built.request(due_s, "kiosk", ended)
+    built.request(99.0, "ivr", "answered")
+    built.request(99.0, "kiosk", "answered", transaction="local")
+    built.end(NIGHT_END_T_S)
+    return built
+
+
+def told(built: NightBuilder) -> effect.Effect:
+    """Tell what it means for check-in."""
+    journal = built.journal()
+    return effect.of(journal, judge.judge(journal), "cf-1", "refuse", "check_in", 1.234)
+
+
+@pytest.fixture(autouse=True)
+def _undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every hand-written night be one whose fault was undone."""
+    monkeypatch.setattr("testbed.verdict.checks.healed.LASTING", ("refuse",))
+
+
+@pytest.mark.parametrize(
+    ("later", "word", "answered"),
+    [
+        (("answered", "answered", "answered"), "goes on", 3),
+        (("answered", "failed", None), "hurts", 1),
+        (("failed", "failed", "failed"), "stops", 0),
+        ((None, None, None), "stops", 0),
+    ],
+)
+def test_what_was_due_in_the_second_half_tells(later: tuple[str | None, ...], word: str, answered: int) -> None:
+    """All of it, some of it or none was answered; what was due before, and other transactions, tell nothing."""
+    found = told(night((15.0, "answered"), (HALF_T_S - 1, "failed"), *((HALF_T_S + number, end) for number, end in enumerate(later))))
+    assert (found.effect, found.answered, found.due, found.unknown) == (word, answered, 3, "")
+    assert (found.link, found.fault, found.journal, found.wall_s) == ("cf-1", "refuse", "a_night.jsonl", 1.23)
+
+
+def test_a_night_in_which_nobody_asked_tells_nothing() -> None:
+    """It is no success that nobody was sent away."""
+    found = told(night((HALF_T_S - 1, "answered")))
+    assert (found.effect, found.due) == ("unknown", 0)
+    assert found.unknown == "no check_in was due in the second half of the time from the fault to the night's end"
+
+
+def test_a_fault_that_did_not_bite_tells_nothing() -> None:
+    """However well the night went on."""
+    found = told(night((HALF_T_S + 1, "answered"), state="failed"))
+    assert found.effect == "unknown"
+    assert "refuse: as was seen" in found.unknown
+
+
+def test_a_replay_that_cannot_be_believed_tells_nothing() -> None:
+    """A service that died by itself is another story than the fault's."""
+    built = night((HALF_T_S + 1, None))
+    built.service(50.0, SERVERS[0], "died")
+    assert (told(built).effect, told(built).unknown[:12]) == ("unknown", "cf-1 died at")
+
+
+def test_single_points_are_the_links_that_a_fault_stops() -> None:
+    """With those faults, in the order of the map; what hurts, or cannot be told, makes none."""
+    assert over().single_points == {"cf-1": ("silence",), "database": ("refuse", "silence")}
+
+
+def test_all_is_told_when_nothing_is_unknown_and_the_control_went_on() -> None:
+    """One that was hurt by nothing makes every effect doubtful."""
+    known = tuple(one for one in over().effects if one.effect != "unknown")
+    assert not over().all_told
+    assert over(effects=known).all_told
+    assert not over(effects=known, control=made("", "nothing", "hurts", 8)).all_told
+
+
+def test_the_object_for_programs_has_all_of_it() -> None:
+    """With what was derived, so that nobody has to derive it again."""
+    data = json.loads(scan(over()).model_dump_json())
+    assert list(data) == ["scan", "made_by", "scenario", "runtime", "transaction", "left_out", "variants"]
+    (only,) = data["variants"]
+    assert only["single_points"] == {"cf-1": ["silence"], "database": ["refuse", "silence"]}
+    assert only["points"][0] == {"link": "kiosk", "who": ["passengers"]}
+    assert only["control"]["answered"] == CONTROL.answered
+    assert set(only["effects"][0]) == set(effect.Effect.model_fields)

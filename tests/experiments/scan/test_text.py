@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from testbed.experiments.scan import text
+from testbed.experiments.scan.effect import Over
+from testbed.plan.settings import FacilitySettings
+from testbed.plan.topology import FacilityPlan, integration_points
+from testbed.report.terminal import plain
+from tests.experiments.scan.scans import effect, over, scan
+
+
+def drawn(one: Over) -> str:
+    """Draw the table as on a terminal of 80 columns."""
+    out = io.StringIO()
+    console: Console = plain(file=out, width=80)
+    console.print(text.table(one))
+    return out.getvalue().replace(text.NO_BREAK, " ")
+
+
+def test_the_map_has_a_line_for_all_links_over_which_the_same_connect() -> None:
+    """From the passengers to the database; service groups are seen in it."""
+    assert text.map_lines(over()) == ("passengers ─> kiosk, ivr", "kiosk, ivr ─> cf-1, cf-2", "cf-1, cf-2 ─> database")
+    groups = integration_points(FacilityPlan(callers=("kiosk", "ivr")), FacilitySettings(service_groups=True))
+    assert text.map_lines(over().model_copy(update={"points": groups}))[1:3] == ("kiosk ─> cf-1", "ivr ─> cf-2")
+
+
+def test_the_table_has_a_row_for_each_fault_and_a_column_for_each_link_that_was_broken() -> None:
+    """In the order of the map; what was not tried is told from what goes on, and a share is rounded down."""
+    lines = drawn(over())
+    assert lines.split()[:4] == ["fault", "ivr", "cf-1", "database"]
+    assert "hurts 88 %" in lines
+    assert lines.index("backlog_full") < lines.index("refuse") < lines.index("silence")
+    assert "kiosk" not in lines
+
+
+def test_the_table_of_the_small_morning_fits_80_columns() -> None:
+    """With two application servers and two callers, and the longest of words in every cell."""
+    points = over().points
+    effects = tuple(effect(point.link, "backlog_full", "hurts", 8) for point in points)
+    lines = drawn(Over(variant="original", points=points, control=over().control, effects=effects))
+    assert lines.count("hurts 88 %") == len(points) == 5
+    assert all(point.link in lines for point in points)
+
+
+def test_the_list_names_the_single_points_and_what_is_none() -> None:
+    """With the faults that make them so."""
+    assert text.found(over(), "check_in") == [
+        "Single points of failure of check_in, over original:",
+        "  cf-1: silence",
+        "  database: refuse, silence",
+        "Nothing that was tried stops it at: ivr",
+    ]
+    held = over("hardened", tuple(one for one in over().effects if one.effect == "goes on"))
+    assert text.found(held, "check_in")[0] == "Single points of failure of check_in, over hardened: none"
+
+
+def test_what_cannot_be_told_is_told_with_the_reason() -> None:
+    """And before it that something was amiss with nothing broken."""
+    assert text.doubts(over()) == ["unknown: ivr silence: the open loop was late"]
+    amiss = over(control=effect("", "nothing", "hurts", 8))
+    assert text.doubts(amiss)[0].startswith("the control run over original, with nothing broken, does not go on (8 of 9 were answered)")
+
+
+def test_the_page_has_map_table_and_list_of_each_variant() -> None:
+    """With counts, and with what became of the airline."""
+    page = text.markdown(scan(over(), over("hardened", over().effects[3:4])))
+    assert page.startswith("# Which links stop check_in\n")
+    assert "Left out: fault flood: needs firewall, which the runtime processes has not." in page
+    assert "## original\n\n    passengers ─> kiosk, ivr\n" in page
+    assert "| fault | ivr | cf-1 | database |\n| --- | --- | --- | --- |\n| `backlog_full` | - | hurts (8 of 9); contained, 1 | - |" in page
+    assert "- database: refuse, silence\n" in page
+    assert "## hardened\n" in page

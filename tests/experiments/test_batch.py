@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import ServiceError, TestbedError
+from testbed.experiments import batch
+from testbed.experiments.batch import Ahead, replay_all
+from testbed.experiments.header import PACKAGES
+from testbed.fakes.builder import FakeBuilder
+from testbed.fakes.virtual_time import run
+from testbed.plan.settings import CallerSettings, ServerSettings, Settings
+from testbed.runtime.backends import Place
+from testbed.verdict.result import Result
+from tests.nights import Notes, Shop, scenario, trace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.plan.topology import FacilityPlan
+
+
+class Fleet:
+    """Makes fake builders, and keeps them and the titles of the replays."""
+
+    def __init__(self) -> None:
+        self.builders: list[FakeBuilder] = []
+        self.titles: list[str] = []
+        self.broken: int | None = None
+
+    def build(self, shop: Shop, plan: FacilityPlan, settings: Settings) -> FakeBuilder:
+        """Make a builder."""
+        assert shop.postgres_version == "none"
+        self.builders.append(FakeBuilder(plan, settings))
+        if self.broken == len(self.builders):
+            self.builders[-1].broken = ServiceError("cf-1 was not ready")
+        return self.builders[-1]
+
+    @contextmanager
+    def show(self, title: str) -> Iterator[Notes]:
+        """Note a title."""
+        self.titles.append(title)
+        yield Notes()
+
+    def fly(self, directory: Path, repetitions: int = 1, *, stop_after: int | None = None) -> list[Result]:
+        """Replay a night over its variants; gives the results, of as many as are asked for."""
+        plan = scenario(directory)
+        results: list[Result] = []
+
+        async def flying() -> None:
+            place = Place("fakes", self.build)
+            async with aclosing(replay_all(plan, trace_of(plan), repetitions, Shop(), directory / "runs", self.show, place)) as replays:
+                async for result in replays:
+                    results.append(result)
+                    if len(results) == stop_after:
+                        return
+
+        run(flying())
+        return results
+
+
+def test_every_variant_is_replayed_and_judged_on_the_same_passengers(tmp_path: Path) -> None:
+    """One journal each, named for its variant, with a header that says what was replayed where."""
+    results = Fleet().fly(tmp_path)
+    assert [(one.journal.path.name, one.judgement.outcome) for one in results] == [
+        ("original.jsonl", "grounded"),
+        ("fixed.jsonl", "contained"),
+    ]
+    headers = [one.journal.header for one in results]
+    assert headers[0].trace == headers[1].trace
+    assert [(one.scenario, one.variant, one.runtime, one.seed, one.repetition) for one in headers] == [
+        ("a_night", "original", "fakes", 7, 1),
+        ("a_night", "fixed", "fakes", 7, 1),
+    ]
+
+
+def test_a_header_has_what_is_needed_to_judge_and_to_repeat(tmp_path: Path) -> None:
+    """Settings, expectation, facility, versions and machine: a journal is read without its scenario."""
+    header = Fleet().fly(tmp_path, stop_after=1)[0].journal.header
+    assert header.settings["application_server"]["lookup"] == "original"
+    assert header.expect == {"outcome": ["grounded"]}
+    assert (header.facility.application_servers, header.facility.request_threads, header.facility.pool_size) == (("cf-1", "cf-2"), 10, 10)
+    assert header.transactions["kiosk"] == {"check_in": True, "reprint_boarding_pass": False}
+    assert {"testbed", "python", "postgresql", *PACKAGES} == set(header.versions)
+    assert {"system", "cores", "memory_bytes"} == set(header.machine)
+    assert header.started_at.endswith("+00:00")
+
+
+def test_repetitions_take_turns_and_have_journals_of_their_own(tmp_path: Path) -> None:
+    """All variants once, then all again."""
+    fleet = Fleet()
+    names = [one.journal.path.name for one in fleet.fly(tmp_path, 2)]
+    assert names == ["original-001.jsonl", "fixed-001.jsonl", "original-002.jsonl", "fixed-002.jsonl"]
+    assert fleet.titles[0] == "a_night, original (1 of 2)"
+
+
+def test_the_next_facility_is_begun_when_the_one_before_has_gone_quiet(tmp_path: Path) -> None:
+    """Never the first, and each only once it is its turn."""
+    fleet = Fleet()
+    fleet.fly(tmp_path)
+    assert [[call for call in one.calls if call != "tear_down"] for one in fleet.builders] == [["build"], ["begin", "begin", "build"]]
+
+
+@pytest.mark.parametrize("stop_after", [1, None])
+def test_every_facility_is_taken_down_whatever_happens(tmp_path: Path, stop_after: int | None) -> None:
+    """Also one that was only begun, when whoever asked has seen enough."""
+    fleet = Fleet()
+    fleet.fly(tmp_path, stop_after=stop_after)
+    assert [one.calls[-1] for one in fleet.builders] == ["tear_down", "tear_down"]
+
+
+def test_a_replay_that_fails_ends_the_command_and_keeps_what_was_judged(tmp_path: Path) -> None:
+    """The second facility cannot be built: the first journal stays, and the second says why."""
+    fleet = Fleet()
+    fleet.broken = 2
+    with pytest.raises(ServiceError, match="cf-1 was not ready"):
+        fleet.fly(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "runs").glob("*.jsonl")) == ["fixed.jsonl", "original.jsonl"]
+    assert [one.calls[-1] for one in fleet.builders] == ["tear_down", "tear_down"]
+
+
+def test_what_a_display_is_told_is_passed_on() -> None:
+    """But for the quiet, which is for whoever builds the next."""
+    notes, builder = Notes(), FakeBuilder(plan=None)  # type: ignore[arg-type]  # nothing is built
+    ahead = Ahead(notes, builder)
+    ahead.phase("a phase")
+    ahead.quiet()
+    Ahead(notes, None).quiet()
+    assert (notes.notes, builder.calls) == (["a phase"], ["begin"])
+
+
+def test_each_command_has_a_directory_of_its_own(tmp_path: Path) -> None:
+    """Named for when, what and by whom; where none can be made, it is said where one could be."""
+    made = batch.runs_directory(str(tmp_path / "runs"), "the_night")
+    assert made.is_dir()
+    assert "the_night" in made.name
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(TestbedError, match="give another with --runs"):
+        batch.runs_directory(str(tmp_path / "a file"), "the_night")
+
+
+def test_latest_leads_to_the_last_run_that_kept_something(tmp_path: Path) -> None:
+    """Also by a path that was moved, and when a later run had nothing to keep."""
+    first = batch.runs_directory(str(tmp_path), "first")
+    assert (tmp_path / "latest").readlink() == Path(first.name)
+    second = batch.runs_directory(str(tmp_path), "second")
+    assert (tmp_path / "latest").readlink() == Path(second.name)
+    batch.drop_if_empty(second)
+    assert (tmp_path / "latest").readlink() == Path(first.name)
+    (first / "original.jsonl").touch()
+    batch.drop_if_empty(first)
+    assert (tmp_path / "latest" / "original.jsonl").exists()
+
+
+def test_latest_is_never_missing_while_runs_begin_at_once(tmp_path: Path) -> None:
+    """The link is replaced in one step, so whoever follows it finds a run."""
+    batch.runs_directory(str(tmp_path), "first")
+    with ThreadPoolExecutor(4) as threads:
+        runs = [threads.submit(batch.runs_directory, str(tmp_path), f"run-{number}") for number in range(100)]
+        while not all(run.done() for run in runs):
+            assert (tmp_path / "latest").is_dir()
+    assert (tmp_path / "latest").resolve() in {run.result() for run in runs}
+    assert not list(tmp_path.glob(".latest*"))
+
+
+def test_where_no_link_can_be_made_the_run_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system without links, and where something else is called latest."""
+    (tmp_path / "latest").mkdir()
+    assert batch.runs_directory(str(tmp_path), "first").is_dir()
+    assert not list(tmp_path.glob(".latest*"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert batch.runs_directory(str(tmp_path), "second").is_dir()
+    assert (tmp_path / "latest").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("server", "caller", "longest_s"),
+    [
+        ({}, {}, 0.0),
+        ({"pool_checkout_timeout_s": 2.0}, {}, 2.0),
+        ({"pool_checkout_timeout_s": 2.0}, {"call_connect_timeout_s": 1.0, "call_read_timeout_s": 4.0}, 5.0),
+    ],
+)
+def test_the_longest_time_out_is_that_of_the_whole_way(server: dict[str, float], caller: dict[str, float], longest_s: float) -> None:
+    """A call may connect and then read for as long as it may, whatever the pool behind it does."""
+    settings = Settings(application_server=ServerSettings(**server), caller=CallerSettings(**caller))  # type: ignore[arg-type]
+    assert settings.longest_timeout_s == longest_s

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from testbed.errors import ServiceError
+from testbed.facility.address import Address
+from testbed.facility.load_generator import DueRequest, Ended, Sent
+from testbed.load import generator
+from testbed.load.client import connect_over_tcp
+from testbed.load.generator import PlannedRequest, decode, encode, send_all
+from testbed.plan.clock import NightClock
+from testbed.plan.trace import TraceRequest
+from testbed.replay.load_tracker import Load
+from testbed.replay.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from testbed.journal.events import Event
+
+
+class Caller:
+    """A caller that answers by the path: at once, with an error, by hanging up, or never."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.released = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Do as the path says."""
+        what = request.match_info["what"]
+        self.asked.append(what)
+        assert (await request.json()) == {"passenger": "P-1"}
+        if what == "never":
+            await self.released.wait()
+        if what == "hang_up":
+            assert request.transport is not None
+            request.transport.close()
+        return web.Response(status=502 if what == "error" else 200, body=b"\\xff broken" if what == "error" else b"{}")
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[tuple[Caller, Address]]:
+    """Run the caller; gives it and its address."""
+    caller = Caller()
+    app = web.Application()
+    app.router.add_post("/transactions/{what}", caller.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield caller, Address("127.0.0.1", runner.addresses[0][1])
+    caller.released.set()
+    await runner.cleanup()
+
+
+def planned(address: Address, *requests: tuple[float, str]) -> list[PlannedRequest]:
+    """Plan requests, each due at a time."""
+    body = json.dumps({"passenger": "P-1"})
+    return [PlannedRequest(id_, due_s, f"{address.url}/transactions/{what}", body) for id_, (due_s, what) in enumerate(requests, start=1)]
+
+
+async def sent(requests: list[PlannedRequest], until: int) -> list[Sent | Ended]:
+    """Send requests until so many things have been told of them."""
+    told: list[Sent | Ended] = []
+    stop = asyncio.Event()
+
+    def tell(event: Sent | Ended) -> None:
+        told.append(event)
+        if len(told) == until:
+            stop.set()
+
+    await send_all(requests, time.monotonic() + 0.02, tell, stop)
+    return told
+
+
+@pytest.mark.fact("A5")
+async def test_requests_leave_when_they_are_due_whether_or_not_others_came_back(caller: tuple[Caller, Address]) -> None:
+    """Three that are never answered hold up none of those after them: the loop is open."""
+    requests = planned(caller[1], *((number / 100, "never" if number < 3 else "at_once") for number in range(10)))
+    told = await sent(requests, 10 + 7)
+    assert [event.id for event in told if isinstance(event, Sent)] == list(range(1, 11))
+    assert sorted(event.id for event in told if isinstance(event, Ended)) == list(range(4, 11))
+    assert caller[0].asked.count("never") == 3
+
+
+async def test_no_request_leaves_before_its_time(caller: tuple[Caller, Address]) -> None:
+    """By more than a timer's grain; nor does it come back before it left."""
+    requests = planned(caller[1], *((number / 50, "at_once") for number in range(5)))
+    told = await sent(requests, 10)
+    sent_s = {event.id: event.sent_s for event in told if isinstance(event, Sent)}
+    assert all(sent_s[request.id] >= request.due_s - generator.SEND_AHEAD_S for request in requests)
+    assert all(event.answered_s >= sent_s[event.id] for event in told if isinstance(event, Ended))
+
+
+async def test_requests_are_sent_by_their_times_and_not_by_their_place(caller: tuple[Caller, Address]) -> None:
+    """A trace need not be in order."""
+    told = await sent(planned(caller[1], (0.04, "at_once"), (0.0, "at_once"), (0.02, "at_once")), 6)
+    assert [event.id for event in told if isinstance(event, Sent)] == [2, 3, 1]
+
+
+async def test_what_is_late_goes_out_at_once(caller: tuple[Caller, Address]) -> None:
+    """Requests whose time has passed are sent, all of them, and say by how much they were late."""
+    told = await sent(planned(caller[1], (-3.0, "at_once"), (-2.0, "at_once")), 4)
+    assert [event.sent_s > -0.5 for event in told if isinstance(event, Sent)] == [True, True]
+
+
+async def test_how_a_request_ended_is_told_with_status_or_error(caller: tuple[Caller, Address]) -> None:
+    """An error's words, even if they are no text; a connection that breaks has no status; one that is refused neither."""
+    requests = planned(caller[1], (0.0, "at_once"), (0.0, "error"), (0.0, "hang_up"))
+    requests.append(PlannedRequest(4, 0.0, "http://127.0.0.1:1/transactions/x", "{}"))
+    ended = {event.id: event for event in await sent(requests, 8) if isinstance(event, Ended)}
+    assert {id_: event.status for id_, event in ended.items()} == {1: 200, 2: 502, 3: None, 4: None}
+    assert ended[1].error == ""
+    assert "broken" in ended[2].error
+    assert ended[3].error.startswith("ServerDisconnectedError")
+    assert "127.0.0.1:1" in ended[4].error
+
+
+def test_requests_and_what_becomes_of_them_come_through_as_they_went_in() -> None:
+    """What is written for the process, and what it writes."""
+    requests = [PlannedRequest(1, 0.25, "http://127.0.0.1:1/x", '{"a": "\\n"}'), PlannedRequest(2, 0.5, "http://x", "")]
+    *lines, end, rest = encode(requests).split(b"\n")
+    assert [PlannedRequest(**json.loads(line)) for line in lines] == requests
+    assert (end, rest) == (b"", b"")
+    assert decode(b'{"id": 1, "sent_s": 0.5}\n') == Sent(1, 0.5)
+    assert decode(b'{"id": 1, "answered_s": 0.5, "status": null, "error": "x"}\n') == Ended(1, 0.5, None, "x")
+
+
+@pytest.fixture
+def process() -> Iterator[tuple[subprocess.Popen[bytes], Address]]:
+    """Run the load generator's process; gives it and where it listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        command = [sys.executable, "-m", "testbed.load.generator", str(fd)]
+        started = subprocess.Popen(command, pass_fds=(fd,), env={**os.environ, "PYTHONWARNINGS": "error"})
+        address = Address("127.0.0.1", listener.getsockname()[1])
+    yield started, address
+    started.kill()
+    started.wait()
+
+
+class Kept:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, event: Event) -> None:
+        """Keep it."""
+        self.events.append(event)
+
+
+@asynccontextmanager
+async def loaded(address: Address, callers: dict[str, Address], *requests: tuple[float, str]) -> AsyncIterator[tuple[Load, Kept]]:
+    """Hand requests to the process, and start the night."""
+    due = [
+        DueRequest(due_s, TraceRequest(id_, 0.0, "kiosk", what, "P", "2013-10-08", "US", 1843, "EWR", "CLT"))
+        for id_, (due_s, what) in enumerate(requests, start=1)
+    ]
+    kept = Kept()
+    recorder = Recorder(kept, NightClock(0.0, 1.0), origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
+    running = Load(recorder, await connect_over_tcp(due, address, callers), {one.request.id: one for one in due})
+    recorder.night_start_s = running.start()
+    yield running, kept
+    running.stop()
+
+
+async def test_the_end_of_the_connection_ends_the_process(process: tuple[subprocess.Popen[bytes], Address]) -> None:
+    """Whatever it still had to send, and whatever has not come back."""
+    async with loaded(process[1], {"kiosk": Address("127.0.0.1", 1)}, (0.0, "check_in"), (3600.0, "check_in")) as (running, kept):
+        following = asyncio.create_task(running.follow())
+        while running.failed == 0:  # nobody listens where the first request goes
+            await asyncio.sleep(0.005)
+        following.cancel()
+    assert await asyncio.to_thread(process[0].wait, 10) == 0
+    assert [event.event for event in kept.events] == ["request", "response"]
+
+
+@pytest.mark.parametrize("signal", ["kill", "terminate"])
+async def test_a_process_that_is_killed_in_the_night_is_an_error(process: tuple[subprocess.Popen[bytes], Address], signal: str) -> None:
+    """Passengers who are not sent are not passengers who stay away."""
+    async with loaded(process[1], {"kiosk": Address("127.0.0.1", 1)}, (3600.0, "check_in")) as (running, _):
+        getattr(process[0], signal)()
+        with pytest.raises(ServiceError, match="ended in the middle of the night"):
+            await running.follow()

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import FacilityError
+from testbed.facility.address import Address
+from testbed.facility.probe import Question, Seen
+from testbed.observe.probe import GSS_REQUEST, READY, SSL_REQUEST, STARTUP, Near, ask
+from testbed.runtime.processes.packet_filter import FullQueues
+from testbed.runtime.proxied_link import NOWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from testbed.facility.link import Link
+
+    Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def like_postgres(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as PostgreSQL does, as far as a probe asks."""
+    while len(head := await reader.read(8)) == 8:
+        if head in (SSL_REQUEST, GSS_REQUEST):
+            writer.write(b"N")
+        else:
+            await reader.readexactly(len(STARTUP) - 8)
+            writer.write(b"R" * 200 + READY)
+    writer.close()
+
+
+def tidied(serve: Serve, ended: asyncio.Semaphore) -> Serve:
+    """Serve, and close what is left of the connection, whichever side has ended it; then `ended` is one more."""
+
+    async def serving(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError):
+                await serve(reader, writer)
+        finally:
+            writer.transport.abort()
+            ended.release()
+
+    return serving
+
+
+async def wait_ended(ended: asyncio.Semaphore, connections: int) -> None:
+    """Wait until the server has seen the end of so many connections."""
+    async with asyncio.timeout(5.0):
+        for _ in range(connections):
+            await ended.acquire()
+
+
+async def seen(serve: Serve, question: Question) -> Seen:
+    """Ask a server of this test."""
+    ended = asyncio.Semaphore(0)
+    server = await asyncio.start_server(tidied(serve, ended), "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        told = await ask(Address(host, port), question, database=True)
+        await wait_ended(ended, 1)
+    return told
+
+
+@pytest.mark.parametrize("kind", ["connect", "requests", "log_in", "hold"])
+async def test_a_link_that_works_answers_every_question(kind: str) -> None:
+    """And it is told how long that took."""
+    told = await seen(like_postgres, Question(kind, within_s=0.3))  # type: ignore[arg-type]
+    assert told.ended == "answered"
+    assert 0 < told.connected_s < 0.3
+
+
+@pytest.mark.fact("A3")
+async def test_nobody_there_is_a_refusal() -> None:
+    """At once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert (await ask(Address("127.0.0.1", port), Question("connect", within_s=1.0), database=True)).ended == "refused"
+
+
+async def test_an_end_a_reset_and_silence_are_told_apart() -> None:
+    """By FIN, by RST, and by nothing."""
+
+    async def closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        await reader.read(1000)
+        writer.write(b"half an ans")
+        writer.close()
+
+    async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async def stays(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    question = Question("log_in", within_s=0.3)
+    told = [await seen(one, question) for one in (closes, resets, stays)]
+    assert [one.ended for one in told] == ["closed", "reset", "silent"]
+    assert [one.size_bytes for one in told] == [11, 0, 0]
+
+
+async def test_a_probe_that_holds_sees_that_it_is_cut() -> None:
+    """And a probe that could not be held says what it saw."""
+    cut = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"N")
+        await cut.wait()
+        writer.close()
+
+    async with await asyncio.start_server(tidied(serve, asyncio.Semaphore(0)), "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        probe = Near("database", Address(host, port), Question("hold", within_s=5.0))
+        await probe.wait_held()
+        cut.set()
+        assert (await probe.wait_seen()).ended == "closed"
+    with pytest.raises(FacilityError, match="refused"):
+        await Near("database", NOWHERE, Question("hold", within_s=1.0)).wait_held()
+
+
+@pytest.mark.fact("W2", "A4")
+async def test_a_queue_is_filled_and_who_waited_is_told_of_when_it_is_served() -> None:
+    """The kernel completes so many connections for a listener that does not accept; past them, attempts wait."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(2)
+        host, port = listener.getsockname()
+        probe = Near("cf-1", Address(host, port), Question("queue", within_s=10.0))
+        await probe.wait_held()
+        listener.setblocking(False)
+        ended = asyncio.Semaphore(0)
+        server = await asyncio.start_server(tidied(_answers, ended), sock=listener)
+        async with server:
+            told = await probe.wait_seen()
+            await wait_ended(ended, told.queued + 1)
+    assert told.ended == "answered"
+    assert told.queued in (2, 3)  # Linux lets one more in than it was told
+    assert told.connected_s >= 0.5
+    assert str(told).startswith(f"{told.queued} in the queue, the first of them had its answer after")
+
+
+async def _answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1000)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+class Listening:
+    """As much of a link as a packet filter needs: an address that somebody may listen at."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = Address(*self.listener.getsockname())
+
+    async def disable(self) -> None:
+        """Leave the address."""
+        self.listener.close()
+
+    async def enable(self) -> None:
+        """Take it again."""
+        self.listener = socket.create_server((self.address.host, self.address.port))
+
+
+@pytest.mark.fact("W2")
+async def test_attempts_to_connect_are_dropped_and_let_through_again() -> None:
+    """Nobody refuses them while they are dropped."""
+    listening, queues = Listening(), FullQueues()
+    link: Link = listening  # type: ignore[assignment]
+    question = Question("connect", within_s=0.4)
+    await queues.drop("database", link)
+    assert (await ask(listening.address, question, database=True)).ended == "unconnected"
+    assert await queues.left() == ("attempts to connect to database are dropped",)
+    await queues.accept("database", link)
+    assert (await ask(listening.address, question, database=True)).ended == "answered"
+    assert await queues.left() == ()
+    listening.listener.close()
+
+
+async def test_a_probe_can_be_made_from_the_command_line() -> None:
+    """Where it is to be made from somewhere else: a line when it is held, and one with what it saw."""
+    async with await asyncio.start_server(tidied(like_postgres, asyncio.Semaphore(0)), "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        command = (sys.executable, "-m", "testbed.observe.probe", host, str(port), "database", '{"kind": "hold", "within_s": 0.1}')
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+    held, told = out.decode().splitlines()
+    assert held == "held"
+    assert json.loads(told)["ended"] == "answered"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from testbed.replay.state import Watch
+from tests.nights import sample
+
+SERVERS, CALLERS = ("cf-1", "cf-2"), ("kiosk", "ivr")
+
+
+def seen(*, busy: int | None = 4, leaked: int = 4, services: tuple[str, ...] = (*SERVERS, *CALLERS), rounds: int = 6) -> Watch:
+    """Make a watch that has seen some rounds of the same."""
+    watch = Watch(SERVERS, CALLERS)
+    for number in range(rounds):
+        for service in services:
+            watch.see(sample(number / 10, service, busy=busy, leaked=leaked if service in SERVERS else None))
+    return watch
+
+
+def test_a_watch_that_has_seen_nothing_claims_nothing() -> None:
+    """Neither trouble nor recovery."""
+    watch = Watch(SERVERS, CALLERS)
+    assert not any(watch.holds(condition) for condition in ("hung", "servers_hung", "pool_empty", "recovered"))
+    assert (watch.stuck, watch.blocked_servers(), watch.told()) == ((), (), "nothing seen yet")
+
+
+def test_all_hangs_when_every_caller_is_stuck() -> None:
+    """With one caller left, the airline does not stand still."""
+    assert seen().hung()
+    watch = seen(services=(*SERVERS, "kiosk"))
+    assert (watch.hung(), watch.servers_hung(), watch.stuck) == (False, True, (*SERVERS, "kiosk"))
+
+
+def test_since_when_all_hangs_is_since_the_last_caller_is_stuck() -> None:
+    """The first sample of its standstill, on the journal's clock."""
+    watch = seen(services=("kiosk",))
+    assert watch.hung_since_s() is None
+    for number in range(6):
+        watch.see(sample(0.7 + number / 10, "ivr", busy=4))
+    assert watch.hung_since_s() == pytest.approx(0.7)
+
+
+def test_pools_are_empty_when_every_connection_of_every_server_has_leaked() -> None:
+    """Three of four are not all."""
+    assert seen(busy=0).pool_empty()
+    assert not seen(busy=0, leaked=3).pool_empty()
+
+
+def test_a_look_that_goes_unanswered_changes_no_condition_but_recovery() -> None:
+    """What was known of threads and pool stands; health is what was seen last."""
+    watch = seen()
+    watch.see(sample(0.6, "cf-1", busy=None, health=False))
+    assert (watch.hung(), watch.servers_hung(), watch.pool_empty()) == (True, True, True)
+    assert watch.request_threads("cf-1") == 4
+    well = seen(busy=0, leaked=0)
+    assert well.recovered()
+    well.see(sample(0.6, "cf-1", busy=None, health=False))
+    assert not well.recovered()
+    assert "cf-1 does not answer" in well.told()
+
+
+def test_a_server_without_a_connection_is_blocked_before_its_threads_are() -> None:
+    """What an operator would restart: stuck, or with an empty pool."""
+    assert seen(busy=1).blocked_servers() == SERVERS
+    assert seen(leaked=0).blocked_servers() == SERVERS
+    assert seen(busy=1, leaked=3).blocked_servers() == ()
+
+
+def test_what_was_seen_of_a_service_is_forgotten_with_its_process() -> None:
+    """A server that was restarted is neither stuck nor recovered until it is seen."""
+    watch = seen()
+    for service in (*SERVERS, *CALLERS):
+        watch.forget(service)
+    assert (watch.stuck, watch.pool_empty(), watch.recovered()) == ((), False, False)
+
+
+def test_a_facility_is_at_rest_when_nobody_works_on_anything() -> None:
+    """Idle servers and those that serve nobody any more; one that is at work, or that nobody has seen, is not at rest."""
+    assert seen(busy=0, leaked=0).at_rest()
+    assert seen().at_rest()
+    assert seen(busy=1, leaked=4).at_rest()  # no connection left that could come back
+    assert not seen(busy=1, leaked=3).at_rest()
+    assert not seen(services=("cf-1",), busy=0).at_rest()
+    watch = seen(busy=1, leaked=4)
+    watch.see(sample(1.0, "cf-2", busy=0, leaked=3))  # the other one is alive, and has nothing to do
+    assert watch.at_rest()

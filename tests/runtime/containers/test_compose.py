@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import UsageError
+from testbed.plan.settings import CallerSettings, ServerSettings, Settings
+from testbed.plan.topology import BALANCERS, CALLERS, FacilityPlan
+from testbed.runtime.containers import builder, docker_cli, log_disks, project, services
+from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.builder import ContainersBuilder
+
+COMPOSE = Path(__file__).parents[3] / "compose"
+TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
+SERVICES = TEXT.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0]
+
+
+@pytest.mark.parametrize(("prefix", "settings"), [("FLIGHT_SEARCH_", ServerSettings), ("CALLER_", CallerSettings)])
+def test_what_a_variant_may_set_can_be_set_for_the_containers(prefix: str, settings: type[ServerSettings | CallerSettings]) -> None:
+    """Each setting of a variant is a variable of the compose file under the service's own name, with the same default."""
+    for name, field in settings.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        given = re.search(rf"^  {variable}: \$\{{{variable}:-(.*?)\}}", TEXT, re.MULTILINE)
+        assert given is not None, variable
+        default = str(field.default).lower() if isinstance(field.default, bool) else str("" if field.default is None else field.default)
+        assert given[1] == default, variable
+
+
+@pytest.mark.fact("C5")
+def test_every_published_port_is_this_machine_s_own() -> None:
+    """Nothing is published but at 127.0.0.1, and at a free port, so that facilities can live side by side."""
+    published = [port for line in re.findall(r"^ +ports: \[(.*)\]", TEXT, re.MULTILINE) for port in re.findall(r'"(.*?)"', line)]
+    assert len(published) >= 10
+    assert [port for port in published if not re.fullmatch(r"127\.0\.0\.1::\d+", port)] == []
+
+
+def test_every_part_of_the_facility_is_there() -> None:
+    """The compose file has every role of the facility, under its name."""
+    named = set(re.findall(r"^  ([a-z0-9-]+):$", SERVICES, re.MULTILINE))
+    servers = {f"cf-{number}" for number in range(1, builder.MOST_SERVERS + 1)}
+    around = {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "lb-1-machine", "lb-2-machine", "load"}
+    assert named == {*around, *servers, *CALLERS}
+    assert {*project.STAYING, *BALANCERS} <= named  # what the builder asks for
+
+
+@pytest.mark.fact("C3")
+def test_a_balancer_s_address_outlives_it() -> None:
+    """Each balancer runs in the network of a machine of its own, which has its name and its ports: whoever connects to it is refused."""
+    for balancer in BALANCERS:
+        assert f"\n  {balancer}:\n    <<: *balancer\n    network_mode: service:{balancer}-machine\n" in SERVICES
+        machine = SERVICES.partition(f"\n  {balancer}-machine:\n")[2].partition("\n\n")[0]
+        assert "<<: *balancer-machine" in machine
+        assert f"callers: {{ aliases: [{balancer}] }}" in machine
+
+
+@pytest.mark.fact("C3")
+def test_a_balancer_is_probed_where_it_listens() -> None:
+    """At the port at which it takes calls."""
+    text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
+    taken = re.search(r"^frontend flight_search\n    bind :(\d+)", text, re.MULTILINE)
+    assert taken is not None
+    assert dict.fromkeys(BALANCERS, int(taken[1])) == services.BALANCER_PORTS
+
+
+@pytest.mark.fact("W7")
+def test_the_disk_that_takes_a_log_is_small_and_the_server_s_own() -> None:
+    """The log is on a file system of its own, which belongs to the user that the server runs as."""
+    assert f'tmpfs: ["{log_disks.DIRECTORY}:size=1m,mode=755,uid=801,gid=801"]' in TEXT
+    assert f"FLIGHT_SEARCH_LOG_FILE: {log_disks.DIRECTORY}/errors.log\n" in TEXT
+    assert "useradd --system --uid 801 --gid 801" in (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.fact("C3")
+def test_racks_are_told_apart() -> None:
+    """No two application servers stand in one rack (C3)."""
+    racks = re.findall(rf"{docker_cli.LABEL}\.rack: (\S+)", SERVICES)
+    assert len(racks) == len(set(racks)) == 3
+
+
+def test_all_that_is_made_is_labelled_ours() -> None:
+    """Containers, networks and volumes carry user and run, by which they are found again; and nothing else's names are used."""
+    for label in (docker_cli.USER_LABEL, docker_cli.RUN_LABEL):
+        assert f"  {label}: ${{TESTBED_" in TEXT
+    made = TEXT.partition("\nnetworks:\n")[2]
+    assert re.findall(r"^  (\w+): \{ labels: \*labels \}$", made, re.MULTILINE) == [
+        *("callers", "servers", "database"),
+        *("array", "recovery", "backups"),
+    ]
+    roles = re.findall(r"^(?:x-[a-z-]+|  [a-z0-9-]+): ?(?:&[a-z-]+)?\n(?=  +<<: )(.*?)(?=^\S|^  \S|\Z)", SERVICES, re.MULTILINE | re.DOTALL)
+    assert len(roles) == 17
+    assert all("<<: *" in role for role in roles)
+    assert "container_name" not in TEXT
+
+
+def test_files_that_containers_are_given_are_there() -> None:
+    """Every file that the compose file mounts lies beside it."""
+    mounted = set(re.findall(r'"\./([^:"]+):', TEXT))
+    assert mounted == {"haproxy.cfg", "firewall.nft", "pg_hba.conf", "toxiproxy.json"}
+    assert [name for name in mounted if not (COMPOSE / name).is_file()] == []
+
+
+def test_the_array_s_stage_copies_all_that_makes_the_array(tmp_path: Path) -> None:
+    """Only that, so that a change of anything else makes no new array; a missing file would show up minutes into the build."""
+    stage = (COMPOSE / "Dockerfile").read_text(encoding="utf-8").partition(" AS array\n")[2].partition("\nFROM ")[0]
+    for line in re.findall(r"^COPY (.+)$", stage, re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            found = COMPOSE.parent / source.removeprefix("source/")
+            to = tmp_path / target.removeprefix("/opt/project/")
+            if found.is_dir():
+                shutil.copytree(found, to)
+            else:
+                to.mkdir(parents=True, exist_ok=True)
+                shutil.copy(found, to)
+    (module,) = re.findall(r" -m (\S+) /opt/array", stage)
+    program = f"import {module} as made, flight_search.seed_data as data; print(made.__file__, data.__file__)"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert all(path.startswith(str(tmp_path)) for path in ran.stdout.split())
+
+
+def test_balancers_set_no_limit_that_the_case_s_did_not_have() -> None:
+    """An answer may take longer than any night: the limits of both sides are days (O6)."""
+    text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
+    assert re.findall(r"^    timeout (?:client|server) (\S+)", text.partition("frontend statistics")[0], re.MULTILINE) == ["24d", "24d"]
+
+
+def test_more_servers_than_the_file_has_are_refused() -> None:
+    """With the number that was found and the one that is allowed."""
+    with pytest.raises(UsageError, match=r"found 4; .* has 3, so at most that many are allowed"):
+        ContainersBuilder(Dock(), FacilityPlan(application_servers=4), Settings())

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from testbed.errors import EngineError
+from testbed.plan import package_data
+from testbed.runtime.containers import docker_cli, doctor, image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give a way to put a script of our own in the place of the command `docker`."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def write(script: str) -> None:
+        (tmp_path / docker_cli.COMMAND).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / docker_cli.COMMAND).chmod(0o755)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "systemctl start docker"),
+        ("permission denied while trying to connect to the Docker daemon socket", "add your user to the group docker"),
+    ],
+)
+def test_an_engine_that_refuses_is_told_with_what_to_do(pretend: Callable[[str], None], said: str, advice: str) -> None:
+    """The engine's own words come with what to do about them, and mean exit code 3."""
+    pretend(f"echo '{said}' >&2; exit 1")
+    with pytest.raises(EngineError, match=advice) as raised:
+        docker_cli.find()
+    assert said in str(raised.value)
+    assert raised.value.exit_code == 3
+
+
+def test_no_engine_at_all_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command is missing, the message says how to get it, and the doctor looks on."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match="docker is not installed"):
+        docker_cli.find()
+    with pytest.raises(EngineError, match="docker is not installed"):
+        image.build(lambda _: None)
+    assert [need.met for need in doctor.examine()] == [False, False, None, None]
+
+
+def test_an_engine_that_does_not_answer_is_not_waited_for(pretend: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hanging engine costs the bound and no more."""
+    monkeypatch.setattr(docker_cli, "ANSWERS_WITHIN_S", 0.2)
+    sleep = shutil.which("sleep", path="/usr/bin:/bin")
+    pretend(f"exec {sleep} 60")
+    with pytest.raises(EngineError, match="did not answer within"):
+        docker_cli.find()
+
+
+def test_the_doctor_sees_what_is_missing(pretend: Callable[[str], None]) -> None:
+    """With an engine and a plug-in but no image, the image is what is missing, and rights cannot be tried yet."""
+    pretend(
+        'case "$1 $2" in\n'
+        "'version --format') echo '27.5.1 arm64' ;;\n"
+        "'compose version') echo v2.40.3 ;;\n"
+        "*) echo 'Error: No such image: grounded-testbed' >&2; exit 1 ;;\n"
+        "esac"
+    )
+    needs = doctor.examine()
+    assert [(need.name, need.met) for need in needs] == [("engine", True), ("compose plug-in", True), ("image", False), ("rights", None)]
+    assert "aarch64" in needs[0].found
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(doctor.table(needs))
+    assert "testbed image build" in " ".join(console.export_text().split())
+
+
+def test_an_image_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another line of code is another image; a compiled file or a page of documentation is not."""
+    for part in ("testbed", "flight_search", "compose"):
+        shutil.copytree(package_data.packages() / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    original = image.name_for_code()
+    monkeypatch.setattr(package_data, "packages", lambda: tmp_path)
+    assert image.name_for_code() == original
+    (tmp_path / "README.md").write_text("other words\n")
+    (tmp_path / "testbed" / "__pycache__").mkdir()
+    (tmp_path / "testbed" / "__pycache__" / "cli.pyc").touch()
+    assert image.name_for_code() == original
+    (tmp_path / "testbed" / "cli.py").write_text("# other code\n")
+    assert image.name_for_code() != original
+    shutil.rmtree(tmp_path / "compose")
+    with pytest.raises(EngineError, match="compose/Dockerfile"):
+        image.name_for_code()

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from testbed.errors import FacilityError
+from testbed.fakes.link import FakeLink
+from testbed.runtime.containers import firewall
+from testbed.runtime.containers.firewall import Firewall
+
+KERNELS_OWN_S = 432_000
+ENTRY = "tcp      6 {left_s} ESTABLISHED src=10.0.0.2 dst=10.0.0.1 sport=4000 dport=5432 src=10.0.1.2 dst=10.0.1.1 sport=5432 dport=4000\n"
+
+
+@dataclass
+class OneContainer:
+    """A firewall's container, as its commands show it: an idle limit, a chain of rules, and what each known connection has left."""
+
+    limit_s: int = KERNELS_OWN_S
+    rules: list[str] = field(default_factory=list)
+    left_s: list[int] = field(default_factory=list)
+    stubborn: bool = False  # forgets nothing
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def run_in(self, name: str, *command: str, within_s: float) -> str:
+        """Run a command there."""
+        assert (name, within_s) == (firewall.NAME, firewall.WITHIN_S)
+        self.commands.append(command)
+        out = ""
+        match command:
+            case ("cat", firewall.IDLE_LIMIT):
+                out = f"{self.limit_s}\n"
+            case ("sh", "-c", line):
+                self.limit_s = int(line.split()[1])
+            case ("forget-idle", seconds):
+                self.left_s = [one for one in self.left_s if one <= int(seconds) or self.stubborn]
+            case ("conntrack", "--dump", *_):
+                out = "".join(ENTRY.format(left_s=one) for one in self.left_s)
+            case ("nft", "add", "rule", *_, rule):
+                self.rules.append(rule)
+            case ("nft", "flush", "chain", *_):
+                self.rules.clear()
+            case ("nft", "list", *_):
+                out = "\n".join(self.rules)
+            case _:
+                raise FacilityError(f"{name}: no such command: {command}")
+        return out
+
+
+async def _at_once(_: float) -> None:
+    """Take no time."""
+
+
+@pytest.fixture(autouse=True)
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the limit be waited for in no time."""
+    monkeypatch.setattr(asyncio, "sleep", _at_once)
+
+
+@pytest.mark.fact("A7")
+def test_who_had_no_packet_since_the_limit_was_set_is_forgotten_and_the_limit_is_put_back() -> None:
+    """In whole seconds, rounded up; and what is left of it is told until then."""
+    container = OneContainer(left_s=[1, KERNELS_OWN_S - 7])
+
+    async def forgetting() -> tuple[str, ...]:
+        wall = Firewall(container)  # type: ignore[arg-type]
+        assert await wall.forget_idle("database", FakeLink(), 1.2) == 2.0
+        assert (container.limit_s, container.left_s) == (2, [1, KERNELS_OWN_S - 7])
+        await wall.wait_forgotten("database", FakeLink(), 2.0)
+        assert (container.limit_s, container.left_s) == (2, [1])
+        left = await wall.left()
+        await wall.keep_idle("database", FakeLink())
+        assert await wall.left() == ()
+        return left
+
+    assert asyncio.run(forgetting()) == ("the firewall forgets connections that are idle for 2 s",)
+    assert container.limit_s == KERNELS_OWN_S
+
+
+@pytest.mark.fact("A7")
+def test_a_limit_that_does_not_hold_is_an_error() -> None:
+    """The kernel's own table is what is believed."""
+    container = OneContainer(left_s=[KERNELS_OWN_S - 7], stubborn=True)
+    with pytest.raises(FacilityError, match="the firewall still keeps 1 connections for longer than 2 s"):
+        asyncio.run(Firewall(container).wait_forgotten("database", FakeLink(), 2.0))  # type: ignore[arg-type]
+
+
+@pytest.mark.fact("W2")
+def test_attempts_are_dropped_until_they_are_let_through() -> None:
+    """By one rule in the chain that is there for it."""
+    container = OneContainer()
+
+    async def dropping() -> tuple[str, ...]:
+        wall = Firewall(container)  # type: ignore[arg-type]
+        await wall.drop("database", FakeLink())
+        left = await wall.left()
+        await wall.accept("database", FakeLink())
+        assert await wall.left() == ()
+        return left
+
+    assert asyncio.run(dropping()) == ("attempts to connect to database are dropped",)
+    assert not any("ruleset" in word for command in container.commands for word in command)  # the engine's own rules live there, too
+
+
+@pytest.mark.parametrize("does", ["drop", "accept", "forget_idle", "wait_forgotten", "keep_idle"])
+def test_it_stands_on_the_link_to_the_database_only(does: str) -> None:
+    """Any other is refused, with its name."""
+    given = (1.0,) if does in ("forget_idle", "wait_forgotten") else ()
+    with pytest.raises(FacilityError, match="and not on that to cf-1"):
+        asyncio.run(getattr(Firewall(OneContainer()), does)("cf-1", FakeLink(), *given))  # type: ignore[arg-type]

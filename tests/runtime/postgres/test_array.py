@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import ArrayError
+from testbed.plan.topology import HOSTS
+from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.prepared import copy
+from testbed.runtime.postgres.programs import Programs, find_programs
+from testbed.runtime.postgres.server import initialise, start
+
+if TYPE_CHECKING:
+    from testbed.runtime.postgres.server import Server
+    from testbed.runtime.run_directory import RunDirectory
+
+FIRST, SECOND = HOSTS
+MANY = tuple(f"db-{number}" for number in range(1, 9))
+
+
+@pytest.fixture
+def array(tmp_path: Path) -> Array:
+    """Give an array that holds nothing."""
+    made = Array(tmp_path)
+    made.data.mkdir()
+    return made
+
+
+def test_an_array_is_mounted_on_one_host_at_a_time(array: Array) -> None:
+    """The second host is refused by name until the first has let go."""
+    array.mount(FIRST)
+    with pytest.raises(ArrayError, match="cannot be mounted on db-2: it is mounted on db-1"):
+        array.mount(SECOND)
+    with pytest.raises(ArrayError, match="cannot be unmounted on db-2: it is mounted on db-1"):
+        array.unmount(SECOND)
+    array.unmount(FIRST)
+    array.mount(SECOND)
+    assert array.mounted_on() == SECOND
+
+
+def test_an_array_in_use_is_not_unmounted(array: Array) -> None:
+    """As with a real mount: it is busy."""
+    array.mount(FIRST)
+    lock = array.acquire(FIRST)
+    with pytest.raises(ArrayError, match="a database server holds"):
+        array.unmount(FIRST)
+    os.close(lock)
+    array.unmount(FIRST)
+
+
+def test_a_host_without_the_array_gets_no_lock(array: Array) -> None:
+    """Neither before it is mounted nor while another host has it."""
+    with pytest.raises(ArrayError, match="mounted on no host"):
+        array.acquire(FIRST)
+    array.mount(FIRST)
+    with pytest.raises(ArrayError, match="no server can use the array on db-2: it is mounted on db-1"):
+        array.acquire(SECOND)
+
+
+def test_of_all_hosts_that_mount_at_once_one_has_it(array: Array) -> None:
+    """However many hosts mount the array at the same time, one succeeds and the others are told who has it."""
+
+    def mount(host: str) -> str | None:
+        try:
+            array.mount(host)
+        except ArrayError as error:
+            return str(error)
+        return None
+
+    for _ in range(50):
+        with ThreadPoolExecutor(len(MANY)) as pool:
+            told = dict(zip(MANY, pool.map(mount, MANY), strict=True))
+        (winner,) = (host for host, error in told.items() if error is None)
+        assert array.mounted_on() == winner
+        assert all(winner in error for error in told.values() if error)
+        array.unmount(winner)
+
+
+def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> None:
+    """What a crash left of an earlier copy is thrown away, and the data directory is its owner's alone."""
+    prepared = tmp_path / "prepared"
+    (prepared / "base").mkdir(parents=True)
+    (prepared / "PG_VERSION").write_text("18\n")
+    left = tmp_path / "volume" / "array.new"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    array = copy(Programs(tmp_path, "18.6", None), prepared, tmp_path / "volume")
+    assert sorted(path.name for path in array.data.iterdir()) == ["PG_VERSION", "base"]
+    assert array.data.stat().st_mode & 0o777 == 0o700
+    assert not left.exists()
+
+
+@pytest.fixture(scope="module")
+def real(run_directory: RunDirectory) -> tuple[Programs, Array, Path]:
+    """Give PostgreSQL's programs, a real and empty data directory, and where its lines go."""
+    root = run_directory.path / "array-of-its-own"
+    array, programs = Array(root), find_programs(None, run_directory.path)
+    asyncio.run(initialise(programs, array, run_directory.path / "initdb.log"))
+    return programs, array, run_directory.path / "of-its-own.log"
+
+
+async def begin(real: tuple[Programs, Array, Path], host: str) -> Server:
+    """Start the server of a host on the real array."""
+    programs, array, log = real
+    return await start(programs, array, host, 10, log)
+
+
+def holder_of(array: Array) -> int | None:
+    """Give None when the lock is free; it is not kept."""
+    with array.lock_file.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 1
+    return None
+
+
+async def wait_free(array: Array, within_s: float = 20.0) -> None:
+    """Wait until no process holds the lock."""
+    async with asyncio.timeout(within_s):
+        while holder_of(array) is not None:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.fact("C2")
+async def test_a_second_server_cannot_start_on_the_array_of_a_running_one(real: tuple[Programs, Array, Path]) -> None:
+    """Not even where somebody forges the mount: the lock is the kernel's."""
+    array = real[1]
+    array.mount(FIRST)
+    first = await begin(real, FIRST)
+    array.mount_of(FIRST).unlink()
+    array.mount(SECOND)  # by force, past the rule that it is mounted once
+    with pytest.raises(ArrayError, match="a database server holds"):
+        await begin(real, SECOND)
+    await first.stop()
+    second = await begin(real, SECOND)
+    await second.stop()
+    array.unmount(SECOND)
+
+
+@pytest.mark.fact("C2")
+async def test_a_backend_that_outlives_a_killed_postmaster_keeps_the_array(real: tuple[Programs, Array, Path]) -> None:
+    """After a crash the lock is held until the last process of the server is gone, and not a moment longer."""
+    programs, array, log = real
+    array.mount(FIRST)
+    server = await begin(real, FIRST)
+    pid = server.child.process.pid
+    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    os.kill(children[0], signal.SIGSTOP)  # one that cannot take note of its postmaster's death
+    os.kill(pid, signal.SIGKILL)
+    await server.child.wait_exit(5)
+    try:
+        with pytest.raises(ArrayError, match="a database server holds"):
+            await start(programs, array, FIRST, 10, log)
+    finally:
+        os.kill(children[0], signal.SIGCONT)
+        os.kill(children[0], signal.SIGKILL)
+    await wait_free(array)
+    again = await begin(real, FIRST)  # and recovers by itself
+    await again.stop()
+    array.unmount(FIRST)

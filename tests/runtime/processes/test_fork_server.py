@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WITHIN_S = 15.0
+
+
+@dataclass
+class ForkServer:
+    """A fork server that has imported nothing, and our end of its control socket."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    directory: Path
+    heard: bytes = b""
+
+    def order(self, text: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
+        """Order a service that is this program, and give the answer."""
+        (self.directory / "ordered.py").write_text(text)
+        wanted = {"module": "ordered", "arguments": arguments, "environment": environment or {}, "log": str(self.log)}
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            socket.send_fds(self.control, [json.dumps(wanted).encode() + b"\n"], [listener.fileno()])
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        """Give the next thing that it says."""
+        while b"\n" not in self.heard:
+            said = self.control.recv(1000)
+            assert said, "the fork server has ended"
+            self.heard += said
+        line, _, self.heard = self.heard.partition(b"\n")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    @property
+    def log(self) -> Path:
+        """Give the file that takes a service's lines."""
+        return self.directory / "service.log"
+
+
+@pytest.fixture
+def fork_server(tmp_path: Path) -> Iterator[ForkServer]:
+    """Yield a fork server."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(WITHIN_S)
+        fd = theirs.fileno()
+        command = [sys.executable, "-m", "testbed.runtime.processes.fork_server", str(fd)]
+        paths = os.pathsep.join([str(tmp_path), *sys.path])
+        with subprocess.Popen(command, pass_fds=(fd,), env={**os.environ, "PYTHONPATH": paths}) as process:
+            theirs.close()
+            yield ForkServer(process, ours, tmp_path)
+            process.kill()
+
+
+def is_gone(pid: int) -> bool:
+    """Wait until a process is gone; one that nobody collects counts as gone."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        state = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
+        if not state or state.startswith("Z"):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_service_becomes_its_module_with_what_was_ordered(fork_server: ForkServer) -> None:
+    """Arguments, environment, lines in its log, and the socket's number wherever `{fd}` stands."""
+    text = """
+import os, socket, sys
+fd = int(sys.argv[1])
+print(os.environ["PLACE"] == f"at {fd}", socket.socket(fileno=fd).getsockname()[0])
+"""
+    forked = fork_server.order(text, "{fd}", environment={"PLACE": "at {fd}"})
+    assert fork_server.hear() == {"ended": forked["forked"], "code": 0}
+    assert fork_server.log.read_text() == "True 127.0.0.1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "lines"),
+    [("import sys; sys.exit(3)", 3, ""), ("import sys; sys.exit('no')", 1, "no\n"), ("import os; os.kill(os.getpid(), 9)", -9, "")],
+)
+def test_how_a_service_ended_is_told(fork_server: ForkServer, text: str, code: int, lines: str) -> None:
+    """By its exit code, or by the signal; its last words are in the log."""
+    forked = fork_server.order(text)
+    assert fork_server.hear() == {"ended": forked["forked"], "code": code}
+    assert fork_server.log.read_text() == lines
+
+
+def test_services_end_with_the_fork_server_and_that_with_its_socket(fork_server: ForkServer) -> None:
+    """When whoever ordered them is gone, nobody is left; not only where the kernel sees to it."""
+    pid = fork_server.order("import time; time.sleep(60)")["forked"]
+    os.kill(pid, 0)
+    fork_server.control.close()
+    assert fork_server.process.wait(WITHIN_S) == 0
+    assert is_gone(pid)

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import FacilityError, ProxyError
+from testbed.facility.address import Address
+from testbed.runtime import run_directory
+from testbed.runtime.postgres.array import Array
+
+# Makes a run directory with a process in it, prints both, and then is killed or waits.
+OWNER = """
+import subprocess, sys, time
+from testbed.runtime import run_directory as rundir
+run = rundir.create()
+child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+run.note_pid(child.pid)
+print(run.path, child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep this test's run directories apart from everybody's."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+def owner() -> tuple[subprocess.Popen[str], Path, int]:
+    """Start an owner of a run directory; gives it, the directory, and the process that it noted."""
+    process = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    path, pid = process.stdout.readline().split()
+    return process, Path(path), int(pid)
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process is there, other than as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill and collect."""
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="start times of processes are read from /proc")
+def test_what_a_killed_run_left_is_cleaned_by_the_next() -> None:
+    """Its directory is removed, and a process noted there that still runs is ended."""
+    process, path, pid = owner()
+    end(process)
+    assert runs(pid)
+    assert run_directory.sweep() == (path,)
+    assert not path.exists()
+    deadline = time.monotonic() + 10
+    while runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)  # killed is not yet gone
+    assert not runs(pid)
+
+
+def test_a_living_run_is_left_alone_and_two_runs_have_two_directories() -> None:
+    """The lock tells the living from the dead."""
+    process, path, pid = owner()
+    try:
+        mine = run_directory.create()
+        assert run_directory.sweep() == ()
+        assert path.exists()
+        assert mine.path != path
+        mine.remove()
+    finally:
+        end(process)
+        os.kill(pid, 9)
+
+
+def test_a_process_id_that_was_given_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """A noted process is ended only when it started when it was noted."""
+    directory = tmp_path / run_directory.home().name / "run-dead"
+    directory.mkdir(parents=True)
+    (directory / run_directory.LOCK).touch()
+    (directory / run_directory.PIDS).write_text(f"{os.getpid()} 12345\n0 \n-1 7\nnonsense\n")
+    assert run_directory.sweep() == (directory,)  # and this process is still here to say so
+
+
+def test_no_permission_is_one_clear_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the place and the way out; a file stands for what root may not do either."""
+    (home / "file").touch()
+    monkeypatch.setenv("TMPDIR", str(home / "file"))
+    with pytest.raises(FacilityError, match=rf"no run directory can be made in {home}/file/testbed-\d+: Not a directory; set TMPDIR"):
+        run_directory.create()
+    assert run_directory.sweep() == ()
+
+
+def test_a_run_leaves_not_even_the_directory_of_run_directories(home: Path) -> None:
+    """The last to end removes it, and the next makes it anew."""
+    first, second = run_directory.create(), run_directory.create()
+    first.remove()
+    assert list(run_directory.home().iterdir()) == [second.path]
+    second.remove()
+    assert list(home.iterdir()) == []
+    run_directory.create().remove()
+
+
+def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
+    """It could name any process to be ended; a link stands for what only another user could make."""
+    elsewhere = home / "elsewhere"
+    (elsewhere / "run-theirs").mkdir(parents=True)
+    (elsewhere / "run-theirs" / run_directory.LOCK).touch()
+    run_directory.home().symlink_to(elsewhere)
+    assert run_directory.sweep() == ()
+    with pytest.raises(FacilityError, match="belongs to another user; set TMPDIR"):
+        run_directory.create()
+    assert (elsewhere / "run-theirs" / run_directory.LOCK).exists()
+
+
+def test_everybody_may_walk_in_whatever_our_umask() -> None:
+    """As root, PostgreSQL runs as another user."""
+    before = os.umask(0o077)
+    try:
+        run = run_directory.create()
+        run_directory.make(run.path / "one" / "two")
+    finally:
+        os.umask(before)
+    made = (run_directory.home(), run.path, run.path / "one", run.path / "one" / "two")
+    assert [one.stat().st_mode & 0o777 for one in made] == [0o755] * 4
+    run.remove()
+
+
+def test_a_removal_that_was_cut_short_is_finished_by_the_next() -> None:
+    """Whatever is gone already: all but the lock, or the lock as well."""
+    place = run_directory.home()
+    for name in ("run-a", "run-b"):
+        run_directory.make(place / name)
+    (place / "run-a" / run_directory.LOCK).touch()
+    run_directory.make(place / "new-old")
+    os.utime(place / "new-old", (0, 0))
+    run_directory.make(place / "new-now")
+    run_directory.sweep()
+    assert [one.name for one in place.iterdir()] == ["new-now"]
+
+
+def test_sweeps_at_once_do_not_meet() -> None:
+    """Each directory is removed by one of them, and none complains."""
+    for number in range(100):
+        run_directory.make(run_directory.home() / f"run-{number}" / "facility" / "array")
+        (run_directory.home() / f"run-{number}" / run_directory.LOCK).touch()
+    sweeping = [sys.executable, "-c", "from testbed.runtime import run_directory as rundir; print(len(rundir.sweep()))"]
+    at_once = [subprocess.Popen(sweeping, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [one.communicate(timeout=30) for one in at_once]
+    assert [complaint for _, complaint in told] == [""] * 3
+    assert sum(int(number) for number, _ in told) == 100
+    assert list(run_directory.home().iterdir()) == []
+
+
+def test_proxies_of_a_killed_run_are_removed_from_the_toxiproxy_that_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their whole names, and nobody else's; a Toxiproxy that is gone has taken them along."""
+    asked: list[tuple[str, int, str]] = []
+
+    class Client:
+        def __init__(self, host: str, port: int) -> None:
+            self.address = (host, port)
+
+        def delete(self, name: str) -> None:
+            asked.append((*self.address, name))
+            raise ProxyError("no answer")
+
+    monkeypatch.setattr(run_directory, "FaultProxyClient", Client)
+    run = run_directory.create()
+    run.note_proxy(Address("127.0.0.1", 8474), "virtual-ip-1")
+    run.note_proxy(Address("::1", 8475), "virtual-ip-2")
+    assert run_directory.sweep() == ()
+    os.close(run.lock_fd)  # as by a death
+    assert run_directory.sweep() == (run.path,)
+    assert asked == [("127.0.0.1", 8474, "virtual-ip-1"), ("::1", 8475, "virtual-ip-2")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who holds a file open is read from /proc")
+def test_a_process_of_a_dead_runs_database_server_is_ended() -> None:
+    """Also one that was paused when all others ended, and that nobody noted: it holds the array's lock."""
+    run = run_directory.create()
+    array = Array(run.path / "facility-1" / "storage")
+    run_directory.make(array.root)
+    lock_fd = array.lock()
+    held = subprocess.Popen(["/bin/sleep", "60"], pass_fds=(lock_fd,))
+    os.close(lock_fd)
+    os.close(run.lock_fd)
+    assert run_directory.sweep() == (run.path,)
+    assert held.wait(10) == -9
+
+
+@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="there is no ps here")
+def test_where_there_is_no_proc_a_start_time_comes_from_ps() -> None:
+    """As on macOS: the same for the same process, and none for one that is gone."""
+    ask = run_directory._started_by_ps  # noqa: SLF001 - the other platform's half of it
+    assert ask(os.getpid()) == ask(os.getpid()) != ""
+    gone = subprocess.Popen(["/bin/sleep", "0"])
+    gone.wait()
+    assert ask(gone.pid) == ""

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from testbed.journal.events import Operation
+from testbed.verdict import figures
+from testbed.verdict.checks import full_first
+from testbed.verdict.finding import Verdict
+from tests.journals import NightBuilder
+
+
+def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilder:
+    """Write a night with a fault from 2 s on, in which services have all four request threads at work when it says so, and never else."""
+    builder = NightBuilder()
+    builder.samples(1.0)
+    builder.events.append(Operation(**builder.at(2.0), operation=fault, id=1, state="begin"))
+    for t_s, service in full:
+        builder.sample(t_s, service, busy=4)
+    builder.samples(9.0, busy=3)
+    return builder
+
+
+@pytest.mark.fact("S9")
+@pytest.mark.parametrize(
+    ("full", "layer"),
+    [
+        (((3.0, "cf-1"), (4.0, "kiosk")), "application_servers"),
+        (((3.0, "kiosk"), (4.0, "cf-1"), (5.0, "kiosk")), "callers"),
+        ((), "nobody"),
+        (((1.5, "cf-1"), (3.0, "ivr")), "callers"),  # before the fault is not after it
+    ],
+)
+def test_the_layer_that_was_full_first_is_told(full: tuple[tuple[float, str], ...], layer: str) -> None:
+    """Of what was seen since the first fault began; and any other expectation is broken."""
+    journal = night(*full).journal()
+    assert full_first.check(journal, figures.of(journal), layer).verdict is Verdict.HELD
+    for other in {"application_servers", "callers", "nobody"} - {layer}:
+        assert full_first.check(journal, figures.of(journal), other).verdict is Verdict.BROKEN
+
+
+@pytest.mark.fact("S9")
+def test_every_service_is_told_in_order() -> None:
+    """Each once, with when that was."""
+    journal = night((3.0, "kiosk"), (4.0, "cf-2"), (5.0, "cf-2")).journal()
+    found = full_first.check(journal, figures.of(journal), "callers")
+    assert found.text.startswith("every request thread at work: kiosk at ")
+    assert found.text.count("cf-2 at ") == 1
+    assert found.text.endswith("; first callers, expected callers")
+
+
+def test_a_night_without_a_fault_fills_nobody() -> None:
+    """Whatever its load does."""
+    assert figures.of(night((3.0, "kiosk"), fault="nothing").journal()).full_since_night_s == {}

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testbed.journal.events import LogLines, Sample, Threads
+from testbed.journal.thread_states import CHECKOUT, SOCKET
+from testbed.plan.expectation import Expectation
+from testbed.verdict import checks, figures, judge
+from testbed.verdict.checks import ALWAYS
+from testbed.verdict.finding import Finding, Verdict
+from tests.journals import SERVERS, NightBuilder, contained_night, hung_night
+
+GROUNDED = {
+    "outcome": ["grounded"],
+    "crack": [6],
+    "leaked_connections": 4,
+    "servers_blocked_at": "checkout",
+    "callers_blocked_at": "lookup_by_city",
+    "health_green": True,
+    "switchover": "success",
+}
+
+
+def finding(night: NightBuilder, check: str, expected: Any) -> Finding:
+    """Make one check of a night."""
+    return checks.load(check)(night.journal(), figures.of(night.journal()), expected)
+
+
+def test_the_night_of_the_case_holds_in_every_point() -> None:
+    """A hung night judged by the case's own expectation holds."""
+    judgement = judge.judge(hung_night().journal(expect=GROUNDED))
+    assert [one for one in judgement.findings if one.verdict is not Verdict.HELD] == []
+    assert judgement.verdict is Verdict.HELD
+
+
+def test_another_outcome_than_expected_is_broken() -> None:
+    """A contained night is not what was expected of the original."""
+    assert judge.judge(contained_night().journal(expect=GROUNDED)).verdict is Verdict.BROKEN
+
+
+def test_a_dump_that_was_not_permitted_gives_unknown() -> None:
+    """Without a dump nothing is known of where threads are blocked, and the reason is carried on."""
+    night = hung_night(dumps=False)
+    for server in SERVERS:
+        night.dump(5.4, server, CHECKOUT, error="not permitted; run as root")
+    judgement = judge.judge(night.journal(expect={"outcome": ["grounded"], "servers_blocked_at": "checkout"}))
+    assert judgement.verdict is Verdict.UNKNOWN
+    assert "run as root" in judgement.findings[-1].text
+
+
+def test_broken_is_worse_than_unknown_and_unknown_than_held() -> None:
+    """The worst finding is the verdict."""
+    night = hung_night(dumps=False)
+    both = {"outcome": ["unharmed"], "servers_blocked_at": "checkout"}
+    assert judge.judge(night.journal(expect=both)).verdict is Verdict.BROKEN
+
+
+def test_an_interrupted_replay_is_unknown_whatever_was_expected() -> None:
+    """Nothing is judged of a replay that did not come to its end."""
+    night = contained_night()
+    night.events.pop()
+    assert judge.judge(night.journal(expect=GROUNDED)).verdict is Verdict.UNKNOWN
+
+
+def test_a_check_that_fails_itself_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error inside a check says nothing of the facility, and never that all is well."""
+
+    def fails(*_: object) -> Finding:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(checks, "load", lambda _: fails)
+    judgement = judge.judge(hung_night().journal())
+    assert judgement.verdict is Verdict.UNKNOWN
+    assert all("ZeroDivisionError" in one.text for one in judgement.findings)
+
+
+@pytest.mark.parametrize(
+    ("check", "expected", "held"),
+    [
+        ("crack", (6,), True),
+        ("crack", (1, 2), False),
+        ("leaked_connections", 4, True),
+        ("leaked_connections", 0, False),
+        ("errors_per_server", 4, True),
+        ("errors_per_server", 40, False),
+        ("health_green", True, True),
+        ("health_green", False, False),
+        ("switchover", "success", True),
+        ("servers_blocked_at", "checkout", True),
+        ("callers_blocked_at", "lookup_by_city", True),
+        ("callers_blocked_at", "check_in", False),
+        ("restored", True, False),
+        ("answered_after", 0.5, False),
+        ("outcome", ("grounded",), True),
+        ("outcome", ("unharmed", "contained"), False),
+        ("nothing", None, True),
+    ],
+)
+def test_each_check_holds_of_the_hung_night_what_is_true_of_it(check: str, expected: Any, *, held: bool) -> None:
+    """Each check tells the hung night's truth from what is not true of it."""
+    assert finding(hung_night(), check, expected).verdict is (Verdict.HELD if held else Verdict.BROKEN)
+
+
+def test_a_switchover_with_a_step_missing_is_no_success() -> None:
+    """Five steps make a switchover (C4)."""
+    night = NightBuilder()
+    night.switchover(1.0, steps=4)
+    assert finding(night, "switchover", "success").verdict is Verdict.BROKEN
+
+
+def test_one_red_health_check_breaks_the_green() -> None:
+    """Every health check from first to last, not the last one only (O8)."""
+    night = hung_night()
+    night.sample(5.45, "cf-1", busy=4, done=1, failed=4, leaked=4, health=False)
+    assert finding(night, "health_green", True).verdict is Verdict.BROKEN
+
+
+@pytest.mark.fact("W7")
+@pytest.mark.parametrize(
+    ("failed", "errors", "log", "wanted"),
+    [
+        (2, 2, LogLines(written=1, lost=1), Verdict.HELD),
+        (1, 2, LogLines(written=0, lost=2), Verdict.HELD),  # a call that was made again
+        (3, 2, LogLines(written=0, lost=2), Verdict.BROKEN),  # a transaction failed that no server counted
+        (2, 2, LogLines(written=0, lost=1), Verdict.BROKEN),  # a line is neither written nor counted as lost
+        (2, 2, LogLines(written=2, lost=0), Verdict.UNKNOWN),  # no error met a full disk
+        (2, 2, None, Verdict.UNKNOWN),
+    ],
+)
+def test_errors_are_counted_although_their_lines_were_lost(failed: int, errors: int, log: LogLines | None, wanted: Verdict) -> None:
+    """At least as many as transactions failed, and each with a line that was written or is known to be lost."""
+    night = NightBuilder()
+    for _ in range(failed):
+        night.request(1.0, "kiosk", "failed")
+    night.request(1.0, "kiosk", "failed", transaction="local")  # it never called the facility
+    night.sample(2.0, "cf-1", failed=errors)
+    sample = night.events.pop()
+    assert isinstance(sample, Sample)
+    night.events.append(replace(sample, log=log))
+    assert finding(night, "errors_counted", "complete").verdict is wanted
+
+
+def test_threads_blocked_elsewhere_are_not_the_cases() -> None:
+    """All request threads at a socket is not what the case saw of application servers (O5)."""
+    night = hung_night(dumps=False)
+    for server in SERVERS:
+        night.dump(5.4, server, SOCKET)
+    assert finding(night, "servers_blocked_at", "checkout").verdict is Verdict.BROKEN
+
+
+def test_one_thread_elsewhere_is_enough_to_break() -> None:
+    """Three of four is not all."""
+    night = hung_night(dumps=False)
+    for server in SERVERS:
+        night.dump(5.4, server, CHECKOUT, count=3)
+    assert finding(night, "servers_blocked_at", "checkout").verdict is Verdict.BROKEN
+
+
+def test_a_dump_of_a_service_that_was_never_seen_proves_nothing() -> None:
+    """No request thread of how many nobody knows is not all of them."""
+    night = hung_night(dumps=False)
+    for server in SERVERS:
+        night.events.append(Threads(**night.at(5.4), service=server, file=f"{server}.json", request_threads=0))
+    assert finding(night, "servers_blocked_at", "checkout").verdict is Verdict.BROKEN
+
+
+def test_a_facility_is_compared_with_what_it_was_before_anything_was_done() -> None:
+    """What a restart for maintenance cut off, before the first fault, is not an ill facility."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.restart(0.5)
+    night.request(0.49, "kiosk", "failed", took_s=0.1)
+    night.switchover(1.0)
+    night.end(2.0)
+    assert finding(night, "steady_before", None).verdict is Verdict.HELD
+
+
+@pytest.mark.fact("O9")
+def test_restored_wants_an_answer_for_every_caller() -> None:
+    """After the restart every caller has to be answered by the facility again; of one whom nobody asks, it cannot be told."""
+    night = hung_night()
+    night.restart(6.0)
+    night.request(7.0, "kiosk", "answered")
+    night.request(7.1, "ivr", "answered")
+    night.request(7.2, "partner", "answered", transaction="local")
+    assert finding(night, "restored", True).verdict is Verdict.UNKNOWN
+    night.request(7.3, "partner", None)
+    assert finding(night, "restored", True).verdict is Verdict.BROKEN
+    assert finding(night, "restored", False).verdict is Verdict.HELD
+    night.request(7.4, "partner", "answered")
+    assert finding(night, "restored", True).verdict is Verdict.HELD
+
+
+def test_a_late_load_generator_proves_nothing() -> None:
+    """Requests that left long after they were due are another load than the trace's."""
+    night = contained_night()
+    for number in range(20):
+        night.request(5.0 + number / 100, "kiosk", "answered", late_s=0.6)
+    assert finding(night, "open_loop", None).verdict is Verdict.UNKNOWN
+
+
+def test_requests_that_were_never_sent_prove_nothing() -> None:
+    """All of the trace has to be sent."""
+    night = contained_night()
+    journal = night.journal(trace=hung_night().journal().header.trace)
+    assert checks.load("open_loop")(journal, figures.of(journal), None).verdict is Verdict.UNKNOWN
+
+
+def test_a_facility_that_was_ill_before_the_fault_proves_nothing() -> None:
+    """A transaction that failed before the first fault was not the fault's."""
+    night = contained_night()
+    night.request(0.7, "kiosk", "failed")
+    assert finding(night, "steady_before", None).verdict is Verdict.UNKNOWN
+
+
+def test_every_expectation_has_its_check_and_every_check_is_asked_for() -> None:
+    """An expectation without a check could not fail, and a check that nobody makes is dead."""
+    assert set(Expectation.model_fields) | set(ALWAYS) | {"nothing"} == set(checks.names())

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.journal.events import MIB, Operation, Process
+from testbed.verdict import figures
+from testbed.verdict.checks import memory_rise_mib
+from testbed.verdict.finding import Verdict
+from tests.journals import CALLERS, SERVERS, NightBuilder
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+
+
+def weighed(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str, ...] = (*SERVERS, *CALLERS)) -> Journal:
+    """Write a night with a fault from 2 s to 3 s, in which the kiosk is weighed at 1 s, 2 s and so on, as are the others, with 60 MiB."""
+    night = NightBuilder()
+    for t_s, mib in enumerate(kiosk, start=1):
+        for service in services:
+            size = (mib if service == "kiosk" else 60) * MIB
+            night.events.append(
+                Process(**night.at(t_s), service=service, pid=1, rss_bytes=size, private_bytes=size, open_files=9, threads=1)
+            )
+    night.events.append(Operation(**night.at(1.5), operation=fault, id=1, state="begin"))
+    night.events.append(Operation(**night.at(3.0), operation=fault, id=1, state="end", duration_s=1.5))
+    return night.journal()
+
+
+@pytest.mark.fact("W6", "S9")
+@pytest.mark.parametrize(("allowed", "verdict"), [(140, Verdict.HELD), (139, Verdict.BROKEN)])
+def test_memory_is_told_before_at_most_and_at_last(allowed: float, verdict: Verdict) -> None:
+    """Of every process, in MiB; what is judged is the most that one of them rose by."""
+    journal = weighed((60, 200, 150, 110))
+    found = memory_rise_mib.check(journal, figures.of(journal), allowed)
+    assert found.verdict is verdict
+    assert found.text.startswith("MiB before, at most, at last: cf-1 60, 60, 60; cf-2 60, 60, 60; kiosk 60, 200, 110; ")
+    assert found.text.endswith(f"at most 140 more, expected {allowed} at most")
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [weighed(()), weighed((60,)), weighed((60, 70), fault="nothing"), weighed((60, 70), services=("kiosk",))],
+    ids=["nothing was weighed", "only before", "no fault", "not every process"],
+)
+def test_what_was_not_weighed_is_unknown(journal: Journal) -> None:
+    """Without both sides there is no rise to speak of."""
+    assert memory_rise_mib.check(journal, figures.of(journal), 1000.0).verdict is Verdict.UNKNOWN

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from testbed.journal.events import Observed
+from testbed.plan.expectation import Outcome
+from testbed.verdict import changes, figures, judge, stuck_spans
+from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night, hung_night
+
+
+@pytest.mark.fact("O10")
+def test_a_night_that_ends_with_every_caller_stuck_is_grounded() -> None:
+    """The night of the case is grounded, with the crack through the whole airline."""
+    journal = hung_night().journal()
+    assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.GROUNDED, 6)
+
+
+def test_a_night_with_errors_that_pass_is_contained() -> None:
+    """Failed transactions that stop by themselves are contained, and no crack beyond the lookup."""
+    journal = contained_night().journal()
+    assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.CONTAINED, 1)
+
+
+def test_a_night_in_which_all_is_answered_is_unharmed() -> None:
+    """A night without a failed or unanswered transaction is unharmed."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.request(0.5, "kiosk", "answered")
+    night.end(1.0)
+    assert judge.judge(night.journal()).outcome == Outcome.UNHARMED
+    assert judge.judge(night.journal()).crack == 0
+
+
+@pytest.mark.fact("O9")
+def test_a_night_that_took_a_restart_by_hand_is_grounded() -> None:
+    """Service that came back because somebody restarted it did not come back by itself."""
+    night = contained_night()
+    night.events.pop()
+    night.restart(5.6)
+    night.end(6.0)
+    assert judge.judge(night.journal()).outcome == Outcome.GROUNDED
+
+
+def test_a_busy_service_that_makes_progress_is_not_stuck() -> None:
+    """Full request threads whose results move on are load, not a hang."""
+    night = NightBuilder()
+    for number in range(8):
+        night.samples(number / 10, busy=4, done=number)
+    night.request(0.1, "kiosk", "answered")
+    night.end(1.0)
+    assert not any(figures.of(night.journal()).spans[service] for service in (*SERVERS, *CALLERS))
+
+
+def test_requests_that_wait_without_a_stuck_caller_give_no_outcome() -> None:
+    """A night that ended before it could be told how it goes on is neither contained nor grounded."""
+    night = contained_night()
+    night.events = [event for event in night.events if event.event not in ("end", "observed")]
+    night.request(5.2, "kiosk", None)
+    night.end(5.5)
+    assert judge.judge(night.journal()).outcome is None
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "failed"])
+def test_a_replay_that_did_not_end_has_no_outcome(reason: str) -> None:
+    """What was cut short tells nothing of what became of the airline."""
+    night = hung_night()
+    night.events = [event for event in night.events if event.event != "end"]
+    night.end(5.6, reason)
+    assert judge.judge(night.journal()).outcome is None
+
+
+@pytest.mark.fact("O1")
+def test_time_to_hang_is_the_nights_from_the_end_of_the_switchover() -> None:
+    """The hang began with the first stuck sample, on the night's clock, and counts from the switchover's end."""
+    assert figures.of(hung_night().journal()).time_to_hang_night_s == pytest.approx((5.0 - 1.1) * 100)
+    assert figures.of(contained_night().journal()).time_to_hang_night_s is None
+
+
+@pytest.mark.parametrize(
+    ("services", "level"),
+    [(SERVERS[:1], 3), (SERVERS, 4), ((*SERVERS, CALLERS[0]), 5), ((*SERVERS, *CALLERS), 6)],
+)
+def test_the_crack_goes_as_far_as_the_last_thing_that_got_stuck(services: tuple[str, ...], level: int) -> None:
+    """Server, facility, caller, airline: each level needs every service below it that its definition names."""
+    night = NightBuilder()
+    for number in range(6):
+        for service in (*SERVERS, *CALLERS):
+            night.sample(number / 10, service, busy=4 if service in services else 0)
+    night.request(0.1, "kiosk", None)
+    night.end(1.0)
+    assert judge.judge(night.journal()).crack == level
+
+
+def test_transactions_are_counted_by_when_they_were_due_and_none_is_left_out() -> None:
+    """Answered, failed and unanswered add up to what was sent, before and after the switchover."""
+    journal = hung_night().journal()
+    counts = figures.of(journal).transactions
+    total = sum(count for names in counts.values() for halves in names.values() for ends in halves.values() for count in ends.values())
+    assert total == len(journal.transactions) == 23
+    assert counts["kiosk"]["check_in"]["before"] == {"answered": 1, "failed": 0, "unanswered": 0}
+    assert counts["kiosk"]["check_in"]["after"] == {"answered": 0, "failed": 3, "unanswered": 4}
+
+
+def test_failed_operations_count_from_the_first_fault_on() -> None:
+    """What failed before the fault is not its."""
+    assert figures.failed_operations(hung_night().journal()) == {"cf-1": 4, "cf-2": 4}
+
+
+def test_blocked_threads_are_those_of_the_last_time_a_service_was_stuck() -> None:
+    """A service that was never stuck has none blocked."""
+    assert set(figures.of(hung_night().journal()).blocked_request_threads.values()) == {4}
+    assert set(figures.of(contained_night().journal()).blocked_request_threads.values()) == {0}
+
+
+def full(night: NightBuilder, from_s: float, to_s: float, service: str = "kiosk", **given: Any) -> None:
+    """Add samples of a full service, ten a second, from one time to before another."""
+    for number in range(round((to_s - from_s) * 10)):
+        night.sample(from_s + number / 10, service, busy=4, **given)
+
+
+def spans(night: NightBuilder, service: str = "kiosk") -> list[tuple[float, float]]:
+    """Give from when to when a service was stuck."""
+    return [(round(one.from_s, 1), round(one.to_s, 1)) for one in figures.of(night.journal()).spans[service]]
+
+
+@pytest.mark.parametrize(("change", "stuck"), [({"done": 4}, []), ({"failed": 4}, [(1.0, 2.9)]), ({"done": 4, "failed": 1}, [(1.0, 2.9)])])
+def test_a_slow_service_is_told_from_a_stuck_one_by_what_came_out(change: dict[str, int], stuck: list[tuple[float, float]]) -> None:
+    """Answers, after two seconds of nothing: it was slow. Errors, as of a time-out: its threads had been blocked."""
+    night = NightBuilder()
+    full(night, 1.0, 3.0)
+    night.sample(3.0, "kiosk", busy=0, **change)
+    night.end(4.0)
+    assert spans(night) == stuck
+
+
+def test_what_takes_longer_than_anybody_waits_is_not_called_slow() -> None:
+    """After six seconds, the answer does not count any more."""
+    night = NightBuilder()
+    full(night, 1.0, 7.0)
+    night.sample(7.0, "kiosk", busy=0, done=4)
+    night.end(8.0)
+    assert spans(night) == [(1.0, 6.9)]
+
+
+def test_what_goes_on_at_the_end_has_to_go_on_for_the_whole_closing_window() -> None:
+    """The window is as long as anything could take; a service that gave something within it is at work."""
+    night = NightBuilder()
+    full(night, 1.0, 2.0)
+    full(night, 2.0, 3.0, done=1)
+    night.events.append(Observed(**night.at(3.0), phase="settle", since_s=1.5, until_s=3.0))
+    assert spans(night) == []
+    night.events.append(Observed(**night.at(3.0), phase="settle", since_s=2.1, until_s=3.0))
+    assert spans(night) == [(2.0, 2.9)]
+
+
+def test_a_look_that_went_unanswered_does_not_end_a_hang() -> None:
+    """It tells nothing of the threads."""
+    night = NightBuilder()
+    full(night, 1.0, 2.0)
+    night.sample(2.0, "kiosk", busy=None)
+    full(night, 2.1, 3.0)
+    night.end(3.0)
+    assert spans(night) == [(1.0, 2.9)]
+    assert stuck_spans.is_stuck_at_end(night.journal(), stuck_spans.find(night.journal()), "kiosk")
+
+
+@pytest.mark.parametrize("state", ["stopped", "died"])
+def test_a_hang_ends_with_its_process(state: str) -> None:
+    """Even if the next one hangs at once with the same numbers; and a process that is gone is not stuck at the end."""
+    night = NightBuilder()
+    full(night, 1.0, 2.0)
+    night.service(2.0, "kiosk", state)
+    full(night, 2.1, 3.0)
+    night.end(3.0)
+    assert spans(night) == [(1.0, 1.9), (2.1, 2.9)]
+    night.service(3.05, "kiosk", state)
+    assert not stuck_spans.is_stuck_at_end(night.journal(), stuck_spans.find(night.journal()), "kiosk")
+
+
+def test_a_process_that_counts_less_than_before_is_another_one() -> None:
+    """Journals of which nobody told that it was restarted are read right, too."""
+    night = NightBuilder()
+    night.switchover(0.0)
+    for t_s, failed in ((0.2, 3), (0.3, 4), (0.4, 1), (0.5, 2)):
+        night.sample(t_s, "cf-1", failed=failed)
+    assert figures.failed_operations(night.journal())["cf-1"] == 6
+
+
+def test_failures_of_every_process_of_a_server_are_added_up() -> None:
+    """After a restart it counts anew, and may count as far as before or further."""
+    night = NightBuilder()
+    night.sample(0.5, "cf-1", failed=1)
+    night.switchover(1.0)
+    night.sample(2.0, "cf-1", failed=5)
+    night.service(2.1, "cf-1", "stopped")
+    night.sample(2.2, "cf-1", busy=None)
+    night.sample(3.0, "cf-1", failed=7)
+    assert figures.failed_operations(night.journal()) == {"cf-1": 11, "cf-2": 0}
+    assert figures.failed_operations(night.journal(), "check_in") == {"cf-1": 0, "cf-2": 0}
+
+
+def test_leaked_connections_are_those_of_the_end_and_the_crack_is_of_the_worst() -> None:
+    """A restart gives them back; that they were lost stays true."""
+    night = NightBuilder()
+    night.switchover(1.0)
+    night.request(1.5, "kiosk", "failed")
+    night.sample(2.0, "cf-1", leaked=3)
+    night.sample(3.0, "cf-1", leaked=0)
+    night.sample(3.1, "cf-1", busy=None)
+    night.end(4.0)
+    journal = night.journal()
+    assert figures.of(journal).leaked_connections == {"cf-1": 0, "cf-2": 0}
+    assert figures.of(journal).most_leaked_connections == {"cf-1": 3, "cf-2": 0}
+    assert judge.judge(journal).crack == 2
+
+
+def test_the_airline_hangs_when_every_caller_does_whatever_the_servers_do() -> None:
+    """With more servers than calls, none of them may ever be full."""
+    night = NightBuilder()
+    night.switchover(0.5)
+    for number in range(10):
+        for caller in CALLERS:
+            night.sample(2.0 + number / 10, caller, busy=4 if caller != "partner" or number > 2 else 0)
+    night.end(3.0)
+    hung = figures.of(night.journal()).hang
+    assert hung is not None
+    assert hung.from_s == pytest.approx(2.3)
+    assert figures.of(night.journal()).time_to_hang_night_s == pytest.approx((2.3 - 0.6) * 100)
+
+
+@pytest.mark.parametrize(("fault_s", "took_s"), [(1.0, 90.0), (1.95, 0.0), (2.5, None)])
+def test_a_hang_before_anything_was_done_has_no_time_to_it(fault_s: float, took_s: float | None) -> None:
+    """It was not the fault's; one that begins while the fault is still being done took no time."""
+    night = NightBuilder()
+    night.switchover(fault_s)
+    for caller in CALLERS:
+        full(night, 2.0, 3.0, caller)
+    night.end(3.0)
+    assert figures.of(night.journal()).time_to_hang_night_s == (None if took_s is None else pytest.approx(took_s))
+
+
+def restarted(*, fault: bool, trouble: str) -> str | None:
+    """Give the outcome of a night with some trouble, then a restart by hand, and then all is well."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.request(0.5, "kiosk", "answered")
+    if fault:
+        night.switchover(1.0)
+    if trouble == "failed":
+        night.request(2.0, "kiosk", "failed")
+    if trouble == "unanswered":
+        night.request(2.0, "kiosk", None)
+    if trouble == "leaked":
+        night.sample(2.0, "cf-1", leaked=1)
+    if trouble == "stuck":
+        full(night, 2.0, 3.0)
+    night.restart(4.0)
+    if trouble == "cut off":
+        night.request(3.99, "kiosk", "failed", took_s=0.1)
+    night.request(5.0, "kiosk", "answered")
+    night.samples(5.5, done=2, failed=1 if trouble == "stuck" else 0)
+    night.end(6.0)
+    return judge.judge(night.journal()).outcome
+
+
+@pytest.mark.fact("O9")
+@pytest.mark.parametrize(
+    ("fault", "trouble", "became"),
+    [
+        (False, "", Outcome.UNHARMED),
+        (True, "", Outcome.UNHARMED),
+        (True, "failed", Outcome.GROUNDED),
+        (True, "unanswered", Outcome.GROUNDED),
+        (True, "leaked", Outcome.GROUNDED),
+        (False, "leaked", Outcome.GROUNDED),
+        (False, "stuck", Outcome.GROUNDED),
+        (True, "cut off", Outcome.CONTAINED),
+        (False, "failed", Outcome.CONTAINED),
+    ],
+)
+def test_a_restart_after_trouble_took_a_hand_and_one_for_maintenance_did_not(*, fault: bool, trouble: str, became: str) -> None:
+    """What the restart itself cuts off is not the trouble that it was for."""
+    assert restarted(fault=fault, trouble=trouble) == became
+
+
+def test_a_restart_is_no_fault() -> None:
+    """Before and after are told by the first fault, however much was restarted before it."""
+    night = NightBuilder()
+    night.restart(0.5)
+    night.request(0.9, "kiosk", "answered")
+    night.switchover(1.0)
+    begin, change = changes.first_fault(night.journal()), changes.first_change(night.journal())
+    assert begin is not None
+    assert change is not None
+    assert (begin.operation, change.operation) == ("switchover", "restart")
+    assert figures.of(night.journal()).transactions["kiosk"]["check_in"]["before"]["answered"] == 1
+
+
+@pytest.mark.parametrize(("partner", "became"), [(None, Outcome.CONTAINED), ("local", Outcome.CONTAINED), ("search", None)])
+def test_service_is_back_when_everybody_who_asks_for_it_gets_it(partner: str | None, became: str | None) -> None:
+    """A caller whom nobody asks for the facility need not have come back; of one that was asked only before, it cannot be told."""
+    night = NightBuilder()
+    night.switchover(1.0)
+    if partner is not None:
+        night.request(1.5, "partner", "answered", transaction=partner)
+    night.request(2.0, "kiosk", None)
+    night.request(5.0, "kiosk", "answered")
+    night.end(5.5)
+    assert judge.judge(night.journal()).outcome == became
+
+
+def failing_night(failures: int, answered: int) -> NightBuilder:
+    """Write a night in which nobody ever hangs: after the switchover so many lookups fail in a row, then so many are answered."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.request(0.5, "kiosk", "answered")
+    night.switchover(1.0)
+    for number in range(failures):
+        night.request(2.0 + number / 100, CALLERS[number % 3], "failed")
+    for number in range(answered):
+        night.request(4.0 + number / 100, CALLERS[number % 3], "answered")
+    night.request(4.9, "kiosk", "answered", transaction="local")
+    night.samples(5.0, done=1 + answered, failed=failures, leaked=4)
+    night.end(5.5)
+    return night
+
+
+@pytest.mark.parametrize(
+    ("failures", "answered", "became"),
+    [(9, 0, "grounded"), (8, 0, None), (9, 1, "contained"), (0, 3, "unharmed")],
+    ids=["more failed than there are connections", "as many as stale connections explain", "answered again", "none failed"],
+)
+def test_errors_to_the_end_are_no_service(failures: int, answered: int, became: str | None) -> None:
+    """With 8 connections in all: a night in which nothing is answered any more is grounded although no thread is blocked."""
+    assert judge.judge(failing_night(failures, answered).journal()).outcome == became
