@@ -9,13 +9,13 @@ from testbed.concurrency import map_limited
 from testbed.errors import TestbedError
 from testbed.experiments.batch import ATTEMPTS, once
 from testbed.experiments.scan import effect
-from testbed.experiments.scan.effect import Effect, Over
+from testbed.experiments.scan.effect import Effect, VariantScan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from testbed.experiments.scan.plan import Break, Plan
+    from testbed.experiments.scan.plan import Injection, ScanPlan
     from testbed.runtime.backends import Place
 
 CONTROL_DIRECTORY = "control"
@@ -25,25 +25,25 @@ CONTROL_DIRECTORY = "control"
 class Scanner:
     """What breaks links: a plan, a place, what its replays share, and the directory of the journals."""
 
-    plan: Plan
+    plan: ScanPlan
     place: Place
     shop: Any
     directory: Path
 
-    async def scan(self, jobs: int, tell: Callable[[str, Effect], None]) -> tuple[Over, ...]:
+    async def scan(self, jobs: int, tell: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
         """Replay everything, so many at a time; `tell` hears of each, with its variant, as it is done."""
 
-        async def replay(one: Break) -> tuple[str, Effect]:
-            return one.variant, await self.replay_until_told(one)
+        async def replay(one: Injection) -> tuple[str, Effect]:
+            return one.variant, await self.replay_until_known(one)
 
         done = await map_limited(self.plan.breaks, jobs, replay, lambda told: tell(*told))
         return tuple(self._over(variant, [one for name, one in done if name == variant]) for variant in self.plan.points)
 
-    def _over(self, variant: str, effects: list[Effect]) -> Over:
+    def _over(self, variant: str, effects: list[Effect]) -> VariantScan:
         control, *broken = effects  # the order of the plan
-        return Over(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
+        return VariantScan(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
 
-    async def replay_until_told(self, one: Break) -> Effect:
+    async def replay_until_known(self, one: Injection) -> Effect:
         """Replay until the effect can be told, some times at most: on a busy machine a replay may not be believed."""
         for attempt in range(1, ATTEMPTS):
             told = await self._replay(one, attempt)
@@ -51,7 +51,7 @@ class Scanner:
                 return told
         return await self._replay(one, ATTEMPTS)
 
-    async def _replay(self, one: Break, attempt: int) -> Effect:
+    async def _replay(self, one: Injection, attempt: int) -> Effect:
         """Replay once; what cannot be replayed is unknown, and says why."""
         name = f"{one.link}-{one.fault}" if one.link else CONTROL_DIRECTORY
         directory = self.directory / (name if attempt == 1 else f"{name}-again-{attempt}")

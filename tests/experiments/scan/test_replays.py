@@ -17,7 +17,7 @@ from tests.nights import Shop, scenario
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.experiments.scan.effect import Effect, Over
+    from testbed.experiments.scan.effect import Effect, VariantScan
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 class Fleet:
     """Makes fake builders; the first `broken` of them bring no facility up, and probes of `blunt` ones see nothing."""
 
-    def __init__(self, broken: int = 0, *, blunt: bool = False) -> None:
+    def __init__(self, broken: int = 0, *, ineffective: bool = False) -> None:
         self.builders: list[FakeBuilder] = []
-        self.broken, self.blunt = broken, blunt
+        self.broken, self.ineffective = broken, ineffective
 
     def build(self, _: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
         """Make a builder."""
-        self.builders.append(FakeBuilder(facility, settings, blunt=self.blunt))
+        self.builders.append(FakeBuilder(facility, settings, ineffective=self.ineffective))
         if len(self.builders) <= self.broken:
             self.builders[-1].broken = ServiceError("cf-1 was not ready")
         return self.builders[-1]
 
-    def scan(self, directory: Path, wanted: Wanted) -> tuple[tuple[Over, ...], list[tuple[str, Effect]]]:
+    def scan(self, directory: Path, wanted: Wanted) -> tuple[tuple[VariantScan, ...], list[tuple[str, Effect]]]:
         """Scan a night on these; gives what came out, and what was told on the way."""
         place = Place("fakes", self.build, frozenset({"links", "processes"}))
         told: list[tuple[str, Effect]] = []
@@ -68,7 +68,7 @@ def test_each_link_is_broken_in_turn_and_what_becomes_of_check_in_is_told(tmp_pa
 
 def test_a_fault_that_does_not_bite_is_unknown_with_the_reason(tmp_path: Path) -> None:
     """After some attempts, each with a journal of its own; the control run says that nothing else was amiss."""
-    fleet = Fleet(blunt=True)
+    fleet = Fleet(ineffective=True)
     (over,), _ = fleet.scan(tmp_path, Wanted(faults=["silence"], links=["kiosk"]))
     (silence,) = over.effects
     assert (over.control.effect, silence.effect) == ("goes on", "unknown")
