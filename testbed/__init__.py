@@ -120,7 +120,8 @@ __all__ = [
 ]
 
 # The room `replay/` has the name of the function below. Importing a room for the first time makes it an attribute of this package, and
-# would put it in the function's place; so it is imported before there is a function. It imports nothing itself.
+# would put it in the function's place; so it is imported before there is a function. It imports nothing itself. Its modules are imported
+# by `from testbed.replay import actions`, as everywhere here; `import testbed.replay.actions as actions` would look in the function.
 with suppress(ModuleNotFoundError):  # in a part of the testbed, as in a stage of compose/Dockerfile; what is not there takes no place
     import_module("testbed.replay")
 
@@ -183,7 +184,7 @@ def judge(journal: str | PathLike[str] | Journal) -> Judgement:
 
 
 def read_journal(path: str | PathLike[str]) -> Journal:
-    """Read a journal (JSON Lines): its header, and its events in order, with times in seconds (testbed/journal/README.md).
+    """Read the journal at `path` (JSON Lines): its header, and its events in order, with times in seconds (testbed/journal/README.md).
 
     Raises JournalError, naming file and line, for a file that is missing, empty, or of another format.
     """
@@ -202,7 +203,7 @@ def scenarios() -> tuple[str, ...]:
 
 
 def load_scenario(name_or_path: str | PathLike[str]) -> Scenario:
-    """Read and check a scenario, by a name of `scenarios()` or a path to a .toml file, without starting anything.
+    """Read and check a scenario without starting anything; `name_or_path` is one of `scenarios()`, or a path to a .toml file.
 
     Raises UsageError that lists the names when there is none of this name, and ScenarioError with every mistake in the file.
     """

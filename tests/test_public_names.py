@@ -22,6 +22,7 @@ from testbed.runtime import backends
 from testbed.runtime.backends import Place, Where
 from tests.journals import hung_night
 from tests.nights import SCENARIO, Shop, scenario
+from tests.test_layout import ROOMS
 
 if TYPE_CHECKING:
     from testbed.plan.settings import Settings
@@ -76,6 +77,12 @@ def test_the_public_names_are_sorted_and_all_there() -> None:
     assert not hasattr(testbed, "nonsense")
 
 
+def test_the_map_has_the_rooms_in_the_order_of_the_table() -> None:
+    """From the lowest to the command line."""
+    listed = re.findall(r"^    (\w+)/? {2,}", (testbed.__doc__ or "").partition("The rooms")[2].partition("One word")[0], re.MULTILINE)
+    assert [*listed, "__main__"] == list(ROOMS)
+
+
 def test_no_public_name_is_left_out_of_the_list() -> None:
     """What is defined here or loaded when asked for is in `__all__`, and nothing else is."""
     functions = {name for name, found in vars(testbed).items() if inspect.isfunction(found) and found.__module__ == "testbed"}
@@ -90,11 +97,11 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in testbed.__all__ if inspect.isfunction(getattr(testbed, name))])
 def test_every_function_says_what_it_takes_and_what_it_raises(name: str) -> None:
-    """Each parameter by its name; `scenarios` takes nothing."""
+    """Each parameter by its name, and the errors of each function that takes any."""
     function = getattr(testbed, name)
     words = re.findall(r"\w+", function.__doc__)
     parameters = inspect.signature(function).parameters
-    assert [parameter for parameter in parameters if parameter not in words and parameter not in ("path", "name_or_path")] == []
+    assert [parameter for parameter in parameters if parameter not in words] == []
     assert "Raises" in words or not parameters
 
 
