@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import functools
 import importlib.util
 import statistics
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def read(date: datetime.date, to_s: float) -> tuple[Flight, ...]:
         raise UsageError(f"the schedule {file} cannot be read: {type(error).__name__}: {error}; install the project again") from error
 
 
+@functools.lru_cache(maxsize=8)  # a matrix reads the same few nights for every scenario, and the file belongs to the installation
 def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
