@@ -11,7 +11,7 @@ import pytest
 
 from flight_search.__main__ import main as server_main
 from flight_search.callers.__main__ import main as caller_main
-from tests.flight_search.services import application_server, client_of, kill_connections, service
+from tests.flight_search.services import application_server, client_of, forked_service, kill_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def server(conninfo: str) -> Iterator[httpx.Client]:
 def kiosk(server: httpx.Client) -> Iterator[httpx.Client]:
     """Run a kiosk with three request threads that calls the server."""
     settings = {"LISTEN_FD": "{fd}", "NAME": "kiosk", "FLIGHT_SEARCH_URLS": str(server.base_url), "REQUEST_THREADS": "3"}
-    with service("flight_search.callers", **{f"CALLER_{name}": value for name, value in settings.items()}) as client:
+    with forked_service("flight_search.callers", **{f"CALLER_{name}": value for name, value in settings.items()}) as client:
         yield client
 
 

@@ -86,7 +86,7 @@ def test_a_server_that_is_stuck_replaces_itself_and_serves_again(
     conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Calls under way are cut, the next call is answered, and the stacks of all threads are on standard error."""
-    with application_server(conninfo, LET_IT_CRASH_S="0.2") as server:
+    with application_server(conninfo, service, LET_IT_CRASH_S="0.2") as server:
         leak_all(server, conninfo)
         stuck = [hanging.submit(call, server) for _ in range(2)]
         assert [future.result(WITHIN_S) for future in stuck] == [None, None]
@@ -100,7 +100,7 @@ def test_a_server_that_is_stuck_replaces_itself_and_serves_again(
 @pytest.mark.variant("governor")
 def test_the_governor_s_memory_outlives_the_process(conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]) -> None:
     """With one per minute, the replacing process knows of its own replacement, and does not replace itself when it is stuck."""
-    with application_server(conninfo, LET_IT_CRASH_S="0.2", GOVERNOR_PER_MINUTE="1") as server:
+    with application_server(conninfo, service, LET_IT_CRASH_S="0.2", GOVERNOR_PER_MINUTE="1") as server:
         for attempt in range(2):
             leak_all(server, conninfo)
             stuck = [hanging.submit(call, server) for _ in range(2)]
