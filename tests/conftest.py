@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from hypothesis import settings
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import HOSTS, DatabasePair
-from testbed.runtime.postgres.prepared import prepare
+from testbed.runtime.postgres.prepared import copy, prepare
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.run_directory import create, sweep
 from tests import workers
@@ -22,6 +24,7 @@ from tests import workers
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.run_directory import RunDirectory
 
 
@@ -42,18 +45,34 @@ def run_directory() -> Iterator[RunDirectory]:
 
 
 @pytest.fixture(scope="session")
-def conninfo(run_directory: RunDirectory) -> Iterator[str]:
-    """Give the connection string of a PostgreSQL that has the real week."""
+def conninfo(run_directory: RunDirectory, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the connection string of a PostgreSQL that has the real week; of the workers, one prepares it and the others copy it."""
     programs = find_programs(None, run_directory.path)
 
     async def start() -> tuple[DatabasePair, str]:
-        prepared = await prepare(run_directory, programs)
-        pair = DatabasePair(run_directory, programs, Array(prepared.parent), run_directory.path, 100)
+        if workers.in_worker(request.config):
+            array = await _shared_array(run_directory, programs, tmp_path_factory.getbasetemp().parent)
+        else:
+            array = Array((await prepare(run_directory, programs)).parent)
+        pair = DatabasePair(run_directory, programs, array, run_directory.path, 100)
+        if array.mounted_on() is None:
+            await pair.mount(HOSTS[0])
         return pair, sql.conninfo(await pair.start_server(HOSTS[0]))
 
     pair, conninfo = asyncio.run(start())
     yield conninfo
     asyncio.run(pair.throw_away())
+
+
+async def _shared_array(run_directory: RunDirectory, programs: Programs, base: Path) -> Array:
+    """Make this worker's array, and the one that all workers copy if there is none yet."""
+    shared, growing = base / "array", base / "array.new"
+    with (base / "array.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            shutil.copytree(await prepare(run_directory, programs), growing)
+            growing.rename(shared)
+    return copy(programs, shared, run_directory.path / "copied")
 
 
 def pytest_collection_finish() -> None:
