@@ -22,6 +22,7 @@ from testbed import scenario_file
 from testbed.errors import EngineError
 from testbed.facility.runtime import RUNTIMES
 from testbed.runtime import backends
+from tests import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -72,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     And keep what is in this directory out of the workers of pytest-xdist: replays are timed, and nothing else may run beside them.
     """
-    if hasattr(config, "workerinput"):
+    if workers.in_worker(config):
         items[:] = [item for item in items if not item.path.is_relative_to(HERE)]
     for item in items:
         parameters = getattr(item, "callspec", None)
@@ -155,25 +156,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Run the replays in this process, when the workers, if there are any, have run all other tests and ended."""
     result = yield
-    if getattr(session.config.option, "dist", "no") != "no" and not session.config.option.collectonly:
-        before = session.testscollected
-        items = session.perform_collect([argument for given in session.config.args if (argument := _of_replays(session.config, given))])
-        session.testscollected += before
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.shouldfail:
-                raise session.Failed(session.shouldfail)
-            if session.shouldstop:
-                raise session.Interrupted(session.shouldstop)
+    if workers.has_workers(session.config):
+        workers.run_here(session, workers.chosen_below(HERE, session.config))
     return result
-
-
-def _of_replays(config: pytest.Config, argument: str) -> str:
-    """Return the part of an argument that is in this directory; an empty string where none is."""
-    path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
-    if path.is_relative_to(HERE):
-        return argument
-    return str(HERE) if HERE.is_relative_to(path) else ""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from testbed import scenario_file
 from testbed.plan.facts import FACTS
 from testbed.runtime.containers import image
+from tests import workers
 
 ROOT = Path(__file__).parents[1]
 NO_ENGINE = "unix:///nowhere/docker.sock"
@@ -50,21 +52,33 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Installed:
+    """Give the installed wheel, which is built once for all processes that run these tests, and an empty folder."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if workers.in_worker(request.config) else base) / "wheel"
+    home.mkdir(exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        environment = home / "environment"
+        if not (home / "is_whole").exists():
+            _install(home, environment)
+            (home / "is_whole").touch()
+    [wheel] = home.glob("*.whl")
+    return Installed(wheel, environment, tmp_path_factory.mktemp("empty"))
+
+
+def _install(home: Path, environment: Path) -> None:
     """Build the wheel and install it. Its dependencies are those of this Python, without the checkout that is installed there."""
-    home = tmp_path_factory.mktemp("wheel")
-    environment, folder = home / "environment", home / "empty"
-    folder.mkdir()
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", home], cwd=ROOT, check=True, capture_output=True)
     [wheel] = home.glob("*.whl")
-    venv.create(environment, symlinks=True)
+    venv.create(environment, symlinks=True, clear=True)
     fresh = str(environment / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", fresh]
-    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], check=True, capture_output=True)
+    # Without its bytecode, which it writes as it is used: most of it never is.
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", "--no-compile", wheel], check=True, capture_output=True)
     packages = sysconfig.get_path("purelib", "venv", {"base": str(environment), "platbase": str(environment)})
     # A directory that is named in a .pth file has its own .pth files left unread, so that no editable install is in it.
     Path(packages, "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
-    return Installed(wheel, environment, folder)
 
 
 def test_both_packages_come_from_the_wheel(installed: Installed) -> None:
@@ -110,6 +124,7 @@ def test_plan_shows_the_night(installed: Installed) -> None:
     assert "Passengers: " in text
 
 
+@pytest.mark.alone
 def test_replay_replays_the_night_and_keeps_its_journal_in_the_folder(installed: Installed) -> None:
     """With a facility of its own programs, from command to verdict."""
     code, text = installed.testbed("replay", "the_night", "--variant", "fixed")

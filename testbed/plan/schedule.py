@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import datetime
+import functools
 import importlib.util
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from testbed.errors import UsageError
 from testbed.plan.clock import DAY_S, MINUTE_S, parse_time
@@ -37,9 +38,11 @@ class Flight:
     seats: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckIn:
-    """A passenger's seat on a flight, and when they come to check in, in seconds of the night."""
+class CheckIn(NamedTuple):
+    """A passenger's seat on a flight, and when they come to check in, in seconds of the night.
+
+    A tuple: a night has tens of thousands of them, and a frozen record takes twice as long to make.
+    """
 
     at_s: float
     passenger: str
@@ -66,6 +69,7 @@ def read(date: datetime.date, to_s: float) -> tuple[Flight, ...]:
         raise UsageError(f"the schedule {file} cannot be read: {type(error).__name__}: {error}; install the project again") from error
 
 
+@functools.lru_cache(maxsize=8)  # a matrix reads the same few nights for every scenario, and the file belongs to the installation
 def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -100,10 +104,10 @@ def departing(flights: tuple[Flight, ...], from_s: float, to_s: float) -> tuple[
 def check_ins(flights: tuple[Flight, ...], random: Random) -> Iterator[CheckIn]:
     """Give every passenger of every flight with the moment at which they check in."""
     for flight in flights:
+        departure_s, named = flight.departure_s, f"{flight.carrier}{flight.flight}-{flight.date}"
         for seat in range(1, round(flight.seats * LOAD_FACTOR) + 1):
             before_min = _triangular(random.random(), CHECK_IN_FROM_MIN, CHECK_IN_MOST_MIN)
-            passenger = f"{flight.carrier}{flight.flight}-{flight.date}-{seat:03}"
-            yield CheckIn(flight.departure_s - before_min * MINUTE_S, passenger, flight)
+            yield CheckIn(departure_s - before_min * MINUTE_S, f"{named}-{seat:03}", flight)
 
 
 def _triangular(share: float, most: float, peak: float) -> float:

@@ -13,6 +13,8 @@ import pytest
 from tests.faultproxy.servers import CLOCK_S, Wire, receive
 from tests.faultproxy.test_toxics import both_streams, ends, sending
 
+pytestmark = pytest.mark.alone
+
 MESSAGES = 9
 DELAY_S = 0.05
 LATE_S = 0.02  # a delay that were added twice, or counted from somewhere else, would be later

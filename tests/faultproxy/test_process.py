@@ -151,6 +151,7 @@ async def test_a_thousand_connections_at_once_are_served_and_leave_nothing_behin
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.alone
 def test_a_signal_ends_it_although_connections_are_open() -> None:
     """An idle one, one whose receiver has stopped, one held by a toxic, and one whose upstream does not answer: all end at once."""
     with running(*BY_HAND) as (process, api), ExitStack() as opened:

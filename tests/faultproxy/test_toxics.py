@@ -83,6 +83,7 @@ class TestLatency:
             upstream.sendall(bytes([number]))
         assert receive(client, 10) == bytes(range(10))
 
+    @pytest.mark.alone
     def test_a_latency_is_not_a_narrow_bandwidth(self, wire: Wire) -> None:
         """Much data is under way at once: 8 MB through 400 ms take a moment, not the seconds of a buffer at a time."""
         wire.add("latency", latency=400)

@@ -18,13 +18,13 @@ from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import FoundFlights, RemoteFlightSearch
 from flight_search.settings import CallerSettings
 from flight_search.stability.call import FacilityFailed
+from tests.flight_search.services import WITHIN_S, client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from fastapi import FastAPI
 
-WITHIN_S = 10.0
 PASSENGER = Passenger("P-1", "2013-10-08", "US", 1843, "EWR", "CLT")
 BODY = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}
 ANSWER = {
@@ -148,10 +148,8 @@ def serve_app(app: FastAPI) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        limits = httpx.Limits(max_connections=None)
         try:
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=url, timeout=WITHIN_S, limits=limits, trust_env=False) as client:
+            with client_of(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
                 yield client
         finally:
             server.should_exit = True

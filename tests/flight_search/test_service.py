@@ -11,7 +11,7 @@ import pytest
 
 from flight_search.__main__ import main as server_main
 from flight_search.callers.__main__ import main as caller_main
-from tests.flight_search.services import WITHIN_S, application_server, kill_connections, service
+from tests.flight_search.services import application_server, client_of, forked_service, kill_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def server(conninfo: str) -> Iterator[httpx.Client]:
 def kiosk(server: httpx.Client) -> Iterator[httpx.Client]:
     """Run a kiosk with three request threads that calls the server."""
     settings = {"LISTEN_FD": "{fd}", "NAME": "kiosk", "FLIGHT_SEARCH_URLS": str(server.base_url), "REQUEST_THREADS": "3"}
-    with service("flight_search.callers", **{f"CALLER_{name}": value for name, value in settings.items()}) as client:
+    with forked_service("flight_search.callers", **{f"CALLER_{name}": value for name, value in settings.items()}) as client:
         yield client
 
 
@@ -122,8 +122,8 @@ def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Clien
 
 def _unanswered(kiosk: httpx.Client) -> None:
     """Send a transaction that is not answered."""
-    with pytest.raises(httpx.TransportError):
-        httpx.post(f"{kiosk.base_url}/transactions/check_in", json=PASSENGER, timeout=WITHIN_S, trust_env=False)
+    with client_of(str(kiosk.base_url)) as client, pytest.raises(httpx.TransportError):
+        client.post("/transactions/check_in", json=PASSENGER)
 
 
 def _wait_until_waiting(server: httpx.Client, count: int) -> dict[str, Any]:

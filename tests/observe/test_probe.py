@@ -68,6 +68,7 @@ async def seen(serve: Serve, question: ProbeSpec) -> ProbeResult:
     return told
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["connect", "requests", "log_in", "hold"])
 async def test_a_link_that_works_answers_every_question(kind: str) -> None:
     """And it is told how long that took."""
@@ -189,7 +190,7 @@ async def test_a_probe_can_be_made_from_the_command_line() -> None:
     """Where it is to be made from somewhere else: a line when it is held, and one with what it saw."""
     async with await asyncio.start_server(tidied(like_postgres, asyncio.Semaphore(0)), "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        command = (sys.executable, "-m", "testbed.observe.probe", host, str(port), "database", '{"kind": "hold", "within_s": 0.1}')
+        command = (sys.executable, "-m", "testbed.observe.probe", host, str(port), "database", '{"kind": "hold", "within_s": 1.0}')
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
     held, told = out.decode().splitlines()

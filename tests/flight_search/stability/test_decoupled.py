@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from flight_search.callers.app import create_app
 from flight_search.stability.call import FacilityFailed
 from flight_search.stability.decoupled import DISPATCHERS, Decoupled
-from tests.flight_search.fake_facility import BODY, WITHIN_S, serve_app
+from tests.flight_search.fake_facility import BODY, serve_app
+from tests.flight_search.services import WITHIN_S
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,12 +4,11 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from flight_search.datasource import PoolState
 from flight_search.stability.handshaking import STUCK_S, Handshaking
-from tests.flight_search.services import LOOKUP, application_server, kill_connections
+from tests.flight_search.services import LOOKUP, WITHIN_S, application_server, client_of, kill_connections
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -77,13 +76,13 @@ def test_a_server_under_full_load_stays_green(conninfo: str, hanging: ThreadPool
         ended.set()
         assert health == [200] * 100
         assert busy > 10
-        assert {status for future in calls for status in future.result(10)} == {200}
+        assert {status for future in calls for status in future.result(WITHIN_S)} == {200}
 
 
 def _call_until(ended: threading.Event, url: str) -> list[int]:
     """Make lookups one after another until the event is set; return their statuses."""
     statuses = []
-    with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+    with client_of(url) as client:
         while not ended.is_set():
             statuses.append(client.get(LOOKUP).status_code)
     return statuses

@@ -8,11 +8,10 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from flight_search.stability.let_it_crash import VARIABLE, WINDOW_S, Governor, LetItCrash, Replacements
-from tests.flight_search.services import WITHIN_S, application_server, call, leak_all, service, wait_pool
+from tests.flight_search.services import WITHIN_S, application_server, call, client_of, leak_all, service, wait_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +86,7 @@ def test_a_server_that_is_stuck_replaces_itself_and_serves_again(
     conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Calls under way are cut, the next call is answered, and the stacks of all threads are on standard error."""
-    with application_server(conninfo, LET_IT_CRASH_S="0.2") as server:
+    with application_server(conninfo, service, LET_IT_CRASH_S="0.2") as server:
         leak_all(server, conninfo)
         stuck = [hanging.submit(call, server) for _ in range(2)]
         assert [future.result(WITHIN_S) for future in stuck] == [None, None]
@@ -101,7 +100,7 @@ def test_a_server_that_is_stuck_replaces_itself_and_serves_again(
 @pytest.mark.variant("governor")
 def test_the_governor_s_memory_outlives_the_process(conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]) -> None:
     """With one per minute, the replacing process knows of its own replacement, and does not replace itself when it is stuck."""
-    with application_server(conninfo, LET_IT_CRASH_S="0.2", GOVERNOR_PER_MINUTE="1") as server:
+    with application_server(conninfo, service, LET_IT_CRASH_S="0.2", GOVERNOR_PER_MINUTE="1") as server:
         for attempt in range(2):
             leak_all(server, conninfo)
             stuck = [hanging.submit(call, server) for _ in range(2)]
@@ -131,13 +130,14 @@ def test_a_server_that_binds_its_own_port_binds_it_again(conninfo: str, hanging:
     values = {"DATABASE": conninfo, "PORT": str(port), "REQUEST_THREADS": "2", "POOL_SIZE": "2", "LET_IT_CRASH_S": "0.2"}
     with service("flight_search", **{f"FLIGHT_SEARCH_{name}": value for name, value in values.items()}) as unused:
         unused.close()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S, trust_env=False) as server:
+        with client_of(f"http://127.0.0.1:{port}") as server:
             _wait_listening(port)
             leak_all(server, conninfo)
             stuck = [hanging.submit(call, server) for _ in range(2)]
             assert [future.result(WITHIN_S) for future in stuck] == [None, None]
             _wait_listening(port)
-        assert httpx.get(f"http://127.0.0.1:{port}/admin/pool", trust_env=False).json()["replacements"] == 1
+        with client_of(f"http://127.0.0.1:{port}") as again:
+            assert again.get("/admin/pool").json()["replacements"] == 1
 
 
 def _wait_listening(port: int) -> None:
@@ -160,7 +160,7 @@ def test_a_server_that_replaced_itself_still_ends_with_its_parent(conninfo: str,
         environment["FLIGHT_SEARCH_LISTEN_FD"] = str(fd)
         parent = subprocess.Popen([sys.executable, "-c", PARENT, str(fd)], env={**os.environ, **environment}, pass_fds=(fd,))
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S, trust_env=False) as server:
+        with client_of(f"http://127.0.0.1:{port}") as server:
             leak_all(server, conninfo)
             stuck = [hanging.submit(call, server) for _ in range(2)]
             assert [future.result(WITHIN_S) for future in stuck] == [None, None]
