@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.facility.address import Address
+    from testbed.facility.backend import Backend
     from testbed.journal.reader import Journal
     from testbed.plan.scenario import Scenario
-    from testbed.runtime.backends import Where
     from testbed.verdict.judge import Judgement
 
 
@@ -99,18 +99,18 @@ def replay(
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
     plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
-    where = backends.of(runtime, toxiproxy, postgres)
-    if lacking := where.place.lacks(plan):
+    backend = backends.of(runtime, toxiproxy, postgres)
+    if lacking := backend.lacks(plan):
         raise FacilityError(lacking)
     if speed is None:
-        plan = plan.slowed(where.slower)
+        plan = plan.slowed(backend.slowdown)
     console = plain(stderr=json_file == "-")
     kept = scenario_file.kept_variants()
     for name, origin in scenario_file.variant_origins().items():
         if any(variant.name == name and variant.settings == kept[name].settings for variant in plan.variants):
             console.print(f"variant {name}: {origin}", soft_wrap=True)
     with JsonLines(json_file) as write:
-        results = interruptible(_replay_all(plan, repetitions, where, runs, console, write))
+        results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write))
     if repetitions > 1:
         console.print(repetition.table(results))
     sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
@@ -130,7 +130,7 @@ def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
 
 
 async def _replay_all(
-    plan: Scenario, repetitions: int, where: Where, runs: str | None, console: Console, write: Callable[[str], None]
+    plan: Scenario, repetitions: int, backend: Backend, runs: str | None, console: Console, write: Callable[[str], None]
 ) -> list[Result]:
     """Replay every variant so often, in turn, on the same trace; report as it goes."""
     started = time.monotonic()
@@ -139,8 +139,8 @@ async def _replay_all(
     results: list[Result] = []
     try:
         async with (
-            where.shop as shop,
-            aclosing(batch.replay_all(plan, sent, repetitions, shop, directory, partial(Picture, console), where.place)) as replays,
+            backend,
+            aclosing(batch.replay_all(plan, sent, repetitions, backend, directory, partial(Picture, console))) as replays,
         ):
             async for result in replays:
                 results.append(result)

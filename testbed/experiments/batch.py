@@ -1,4 +1,4 @@
-"""One command's replays: for each repetition and each variant a replay, its journal, and its judgement."""
+"""A batch of replays: for each repetition and each variant a replay, its journal, and its judgement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from testbed.errors import TestbedError
 from testbed.experiments.header import header
@@ -17,24 +17,25 @@ from testbed.journal.writer import JournalWriter
 from testbed.replay.display import Silent
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
-from testbed.runtime.backends import PROCESSES
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractContextManager
 
+    from testbed.facility.backend import Backend
     from testbed.facility.builder import Builder
     from testbed.plan.scenario import Scenario
     from testbed.plan.trace import Trace
     from testbed.replay.display import Display
     from testbed.replay.load_tracker import Load
     from testbed.replay.state import Watch
-    from testbed.runtime.backends import Place, Shop
     from testbed.verdict.judge import Judgement
 
-ATTEMPTS = 3  # at a cell whose journal leaves the outcome unknown, as happens on a busy machine
+Replayed = TypeVar("Replayed")
+
+ATTEMPTS = 3  # at a replay of which the result is not known, as happens on a busy machine
 
 LATEST = "latest"
 
@@ -114,17 +115,16 @@ async def replay_all(
     scenario: Scenario,
     sent: Trace,
     repetitions: int,
-    shop: Shop,
+    backend: Backend,
     directory: Path,
     show: Callable[[str], AbstractContextManager[Display]],
-    place: Place = PROCESSES,
 ) -> AsyncGenerator[Result, None]:
     """Send the same trace to every variant so often, in turn, and judge each; `directory` takes journals and dumps.
 
-    `show` makes the display of a replay from its title.
+    `backend` has to be entered. `show` makes the display of a replay from its title.
     """
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
-    builders = [place.builder(shop, scenario.facility, variant.settings) for variant, _ in turns]
+    builders = [backend.builder(scenario.facility, variant.settings) for variant, _ in turns]
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
     async with AsyncExitStack() as stack:
         for builder in builders:
@@ -136,7 +136,7 @@ async def replay_all(
             title = f"{scenario.name}, {variant.name}" + (f" ({repetition} of {repetitions})" if repetitions > 1 else "")
             of_variant = replace(night, longest_timeout_s=variant.settings.longest_timeout_s)
             with (
-                JournalWriter(path, header(scenario, variant, sent, shop, repetition, place.runtime)) as writer,
+                JournalWriter(path, header(scenario, variant, sent, backend, repetition)) as writer,
                 show(title) as display,
             ):
                 await replay(of_variant, builder, writer, directory / name, Ahead(display, following))
@@ -154,8 +154,20 @@ def keep_tracebacks(path: Path, judgement: Judgement) -> None:
             path.with_suffix(".tracebacks.txt").write_text("\n".join(failed), encoding="utf-8")
 
 
-async def once(scenario: Scenario, sent: Trace, shop: Any, directory: Path, place: Place) -> Result:
+async def replay_once(scenario: Scenario, sent: Trace, backend: Backend, directory: Path) -> Result:
     """Replay the first variant of a scenario once, without a display; raises TestbedError if that cannot be done."""
-    replays = replay_all(scenario, sent, 1, shop, directory, lambda _: nullcontext(Silent()), place)
+    replays = replay_all(scenario, sent, 1, backend, directory, lambda _: nullcontext(Silent()))
     async with aclosing(replays) as results:
         return await anext(results)
+
+
+async def replay_until_known(attempt: Callable[[int], Awaitable[Replayed]], is_known: Callable[[Replayed], bool]) -> Replayed:
+    """Make attempts at a replay until the result of one is known, `ATTEMPTS` at most; return the result of the last.
+
+    `attempt` replays once, and is given the number of the attempt, from 1.
+    """
+    for number in range(1, ATTEMPTS):
+        replayed = await attempt(number)
+        if is_known(replayed):
+            return replayed
+    return await attempt(ATTEMPTS)
