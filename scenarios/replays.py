@@ -60,7 +60,7 @@ def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
         return ALL
     cores = os.cpu_count() or 1
     part = max(Fraction(1, 2 * cores), Fraction(_request_threads(plan), cores * _request_threads(FacilityPlan())))
-    return min(ALL, part if plan.weighed_every_s is None else max(2 * part, Fraction(1, 2)))
+    return min(ALL, part if plan.resources_every_s is None else max(2 * part, Fraction(1, 2)))
 
 
 def _request_threads(plan: FacilityPlan) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import Process
+from testbed.journal.events import ResourceUsage
 from testbed.verdict import judge, stuck_spans
 from testbed.verdict.checks import longevity
 
@@ -32,4 +32,4 @@ def test_what_was_planted_is_found_where_it_is(replayed: Callable[[str, str], Re
     assert bool(rising) is bool(planted)
     assert rising <= planted | {name.replace("rows", "table") for name in planted}
     assert judge.judge(journal).outcome == "unharmed"
-    assert {one.service for one in journal.of(Process)} == set(stuck_spans.services(journal))
+    assert {one.service for one in journal.of(ResourceUsage)} == set(stuck_spans.services(journal))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import Operation, Sample, Threads
+from testbed.journal.events import OperationEvent, Sample, Threads
 from testbed.verdict import figures, stuck_spans
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_the_evidence_is_taken_before_the_restart_and_service_is_back_after_it(replayed: Callable[[str, str], Result]) -> None:
     """Dumps come first; then the pools are whole again, nothing is stuck, and passengers are answered."""
     journal = replayed("restore", "original").journal
-    restart = next(one for one in journal.of(Operation) if (one.operation, one.state) == ("restart", "end"))
+    restart = next(one for one in journal.of(OperationEvent) if (one.operation, one.state) == ("restart", "end"))
     dumps = [one for one in journal.of(Threads) if not one.error]
     assert {one.service for one in dumps} == set(stuck_spans.services(journal))
     assert all(one.t_s < restart.t_s for one in dumps)

@@ -16,10 +16,10 @@ from testbed.runtime import backends
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.experiments.scan.effect import Over
+    from testbed.experiments.scan.effect import VariantScan
 
 
-async def scanned(wanted: Wanted, directory: Path) -> tuple[Over, ...]:
+async def scanned(wanted: Wanted, directory: Path) -> tuple[VariantScan, ...]:
     """Scan the small morning on processes."""
     backend = backends.of("processes")
     planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, backend)

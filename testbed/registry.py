@@ -1,4 +1,4 @@
-"""From the word in a scenario file to the class: the file of that name, the class of that name in capitals."""
+"""From the word in a scenario file to the class: the file of that name, and the one class that it defines."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ if TYPE_CHECKING:
 
 
 def words_in(path: Iterable[str]) -> tuple[str, ...]:
-    """Give the words that a package knows: the names of its modules, none of which is imported."""
+    """Return the words that a package knows: the names of its modules, none of which is imported."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
 
 
 def class_name(word: str) -> str:
-    """Give the name of a word's class: `reset_peer` is `ResetPeer`."""
+    """Return the name of a word's class: `reset_peer` is `ResetPeer`."""
     return "".join(part.capitalize() for part in word.split("_"))
 
 
-def load_word(package: str, path: Iterable[str], word: str) -> Any:
-    """Give the class of a word; raises KeyError when the package has no such file."""
+def load_word(package: str, path: Iterable[str], word: str, twin: str = "") -> Any:
+    """Return the class of a word; raises KeyError when the package has no such file.
+
+    `twin` is the class of the word `nothing`, which says what it does nothing of.
+    """
     if word not in words_in(path):
         raise KeyError(word)
-    return getattr(importlib.import_module(f"{package}.{word}"), class_name(word))
+    name = twin if twin and word == "nothing" else class_name(word)
+    return getattr(importlib.import_module(f"{package}.{word}"), name)

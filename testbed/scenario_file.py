@@ -23,7 +23,7 @@ from testbed.plan.expectation import WHATEVER
 from testbed.plan.facts import FACTS
 from testbed.plan.night import NightPlan, TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, NEEDS, PlannedStep, Scenario, Variant, VariantPlan, WorkloadPlan
-from testbed.plan.settings import KeptVariant, Record
+from testbed.plan.settings import KeptVariant, StrictRecord
 from testbed.plan.topology import TRANSACTIONS, FacilityPlan
 from testbed.replay.actions import Healable
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SCENARIOS = "scenarios"
 VARIANTS = "variants.toml"
 SECTIONS = ("title", "summary", "facts", "needs", "facility", "night", "workload", "timeline", "variants")
+RENAMED = {"facility.weighed_every_s": "resources_every_s"}  # keys of before, by their path
 NEEDED = ("title", "night", "workload", "variants")
 MEANT = ("night", "workload", "timeline", "variants")  # any of them, and a file was meant to be a scenario
 STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
@@ -44,7 +45,7 @@ VARIANT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class StepPlan(Record):
+class StepPlan(StrictRecord):
     """A step of the timeline, without the parameters of its fault or operation."""
 
     at: TimeOfDay | None = None
@@ -286,6 +287,8 @@ def _mistake(model: type[BaseModel], key: str, error: dict[str, Any], also: Sequ
         location = [part for part in location if not part.startswith(("literal[", "tuple["))]
     path = ".".join([key, *location])
     if error["type"] == "extra_forbidden":
+        if path in RENAMED:
+            return f"{path}: this key is now called {RENAMED[path]}; its values are the same"
         allowed = [*(also if len(location) == 1 else ()), *_fields_at(model, error["loc"][:-1])]
         return f"{path}: unknown key{_meant(location[-1], allowed)}; allowed: {', '.join(allowed)}"
     if error["type"] == "missing":

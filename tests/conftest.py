@@ -13,9 +13,9 @@ from hypothesis import settings
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import HOSTS, DatabasePair
-from testbed.runtime.postgres.prepared import prepare
+from testbed.runtime.postgres.prepared import prepare_array
 from testbed.runtime.postgres.programs import find_programs
-from testbed.runtime.run_directory import create, sweep
+from testbed.runtime.run_directory import create_run_directory, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ settings.load_profile("suite")
 def run_directory() -> Iterator[RunDirectory]:
     """Give a run directory, removed at the end."""
     sweep()
-    directory = create()
+    directory = create_run_directory()
     yield directory
     directory.remove()
 
@@ -44,7 +44,7 @@ def conninfo(run_directory: RunDirectory) -> Iterator[str]:
     programs = find_programs(None, run_directory.path)
 
     async def start() -> tuple[DatabasePair, str]:
-        prepared = await prepare(run_directory, programs)
+        prepared = await prepare_array(run_directory, programs)
         pair = DatabasePair(run_directory, programs, Array(prepared.parent), run_directory.path, 100)
         return pair, sql.conninfo(await pair.start_server(HOSTS[0]))
 

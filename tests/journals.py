@@ -14,7 +14,7 @@ from testbed.journal.events import (
     Header,
     NightSpan,
     Observed,
-    Operation,
+    OperationEvent,
     PoolSample,
     Request,
     Response,
@@ -114,7 +114,7 @@ class NightBuilder:
 
     def switchover(self, t_s: float, *, steps: int = 5, state: str = "end") -> None:
         """Add a switchover of so many steps that ended."""
-        self.events.append(Operation(**self.at(t_s), operation="switchover", id=1, state="begin"))
+        self.events.append(OperationEvent(**self.at(t_s), operation="switchover", id=1, state="begin"))
         for number in range(1, steps + 1):
             for progress in ("begin", "end"):
                 self.events.append(
@@ -123,17 +123,19 @@ class NightBuilder:
                     )  # type: ignore[arg-type]
                 )
         self.events.append(
-            Operation(**self.at(t_s + 0.1), operation="switchover", id=1, state=state, detail="the database runs on db-2", duration_s=0.1)  # type: ignore[arg-type]
+            OperationEvent(
+                **self.at(t_s + 0.1), operation="switchover", id=1, state=state, detail="the database runs on db-2", duration_s=0.1
+            )  # type: ignore[arg-type]
         )
 
     def restart(self, t_s: float) -> None:
         """Add a restart by hand of both application servers."""
-        self.events.append(Operation(**self.at(t_s), operation="restart", id=2, state="begin"))
+        self.events.append(OperationEvent(**self.at(t_s), operation="restart", id=2, state="begin"))
         for number, server in enumerate(SERVERS, start=1):
             self.events.append(
                 Step(**self.at(t_s), operation="restart", id=2, number=number, step=f"restart {server}", state="end", duration_s=0.1)
             )
-        self.events.append(Operation(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
+        self.events.append(OperationEvent(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
 
     def service(self, t_s: float, service: str, state: str) -> None:
         """Add what became of a service."""

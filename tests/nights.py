@@ -17,7 +17,7 @@ from testbed.journal import reader
 from testbed.journal.events import Counts, PoolSample, Sample
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers, trace
-from testbed.replay.display import Silent
+from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
 
@@ -105,7 +105,7 @@ class Flight:
         self.directory = directory
         self.path = directory / f"{variant}.jsonl"
         self.builder = FakeBuilder(plan.facility, self.variant.settings)
-        self.display: Display = Silent()
+        self.display: Display = SilentDisplay()
         self.sent = trace_of(plan)
         self.night = Night(
             plan.night.clock(), plan.night.to_s, plan.steps, self.sent, longest_timeout_s=self.variant.settings.longest_timeout_s
@@ -159,7 +159,7 @@ class Notes:
         """Note it."""
         self.notes.append(text)
 
-    def update(self, night_s: float, watch: Any, load: Any) -> None:
+    def update(self, night_s: float, state: Any, load: Any) -> None:
         """Let it pass."""
 
     def quiet(self) -> None:

@@ -193,8 +193,9 @@ def test_each_word_has_its_file_and_its_class(package: object, plural: str) -> N
     """`reset_peer` is `reset_peer.py`, class `ResetPeer`, made there and nowhere else, and its file says what it does."""
     path = package.__path__  # type: ignore[attr-defined]
     for word in words_in(path):
-        found = load_word(package.__name__, path, word)  # type: ignore[attr-defined]
-        assert (found.__name__, found.__module__) == (class_name(word), f"{package.__name__}.{word}"), plural  # type: ignore[attr-defined]
+        found = package.load(word)  # type: ignore[attr-defined]
+        name = f"No{plural.removesuffix('s').capitalize()}" if word == "nothing" else class_name(word)
+        assert (found.__name__, found.__module__) == (name, f"{package.__name__}.{word}")  # type: ignore[attr-defined]
         assert found.__doc__
 
 

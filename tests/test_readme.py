@@ -17,7 +17,7 @@ import pytest
 from testbed import faults, operations, scenario_file
 from testbed.cli import output
 from testbed.cli.main import COMMANDS, main_group
-from testbed.experiments.scan.effect import Effect, Over, Scan
+from testbed.experiments.scan.effect import Effect, Scan, VariantScan
 from testbed.faultproxy import toxics
 from testbed.journal import events
 from testbed.journal.stuck import STUCK_S, STUCK_SAMPLES
@@ -204,7 +204,7 @@ def test_every_option_of_the_scan_is_explained() -> None:
 
 def test_the_fields_of_the_scan_are_explained() -> None:
     """Every field of its JSON object is in its table, and nothing else is."""
-    records = (Scan, Over, Effect, topology.IntegrationPoint)
+    records = (Scan, VariantScan, Effect, topology.IntegrationPoint)
     wanted = {name for record in records for name in (*record.model_fields, *record.model_computed_fields)}
     table = section("testbed/experiments/README.md", "The scan").partition("### Its JSON")[2]
     assert set(first_words(table)) == wanted

@@ -88,7 +88,7 @@ def test_every_facility_finds_room_and_one_that_is_weighed_more_of_it(cores: int
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     small = FacilityPlan(application_servers=1, request_threads=10, callers=("ivr",))
     for plan in (small, FacilityPlan(), FacilityPlan(application_servers=16, request_threads=200)):
-        weighed = replays.part_of(plan.model_copy(update={"weighed_every_s": 0.5}), "processes")
+        weighed = replays.part_of(plan.model_copy(update={"resources_every_s": 0.5}), "processes")
         assert Fraction(1, 2 * cores) <= replays.part_of(plan, "processes") <= weighed <= ALL
         assert weighed >= HALF
     assert replays.part_of(small, "processes") == Fraction(1, 2 * cores)

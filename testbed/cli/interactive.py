@@ -9,11 +9,11 @@ import click
 from testbed.cli import interactive_display, options
 from testbed.cli.interruption import interruptible
 from testbed.interactive import client, protocol
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 
 if TYPE_CHECKING:
     from testbed.facility.address import Address
-    from testbed.interactive.protocol import Order
+    from testbed.interactive.protocol import Command
 
 
 @click.command()
@@ -29,7 +29,7 @@ def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Ad
     from testbed.runtime import backends  # noqa: PLC0415 - only this command builds a facility
 
     scenario, backend = night.night(variant, servers), backends.of(runtime, toxiproxy, postgres)
-    with interactive_display.Terminal(plain()) as terminal:
+    with interactive_display.Terminal(plain_console()) as terminal:
         interruptible(server.up(scenario, backend, runs, terminal))
     click.echo("everything was taken down")
 
@@ -37,27 +37,27 @@ def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Ad
 @click.command()
 def status() -> None:
     """Show the facility that is up: addresses, health, request threads, pools, and where the database is."""
-    _order(protocol.Status())
+    _send(protocol.StatusCommand())
 
 
 @click.command()
 def switchover() -> None:
     """Move the database to the other host, in the five steps of the case."""
-    _order(protocol.Switchover())
+    _send(protocol.SwitchoverCommand())
 
 
 @click.command()
 @click.argument("service")
 def threads(service: str) -> None:
     """Dump the threads of SERVICE and show them in groups."""
-    _order(protocol.DumpThreads(service))
+    _send(protocol.DumpThreadsCommand(service))
 
 
 @click.command()
 @click.argument("service")
 def restart(service: str) -> None:
     """Dump all threads, then kill SERVICE and start it again."""
-    _order(protocol.Restart(service))
+    _send(protocol.RestartCommand(service))
 
 
 @click.command()
@@ -66,19 +66,19 @@ def restart(service: str) -> None:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Another seed for the passengers.")
 def load(rate: float, seconds: float, seed: int) -> None:
     """Send passengers, whether or not earlier ones came back; Ctrl-C ends it."""
-    _order(protocol.SendLoad(rate, seconds, seed))
+    _send(protocol.LoadCommand(rate, seconds, seed))
 
 
 @click.command()
 def down() -> None:
     """Take the facility down that is up, with all that belongs to it."""
-    _order(protocol.Down())
+    _send(protocol.DownCommand())
 
 
-def _order(order: Order) -> None:
+def _send(order: Command) -> None:
     """Give an order and print the answers as they come."""
-    console = plain()
-    for answer in client.ask(order):
-        told = interactive_display.told(answer)
+    console = plain_console()
+    for answer in client.send_command(order):
+        told = interactive_display.status_text(answer)
         if told is not None:
             console.print(told, soft_wrap=True)

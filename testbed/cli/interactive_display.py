@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from testbed.interactive.protocol import Answer, LoadStanding, ServiceStanding, Standing
+    from testbed.interactive.protocol import FacilityStatus, LoadStatus, Reply, ServiceStatus
     from testbed.journal.events import Step, Threads
-    from testbed.replay.load_tracker import Load
-    from testbed.replay.state import Watch
+    from testbed.replay.load_tracker import LoadTracker
+    from testbed.replay.state import FacilityState
 
 INNERMOST = 8  # calls of a stack; all of them are in the dump's file
 
@@ -50,19 +50,19 @@ class Terminal:
         with _unless_closed():
             self._console.print(text, soft_wrap=True)
 
-    def ready(self, standing: Standing) -> None:
+    def ready(self, status: FacilityStatus) -> None:
         """Print where everything is, and what can be done now."""
         with _unless_closed():
-            self._console.print(status(standing), soft_wrap=True)
+            self._console.print(status_table(status), soft_wrap=True)
         self.line("ready; in other terminals: testbed status, load, switchover, threads, restart; Ctrl-C or `testbed down` takes it down")
 
-    def update(self, watch: Watch, load: Load | None) -> None:
+    def update(self, state: FacilityState, load: LoadTracker | None) -> None:
         """Draw the state."""
         if self._console.is_terminal:
             sent = f"{load.sent} of {len(load.requests)} transactions sent, {load.answered} answered, " if load else "nobody has come yet"
             rest = f"{load.failed} failed, {load.in_flight} waiting" if load else ""
             with _unless_closed():
-                self._live.update(Group(Text(sent + rest), picture(watch)))
+                self._live.update(Group(Text(sent + rest), picture(state)))
 
 
 @contextmanager
@@ -75,11 +75,11 @@ def _unless_closed() -> Iterator[None]:
         forget_output()
 
 
-def told(answer: Answer) -> RenderableType | None:
+def status_text(answer: Reply) -> RenderableType | None:
     """Give what is printed of an answer; None for one that tells nothing."""
     match answer.answer:
         case "standing":
-            return status(answer)
+            return status_table(answer)
         case "step":
             return _step(answer.step)
         case "threads":
@@ -90,29 +90,29 @@ def told(answer: Answer) -> RenderableType | None:
             return getattr(answer, "text", "") or None
 
 
-def status(standing: Standing) -> RenderableType:
+def status_table(status: FacilityStatus) -> RenderableType:
     """Draw the services, with addresses that curl opens, and say where the database is. It fits 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("service", "address", "health", "threads", "queue"):
         table.add_column(heading, no_wrap=True)
     for heading in ("in", "out", "leaked", "waiting"):
         table.add_column(heading, justify="right")
-    for one in standing.services:
+    for one in status.services:
         table.add_row(one.service, one.url, *_health(one), *_pool(one))
-    server = standing.services[0].url
+    server = status.services[0].url
     lines = [
         "threads: request threads at work; queue: requests that wait for one",
         "connections: in and out of the pool, leaked, waited for",
         "to look for yourself (/admin/pool: of application servers, cf-…):",
         *(f"    curl {server}{path}" for path in ("/health", "/metrics", "/admin/pool")),
-        f"{standing.variant} on {standing.runtime}; the database runs on {standing.database}",
-        *([] if standing.load is None else [_load(standing.load)]),
-        f"journal: {standing.journal}",
+        f"{status.variant} on {status.runtime}; the database runs on {status.database}",
+        *([] if status.load is None else [_load(status.load)]),
+        f"journal: {status.journal}",
     ]
     return Group(table, *(Text(line) for line in lines))
 
 
-def _health(one: ServiceStanding) -> tuple[Text, Text, Text]:
+def _health(one: ServiceStatus) -> tuple[Text, Text, Text]:
     """Give health, threads and queue."""
     health = Text("green", "green") if one.health else Text("red" if one.runs else "dead", "red")
     if one.busy is None or one.request_threads is None:
@@ -121,7 +121,7 @@ def _health(one: ServiceStanding) -> tuple[Text, Text, Text]:
     return health, Text(told, "red" if one.stuck else ""), Text(str(one.waiting or 0))
 
 
-def _pool(one: ServiceStanding) -> tuple[Text, ...]:
+def _pool(one: ServiceStatus) -> tuple[Text, ...]:
     """Give in, out, leaked and waiting; nothing of a service that has no pool."""
     if one.pool is None:
         return ()
@@ -152,5 +152,5 @@ def threads(dump: Threads) -> RenderableType:
     return Group(*parts)
 
 
-def _load(load: LoadStanding) -> str:
+def _load(load: LoadStatus) -> str:
     return f"{load.sent} of {load.of} transactions sent, {load.answered} answered, {load.failed} failed, {load.waiting} waiting"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from testbed.journal.events import Sample
-    from testbed.replay.load_tracker import Load
-    from testbed.replay.state import Watch
+    from testbed.replay.load_tracker import LoadTracker
+    from testbed.replay.state import FacilityState
 
 
 BAR = 10  # characters: the picture fits 80 columns
@@ -59,15 +59,15 @@ class Picture:
         else:
             self._console.print(f"{self._title}: {text}")
 
-    def update(self, night_s: float, watch: Watch, load: Load) -> None:
+    def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Show the state after a round of samples."""
         if self._console.is_terminal:
-            self._live.update(Group(self._headline(night_s, load), picture(watch)))
+            self._live.update(Group(self._headline(night_s, load), picture(state)))
 
     def quiet(self) -> None:
         """Show nothing of it."""
 
-    def _headline(self, night_s: float, load: Load) -> Text:
+    def _headline(self, night_s: float, load: LoadTracker) -> Text:
         return Text.assemble(
             (f"{clock_text(night_s)}  ", "bold"),
             f"{self._title}: {self._phase}\n",
@@ -78,15 +78,15 @@ class Picture:
         )
 
 
-def picture(watch: Watch) -> Table:
+def picture(state: FacilityState) -> Table:
     """Draw the pool and the request threads of every service, and whether its health check is green."""
     table = Table(box=None, pad_edge=False)
     for heading in ("service", "request threads", "", "connections", "", "health"):
         table.add_column(heading)
-    for name in (*watch.application_servers, *watch.callers):
-        sample = watch.last.get(name)
+    for name in (*state.application_servers, *state.callers):
+        sample = state.last.get(name)
         if sample is not None:
-            table.add_row(name, *_threads(sample, stuck=watch.is_stuck(name)), *_pool(sample), _health(sample))
+            table.add_row(name, *_threads(sample, stuck=state.is_stuck(name)), *_pool(sample), _health(sample))
     return table
 
 

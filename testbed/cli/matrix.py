@@ -26,7 +26,7 @@ from testbed.experiments.matrix import folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.plan import package_data
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from testbed.experiments.matrix.cell import Cell
     from testbed.experiments.matrix.minimal import PatternSet, Reached
-    from testbed.experiments.matrix.plan import Plan, PlannedCell
+    from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
     from testbed.experiments.matrix.table import Column
     from testbed.facility.address import Address
     from testbed.facility.backend import Backend
@@ -139,7 +139,7 @@ def matrix(context: click.Context, /, **options: Any) -> None:
 
 def _replay(options: Options) -> NoReturn:
     """Replay what the options ask for; exit with the code of the result."""
-    console = plain(stderr=False)
+    console = plain_console(stderr=False)
     backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
     kept = scenario_file.kept_variants(options.variants)
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
@@ -185,7 +185,7 @@ def _exit_code(made: table.Matrix, compared: Sequence[gate.Compared]) -> int:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Write the files, page and picture into this folder.")
 def merge(folders: tuple[Path, ...], out: Path) -> None:
     """Merge the matrices of several shards or runtimes, FOLDERS, into one."""
-    console = plain(stderr=False)
+    console = plain_console(stderr=False)
     made = table.merge([(str(path), _read(path)) for path in folders])
     _require_writable(out, made.columns, [cell.key for cell in made.cells])
     _print(made, console)
@@ -209,7 +209,7 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
     if column is None:
         names = ", ".join(column.scenario for column in whole.columns if column.runtime == runtime)
         raise UsageError(f"{directory} has no scenario {scenario!r} on {runtime}; there are {names or 'none'}")
-    console = plain(stderr=False)
+    console = plain_console(stderr=False)
     if not console.is_terminal:  # a pipe is as wide as the table: whoever searches it finds whole lines
         console.width = WIDEST
     for drawn in text.figures(whole.only(column.key), column):
@@ -236,7 +236,7 @@ def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list
 
 
 async def _make(
-    bench: Bench, planned: Plan, cells: Sequence[PlannedCell], baseline: table.Matrix | None
+    bench: Bench, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
     progress = BatchProgress(bench.console, len(cells), "cells", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
@@ -285,7 +285,7 @@ def _require_writable(out: Path | None, columns: Sequence[Column], keys: Sequenc
 
 def _write(made: table.Matrix, out: Path) -> None:
     """Write the folder; raises UsageError if a file cannot be written."""
-    with writing("--out"):
+    with writing("--out", out):
         folder.write(made, out, scenario_file.kept_variants())
 
 

@@ -35,7 +35,7 @@ class JsonLines:
             return lambda _: None
         if self._target == "-":
             return click.echo
-        with writing("--json"):
+        with writing("--json", Path(self._target)):
             self._file = Path(self._target).open("w", encoding="utf-8")
         return lambda line: print(line, file=self._file, flush=True)
 
@@ -60,17 +60,17 @@ def require_writable_folder(option: str, path: Path) -> None:
 def write_text(option: str, path: Path | None, text: str) -> None:
     """Write a text to the file of an option, if one is given; raises UsageError when it cannot be written."""
     if path is not None:
-        with writing(option):
+        with writing(option, path):
             path.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def writing(option: str) -> Iterator[None]:
-    """Raise UsageError with the option and the file if a file cannot be written inside."""
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Raise UsageError with the option and the file if a file cannot be written; `path` is where, if the error does not say it."""
     try:
         yield
     except OSError as error:
-        raise UsageError(f"{option}: {error.filename} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{option}: {error.filename or path} cannot be written: {error.strerror}") from error
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from testbed.plan import passengers, trace
 from testbed.report import json_lines, repetition, side_by_side
 from testbed.report import plan as plan_module
 from testbed.report.plan import scenarios
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from testbed.runtime import backends
 from testbed.verdict import judge
 from testbed.verdict.result import Result
@@ -104,7 +104,7 @@ def replay(
         raise FacilityError(lacking)
     if speed is None:
         plan = plan.slowed(backend.slowdown)
-    console = plain(stderr=json_file == "-")
+    console = plain_console(stderr=json_file == "-")
     kept = scenario_file.kept_variants()
     for name, origin in scenario_file.variant_origins().items():
         if any(variant.name == name and variant.settings == kept[name].settings for variant in plan.variants):
@@ -165,7 +165,7 @@ def _report(console: Console, judgements: list[Judgement]) -> None:
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw what is printed into this SVG file as well.")
 def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, svg: Path | None) -> None:
     """Judge JOURNALS of old replays again: files, or directories of them; the last run when none is named."""
-    console = plain(stderr=json_file == "-")
+    console = plain_console(stderr=json_file == "-")
     read = [old for path in journals or (batch.runs_home(runs) / batch.LATEST,) for old in _journals(path)]
     judgements = [judge.judge(old) for old in read]
     with JsonLines(json_file) as write:
@@ -192,7 +192,7 @@ def _journals(path: Path) -> list[Journal]:
 def list_() -> None:
     """List the scenarios."""
     known = [scenario_file.load(path) for path in scenario_file.known()]
-    plain().print(scenarios(known, scenario_file.origins(), scenario_file.variant_origins()))
+    plain_console().print(scenarios(known, scenario_file.origins(), scenario_file.variant_origins()))
 
 
 @click.command()
@@ -203,7 +203,7 @@ def list_() -> None:
 def plan(scenario: str, seed: int | None, rate: float | None, speed: float | None) -> None:
     """Check SCENARIO and show what it will do, without starting anything."""
     read = _read(scenario, seed=seed, rate=rate, speed=speed)
-    plain().print(plan_module.plan(read, passengers.of(read)))
+    plain_console().print(plan_module.plan(read, passengers.of(read)))
 
 
 @click.command(name="facts")
@@ -212,7 +212,7 @@ def facts_(*, names: bool) -> None:
     """List the facts of the case, and how many scenarios and tests show each."""
     by_fact = facts.shown()
     if not names:
-        plain().print(facts.table(by_fact))
+        plain_console().print(facts.table(by_fact))
         return
     for line in facts.lines(by_fact):
         click.echo(line)  # rich would fold a long name, and then it cannot be pasted
@@ -261,5 +261,5 @@ def doctor_() -> None:
     from testbed.runtime.containers import doctor  # noqa: PLC0415 - only these two commands need the engine
 
     needs = doctor.examine()
-    plain().print(doctor.table(needs))
+    plain_console().print(doctor.table(needs))
     sys.exit(0 if all(need.met for need in needs) else TestbedError.exit_code)

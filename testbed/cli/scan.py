@@ -19,13 +19,13 @@ from testbed.experiments.scan import plan
 from testbed.experiments.scan.effect import Scan
 from testbed.experiments.scan.replays import ScanBatch
 from testbed.experiments.scan.text import doubts, found, long, map_lines, markdown, table
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from testbed.experiments.scan.effect import Effect, Over
+    from testbed.experiments.scan.effect import Effect, VariantScan
     from testbed.facility.address import Address
     from testbed.facility.backend import Backend
 
@@ -69,7 +69,7 @@ def scan(
     json_path = None if json_file in (None, "-") else Path(str(json_file))
     require_writable("--json", json_path)
     require_writable("--out", out)
-    console = plain(stderr=json_file == "-")
+    console = plain_console(stderr=json_file == "-")
     for line in planned.left_out:
         console.print(f"left out: {line}", soft_wrap=True)
     made = Scan(
@@ -89,7 +89,7 @@ def scan(
     sys.exit(0 if all(over.all_told for over in made.variants) else UNKNOWN)
 
 
-async def _scan(planned: plan.Plan, backend: Backend, jobs: int, runs: str | None, console: Console) -> tuple[Over, ...]:
+async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str | None, console: Console) -> tuple[VariantScan, ...]:
     """Replay everything, and tell of each as it is done."""
     progress = BatchProgress(console, len(planned.breaks), "replays", jobs)
     directory = batch.runs_directory(runs, "scan")
@@ -107,7 +107,7 @@ async def _scan(planned: plan.Plan, backend: Backend, jobs: int, runs: str | Non
     return done
 
 
-def _tell(over: Over, transaction: str, console: Console) -> None:
+def _tell(over: VariantScan, transaction: str, console: Console) -> None:
     console.print(f"\nIntegration points of {over.variant} (a link is named by what stands behind it):")
     for line in map_lines(over):
         console.print(f"  {line}", soft_wrap=True)

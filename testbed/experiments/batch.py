@@ -14,7 +14,7 @@ from testbed.errors import TestbedError
 from testbed.experiments.header import header
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
-from testbed.replay.display import Silent
+from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
 from testbed.verdict import judge
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import Scenario
     from testbed.plan.trace import Trace
     from testbed.replay.display import Display
-    from testbed.replay.load_tracker import Load
-    from testbed.replay.state import Watch
+    from testbed.replay.load_tracker import LoadTracker
+    from testbed.replay.state import FacilityState
     from testbed.verdict.judge import Judgement
 
 Replayed = TypeVar("Replayed")
@@ -88,7 +88,7 @@ def _lead_to(directory: Path) -> None:
 
 
 @dataclass(slots=True)
-class Ahead:
+class BuildAhead:
     """A display that begins to build the next facility when the one before has gone quiet, and passes everything on.
 
     So the seconds in which the replay only looks on are not lost; and nothing is started beside a facility that is at work.
@@ -101,9 +101,9 @@ class Ahead:
         """Pass it on."""
         self.display.phase(text)
 
-    def update(self, night_s: float, watch: Watch, load: Load) -> None:
+    def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Pass it on."""
-        self.display.update(night_s, watch, load)
+        self.display.update(night_s, state, load)
 
     def quiet(self) -> None:
         """Begin with the next."""
@@ -139,7 +139,7 @@ async def replay_all(
                 JournalWriter(path, header(scenario, variant, sent, backend, repetition)) as writer,
                 show(title) as display,
             ):
-                await replay(of_variant, builder, writer, directory / name, Ahead(display, following))
+                await replay(of_variant, builder, writer, directory / name, BuildAhead(display, following))
             kept = reader.read(path)
             judgement = judge.judge(kept)
             keep_tracebacks(path, judgement)
@@ -156,7 +156,7 @@ def keep_tracebacks(path: Path, judgement: Judgement) -> None:
 
 async def replay_once(scenario: Scenario, sent: Trace, backend: Backend, directory: Path) -> Result:
     """Replay the first variant of a scenario once, without a display; raises TestbedError if that cannot be done."""
-    replays = replay_all(scenario, sent, 1, backend, directory, lambda _: nullcontext(Silent()))
+    replays = replay_all(scenario, sent, 1, backend, directory, lambda _: nullcontext(SilentDisplay()))
     async with aclosing(replays) as results:
         return await anext(results)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BurstSpec:
     """So many requests, all of them this text of HTTP, to an address; an answer after `within_s` real seconds is none."""
 
     host: str
@@ -21,7 +21,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BurstResult:
     """What came of a crowd so far: how many connections or requests `ended` in which way, in `took_s` real seconds.
 
     The connections: `open`, `refused`, `unconnected`. The requests: `answered`, `failed` (an error's status), `reset`, `closed` (with no
@@ -38,20 +38,20 @@ class Told:
         return ", ".join(f"{count} {how}" for how, count in self.ended.items() if count) + f" in {self.took_s:.1f} s"
 
 
-class Crowd(Protocol):
+class BurstConnections(Protocol):
     """A crowd that stands before the door, each with an open connection."""
 
-    opened: Told
+    opened: BurstResult
 
-    async def ask(self) -> Told:
+    async def ask(self) -> BurstResult:
         """Let all ask at once, and tell what became of them; raises FacilityError when the crowd's process is gone."""
 
     async def leave(self) -> None:
         """Close every connection, and end the crowd."""
 
 
-class Gather(Protocol):
+class OpenBurst(Protocol):
     """How a crowd comes together. `gather` starts a process for it; `testbed.fakes` has one that only counts."""
 
-    async def __call__(self, runtime: Runtime, order: Order) -> Crowd:
+    async def __call__(self, runtime: Runtime, order: BurstSpec) -> BurstConnections:
         """Open the connections; raises FacilityError when so many sockets cannot be had."""

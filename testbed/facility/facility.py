@@ -12,20 +12,19 @@ from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.facility import observers
 from testbed.facility.database import Database
 from testbed.facility.link import DATABASE, Link
-from testbed.facility.log_disks import LogDisks
-from testbed.facility.log_disks import Nothing as NoLogDisks
+from testbed.facility.log_disks import LogDisks, NoLogDisks
 from testbed.facility.packet_filter import NoPacketFilter, PacketFilter
-from testbed.facility.redundancy import Nothing, Surroundings
+from testbed.facility.redundancy import NoRedundancy, Redundancy
 from testbed.facility.runtime import Runtime, ServiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-    from testbed.facility.burst import Gather
-    from testbed.facility.load_generator import Connect, DueRequest, Generator
-    from testbed.facility.observers import Dump, Monitoring, Scales
-    from testbed.facility.probe import Probe, Prober, Question
+    from testbed.facility.burst import OpenBurst
+    from testbed.facility.load_generator import Connect, DueRequest, LoadGenerator
+    from testbed.facility.observers import Dump, Monitoring, Resources
+    from testbed.facility.probe import Probe, Prober, ProbeSpec
 
 
 READY_WITHIN_S = 30.0
@@ -61,7 +60,7 @@ class Instruments:
     connect: Connect
     dump: Dump
     prober: Prober
-    gather: Gather
+    open_burst: OpenBurst
 
 
 @dataclass(slots=True)
@@ -82,8 +81,8 @@ class Facility:
     instruments: Instruments
     specs: dict[str, ServiceSpec] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)  # killed on purpose, and not started again
-    surroundings: Surroundings = field(default_factory=Nothing)
-    scales: Scales = field(default_factory=observers.Nothing)
+    redundancy: Redundancy = field(default_factory=NoRedundancy)
+    resources: Resources = field(default_factory=observers.NoResources)
     links: dict[str, Link] = field(default_factory=dict)
     packet_filter: PacketFilter = field(default_factory=NoPacketFilter)
     log_disks: LogDisks = field(default_factory=NoLogDisks)
@@ -121,7 +120,7 @@ class Facility:
             raise FacilityError(f"no link {name} that a fault could be put on; there are {', '.join(links)}")
         return links[name]
 
-    def probe(self, name: str, question: Question) -> Probe:
+    def probe(self, name: str, question: ProbeSpec) -> Probe:
         """Start a probe over a link; or to a service itself, where its link has no proxy."""
         known = name == DATABASE or name in self.links
         return self.instruments.prober(name, self.link(name).address if known else self.runtime.address(name), question)
@@ -148,7 +147,7 @@ class Facility:
                 left.append(f"{name} stands still")
         return left
 
-    async def load_generator(self, requests: Sequence[DueRequest]) -> Generator:
+    async def load_generator(self, requests: Sequence[DueRequest]) -> LoadGenerator:
         """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
         addresses = {one: self.links[one].address if one in self.links else self.runtime.address(one) for one in self.callers}
         return await self.instruments.connect(requests, self.runtime.address(LOAD), addresses)

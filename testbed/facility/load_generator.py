@@ -21,20 +21,20 @@ class DueRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnsweredRequest:
     """A request that was answered, and when (on the journal's `t_s`): whoever sent it believes that it was done."""
 
     request: TraceRequest
     answered_s: float
 
 
-class Generator(Protocol):
+class LoadGenerator(Protocol):
     """A load generator that is ready to send."""
 
     def start(self, start_s: float) -> None:
         """Let the night begin at `start_s` on the event loop's clock."""
 
-    def tell(self) -> AsyncIterator[Sent | Ended]:
+    def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Give what is sent and what has ended as it happens, in seconds after the start; it ends when the generator does."""
 
     def stop(self) -> None:
@@ -44,12 +44,12 @@ class Generator(Protocol):
 class Connect(Protocol):
     """How the load generator gets its requests. `connect_over_tcp` hands them to a process; `testbed.fakes` has one in the event loop."""
 
-    async def __call__(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
+    async def __call__(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
         """Hand over the requests, and return when it is ready to send; raises ServiceError when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class RequestSent:
     """A request went out, `sent_s` seconds after the start."""
 
     id: int
@@ -57,7 +57,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RequestEnded:
     """A request came back: with a status, or with an error and no status."""
 
     id: int

@@ -31,7 +31,7 @@ class LogDisks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoLogDisks:
     """Disks that nobody can fill."""
 
     async def fill(self, server: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.journal.events import Process, Sample, ThreadGroup
+from testbed.journal.events import ResourceUsage, Sample, ThreadGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,23 +38,23 @@ class Monitoring(Protocol):
         """Ask a service for its health: `200`, another status, or in words why there was no answer."""
 
 
-class Scales(Protocol):
+class Resources(Protocol):
     """How a facility is weighed: every `every_s` real seconds, or never (None). `now` gives the time on both clocks."""
 
     @property
     def every_s(self) -> float | None:
         """How often."""
 
-    async def look(self, now: Now) -> Sequence[Process | Size]:
+    async def look(self, now: Now) -> Sequence[ResourceUsage | Size]:
         """Look at all of it once; what cannot be looked at is left out, and that is no error."""
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoResources:
     """The do-nothing twin: nothing is weighed."""
 
     every_s: float | None = None
 
-    async def look(self, now: Now) -> Sequence[Process | Size]:  # noqa: ARG002 - the protocol's signature
+    async def look(self, now: Now) -> Sequence[ResourceUsage | Size]:  # noqa: ARG002 - the protocol's signature
         """See nothing."""
         return ()

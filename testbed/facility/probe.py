@@ -7,11 +7,11 @@ from typing import Literal, Protocol
 
 from testbed.facility.address import Address
 
-Ended = Literal["answered", "refused", "unconnected", "reset", "closed", "silent"]
+ProbeEnd = Literal["answered", "refused", "unconnected", "reset", "closed", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProbeSpec:
     """What a probe does once connected: `requests` sends two short requests, the second `idle_s` after the first was answered.
 
     `log_in` asks for a long answer (a few hundred bytes); `hold` sends one request and then only waits, to see whether the connection
@@ -30,7 +30,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ProbeResult:
     """What a probe saw.
 
     `ended`: `answered` all it asked (or held, where it only held); `refused` at once by nobody; `unconnected` within its time; `reset`
@@ -40,7 +40,7 @@ class Seen:
     a `queue` took; then `first_byte_s` is of the first in it, and `connected_s` of the first past it.
     """
 
-    ended: Ended
+    ended: ProbeEnd
     connected_s: float
     first_byte_s: float | None = None
     last_byte_s: float | None = None
@@ -66,7 +66,7 @@ class Probe(Protocol):
     async def wait_held(self) -> None:
         """Wait until its connection stands and its first request was answered; raises FacilityError when that does not come."""
 
-    async def wait_seen(self) -> Seen:
+    async def wait_seen(self) -> ProbeResult:
         """Wait until it has seen what it wanted to see; bounded by its question."""
 
     async def end(self) -> None:
@@ -76,5 +76,5 @@ class Probe(Protocol):
 class Prober(Protocol):
     """Makes probes, as those on this side of a link would."""
 
-    def __call__(self, link: str, address: Address, question: Question) -> Probe:
+    def __call__(self, link: str, address: Address, question: ProbeSpec) -> Probe:
         """Start a probe."""

@@ -14,7 +14,7 @@ from testbed.errors import FacilityError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from testbed.facility.load_generator import Answer
+    from testbed.facility.load_generator import AnsweredRequest
     from testbed.journal.events import Balancer, Ledger, Recovery, Restored
 
     Now = Callable[[], tuple[float, float]]
@@ -29,7 +29,7 @@ class TakenBackup:
     took_s: float
 
 
-class Surroundings(Protocol):
+class Redundancy(Protocol):
     """What a runtime has around the services. `now` gives the time on both clocks."""
 
     async def look(self, now: Now) -> Sequence[Balancer | Recovery]:
@@ -38,7 +38,7 @@ class Surroundings(Protocol):
     async def take_backup(self, began_s: float) -> TakenBackup:
         """Take an off-site backup, which began at `began_s` on the journal's `t_s`; raises FacilityError when it cannot be taken."""
 
-    async def count(self, answers: Sequence[Answer], now: Now) -> Sequence[Ledger | Restored]:
+    async def count(self, answers: Sequence[AnsweredRequest], now: Now) -> Sequence[Ledger | Restored]:
         """Count what was answered in the database and on the standby, and in every backup that was taken, restored beside.
 
         Bounded, and without an error: what cannot be told is told as that.
@@ -46,7 +46,7 @@ class Surroundings(Protocol):
 
 
 @dataclass(slots=True)
-class Nothing:
+class NoRedundancy:
     """The do-nothing twin: there is nothing around the services."""
 
     async def look(self, now: Now) -> Sequence[Balancer | Recovery]:  # noqa: ARG002 - the protocol's signature
@@ -57,6 +57,6 @@ class Nothing:
         """Refuse: there is nowhere to take one to."""
         raise FacilityError('this runtime has no off-site backups; a scenario that takes one says needs = ["backups"]')
 
-    async def count(self, answers: Sequence[Answer], now: Now) -> Sequence[Ledger | Restored]:  # noqa: ARG002 - the protocol's signature
+    async def count(self, answers: Sequence[AnsweredRequest], now: Now) -> Sequence[Ledger | Restored]:  # noqa: ARG002 - the protocol's signature
         """Count nothing."""
         return ()

@@ -80,7 +80,7 @@ class Runtime(Protocol):
 
 
 @dataclass(slots=True)
-class Nothing:
+class NoRuntime:
     """The do-nothing runtime: everything starts at once, nothing listens, nothing dies."""
 
     capabilities: frozenset[str] = frozenset()

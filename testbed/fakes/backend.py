@@ -22,7 +22,7 @@ class FakeBackend(Backend):
     """Makes a `FakeBuilder` for each replay.
 
     `failures`: what the builders raise in place of a facility, in the order in which they are made; None, and the end of it, for one that
-    builds. `blunt`: see `FakeBuilder`. `builders`: those that were made. `calls`: `enter` and `exit`, as they came.
+    builds. `ineffective`: see `FakeBuilder`. `builders`: those that were made. `calls`: `enter` and `exit`, as they came.
     """
 
     name: str = "fakes"
@@ -30,7 +30,7 @@ class FakeBackend(Backend):
     slowdown: float = 1.0
     postgres_version: str = "none"
     failures: Sequence[FacilityError | None] = ()
-    blunt: bool = False
+    ineffective: bool = False
     builders: list[FakeBuilder] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -47,5 +47,5 @@ class FakeBackend(Backend):
         """Return a new builder; raises UsageError for settings that are not modelled."""
         number = len(self.builders)
         broken = self.failures[number] if number < len(self.failures) else None
-        self.builders.append(FakeBuilder(plan, settings, blunt=self.blunt, broken=broken))
+        self.builders.append(FakeBuilder(plan, settings, ineffective=self.ineffective, broken=broken))
         return self.builders[-1]

@@ -16,12 +16,12 @@ from testbed.fakes import caller, server
 from testbed.fakes.caller import FakeCaller
 from testbed.fakes.database import FakeDatabase
 from testbed.fakes.link import FakeLink, FakePacketFilter
-from testbed.fakes.load import FakeGenerator
+from testbed.fakes.load import FakeLoadGenerator
 from testbed.fakes.monitoring import FakeLogDisks, FakeMonitoring
-from testbed.fakes.probe import FakeCrowd, FakeProbe
+from testbed.fakes.probe import FakeBurst, FakeProbe
 from testbed.fakes.runtime import FakeRuntime
 from testbed.fakes.server import FakeServer
-from testbed.fakes.service import see_modelled
+from testbed.fakes.service import require_modelled
 from testbed.plan.settings import Settings
 from testbed.plan.topology import servers_of
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from testbed.facility.burst import Order
+    from testbed.facility.burst import BurstSpec
     from testbed.facility.load_generator import DueRequest
-    from testbed.facility.observers import Scales
-    from testbed.facility.probe import Question
+    from testbed.facility.observers import Resources
+    from testbed.facility.probe import ProbeSpec
     from testbed.facility.runtime import Runtime
     from testbed.fakes.service import FakeService
     from testbed.journal.events import ThreadGroup
@@ -69,17 +69,17 @@ class FakeBuilder:
     links: dict[str, FakeLink] = field(default_factory=dict)
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
     log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
-    scales: Scales = field(default_factory=observers.Nothing)
-    blunt: bool = False  # probes see nothing of what is done to links, and a crowd is none
-    generator: FakeGenerator | None = None
-    crowds: list[FakeCrowd] = field(default_factory=list)
+    resources: Resources = field(default_factory=observers.NoResources)
+    ineffective: bool = False  # probes see nothing of what is done to links, and a crowd is none
+    generator: FakeLoadGenerator | None = None
+    bursts: list[FakeBurst] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     not_permitted: str | None = None  # why threads cannot be dumped
     broken: FacilityError | None = None  # raised in place of a facility
 
     def __post_init__(self) -> None:
-        see_modelled("an application server", self.settings.application_server, server.NOT_MODELLED)
-        see_modelled("a caller", self.settings.caller, caller.NOT_MODELLED)
+        require_modelled("an application server", self.settings.application_server, server.NOT_MODELLED)
+        require_modelled("a caller", self.settings.caller, caller.NOT_MODELLED)
 
     def begin(self) -> None:
         """Note it; there is nothing to be gained."""
@@ -99,7 +99,7 @@ class FakeBuilder:
             Instruments(lambda: FakeMonitoring(self.runtime), self._connect, self._dump, self._probe, self._gather),
             links=dict(self.links),
             packet_filter=self.packet_filter,
-            scales=self.scales,
+            resources=self.resources,
             log_disks=self.log_disks,
         )
         if self.broken is not None:
@@ -108,13 +108,13 @@ class FakeBuilder:
         await facility.wait_ready(facility.services)
         return facility
 
-    async def _gather(self, runtime: Runtime, order: Order) -> FakeCrowd:  # noqa: ARG002 - the protocol's signature
-        self.crowds.append(FakeCrowd(order, self.blunt))
-        return self.crowds[-1]
+    async def _gather(self, runtime: Runtime, order: BurstSpec) -> FakeBurst:  # noqa: ARG002 - the protocol's signature
+        self.bursts.append(FakeBurst(order, self.ineffective))
+        return self.bursts[-1]
 
-    def _probe(self, link: str, address: Address, question: Question) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
+    def _probe(self, link: str, address: Address, question: ProbeSpec) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
         known = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())
-        return FakeProbe(known, question, link in self.packet_filter.dropped, self.blunt)
+        return FakeProbe(known, question, link in self.packet_filter.dropped, self.ineffective)
 
     def _make(self, name: str) -> FakeService | None:
         if name in self.plan.server_names:
@@ -124,8 +124,8 @@ class FakeBuilder:
             return FakeCaller(name, self.plan, self.settings.caller, servers, self.runtime.service)
         return None
 
-    async def _connect(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> FakeGenerator:  # noqa: ARG002
-        self.generator = FakeGenerator(self.runtime, requests)
+    async def _connect(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> FakeLoadGenerator:  # noqa: ARG002
+        self.generator = FakeLoadGenerator(self.runtime, requests)
         return self.generator
 
     async def _dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - no file: there is nothing to keep

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.facility.load_generator import Ended, Sent
+from testbed.facility.load_generator import RequestEnded, RequestSent
 from testbed.fakes.runtime import FakeRuntime
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class FakeGenerator:
+class FakeLoadGenerator:
     """Sends requests to fake callers at their times, each whether or not others came back."""
 
     runtime: FakeRuntime
     requests: Sequence[DueRequest]
-    _told: asyncio.Queue[Sent | Ended | None] = field(default_factory=asyncio.Queue)
+    _told: asyncio.Queue[RequestSent | RequestEnded | None] = field(default_factory=asyncio.Queue)
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _sent: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -37,11 +37,11 @@ class FakeGenerator:
 
     async def _ask(self, due: DueRequest, start_s: float) -> None:
         now, request = asyncio.get_running_loop().time, due.request
-        self._told.put_nowait(Sent(request.id, now() - start_s))
+        self._told.put_nowait(RequestSent(request.id, now() - start_s))
         error = await self.runtime.service(request.caller).ask(request.transaction)
-        self._told.put_nowait(Ended(request.id, now() - start_s, 502 if error else 200, error))
+        self._told.put_nowait(RequestEnded(request.id, now() - start_s, 502 if error else 200, error))
 
-    async def tell(self) -> AsyncIterator[Sent | Ended]:
+    async def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Give what happens, until it dies."""
         while (event := await self._told.get()) is not None:
             yield event

@@ -26,7 +26,7 @@ class FakeLogDisks:
     """Notes whose disk is full; `blunt`: every line is written all the same."""
 
     filled: set[str] = field(default_factory=set)
-    blunt: bool = False
+    ineffective: bool = False
 
     async def fill(self, server: str) -> None:
         """Note it."""
@@ -38,7 +38,7 @@ class FakeLogDisks:
 
     async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Tell by what was noted."""
-        return os.strerror(errno.ENOSPC) if server in self.filled and not self.blunt else ""
+        return os.strerror(errno.ENOSPC) if server in self.filled and not self.ineffective else ""
 
     def full(self) -> tuple[str, ...]:
         """Give those that were noted."""

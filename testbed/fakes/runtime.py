@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
-from testbed.facility.runtime import Exit, Nothing, ServiceSpec
+from testbed.facility.runtime import Exit, NoRuntime, ServiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ LAST_LINES = "the fake was told to die"
 
 
 @dataclass(slots=True)
-class FakeRuntime(Nothing):
+class FakeRuntime(NoRuntime):
     """Services as objects. `calls` (the do-nothing runtime's) has what was done to which, in order; pause and resume change nothing."""
 
     make: Callable[[str], FakeService | None] = lambda _: None
@@ -29,7 +29,7 @@ class FakeRuntime(Nothing):
 
     async def start(self, spec: ServiceSpec) -> None:
         """Start a service."""
-        await Nothing.start(self, spec)
+        await NoRuntime.start(self, spec)
         self.exits.pop(spec.name, None)
         self.starts += 1
         self.pids[spec.name] = self.starts
@@ -37,12 +37,12 @@ class FakeRuntime(Nothing):
 
     async def stop(self, name: str) -> None:
         """End a service."""
-        await Nothing.stop(self, name)
+        await NoRuntime.stop(self, name)
         self._end(name, Exit(0, ""))
 
     async def kill(self, name: str) -> None:
         """End a service."""
-        await Nothing.kill(self, name)
+        await NoRuntime.kill(self, name)
         self._end(name, Exit(-9, ""))
 
     def die(self, name: str, code: int = 1) -> None:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from testbed.journal.events import PoolSample
-    from testbed.plan.settings import Record
+    from testbed.plan.settings import StrictRecord
 
 START_S = 0.4  # from its start until it answers
 LAST_WORDS = "connection reset: the service is gone"
 
 
-def see_modelled(role: str, settings: Record, not_modelled: Sequence[str]) -> None:
+def require_modelled(role: str, settings: StrictRecord, not_modelled: Sequence[str]) -> None:
     """Raise UsageError when a setting is changed that fakes do not model: the night would come out as if it were not."""
     changed = [name for name in not_modelled if getattr(settings, name) != type(settings).model_fields[name].default]
     if changed:

@@ -25,5 +25,5 @@ def names() -> tuple[str, ...]:
 
 def load(name: str) -> type[Fault]:
     """Give the class of a fault by its word; raises KeyError when there is none."""
-    fault: type[Fault] = load_word(__name__, __path__, name)
+    fault: type[Fault] = load_word(__name__, __path__, name, twin="NoFault")
     return fault

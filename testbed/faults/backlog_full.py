@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from testbed.errors import FacilityError
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
 WORD = "backlog_full"
-ASK = Question("queue", within_s=60.0)
+ASK = ProbeSpec("queue", within_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)

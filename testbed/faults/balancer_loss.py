@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from testbed.concurrency import wait_until
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 from testbed.facility.runtime import ServiceSpec
 from testbed.journal.events import Balancer
 from testbed.plan.topology import BalancerName
@@ -14,8 +14,8 @@ from testbed.plan.topology import BalancerName
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
-CONNECT = Question("connect", within_s=5.0)
-ASK = Question("requests", within_s=5.0)
+CONNECT = ProbeSpec("connect", within_s=5.0)
+ASK = ProbeSpec("requests", within_s=5.0)
 BACK_WITHIN_S = 20.0
 POLL_S = 0.1
 
@@ -52,7 +52,7 @@ class BalancerLoss:
         wanted = set(facility.application_servers) - facility.down
 
         async def look() -> str | None:
-            events = await facility.surroundings.look(actions.recorder.now)
+            events = await facility.redundancy.look(actions.recorder.now)
             balancers = [event for event in events if isinstance(event, Balancer) and event.balancer == self.balancer]
             up = {server.server for balancer in balancers for server in balancer.servers if server.status.startswith("UP")}
             return None if wanted <= up else f"up: {', '.join(sorted(up)) or 'none'}"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, WaitError
-from testbed.facility.burst import Order
+from testbed.facility.burst import BurstSpec
 from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
@@ -46,41 +46,41 @@ class Burst:
         """Let them come, ask and go, and see that they were a crowd: that most of them were there at one time."""
         facility = actions.facility
         order = self._order(facility.runtime.address(self.door))
-        await actions.weigh()
+        await actions.sample_resources()
         async with actions.step(1, f"open {self.requests} connections to {self.door}") as details:
-            crowd = await facility.instruments.gather(facility.runtime, order)
-            details.append(str(crowd.opened))
+            burst = await facility.instruments.open_burst(facility.runtime, order)
+            details.append(str(burst.opened))
         try:
             async with actions.step(2, f"ask {self.door} over every one of them at once") as details:
-                told, _ = await asyncio.gather(crowd.ask(), actions.weigh())
+                told, _ = await asyncio.gather(burst.ask(), actions.sample_resources())
                 details.append(str(told))
             async with actions.step(3, f"see that more than half of {self.requests} waited at one time, or were turned away") as details:
-                turned_away = sum(count for seen in (crowd.opened, told) for how, count in seen.ended.items() if how not in SERVED)
+                turned_away = sum(count for seen in (burst.opened, told) for how, count in seen.ended.items() if how not in SERVED)
                 details.append(f"{told.at_once} waited at one time, {turned_away} were turned away")
                 if 2 * (told.at_once + turned_away) <= self.requests:
                     raise FacilityError(f"that was no crowd: {details[0]}, of {self.requests}")
-            await actions.weigh()
+            await actions.sample_resources()
         finally:
-            await crowd.leave()
+            await burst.leave()
         async with actions.step(4, f"let them go, and wait until nobody waits at {self.door} any more") as details:
             details.append(await self._wait_at_rest(actions))
-            await actions.weigh()
-        return f"{self.requests} at once to {self.door}: {crowd.opened}; then {told}"
+            await actions.sample_resources()
+        return f"{self.requests} at once to {self.door}: {burst.opened}; then {told}"
 
-    def _order(self, address: Address) -> Order:
+    def _order(self, address: Address) -> BurstSpec:
         path, body = LOOKUP, ""
         if self.door in TRANSACTIONS:
             names = [name for name, needs in TRANSACTIONS[self.door].items() if needs is self.needs_facility]
             path, body = f"/transactions/{names[0]}", json.dumps(FLIGHT)
         head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"
-        return Order(address.host, address.port, self.requests, f"{head}Content-Length: {len(body)}\r\n\r\n{body}", self.within_s)
+        return BurstSpec(address.host, address.port, self.requests, f"{head}Content-Length: {len(body)}\r\n\r\n{body}", self.within_s)
 
     async def _wait_at_rest(self, actions: Actions) -> str:
         """Wait until the door says that no request waits for a thread; return how long that took, or that it was not in time."""
         began_s = actions.recorder.t_s()
 
         async def look() -> str | None:
-            sample = actions.watch.last.get(self.door)
+            sample = actions.state.last.get(self.door)
             if sample is None or sample.t_s <= began_s:
                 return "no sample"
             return None if sample.waiting == 0 else f"{sample.waiting} requests wait"

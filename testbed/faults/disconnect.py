@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from testbed.facility.link import DATABASE, LinkName, Moment, ToxicOn
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
-ASK = Question("log_in", within_s=5.0)
+ASK = ProbeSpec("log_in", within_s=5.0)
 TIMEOUT = ToxicOn("timeout")
 LIMIT = ToxicOn("limit_data")
 

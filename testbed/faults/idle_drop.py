@@ -9,7 +9,7 @@ from pydantic import Field
 
 from testbed.errors import FacilityError
 from testbed.facility.link import DATABASE, LinkName
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 from testbed.replay.actions import HEALED
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class IdleDrop:
             details.append(f"the limit is {limit_s:.2f} s")
         async with actions.step(2, "wait until the limit holds for every connection that was there before"):
             await facility.packet_filter.wait_forgotten(self.link, facility.link(self.link), limit_s)
-        await actions.see(3, self.link, Question("requests", within_s=5.0, idle_s=0.0), "answered", after=", used at once")
+        await actions.see(3, self.link, ProbeSpec("requests", within_s=5.0, idle_s=0.0), "answered", after=", used at once")
         rest_s = BEYOND * limit_s
         kept_s = facility.packet_filter.keepalives_s
         wanted = "answered" if kept_s is not None and kept_s < limit_s else "silent"
         async with actions.step(4, f"see that one is {wanted} when it is used after {rest_s:.2f} s") as details:
-            seen = await actions.probe(self.link, Question("requests", within_s=WITHIN_S, idle_s=rest_s))
+            seen = await actions.probe(self.link, ProbeSpec("requests", within_s=WITHIN_S, idle_s=rest_s))
             if seen.ended != wanted or not seen.size_bytes:  # silent from the first byte on is another fault
                 raise FacilityError(f"a connection over the link to {self.link} was to be {wanted} after {rest_s:.2f} s, and was: {seen}")
             details.append(f"{seen}; the database asked every {kept_s:.0f} s" if kept_s else str(seen))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from testbed.errors import FacilityError
 from testbed.facility.link import DATABASE, LinkName, ToxicOn
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
@@ -37,7 +37,7 @@ class Latency:
         await actions.add_toxics(1, f"delay the link to the {self.link} by {self.latency_ms} ms", self.link, given)
         least_s = SOME * max(0, self.latency_ms - self.jitter_ms) / 1000
         async with actions.step(2, f"see that an answer takes {least_s:.2f} s or longer") as details:
-            seen = await actions.probe(self.link, Question("log_in", within_s=min(LONGEST_LOOK_S, 1.0 + 2 * least_s)))
+            seen = await actions.probe(self.link, ProbeSpec("log_in", within_s=min(LONGEST_LOOK_S, 1.0 + 2 * least_s)))
             waited_s = LONGEST_LOOK_S if seen.ended == "silent" and seen.first_byte_s is None else seen.first_byte_s or 0.0
             if seen.ended not in ("answered", "silent") or waited_s < min(least_s, LONGEST_LOOK_S):
                 raise FacilityError(f"an answer over the link to {self.link} was to take {least_s:.2f} s or longer, and was: {seen}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoFault:
     """Does nothing, so that what happens all the same has another cause."""
 
     async def inject(self, actions: Actions) -> str:  # noqa: ARG002 - the protocol's signature

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
 from testbed.facility.link import DATABASE, LinkName
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
 AT_ONCE_S = 0.01
 TRIES = 5
-CONNECT = Question("connect", within_s=2.0)
+CONNECT = ProbeSpec("connect", within_s=2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +43,5 @@ class Refuse:
         """Let the proxy listen again."""
         async with actions.step(1, f"let the proxy listen again at the link to {self.link}"):
             await actions.facility.link(self.link).enable()
-        seen = await actions.see(2, self.link, Question("log_in", within_s=10.0), "answered")
+        seen = await actions.see(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
         return f"the link to {self.link}: {seen}"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.facility.link import DATABASE, LinkName, Moment, ToxicOn
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
-ASK = Question("log_in", within_s=5.0)
+ASK = ProbeSpec("log_in", within_s=5.0)
 ON_REQUEST = ToxicOn("reset_peer", "upstream")
 ON_ANSWER = ToxicOn("reset_peer", "downstream")
 LIFETIME = ToxicOn("lifetime")

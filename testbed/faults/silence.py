@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from testbed.facility.link import DATABASE, LinkName, ToxicOn
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
 BOTH = (ToxicOn("silence", "upstream"), ToxicOn("silence", "downstream"))
-ASK = Question("log_in", within_s=1.0)
+ASK = ProbeSpec("log_in", within_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from testbed.errors import FacilityError
 from testbed.facility.link import DATABASE, LinkName, ToxicOn
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
@@ -36,7 +36,7 @@ class Trickle:
         look_s = max(LOOK_S, 1.5 * self.every_ms / 1000)
         most_bytes = int(look_s * 1000 / self.every_ms) + 1
         async with actions.step(2, f"see that at least 1 and at most {most_bytes} bytes of an answer come in {look_s:.1f} s") as details:
-            seen = await actions.probe(self.link, Question("log_in", within_s=look_s))
+            seen = await actions.probe(self.link, ProbeSpec("log_in", within_s=look_s))
             if seen.ended != "silent" or not 0 < seen.size_bytes <= most_bytes:
                 raise FacilityError(f"an answer over the link to {self.link} was to come byte by byte, and was: {seen}")
             details.append(str(seen))

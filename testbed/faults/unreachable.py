@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.facility.link import DATABASE, LinkName
-from testbed.facility.probe import Question
+from testbed.facility.probe import ProbeSpec
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
-ASK = Question("connect", within_s=1.5)
+ASK = ProbeSpec("connect", within_s=1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +36,5 @@ class Unreachable:
         """Let them through again."""
         async with actions.step(1, f"let attempts to connect over the link to {self.link} through"):
             await actions.facility.packet_filter.accept(self.link, actions.facility.link(self.link))
-        seen = await actions.see(2, self.link, Question("log_in", within_s=10.0), "answered")
+        seen = await actions.see(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
         return f"the link to {self.link}: {seen}"

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from testbed.interactive.protocol import Answer, Order
+    from testbed.interactive.protocol import Command, Reply
 
 
-def ask(order: Order) -> Iterator[Answer]:
+def send_command(order: Command) -> Iterator[Reply]:
     """Give the answers to an order as they come, until it was done.
 
     Raises FacilityError when no facility is up or it goes away meanwhile, and what it answers when it refuses: UsageError for what does
     not exist, FacilityError for what could not be done. Ctrl-C ends a load in order, and its last answers still come.
     """
-    with control_socket.connect() as connection, _ends_load(connection, order):
+    with control_socket.connect() as connection, _ctrl_c_ends_load(connection, order):
         try:
-            connection.sendall(protocol.write_order(order))
+            connection.sendall(protocol.encode_command(order))
             with connection.makefile("rb") as lines:
                 for line in lines:
-                    answer = protocol.read_answer(line)
+                    answer = protocol.decode_reply(line)
                     if isinstance(answer, Refused):
                         raise (UsageError if answer.exit_code == UsageError.exit_code else FacilityError)(answer.text)
                     yield answer
@@ -41,7 +41,7 @@ def ask(order: Order) -> Iterator[Answer]:
 
 
 @contextmanager
-def _ends_load(connection: socket.socket, order: Order) -> Iterator[None]:
+def _ctrl_c_ends_load(connection: socket.socket, order: Command) -> Iterator[None]:
     """Let the first Ctrl-C end our side of the connection, where that ends a load, and the second this command."""
     if order.order != "load":
         yield

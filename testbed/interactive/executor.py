@@ -15,7 +15,7 @@ from testbed.interactive import night, protocol
 from testbed.journal.events import Observed, Step
 from testbed.operations import restart
 from testbed.replay.actions import Actions
-from testbed.replay.load_tracker import Load
+from testbed.replay.load_tracker import LoadTracker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import Scenario
     from testbed.replay.look import Looker
 
-    Tell = Callable[[protocol.Answer], None]
+    SendReply = Callable[[protocol.Reply], None]
 
 TELL_EVERY_S = 1.0
 POLL_S = 0.05
@@ -34,7 +34,7 @@ OVER_WITHIN_S = 120.0  # and so long in all after the last was to be sent, where
 
 
 @dataclass(slots=True)
-class Hands:
+class Executor:
     """What is done to one facility by hand. `load` is the last load: its passengers wait on until the next one is sent."""
 
     scenario: Scenario
@@ -42,29 +42,29 @@ class Hands:
     facility: Facility
     actions: Actions
     looker: Looker
-    load: Load | None = None
+    load: LoadTracker | None = None
     _following: asyncio.Task[None] | None = None
     _sending: bool = False
     _operations: int = 0
     _requests: int = 0
     _changed_s: float = 0.0
 
-    async def carry_out(self, order: protocol.Order, tell: Tell) -> str:
+    async def carry_out(self, order: protocol.Command, tell: SendReply) -> str:
         """Carry out an order and tell how it goes; gives a line that says what was done.
 
         Raises UsageError for a service that is not there, another TestbedError when it cannot be done.
         """
         match order:
-            case protocol.Status():
-                tell(await self.standing())
+            case protocol.StatusCommand():
+                tell(await self.status())
                 return ""
-            case protocol.Switchover():
+            case protocol.SwitchoverCommand():
                 return await self._operate("switchover", Switchover().inject, tell)
-            case protocol.DumpThreads(service):
+            case protocol.DumpThreadsCommand(service):
                 return await self._dump(self._known(service), tell)
-            case protocol.Restart(service):
+            case protocol.RestartCommand(service):
                 return await self._restart(self._known(service), tell)
-            case protocol.SendLoad():
+            case protocol.LoadCommand():
                 return await self._send(order, tell)
         raise UsageError(f"{order.order} is nothing that can be done to a facility")
 
@@ -73,21 +73,21 @@ class Hands:
             raise UsageError(f"no service {service!r}; there are {', '.join(self.facility.services)}")
         return service
 
-    async def standing(self) -> protocol.Standing:
+    async def status(self) -> protocol.FacilityStatus:
         """Wait for the next round of samples, and return how everything stands."""
         await self.looker.wait_round()
-        return protocol.Standing(
+        return protocol.FacilityStatus(
             self.scenario.variants[0].name,
             self.runtime,
             self.facility.database.active,
             str(self.actions.recorder.writer.path),
-            tuple([await self._service_standing(name) for name in self.facility.services]),
-            None if self.load is None else _told(self.load),
+            tuple([await self._service_status(name) for name in self.facility.services]),
+            None if self.load is None else _load_status(self.load),
         )
 
-    async def _service_standing(self, name: str) -> protocol.ServiceStanding:
-        sample, runtime = self.actions.watch.last.get(name), self.facility.runtime
-        return protocol.ServiceStanding(
+    async def _service_status(self, name: str) -> protocol.ServiceStatus:
+        sample, runtime = self.actions.state.last.get(name), self.facility.runtime
+        return protocol.ServiceStatus(
             name,
             runtime.address(name).url,
             await runtime.exit(name) is None,
@@ -95,16 +95,16 @@ class Hands:
             sample.request_threads if sample else None,
             sample.busy if sample else None,
             sample.waiting if sample else None,
-            self.actions.watch.is_stuck(name),
+            self.actions.state.is_stuck(name),
             sample.pool if sample else None,
         )
 
-    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], tell: Tell) -> str:
+    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], tell: SendReply) -> str:
         """Do what a timeline could do, and tell each step of it as it is written."""
 
         def listen(event: Event) -> None:
             if isinstance(event, Step):
-                tell(protocol.StepTold(event))
+                tell(protocol.StepReply(event))
 
         self._operations += 1
         telling = replace(self.actions.recorder, listener=listen)
@@ -112,15 +112,15 @@ class Hands:
         self._changed_s = self.actions.recorder.t_s()
         return done
 
-    async def _dump(self, service: str, tell: Tell) -> str:
+    async def _dump(self, service: str, tell: SendReply) -> str:
         threads = await self.actions.dump(service)
         if threads.error:
             raise DumpError(threads.error)
         file = self.actions.directory.parent / threads.file
-        tell(protocol.ThreadsTold(threads, str(file)))
+        tell(protocol.ThreadsReply(threads, str(file)))
         return f"the whole dump: {file}"
 
-    async def _restart(self, service: str, tell: Tell) -> str:
+    async def _restart(self, service: str, tell: SendReply) -> str:
         """Restart any service: a scenario's operators know of application servers only, a class may try the others."""
 
         async def restart_alone(actions: Actions) -> str:
@@ -129,7 +129,7 @@ class Hands:
 
         return await self._operate("restart", restart_alone, tell)
 
-    async def _send(self, order: protocol.SendLoad, tell: Tell) -> str:
+    async def _send(self, order: protocol.LoadCommand, tell: SendReply) -> str:
         """Send a load and follow it until everything was sent, and answered or not answered for a while; when cancelled, end it."""
         count = round(order.rate_per_s * order.seconds)
         if not 0 < count <= protocol.MOST_REQUESTS:
@@ -145,12 +145,12 @@ class Hands:
                 await self.end_load()  # passengers go home, those who wait as well
                 raise
             finally:
-                tell(_told(load))
+                tell(_load_status(load))
         finally:
             self._sending = False
         return _summary(load)
 
-    async def _begin(self, order: protocol.SendLoad, count: int) -> Load:
+    async def _begin(self, order: protocol.LoadCommand, count: int) -> LoadTracker:
         drawn = night.draw_passengers(self.scenario, order.seed, count)
         await self.end_load()
         if self._requests and LOAD in self.facility.specs:  # as a process it ends with its connection; as a container it waits for another
@@ -160,13 +160,13 @@ class Hands:
             for number, one in enumerate(drawn)
         ]
         self._requests += count
-        load = Load(self.actions.recorder, await self.facility.load_generator(due), {one.request.id: one for one in due})
+        load = LoadTracker(self.actions.recorder, await self.facility.load_generator(due), {one.request.id: one for one in due})
         self.load = load
         load.start()
         self._following = asyncio.create_task(load.follow())
         return load
 
-    async def _wait_load(self, load: Load, tell: Tell, seconds: float) -> None:
+    async def _wait_load(self, load: LoadTracker, tell: SendReply, seconds: float) -> None:
         """Wait until everything was sent, and answered or not answered for a while; raises WaitError when it never gets quiet."""
         recorder, longest_s = self.actions.recorder, self.scenario.variants[0].settings.longest_timeout_s
         told_s = recorder.t_s()
@@ -181,7 +181,7 @@ class Hands:
                 return None
             if recorder.t_s() - told_s >= TELL_EVERY_S:
                 told_s += TELL_EVERY_S
-                tell(_told(load))
+                tell(_load_status(load))
             return _summary(load)
 
         await wait_until("the load was not over", look, seconds + longest_s + OVER_WITHIN_S, every_s=POLL_S)
@@ -202,9 +202,9 @@ class Hands:
         recorder.add(Observed(t_s=t_s, night_s=night_s, phase="settle", since_s=min(since_s, t_s), until_s=t_s))
 
 
-def _told(load: Load) -> protocol.LoadStanding:
-    return protocol.LoadStanding(len(load.requests), load.sent, load.answered, load.failed, load.in_flight)
+def _load_status(load: LoadTracker) -> protocol.LoadStatus:
+    return protocol.LoadStatus(len(load.requests), load.sent, load.answered, load.failed, load.in_flight)
 
 
-def _summary(load: Load) -> str:
+def _summary(load: LoadTracker) -> str:
     return f"{load.sent} sent: {load.answered} answered, {load.failed} failed, {load.in_flight} still waiting (unanswered)"

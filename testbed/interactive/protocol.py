@@ -19,21 +19,21 @@ MOST_REQUESTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusCommand:
     """Tell how it stands."""
 
     order: Literal["status"] = "status"
 
 
 @dataclass(frozen=True, slots=True)
-class Switchover:
+class SwitchoverCommand:
     """Move the database to the other host."""
 
     order: Literal["switchover"] = "switchover"
 
 
 @dataclass(frozen=True, slots=True)
-class DumpThreads:
+class DumpThreadsCommand:
     """Dump the threads of a service."""
 
     service: str
@@ -41,7 +41,7 @@ class DumpThreads:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
+class RestartCommand:
     """Kill a service and start it again."""
 
     service: str
@@ -49,7 +49,7 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
-class SendLoad:
+class LoadCommand:
     """Send `rate_per_s` transactions a second of the usual mix for `seconds` seconds, drawn by a seed."""
 
     rate_per_s: Annotated[float, Field(gt=0, le=1000)]
@@ -59,14 +59,14 @@ class SendLoad:
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
+class DownCommand:
     """Take everything down."""
 
     order: Literal["down"] = "down"
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceStanding:
+class ServiceStatus:
     """A service: its base URL, its health check, request threads and pool; numbers are null when it does not answer."""
 
     service: str
@@ -81,7 +81,7 @@ class ServiceStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadStanding:
+class LoadStatus:
     """What has become of a load: `of` requests in all; `waiting` were sent and have not come back."""
 
     of: int
@@ -93,20 +93,20 @@ class LoadStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class FacilityStatus:
     """How the facility stands; `database` is the host whose server runs, `load` what became of the last load."""
 
     variant: str
     runtime: str
     database: str
     journal: str
-    services: tuple[ServiceStanding, ...]
-    load: LoadStanding | None
+    services: tuple[ServiceStatus, ...]
+    load: LoadStatus | None
     answer: Literal["standing"] = "standing"
 
 
 @dataclass(frozen=True, slots=True)
-class StepTold:
+class StepReply:
     """A step of an operation has begun or ended, as the journal has it."""
 
     step: Step
@@ -114,7 +114,7 @@ class StepTold:
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadsTold:
+class ThreadsReply:
     """A dump, as the journal has it; `file` is where it lies."""
 
     threads: Threads
@@ -139,36 +139,36 @@ class Refused:
     answer: Literal["refused"] = "refused"
 
 
-Order = Status | Switchover | DumpThreads | Restart | SendLoad | Down
-Answer = Standing | LoadStanding | StepTold | ThreadsTold | Done | Refused
+Command = StatusCommand | SwitchoverCommand | DumpThreadsCommand | RestartCommand | LoadCommand | DownCommand
+Reply = FacilityStatus | LoadStatus | StepReply | ThreadsReply | Done | Refused
 
-_order: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="order")])
-_answer: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="answer")])
+_order: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="order")])
+_answer: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="answer")])
 
 
-def write_order(order: Order) -> bytes:
+def encode_command(order: Command) -> bytes:
     """Write an order as a line."""
     return _order.dump_json(order, by_alias=True) + b"\n"
 
 
-def read_order(line: bytes) -> Order:
+def decode_command(line: bytes) -> Command:
     """Read an order; raises TestbedError when it is none."""
-    order: Order = _read(_order, line, "order")
+    order: Command = _decode(_order, line, "order")
     return order
 
 
-def write_answer(answer: Answer) -> bytes:
+def encode_reply(answer: Reply) -> bytes:
     """Write an answer as a line."""
     return _answer.dump_json(answer, by_alias=True) + b"\n"
 
 
-def read_answer(line: bytes) -> Answer:
+def decode_reply(line: bytes) -> Reply:
     """Read an answer; raises TestbedError when it is none, as of another version's."""
-    answer: Answer = _read(_answer, line, "answer")
+    answer: Reply = _decode(_answer, line, "answer")
     return answer
 
 
-def _read(adapter: TypeAdapter[Any], line: bytes, what: str) -> Any:
+def _decode(adapter: TypeAdapter[Any], line: bytes, what: str) -> Any:
     try:
         return adapter.validate_json(line)
     except ValidationError as error:

@@ -12,12 +12,12 @@ from testbed.errors import TestbedError
 from testbed.experiments import batch
 from testbed.experiments import header as header_module
 from testbed.interactive import control_socket, night, protocol
-from testbed.interactive.executor import Hands
+from testbed.interactive.executor import Executor
 from testbed.journal.writer import JournalWriter
 from testbed.replay.actions import Actions
 from testbed.replay.look import Looker
 from testbed.replay.recorder import Recorder
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 
 if TYPE_CHECKING:
     import socket
@@ -26,45 +26,45 @@ if TYPE_CHECKING:
 
     from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
-    from testbed.replay.load_tracker import Load
+    from testbed.replay.load_tracker import LoadTracker
 
 GOODBYE_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.25  # a facility may be up for hours, and each look is a line in the journal
 
 
-class Display(Protocol):
+class FacilityDisplay(Protocol):
     """Something that is told how the facility fares."""
 
     def line(self, text: str) -> None:
         """Tell what happens."""
 
-    def ready(self, standing: protocol.Standing) -> None:
+    def ready(self, status: protocol.FacilityStatus) -> None:
         """Take note that it is up."""
 
-    def update(self, watch: Watch, load: Load | None) -> None:
+    def update(self, state: FacilityState, load: LoadTracker | None) -> None:
         """Show the state, after each look."""
 
 
-class Silent:
+class SilentFacilityDisplay:
     """The do-nothing display."""
 
     def line(self, text: str) -> None:
         """Tell nothing."""
 
-    def ready(self, standing: protocol.Standing) -> None:
+    def ready(self, status: protocol.FacilityStatus) -> None:
         """Take no note."""
 
-    def update(self, watch: Watch, load: Load | None) -> None:
+    def update(self, state: FacilityState, load: LoadTracker | None) -> None:
         """Show nothing."""
 
 
 @dataclass(slots=True)
-class Desk:
+class Dispatcher:
     """Takes orders, as many at a time as come; `end` is called when it is told to take everything down."""
 
-    display: Display
+    display: FacilityDisplay
     end: Callable[[], object]
-    hands: Hands | None = None
+    hands: Executor | None = None
     told_down: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     _visits: set[asyncio.Task[None]] = field(default_factory=set)
@@ -77,16 +77,16 @@ class Desk:
         self._visits.add(visit)
         try:
             with suppress(ConnectionError, asyncio.CancelledError):  # cancelled by `close` only, which waits for nothing else
-                writer.write(protocol.write_answer(await self._answer(reader, lambda one: writer.write(protocol.write_answer(one)))))
+                writer.write(protocol.encode_reply(await self._answer(reader, lambda one: writer.write(protocol.encode_reply(one)))))
                 await writer.drain()
         finally:
             writer.close()
             self._visits.discard(visit)
 
-    async def _answer(self, reader: asyncio.StreamReader, tell: Callable[[protocol.Answer], None]) -> protocol.Done | protocol.Refused:
+    async def _answer(self, reader: asyncio.StreamReader, tell: Callable[[protocol.Reply], None]) -> protocol.Done | protocol.Refused:
         try:
-            order = protocol.read_order(await reader.readline())
-            if isinstance(order, protocol.Down):
+            order = protocol.decode_command(await reader.readline())
+            if isinstance(order, protocol.DownCommand):
                 return await self._take_down()
             if self.hands is None:
                 raise TestbedError("the facility is coming up or going down; its terminal tells when it is ready")
@@ -97,13 +97,13 @@ class Desk:
             return protocol.Refused(str(error), error.exit_code)
 
     async def _carry_out(
-        self, hands: Hands, order: protocol.Order, reader: asyncio.StreamReader, tell: Callable[[protocol.Answer], None]
+        self, hands: Executor, order: protocol.Command, reader: asyncio.StreamReader, tell: Callable[[protocol.Reply], None]
     ) -> str:
         work = asyncio.create_task(hands.carry_out(order, tell))
         self._works.add(work)
         leaving = asyncio.create_task(reader.read())
         try:
-            waiting = {work, leaving} if isinstance(order, protocol.SendLoad) else {work}
+            waiting = {work, leaving} if isinstance(order, protocol.LoadCommand) else {work}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             ended = not work.done()
             if ended:
@@ -118,7 +118,7 @@ class Desk:
         finally:
             leaving.cancel()
             self._works.discard(work)
-        if told and not isinstance(order, protocol.DumpThreads):
+        if told and not isinstance(order, protocol.DumpThreadsCommand):
             self.display.line(f"{order.order}: {told}")
         return told
 
@@ -146,7 +146,7 @@ class Desk:
                 visit.cancel()
 
 
-async def up(scenario: Scenario, backend: Backend, runs: str | None, display: Display) -> None:
+async def up(scenario: Scenario, backend: Backend, runs: str | None, display: FacilityDisplay) -> None:
     """Hold a facility up until it is ordered down or this task is cancelled.
 
     1. Claim the door: there is one facility by hand for each user. Orders are refused until it is ready.
@@ -158,12 +158,12 @@ async def up(scenario: Scenario, backend: Backend, runs: str | None, display: Di
     """
     task = asyncio.current_task()
     assert task is not None
-    desk = Desk(display, task.cancel)
+    desk = Dispatcher(display, task.cancel)
     with control_socket.claim() as listener:  # 1
         async with _receiving(desk, listener):
             try:
                 async with backend:
-                    await _hold(scenario, backend, batch.runs_directory(runs, scenario.name), desk)  # 2, 3, 4
+                    await _keep_running(scenario, backend, batch.runs_directory(runs, scenario.name), desk)  # 2, 3, 4
             except asyncio.CancelledError:
                 if not desk.told_down:
                     raise
@@ -171,7 +171,7 @@ async def up(scenario: Scenario, backend: Backend, runs: str | None, display: Di
 
 
 @asynccontextmanager
-async def _receiving(desk: Desk, listener: socket.socket) -> AsyncIterator[None]:
+async def _receiving(desk: Dispatcher, listener: socket.socket) -> AsyncIterator[None]:
     server = await asyncio.start_unix_server(desk.receive, sock=listener)
     try:
         yield
@@ -180,7 +180,7 @@ async def _receiving(desk: Desk, listener: socket.socket) -> AsyncIterator[None]
         await desk.close()
 
 
-async def _hold(scenario: Scenario, backend: Backend, directory: Path, desk: Desk) -> None:
+async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, desk: Dispatcher) -> None:
     variant, display, loop = scenario.variants[0], desk.display, asyncio.get_running_loop()
     builder = backend.builder(scenario.facility, variant.settings)
     path = directory / f"{variant.name}.jsonl"
@@ -197,14 +197,14 @@ async def _hold(scenario: Scenario, backend: Backend, directory: Path, desk: Des
                     recorder.tell_service(service, "ready", await facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()
                 monitoring = await stack.enter_async_context(facility.instruments.monitoring())
-                watch = Watch(facility.application_servers, facility.callers)
-                actions = Actions(facility, watch, recorder, directory / variant.name)
-                looker = Looker(facility, recorder, watch, monitoring, LOOK_EVERY_S)
-                hands = Hands(scenario, backend.name, facility, actions, looker)
+                state = FacilityState(facility.application_servers, facility.callers)
+                actions = Actions(facility, state, recorder, directory / variant.name)
+                looker = Looker(facility, recorder, state, monitoring, LOOK_EVERY_S)
+                hands = Executor(scenario, backend.name, facility, actions, looker)
                 stack.push_async_callback(hands.end_load)
                 stack.push_async_callback(desk.leave)
                 try:
-                    await run_all((looker.look(lambda: display.update(watch, hands.load)), _let_in(desk, hands)))
+                    await run_all((looker.look(lambda: display.update(state, hands.load)), _accept_commands(desk, hands)))
                 except asyncio.CancelledError:
                     await desk.leave()
                     hands.observe()
@@ -214,7 +214,7 @@ async def _hold(scenario: Scenario, backend: Backend, directory: Path, desk: Des
                     raise
 
 
-async def _let_in(desk: Desk, hands: Hands) -> None:
+async def _accept_commands(desk: Dispatcher, hands: Executor) -> None:
     """Let orders in as soon as every service has been seen."""
-    desk.display.ready(await hands.standing())
+    desk.display.ready(await hands.status())
     desk.hands = hands

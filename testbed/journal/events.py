@@ -96,7 +96,7 @@ class Service(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(Stamped):
+class OperationEvent(Stamped):
     """A fault or an operation of the timeline begins or ends; after `failed` the facility may be in any state between."""
 
     operation: str
@@ -226,7 +226,7 @@ class Threads(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process(Stamped):
+class ResourceUsage(Stamped):
     """A measurement of the process of a service; leaks show in `private_bytes`, the memory that no file backs."""
 
     service: str
@@ -283,7 +283,7 @@ class Recovery(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backup(Stamped):
+class BackupTaken(Stamped):
     """An off-site backup was taken, and verified against its own manifest."""
 
     backup: str
@@ -351,18 +351,18 @@ class End(Stamped):
 
 Event = (
     Service
-    | Operation
+    | OperationEvent
     | Step
     | Request
     | Response
     | Sample
     | Condition
     | Threads
-    | Process
+    | ResourceUsage
     | Size
     | Balancer
     | Recovery
-    | Backup
+    | BackupTaken
     | Ledger
     | Restored
     | Observed

@@ -23,7 +23,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from testbed.facility.burst import Order, Told
+from testbed.facility.burst import BurstResult, BurstSpec
 from testbed.observe.probe import is_http
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ RESET = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)  # SO_LI
 class Sockets:
     """The connections of a crowd, by their descriptors, and what is known of each."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: BurstSpec) -> None:
         self._order = order
         self._request = order.request.encode()
         self._open: dict[int, socket.socket] = {}
         self._received: dict[int, bytes] = {}
         self._waiting = selectors.DefaultSelector()  # not poll(2), which would look at all of them for each
 
-    def open(self) -> Told:
+    def open(self) -> BurstResult:
         """Open them, some at a time; raises OSError when the system has no more sockets or ports."""
         began_s, ended = time.monotonic(), Counter[str]()
         connecting: dict[int, socket.socket] = {}
@@ -86,9 +86,9 @@ class Sockets:
             self._waiting.unregister(one)
             one.close()
         ended["open"], ended["unconnected"] = len(self._open), len(connecting) + left
-        return Told(dict(ended), time.monotonic() - began_s, len(self._open))
+        return BurstResult(dict(ended), time.monotonic() - began_s, len(self._open))
 
-    def ask(self) -> Told:
+    def ask(self) -> BurstResult:
         """Send over every one of them, and wait for every answer."""
         began_s, ended = time.monotonic(), Counter[str]()
         for fd, one in self._open.items():
@@ -110,7 +110,7 @@ class Sockets:
                     del self._received[key.fd]
                     self._waiting.unregister(key.fileobj)
         ended["silent"] = len(self._received)
-        return Told(dict(ended), (time.monotonic() if self._received else last_s) - began_s, at_once)
+        return BurstResult(dict(ended), (time.monotonic() if self._received else last_s) - began_s, at_once)
 
     def _read(self, fd: int) -> str:
         """Read what is there; gives how the request has ended, or an empty text."""
@@ -132,7 +132,7 @@ class Sockets:
             one.close()
 
 
-def _see_limit(requests: int) -> None:
+def _require_files(requests: int) -> None:
     """Ask for as many open files as may be had; raises OSError when these are too few."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = requests + SPARE_FILES
@@ -148,18 +148,18 @@ def main(argv: Sequence[str]) -> None:
     with socket.socket(fileno=int(argv[0])) as listener:
         connection, _ = listener.accept()
     with connection, connection.makefile("rw", encoding="utf-8") as lines:
-        order = Order(**json.loads(lines.readline()))
+        order = BurstSpec(**json.loads(lines.readline()))
         sockets = Sockets(order)
 
-        def tell(told: Told) -> None:
+        def tell(told: BurstResult) -> None:
             lines.write(json.dumps(asdict(told)) + "\n")
             lines.flush()
 
         try:
-            _see_limit(order.requests)
+            _require_files(order.requests)
             tell(sockets.open())
         except OSError as error:
-            tell(Told(error=f"{order.requests} sockets to {order.host}:{order.port} cannot be had: {error.strerror}"))
+            tell(BurstResult(error=f"{order.requests} sockets to {order.host}:{order.port} cannot be had: {error.strerror}"))
             return
         if lines.readline():
             tell(sockets.ask())

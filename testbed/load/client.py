@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from testbed.facility.address import Address
-    from testbed.facility.load_generator import DueRequest, Generator
+    from testbed.facility.load_generator import DueRequest, LoadGenerator
 
 
 READY_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class TcpGenerator:
+class TcpLoadGenerator:
     """The load generator's own process (workload.py), at the other end of a connection."""
 
     lines: asyncio.StreamReader
@@ -34,7 +34,7 @@ class TcpGenerator:
         system_start_s = time.monotonic() + start_s - asyncio.get_running_loop().time()
         self.writer.write(f"{system_start_s!r}\n".encode())
 
-    async def tell(self) -> AsyncIterator[load_generator.Sent | load_generator.Ended]:
+    async def tell(self) -> AsyncIterator[load_generator.RequestSent | load_generator.RequestEnded]:
         """Give what the process writes, until it ends: by an end of the connection, in the middle of a line or not, or by a reset."""
         try:
             while (line := await self.lines.readline()).endswith(b"\n"):
@@ -47,13 +47,13 @@ class TcpGenerator:
         self.writer.close()
 
 
-async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
+async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
     """Hand the requests to the process that listens at `generator`; see `Connect`."""
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             lines, writer = await asyncio.open_connection(generator.host, generator.port, limit=LINE_LIMIT)
             try:
-                writer.write(encode([_planned(due, callers[due.request.caller]) for due in requests]))
+                writer.write(encode([_planned_request(due, callers[due.request.caller]) for due in requests]))
                 said = await lines.readline()
                 if said != b"ready\n":
                     raise ServiceError(f"the load generator at {generator} said {said!r}, not ready")
@@ -64,10 +64,10 @@ async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, c
         raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s") from error
     except OSError as error:
         raise ServiceError(f"the load generator at {generator} cannot be reached: {error.strerror or error!r}; see its log") from error
-    return TcpGenerator(lines, writer)
+    return TcpLoadGenerator(lines, writer)
 
 
-def _planned(due: DueRequest, caller: Address) -> PlannedRequest:
+def _planned_request(due: DueRequest, caller: Address) -> PlannedRequest:
     request = due.request
     body = json.dumps(
         {

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from testbed.facility.load_generator import Ended, Sent
+from testbed.facility.load_generator import RequestEnded, RequestSent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,20 +60,22 @@ def encode(requests: Sequence[PlannedRequest]) -> bytes:
     return "".join(json.dumps(asdict(request)) + "\n" for request in requests).encode() + b"\n"
 
 
-def decode(line: bytes) -> Sent | Ended:
+def decode(line: bytes) -> RequestSent | RequestEnded:
     """Read a line that the process wrote."""
     fields = json.loads(line)
-    return Sent(**fields) if "sent_s" in fields else Ended(**fields)
+    return RequestSent(**fields) if "sent_s" in fields else RequestEnded(**fields)
 
 
-async def send_all(requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[Sent | Ended], None], stop: asyncio.Event) -> None:
+async def send_all(
+    requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[RequestSent | RequestEnded], None], stop: asyncio.Event
+) -> None:
     """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
     timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3600)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
 
         async def send(request: PlannedRequest) -> None:
-            tell(Sent(request.id, time.monotonic() - start_s))
+            tell(RequestSent(request.id, time.monotonic() - start_s))
             status, error = None, ""
             try:
                 headers = {"Content-Type": "application/json"}
@@ -83,7 +85,7 @@ async def send_all(requests: Sequence[PlannedRequest], start_s: float, tell: Cal
                     error = "" if response.ok else text[:ANSWER_HEAD]
             except (aiohttp.ClientError, OSError) as failure:
                 error = f"{type(failure).__name__}: {failure}"
-            tell(Ended(request.id, time.monotonic() - start_s, status, error))
+            tell(RequestEnded(request.id, time.monotonic() - start_s, status, error))
 
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(_when_due(requests, start_s, lambda request: group.create_task(send(request))))
@@ -132,7 +134,7 @@ async def _run(connection: socket.socket) -> None:
     if not start:
         return
 
-    def tell(event: Sent | Ended) -> None:
+    def tell(event: RequestSent | RequestEnded) -> None:
         writer.write(json.dumps(asdict(event)).encode() + b"\n")
 
     stop = asyncio.Event()

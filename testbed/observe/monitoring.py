@@ -48,7 +48,7 @@ class HttpMonitoring:
                 text = await answer.text(errors="replace") if answer.status == HTTPStatus.OK else ""
         except (aiohttp.ClientError, TimeoutError):
             text = ""
-        return parse(service, text, now(), health=health, health_s=loop.time() - started if health_s is None else health_s)
+        return parse_metrics(service, text, now(), health=health, health_s=loop.time() - started if health_s is None else health_s)
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Ask for health, for as long as the service takes: who waits for it has a bound of their own."""
@@ -59,7 +59,7 @@ class HttpMonitoring:
             return str(error)
 
 
-def parse(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
+def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
     """Read the metrics of a service in Prometheus' text format; `at` is the time on both clocks.
 
     An empty text gives a sample without numbers, and so does one that is no metrics: it tells nothing either.

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from testbed.concurrency import cancel_and_wait
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
-from testbed.facility.probe import Question, Seen
+from testbed.facility.probe import ProbeResult, ProbeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from testbed.facility.probe import Ended
+    from testbed.facility.probe import ProbeEnd
 
 
 READ_BYTES = 1 << 16
@@ -53,7 +53,7 @@ READY = b"Z\0\0\0\5I"
 HEALTH = b"GET /health HTTP/1.1\r\nHost: facility\r\n\r\n"
 
 
-async def ask(address: Address, question: Question, *, database: bool, held: Callable[[], None] = lambda: None) -> Seen:
+async def ask(address: Address, question: ProbeSpec, *, database: bool, held: Callable[[], None] = lambda: None) -> ProbeResult:
     """Make one connection, and tell what became of it; `held` is called when it stands and its first request was answered."""
     if question.kind == "queue":
         return await _queue(address, question, STARTUP if database else HEALTH, held)
@@ -68,19 +68,19 @@ async def ask(address: Address, question: Question, *, database: bool, held: Cal
         writer.transport.abort()
 
 
-def _connect(address: Address, within_s: float) -> tuple[socket.socket | None, Seen]:
+def _connect(address: Address, within_s: float) -> tuple[socket.socket | None, ProbeResult]:
     """Connect, and time it in a thread: nothing is between the clock and the kernel there, however busy the event loop is."""
     began_s = time.monotonic()
     try:
         near = socket.create_connection((address.host, address.port), within_s)
     except OSError as error:  # TimeoutError is one, and so is a host that cannot be reached
-        return None, Seen("refused" if isinstance(error, ConnectionRefusedError) else "unconnected", time.monotonic() - began_s)
-    seen = Seen("answered", time.monotonic() - began_s)
+        return None, ProbeResult("refused" if isinstance(error, ConnectionRefusedError) else "unconnected", time.monotonic() - began_s)
+    seen = ProbeResult("answered", time.monotonic() - began_s)
     near.setblocking(False)
     return near, seen
 
 
-async def _converse(connection: _Connection, question: Question, database: bool, held: Callable[[], None]) -> Seen:  # noqa: FBT001
+async def _converse(connection: _Connection, question: ProbeSpec, database: bool, held: Callable[[], None]) -> ProbeResult:  # noqa: FBT001
     if question.kind == "connect":
         return connection.seen
     if question.kind == "log_in":
@@ -96,7 +96,7 @@ async def _converse(connection: _Connection, question: Question, database: bool,
     return await connection.request(GSS_REQUEST if database else HEALTH, question.within_s, bool if database else is_http)
 
 
-async def _queue(address: Address, question: Question, request: bytes, held: Callable[[], None]) -> Seen:
+async def _queue(address: Address, question: ProbeSpec, request: bytes, held: Callable[[], None]) -> ProbeResult:
     """Fill a listen queue, and wait for what becomes of the first in it and of the first past it."""
     loop = asyncio.get_running_loop()
     queued: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -120,7 +120,7 @@ async def _queue(address: Address, question: Question, request: bytes, held: Cal
         if connecting.done() and connecting.exception() is None:
             queued.append(connecting.result())
         connected = connecting in took_s
-        return Seen(
+        return ProbeResult(
             "answered" if first in took_s and connected else "silent" if connected else "unconnected",
             took_s.get(connecting, loop.time() - past_s),
             first_byte_s=took_s.get(first),
@@ -133,17 +133,17 @@ async def _queue(address: Address, question: Question, request: bytes, held: Cal
 
 
 class _Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: ProbeResult) -> None:
         self._reader = reader
         self._writer = writer
         self.seen = seen
 
-    async def request(self, request: bytes, within_s: float, is_complete: Callable[[bytes], bool]) -> Seen:
+    async def request(self, request: bytes, within_s: float, is_complete: Callable[[bytes], bool]) -> ProbeResult:
         """Send a request and read until its answer is complete, or something else comes of it."""
         loop = asyncio.get_running_loop()
         self._writer.write(request)
         sent_s, received, first_s, last_s = loop.time(), b"", None, None
-        ended: Ended = "silent"
+        ended: ProbeEnd = "silent"
         while (left_s := within_s - (loop.time() - sent_s)) > 0:
             try:
                 async with asyncio.timeout(left_s):
@@ -167,7 +167,7 @@ class _Connection:
         )
         return self.seen
 
-    async def wait_cut(self, within_s: float) -> Seen:
+    async def wait_cut(self, within_s: float) -> ProbeResult:
         """Wait, and see whether the connection is cut."""
         try:
             async with asyncio.timeout(within_s):
@@ -193,7 +193,7 @@ def is_http(received: bytes) -> bool:
 class ProbeTask:
     """A probe that is made by a task. See `Probe`."""
 
-    def __init__(self, link: str, work: Callable[[Callable[[], None]], Coroutine[Any, Any, Seen]]) -> None:
+    def __init__(self, link: str, work: Callable[[Callable[[], None]], Coroutine[Any, Any, ProbeResult]]) -> None:
         """Start the work, which is given what to call as soon as its connection stands."""
         self.link = link
         self._held = asyncio.Event()
@@ -209,7 +209,7 @@ class ProbeTask:
         if not self._held.is_set():
             raise FacilityError(f"no probe could be held over the link to {self.link}: {self._task.result()}")
 
-    async def wait_seen(self) -> Seen:
+    async def wait_seen(self) -> ProbeResult:
         """Wait until it has seen what it wanted to see."""
         return await self._task
 
@@ -218,14 +218,14 @@ class ProbeTask:
         await cancel_and_wait([self._task])
 
 
-class Near(ProbeTask):
+class LocalProbe(ProbeTask):
     """A probe made by this process: where links are on loopback, those who use them stand nowhere else."""
 
-    def __init__(self, link: str, address: Address, question: Question) -> None:
+    def __init__(self, link: str, address: Address, question: ProbeSpec) -> None:
         super().__init__(link, lambda held: ask(address, question, database=link == "database", held=held))
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -236,12 +236,12 @@ def main() -> int:
     seen = asyncio.run(
         ask(
             Address(host, int(port)),
-            Question(**json.loads(question)),
+            ProbeSpec(**json.loads(question)),
             database=link == "database",
-            held=lambda: _tell("held"),
+            held=lambda: _print("held"),
         )
     )
-    _tell(json.dumps(asdict(seen)))
+    _print(json.dumps(asdict(seen)))
     return 0
 
 

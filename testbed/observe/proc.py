@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from testbed.journal.events import KIB, Process
+from testbed.journal.events import KIB, ResourceUsage
 
 PROC = Path("/proc")
 
 
-def weigh(service: str, pid: int, at: tuple[float, float], proc: Path = PROC) -> Process | None:
+def usage_of(service: str, pid: int, at: tuple[float, float], proc: Path = PROC) -> ResourceUsage | None:
     """Look at a process by what Linux tells of it (proc(5)); None for one that is gone, and where the system has no such files.
 
     Not by `smaps_rollup`, which also tells what is shared in parts: it walks through all of the memory, and takes seventy times as long.
@@ -21,7 +21,7 @@ def weigh(service: str, pid: int, at: tuple[float, float], proc: Path = PROC) ->
     directory = proc / str(pid)
     try:
         status = _fields((directory / "status").read_text())
-        return Process(
+        return ResourceUsage(
             t_s=at[0],
             night_s=at[1],
             service=service,

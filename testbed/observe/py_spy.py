@@ -78,7 +78,7 @@ class Stack:
         return any(frame.function == function for frame in self.frames)
 
 
-def parse(text: bytes) -> tuple[Stack, ...]:
+def parse_dump(text: bytes) -> tuple[Stack, ...]:
     """Read what `py-spy dump --json` printed; raises DumpError when it is something else."""
     try:
         return tuple(
@@ -92,7 +92,7 @@ def parse(text: bytes) -> tuple[Stack, ...]:
         raise DumpError(f"py-spy printed what is no dump: {text[:80]!r}") from error
 
 
-def group(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
+def group_stacks(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
     """Group request threads by their stacks, the largest group first; idle ones are one group."""
     counts: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
     for stack in stacks:
@@ -128,18 +128,18 @@ async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGr
             await process.wait()
     if process.returncode != 0:
         raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: {_reason(err.decode(errors='replace'))}")
-    return keep(service, out, file)
+    return keep_dump(service, out, file)
 
 
-def keep(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
+def keep_dump(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
     """Keep what `py-spy dump --json` printed in `file`, and give the request threads in groups; raises DumpError when it cannot be kept."""
-    stacks = parse(printed)
+    stacks = parse_dump(printed)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(printed)
     except OSError as error:
         raise DumpError(f"the dump of {service} cannot be kept in {file}: {error.strerror}") from error
-    return group(stacks)
+    return group_stacks(stacks)
 
 
 def lacks_permission(printed: str) -> bool:

@@ -21,5 +21,5 @@ def names() -> tuple[str, ...]:
 
 def load(name: str) -> type[Operation]:
     """Give the class of an operation by its word; raises KeyError when there is none."""
-    operation: type[Operation] = load_word(__name__, __path__, name)
+    operation: type[Operation] = load_word(__name__, __path__, name, twin="NoOperation")
     return operation

@@ -24,11 +24,11 @@ class Backup:
         """Take it; the step's end and the journal's `backup` have its size and what it took."""
         began_s = actions.recorder.t_s()
         async with actions.step(1, "take an off-site backup over the virtual IP and verify it") as details:
-            taken = await actions.facility.surroundings.take_backup(began_s)
+            taken = await actions.facility.redundancy.take_backup(began_s)
             told = f"{taken.size_bytes / 1e6:.1f} MB in {taken.took_s:.2f} s"
             details.append(told)
         actions.recorder.add(
-            events.Backup(
+            events.BackupTaken(
                 **actions.recorder.stamp(), backup=taken.backup, began_s=began_s, took_s=taken.took_s, size_bytes=taken.size_bytes
             )
         )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoOperation:
     """Does nothing, so that what comes back has come back by itself."""
 
     async def perform(self, actions: Actions) -> str:  # noqa: ARG002 - the protocol's signature

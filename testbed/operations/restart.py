@@ -25,7 +25,7 @@ class Restart:
     async def perform(self, actions: Actions) -> str:
         """Dump the threads of all services, then restart the chosen ones and wait until they are ready."""
         async with actions.alone_on("services"):
-            chosen = actions.watch.blocked_servers() if self.services == "blocked" else self.services
+            chosen = actions.state.blocked_servers() if self.services == "blocked" else self.services
             unknown = set(chosen) - set(actions.facility.application_servers)
             if unknown:
                 there = ", ".join(actions.facility.application_servers)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from testbed.plan.clock import MINUTE_S, NightClock, Pace, parse_time
-from testbed.plan.settings import Record
+from testbed.plan.settings import StrictRecord
 
 TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
 
@@ -16,7 +16,7 @@ TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
-class PacePlan(Record):
+class PacePlan(StrictRecord):
     """A part of the night with a speed of its own."""
 
     from_: Annotated[TimeOfDay, Field(alias="from")]
@@ -24,7 +24,7 @@ class PacePlan(Record):
     speed: Speed
 
 
-class NightPlan(Record):
+class NightPlan(StrictRecord):
     """The night: the date on which it begins, its window, and how fast it goes by (seconds of the night in a real second)."""
 
     date: datetime.date

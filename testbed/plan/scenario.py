@@ -9,7 +9,7 @@ from pydantic import Field
 
 from testbed.plan.expectation import Expectation
 from testbed.plan.night import NightPlan
-from testbed.plan.settings import Record, Settings
+from testbed.plan.settings import Settings, StrictRecord
 from testbed.plan.topology import FacilityPlan
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CONDITIONS = ("hung", "servers_hung", "pool_empty", "recovered")
 Weight = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
-class WorkloadPlan(Record):
+class WorkloadPlan(StrictRecord):
     """What passengers do: seed, mean transactions a minute of the night over its window, and their shares by caller.
 
     With `trace`, a kept trace (a path relative to the scenario's file) is sent in place of a derived one.
@@ -42,7 +42,7 @@ class WorkloadPlan(Record):
     trace: str | None = None
 
 
-class VariantPlan(Record):
+class VariantPlan(StrictRecord):
     """A variant in a scenario: its settings, where they are not in `variants.toml`, and what is expected of it."""
 
     settings: Settings | None = None

@@ -26,16 +26,16 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Seconds = Annotated[Annotated[float, Field(gt=0, le=86_400)] | None, BeforeValidator(_never)]
 
 
-Count = Annotated[int, Field(ge=1, le=1000)] | None
+OptionalCount = Annotated[int, Field(ge=1, le=1000)] | None
 
 
-class Record(BaseModel):
+class StrictRecord(BaseModel):
     """A frozen record that takes no key that it does not know, and no value of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class ServerSettings(Record):
+class ServerSettings(StrictRecord):
     """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
 
     lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"] = "original"
@@ -50,32 +50,32 @@ class ServerSettings(Record):
     statement_timeout_s: Seconds = None
     socket_timeout_s: Seconds = None
     fail_fast: bool = False
-    shed_load_at: Count = None
+    shed_load_at: OptionalCount = None
     handshaking: bool = False
     let_it_crash_s: Seconds = None
-    governor_per_minute: Count = None
+    governor_per_minute: OptionalCount = None
     sessions: bool = False
     sessions_kept_s: Seconds = None
-    leak_connection_every: Count = None
+    leak_connection_every: OptionalCount = None
     leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
 
 
-class CallerSettings(Record):
+class CallerSettings(StrictRecord):
     """What a variant may set on every caller; each name is the service's own, as in CALLER_CALL_READ_TIMEOUT_S."""
 
     call_connect_timeout_s: Seconds = None
     call_read_timeout_s: Seconds = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_wait_s: PositiveSeconds = 0.1
-    circuit_breaker_at: Count = None
+    circuit_breaker_at: OptionalCount = None
     circuit_breaker_open_s: PositiveSeconds = 1.0
-    bulkhead_at: Count = None
+    bulkhead_at: OptionalCount = None
     cached_answers_s: Seconds = None
     decoupled: bool = False
     decoupled_broker: Annotated[str, Field(min_length=1)] = "memory://"
 
 
-class FacilitySettings(Record):
+class FacilitySettings(StrictRecord):
     """What a variant may set of how the facility stands.
 
     `database_keepalives_s`: the database asks of each connection that has been quiet for so many seconds whether it is still there (A8:
@@ -86,7 +86,7 @@ class FacilitySettings(Record):
     database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
 
 
-class Settings(Record):
+class Settings(StrictRecord):
     """A variant: settings of the one code base, by role."""
 
     application_server: ServerSettings = ServerSettings()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field
 
-from testbed.plan.settings import Record
+from testbed.plan.settings import StrictRecord
 
 if TYPE_CHECKING:
     from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettings
@@ -39,11 +39,11 @@ BALANCERS: tuple[str, ...] = get_args(BalancerName)
 PASSENGERS = "passengers"
 
 
-class FacilityPlan(Record):
+class FacilityPlan(StrictRecord):
     """The size of a facility: how many application servers, request threads and connections of each, and who calls.
 
     `listen_backlog`: how many connections may wait in the kernel until an application server accepts them. `links`: those that have a
-    fault proxy of their own, beside the one to the database; those that a timeline names are added to them. `weighed_every_s`: how often
+    fault proxy of their own, beside the one to the database; those that a timeline names are added to them. `resources_every_s`: how often
     memory, open files and threads of each service are looked at, and the sizes of tables and logs, in real seconds; None: never.
     """
 
@@ -53,7 +53,7 @@ class FacilityPlan(Record):
     callers: Annotated[tuple[Literal["kiosk", "ivr", "partner"], ...], Field(min_length=1, strict=False)] = CALLERS  # type: ignore[assignment]
     listen_backlog: Annotated[int, Field(ge=1, le=4096)] = 512
     links: tuple[str, ...] = ()
-    weighed_every_s: Annotated[float, Field(ge=0.05, le=3600)] | None = None
+    resources_every_s: Annotated[float, Field(ge=0.05, le=3600)] | None = None
 
     @property
     def link_names(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tupl
     return {caller: plan.server_names[min(number, groups - 1) :: groups] for number, caller in enumerate(plan.callers)}
 
 
-class IntegrationPoint(Record):
+class IntegrationPoint(StrictRecord):
     """A link as part of the map of integration points: its name, which is that of what stands behind it, and who connects over it."""
 
     link: str

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.facility.facility import Active
-from testbed.facility.probe import Question
-from testbed.journal.events import Healed, Step, Threads
-from testbed.journal.events import Operation as OperationEvent
+from testbed.facility.probe import ProbeSpec
+from testbed.journal.events import Healed, OperationEvent, Step, Threads
 from testbed.plan.scenario import PlannedAction
 from testbed.replay.recorder import Recorder
 
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
     from testbed.facility.facility import Facility
     from testbed.facility.link import ToxicOn
-    from testbed.facility.probe import Ended, Seen
+    from testbed.facility.probe import ProbeEnd, ProbeResult
     from testbed.journal.events import Progress, ThreadGroup
-    from testbed.replay.state import Watch
+    from testbed.replay.state import FacilityState
 
 
-HOLD = Question("hold", within_s=5.0)
+HOLD = ProbeSpec("hold", within_s=5.0)
 
 
 # What a probe must have answered over a link that was healed. No more than that: a database that is out of connections turns a log-in down.
-HEALED = Question("requests", within_s=10.0)
+HEALED = ProbeSpec("requests", within_s=10.0)
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class Actions:
     """
 
     facility: Facility
-    watch: Watch
+    state: FacilityState
     recorder: Recorder
     directory: Path
     word: str = ""
@@ -145,7 +144,7 @@ class Actions:
         left = failed + await self.facility.left_over()
         self.recorder.add(Healed(**self.recorder.stamp(), faults=tuple(healed), left=tuple(left)))
 
-    async def probe(self, link: str, question: Question) -> Seen:
+    async def probe(self, link: str, question: ProbeSpec) -> ProbeResult:
         """Make one connection over a link and give what became of it."""
         probe = self.facility.probe(link, question)
         try:
@@ -153,7 +152,7 @@ class Actions:
         finally:
             await probe.end()
 
-    async def see(self, number: int, link: str, question: Question, *wanted: Ended, after: str = "") -> Seen:
+    async def see(self, number: int, link: str, question: ProbeSpec, *wanted: ProbeEnd, after: str = "") -> ProbeResult:
         """See, as a step, that a connection over a link ends in one of the ways that are wanted; raises FacilityError when it does not."""
         async with self.step(number, f"see that a connection over the link to {link} is {' or '.join(wanted)}{after}") as details:
             seen = await self.probe(link, question)
@@ -168,7 +167,7 @@ class Actions:
             for toxic, attributes in toxics.items():
                 await self.facility.link(link).add_toxic(toxic.kind, attributes, toxic.stream)
 
-    async def cut_idle(self, link: str, toxic: ToxicOn, attributes: Mapping[str, int], wanted: Ended) -> Seen:
+    async def cut_idle(self, link: str, toxic: ToxicOn, attributes: Mapping[str, int], wanted: ProbeEnd) -> ProbeResult:
         """Cut every connection that is open over a link, by a toxic that stays no longer than that: three steps.
 
         One that a probe holds open, with nothing under way, shows that it is so.
@@ -188,7 +187,7 @@ class Actions:
             await held.end()
         return seen
 
-    async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> Seen:
+    async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> ProbeResult:
         """Take those of these toxics that are there from a link, and see that it answers again: two steps."""
         async with self.step(number, f"take {' and '.join(map(str, toxics))} from the link to {link}"):
             there = await self.facility.link(link).toxics()
@@ -202,7 +201,7 @@ class Actions:
         pid = await self.facility.runtime.pid(service)
         await self.facility.kill(service)
         self.recorder.tell_service(service, "stopped", pid)
-        self.watch.forget(service)
+        self.state.forget(service)
 
     async def restart(self, service: str) -> None:
         """Kill a service and start it as before; `wait_ready` waits until it serves again."""
@@ -210,7 +209,7 @@ class Actions:
         await self.facility.restart(service)
         self.recorder.tell_service(service, "stopped", pid)
         self.recorder.tell_service(service, "started", await self.facility.runtime.pid(service))
-        self.watch.forget(service)  # what was seen of it was seen of the process before
+        self.state.forget(service)  # what was seen of it was seen of the process before
 
     async def wait_ready(self, services: Iterable[str]) -> None:
         """Wait until services are ready; raises ServiceError with the last lines of one that is not."""
@@ -219,9 +218,9 @@ class Actions:
         for name in names:
             self.recorder.tell_service(name, "ready", await self.facility.runtime.pid(name))
 
-    async def weigh(self) -> None:
+    async def sample_resources(self) -> None:
         """Weigh the facility now, however often that is done otherwise."""
-        for event in await self.facility.scales.look(self.recorder.now):
+        for event in await self.facility.resources.look(self.recorder.now):
             self.recorder.add(event)
 
     async def dump_threads(self) -> None:
@@ -243,7 +242,7 @@ class Actions:
 
     def _is_dumped(self, service: str) -> bool:
         dumped_s = self.dumped_s.get(service)
-        since_s = [one for one in (self.watch.stuck_since_s(service), self.watch.hung_since_s()) if one is not None]
+        since_s = [one for one in (self.state.stuck_since_s(service), self.state.hung_since_s()) if one is not None]
         return dumped_s is not None and bool(since_s) and dumped_s >= min(since_s)
 
     async def _dump(self, service: str) -> Threads:
@@ -265,7 +264,7 @@ class Actions:
             **self.recorder.stamp(),
             service=service,
             file=str(file.relative_to(self.directory.parent)),
-            request_threads=self.watch.request_threads(service),
+            request_threads=self.state.request_threads(service),
             groups=groups,
             error=reason,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from testbed.replay.load_tracker import Load
-    from testbed.replay.state import Watch
+    from testbed.replay.load_tracker import LoadTracker
+    from testbed.replay.state import FacilityState
 
 
 class Display(Protocol):
@@ -15,20 +15,20 @@ class Display(Protocol):
     def phase(self, text: str) -> None:
         """Tell what begins now."""
 
-    def update(self, night_s: float, watch: Watch, load: Load) -> None:
+    def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Show the state, after each round of samples."""
 
     def quiet(self) -> None:
         """Take note that from now on nothing moves: all is hung, or the night is over. May be called more than once."""
 
 
-class Silent:
+class SilentDisplay:
     """The do-nothing display."""
 
     def phase(self, text: str) -> None:
         """Tell nothing."""
 
-    def update(self, night_s: float, watch: Watch, load: Load) -> None:
+    def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Show nothing."""
 
     def quiet(self) -> None:

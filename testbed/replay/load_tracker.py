@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
 from testbed.facility import load_generator
-from testbed.facility.load_generator import Answer, DueRequest, Generator
+from testbed.facility.load_generator import AnsweredRequest, DueRequest, LoadGenerator
 from testbed.journal.events import Request, Response
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ LEAD_S = 0.05  # the night starts so much after the word to start, so that the f
 
 
 @dataclass(slots=True)
-class Load:
+class LoadTracker:
     """A running load generator, and what has become of its requests so far (all times on the journal's `t_s`)."""
 
     recorder: Recorder
-    generator: Generator
+    generator: LoadGenerator
     requests: Mapping[int, DueRequest]
     sent: int = 0
     answered: int = 0
@@ -52,9 +52,9 @@ class Load:
         return self.sent == len(self.requests)
 
     @property
-    def answers(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[AnsweredRequest, ...]:
         """Every request that was answered, in the order in which they were."""
-        return tuple(Answer(self.requests[id_].request, answered_s) for id_, answered_s in self.answered_s.items())
+        return tuple(AnsweredRequest(self.requests[id_].request, answered_s) for id_, answered_s in self.answered_s.items())
 
     def start(self) -> float:
         """Let the night begin; gives its start on the event loop's clock, in seconds."""
@@ -66,13 +66,13 @@ class Load:
     async def follow(self) -> None:
         """Write into the journal what the generator tells; raises ServiceError when it ends, which it must not before it is stopped."""
         async for event in self.generator.tell():
-            if isinstance(event, load_generator.Sent):
+            if isinstance(event, load_generator.RequestSent):
                 self._write_sent(event)
             else:
                 self._write_ended(event)
         raise ServiceError("the load generator ended in the middle of the night")
 
-    def _write_sent(self, event: load_generator.Sent) -> None:
+    def _write_sent(self, event: load_generator.RequestSent) -> None:
         due = self.requests[event.id]
         sent_s = self.last_sent_s = self.started_s + event.sent_s
         self.sent += 1
@@ -90,7 +90,7 @@ class Load:
             )
         )
 
-    def _write_ended(self, event: load_generator.Ended) -> None:
+    def _write_ended(self, event: load_generator.RequestEnded) -> None:
         answered = event.status is not None and event.status < 400  # noqa: PLR2004 - HTTP's first error
         answered_s = self.last_response_s = self.started_s + event.answered_s
         took_s = answered_s - self.sent_s.pop(event.id)
@@ -117,7 +117,7 @@ class Load:
         self.generator.stop()
 
 
-async def connect(trace: Trace, recorder: Recorder, facility: Facility) -> Load:
+async def connect(trace: Trace, recorder: Recorder, facility: Facility) -> LoadTracker:
     """Hand the trace to the facility's load generator and return when it is ready to send; raises ServiceError when it is not."""
     requests = {request.id: DueRequest(recorder.clock.real_s(request.due_night_s), request) for request in trace.requests}
-    return Load(recorder, await facility.load_generator(tuple(requests.values())), requests)
+    return LoadTracker(recorder, await facility.load_generator(tuple(requests.values())), requests)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.facility.facility import Facility
-    from testbed.facility.observers import Monitoring, Scales
-    from testbed.facility.redundancy import Surroundings
+    from testbed.facility.observers import Monitoring, Resources
+    from testbed.facility.redundancy import Redundancy
     from testbed.journal.events import Sample
     from testbed.replay.recorder import Recorder
-    from testbed.replay.state import Watch
+    from testbed.replay.state import FacilityState
 
 SAMPLE_EVERY_S = 0.1
 SAMPLES_WITHIN_S = 10.0
@@ -33,7 +33,7 @@ class Looker:
 
     facility: Facility
     recorder: Recorder
-    watch: Watch
+    state: FacilityState
     monitoring: Monitoring
     every_s: float = SAMPLE_EVERY_S
     sampled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -41,12 +41,12 @@ class Looker:
 
     async def look(self, after_round: Callable[[], None]) -> None:
         """Look until cancelled; `after_round` is called after each round of samples."""
-        scales = self.facility.scales
+        resources = self.facility.resources
         await run_all(
             (
                 self._sample_services(after_round),
-                self._record(self.facility.surroundings, LOOK_AROUND_EVERY_S),
-                self._record(scales, scales.every_s),
+                self._record(self.facility.redundancy, LOOK_AROUND_EVERY_S),
+                self._record(resources, resources.every_s),
             )
         )
 
@@ -56,7 +56,7 @@ class Looker:
             async with asyncio.timeout(SAMPLES_WITHIN_S):  # wait_for of Python 3.11 loses a cancellation that comes with the sample
                 await self.sampled.wait()
         except TimeoutError as error:
-            raise WaitError(f"no samples for {SAMPLES_WITHIN_S:.0f} s, last seen: {self.watch.told()}") from error
+            raise WaitError(f"no samples for {SAMPLES_WITHIN_S:.0f} s, last seen: {self.state.text()}") from error
 
     def wake(self) -> None:
         """Wake whoever waits for a round."""
@@ -80,7 +80,7 @@ class Looker:
                 await asyncio.wait(looks.values(), timeout=self.every_s)
                 for name in [name for name, look in looks.items() if look.done()]:
                     sample = looks.pop(name).result()
-                    self.watch.see(sample)
+                    self.state.take(sample)
                     self.recorder.add(sample)
                 await self._look_after_processes()
                 after_round()
@@ -90,7 +90,7 @@ class Looker:
         finally:
             await cancel_and_wait(looks.values())
 
-    async def _record(self, seer: Surroundings | Scales, every_s: float | None) -> None:
+    async def _record(self, seer: Redundancy | Resources, every_s: float | None) -> None:
         """Write down what is seen, each round at its time, or not at all (None); a long round costs those that it covers."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()

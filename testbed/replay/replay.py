@@ -13,7 +13,7 @@ from testbed.replay.look import Looker
 from testbed.replay.recorder import Recorder
 from testbed.replay.running import Replay
 from testbed.replay.settle import wait_settled
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,9 +79,9 @@ async def _build(
     for service in facility.services:
         recorder.tell_service(service, "ready", await facility.runtime.pid(service))
     monitoring = await stack.enter_async_context(facility.instruments.monitoring())
-    watch = Watch(facility.application_servers, facility.callers)
-    actions, looker = Actions(facility, watch, recorder, directory), Looker(facility, recorder, watch, monitoring)
-    going = Replay(night, facility, recorder, watch, actions, generator, looker, display)
+    state = FacilityState(facility.application_servers, facility.callers)
+    actions, looker = Actions(facility, state, recorder, directory), Looker(facility, recorder, state, monitoring)
+    going = Replay(night, facility, recorder, state, actions, generator, looker, display)
     stack.push_async_callback(cancel_and_wait, going.background)
     return going
 
@@ -90,12 +90,12 @@ async def _dump_stuck(going: Replay) -> None:
     """Dump what is stuck at the end, where that was not done."""
     if going.dumping is not None:
         await going.dumping
-    if going.watch.stuck:
+    if going.state.stuck:
         await going.actions.dump_threads()
 
 
 async def _count(going: Replay) -> None:
     """Count what was answered; the night is over, and whatever else was written was asked for by nobody who got an answer."""
-    for event in await going.facility.surroundings.count(going.load.answers, going.recorder.now):
+    for event in await going.facility.redundancy.count(going.load.answers, going.recorder.now):
         going.recorder.add(event)
     going.check_background()

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from testbed.plan.trace import Trace
     from testbed.replay.actions import Actions
     from testbed.replay.display import Display
-    from testbed.replay.load_tracker import Load
+    from testbed.replay.load_tracker import LoadTracker
     from testbed.replay.look import Looker
     from testbed.replay.recorder import Recorder
-    from testbed.replay.state import Watch
+    from testbed.replay.state import FacilityState
 
 STEADY_ROUNDS = 2
 
@@ -51,9 +51,9 @@ class Replay:
     night: Night
     facility: Facility
     recorder: Recorder
-    watch: Watch
+    state: FacilityState
     actions: Actions
-    load: Load
+    load: LoadTracker
     looker: Looker
     display: Display
     background: list[asyncio.Task[None]] = field(default_factory=list)
@@ -82,11 +82,11 @@ class Replay:
 
     def after_round(self) -> None:
         """Show the state, and have the threads dumped as soon as all is hung, each time that it hangs anew."""
-        if not self.watch.hung():
+        if not self.state.hung():
             self.dumping = None
         elif self.dumping is None:
             self.dumping = self.run_beside(self._dump_hung())
-        self.display.update(self.recorder.now()[1], self.watch, self.load)
+        self.display.update(self.recorder.now()[1], self.state, self.load)
 
     async def _dump_hung(self) -> None:
         await self.actions.dump_threads()
@@ -115,7 +115,7 @@ class Replay:
         """Wait for some samples of the facility at rest, which the night is compared with."""
         for _ in range(STEADY_ROUNDS):
             await self.wait_round()
-        await self.wait_until(lambda: len(self.watch.last) == len(self.facility.services), SAMPLES_WITHIN_S)
+        await self.wait_until(lambda: len(self.state.last) == len(self.facility.services), SAMPLES_WITHIN_S)
 
     async def wait_night(self, night_s: float) -> None:
         """Wait until the night's clock shows a time; the samples keep coming meanwhile, and their failure is passed on."""

@@ -33,7 +33,7 @@ def is_settled(replay: Replay) -> bool:
     if replay.load.in_flight == 0:
         return True
     waiting = [caller for caller, count in replay.load.in_flight_at.items() if count]
-    stuck = replay.watch.at_rest() or all(replay.watch.is_stuck(caller) for caller in waiting)
+    stuck = replay.state.at_rest() or all(replay.state.is_stuck(caller) for caller in waiting)
     return stuck and quiet_s(replay) > patience_s(replay)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Watch:
+class FacilityState:
     """The last sample of every service, and since when each has stood still.
 
     It cannot see ahead: a service that answers nothing for a moment with every request thread at work is stuck here, and only the
@@ -26,7 +26,7 @@ class Watch:
     _numbers: dict[str, Sample] = field(default_factory=dict)  # the last sample of each that has any: a look may go unanswered
     _standstills: dict[str, Standstill | None] = field(default_factory=dict)
 
-    def see(self, sample: Sample) -> None:
+    def take(self, sample: Sample) -> None:
         """Take in a sample."""
         self._standstills[sample.service] = follow(self._standstills.get(sample.service), sample)
         self.last[sample.service] = sample
@@ -104,9 +104,9 @@ class Watch:
         }
         return conditions[condition]()
 
-    def told(self) -> str:
-        """Tell the state in a line, for messages."""
-        return ", ".join(_told(name, sample) for name, sample in sorted(self.last.items())) or "nothing seen yet"
+    def text(self) -> str:
+        """Format the state in a line, for messages."""
+        return ", ".join(_service_text(name, sample) for name, sample in sorted(self.last.items())) or "nothing seen yet"
 
     def _is_idle(self, server: str) -> bool:
         sample = self._numbers.get(server)
@@ -120,5 +120,5 @@ def _is_empty(pool: PoolSample | None) -> bool:
     return pool is not None and pool.leaked >= pool.size
 
 
-def _told(name: str, sample: Sample) -> str:
+def _service_text(name: str, sample: Sample) -> str:
     return f"{name} does not answer" if sample.busy is None else f"{name} {sample.busy} of {sample.request_threads} busy"

@@ -62,7 +62,7 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
 
 async def _wait_condition(replay: Replay, condition: str, within_s: float) -> bool:
     """Wait until a condition is seen, or will not be any more; write down and return whether it was."""
-    await replay.wait_until(lambda: replay.watch.holds(condition) or is_over(replay), within_s)
-    seen = replay.watch.holds(condition)
-    replay.recorder.add(Condition(**replay.recorder.stamp(), condition=condition, seen=seen, detail=replay.watch.told()))
+    await replay.wait_until(lambda: replay.state.holds(condition) or is_over(replay), within_s)
+    seen = replay.state.holds(condition)
+    replay.recorder.add(Condition(**replay.recorder.stamp(), condition=condition, seen=seen, detail=replay.state.text()))
     return seen

@@ -15,7 +15,7 @@ from rich.text import Text
 from testbed.errors import TestbedError
 from testbed.plan.clock import clock_text, span_text
 from testbed.plan.expectation import Outcome
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
 from testbed.verdict.finding import Verdict
 
@@ -42,7 +42,7 @@ def side_by_side(judgements: Sequence[Judgement]) -> RenderableType:
 
 def draw(judgements: Sequence[Judgement], path: Path) -> None:
     """Write the same as a picture (SVG); raises TestbedError when the file cannot be written."""
-    console = plain(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    console = plain_console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(side_by_side(judgements))
     svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judgements[0].figures.header.scenario}"))
     try:
@@ -115,7 +115,7 @@ def _blocked(figures: Figures) -> Text:
     for service, count in blocked.items():
         dump = figures.dumps.get(service)
         if count and dump is not None:
-            lines.append(Text(thread_dumps.told(dump), "red"))
+            lines.append(Text(thread_dumps.dump_text(dump), "red"))
         else:
             lines.append(Text(f"{service}: {count} of {figures.header.facility.request_threads} blocked", "red" if count else ""))
     return Text("\n").join(lines) if any(blocked.values()) else Text("none blocked")

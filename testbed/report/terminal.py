@@ -16,7 +16,7 @@ class _Plain(Console):
         raise BrokenPipeError
 
 
-def plain(**options: Any) -> Console:
+def plain_console(**options: Any) -> Console:
     """Make a console that takes nothing in a text for mark-up: titles, names and errors are other people's words.
 
     `options` are those of rich's Console.

@@ -32,7 +32,7 @@ class Owner:
     gid: int
 
 
-class Process(Protocol):
+class ProcessHandle(Protocol):
     """What is needed of a process, whoever started it: `subprocess.Popen` has it."""
 
     pid: int
@@ -49,7 +49,7 @@ class Child:
     """A process, its name, and where its lines go."""
 
     name: str
-    process: Process
+    process: ProcessHandle
     log: Path
 
     @property

@@ -100,14 +100,14 @@ def _homes() -> tuple[Path, ...]:
     return (home(),) if os.environ.get("TMPDIR") else (user_home.below(MEMORY), user_home.below(_on_disk()))
 
 
-def make(path: Path) -> None:
+def make_directory(path: Path) -> None:
     """Make a directory, and those above it, that every user can walk into whatever our umask: PostgreSQL may run as another."""
     for one in reversed([one for one in (path, *path.parents) if not one.exists()]):
         one.mkdir(exist_ok=True)
         one.chmod(0o755)
 
 
-def create() -> RunDirectory:
+def create_run_directory() -> RunDirectory:
     """Make a run directory; raises FacilityError naming the place when there is no space or no permission."""
     place = home()
     try:
@@ -135,7 +135,7 @@ def _newborn(place: Path) -> Path:
         return newborn
 
 
-def see_space(directory: Path) -> None:
+def require_space(directory: Path) -> None:
     """Raise FacilityError when there is too little space for a replay: PostgreSQL would find out in the middle of it."""
     disk = os.statvfs(directory)
     free = disk.f_bavail * disk.f_frsize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Operation
+from testbed.journal.events import OperationEvent
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
@@ -14,21 +14,21 @@ HEAL = "heal"
 HARMLESS = ("nothing", "backup")  # they change nothing, and no trouble comes of them
 
 
-def first_change(journal: Journal) -> Operation | None:
+def first_change(journal: Journal) -> OperationEvent | None:
     """Return the begin of the first fault or operation that did something."""
     return _first(journal, HARMLESS)
 
 
-def first_fault(journal: Journal) -> Operation | None:
+def first_fault(journal: Journal) -> OperationEvent | None:
     """Return the begin of the first fault that did something; a restart or a healing by hand is none."""
     return _first(journal, (*HARMLESS, RESTART, HEAL))
 
 
-def _first(journal: Journal, excluded: tuple[str, ...]) -> Operation | None:
-    return next((event for event in journal.of(Operation) if event.state == "begin" and event.operation not in excluded), None)
+def _first(journal: Journal, excluded: tuple[str, ...]) -> OperationEvent | None:
+    return next((event for event in journal.of(OperationEvent) if event.state == "begin" and event.operation not in excluded), None)
 
 
-def last_change(journal: Journal) -> Operation | None:
+def last_change(journal: Journal) -> OperationEvent | None:
     """Return the end of the last fault or operation that did something."""
-    done = [event for event in journal.of(Operation) if event.state != "begin" and event.operation not in HARMLESS]
+    done = [event for event in journal.of(OperationEvent) if event.state != "begin" and event.operation not in HARMLESS]
     return done[-1] if done else None

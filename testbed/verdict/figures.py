@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Operation, Sample, Service
+from testbed.journal.events import OperationEvent, Sample, Service
 from testbed.verdict import stuck_spans, thread_dumps
 from testbed.verdict.changes import first_fault
-from testbed.verdict.recovery import Recovery, recovery, restarted_by_hand
+from testbed.verdict.recovery import RecoveryTime, recovery, restarted_by_hand
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Figures:
 
     header: Header
     journal: Path
-    operations: tuple[Operation, ...]
-    first_fault: Operation | None
+    operations: tuple[OperationEvent, ...]
+    first_fault: OperationEvent | None
     spans: Spans
     hang: Span | None
     quiet_night_s: tuple[float, float]
@@ -71,7 +71,7 @@ class Figures:
     longest_queue: Mapping[str, int]
     transactions: Mapping[str, Mapping[str, Mapping[str, Ends]]]
     time_to_hang_night_s: float | None
-    recovery: Recovery | None
+    recovery: RecoveryTime | None
     restarted_by_hand: bool
     died: tuple[Service, ...]
 
@@ -91,7 +91,7 @@ def of(journal: Journal) -> Figures:
     return Figures(
         header=journal.header,
         journal=journal.path,
-        operations=tuple(event for event in journal.of(Operation) if event.state != "begin"),
+        operations=tuple(event for event in journal.of(OperationEvent) if event.state != "begin"),
         first_fault=first_fault(journal),
         spans=spans,
         hang=hang,
@@ -203,5 +203,5 @@ def _time_to_hang_night_s(journal: Journal, hang: Span | None) -> float | None:
     fault = first_fault(journal)
     if fault is None or hang is None or hang.from_s < fault.t_s:
         return None
-    end = next((event for event in journal.of(Operation) if event.id == fault.id and event.state != "begin"), fault)
+    end = next((event for event in journal.of(OperationEvent) if event.id == fault.id and event.state != "begin"), fault)
     return max(0.0, hang.night_s - end.night_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Operation, Sample, Step
+from testbed.journal.events import OperationEvent, Sample, Step
 from testbed.verdict.changes import RESTART, first_fault
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
+class RecoveryTime:
     """How long trouble lasted: from the first fault to the last transaction that was not answered, in real and in the night's seconds."""
 
     took_s: float
@@ -36,7 +36,7 @@ def came_back(journal: Journal, caller: str, after_s: float) -> bool:
     )
 
 
-def recovery(journal: Journal) -> Recovery | None:
+def recovery(journal: Journal) -> RecoveryTime | None:
     """Return how long it took until every caller was served again for good; None where nothing was done, or it never was.
 
     For good is to the night's end: a caller that asked for nothing more after the last failure shows nothing.
@@ -47,12 +47,12 @@ def recovery(journal: Journal) -> Recovery | None:
     after = [transaction for transaction in journal.transactions if transaction.request.due_s >= fault.t_s]
     bad = [transaction.request for transaction in after if transaction.ended != "answered"]
     if not bad:
-        return Recovery(0.0, 0.0)
+        return RecoveryTime(0.0, 0.0)
     last = max(bad, key=lambda request: request.due_s)
     troubled = {request.caller for request in bad}
     if not all(came_back(journal, caller, last.due_s) for caller in troubled):
         return None
-    return Recovery(last.due_s - fault.t_s, last.night_s - fault.night_s)
+    return RecoveryTime(last.due_s - fault.t_s, last.night_s - fault.night_s)
 
 
 def restarted_by_hand(journal: Journal, spans: Spans) -> bool:
@@ -63,7 +63,7 @@ def restarted_by_hand(journal: Journal, spans: Spans) -> bool:
     """
     restarted = {step.id for step in journal.of(Step) if step.operation == RESTART}
     begins = [
-        event.t_s for event in journal.of(Operation) if event.operation == RESTART and event.state == "begin" and event.id in restarted
+        event.t_s for event in journal.of(OperationEvent) if event.operation == RESTART and event.state == "begin" and event.id in restarted
     ]
     if not begins:
         return False

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import KIB, MIB, Process, Size
+from testbed.journal.events import KIB, MIB, ResourceUsage, Size
 from testbed.plan.clock import HOUR_S
 from testbed.verdict.stuck_spans import lives
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.verdict.trend import Point
 
-    Seen = tuple["Kind", str, Stamped, float]  # of which kind, of what, when, and how much
+    Observation = tuple["Kind", str, Stamped, float]  # of which kind, of what, when, and how much
 
 LEAK = "leak"
 GROWTH = "growth"
@@ -72,23 +72,23 @@ def of(journal: Journal) -> tuple[Series, ...]:
     return tuple(Series(kind, of_what, tuple(points)) for (kind, of_what), points in found.items())
 
 
-def _of_processes(journal: Journal) -> Iterator[Seen]:
-    last = {one.service: one.pid for one in journal.of(Process)}
-    for one in journal.of(Process):
+def _of_processes(journal: Journal) -> Iterator[Observation]:
+    last = {one.service: one.pid for one in journal.of(ResourceUsage)}
+    for one in journal.of(ResourceUsage):
         if one.pid == last[one.service]:
             yield MEMORY, one.service, one, one.private_bytes / MIB
             yield OPEN_FILES, one.service, one, one.open_files
             yield THREADS, one.service, one, one.threads
 
 
-def _of_pools(journal: Journal) -> Iterator[Seen]:
+def _of_pools(journal: Journal) -> Iterator[Observation]:
     for server in journal.header.facility.application_servers:
         for one in (sample for life in lives(journal, server)[-1:] for sample in life):
             if one.pool is not None and one.busy is not None:
                 yield CONNECTIONS, server, one, max(0, one.pool.out - one.busy)  # those that no request is at work on
 
 
-def _of_sizes(journal: Journal) -> Iterator[Seen]:
+def _of_sizes(journal: Journal) -> Iterator[Observation]:
     for one in journal.of(Size):
         if one.rows is not None:
             yield ROWS, one.name, one, one.rows

@@ -20,7 +20,7 @@ def last_of(journal: Journal, service: str) -> Threads | None:
     return dumps[-1] if dumps else None
 
 
-def told(dump: Threads) -> str:
+def dump_text(dump: Threads) -> str:
     """Tell in a line what most request threads of a dump do."""
     if dump.error:
         return dump.error
@@ -48,4 +48,4 @@ def judge(journal: Journal, check: str, services: Sequence[str], state: str, wit
         assert dump is not None
         there = sum(group.count for group in dump.groups if (group.state, group.within) == (state, within))
         good = good and there == journal.header.facility.request_threads
-    return Finding(check, held_if(good), "; ".join(told(dump) for _, dump in dumps if dump), facts)
+    return Finding(check, held_if(good), "; ".join(dump_text(dump) for _, dump in dumps if dump), facts)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from testbed import scenario_file
 from testbed.journal import reader
-from testbed.journal.events import Operation, Step
+from testbed.journal.events import OperationEvent, Step
 from testbed.runtime.containers import docker_cli
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.runtime import PROJECT_LABEL
@@ -70,7 +70,7 @@ def main() -> None:
     verdicts = sorted(replayed()[0] for _ in range(given.runs))
     _, directory, lines = replayed("--repeat", str(given.repeat))
     kept = reader.read(max(directory.rglob("original-*.jsonl")))
-    whole = next(one.duration_s for one in kept.of(Operation) if one.operation == "switchover" and one.state == "end")
+    whole = next(one.duration_s for one in kept.of(OperationEvent) if one.operation == "switchover" and one.state == "end")
     steps = ", ".join(f"{one.step}: {one.duration_s:.2f}" for one in kept.of(Step) if one.state == "end" and one.duration_s is not None)
     counts = {
         variant: sum(one["verdict"] == "held" for one in lines if one["variant"] == variant)

@@ -18,7 +18,7 @@ from pathlib import Path
 from testbed import scenario_file
 from testbed.experiments import batch
 from testbed.plan import passengers
-from testbed.replay.display import Silent
+from testbed.replay.display import SilentDisplay
 from testbed.runtime import backends
 from testbed.verdict.finding import Verdict
 
@@ -33,7 +33,7 @@ async def counted(runs: int, seed: int, variants: tuple[str, ...], directory: Pa
             night = plan.with_overrides(seed=number)
             kept = directory / str(number)
             kept.mkdir(parents=True)
-            replays = batch.replay_all(night, passengers.of(night), 1, backend, kept, lambda _: nullcontext(Silent()))
+            replays = batch.replay_all(night, passengers.of(night), 1, backend, kept, lambda _: nullcontext(SilentDisplay()))
             async for result in replays:
                 variant = result.journal.header.variant
                 found = next(one for one in result.judgement.findings if one.check == "longevity")

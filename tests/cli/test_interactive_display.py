@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 POOL = PoolSample(size=40, in_=40, out=40, waiting=99_999, leaked=40)
-SERVER = protocol.ServiceStanding("cf-16", "http://127.0.0.1:65535", True, True, 40, 40, 99_999, True, POOL)
-CALLER = protocol.ServiceStanding("partner", "http://127.0.0.1:65534", True, True, 40, 7, 0, False, None)
-DEAD = protocol.ServiceStanding("kiosk", "http://127.0.0.1:65533", False, False, None, None, None, False, None)
-LOAD = protocol.LoadStanding(100_000, 99_000, 98_000, 80, 920)
-STANDING = protocol.Standing("checkout_timeout", "containers", "db-2", "runs/original.jsonl", (SERVER, CALLER, DEAD), LOAD)
+SERVER = protocol.ServiceStatus("cf-16", "http://127.0.0.1:65535", True, True, 40, 40, 99_999, True, POOL)
+CALLER = protocol.ServiceStatus("partner", "http://127.0.0.1:65534", True, True, 40, 7, 0, False, None)
+DEAD = protocol.ServiceStatus("kiosk", "http://127.0.0.1:65533", False, False, None, None, None, False, None)
+LOAD = protocol.LoadStatus(100_000, 99_000, 98_000, 80, 920)
+STANDING = protocol.FacilityStatus("checkout_timeout", "containers", "db-2", "runs/original.jsonl", (SERVER, CALLER, DEAD), LOAD)
 
 
-def printed(answer: protocol.Answer) -> str:
+def printed(answer: protocol.Reply) -> str:
     """Print an answer as the commands do, on a terminal of 80 columns."""
     console = Console(file=io.StringIO(), width=WIDTH)
-    console.print(interactive_display.told(answer), soft_wrap=True)
+    console.print(interactive_display.status_text(answer), soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -49,14 +49,14 @@ def test_the_status_tells_blocked_from_busy_and_dead_from_red() -> None:
 def test_the_path_of_the_journal_is_on_one_line_however_long_it_is() -> None:
     """A path that is broken over two lines cannot be pasted."""
     path = "/a/very/long/way" * 10 + "/original.jsonl"
-    assert f"journal: {path}\n" in printed(protocol.Standing("original", "processes", "db-1", path, (CALLER,), None))
+    assert f"journal: {path}\n" in printed(protocol.FacilityStatus("original", "processes", "db-1", path, (CALLER,), None))
 
 
 def test_a_step_is_told_when_it_ends_and_with_its_reason_when_it_fails() -> None:
     """A begin tells nothing; an end has its number, name and seconds; a failure also why."""
 
-    def step(state: Progress, duration_s: float | None, detail: str = "") -> protocol.StepTold:
-        return protocol.StepTold(
+    def step(state: Progress, duration_s: float | None, detail: str = "") -> protocol.StepReply:
+        return protocol.StepReply(
             Step(
                 t_s=1.0,
                 night_s=2.0,
@@ -70,9 +70,9 @@ def test_a_step_is_told_when_it_ends_and_with_its_reason_when_it_fails() -> None
             )
         )
 
-    assert interactive_display.told(step("begin", None)) is None
-    assert interactive_display.told(step("end", 0.254)) == "3. mount  0.25 s"
-    assert interactive_display.told(step("failed", 0.1, "no disk")) == "3. mount  0.10 s  failed: no disk"
+    assert interactive_display.status_text(step("begin", None)) is None
+    assert interactive_display.status_text(step("end", 0.254)) == "3. mount  0.25 s"
+    assert interactive_display.status_text(step("failed", 0.1, "no disk")) == "3. mount  0.10 s  failed: no disk"
 
 
 def test_a_dump_tells_the_innermost_calls_first_and_how_many_are_left_out() -> None:
@@ -80,7 +80,7 @@ def test_a_dump_tells_the_innermost_calls_first_and_how_many_are_left_out() -> N
     deep = tuple(f"f.py:{number} f{number}" for number in range(1, 11))
     groups = (ThreadGroup(30, "waiting", "lookup_by_city", deep),)
     dump = Threads(t_s=1.0, night_s=2.0, service="cf-1", file="f", request_threads=40, groups=groups)
-    lines = printed(protocol.ThreadsTold(dump, "/f")).splitlines()
+    lines = printed(protocol.ThreadsReply(dump, "/f")).splitlines()
     assert lines[0] == "30 of 40 request threads: waiting, within lookup_by_city"
     assert lines[1].strip() == "f.py:10 f10"
     assert lines[-2].strip() == "… and 2 calls further out"
@@ -89,5 +89,5 @@ def test_a_dump_tells_the_innermost_calls_first_and_how_many_are_left_out() -> N
 
 def test_done_with_nothing_to_say_prints_nothing() -> None:
     """After the status there is no empty line for its end."""
-    assert interactive_display.told(protocol.Done("")) is None
-    assert interactive_display.told(protocol.Done("restarted cf-1")) == "restarted cf-1"
+    assert interactive_display.status_text(protocol.Done("")) is None
+    assert interactive_display.status_text(protocol.Done("restarted cf-1")) == "restarted cf-1"

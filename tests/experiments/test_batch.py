@@ -10,7 +10,7 @@ import pytest
 
 from testbed.errors import ServiceError, TestbedError
 from testbed.experiments import batch
-from testbed.experiments.batch import Ahead, replay_all
+from testbed.experiments.batch import BuildAhead, replay_all
 from testbed.experiments.header import PACKAGES
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
@@ -131,10 +131,10 @@ async def test_a_replay_is_tried_again_until_its_result_is_known(known_at: int, 
 def test_what_a_display_is_told_is_passed_on() -> None:
     """But for the quiet, which is for whoever builds the next."""
     notes, builder = Notes(), FakeBuilder(plan=None)  # type: ignore[arg-type]  # nothing is built
-    ahead = Ahead(notes, builder)
+    ahead = BuildAhead(notes, builder)
     ahead.phase("a phase")
     ahead.quiet()
-    Ahead(notes, None).quiet()
+    BuildAhead(notes, None).quiet()
     assert (notes.notes, builder.calls) == (["a phase"], ["begin"])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from testbed import faults
 from testbed.errors import FacilityError, WaitError
-from testbed.facility.redundancy import Nothing as NoSurroundings
+from testbed.facility.redundancy import NoRedundancy as NoSurroundings
 from testbed.facility.runtime import ServiceSpec
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
@@ -19,7 +19,7 @@ from testbed.faults.disconnect import Disconnect
 from testbed.faults.disk_full import DiskFull
 from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
-from testbed.faults.nothing import Nothing
+from testbed.faults.nothing import NoFault
 from testbed.faults.rack_loss import RackLoss
 from testbed.faults.refuse import Refuse
 from testbed.faults.reset import Reset
@@ -35,7 +35,7 @@ from testbed.plan.clock import NightClock
 from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import Actions, Fault
 from testbed.replay.recorder import Recorder
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 from tests.journals import header
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def acting(builder: FakeBuilder, writer: JournalWriter, directory: Path) -
     """Build a facility and give the hands on it."""
     facility = await builder.build()
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
-    return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
+    return Actions(facility, FacilityState(facility.application_servers, facility.callers), recorder, directory)
 
 
 def injected(directory: Path, builder: FakeBuilder, *wanted: Fault) -> tuple[list[str], tuple[Step, ...]]:
@@ -162,7 +162,7 @@ def test_a_fault_that_did_not_bite_has_failed(
     toxics: dict[str, dict[str, int]],
 ) -> None:
     """What no probe sees is not claimed: the step that looks for it fails, and with it the fault."""
-    builder.blunt = True
+    builder.ineffective = True
     (told,), steps = injected(tmp_path, builder, fault)
     assert steps[-1].state == "failed"
     assert "was" in told
@@ -276,18 +276,18 @@ def test_a_burst_comes_asks_and_goes(tmp_path: Path, builder: FakeBuilder, burst
     (told,), steps = injected(tmp_path, builder, burst)
     assert told == f"300 at once to {burst.door}: 300 open in 0.0 s; then 300 answered in 0.0 s"
     assert [(one.number, one.state) for one in steps if one.state != "begin"] == [(1, "end"), (2, "end"), (3, "end"), (4, "end")]
-    (crowd,) = builder.crowds
-    assert (crowd.order.requests, crowd.order.request.splitlines()[0], crowd.there) == (300, first_line, False)
+    (burst,) = builder.bursts
+    assert (burst.order.requests, burst.order.request.splitlines()[0], burst.there) == (300, first_line, False)
 
 
 @pytest.mark.fact("W6")
 def test_a_burst_of_which_nobody_had_to_wait_has_failed(tmp_path: Path, builder: FakeBuilder) -> None:
     """One after the other is no crowd; and it leaves all the same."""
-    builder.blunt = True
+    builder.ineffective = True
     (told,), steps = injected(tmp_path, builder, Burst(requests=300))
     assert told == "that was no crowd: 1 waited at one time, 0 were turned away, of 300"
     assert (steps[-1].number, steps[-1].state) == (3, "failed")
-    assert not builder.crowds[0].there
+    assert not builder.bursts[0].there
 
 
 class OneBalancer(NoSurroundings):
@@ -306,10 +306,10 @@ class OneBalancer(NoSurroundings):
         return (Balancer(t_s=t_s, night_s=night_s, balancer="lb-1", servers=tuple(servers)),)
 
 
-async def balanced(actions: Actions, builder: FakeBuilder, surroundings: OneBalancer) -> str:
+async def balanced(actions: Actions, builder: FakeBuilder, redundancy: OneBalancer) -> str:
     """Lose a balancer and start it again; gives what was told of its return."""
     facility = actions.facility
-    facility.surroundings = surroundings
+    facility.redundancy = redundancy
     await facility.runtime.start(ServiceSpec("lb-1", ""))
     builder.links["lb-1"].enabled = False
     assert (await actions.inject(BalancerLoss())).startswith("lb-1 is lost: refused in")
@@ -367,7 +367,7 @@ def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, serv
 
 def test_a_disk_that_takes_lines_all_the_same_is_not_full(tmp_path: Path, builder: FakeBuilder) -> None:
     """The fault has failed, and says what was seen."""
-    builder.log_disks.blunt = True
+    builder.log_disks.ineffective = True
     (told,), _ = injected(tmp_path, builder, DiskFull())
     assert told == "the disk that takes the log of cf-1 was to be full, and a line was written"
 
@@ -396,12 +396,12 @@ def test_a_lock_that_keeps_nobody_waiting_is_no_slow_database(tmp_path: Path, bu
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:
     """No step, and the facility is as it was."""
-    assert injected(tmp_path, builder, Nothing()) == (["nothing was done"], ())
+    assert injected(tmp_path, builder, NoFault()) == (["nothing was done"], ())
     assert builder.database.starts == 1
 
 
 def test_a_fault_is_found_by_its_word() -> None:
     """One file, one word; what is no file is no fault."""
-    assert {faults.load(word).__name__ for word in ("switchover", "idle_drop", "nothing")} == {"Switchover", "IdleDrop", "Nothing"}
+    assert {faults.load(word).__name__ for word in ("switchover", "idle_drop", "nothing")} == {"Switchover", "IdleDrop", "NoFault"}
     with pytest.raises(KeyError):
         faults.load("earthquake")

@@ -18,7 +18,7 @@ from testbed.plan.clock import NightClock
 from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 from testbed.runtime.postgres import sql
 from tests.journals import header
 
@@ -42,7 +42,7 @@ async def acting(writer: JournalWriter, directory: Path) -> Actions:
     facility = await FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",))).build()
     facility.database.flights = sql.FlightsInPostgres()  # type: ignore[misc]  # a field of the fake
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
-    return Actions(facility, Watch(facility.application_servers, facility.callers), recorder, directory)
+    return Actions(facility, FacilityState(facility.application_servers, facility.callers), recorder, directory)
 
 
 def flights_are_read(database: str) -> bool:

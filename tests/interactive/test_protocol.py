@@ -9,39 +9,39 @@ from testbed.interactive import protocol
 from testbed.journal.events import PoolSample, Step, ThreadGroup, Threads
 
 if TYPE_CHECKING:
-    from testbed.interactive.protocol import Answer, Order
+    from testbed.interactive.protocol import Command, Reply
 
 POOL = PoolSample(size=40, in_=1, out=39, waiting=3, leaked=38)
-LOAD = protocol.LoadStanding(100, 90, 60, 20, 10)
+LOAD = protocol.LoadStatus(100, 90, 60, 20, 10)
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        protocol.Status(),
-        protocol.Switchover(),
-        protocol.DumpThreads("cf-1"),
-        protocol.Restart("kiosk"),
-        protocol.SendLoad(5.0, 10.0, 1),
-        protocol.Down(),
+        protocol.StatusCommand(),
+        protocol.SwitchoverCommand(),
+        protocol.DumpThreadsCommand("cf-1"),
+        protocol.RestartCommand("kiosk"),
+        protocol.LoadCommand(5.0, 10.0, 1),
+        protocol.DownCommand(),
     ],
 )
-def test_every_order_comes_out_of_its_line_as_it_went_in(order: Order) -> None:
+def test_every_order_comes_out_of_its_line_as_it_went_in(order: Command) -> None:
     """Who carries out an order has what was ordered, of every kind that there is."""
-    line = protocol.write_order(order)
+    line = protocol.encode_command(order)
     assert line.count(b"\n") == 1
-    assert protocol.read_order(line) == order
+    assert protocol.decode_command(line) == order
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        protocol.Standing(
-            "original", "processes", "db-1", "a.jsonl", (protocol.ServiceStanding("cf-1", "url", True, True, 40, 1, 0, False, POOL),), LOAD
+        protocol.FacilityStatus(
+            "original", "processes", "db-1", "a.jsonl", (protocol.ServiceStatus("cf-1", "url", True, True, 40, 1, 0, False, POOL),), LOAD
         ),
         LOAD,
-        protocol.StepTold(Step(t_s=1.0, night_s=2.0, operation="switchover", id=1, number=1, step="stop", state="end", duration_s=0.5)),
-        protocol.ThreadsTold(
+        protocol.StepReply(Step(t_s=1.0, night_s=2.0, operation="switchover", id=1, number=1, step="stop", state="end", duration_s=0.5)),
+        protocol.ThreadsReply(
             Threads(
                 t_s=1.0,
                 night_s=2.0,
@@ -56,11 +56,11 @@ def test_every_order_comes_out_of_its_line_as_it_went_in(order: Order) -> None:
         protocol.Refused("no\nservice", 2),
     ],
 )
-def test_every_answer_comes_out_of_its_line_as_it_went_in(answer: Answer) -> None:
+def test_every_answer_comes_out_of_its_line_as_it_went_in(answer: Reply) -> None:
     """Who ordered reads what was answered, of every kind that there is, in one line each."""
-    line = protocol.write_answer(answer)
+    line = protocol.encode_reply(answer)
     assert line.count(b"\n") == 1
-    assert protocol.read_answer(line) == answer
+    assert protocol.decode_reply(line) == answer
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_every_answer_comes_out_of_its_line_as_it_went_in(answer: Answer) -> Non
 def test_what_is_no_order_is_refused_with_what_is_wrong(line: bytes, says: str) -> None:
     """A line of anybody's is never carried out half: it is an order, or an error that quotes it."""
     with pytest.raises(TestbedError, match=says):
-        protocol.read_order(line)
+        protocol.decode_command(line)

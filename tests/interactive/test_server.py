@@ -23,12 +23,12 @@ from testbed.journal import reader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.interactive.protocol import Answer
+    from testbed.interactive.protocol import Reply
 
 WITHIN_S = 10.0
 
 
-class Terminal(server.Silent):
+class Terminal(server.SilentFacilityDisplay):
     """A terminal that notes its lines, and when the facility began to come up and was ready."""
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ class Terminal(server.Silent):
         self.lines.append(text)
         self.begun.set()
 
-    def ready(self, standing: protocol.Standing) -> None:
+    def ready(self, status: protocol.FacilityStatus) -> None:
         """Note it."""
-        assert standing.services
+        assert status.services
         self.is_ready.set()
 
 
@@ -76,14 +76,14 @@ class Home:
 
 def _let_down() -> None:
     try:
-        list(client.ask(protocol.Down()))
+        list(client.send_command(protocol.DownCommand()))
     except FacilityError:
         return  # it went by itself meanwhile
 
 
-def ask(order: protocol.Order) -> list[Answer]:
+def ask(order: protocol.Command) -> list[Reply]:
     """Order as another terminal does, and wait for the last answer."""
-    return list(client.ask(order))
+    return list(client.send_command(order))
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 def test_orders_are_carried_out_and_down_takes_everything_away(home: Home) -> None:
     """Each order ends in one answer that it was done; after the last nothing is at the door, and the journal is whole."""
     with home.up() as terminal:
-        assert isinstance(ask(protocol.Status())[0], protocol.Standing)
-        assert ask(protocol.Switchover())[-1] == protocol.Done("the database runs on db-2")
-        assert ask(protocol.Down()) == [protocol.Done("everything was taken down")]
+        assert isinstance(ask(protocol.StatusCommand())[0], protocol.FacilityStatus)
+        assert ask(protocol.SwitchoverCommand())[-1] == protocol.Done("the database runs on db-2")
+        assert ask(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
     assert terminal.lines == ["the facility comes up", "switchover: the database runs on db-2", "the facility is taken down"]
     assert home.backend.builders[0].calls[-1] == "tear_down"
     assert not control_socket.path().exists()
@@ -115,22 +115,29 @@ def test_a_second_up_is_refused_and_builds_nothing(home: Home) -> None:
         with pytest.raises(FacilityError, match=r"a facility is up already; `testbed status` shows it"):
             home.hold(Terminal())
         assert len(home.backend.builders) == 1
-        assert isinstance(ask(protocol.Status())[0], protocol.Standing)
+        assert isinstance(ask(protocol.StatusCommand())[0], protocol.FacilityStatus)
 
 
-@pytest.mark.parametrize("order", [protocol.DumpThreads("cf-9"), protocol.Restart("cf-9")])
-def test_an_order_to_a_service_that_is_not_there_is_wrong_usage_for_who_ordered(home: Home, order: protocol.Order) -> None:
+@pytest.mark.parametrize("order", [protocol.DumpThreadsCommand("cf-9"), protocol.RestartCommand("cf-9")])
+def test_an_order_to_a_service_that_is_not_there_is_wrong_usage_for_who_ordered(home: Home, order: protocol.Command) -> None:
     """The error arrives on the other side as what it was, with what is allowed; the facility stays up."""
     with home.up():
         with pytest.raises(UsageError, match=r"^no service 'cf-9'; there are cf-1, cf-2, kiosk, ivr, partner$"):
             ask(order)
-        assert isinstance(ask(protocol.Status())[0], protocol.Standing)
+        assert isinstance(ask(protocol.StatusCommand())[0], protocol.FacilityStatus)
 
 
 @pytest.mark.parametrize(
-    "order", [protocol.Status(), protocol.Switchover(), protocol.Restart("cf-1"), protocol.SendLoad(1.0, 1.0, 1), protocol.Down()]
+    "order",
+    [
+        protocol.StatusCommand(),
+        protocol.SwitchoverCommand(),
+        protocol.RestartCommand("cf-1"),
+        protocol.LoadCommand(1.0, 1.0, 1),
+        protocol.DownCommand(),
+    ],
 )
-def test_an_order_with_no_facility_up_says_how_to_start_one(home: Home, order: protocol.Order) -> None:
+def test_an_order_with_no_facility_up_says_how_to_start_one(home: Home, order: protocol.Command) -> None:
     """Whatever is ordered, the one thing that is wrong is told."""
     assert home.backend.builders == []
     with pytest.raises(FacilityError, match=r"^no facility is up; start one with `testbed up`$"):
@@ -142,8 +149,8 @@ def test_while_it_comes_up_orders_are_refused_and_down_breaks_the_building_off(h
     monkeypatch.setattr(service, "START_S", 60.0)
     with home.up(ready=False) as terminal:
         with pytest.raises(TestbedError, match=r"the facility is coming up or going down; its terminal tells when it is ready"):
-            ask(protocol.Status())
-        assert ask(protocol.Down()) == [protocol.Done("everything was taken down")]
+            ask(protocol.StatusCommand())
+        assert ask(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
     assert not terminal.is_ready.is_set()
     assert home.backend.builders[0].calls[-1] == "tear_down"
     assert not control_socket.path().exists()
@@ -155,18 +162,18 @@ def test_while_it_comes_up_orders_are_refused_and_down_breaks_the_building_off(h
 def test_two_who_take_it_down_at_once_do_not_break_the_taking_down_off(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second `down` waits for what the first has begun: everything is taken down to the end, and both are told."""
     second: list[threading.Thread] = []
-    told: list[Answer] = []
+    told: list[Reply] = []
     ended: list[str] = []
 
     async def slow(self: FakeBuilder) -> None:
-        second.append(threading.Thread(target=lambda: told.extend(ask(protocol.Down()))))
+        second.append(threading.Thread(target=lambda: told.extend(ask(protocol.DownCommand()))))
         second[0].start()
         await asyncio.sleep(0.3)
         ended.append(self.calls[-1])
 
     monkeypatch.setattr(FakeBuilder, "tear_down", slow)
     with home.up():
-        assert ask(protocol.Down()) == [protocol.Done("everything was taken down")]
+        assert ask(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
         second[0].join(WITHIN_S)
     assert told == [protocol.Done("everything was taken down")]
     assert ended == ["build"]
@@ -176,42 +183,42 @@ def test_ctrl_c_ends_a_load_and_nothing_else(home: Home) -> None:
     """The load tells what became of it and is over; the facility stays up, with nobody waiting, and takes another."""
     before = signal.getsignal(signal.SIGINT)
     with home.up():
-        answers: list[Answer] = []
-        for answer in client.ask(protocol.SendLoad(20.0, 60.0, 1)):
+        answers: list[Reply] = []
+        for answer in client.send_command(protocol.LoadCommand(20.0, 60.0, 1)):
             if not answers:
                 signal.raise_signal(signal.SIGINT)
             answers.append(answer)
         assert answers[-1] == protocol.Done("ended by whoever sent it; those who waited gave up")
         last = answers[-2]
-        assert isinstance(last, protocol.LoadStanding)
+        assert isinstance(last, protocol.LoadStatus)
         assert 0 < last.sent < last.of
-        [standing] = ask(protocol.Status())[:1]
-        assert isinstance(standing, protocol.Standing)
-        assert standing.load is not None
-        assert standing.load.sent == last.sent
-        assert ask(protocol.SendLoad(50.0, 0.1, 2))[-1] == protocol.Done("5 sent: 5 answered, 0 failed, 0 still waiting (unanswered)")
+        [status] = ask(protocol.StatusCommand())[:1]
+        assert isinstance(status, protocol.FacilityStatus)
+        assert status.load is not None
+        assert status.load.sent == last.sent
+        assert ask(protocol.LoadCommand(50.0, 0.1, 2))[-1] == protocol.Done("5 sent: 5 answered, 0 failed, 0 still waiting (unanswered)")
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_two_orders_at_once_are_both_carried_out(home: Home) -> None:
     """A load, and a look at it meanwhile, from two terminals."""
     with home.up():
-        load = client.ask(protocol.SendLoad(20.0, 1.5, 1))
+        load = client.send_command(protocol.LoadCommand(20.0, 1.5, 1))
         first = next(load)
-        assert isinstance(first, protocol.LoadStanding)
-        standing = ask(protocol.Status())[0]
-        assert isinstance(standing, protocol.Standing)
-        assert standing.load is not None
-        assert standing.load.of == 30
+        assert isinstance(first, protocol.LoadStatus)
+        status = ask(protocol.StatusCommand())[0]
+        assert isinstance(status, protocol.FacilityStatus)
+        assert status.load is not None
+        assert status.load.of == 30
         assert list(load)[-1] == protocol.Done("30 sent: 30 answered, 0 failed, 0 still waiting (unanswered)")
 
 
 def test_a_load_is_told_when_the_facility_is_taken_down_under_it(home: Home) -> None:
     """Who waits for an order that can no longer be carried out is told so, and does not wait for ever."""
     with home.up():
-        load = client.ask(protocol.SendLoad(20.0, 60.0, 1))
+        load = client.send_command(protocol.LoadCommand(20.0, 60.0, 1))
         next(load)
-        assert ask(protocol.Down()) == [protocol.Done("everything was taken down")]
+        assert ask(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
         with pytest.raises(FacilityError, match=r"the facility was taken down before this was done"):
             list(load)
 
@@ -225,4 +232,4 @@ def test_a_facility_that_cannot_be_built_leaves_an_open_way_for_the_next(home: H
     assert end is not None
     assert end.reason == "failed"
     with home.up():
-        assert isinstance(ask(protocol.Status())[0], protocol.Standing)
+        assert isinstance(ask(protocol.StatusCommand())[0], protocol.FacilityStatus)

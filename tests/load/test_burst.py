@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import FacilityError
-from testbed.facility.burst import Order, Told
+from testbed.facility.burst import BurstResult, BurstSpec
 from testbed.load import burst, burst_client
 from testbed.load.burst import Sockets
 from testbed.runtime.processes.fork_client import ForkServer
@@ -33,8 +33,8 @@ WITHIN_S = 10.0
 class Door:
     """A server that takes every connection, and when `crowd` have asked gives the nth what `answers` says: bytes, a reset or a close."""
 
-    def __init__(self, crowd: int, answers: Callable[[int], bytes | str | None]) -> None:
-        self._crowd = crowd
+    def __init__(self, burst: int, answers: Callable[[int], bytes | str | None]) -> None:
+        self._crowd = burst
         self._answers = answers
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._stopping = threading.Event()
@@ -92,9 +92,9 @@ class Door:
             self._listener.close()
 
 
-def order(door: tuple[str, int], requests: int, within_s: float = WITHIN_S) -> Order:
+def order(door: tuple[str, int], requests: int, within_s: float = WITHIN_S) -> BurstSpec:
     """Make an order."""
-    return Order(door[0], door[1], requests, REQUEST, within_s)
+    return BurstSpec(door[0], door[1], requests, REQUEST, within_s)
 
 
 @pytest.mark.fact("W6")
@@ -135,7 +135,7 @@ def test_too_few_open_files_are_told_with_what_to_do(monkeypatch: pytest.MonkeyP
     """Before the first socket, with both numbers."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1024))
     with pytest.raises(OSError, match=r"the limit is 1024 open files in a process, and 10020 are needed; raise it: ulimit -n 10020"):
-        burst._see_limit(10_000)  # noqa: SLF001
+        burst._require_files(10_000)  # noqa: SLF001
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ async def runtime(run_directory: RunDirectory, tmp_path: Path) -> AsyncIterator[
 async def test_a_crowd_is_a_process_of_its_own_and_leaves_nothing(runtime: Processes) -> None:
     """It asks when it is told to; when it leaves, its process has ended and its connections are reset."""
     with Door(100, lambda _: OK).open() as door:
-        there = await burst_client.gather(runtime, order(door.address, 100))
+        there = await burst_client.open_burst(runtime, order(door.address, 100))
         assert there.opened.ended["open"] == 100
         assert await runtime.pid(burst_client.NAME) is not None
         told = await there.ask()
@@ -167,7 +167,7 @@ async def test_a_crowd_is_a_process_of_its_own_and_leaves_nothing(runtime: Proce
 async def test_a_crowd_whose_process_is_gone_says_so(runtime: Processes) -> None:
     """With its last lines, and not by waiting for ever."""
     with Door(1, lambda _: OK).open() as door:
-        there = await burst_client.gather(runtime, order(door.address, 1))
+        there = await burst_client.open_burst(runtime, order(door.address, 1))
         await runtime.kill(burst_client.NAME)
         with pytest.raises(FacilityError, match="the crowd"):
             await there.ask()
@@ -180,12 +180,12 @@ async def test_a_crowd_that_cannot_come_is_an_error_and_ends(runtime: Processes)
     if most == resource.RLIM_INFINITY:
         pytest.skip("there is no limit of open files here")
     with pytest.raises(FacilityError, match=rf"{most} sockets to 127.0.0.1:1 cannot be had: the limit is {most} open files"):
-        await burst_client.gather(runtime, order(("127.0.0.1", 1), most))
+        await burst_client.open_burst(runtime, order(("127.0.0.1", 1), most))
     assert await runtime.pid(burst_client.NAME) is None
 
 
 def test_what_is_told_survives_its_way() -> None:
     """As JSON, in a line."""
-    told = Told({"answered": 3}, 1.25, 3)
-    assert Told(**json.loads(json.dumps({"ended": told.ended, "took_s": told.took_s, "at_once": told.at_once, "error": ""}))) == told
+    told = BurstResult({"answered": 3}, 1.25, 3)
+    assert BurstResult(**json.loads(json.dumps({"ended": told.ended, "took_s": told.took_s, "at_once": told.at_once, "error": ""}))) == told
     assert str(told) == "3 answered in 1.2 s"

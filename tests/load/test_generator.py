@@ -15,13 +15,13 @@ from aiohttp import web
 
 from testbed.errors import ServiceError
 from testbed.facility.address import Address
-from testbed.facility.load_generator import DueRequest, Ended, Sent
+from testbed.facility.load_generator import DueRequest, RequestEnded, RequestSent
 from testbed.load import generator
 from testbed.load.client import connect_over_tcp
 from testbed.load.generator import PlannedRequest, decode, encode, send_all
 from testbed.plan.clock import NightClock
 from testbed.plan.trace import TraceRequest
-from testbed.replay.load_tracker import Load
+from testbed.replay.load_tracker import LoadTracker
 from testbed.replay.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def planned(address: Address, *requests: tuple[float, str]) -> list[PlannedReque
     return [PlannedRequest(id_, due_s, f"{address.url}/transactions/{what}", body) for id_, (due_s, what) in enumerate(requests, start=1)]
 
 
-async def sent(requests: list[PlannedRequest], until: int) -> list[Sent | Ended]:
+async def sent(requests: list[PlannedRequest], until: int) -> list[RequestSent | RequestEnded]:
     """Send requests until so many things have been told of them."""
-    told: list[Sent | Ended] = []
+    told: list[RequestSent | RequestEnded] = []
     stop = asyncio.Event()
 
-    def tell(event: Sent | Ended) -> None:
+    def tell(event: RequestSent | RequestEnded) -> None:
         told.append(event)
         if len(told) == until:
             stop.set()
@@ -89,8 +89,8 @@ async def test_requests_leave_when_they_are_due_whether_or_not_others_came_back(
     """Three that are never answered hold up none of those after them: the loop is open."""
     requests = planned(caller[1], *((number / 100, "never" if number < 3 else "at_once") for number in range(10)))
     told = await sent(requests, 10 + 7)
-    assert [event.id for event in told if isinstance(event, Sent)] == list(range(1, 11))
-    assert sorted(event.id for event in told if isinstance(event, Ended)) == list(range(4, 11))
+    assert [event.id for event in told if isinstance(event, RequestSent)] == list(range(1, 11))
+    assert sorted(event.id for event in told if isinstance(event, RequestEnded)) == list(range(4, 11))
     assert caller[0].asked.count("never") == 3
 
 
@@ -98,28 +98,28 @@ async def test_no_request_leaves_before_its_time(caller: tuple[Caller, Address])
     """By more than a timer's grain; nor does it come back before it left."""
     requests = planned(caller[1], *((number / 50, "at_once") for number in range(5)))
     told = await sent(requests, 10)
-    sent_s = {event.id: event.sent_s for event in told if isinstance(event, Sent)}
+    sent_s = {event.id: event.sent_s for event in told if isinstance(event, RequestSent)}
     assert all(sent_s[request.id] >= request.due_s - generator.SEND_AHEAD_S for request in requests)
-    assert all(event.answered_s >= sent_s[event.id] for event in told if isinstance(event, Ended))
+    assert all(event.answered_s >= sent_s[event.id] for event in told if isinstance(event, RequestEnded))
 
 
 async def test_requests_are_sent_by_their_times_and_not_by_their_place(caller: tuple[Caller, Address]) -> None:
     """A trace need not be in order."""
     told = await sent(planned(caller[1], (0.04, "at_once"), (0.0, "at_once"), (0.02, "at_once")), 6)
-    assert [event.id for event in told if isinstance(event, Sent)] == [2, 3, 1]
+    assert [event.id for event in told if isinstance(event, RequestSent)] == [2, 3, 1]
 
 
 async def test_what_is_late_goes_out_at_once(caller: tuple[Caller, Address]) -> None:
     """Requests whose time has passed are sent, all of them, and say by how much they were late."""
     told = await sent(planned(caller[1], (-3.0, "at_once"), (-2.0, "at_once")), 4)
-    assert [event.sent_s > -0.5 for event in told if isinstance(event, Sent)] == [True, True]
+    assert [event.sent_s > -0.5 for event in told if isinstance(event, RequestSent)] == [True, True]
 
 
 async def test_how_a_request_ended_is_told_with_status_or_error(caller: tuple[Caller, Address]) -> None:
     """An error's words, even if they are no text; a connection that breaks has no status; one that is refused neither."""
     requests = planned(caller[1], (0.0, "at_once"), (0.0, "error"), (0.0, "hang_up"))
     requests.append(PlannedRequest(4, 0.0, "http://127.0.0.1:1/transactions/x", "{}"))
-    ended = {event.id: event for event in await sent(requests, 8) if isinstance(event, Ended)}
+    ended = {event.id: event for event in await sent(requests, 8) if isinstance(event, RequestEnded)}
     assert {id_: event.status for id_, event in ended.items()} == {1: 200, 2: 502, 3: None, 4: None}
     assert ended[1].error == ""
     assert "broken" in ended[2].error
@@ -133,8 +133,8 @@ def test_requests_and_what_becomes_of_them_come_through_as_they_went_in() -> Non
     *lines, end, rest = encode(requests).split(b"\n")
     assert [PlannedRequest(**json.loads(line)) for line in lines] == requests
     assert (end, rest) == (b"", b"")
-    assert decode(b'{"id": 1, "sent_s": 0.5}\n') == Sent(1, 0.5)
-    assert decode(b'{"id": 1, "answered_s": 0.5, "status": null, "error": "x"}\n') == Ended(1, 0.5, None, "x")
+    assert decode(b'{"id": 1, "sent_s": 0.5}\n') == RequestSent(1, 0.5)
+    assert decode(b'{"id": 1, "answered_s": 0.5, "status": null, "error": "x"}\n') == RequestEnded(1, 0.5, None, "x")
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ class Kept:
 
 
 @asynccontextmanager
-async def loaded(address: Address, callers: dict[str, Address], *requests: tuple[float, str]) -> AsyncIterator[tuple[Load, Kept]]:
+async def loaded(address: Address, callers: dict[str, Address], *requests: tuple[float, str]) -> AsyncIterator[tuple[LoadTracker, Kept]]:
     """Hand requests to the process, and start the night."""
     due = [
         DueRequest(due_s, TraceRequest(id_, 0.0, "kiosk", what, "P", "2013-10-08", "US", 1843, "EWR", "CLT"))
@@ -170,7 +170,7 @@ async def loaded(address: Address, callers: dict[str, Address], *requests: tuple
     ]
     kept = Kept()
     recorder = Recorder(kept, NightClock(0.0, 1.0), origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
-    running = Load(recorder, await connect_over_tcp(due, address, callers), {one.request.id: one for one in due})
+    running = LoadTracker(recorder, await connect_over_tcp(due, address, callers), {one.request.id: one for one in due})
     recorder.night_start_s = running.start()
     yield running, kept
     running.stop()

@@ -9,7 +9,7 @@ from aiohttp import web
 from testbed.facility.address import Address
 from testbed.journal.events import Counts, LogLines, PoolSample
 from testbed.observe import monitoring as monitoring_module
-from testbed.observe.monitoring import HttpMonitoring, parse
+from testbed.observe.monitoring import HttpMonitoring, parse_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ anything_else 1e400
 
 def test_every_number_of_a_sample_is_read_from_the_metrics() -> None:
     """A refusal is an answer; metrics that nobody asked for are passed over, whatever they say."""
-    sample = parse("cf-1", METRICS, (1.5, 82_800.0), health=True, health_s=0.001)
+    sample = parse_metrics("cf-1", METRICS, (1.5, 82_800.0), health=True, health_s=0.001)
     assert (sample.t_s, sample.night_s, sample.service, sample.health) == (1.5, 82_800.0, "cf-1", True)
     assert (sample.request_threads, sample.busy, sample.waiting) == (40, 3, 2)
     assert sample.pool == PoolSample(size=40, in_=36, out=4, waiting=0, leaked=1)
@@ -56,14 +56,14 @@ def test_every_number_of_a_sample_is_read_from_the_metrics() -> None:
 def test_a_caller_has_transactions_and_no_pool_or_log() -> None:
     """What a caller counts is read the same way."""
     text = 'request_threads 40\nrequest_threads_busy 0\ntransactions_total{transaction="search",result="failed"} 2\n'
-    sample = parse("partner", text, (0.0, 0.0), health=True, health_s=0.0)
+    sample = parse_metrics("partner", text, (0.0, 0.0), health=True, health_s=0.0)
     assert (sample.pool, sample.log, sample.results) == (None, None, {"search": Counts(answered=0, failed=2)})
 
 
 @pytest.mark.parametrize("text", ["", "Internal Server Error", "request_threads_busy NaN\n", "request_threads_busy +Inf\n", "<html>\n"])
 def test_what_is_no_metrics_gives_a_sample_without_numbers(text: str) -> None:
     """It is not an error of the replay."""
-    sample = parse("cf-1", text, (0.0, 0.0), health=True, health_s=0.0)
+    sample = parse_metrics("cf-1", text, (0.0, 0.0), health=True, health_s=0.0)
     assert (sample.request_threads, sample.busy, sample.waiting, sample.pool, sample.results) == (None, None, None, None, {})
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
-from testbed.facility.probe import Question, Seen
-from testbed.observe.probe import GSS_REQUEST, READY, SSL_REQUEST, STARTUP, Near, ask
-from testbed.runtime.processes.packet_filter import FullQueues
+from testbed.facility.probe import ProbeResult, ProbeSpec
+from testbed.observe.probe import GSS_REQUEST, READY, SSL_REQUEST, STARTUP, LocalProbe, ask
+from testbed.runtime.processes.packet_filter import ProcessPacketFilter
 from testbed.runtime.proxied_link import NOWHERE
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def wait_ended(ended: asyncio.Semaphore, connections: int) -> None:
             await ended.acquire()
 
 
-async def seen(serve: Serve, question: Question) -> Seen:
+async def seen(serve: Serve, question: ProbeSpec) -> ProbeResult:
     """Ask a server of this test."""
     ended = asyncio.Semaphore(0)
     server = await asyncio.start_server(tidied(serve, ended), "127.0.0.1", 0)
@@ -71,7 +71,7 @@ async def seen(serve: Serve, question: Question) -> Seen:
 @pytest.mark.parametrize("kind", ["connect", "requests", "log_in", "hold"])
 async def test_a_link_that_works_answers_every_question(kind: str) -> None:
     """And it is told how long that took."""
-    told = await seen(like_postgres, Question(kind, within_s=0.3))  # type: ignore[arg-type]
+    told = await seen(like_postgres, ProbeSpec(kind, within_s=0.3))  # type: ignore[arg-type]
     assert told.ended == "answered"
     assert 0 < told.connected_s < 0.3
 
@@ -81,7 +81,7 @@ async def test_nobody_there_is_a_refusal() -> None:
     """At once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert (await ask(Address("127.0.0.1", port), Question("connect", within_s=1.0), database=True)).ended == "refused"
+    assert (await ask(Address("127.0.0.1", port), ProbeSpec("connect", within_s=1.0), database=True)).ended == "refused"
 
 
 async def test_an_end_a_reset_and_silence_are_told_apart() -> None:
@@ -102,7 +102,7 @@ async def test_an_end_a_reset_and_silence_are_told_apart() -> None:
         await reader.read()
         writer.close()
 
-    question = Question("log_in", within_s=0.3)
+    question = ProbeSpec("log_in", within_s=0.3)
     told = [await seen(one, question) for one in (closes, resets, stays)]
     assert [one.ended for one in told] == ["closed", "reset", "silent"]
     assert [one.size_bytes for one in told] == [11, 0, 0]
@@ -120,12 +120,12 @@ async def test_a_probe_that_holds_sees_that_it_is_cut() -> None:
 
     async with await asyncio.start_server(tidied(serve, asyncio.Semaphore(0)), "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        probe = Near("database", Address(host, port), Question("hold", within_s=5.0))
+        probe = LocalProbe("database", Address(host, port), ProbeSpec("hold", within_s=5.0))
         await probe.wait_held()
         cut.set()
         assert (await probe.wait_seen()).ended == "closed"
     with pytest.raises(FacilityError, match="refused"):
-        await Near("database", NOWHERE, Question("hold", within_s=1.0)).wait_held()
+        await LocalProbe("database", NOWHERE, ProbeSpec("hold", within_s=1.0)).wait_held()
 
 
 @pytest.mark.fact("W2", "A4")
@@ -135,7 +135,7 @@ async def test_a_queue_is_filled_and_who_waited_is_told_of_when_it_is_served() -
         listener.bind(("127.0.0.1", 0))
         listener.listen(2)
         host, port = listener.getsockname()
-        probe = Near("cf-1", Address(host, port), Question("queue", within_s=10.0))
+        probe = LocalProbe("cf-1", Address(host, port), ProbeSpec("queue", within_s=10.0))
         await probe.wait_held()
         listener.setblocking(False)
         ended = asyncio.Semaphore(0)
@@ -173,9 +173,9 @@ class Listening:
 @pytest.mark.fact("W2")
 async def test_attempts_to_connect_are_dropped_and_let_through_again() -> None:
     """Nobody refuses them while they are dropped."""
-    listening, queues = Listening(), FullQueues()
+    listening, queues = Listening(), ProcessPacketFilter()
     link: Link = listening  # type: ignore[assignment]
-    question = Question("connect", within_s=0.4)
+    question = ProbeSpec("connect", within_s=0.4)
     await queues.drop("database", link)
     assert (await ask(listening.address, question, database=True)).ended == "unconnected"
     assert await queues.left() == ("attempts to connect to database are dropped",)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.facility.observers import Nothing
-from testbed.observe.proc import weigh
+from testbed.facility.observers import NoResources
+from testbed.observe.proc import usage_of
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it by files below /proc")
 AT = (1.0, 82_800.0)
@@ -17,9 +17,9 @@ AT = (1.0, 82_800.0)
 @linux
 def test_a_process_is_weighed_by_what_the_system_tells() -> None:
     """Memory in both ways; descriptors and threads as they are."""
-    before = weigh("cf-1", os.getpid(), AT)
+    before = usage_of("cf-1", os.getpid(), AT)
     with Path(__file__).open() as _:
-        after = weigh("cf-1", os.getpid(), AT)
+        after = usage_of("cf-1", os.getpid(), AT)
     assert before is not None
     assert after is not None
     assert (after.service, after.pid, after.t_s, after.night_s) == ("cf-1", os.getpid(), *AT)
@@ -30,18 +30,18 @@ def test_a_process_is_weighed_by_what_the_system_tells() -> None:
 
 def test_a_process_that_is_gone_is_left_out(tmp_path: Path) -> None:
     """Nor is one weighed where the system has no such files, or half of them."""
-    assert weigh("cf-1", 1, AT, tmp_path) is None
+    assert usage_of("cf-1", 1, AT, tmp_path) is None
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "status").write_text("Name:\tpython\nThreads:\t3\n")
     (tmp_path / "1" / "fd").mkdir()
-    assert weigh("cf-1", 1, AT, tmp_path) is None
+    assert usage_of("cf-1", 1, AT, tmp_path) is None
     (tmp_path / "1" / "status").write_text("Name:\tpython\nVmRSS:\t      10 kB\nRssAnon:\t       4 kB\nThreads:\t3\n")
-    seen = weigh("cf-1", 1, AT, tmp_path)
+    seen = usage_of("cf-1", 1, AT, tmp_path)
     assert seen is not None
     assert (seen.rss_bytes, seen.private_bytes, seen.open_files, seen.threads) == (10_240, 4_096, 0, 3)
 
 
 def test_nothing_weighs_nothing() -> None:
     """The do-nothing twin is never asked, and would see nothing."""
-    assert Nothing().every_s is None
-    assert asyncio.run(Nothing().look(lambda: AT)) == ()
+    assert NoResources().every_s is None
+    assert asyncio.run(NoResources().look(lambda: AT)) == ()

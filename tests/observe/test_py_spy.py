@@ -13,7 +13,7 @@ from testbed.errors import DumpError
 from testbed.journal.events import ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe import py_spy
-from testbed.observe.py_spy import dump_with_py_spy, group, parse
+from testbed.observe.py_spy import dump_with_py_spy, group_stacks, parse_dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,39 +52,39 @@ def dumped(*threads: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize("state", STATES)
 def test_what_a_thread_does_is_told_from_its_innermost_calls(state: str) -> None:
     """Waiting for a connection, for a socket, for the database, for a lock, for work, or at work."""
-    (stack,) = parse(dumped(thread(STATES[state])))
+    (stack,) = parse_dump(dumped(thread(STATES[state])))
     assert stack.state == state
     assert stack.is_request_thread
 
 
 def test_a_thread_that_just_gets_from_the_queue_is_idle() -> None:
     """The lock beneath the queue need not have been reached."""
-    assert parse(dumped(thread(STATES[IDLE][:-1])))[0].state == IDLE
+    assert parse_dump(dumped(thread(STATES[IDLE][:-1])))[0].state == IDLE
 
 
 def test_a_thread_without_calls_is_at_work() -> None:
     """Between two calls there is nothing on the stack."""
-    (stack,) = parse(dumped(thread([])))
+    (stack,) = parse_dump(dumped(thread([])))
     assert (stack.state, stack.within(), stack.is_request_thread) == (RUNNING, "", False)
 
 
 @pytest.mark.fact("O6")
 def test_the_innermost_operation_is_what_a_thread_is_within() -> None:
     """A check-in that hangs in its lookup hangs in the lookup; a class before the function's name does not hide it."""
-    assert parse(dumped(thread(STATES[SOCKET])))[0].within() == "lookup_by_city"
-    assert parse(dumped(thread([*WORKER, CALLER[2], ("RemoteFlightSearch.check_in", "/app/remote.py")])))[0].within() == "check_in"
+    assert parse_dump(dumped(thread(STATES[SOCKET])))[0].within() == "lookup_by_city"
+    assert parse_dump(dumped(thread([*WORKER, CALLER[2], ("RemoteFlightSearch.check_in", "/app/remote.py")])))[0].within() == "check_in"
 
 
 def test_a_thread_without_a_name_has_a_number() -> None:
     """Which is what the interpreter knows of it."""
-    assert parse(dumped(thread(SERVER, None, 77)))[0].thread == "thread 77"
+    assert parse_dump(dumped(thread(SERVER, None, 77)))[0].thread == "thread 77"
 
 
 @pytest.mark.fact("C6", "O7")
 def test_request_threads_are_grouped_by_their_stacks_and_others_left_out() -> None:
     """The largest group first; the event loop, which answers monitoring, is none of them."""
     loop = thread([("<module>", "/app/__main__.py"), ("run", "/lib/asyncio/runners.py"), ("select", "/lib/selectors.py")], "MainThread")
-    groups = group(parse(dumped(loop, thread(STATES[IDLE]), *[thread(STATES[CHECKOUT])] * 3)))
+    groups = group_stacks(parse_dump(dumped(loop, thread(STATES[IDLE]), *[thread(STATES[CHECKOUT])] * 3)))
     assert [(one.count, one.state, one.within) for one in groups] == [(3, CHECKOUT, "lookup_by_city"), (1, IDLE, "")]
     assert groups[0].stack[0] == "lib/threading.py:1 Thread._bootstrap"
     assert groups[0].stack[-1] == "lib/threading.py:7 wait"
@@ -94,14 +94,14 @@ def test_the_same_call_at_another_line_is_another_group() -> None:
     """All threads at one line is a statement of the case, so lines are not lumped together."""
     elsewhere = thread(STATES[CHECKOUT])
     elsewhere["frames"][0]["line"] = 99
-    assert [one.count for one in group(parse(dumped(thread(STATES[CHECKOUT]), elsewhere)))] == [1, 1]
+    assert [one.count for one in group_stacks(parse_dump(dumped(thread(STATES[CHECKOUT]), elsewhere)))] == [1, 1]
 
 
 @pytest.mark.parametrize("text", [b"", b"{}x", b'{"a": 1}', b'[{"thread_name": "x"}]', b"[1]"])
 def test_what_is_no_dump_is_refused_with_its_beginning(text: bytes) -> None:
     """Another version of py-spy may print something else."""
     with pytest.raises(DumpError, match="no dump"):
-        parse(text)
+        parse_dump(text)
 
 
 # A small process of ours with two threads: one, as an idle request thread does, waits for work, and one is in a lookup and waits in a
@@ -142,7 +142,7 @@ async def test_the_threads_of_a_living_process_are_dumped_by_its_id(process: sub
     kept = tmp_path / "threads" / "waiting.json"
     groups = await dump_with_py_spy("waiting", process.pid, kept)
     assert [(one.count, one.state, one.stack) for one in groups] == [(1, IDLE, ())]
-    states = {stack.within(): stack.state for stack in parse(kept.read_bytes())}
+    states = {stack.within(): stack.state for stack in parse_dump(kept.read_bytes())}
     assert states["lookup_by_city"] == LOCK
 
 
@@ -203,5 +203,5 @@ async def test_a_dump_that_cannot_be_kept_is_an_error(tmp_path: Path, monkeypatc
 
 def test_groups_of_nothing_are_none() -> None:
     """A service that never had a request has no request thread yet."""
-    assert group(()) == ()
-    assert group(parse(dumped(thread(STATES[IDLE])))) == (ThreadGroup(1, IDLE, "", ()),)
+    assert group_stacks(()) == ()
+    assert group_stacks(parse_dump(dumped(thread(STATES[IDLE])))) == (ThreadGroup(1, IDLE, "", ()),)

@@ -13,13 +13,13 @@ from testbed.fakes.virtual_time import run
 from testbed.journal import reader
 from testbed.journal.events import Service, Step, Threads
 from testbed.journal.writer import JournalWriter
-from testbed.operations.nothing import Nothing
+from testbed.operations.nothing import NoOperation
 from testbed.operations.restart import Restart
 from testbed.plan.clock import NightClock
 from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import Actions, Operation
 from testbed.replay.recorder import Recorder
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 from tests.journals import header
 from tests.nights import sample
 
@@ -40,11 +40,11 @@ def performed(
     async def performing() -> str:
         with JournalWriter(directory / "a.jsonl", header()) as writer:
             facility = await builder.build()
-            watch = Watch(facility.application_servers, facility.callers)
+            state = FacilityState(facility.application_servers, facility.callers)
             for number in range(6):
                 for name in facility.services:
-                    watch.see(sample(number / 10, name, busy=4 if name in stuck else 0, leaked=4 if name in empty else 0))
-            actions = Actions(facility, watch, Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0), directory / "original")
+                    state.take(sample(number / 10, name, busy=4 if name in stuck else 0, leaked=4 if name in empty else 0))
+            actions = Actions(facility, state, Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0), directory / "original")
             return await operation.perform(actions)
 
     told = run(performing())
@@ -94,7 +94,9 @@ def test_a_server_that_does_not_come_back_fails_the_restart(tmp_path: Path) -> N
     async def performing() -> None:
         with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             facility = await builder.build()
-            actions = Actions(facility, Watch(PLAN.server_names, PLAN.callers), Recorder(writer, NightClock(0.0, 1.0), 0.0), tmp_path)
+            actions = Actions(
+                facility, FacilityState(PLAN.server_names, PLAN.callers), Recorder(writer, NightClock(0.0, 1.0), 0.0), tmp_path
+            )
             asyncio.get_running_loop().call_later(DUMP_S + START_S / 2, builder.runtime.die, "cf-1")
             await Restart(("cf-1",)).perform(actions)
 
@@ -105,11 +107,11 @@ def test_a_server_that_does_not_come_back_fails_the_restart(tmp_path: Path) -> N
 
 def test_nothing_does_nothing(tmp_path: Path) -> None:
     """An operator who waits."""
-    assert performed(tmp_path, Nothing(), stuck=PLAN.server_names)[:2] == ("nothing was done", [])
+    assert performed(tmp_path, NoOperation(), stuck=PLAN.server_names)[:2] == ("nothing was done", [])
 
 
 def test_an_operation_is_found_by_its_word() -> None:
     """One file, one word; what is no file is no operation."""
-    assert {operations.load(word).__name__ for word in operations.names()} == {"Backup", "Heal", "Restart", "Nothing"}
+    assert {operations.load(word).__name__ for word in operations.names()} == {"Backup", "Heal", "Restart", "NoOperation"}
     with pytest.raises(KeyError):
         operations.load("prayer")

@@ -59,7 +59,9 @@ class HostsInProcesses:
                     self.array.unmount(self.array.mounted_on() or host)
                 case "start":
                     log = self.directory.path / f"{host}.log"
-                    self.running[host] = await server.start(self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at)
+                    self.running[host] = await server.start_server(
+                        self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at
+                    )
                 case _:
                     await self.running.pop(host).stop()
         except TestbedError as error:
@@ -116,10 +118,10 @@ class HostsInProcesses:
 @asynccontextmanager
 async def in_processes() -> AsyncIterator[Hosts]:
     """Give two hosts with a directory; the server of the first runs."""
-    directory = run_directory.create()
+    directory = run_directory.create_run_directory()
     try:
         programs = find_programs(None, directory.path)
-        array = prepared.copy(programs, await prepared.prepare(directory, programs), directory.path / "one")
+        array = prepared.copy_array(programs, await prepared.prepare_array(directory, programs), directory.path / "one")
         with socket.create_server((server.HOST, 0)) as probe:
             address = Address(*probe.getsockname())
         hosts = HostsInProcesses(directory, programs, array, address)

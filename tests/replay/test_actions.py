@@ -9,7 +9,7 @@ import pytest
 from testbed.concurrency import cancel_and_wait
 from testbed.errors import FacilityError
 from testbed.facility.link import ToxicOn
-from testbed.facility.probe import Seen
+from testbed.facility.probe import ProbeResult
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
@@ -20,7 +20,7 @@ from testbed.plan.clock import NightClock
 from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import HEALED, Actions
 from testbed.replay.recorder import Recorder
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 from tests.journals import header
 from tests.nights import sample
 
@@ -43,8 +43,8 @@ def acted(directory: Path, do: Callable[[Actions, FakeBuilder], Awaitable[None]]
         with JournalWriter(directory / "a.jsonl", header()) as writer:
             recorder = Recorder(writer, CLOCK, origin_s=asyncio.get_running_loop().time())
             facility = await builder.build()
-            watch = Watch(facility.application_servers, facility.callers)
-            await do(Actions(facility, watch, recorder, directory / "original", "restart", 2), builder)
+            state = FacilityState(facility.application_servers, facility.callers)
+            await do(Actions(facility, state, recorder, directory / "original", "restart", 2), builder)
 
     run(acting())
     return reader.read(directory / "a.jsonl")
@@ -54,7 +54,7 @@ def hangs(actions: Actions, *services: str, from_s: float = 0.0) -> None:
     """Let services be seen stuck, from a moment on."""
     for number in range(6):
         for service in services:
-            actions.watch.see(sample(from_s + number / 10, service, busy=4))
+            actions.state.take(sample(from_s + number / 10, service, busy=4))
 
 
 def test_before_the_night_its_clock_stands_and_then_both_clocks_go() -> None:
@@ -103,7 +103,7 @@ def test_a_restart_is_told_with_both_processes_and_what_was_seen_is_forgotten(tm
         hangs(actions, "cf-1")
         pids.append(await builder.runtime.pid("cf-1"))
         await actions.restart("cf-1")
-        assert not actions.watch.is_stuck("cf-1")
+        assert not actions.state.is_stuck("cf-1")
         await actions.wait_ready(["cf-1"])
         pids.append(await builder.runtime.pid("cf-1"))
 
@@ -219,10 +219,10 @@ class LastingProbe:
         """Wait for long."""
         await asyncio.sleep(3600)
 
-    async def wait_seen(self) -> Seen:
+    async def wait_seen(self) -> ProbeResult:
         """Wait for long."""
         await asyncio.sleep(3600)
-        return Seen("answered", 0.0)
+        return ProbeResult("answered", 0.0)
 
     async def end(self) -> None:
         """Note it."""
@@ -237,7 +237,7 @@ class LastingProbe:
     ],
     ids=["see", "cut_idle"],
 )
-def test_a_probe_ends_with_the_fault_that_is_cancelled(tmp_path: Path, do: Callable[[Actions], Coroutine[Any, Any, Seen]]) -> None:
+def test_a_probe_ends_with_the_fault_that_is_cancelled(tmp_path: Path, do: Callable[[Actions], Coroutine[Any, Any, ProbeResult]]) -> None:
     """In a container it is a process, which would go on."""
 
     async def cancelled(actions: Actions, _: FakeBuilder) -> None:

@@ -7,7 +7,7 @@ import pytest
 from testbed import scenario_file
 from testbed.errors import ProxyError, ScenarioError
 from testbed.fakes.link import FakeLink
-from testbed.journal.events import Healed, Operation, Step
+from testbed.journal.events import Healed, OperationEvent, Step
 from testbed.verdict import checks, figures, judge, stuck_spans
 from testbed.verdict.finding import Verdict
 from tests.journals import contained_night
@@ -35,7 +35,7 @@ def test_a_fault_that_nobody_heals_is_undone_when_the_night_is_over() -> None:
 def test_a_fault_that_is_healed_by_hand_is_not_healed_again() -> None:
     """It was over; the healing is an operation of the timeline."""
     journal = flown("fixed", SILENCE + HEAL)
-    assert [(one.operation, one.state) for one in journal.of(Operation)] == [
+    assert [(one.operation, one.state) for one in journal.of(OperationEvent)] == [
         *(("silence", "begin"), ("silence", "end"), ("heal", "begin"), ("heal", "end")),
     ]
     assert journal.of(Healed)[0].faults == ()
@@ -58,7 +58,7 @@ def test_a_healing_that_fails_leaves_the_verdict_unknown_and_the_facility_to_be_
 def test_a_fault_that_did_not_bite_leaves_the_verdict_unknown(tmp_path: Path) -> None:
     """A night in which nothing was done tells nothing of what it would have done."""
     flight = Flight(scenario(tmp_path, SILENCE), "fixed", tmp_path)
-    flight.builder.blunt = True
+    flight.builder.ineffective = True
     judgement = judge.judge(flight.fly())
     (told,) = [one for one in judgement.findings if one.check == "timeline"]
     assert told.verdict is Verdict.UNKNOWN
@@ -88,7 +88,7 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
     """Of before faults were healed; of any other fault nobody looked, and that is unknown."""
     night = contained_night()
     assert checks.load("healed")(night.journal(), figures.of(night.journal()), None).verdict is Verdict.HELD
-    night.events.append(Operation(t_s=1.0, night_s=1.0, operation="silence", id=2, state="begin"))
+    night.events.append(OperationEvent(t_s=1.0, night_s=1.0, operation="silence", id=2, state="begin"))
     assert checks.load("healed")(night.journal(), figures.of(night.journal()), None).verdict is Verdict.UNKNOWN
 
 

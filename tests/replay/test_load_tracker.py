@@ -9,15 +9,15 @@ import pytest
 
 from testbed.errors import ServiceError
 from testbed.facility.address import Address
-from testbed.facility.load_generator import DueRequest, Ended, Sent
+from testbed.facility.load_generator import DueRequest, RequestEnded, RequestSent
 from testbed.fakes.virtual_time import run
 from testbed.journal.events import Request, Response
 from testbed.load import client
-from testbed.load.client import TcpGenerator, connect_over_tcp
+from testbed.load.client import TcpLoadGenerator, connect_over_tcp
 from testbed.load.generator import PlannedRequest
 from testbed.plan.clock import NightClock
 from testbed.plan.trace import TraceRequest
-from testbed.replay.load_tracker import LEAD_S, Load
+from testbed.replay.load_tracker import LEAD_S, LoadTracker
 from testbed.replay.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def due(id_: int, due_s: float, caller: str = "kiosk") -> DueRequest:
 class Scripted:
     """A generator that tells what is written, each thing at its time after the start."""
 
-    def __init__(self, *script: Sent | Ended) -> None:
+    def __init__(self, *script: RequestSent | RequestEnded) -> None:
         self.script = script
         self.started_at_s: float | None = None
 
@@ -45,7 +45,7 @@ class Scripted:
         """Note it."""
         self.started_at_s = start_s
 
-    async def tell(self) -> AsyncIterator[Sent | Ended]:
+    async def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Tell one after the other, and end."""
         for event in self.script:
             yield event
@@ -65,14 +65,14 @@ class Kept:
         self.events.append(event)
 
 
-def followed(*script: Sent | Ended) -> tuple[Load, list[Event]]:
+def followed(*script: RequestSent | RequestEnded) -> tuple[LoadTracker, list[Event]]:
     """Follow a script two seconds after the replay's start; gives the load and what was written."""
     kept = Kept()
 
-    async def follow() -> Load:
+    async def follow() -> LoadTracker:
         recorder = Recorder(kept, CLOCK, origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
         await asyncio.sleep(2.0)
-        running = Load(recorder, Scripted(*script), {1: due(1, 0.5), 2: due(2, 0.7, "ivr"), 3: due(3, 0.9)})
+        running = LoadTracker(recorder, Scripted(*script), {1: due(1, 0.5), 2: due(2, 0.7, "ivr"), 3: due(3, 0.9)})
         recorder.night_start_s = running.start()
         with pytest.raises(ServiceError, match="ended in the middle"):
             await running.follow()
@@ -83,7 +83,7 @@ def followed(*script: Sent | Ended) -> tuple[Load, list[Event]]:
 
 def test_a_request_is_written_with_when_it_was_due_and_when_it_was_sent() -> None:
     """Both on the replay's clock: the start of the night, two seconds in and a moment ahead, and then the trace's time."""
-    _, (sent,) = followed(Sent(1, 0.51))
+    _, (sent,) = followed(RequestSent(1, 0.51))
     assert isinstance(sent, Request)
     assert (sent.caller, sent.transaction) == ("kiosk", "check_in")
     assert (sent.due_s, sent.sent_s) == (pytest.approx(2.0 + LEAD_S + 0.5), pytest.approx(2.0 + LEAD_S + 0.51))
@@ -95,7 +95,7 @@ def test_a_request_is_written_with_when_it_was_due_and_when_it_was_sent() -> Non
 )
 def test_what_a_request_came_to_is_told_by_its_status(status: int | None, ended: str) -> None:
     """Below 400 the passenger got what they asked for; without a status, the connection broke."""
-    _, (_, response) = followed(Sent(1, 0.5), Ended(1, 0.8, status, "why"))
+    _, (_, response) = followed(RequestSent(1, 0.5), RequestEnded(1, 0.8, status, "why"))
     assert isinstance(response, Response)
     assert (response.ended, response.status, response.error) == (ended, status, "why")
     assert response.answered_s == pytest.approx(2.0 + LEAD_S + 0.8)
@@ -103,7 +103,9 @@ def test_what_a_request_came_to_is_told_by_its_status(status: int | None, ended:
 
 def test_what_is_under_way_is_counted_in_all_and_by_caller() -> None:
     """Sent, less what came back in one way or the other."""
-    running, _ = followed(Sent(1, 0.5), Sent(2, 0.7), Sent(3, 0.9), Ended(2, 1.0, 200, ""), Ended(1, 1.5, 502, ""))
+    running, _ = followed(
+        RequestSent(1, 0.5), RequestSent(2, 0.7), RequestSent(3, 0.9), RequestEnded(2, 1.0, 200, ""), RequestEnded(1, 1.5, 502, "")
+    )
     assert (running.sent, running.answered, running.failed, running.in_flight, running.all_sent) == (3, 1, 1, 1, True)
     assert running.in_flight_at == {"kiosk": 1, "ivr": 0}
     assert running.last_response_s == pytest.approx(2.0 + LEAD_S + 1.5)
@@ -126,7 +128,7 @@ def test_the_start_is_told_on_the_systems_clock_whatever_the_loops() -> None:
     wire = Wire()
 
     async def start() -> None:
-        TcpGenerator(asyncio.StreamReader(), wire).start(asyncio.get_running_loop().time() + 7.0)  # type: ignore[arg-type]
+        TcpLoadGenerator(asyncio.StreamReader(), wire).start(asyncio.get_running_loop().time() + 7.0)  # type: ignore[arg-type]
 
     before = time.monotonic()
     run(start())
@@ -139,15 +141,15 @@ async def test_a_generator_that_is_killed_ends_its_story_wherever_it_was(end: by
     lines = asyncio.StreamReader()
     lines.feed_data(b'{"id": 1, "sent_s": 0.5}\n{"id": 1, "answered_s": 0.75, "status": null, "error": "gone"}\n' + end)
     lines.feed_eof()
-    told = [event async for event in TcpGenerator(lines, Wire()).tell()]  # type: ignore[arg-type]
-    assert told == [Sent(1, 0.5), Ended(1, 0.75, None, "gone")]
+    told = [event async for event in TcpLoadGenerator(lines, Wire()).tell()]  # type: ignore[arg-type]
+    assert told == [RequestSent(1, 0.5), RequestEnded(1, 0.75, None, "gone")]
 
 
 async def test_a_connection_that_is_reset_is_an_end_like_any_other() -> None:
     """A process that was killed with unread data leaves a reset."""
     lines = asyncio.StreamReader()
     lines.set_exception(ConnectionResetError())
-    assert [event async for event in TcpGenerator(lines, Wire()).tell()] == []  # type: ignore[arg-type]
+    assert [event async for event in TcpLoadGenerator(lines, Wire()).tell()] == []  # type: ignore[arg-type]
 
 
 async def connecting(said: bytes | None) -> tuple[list[bytes], str]:

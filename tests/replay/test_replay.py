@@ -15,11 +15,11 @@ from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.monitoring import FakeMonitoring
 from testbed.fakes.probe import FakeProbe
 from testbed.fakes.virtual_time import run
-from testbed.journal.events import Condition, End, Observed, Operation, Sample, Service, Size, Step, Threads
+from testbed.journal.events import Condition, End, Observed, OperationEvent, Sample, Service, Size, Step, Threads
 from testbed.plan.clock import HOUR_S, parse_time
 from testbed.plan.expectation import Outcome
 from testbed.replay.look import SAMPLE_EVERY_S, Looker
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 from testbed.verdict import changes, figures, judge, stuck_spans
 from testbed.verdict.finding import Verdict
 from tests.nights import ONE_CALLER, RATE, RESTART, SMALL, SWITCHOVER, Flight, FullDisk, Notes, flown, scenario
@@ -38,7 +38,7 @@ NOTHING = '[[timeline]]\nat = "{at}"\nfault = "nothing"\n'
 
 def operations(journal: Journal) -> list[tuple[str, int, str]]:
     """Give what was carried out, in the order of the journal."""
-    return [(one.operation, one.id, one.state) for one in journal.of(Operation)]
+    return [(one.operation, one.id, one.state) for one in journal.of(OperationEvent)]
 
 
 def found(journal: Journal, check: str) -> Verdict:
@@ -122,7 +122,7 @@ def test_each_hang_has_its_own_evidence() -> None:
     """After a second switchover it hangs anew: other dumps, in other files, and a second restart."""
     again = '[[timeline]]\nwhen = "recovered"\nfault = "switchover"\n'
     journal = flown("original", SWITCHOVER + RESTART + again + RESTART, rate=4 * RATE)
-    assert [one.operation for one in journal.of(Operation) if one.state == "end"] == ["switchover", "restart", "switchover", "restart"]
+    assert [one.operation for one in journal.of(OperationEvent) if one.state == "end"] == ["switchover", "restart", "switchover", "restart"]
     dumps = [one for one in journal.of(Threads) if one.service == "cf-1"]
     assert [one.file for one in dumps] == ["original/threads/cf-1.json", "original/threads/cf-1-2.json"]
     assert figures.failed_operations(journal) == {"cf-1": 20, "cf-2": 20}
@@ -155,7 +155,7 @@ def test_a_condition_that_is_not_seen_leaves_its_step_undone_and_the_verdict_unk
     """Over the fixed lookup nothing hangs, so nothing is restarted, and nobody claims that the timeline was carried out."""
     journal = flown("fixed", SWITCHOVER + RESTART)
     assert [(one.condition, one.seen) for one in journal.of(Condition)] == [("hung", False)]
-    assert {one.operation for one in journal.of(Operation)} == {"switchover"}
+    assert {one.operation for one in journal.of(OperationEvent)} == {"switchover"}
     assert judged(journal) is Verdict.UNKNOWN
 
 
@@ -171,7 +171,7 @@ def test_a_condition_is_waited_for_no_longer_than_the_scenario_says() -> None:
     """Half a second after the step before, in the middle of the night."""
     soon = RESTART + "within_s = 0.5\n"
     journal = flown("original", SWITCHOVER + soon)
-    end = next(one for one in journal.of(Operation) if one.state == "end")
+    end = next(one for one in journal.of(OperationEvent) if one.state == "end")
     condition = journal.of(Condition)[0]
     assert not condition.seen
     assert condition.t_s == pytest.approx(end.t_s + 0.5, abs=2 * SAMPLE_EVERY_S)
@@ -183,7 +183,7 @@ def test_an_operation_that_fails_is_in_the_journal_and_the_night_goes_on(tmp_pat
     flight.builder.database.broken = FacilityError("db-2 has no power")
     journal = flight.fly()
     assert [(one.number, one.state) for one in journal.of(Step)][-2:] == [(4, "begin"), (4, "failed")]
-    assert [(one.state, one.detail) for one in journal.of(Operation)] == [("begin", ""), ("failed", "db-2 has no power")]
+    assert [(one.state, one.detail) for one in journal.of(OperationEvent)] == [("begin", ""), ("failed", "db-2 has no power")]
     assert journal.end is not None
     assert journal.end.reason == "complete"
     assert judged(journal) is Verdict.UNKNOWN
@@ -192,7 +192,7 @@ def test_an_operation_that_fails_is_in_the_journal_and_the_night_goes_on(tmp_pat
 def test_steps_of_the_same_time_are_done_in_the_order_of_the_file() -> None:
     """Three at 23:30."""
     journal = flown("original", NOTHING.format(at="23:30") * 3)
-    assert [one.id for one in journal.of(Operation) if one.state == "begin"] == [1, 2, 3]
+    assert [one.id for one in journal.of(OperationEvent) if one.state == "begin"] == [1, 2, 3]
 
 
 def test_two_switchovers_never_overlap() -> None:
@@ -200,7 +200,10 @@ def test_two_switchovers_never_overlap() -> None:
     journal = flown("fixed", SWITCHOVER * 2)
     steps = [(one.id, one.number) for one in journal.of(Step) if one.state == "end"]
     assert steps == [(id_, number) for id_ in (1, 2) for number in range(1, 6)]
-    assert [one.detail for one in journal.of(Operation) if one.state == "end"] == ["the database runs on db-2", "the database runs on db-1"]
+    assert [one.detail for one in journal.of(OperationEvent) if one.state == "end"] == [
+        "the database runs on db-2",
+        "the database runs on db-1",
+    ]
 
 
 def test_several_switchovers_cost_each_stale_connection_once_each_time() -> None:
@@ -239,7 +242,7 @@ def test_half_a_restart_still_took_a_hand() -> None:
     """The pools are empty before anything hangs; both servers count as blocked, and are restarted in time for nobody to hang."""
     early = RESTART.replace("hung", "pool_empty")
     journal = flown("original", SWITCHOVER + early)
-    assert [one.detail for one in journal.of(Operation) if one.state == "end"][-1] == "restarted cf-1, cf-2"
+    assert [one.detail for one in journal.of(OperationEvent) if one.state == "end"][-1] == "restarted cf-1, cf-2"
     assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.GROUNDED, 2)
 
 
@@ -446,7 +449,7 @@ def test_an_error_of_ours_becomes_the_journals_end(tmp_path: Path, monkeypatch: 
     def fail(*_: object) -> bool:
         raise ZeroDivisionError("by us")
 
-    monkeypatch.setattr(Watch, "hung", fail)
+    monkeypatch.setattr(FacilityState, "hung", fail)
     with pytest.raises(ZeroDivisionError):
         flight.fly()
     end = flight.read().end
@@ -531,7 +534,7 @@ class Scales:
 def test_a_facility_is_weighed_as_often_as_it_is_asked_for(tmp_path: Path) -> None:
     """Each look goes into the journal with its time, from before the night to its end; where nobody asked, there is none."""
     flight = Flight(scenario(tmp_path), "fixed", tmp_path)
-    flight.builder.scales = Scales()
+    flight.builder.resources = Scales()
     journal = flight.fly()
     looks = journal.of(Size)
     assert journal.end is not None

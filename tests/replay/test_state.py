@@ -2,42 +2,42 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.replay.state import Watch
+from testbed.replay.state import FacilityState
 from tests.nights import sample
 
 SERVERS, CALLERS = ("cf-1", "cf-2"), ("kiosk", "ivr")
 
 
-def seen(*, busy: int | None = 4, leaked: int = 4, services: tuple[str, ...] = (*SERVERS, *CALLERS), rounds: int = 6) -> Watch:
+def seen(*, busy: int | None = 4, leaked: int = 4, services: tuple[str, ...] = (*SERVERS, *CALLERS), rounds: int = 6) -> FacilityState:
     """Make a watch that has seen some rounds of the same."""
-    watch = Watch(SERVERS, CALLERS)
+    state = FacilityState(SERVERS, CALLERS)
     for number in range(rounds):
         for service in services:
-            watch.see(sample(number / 10, service, busy=busy, leaked=leaked if service in SERVERS else None))
-    return watch
+            state.take(sample(number / 10, service, busy=busy, leaked=leaked if service in SERVERS else None))
+    return state
 
 
 def test_a_watch_that_has_seen_nothing_claims_nothing() -> None:
     """Neither trouble nor recovery."""
-    watch = Watch(SERVERS, CALLERS)
-    assert not any(watch.holds(condition) for condition in ("hung", "servers_hung", "pool_empty", "recovered"))
-    assert (watch.stuck, watch.blocked_servers(), watch.told()) == ((), (), "nothing seen yet")
+    state = FacilityState(SERVERS, CALLERS)
+    assert not any(state.holds(condition) for condition in ("hung", "servers_hung", "pool_empty", "recovered"))
+    assert (state.stuck, state.blocked_servers(), state.text()) == ((), (), "nothing seen yet")
 
 
 def test_all_hangs_when_every_caller_is_stuck() -> None:
     """With one caller left, the airline does not stand still."""
     assert seen().hung()
-    watch = seen(services=(*SERVERS, "kiosk"))
-    assert (watch.hung(), watch.servers_hung(), watch.stuck) == (False, True, (*SERVERS, "kiosk"))
+    state = seen(services=(*SERVERS, "kiosk"))
+    assert (state.hung(), state.servers_hung(), state.stuck) == (False, True, (*SERVERS, "kiosk"))
 
 
 def test_since_when_all_hangs_is_since_the_last_caller_is_stuck() -> None:
     """The first sample of its standstill, on the journal's clock."""
-    watch = seen(services=("kiosk",))
-    assert watch.hung_since_s() is None
+    state = seen(services=("kiosk",))
+    assert state.hung_since_s() is None
     for number in range(6):
-        watch.see(sample(0.7 + number / 10, "ivr", busy=4))
-    assert watch.hung_since_s() == pytest.approx(0.7)
+        state.take(sample(0.7 + number / 10, "ivr", busy=4))
+    assert state.hung_since_s() == pytest.approx(0.7)
 
 
 def test_pools_are_empty_when_every_connection_of_every_server_has_leaked() -> None:
@@ -48,15 +48,15 @@ def test_pools_are_empty_when_every_connection_of_every_server_has_leaked() -> N
 
 def test_a_look_that_goes_unanswered_changes_no_condition_but_recovery() -> None:
     """What was known of threads and pool stands; health is what was seen last."""
-    watch = seen()
-    watch.see(sample(0.6, "cf-1", busy=None, health=False))
-    assert (watch.hung(), watch.servers_hung(), watch.pool_empty()) == (True, True, True)
-    assert watch.request_threads("cf-1") == 4
+    state = seen()
+    state.take(sample(0.6, "cf-1", busy=None, health=False))
+    assert (state.hung(), state.servers_hung(), state.pool_empty()) == (True, True, True)
+    assert state.request_threads("cf-1") == 4
     well = seen(busy=0, leaked=0)
     assert well.recovered()
-    well.see(sample(0.6, "cf-1", busy=None, health=False))
+    well.take(sample(0.6, "cf-1", busy=None, health=False))
     assert not well.recovered()
-    assert "cf-1 does not answer" in well.told()
+    assert "cf-1 does not answer" in well.text()
 
 
 def test_a_server_without_a_connection_is_blocked_before_its_threads_are() -> None:
@@ -68,10 +68,10 @@ def test_a_server_without_a_connection_is_blocked_before_its_threads_are() -> No
 
 def test_what_was_seen_of_a_service_is_forgotten_with_its_process() -> None:
     """A server that was restarted is neither stuck nor recovered until it is seen."""
-    watch = seen()
+    state = seen()
     for service in (*SERVERS, *CALLERS):
-        watch.forget(service)
-    assert (watch.stuck, watch.pool_empty(), watch.recovered()) == ((), False, False)
+        state.forget(service)
+    assert (state.stuck, state.pool_empty(), state.recovered()) == ((), False, False)
 
 
 def test_a_facility_is_at_rest_when_nobody_works_on_anything() -> None:
@@ -81,6 +81,6 @@ def test_a_facility_is_at_rest_when_nobody_works_on_anything() -> None:
     assert seen(busy=1, leaked=4).at_rest()  # no connection left that could come back
     assert not seen(busy=1, leaked=3).at_rest()
     assert not seen(services=("cf-1",), busy=0).at_rest()
-    watch = seen(busy=1, leaked=4)
-    watch.see(sample(1.0, "cf-2", busy=0, leaked=3))  # the other one is alive, and has nothing to do
-    assert watch.at_rest()
+    state = seen(busy=1, leaked=4)
+    state.take(sample(1.0, "cf-2", busy=0, leaked=3))  # the other one is alive, and has nothing to do
+    assert state.at_rest()

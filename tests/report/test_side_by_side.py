@@ -7,7 +7,7 @@ import pytest
 
 from testbed.errors import TestbedError
 from testbed.report import side_by_side
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from testbed.verdict import judge
 from tests.journals import contained_night, hung_night
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def printed(what: RenderableType, width: int = 80, *, soft_wrap: bool = False) -> str:
     """Print as on a terminal of so many columns."""
-    console = plain(file=io.StringIO(), width=width)
+    console = plain_console(file=io.StringIO(), width=width)
     console.print(what, soft_wrap=soft_wrap)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

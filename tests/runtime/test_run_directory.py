@@ -17,7 +17,7 @@ from testbed.runtime.postgres.array import Array
 OWNER = """
 import subprocess, sys, time
 from testbed.runtime import run_directory as rundir
-run = rundir.create()
+run = rundir.create_run_directory()
 child = subprocess.Popen(["sleep", "60"], start_new_session=True)
 run.note_pid(child.pid)
 print(run.path, child.pid, flush=True)
@@ -75,7 +75,7 @@ def test_a_living_run_is_left_alone_and_two_runs_have_two_directories() -> None:
     """The lock tells the living from the dead."""
     process, path, pid = owner()
     try:
-        mine = run_directory.create()
+        mine = run_directory.create_run_directory()
         assert run_directory.sweep() == ()
         assert path.exists()
         assert mine.path != path
@@ -99,18 +99,18 @@ def test_no_permission_is_one_clear_error(home: Path, monkeypatch: pytest.Monkey
     (home / "file").touch()
     monkeypatch.setenv("TMPDIR", str(home / "file"))
     with pytest.raises(FacilityError, match=rf"no run directory can be made in {home}/file/testbed-\d+: Not a directory; set TMPDIR"):
-        run_directory.create()
+        run_directory.create_run_directory()
     assert run_directory.sweep() == ()
 
 
 def test_a_run_leaves_not_even_the_directory_of_run_directories(home: Path) -> None:
     """The last to end removes it, and the next makes it anew."""
-    first, second = run_directory.create(), run_directory.create()
+    first, second = run_directory.create_run_directory(), run_directory.create_run_directory()
     first.remove()
     assert list(run_directory.home().iterdir()) == [second.path]
     second.remove()
     assert list(home.iterdir()) == []
-    run_directory.create().remove()
+    run_directory.create_run_directory().remove()
 
 
 def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
     run_directory.home().symlink_to(elsewhere)
     assert run_directory.sweep() == ()
     with pytest.raises(FacilityError, match="belongs to another user; set TMPDIR"):
-        run_directory.create()
+        run_directory.create_run_directory()
     assert (elsewhere / "run-theirs" / run_directory.LOCK).exists()
 
 
@@ -129,8 +129,8 @@ def test_everybody_may_walk_in_whatever_our_umask() -> None:
     """As root, PostgreSQL runs as another user."""
     before = os.umask(0o077)
     try:
-        run = run_directory.create()
-        run_directory.make(run.path / "one" / "two")
+        run = run_directory.create_run_directory()
+        run_directory.make_directory(run.path / "one" / "two")
     finally:
         os.umask(before)
     made = (run_directory.home(), run.path, run.path / "one", run.path / "one" / "two")
@@ -142,11 +142,11 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next() -> None:
     """Whatever is gone already: all but the lock, or the lock as well."""
     place = run_directory.home()
     for name in ("run-a", "run-b"):
-        run_directory.make(place / name)
+        run_directory.make_directory(place / name)
     (place / "run-a" / run_directory.LOCK).touch()
-    run_directory.make(place / "new-old")
+    run_directory.make_directory(place / "new-old")
     os.utime(place / "new-old", (0, 0))
-    run_directory.make(place / "new-now")
+    run_directory.make_directory(place / "new-now")
     run_directory.sweep()
     assert [one.name for one in place.iterdir()] == ["new-now"]
 
@@ -154,7 +154,7 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next() -> None:
 def test_sweeps_at_once_do_not_meet() -> None:
     """Each directory is removed by one of them, and none complains."""
     for number in range(100):
-        run_directory.make(run_directory.home() / f"run-{number}" / "facility" / "array")
+        run_directory.make_directory(run_directory.home() / f"run-{number}" / "facility" / "array")
         (run_directory.home() / f"run-{number}" / run_directory.LOCK).touch()
     sweeping = [sys.executable, "-c", "from testbed.runtime import run_directory as rundir; print(len(rundir.sweep()))"]
     at_once = [subprocess.Popen(sweeping, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
@@ -177,7 +177,7 @@ def test_proxies_of_a_killed_run_are_removed_from_the_toxiproxy_that_lives_on(mo
             raise ProxyError("no answer")
 
     monkeypatch.setattr(run_directory, "FaultProxyClient", Client)
-    run = run_directory.create()
+    run = run_directory.create_run_directory()
     run.note_proxy(Address("127.0.0.1", 8474), "virtual-ip-1")
     run.note_proxy(Address("::1", 8475), "virtual-ip-2")
     assert run_directory.sweep() == ()
@@ -189,9 +189,9 @@ def test_proxies_of_a_killed_run_are_removed_from_the_toxiproxy_that_lives_on(mo
 @pytest.mark.skipif(sys.platform != "linux", reason="who holds a file open is read from /proc")
 def test_a_process_of_a_dead_runs_database_server_is_ended() -> None:
     """Also one that was paused when all others ended, and that nobody noted: it holds the array's lock."""
-    run = run_directory.create()
+    run = run_directory.create_run_directory()
     array = Array(run.path / "facility-1" / "storage")
-    run_directory.make(array.root)
+    run_directory.make_directory(array.root)
     lock_fd = array.lock()
     held = subprocess.Popen(["/bin/sleep", "60"], pass_fds=(lock_fd,))
     os.close(lock_fd)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.journal.events import Operation
+from testbed.journal.events import OperationEvent
 from testbed.verdict import figures
 from testbed.verdict.checks import full_first
 from testbed.verdict.finding import Verdict
@@ -13,7 +13,7 @@ def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilde
     """Write a night with a fault from 2 s on, in which services have all four request threads at work when it says so, and never else."""
     builder = NightBuilder()
     builder.samples(1.0)
-    builder.events.append(Operation(**builder.at(2.0), operation=fault, id=1, state="begin"))
+    builder.events.append(OperationEvent(**builder.at(2.0), operation=fault, id=1, state="begin"))
     for t_s, service in full:
         builder.sample(t_s, service, busy=4)
     builder.samples(9.0, busy=3)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testbed.journal.events import MIB, NightSpan, PoolSample, Process, Sample, Size
+from testbed.journal.events import MIB, NightSpan, PoolSample, ResourceUsage, Sample, Size
 from testbed.verdict import figures, resource_series
 from testbed.verdict.checks import longevity
 from testbed.verdict.finding import Verdict
@@ -20,7 +20,9 @@ HOURS, LOOKS = 10, 40
 class Day(NightBuilder):
     """Ten hours under load: each service with some 70 MiB, tables with what passengers write, and a purged one; changed by the hour."""
 
-    def weigh(self, *, mib: float = 0, files: float = 0, threads: float = 0, out: float = 0, rows: float = 0, log: float = 0) -> Day:
+    def sample_resources(
+        self, *, mib: float = 0, files: float = 0, threads: float = 0, out: float = 0, rows: float = 0, log: float = 0
+    ) -> Day:
         """Add the looks; what is given rises by so much an hour, on cf-1, in the table of sessions or in the log of cf-1."""
         random = Random(1)
         for number in range(1, LOOKS + 1):
@@ -30,7 +32,7 @@ class Day(NightBuilder):
                 ours = service == "cf-1"
                 size = round((70 - 5 / hour + random.random() / 4 + mib * hour * ours) * MIB)
                 self.events.append(
-                    Process(
+                    ResourceUsage(
                         **at,
                         service=service,
                         pid=1,
@@ -64,7 +66,7 @@ class Day(NightBuilder):
 
 def test_a_steady_day_accuses_nothing_and_says_what_came_nearest() -> None:
     """What passengers wrote is to be kept, so bookings may grow; the warm-up is over before anything is judged."""
-    found = Day().weigh().found()
+    found = Day().sample_resources().found()
     assert found.verdict is Verdict.HELD, found.text
     assert found.text.startswith("steady: none of 20 series rises by more than matters, at 99.9% each; the nearest is ")
     assert "matters, with a confidence of " in found.text
@@ -85,34 +87,34 @@ def test_a_steady_day_accuses_nothing_and_says_what_came_nearest() -> None:
 )
 def test_what_rises_is_found_by_its_name_and_nothing_else_is(rises: dict[str, float], word: str, told: str) -> None:
     """With its slope by the hour of the night, the interval and the confidence; and it is no surprise to who expected it."""
-    found = Day().weigh(**rises).found(word)
+    found = Day().sample_resources(**rises).found(word)
     assert found.verdict is Verdict.HELD, found.text
     assert found.text.startswith(told)
     assert " an hour of the night (" in found.text
     assert ", at a confidence of 99.9" in found.text or ", at a confidence of 100.00%" in found.text
     assert "19 other series are steady" in found.text
-    assert Day().weigh(**rises).found("steady").verdict is Verdict.BROKEN
+    assert Day().sample_resources(**rises).found("steady").verdict is Verdict.BROKEN
 
 
 def test_a_leak_that_is_expected_and_does_not_come_is_broken() -> None:
     """A plant that was not found is as bad as an accusation of what is clean."""
-    assert Day().weigh().found("leak").verdict is Verdict.BROKEN
+    assert Day().sample_resources().found("leak").verdict is Verdict.BROKEN
 
 
 def test_growth_beside_a_leak_is_not_covered_by_it() -> None:
     """Each word has to be expected."""
-    assert Day().weigh(out=2.0, rows=60.0).found("leak").verdict is Verdict.BROKEN
+    assert Day().sample_resources(out=2.0, rows=60.0).found("leak").verdict is Verdict.BROKEN
 
 
 def test_a_night_that_was_not_weighed_is_unknown() -> None:
     """No looks, no word."""
     found = Day().found()
-    assert (found.verdict, found.text) == (Verdict.UNKNOWN, "nothing was weighed: the facility has no `weighed_every_s`")
+    assert (found.verdict, found.text) == (Verdict.UNKNOWN, "nothing was weighed: the facility has no `resources_every_s`")
 
 
 def test_too_few_looks_are_unknown_and_told_by_name() -> None:
     """A machine that was too busy to look leaves the question open."""
-    day = Day().weigh()
+    day = Day().sample_resources()
     day.events = [one for number, one in enumerate(day.events) if not isinstance(one, Size) or number % 9 == 0]
     found = day.found()
     assert found.verdict is Verdict.UNKNOWN
@@ -121,11 +123,13 @@ def test_too_few_looks_are_unknown_and_told_by_name() -> None:
 
 def test_a_service_that_was_restarted_is_looked_at_from_there() -> None:
     """Its memory begins anew, and that is neither a fall nor a rise."""
-    day = Day().weigh()
+    day = Day().sample_resources()
     half = EVENING_S + HOURS * 1800
     journal = day.journal(night=NightSpan("2013-10-07", EVENING_S, EVENING_S + HOURS * 3600))
     again = [
-        Process(**{**_fields(one), "pid": 2}) if isinstance(one, Process) and one.service == "cf-2" and one.night_s > half else one
+        ResourceUsage(**{**_fields(one), "pid": 2})
+        if isinstance(one, ResourceUsage) and one.service == "cf-2" and one.night_s > half
+        else one
         for one in journal.events
     ]
     (memory,) = (
@@ -134,5 +138,5 @@ def test_a_service_that_was_restarted_is_looked_at_from_there() -> None:
     assert len(memory.points) == LOOKS // 2
 
 
-def _fields(one: Process) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Process.__dataclass_fields__}
+def _fields(one: ResourceUsage) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in ResourceUsage.__dataclass_fields__}

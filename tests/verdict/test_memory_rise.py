@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import MIB, Operation, Process
+from testbed.journal.events import MIB, OperationEvent, ResourceUsage
 from testbed.verdict import figures
 from testbed.verdict.checks import memory_rise_mib
 from testbed.verdict.finding import Verdict
@@ -21,10 +21,10 @@ def weighed(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str
         for service in services:
             size = (mib if service == "kiosk" else 60) * MIB
             night.events.append(
-                Process(**night.at(t_s), service=service, pid=1, rss_bytes=size, private_bytes=size, open_files=9, threads=1)
+                ResourceUsage(**night.at(t_s), service=service, pid=1, rss_bytes=size, private_bytes=size, open_files=9, threads=1)
             )
-    night.events.append(Operation(**night.at(1.5), operation=fault, id=1, state="begin"))
-    night.events.append(Operation(**night.at(3.0), operation=fault, id=1, state="end", duration_s=1.5))
+    night.events.append(OperationEvent(**night.at(1.5), operation=fault, id=1, state="begin"))
+    night.events.append(OperationEvent(**night.at(3.0), operation=fault, id=1, state="end", duration_s=1.5))
     return night.journal()
 
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 PAGE, PICTURE = "README.md", "containment.svg"
 REMAKE = "`testbed matrix --out` writes it anew"
-Record = TypeVar("Record", bound=BaseModel)
+FileRecord = TypeVar("FileRecord", bound=BaseModel)
 
 
-class Header(Frozen):
+class FileHeader(Frozen):
     """The first line of a file."""
 
     format: Literal[2] = 2
@@ -129,7 +129,7 @@ def _paths(directory: Path) -> list[Path]:
 
 def _lines(matrix: Matrix, column: Column) -> Iterator[str]:
     provenance = matrix.made.get(column.key, Provenance())
-    header = Header(
+    header = FileHeader(
         title=column.title,
         seed=column.seed,
         requests=column.requests,
@@ -157,7 +157,7 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
         lines = path.read_text(encoding="utf-8").splitlines() or [""]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; {REMAKE}") from error
-    header = _decode(Header, lines[0], f"{path}, line 1")
+    header = _decode(FileHeader, lines[0], f"{path}, line 1")
     settings: dict[str, str] = {}
     cells = []
     for number, text in enumerate(lines[1:], start=2):
@@ -180,7 +180,7 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
     return column, Provenance(made_by=header.made_by, commit=header.commit, settings=settings), cells
 
 
-def _decode(record: type[Record], text: str, where: str) -> Record:
+def _decode(record: type[FileRecord], text: str, where: str) -> FileRecord:
     try:
         return record.model_validate_json(text)
     except ValidationError as error:

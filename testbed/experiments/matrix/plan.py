@@ -66,7 +66,7 @@ class PlannedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MatrixPlan:
     """All cells of a matrix, column by column; `settings` has the digest of each variant's settings."""
 
     columns: tuple[PlannedColumn, ...]
@@ -85,13 +85,13 @@ class Plan:
         return Matrix(columns=columns, rows=self.rows, cells=(), made={column.key: provenance for column in columns})
 
 
-def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slowdown: float) -> Plan:
+def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slowdown: float) -> MatrixPlan:
     """Return the plan: each scenario with its own trace and seed, over every variant."""
     over = tuple(Variant(name, kept.settings, WHATEVER) for name, kept in variants.items())
     columns = tuple(
         PlannedColumn(replace(scenario, variants=over).slowed(slowdown), passengers.of(scenario), runtime) for scenario in scenarios
     )
-    return Plan(
+    return MatrixPlan(
         columns, tuple(row(name, kept) for name, kept in variants.items()), {name: digest(kept.settings) for name, kept in variants.items()}
     )
 

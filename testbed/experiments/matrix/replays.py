@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.experiments.matrix.cell import Cell
-    from testbed.experiments.matrix.plan import Plan, PlannedCell
+    from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
     from testbed.facility.backend import Backend
 
 
@@ -64,7 +64,7 @@ class MatrixBatch:
         checkpoint.add(planned, replayed)
         return replayed
 
-    async def require_steady(self, plan: Plan) -> None:
+    async def require_steady(self, plan: MatrixPlan) -> None:
         """Start a facility once more after the last cell and take it down; raises FacilityError if a health check fails.
 
         Before each cell the replay itself checks that; a cell that did not begin steady is unknown.

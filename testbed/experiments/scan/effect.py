@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from testbed.journal.events import Operation
+from testbed.journal.events import OperationEvent
 from testbed.plan.expectation import OutcomeWord
 from testbed.plan.topology import IntegrationPoint
 from testbed.verdict.checks import ALWAYS
@@ -20,13 +20,13 @@ STOPS, HURTS, GOES_ON, UNKNOWN = "stops", "hurts", "goes on", "unknown"
 Count = Annotated[int, Field(ge=0)]
 
 
-class Record(BaseModel):
+class ScanRecord(BaseModel):
     """A frozen record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Effect(Record):
+class Effect(ScanRecord):
     """What became of the transaction while a link had a fault; no link and the fault `nothing` is the control run.
 
     `due`: how many were due in the second half of the time from when the fault had bitten to the night's end, by the night's clock, so that
@@ -47,7 +47,7 @@ class Effect(Record):
     wall_s: float = 0.0
 
 
-class Over(Record):
+class VariantScan(ScanRecord):
     """A variant's scan: its map of integration points, its control run, and the effect of each fault on each link."""
 
     variant: str
@@ -70,7 +70,7 @@ class Over(Record):
         return self.control.effect == GOES_ON and all(one.effect != UNKNOWN for one in self.effects)
 
 
-class Scan(Record):
+class Scan(ScanRecord):
     """A whole scan, as `--json` writes it: format, the command, scenario, runtime and transaction, what was left out, and each variant."""
 
     scan: Literal[1] = 1
@@ -79,7 +79,7 @@ class Scan(Record):
     runtime: str
     transaction: str
     left_out: tuple[str, ...]
-    variants: tuple[Over, ...]
+    variants: tuple[VariantScan, ...]
 
 
 def of(journal: Journal, judgement: Judgement, link: str, fault: str, transaction: str, wall_s: float) -> Effect:
@@ -106,7 +106,7 @@ def of(journal: Journal, judgement: Judgement, link: str, fault: str, transactio
 
 def _asked(journal: Journal, transaction: str) -> list[Transaction]:
     """Give the transactions that are looked at."""
-    ends = [one for one in journal.of(Operation) if one.state == "end"]
+    ends = [one for one in journal.of(OperationEvent) if one.state == "end"]
     if not ends:
         return []
     half_s = (ends[0].night_s + journal.header.night.to_s) / 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from testbed import faults, scenario_file
 from testbed.errors import FacilityError, UsageError
 from testbed.facility.link import DATABASE
-from testbed.faults.nothing import Nothing
+from testbed.faults.nothing import NoFault
 from testbed.plan import passengers
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.scenario import PlannedStep, Variant
@@ -30,7 +30,7 @@ VALUES: dict[str, dict[str, int]] = {"latency": {"latency_ms": 120_000}}
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class Injection:
     """One link of one variant with one fault, as a scenario to be replayed; the control run has no link, and the fault `nothing`."""
 
     variant: str
@@ -40,14 +40,14 @@ class Break:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScanPlan:
     """All that is broken, variant by variant, and the one trace that is sent to all. `left_out`: what is not, a line each, with why."""
 
     scenario: str
     transaction: str
     sent: Trace
     points: dict[str, tuple[IntegrationPoint, ...]]
-    breaks: tuple[Break, ...]
+    breaks: tuple[Injection, ...]
     left_out: tuple[str, ...]
 
 
@@ -61,7 +61,7 @@ class Wanted:
     transaction: str = "check_in"
 
 
-def plan(base: Scenario, wanted: Wanted, backend: Backend) -> Plan:
+def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
     """Plan the scan of a scenario: its facility, night and passengers, and for its timeline one fault at the time of its first step.
 
     Raises UsageError for a name that there is none of, with those that there are, and FacilityError for what the runtime does not provide.
@@ -70,7 +70,7 @@ def plan(base: Scenario, wanted: Wanted, backend: Backend) -> Plan:
         raise FacilityError(lacking)
     base = base.slowed(backend.slowdown)
     settings = _settings(base, wanted.variants)
-    _see_asked(base, wanted.transaction)
+    _require_known(base, wanted.transaction)
     at_s = _first_s(base)
     links, left_links = _links(base, wanted.links, backend)
     words, left_words = _words(wanted.faults, backend)
@@ -80,21 +80,21 @@ def plan(base: Scenario, wanted: Wanted, backend: Backend) -> Plan:
             f"none of {', '.join(words)} can be on the link to {' or '.join(links)}; a service's fault is for links to application servers"
         )
 
-    def broken(variant: str, link: str, word: str, fault: Fault, proxies: Iterable[str]) -> Break:
+    def broken(variant: str, link: str, word: str, fault: Fault, proxies: Iterable[str]) -> Injection:
         scenario = replace(
             base,
             facility=base.facility.model_copy(update={"links": tuple(one for one in proxies if one != DATABASE)}),  # it has the virtual IP
             steps=(PlannedStep(word, fault, at_s, None, 0.0),),
             variants=(Variant(variant, settings[variant], WHATEVER),),
         )
-        return Break(variant, link, word, scenario)
+        return Injection(variant, link, word, scenario)
 
     breaks = []
     for name in settings:
-        breaks.append(broken(name, "", CONTROL, Nothing(), links))  # with every proxy there is, to see that they hurt nobody
+        breaks.append(broken(name, "", CONTROL, NoFault(), links))  # with every proxy there is, to see that they hurt nobody
         # A fault of a service has none: its probe has to reach the service's own listen queue.
         breaks += [broken(name, link, word, made, [link] if hasattr(made, "link") else []) for link, word, made in pairs]
-    return Plan(
+    return ScanPlan(
         base.name,
         wanted.transaction,
         passengers.of(base),
@@ -140,7 +140,7 @@ def _settings(base: Scenario, names: Sequence[str]) -> dict[str, Settings]:
     return {name: known[name].settings for name in _chosen("--variant", names, known)}
 
 
-def _see_asked(base: Scenario, transaction: str) -> None:
+def _require_known(base: Scenario, transaction: str) -> None:
     asked = [name for shares in base.workload.shares.values() for name in shares]
     _chosen("--transaction", [transaction], asked)
     if not any(needs for kinds in TRANSACTIONS.values() for name, needs in kinds.items() if name == transaction):

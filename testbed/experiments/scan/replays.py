@@ -10,13 +10,13 @@ from testbed.concurrency import map_limited
 from testbed.errors import TestbedError
 from testbed.experiments.batch import replay_once, replay_until_known
 from testbed.experiments.scan import effect
-from testbed.experiments.scan.effect import Effect, Over
+from testbed.experiments.scan.effect import Effect, VariantScan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from testbed.experiments.scan.plan import Break, Plan
+    from testbed.experiments.scan.plan import Injection, ScanPlan
     from testbed.facility.backend import Backend
 
 CONTROL_DIRECTORY = "control"
@@ -26,24 +26,24 @@ CONTROL_DIRECTORY = "control"
 class ScanBatch:
     """The replays of a scan: its plan, the backend, which has to be entered, and the directory of the journals."""
 
-    plan: Plan
+    plan: ScanPlan
     backend: Backend
     directory: Path
 
-    async def scan(self, jobs: int, tell: Callable[[str, Effect], None]) -> tuple[Over, ...]:
+    async def scan(self, jobs: int, tell: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
         """Replay everything, so many at a time; `tell` hears of each, with its variant, as it is done."""
 
-        async def replay(one: Break) -> tuple[str, Effect]:
+        async def replay(one: Injection) -> tuple[str, Effect]:
             return one.variant, await replay_until_known(partial(self._replay, one), lambda replayed: replayed.effect != effect.UNKNOWN)
 
         done = await map_limited(self.plan.breaks, jobs, replay, lambda told: tell(*told))
         return tuple(self._over(variant, [one for name, one in done if name == variant]) for variant in self.plan.points)
 
-    def _over(self, variant: str, effects: list[Effect]) -> Over:
+    def _over(self, variant: str, effects: list[Effect]) -> VariantScan:
         control, *broken = effects  # the order of the plan
-        return Over(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
+        return VariantScan(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
 
-    async def _replay(self, one: Break, attempt: int) -> Effect:
+    async def _replay(self, one: Injection, attempt: int) -> Effect:
         """Replay once; what cannot be replayed is unknown, and says why."""
         name = f"{one.link}-{one.fault}" if one.link else CONTROL_DIRECTORY
         directory = self.directory / (name if attempt == 1 else f"{name}-again-{attempt}")

@@ -11,7 +11,7 @@ from rich.text import Text
 from testbed.experiments.scan.effect import GOES_ON, HURTS, STOPS, UNKNOWN
 
 if TYPE_CHECKING:
-    from testbed.experiments.scan.effect import Effect, Over, Scan
+    from testbed.experiments.scan.effect import Effect, Scan, VariantScan
 
 STYLE = {STOPS: "red", HURTS: "yellow", GOES_ON: "green", UNKNOWN: "dim"}
 NOT_TRIED = "-"
@@ -38,7 +38,7 @@ def long(one: Effect | None) -> str:
     return f"{one.effect} ({one.answered} of {one.due})"
 
 
-def map_lines(over: Over) -> tuple[str, ...]:
+def map_lines(over: VariantScan) -> tuple[str, ...]:
     """Draw the map: a line for all links over which the same connect."""
     behind: dict[tuple[str, ...], list[str]] = {}
     for point in over.points:
@@ -46,18 +46,18 @@ def map_lines(over: Over) -> tuple[str, ...]:
     return tuple(f"{', '.join(who) or 'nobody'} ─> {', '.join(links)}" for who, links in behind.items())
 
 
-def _links(over: Over) -> list[str]:
+def _links(over: VariantScan) -> list[str]:
     tried = {one.link for one in over.effects}
     return [point.link for point in over.points if point.link in tried]
 
 
-def _rows(over: Over) -> list[tuple[str, list[Effect | None]]]:
+def _rows(over: VariantScan) -> list[tuple[str, list[Effect | None]]]:
     """Give a row for each fault, with its effect on each link."""
     by_pair = {(one.fault, one.link): one for one in over.effects}
     return [(word, [by_pair.get((word, link)) for link in _links(over)]) for word in sorted({one.fault for one in over.effects})]
 
 
-def table(over: Over) -> Table:
+def table(over: VariantScan) -> Table:
     """Draw it for a terminal: a row for each fault, a column for each link."""
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     drawn.add_column("fault", no_wrap=True)
@@ -68,7 +68,7 @@ def table(over: Over) -> Table:
     return drawn
 
 
-def found(over: Over, transaction: str) -> list[str]:
+def found(over: VariantScan, transaction: str) -> list[str]:
     """List the single points of failure with the faults that make them so, and the links that are none."""
     single = over.single_points
     others = [link for link in _links(over) if link not in single]
@@ -77,7 +77,7 @@ def found(over: Over, transaction: str) -> list[str]:
     return [*lines, f"Nothing that was tried stops it at: {', '.join(others)}"] if others else lines
 
 
-def doubts(over: Over) -> list[str]:
+def doubts(over: VariantScan) -> list[str]:
     """Tell what cannot be told, and why; first of all when something was amiss with nothing broken."""
     lines = []
     if over.control.effect != GOES_ON:

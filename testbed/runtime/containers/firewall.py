@@ -40,17 +40,17 @@ class Firewall:
 
     async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
         """Drop the first packet of every connection; those that are known go on."""
-        _see_database(name)
+        _require_database(name)
         await self._run("nft", "add", "rule", "ip", "facility", DROPS, DROP_NEW)
 
     async def accept(self, name: str, link: Link) -> None:  # noqa: ARG002
         """Let them through again."""
-        _see_database(name)
+        _require_database(name)
         await self._run("nft", "flush", "chain", "ip", "facility", DROPS)
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002
         """Set the kernel's limit, in whole seconds; return it."""
-        _see_database(name)
+        _require_database(name)
         limit_s = math.ceil(idle_s)
         if self._kept_s is None:
             self._kept_s = await self._limit_s()
@@ -63,7 +63,7 @@ class Firewall:
         The kernel gives a connection the new limit with its next packet; one that has had none still has the old one. Raises FacilityError
         when the kernel's own table still has one for longer than the limit.
         """
-        _see_database(name)
+        _require_database(name)
         await asyncio.sleep(limit_s)
         await self._run("forget-idle", f"{limit_s:.0f}")
         longer = [left for left in LEFT_S.findall(await self._run("conntrack", "--dump", "--proto", "tcp")) if int(left) > limit_s]
@@ -72,7 +72,7 @@ class Firewall:
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002
         """Set the limit that there was before."""
-        _see_database(name)
+        _require_database(name)
         if self._kept_s is not None:
             await self._write_limit(self._kept_s)
             self._kept_s = None
@@ -96,6 +96,6 @@ class Firewall:
         return await self.runtime.run_in(NAME, *command, within_s=WITHIN_S)
 
 
-def _see_database(name: str) -> None:
+def _require_database(name: str) -> None:
     if name != DATABASE:
         raise FacilityError(f"the firewall stands on the link to {DATABASE} only, and not on that to {name}")

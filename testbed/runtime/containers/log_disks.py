@@ -26,7 +26,7 @@ FREE = f"rm -f {DIRECTORY}/filler"
 
 
 @dataclass(slots=True)
-class FullVolume:
+class ContainerLogDisks:
     """The disks of one compose project."""
 
     runtime: Containers

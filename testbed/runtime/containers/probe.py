@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
-from testbed.facility.probe import Seen
+from testbed.facility.probe import ProbeResult
 from testbed.observe.probe import ProbeTask
 from testbed.runtime.containers import docker_cli
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class InContainer(ProbeTask):
+class ContainerProbe(ProbeTask):
     """A probe made in a container, by a program that writes a line when it is held and a line with what it saw."""
 
     def __init__(self, link: str, command: Sequence[str], within_s: float) -> None:
@@ -26,14 +26,14 @@ class InContainer(ProbeTask):
         self._command = command
         super().__init__(link, self._run)
 
-    async def _run(self, held: Callable[[], None]) -> Seen:
+    async def _run(self, held: Callable[[], None]) -> ProbeResult:
         process = await asyncio.create_subprocess_exec(*self._command, stdout=PIPE, stderr=PIPE)
         try:
             line = await self._line(process)
             if line == "held":
                 held()
                 line = await self._line(process)
-            return Seen(**json.loads(line))
+            return ProbeResult(**json.loads(line))
         finally:
             with suppress(ProcessLookupError):  # it ends by itself when it has seen what it wanted to see
                 process.kill()

@@ -16,15 +16,15 @@ from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import LOAD, Facility, Instruments
 from testbed.facility.runtime import ServiceSpec
-from testbed.load.burst_client import gather
+from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
 from testbed.plan.topology import BALANCERS, HOSTS
 from testbed.runtime.containers.balancers import statistics
 from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
-from testbed.runtime.containers.log_disks import FullVolume
-from testbed.runtime.containers.redundancy import ContainersSurroundings, virtual_ip_of
+from testbed.runtime.containers.log_disks import ContainerLogDisks
+from testbed.runtime.containers.redundancy import ContainerRedundancy, virtual_ip_of
 from testbed.runtime.containers.services import OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
 from testbed.runtime.postgres import sql
@@ -34,7 +34,7 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed.facility.load_generator import DueRequest, Generator
+    from testbed.facility.load_generator import DueRequest, LoadGenerator
     from testbed.plan.topology import FacilityPlan
     from testbed.runtime.containers.runtime import Containers
 
@@ -160,10 +160,10 @@ class Project:
             ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT)),
             self.plan.server_names,
             self.plan.callers,
-            Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, gather),
+            Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, open_burst),
             packet_filter=Firewall(self.runtime, self._keepalives_s),
-            log_disks=FullVolume(self.runtime),
-            surroundings=ContainersSurroundings(self.runtime, self.plan.server_names),
+            log_disks=ContainerLogDisks(self.runtime),
+            redundancy=ContainerRedundancy(self.runtime, self.plan.server_names),
         )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml knows how
@@ -189,6 +189,6 @@ class Project:
         return {one.server for one in seen if one.status.startswith("UP")}
 
 
-async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> Generator:
+async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
     """Hand the requests to the load generator's container, from where callers have their own names; see `Connect`."""
     return await connect_over_tcp(requests, generator, {caller: Address(caller, SERVICE_PORT) for caller in callers})

@@ -63,7 +63,7 @@ class ProjectPool:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._prepare)
-        self.run = run_directory.create()
+        self.run = run_directory.create_run_directory()
         return self
 
     def _prepare(self) -> None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, TestbedError, WaitError
-from testbed.facility.redundancy import Surroundings, TakenBackup
+from testbed.facility.redundancy import Redundancy, TakenBackup
 from testbed.journal.events import Balancer, Ledger, Recovery, Restored
 from testbed.plan.topology import BALANCERS
 from testbed.runtime.containers import balancers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.facility.address import Address
-    from testbed.facility.load_generator import Answer
+    from testbed.facility.load_generator import AnsweredRequest
     from testbed.facility.redundancy import Now
     from testbed.runtime.containers.runtime import Containers
     from testbed.runtime.postgres.ledger import Entry
@@ -70,7 +70,7 @@ class ReadBackup:
 
 
 @dataclass(slots=True)
-class ContainersSurroundings(Surroundings):
+class ContainerRedundancy(Redundancy):
     """The balancers, the standby and the off-site container of one compose project; `servers` are the application servers."""
 
     runtime: Containers
@@ -120,7 +120,7 @@ class ContainersSurroundings(Surroundings):
         except ValidationError as error:
             raise FacilityError(f"{OFF_SITE}: {' '.join(words)} printed what it should not: {out[:200]!r}") from error
 
-    async def count(self, answers: Sequence[Answer], now: Now) -> Sequence[Ledger | Restored]:
+    async def count(self, answers: Sequence[AnsweredRequest], now: Now) -> Sequence[Ledger | Restored]:
         """Read the database, wait until the standby has what was answered, and restore every backup beside, one after the other."""
         counted: list[Ledger | Restored] = []
         entries = ledger.entries(answers)

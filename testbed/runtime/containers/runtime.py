@@ -25,10 +25,10 @@ from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
 from testbed.facility.address import Address
 from testbed.facility.link import DATABASE
 from testbed.facility.runtime import Exit, Runtime, ServiceSpec
-from testbed.observe.py_spy import keep, lacks_permission
+from testbed.observe.py_spy import keep_dump, lacks_permission
 from testbed.plan import package_data
 from testbed.runtime.containers import docker_cli
-from testbed.runtime.containers.probe import InContainer
+from testbed.runtime.containers.probe import ContainerProbe
 from testbed.runtime.containers.services import BALANCER_PORTS, SERVICE_PORT
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-    from testbed.facility.probe import Question
+    from testbed.facility.probe import ProbeSpec
     from testbed.journal.events import ThreadGroup
 
 
@@ -263,14 +263,14 @@ class Containers(Runtime):
             raise FacilityError(f"{name}: {ran} ended with exit code {process.returncode}: {said}")
         return out.decode(errors="replace")
 
-    def probe(self, link: str, address: Address, question: Question) -> InContainer:
+    def probe(self, link: str, address: Address, question: ProbeSpec) -> ContainerProbe:
         """Make a probe from where a link is used, to the address that it has there."""
         if link == DATABASE:
             place, seen = "cf-1", address
         else:
             place, seen = ("lb-1-machine" if link.startswith("cf-") else "load"), self.reserve(link)
         command = ("python", "-m", "testbed.observe.probe", seen.host, str(seen.port), link, json.dumps(asdict(question)))
-        return InContainer(link, [docker_cli.COMMAND, "exec", self._container(place).id, *command], question.longest_s + PROBE_WITHIN_S)
+        return ContainerProbe(link, [docker_cli.COMMAND, "exec", self._container(place).id, *command], question.longest_s + PROBE_WITHIN_S)
 
     async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
         """Dump the threads of a service from inside its container, where it may be looked at (P4); see `Dump`."""
@@ -281,7 +281,7 @@ class Containers(Runtime):
         except FacilityError as error:
             permit = "; its container needs the capability SYS_PTRACE" if lacks_permission(str(error)) else ""
             raise DumpError(f"the threads of {service} cannot be dumped: {error}{permit}") from error
-        return keep(service, out.encode(), file)
+        return keep_dump(service, out.encode(), file)
 
     def discard(self, names: Iterable[str]) -> None:
         """Remove the containers of some services by force, so that `up` makes new ones."""

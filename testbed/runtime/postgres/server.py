@@ -23,7 +23,7 @@ from testbed.facility.address import Address
 from testbed.runtime import shared_memory
 from testbed.runtime.child import Child, spawn
 from testbed.runtime.postgres.programs import USER
-from testbed.runtime.run_directory import SPACE, make
+from testbed.runtime.run_directory import SPACE, make_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FIL
 async def initialise(programs: Programs, array: Array, log: Path) -> None:
     """Make the data directory of a new array; raises ServiceError with initdb's last lines."""
     try:
-        make(array.root)
+        make_directory(array.root)
         array.data.mkdir(mode=0o700)
         if programs.owner:
             os.chown(array.data, programs.owner.uid, programs.owner.gid)
@@ -113,7 +113,7 @@ class Server:
             raise ServiceError(f"{self.host} did not stop within {STOP_WITHIN_S:.0f} s and was killed:\n{self.child.last_lines()}")
 
 
-async def start(
+async def start_server(
     programs: Programs,
     array: Array,
     host: str,

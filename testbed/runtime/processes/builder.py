@@ -14,20 +14,20 @@ from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import LOAD, Facility, Instruments
 from testbed.facility.runtime import ServiceSpec
-from testbed.load.burst_client import gather
+from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
-from testbed.observe.probe import Near
+from testbed.observe.probe import LocalProbe
 from testbed.observe.py_spy import dump_with_py_spy
 from testbed.plan.topology import HOSTS, caller_environment, server_environment, servers_of
 from testbed.runtime import run_directory
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
-from testbed.runtime.postgres.prepared import copy
-from testbed.runtime.processes.log_disks import FullDevice
-from testbed.runtime.processes.packet_filter import FullQueues
-from testbed.runtime.processes.resources import ProcessesScales
+from testbed.runtime.postgres.prepared import copy_array
+from testbed.runtime.processes.log_disks import ProcessLogDisks
+from testbed.runtime.processes.packet_filter import ProcessPacketFilter
+from testbed.runtime.processes.resources import ProcessResources
 from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
@@ -58,13 +58,13 @@ SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look
 
 
 # On loopback a look from this process is a look from where the services are.
-INSTRUMENTS = Instruments(HttpMonitoring, connect_over_tcp, dump_with_py_spy, Near, gather)
+INSTRUMENTS = Instruments(HttpMonitoring, connect_over_tcp, dump_with_py_spy, LocalProbe, open_burst)
 
 
-SPARE = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
+HEADROOM = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
 
 
-def _see_limit(kind: int, needed: int, of_what: str, command: str) -> None:
+def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY and most < needed:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
@@ -80,7 +80,7 @@ class ProcessesBuilder:
     directory: Path = field(init=False)
     runtime: Processes = field(init=False)
     pair: DatabasePair | None = None
-    scales: ProcessesScales | None = None
+    resources: ProcessResources | None = None
     links: list[ProxiedLink] = field(default_factory=list)
     building: asyncio.Task[Facility] | None = None
 
@@ -104,7 +104,7 @@ class ProcessesBuilder:
 
         Application servers wait for the database by themselves while they fill their pools, so they start beside it.
         """
-        run_directory.make(self.directory)
+        run_directory.make_directory(self.directory)
         shared, plan = self.shared, self.plan
         self._see_limits()
         addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
@@ -121,7 +121,7 @@ class ProcessesBuilder:
         ]
         virtual_ip = await self._link(client, "virtual-ip", NOWHERE)
         address = sql.conninfo(virtual_ip.address)
-        logs = FullDevice(self.directory, plan.server_names)
+        logs = ProcessLogDisks(self.directory, plan.server_names)
         logs.prepare()
         servers = [
             ServiceSpec(
@@ -144,11 +144,11 @@ class ProcessesBuilder:
             plan.callers,
             INSTRUMENTS,
             links=dict(links),
-            packet_filter=FullQueues(),
+            packet_filter=ProcessPacketFilter(),
             log_disks=logs,
         )
-        self.scales = ProcessesScales(plan.weighed_every_s, self.runtime, facility.services, self.pair, self.directory)
-        facility.scales = self.scales
+        self.resources = ProcessResources(plan.resources_every_s, self.runtime, facility.services, self.pair, self.directory)
+        facility.resources = self.resources
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         await self.pair.mount(HOSTS[0])
@@ -176,17 +176,17 @@ class ProcessesBuilder:
         """Raise FacilityError when this user may not have so many open files or processes: half of the facility would find out later."""
         plan, each = self.plan, self._connections // self.plan.application_servers
         threads = plan.request_threads * (plan.application_servers + len(plan.callers))
-        _see_limit(
+        _require_limit(
             resource.RLIMIT_NOFILE,
-            max(2 * self._connections, each + plan.request_threads * len(plan.callers)) + SPARE,  # the fault proxy, or a server
+            max(2 * self._connections, each + plan.request_threads * len(plan.callers)) + HEADROOM,  # the fault proxy, or a server
             "open files in a process",
             "ulimit -n",
         )
-        _see_limit(resource.RLIMIT_NPROC, self._connections + threads + SPARE, "processes and threads", "ulimit -u")
+        _require_limit(resource.RLIMIT_NPROC, self._connections + threads + HEADROOM, "processes and threads", "ulimit -u")
 
     async def _array(self) -> Array:
         prepared = await asyncio.shield(self.shared.prepared)
-        return await shield(asyncio.to_thread(copy, self.shared.programs, prepared, self.directory / "storage"))
+        return await shield(asyncio.to_thread(copy_array, self.shared.programs, prepared, self.directory / "storage"))
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""
@@ -202,5 +202,5 @@ class ProcessesBuilder:
                 pair, self.pair = self.pair, None
                 stack.push_async_callback(pair.throw_away)
             stack.push_async_callback(self.runtime.stop_all)
-            if self.scales is not None:
-                stack.push_async_callback(self.scales.close)
+            if self.resources is not None:
+                stack.push_async_callback(self.resources.close)

@@ -21,7 +21,7 @@ DEVICE = Path("/dev/full")  # Linux: full(4)
 
 
 @dataclass(frozen=True, slots=True)
-class FullDevice:
+class ProcessLogDisks:
     """The logs of some application servers below a directory, which its owner makes and removes."""
 
     directory: Path

@@ -25,7 +25,7 @@ IDLE_DROP = ToxicOn("idle_drop")
 
 
 @dataclass(slots=True)
-class FullQueues:
+class ProcessPacketFilter:
     """Full listen queues in the place of links, and toxics on them. A proxy sees no keep-alive packet: its kernel answers it."""
 
     keepalives_s: float | None = None

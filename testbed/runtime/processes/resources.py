@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from testbed.journal.events import Process, Size
+from testbed.journal.events import ResourceUsage, Size
 from testbed.observe import proc
 from testbed.runtime.postgres.sql import CONNECT_WITHIN_S, NAMES, conninfo
 
@@ -28,7 +28,7 @@ COUNT = sql.SQL("SELECT {name}, pg_total_relation_size({name}::regclass), (SELEC
 
 
 @dataclass(slots=True)
-class TableScales:
+class TableSizes:
     """Measures every table over one connection, which it keeps: on a busy machine a new one takes longer than the look."""
 
     _connection: psycopg.Connection[Any] | None = None
@@ -69,7 +69,7 @@ class TableScales:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessesScales:
+class ProcessResources:
     """Weighs the `services` of a runtime, the tables of a database pair, and every log in a directory."""
 
     every_s: float | None
@@ -77,9 +77,9 @@ class ProcessesScales:
     services: tuple[str, ...]
     pair: DatabasePair
     directory: Path
-    tables: TableScales = field(default_factory=TableScales)
+    tables: TableSizes = field(default_factory=TableSizes)
 
-    async def look(self, now: Callable[[], tuple[float, float]]) -> Sequence[Process | Size]:
+    async def look(self, now: Callable[[], tuple[float, float]]) -> Sequence[ResourceUsage | Size]:
         """Look at all of it; while the database does not answer, as in a switchover, its tables are left out.
 
         In threads, one for each kind, so that the event loop has to be waited for only once: it is as busy as the machine.
@@ -87,7 +87,7 @@ class ProcessesScales:
         pids = [(service, pid) for service in self.services if (pid := await self.runtime.pid(service)) is not None]
         server, at = self.pair.server, now()
         processes, measured = await asyncio.gather(
-            asyncio.to_thread(lambda: [*(proc.weigh(service, pid, at) for service, pid in pids), *self._logs(at)]),
+            asyncio.to_thread(lambda: [*(proc.usage_of(service, pid, at) for service, pid in pids), *self._logs(at)]),
             asyncio.to_thread(lambda: [] if server is None else self.tables.look(server.address)),
         )
         t_s, night_s = now()

@@ -13,7 +13,7 @@ from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime import run_directory
-from testbed.runtime.postgres.prepared import prepare
+from testbed.runtime.postgres.prepared import prepare_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.processes.fork_client import ForkServer
 from testbed.runtime.processes.runtime import Processes
@@ -62,9 +62,9 @@ class SharedParts:
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(run_directory.sweep)
         async with AsyncExitStack() as stack:  # what is taken down again when the rest cannot be had
-            self.run = run_directory.create()
+            self.run = run_directory.create_run_directory()
             stack.push_async_callback(self._remove_run)
-            run_directory.see_space(self.run.path)
+            run_directory.require_space(self.run.path)
             self.programs = find_programs(self.postgres_directory, self.run.path)
             self.postgres_version = self.programs.version
             self.fork_server = ForkServer(self.run, PRELOADED)
@@ -74,7 +74,7 @@ class SharedParts:
             self.run.note_pid(self.fork_server.pid)
             self.runtime = Processes(self.run, self.run.path, self.fork_server)
             stack.push_async_callback(self.runtime.stop_all)
-            self.prepared = asyncio.create_task(prepare(self.run, self.programs))
+            self.prepared = asyncio.create_task(prepare_array(self.run, self.programs))
             self.proxy_started = asyncio.create_task(self._start_fault_proxy())  # a task: initdb need not wait for the server's imports
             begun += [self.prepared, self.proxy_started]
             self._closing = stack.pop_all()

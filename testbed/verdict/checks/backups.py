@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Backup, Restored
+from testbed.journal.events import BackupTaken, Restored
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     """Ask for so many, each of which was restored beside and has the rows that it should have, and no others."""
-    taken = journal.of(Backup)
+    taken = journal.of(BackupTaken)
     restored = {one.backup: one for one in journal.of(Restored)}
     told = [_told(one, restored.get(one.backup)) for one in taken]
     text = f"{len(taken)} backups, expected {expected}" + "".join(f"; {one}" for one in told)
@@ -25,7 +25,7 @@ def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     return Finding("backups", held_if(all(one.strangers == one.missing == 0 for one in restored.values())), text, ("C2",))
 
 
-def _told(taken: Backup, restored: Restored | None) -> str:
+def _told(taken: BackupTaken, restored: Restored | None) -> str:
     """Tell of one backup what was seen of it."""
     size = f"{taken.backup} of {taken.size_bytes / 1e6:.1f} MB in {taken.took_s:.2f} s"
     if restored is None or restored.error is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Healed, Operation
+from testbed.journal.events import Healed, OperationEvent
 from testbed.verdict.changes import HARMLESS, RESTART
 from testbed.verdict.finding import Finding, Verdict
 
@@ -26,7 +26,7 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         return Finding(
             "healed", Verdict.HELD, f"nothing is left of any fault ({f'undone at the end: {undone}' if undone else 'none was active'})"
         )
-    active = sorted({one.operation for one in journal.of(Operation) if one.operation not in LASTING})
+    active = sorted({one.operation for one in journal.of(OperationEvent) if one.operation not in LASTING})
     if active:
         return Finding("healed", Verdict.UNKNOWN, f"nobody looked whether anything is left of {', '.join(active)}")
     return Finding("healed", Verdict.HELD, "nothing was done that would have to be undone")

@@ -47,7 +47,7 @@ def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     untold = processes | {one.name for one in wanted}
     untold -= {one.series.name for one in told}
     if not any(one.kind is resource_series.MEMORY for one in wanted):
-        return Finding("longevity", Verdict.UNKNOWN, "nothing was weighed: the facility has no `weighed_every_s`", FACTS)
+        return Finding("longevity", Verdict.UNKNOWN, "nothing was weighed: the facility has no `resources_every_s`", FACTS)
     if untold:
         return Finding("longevity", Verdict.UNKNOWN, f"too few looks at {', '.join(sorted(untold))}", FACTS)
     rising = [one for one in told if one.slope.rises]

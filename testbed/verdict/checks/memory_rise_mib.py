@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import MIB, Process
+from testbed.journal.events import MIB, ResourceUsage
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def check(journal: Journal, figures: Figures, expected: float) -> Finding:
     begin_s = float("inf") if begin is None else begin.t_s
     told, rises = [], []
     for service in figures.services:
-        looks = [one for one in journal.of(Process) if one.service == service]
+        looks = [one for one in journal.of(ResourceUsage) if one.service == service]
         before = [one.private_bytes / MIB for one in looks if one.t_s < begin_s]
         since = [one.private_bytes / MIB for one in looks if one.t_s >= begin_s]
         if not before or not since:

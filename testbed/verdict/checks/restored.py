@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Operation
+from testbed.journal.events import OperationEvent
 from testbed.verdict.changes import RESTART
 from testbed.verdict.finding import Finding, Verdict, held_if
 from testbed.verdict.recovery import needs_facility
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noqa: FBT001 - the expectation's value
     """Look, for each caller that was ever asked, for transactions that need the facility and were answered after the restart."""
-    done = [one for one in journal.of(Operation) if (one.operation, one.state) == (RESTART, "end")]
+    done = [one for one in journal.of(OperationEvent) if (one.operation, one.state) == (RESTART, "end")]
     if not done:
         return Finding("restored", held_if(not expected), "nothing was restarted", ("O9",))
     after: dict[str, list[bool]] = {}

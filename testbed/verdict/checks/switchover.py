@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Operation, Step
+from testbed.journal.events import OperationEvent, Step
 from testbed.verdict.finding import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ WITHIN_S = 60.0  # real seconds: real parts do it, and they do not go faster bec
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Look for a switchover whose five steps all ended, within a minute."""
-    ended = {one.id: one for one in journal.of(Operation) if one.operation == "switchover" and one.state != "begin"}
+    ended = {one.id: one for one in journal.of(OperationEvent) if one.operation == "switchover" and one.state != "begin"}
     if not ended:
         return Finding("switchover", Verdict.BROKEN, f"no switchover was carried out; expected {expected}", ("C4",))
     for id_, operation in ended.items():

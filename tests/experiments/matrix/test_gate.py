@@ -8,7 +8,7 @@ from testbed.errors import UsageError
 from testbed.experiments.matrix import gate
 from testbed.experiments.matrix.cell import Cell, Tally
 from testbed.experiments.matrix.gate import Compared
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from tests.experiments.matrix.cells import cell, matrix
 
 CONTAINED, WORSE = cell("fixed", "contained", 1), cell("fixed", "grounded", 6)
@@ -89,7 +89,7 @@ def test_another_trace_is_not_compared() -> None:
 
 def test_the_table_has_what_changed_with_counts() -> None:
     """Baseline and now beside each other; what is the same is a number below."""
-    console = plain(record=True, width=140)
+    console = plain_console(record=True, width=140)
     with console.capture() as printed:
         rows = (Compared(CONTAINED, (WORSE, CONTAINED, WORSE)), Compared(CONTAINED, (CONTAINED,)), Compared(None, (cell("retry"),)))
         console.print(gate.table(rows))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def small(directory: Path) -> plan.Plan:
+def small(directory: Path) -> plan.MatrixPlan:
     """Plan a night over three variants."""
     kept = scenario_file.kept_variants()
     return plan.plan([scenario(directory)], {name: kept[name] for name in ("original", "fixed", "retry")}, "fakes", 1.0)

@@ -39,7 +39,7 @@ class MemoryCheckpoint:
         self.cells[planned.variant] = cell
 
 
-def planned(directory: Path, *variants: str) -> plan.Plan:
+def planned(directory: Path, *variants: str) -> plan.MatrixPlan:
     """Plan a night over some variants."""
     kept = scenario_file.kept_variants()
     return plan.plan([scenario(directory)], {name: kept[name] for name in variants}, "fakes", 1.0)

@@ -11,7 +11,7 @@ from testbed.experiments.matrix.cell import Cell, Part, Tally
 from testbed.experiments.matrix.picture import draw
 from testbed.experiments.matrix.table import Matrix
 from testbed.experiments.matrix.text import NOT_REPLAYED, doubtful, figures, markdown, recovered, table, taught
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from tests.experiments.matrix.cells import cell, matrix
 
 CALLERS_FREE = {"servers": Part(count=80, of=80), "callers": Part(count=0, of=120)}
@@ -30,7 +30,7 @@ def two() -> Matrix:
 
 def printed(made: Matrix) -> str:
     """Print a matrix as on a terminal of 80 columns."""
-    console = plain(width=80)
+    console = plain_console(width=80)
     with console.capture() as captured:
         console.print(table(made))
         console.print(taught(made))
@@ -81,7 +81,7 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
     made = matrix([cell("original", hang_after_night_s=21_000), fixed])
 
     def shown(width: int) -> str:
-        console = plain(width=width)
+        console = plain_console(width=width)
         with console.capture() as captured:
             for drawn in figures(made, made.columns[0]):
                 console.print(drawn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.experiments.scan.effect import Effect, Over, Scan
+from testbed.experiments.scan.effect import Effect, Scan, VariantScan
 from testbed.plan.settings import FacilitySettings
 from testbed.plan.topology import FacilityPlan, integration_points
 
@@ -25,13 +25,13 @@ EFFECTS = (
 )
 
 
-def over(variant: str = "original", effects: tuple[Effect, ...] = EFFECTS, control: Effect = CONTROL) -> Over:
+def over(variant: str = "original", effects: tuple[Effect, ...] = EFFECTS, control: Effect = CONTROL) -> VariantScan:
     """Make a variant's scan of a facility with two application servers and two callers."""
     points = integration_points(FacilityPlan(callers=("kiosk", "ivr")), FacilitySettings())
-    return Over(variant=variant, points=points, control=control, effects=effects)
+    return VariantScan(variant=variant, points=points, control=control, effects=effects)
 
 
-def scan(*variants: Over) -> Scan:
+def scan(*variants: VariantScan) -> Scan:
     """Make a scan."""
     return Scan(
         made_by="testbed scan",

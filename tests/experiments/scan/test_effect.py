@@ -5,7 +5,7 @@ import json
 import pytest
 
 from testbed.experiments.scan import effect
-from testbed.journal.events import Operation
+from testbed.journal.events import OperationEvent
 from testbed.verdict import judge
 from tests.experiments.scan.scans import CONTROL, over, scan
 from tests.experiments.scan.scans import effect as made
@@ -20,8 +20,8 @@ def night(*ends: tuple[float, str | None], state: str = "end") -> NightBuilder:
     """Write a night whose fault has bitten at 20 s, and with check-ins that were due at times and ended some way."""
     built = NightBuilder()
     built.samples(0.0)
-    built.events.append(Operation(**built.at(10.0), operation="refuse", id=1, state="begin"))
-    built.events.append(Operation(**built.at(BIT_T_S), operation="refuse", id=1, state=state, detail="as was seen"))  # type: ignore[arg-type]
+    built.events.append(OperationEvent(**built.at(10.0), operation="refuse", id=1, state="begin"))
+    built.events.append(OperationEvent(**built.at(BIT_T_S), operation="refuse", id=1, state=state, detail="as was seen"))  # type: ignore[arg-type]
     for due_s, ended in ends:
         built.request(due_s, "kiosk", ended)
     built.request(99.0, "ivr", "answered")

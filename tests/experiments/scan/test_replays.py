@@ -16,18 +16,18 @@ from tests.nights import scenario
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.experiments.scan.effect import Effect, Over
+    from testbed.experiments.scan.effect import Effect, VariantScan
 
 
 NOT_READY = ServiceError("cf-1 was not ready")
 
 
-def backend(broken: int = 0, *, blunt: bool = False) -> FakeBackend:
+def backend(broken: int = 0, *, ineffective: bool = False) -> FakeBackend:
     """Make a backend that can break links; its first `broken` builders bring no facility up."""
-    return FakeBackend(capabilities=frozenset({"links", "processes"}), failures=[NOT_READY] * broken, blunt=blunt)
+    return FakeBackend(capabilities=frozenset({"links", "processes"}), failures=[NOT_READY] * broken, ineffective=ineffective)
 
 
-def scan(fakes: FakeBackend, directory: Path, wanted: Wanted) -> tuple[tuple[Over, ...], list[tuple[str, Effect]]]:
+def scan(fakes: FakeBackend, directory: Path, wanted: Wanted) -> tuple[tuple[VariantScan, ...], list[tuple[str, Effect]]]:
     """Scan a night; gives what came out, and what was told on the way."""
     told: list[tuple[str, Effect]] = []
     planned = plan.plan(scenario(directory), wanted, fakes)
@@ -58,7 +58,7 @@ def test_each_link_is_broken_in_turn_and_what_becomes_of_check_in_is_told(tmp_pa
 
 def test_a_fault_that_does_not_bite_is_unknown_with_the_reason(tmp_path: Path) -> None:
     """After some attempts, each with a journal of its own; the control run says that nothing else was amiss."""
-    fakes = backend(blunt=True)
+    fakes = backend(ineffective=True)
     (over,), _ = scan(fakes, tmp_path, Wanted(faults=["silence"], links=["kiosk"]))
     (silence,) = over.effects
     assert (over.control.effect, silence.effect) == ("goes on", "unknown")

@@ -5,17 +5,17 @@ import io
 from rich.console import Console
 
 from testbed.experiments.scan import text
-from testbed.experiments.scan.effect import Over
+from testbed.experiments.scan.effect import VariantScan
 from testbed.plan.settings import FacilitySettings
 from testbed.plan.topology import FacilityPlan, integration_points
-from testbed.report.terminal import plain
+from testbed.report.terminal import plain_console
 from tests.experiments.scan.scans import effect, over, scan
 
 
-def drawn(one: Over) -> str:
+def drawn(one: VariantScan) -> str:
     """Draw the table as on a terminal of 80 columns."""
     out = io.StringIO()
-    console: Console = plain(file=out, width=80)
+    console: Console = plain_console(file=out, width=80)
     console.print(text.table(one))
     return out.getvalue().replace(text.NO_BREAK, " ")
 
@@ -40,7 +40,7 @@ def test_the_table_of_the_small_morning_fits_80_columns() -> None:
     """With two application servers and two callers, and the longest of words in every cell."""
     points = over().points
     effects = tuple(effect(point.link, "backlog_full", "hurts", 8) for point in points)
-    lines = drawn(Over(variant="original", points=points, control=over().control, effects=effects))
+    lines = drawn(VariantScan(variant="original", points=points, control=over().control, effects=effects))
     assert lines.count("hurts 88 %") == len(points) == 5
     assert all(point.link in lines for point in points)
 

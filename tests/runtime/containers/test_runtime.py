@@ -11,7 +11,7 @@ import pytest
 
 from testbed.errors import FacilityError
 from testbed.facility.runtime import ServiceSpec
-from testbed.runtime.containers.probe import InContainer
+from testbed.runtime.containers.probe import ContainerProbe
 from testbed.runtime.containers.runtime import SERVICE_LABEL, Containers
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ async def test_a_container_that_is_being_started_when_its_replay_is_cancelled_is
     assert container.calls == ["start", "reload"]
 
 
-def probe(tmp_path: Path, text: str, within_s: float = WITHIN_S) -> InContainer:
+def probe(tmp_path: Path, text: str, within_s: float = WITHIN_S) -> ContainerProbe:
     """Make a probe by a program that first writes down its process id."""
     program = f"import os, sys, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n{text}"
-    return InContainer("database", [sys.executable, "-c", program], within_s)
+    return ContainerProbe("database", [sys.executable, "-c", program], within_s)
 
 
 def is_collected(tmp_path: Path) -> bool:

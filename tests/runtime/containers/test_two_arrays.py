@@ -8,10 +8,10 @@ import pytest
 
 from testbed import scenario_file
 from testbed.errors import FacilityError, ScenarioError
-from testbed.facility.load_generator import Answer
-from testbed.facility.redundancy import Nothing
+from testbed.facility.load_generator import AnsweredRequest
+from testbed.facility.redundancy import NoRedundancy
 from testbed.facility.runtime import RUNTIMES
-from testbed.journal.events import Backup, Ledger, Operation, Recovery, Restored
+from testbed.journal.events import BackupTaken, Ledger, OperationEvent, Recovery, Restored
 from testbed.plan.scenario import NEEDS
 from testbed.plan.trace import TraceRequest
 from testbed.runtime import backends
@@ -99,7 +99,7 @@ def test_a_backup_counts_when_it_was_restored_and_reads_the_same(changes: dict[s
     night = contained_night()
     restored = Restored(**night.at(6.0), backup="b", took_s=1.0, rows={"flights": 3}, strangers=0, missing=0)
     night.events += [
-        Backup(**night.at(2.0), backup="b", began_s=1.5, took_s=0.5, size_bytes=1),
+        BackupTaken(**night.at(2.0), backup="b", began_s=1.5, took_s=0.5, size_bytes=1),
         replace(restored, **changes),  # type: ignore[arg-type]
     ]
     assert found(night, "backups", expected) is verdict
@@ -109,7 +109,7 @@ def test_a_backup_is_neither_trouble_nor_a_change() -> None:
     """The first fault of a night stays the first fault, and what was due after a backup is nothing special."""
     night = NightBuilder()
     for state in ("begin", "end"):
-        night.events.append(Operation(**night.at(0.5), operation="backup", id=1, state=state))  # type: ignore[arg-type]
+        night.events.append(OperationEvent(**night.at(0.5), operation="backup", id=1, state=state))  # type: ignore[arg-type]
     assert (changes.first_fault(night.journal()), changes.first_change(night.journal()), changes.last_change(night.journal())) == (
         *(None, None, None),
     )
@@ -142,9 +142,9 @@ def test_a_balancers_statistics_are_those_of_the_servers() -> None:
     assert balancers.parse("<html>", ("cf-1",)) == balancers.parse("", ("cf-1",)) == ()
 
 
-def answer(transaction: str, passenger: str, answered_s: float = 1.0) -> Answer:
+def answer(transaction: str, passenger: str, answered_s: float = 1.0) -> AnsweredRequest:
     """Make an answer to a passenger of UA 1."""
-    return Answer(TraceRequest(1, 0.0, "kiosk", transaction, passenger, "2013-10-07", "UA", 1, "EWR", "BOS"), answered_s)
+    return AnsweredRequest(TraceRequest(1, 0.0, "kiosk", transaction, passenger, "2013-10-07", "UA", 1, "EWR", "BOS"), answered_s)
 
 
 def row(passenger: str) -> str:
@@ -170,9 +170,9 @@ def test_a_backup_must_have_what_was_answered_before_it_and_nothing_that_is_nowh
 
 async def test_where_nothing_stands_around_nothing_is_seen_and_no_backup_is_taken() -> None:
     """The do-nothing twin says what a scenario should have said."""
-    assert (*await Nothing().look(lambda: (0.0, 0.0)), *await Nothing().count((), lambda: (0.0, 0.0))) == ()
+    assert (*await NoRedundancy().look(lambda: (0.0, 0.0)), *await NoRedundancy().count((), lambda: (0.0, 0.0))) == ()
     with pytest.raises(FacilityError, match="no off-site backups"):
-        await Nothing().take_backup(0.0)
+        await NoRedundancy().take_backup(0.0)
 
 
 def test_what_a_scenario_may_need_is_what_runtimes_have() -> None:

@@ -13,9 +13,9 @@ import pytest
 from testbed.errors import ArrayError
 from testbed.plan.topology import HOSTS
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.prepared import copy
+from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import Programs, find_programs
-from testbed.runtime.postgres.server import initialise, start
+from testbed.runtime.postgres.server import initialise, start_server
 
 if TYPE_CHECKING:
     from testbed.runtime.postgres.server import Server
@@ -91,7 +91,7 @@ def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> No
     left = tmp_path / "volume" / "array.new"
     left.mkdir(parents=True)
     (left / "half").touch()
-    array = copy(Programs(tmp_path, "18.6", None), prepared, tmp_path / "volume")
+    array = copy_array(Programs(tmp_path, "18.6", None), prepared, tmp_path / "volume")
     assert sorted(path.name for path in array.data.iterdir()) == ["PG_VERSION", "base"]
     assert array.data.stat().st_mode & 0o777 == 0o700
     assert not left.exists()
@@ -109,7 +109,7 @@ def real(run_directory: RunDirectory) -> tuple[Programs, Array, Path]:
 async def begin(real: tuple[Programs, Array, Path], host: str) -> Server:
     """Start the server of a host on the real array."""
     programs, array, log = real
-    return await start(programs, array, host, 10, log)
+    return await start_server(programs, array, host, 10, log)
 
 
 def holder_of(array: Array) -> int | None:
@@ -158,7 +158,7 @@ async def test_a_backend_that_outlives_a_killed_postmaster_keeps_the_array(real:
     await server.child.wait_exit(5)
     try:
         with pytest.raises(ArrayError, match="a database server holds"):
-            await start(programs, array, FIRST, 10, log)
+            await start_server(programs, array, FIRST, 10, log)
     finally:
         os.kill(children[0], signal.SIGCONT)
         os.kill(children[0], signal.SIGKILL)

@@ -121,7 +121,7 @@ async def test_a_server_that_dies_at_start_gives_its_last_lines(tmp_path: Path, 
     array.data.mkdir()
     array.mount(HOSTS[0])
     with pytest.raises(ServiceError, match="the database server on db-1 ended with exit code 3:\nFATAL: no"):
-        await server.start(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, tmp_path / "log")
+        await server.start_server(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, tmp_path / "log")
     assert not array.in_use
 
 
@@ -131,7 +131,9 @@ async def test_whoever_stops_waiting_for_a_server_leaves_none(tmp_path: Path, ru
     array = Array(tmp_path)
     array.data.mkdir()
     array.mount(HOSTS[0])
-    starting = asyncio.create_task(server.start(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, tmp_path / "log"))
+    starting = asyncio.create_task(
+        server.start_server(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, tmp_path / "log")
+    )
     async with asyncio.timeout(10):
         while not array.in_use:
             await asyncio.sleep(0.01)
@@ -168,4 +170,4 @@ async def test_a_server_that_was_killed_gives_its_memory_back_when_it_is_thrown_
 def test_what_is_missing_for_a_copy_is_told(tmp_path: Path, run: Path) -> None:
     """One reason, not the list of all files."""
     with pytest.raises(FacilityError, match=rf"the array cannot be made in {tmp_path}/new/array: .*No such file.*; {SPACE}$"):
-        prepared.copy(programs_module.find_programs(None, run), tmp_path / "none", tmp_path / "new")
+        prepared.copy_array(programs_module.find_programs(None, run), tmp_path / "none", tmp_path / "new")

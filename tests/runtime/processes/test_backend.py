@@ -14,7 +14,7 @@ from testbed.plan.settings import Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import run_directory as run_directory_module
 from testbed.runtime.processes.backend import ProcessesBackend
-from testbed.runtime.run_directory import RunDirectory, make
+from testbed.runtime.run_directory import RunDirectory, make_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ PLAN = FacilityPlan(application_servers=2, request_threads=40, pool_size=40, cal
 def home(run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep this test's run directories apart, in a place that PostgreSQL's user may enter."""
     place = run_directory.path / tmp_path.name
-    make(place)
+    make_directory(place)
     monkeypatch.setenv("TMPDIR", str(place))
     return place
 

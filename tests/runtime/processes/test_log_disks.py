@@ -9,7 +9,7 @@ import pytest
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.runtime.processes import log_disks
-from testbed.runtime.processes.log_disks import DEVICE, FullDevice
+from testbed.runtime.processes.log_disks import DEVICE, ProcessLogDisks
 
 pytestmark = pytest.mark.fact("W7")
 
@@ -23,7 +23,7 @@ def appended(log: Path) -> None:
 @pytest.mark.skipif(not DEVICE.is_char_device(), reason=f"this system has no {DEVICE}")
 def test_a_disk_that_is_filled_takes_nothing_until_it_is_freed(tmp_path: Path) -> None:
     """Only that of the server that is meant; what was written before is still there."""
-    logs = FullDevice(tmp_path, ("cf-1", "cf-2"))
+    logs = ProcessLogDisks(tmp_path, ("cf-1", "cf-2"))
     logs.prepare()
     appended(logs.log_of("cf-1"))
     asyncio.run(logs.fill("cf-1"))
@@ -41,7 +41,7 @@ def test_a_disk_that_is_filled_takes_nothing_until_it_is_freed(tmp_path: Path) -
 def test_where_there_is_no_full_device_the_fault_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what can fill a disk there."""
     monkeypatch.setattr(log_disks, "DEVICE", tmp_path / "full")
-    logs = FullDevice(tmp_path, ("cf-1",))
+    logs = ProcessLogDisks(tmp_path, ("cf-1",))
     with pytest.raises(FacilityError, match=r"this system has no .*; containers can fill a real one"):
         asyncio.run(logs.fill("cf-1"))
 
@@ -49,4 +49,4 @@ def test_where_there_is_no_full_device_the_fault_says_so(tmp_path: Path, monkeyp
 def test_a_server_that_does_not_answer_does_not_tell_whether_it_can_log(tmp_path: Path) -> None:
     """That is an error of the facility, and neither yes nor no."""
     with pytest.raises(FacilityError, match="cf-1 does not tell whether it can log"):
-        asyncio.run(FullDevice(tmp_path, ("cf-1",)).lost("cf-1", Address("127.0.0.1", 1)))
+        asyncio.run(ProcessLogDisks(tmp_path, ("cf-1",)).lost("cf-1", Address("127.0.0.1", 1)))

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from testbed.facility.address import Address
-from testbed.facility.runtime import Nothing
-from testbed.journal.events import Process, Size
-from testbed.runtime.processes.resources import ProcessesScales, TableScales
+from testbed.facility.runtime import NoRuntime
+from testbed.journal.events import ResourceUsage, Size
+from testbed.runtime.processes.resources import ProcessResources, TableSizes
 from tests.flight_search.services import kill_connections
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def address_of(conninfo: str) -> Address:
     return Address(found[1], int(found[2]))
 
 
-class OneProcess(Nothing):
+class OneProcess(NoRuntime):
     """A runtime whose services are all this process, but for one that does not run."""
 
     async def pid(self, name: str) -> int | None:
@@ -40,23 +40,23 @@ class OneProcess(Nothing):
         return None if name == "kiosk" else os.getpid()
 
 
-def scales(directory: Path, server: Address | None) -> ProcessesScales:
+def resources(directory: Path, server: Address | None) -> ProcessResources:
     """Give scales with a database server at an address, or without one."""
     pair: Any = SimpleNamespace(server=None if server is None else SimpleNamespace(address=server))
-    return ProcessesScales(0.2, OneProcess(), ("cf-1", "kiosk"), cast("DatabasePair", pair), directory)
+    return ProcessResources(0.2, OneProcess(), ("cf-1", "kiosk"), cast("DatabasePair", pair), directory)
 
 
-def look(one: ProcessesScales) -> tuple[list[Process], dict[tuple[str, str], Size]]:
+def look(one: ProcessResources) -> tuple[list[ResourceUsage], dict[tuple[str, str], Size]]:
     """Look once; gives processes, and sizes by what they are of."""
 
-    async def looking() -> Sequence[Process | Size]:
+    async def looking() -> Sequence[ResourceUsage | Size]:
         try:
             return await one.look(lambda: AT)
         finally:
             await one.close()
 
     seen = asyncio.run(looking())
-    return [one for one in seen if isinstance(one, Process)], {(one.kind, one.name): one for one in seen if isinstance(one, Size)}
+    return [one for one in seen if isinstance(one, ResourceUsage)], {(one.kind, one.name): one for one in seen if isinstance(one, Size)}
 
 
 @pytest.mark.fact("S7")
@@ -65,7 +65,7 @@ def test_processes_tables_and_logs_are_weighed(tmp_path: Path, conninfo: str) ->
     (tmp_path / "cf-1.log").write_bytes(b"x" * 321)
     (tmp_path / "cf-1-errors.log").symlink_to("/dev/full")  # where a full disk leads it; and nowhere, before the first line
     (tmp_path / "cf-2-errors.log").symlink_to(tmp_path / "not-yet.log")
-    processes, sizes = look(scales(tmp_path, address_of(conninfo)))
+    processes, sizes = look(resources(tmp_path, address_of(conninfo)))
     assert [one.service for one in processes] == (["cf-1"] if sys.platform == "linux" else [])
     assert sizes["table", "flights"].rows == 6495
     assert sizes["table", "flights"].size_bytes > 6495 * 40
@@ -78,13 +78,13 @@ def test_processes_tables_and_logs_are_weighed(tmp_path: Path, conninfo: str) ->
 def test_tables_of_a_database_that_does_not_answer_are_left_out(tmp_path: Path, server: Address | None) -> None:
     """In a switchover the rest is weighed all the same."""
     (tmp_path / "cf-1.log").touch()
-    _, sizes = look(scales(tmp_path, server))
+    _, sizes = look(resources(tmp_path, server))
     assert set(sizes) == {("log", "cf-1")}
 
 
 def test_tables_are_measured_again_after_the_database_went_away(conninfo: str) -> None:
     """As in a switchover: one look has none of them, and the next has all."""
-    address, measuring = address_of(conninfo), TableScales()
+    address, measuring = address_of(conninfo), TableSizes()
     before = measuring.look(address)
     kill_connections(conninfo)
     assert measuring.look(address) == []
@@ -94,7 +94,7 @@ def test_tables_are_measured_again_after_the_database_went_away(conninfo: str) -
 
 def test_a_table_that_is_locked_is_not_waited_for(conninfo: str) -> None:
     """The whole look has no table then, and the next that finds none locked has all."""
-    address, measuring = address_of(conninfo), TableScales()
+    address, measuring = address_of(conninfo), TableSizes()
     with psycopg.connect(conninfo) as locking:
         locking.execute("LOCK TABLE flights IN ACCESS EXCLUSIVE MODE")
         assert measuring.look(address) == []

@@ -26,7 +26,7 @@ SERVER = ("-m", "http.server")
 async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
     """Give a runtime whose fork server has imported nothing."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    run = run_directory.create()
+    run = run_directory.create_run_directory()
     fork_server = ForkServer(run, ())
     made = Processes(run, run.path, fork_server)
     yield made

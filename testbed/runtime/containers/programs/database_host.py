@@ -41,9 +41,9 @@ from testbed.facility.address import Address
 from testbed.runtime.containers.programs import recovery
 from testbed.runtime.containers.services import PORT, VIRTUAL_IP
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.prepared import copy
+from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
-from testbed.runtime.postgres.server import start
+from testbed.runtime.postgres.server import start_server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class DatabaseHost:
         mounted_on = self.array.mounted_on()
         if mounted_on is None and self.settings.begins:
             if not self.array.data.is_dir():
-                await asyncio.to_thread(copy, self.programs, self.settings.prepared, self.settings.array)
+                await asyncio.to_thread(copy_array, self.programs, self.settings.prepared, self.settings.array)
             await self.mount()
         elif mounted_on != name:
             tell(f"{name} stands by; the array is mounted on {mounted_on or 'no host'}")
@@ -202,7 +202,7 @@ class DatabaseHost:
             "max_slot_wal_keep_size": "256MB",  # a standby that is gone for good does not fill the array
             **(recovery.settings(self.settings.virtual_ip) if self.settings.role == "recovery" else {}),
         }
-        self.server = await start(
+        self.server = await start_server(
             self.programs,
             self.array,
             self.settings.name,

@@ -28,7 +28,7 @@ from testbed.facility.address import Address
 from testbed.runtime.postgres import basebackup, prepared, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.programs import Programs, find_programs
-from testbed.runtime.postgres.server import STOP_WITHIN_S, start
+from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,13 +66,13 @@ def read(directory: Path, name: str) -> Tables:
     with TemporaryDirectory(prefix="restored-") as place:
         root = Path(place)
         root.chmod(0o755)  # the server runs as somebody else, who has to walk through here
-        array = prepared.copy(programs, backup, root)
+        array = prepared.copy_array(programs, backup, root)
         array.mount(BESIDE)
         return asyncio.run(_read(programs, array, root / "server.log"))
 
 
 async def _read(programs: Programs, array: Array, log: Path) -> Tables:
-    server = await start(programs, array, BESIDE, RESTORED_CONNECTIONS, log)
+    server = await start_server(programs, array, BESIDE, RESTORED_CONNECTIONS, log)
     try:
         return await sql.read(server.address, READ_WITHIN_S)
     finally:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         path = Path(directory)
         path.chmod(0o755)  # as root, PostgreSQL runs as another user, who must be able to walk in
         run = RunDirectory(path, lock_fd=-1)
-        data = asyncio.run(prepared.prepare(run, programs.find_programs(os.environ.get("TESTBED_POSTGRES"), path)))
+        data = asyncio.run(prepared.prepare_array(run, programs.find_programs(os.environ.get("TESTBED_POSTGRES"), path)))
         shutil.copytree(data, arguments[0])
     return 0
 
