@@ -178,6 +178,6 @@ def _of_replays(config: pytest.Config, argument: str) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Tell what had to be replayed twice."""
-    for replays in config.stash[BATCHES]:
-        for what in replays.again:
-            terminalreporter.line(f"REPLAYED AGAIN: {what}, in {replays.runtime}: its load generator was late, and nothing was shown")
+    for batch in config.stash[BATCHES]:
+        for what in batch.again:
+            terminalreporter.line(f"REPLAYED AGAIN: {what}, in {batch.runtime}: its load generator was late, and nothing was shown")

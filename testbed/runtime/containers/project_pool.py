@@ -53,8 +53,8 @@ class ProjectPool:
     Raises EngineError within seconds, with what to do, when engine or image is missing.
     """
 
-    run: RunDirectory = field(init=False)
-    client: docker.DockerClient = field(init=False)
+    run: RunDirectory = field(init=False, repr=False)
+    client: docker.DockerClient = field(init=False, repr=False)
     image: str = ""
     postgres_version: str = ""
     made: int = 0

@@ -49,15 +49,15 @@ class SharedParts:
 
     toxiproxy: Address | None = None
     postgres_directory: str | None = None
-    run: RunDirectory = field(init=False)
-    programs: Programs = field(init=False)
-    fork_server: ForkServer = field(init=False)
-    runtime: Processes = field(init=False)
-    prepared: asyncio.Task[Path] = field(init=False)
-    proxy_started: asyncio.Task[FaultProxyClient] = field(init=False)
+    run: RunDirectory = field(init=False, repr=False)
+    programs: Programs = field(init=False, repr=False)
+    fork_server: ForkServer = field(init=False, repr=False)
+    runtime: Processes = field(init=False, repr=False)
+    prepared: asyncio.Task[Path] = field(init=False, repr=False)
+    proxy_started: asyncio.Task[FaultProxyClient] = field(init=False, repr=False)
     postgres_version: str = ""
     built: int = 0
-    _closing: AsyncExitStack = field(init=False)
+    _closing: AsyncExitStack = field(init=False, repr=False)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(run_directory.sweep)
