@@ -6,10 +6,12 @@ Nothing here uses `asyncio.wait_for`: that of Python 3.11 loses a cancellation t
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.errors import WaitError
+from testbed.errors import InterruptionError, WaitError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
@@ -18,6 +20,41 @@ Result = TypeVar("Result")
 Work = TypeVar("Work")
 Done = TypeVar("Done")
 POLL_S = 0.05
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_interruptible(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run work in an event loop of its own; Ctrl-C, SIGTERM and a closed terminal end it in order.
+
+    Raises InterruptionError when all is cleaned up; then the handlers are again those that were there before. Signals come to the main
+    thread only: in another one, nothing interrupts the work.
+    """
+    caught: list[int] = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in INTERRUPTIONS if in_main_thread}
+
+    async def guarded() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            task.cancel()
+
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as nohup wants it
+                loop.add_signal_handler(number, stop, number)
+        return await work
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError as error:
+        raise InterruptionError(caught[0] if caught else None) from error
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # None: not one of Python's
+                signal.signal(number, handler)  # the loop has put back the default, whatever was there before
 
 
 async def run_all(works: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -10,6 +10,7 @@
     │   ├── EngineError             the container engine is missing, or does not do what it was told
     │   └── ProxyError              the fault proxy refused or did not answer
     ├── WaitError                   a bounded wait ended without what it waited for
+    ├── InterruptionError           a signal ended the work                              exit code: 128 and its number
     └── DumpError                   threads could not be dumped
 
 Messages carry name, number, unit and the next step. Foreign libraries' errors are translated where they enter, `from`
@@ -75,6 +76,14 @@ class ProxyError(FacilityError):
 
 class WaitError(TestbedError):
     """A bounded wait ended; the message says for what, how long, and what was seen last."""
+
+
+class InterruptionError(TestbedError):
+    """The work was ended before its end, and everything was taken down; `signal_number` says by which signal, if by one."""
+
+    def __init__(self, signal_number: int | None) -> None:
+        self.signal_number = signal_number
+        super().__init__("interrupted; everything was taken down, and the journal can be read up to there")
 
 
 class DumpError(TestbedError):

@@ -1,12 +1,41 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from testbed.concurrency import cancel_and_wait, map_limited, run_all, shield, wait_until
+from testbed.concurrency import cancel_and_wait, map_limited, run_all, run_interruptible, shield, wait_until
 from testbed.errors import ProxyError, WaitError
 from testbed.fakes.virtual_time import run
+
+
+def test_work_in_another_thread_runs_to_its_end() -> None:
+    """No signal comes there, and no handler can be set there."""
+
+    async def answer() -> int:
+        await asyncio.sleep(0)
+        return 60
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(run_interruptible, answer()).result() == 60
+
+
+def test_a_signal_that_is_ignored_interrupts_nothing() -> None:
+    """As under nohup; and it is ignored afterwards."""
+
+    async def work() -> str:
+        signal.raise_signal(signal.SIGHUP)
+        await asyncio.sleep(0.01)
+        return "done"
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run_interruptible(work()) == "done"
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_first_failure_of_several_works_ends_the_others_and_is_raised_as_itself() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
+
+from testbed.concurrency import run_interruptible
+from testbed.errors import InterruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -18,25 +19,9 @@ Result = TypeVar("Result")
 
 def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
     """Run until done; a signal ends it with everything cleaned up, and the process with 128 and the signal's number."""
-    caught: list[int] = []
-
-    async def guarded() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-
-        def stop(number: int) -> None:
-            caught.append(number)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
-                loop.add_signal_handler(number, stop, number)
-        return await work
-
     try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
+        return run_interruptible(work)
+    except InterruptionError as error:
         with suppress(OSError):  # the terminal may be what is gone
-            sys.stderr.write("testbed: interrupted; everything was taken down, and the journal can be read up to there\n")
-        sys.exit(INTERRUPTED + caught[0] if caught else 3)
+            sys.stderr.write(f"testbed: {error}\n")
+        sys.exit(error.exit_code if error.signal_number is None else INTERRUPTED + error.signal_number)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ from testbed.cli import facts, options
 from testbed.cli.interruption import interruptible
 from testbed.cli.live import Picture
 from testbed.cli.output import EXIT, JsonLines
-from testbed.errors import FacilityError, TestbedError, UsageError
+from testbed.errors import TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.journal import reader
 from testbed.plan import passengers, trace
@@ -25,7 +23,6 @@ from testbed.report import json_lines, repetition, side_by_side
 from testbed.report import plan as plan_module
 from testbed.report.plan import scenarios
 from testbed.report.terminal import plain_console
-from testbed.runtime import backends
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 
@@ -41,28 +38,22 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 
-_seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
+_seed = click.option("--seed", type=click.IntRange(0, batch.MAX_SEED), help="Another seed for the passengers.")
 
 
-_rate = click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Mean transactions a minute of the night.")
+_rate = click.option(
+    "--rate", type=click.FloatRange(0, batch.MAX_RATE_PER_MINUTE, min_open=True), help="Mean transactions a minute of the night."
+)
 
 
 _speed = click.option(
-    "--speed", type=click.FloatRange(0, 1_000_000, min_open=True), help="Seconds of the night in a real second, all night."
+    "--speed", type=click.FloatRange(0, batch.MAX_SPEED, min_open=True), help="Seconds of the night in a real second, all night."
 )
 
 
 _json = click.option(
     "--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there."
 )
-
-
-def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: float | None = None) -> Scenario:
-    """Read a scenario with what the command line changes; refuses a change that would change nothing."""
-    read = scenario_file.load(scenario_file.find(name_or_path))
-    if read.workload.trace is not None and (seed is not None or rate is not None):
-        raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; --seed and --rate would change nothing")
-    return read.with_overrides(seed=seed, rate_per_minute=rate, speed=speed)
 
 
 @click.command()
@@ -72,7 +63,7 @@ def _read(name_or_path: str, *, seed: int | None, rate: float | None, speed: flo
 @click.option(
     "--repeat",
     "repetitions",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, batch.MAX_REPETITIONS),
     default=1,
     show_default=True,
     help="Replay each variant so often.",
@@ -98,12 +89,8 @@ def replay(
     postgres: str | None,
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
-    plan = _only(_read(scenario, seed=seed, rate=rate, speed=speed), variants)
-    backend = backends.of(runtime, toxiproxy, postgres)
-    if lacking := backend.lacks(plan):
-        raise FacilityError(lacking)
-    if speed is None:
-        plan = plan.slowed(backend.slowdown)
+    plan = batch.planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
+    plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
     console = plain_console(stderr=json_file == "-")
     kept = scenario_file.kept_variants()
     for name, origin in scenario_file.variant_origins().items():
@@ -116,40 +103,19 @@ def replay(
     sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
 
 
-def _only(plan: Scenario, variants: tuple[str, ...]) -> Scenario:
-    """Give the scenario with these variants: its own, or kept ones of which it expects nothing, so that whatever comes is told."""
-    known = scenario_file.variants_of(plan)
-    own = [variant.name for variant in plan.variants]
-    for name in variants:
-        if name not in known:
-            raise UsageError(
-                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
-                f"and variants.toml {', '.join(other for other in known if other not in own) or 'no others'}"
-            )
-    return replace(plan, variants=tuple(known[name] for name in dict.fromkeys(variants))) if variants else plan
-
-
 async def _replay_all(
     plan: Scenario, repetitions: int, backend: Backend, runs: str | None, console: Console, write: Callable[[str], None]
 ) -> list[Result]:
     """Replay every variant so often, in turn, on the same trace; report as it goes."""
     started = time.monotonic()
-    sent = passengers.of(plan)
-    directory = batch.runs_directory(runs, plan.name)
     results: list[Result] = []
-    try:
-        async with (
-            backend,
-            aclosing(batch.replay_all(plan, sent, repetitions, backend, directory, partial(Picture, console))) as replays,
-        ):
-            async for result in replays:
-                results.append(result)
-                write(json_lines.line(result.judgement, result.wall_s))
-            if repetitions == 1:
-                _report(console, [result.judgement for result in results])
-            console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
-    finally:
-        batch.drop_if_empty(directory)
+    async with batch.started(plan, backend, repetitions, runs, partial(Picture, console)) as (replays, directory):
+        async for result in replays:
+            results.append(result)
+            write(json_lines.line(result.judgement, result.wall_s))
+        if repetitions == 1:
+            _report(console, [result.judgement for result in results])
+        console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
     return results
 
 
@@ -202,7 +168,7 @@ def list_() -> None:
 @_speed
 def plan(scenario: str, seed: int | None, rate: float | None, speed: float | None) -> None:
     """Check SCENARIO and show what it will do, without starting anything."""
-    read = _read(scenario, seed=seed, rate=rate, speed=speed)
+    read = batch.planned(scenario, seed=seed, rate_per_minute=rate, speed=speed)
     plain_console().print(plan_module.plan(read, passengers.of(read)))
 
 
@@ -225,7 +191,7 @@ def facts_(*, names: bool) -> None:
 @_rate
 def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> None:
     """Write the trace of SCENARIO to FILE, to be kept and named in a scenario."""
-    sent = passengers.of(_read(scenario, seed=seed, rate=rate))
+    sent = passengers.of(batch.planned(scenario, seed=seed, rate_per_minute=rate))
     trace.write(sent, file)
     click.echo(f"{len(sent.requests)} requests in {file}")
 

@@ -2,50 +2,118 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import os
+import signal
 import time
-from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.errors import TestbedError
+from testbed import scenario_file
+from testbed.concurrency import run_interruptible
+from testbed.errors import FacilityError, InterruptionError, TestbedError, UsageError
 from testbed.experiments.header import header
+from testbed.facility.runtime import RUNTIMES
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
+from testbed.plan import passengers
+from testbed.plan.scenario import Scenario
 from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
+from testbed.runtime import backends
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
+    from os import PathLike
 
+    from testbed.facility.address import Address
     from testbed.facility.backend import Backend
     from testbed.facility.builder import Builder
-    from testbed.plan.scenario import Scenario
     from testbed.plan.trace import Trace
     from testbed.replay.display import Display
     from testbed.replay.load_tracker import LoadTracker
     from testbed.replay.state import FacilityState
     from testbed.verdict.judge import Judgement
 
+Done = TypeVar("Done")
 Replayed = TypeVar("Replayed")
-
 ATTEMPTS = 3  # at a replay of which the result is not known, as happens on a busy machine
 
 LATEST = "latest"
+MAX_REPETITIONS = 1_000
+MAX_SEED = 2**63 - 1
+MAX_RATE_PER_MINUTE = 10_000
+MAX_SPEED = 1_000_000
 
 
-def runs_home(runs: str | None) -> Path:
+def planned(
+    scenario: str | PathLike[str] | Scenario,
+    variants: Sequence[str] = (),
+    *,
+    seed: int | None = None,
+    rate_per_minute: float | None = None,
+    speed: float | None = None,
+) -> Scenario:
+    """Return a scenario (a name, a path, or one that was read) with these variants only, and with what is changed of it.
+
+    Raises ScenarioError for a file that is wrong, and UsageError for what is not there, or a change that would change nothing.
+    """
+    _require_between("seed", seed, 0, MAX_SEED)
+    _require_between("rate_per_minute", rate_per_minute, 0, MAX_RATE_PER_MINUTE, above=True)
+    _require_between("speed", speed, 0, MAX_SPEED, above=True)
+    read = scenario if isinstance(scenario, Scenario) else scenario_file.load(scenario_file.find(os.fspath(scenario)))
+    if read.workload.trace is not None and (seed is not None or rate_per_minute is not None):
+        raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; another seed or rate would change nothing")
+    return _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
+
+
+def _require_between(name: str, value: float | None, low: float, high: float, *, above: bool = False) -> None:
+    """Raise UsageError unless a number is left out or in its range; with `above`, the lower end is not in it."""
+    if value is not None and not (low <= value <= high and not (above and value == low)):
+        raise UsageError(f"{name}: found {value}; allowed: {'more than' if above else 'at least'} {low:,}, at most {high:,}")
+
+
+def _only(plan: Scenario, variants: Sequence[str]) -> Scenario:
+    """Return the scenario with these variants: its own, or kept ones of which it expects nothing, so that any outcome is reported."""
+    known = scenario_file.variants_of(plan)
+    own = [variant.name for variant in plan.variants]
+    for name in variants:
+        if name not in known:
+            raise UsageError(
+                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
+                f"and variants.toml {', '.join(other for other in known if other not in own) or 'no others'}"
+            )
+    return replace(plan, variants=tuple(known[name] for name in dict.fromkeys(variants))) if variants else plan
+
+
+def placed(
+    plan: Scenario, runtime: str, *, as_fast: bool, toxiproxy: Address | None = None, postgres: str | None = None
+) -> tuple[Scenario, Backend]:
+    """Return a scenario as a runtime replays it, and its backend, not yet entered; with `as_fast`, the night keeps its speed.
+
+    Raises FacilityError for a runtime that lacks what the scenario needs, and UsageError for one that is not there.
+    """
+    if runtime not in RUNTIMES:
+        raise UsageError(f"no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")
+    backend = backends.of(runtime, toxiproxy, postgres)
+    if lacking := backend.lacks(plan):
+        raise FacilityError(lacking)
+    return plan if as_fast else plan.slowed(backend.slowdown), backend
+
+
+def runs_home(runs: str | PathLike[str] | None) -> Path:
     """Return the directory that holds one directory for each run."""
     return Path(runs or ".testbed/runs")
 
 
-def runs_directory(given: str | None, scenario: str) -> Path:
+def runs_directory(given: str | PathLike[str] | None, scenario: str) -> Path:
     """Make a directory for the journals of this command, which no other run has; raises TestbedError when it cannot be made.
 
     `latest` beside it then leads to it, where links can be made.
@@ -85,6 +153,70 @@ def _lead_to(directory: Path) -> None:
     except OSError:  # a file system without links, or something of the user's has that name
         with suppress(OSError):
             link.unlink()
+
+
+def run_in_own_loop(work: Coroutine[Any, Any, Done], instead: str) -> Done:
+    """Run work to its end where no event loop runs; raises UsageError in one, which says what to await `instead`.
+
+    A signal takes everything down, and then does what it would have done: Ctrl-C raises KeyboardInterrupt, SIGTERM ends the process.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # as it should be
+        pass
+    else:
+        work.close()  # or Python would warn that nobody awaited it
+        raise UsageError(f"an event loop runs here, and would stand still until all is over; await {instead} in it")
+    try:
+        return run_interruptible(work)
+    except InterruptionError as error:
+        interruption = error
+    if interruption.signal_number is not None:
+        signal.raise_signal(interruption.signal_number)
+    raise interruption  # a handler of the caller's own took the signal, and went on
+
+
+async def replay_scenario(
+    scenario: str | PathLike[str] | Scenario,
+    *,
+    variants: Sequence[str] = (),
+    runtime: str = "processes",
+    seed: int | None = None,
+    rate_per_minute: float | None = None,
+    speed: float | None = None,
+    repetitions: int = 1,
+    runs: str | PathLike[str] | None = None,
+) -> tuple[Result, ...]:
+    """Replay a scenario without a display, and return its results in order; `testbed.replay`, for whoever has an event loop."""
+    _require_between("repetitions", repetitions, 1, MAX_REPETITIONS)
+    plan = planned(scenario, variants, seed=seed, rate_per_minute=rate_per_minute, speed=speed)
+    plan, backend = placed(plan, runtime, as_fast=speed is not None)
+    async with started(plan, backend, repetitions, runs, lambda _: nullcontext(SilentDisplay())) as (replays, _):
+        return tuple([result async for result in replays])
+
+
+@asynccontextmanager
+async def started(
+    plan: Scenario,
+    backend: Backend,
+    repetitions: int,
+    runs: str | PathLike[str] | None,
+    show: Callable[[str], AbstractContextManager[Display]],
+) -> AsyncGenerator[tuple[AsyncGenerator[Result, None], Path], None]:
+    """Yield the replays of a scenario, each to be awaited, and the directory of their journals.
+
+    Whatever happens, all is taken down at the end, and a directory without a journal removed.
+    """
+    sent = passengers.of(plan)
+    directory = runs_directory(runs, plan.name)
+    try:
+        async with (
+            backend,
+            aclosing(replay_all(plan, sent, repetitions, backend, directory, show)) as replays,
+        ):
+            yield replays, directory
+    finally:
+        drop_if_empty(directory)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from testbed import scenario_file
-from testbed.cli import main, matrix, replay
+from testbed.cli import main, matrix
 from testbed.cli.main import COMMANDS
 from testbed.experiments import batch
 from testbed.journal import reader
@@ -166,7 +166,7 @@ def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: P
     assert "Passengers: 131 requests" in testbed("plan", tmp_path / "again.toml")[1]
     code, _, err = testbed("plan", tmp_path / "again.toml", "--seed", "5")
     assert code == 2
-    assert "sends a kept trace, kept.jsonl; --seed and --rate would change nothing" in err
+    assert "sends a kept trace, kept.jsonl; another seed or rate would change nothing" in err
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,7 @@ def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
 
 def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
     """In the order in which they were asked for; the scenario's own keep their expectations."""
-    plan = scenario_file.load(scenario_file.find("the_night"))
-    chosen = replay._only(plan, ("retry", "fixed", "retry")).variants  # noqa: SLF001
+    chosen = batch.planned("the_night", ("retry", "fixed", "retry")).variants
     assert [(one.name, one.expect.outcome) for one in chosen] == [
         ("retry", ("unharmed", "contained", "grounded")),
         ("fixed", ("contained",)),
