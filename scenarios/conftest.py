@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.replays import Replays
+from scenarios.replays import SuiteBatch
 from testbed import scenario_file
 from testbed.errors import EngineError
 from testbed.facility.runtime import RUNTIMES
@@ -38,7 +38,7 @@ IN_FULL = ("the_night",)
 ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
 PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
 KEPT = scenario_file.kept_variants()
-REPLAYS = pytest.StashKey[list[Replays]]()
+BATCHES = pytest.StashKey[list[SuiteBatch]]()
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
@@ -99,14 +99,14 @@ def engine() -> None:
 
 def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> str:
     """Tell in a line why a variant is not replayed on a runtime; an empty text when it is."""
-    lacks = backends.of(runtime).place.lacks(plan)
+    lacks = backends.of(runtime).lacks(plan)
     if lacks or config.getoption("--every-variant"):
         return lacks
     first = plan.variants[0]
     asked = next(one for one in plan.variants if one.name == variant)
     if asked != first and asked.expect == first.expect and variant in KEPT and asked.settings == KEPT[variant].settings:
         return f"of {plan.name}, {variant} is expected to come out as {first.name} does, and is replayed with --every-variant"
-    only_there = bool(backends.of("processes").place.lacks(plan))
+    only_there = bool(backends.of("processes").lacks(plan))
     if runtime != CONTAINERS or only_there or plan.name in IN_FULL or (plan.name in ONE_VARIANT and variant == first.name):
         return ""
     return f"of {plan.name}, {variant} is replayed in {runtime} with --every-variant"
@@ -117,17 +117,17 @@ def replayed(runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[
     """Give the result of a scenario's variant on a runtime, replayed once for all tests that ask for it; skip a test of one left out."""
     if runtime == CONTAINERS:
         request.getfixturevalue("engine")
-    replays = Replays(runtime, tuple(_wanted(request.session.items, runtime)))
-    request.config.stash[REPLAYS].append(replays)
+    batch = SuiteBatch(runtime, tuple(_wanted(request.session.items, runtime)))
+    request.config.stash[BATCHES].append(batch)
 
     def result(name: str, variant: str) -> Result:
         plan = PLANS[name]
         if why := left_out(plan, variant, runtime, request.config):
             pytest.skip(why)
-        return replays.result(plan, variant)
+        return batch.result(plan, variant)
 
     yield result
-    replays.close()
+    batch.close()
 
 
 def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, str]]:
@@ -142,14 +142,14 @@ def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the place where the replays of each runtime are kept."""
-    config.stash[REPLAYS] = []
+    config.stash[BATCHES] = []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let nothing that is no replay run beside one."""
     if "replayed" not in getattr(item, "fixturenames", ()):
-        for replays in item.config.stash[REPLAYS]:
-            replays.finish()
+        for batch in item.config.stash[BATCHES]:
+            batch.finish()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -163,6 +163,6 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Tell what had to be replayed twice."""
-    for replays in config.stash[REPLAYS]:
-        for what in replays.again:
-            terminalreporter.line(f"REPLAYED AGAIN: {what}, in {replays.runtime}: its load generator was late, and nothing was shown")
+    for batch in config.stash[BATCHES]:
+        for what in batch.again:
+            terminalreporter.line(f"REPLAYED AGAIN: {what}, in {batch.runtime}: its load generator was late, and nothing was shown")

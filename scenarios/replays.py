@@ -7,10 +7,10 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from testbed.experiments import batch
-from testbed.experiments.batch import once
+from testbed.experiments.batch import replay_once
 from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import backends
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
+    from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
     from testbed.plan.trace import Trace
-    from testbed.runtime.backends import Where
     from testbed.verdict.result import Result
 
 ALL = Fraction(1)
@@ -56,7 +56,7 @@ def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
 
     One that is weighed has twice the room, and at least half of all: what is measured of it should be of it, and not of its neighbours.
     """
-    if runtime != backends.PROCESSES.runtime:
+    if runtime != "processes":
         return ALL
     cores = os.cpu_count() or 1
     part = max(Fraction(1, 2 * cores), Fraction(_request_threads(plan), cores * _request_threads(FacilityPlan())))
@@ -73,8 +73,8 @@ def was_late(result: Result) -> bool:
 
 
 @dataclass(slots=True)
-class Replays:
-    """The replays on one runtime, which goes on with them while one of their results is waited for.
+class SuiteBatch:
+    """The replays on one runtime, which go on while one of their results is waited for.
 
     `wanted`: what will be asked for; the first who asks begins all of it. `again`: what was replayed once more, alone,
     because its load generator was late.
@@ -85,8 +85,7 @@ class Replays:
     again: list[str] = field(default_factory=list)
     _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _where: Where | None = None
-    _shop: Any = None
+    _backend: Backend | None = None
     _room: Room = field(default_factory=Room)
     _tasks: dict[tuple[str, str], asyncio.Task[Result]] = field(default_factory=dict)
     _of_scenario: dict[str, tuple[Trace, Path]] = field(default_factory=dict)
@@ -107,10 +106,8 @@ class Replays:
             self._runner.run(self._close())
 
     async def _result(self, plan: Scenario, variant: str) -> Result:
-        if self._where is None:
-            where = backends.of(self.runtime)
-            self._shop = await self._stack.enter_async_context(where.shop)
-            self._where = where
+        if self._backend is None:
+            self._backend = await self._stack.enter_async_context(backends.of(self.runtime))
             # Those that need most room come first, as in packing: between them and small ones, room would lie idle again and again.
             for one in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
                 self._begin(*one)
@@ -132,14 +129,14 @@ class Replays:
             return await self._once(plan, variant, "again")
 
     async def _once(self, plan: Scenario, variant: str, below: str) -> Result:
-        assert self._where is not None
-        slowed = plan.slowed(self._where.slower)
+        assert self._backend is not None
+        slowed = plan.slowed(self._backend.slowdown)
         if plan.name not in self._of_scenario:
             self._of_scenario[plan.name] = passengers.of(slowed), batch.runs_directory(None, plan.name)
         sent, directory = self._of_scenario[plan.name]
         directory = directory / below
         directory.mkdir(exist_ok=True)
-        return await once(slowed.only((variant,)), sent, self._shop, directory, self._where.place)
+        return await replay_once(slowed.only((variant,)), sent, self._backend, directory)
 
     async def _close(self) -> None:
         for task in self._tasks.values():

@@ -16,9 +16,8 @@ import requests
 from testbed.facility.runtime import ServiceSpec
 from testbed.plan.settings import Settings
 from testbed.plan.topology import BALANCERS, FacilityPlan
-from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.balancers import statistics
-from testbed.runtime.containers.builder import ContainersBuilder
 from testbed.runtime.containers.services import STATISTICS_PORT
 
 if TYPE_CHECKING:
@@ -92,8 +91,8 @@ async def wait_used(runtime: Containers, facility: Facility, balancer: str) -> i
 
 async def test_losing_a_balancer_costs_at_most_the_calls_in_flight() -> None:
     """Killed under load, five times: what was in flight may fail, every later call is answered at once, and what comes back is used."""
-    async with Dock() as dock:
-        builder = ContainersBuilder(dock, FacilityPlan(callers=("ivr",)), Settings())
+    async with ContainersBackend() as backend:
+        builder = backend.builder(FacilityPlan(callers=("ivr",)), Settings())
         try:
             facility = await builder.build()
             assert builder.project is not None

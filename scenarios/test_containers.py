@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import EngineError, FacilityError, TestbedError
-from testbed.runtime.containers import backend, docker_cli
-from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers import docker_cli, project_pool
+from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.runtime import PROJECT_LABEL
 
 SCENARIOS = Path(__file__).parent
@@ -57,7 +57,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path
         killed.kill()
         killed.wait()
         assert project in projects()
-        backend.sweep()
+        project_pool.sweep()
         assert project not in projects()
         assert docker_cli.run("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}") == ""
         assert docker_cli.run("network", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}") == ""
@@ -88,8 +88,8 @@ def test_without_an_engine_it_ends_in_seconds_and_says_what_to_do(variable: str,
 
 async def test_a_command_that_fails_in_a_container_is_told_with_its_last_words() -> None:
     """And one that hangs is given up."""
-    async with Dock() as dock:
-        runtime = dock.containers(f"testbed-{os.getpid()}-commands")
+    async with ContainersBackend() as backend:
+        runtime = backend.containers(f"testbed-{os.getpid()}-commands")
         try:
             runtime.up(["toxiproxy"], {})
             assert await runtime.run_in("toxiproxy", "echo", "yes", within_s=10.0) == "yes\n"

@@ -9,8 +9,7 @@ import pytest
 
 from testbed.plan.settings import Settings
 from testbed.plan.topology import FacilityPlan
-from testbed.runtime.containers.backend import Dock
-from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.backend import ContainersBackend
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -19,8 +18,8 @@ pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.fact("W7")]
 
 async def test_a_disk_that_is_filled_and_freed_can_be_filled_again() -> None:
     """A server writes a line, loses one for want of space, and writes again: twice."""
-    async with Dock() as dock:
-        builder = ContainersBuilder(dock, FacilityPlan(application_servers=1, callers=("ivr",)), Settings())
+    async with ContainersBackend() as backend:
+        builder = backend.builder(FacilityPlan(application_servers=1, callers=("ivr",)), Settings())
         try:
             facility = await builder.build()
             disks, address = facility.log_disks, facility.runtime.address("cf-1")

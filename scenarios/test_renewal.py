@@ -12,8 +12,7 @@ import requests
 from testbed.facility.address import Address
 from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import FacilityPlan
-from testbed.runtime.containers.backend import Dock
-from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.database import HOSTS
 from testbed.runtime.containers.services import VIRTUAL_IP
 from testbed.runtime.postgres import sql
@@ -64,16 +63,16 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
 
 
 async def renewed() -> None:
-    """Let one dock build three times."""
-    async with Dock() as dock:
-        first = ContainersBuilder(dock, PLAN, settings("original"))
+    """Let one backend build three times."""
+    async with ContainersBackend() as backend:
+        first = backend.builder(PLAN, settings("original"))
         facility = await first.build()
         project = first.project
         assert project is not None
         holder = await leave_behind(project, facility)
         await first.tear_down()
 
-        second = ContainersBuilder(dock, OTHER, settings("fixed"))
+        second = backend.builder(OTHER, settings("fixed"))
         facility = await second.build()
         holder.close()
         assert second.project is project
@@ -87,10 +86,10 @@ async def renewed() -> None:
         await second.tear_down()
 
         await project.runtime.kill(HOSTS[0])
-        third = ContainersBuilder(dock, PLAN, settings("fixed"))
+        third = backend.builder(PLAN, settings("fixed"))
         assert checked_in(await third.build()) == 1
         assert third.project is not project
-        assert dock.projects == [third.project]
+        assert backend.projects == [third.project]
         await third.tear_down()
 
 

@@ -10,7 +10,7 @@ import pytest
 from testbed import scenario_file
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.plan import Wanted
-from testbed.experiments.scan.replays import Scanner
+from testbed.experiments.scan.replays import ScanBatch
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 async def scanned(wanted: Wanted, directory: Path) -> tuple[VariantScan, ...]:
     """Scan the small morning on processes."""
-    where = backends.of("processes")
-    planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, where.place)
-    async with where.shop as shop:
-        return await Scanner(planned, where.place, shop, directory).scan(3, lambda _, __: None)
+    backend = backends.of("processes")
+    planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, backend)
+    async with backend:
+        return await ScanBatch(planned, backend, directory).scan(3, lambda _, __: None)
 
 
 @pytest.mark.fact("A2", "A6")

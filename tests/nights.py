@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from testbed import scenario_file
 from testbed.errors import TestbedError
 from testbed.experiments.header import header
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.journal import reader
@@ -85,12 +86,6 @@ def trace_of(plan: Scenario) -> trace.Trace:
     return _traces[key]
 
 
-class Shop:
-    """What a header wants of a workshop."""
-
-    postgres_version = "none"
-
-
 def scenario(directory: Path, timeline: str = SWITCHOVER, *, facility: str = SMALL, variants: str = "", rate: float = RATE) -> Scenario:
     """Read a scenario of a few lines, as from its file."""
     path = directory / "a_night.toml"
@@ -119,7 +114,7 @@ class Flight:
 
     async def replay(self) -> None:
         """Replay it, to be run in virtual time."""
-        made = header(self.plan, self.variant, self.sent, Shop(), 1, "fakes")
+        made = header(self.plan, self.variant, self.sent, FakeBackend(), 1)
         with self.writer(self.path, made) as writer:
             await replay(self.night, self.builder, writer, self.directory / self.variant.name, self.display)
 

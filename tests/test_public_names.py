@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +15,15 @@ import pytest
 import testbed
 from testbed.errors import ServiceError, UsageError
 from testbed.experiments import batch
-from testbed.fakes.builder import FakeBuilder
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.runtime import backends
-from testbed.runtime.backends import Place, Where
 from tests.journals import hung_night
-from tests.nights import SCENARIO, Shop, scenario
+from tests.nights import SCENARIO, scenario
 from tests.test_layout import ROOMS
 
 if TYPE_CHECKING:
-    from testbed.plan.settings import Settings
-    from testbed.plan.topology import FacilityPlan
+    from testbed.fakes.builder import FakeBuilder
 
 ROOT = Path(__file__).parents[1]
 TYPED = """
@@ -56,17 +53,10 @@ def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def builders(monkeypatch: pytest.MonkeyPatch) -> list[FakeBuilder]:
     """Replay on fakes in virtual time; returns the builders that were made, and a third one fails."""
-    made: list[FakeBuilder] = []
-
-    def build(_: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
-        made.append(FakeBuilder(facility, settings))
-        if len(made) == 3:
-            made[-1].broken = ServiceError("cf-1 was not ready")
-        return made[-1]
-
-    monkeypatch.setattr(backends, "of", lambda *_: Where(Place("fakes", build), nullcontext(Shop())))
+    backend = FakeBackend(failures=[None, None, ServiceError("cf-1 was not ready")])
+    monkeypatch.setattr(backends, "of", lambda *_: backend)
     monkeypatch.setattr(batch, "run_interruptible", in_virtual_time)
-    return made
+    return backend.builders
 
 
 def test_the_public_names_are_sorted_and_all_there() -> None:

@@ -144,4 +144,4 @@ def test_what_shows_nothing_new_is_left_out_unless_every_variant_is_wanted(scena
 
 def test_what_a_runtime_lacks_is_left_out_always() -> None:
     """Also where every variant is wanted."""
-    assert "needs balancers" in left_out(PLANS["balancer_loss"], "original", "processes", Given(every_variant=True))  # type: ignore[arg-type]
+    assert "needs 'balancers'" in left_out(PLANS["balancer_loss"], "original", "processes", Given(every_variant=True))  # type: ignore[arg-type]

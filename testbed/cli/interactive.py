@@ -28,9 +28,9 @@ def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Ad
     from testbed.interactive import night, server  # noqa: PLC0415 - as above
     from testbed.runtime import backends  # noqa: PLC0415 - only this command builds a facility
 
-    scenario, where = night.night(variant, servers), backends.of(runtime, toxiproxy, postgres)
+    scenario, backend = night.night(variant, servers), backends.of(runtime, toxiproxy, postgres)
     with interactive_display.Terminal(plain_console()) as terminal:
-        interruptible(server.up(scenario, where, runs, terminal))
+        interruptible(server.up(scenario, backend, runs, terminal))
     click.echo("everything was taken down")
 
 

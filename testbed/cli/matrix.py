@@ -18,12 +18,13 @@ from testbed import scenario_file
 from testbed.cli import options as options_module
 from testbed.cli.interruption import interruptible
 from testbed.cli.options import JOBS
+from testbed.cli.output import BatchProgress, require_writable_folder, writing
 from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments import batch
 from testbed.experiments.matrix import folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
-from testbed.experiments.matrix.replays import Replays
+from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.plan import package_data
 from testbed.report.terminal import plain_console
 from testbed.runtime import backends
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
     from testbed.experiments.matrix.table import Column
     from testbed.facility.address import Address
+    from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
     from testbed.plan.settings import KeptVariant
-    from testbed.runtime.backends import Where
 
 
 WORSE, UNKNOWN = 1, 3
@@ -87,7 +88,7 @@ class Bench:
     `fresh`: start without the checkpoint of an interrupted matrix.
     """
 
-    where: Where
+    backend: Backend
     jobs: int
     runs: Path
     fresh: bool
@@ -139,10 +140,10 @@ def matrix(context: click.Context, /, **options: Any) -> None:
 def _replay(options: Options) -> NoReturn:
     """Replay what the options ask for; exit with the code of the result."""
     console = plain_console(stderr=False)
-    where = backends.of(options.runtime, options.toxiproxy, options.postgres)
+    backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
     kept = scenario_file.kept_variants(options.variants)
-    scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, where, console)]
-    bench = Bench(where, options.jobs, options.runs, options.fresh, console)
+    scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
+    bench = Bench(backend, options.jobs, options.runs, options.fresh, console)
     if options.wanted is not None:
         if options.against or options.shard or options.out:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
@@ -150,7 +151,7 @@ def _replay(options: Options) -> NoReturn:
         _print_reached(reached, options.wanted, options.largest, console)
         sys.exit(0 if reached else WORSE)
     baseline = None if options.against is None else _read(kept_matrix() if options.against == Path(KEPT) else options.against)
-    planned = plan.plan(scenarios, kept, options.runtime, where.slower)
+    planned = plan.plan(scenarios, kept, options.runtime, backend.slowdown)
     cells = plan.shard(planned.cells, options.shard)
     if baseline is not None:
         gate.require_comparable(baseline, planned.empty())
@@ -219,12 +220,12 @@ def _read(path: Path) -> table.Matrix:
     return folder.read(path, scenario_file.kept_variants())
 
 
-def _scenarios(names: Sequence[str], where: Where, console: Console) -> list[Scenario]:
+def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list[Scenario]:
     """Read the scenarios: those named, or all that the runtime can run; raises FacilityError if it cannot run one that is named."""
     chosen = []
     for path in [scenario_file.find(name) for name in names] or scenario_file.known():
         scenario = scenario_file.load(path)
-        lacking = where.place.lacks(scenario)
+        lacking = backend.lacks(scenario)
         if not lacking:
             chosen.append(scenario)
         elif names:
@@ -237,30 +238,23 @@ def _scenarios(names: Sequence[str], where: Where, console: Console) -> list[Sce
 async def _make(
     bench: Bench, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
-    started, count = time.monotonic(), 0
+    progress = BatchProgress(bench.console, len(cells), "cells", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
 
     with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
-        async with bench.where.shop as shop:
-            replays = Replays(bench.where.place, shop, bench.directory("matrix"))
+        async with bench.backend:
+            replays = MatrixBatch(bench.backend, bench.directory("matrix"))
 
             async def replay(cell: PlannedCell) -> Cell:
-                nonlocal count
-                began = time.monotonic()
+                began_s = time.monotonic()
                 replayed = await replays.cell(cell, checkpoint)
-                count += 1
-                bench.console.print(
-                    f"{count:3} of {len(cells)} {replayed.scenario} over {replayed.variant}: {text.short(replayed)}, "
-                    f"{time.monotonic() - began:.1f} s",
-                    soft_wrap=True,
-                )
+                progress.print_done(f"{replayed.scenario} over {replayed.variant}: {text.short(replayed)}", time.monotonic() - began_s)
                 return replayed
 
             done = await map_limited(cells, bench.jobs, replay)
             compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
             await replays.require_steady(planned)
-    took_s = time.monotonic() - started
-    bench.console.print(f"{len(cells)} cells in {took_s:.0f} s, {bench.jobs} at a time; journals in {replays.directory}", soft_wrap=True)
+    progress.print_all_done(replays.directory)
     return table.with_cells(planned.empty(shlex.join(["testbed", *sys.argv[1:]]), _commit()), done), compared
 
 
@@ -285,24 +279,22 @@ def _print(made: table.Matrix, console: Console) -> None:
 def _require_writable(out: Path | None, columns: Sequence[Column], keys: Sequence[tuple[str, str, str]]) -> None:
     """Raise UsageError now, and not after all the replays, if the folder cannot be written or would lose a cell."""
     if out is not None:
-        folder.require_writable(out)
+        require_writable_folder("--out", out)
         folder.require_nothing_lost(out, columns, keys, scenario_file.kept_variants())
 
 
 def _write(made: table.Matrix, out: Path) -> None:
     """Write the folder; raises UsageError if a file cannot be written."""
-    try:
+    with writing("--out", out):
         folder.write(made, out, scenario_file.kept_variants())
-    except OSError as error:
-        raise UsageError(f"--out: {error.filename} cannot be written: {error.strerror}") from error
 
 
 async def _search(bench: Bench, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int) -> list[Reached]:
-    planned = plan.plan(scenarios, kept, bench.where.place.runtime, bench.where.slower)
+    planned = plan.plan(scenarios, kept, bench.backend.name, bench.backend.slowdown)
     columns = {column.scenario.name: column for column in planned.columns}
     with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
-        async with bench.where.shop as shop:
-            replays = Replays(bench.where.place, shop, bench.directory("minimal"))
+        async with bench.backend:
+            replays = MatrixBatch(bench.backend, bench.directory("minimal"))
 
             async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
                 cell = columns[scenario].over(candidate.name, candidate.settings)

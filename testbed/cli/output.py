@@ -1,8 +1,11 @@
-"""Where a command's results go: JSON lines and files, opened before anything is started, and exit codes."""
+"""Where a command's results go: JSON lines and files, opened before anything is started; a batch's progress; and exit codes."""
 
 from __future__ import annotations
 
 import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +15,9 @@ from testbed.errors import UsageError
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
 
 EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
@@ -30,10 +35,8 @@ class JsonLines:
             return lambda _: None
         if self._target == "-":
             return click.echo
-        try:
+        with writing("--json", Path(self._target)):
             self._file = Path(self._target).open("w", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--json: {self._target} cannot be written: {error.strerror}") from error
         return lambda line: print(line, file=self._file, flush=True)
 
     def __exit__(self, *_: object) -> None:
@@ -47,11 +50,49 @@ def require_writable(option: str, path: Path | None) -> None:
         raise UsageError(f"{option}: {path} cannot be written; give a file in a directory that is there")
 
 
+def require_writable_folder(option: str, path: Path) -> None:
+    """Raise UsageError now, and not after all the replays, when a folder can neither be written to nor made."""
+    there = path if path.is_dir() else path.parent
+    if path.is_file() or not (there.is_dir() and os.access(there, os.W_OK)):
+        raise UsageError(f"{option}: nothing can be written to {path}; give a folder, such as scenarios/containment")
+
+
 def write_text(option: str, path: Path | None, text: str) -> None:
     """Write a text to the file of an option, if one is given; raises UsageError when it cannot be written."""
-    if path is None:
-        return
+    if path is not None:
+        with writing(option, path):
+            path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Raise UsageError with the option and the file if a file cannot be written; `path` is where, if the error does not say it."""
     try:
-        path.write_text(text, encoding="utf-8")
+        yield
     except OSError as error:
-        raise UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{option}: {error.filename or path} cannot be written: {error.strerror}") from error
+
+
+@dataclass(slots=True)
+class BatchProgress:
+    """Prints a numbered line for each replay of a batch when it is done, and a closing line.
+
+    `total`, `noun`: how many of what there are. `jobs`: how many are replayed at a time.
+    """
+
+    console: Console
+    total: int
+    noun: str
+    jobs: int
+    done: int = 0
+    started_s: float = field(default_factory=time.monotonic)
+
+    def print_done(self, text: str, took_s: float) -> None:
+        """Print what became of the next one, and the seconds it took."""
+        self.done += 1
+        self.console.print(f"{self.done:3} of {self.total} {text}, {took_s:.1f} s", soft_wrap=True)
+
+    def print_all_done(self, directory: Path) -> None:
+        """Print how long all took, and where the journals are."""
+        took_s = time.monotonic() - self.started_s
+        self.console.print(f"{self.total} {self.noun} in {took_s:.0f} s, {self.jobs} at a time; journals in {directory}", soft_wrap=True)

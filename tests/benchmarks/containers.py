@@ -25,8 +25,7 @@ from testbed import scenario_file
 from testbed.journal import reader
 from testbed.journal.events import OperationEvent, Step
 from testbed.runtime.containers import docker_cli
-from testbed.runtime.containers.backend import Dock
-from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.runtime import PROJECT_LABEL
 
 TESTBED = (sys.executable, "-m", "testbed")
@@ -36,8 +35,8 @@ UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 async def up() -> tuple[float, float, int]:
     """Bring a facility of the night up; gives seconds, the bytes that its containers hold, and how many there are."""
     plan = scenario_file.load(scenario_file.find("the_night"))
-    async with Dock() as dock:
-        builder = ContainersBuilder(dock, plan.facility, plan.variants[0].settings)
+    async with ContainersBackend() as backend:
+        builder = backend.builder(plan.facility, plan.variants[0].settings)
         started = time.monotonic()
         await builder.build()
         took_s = time.monotonic() - started

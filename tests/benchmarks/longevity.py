@@ -26,14 +26,14 @@ from testbed.verdict.finding import Verdict
 async def counted(runs: int, seed: int, variants: tuple[str, ...], directory: Path) -> Counter[tuple[str, Verdict]]:
     """Replay so many nights; gives how often each variant had which verdict on its longevity, and prints what was not as expected."""
     plan = scenario_file.load(scenario_file.find("longevity")).only(variants)
-    where = backends.of("processes")
+    backend = backends.of("processes")
     counts: Counter[tuple[str, Verdict]] = Counter()
-    async with where.shop as shop:
+    async with backend:
         for number in range(seed, seed + runs):
             night = plan.with_overrides(seed=number)
             kept = directory / str(number)
             kept.mkdir(parents=True)
-            replays = batch.replay_all(night, passengers.of(night), 1, shop, kept, lambda _: nullcontext(SilentDisplay()), where.place)
+            replays = batch.replay_all(night, passengers.of(night), 1, backend, kept, lambda _: nullcontext(SilentDisplay()))
             async for result in replays:
                 variant = result.journal.header.variant
                 found = next(one for one in result.judgement.findings if one.check == "longevity")

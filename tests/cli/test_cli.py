@@ -271,7 +271,7 @@ def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() 
         (["--runtime", "containers", "show", "the_night"], "--runtime stands before show; give it after that word"),
         (["--minimal", "unharmed", "--out", "x"], "--minimal goes with"),
         (["--out", "no/such/place"], "--out: nothing can be written to no/such"),
-        (["--scenario", "two_arrays"], "needs balancers and recovery and backups"),
+        (["--scenario", "two_arrays"], "needs 'balancers' and 'recovery' and 'backups'"),
         (["merge", "none.json", "--out", "x"], "the matrix none.json cannot be read"),
     ],
 )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,34 +9,30 @@ import pytest
 from testbed.cli import main
 from testbed.cli import scan as scan_module
 from testbed.errors import ServiceError
-from testbed.fakes.builder import FakeBuilder
+from testbed.experiments.batch import ATTEMPTS
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.runtime import backends
-from testbed.runtime.backends import Place, Where
-from tests.nights import Shop, scenario
+from tests.nights import scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.plan.settings import Settings
-    from testbed.plan.topology import FacilityPlan
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    """Give the backend that the command gets, whatever the runtime."""
+    return FakeBackend(capabilities=frozenset({"links", "processes"}))
 
 
 @pytest.fixture
-def scan(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
+def scan(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
     """Give `testbed scan` as a function of its words, over fakes; gives exit code, standard output and standard error."""
-
-    def build(_: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
-        made = FakeBuilder(facility, settings)
-        if "cf-1" in facility.links and len(facility.links) == 1:
-            made.broken = ServiceError("cf-1 was not ready")
-        return made
 
     async def entered(work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - any coroutine
         return await work
 
-    where = Where(Place("fakes", build, frozenset({"links", "processes"})), nullcontext(Shop()))
-    monkeypatch.setattr(backends, "of", lambda *_: where)
+    monkeypatch.setattr(backends, "of", lambda *_: backend)
     monkeypatch.setattr(scan_module, "interruptible", lambda work: in_virtual_time(entered(work)))
 
     def command(*arguments: object) -> tuple[int, str, str]:
@@ -50,11 +45,12 @@ def scan(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     return command
 
 
-def test_map_table_and_list_are_printed_and_written(scan, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_map_table_and_list_are_printed_and_written(scan, backend: FakeBackend, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Exit code 0 when all could be told, also where something stops it: that is what was asked."""
     night, page, object_ = scenario(tmp_path).path, tmp_path / "scan.md", tmp_path / "scan.json"
     code, out, _ = scan(night, "--fault", "latency", "--link", "database", "--link", "kiosk", "--out", page, "--json", object_)
     assert code == 0
+    assert backend.calls == ["enter", "exit"]
     assert "3 replays in" in out
     assert "passengers ─> kiosk, ivr, partner\n" in out
     assert "Single points of failure of check_in, over original:\n  database: latency\n" in out
@@ -68,8 +64,9 @@ def test_map_table_and_list_are_printed_and_written(scan, tmp_path: Path) -> Non
     assert made["made_by"].startswith("testbed scan ")
 
 
-def test_with_json_to_standard_output_nothing_else_goes_there(scan, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_with_json_to_standard_output_nothing_else_goes_there(scan, backend: FakeBackend, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """One object; and what cannot be told is exit code 3, with the reason."""
+    backend.failures = [None, *[ServiceError("cf-1 was not ready")] * ATTEMPTS]  # the first is the control run's
     code, out, err = scan(scenario(tmp_path).path, "--fault", "refuse", "--link", "cf-1", "--json", "-")
     assert code == 3
     (effect,) = json.loads(out)["variants"][0]["effects"]

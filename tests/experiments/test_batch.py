@@ -12,34 +12,23 @@ from testbed.errors import ServiceError, TestbedError
 from testbed.experiments import batch
 from testbed.experiments.batch import BuildAhead, replay_all
 from testbed.experiments.header import PACKAGES
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.plan.settings import CallerSettings, ServerSettings, Settings
-from testbed.runtime.backends import Place
 from testbed.verdict.result import Result
-from tests.nights import Notes, Shop, scenario, trace_of
+from tests.nights import Notes, scenario, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.plan.topology import FacilityPlan
-
 
 class Fleet:
-    """Makes fake builders, and keeps them and the titles of the replays."""
+    """A fake backend, and the titles of the replays on it."""
 
-    def __init__(self) -> None:
-        self.builders: list[FakeBuilder] = []
+    def __init__(self, *failures: ServiceError | None) -> None:
+        self.backend = FakeBackend(failures=failures)
         self.titles: list[str] = []
-        self.broken: int | None = None
-
-    def build(self, shop: Shop, plan: FacilityPlan, settings: Settings) -> FakeBuilder:
-        """Make a builder."""
-        assert shop.postgres_version == "none"
-        self.builders.append(FakeBuilder(plan, settings))
-        if self.broken == len(self.builders):
-            self.builders[-1].broken = ServiceError("cf-1 was not ready")
-        return self.builders[-1]
 
     @contextmanager
     def show(self, title: str) -> Iterator[Notes]:
@@ -53,8 +42,7 @@ class Fleet:
         results: list[Result] = []
 
         async def flying() -> None:
-            place = Place("fakes", self.build)
-            async with aclosing(replay_all(plan, trace_of(plan), repetitions, Shop(), directory / "runs", self.show, place)) as replays:
+            async with aclosing(replay_all(plan, trace_of(plan), repetitions, self.backend, directory / "runs", self.show)) as replays:
                 async for result in replays:
                     results.append(result)
                     if len(results) == stop_after:
@@ -87,6 +75,7 @@ def test_a_header_has_what_is_needed_to_judge_and_to_repeat(tmp_path: Path) -> N
     assert (header.facility.application_servers, header.facility.request_threads, header.facility.pool_size) == (("cf-1", "cf-2"), 10, 10)
     assert header.transactions["kiosk"] == {"check_in": True, "reprint_boarding_pass": False}
     assert {"testbed", "python", "postgresql", *PACKAGES} == set(header.versions)
+    assert header.versions["postgresql"] == "none"
     assert {"system", "cores", "memory_bytes"} == set(header.machine)
     assert header.started_at.endswith("+00:00")
 
@@ -103,7 +92,10 @@ def test_the_next_facility_is_begun_when_the_one_before_has_gone_quiet(tmp_path:
     """Never the first, and each only once it is its turn."""
     fleet = Fleet()
     fleet.fly(tmp_path)
-    assert [[call for call in one.calls if call != "tear_down"] for one in fleet.builders] == [["build"], ["begin", "begin", "build"]]
+    assert [[call for call in one.calls if call != "tear_down"] for one in fleet.backend.builders] == [
+        ["build"],
+        ["begin", "begin", "build"],
+    ]
 
 
 @pytest.mark.parametrize("stop_after", [1, None])
@@ -111,17 +103,29 @@ def test_every_facility_is_taken_down_whatever_happens(tmp_path: Path, stop_afte
     """Also one that was only begun, when whoever asked has seen enough."""
     fleet = Fleet()
     fleet.fly(tmp_path, stop_after=stop_after)
-    assert [one.calls[-1] for one in fleet.builders] == ["tear_down", "tear_down"]
+    assert [one.calls[-1] for one in fleet.backend.builders] == ["tear_down", "tear_down"]
 
 
 def test_a_replay_that_fails_ends_the_command_and_keeps_what_was_judged(tmp_path: Path) -> None:
     """The second facility cannot be built: the first journal stays, and the second says why."""
-    fleet = Fleet()
-    fleet.broken = 2
+    fleet = Fleet(None, ServiceError("cf-1 was not ready"))
     with pytest.raises(ServiceError, match="cf-1 was not ready"):
         fleet.fly(tmp_path)
     assert sorted(path.name for path in (tmp_path / "runs").glob("*.jsonl")) == ["fixed.jsonl", "original.jsonl"]
-    assert [one.calls[-1] for one in fleet.builders] == ["tear_down", "tear_down"]
+    assert [one.calls[-1] for one in fleet.backend.builders] == ["tear_down", "tear_down"]
+
+
+@pytest.mark.parametrize(("known_at", "replayed"), [(1, [1]), (2, [1, 2]), (batch.ATTEMPTS, [1, 2, 3]), (batch.ATTEMPTS + 1, [1, 2, 3])])
+async def test_a_replay_is_tried_again_until_its_result_is_known(known_at: int, replayed: list[int]) -> None:
+    """A few times at most; then the last result counts, unknown as it is."""
+    attempts: list[int] = []
+
+    async def attempt(number: int) -> int:
+        attempts.append(number)
+        return number
+
+    assert await batch.replay_until_known(attempt, lambda number: number >= known_at) == replayed[-1]
+    assert attempts == replayed
 
 
 def test_what_a_display_is_told_is_passed_on() -> None:

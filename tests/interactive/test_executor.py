@@ -7,6 +7,7 @@ import pytest
 
 from testbed.errors import FacilityError, UsageError, WaitError
 from testbed.experiments.header import header
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.interactive import night as night_module
@@ -20,7 +21,6 @@ from testbed.replay.actions import Actions
 from testbed.replay.look import Looker
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
-from tests.nights import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,7 +57,7 @@ def play(directory: Path, hours: Callable[[Class], Awaitable[None]], variant: st
 
     async def playing() -> None:
         builder = FakeBuilder(night.facility, night.variants[0].settings)
-        with JournalWriter(path, header(night, night.variants[0], night_module.nobody(night), Shop(), 1, "fakes")) as writer:  # type: ignore[arg-type]
+        with JournalWriter(path, header(night, night.variants[0], night_module.nobody(night), FakeBackend(), 1)) as writer:
             facility = await builder.build()
             recorder = Recorder(writer, night.night.clock(), origin_s=asyncio.get_running_loop().time())
             state = FacilityState(facility.application_servers, facility.callers)

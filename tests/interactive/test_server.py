@@ -7,7 +7,7 @@ import signal
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +15,15 @@ import pytest
 
 from testbed.errors import FacilityError, TestbedError, UsageError
 from testbed.fakes import service
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
 from testbed.interactive import client, control_socket, night, protocol, server
 from testbed.journal import reader
-from testbed.runtime.backends import Place, Where
-from tests.nights import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.interactive.protocol import Reply
-    from testbed.plan.settings import Settings
-    from testbed.plan.topology import FacilityPlan
 
 WITHIN_S = 10.0
 
@@ -51,21 +48,16 @@ class Terminal(server.SilentFacilityDisplay):
 
 
 class Home:
-    """A user's home: a door, runs, and every fake builder that was made there."""
+    """A user's home: a door, runs, and the fake backend of what is held up there."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.broken: FacilityError | None = None
-        self.builders: list[FakeBuilder] = []
-
-    def _build(self, _: Shop, plan: FacilityPlan, settings: Settings) -> FakeBuilder:
-        self.builders.append(FakeBuilder(plan, settings, broken=self.broken))
-        return self.builders[-1]
+        self.backend = FakeBackend()
 
     def hold(self, terminal: Terminal) -> None:
         """Hold a facility up, as `testbed up` does."""
-        where = Where(Place("fakes", self._build), nullcontext(Shop()))
-        asyncio.run(server.up(night.night("original", 2), where, str(self.path / f"runs-{len(self.builders)}"), terminal))
+        runs = str(self.path / f"runs-{len(self.backend.builders)}")
+        asyncio.run(server.up(night.night("original", 2), self.backend, runs, terminal))
 
     @contextmanager
     def up(self, *, ready: bool = True) -> Iterator[Terminal]:
@@ -110,7 +102,7 @@ def test_orders_are_carried_out_and_down_takes_everything_away(home: Home) -> No
         assert ask(protocol.SwitchoverCommand())[-1] == protocol.Done("the database runs on db-2")
         assert ask(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
     assert terminal.lines == ["the facility comes up", "switchover: the database runs on db-2", "the facility is taken down"]
-    assert home.builders[0].calls[-1] == "tear_down"
+    assert home.backend.builders[0].calls[-1] == "tear_down"
     assert not control_socket.path().exists()
     end = reader.read(next(home.path.glob("runs-0/*/original.jsonl"))).end
     assert end is not None
@@ -122,7 +114,7 @@ def test_a_second_up_is_refused_and_builds_nothing(home: Home) -> None:
     with home.up():
         with pytest.raises(FacilityError, match=r"a facility is up already; `testbed status` shows it"):
             home.hold(Terminal())
-        assert len(home.builders) == 1
+        assert len(home.backend.builders) == 1
         assert isinstance(ask(protocol.StatusCommand())[0], protocol.FacilityStatus)
 
 
@@ -147,7 +139,7 @@ def test_an_order_to_a_service_that_is_not_there_is_wrong_usage_for_who_ordered(
 )
 def test_an_order_with_no_facility_up_says_how_to_start_one(home: Home, order: protocol.Command) -> None:
     """Whatever is ordered, the one thing that is wrong is told."""
-    assert home.builders == []
+    assert home.backend.builders == []
     with pytest.raises(FacilityError, match=r"^no facility is up; start one with `testbed up`$"):
         ask(order)
 
@@ -160,7 +152,7 @@ def test_while_it_comes_up_orders_are_refused_and_down_breaks_the_building_off(h
             ask(protocol.StatusCommand())
         assert ask(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
     assert not terminal.is_ready.is_set()
-    assert home.builders[0].calls[-1] == "tear_down"
+    assert home.backend.builders[0].calls[-1] == "tear_down"
     assert not control_socket.path().exists()
     end = reader.read(next(home.path.glob("runs-0/*/original.jsonl"))).end
     assert end is not None
@@ -233,12 +225,11 @@ def test_a_load_is_told_when_the_facility_is_taken_down_under_it(home: Home) -> 
 
 def test_a_facility_that_cannot_be_built_leaves_an_open_way_for_the_next(home: Home) -> None:
     """Its error is passed on, its journal says that it failed, and the next one comes up at the same door."""
-    home.broken = FacilityError("cf-1 was not ready")
+    home.backend.failures = [FacilityError("cf-1 was not ready")]
     with pytest.raises(FacilityError, match=r"^cf-1 was not ready$"):
         home.hold(Terminal())
     end = reader.read(next(home.path.glob("runs-0/*/original.jsonl"))).end
     assert end is not None
     assert end.reason == "failed"
-    home.broken = None
     with home.up():
         assert isinstance(ask(protocol.StatusCommand())[0], protocol.FacilityStatus)

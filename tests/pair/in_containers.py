@@ -13,7 +13,7 @@ import requests
 
 from testbed.facility.runtime import ServiceSpec
 from testbed.plan.topology import HOSTS
-from testbed.runtime.containers.backend import Dock
+from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.runtime import Containers
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
 from testbed.runtime.containers.services import SERVICE_PORT
@@ -118,8 +118,8 @@ class HostsInContainers:
 @asynccontextmanager
 async def in_containers() -> AsyncIterator[Hosts]:
     """Give two hosts with a volume and a virtual IP; the server of the first runs."""
-    async with Dock() as dock:
-        runtime = dock.containers(f"testbed-{os.getpid()}-array")
+    async with ContainersBackend() as backend:
+        runtime = backend.containers(f"testbed-{os.getpid()}-array")
         try:
             await asyncio.to_thread(runtime.up, (*HOSTS, PROXY), {})
             hosts = HostsInContainers(runtime)

@@ -91,13 +91,6 @@ def write(matrix: Matrix, directory: Path, variants: Mapping[str, KeptVariant]) 
     _replace(directory / PICTURE, picture.draw(whole))
 
 
-def require_writable(directory: Path) -> None:
-    """Raise UsageError if a folder can neither be written to nor made."""
-    there = directory if directory.is_dir() else directory.parent
-    if directory.is_file() or not (there.is_dir() and os.access(there, os.W_OK)):
-        raise UsageError(f"--out: nothing can be written to {directory}; give a folder, such as scenarios/containment")
-
-
 def require_nothing_lost(
     directory: Path, columns: Iterable[Column], keys: Iterable[tuple[str, str, str]], variants: Mapping[str, KeptVariant]
 ) -> None:

@@ -85,11 +85,11 @@ class MatrixPlan:
         return Matrix(columns=columns, rows=self.rows, cells=(), made={column.key: provenance for column in columns})
 
 
-def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slower: float) -> MatrixPlan:
+def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slowdown: float) -> MatrixPlan:
     """Return the plan: each scenario with its own trace and seed, over every variant."""
     over = tuple(Variant(name, kept.settings, WHATEVER) for name, kept in variants.items())
     columns = tuple(
-        PlannedColumn(replace(scenario, variants=over).slowed(slower), passengers.of(scenario), runtime) for scenario in scenarios
+        PlannedColumn(replace(scenario, variants=over).slowed(slowdown), passengers.of(scenario), runtime) for scenario in scenarios
     )
     return MatrixPlan(
         columns, tuple(row(name, kept) for name, kept in variants.items()), {name: digest(kept.settings) for name, kept in variants.items()}

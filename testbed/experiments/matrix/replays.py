@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import FacilityError, TestbedError
-from testbed.experiments.batch import ATTEMPTS, once
+from testbed.experiments.batch import replay_once, replay_until_known
 from testbed.experiments.matrix import cell
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from testbed.experiments.matrix.cell import Cell
     from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
-    from testbed.runtime.backends import Place
+    from testbed.facility.backend import Backend
 
 
 class Checkpoint(Protocol):
-    """Holds the cells of a matrix that may be interrupted; `progress.py` has the one that writes a file."""
+    """Holds the cells of a matrix that may be interrupted; `checkpoint.py` has the one that writes a file."""
 
     def find(self, planned: PlannedCell) -> Cell | None:
         """Return a cell that was replayed before; None if it was not."""
@@ -29,14 +29,13 @@ class Checkpoint(Protocol):
 
 
 @dataclass(slots=True)
-class Replays:
-    """The replays of one command: the place, what its replays share, and the directory of the journals.
+class MatrixBatch:
+    """The replays of a matrix: the backend, which has to be entered, and the directory of the journals.
 
     `numbered` counts the replays of each cell, so that no journal overwrites another.
     """
 
-    place: Place
-    shop: Any
+    backend: Backend
     directory: Path
     numbered: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
@@ -47,18 +46,14 @@ class Replays:
         directory = self.directory / scenario.name / (f"again-{number}" if number > 1 else "")
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            result = await once(scenario, planned.column.sent, self.shop, directory, self.place)
+            result = await replay_once(scenario, planned.column.sent, self.backend, directory)
         except TestbedError as error:
             return cell.unknown(*planned.key, why=str(error))
         return cell.of(result.judgement)
 
     async def replay_until_known(self, planned: PlannedCell) -> Cell:
-        """Replay a cell until its outcome is known, `ATTEMPTS` times at most."""
-        for _ in range(ATTEMPTS - 1):
-            replayed = await self.replay(planned)
-            if replayed.outcome is not None:
-                return replayed
-        return await self.replay(planned)
+        """Replay a cell until its outcome is known, a few times at most."""
+        return await replay_until_known(lambda _: self.replay(planned), lambda replayed: replayed.outcome is not None)
 
     async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
         """Return the cell of the checkpoint, or else replay it and add it there."""
@@ -75,7 +70,7 @@ class Replays:
         Before each cell the replay itself checks that; a cell that did not begin steady is unknown.
         """
         scenario = plan.columns[0].scenario
-        builder = self.place.builder(self.shop, scenario.facility, scenario.variants[0].settings)
+        builder = self.backend.builder(scenario.facility, scenario.variants[0].settings)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(builder.tear_down)
             facility = await builder.build()

@@ -17,12 +17,12 @@ from testbed.plan.topology import TRANSACTIONS, integration_points
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan, IntegrationPoint
     from testbed.plan.trace import Trace
     from testbed.replay.actions import Fault
-    from testbed.runtime.backends import Place
 
 CONTROL = "nothing"
 # For parameters that a fault cannot do without. The time is real, as that of every time-out: W5's two minutes outlast the small morning.
@@ -61,19 +61,19 @@ class Wanted:
     transaction: str = "check_in"
 
 
-def plan(base: Scenario, wanted: Wanted, place: Place, slower: float = 1.0) -> ScanPlan:
+def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
     """Plan the scan of a scenario: its facility, night and passengers, and for its timeline one fault at the time of its first step.
 
-    Raises UsageError for a name that there is none of, with those that there are, and FacilityError for what the runtime has not.
+    Raises UsageError for a name that there is none of, with those that there are, and FacilityError for what the runtime does not provide.
     """
-    if lacking := place.lacks(base):
+    if lacking := backend.lacks(base):
         raise FacilityError(lacking)
-    base = base.slowed(slower)
+    base = base.slowed(backend.slowdown)
     settings = _settings(base, wanted.variants)
     _require_known(base, wanted.transaction)
     at_s = _first_s(base)
-    links, left_links = _links(base, wanted.links, place)
-    words, left_words = _words(wanted.faults, place)
+    links, left_links = _links(base, wanted.links, backend)
+    words, left_words = _words(wanted.faults, backend)
     pairs = [(link, word, made) for link in links for word in words if (made := fault_on(link, word, base.facility)) is not None]
     if not pairs:
         raise UsageError(
@@ -157,25 +157,25 @@ def _first_s(base: Scenario) -> float:
     return times[0]
 
 
-def _links(base: Scenario, names: Sequence[str], place: Place) -> tuple[list[str], list[str]]:
+def _links(base: Scenario, names: Sequence[str], backend: Backend) -> tuple[list[str], list[str]]:
     """Give the links to break, in the order of the map from the database on, and what is left out of them."""
     chosen = _chosen("--link", names, base.facility.link_names) or list(base.facility.link_names)
-    if "links" in place.capabilities:
+    if "links" in backend.capabilities:
         return chosen, []
     cannot = [link for link in chosen if link != DATABASE]
-    told = f"the runtime {place.runtime} has a proxy on the link to the database only"
+    told = f"runtime {backend.name!r} has a proxy on the link to the database only"
     if cannot and (names or len(cannot) == len(chosen)):
-        raise FacilityError(f"{told}: {', '.join(cannot)} cannot be broken there; give another with --runtime")
+        raise FacilityError(f"{told}: {', '.join(cannot)} cannot be broken there; choose another with --runtime")
     return [DATABASE], [f"links {', '.join(cannot)}: {told}"] if cannot else []
 
 
-def _words(names: Sequence[str], place: Place) -> tuple[list[str], list[str]]:
+def _words(names: Sequence[str], backend: Backend) -> tuple[list[str], list[str]]:
     """Give the words of the faults to try, and what is left out of them."""
     left: dict[str, str] = {}
     for word in _chosen("--fault", names, words()) or words():
         need = getattr(_kind(word), "needs", None)
-        if need is not None and need not in place.capabilities:
-            left[word] = f"fault {word}: needs {need}, which the runtime {place.runtime} has not"
+        if need is not None and need not in backend.capabilities:
+            left[word] = f"fault {word!r} needs {need!r}, which runtime {backend.name!r} does not provide"
         elif missing := no_value(word):
             left[word] = f"fault {word}: there is no value for its {', '.join(missing)} in testbed/experiments/scan/plan.py, VALUES"
     if names and left:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from testbed.concurrency import map_limited
 from testbed.errors import TestbedError
-from testbed.experiments.batch import ATTEMPTS, once
+from testbed.experiments.batch import replay_once, replay_until_known
 from testbed.experiments.scan import effect
 from testbed.experiments.scan.effect import Effect, VariantScan
 
@@ -16,25 +17,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.experiments.scan.plan import Injection, ScanPlan
-    from testbed.runtime.backends import Place
+    from testbed.facility.backend import Backend
 
 CONTROL_DIRECTORY = "control"
 
 
 @dataclass(frozen=True, slots=True)
-class Scanner:
-    """What breaks links: a plan, a place, what its replays share, and the directory of the journals."""
+class ScanBatch:
+    """The replays of a scan: its plan, the backend, which has to be entered, and the directory of the journals."""
 
     plan: ScanPlan
-    place: Place
-    shop: Any
+    backend: Backend
     directory: Path
 
     async def scan(self, jobs: int, tell: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
         """Replay everything, so many at a time; `tell` hears of each, with its variant, as it is done."""
 
         async def replay(one: Injection) -> tuple[str, Effect]:
-            return one.variant, await self.replay_until_known(one)
+            return one.variant, await replay_until_known(partial(self._replay, one), lambda replayed: replayed.effect != effect.UNKNOWN)
 
         done = await map_limited(self.plan.breaks, jobs, replay, lambda told: tell(*told))
         return tuple(self._over(variant, [one for name, one in done if name == variant]) for variant in self.plan.points)
@@ -43,20 +43,12 @@ class Scanner:
         control, *broken = effects  # the order of the plan
         return VariantScan(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
 
-    async def replay_until_known(self, one: Injection) -> Effect:
-        """Replay until the effect can be told, some times at most: on a busy machine a replay may not be believed."""
-        for attempt in range(1, ATTEMPTS):
-            told = await self._replay(one, attempt)
-            if told.effect != effect.UNKNOWN:
-                return told
-        return await self._replay(one, ATTEMPTS)
-
     async def _replay(self, one: Injection, attempt: int) -> Effect:
         """Replay once; what cannot be replayed is unknown, and says why."""
         name = f"{one.link}-{one.fault}" if one.link else CONTROL_DIRECTORY
         directory = self.directory / (name if attempt == 1 else f"{name}-again-{attempt}")
         try:
-            result = await once(one.scenario, self.plan.sent, self.shop, directory, self.place)
+            result = await replay_once(one.scenario, self.plan.sent, self.backend, directory)
         except TestbedError as error:
             return Effect(link=one.link, fault=one.fault, effect="unknown", unknown=str(error) or "no reason is known")
         return effect.of(result.journal, result.judgement, one.link, one.fault, self.plan.transaction, result.wall_s)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from testbed.errors import TestbedError, UsageError
 from testbed.plan.topology import BALANCERS, caller_environment, server_environment, servers_of
 from testbed.runtime.containers import balancers
-from testbed.runtime.containers.backend import Dock
 from testbed.runtime.containers.project import KEEPALIVES, Project
+from testbed.runtime.containers.project_pool import ProjectPool
 
 if TYPE_CHECKING:
     from testbed.facility.facility import Facility
@@ -38,7 +38,7 @@ PLACED = frozenset(
 class ContainersBuilder:
     """Builds one facility: in a project that stands by, put back to what it was, or in a new one."""
 
-    dock: Dock
+    pool: ProjectPool
     plan: FacilityPlan
     settings: Settings
     project: Project | None = None
@@ -82,14 +82,14 @@ class ContainersBuilder:
         return await self.building
 
     async def _build(self) -> Facility:
-        while (project := self.dock.take(self._fits)) is not None:
+        while (project := self.pool.take(self._fits)) is not None:
             self.project = project
             try:
                 return await project.renew(self.plan, self._services)
             except TestbedError as error:  # it is not what it was; another one is
                 sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
-                await self.dock.remove(project)
-        self.project = await self.dock.make(self.plan, self._fits)
+                await self.pool.remove(project)
+        self.project = await self.pool.make(self.plan, self._fits)
         return await self.project.begin(self._services)
 
     async def tear_down(self) -> None:
@@ -103,6 +103,6 @@ class ContainersBuilder:
         if self.project is None:
             return
         if building.cancelled() or building.exception() is not None or building.result().active:
-            await self.dock.remove(self.project)
+            await self.pool.remove(self.project)
         else:
-            self.dock.give_back(self.project)
+            self.pool.give_back(self.project)

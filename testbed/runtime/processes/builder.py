@@ -25,11 +25,11 @@ from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
-from testbed.runtime.processes.backend import Workshop
 from testbed.runtime.processes.log_disks import ProcessLogDisks
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
 from testbed.runtime.processes.resources import ProcessResources
 from testbed.runtime.processes.runtime import Processes
+from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
 from testbed.runtime.toxiproxy import FaultProxyClient
 
@@ -74,7 +74,7 @@ def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
 class ProcessesBuilder:
     """Builds one facility in a directory of its own, and takes it down with all that is in it."""
 
-    workshop: Workshop
+    shared: SharedParts
     plan: FacilityPlan
     settings: Settings
     directory: Path = field(init=False)
@@ -85,9 +85,9 @@ class ProcessesBuilder:
     building: asyncio.Task[Facility] | None = None
 
     def __post_init__(self) -> None:
-        self.workshop.built += 1
-        self.directory = self.workshop.run.path / f"facility-{self.workshop.built}"
-        self.runtime = Processes(self.workshop.run, self.directory, self.workshop.fork_server)
+        self.shared.built += 1
+        self.directory = self.shared.run.path / f"facility-{self.shared.built}"
+        self.runtime = Processes(self.shared.run, self.directory, self.shared.fork_server)
 
     def begin(self) -> None:
         """Begin to build ahead of time; `build` then waits for what is left."""
@@ -105,10 +105,10 @@ class ProcessesBuilder:
         Application servers wait for the database by themselves while they fill their pools, so they start beside it.
         """
         run_directory.make_directory(self.directory)
-        shop, plan = self.workshop, self.plan
+        shared, plan = self.shared, self.plan
         self._see_limits()
         addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
-        client = await shop.wait_fault_proxy()
+        client = await shared.wait_fault_proxy()
         links = {name: await self._link(client, name, addresses[name]) for name in plan.links}
         urls = {name: links[name].address.url if name in links else addresses[name].url for name in plan.server_names}
         callers = [
@@ -135,7 +135,7 @@ class ProcessesBuilder:
             for name in plan.server_names
         ]
         array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
-        self.pair = DatabasePair(shop.run, shop.programs, array, self.directory, connections)
+        self.pair = DatabasePair(shared.run, shared.programs, array, self.directory, connections)
         facility = Facility(
             self.runtime,
             self.pair,
@@ -158,11 +158,11 @@ class ProcessesBuilder:
 
     async def _link(self, client: FaultProxyClient, name: str, upstream: Address) -> ProxiedLink:
         """Make a link; its proxy is removed with the facility, and by the next run when this one is killed before."""
-        shop = self.workshop
-        link = ProxiedLink(client, f"{name}-{shop.run.path.name}-{self.directory.name}")
+        shared = self.shared
+        link = ProxiedLink(client, f"{name}-{shared.run.path.name}-{self.directory.name}")
         self.links.append(link)
-        if shop.toxiproxy is not None:
-            shop.run.note_proxy(shop.toxiproxy, link.name)
+        if shared.toxiproxy is not None:
+            shared.run.note_proxy(shared.toxiproxy, link.name)
         await shield(link.create(upstream))
         return link
 
@@ -185,8 +185,8 @@ class ProcessesBuilder:
         _require_limit(resource.RLIMIT_NPROC, self._connections + threads + HEADROOM, "processes and threads", "ulimit -u")
 
     async def _array(self) -> Array:
-        prepared = await asyncio.shield(self.workshop.prepared)
-        return await shield(asyncio.to_thread(copy_array, self.workshop.programs, prepared, self.directory / "storage"))
+        prepared = await asyncio.shield(self.shared.prepared)
+        return await shield(asyncio.to_thread(copy_array, self.shared.programs, prepared, self.directory / "storage"))
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""

@@ -29,9 +29,9 @@ def test_it_has_every_variant_with_the_settings_of_now() -> None:
 @pytest.mark.parametrize("runtime", ["processes"])
 def test_it_has_every_scenario_that_the_runtime_can_run_with_the_trace_of_now(runtime: str) -> None:
     """A scenario that was added, or whose passengers changed, makes it old."""
-    where = backends.of(runtime)
-    scenarios = [one for path in scenario_file.known() if not where.place.lacks(one := scenario_file.load(path))]
-    made = plan.plan(scenarios, scenario_file.kept_variants(), runtime, where.slower)
+    backend = backends.of(runtime)
+    scenarios = [one for path in scenario_file.known() if not backend.lacks(one := scenario_file.load(path))]
+    made = plan.plan(scenarios, scenario_file.kept_variants(), runtime, backend.slowdown)
     assert [column for column in KEPT.columns if column.runtime == runtime] == [planned.column for planned in made.columns]
 
 

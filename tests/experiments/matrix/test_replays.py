@@ -9,38 +9,19 @@ from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, ServiceError
 from testbed.experiments import batch
 from testbed.experiments.matrix import plan
-from testbed.experiments.matrix.replays import Replays
-from testbed.fakes.builder import FakeBuilder
+from testbed.experiments.matrix.replays import MatrixBatch
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
-from testbed.runtime.backends import Place
 from tests.experiments.matrix.cells import cell
-from tests.nights import Shop, scenario
+from tests.nights import scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.experiments.matrix.cell import Cell
-    from testbed.plan.settings import Settings
-    from testbed.plan.topology import FacilityPlan
 
 
-class Fleet:
-    """Makes fake builders; the first `broken` of them bring no facility up."""
-
-    def __init__(self, broken: int = 0) -> None:
-        self.builders: list[FakeBuilder] = []
-        self.broken = broken
-
-    def build(self, _: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
-        """Make a builder."""
-        self.builders.append(FakeBuilder(facility, settings))
-        if len(self.builders) <= self.broken:
-            self.builders[-1].broken = ServiceError("cf-1 was not ready")
-        return self.builders[-1]
-
-    def replays(self, directory: Path) -> Replays:
-        """Make what replays cells on these."""
-        return Replays(Place("fakes", self.build), Shop(), directory)
+NOT_READY = ServiceError("cf-1 was not ready")
 
 
 class MemoryCheckpoint:
@@ -66,9 +47,9 @@ def planned(directory: Path, *variants: str) -> plan.MatrixPlan:
 
 def test_each_cell_is_replayed_and_kept(tmp_path: Path) -> None:
     """In the order of the plan, several at a time, each with a journal below its scenario."""
-    fleet, checkpoint, told = Fleet(), MemoryCheckpoint(), []
+    backend, checkpoint, told = FakeBackend(), MemoryCheckpoint(), []
     made = planned(tmp_path, "original", "fixed", "call_timeout")
-    replays = fleet.replays(tmp_path / "runs")
+    replays = MatrixBatch(backend, tmp_path / "runs")
     cells = in_virtual_time(map_limited(made.cells, 2, lambda planned_cell: replays.cell(planned_cell, checkpoint), told.append))
     assert [(one.variant, one.outcome) for one in cells][:2] == [("original", "grounded"), ("fixed", "contained")]
     assert sorted(checkpoint.cells) == sorted(one.variant for one in told) == ["call_timeout", "fixed", "original"]
@@ -77,25 +58,25 @@ def test_each_cell_is_replayed_and_kept(tmp_path: Path) -> None:
 
 def test_what_was_kept_is_not_replayed(tmp_path: Path) -> None:
     """An interrupted matrix costs only what is left of it."""
-    fleet = Fleet()
-    replays = fleet.replays(tmp_path)
+    backend = FakeBackend()
+    replays = MatrixBatch(backend, tmp_path)
     found = in_virtual_time(replays.cell(planned(tmp_path, "original").cells[0], MemoryCheckpoint(original=cell("original"))))
-    assert (found, fleet.builders) == (cell("original"), [])
+    assert (found, backend.builders) == (cell("original"), [])
 
 
 def test_a_cell_that_cannot_be_told_is_tried_again_and_told_in_the_end(tmp_path: Path) -> None:
     """Two replays that fail and one that does not are a cell; no journal is written over another."""
-    fleet = Fleet(broken=2)
-    replays = fleet.replays(tmp_path / "runs")
+    backend = FakeBackend(failures=[NOT_READY] * 2)
+    replays = MatrixBatch(backend, tmp_path / "runs")
     replayed = in_virtual_time(replays.replay_until_known(planned(tmp_path, "fixed").cells[0]))
-    assert (replayed.outcome, len(fleet.builders)) == ("contained", 3)
+    assert (replayed.outcome, len(backend.builders)) == ("contained", 3)
     assert len(list((tmp_path / "runs").rglob("fixed.jsonl"))) == 3
 
 
 def test_a_cell_that_never_comes_up_is_unknown_with_the_reason(tmp_path: Path) -> None:
     """After some attempts; and it is no failure of the other cells."""
-    fleet = Fleet(broken=batch.ATTEMPTS)
-    replays = fleet.replays(tmp_path / "runs")
+    backend = FakeBackend(failures=[NOT_READY] * batch.ATTEMPTS)
+    replays = MatrixBatch(backend, tmp_path / "runs")
     first, second = in_virtual_time(map_limited(planned(tmp_path, "fixed", "original").cells, 1, replays.replay_until_known))
     assert (first.outcome, first.unknown) == (None, "cf-1 was not ready")
     assert second.outcome == "grounded"
@@ -103,8 +84,8 @@ def test_a_cell_that_never_comes_up_is_unknown_with_the_reason(tmp_path: Path) -
 
 def test_after_the_last_cell_a_facility_comes_up_well(tmp_path: Path) -> None:
     """It is built once more, looked at and taken down; one that is not well fails the matrix."""
-    fleet = Fleet()
-    in_virtual_time(fleet.replays(tmp_path).require_steady(planned(tmp_path, "original")))
-    assert fleet.builders[0].calls[-1] == "tear_down"
+    backend = FakeBackend()
+    in_virtual_time(MatrixBatch(backend, tmp_path).require_steady(planned(tmp_path, "original")))
+    assert backend.builders[0].calls[-1] == "tear_down"
     with pytest.raises(FacilityError, match="cf-1 was not ready"):
-        in_virtual_time(Fleet(broken=1).replays(tmp_path).require_steady(planned(tmp_path, "original")))
+        in_virtual_time(MatrixBatch(FakeBackend(failures=[NOT_READY]), tmp_path).require_steady(planned(tmp_path, "original")))

@@ -9,12 +9,11 @@ from testbed import faults, scenario_file
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.plan import Wanted
-from testbed.fakes.builder import FakeBuilder
+from testbed.fakes.backend import FakeBackend
 from testbed.faults.backlog_full import BacklogFull
 from testbed.faults.latency import Latency
 from testbed.faults.refuse import Refuse
 from testbed.plan.topology import FacilityPlan
-from testbed.runtime.backends import Place
 from tests.nights import RESTART, scenario
 
 if TYPE_CHECKING:
@@ -27,9 +26,9 @@ OF_A_SERVICE = ("backlog_full", "disk_full")
 LINKS = ("database", "cf-1", "cf-2", "kiosk", "ivr")
 
 
-def place(capabilities: frozenset[str] = EVERYTHING) -> Place:
-    """Make a place of fakes that has something."""
-    return Place("fakes", lambda _, facility, settings: FakeBuilder(facility, settings), capabilities)
+def backend(capabilities: frozenset[str] = EVERYTHING, slowdown: float = 1.0) -> FakeBackend:
+    """Make a backend of fakes that provides something."""
+    return FakeBackend(capabilities=capabilities, slowdown=slowdown)
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def morning() -> Scenario:
 
 def test_every_link_is_broken_with_every_fault_that_it_can_have(morning: Scenario) -> None:
     """One that stays, at the time of the scenario's first step, over the same facility, night and passengers; first, nothing at all."""
-    made = plan.plan(morning, Wanted(), place())
+    made = plan.plan(morning, Wanted(), backend())
     control, *breaks = made.breaks
     linked = [word for word in plan.words() if word not in OF_A_SERVICE]
     assert (control.link, control.fault) == ("", "nothing")
@@ -59,7 +58,7 @@ def test_every_link_is_broken_with_every_fault_that_it_can_have(morning: Scenari
 
 def test_only_the_link_that_is_broken_has_a_proxy(morning: Scenario) -> None:
     """That to the database is the virtual IP; a full listen queue is the service's own, and no proxy may stand before it."""
-    made = plan.plan(morning, Wanted(faults=["refuse", "backlog_full"], links=["database", "cf-2"]), place())
+    made = plan.plan(morning, Wanted(faults=["refuse", "backlog_full"], links=["database", "cf-2"]), backend())
     assert [(one.link, one.scenario.steps[0].action, one.scenario.facility.links) for one in made.breaks[1:]] == [
         ("database", Refuse("database"), ()),
         ("cf-2", Refuse("cf-2"), ("cf-2",)),
@@ -81,11 +80,11 @@ def test_no_fault_is_forgotten() -> None:
 def test_a_fault_without_a_value_is_left_out_and_told(morning: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no reason to scan nothing; one that was asked for by name is refused."""
     monkeypatch.setattr(plan, "VALUES", {})
-    made = plan.plan(morning, Wanted(), place())
+    made = plan.plan(morning, Wanted(), backend())
     assert made.left_out == ("fault latency: there is no value for its latency_ms in testbed/experiments/scan/plan.py, VALUES",)
     assert "latency" not in {one.fault for one in made.breaks}
     with pytest.raises(FacilityError, match="no value for its latency_ms"):
-        plan.plan(morning, Wanted(faults=["latency"]), place())
+        plan.plan(morning, Wanted(faults=["latency"]), backend())
 
 
 def test_a_fault_that_the_runtime_cannot_do_is_left_out_and_told(morning: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,22 +96,22 @@ def test_a_fault_that_the_runtime_cannot_do_is_left_out_and_told(morning: Scenar
 
     load = faults.load
     monkeypatch.setattr(faults, "load", lambda word: Flood if word == "refuse" else load(word))
-    assert plan.plan(morning, Wanted(), place()).left_out == ("fault refuse: needs firewall, which the runtime fakes has not",)
+    assert plan.plan(morning, Wanted(), backend()).left_out == ("fault 'refuse' needs 'firewall', which runtime 'fakes' does not provide",)
 
 
 def test_where_links_have_no_proxies_the_one_to_the_database_is_scanned(morning: Scenario) -> None:
     """And that is said; others that are asked for by name are refused."""
-    made = plan.plan(morning, Wanted(), place(frozenset()))
+    made = plan.plan(morning, Wanted(), backend(frozenset()))
     assert {one.link for one in made.breaks} == {"", "database"}
     assert made.breaks[0].scenario.facility.links == ()
-    assert made.left_out == ("links cf-1, cf-2, kiosk, ivr: the runtime fakes has a proxy on the link to the database only",)
-    with pytest.raises(FacilityError, match="kiosk cannot be broken there; give another with --runtime"):
-        plan.plan(morning, Wanted(links=["database", "kiosk"]), place(frozenset()))
+    assert made.left_out == ("links cf-1, cf-2, kiosk, ivr: runtime 'fakes' has a proxy on the link to the database only",)
+    with pytest.raises(FacilityError, match="kiosk cannot be broken there; choose another with --runtime"):
+        plan.plan(morning, Wanted(links=["database", "kiosk"]), backend(frozenset()))
 
 
 def test_each_variant_has_its_own_map(morning: Scenario) -> None:
     """Service groups change who connects to what; a variant is the scenario's own, or a kept one."""
-    made = plan.plan(morning, Wanted(variants=["original", "service_groups", "original"], links=["database"], faults=["refuse"]), place())
+    made = plan.plan(morning, Wanted(variants=["original", "service_groups", "original"], links=["database"], faults=["refuse"]), backend())
     assert {name: [(point.who, point.link) for point in points if point.link.startswith("cf")] for name, points in made.points.items()} == {
         "original": [(("kiosk", "ivr"), "cf-1"), (("kiosk", "ivr"), "cf-2")],
         "service_groups": [(("kiosk",), "cf-1"), (("ivr",), "cf-2")],
@@ -128,7 +127,7 @@ def test_each_variant_has_its_own_map(morning: Scenario) -> None:
 
 def test_the_night_goes_by_slower_where_that_is_needed(morning: Scenario) -> None:
     """As it does in a replay there."""
-    assert plan.plan(morning, Wanted(), place(), slower=2.0).breaks[1].scenario.night.speed == morning.night.speed / 2
+    assert plan.plan(morning, Wanted(), backend(slowdown=2.0)).breaks[1].scenario.night.speed == morning.night.speed / 2
 
 
 @pytest.mark.parametrize(
@@ -149,17 +148,17 @@ def test_the_night_goes_by_slower_where_that_is_needed(morning: Scenario) -> Non
 def test_what_is_not_there_is_refused_with_what_is(morning: Scenario, wanted: Wanted, told: str) -> None:
     """In one line, before anything is started."""
     with pytest.raises(UsageError) as refused:
-        plan.plan(morning, wanted, place())
+        plan.plan(morning, wanted, backend())
     assert told in str(refused.value)
 
 
 def test_a_scenario_without_a_time_for_the_fault_is_refused(tmp_path: Path) -> None:
     """A step that waits for something to be seen would wait for ever where nothing was done."""
     with pytest.raises(UsageError, match="has no step that is due `at` a time"):
-        plan.plan(scenario(tmp_path, RESTART), Wanted(), place())
+        plan.plan(scenario(tmp_path, RESTART), Wanted(), backend())
 
 
 def test_a_scenario_that_needs_more_than_the_runtime_has_is_refused() -> None:
     """As its replay would be."""
-    with pytest.raises(FacilityError, match="two_arrays needs balancers and recovery and backups"):
-        plan.plan(scenario_file.load(scenario_file.find("two_arrays")), Wanted(), place())
+    with pytest.raises(FacilityError, match="'two_arrays' needs 'balancers' and 'recovery' and 'backups'"):
+        plan.plan(scenario_file.load(scenario_file.find("two_arrays")), Wanted(), backend())

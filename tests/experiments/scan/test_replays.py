@@ -8,57 +8,47 @@ from testbed.errors import ServiceError
 from testbed.experiments.batch import ATTEMPTS
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.plan import Wanted
-from testbed.experiments.scan.replays import Scanner
-from testbed.fakes.builder import FakeBuilder
+from testbed.experiments.scan.replays import ScanBatch
+from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
-from testbed.runtime.backends import Place
-from tests.nights import Shop, scenario
+from tests.nights import scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.experiments.scan.effect import Effect, VariantScan
-    from testbed.plan.settings import Settings
-    from testbed.plan.topology import FacilityPlan
 
 
-class Fleet:
-    """Makes fake builders; the first `broken` of them bring no facility up, and probes of `blunt` ones see nothing."""
+NOT_READY = ServiceError("cf-1 was not ready")
 
-    def __init__(self, broken: int = 0, *, ineffective: bool = False) -> None:
-        self.builders: list[FakeBuilder] = []
-        self.broken, self.ineffective = broken, ineffective
 
-    def build(self, _: Shop, facility: FacilityPlan, settings: Settings) -> FakeBuilder:
-        """Make a builder."""
-        self.builders.append(FakeBuilder(facility, settings, ineffective=self.ineffective))
-        if len(self.builders) <= self.broken:
-            self.builders[-1].broken = ServiceError("cf-1 was not ready")
-        return self.builders[-1]
+def backend(broken: int = 0, *, ineffective: bool = False) -> FakeBackend:
+    """Make a backend that can break links; its first `broken` builders bring no facility up."""
+    return FakeBackend(capabilities=frozenset({"links", "processes"}), failures=[NOT_READY] * broken, ineffective=ineffective)
 
-    def scan(self, directory: Path, wanted: Wanted) -> tuple[tuple[VariantScan, ...], list[tuple[str, Effect]]]:
-        """Scan a night on these; gives what came out, and what was told on the way."""
-        place = Place("fakes", self.build, frozenset({"links", "processes"}))
-        told: list[tuple[str, Effect]] = []
-        planned = plan.plan(scenario(directory), wanted, place)
-        scanner = Scanner(planned, place, Shop(), directory / "runs")
-        return in_virtual_time(scanner.scan(2, lambda *one: told.append(one))), told
+
+def scan(fakes: FakeBackend, directory: Path, wanted: Wanted) -> tuple[tuple[VariantScan, ...], list[tuple[str, Effect]]]:
+    """Scan a night; gives what came out, and what was told on the way."""
+    told: list[tuple[str, Effect]] = []
+    planned = plan.plan(scenario(directory), wanted, fakes)
+    scanner = ScanBatch(planned, fakes, directory / "runs")
+    return in_virtual_time(scanner.scan(2, lambda *one: told.append(one))), told
 
 
 @pytest.mark.fact("A2")
 def test_each_link_is_broken_in_turn_and_what_becomes_of_check_in_is_told(tmp_path: Path) -> None:
     """The control goes on, late answers of the database stop the original, and a time-out of the callers does not help against them."""
-    fleet = Fleet()
+    fakes = backend()
     wanted = Wanted(variants=["original", "call_timeout"], faults=["latency"], links=["database", "cf-1"])
-    scanned, told = fleet.scan(tmp_path, wanted)
+    scanned, told = scan(fakes, tmp_path, wanted)
     assert [one.variant for one in scanned] == ["original", "call_timeout"]
     for over in scanned:
         assert (over.control.effect, over.control.due) == ("goes on", over.control.answered)
         # Services over fakes feel what is on the link to the database, and on no other.
         assert [(one.link, one.effect) for one in over.effects] == [("database", "stops"), ("cf-1", "goes on")]
         assert over.single_points == {"database": ("latency",)}
-    assert len(told) == len(fleet.builders) == 6
-    assert all(builder.calls[-1] == "tear_down" for builder in fleet.builders)
+    assert len(told) == len(fakes.builders) == 6
+    assert all(builder.calls[-1] == "tear_down" for builder in fakes.builders)
     assert sorted(path.relative_to(tmp_path / "runs").as_posix() for path in (tmp_path / "runs").rglob("*.jsonl"))[:3] == [
         "cf-1-latency/call_timeout.jsonl",
         "cf-1-latency/original.jsonl",
@@ -68,12 +58,12 @@ def test_each_link_is_broken_in_turn_and_what_becomes_of_check_in_is_told(tmp_pa
 
 def test_a_fault_that_does_not_bite_is_unknown_with_the_reason(tmp_path: Path) -> None:
     """After some attempts, each with a journal of its own; the control run says that nothing else was amiss."""
-    fleet = Fleet(ineffective=True)
-    (over,), _ = fleet.scan(tmp_path, Wanted(faults=["silence"], links=["kiosk"]))
+    fakes = backend(ineffective=True)
+    (over,), _ = scan(fakes, tmp_path, Wanted(faults=["silence"], links=["kiosk"]))
     (silence,) = over.effects
     assert (over.control.effect, silence.effect) == ("goes on", "unknown")
     assert "a connection over the link to kiosk was to be silent, and was" in silence.unknown
-    assert len(fleet.builders) == 1 + ATTEMPTS
+    assert len(fakes.builders) == 1 + ATTEMPTS
     assert silence.journal == str(tmp_path / "runs" / f"kiosk-silence-again-{ATTEMPTS}" / "original.jsonl")
 
 
@@ -81,10 +71,10 @@ def test_what_cannot_be_replayed_is_tried_again_and_then_unknown(tmp_path: Path)
     """One facility that does not come up costs an attempt; none at all costs the answer, and no other's."""
     wanted = Wanted(faults=["refuse"], links=["database"])
     (tmp_path / "once").mkdir()
-    ((over,), _) = Fleet(broken=1).scan(tmp_path / "once", wanted)
+    ((over,), _) = scan(backend(broken=1), tmp_path / "once", wanted)
     assert over.control.effect == "goes on"
     (tmp_path / "never").mkdir()
-    ((over,), _) = Fleet(broken=100).scan(tmp_path / "never", wanted)
+    ((over,), _) = scan(backend(broken=100), tmp_path / "never", wanted)
     assert (over.control.effect, over.control.unknown, over.control.outcome, over.control.crack) == (
         "unknown",
         "cf-1 was not ready",

@@ -68,7 +68,7 @@ def test_the_page_has_map_table_and_list_of_each_variant() -> None:
     """With counts, and with what became of the airline."""
     page = text.markdown(scan(over(), over("hardened", over().effects[3:4])))
     assert page.startswith("# Which links stop check_in\n")
-    assert "Left out: fault flood: needs firewall, which the runtime processes has not." in page
+    assert "Left out: fault 'flood' needs 'firewall', which runtime 'processes' does not provide." in page
     assert "## original\n\n    passengers ─> kiosk, ivr\n" in page
     assert "| fault | ivr | cf-1 | database |\n| --- | --- | --- | --- |\n| `backlog_full` | - | hurts (8 of 9); contained, 1 | - |" in page
     assert "- database: refuse, silence\n" in page

@@ -12,8 +12,7 @@ from testbed.errors import UsageError
 from testbed.plan.settings import CallerSettings, ServerSettings, Settings
 from testbed.plan.topology import BALANCERS, CALLERS, FacilityPlan
 from testbed.runtime.containers import builder, docker_cli, log_disks, project, services
-from testbed.runtime.containers.backend import Dock
-from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.backend import ContainersBackend
 
 COMPOSE = Path(__file__).parents[3] / "compose"
 TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
@@ -133,4 +132,4 @@ def test_balancers_set_no_limit_that_the_case_s_did_not_have() -> None:
 def test_more_servers_than_the_file_has_are_refused() -> None:
     """With the number that was found and the one that is allowed."""
     with pytest.raises(UsageError, match=r"found 4; .* has 3, so at most that many are allowed"):
-        ContainersBuilder(Dock(), FacilityPlan(application_servers=4), Settings())
+        ContainersBackend().builder(FacilityPlan(application_servers=4), Settings())

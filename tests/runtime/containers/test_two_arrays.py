@@ -14,7 +14,7 @@ from testbed.facility.runtime import RUNTIMES
 from testbed.journal.events import BackupTaken, Ledger, OperationEvent, Recovery, Restored
 from testbed.plan.scenario import NEEDS
 from testbed.plan.trace import TraceRequest
-from testbed.runtime.backends import of
+from testbed.runtime import backends
 from testbed.runtime.containers import balancers
 from testbed.runtime.postgres import ledger
 from testbed.runtime.postgres.lag import Lag
@@ -177,14 +177,17 @@ async def test_where_nothing_stands_around_nothing_is_seen_and_no_backup_is_take
 
 def test_what_a_scenario_may_need_is_what_runtimes_have() -> None:
     """No more words, and no fewer."""
-    assert {one for name in RUNTIMES for one in of(name).place.capabilities} == set(NEEDS)
+    assert {one for name in RUNTIMES for one in backends.of(name).capabilities} == set(NEEDS)
 
 
 def test_a_scenario_that_needs_more_is_told_what_and_where() -> None:
     """The line names the scenario, what is lacking, and the runtime."""
     plan = scenario_file.load(scenario_file.find("two_arrays"))
-    assert "two_arrays needs balancers and recovery and backups, which the runtime processes has not" in of("processes").place.lacks(plan)
-    assert of("containers").place.lacks(plan) == ""
+    assert backends.of("processes").lacks(plan) == (
+        "scenario 'two_arrays' needs 'balancers' and 'recovery' and 'backups', which runtime 'processes' does not provide; "
+        "choose another with --runtime"
+    )
+    assert backends.of("containers").lacks(plan) == ""
 
 
 def test_a_scenario_must_ask_for_what_it_cannot_do_without(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from testbed.facility.address import Address
 from testbed.plan.settings import Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import run_directory as run_directory_module
-from testbed.runtime.processes.backend import Workshop
-from testbed.runtime.processes.builder import ProcessesBuilder
+from testbed.runtime.processes.backend import ProcessesBackend
 from testbed.runtime.run_directory import RunDirectory, make_directory
 
 if TYPE_CHECKING:
@@ -38,13 +37,13 @@ def left(home: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.4, 0.7])
-async def test_a_workshop_that_is_given_up_while_it_begins_leaves_nothing(home: Path, after_s: float) -> None:
+async def test_a_backend_that_is_given_up_while_it_begins_leaves_nothing(home: Path, after_s: float) -> None:
     """At whatever moment, and however impatient: cancelled again while it cleans up."""
 
     async def work() -> None:
-        async with Workshop() as shop:
-            await shop.wait_fault_proxy()
-            await asyncio.shield(shop.prepared)
+        async with ProcessesBackend() as backend:
+            await backend.wait_fault_proxy()
+            await asyncio.shield(backend.prepared)
             await asyncio.sleep(60)
 
     task = asyncio.create_task(work())
@@ -68,15 +67,15 @@ async def test_the_event_loop_goes_on_while_the_run_directory_is_removed(home: P
 
     monkeypatch.setattr(RunDirectory, "remove", slow)
     with pytest.raises(FacilityError, match="no PostgreSQL at"):
-        async with Workshop(postgres_directory=str(home)):
+        async with ProcessesBackend(postgres_directory=str(home)):
             pass
     assert left(home) == []
 
 
-async def test_a_workshop_that_cannot_be_had_leaves_nothing(home: Path, tmp_path: Path) -> None:
+async def test_a_backend_that_cannot_be_had_leaves_nothing(home: Path, tmp_path: Path) -> None:
     """The error is the reason, once."""
     with pytest.raises(FacilityError, match="no PostgreSQL at"):
-        async with Workshop(postgres_directory=str(tmp_path)):
+        async with ProcessesBackend(postgres_directory=str(tmp_path)):
             pass
     assert left(home) == []
 
@@ -85,7 +84,7 @@ async def test_too_little_space_is_told_before_anything_is_started(home: Path, m
     """In megabytes, with the place and the way out."""
     monkeypatch.setattr(run_directory_module, "NEEDED_BYTES", 1 << 60)
     with pytest.raises(FacilityError, match=rf"{home}.* has \d+ MB free, and a replay needs \d+ MB; set TMPDIR"):
-        async with Workshop():
+        async with ProcessesBackend():
             pass
     assert left(home) == []
 
@@ -102,8 +101,8 @@ async def test_a_limit_that_is_too_low_is_told_before_anything_is_started(
 ) -> None:
     """Or half of the facility would find out later, each in its own words."""
     real = resource.getrlimit
-    async with Workshop() as shop:
-        builder = ProcessesBuilder(shop, PLAN, Settings())
+    async with ProcessesBackend() as backend:
+        builder = backend.builder(PLAN, Settings())
         monkeypatch.setattr(resource, "getrlimit", lambda asked: (most, most) if asked == kind else real(asked))
         with pytest.raises(FacilityError, match=told):
             await builder.build()
@@ -115,18 +114,18 @@ async def test_a_toxiproxy_that_is_not_there_is_told_at_once(home: Path) -> None
     """Nobody waits for somebody else's server to come up."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with Workshop(Address("127.0.0.1", port)) as shop:
+    async with ProcessesBackend(Address("127.0.0.1", port)) as backend:
         async with asyncio.timeout(5):
             with pytest.raises(ProxyError, match=rf"fault proxy at 127.0.0.1:{port}: version: no answer; is a Toxiproxy running there"):
-                await shop.wait_fault_proxy()
+                await backend.wait_fault_proxy()
     assert left(home) == []
 
 
 async def test_a_fault_proxy_of_ours_that_died_is_told_at_once() -> None:
     """With how it ended, and not after the time that it would have had to come up."""
-    async with Workshop() as shop:
-        await shop.wait_fault_proxy()
-        await shop.shared.kill("toxiproxy")
+    async with ProcessesBackend() as backend:
+        await backend.wait_fault_proxy()
+        await backend.runtime.kill("toxiproxy")
         async with asyncio.timeout(5):
             with pytest.raises(ProxyError, match="the fault proxy ended with exit code -9"):
-                await shop.wait_fault_proxy()
+                await backend.wait_fault_proxy()

