@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.journal.events import ResourceUsage, Sample, ThreadGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from testbed.facility.address import Address
-    from testbed.journal.events import Size
-
-if TYPE_CHECKING:
-    Now = Callable[[], tuple[float, float]]
+    from testbed.journal.events import Now, Size
 
 
 class Dump(Protocol):
@@ -31,7 +28,7 @@ class Dump(Protocol):
 class Monitoring(Protocol):
     """How services are looked at. `HttpMonitoring` asks real ones; `testbed.fakes` has the one that looks at fakes."""
 
-    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
+    async def read(self, service: str, address: Address, now: Now) -> Sample:
         """Look at a service once; `now` gives the time on both clocks. One that does not answer gives a sample without numbers."""
 
     async def health(self, service: str, address: Address) -> str:

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.errors import FacilityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from testbed.facility.load_generator import AnsweredRequest
-    from testbed.journal.events import Balancer, Ledger, Recovery, Restored
-
-    Now = Callable[[], tuple[float, float]]
+    from testbed.journal.events import Balancer, Ledger, Now, Recovery, Restored
 
 
 @dataclass(frozen=True, slots=True)

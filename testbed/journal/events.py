@@ -7,6 +7,7 @@ specifies every event and every field with its unit; a test compares it with the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -15,6 +16,7 @@ from pydantic import Field
 FORMAT = 1
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
+Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
 
 @dataclass(frozen=True, slots=True)
