@@ -99,13 +99,13 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
         (SILENCE + HEAL.replace('"silence"', '"latency"'), "timeline: a step heals 'latency'; allowed: silence"),
         (
             SILENCE + '[variants.detected]\nexpect.outcome = "unharmed"\nsettings.facility.database_keepalives_s = 1\n',
-            'needs: has no "firewall", without which there is no variants.detected.settings.facility.database_keepalives_s; add it',
+            'needs: lacks "firewall", which variants.detected.settings.facility.database_keepalives_s requires; add it',
         ),
         (
             SILENCE + 'link = "cf-9"\n',
             "timeline.0.link: found 'cf-9', did you mean cf-2?; allowed: " + "database, cf-1, cf-2, kiosk, ivr, partner",
         ),
-        (SILENCE + 'link = "cf-1"\n', 'needs: has no "links", without which there is no silence on the link to cf-1; add it'),
+        (SILENCE + 'link = "cf-1"\n', 'needs: lacks "links", which silence on the link to cf-1 requires; add it'),
         (
             SILENCE.replace("silence", "backlog_full") + 'service = "cf-7"\n',
             "timeline.0.service.0: found 'cf-7', did you mean cf-2?; allowed: cf-1, cf-2",
