@@ -66,7 +66,7 @@ def test_a_fault_that_did_not_bite_leaves_the_verdict_unknown(tmp_path: Path) ->
 
 
 async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
-    """A toxic, a link that nobody listens at, attempts that are dropped, a service that stands still."""
+    """A toxic, a disabled link, attempts that are dropped, a paused service."""
     flight = Flight(scenario(tmp_path, SILENCE, facility=SMALL), "fixed", tmp_path)
     facility = await flight.builder.build()
     assert await facility.left_over() == []
@@ -76,11 +76,11 @@ async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
     assert await facility.left_over() == [
         "attempts to connect to kiosk are dropped",
         "the link to cf-1 has the toxic latency_downstream",
-        "nobody listens at the link to cf-1",
-        "cf-2 stands still",
+        "the link to cf-1 is disabled",
+        "cf-2 is paused",
     ]
     await facility.runtime.resume("cf-2")
-    assert "cf-2 stands still" not in await facility.left_over()
+    assert "cf-2 is paused" not in await facility.left_over()
     await flight.builder.tear_down()
 
 
