@@ -86,7 +86,7 @@ async def wait_until(failing: str, look: Callable[[], Awaitable[str | None]], wi
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s
-    while (seen := await look()) is not None:
+    while (state := await look()) is not None:
         if loop.time() > deadline_s:
-            raise WaitError(f"{failing} within {within_s:g} s, last seen: {seen}")
+            raise WaitError(f"{failing} within {within_s:g} s, last seen: {state}")
         await asyncio.sleep(every_s)

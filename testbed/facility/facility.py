@@ -157,24 +157,24 @@ class Facility:
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
         """Wait until the health check is green, or the process has ended: one that dies at its start may never answer."""
         asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
-        seen = "no answer"
+        health = "no answer"
 
         async def ask_again() -> str:
             await asyncio.sleep(POLL_S)
             return await monitoring.health(name, self.runtime.address(name))
 
         async def look() -> str | None:
-            nonlocal asked, seen
+            nonlocal asked, health
             await asyncio.wait({asked}, timeout=POLL_S)
             if asked.done():
-                seen = asked.result()
-                if seen == "200":
+                health = asked.result()
+                if health == "200":
                     return None
                 asked = asyncio.create_task(ask_again())
             ended = await self.runtime.exit(name)
             if ended is not None:
                 raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
-            return seen
+            return health
 
         try:
             await wait_until(f"{name} was not ready", look, within_s, every_s=0.0)  # a look itself takes up to POLL_S

@@ -34,10 +34,10 @@ class ProbeResult:
     """The result of a probe.
 
     `ended`: `answered`: every request (or, of `hold`, not cut); `refused`: nothing listens (RST); `unconnected`: no connection within
-    `within_s`; `reset` (RST) or `closed` (FIN) by the other side before the answer was complete; `silent`: connected, then no answer
-    within `within_s`. `connected_s`: seconds until the connection, or until its refusal. `first_byte_s` and `last_byte_s`: seconds from
-    the last request to the first and last byte of the answer; None without one. `size_bytes`: all that was received. `queued`: how many
-    connections a `queue` took; then `first_byte_s` is of the first in it, and `connected_s` of the first past it.
+    `within_s`; `reset` (RST) or `closed` (FIN) by the other side before the answer was complete; `silent`: connected, but no whole
+    answer within `within_s`. `connected_s`: seconds until the connection, or until its refusal. `first_byte_s` and `last_byte_s`: seconds
+    from the last request to the first and last byte of the answer; None without one. `size_bytes`: all that was received. `queued`: how
+    many connections a `queue` took; then `first_byte_s` is of the first in it, and `connected_s` of the first past it.
     """
 
     ended: ProbeEnd

@@ -26,19 +26,19 @@ def kept_variants(only: Sequence[str] = ()) -> dict[str, KeptVariant]:
 
     Raises ScenarioError when a file is wrong, and UsageError that lists the variants when a name is unknown.
     """
-    kept: dict[str, KeptVariant] = {}
+    variants: dict[str, KeptVariant] = {}
     for file in variant_files():
-        kept |= read_variants(file)
+        variants |= read_variants(file)
     for name in only:
-        if name not in kept:
-            raise UsageError(f"no variant {name!r}; there are {', '.join(kept) or 'none'} (scenarios/{VARIANTS})")
-    return {name: variant for name, variant in kept.items() if not only or name in only}
+        if name not in variants:
+            raise UsageError(f"no variant {name!r}; there are {', '.join(variants) or 'none'} (scenarios/{VARIANTS})")
+    return {name: variant for name, variant in variants.items() if not only or name in only}
 
 
 def variants_of(scenario: Scenario) -> dict[str, Variant]:
     """Return every variant by name that a scenario can be replayed over: kept ones, of which it expects nothing, and its own."""
-    kept = {name: Variant(name, variant.settings, WHATEVER) for name, variant in kept_variants().items()}
-    return kept | {variant.name: variant for variant in scenario.variants}
+    variants = {name: Variant(name, variant.settings, WHATEVER) for name, variant in kept_variants().items()}
+    return variants | {variant.name: variant for variant in scenario.variants}
 
 
 def variant_origins() -> dict[str, str]:
