@@ -58,7 +58,7 @@ def run_interruptible(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def run_all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all of them at once. The first failure ends the others and is raised as itself: nobody further up looks into groups."""
+    """Run all works at once. The first failure cancels the others and is raised as itself: no caller expects a group of errors."""
     try:
         async with asyncio.TaskGroup() as group:
             for work in works:
@@ -68,11 +68,11 @@ async def run_all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 async def map_limited(
-    work: Iterable[Work], jobs: int, do: Callable[[Work], Awaitable[Done]], tell: Callable[[Done], None] = lambda _: None
+    work: Iterable[Work], jobs: int, do: Callable[[Work], Awaitable[Done]], report: Callable[[Done], None] = lambda _: None
 ) -> list[Done]:
-    """Return what `do` makes of each piece of work, in the order of `work`, with at most `jobs` at a time.
+    """Return the result of `do` for each piece of work, in the order of `work`, with at most `jobs` at a time.
 
-    `tell` is called with each result as soon as it is there. The first failure ends the others and is raised as itself.
+    `report` is called with each result as it comes. The first failure cancels the others and is raised as itself.
     """
     waiting = deque(enumerate(work))
     done: dict[int, Done] = {}
@@ -81,7 +81,7 @@ async def map_limited(
         while waiting:
             number, piece = waiting.popleft()
             done[number] = await do(piece)
-            tell(done[number])
+            report(done[number])
 
     await run_all(worker() for _ in range(jobs))
     return [done[number] for number in sorted(done)]
@@ -90,8 +90,8 @@ async def map_limited(
 async def shield(work: Coroutine[Any, Any, Result]) -> Result:
     """Run the work to its end and return its result; a cancellation that came meanwhile is raised afterwards.
 
-    For taking down, and for what a thread does. Ctrl-C twice must not leave half of a facility behind; and a thread goes on when who
-    waits for it is cancelled, so that what it still makes would be made after everything was removed. `asyncio.shield` protects the work
+    For tearing down, and for work in a thread. A second Ctrl-C must not leave half of a facility behind; and a thread goes on after the
+    task that waits for it is cancelled, so it could still create things after everything was removed. `asyncio.shield` protects the work
     as well, but returns before it has ended.
     """
     task = asyncio.create_task(work)
@@ -101,29 +101,29 @@ async def shield(work: Coroutine[Any, Any, Result]) -> Result:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-    result = task.result()  # a failure of its own comes first
+    result = task.result()  # raises its own failure first
     if cancelled is not None:
         raise cancelled
     return result
 
 
 async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended; their failures are for whoever awaited them, and are not raised here."""
+    """Cancel tasks and wait until they have ended; their failures are not raised here: they belong to those who await them."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def wait_until(failing: str, look: Callable[[], Awaitable[str | None]], within_s: float, *, every_s: float = POLL_S) -> None:
-    """Wait until `look` returns None; until then it returns what it saw, and is called again `every_s` seconds later.
+    """Wait until `look` returns None; any other result says what it saw, and it is called again `every_s` seconds later.
 
-    Raises WaitError when that is not within `within_s` seconds: "`failing` within 30 s, last seen: …". What `look` raises ends the wait.
-    A look is never cut short, so it has to be bounded itself. The last one begins after the deadline or ends after it: on a machine that
-    stood still for a while, what holds by then counts.
+    Raises WaitError after `within_s` seconds: "`failing` within 30 s, last seen: …". An error of `look` ends the wait. A look is never cut
+    short, so it has to be bounded itself. The last look ends after the deadline: on a machine that paused for a while, the state after the
+    pause counts.
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s
-    while (seen := await look()) is not None:
+    while (state := await look()) is not None:
         if loop.time() > deadline_s:
-            raise WaitError(f"{failing} within {within_s:g} s, last seen: {seen}")
+            raise WaitError(f"{failing} within {within_s:g} s, last seen: {state}")
         await asyncio.sleep(every_s)

@@ -7,9 +7,9 @@
     ├── FacilityError               the facility cannot be built or driven
     │   ├── ServiceError            a service died, or was not ready in time
     │   ├── ArrayError              two servers on one array, or an array not mounted
-    │   ├── EngineError             the container engine is missing, or does not do what it was told
+    │   ├── EngineError             the container engine is missing, or a command to it fails
     │   └── ProxyError              the fault proxy refused or did not answer
-    ├── WaitError                   a bounded wait ended without what it waited for
+    ├── WaitError                   a bounded wait ended before what it waited for
     ├── InterruptionError           a signal ended the work                              exit code: 128 and its number
     └── DumpError                   threads could not be dumped
 
@@ -23,14 +23,14 @@ from typing import ClassVar
 
 
 class TestbedError(Exception):
-    """Anything the testbed gives up on; `exit_code` is what the command line returns for it."""
+    """Any error that the testbed raises on purpose; `exit_code` is what the command line returns for it."""
 
     __test__: ClassVar[bool] = False  # pytest collects classes by their name; this is not a test
     exit_code: ClassVar[int] = 3
 
 
 class UsageError(TestbedError):
-    """The command line asks for something that is not there or not allowed."""
+    """The command line asks for something that does not exist or is not allowed."""
 
     exit_code = 2
 
@@ -63,11 +63,11 @@ class ServiceError(FacilityError):
 
 
 class ArrayError(FacilityError):
-    """The array is mounted elsewhere, or not mounted where a server was to start (C2, C4)."""
+    """The array is mounted on another host, or not on the host whose server should start (C2, C4)."""
 
 
 class EngineError(FacilityError):
-    """The container engine is missing, does not answer, refuses, or has not the image; the message says what to do."""
+    """The container engine is missing, does not answer, refuses, or lacks the image; the message says what to do."""
 
 
 class ProxyError(FacilityError):

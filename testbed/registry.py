@@ -23,7 +23,7 @@ def class_name(word: str) -> str:
 def load_word(package: str, path: Iterable[str], word: str, twin: str = "") -> Any:
     """Return the class of a word; raises KeyError when the package has no such file.
 
-    `twin` is the class of the word `nothing`, which says what it does nothing of.
+    `twin` is the class of the word `nothing`, the do-nothing twin.
     """
     if word not in words_in(path):
         raise KeyError(word)

@@ -1,4 +1,4 @@
-"""Hand-written journals: nights of a few lines, for the tests of everything that judges. `night()` is a plausible one to change."""
+"""Hand-written journals for the tests of what judges: nights of a few lines, such as `hung_night()` and `contained_night()`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SPEED = 100.0
 
 
 def header(**changes: Any) -> Header:
-    """Make a header of a small night; 4 request threads and 4 connections each."""
+    """Return the header of a small night; 4 request threads and 4 connections each."""
     fields: dict[str, Any] = {
         "scenario": "a_night",
         "title": "A night",
@@ -66,7 +66,7 @@ class NightBuilder:
     requests: int = 0
 
     def at(self, t_s: float) -> dict[str, float]:
-        """Give the stamps of a time."""
+        """Return the stamps of a time."""
         return {"t_s": t_s, "night_s": EVENING_S + t_s * SPEED}
 
     def sample(
@@ -93,10 +93,10 @@ class NightBuilder:
             )
         )
 
-    def samples(self, t_s: float, **given: Any) -> None:
+    def samples(self, t_s: float, **fields: Any) -> None:
         """Add a sample of every service."""
         for service in (*SERVERS, *CALLERS):
-            self.sample(t_s, service, **given)
+            self.sample(t_s, service, **fields)
 
     def request(
         self, due_s: float, caller: str, ended: str | None, *, took_s: float = 0.01, transaction: str | None = None, late_s: float = 0.0
@@ -113,7 +113,7 @@ class NightBuilder:
             )  # type: ignore[arg-type]
 
     def switchover(self, t_s: float, *, steps: int = 5, state: str = "end") -> None:
-        """Add a switchover of so many steps that ended."""
+        """Add a switchover in which `steps` steps ended."""
         self.events.append(OperationEvent(**self.at(t_s), operation="switchover", id=1, state="begin"))
         for number in range(1, steps + 1):
             for progress in ("begin", "end"):
@@ -138,13 +138,13 @@ class NightBuilder:
         self.events.append(OperationEvent(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
 
     def service(self, t_s: float, service: str, state: str) -> None:
-        """Add what became of a service."""
+        """Add a change of a service's state."""
         self.events.append(Service(**self.at(t_s), service=service, state=state, pid=None))  # type: ignore[arg-type]
 
     def dump(
         self, t_s: float, service: str, state: str, within: str = "lookup_by_city", *, count: int = 4, error: str | None = None
     ) -> None:
-        """Add a dump whose request threads are all in a state."""
+        """Add a dump in which all request threads are in one state."""
         groups = () if error else (ThreadGroup(count, state, within, ("main.py:1 main", f"a.py:2 {within}")),)
         self.events.append(Threads(**self.at(t_s), service=service, file=f"{service}.json", request_threads=4, groups=groups, error=error))
 
@@ -154,13 +154,13 @@ class NightBuilder:
         self.events.append(End(**self.at(t_s), reason=reason))  # type: ignore[arg-type]
 
     def journal(self, **changes: Any) -> Journal:
-        """Give the journal."""
+        """Return the journal."""
         made = header(**{"trace": TraceSource("", self.requests, ""), **changes})
         return Journal(Path("a_night.jsonl"), made, tuple(self.events))
 
 
 def hung_night(*, dumps: bool = True) -> NightBuilder:
-    """Write the night of the case: a switchover at 1 s, four failed lookups a server, and from 5 s on everything hangs."""
+    """Return the night of the case: a switchover at 1 s, four failed lookups a server, and from 5 s on everything hangs."""
     night = NightBuilder()
     night.samples(0.0)
     for caller in CALLERS:
@@ -184,7 +184,7 @@ def hung_night(*, dumps: bool = True) -> NightBuilder:
 
 
 def contained_night() -> NightBuilder:
-    """Write the night over the fixed lookup: a switchover at 1 s, four failed lookups a server, then all is well."""
+    """Return the night over the fixed lookup: a switchover at 1 s, four failed lookups a server, then all is well."""
     night = NightBuilder()
     night.samples(0.0)
     night.request(0.5, "kiosk", "answered")

@@ -1,4 +1,4 @@
-"""Nights on fakes: a scenario file of a few lines, replayed in virtual time by the real replay, for the tests of everything that acts."""
+"""Nights on fakes: a scenario file of a few lines, replayed in virtual time by the real replay, for the tests of what acts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _traces: dict[str, trace.Trace] = {}
 
 
 def trace_of(plan: Scenario) -> trace.Trace:
-    """Derive a scenario's trace, once for all that send the same."""
+    """Return a scenario's trace, derived once for all scenarios that send the same."""
     key = f"{plan.night} {plan.workload}"
     if key not in _traces:
         _traces[key] = passengers.of(plan)
@@ -87,7 +87,7 @@ def trace_of(plan: Scenario) -> trace.Trace:
 
 
 def scenario(directory: Path, timeline: str = SWITCHOVER, *, facility: str = SMALL, variants: str = "", rate: float = RATE) -> Scenario:
-    """Read a scenario of a few lines, as from its file."""
+    """Return a scenario of a few lines, read from a file."""
     path = directory / "a_night.toml"
     text = SCENARIO.format(timeline=timeline, facility=facility, variants=variants, rate=rate)
     if ONE_CALLER in facility:
@@ -97,10 +97,10 @@ def scenario(directory: Path, timeline: str = SWITCHOVER, *, facility: str = SMA
 
 
 class Flight:
-    """One replay on fakes of one variant of a scenario; everything in it can be changed before `fly`."""
+    """A replay on fakes of one variant of a scenario; everything in it can be changed before `fly`."""
 
     def __init__(self, plan: Scenario, variant: str, directory: Path) -> None:
-        self.variant = next(one for one in plan.variants if one.name == variant)
+        self.variant = next(known for known in plan.variants if known.name == variant)
         self.plan = plan
         self.directory = directory
         self.path = directory / f"{variant}.jsonl"
@@ -119,25 +119,25 @@ class Flight:
             await replay(self.night, self.builder, writer, self.directory / self.variant.name, self.display)
 
     def fly(self) -> Journal:
-        """Replay it and read its journal."""
+        """Replay it and return its journal."""
         run(self.replay())
         return self.read()
 
     def read(self) -> Journal:
-        """Read its journal, however far it came."""
+        """Return its journal, however far it came."""
         return reader.read(self.path)
 
 
 @functools.cache
 def flown(variant: str, timeline: str = SWITCHOVER, *, facility: str = SMALL, variants: str = "", rate: float = RATE) -> Journal:
-    """Replay a scenario of a few lines on fakes, once for all tests that ask for it; gives its journal."""
+    """Return the journal of a scenario of a few lines, replayed on fakes once for all tests that ask for it."""
     with TemporaryDirectory() as directory:
         plan = scenario(Path(directory), timeline, facility=facility, variants=variants, rate=rate)
         return Flight(plan, variant, Path(directory)).fly()
 
 
 class FullDisk(JournalWriter):
-    """A journal for which there is no more space after so many events."""
+    """A journal whose disk is full after `room` events."""
 
     room = 100
 
@@ -150,20 +150,20 @@ class FullDisk(JournalWriter):
 
 
 class Notes:
-    """A display that notes what it was told."""
+    """A display that records its phases."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def phase(self, text: str) -> None:
-        """Note it."""
+        """Record it."""
         self.notes.append(text)
 
     def update(self, night_s: float, state: Any, load: Any) -> None:
-        """Let it pass."""
+        """Ignore it."""
 
     def quiet(self) -> None:
-        """Note it."""
+        """Record it."""
         self.notes.append("quiet")
 
 
@@ -177,7 +177,7 @@ def sample(
     leaked: int | None = None,
     health: bool = True,
 ) -> Sample:
-    """Make a sample of a service with 4 request threads, and 4 connections where `leaked` is given."""
+    """Return a sample of a service with 4 request threads, and with 4 connections unless `leaked` is None."""
     return Sample(
         t_s=t_s,
         night_s=0.0,

@@ -140,7 +140,7 @@ class Gate:
         self.looks_s: list[float] = []
 
     async def look(self) -> str | None:
-        """Return how long it takes yet; None when the gate is open."""
+        """Return how long the gate stays closed; None when it is open."""
         now_s = asyncio.get_running_loop().time()
         self.looks_s.append(now_s)
         return None if now_s >= self.opens_s else f"{self.opens_s - now_s:.1f} s to go"

@@ -12,9 +12,9 @@ LINE = re.compile(r"^ {4}(?P<branch>[│├└─ ]*)(?P<name>[A-Z]\w+) {2,}.*?(
 
 
 def drawn() -> list[tuple[int, str, int | None]]:
-    """Read the tree in the module's docstring: depth, name, and the exit code where one is told."""
+    """Return the tree in the module's docstring: depth, name, and the exit code where the tree has it."""
     lines = [LINE.match(line) for line in (errors.__doc__ or "").splitlines()]
-    return [(len(one["branch"]) // 4, one["name"], int(one["code"]) if one["code"] else None) for one in lines if one]
+    return [(len(line["branch"]) // 4, line["name"], int(line["code"]) if line["code"] else None) for line in lines if line]
 
 
 def test_the_tree_that_is_drawn_is_the_tree_of_the_classes() -> None:
@@ -24,7 +24,7 @@ def test_the_tree_that_is_drawn_is_the_tree_of_the_classes() -> None:
         parents[depth:] = [name]
         base = getattr(errors, name).__bases__[0].__name__
         assert base == (parents[depth - 1] if depth else "Exception"), name
-    classes = {name for name, one in inspect.getmembers(errors, inspect.isclass) if one.__module__ == errors.__name__}
+    classes = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__}
     assert sorted(name for _, name, _ in drawn()) == sorted(classes)
 
 
@@ -39,7 +39,7 @@ def test_those_without_a_code_of_their_own_have_the_trees() -> None:
     assert {getattr(errors, name).exit_code for _, name, code in drawn() if code is None} == {TestbedError.exit_code}
 
 
-def test_a_wrong_file_is_told_with_all_that_is_wrong() -> None:
+def test_the_error_of_a_wrong_file_has_every_mistake() -> None:
     """The file, how many mistakes, and each in its line."""
     error = ScenarioError("a.toml", ("night: missing", "title: found 1"))
     assert str(error).splitlines() == ["a.toml: 2 mistakes", "  night: missing", "  title: found 1"]

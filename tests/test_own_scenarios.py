@@ -39,7 +39,7 @@ def test_an_empty_folder_of_that_name_hides_nothing(own: Path) -> None:
 
 
 def test_a_file_of_that_name_is_no_folder(own: Path) -> None:
-    """It is somebody else's, and nothing is looked for in it."""
+    """It is somebody else's, and is not read."""
     own.rmdir()
     own.write_text("")
     assert known() == PACKAGED
@@ -56,7 +56,7 @@ def test_a_folder_of_another_program_adds_nothing(own: Path) -> None:
 
 
 def test_a_scenario_of_the_users_own_is_added(own: Path) -> None:
-    """It may name the package's variants, and where it comes from is told."""
+    """It may name the package's variants, and `origins` has its file."""
     (own / "mine.toml").write_text(CALM)
     assert known() == PACKAGED | {"mine"}
     assert scenario_file.load(scenario_file.find("mine")).variants == scenario_file.load(scenario_file.find("calm")).variants
@@ -64,14 +64,14 @@ def test_a_scenario_of_the_users_own_is_added(own: Path) -> None:
 
 
 def test_a_scenario_of_the_users_own_goes_before_the_packages_of_that_name(own: Path) -> None:
-    """And it is told that it stands in its place."""
+    """And `origins` says that it replaces one."""
     (own / "calm.toml").write_text(CALM.replace('title = "', 'title = "Mine: '))
     assert known() == PACKAGED
     assert scenario_file.load(scenario_file.find("calm")).title.startswith("Mine: ")
     assert scenario_file.origins() == {"calm": "scenarios/calm.toml, in place of the package's"}
 
 
-def test_a_scenario_of_the_users_own_with_mistakes_is_told_by_its_file(own: Path) -> None:
+def test_the_mistakes_of_a_scenario_of_the_users_own_come_with_its_file(own: Path) -> None:
     """It is not taken for another program's, and the package's of that name does not come in its place."""
     (own / "calm.toml").write_text('[night]\nfrom = "23:00"\n')
     with pytest.raises(ScenarioError, match=r"^scenarios/calm.toml: \d+ mistakes"):
@@ -89,7 +89,7 @@ def test_a_trace_is_looked_for_beside_the_scenario_that_names_it(own: Path) -> N
 
 
 def test_variants_of_the_users_own_add_to_the_packages_and_go_before_them(own: Path) -> None:
-    """For every scenario, and in the order of the package's; where each comes from is told."""
+    """For every scenario, and in the order of the package's; `variant_origins` has the file of each."""
     packaged = scenario_file.kept_variants()
     (own / "variants.toml").write_text("[mine]\n[fixed]\napplication_server = { lookup = 'fixed', pool_recycle_s = 7 }\n")
     kept = scenario_file.kept_variants()
@@ -113,7 +113,7 @@ def test_variants_beside_a_scenario_go_before_all_others(own: Path, tmp_path: Pa
     assert {variant.name: variant.settings.application_server.pool_recycle_s for variant in read.variants}["fixed"] == 8
 
 
-def test_variants_of_the_users_own_with_mistakes_are_told_by_their_file(own: Path) -> None:
+def test_the_mistakes_of_variants_of_the_users_own_come_with_their_file(own: Path) -> None:
     """Beside the mistakes of a scenario, and on their own."""
     (own / "variants.toml").write_text("[fixed]\napplication_server = { lookup = 'fixt' }\n")
     with pytest.raises(ScenarioError, match=r"^scenarios/variants.toml: 1 mistake\n  fixed.application_server.lookup: found"):
@@ -128,7 +128,7 @@ def test_variants_of_the_users_own_with_mistakes_are_told_by_their_file(own: Pat
 def test_the_list_says_where_what_is_not_the_packages_comes_from(
     own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Below the scenarios, a line for each scenario and variant; in the checkout there is none."""
+    """Below the scenarios, a line for each scenario and variant of the user's own; in the checkout there is none."""
     (own / "mine.toml").write_text(CALM)
     (own / "variants.toml").write_text("[fixed]\n")
     monkeypatch.setattr("sys.argv", ["testbed", "list"])

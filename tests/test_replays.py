@@ -21,7 +21,7 @@ HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 
 
 class Visits:
-    """Who is in a room, and in which order they came; the most that was taken at once."""
+    """Visits to a room: in which order they came, and the most that was taken at once."""
 
     def __init__(self, room: Room) -> None:
         self.room = room
@@ -29,7 +29,7 @@ class Visits:
         self.most = Fraction(0)
 
     async def visit(self, name: str, part: Fraction, leave: asyncio.Event) -> None:
-        """Come, and stay until told to leave."""
+        """Come, and stay until `leave` is set."""
         async with self.room.of(part):
             self.came.append(name)
             self.most = max(self.most, self.room.taken)
@@ -37,13 +37,13 @@ class Visits:
 
 
 async def settle() -> None:
-    """Let everything that can happen happen."""
+    """Run the event loop until nothing more can happen."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 async def test_there_is_room_for_so_many_and_nobody_passes_who_waits_for_more() -> None:
-    """Two halves fit; who wants all of it comes when both have left, and a small one that asked later comes after it."""
+    """Two halves fit; a visit that needs all of it comes when both have left, and a small one that asked later comes after it."""
     visits, first, second, whole = Visits(Room()), asyncio.Event(), asyncio.Event(), asyncio.Event()
     tasks = [
         asyncio.create_task(visits.visit("first", HALF, first)),
@@ -67,7 +67,7 @@ async def test_there_is_room_for_so_many_and_nobody_passes_who_waits_for_more() 
 
 
 async def test_who_gives_up_waiting_takes_no_room() -> None:
-    """One that is cancelled, waiting or there, leaves the room to the next."""
+    """A visit that is cancelled, waiting or inside, leaves the room to the next."""
     visits, never = Visits(Room()), asyncio.Event()
     there = asyncio.create_task(visits.visit("there", ALL, never))
     waiting = asyncio.create_task(visits.visit("waiting", ALL, never))
@@ -83,37 +83,40 @@ async def test_who_gives_up_waiting_takes_no_room() -> None:
 
 
 @pytest.mark.parametrize("cores", [1, 2, 64])
-def test_every_facility_finds_room_and_one_that_is_weighed_more_of_it(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_facility_finds_room_and_takes_more_if_its_resources_are_sampled(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No facility needs more than there is, on a machine of any size; two to a core is the most."""
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     small = FacilityPlan(application_servers=1, request_threads=10, callers=("ivr",))
     for plan in (small, FacilityPlan(), FacilityPlan(application_servers=16, request_threads=200)):
-        weighed = replays.part_of(plan.model_copy(update={"resources_every_s": 0.5}), "processes")
-        assert Fraction(1, 2 * cores) <= replays.part_of(plan, "processes") <= weighed <= ALL
-        assert weighed >= HALF
+        sampled = replays.part_of(plan.model_copy(update={"resources_every_s": 0.5}), "processes")
+        assert Fraction(1, 2 * cores) <= replays.part_of(plan, "processes") <= sampled <= ALL
+        assert sampled >= HALF
     assert replays.part_of(small, "processes") == Fraction(1, 2 * cores)
-    assert replays.part_of(small, next(one for one in RUNTIMES if one != "processes")) == ALL
+    assert replays.part_of(small, next(runtime for runtime in RUNTIMES if runtime != "processes")) == ALL
 
 
 def test_only_a_late_load_generator_is_a_reason_to_replay_again() -> None:
     """A replay that was broken is not tried until it holds."""
-    hasty = contained_night().journal()
-    judgement = judge(hasty)
-    late = [replace(one, verdict=Verdict.UNKNOWN) if one.check == "open_loop" else one for one in judgement.findings]
-    broken = [replace(one, verdict=Verdict.BROKEN) if one.check == "outcome" else one for one in judgement.findings]
-    unhealed = [replace(one, verdict=Verdict.UNKNOWN) if one.check == "healed" else one for one in judgement.findings]
-    told = [replays.was_late(Result(hasty, replace(judgement, findings=tuple(found)), 1.0)) for found in (late, broken, unhealed)]
-    assert told == [True, False, False]
+    journal = contained_night().journal()
+    judgement = judge(journal)
+
+    def was_late(check: str, verdict: Verdict) -> bool:
+        findings = (replace(finding, verdict=verdict) if finding.check == check else finding for finding in judgement.findings)
+        return replays.was_late(Result(journal, replace(judgement, findings=tuple(findings)), 1.0))
+
+    assert was_late("open_loop", Verdict.UNKNOWN)
+    assert not was_late("outcome", Verdict.BROKEN)
+    assert not was_late("healed", Verdict.UNKNOWN)
 
 
-class Given:
-    """A command line of pytest, as far as `left_out` asks for it."""
+class CommandLine:
+    """A command line of pytest, as far as `left_out` reads it."""
 
     def __init__(self, *, every_variant: bool = False) -> None:
         self.every_variant = every_variant
 
     def getoption(self, name: str) -> bool:
-        """Give the option."""
+        """Return the option."""
         assert name == "--every-variant"
         return self.every_variant
 
@@ -138,10 +141,10 @@ class Given:
 )
 def test_what_shows_nothing_new_is_left_out_unless_every_variant_is_wanted(scenario: str, variant: str, runtime: str, why: str) -> None:
     """With a reason, in a line."""
-    assert left_out(PLANS[scenario], variant, runtime, Given()).removesuffix(WANTED) == why  # type: ignore[arg-type]
-    assert left_out(PLANS[scenario], variant, runtime, Given(every_variant=True)) == ""  # type: ignore[arg-type]
+    assert left_out(PLANS[scenario], variant, runtime, CommandLine()).removesuffix(WANTED) == why  # type: ignore[arg-type]
+    assert left_out(PLANS[scenario], variant, runtime, CommandLine(every_variant=True)) == ""  # type: ignore[arg-type]
 
 
 def test_what_a_runtime_lacks_is_left_out_always() -> None:
     """Also where every variant is wanted."""
-    assert "needs 'balancers'" in left_out(PLANS["balancer_loss"], "original", "processes", Given(every_variant=True))  # type: ignore[arg-type]
+    assert "needs 'balancers'" in left_out(PLANS["balancer_loss"], "original", "processes", CommandLine(every_variant=True))  # type: ignore[arg-type]

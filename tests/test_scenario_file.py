@@ -31,7 +31,7 @@ outcome = "grounded"
 
 
 def mistakes_of(tmp_path: Path, text: str) -> tuple[str, ...]:
-    """Load a scenario that is wrong; gives the mistakes that were told."""
+    """Load a scenario that is wrong, and return its mistakes."""
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(ScenarioError) as caught:
@@ -60,7 +60,7 @@ def test_a_small_scenario_needs_little(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('fault = "switchover"', 'fault = "switchovr"', "timeline.0.fault: found 'switchovr', did you mean switchover?"),
         ('at = "23:00"', 'at = "12:00"', "timeline.0.at: found '12:00'; allowed: a time inside the night"),
@@ -83,43 +83,43 @@ def test_a_small_scenario_needs_little(tmp_path: Path) -> None:
         ('fault = "switchover"', 'fault = "switchover"\nhard = true', "timeline.0.hard: unknown key"),
     ],
 )
-def test_a_mistake_is_told_with_its_key_what_was_found_and_what_is_allowed(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_mistake_has_its_key_what_was_found_and_what_is_allowed(tmp_path: Path, old: str, new: str, message: str) -> None:
     """One mistake, one line, by the path of its key."""
     assert old in SMALL
-    assert any(told in mistake for mistake in mistakes_of(tmp_path, SMALL.replace(old, new)))
+    assert any(message in mistake for mistake in mistakes_of(tmp_path, SMALL.replace(old, new)))
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     """Mistakes in different sections are in one answer."""
     text = SMALL.replace("switchover", "switch").replace("check_in = 1", "fly = 1").replace('"grounded"', '"down"').replace("05:00", "5 am")
-    told = "\n".join(mistakes_of(tmp_path, text))
-    assert all(key in told for key in ("timeline.0.fault", "workload.shares.kiosk.fly", "expect.outcome", "night.to"))
+    found = "\n".join(mistakes_of(tmp_path, text))
+    assert all(key in found for key in ("timeline.0.fault", "workload.shares.kiosk.fly", "expect.outcome", "night.to"))
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"title = ", "not TOML"), (b"\xff", "not UTF-8"), (b"", "title: missing")])
-def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"title = ", "not TOML"), (b"\xff", "not UTF-8"), (b"", "title: missing")])
+def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     """Broken TOML comes with its line, other encodings with their byte."""
     path = tmp_path / "wrong.toml"
     path.write_bytes(content)
-    with pytest.raises(ScenarioError, match=told):
+    with pytest.raises(ScenarioError, match=message):
         scenario_file.load(path)
 
 
 def test_a_directory_is_no_scenario(tmp_path: Path) -> None:
-    """What cannot be read is said."""
+    """It cannot be read, and the error says so."""
     with pytest.raises(ScenarioError, match="cannot be read"):
         scenario_file.load(tmp_path)
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
-    """A misspelt scenario is told what was meant."""
+    """The error of a misspelt name suggests the closest one."""
     with pytest.raises(UsageError, match=r"did you mean the_night\?.*calm"):
         scenario_file.find("the_nigth")
 
 
 @given(st.data())
 def test_an_unknown_key_anywhere_is_refused_by_its_path(data: st.DataObject) -> None:
-    """Whichever table of the night gets a key that nobody knows, it is told by that key's path."""
+    """Whichever table of the night gets a key that nobody knows, the mistake has that key's path."""
     scenario = tomllib.loads(THE_NIGHT.read_text())
     tables = [("night",), ("workload",), ("facility",), ("timeline", 0), ("variants", "fixed"), ("variants", "fixed", "expect")]
     place = data.draw(st.sampled_from(tables))

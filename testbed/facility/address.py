@@ -22,7 +22,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `host:port`; raises ValueError when it is neither."""
+        """Parse `host:port`; raises ValueError for any other text."""
         host, _, port = text.rpartition(":")
         if not host or not port.isdecimal():
             raise ValueError(f"{text!r} is not an address; allowed: HOST:PORT, such as 127.0.0.1:8474")

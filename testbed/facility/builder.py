@@ -1,4 +1,4 @@
-"""Builds the facility of one replay: the protocols that every backend's builder fulfils."""
+"""Builders of the facility of one replay: the protocols that every backend's builder fulfils."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 class FacilityBuilder(Protocol):
-    """Makes the facility of one replay."""
+    """Builds the facility of one replay."""
 
     async def build(self) -> Facility:
-        """Start everything and return when the services are ready."""
+        """Start everything; return the facility when its services are ready."""
 
     async def tear_down(self) -> None:
-        """End everything that `build` started, also when it failed half way."""
+        """Stop everything that `build` started, also when it failed half way."""
 
 
 class Builder(FacilityBuilder, Protocol):
     """A builder that can begin before it is asked for the facility."""
 
     def begin(self) -> None:
-        """Begin to build; `build` then waits for what is left."""
+        """Start to build; `build` then waits for the rest."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BurstSpec:
-    """So many requests, all of them this text of HTTP, to an address; an answer after `within_s` real seconds is none."""
+    """Equal requests, whose HTTP text is `request`, to an address; an answer after `within_s` real seconds does not count."""
 
     host: str
     port: int
@@ -22,11 +22,11 @@ class BurstSpec:
 
 @dataclass(frozen=True, slots=True)
 class BurstResult:
-    """What came of a crowd so far: how many connections or requests `ended` in which way, in `took_s` real seconds.
+    """The result of a burst so far: how many connections or requests `ended` in which way, in `took_s` real seconds.
 
-    The connections: `open`, `refused`, `unconnected`. The requests: `answered`, `failed` (an error's status), `reset`, `closed` (with no
-    answer, or half of one), `silent` (no answer in time). `at_once`: the most that were open, or had no answer yet, at one time.
-    `error`: why there is no crowd, in words.
+    The connections: `open`, `refused`, `unconnected`. The requests: `answered`, `failed` (an error's status), `reset`, `closed` (without a
+    whole answer), `silent` (no answer in time). `at_once`: the most that were open, or unanswered, at a time. `error`: why there is no
+    burst.
     """
 
     ended: dict[str, int] = field(default_factory=dict)
@@ -39,19 +39,19 @@ class BurstResult:
 
 
 class BurstConnections(Protocol):
-    """A crowd that stands before the door, each with an open connection."""
+    """The open connections of a burst, over which nothing has been asked yet."""
 
     opened: BurstResult
 
     async def ask(self) -> BurstResult:
-        """Let all ask at once, and tell what became of them; raises FacilityError when the crowd's process is gone."""
+        """Send every request at once and return the result; raises FacilityError when the burst's process is gone."""
 
     async def leave(self) -> None:
-        """Close every connection, and end the crowd."""
+        """Close every connection, and end the burst."""
 
 
 class OpenBurst(Protocol):
-    """How a crowd comes together. `gather` starts a process for it; `testbed.fakes` has one that only counts."""
+    """Opens the connections of a burst. `load.burst_client` starts a process for it; the one of `testbed.fakes` only counts."""
 
-    async def __call__(self, runtime: Runtime, order: BurstSpec) -> BurstConnections:
-        """Open the connections; raises FacilityError when so many sockets cannot be had."""
+    async def __call__(self, runtime: Runtime, spec: BurstSpec, /) -> BurstConnections:
+        """Open the connections; raises FacilityError when the system does not allow so many sockets."""

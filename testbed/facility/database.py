@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class FlightsTable(Protocol):
-    """The table of flights, over a connection to the database at an address. Raises ServiceError when it is not done in `within_s`."""
+    """The table of flights, over a connection to the database at an address. Raises ServiceError when it takes longer than `within_s`."""
 
     async def lock(self, address: Address, within_s: float) -> AsyncExitStack:
-        """Lock the table, so that whoever reads it waits; closing what is returned releases the lock."""
+        """Lock the table, so that every reader waits; closing the returned stack releases the lock."""
 
     async def count(self, address: Address, within_s: float) -> int:
         """Count the flights."""
@@ -40,13 +40,13 @@ class Database(Protocol):
         """Mount the array on a host."""
 
     async def unmount(self, host: str) -> None:
-        """Take the array from a host."""
+        """Unmount the array from a host."""
 
     async def start_server(self, host: str) -> Address:
-        """Start the server of a host on the array mounted there; give its own address."""
+        """Start the server of a host on the array mounted there; return its own address."""
 
     async def stop_server(self) -> None:
-        """Stop the server that runs, by the book."""
+        """Stop the running server in an orderly way."""
 
     async def throw_away(self) -> None:
-        """End the server at once: its data is not wanted any more."""
+        """End the server at once and discard its data."""

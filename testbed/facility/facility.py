@@ -28,20 +28,14 @@ if TYPE_CHECKING:
 
 
 READY_WITHIN_S = 30.0
-
-
 POLL_S = 0.02
-
-
 FAULT_PROXY = "toxiproxy"
-
-
 LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A fault that was begun and has to be healed: its word, what heals it, and the number of its step of the timeline.
+    """A fault that has begun and has to be healed: its word, what heals it, and the number of its step of the timeline.
 
     `ended` is set when its injection has ended, well or not.
     """
@@ -54,7 +48,7 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """The means by which a facility is watched, probed and sent load. Its builder chooses them: real ones, or those of `testbed.fakes`."""
+    """The means by which a facility is observed, probed and loaded. Its builder chooses them: real ones, or those of `testbed.fakes`."""
 
     monitoring: Callable[[], AbstractAsyncContextManager[Monitoring]]
     connect: Connect
@@ -67,10 +61,10 @@ class Instruments:
 class Facility:
     """The services of one variant on a runtime.
 
-    `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is watched, probed and
-    sent load. `surroundings`: what stands around the services, where the runtime has it. `scales`: how it is weighed. `links`: those with a
-    proxy of their own, beside the one to the database, which is the virtual IP. `active`: the faults that have to be healed, and are not
-    yet; a facility that still has one serves no other replay.
+    `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is observed, probed and
+    loaded. `redundancy`: balancers, standby and backups, where the runtime has them. `resources`: how resource usage is sampled. `links`:
+    those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be healed; a
+    facility that still has one serves no other replay.
     """
 
     runtime: Runtime
@@ -80,15 +74,15 @@ class Facility:
     callers: tuple[str, ...]
     instruments: Instruments
     specs: dict[str, ServiceSpec] = field(default_factory=dict)
-    down: set[str] = field(default_factory=set)  # killed on purpose, and not started again
+    down: set[str] = field(default_factory=set)  # killed on purpose, and not yet started again
     redundancy: Redundancy = field(default_factory=NoRedundancy)
     resources: Resources = field(default_factory=observers.NoResources)
     links: dict[str, Link] = field(default_factory=dict)
     packet_filter: PacketFilter = field(default_factory=NoPacketFilter)
     log_disks: LogDisks = field(default_factory=NoLogDisks)
     active: list[Active] = field(default_factory=list)
-    held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their word
-    waiting: dict[str, Probe] = field(default_factory=dict)  # probes that go on until their fault is healed, by its word
+    held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their words
+    waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by its word
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property
@@ -97,33 +91,33 @@ class Facility:
         return (*self.application_servers, *self.callers)
 
     async def start(self, specs: Iterable[ServiceSpec]) -> None:
-        """Start services and remember how, for `restart`."""
+        """Start services, and keep their specs for `restart`."""
         for spec in specs:
             self.specs[spec.name] = spec
             await self.runtime.start(spec)
 
     async def kill(self, name: str) -> None:
-        """Kill a service on purpose, so that nobody takes it for one that died by itself."""
+        """Kill a service on purpose: it does not count as one that died by itself."""
         self.down.add(name)
         await self.runtime.kill(name)
 
     async def restart(self, name: str) -> None:
-        """Kill a service, as one must when its threads hang, and start it as before."""
+        """Kill a service, because hanging threads allow no orderly stop, and start it as before."""
         await self.kill(name)
         await self.runtime.start(self.specs[name])
         self.down.discard(name)
 
     def link(self, name: str) -> Link:
-        """Give a link by its name; raises FacilityError when there is none that faults can be put on."""
+        """Return a link by its name; raises FacilityError when it has no proxy for faults."""
         links = {DATABASE: self.virtual_ip, **self.links}
         if name not in links:
             raise FacilityError(f"no link {name} that a fault could be put on; there are {', '.join(links)}")
         return links[name]
 
-    def probe(self, name: str, question: ProbeSpec) -> Probe:
-        """Start a probe over a link; or to a service itself, where its link has no proxy."""
-        known = name == DATABASE or name in self.links
-        return self.instruments.prober(name, self.link(name).address if known else self.runtime.address(name), question)
+    def probe(self, name: str, spec: ProbeSpec) -> Probe:
+        """Start a probe over a link; or straight to the service, if its link has no proxy."""
+        is_proxied = name == DATABASE or name in self.links
+        return self.instruments.prober(name, self.link(name).address if is_proxied else self.runtime.address(name), spec)
 
     async def end_probes(self) -> None:
         """End the probes of faults that were not healed."""
@@ -131,56 +125,56 @@ class Facility:
             await self.waiting.popitem()[1].end()
 
     async def left_over(self) -> list[str]:
-        """Give a line for each thing that faults may have left: links that do not listen, toxics, full disks, services that stand still."""
+        """Return a line for each thing that faults left: dropped packets, full disks, toxics, disabled links, paused services."""
         left = list(await self.packet_filter.left())
         left += [f"the disk that takes the log of {name} is full" for name in self.log_disks.full()]
         for name, link in {DATABASE: self.virtual_ip, **self.links}.items():
             try:
                 toxics, enabled = await link.toxics(), await link.is_enabled()
             except FacilityError as error:
-                left.append(f"the link to {name} cannot be looked at: {error}")
+                left.append(f"the link to {name} cannot be checked: {error}")
                 continue
-            left += [f"the link to {name} has the toxic {one}" for one in toxics]
-            left += [] if enabled else [f"nobody listens at the link to {name}"]
+            left += [f"the link to {name} has the toxic {toxic}" for toxic in toxics]
+            left += [] if enabled else [f"the link to {name} is disabled"]
         for name in self.services:
             if await self.runtime.pid(name) and await self.runtime.is_paused(name):
-                left.append(f"{name} stands still")
+                left.append(f"{name} is paused")
         return left
 
     async def load_generator(self, requests: Sequence[DueRequest]) -> LoadGenerator:
-        """Give the load generator, with its requests in hand and ready to send them to the callers; raises ServiceError when it is not."""
-        addresses = {one: self.links[one].address if one in self.links else self.runtime.address(one) for one in self.callers}
+        """Return the load generator, ready to send these requests to the callers; raises ServiceError when it is not."""
+        addresses = {name: self.links[name].address if name in self.links else self.runtime.address(name) for name in self.callers}
         return await self.instruments.connect(requests, self.runtime.address(LOAD), addresses)
 
     async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
         """Wait until each named service's health check is green.
 
-        Raises ServiceError with the last lines of a service that ended, or of one that is not ready in time.
+        Raises ServiceError with the last lines of a service that ended, or that is not ready in time.
         """
         async with self.instruments.monitoring() as monitoring:
             await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
 
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
-        """Ask for health until it is green, and look after the process meanwhile: one that dies at its start may never answer."""
+        """Wait until the health check is green, or the process has ended: one that dies at its start may never answer."""
         asked = asyncio.create_task(monitoring.health(name, self.runtime.address(name)))
-        seen = "no answer"
+        health = "no answer"
 
         async def ask_again() -> str:
             await asyncio.sleep(POLL_S)
             return await monitoring.health(name, self.runtime.address(name))
 
         async def look() -> str | None:
-            nonlocal asked, seen
+            nonlocal asked, health
             await asyncio.wait({asked}, timeout=POLL_S)
             if asked.done():
-                seen = asked.result()
-                if seen == "200":
+                health = asked.result()
+                if health == "200":
                     return None
                 asked = asyncio.create_task(ask_again())
             ended = await self.runtime.exit(name)
             if ended is not None:
                 raise ServiceError(f"{name} ended with exit code {ended.code} before it was ready:\n{ended.last_lines}")
-            return seen
+            return health
 
         try:
             await wait_until(f"{name} was not ready", look, within_s, every_s=0.0)  # a look itself takes up to POLL_S

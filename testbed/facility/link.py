@@ -1,6 +1,6 @@
-"""Links: the connections between the parts of a facility, as faults know them, each through a proxy of its own.
+"""Links: the connections between the parts of a facility, as faults know them. Each goes through a proxy of its own.
 
-A link is named by what stands behind it: `database` is that from the application servers to the virtual IP, `cf-1` that from the
+A link has the name of the part behind it: `database` is that from the application servers to the virtual IP, `cf-1` that from the
 callers to this application server, `kiosk` that from the passengers to this caller.
 """
 
@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 
 
 DATABASE = "database"
-
-
 LinkName = Annotated[str, Field(min_length=1, max_length=20)]
-
-
 Moment = Literal["connect", "answer", "idle"]  # of a connection's life
-
-
 Stream = Literal["upstream", "downstream"]
 
 
@@ -41,29 +35,29 @@ class ToxicOn:
 
 
 class Link(Protocol):
-    """A link, as faults know it. Raises ProxyError when the proxy does not do what it is asked."""
+    """A link, as faults know it. Raises ProxyError when the proxy refuses or does not answer."""
 
     @property
     def address(self) -> Address:
-        """The address at which those on this side of it connect."""
+        """The address that clients connect to."""
 
     async def point(self, host: Address) -> None:
-        """Let it lead to a host; connections that go over it are dropped."""
+        """Point it to a host, and drop the connections over it."""
 
     async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
-        """Put a toxic, by its word, on what comes from behind the link (`downstream`), or on what goes there."""
+        """Add a toxic, by its word, to what comes from behind the link (`downstream`) or to what goes there (`upstream`)."""
 
     async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
-        """Take a toxic from it."""
+        """Remove a toxic."""
 
     async def toxics(self) -> tuple[str, ...]:
-        """Give the names of the toxics on it."""
+        """Return the names of the toxics on it."""
 
     async def enable(self) -> None:
-        """Let its proxy listen."""
+        """Start its proxy's listener."""
 
     async def disable(self) -> None:
-        """Let its proxy listen no more, and drop every connection over it."""
+        """Stop its proxy's listener, and drop every connection over it."""
 
     async def is_enabled(self) -> bool:
         """Whether its proxy listens."""

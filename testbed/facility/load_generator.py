@@ -22,7 +22,7 @@ class DueRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """A request that was answered, and when (on the journal's `t_s`): whoever sent it believes that it was done."""
+    """A request that was answered, and when (on the journal's `t_s`): its passenger believes that it was done."""
 
     request: TraceRequest
     answered_s: float
@@ -32,25 +32,25 @@ class LoadGenerator(Protocol):
     """A load generator that is ready to send."""
 
     def start(self, start_s: float) -> None:
-        """Let the night begin at `start_s` on the event loop's clock."""
+        """Start the night at `start_s` on the event loop's clock."""
 
     def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
-        """Give what is sent and what has ended as it happens, in seconds after the start; it ends when the generator does."""
+        """Yield requests as they are sent and as they end, in seconds after the start, until the generator ends."""
 
     def stop(self) -> None:
-        """End it; what it still waits for stays unanswered."""
+        """Stop it; requests that still wait stay unanswered."""
 
 
 class Connect(Protocol):
-    """How the load generator gets its requests. `connect_over_tcp` hands them to a process; `testbed.fakes` has one in the event loop."""
+    """Connects to the load generator. `connect_over_tcp` hands requests to a process; `testbed.fakes` has a generator in the event loop."""
 
     async def __call__(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
-        """Hand over the requests, and return when it is ready to send; raises ServiceError when it is not."""
+        """Send it the requests, and return when it is ready to send them on; raises ServiceError when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request went out, `sent_s` seconds after the start."""
+    """A request was sent, `sent_s` seconds after the start."""
 
     id: int
     sent_s: float
@@ -58,7 +58,7 @@ class RequestSent:
 
 @dataclass(frozen=True, slots=True)
 class RequestEnded:
-    """A request came back: with a status, or with an error and no status."""
+    """A request ended: with a status, or with an error and no status."""
 
     id: int
     answered_s: float

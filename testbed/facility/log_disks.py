@@ -1,6 +1,6 @@
 """The disks that take the logs of the application servers, as faults know them (W7).
 
-`Nothing` is the do-nothing twin: disks that nobody can fill, and the guide to writing others.
+`NoLogDisks` is the do-nothing twin: disks that cannot be filled, and the guide to writing others.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ class LogDisks(Protocol):
         """Fill one to the last byte."""
 
     async def free(self, server: str) -> None:
-        """Take away what filled it."""
+        """Remove what filled it."""
 
     async def lost(self, server: str, address: Address) -> str:
-        """Have the server, which listens at this address, log a line; gives why it was lost, and an empty text when it was written."""
+        """Make the server at this address log a line; return why it was lost, or an empty string when it was written."""
 
     def full(self) -> tuple[str, ...]:
-        """Give those that were filled, and not freed."""
+        """Return the servers whose disks are full."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoLogDisks:
-    """Disks that nobody can fill."""
+    """The do-nothing twin: disks that cannot be filled."""
 
     async def fill(self, server: str) -> None:
-        """Refuse."""
-        raise FacilityError(f"the disk that takes the log of {server} cannot be filled here")
+        """Raise FacilityError: there is no disk to fill."""
+        raise FacilityError(f"the disk that takes the log of {server} cannot be filled: this facility has no log disks of its own")
 
     async def free(self, server: str) -> None:
-        """Do nothing: it was never filled."""
+        """Do nothing: no disk is ever full."""
 
     async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
-        """Take it for granted that it was not."""
+        """Return an empty string: no disk is ever full."""
         return ""
 
     def full(self) -> tuple[str, ...]:
-        """Give none."""
+        """Return none."""
         return ()

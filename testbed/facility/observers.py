@@ -1,4 +1,4 @@
-"""How a facility is looked at: monitoring, thread dumps, resource usage; and a do-nothing twin."""
+"""How a facility is observed: monitoring, thread dumps, resource usage; and a do-nothing twin."""
 
 from __future__ import annotations
 
@@ -9,52 +9,49 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.journal.events import ResourceUsage, Sample, ThreadGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from testbed.facility.address import Address
-    from testbed.journal.events import Size
-
-if TYPE_CHECKING:
-    Now = Callable[[], tuple[float, float]]
+    from testbed.journal.events import Now, Size
 
 
 class Dump(Protocol):
-    """How the threads of a process are dumped. `dump_with_py_spy` does it; `testbed.fakes` has the one for fakes."""
+    """Dumps the threads of a process. `dump_with_py_spy` does it; `testbed.fakes` has the one for fakes."""
 
     async def __call__(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
-        """Dump the threads of a process, keep the dump in `file`, and give its request threads in groups.
+        """Dump the threads of a process to `file`, and return its request threads in groups.
 
-        Raises DumpError that says why it could not be done and how to permit it.
+        Raises DumpError that says why it failed and how to permit it.
         """
 
 
 class Monitoring(Protocol):
-    """How services are looked at. `HttpMonitoring` asks real ones; `testbed.fakes` has the one that looks at fakes."""
+    """Samples services. `HttpMonitoring` asks real ones; `testbed.fakes` has the one for fakes."""
 
-    async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
-        """Look at a service once; `now` gives the time on both clocks. One that does not answer gives a sample without numbers."""
+    async def read(self, service: str, address: Address, now: Now) -> Sample:
+        """Return a sample of a service, stamped by `now`; without numbers when it does not answer."""
 
     async def health(self, service: str, address: Address) -> str:
-        """Ask a service for its health: `200`, another status, or in words why there was no answer."""
+        """Return the status of a service's health check, such as `200`; or why there was no answer, in words."""
 
 
 class Resources(Protocol):
-    """How a facility is weighed: every `every_s` real seconds, or never (None). `now` gives the time on both clocks."""
+    """Measures resource usage and sizes, stamped by `now`."""
 
     @property
     def every_s(self) -> float | None:
-        """How often."""
+        """The sampling interval, in real seconds; None: never."""
 
     async def look(self, now: Now) -> Sequence[ResourceUsage | Size]:
-        """Look at all of it once; what cannot be looked at is left out, and that is no error."""
+        """Measure everything once; what cannot be measured is left out without an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoResources:
-    """The do-nothing twin: nothing is weighed."""
+    """The do-nothing twin: nothing is measured."""
 
     every_s: float | None = None
 
     async def look(self, now: Now) -> Sequence[ResourceUsage | Size]:  # noqa: ARG002 - the protocol's signature
-        """See nothing."""
+        """Return nothing."""
         return ()

@@ -1,4 +1,4 @@
-"""What stands on the way and drops packets of a link, as faults know it; and its do-nothing twin."""
+"""The packet filter of a facility, as faults know it, and its do-nothing twin."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from testbed.facility.link import Link
 
 
 class PacketFilter(Protocol):
-    """What stands on the way and drops packets of a link, without a word to anybody. Raises FacilityError when it does not do it."""
+    """Drops packets of a link silently. Raises FacilityError when it cannot."""
 
     @property
     def keepalives_s(self) -> float | None:
-        """How long a connection has to be quiet until a packet that this sees asks whether it is still there (A8); null: for ever."""
+        """How long a connection has to be idle, in seconds, until a keepalive probe passes the filter (A8); None: never."""
 
     async def drop(self, name: str, link: Link) -> None:
         """Drop attempts to connect from now on."""
 
     async def accept(self, name: str, link: Link) -> None:
-        """Let them through again."""
+        """Accept them again."""
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:
-        """Forget connections that are idle for longer; return the limit as it could be had, in seconds."""
+        """Forget connections that are idle for longer; return the limit that was set, in seconds."""
 
     async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
-        """Wait until the limit holds for every connection that was there before it was set: for `limit_s` seconds at most."""
+        """Wait until the limit holds also for connections that are older than it: `limit_s` seconds at most."""
 
     async def keep_idle(self, name: str, link: Link) -> None:
-        """Forget no more; what is forgotten stays so."""
+        """Stop forgetting; forgotten connections stay forgotten."""
 
     async def left(self) -> tuple[str, ...]:
-        """Tell, in a line each, what is still dropped or forgotten."""
+        """Return a line for each thing that is still dropped or forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoPacketFilter:
-    """The do-nothing twin: nothing on the way drops a packet, and nothing can be made to."""
+    """The do-nothing twin: no packet is dropped, and none can be."""
 
     keepalives_s: float | None = None
 
     async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
-        """Refuse."""
+        """Raise FacilityError: there is no packet filter."""
         raise FacilityError(f"attempts to connect to {name} cannot be dropped here: this facility has no packet filter")
 
     async def accept(self, name: str, link: Link) -> None:
-        """Do nothing: nothing was dropped."""
+        """Do nothing: nothing is dropped."""
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
-        """Refuse."""
+        """Raise FacilityError: there is no packet filter."""
         raise FacilityError(f"idle connections to {name} cannot be forgotten here: this facility has no packet filter")
 
     async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:
         """Return at once: nothing is forgotten here."""
 
     async def keep_idle(self, name: str, link: Link) -> None:
-        """Do nothing: nothing was forgotten."""
+        """Do nothing: nothing is forgotten."""
 
     async def left(self) -> tuple[str, ...]:
         """Return nothing."""

@@ -16,7 +16,7 @@ class ProbeSpec:
 
     `log_in` asks for a long answer (a few hundred bytes); `hold` sends one request and then only waits, to see whether the connection
     is cut. `connect` asks nothing. `queue` makes connections, with a request on each, until one does not come about, and then waits for
-    the answer to the first and for that last connection. `within_s`: so long it waits for the connection, and for each answer.
+    the answer to the first and for that last connection. `within_s`: the bound for the connection, and for each answer.
     """
 
     kind: Literal["connect", "requests", "log_in", "hold", "queue"]
@@ -25,19 +25,19 @@ class ProbeSpec:
 
     @property
     def longest_s(self) -> float:
-        """The longest that it can take."""
+        """The longest that it can take, in seconds."""
         return 3 * self.within_s + self.idle_s
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a probe saw.
+    """The result of a probe.
 
-    `ended`: `answered` all it asked (or held, where it only held); `refused` at once by nobody; `unconnected` within its time; `reset`
-    (RST) or `closed` (FIN) by the other side before the answer was complete; `silent`: connected, and then nothing within its time.
-    `connected_s`: what the connection took, until its refusal where it was refused. `first_byte_s` and `last_byte_s`: from the last
-    request to the first and the last byte that came; null where none did. `size_bytes`: what came in all. `queued`: how many connections
-    a `queue` took; then `first_byte_s` is of the first in it, and `connected_s` of the first past it.
+    `ended`: `answered`: every request (or, of `hold`, not cut); `refused`: nothing listens (RST); `unconnected`: no connection within
+    `within_s`; `reset` (RST) or `closed` (FIN) by the other side before the answer was complete; `silent`: connected, but no whole
+    answer within `within_s`. `connected_s`: seconds until the connection, or until its refusal. `first_byte_s` and `last_byte_s`: seconds
+    from the last request to the first and last byte of the answer; None without one. `size_bytes`: all that was received. `queued`: how
+    many connections a `queue` took; then `first_byte_s` is of the first in it, and `connected_s` of the first past it.
     """
 
     ended: ProbeEnd
@@ -61,20 +61,20 @@ class ProbeResult:
 
 
 class Probe(Protocol):
-    """A probe under way."""
+    """A running probe."""
 
     async def wait_held(self) -> None:
-        """Wait until its connection stands and its first request was answered; raises FacilityError when that does not come."""
+        """Wait until it is connected and its first request is answered; raises FacilityError when that fails."""
 
     async def wait_seen(self) -> ProbeResult:
-        """Wait until it has seen what it wanted to see; bounded by its question."""
+        """Wait for its result, at most as long as its spec allows."""
 
     async def end(self) -> None:
-        """End it, whatever it still waits for; nothing happens when it has ended."""
+        """Stop it, whatever it waits for; does nothing when it has ended."""
 
 
 class Prober(Protocol):
-    """Makes probes, as those on this side of a link would."""
+    """Starts probes from the near side of a link."""
 
-    def __call__(self, link: str, address: Address, question: ProbeSpec) -> Probe:
+    def __call__(self, link: str, address: Address, spec: ProbeSpec, /) -> Probe:
         """Start a probe."""

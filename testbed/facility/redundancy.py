@@ -1,7 +1,7 @@
-"""What stands around a facility's services, where its runtime has it: balancers, a recovery standby, off-site backups (C2, C3).
+"""The redundancy around a facility's services, where its runtime has it: balancers, a recovery standby, off-site backups (C2, C3).
 
-`Surroundings` is what the replay and the operations know of it. `Nothing` is the do-nothing twin: what a runtime has that
-has none of these parts, and the guide to writing another.
+`Redundancy` is what the replay and the operations know of it. `NoRedundancy` is the do-nothing twin, for a runtime without these
+parts, and the guide to writing another.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.errors import FacilityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from testbed.facility.load_generator import AnsweredRequest
-    from testbed.journal.events import Balancer, Ledger, Recovery, Restored
-
-    Now = Callable[[], tuple[float, float]]
+    from testbed.journal.events import Balancer, Ledger, Now, Recovery, Restored
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBackup:
-    """A backup that was taken: its name, its size, and what it took in real seconds."""
+    """A backup that was taken: its name, its size, and how long it took in real seconds."""
 
     backup: str
     size_bytes: int
@@ -30,33 +28,33 @@ class TakenBackup:
 
 
 class Redundancy(Protocol):
-    """What a runtime has around the services. `now` gives the time on both clocks."""
+    """Balancers, standby and backups of a runtime. `now` returns the time on both clocks."""
 
     async def look(self, now: Now) -> Sequence[Balancer | Recovery]:
-        """Look at all of it once; a part that does not answer gives an event that says so, and no error."""
+        """Sample every part once; the event of a part that does not answer says so, without an error."""
 
     async def take_backup(self, began_s: float) -> TakenBackup:
-        """Take an off-site backup, which began at `began_s` on the journal's `t_s`; raises FacilityError when it cannot be taken."""
+        """Take an off-site backup, which began at `began_s` on the journal's `t_s`; raises FacilityError when that fails."""
 
     async def count(self, answers: Sequence[AnsweredRequest], now: Now) -> Sequence[Ledger | Restored]:
-        """Count what was answered in the database and on the standby, and in every backup that was taken, restored beside.
+        """Count the answered requests in the database, on the standby, and in every backup, each restored as a database of its own.
 
-        Bounded, and without an error: what cannot be told is told as that.
+        Bounded, and without an error: an event says what could not be counted.
         """
 
 
 @dataclass(slots=True)
 class NoRedundancy:
-    """The do-nothing twin: there is nothing around the services."""
+    """The do-nothing twin: there is no redundancy."""
 
     async def look(self, now: Now) -> Sequence[Balancer | Recovery]:  # noqa: ARG002 - the protocol's signature
-        """See nothing."""
+        """Return nothing."""
         return ()
 
     async def take_backup(self, began_s: float) -> TakenBackup:  # noqa: ARG002 - the protocol's signature
-        """Refuse: there is nowhere to take one to."""
-        raise FacilityError('this runtime has no off-site backups; a scenario that takes one says needs = ["backups"]')
+        """Raise FacilityError: there is nowhere to take it to."""
+        raise FacilityError('this runtime has no off-site backups; add needs = ["backups"] to the scenario')
 
     async def count(self, answers: Sequence[AnsweredRequest], now: Now) -> Sequence[Ledger | Restored]:  # noqa: ARG002 - the protocol's signature
-        """Count nothing."""
+        """Return nothing."""
         return ()

@@ -1,7 +1,6 @@
 """Runtimes: where the processes of a facility live.
 
-`Runtime` is all that scenarios, faults and the replay know. `Nothing` is its do-nothing twin: the guide to writing
-another, and what unit tests of the replay run on.
+`Runtime` is all that scenarios, faults and the replay know. `NoRuntime` is its do-nothing twin, and the guide to writing another.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ from typing import Protocol
 
 from testbed.facility.address import Address
 
-RUNTIMES = ("processes", "containers")  # by the names that a command line gives
+RUNTIMES = ("processes", "containers")  # as the command line names them
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A service to run: a Python module of the facility, started with an environment and a socket that listens already.
 
-    The socket is handed over as a file descriptor, whose number stands wherever an argument or a value of the environment says
-    `{fd}`. So addresses are known before anything is ready, and no port can be lost to another process in between.
+    It inherits the socket as a file descriptor, whose number replaces `{fd}` in every argument and value of the environment. So
+    addresses are known before anything is ready, and no port can be lost to another process in between.
     """
 
     name: str
@@ -30,7 +29,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A service that ended: by which code (negative: by which signal), and its last lines."""
+    """How a service ended: its exit code (negative: a signal's number), and its last lines."""
 
     code: int
     last_lines: str
@@ -39,98 +38,98 @@ class Exit:
 class Runtime(Protocol):
     """Starts, stops and finds services by name; every method but `reserve` is about a service that was started.
 
-    Whatever may have to wait, for a process or for a container engine, is `async`; the rest answers from what is known at once.
+    A method that may have to wait, for a process or for a container engine, is `async`; the others return at once.
     Raises ServiceError with the service's last lines when one cannot be started or does not end in time.
     """
 
     capabilities: frozenset[str]
 
     def reserve(self, name: str) -> Address:
-        """Give the address that the service will have, before it is started."""
+        """Return the address that the service will have, before it is started."""
 
     async def start(self, spec: ServiceSpec) -> None:
-        """Start it and return when its process is there; being ready is seen from outside."""
+        """Start it; return when its process exists, which may not be ready yet."""
 
     async def stop(self, name: str) -> None:
-        """End it in an orderly way, and by force when it does not; return when it is gone."""
+        """Stop it in an orderly way, by force if it does not end; return when it is gone."""
 
     async def kill(self, name: str) -> None:
-        """End it as a crash would (SIGKILL); return when it is gone."""
+        """Kill it as a crash would (SIGKILL); return when it is gone."""
 
     async def pause(self, name: str) -> None:
-        """Let it live and do nothing (SIGSTOP)."""
+        """Pause it (SIGSTOP): it lives, and does nothing."""
 
     async def resume(self, name: str) -> None:
-        """Undo `pause`."""
+        """Resume it after `pause`."""
 
     async def is_paused(self, name: str) -> bool:
-        """Tell whether it stands still."""
+        """Return whether it is paused."""
 
     def address(self, name: str) -> Address:
-        """Give its address as seen from the testbed."""
+        """Return its address as seen from the testbed."""
 
     async def logs(self, name: str) -> str:
-        """Give its last lines."""
+        """Return its last lines."""
 
     async def pid(self, name: str) -> int | None:
-        """Give its process id as seen from the testbed; None when it does not run."""
+        """Return its process id as seen from the testbed; None when it does not run."""
 
     async def exit(self, name: str) -> Exit | None:
-        """Tell how it ended; None while it runs."""
+        """Return how it ended; None while it runs."""
 
 
 @dataclass(slots=True)
 class NoRuntime:
-    """The do-nothing runtime: everything starts at once, nothing listens, nothing dies."""
+    """The do-nothing twin: everything starts at once, nothing listens, nothing dies."""
 
     capabilities: frozenset[str] = frozenset()
     running: dict[str, ServiceSpec] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
 
     def reserve(self, name: str) -> Address:
-        """Give an address that nobody listens at."""
+        """Return an address that nothing listens at."""
         self.calls.append(("reserve", name))
         return Address("127.0.0.1", 0)
 
     async def start(self, spec: ServiceSpec) -> None:
-        """Note that the service runs."""
+        """Record that the service runs."""
         self.calls.append(("start", spec.name))
         self.running[spec.name] = spec
 
     async def stop(self, name: str) -> None:
-        """Note that the service does not run any more."""
+        """Record that the service runs no more."""
         self.calls.append(("stop", name))
         self.running.pop(name, None)
 
     async def kill(self, name: str) -> None:
-        """Note that the service does not run any more."""
+        """Record that the service runs no more."""
         self.calls.append(("kill", name))
         self.running.pop(name, None)
 
     async def pause(self, name: str) -> None:
-        """Note the call."""
+        """Record the call."""
         self.calls.append(("pause", name))
 
     async def resume(self, name: str) -> None:
-        """Note the call."""
+        """Record the call."""
         self.calls.append(("resume", name))
 
     async def is_paused(self, name: str) -> bool:
-        """Tell by the calls."""
+        """Return what the recorded calls say."""
         return [call for call, of in self.calls if of == name and call in ("pause", "resume", "start")][-1:] == ["pause"]
 
     def address(self, name: str) -> Address:  # noqa: ARG002 - the protocol's signature
-        """Give an address that nobody listens at."""
+        """Return an address that nothing listens at."""
         return Address("127.0.0.1", 0)
 
     async def logs(self, name: str) -> str:  # noqa: ARG002 - the protocol's signature
-        """Give no lines."""
+        """Return no lines."""
         return ""
 
     async def pid(self, name: str) -> int | None:  # noqa: ARG002 - the protocol's signature
-        """Give no process."""
+        """Return no process."""
         return None
 
     async def exit(self, name: str) -> Exit | None:  # noqa: ARG002 - the protocol's signature
-        """Tell that nothing ever ended."""
+        """Return None: nothing ever ends."""
         return None

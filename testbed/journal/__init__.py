@@ -1,4 +1,4 @@
-"""What was seen: one file a replay, a header line and then events, complete on disk before anything is judged.
+"""What was seen: a file for each replay, with a header line and then events, complete on disk before anything is judged.
 
 `events`: every event, with its fields and units (README.md explains them). `thread_states`: what a request thread may be doing.
 `stuck`: the one rule by which a service counts as stuck, for the replay and the verdict. `reader`, `writer`: from and to the file.

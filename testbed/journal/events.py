@@ -7,6 +7,7 @@ specifies every event and every field with its unit; a test compares it with the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -15,6 +16,7 @@ from pydantic import Field
 FORMAT = 1
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
+Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class NightSpan:
 
 @dataclass(frozen=True, slots=True)
 class FacilityNames:
-    """The services of the facility, and the size of each one's pools."""
+    """The services of the facility, and the size of their pools."""
 
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
@@ -38,7 +40,7 @@ class FacilityNames:
 
 @dataclass(frozen=True, slots=True)
 class TraceSource:
-    """Which trace was sent: its file (empty when it was derived), how many requests, its checksum."""
+    """The trace that was sent: its file (empty when it was derived), how many requests, its checksum."""
 
     path: str
     requests: int
@@ -174,7 +176,7 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
-    """A look at the monitoring of a service; numbers are None when it did not answer."""
+    """A sample of the monitoring of a service; numbers are None when it did not answer."""
 
     service: str
     health: bool
@@ -189,13 +191,13 @@ class Sample(Stamped):
 
     @property
     def is_full(self) -> bool:
-        """Whether every request thread is at work, or blocked."""
+        """Whether no request thread is free: each is at work, or blocked."""
         return self.busy is not None and self.request_threads is not None and self.busy >= self.request_threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition(Stamped):
-    """A step of the timeline waited for this condition; it is not carried out when the condition was not seen."""
+    """A step of the timeline waited for this condition; without the condition, it is not carried out."""
 
     condition: str
     seen: bool
@@ -263,7 +265,7 @@ class ServerStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balancer(Stamped):
-    """A look at a balancer's own statistics; no servers when it did not answer."""
+    """A sample of a balancer's own statistics; no servers when it did not answer."""
 
     balancer: str
     servers: tuple[ServerStatistics, ...] = ()
@@ -272,7 +274,7 @@ class Balancer(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery(Stamped):
-    """A look at the recovery standby (C2); `lag_s` is how far it is behind at most."""
+    """A sample of the recovery standby (C2); `lag_s` is the most that it can be behind."""
 
     standby: str
     lag_s: float | None = None
@@ -295,7 +297,7 @@ class BackupTaken(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger(Stamped):
-    """How many transactions that were answered and write to the database are in it and on the standby, counted one by one."""
+    """How many answered transactions of a kind that writes to the database are in it and on the standby, counted one by one."""
 
     transaction: str
     answered: int
@@ -323,7 +325,7 @@ class Restored(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed(Stamped):
-    """A phase in which nothing was done but to look: whether something comes back by itself is judged over it."""
+    """A phase in which the facility was only sampled: whether something recovers by itself is judged over it."""
 
     phase: Literal["settle"]
     since_s: float
@@ -333,7 +335,7 @@ class Observed(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healed(Stamped):
-    """Faults still active at the end were healed; `left` names what is not as it was before them."""
+    """Faults still active at the end were healed; `left` names what remains of them."""
 
     faults: tuple[str, ...] = ()
     left: tuple[str, ...] = ()

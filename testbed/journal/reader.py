@@ -1,4 +1,4 @@
-"""Writes journals and reads them. Every event is on disk before anything is judged; `events.py` tells what each means."""
+"""Reads journals; `events.py` says what each event means."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from testbed.errors import JournalError
-from testbed.journal.events import End, Event, Header, Request, Response
+from testbed.journal.events import FORMAT, End, Event, Header, Request, Response
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 Kind = TypeVar("Kind")
-
-
 header_adapter: TypeAdapter[Header] = TypeAdapter(Header)
-
-
 event_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
@@ -33,13 +29,13 @@ class Transaction:
 
     @property
     def ended(self) -> str:
-        """How it ended."""
+        """How it ended, in a word."""
         return "unanswered" if self.response is None else self.response.ended
 
 
 @dataclass(frozen=True)
 class Journal:
-    """A journal as it was read. `torn`: its last line was cut off in the middle, as by a killed run, and left out."""
+    """A journal as it was read. `torn`: its last line was cut off, as by a killed run, and is left out."""
 
     path: Path
     header: Header
@@ -47,7 +43,7 @@ class Journal:
     torn: bool = False
 
     def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
-        """Give the events of a kind, in the order of the journal."""
+        """Return the events of a kind, in the order of the journal."""
         return tuple(event for event in self.events if isinstance(event, kind))
 
     @cached_property
@@ -64,10 +60,10 @@ class Journal:
 
 
 def read(path: Path) -> Journal:
-    """Read a journal; raises JournalError naming the line when one is not as `events.py` says.
+    """Read a journal; raises JournalError, with the line's number, when a line is not as `events.py` says.
 
-    Fields that are not known are passed over, so that a journal of a later version can be read as far as it is understood; events that
-    are not known are refused. A last line that was cut off is left out.
+    Unknown fields are ignored, so that a journal of a later version can be read as far as it is understood; unknown events are refused.
+    A last line that was cut off is left out.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -76,10 +72,10 @@ def read(path: Path) -> Journal:
     torn = lines[-1] != b""
     lines = lines[:-1]
     if not lines:
-        raise JournalError(f"the journal {path} is empty; its first line should be the header")
+        raise JournalError(f"the journal {path} is empty; its first line must be the header")
     header = _decoded(header_adapter, path, 1, lines[0])
-    if header.journal != 1:
-        raise JournalError(f"the journal {path} is of format {header.journal}; this testbed reads format 1")
+    if header.journal != FORMAT:
+        raise JournalError(f"the journal {path} has format {header.journal}; this testbed reads format {FORMAT}")
     return Journal(
         path,
         header,

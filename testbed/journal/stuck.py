@@ -1,4 +1,4 @@
-"""When a service counts as stuck: the one rule, by which the replay watches samples as they come and the verdict reads them afterwards."""
+"""When a service counts as stuck: the one rule, for the replay as samples come and for the verdict afterwards."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from testbed.journal.events import Sample
 
-# Both must hold. Time alone would take a machine that stood still for a moment, samples and all, for a service that did; samples alone
-# would take for stuck what answers a few times a second.
+# Both must hold. Time alone would call services stuck when the whole machine paused, sampling included; samples alone would call a service
+# stuck that answers a few times a second.
 STUCK_SAMPLES = 4
 STUCK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """Samples in a row in which every request thread was at work, and between which nothing came out."""
+    """Samples in a row in which no request thread was free, and between which nothing was answered or failed."""
 
     first: Sample
     last: Sample
@@ -29,9 +29,9 @@ class Standstill:
 
 
 def follow(before: Standstill | None, sample: Sample) -> Standstill | None:
-    """Give the standstill with a further sample: the one before gone on, a new one, or none.
+    """Return the standstill after a further sample: the one before continued, a new one, or None.
 
-    A sample without numbers, of a service that did not answer, tells nothing: it neither ends a standstill nor lengthens it.
+    A sample without numbers, of a service that did not answer, neither ends a standstill nor lengthens it.
     """
     if sample.busy is None:
         return before

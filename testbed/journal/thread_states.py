@@ -1,4 +1,4 @@
-"""What a request thread does, in the words of the journal's `threads` events: a dump says it, and checks ask for it."""
+"""What a request thread does, in the words of the journal's `threads` events: dumps write them, and checks compare them."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class JournalWriter:
-    """A journal that is being written; a context manager.
+    """A journal being written; a context manager.
 
-    Each line is handed to the system as it is written, so that a killed run's journal can be read up to there. Raises
-    TestbedError when it cannot be made or written (no space, no permission).
+    No line waits in a buffer, so that the journal of a killed run can be read up to there. Raises TestbedError when the file cannot be
+    created or written (no space, no permission).
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -28,7 +28,7 @@ class JournalWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("xb", buffering=0)
         except OSError as error:
-            raise TestbedError(f"no journal can be made at {path}: {error.strerror}; give another directory with --runs") from error
+            raise TestbedError(f"the journal {path} cannot be created: {error.strerror}; give another directory with --runs") from error
         self._write(header_adapter.dump_json(header, by_alias=True))
 
     def append(self, event: Event) -> None:
@@ -39,7 +39,7 @@ class JournalWriter:
         """Write a whole line or nothing: half of one would spoil the line that follows, and with it the journal."""
         start, rest = self._file.tell(), memoryview(line + b"\n")
         try:
-            while rest:  # the last block of a disk may take half a line, and that is no error
+            while rest:  # the last block of a disk may take half a line without an error
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             with suppress(OSError):
@@ -54,6 +54,6 @@ class JournalWriter:
         try:
             os.fsync(self._file.fileno())
         except OSError as failure:
-            raise TestbedError(f"the journal {self.path} is not safe on disk: {failure.strerror}") from failure
+            raise TestbedError(f"the journal {self.path} cannot be synced to disk: {failure.strerror}") from failure
         finally:
             self._file.close()

@@ -40,7 +40,7 @@ class NightClock:
         return frozenset((self.speed, *(pace.speed for pace in self.paces)))
 
     def real_s(self, night_s: float) -> float:
-        """Give the real seconds from the night's start to a time of the night."""
+        """Return the real seconds from the night's start to a time of the night."""
         real_s, at_s = 0.0, self.from_s
         for pace in self._all():
             until_s = min(pace.to_s, night_s)
@@ -50,7 +50,7 @@ class NightClock:
         return real_s
 
     def night_s(self, real_s: float) -> float:
-        """Give the night's time after so many real seconds."""
+        """Return the night's time `real_s` real seconds after its start."""
         left_s, at_s = max(0.0, real_s), self.from_s
         for pace in self._all():
             takes_s = (pace.to_s - at_s) / pace.speed
@@ -61,7 +61,7 @@ class NightClock:
         return at_s
 
     def _all(self) -> list[Pace]:
-        """Give the whole of the night as paces, without a gap."""
+        """Return the whole night as paces, without a gap."""
         paces, at_s = [], self.from_s
         for pace in self.paces:
             if pace.from_s > at_s:
@@ -72,9 +72,9 @@ class NightClock:
 
 
 def parse_time(text: str, evening_s: float | None = None) -> float:
-    """Read `HH:MM` or `HH:MM:SS` as a time of the night.
+    """Parse `HH:MM` or `HH:MM:SS` as a time of the night, in seconds.
 
-    Times before the evening's start belong to the next morning. Raises ValueError for anything else than a time of day.
+    Times before the evening's start belong to the next morning. Raises ValueError for any other text.
     """
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(len(part) == 2 and part.isdecimal() for part in parts):  # noqa: PLR2004
@@ -87,14 +87,14 @@ def parse_time(text: str, evening_s: float | None = None) -> float:
 
 
 def clock_text(night_s: float, *, seconds: bool = True) -> str:
-    """Write a time of the night as a clock shows it: `23:00:12`."""
+    """Format a time of the night as a clock shows it: `23:00:12`."""
     whole = int(night_s) % DAY_S
     text = f"{whole // HOUR_S:02}:{whole % HOUR_S // MINUTE_S:02}"
     return f"{text}:{whole % MINUTE_S:02}" if seconds else text
 
 
 def span_text(seconds: float) -> str:
-    """Write a span of time as people say it: `5 h 12 min`."""
+    """Format a span of time as people say it: `5 h 12 min`."""
     minutes, rest_s = divmod(round(seconds), MINUTE_S)
     hours, minutes = divmod(minutes, 60)
     if hours:

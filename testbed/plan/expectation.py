@@ -1,4 +1,4 @@
-"""What a scenario expects of a variant. Every key but `outcome` may be left out; each one given is one check."""
+"""What a scenario expects of a variant. Every key but `outcome` is optional; each key is one check."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _listed(value: object) -> object:
 
 
 class Expectation(BaseModel):
-    """What is expected; `outcome` and `crack` may be one value or a list of those that will do.
+    """What is expected; `outcome` and `crack` may be one value or a list of allowed ones.
 
     `leaked_connections`: on every application server at the end (O4). `errors_per_server`: operations that failed after the first fault,
     on every application server. `servers_blocked_at`: all request threads of every application server, in the dumps, wait there (O5).
@@ -55,7 +55,7 @@ class Expectation(BaseModel):
     restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of
     the requests due after the last fault or restart was answered. `recovery_lag_s`: the recovery standby was never further behind, and had
     everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
-    the standby. `backups`: so many were taken off site, and each, restored beside, reads the same rows. `longevity`: what rises for good
+    the standby. `backups`: so many were taken off site, and each, restored, has the same rows. `longevity`: what rises for good
     under load, after a warm-up: nothing, memory and other things that leak, or tables and logs (S7).
     `memory_rise_mib`: no process ever held more than so much more memory than before the first fault (W6). `errors_counted`: although the
     log lost lines, every failed transaction was counted by an application server, and each operation that failed by its log (W7).
@@ -83,4 +83,4 @@ class Expectation(BaseModel):
     errors_counted: Literal["complete"] | None = None
 
 
-WHATEVER = Expectation(outcome=get_args(OutcomeWord))  # what became of it is told; nothing of it is judged
+WHATEVER = Expectation(outcome=get_args(OutcomeWord))  # the outcome is reported, and not judged

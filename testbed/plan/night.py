@@ -11,8 +11,6 @@ from testbed.plan.clock import MINUTE_S, NightClock, Pace, parse_time
 from testbed.plan.settings import StrictRecord
 
 TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
-
-
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
@@ -39,7 +37,7 @@ class NightPlan(StrictRecord):
         return parse_time(self.from_)
 
     def time_s(self, text: str) -> float:
-        """Read a time of day as one of this night: those before its start belong to the next morning."""
+        """Parse a time of day of this night; one before its start belongs to the next morning."""
         return parse_time(text, self.from_s)
 
     @property
@@ -53,6 +51,6 @@ class NightPlan(StrictRecord):
         return (self.to_s - self.from_s) / MINUTE_S
 
     def clock(self) -> NightClock:
-        """Make the night's clock."""
+        """Return the night's clock, its paces in order."""
         paces = sorted((self.time_s(pace.from_), self.time_s(pace.to), pace.speed) for pace in self.pace)
         return NightClock(self.from_s, self.speed, tuple(Pace(*pace) for pace in paces))

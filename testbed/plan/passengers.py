@@ -18,46 +18,46 @@ if TYPE_CHECKING:
 
 
 def of(scenario: Scenario) -> Trace:
-    """Give the scenario's trace: the kept one that it names, or one derived from the schedule."""
+    """Return the scenario's trace: the kept trace that it names, or one derived from the schedule."""
     return derive(scenario) if scenario.trace_path is None else read(scenario.trace_path, scenario)
 
 
 def derive(scenario: Scenario) -> Trace:
-    """Derive passengers from the real schedule, thinned to the scenario's rate, by its seed alone.
+    """Return a trace derived from the real schedule by the scenario's seed alone.
 
-    Those whose check-in falls into the night's window are drawn until the mean rate is met; where the rate asks for more than the
-    schedule has, everybody comes again. Each draws caller and transaction by the shares. Raises UsageError for a night beyond the schedule,
-    and ScenarioError for one without passengers.
+    Passengers whose check-in falls into the night's window are drawn until the mean rate is met; if the schedule has too few, everybody
+    comes again. Caller and transaction are drawn by the shares. Raises UsageError for a night beyond the schedule, and ScenarioError for
+    a night without passengers.
     """
     night, workload = scenario.night, scenario.workload
     random = Random(workload.seed)  # noqa: S311 - a seed is wanted: the same night again
     flights = schedule.departing(schedule.read(night.date, night.to_s), night.from_s, night.to_s)
     from_s, to_s = night.from_s, night.to_s
-    everybody = [one for one in schedule.check_ins(flights, random) if from_s <= one.at_s < to_s]
+    everybody = [check_in for check_in in schedule.check_ins(flights, random) if from_s <= check_in.at_s < to_s]
     count = round(workload.rate_per_minute * night.minutes)
     if not everybody:
         raise ScenarioError(str(scenario.path), (f"night: nobody checks in between {night.from_} and {night.to}",))
     if not count:
         mistake = f"workload.rate_per_minute: {workload.rate_per_minute:g} over {night.minutes:g} minutes makes no request; allowed: more"
         raise ScenarioError(str(scenario.path), (mistake,))
-    coming = sorted(_draw(everybody, count, random), key=lambda one: (one.at_s, one.passenger))
+    coming = sorted(_draw(everybody, count, random), key=lambda check_in: (check_in.at_s, check_in.passenger))
     choices = [
         (weight, caller, transaction)
         for caller, shares in sorted(workload.shares.items())
         for transaction, weight in sorted(shares.items())
     ]
-    requests = tuple(_request(id_, one, choices, random) for id_, one in enumerate(coming, start=1))
+    requests = tuple(_request(id_, check_in, choices, random) for id_, check_in in enumerate(coming, start=1))
     return Trace(header_of(scenario, requests), requests)
 
 
 def _draw(everybody: Sequence[CheckIn], count: int, random: Random) -> list[CheckIn]:
-    """Draw `count` of them, each as often as the others, give or take one."""
+    """Draw `count` check-ins, each as often as the others or once more."""
     rounds, rest = divmod(count, len(everybody))
     order = sorted(range(len(everybody)), key=lambda _: random.random())
     return [*everybody] * rounds + [everybody[place] for place in order[:rest]]
 
 
-def _request(id_: int, one: CheckIn, choices: Sequence[tuple[float, str, str]], random: Random) -> TraceRequest:
+def _request(id_: int, check_in: CheckIn, choices: Sequence[tuple[float, str, str]], random: Random) -> TraceRequest:
     left = random.random() * math.fsum(weight for weight, _, _ in choices)
     caller, transaction = choices[-1][1:]
     for weight, *chosen in choices:
@@ -65,13 +65,13 @@ def _request(id_: int, one: CheckIn, choices: Sequence[tuple[float, str, str]], 
             caller, transaction = chosen
             break
         left -= weight
-    flight = one.flight
+    flight = check_in.flight
     return TraceRequest(
         id_,
-        round(one.at_s, 3),
+        round(check_in.at_s, 3),
         caller,
         transaction,
-        one.passenger,
+        check_in.passenger,
         flight.date,
         flight.carrier,
         flight.flight,

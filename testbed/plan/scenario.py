@@ -16,24 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# What a scenario may need of a runtime; each runtime says what it has of them (its `capabilities`).
+# What a scenario may need of a runtime, whose `capabilities` must have it.
 NEEDS = ("backups", "balancers", "containers", "firewall", "links", "processes", "recovery")
-
-
-# Expectations that only such a runtime can meet.
+# Expectations, and what a runtime needs to meet them.
 EXPECTATION_NEEDS = {"backups": "backups", "ledger": "recovery", "recovery_lag_s": "recovery"}
-
-
 CONDITIONS = ("hung", "servers_hung", "pool_empty", "recovered")
-
-
 Weight = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class WorkloadPlan(StrictRecord):
     """What passengers do: seed, mean transactions a minute of the night over its window, and their shares by caller.
 
-    With `trace`, a kept trace (a path relative to the scenario's file) is sent in place of a derived one.
+    With `trace` (a path relative to the scenario's file), a kept trace replaces the derived one.
     """
 
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
@@ -43,14 +37,14 @@ class WorkloadPlan(StrictRecord):
 
 
 class VariantPlan(StrictRecord):
-    """A variant in a scenario: its settings, where they are not in `variants.toml`, and what is expected of it."""
+    """A variant in a scenario: its settings, unless `variants.toml` has them, and what is expected of it."""
 
     settings: Settings | None = None
     expect: Expectation
 
 
 class PlannedAction(Protocol):
-    """A fault or an operation as a plan knows it: a dataclass whose fields are its parameters. Who carries it out knows more."""
+    """A fault or an operation as a plan knows it: a dataclass whose fields are its parameters. `testbed.replay` knows what it does."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -97,19 +91,19 @@ class Scenario:
         return None if self.workload.trace is None else self.path.parent / self.workload.trace
 
     def with_overrides(self, *, seed: int | None = None, rate_per_minute: float | None = None, speed: float | None = None) -> Scenario:
-        """Give the scenario with what the command line changes; a `speed` goes for the whole night."""
+        """Return the scenario with the command line's changes; a `speed` holds for the whole night."""
         workload = {"seed": seed, "rate_per_minute": rate_per_minute}
-        given = {name: value for name, value in workload.items() if value is not None}
+        changes = {name: value for name, value in workload.items() if value is not None}
         night = self.night if speed is None else self.night.model_copy(update={"speed": speed, "pace": ()})
-        return replace(self, workload=self.workload.model_copy(update=given), night=night)
+        return replace(self, workload=self.workload.model_copy(update=changes), night=night)
 
     def slowed(self, times: float) -> Scenario:
-        """Give the scenario with a night that goes by so many times as slowly, for a runtime on which real parts take longer."""
+        """Return the scenario with a night that is `times` times as slow, for a runtime on which real parts take longer."""
         paces = tuple(pace.model_copy(update={"speed": pace.speed / times}) for pace in self.night.pace)
         return replace(self, night=self.night.model_copy(update={"speed": self.night.speed / times, "pace": paces}))
 
     def only(self, names: tuple[str, ...]) -> Scenario:
-        """Give the scenario with the named variants only, in the scenario's order; all of them when none is named."""
+        """Return the scenario with the named variants only, in its own order; with all of them when none is named."""
         if not names:
             return self
         return replace(self, variants=tuple(variant for variant in self.variants if variant.name in names))

@@ -1,4 +1,4 @@
-"""The real schedule, and the passengers that can be derived from it (data: see `flight_search/data/README.md`)."""
+"""The real schedule, and the check-ins that follow from it (data: see `flight_search/data/README.md`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOAD_FACTOR = 0.83  # of seats that are taken: US carriers, 2013, about (US DOT Bureau of Transportation Statistics, T-100)
 # People check in in the two hours before departure; most of them somewhat over an hour before. The span is the project's; its middle
-# is our assumption, as the data tells nothing of it.
+# is our assumption: the data says nothing about it.
 CHECK_IN_FROM_MIN = 120.0
 CHECK_IN_MOST_MIN = 75.0
 
@@ -50,7 +50,7 @@ class CheckIn(NamedTuple):
 
 
 def path() -> Path:
-    """Find the schedule among the service's data, without importing the service."""
+    """Return the schedule's file, in the service's data, without importing the service; raises UsageError when it is not installed."""
     spec = importlib.util.find_spec("flight_search")
     if spec is None or not spec.submodule_search_locations:
         raise UsageError("the package flight_search is not installed; pip install -e . in the project's directory")
@@ -60,12 +60,12 @@ def path() -> Path:
 def read(date: datetime.date, to_s: float) -> tuple[Flight, ...]:
     """Read the flights for which people check in from a date to `to_s` seconds after its midnight.
 
-    Flights without a known number of seats get the median's. Raises UsageError when the schedule ends before, or cannot be read.
+    A flight without a known number of seats gets the median. Raises UsageError when the schedule ends earlier, or cannot be read.
     """
     file = path()
     try:
         return _read(file, date, to_s)
-    except (OSError, KeyError, TypeError, ValueError) as error:  # a file that is missing, or is not the one that belongs there
+    except (OSError, KeyError, TypeError, ValueError) as error:  # the file is missing, or is no schedule
         raise UsageError(f"the schedule {file} cannot be read: {type(error).__name__}: {error}; install the project again") from error
 
 
@@ -77,7 +77,7 @@ def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
     dates = sorted({row["date"] for row in rows})
     needed, reached = (int(end_s // DAY_S) + 1 for end_s in (to_s, to_s + CHECK_IN_FROM_MIN * MINUTE_S))
     offsets = {(date + datetime.timedelta(days=day)).isoformat(): day * DAY_S for day in range(reached)}
-    missing = [one for one in list(offsets)[:needed] if one not in dates]
+    missing = [iso_date for iso_date in list(offsets)[:needed] if iso_date not in dates]
     if missing:
         raise UsageError(f"no flights on {' and '.join(missing)}; the schedule has {dates[0]} to {dates[-1]}")
     return tuple(
@@ -96,13 +96,13 @@ def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
 
 
 def departing(flights: tuple[Flight, ...], from_s: float, to_s: float) -> tuple[Flight, ...]:
-    """Give the flights whose passengers can check in between two times of the night."""
+    """Return the flights whose passengers can check in between two times of the night."""
     latest_s = to_s + CHECK_IN_FROM_MIN * MINUTE_S
     return tuple(flight for flight in flights if from_s < flight.departure_s <= latest_s)
 
 
 def check_ins(flights: tuple[Flight, ...], random: Random) -> Iterator[CheckIn]:
-    """Give every passenger of every flight with the moment at which they check in."""
+    """Yield every passenger of every flight, and when they check in."""
     for flight in flights:
         departure_s, named = flight.departure_s, f"{flight.carrier}{flight.flight}-{flight.date}"
         for seat in range(1, round(flight.seats * LOAD_FACTOR) + 1):
@@ -111,7 +111,7 @@ def check_ins(flights: tuple[Flight, ...], random: Random) -> Iterator[CheckIn]:
 
 
 def _triangular(share: float, most: float, peak: float) -> float:
-    """Turn a share in [0, 1) into a number of [0, `most`) that lies most often at `peak` (the distribution's inverse).
+    """Return the quantile of a share in [0, 1): a number in [0, `most`), triangularly distributed with its mode at `peak`.
 
     Written out, because a seed must mean the same passengers on every version of Python.
     """

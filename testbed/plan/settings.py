@@ -1,4 +1,8 @@
-"""The settings that a variant may change, by role; each is a setting of the services."""
+"""The settings that a variant may change, by role.
+
+Each is a setting of the services, with their name and default, which a test compares. A time that is `"never"` in a file means no
+time-out, or no expiry.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 NEVER = "never"
-
-
-RESTART_S = 2.0  # an application server that replaced itself answers again within this
+RESTART_S = 2.0  # within this, an application server that replaced itself answers again
 
 
 def _never(value: object) -> object:
@@ -21,16 +23,12 @@ def _never(value: object) -> object:
 
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-Seconds = Annotated[Annotated[float, Field(gt=0, le=86_400)] | None, BeforeValidator(_never)]
-
-
+Seconds = Annotated[PositiveSeconds | None, BeforeValidator(_never)]
 OptionalCount = Annotated[int, Field(ge=1, le=1000)] | None
 
 
 class StrictRecord(BaseModel):
-    """A frozen record that takes no key that it does not know, and no value of another type."""
+    """A frozen record that refuses unknown keys and values of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -76,10 +74,10 @@ class CallerSettings(StrictRecord):
 
 
 class FacilitySettings(StrictRecord):
-    """What a variant may set of how the facility stands.
+    """What a variant may set of the facility around the services.
 
-    `database_keepalives_s`: the database asks of each connection that has been quiet for so many seconds whether it is still there (A8:
-    dead connection detection); where nothing is set, after the kernel's two hours.
+    `database_keepalives_s`: the database probes a connection that has been idle for so many seconds (A8: dead connection detection);
+    None: after the kernel's two hours.
     """
 
     service_groups: bool = False
@@ -95,13 +93,13 @@ class Settings(StrictRecord):
 
     @property
     def longest_timeout_s(self) -> float:
-        """The longest that a request can hang before something lets go of it, in real seconds; 0 when nothing does."""
+        """The longest that a request can hang before a time-out ends it, in real seconds; 0 without a time-out."""
         server, caller = self.application_server, self.caller
         call_s = (caller.call_connect_timeout_s or 0.0) + (caller.call_read_timeout_s or 0.0)
         call_s = call_s * (1 + caller.retries) + caller.retry_wait_s * caller.retries
         crash_s = 0.0 if server.let_it_crash_s is None else server.let_it_crash_s + RESTART_S
-        times = (server.pool_checkout_timeout_s, server.pool_leak_reclaim_s, server.statement_timeout_s, server.socket_timeout_s)
-        return max(call_s, crash_s, *(one or 0.0 for one in times))
+        timeouts_s = (server.pool_checkout_timeout_s, server.pool_leak_reclaim_s, server.statement_timeout_s, server.socket_timeout_s)
+        return max(call_s, crash_s, *(timeout_s or 0.0 for timeout_s in timeouts_s))
 
 
 class KeptVariant(Settings):

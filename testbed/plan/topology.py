@@ -1,8 +1,4 @@
-"""The topology: which services a facility has, how many request threads and connections, and the settings that a variant may change.
-
-The settings of the two roles are the services' own, as environment variables; a test keeps both sides the same. A
-time that is `"never"` in a file is one that never comes: no time-out, no expiry.
-"""
+"""The topology: which services a facility has, how many request threads and connections, who calls whom, and each one's environment."""
 
 from __future__ import annotations
 
@@ -17,34 +13,24 @@ if TYPE_CHECKING:
 
 
 CALLERS = ("kiosk", "ivr", "partner")
-
-
-# What passengers can ask of each caller, and whether it needs the facility; a test compares it with the callers themselves.
+# What passengers can ask of each caller, and whether it needs the facility; a test compares this with the callers.
 TRANSACTIONS: dict[str, dict[str, bool]] = {
     "kiosk": {"check_in": True, "reprint_boarding_pass": False},
     "ivr": {"flight_status": True, "baggage_allowance": False},
     "partner": {"search": True, "book": True, "fare_rules": False},
 }
-
-
 HOSTS = ("db-1", "db-2")
-
-
 BalancerName = Literal["lb-1", "lb-2"]
-
-
 BALANCERS: tuple[str, ...] = get_args(BalancerName)
-
-
 PASSENGERS = "passengers"
 
 
 class FacilityPlan(StrictRecord):
     """The size of a facility: how many application servers, request threads and connections of each, and who calls.
 
-    `listen_backlog`: how many connections may wait in the kernel until an application server accepts them. `links`: those that have a
-    fault proxy of their own, beside the one to the database; those that a timeline names are added to them. `resources_every_s`: how often
-    memory, open files and threads of each service are looked at, and the sizes of tables and logs, in real seconds; None: never.
+    `listen_backlog`: how many connections may wait in the kernel until an application server accepts them. `links`: the links with a
+    fault proxy of their own, beside the database's; those that a timeline names are added. `resources_every_s`: the sampling interval, in
+    real seconds, of each service's memory, open files and threads and of the sizes of tables and logs; None: never.
     """
 
     application_servers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -57,7 +43,7 @@ class FacilityPlan(StrictRecord):
 
     @property
     def link_names(self) -> tuple[str, ...]:
-        """The links that faults can be put on, each named by what stands behind it."""
+        """The links that faults can be put on, each named by the service behind it."""
         return ("database", *self.server_names, *self.callers)
 
     @property
@@ -67,7 +53,7 @@ class FacilityPlan(StrictRecord):
 
 
 def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tuple[str, ...]]:
-    """Give the application servers that each caller calls: all of them, or those of its service group (S4).
+    """Return the application servers that each caller calls: all of them, or those of its service group (S4).
 
     There are as many groups as the servers allow, at most one for each caller; the callers left over share the last.
     """
@@ -78,25 +64,25 @@ def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tupl
 
 
 class IntegrationPoint(StrictRecord):
-    """A link as part of the map of integration points: its name, which is that of what stands behind it, and who connects over it."""
+    """A link on the map of integration points: its name, which is that of the service behind it, and who connects over it."""
 
     link: str
     who: tuple[str, ...]
 
 
 def integration_points(plan: FacilityPlan, settings: FacilitySettings) -> tuple[IntegrationPoint, ...]:
-    """Draw the map of integration points (A2), from the passengers to the database, one for each of the plan's `link_names`."""
+    """Return the map of integration points (A2), from the passengers to the database, one for each of the plan's `link_names`."""
     called = servers_of(plan, settings)
     return (
         *(IntegrationPoint(link=caller, who=(PASSENGERS,)) for caller in plan.callers),
-        *(IntegrationPoint(link=one, who=tuple(who for who in plan.callers if one in called[who])) for one in plan.server_names),
+        *(IntegrationPoint(link=name, who=tuple(who for who in plan.callers if name in called[who])) for name in plan.server_names),
         IntegrationPoint(link="database", who=plan.server_names),
     )
 
 
 def server_environment(plan: FacilityPlan, settings: ServerSettings, name: str, database: str) -> tuple[tuple[str, str], ...]:
-    """Give the environment of an application server; it listens on the socket that it is handed."""
-    given = {
+    """Return the environment of an application server, which listens on the socket that it inherits."""
+    values = {
         "name": name,
         "listen_fd": "{fd}",
         "database": database,
@@ -105,20 +91,20 @@ def server_environment(plan: FacilityPlan, settings: ServerSettings, name: str, 
         "pool_size": plan.pool_size,
         **settings.model_dump(),
     }
-    return _environment("FLIGHT_SEARCH_", given)
+    return _environment("FLIGHT_SEARCH_", values)
 
 
 def caller_environment(plan: FacilityPlan, settings: CallerSettings, name: str, servers: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Give the environment of a caller; `servers` are the base URLs of the application servers, taken in turn."""
-    given = {
+    """Return the environment of a caller; `servers` are the base URLs of the application servers, taken in turn."""
+    values = {
         "name": name,
         "listen_fd": "{fd}",
         "flight_search_urls": ",".join(servers),
         "request_threads": plan.request_threads,
         **settings.model_dump(),
     }
-    return _environment("CALLER_", given)
+    return _environment("CALLER_", values)
 
 
-def _environment(prefix: str, given: dict[str, object]) -> tuple[tuple[str, str], ...]:
-    return tuple((prefix + name.upper(), "" if value is None else str(value)) for name, value in given.items())
+def _environment(prefix: str, values: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple((prefix + name.upper(), "" if value is None else str(value)) for name, value in values.items())

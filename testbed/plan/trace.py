@@ -41,7 +41,7 @@ class TraceRequest:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What a trace file begins with: its format, where it came from, and the checksum of the lines that follow."""
+    """The first line of a trace file: its format, where it came from, and the checksum of the lines that follow."""
 
     trace: int
     scenario: str
@@ -53,7 +53,7 @@ class TraceHeader:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The requests of a night in the order in which they are due."""
+    """The requests of a night, in the order in which they are due."""
 
     header: TraceHeader
     requests: tuple[TraceRequest, ...]
@@ -103,11 +103,11 @@ def read(path: Path, scenario: Scenario) -> Trace:
         requests.append(request)
         mistakes += [f"line {number}: {mistake}" for mistake in _misfits(request, scenario)]
         if (first := line_of.setdefault(request.id, number)) != number:
-            mistakes.append(f"line {number}: id: found {request.id}, the one of line {first}; allowed: one of its own")
+            mistakes.append(f"line {number}: id: found {request.id}, which line {first} has; allowed: an id of its own")
     if header is not None and header.trace != FORMAT:
         mistakes.append(f"line 1: trace: found format {header.trace}; allowed: {FORMAT}; make the trace again with `testbed trace`")
     if not mistakes and header is not None and header.sha256 != _checksum(lines[1:]):
-        mistakes.append("sha256: the lines are not those that the header was made for; make the trace again with `testbed trace`")
+        mistakes.append("sha256: the lines do not match the checksum of the header; make the trace again with `testbed trace`")
     if header is None or mistakes:
         raise ScenarioError(str(path), tuple(mistakes))
     return Trace(header, tuple(sorted(requests, key=lambda request: request.due_night_s)))
@@ -117,12 +117,12 @@ def _decoded(adapter: TypeAdapter[Any], line: str, number: int, mistakes: list[s
     try:
         return adapter.validate_json(line, strict=True)
     except ValidationError as error:
-        mistakes += [f"line {number}: {'.'.join(map(str, one['loc'])) or 'line'}: {one['msg']}" for one in error.errors()]
+        mistakes += [f"line {number}: {'.'.join(map(str, detail['loc'])) or 'line'}: {detail['msg']}" for detail in error.errors()]
         return None
 
 
 def _misfits(request: TraceRequest, scenario: Scenario) -> list[str]:
-    """Tell what in a request does not fit the scenario."""
+    """Return what in a request does not fit the scenario."""
     night = scenario.night
     misfits = []
     if not night.from_s <= request.due_night_s <= night.to_s:

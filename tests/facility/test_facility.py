@@ -27,7 +27,7 @@ PLAN = FacilityPlan(application_servers=2, request_threads=1, pool_size=1, calle
 
 
 def with_facility(do: Callable[[FakeBuilder, Facility], Awaitable[None]]) -> FakeBuilder:
-    """Do something with a fake facility in virtual time; gives its builder."""
+    """Run `do` with a fake facility in virtual time, and return the facility's builder."""
     builder = FakeBuilder(PLAN)
 
     async def doing() -> None:
@@ -38,7 +38,7 @@ def with_facility(do: Callable[[FakeBuilder, Facility], Awaitable[None]]) -> Fak
 
 
 def test_services_come_in_their_order() -> None:
-    """Application servers first, then callers; the load generator is none of them."""
+    """Application servers come first, then callers; the load generator is not among them."""
 
     async def look(_: FakeBuilder, facility: Facility) -> None:
         assert facility.services == ("cf-1", "cf-2", "kiosk")
@@ -60,7 +60,7 @@ def test_a_restart_kills_and_then_starts_as_before() -> None:
 
 
 def test_a_service_that_could_not_be_started_again_is_down_on_purpose() -> None:
-    """Nobody says of it that it died by itself."""
+    """It does not count as one that died by itself."""
 
     async def restart(builder: FakeBuilder, facility: Facility) -> None:
         del facility.specs["cf-1"]
@@ -91,7 +91,7 @@ class Mute(FakeMonitoring):
     said: str | None = None
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
-        """Give what is said, if anything."""
+        """Return what is said; wait for ever if that is None."""
         if self.said is None:
             await asyncio.Event().wait()
         return self.said or ""
@@ -99,7 +99,7 @@ class Mute(FakeMonitoring):
 
 @pytest.mark.parametrize(("said", "seen"), [(None, "no answer"), ("503", "503"), ("Cannot connect", "Cannot connect")])
 def test_a_service_that_is_not_ready_in_time_is_one_error_with_what_was_seen_last(said: str | None, seen: str) -> None:
-    """It is no group of errors: whoever asked catches it by its kind."""
+    """It is no group of errors, so that a caller can catch it by its kind."""
 
     async def wait(builder: FakeBuilder, facility: Facility) -> None:
         mute = Mute(builder.runtime)
@@ -125,35 +125,35 @@ def test_a_service_that_ends_is_not_waited_for_any_longer() -> None:
 
 @dataclasses.dataclass
 class Client:
-    """A fault proxy's client that notes what it was asked."""
+    """A fault proxy's client that records its calls."""
 
     calls: list[tuple[object, ...]] = dataclasses.field(default_factory=list)
     gone: bool = False
 
     def create(self, name: str, upstream: str, listen: str) -> ProxyRecord:
-        """Note it."""
+        """Record it."""
         self.calls.append(("create", name, upstream, listen))
         return ProxyRecord(name, "127.0.0.1:4711", upstream, enabled=True)
 
     def point(self, name: str, upstream: str) -> None:
-        """Note it."""
+        """Record it."""
         self.calls.append(("point", name, upstream))
 
     def add_toxic(self, name: str, kind: str, attributes: dict[str, int], *, stream: str, toxic_name: str) -> None:
-        """Note it."""
+        """Record it."""
         self.calls.append(("add_toxic", name, kind, attributes, stream, toxic_name))
 
     def delete(self, name: str) -> None:
-        """Note it, or fail."""
+        """Record it, and fail if the proxy is gone."""
         self.calls.append(("delete", name))
         if self.gone:
             raise ProxyError("nobody there")
 
 
 def virtual_ip(client: Client) -> ProxiedLink:
-    """Make a virtual IP over such a client."""
-    given: FaultProxyClient = client  # type: ignore[assignment]
-    return ProxiedLink(given, "virtual-ip-1")
+    """Return a virtual IP over such a client."""
+    fault_proxy: FaultProxyClient = client  # type: ignore[assignment]
+    return ProxiedLink(fault_proxy, "virtual-ip-1")
 
 
 @pytest.mark.fact("C5")

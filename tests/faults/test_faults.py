@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from testbed.facility.redundancy import Now
+    from testbed.journal.events import Now
 
 
 async def acting(builder: FakeBuilder, writer: JournalWriter, directory: Path) -> Actions:

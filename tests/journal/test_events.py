@@ -20,7 +20,7 @@ KINDS = get_args(Event)
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
-    """Give a strategy for a field by its type."""
+    """Return a strategy for a field by its type."""
     plain = {int: st.integers(-(2**53), 2**53), float: NUMBER, str: TEXT, bool: st.booleans(), type(None): st.none()}
     if hint in plain:
         return plain[hint]
@@ -33,11 +33,11 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
     if hint in (Counts, PoolSample, ServerStatistics, ThreadGroup):
         return made(hint)
-    return st.one_of([values(one) for one in arguments])
+    return st.one_of([values(argument) for argument in arguments])
 
 
 def made(kind: Any) -> st.SearchStrategy[Any]:
-    """Give a strategy for a record by the types of its fields."""
+    """Return a strategy for a record by the types of its fields."""
     hints = get_type_hints(kind)
     return st.builds(kind, **{name: values(hint) for name, hint in hints.items() if name != "event"})
 

@@ -15,7 +15,7 @@ from tests.journals import header, hung_night
 
 
 def written(path: Path) -> Path:
-    """Write the hung night to a file."""
+    """Write the hung night to a file, and return the file."""
     with JournalWriter(path, header()) as writer:
         for event in hung_night().events:
             writer.append(event)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def followed(*samples: Sample) -> Standstill | None:
-    """Follow samples one after the other."""
-    run: Standstill | None = None
-    for one in samples:
-        run = follow(run, one)
-    return run
+    """Return the standstill after samples, one after the other."""
+    standstill: Standstill | None = None
+    for look in samples:
+        standstill = follow(standstill, look)
+    return standstill
 
 
 def full(count: int, every_s: float) -> list[Sample]:
-    """Make so many samples of a full service from which nothing comes."""
+    """Return `count` samples of a full service that answers nothing."""
     return [sample(number * every_s, busy=4) for number in range(count)]
 
 
@@ -33,9 +33,9 @@ def test_a_service_that_is_not_full_does_not_stand_still() -> None:
 @pytest.mark.parametrize("change", [{"done": 1}, {"failed": 1}])
 def test_a_result_of_either_kind_ends_a_standstill(change: dict[str, int]) -> None:
     """What comes out, answer or error, begins another."""
-    run = followed(*full(20, 0.1), sample(2.0, busy=4, **change))
-    assert run is not None
-    assert (run.first.t_s, run.samples, run.is_stuck) == (2.0, 1, False)
+    standstill = followed(*full(20, 0.1), sample(2.0, busy=4, **change))
+    assert standstill is not None
+    assert (standstill.first.t_s, standstill.samples, standstill.is_stuck) == (2.0, 1, False)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_a_result_of_either_kind_ends_a_standstill(change: dict[str, int]) -> No
 )
 def test_it_takes_both_time_and_samples_to_be_stuck(count: int, every_s: float, *, stuck: bool) -> None:
     """A machine that stood still for ten seconds has few samples of them, and a burst of looks takes no time."""
-    run = followed(*full(count, every_s))
-    assert run is not None
-    assert run.is_stuck is stuck
+    standstill = followed(*full(count, every_s))
+    assert standstill is not None
+    assert standstill.is_stuck is stuck
 
 
 def test_a_look_that_went_unanswered_tells_nothing() -> None:
@@ -58,6 +58,6 @@ def test_a_look_that_went_unanswered_tells_nothing() -> None:
 
 def test_it_does_not_matter_what_else_a_sample_says() -> None:
     """Health, pool and requests that wait are not asked."""
-    run = followed(*(replace(one, health=False, waiting=place) for place, one in enumerate(full(6, 0.1))))
-    assert run is not None
-    assert run.is_stuck
+    standstill = followed(*(replace(look, health=False, waiting=place) for place, look in enumerate(full(6, 0.1))))
+    assert standstill is not None
+    assert standstill.is_stuck

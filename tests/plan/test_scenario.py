@@ -71,32 +71,32 @@ def toml(value: Any) -> str:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a file to write scenarios to; it may be written again and again."""
+    """Return a file to write scenarios to, again and again."""
     return tmp_path_factory.mktemp("scenarios") / "mine.toml"
 
 
 def written(file: Path, data: dict[str, Any]) -> Path:
-    """Write a scenario to the file; gives the file."""
+    """Write a scenario to the file, and return the file."""
     file.write_text("\n".join(f'"{key}" = {toml(value)}' for key, value in data.items()), encoding="utf-8")
     return file
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """Give the full scenario with one value at a key path, which may be a new one."""
+    """Return the full scenario with a value at a key path, which may be a new one."""
     data = copy.deepcopy(FULL)
     at(data, path.rpartition(".")[0])[path.rpartition(".")[2]] = value
     return data
 
 
 def at(data: Any, path: str) -> Any:
-    """Give what stands at a key path."""
+    """Return what stands at a key path."""
     for part in filter(None, path.split(".")):
         data = data[int(part)] if isinstance(data, list) else data[part]
     return data
 
 
 def mistakes(path: Path) -> tuple[str, ...]:
-    """Load a scenario that is wrong; gives the mistakes that were told."""
+    """Load a scenario that is wrong, and return its mistakes."""
     with pytest.raises(ScenarioError) as caught:
         scenario_file.load(path)
     assert caught.value.file == str(path)
@@ -104,16 +104,16 @@ def mistakes(path: Path) -> tuple[str, ...]:
 
 
 def tables(value: Any, path: str = "") -> list[str]:
-    """Give the key path of every table in a scenario."""
+    """Return the key path of every table in a scenario."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    below = [one for key, child in inner for one in tables(child, f"{path}.{key}".lstrip("."))]
+    below = [table for key, child in inner for table in tables(child, f"{path}.{key}".lstrip("."))]
     return [path, *below] if isinstance(value, dict) else below
 
 
 def leaves(value: Any, path: str = "") -> list[str]:
-    """Give the key path of everything below a scenario's top that has a key."""
+    """Return the key path of everything below a scenario's top that has a key."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    below = [one for key, child in inner for one in leaves(child, f"{path}.{key}".lstrip("."))]
+    below = [leaf for key, child in inner for leaf in leaves(child, f"{path}.{key}".lstrip("."))]
     return [path, *below] if path and not path.rpartition(".")[2].isdigit() else below
 
 
@@ -188,7 +188,7 @@ def test_whatever_stands_in_a_file_is_read_or_refused(file: Path, path: str, val
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         ("timeline.0.att", "23:00", "timeline.0.att: unknown key, did you mean at?"),
         ("timeline.0.when", "hung", "timeline.0: allowed: either `at`"),
@@ -213,9 +213,9 @@ def test_whatever_stands_in_a_file_is_read_or_refused(file: Path, path: str, val
         ("variants.patient.settings.caller.call_read_timeout_s", "nver", "variants.patient.settings.caller.call_read_timeout_s: found"),
     ],
 )
-def test_a_mistake_is_told_by_path_with_what_was_found(file: Path, path: str, value: Any, told: str) -> None:
+def test_a_mistake_is_told_by_path_with_what_was_found(file: Path, path: str, value: Any, message: str) -> None:
     """One mistake gives one line, which begins with where it is and what was found there."""
-    assert [mistake.startswith(told) for mistake in mistakes(written(file, changed(path, value)))].count(True) == 1
+    assert [mistake.startswith(message) for mistake in mistakes(written(file, changed(path, value)))].count(True) == 1
 
 
 def test_a_variants_name_cannot_lead_out_of_the_directory_of_runs(file: Path) -> None:
@@ -236,7 +236,7 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
     data["variants"]["original"]["expect"]["outcome"] = "lost"
     data["facts"] = ["Z1"]
     data["sumary"] = "?"
-    told = "\n".join(mistakes(written(file, data)))
+    found = "\n".join(mistakes(written(file, data)))
     for path in (
         "timeline.0.at:",
         "timeline.0:",
@@ -249,22 +249,22 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
         "facts.0:",
         "sumary: unknown key, did you mean summary?",
     ):
-        assert path in told
+        assert path in found
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b'title = "x"\n[night\n', "not TOML: .*line 2"),
-        (b"seed = " + b"1" * 5000, "not to be read as TOML"),
-        (b"a = " + b"[" * 5000 + b"]" * 5000, "not to be read as TOML"),
+        (b"seed = " + b"1" * 5000, "cannot be read as TOML"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, "cannot be read as TOML"),
     ],
 )
-def test_a_file_beyond_what_toml_can_be_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_beyond_what_toml_can_be_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     """A broken line comes with its number; absurd numbers and depths are mistakes of the file, not of the testbed."""
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
-    with pytest.raises(ScenarioError, match=told):
+    with pytest.raises(ScenarioError, match=message):
         scenario_file.load(path)
 
 
@@ -273,9 +273,9 @@ def test_a_broken_file_of_variants_is_told_beside_the_scenarios_own_mistakes(fil
     path = tmp_path / "mine.toml"
     path.write_text(written(file, changed("night.speed", 0)).read_text())
     (tmp_path / "variants.toml").write_text('[original]\napplication_server = { lookup = "orignal" }\n')
-    told = mistakes(path)
-    assert any("original.application_server.lookup" in mistake for mistake in told)
-    assert any(mistake.startswith("night.speed") for mistake in told)
+    found = mistakes(path)
+    assert any("original.application_server.lookup" in mistake for mistake in found)
+    assert any(mistake.startswith("night.speed") for mistake in found)
 
 
 def test_what_the_command_line_changes_is_changed_and_no_more(file: Path) -> None:

@@ -19,7 +19,7 @@ EVENING_S, MORNING_S = 22.0 * HOUR_S, 29.5 * HOUR_S
 
 @pytest.fixture(scope="module")
 def flights() -> tuple[schedule.Flight, ...]:
-    """Give the flights that people check in for during a night."""
+    """Return the flights that people check in for during a night."""
     return schedule.departing(schedule.read(DATE, MORNING_S), EVENING_S, MORNING_S)
 
 
@@ -37,7 +37,7 @@ def test_a_flight_with_unknown_seats_gets_a_plausible_number() -> None:
 def test_people_check_in_in_the_two_hours_before_departure(flights: tuple[schedule.Flight, ...]) -> None:
     """Nobody comes earlier, nobody after the flight has left, and about five seats of six are taken."""
     coming = list(schedule.check_ins(flights, Random(1)))
-    before_s = [one.flight.departure_s - one.at_s for one in coming]
+    before_s = [check_in.flight.departure_s - check_in.at_s for check_in in coming]
     assert 0 <= min(before_s) <= max(before_s) <= 2 * HOUR_S
     assert len(coming) / sum(flight.seats for flight in flights) == pytest.approx(schedule.LOAD_FACTOR, abs=0.01)
 
@@ -45,14 +45,14 @@ def test_people_check_in_in_the_two_hours_before_departure(flights: tuple[schedu
 def test_most_people_check_in_somewhat_over_an_hour_before(flights: tuple[schedule.Flight, ...]) -> None:
     """The fullest quarter of an hour is the one around the stated peak."""
     quarters = [0] * 8
-    for one in schedule.check_ins(flights, Random(1)):
-        quarters[min(7, int((one.flight.departure_s - one.at_s) / (15 * MINUTE_S)))] += 1
+    for check_in in schedule.check_ins(flights, Random(1)):
+        quarters[min(7, int((check_in.flight.departure_s - check_in.at_s) / (15 * MINUTE_S)))] += 1
     assert quarters.index(max(quarters)) in (4, 5)
 
 
 def test_every_passenger_is_another(flights: tuple[schedule.Flight, ...]) -> None:
     """A passenger's name is a seat on a flight on a date."""
-    names = [one.passenger for one in schedule.check_ins(flights, Random(1))]
+    names = [check_in.passenger for check_in in schedule.check_ins(flights, Random(1))]
     assert len(set(names)) == len(names)
 
 
@@ -65,7 +65,7 @@ def test_a_night_that_ends_before_midnight_has_those_who_fly_after_it() -> None:
     ("date", "missing"), [(datetime.date(2014, 1, 1), "2014-01-01 and 2014-01-02"), (datetime.date(2013, 10, 13), "2013-10-14")]
 )
 def test_a_night_beyond_the_schedule_is_refused(date: datetime.date, missing: str) -> None:
-    """A date without flights is told, with the dates that there are, also where only the morning is missing."""
+    """A date without flights is reported with the dates that have some, also if only the morning is missing."""
     with pytest.raises(UsageError, match=f"no flights on {missing}; the schedule has 2013-10-07 to 2013-10-13"):
         schedule.read(date, MORNING_S)
 

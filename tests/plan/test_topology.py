@@ -15,7 +15,7 @@ PLAN = FacilityPlan(application_servers=3, request_threads=7, pool_size=5)
 @pytest.mark.parametrize("caller", CALLERS)
 def test_what_a_caller_can_be_asked_is_what_it_offers(caller: str) -> None:
     """The workload's list of a caller's transactions, and which need the facility, is the caller's own."""
-    assert TRANSACTIONS[caller] == {one.name: one.needs_facility for one in transactions_of(caller)}
+    assert TRANSACTIONS[caller] == {offered.name: offered.needs_facility for offered in transactions_of(caller)}
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(ServerSettings, service.ServerSettings), (CallerSettings, service.CallerSettings)])

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def night() -> Scenario:
-    """Give the night of the case."""
+    """Return the night of the case."""
     return scenario_file.load(scenario_file.find("the_night"))
 
 
 @pytest.fixture(scope="module")
 def derived(night: Scenario) -> Trace:
-    """Give its trace."""
+    """Return its trace."""
     return passengers.derive(night)
 
 
@@ -58,7 +58,7 @@ def test_passengers_come_as_the_schedule_has_them(night: Scenario, derived: Trac
     due = [request.due_night_s for request in requests]
     assert due == sorted(due)
     assert night.night.from_s <= due[0] <= due[-1] <= night.night.to_s
-    hours = Counter(int(one // 3600) for one in due)
+    hours = Counter(int(due_s // 3600) for due_s in due)
     assert hours[25] == hours[26] == 0
     assert hours[28] > 10 * hours[23]
 
@@ -87,13 +87,12 @@ def test_any_seed_has_enough_passengers_to_empty_every_pool_and_block_every_call
 
 def test_a_trace_file_comes_back_as_it_was_written(night: Scenario, derived: Trace, tmp_path: Path) -> None:
     """Writing and reading are inverse."""
-    kept = derived
-    trace.write(kept, tmp_path / "a.jsonl")
-    assert trace.read(tmp_path / "a.jsonl", night) == kept
+    trace.write(derived, tmp_path / "a.jsonl")
+    assert trace.read(tmp_path / "a.jsonl", night) == derived
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"caller": "web"}, "line 2: caller: found 'web'"),
         ({"transaction": "fly"}, "line 2: transaction: found 'fly'"),
@@ -103,16 +102,15 @@ def test_a_trace_file_comes_back_as_it_was_written(night: Scenario, derived: Tra
     ],
 )
 def test_a_damaged_trace_is_refused_by_its_line(
-    night: Scenario, derived: Trace, tmp_path: Path, change: dict[str, object], told: str
+    night: Scenario, derived: Trace, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    """What does not fit, and what was changed by hand, is told."""
-    kept = derived
+    """A request that does not fit the night and a line that was changed by hand are both refused."""
     path = tmp_path / "a.jsonl"
-    trace.write(kept, path)
+    trace.write(derived, path)
     lines = path.read_text().splitlines()
-    lines[1] = json.dumps({**asdict(kept.requests[0]), **change})
+    lines[1] = json.dumps({**asdict(derived.requests[0]), **change})
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(ScenarioError, match=told.replace("(", r"\(")):
+    with pytest.raises(ScenarioError, match=message.replace("(", r"\(")):
         trace.read(path, night)
 
 
@@ -124,15 +122,15 @@ def test_a_date_without_flights_names_the_dates_that_have_some(night: Scenario) 
 
 
 @pytest.fixture
-def kept(derived: Trace, tmp_path: Path) -> Path:
-    """Give a trace file of the night."""
+def trace_file(derived: Trace, tmp_path: Path) -> Path:
+    """Return a trace file of the night."""
     path = tmp_path / "kept.jsonl"
     trace.write(derived, path)
     return path
 
 
 def refused(path: Path, night: Scenario) -> tuple[str, ...]:
-    """Read a trace file that is wrong; gives the mistakes that were told."""
+    """Read a trace file that is wrong, and return its mistakes."""
     with pytest.raises(ScenarioError) as caught:
         trace.read(path, night)
     return caught.value.mistakes
@@ -145,33 +143,33 @@ def edited(path: Path, number: int, **fields: object) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def test_all_wrong_lines_of_a_trace_are_told_at_once(night: Scenario, kept: Path) -> None:
+def test_all_wrong_lines_of_a_trace_are_told_at_once(night: Scenario, trace_file: Path) -> None:
     """A line that cannot be read hides no other, nor shifts the others' numbers."""
-    lines = kept.read_text().splitlines()
+    lines = trace_file.read_text().splitlines()
     lines[3] = lines[3][:20]
-    kept.write_text("\n".join(lines) + "\n")
-    edited(kept, 6, caller="nobody")
-    edited(kept, 9, transaction="nothing")
-    edited(kept, 10, id=1)
-    edited(kept, 11, due_night_s=float("nan"))
-    assert [mistake.split(":")[0] for mistake in refused(kept, night)] == ["line 4", "line 6", "line 9", "line 10", "line 11"]
+    trace_file.write_text("\n".join(lines) + "\n")
+    edited(trace_file, 6, caller="nobody")
+    edited(trace_file, 9, transaction="nothing")
+    edited(trace_file, 10, id=1)
+    edited(trace_file, 11, due_night_s=float("nan"))
+    assert [mistake.split(":")[0] for mistake in refused(trace_file, night)] == ["line 4", "line 6", "line 9", "line 10", "line 11"]
 
 
 @pytest.mark.parametrize("cut", [1, 100])
-def test_a_trace_that_lost_lines_is_refused(night: Scenario, kept: Path, cut: int) -> None:
+def test_a_trace_that_lost_lines_is_refused(night: Scenario, trace_file: Path, cut: int) -> None:
     """The checksum is of every line, so a file that breaks off is not taken for a shorter night."""
-    kept.write_text("\n".join(kept.read_text().splitlines()[:-cut]) + "\n")
-    assert [mistake.split(":")[0] for mistake in refused(kept, night)] == ["sha256"]
+    trace_file.write_text("\n".join(trace_file.read_text().splitlines()[:-cut]) + "\n")
+    assert [mistake.split(":")[0] for mistake in refused(trace_file, night)] == ["sha256"]
 
 
-def test_a_trace_of_another_format_is_refused(night: Scenario, kept: Path) -> None:
-    """A header that tells of another format is not read as if it were this one."""
-    edited(kept, 1, trace=2)
-    assert refused(kept, night)[0].startswith("line 1: trace: found format 2; allowed: 1")
+def test_a_trace_of_another_format_is_refused(night: Scenario, trace_file: Path) -> None:
+    """A header of another format is not read as if it were this one."""
+    edited(trace_file, 1, trace=2)
+    assert refused(trace_file, night)[0].startswith("line 1: trace: found format 2; allowed: 1")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "line 1: line: Invalid JSON"),
         (b"\xff\xfe", "cannot be read: 'utf-8' codec"),
@@ -179,10 +177,10 @@ def test_a_trace_of_another_format_is_refused(night: Scenario, kept: Path) -> No
         (b"[1]\n", "line 1: line: Input should be an object"),
     ],
 )
-def test_what_is_no_trace_is_refused(night: Scenario, tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_trace_is_refused(night: Scenario, tmp_path: Path, content: bytes, message: str) -> None:
     """An empty file, another encoding and other JSON are ScenarioErrors, each with the line and what is wrong in it."""
     (tmp_path / "other").write_bytes(content)
-    assert refused(tmp_path / "other", night)[0].startswith(told)
+    assert refused(tmp_path / "other", night)[0].startswith(message)
 
 
 def test_a_trace_does_not_know_the_variant(night: Scenario, derived: Trace) -> None:
@@ -190,9 +188,9 @@ def test_a_trace_does_not_know_the_variant(night: Scenario, derived: Trace) -> N
     assert passengers.derive(night.only(("fixed",))) == derived
 
 
-def test_a_scenario_that_names_a_trace_sends_that_one(night: Scenario, derived: Trace, kept: Path) -> None:
+def test_a_scenario_that_names_a_trace_sends_that_one(night: Scenario, derived: Trace, trace_file: Path) -> None:
     """A kept trace is sent as it is, whatever the scenario's seed says."""
-    named = replace(night, workload=night.workload.model_copy(update={"trace": str(kept), "seed": 5}))
+    named = replace(night, workload=night.workload.model_copy(update={"trace": str(trace_file), "seed": 5}))
     assert passengers.of(named) == derived != passengers.of(night.with_overrides(seed=5))
 
 

@@ -66,7 +66,7 @@ def test_a_fault_that_did_not_bite_leaves_the_verdict_unknown(tmp_path: Path) ->
 
 
 async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
-    """A toxic, a link that nobody listens at, attempts that are dropped, a service that stands still."""
+    """A toxic, a disabled link, attempts that are dropped, a paused service."""
     flight = Flight(scenario(tmp_path, SILENCE, facility=SMALL), "fixed", tmp_path)
     facility = await flight.builder.build()
     assert await facility.left_over() == []
@@ -76,11 +76,11 @@ async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
     assert await facility.left_over() == [
         "attempts to connect to kiosk are dropped",
         "the link to cf-1 has the toxic latency_downstream",
-        "nobody listens at the link to cf-1",
-        "cf-2 stands still",
+        "the link to cf-1 is disabled",
+        "cf-2 is paused",
     ]
     await facility.runtime.resume("cf-2")
-    assert "cf-2 stands still" not in await facility.left_over()
+    assert "cf-2 is paused" not in await facility.left_over()
     await flight.builder.tear_down()
 
 
@@ -99,13 +99,13 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
         (SILENCE + HEAL.replace('"silence"', '"latency"'), "timeline: a step heals 'latency'; allowed: silence"),
         (
             SILENCE + '[variants.detected]\nexpect.outcome = "unharmed"\nsettings.facility.database_keepalives_s = 1\n',
-            'needs: has no "firewall", without which there is no variants.detected.settings.facility.database_keepalives_s; add it',
+            'needs: lacks "firewall", which variants.detected.settings.facility.database_keepalives_s requires; add it',
         ),
         (
             SILENCE + 'link = "cf-9"\n',
             "timeline.0.link: found 'cf-9', did you mean cf-2?; allowed: " + "database, cf-1, cf-2, kiosk, ivr, partner",
         ),
-        (SILENCE + 'link = "cf-1"\n', 'needs: has no "links", without which there is no silence on the link to cf-1; add it'),
+        (SILENCE + 'link = "cf-1"\n', 'needs: lacks "links", which silence on the link to cf-1 requires; add it'),
         (
             SILENCE.replace("silence", "backlog_full") + 'service = "cf-7"\n',
             "timeline.0.service.0: found 'cf-7', did you mean cf-2?; allowed: cf-1, cf-2",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
     from testbed.facility.load_generator import AnsweredRequest
-    from testbed.facility.redundancy import Now
+    from testbed.journal.events import Now
     from testbed.runtime.containers.runtime import Containers
     from testbed.runtime.postgres.ledger import Entry
     from testbed.runtime.postgres.sql import Tables

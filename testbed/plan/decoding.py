@@ -1,0 +1,91 @@
+"""Reads TOML and decodes it into records: every mistake with its key path, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from testbed.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+RENAMED = {"facility.weighed_every_s": "resources_every_s"}  # keys of before, by their path
+FOUND_CHARS = 60
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises ScenarioError when it cannot be read as one."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(str(path), (f"not TOML: {error}",)) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(str(path), (f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",)) from error
+    except OSError as error:
+        raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
+        raise ScenarioError(str(path), (f"cannot be read as TOML: {error}",)) from error
+
+
+def decode(model: type[Model], value: Any, key: str, mistakes: list[str], also: Sequence[str] = ()) -> Model | None:
+    """Return a section as a record; None, with every mistake added to `mistakes`, when it is wrong.
+
+    `also` names keys that are allowed beside the model's.
+    """
+    try:
+        # By way of JSON: its strict mode takes lists for tuples and texts for dates, as a file must, and no other type for another.
+        return model.model_validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        # A list that is too short but not empty has lost its wrong items, and each of them has a mistake of its own.
+        details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
+        mistakes += [_mistake(model, key, dict(detail), also) for detail in details]
+        return None
+
+
+def _mistake(model: type[BaseModel], key: str, detail: dict[str, Any], also: Sequence[str]) -> str:
+    location = [str(part) for part in detail["loc"]]
+    if detail["type"] != "extra_forbidden":  # where a value may be of several kinds, pydantic adds the kind, which is not in the file
+        location = [part for part in location if not part.startswith(("literal[", "tuple["))]
+    path = ".".join([key, *location])
+    if detail["type"] == "extra_forbidden":
+        if path in RENAMED:
+            return f"{path}: this key is now called {RENAMED[path]}; its values are the same"
+        allowed = [*(also if len(location) == 1 else ()), *_fields_at(model, detail["loc"][:-1])]
+        return f"{path}: unknown key{suggestion(location[-1], allowed)}; allowed: {', '.join(allowed)}"
+    if detail["type"] == "missing":
+        return f"{path}: missing; it is required"
+    return f"{path}: found {found_text(detail['input'])}; {detail['msg'][0].lower() + detail['msg'][1:]}"
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Return the keys that are allowed at a place inside a model."""
+    for part in location:
+        field = next((field for name, field in model.model_fields.items() if part in (name, field.alias)), None)
+        inner = [] if field is None else [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel)]
+        model = inner[0] if inner else model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _kinds(annotation: Any) -> list[type]:
+    parts = getattr(annotation, "__args__", ())
+    return [annotation] if isinstance(annotation, type) and not parts else [kind for part in parts for kind in _kinds(part)]
+
+
+def found_text(value: object) -> str:
+    """Format a value as a mistake shows it: as JSON, cut after `FOUND_CHARS` characters."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= FOUND_CHARS else text[:FOUND_CHARS] + "…"
+
+
+def suggestion(word: str, allowed: Sequence[str]) -> str:
+    """Return ", did you mean …?" with the closest allowed word; an empty string when none is close."""
+    close = difflib.get_close_matches(word, allowed, n=1)
+    return f", did you mean {close[0]}?" if close else ""
