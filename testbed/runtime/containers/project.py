@@ -119,7 +119,7 @@ class Project:
         await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
 
     async def _forget_rows(self) -> None:
-        await sql.do(self.database, FORGET, ASKED_WITHIN_S)
+        await sql.execute(self.database, FORGET, ASKED_WITHIN_S)
 
     async def _forget_connections(self) -> None:
         """Let the firewall forget the connections of services that are gone, which may have had no time to say goodbye."""
@@ -140,7 +140,7 @@ class Project:
         toxics = await asyncio.to_thread(self.proxy.toxics, VIRTUAL_IP)
         if toxics:
             raise FacilityError(f"the virtual IP still has the toxics {', '.join(toxic.name for toxic in toxics)}")
-        (written,) = await sql.ask(self.database, WRITTEN, {}, ASKED_WITHIN_S)
+        (written,) = await sql.fetch_row(self.database, WRITTEN, {}, ASKED_WITHIN_S)
         if written:
             raise FacilityError(f"the database still has {written} bookings and check-ins of the replay before")
 
@@ -148,7 +148,7 @@ class Project:
         """Wait until the recovery standby streams and has everything; raises WaitError when that is not in time."""
 
         async def look() -> str | None:
-            (standbys,) = await sql.ask(self.database, STREAMING, {}, ASKED_WITHIN_S)
+            (standbys,) = await sql.fetch_row(self.database, STREAMING, {}, ASKED_WITHIN_S)
             return None if standbys else "no standby that streams and has everything"
 
         await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)

@@ -198,7 +198,7 @@ class ContainerRedundancy(Redundancy):
 async def _asked(address: Address, query: LiteralString) -> tuple[Any, Any]:
     """Ask for a row of two; two times None when there is no answer."""
     try:
-        first, second = await sql.ask(address, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
+        first, second = await sql.fetch_row(address, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
     except TestbedError:
         return None, None
     return first, second

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, ServiceError
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime.containers.probe import ContainerProbe
 from testbed.runtime.containers.runtime import SERVICE_LABEL, Containers
@@ -99,6 +100,19 @@ async def test_the_event_loop_goes_on_while_an_engine_takes_its_time(
     asyncio.get_running_loop().call_later(0.01, container.go.set)
     await do(runtime)
     assert container.calls == calls
+
+
+async def test_an_engine_that_is_gone_is_one_clear_error(
+    runtime: Containers, container: SlowContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client passes on the errors of the HTTP library below it."""
+
+    def gone() -> None:
+        raise requests.ConnectionError("connection refused")
+
+    monkeypatch.setattr(container, "pause", gone, raising=False)
+    with pytest.raises(ServiceError, match="cf-1 cannot be paused: connection refused"):
+        await runtime.pause("cf-1")
 
 
 async def test_a_container_that_is_being_started_when_its_replay_is_cancelled_is_there_to_be_removed(

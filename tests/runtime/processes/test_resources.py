@@ -13,7 +13,8 @@ import pytest
 from testbed.facility.address import Address
 from testbed.facility.runtime import NoRuntime
 from testbed.journal.events import ResourceUsage, Size
-from testbed.runtime.processes.resources import ProcessResources, TableSizes
+from testbed.runtime.postgres.sql import TableSizes
+from testbed.runtime.processes.resources import ProcessResources
 from tests.flight_search.services import kill_connections
 
 if TYPE_CHECKING:
