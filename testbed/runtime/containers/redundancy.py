@@ -101,7 +101,7 @@ class ContainerRedundancy(Redundancy):
         t_s, night_s = now()
         written, state = await _asked(self.database, WRITTEN)
         applied, last_commit_s = await _asked(self.standby, APPLIED)  # second: else it would seem to be behind by what came in between
-        lag_s, lag_bytes = self.lag.see(t_s, written, applied)
+        lag_s, lag_bytes = self.lag.add(t_s, written, applied)
         return Recovery(
             t_s=t_s, night_s=night_s, standby=RECOVERY, lag_s=lag_s, lag_bytes=lag_bytes, state=state, last_commit_s=last_commit_s
         )

@@ -118,18 +118,18 @@ def test_a_backup_is_neither_trouble_nor_a_change() -> None:
 def test_with_no_traffic_there_is_no_lag() -> None:
     """However long nobody commits: the standby has all that there is."""
     lag = Lag()
-    assert [lag.see(t_s, 100, 100) for t_s in (0.0, 1.0, 1000.0)] == [(0.0, 0)] * 3
+    assert [lag.add(t_s, 100, 100) for t_s in (0.0, 1.0, 1000.0)] == [(0.0, 0)] * 3
 
 
 def test_a_standby_is_behind_since_it_had_everything_last() -> None:
     """It grows while the standby stands still or nobody can be asked, and is gone when the standby has caught up."""
     lag = Lag()
-    assert lag.see(0.0, None, 90) == (None, None)
-    assert lag.see(1.0, 100, 100) == (0.0, 0)
-    assert lag.see(2.0, 150, 100) == (1.0, 50)
-    assert lag.see(3.0, 200, 150) == (1.0, 50)
-    assert lag.see(4.0, None, None) == (2.0, None)
-    assert lag.see(5.0, 200, 200) == (0.0, 0)
+    assert lag.add(0.0, None, 90) == (None, None)
+    assert lag.add(1.0, 100, 100) == (0.0, 0)
+    assert lag.add(2.0, 150, 100) == (1.0, 50)
+    assert lag.add(3.0, 200, 150) == (1.0, 50)
+    assert lag.add(4.0, None, None) == (2.0, None)
+    assert lag.add(5.0, 200, 200) == (0.0, 0)
 
 
 def test_a_balancers_statistics_are_those_of_the_servers() -> None:
