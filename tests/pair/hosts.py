@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from testbed.concurrency import wait_until
 from testbed.plan.topology import HOSTS
 
 if TYPE_CHECKING:
@@ -80,10 +80,12 @@ class Pair:
 
     async def take_over(self) -> None:
         """Mount the array on the second and start its server, as soon as nothing of the first's server is left."""
-        deadline = time.monotonic() + WITHIN_S
-        while refusal := await self.ask(self.second, "release"):
-            assert "a database server holds" in refusal
-            assert time.monotonic() < deadline, refusal
-            await asyncio.sleep(POLL_S)
+
+        async def release() -> str | None:
+            refusal = await self.ask(self.second, "release")
+            assert not refusal or "a database server holds" in refusal
+            return refusal or None
+
+        await wait_until(f"{self.second} did not release the array", release, WITHIN_S, every_s=POLL_S)
         await self.done(self.second, "mount", "start")
         self.first = self.second

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
 
+from testbed.concurrency import wait_until
 from testbed.facility.runtime import ServiceSpec
 from testbed.plan.topology import HOSTS
 from testbed.runtime.containers.backend import Dock
@@ -90,20 +90,16 @@ class HostsInContainers:
         await self.wait_ready(host)
 
     async def wait_ready(self, host: str) -> None:
-        """Wait until a host is ready."""
-        deadline = time.monotonic() + WITHIN_S
-        seen = "no answer"
-        while True:
+        """Wait until a host is ready; raises WaitError when that takes too long."""
+
+        async def look() -> str | None:
             try:
                 answer = await asyncio.to_thread(requests.get, f"{self.runtime.address(host).url}/health", timeout=WITHIN_S)
             except requests.RequestException as error:
-                seen = str(error)
-            else:
-                if answer.ok:
-                    return
-                seen = answer.text
-            assert time.monotonic() < deadline, f"{host} was not ready within {WITHIN_S:.0f} s, last seen: {seen}"
-            await asyncio.sleep(POLL_S)
+                return str(error)
+            return None if answer.ok else answer.text
+
+        await wait_until(f"{host} was not ready", look, WITHIN_S, every_s=POLL_S)
 
     async def run(self, host: str, program: str, *arguments: str) -> str:
         """Run it in the container."""
