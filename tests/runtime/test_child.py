@@ -117,7 +117,7 @@ def test_a_users_environment_does_not_make_another_facility(monkeypatch: pytest.
 
 
 async def test_a_module_in_the_working_directory_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's `random.py` lies where the testbed is called from."""
+    """Such as a `random.py` in the directory from which the testbed is called."""
     for name in ("random", "json", "testbed"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
     monkeypatch.chdir(tmp_path)

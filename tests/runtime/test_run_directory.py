@@ -67,7 +67,7 @@ def test_what_a_killed_run_left_is_cleaned_by_the_next() -> None:
     assert not path.exists()
     deadline = time.monotonic() + 10
     while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)  # killed is not yet gone
+        time.sleep(0.01)  # a killed process takes a moment to end
     assert not runs(pid)
 
 
@@ -85,7 +85,7 @@ def test_a_living_run_is_left_alone_and_two_runs_have_two_directories() -> None:
         os.kill(pid, 9)
 
 
-def test_a_process_id_that_was_given_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_id_that_was_reused_is_left_alone(tmp_path: Path) -> None:
     """A noted process is ended only when it started when it was noted."""
     directory = tmp_path / run_directory.home().name / "run-dead"
     directory.mkdir(parents=True)
@@ -139,7 +139,7 @@ def test_every_user_may_enter_whatever_our_umask() -> None:
 
 
 def test_a_removal_that_was_cut_short_is_finished_by_the_next_sweep() -> None:
-    """Whatever is gone already: all but the lock, or the lock as well."""
+    """Whether all but the lock is removed already, or the lock as well."""
     place = run_directory.home()
     for name in ("run-a", "run-b"):
         run_directory.make_directory(place / name)

@@ -180,7 +180,7 @@ def test_a_server_that_never_answers_is_waited_for_so_long_and_no_longer(monkeyp
     ],
 )
 def test_another_http_server_is_one_clear_error(status: int, body: bytes, kind: str) -> None:
-    """Whatever it answers, it is said not to be Toxiproxy's answer."""
+    """Whatever it answers, the error says that it is not Toxiproxy's answer."""
     with answering(status, body, kind) as client:
         assert ": version: the answer is not Toxiproxy's; what listens there? (" in failure(client.version)
 

@@ -101,8 +101,8 @@ def build(tell: Callable[[str], None]) -> Image:
         if image is None:
             log = home / "build.log"
             log.unlink(missing_ok=True)
-            with ThreadPoolExecutor(1) as beside:
-                base = beside.submit(_base, home, log, tell)
+            with ThreadPoolExecutor(1) as executor:
+                base = executor.submit(_base, home, log, tell)
                 context = _context(home, engine, log, tell)  # 1
                 _build(name, base.result(), context, log, tell)  # 2, 3
             image = look(name)

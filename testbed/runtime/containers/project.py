@@ -106,7 +106,7 @@ class Project:
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         every = {**self.fits, **settings}
-        await shield(asyncio.to_thread(self.runtime.up, services, every))  # cancelled, it would start what nobody removes
+        await shield(asyncio.to_thread(self.runtime.up, services, every))  # cancelled, it would start containers that are never removed
 
     async def _move_back(self) -> None:
         if self.hosts.active == HOSTS[0]:

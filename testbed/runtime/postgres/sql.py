@@ -33,7 +33,7 @@ PATIENCE = "-c lock_timeout=50ms -c statement_timeout=1s"
 SIZE = sql.SQL("SELECT {name}, pg_total_relation_size({name}::regclass), (SELECT count(*) FROM {table})")
 
 Tables = dict[str, tuple[str, ...]]
-# Every failure is raised as an error. psycopg logs a warning besides, of a query that it could not cancel: it would go to the terminal.
+# Every failure is raised as an error. psycopg also logs a warning of a query that it could not cancel: it would go to the terminal.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 

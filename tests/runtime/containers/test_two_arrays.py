@@ -116,7 +116,7 @@ def test_a_backup_is_neither_trouble_nor_a_change() -> None:
 
 
 def test_with_no_traffic_there_is_no_lag() -> None:
-    """However long nobody commits: the standby has all of the log."""
+    """However long there is no commit: the standby has all of the log."""
     lag = Lag()
     assert [lag.add(t_s, 100, 100) for t_s in (0.0, 1.0, 1000.0)] == [(0.0, 0)] * 3
 

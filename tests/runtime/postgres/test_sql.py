@@ -14,7 +14,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid <> %s AND query = %s"
 
 
 async def test_a_lock_that_is_not_had_in_time_says_so_and_leaves_no_session(conninfo: str) -> None:
-    """Or it would be taken later, when nobody knows of it any more."""
+    """Or the lock would be taken later, with nothing to release it."""
     found = re.search(r"host=(\S+) port=(\d+)", conninfo)
     assert found is not None
     address = Address(found[1], int(found[2]))

@@ -101,7 +101,7 @@ async def test_a_paused_service_lives_and_does_nothing_until_it_is_resumed(runti
     assert b"2.12" in await asked
 
 
-async def test_a_service_nobody_started_is_refused_by_name(runtime: Processes) -> None:
+async def test_a_service_that_was_not_started_is_refused_by_name(runtime: Processes) -> None:
     """The error lists those that were."""
     await runtime.start(proxy())
     with pytest.raises(ServiceError, match="no service cf-9 was started; there are proxy"):

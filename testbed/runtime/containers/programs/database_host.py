@@ -252,7 +252,7 @@ class DatabaseHost:
         return do
 
     async def _run_alone(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step when no other runs, whoever asked for it."""
+        """Run a step once no other runs."""
         async with self._step:
             await step()
 

@@ -1,4 +1,4 @@
-"""The recovery standby: a copy of the database that follows the virtual IP, and so goes on after a switchover (C2, C5)."""
+"""The recovery standby: a copy of the database that follows the virtual IP, and so continues after a switchover (C2, C5)."""
 
 from __future__ import annotations
 
