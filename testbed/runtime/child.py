@@ -1,4 +1,4 @@
-"""One process of the facility, as the processes runtime starts, watches and ends it."""
+"""A child process of the testbed: starts it, waits for it, ends it. It dies with the testbed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Owner:
 
 
 class ProcessHandle(Protocol):
-    """What is needed of a process, whoever started it: `subprocess.Popen` has it."""
+    """What a `Child` needs of a process, whatever started it: `subprocess.Popen` has it."""
 
     pid: int
 
     def poll(self) -> int | None:
-        """Give the exit code, or minus the signal that ended it; None while it runs."""
+        """Return the exit code, or minus the signal that ended it; None while it runs."""
 
     def send_signal(self, sig: int, /) -> None:
         """Send a signal."""
@@ -46,7 +46,7 @@ class ProcessHandle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process, its name, and where its lines go."""
+    """A process, its name, and the file that takes its lines."""
 
     name: str
     process: ProcessHandle
@@ -59,24 +59,24 @@ class Child:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the system says that it was stopped (SIGSTOP), and not yet told to go on."""
+        """Whether the system says that it is stopped (SIGSTOP)."""
         pid = self.pid
         if pid is None:
             return False
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # proc(5); the command's name may have brackets
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # proc(5); the command's name may contain brackets
         except OSError:
             state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
         return state.startswith("T")
 
     @property
     def ending(self) -> str:
-        """How it ended, in words: `exit code 3`, or `SIGKILL`."""
+        """How it ended: `exit code 3`, or `SIGKILL`."""
         code = self.process.poll()
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
     def last_lines(self, count: int = LAST_LINES) -> str:
-        """Give the last lines that it wrote; an empty text when it wrote none."""
+        """Return the last lines that it wrote; an empty string when it wrote none."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
@@ -84,12 +84,12 @@ class Child:
         return "\n".join(lines[-count:])
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens when the process has ended."""
+        """Send a signal; does nothing when the process has ended."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
 
     async def wait_exit(self, within_s: float) -> bool:
-        """Wait until it has ended; False when it has not within `within_s` seconds."""
+        """Wait until it has ended; return False when that takes longer than `within_s` seconds."""
         try:
             await wait_until(f"{self.name} did not end", self._running, within_s, every_s=POLL_S)
         except WaitError:
@@ -100,28 +100,31 @@ class Child:
         return None if self.pid is None else f"pid {self.pid} runs"
 
     async def wait_done(self, within_s: float) -> None:
-        """Wait until it has done its work and ended by itself; it is killed when the wait is cancelled.
+        """Wait until it has ended by itself with exit code 0; it is killed when the wait is cancelled.
 
-        Raises ServiceError with its last lines when it fails, or is not done within `within_s` seconds.
+        Raises ServiceError with its last lines when it fails, or runs for longer than `within_s` seconds.
         """
         try:
             done = await self.wait_exit(within_s)
         finally:
             await shield(self.end(signal.SIGKILL, END_WITHIN_S))
         if not done:
-            raise ServiceError(f"{self.name} was not done within {within_s:.0f} s:\n{self.last_lines()}")
+            raise ServiceError(f"{self.name} was not done within {within_s:g} s:\n{self.last_lines()}")
         if self.process.poll() != 0:
             raise ServiceError(f"{self.name} failed with {self.ending}:\n{self.last_lines()}")
 
     async def end(self, orderly: int, within_s: float) -> bool:
-        """Send the orderly signal and, when that does not end it in time, SIGKILL; True when it ended in order."""
-        self.signal(signal.SIGCONT)  # a paused process takes no other signal to heart
+        """Send the orderly signal, and SIGKILL when it still runs after `within_s` seconds; return whether it ended before.
+
+        Raises ServiceError when it survives SIGKILL for as long.
+        """
+        self.signal(signal.SIGCONT)  # a stopped process handles no other signal but SIGKILL
         self.signal(orderly)
         if await self.wait_exit(within_s):
             return True
         self.signal(signal.SIGKILL)
         if not await self.wait_exit(within_s):
-            raise ServiceError(f"{self.name} (pid {self.process.pid}) is still there {within_s:.0f} s after SIGKILL")
+            raise ServiceError(f"{self.name} (pid {self.process.pid}) still runs {within_s:.0f} s after SIGKILL")
         return False
 
 
@@ -137,8 +140,8 @@ def spawn(
 ) -> Child:
     """Start a command that dies with this process, in a session of its own.
 
-    Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone.
-    Its lines go to the log, and it reads nothing. Raises ServiceError when it cannot be started or its log cannot be written.
+    Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone. Its lines go to the log,
+    and its standard input is empty. Raises ServiceError when it cannot be started or its log cannot be written.
     """
     try:
         with log.open("ab") as lines:
@@ -149,7 +152,7 @@ def spawn(
                 stderr=lines,
                 env=environment(),
                 pass_fds=(*pass_fds, lock_fd) if lock_fd != -1 else pass_fds,
-                start_new_session=True,  # Ctrl-C at the terminal is for the testbed, which then ends its children in order
+                start_new_session=True,  # Ctrl-C at the terminal reaches the testbed alone, which then ends its children in order
             )
     except OSError as error:
         raise ServiceError(f"{name} cannot be started: {error}") from error
@@ -157,24 +160,24 @@ def spawn(
 
 
 def launched(command: Sequence[str], *, owner: Owner | None, death_signal: int = signal.SIGKILL, lock_fd: int = -1) -> list[str]:
-    """Give the command that becomes `command` by way of launch.py."""
+    """Return the command that prepares with launch.py and then becomes `command`."""
     uid, gid = (owner.uid, owner.gid) if owner else (-1, -1)
-    prepared = (os.getpid(), int(death_signal), uid, gid, lock_fd)
-    return [sys.executable, "-I", "-S", str(LAUNCH), *map(str, prepared), "--", *command]
+    preparations = (os.getpid(), int(death_signal), uid, gid, lock_fd)
+    return [sys.executable, "-I", "-S", str(LAUNCH), *map(str, preparations), "--", *command]
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """Give the command that runs a module in the testbed's own Python, `spawn`ed."""
+    """Return the command, for `spawn`, that runs a module in the testbed's own Python."""
     return [sys.executable, "-P", "-m", module, *arguments]  # without the working directory: a random.py there is not ours
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of every child: ours, without what would make another facility of it.
+    """Return the environment of every child: ours, without what would change the facility.
 
-    Gone are web proxies, which nothing on loopback is behind; libpq's defaults (PGHOST, PGSSLMODE, …), where the settings say it all;
-    and warnings made errors, which are for those who write code. Modules are found where this process finds them.
+    Left out are web proxies, because everything is on loopback; libpq's defaults (PGHOST, PGSSLMODE, …), because the settings are complete;
+    and PYTHONWARNINGS, which is for tests of our own code. Modules are found where this process finds them.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") and not name.lower().endswith("_proxy")}
-    kept.pop("PYTHONWARNINGS", None)
-    kept["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
-    return kept
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PG") and not name.lower().endswith("_proxy")}
+    variables.pop("PYTHONWARNINGS", None)
+    variables["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
+    return variables

@@ -3,13 +3,13 @@
     python -I -S launch.py PARENT_PID DEATH_SIGNAL UID GID LOCK_FD -- COMMAND [ARGUMENT …]
 
 Run by its path and not as a module: it must start in a few milliseconds and must not depend on what the command's
-user may read. A number of -1 leaves a preparation out. In this order:
+user may read. A number of -1 skips a preparation. In this order:
 
 1. Become the user: PostgreSQL refuses to run as root.
-2. Ask the kernel for a signal when the parent dies, and let others of this user read the process: see `bind_to_parent`. After step 1,
-   because a change of user clears both wishes.
+2. Ask the kernel for a signal when the parent dies, and permit other processes of this user to read this one: see `bind_to_parent`.
+   After step 1, because a change of user clears both settings.
 3. Leave the lock open across the exec. The lock on the array is then held by the server itself and by every process it forks, and
-   the kernel lets go of it when the last of them is gone: no crash can leave it taken, and none can free it too early.
+   the kernel releases it when the last of them has ended: no crash can leave it locked, and none can release it too early.
 """
 
 import ctypes
@@ -22,11 +22,11 @@ PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
-    """Die with the parent, on Linux; exits when it is dead already.
+    """Make this process die with its parent, on Linux; exits when the parent is dead already.
 
-    So not even `kill -9` of the testbed leaves a process behind. The look at the parent comes last: it may have died before the wish.
-    And be readable (Linux with Yama, where by default only ancestors may read): thread dumps are taken by a sibling. Where there is no
-    Yama that request is refused, and nothing is lost.
+    So not even `kill -9` of the testbed leaves a process behind. The parent is checked last: it may have died before the first call.
+    The second call permits others to read this process (Linux with Yama permits only ancestors by default): thread dumps are taken by
+    a sibling. Without Yama it is refused, and nothing is lost.
     """
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None).prctl
@@ -37,7 +37,7 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Prepare and exec; on failure one line on stderr and exit code 127, as a shell would."""
+    """Prepare and exec; on failure write one line to stderr and exit with code 127, as a shell does."""
     parent, death_signal, uid, gid, lock_fd = (int(value) for value in argv[:5])
     command = argv[6:]
     if uid != -1:

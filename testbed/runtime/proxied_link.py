@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     from testbed.facility.link import Stream
     from testbed.runtime.toxiproxy import FaultProxyClient
 
-
-NOWHERE = Address("127.0.0.1", 1)  # nobody listens at tcpmux's port: until the database is up, the virtual IP belongs to no host
+NOWHERE = Address("127.0.0.1", 1)  # nothing listens at tcpmux's port: until the database is up, the virtual IP belongs to no host
 
 
 @dataclass(slots=True)
 class ProxiedLink:
-    """A link over a proxy of a Toxiproxy server, which may be somebody else's and serve others too; `name` is ours alone.
+    """A link over a proxy of a Toxiproxy server, which may serve others too; only `name` is ours.
 
-    The virtual IP is one: moving the address is re-pointing its upstream (C5).
+    The virtual IP is such a link: moving the address is re-pointing the upstream (C5).
     """
 
     client: FaultProxyClient
@@ -32,43 +31,43 @@ class ProxiedLink:
     address: Address = NOWHERE
 
     async def create(self, upstream: Address = NOWHERE) -> Address:
-        """Make the proxy, and give the address at which those on this side of the link connect."""
+        """Make the proxy, and return the address at which its users connect."""
         proxy = await asyncio.to_thread(self.client.create, self.name, str(upstream), "127.0.0.1:0")
         self.address = Address.parse(proxy.listen)
         return self.address
 
     async def point(self, host: Address) -> None:
-        """Let it lead to a host; connections that go over it are dropped."""
+        """Point the proxy to a host; open connections over it are dropped."""
         await asyncio.to_thread(self.client.point, self.name, str(host))
 
     async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
-        """Put a toxic on it."""
+        """Add a toxic."""
         name = str(ToxicOn(kind, stream))
         await asyncio.to_thread(self.client.add_toxic, self.name, kind, dict(attributes), stream=stream, toxic_name=name)
 
     async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
-        """Take a toxic from it."""
+        """Remove a toxic."""
         await asyncio.to_thread(self.client.remove_toxic, self.name, str(ToxicOn(kind, stream)))
 
     async def toxics(self) -> tuple[str, ...]:
-        """Give the names of the toxics on it."""
-        return tuple(one.name for one in await asyncio.to_thread(self.client.toxics, self.name))
+        """Return the names of its toxics."""
+        return tuple(toxic.name for toxic in await asyncio.to_thread(self.client.toxics, self.name))
 
     async def enable(self) -> None:
-        """Let the proxy listen."""
+        """Enable the proxy: it listens."""
         await asyncio.to_thread(self.client.enable, self.name)
 
     async def disable(self) -> None:
-        """Let the proxy listen no more."""
+        """Disable the proxy: it does not listen, and drops its connections."""
         await asyncio.to_thread(self.client.disable, self.name)
 
     async def is_enabled(self) -> bool:
         """Whether the proxy listens."""
-        listed = await asyncio.to_thread(self.client.list)
-        return any(one.enabled for one in listed if one.name == self.name)
+        proxies = await asyncio.to_thread(self.client.list)
+        return any(proxy.enabled for proxy in proxies if proxy.name == self.name)
 
     async def delete(self) -> None:
-        """Remove the proxy; nothing happens when its server is gone already."""
+        """Remove the proxy; does nothing when its server is gone already."""
         try:
             await asyncio.to_thread(self.client.delete, self.name)
         except ProxyError:

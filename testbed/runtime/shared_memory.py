@@ -1,7 +1,7 @@
-"""The one thing of a killed PostgreSQL that no directory holds: its small System V shared memory segment.
+"""Removes the small System V shared memory segment of a killed PostgreSQL: the one thing of it that is in no directory.
 
 A server that is ended by SIGKILL leaves it to the next server on the same data directory. Ours is removed with the
-directory, so nobody would ever come for it. `postmaster.pid` names it in its seventh line: key and id (PostgreSQL's
+directory, so no server would ever remove the segment. `postmaster.pid` names it in its seventh line: key and id (PostgreSQL's
 source, miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY).
 """
 
@@ -18,9 +18,9 @@ SEGMENT_LINE = 7
 
 
 def remove_segment_of(postmaster: Path) -> None:
-    """Remove the segment that a dead server's `postmaster.pid` names; nothing happens when there is none.
+    """Remove the segment that a dead server's `postmaster.pid` names; does nothing when there is none.
 
-    Key and id must both fit: after a restart of the machine the id alone may be somebody else's.
+    Key and id must both match: after a restart of the machine the id alone may be another program's.
     """
     try:
         lines = postmaster.read_text().splitlines()

@@ -1,6 +1,6 @@
-"""The client of the fault proxy: the one file that knows `toxiproxy-python`, and what that package lacks.
+"""The client of the fault proxy, for the bundled server and an official Toxiproxy alike.
 
-It speaks to the bundled server and to an official Toxiproxy alike.
+The one file that knows the package `toxiproxy-python`: it raises ProxyError `from` its errors, and adds what it lacks.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WITHIN_S = 10.0
-DIRECT = {"no_proxy": "*"}  # the fault proxy is at hand; a web proxy in the environment is not asked for it
+DIRECT = {"no_proxy": "*"}  # no web proxy of the environment is between us and the fault proxy
 SHOWN = 200  # characters of an answer that is not Toxiproxy's
 
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyRecord:
-    """A proxy as its server tells it; addresses are `host:port`."""
+    """A proxy as its server reports it; addresses are `host:port`."""
 
     name: str
     listen: str
@@ -42,7 +42,7 @@ class ProxyRecord:
 
 @dataclass(frozen=True, slots=True)
 class ToxicRecord:
-    """A toxic as its server tells it; `stream` is upstream or downstream, `toxicity` the share of connections."""
+    """A toxic as its server reports it; `stream` is upstream or downstream, `toxicity` the share of connections."""
 
     name: str
     type: str
@@ -51,18 +51,18 @@ class ToxicRecord:
     attributes: Mapping[str, int]
 
 
-def _translated(method: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Turn the package's and requests' errors into ProxyError, with the server's own words."""
+def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Raise the package's and requests' errors as ProxyError, with the server's own words."""
 
     @functools.wraps(method)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         client = args[0]
         assert isinstance(client, FaultProxyClient)
         what = " ".join(map(str, (f"fault proxy at {client.host}:{client.port}:", method.__name__, *args[1:2])))
         try:
             return method(*args, **kwargs)
         except (ProxyExists, NotFound, InvalidToxic) as error:
-            raise ProxyError(f"{what}: {_words(error.args[0])}") from error
+            raise ProxyError(f"{what}: {_reason(error.args[0])}") from error
         except (KeyError, ValueError, TypeError, AttributeError) as error:  # before requests' own, one of which is a ValueError
             raise ProxyError(f"{what}: the answer is not Toxiproxy's; what listens there? ({type(error).__name__}: {error})") from error
         except requests.RequestException as error:
@@ -72,38 +72,38 @@ def _translated(method: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 class FaultProxyClient:
-    """A client of the Toxiproxy server at `host` and `port`. Thread-safe. Raises ProxyError, and waits no longer than `WITHIN_S`."""
+    """A client of the Toxiproxy server at `host` and `port`. Thread-safe. Raises ProxyError; waits for `WITHIN_S` at most."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        # The package keeps the server's address in a class, for all of its objects at once, and its objects wait without a limit. So
-        # each client has a class of its own, and calls that directly.
+        # The package has the server's address in a class, for all of its objects at once, and its objects wait without a limit. So each
+        # client has a class of its own, and calls that directly.
         self._api: type[APIConsumer] = type("Consumer", (APIConsumer,), {"host": f"[{host}]" if ":" in host else host, "port": port})
 
     @_translated
     def version(self) -> str:
-        """Give the version that the server says it has."""
+        """Return the server's version."""
         return str(self._get("/version")["version"])
 
     @_translated
     def create(self, name: str, upstream: str, listen: str) -> ProxyRecord:
-        """Make a proxy; with port 0 in `listen` the record shows the port that was taken."""
+        """Make a proxy; with port 0 in `listen` the returned record has the port that was chosen."""
         return _proxy(self._post("/proxies", {"name": name, "upstream": upstream, "listen": listen, "enabled": True}))
 
     @_translated
     def point(self, name: str, upstream: str) -> None:
-        """Re-point a proxy to another upstream, which the package cannot; every connection through it is dropped."""
+        """Re-point a proxy to another upstream, which the package cannot do; every connection through it is dropped."""
         self._post(_path(name), {"upstream": upstream, "enabled": True})
 
     @_translated
     def enable(self, name: str) -> None:
-        """Let a proxy listen."""
+        """Enable a proxy: it listens."""
         self._post(_path(name), {"enabled": True})
 
     @_translated
     def disable(self, name: str) -> None:
-        """Let a proxy listen no more, and drop every connection through it."""
+        """Disable a proxy: it does not listen, and drops every connection through it."""
         self._post(_path(name), {"enabled": False})
 
     @_translated
@@ -113,7 +113,7 @@ class FaultProxyClient:
 
     @_translated
     def list(self) -> tuple[ProxyRecord, ...]:
-        """Give every proxy of the server, whoever made it."""
+        """Return every proxy of the server, whoever made it."""
         return tuple(_proxy(proxy) for proxy in self._get("/proxies").values())
 
     @_translated
@@ -127,31 +127,31 @@ class FaultProxyClient:
         toxicity: float = 1.0,
         toxic_name: str | None = None,
     ) -> None:
-        """Put a toxic on a proxy; its name is `kind_stream` unless given."""
-        given = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": dict(attributes)}
-        self._post(f"{_path(name)}/toxics", given | {"name": toxic_name or f"{kind}_{stream}"})
+        """Add a toxic to a proxy; its name is `kind_stream` by default."""
+        toxic = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": dict(attributes)}
+        self._post(f"{_path(name)}/toxics", toxic | {"name": toxic_name or f"{kind}_{stream}"})
 
     @_translated
     def remove_toxic(self, name: str, toxic_name: str) -> None:
-        """Take a toxic from a proxy."""
+        """Remove a toxic from a proxy."""
         self._delete(f"{_path(name)}/toxics/{quote(toxic_name, safe='')}")
 
     @_translated
     def toxics(self, name: str) -> tuple[ToxicRecord, ...]:
-        """Give the toxics on a proxy."""
+        """Return the toxics of a proxy."""
         toxics = [Toxic(**toxic) for toxic in self._get(f"{_path(name)}/toxics")]
-        return tuple(ToxicRecord(one.name, one.type, one.stream, one.toxicity, one.attributes) for one in toxics)
+        return tuple(ToxicRecord(toxic.name, toxic.type, toxic.stream, toxic.toxicity, toxic.attributes) for toxic in toxics)
 
     @_translated
     def reset(self) -> None:
-        """Enable every proxy and remove every toxic; not for a server that others use too."""
+        """Enable every proxy and remove every toxic. Not for a server that others use too."""
         _checked(self._api.post("/reset", timeout=WITHIN_S, proxies=DIRECT))
 
     def _get(self, path: str) -> Any:
         return _checked(self._api.get(path, timeout=WITHIN_S, proxies=DIRECT)).json()
 
-    def _post(self, path: str, given: Mapping[str, object]) -> Any:
-        return _checked(self._api.post(path, json=given, timeout=WITHIN_S, proxies=DIRECT)).json()
+    def _post(self, path: str, body: Mapping[str, object]) -> Any:
+        return _checked(self._api.post(path, json=body, timeout=WITHIN_S, proxies=DIRECT)).json()
 
     def _delete(self, path: str) -> None:
         _checked(self._api.delete(path, timeout=WITHIN_S, proxies=DIRECT))
@@ -161,19 +161,19 @@ def _path(name: str) -> str:
     return f"/proxies/{quote(name, safe='')}"
 
 
-def _proxy(told: Mapping[str, Any]) -> ProxyRecord:
-    proxy = Proxy(**told)
+def _proxy(fields: Mapping[str, Any]) -> ProxyRecord:
+    proxy = Proxy(**fields)
     return ProxyRecord(proxy.name, proxy.listen, proxy.upstream, proxy.enabled)
 
 
 def _checked(response: requests.Response) -> requests.Response:
-    if not response.ok:  # the package itself lets a server's error (500: an address in use, say) pass for an answer
+    if not response.ok:  # the package takes a server's error (500: an address in use, say) for an answer
         raise InvalidToxic(response.content)
     return response
 
 
-def _words(answer: object) -> str:
-    """Give the server's own words for what went wrong."""
+def _reason(answer: object) -> str:
+    """Return the server's own words for what went wrong."""
     text = answer.decode(errors="replace").strip() if isinstance(answer, bytes) else str(answer)
     try:
         return str(json.loads(text)["error"])

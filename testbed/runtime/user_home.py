@@ -1,6 +1,6 @@
-"""The directory of a user's running testbeds: run directories, and the socket of a facility that is up.
+"""The directory of a user's running testbeds: run directories, and the control socket of an interactive facility.
 
-It is named by the user's number. A name would have to be looked up, and a user of a container may have none; $LOGNAME can be anything.
+It is named by the user's number: a user of a container may have no name, and $LOGNAME can be anything.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def below(temporary: str | Path) -> Path:
 
 
 def make(place: Path) -> None:
-    """Make a home where there is none; raises FacilityError when what is there belongs to another user.
+    """Make a home where there is none; raises FacilityError when it belongs to another user.
 
-    The last that ends removes it: whatever is done in it next may raise FileNotFoundError, and is then to be tried again.
+    The last run that ends removes it: what is done in it next may raise FileNotFoundError, and is then to be tried again.
     """
     place.mkdir(mode=0o755, exist_ok=True)
     if os.path.lexists(place) and not is_ours(place):
@@ -28,9 +28,9 @@ def make(place: Path) -> None:
 
 
 def is_ours(place: Path) -> bool:
-    """Return whether a home is a directory of this user. Others may write beside it, and theirs could name any process to be ended."""
+    """Return whether a home is a directory of this user. Another user's could name any process to be ended."""
     try:
-        found = place.lstat()
+        status = place.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()

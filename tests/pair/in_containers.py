@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
 
+from testbed.concurrency import wait_until
 from testbed.facility.runtime import ServiceSpec
 from testbed.plan.topology import HOSTS
 from testbed.runtime.containers.backend import ContainersBackend
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.pair.hosts import Hosts
 
 PROXY = "toxiproxy"
-# Servers of a container: processes of PostgreSQL that no other process of PostgreSQL started, and that still run.
+# Prints the servers of a container: processes of PostgreSQL that still run, and that no other process of PostgreSQL started.
 SERVERS = r"""
 import pathlib
 found = {}
@@ -41,7 +41,7 @@ for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
 print(*(pid for pid, parent in found.items() if parent not in found))
 """
 KILL_SERVER = "kill -9 $(head -n 1 /array/array/postmaster.pid)"
-FORGE = "rm /array/{first}/mnt && mkdir -p /array/{second} && ln -s /array/array /array/{second}/mnt"
+FORGE = "rm /array/{old}/mnt && mkdir -p /array/{new} && ln -s /array/array /array/{new}/mnt"
 
 
 @dataclass(slots=True)
@@ -52,11 +52,11 @@ class HostsInContainers:
 
     @property
     def address(self) -> Address:
-        """The virtual IP, as it is published."""
+        """The address at which the virtual IP is published."""
         return self.runtime.published(PROXY, DATABASE_PORT)
 
-    async def tell(self, host: str, step: str) -> str:
-        """Tell it to the host's control; one that starts is also given the virtual IP."""
+    async def run_step(self, host: str, step: str) -> str:
+        """Post it to the host's control; a host that starts also takes the virtual IP."""
 
         def post(word: str) -> str:
             with requests.Session() as session:
@@ -69,15 +69,15 @@ class HostsInContainers:
 
     async def servers(self) -> dict[str, int]:
         """Count them in both containers."""
-        told = await asyncio.gather(*(self._run_in(host, "python", "-c", SERVERS) for host in HOSTS))
-        return {host: len(out.split()) for host, out in zip(HOSTS, told, strict=True)}
+        outputs = await asyncio.gather(*(self._run_in(host, "python", "-c", SERVERS) for host in HOSTS))
+        return {host: len(out.split()) for host, out in zip(HOSTS, outputs, strict=True)}
 
-    async def forge(self, taken: str, given: str) -> None:
+    async def forge(self, old: str, new: str) -> None:
         """Move the link on the volume."""
-        await self._run_in(given, "sh", "-c", FORGE.format(first=taken, second=given))
+        await self._run_in(new, "sh", "-c", FORGE.format(old=old, new=new))
 
     async def kill_server(self, host: str) -> None:
-        """Kill it from inside."""
+        """Kill it from inside its container."""
         await self._run_in(host, "sh", "-c", KILL_SERVER)
 
     async def kill_host(self, host: str) -> None:
@@ -85,30 +85,26 @@ class HostsInContainers:
         await self.runtime.kill(host)
 
     async def revive(self, host: str) -> None:
-        """Start the container, and ask for its health."""
+        """Start the container, and wait for its health."""
         await self.runtime.start(ServiceSpec(host, ""))
         await self.wait_ready(host)
 
     async def wait_ready(self, host: str) -> None:
-        """Wait until a host is ready."""
-        deadline = time.monotonic() + WITHIN_S
-        seen = "no answer"
-        while True:
+        """Wait until a host is ready; raises WaitError when that takes too long."""
+
+        async def look() -> str | None:
             try:
                 answer = await asyncio.to_thread(requests.get, f"{self.runtime.address(host).url}/health", timeout=WITHIN_S)
             except requests.RequestException as error:
-                seen = str(error)
-            else:
-                if answer.ok:
-                    return
-                seen = answer.text
-            assert time.monotonic() < deadline, f"{host} was not ready within {WITHIN_S:.0f} s, last seen: {seen}"
-            await asyncio.sleep(POLL_S)
+                return str(error)
+            return None if answer.ok else answer.text
+
+        await wait_until(f"{host} was not ready", look, WITHIN_S, every_s=POLL_S)
 
     async def run(self, host: str, program: str, *arguments: str) -> str:
         """Run it in the container."""
         return await self._run_in(
-            host, program, *(one.format(data="/array/array", host="127.0.0.1", port=DATABASE_PORT) for one in arguments)
+            host, program, *(word.format(data="/array/array", host="127.0.0.1", port=DATABASE_PORT) for word in arguments)
         )
 
     async def _run_in(self, host: str, *command: str) -> str:
@@ -117,7 +113,7 @@ class HostsInContainers:
 
 @asynccontextmanager
 async def in_containers() -> AsyncIterator[Hosts]:
-    """Give two hosts with a volume and a virtual IP; the server of the first runs."""
+    """Yield two hosts with a volume and a virtual IP; the server of the first runs."""
     async with ContainersBackend() as backend:
         runtime = backend.containers(f"testbed-{os.getpid()}-array")
         try:

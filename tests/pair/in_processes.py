@@ -1,4 +1,4 @@
-"""The two hosts as two names for this machine."""
+"""The two hosts as two names of this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_CONNECTIONS = 10
 
 @dataclass(slots=True)
 class HostsInProcesses:
-    """Two names for this machine, and one directory; only their servers are processes."""
+    """Two names of this machine, and one directory; only their servers are processes."""
 
     directory: RunDirectory
     programs: Programs
@@ -47,8 +47,8 @@ class HostsInProcesses:
         """The same port, whichever host's server has it."""
         return self.found_at
 
-    async def tell(self, host: str, step: str) -> str:
-        """Do it."""
+    async def run_step(self, host: str, step: str) -> str:
+        """Run it in this process."""
         try:
             match step:
                 case "mount":
@@ -68,30 +68,30 @@ class HostsInProcesses:
             return str(error)
         return ""
 
-    def _found(self) -> list[tuple[str, psutil.Process]]:
-        """Find the servers of this array, by the mount that each was given, from their first moment on; not what they fork."""
+    def _find(self) -> list[tuple[str, psutil.Process]]:
+        """Return the servers of this array, by the mount on their command line, from their first moment on; not what they fork."""
         mounts = {str(self.array.mount_of(host)): host for host in HOSTS}
         found = {
-            one.pid: (mounts[word], one)
-            for one in psutil.process_iter(["cmdline", "ppid"])
-            for word in one.info["cmdline"] or ()
+            process.pid: (mounts[word], process)
+            for process in psutil.process_iter(["cmdline", "ppid"])
+            for word in process.info["cmdline"] or ()
             if word in mounts
         }
-        return [(host, one) for host, one in found.values() if one.info["ppid"] not in found]
+        return [(host, process) for host, process in found.values() if process.info["ppid"] not in found]
 
     async def servers(self) -> dict[str, int]:
         """Count them among the processes of this machine."""
-        counted = Counter(host for host, _ in self._found())
-        return {host: counted[host] for host in HOSTS}
+        counts = Counter(host for host, _ in self._find())
+        return {host: counts[host] for host in HOSTS}
 
-    async def forge(self, taken: str, given: str) -> None:
+    async def forge(self, old: str, new: str) -> None:
         """Move the link."""
-        self.array.mount_of(given).parent.mkdir(exist_ok=True)
-        self.array.mount_of(taken).rename(self.array.mount_of(given))
+        self.array.mount_of(new).parent.mkdir(exist_ok=True)
+        self.array.mount_of(old).rename(self.array.mount_of(new))
 
     async def kill_server(self, host: str) -> None:
-        """Kill it, also one that only begins to start."""
-        for name, process in self._found():
+        """Kill it, also when it has only begun to start."""
+        for name, process in self._find():
             if name == host:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -99,17 +99,17 @@ class HostsInProcesses:
             await self.running.pop(host).child.wait_exit(WITHIN_S)
 
     async def kill_host(self, host: str) -> None:
-        """Kill its server: there is nothing else of it."""
+        """Kill its server: nothing else runs on it."""
         await self.kill_server(host)
 
     async def revive(self, host: str) -> None:
-        """Do nothing: it has no start of its own."""
+        """Do nothing: a name has no start of its own."""
 
     async def run(self, host: str, program: str, *arguments: str) -> str:  # noqa: ARG002 - all hosts are this machine
         """Run it here."""
-        given = [one.format(data=self.array.data, host=self.address.host, port=self.address.port) for one in arguments]
+        words = [word.format(data=self.array.data, host=self.address.host, port=self.address.port) for word in arguments]
         done = await asyncio.to_thread(
-            subprocess.run, [self.programs.path(program), *given], capture_output=True, text=True, check=False, timeout=WITHIN_S
+            subprocess.run, [self.programs.path(program), *words], capture_output=True, text=True, check=False, timeout=WITHIN_S
         )
         assert done.returncode == 0, (program, done.stdout, done.stderr)
         return done.stdout
@@ -117,7 +117,7 @@ class HostsInProcesses:
 
 @asynccontextmanager
 async def in_processes() -> AsyncIterator[Hosts]:
-    """Give two hosts with a directory; the server of the first runs."""
+    """Yield two hosts with a directory; the server of the first runs."""
     directory = run_directory.create_run_directory()
     try:
         programs = find_programs(None, directory.path)
@@ -126,7 +126,7 @@ async def in_processes() -> AsyncIterator[Hosts]:
             address = Address(*probe.getsockname())
         hosts = HostsInProcesses(directory, programs, array, address)
         for step in ("mount", "start"):
-            refusal = await hosts.tell(HOSTS[0], step)
+            refusal = await hosts.run_step(HOSTS[0], step)
             if refusal:
                 raise FacilityError(refusal)
         try:

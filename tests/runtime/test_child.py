@@ -12,7 +12,7 @@ import pytest
 from testbed.errors import ServiceError
 from testbed.runtime.child import environment, python, spawn
 
-# A testbed in small: starts a child, says its process id, and waits to be killed.
+# A small testbed: starts a child, prints its process id, and waits to be killed.
 PARENT = """
 import pathlib, sys, time
 from testbed.runtime.child import environment, python, spawn
@@ -22,8 +22,8 @@ time.sleep(60)
 """
 
 
-def gone(pid: int, within_s: float = 5.0) -> bool:
-    """Wait until a process is gone."""
+def wait_gone(pid: int, within_s: float = 5.0) -> bool:
+    """Wait until a process has ended; return False when it still runs after `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         try:
@@ -42,11 +42,11 @@ def test_a_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    assert gone(pid)
+    assert wait_gone(pid)
 
 
-async def test_a_child_that_does_not_heed_is_ended_by_force(tmp_path: Path) -> None:
-    """The orderly signal first, SIGKILL when the time is over; which of the two it was is told."""
+async def test_a_child_that_ignores_the_orderly_signal_is_killed(tmp_path: Path) -> None:
+    """The orderly signal comes first, SIGKILL when the time is over, and the result says which of the two ended it."""
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     child = spawn("deaf", [sys.executable, "-c", deaf], tmp_path / "log")
     async with asyncio.timeout(10):
@@ -54,9 +54,9 @@ async def test_a_child_that_does_not_heed_is_ended_by_force(tmp_path: Path) -> N
             await asyncio.sleep(0.01)
     assert not await child.end(signal.SIGTERM, 0.2)
     assert child.process.poll() == -signal.SIGKILL
-    heeding = spawn("sleeper", ["/bin/sleep", "60"], tmp_path / "log")
-    assert await heeding.end(signal.SIGTERM, 10)
-    assert heeding.pid is None
+    sleeper = spawn("sleeper", ["/bin/sleep", "60"], tmp_path / "log")
+    assert await sleeper.end(signal.SIGTERM, 10)
+    assert sleeper.pid is None
 
 
 async def test_a_paused_child_can_be_ended(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ async def test_a_paused_child_can_be_ended(tmp_path: Path) -> None:
     assert await child.end(signal.SIGTERM, 10)
 
 
-async def test_a_program_that_is_not_there_says_so_in_the_log(tmp_path: Path) -> None:
+async def test_a_program_that_does_not_exist_says_so_in_the_log(tmp_path: Path) -> None:
     """The last lines name it, and the exit code is a shell's."""
     child = spawn("nothing", ["/no/such/program"], tmp_path / "log")
     assert await child.wait_exit(10)
@@ -89,13 +89,13 @@ async def test_a_program_that_fails_gives_its_last_lines(tmp_path: Path) -> None
     with pytest.raises(ServiceError, match="killed failed with SIGKILL"):
         await killed.wait_done(10)
     slow = spawn("slow", ["/bin/sleep", "60"], tmp_path / "slow")
-    with pytest.raises(ServiceError, match="slow was not done within 0 s"):
+    with pytest.raises(ServiceError, match=r"slow was not done within 0\.1 s"):
         await slow.wait_done(0.1)
     assert slow.pid is None
     await spawn("works", ["/bin/sleep", "0"], tmp_path / "works").wait_done(10)
 
 
-async def test_a_program_that_nobody_waits_for_any_more_is_ended(tmp_path: Path) -> None:
+async def test_a_program_whose_wait_is_cancelled_is_ended(tmp_path: Path) -> None:
     """Before the cancellation is passed on."""
     child = spawn("slow", ["/bin/sleep", "60"], tmp_path / "slow")
     waiting = asyncio.create_task(child.wait_done(60))
@@ -117,7 +117,7 @@ def test_a_users_environment_does_not_make_another_facility(monkeypatch: pytest.
 
 
 async def test_a_module_in_the_working_directory_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's `random.py` lies where the testbed is called from."""
+    """Such as a `random.py` in the directory from which the testbed is called."""
     for name in ("random", "json", "testbed"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
     monkeypatch.chdir(tmp_path)

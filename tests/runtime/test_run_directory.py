@@ -13,11 +13,11 @@ from testbed.facility.address import Address
 from testbed.runtime import run_directory
 from testbed.runtime.postgres.array import Array
 
-# Makes a run directory with a process in it, prints both, and then is killed or waits.
+# Makes a run directory, notes a process in it, prints both, and waits to be killed.
 OWNER = """
 import subprocess, sys, time
-from testbed.runtime import run_directory as rundir
-run = rundir.create_run_directory()
+from testbed.runtime import run_directory
+run = run_directory.create_run_directory()
 child = subprocess.Popen(["sleep", "60"], start_new_session=True)
 run.note_pid(child.pid)
 print(run.path, child.pid, flush=True)
@@ -27,14 +27,14 @@ time.sleep(60)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep this test's run directories apart from everybody's."""
+    """Return a directory of this test's own for run directories."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     return tmp_path
 
 
 def owner() -> tuple[subprocess.Popen[str], Path, int]:
-    """Start an owner of a run directory; gives it, the directory, and the process that it noted."""
+    """Start an owner of a run directory; return it, the directory, and the process that it noted."""
     process = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     path, pid = process.stdout.readline().split()
@@ -42,7 +42,7 @@ def owner() -> tuple[subprocess.Popen[str], Path, int]:
 
 
 def runs(pid: int) -> bool:
-    """Tell whether a process is there, other than as a zombie."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -50,7 +50,7 @@ def runs(pid: int) -> bool:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Kill and collect."""
+    """Kill a process and wait for it."""
     process.kill()
     process.wait()
     assert process.stdout is not None
@@ -67,7 +67,7 @@ def test_what_a_killed_run_left_is_cleaned_by_the_next() -> None:
     assert not path.exists()
     deadline = time.monotonic() + 10
     while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)  # killed is not yet gone
+        time.sleep(0.01)  # a killed process takes a moment to end
     assert not runs(pid)
 
 
@@ -85,7 +85,7 @@ def test_a_living_run_is_left_alone_and_two_runs_have_two_directories() -> None:
         os.kill(pid, 9)
 
 
-def test_a_process_id_that_was_given_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_id_that_was_reused_is_left_alone(tmp_path: Path) -> None:
     """A noted process is ended only when it started when it was noted."""
     directory = tmp_path / run_directory.home().name / "run-dead"
     directory.mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_a_process_id_that_was_given_to_somebody_else_is_left_alone(tmp_path: Pa
 
 
 def test_no_permission_is_one_clear_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the place and the way out; a file stands for what root may not do either."""
+    """It names the place and what to set; a file is what not even root may write into."""
     (home / "file").touch()
     monkeypatch.setenv("TMPDIR", str(home / "file"))
     with pytest.raises(FacilityError, match=rf"no run directory can be made in {home}/file/testbed-\d+: Not a directory; set TMPDIR"):
@@ -103,8 +103,8 @@ def test_no_permission_is_one_clear_error(home: Path, monkeypatch: pytest.Monkey
     assert run_directory.sweep() == ()
 
 
-def test_a_run_leaves_not_even_the_directory_of_run_directories(home: Path) -> None:
-    """The last to end removes it, and the next makes it anew."""
+def test_the_last_run_to_end_removes_the_home(home: Path) -> None:
+    """And the next run makes it again."""
     first, second = run_directory.create_run_directory(), run_directory.create_run_directory()
     first.remove()
     assert list(run_directory.home().iterdir()) == [second.path]
@@ -114,7 +114,7 @@ def test_a_run_leaves_not_even_the_directory_of_run_directories(home: Path) -> N
 
 
 def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
-    """It could name any process to be ended; a link stands for what only another user could make."""
+    """It could name any process to be ended; a link stands in for a directory of another user."""
     elsewhere = home / "elsewhere"
     (elsewhere / "run-theirs").mkdir(parents=True)
     (elsewhere / "run-theirs" / run_directory.LOCK).touch()
@@ -125,7 +125,7 @@ def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
     assert (elsewhere / "run-theirs" / run_directory.LOCK).exists()
 
 
-def test_everybody_may_walk_in_whatever_our_umask() -> None:
+def test_every_user_may_enter_whatever_our_umask() -> None:
     """As root, PostgreSQL runs as another user."""
     before = os.umask(0o077)
     try:
@@ -133,13 +133,13 @@ def test_everybody_may_walk_in_whatever_our_umask() -> None:
         run_directory.make_directory(run.path / "one" / "two")
     finally:
         os.umask(before)
-    made = (run_directory.home(), run.path, run.path / "one", run.path / "one" / "two")
-    assert [one.stat().st_mode & 0o777 for one in made] == [0o755] * 4
+    paths = (run_directory.home(), run.path, run.path / "one", run.path / "one" / "two")
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o755] * 4
     run.remove()
 
 
-def test_a_removal_that_was_cut_short_is_finished_by_the_next() -> None:
-    """Whatever is gone already: all but the lock, or the lock as well."""
+def test_a_removal_that_was_cut_short_is_finished_by_the_next_sweep() -> None:
+    """Whether all but the lock is removed already, or the lock as well."""
     place = run_directory.home()
     for name in ("run-a", "run-b"):
         run_directory.make_directory(place / name)
@@ -148,32 +148,32 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next() -> None:
     os.utime(place / "new-old", (0, 0))
     run_directory.make_directory(place / "new-now")
     run_directory.sweep()
-    assert [one.name for one in place.iterdir()] == ["new-now"]
+    assert [path.name for path in place.iterdir()] == ["new-now"]
 
 
-def test_sweeps_at_once_do_not_meet() -> None:
+def test_sweeps_at_the_same_time_do_not_disturb_each_other() -> None:
     """Each directory is removed by one of them, and none complains."""
     for number in range(100):
         run_directory.make_directory(run_directory.home() / f"run-{number}" / "facility" / "array")
         (run_directory.home() / f"run-{number}" / run_directory.LOCK).touch()
-    sweeping = [sys.executable, "-c", "from testbed.runtime import run_directory as rundir; print(len(rundir.sweep()))"]
-    at_once = [subprocess.Popen(sweeping, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    told = [one.communicate(timeout=30) for one in at_once]
-    assert [complaint for _, complaint in told] == [""] * 3
-    assert sum(int(number) for number, _ in told) == 100
+    sweeping = [sys.executable, "-c", "from testbed.runtime import run_directory; print(len(run_directory.sweep()))"]
+    sweeps = [subprocess.Popen(sweeping, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = [sweep.communicate(timeout=30) for sweep in sweeps]
+    assert [errors for _, errors in outputs] == [""] * 3
+    assert sum(int(removed) for removed, _ in outputs) == 100
     assert list(run_directory.home().iterdir()) == []
 
 
-def test_proxies_of_a_killed_run_are_removed_from_the_toxiproxy_that_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By their whole names, and nobody else's; a Toxiproxy that is gone has taken them along."""
-    asked: list[tuple[str, int, str]] = []
+def test_proxies_of_a_killed_run_are_removed_from_a_toxiproxy_that_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their whole names, and no others; a Toxiproxy that is gone has none left."""
+    deleted: list[tuple[str, int, str]] = []
 
     class Client:
         def __init__(self, host: str, port: int) -> None:
             self.address = (host, port)
 
         def delete(self, name: str) -> None:
-            asked.append((*self.address, name))
+            deleted.append((*self.address, name))
             raise ProxyError("no answer")
 
     monkeypatch.setattr(run_directory, "FaultProxyClient", Client)
@@ -183,28 +183,28 @@ def test_proxies_of_a_killed_run_are_removed_from_the_toxiproxy_that_lives_on(mo
     assert run_directory.sweep() == ()
     os.close(run.lock_fd)  # as by a death
     assert run_directory.sweep() == (run.path,)
-    assert asked == [("127.0.0.1", 8474, "virtual-ip-1"), ("::1", 8475, "virtual-ip-2")]
+    assert deleted == [("127.0.0.1", 8474, "virtual-ip-1"), ("::1", 8475, "virtual-ip-2")]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="who holds a file open is read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="which processes have a file open is read from /proc")
 def test_a_process_of_a_dead_runs_database_server_is_ended() -> None:
-    """Also one that was paused when all others ended, and that nobody noted: it holds the array's lock."""
+    """Also one that was paused when all others ended, and that was not noted: it has the array's lock open."""
     run = run_directory.create_run_directory()
     array = Array(run.path / "facility-1" / "storage")
     run_directory.make_directory(array.root)
     lock_fd = array.lock()
-    held = subprocess.Popen(["/bin/sleep", "60"], pass_fds=(lock_fd,))
+    holder = subprocess.Popen(["/bin/sleep", "60"], pass_fds=(lock_fd,))
     os.close(lock_fd)
     os.close(run.lock_fd)
     assert run_directory.sweep() == (run.path,)
-    assert held.wait(10) == -9
+    assert holder.wait(10) == -9
 
 
 @pytest.mark.skipif(not Path("/bin/ps").exists(), reason="there is no ps here")
 def test_where_there_is_no_proc_a_start_time_comes_from_ps() -> None:
-    """As on macOS: the same for the same process, and none for one that is gone."""
+    """As on macOS: the same for the same process, and none for one that has ended."""
     ask = run_directory._started_by_ps  # noqa: SLF001 - the other platform's half of it
     assert ask(os.getpid()) == ask(os.getpid()) != ""
-    gone = subprocess.Popen(["/bin/sleep", "0"])
-    gone.wait()
-    assert ask(gone.pid) == ""
+    ended = subprocess.Popen(["/bin/sleep", "0"])
+    ended.wait()
+    assert ask(ended.pid) == ""

@@ -22,16 +22,16 @@ pytestmark = pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason=
 
 @pytest.fixture
 def segment() -> Iterator[tuple[int, int]]:
-    """Give the key and the id of a shared memory segment of our own."""
+    """Yield the key and the id of a shared memory segment of our own."""
     key = (os.getpid() << 8 | random.randrange(256)) & 0x7FFFFFFF
-    made = libc.shmget(key, 4096, IPC_CREAT | IPC_EXCL | 0o600)
-    assert made >= 0
-    yield key, made
-    libc.shmctl(made, IPC_RMID, None)
+    created = libc.shmget(key, 4096, IPC_CREAT | IPC_EXCL | 0o600)
+    assert created >= 0
+    yield key, created
+    libc.shmctl(created, IPC_RMID, None)
 
 
 def is_there(key: int) -> bool:
-    """Tell whether there is a segment with this key."""
+    """Return whether there is a segment with this key."""
     return bool(libc.shmget(key, 0, 0) >= 0)
 
 
@@ -42,17 +42,17 @@ def postmaster(directory: Path, seventh_line: str) -> Path:
     return file
 
 
-def test_the_memory_of_a_killed_server_is_given_back(tmp_path: Path, segment: tuple[int, int]) -> None:
-    """It is the one that its `postmaster.pid` names."""
-    key, made = segment
-    shared_memory.remove_segment_of(postmaster(tmp_path, f"{key:9} {made:9}"))
+def test_the_segment_of_a_killed_server_is_removed(tmp_path: Path, segment: tuple[int, int]) -> None:
+    """Its `postmaster.pid` names the segment."""
+    key, number = segment
+    shared_memory.remove_segment_of(postmaster(tmp_path, f"{key:9} {number:9}"))
     assert not is_there(key)
 
 
 @pytest.mark.parametrize("line", ["{other} {id}", "{key} {next}", "", "nonsense", "{key}", "{key} {id} 3", "-1 {id}"])
-def test_memory_that_may_be_somebody_elses_is_left_alone(tmp_path: Path, segment: tuple[int, int], line: str) -> None:
+def test_a_segment_that_may_be_another_programs_is_left_alone(tmp_path: Path, segment: tuple[int, int], line: str) -> None:
     """After a restart of the machine the same id is another's: key and id must both fit."""
-    key, made = segment
-    shared_memory.remove_segment_of(postmaster(tmp_path, line.format(key=key, other=key + 1, id=made, next=made + 1)))
+    key, number = segment
+    shared_memory.remove_segment_of(postmaster(tmp_path, line.format(key=key, other=key + 1, id=number, next=number + 1)))
     shared_memory.remove_segment_of(tmp_path / "none.pid")
     assert is_there(key)

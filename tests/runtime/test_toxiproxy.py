@@ -23,14 +23,14 @@ LOOPBACK = "127.0.0.1:0"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[FaultProxyClient]:
-    """Run a server and give a client of it."""
+    """Yield a client of a server that runs."""
     with in_thread() as api:
         yield FaultProxyClient(api.host, api.port)
 
 
 @pytest.fixture
 def client(running: FaultProxyClient) -> Iterator[FaultProxyClient]:
-    """Give the client; its server has no proxies yet."""
+    """Yield the client; its server has no proxies yet."""
     yield running
     for proxy in running.list():
         running.delete(proxy.name)
@@ -38,7 +38,7 @@ def client(running: FaultProxyClient) -> Iterator[FaultProxyClient]:
 
 @contextmanager
 def answering(status: int, body: bytes, kind: str = "text/html") -> Iterator[FaultProxyClient]:
-    """Run an HTTP server that answers everything alike, and give a client of it."""
+    """Yield a client of an HTTP server that answers everything alike."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -51,7 +51,7 @@ def answering(status: int, body: bytes, kind: str = "text/html") -> Iterator[Fau
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -62,26 +62,26 @@ def answering(status: int, body: bytes, kind: str = "text/html") -> Iterator[Fau
 
 
 def failure(call: Callable[[], object]) -> str:
-    """Give the words of the ProxyError that a call raises, having checked that they are one line."""
+    """Return the message of the ProxyError that a call raises, having checked that it is one line."""
     with pytest.raises(ProxyError) as raised:
         call()
-    words = str(raised.value)
-    assert "\n" not in words
-    return words
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
 
 
 def test_a_proxy_lives_and_dies(client: FaultProxyClient) -> None:
     """Every step is seen in the server's own list."""
-    made = client.create("db", NOWHERE, LOOPBACK)
-    assert made == ProxyRecord("db", made.listen, NOWHERE, enabled=True)
-    assert client.list() == (made,)
+    proxy = client.create("db", NOWHERE, LOOPBACK)
+    assert proxy == ProxyRecord("db", proxy.listen, NOWHERE, enabled=True)
+    assert client.list() == (proxy,)
     client.disable("db")
-    assert [proxy.enabled for proxy in client.list()] == [False]
+    assert [listed.enabled for listed in client.list()] == [False]
     client.point("db", "127.0.0.1:2")
-    assert client.list() == (ProxyRecord("db", made.listen, "127.0.0.1:2", enabled=True),)
+    assert client.list() == (ProxyRecord("db", proxy.listen, "127.0.0.1:2", enabled=True),)
     client.disable("db")
     client.enable("db")
-    assert [proxy.enabled for proxy in client.list()] == [True]
+    assert [listed.enabled for listed in client.list()] == [True]
     client.delete("db")
     assert client.list() == ()
 
@@ -116,9 +116,9 @@ def test_two_clients_of_two_servers_do_not_meet(client: FaultProxyClient) -> Non
     with in_thread() as api:
         other = FaultProxyClient(api.host, api.port)
 
-        def work(one: FaultProxyClient, name: str) -> None:
+        def work(worker: FaultProxyClient, name: str) -> None:
             for number in range(15):
-                one.create(f"{name}-{number}", NOWHERE, LOOPBACK)
+                worker.create(f"{name}-{number}", NOWHERE, LOOPBACK)
 
         threads = [threading.Thread(target=work, args=arguments) for arguments in ((client, "here"), (other, "there"))]
         for thread in threads:
@@ -129,16 +129,16 @@ def test_two_clients_of_two_servers_do_not_meet(client: FaultProxyClient) -> Non
         assert {proxy.name for proxy in other.list()} == {f"there-{number}" for number in range(15)}
 
 
-def test_what_the_server_says_is_what_is_said(client: FaultProxyClient) -> None:
+def test_an_error_has_the_servers_own_words(client: FaultProxyClient) -> None:
     """An error names the server, what was asked of it, and the server's reason in its own words."""
     where = f"fault proxy at {client.host}:{client.port}"
-    made = client.create("db", NOWHERE, LOOPBACK)
+    proxy = client.create("db", NOWHERE, LOOPBACK)
     assert failure(lambda: client.create("db", NOWHERE, LOOPBACK)) == f"{where}: create db: proxy already exists"
     assert failure(lambda: client.create("", NOWHERE, LOOPBACK)) == f"{where}: create : missing required field: name"
     assert failure(lambda: client.add_toxic("db", "lag", {})) == f"{where}: add_toxic db: invalid toxic type"
     assert failure(lambda: client.remove_toxic("db", "lag")) == f"{where}: remove_toxic db: toxic not found"
-    assert failure(lambda: client.create("b", NOWHERE, made.listen)) == (
-        f"{where}: create b: listen tcp {made.listen}: bind: address already in use"
+    assert failure(lambda: client.create("b", NOWHERE, proxy.listen)) == (
+        f"{where}: create b: listen tcp {proxy.listen}: bind: address already in use"
     )
     for method in (client.delete, client.enable, client.disable, client.toxics):
         assert failure(lambda method=method: method("none")).endswith(": proxy not found")  # type: ignore[misc]  # a default argument
@@ -149,9 +149,9 @@ def test_a_server_that_is_not_there_is_one_clear_error() -> None:
     """It says where, that there was no answer, and what to look for."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = failure(FaultProxyClient("127.0.0.1", port).version)
-    assert words.startswith(f"fault proxy at 127.0.0.1:{port}: version: no answer; is a Toxiproxy running there? (")
-    assert "Connection refused" in words
+    message = failure(FaultProxyClient("127.0.0.1", port).version)
+    assert message.startswith(f"fault proxy at 127.0.0.1:{port}: version: no answer; is a Toxiproxy running there? (")
+    assert "Connection refused" in message
 
 
 def test_a_server_that_never_answers_is_waited_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,16 +180,16 @@ def test_a_server_that_never_answers_is_waited_for_so_long_and_no_longer(monkeyp
     ],
 )
 def test_another_http_server_is_one_clear_error(status: int, body: bytes, kind: str) -> None:
-    """Whatever it answers, it is said not to be Toxiproxy's answer."""
+    """Whatever it answers, the error says that it is not Toxiproxy's answer."""
     with answering(status, body, kind) as client:
         assert ": version: the answer is not Toxiproxy's; what listens there? (" in failure(client.version)
 
 
-@pytest.mark.parametrize("told", [{}, [], None, {"db": {"name": "db"}}, {"db": None}])
-def test_a_list_of_something_else_is_one_clear_error(told: object) -> None:
+@pytest.mark.parametrize("body", [{}, [], None, {"db": {"name": "db"}}, {"db": None}])
+def test_a_list_of_something_else_is_one_clear_error(body: object) -> None:
     """JSON that is not Toxiproxy's does not pass for proxies; only an object without proxies says that there are none."""
-    with answering(200, json.dumps(told).encode(), "application/json") as client:
-        if told == {}:
+    with answering(200, json.dumps(body).encode(), "application/json") as client:
+        if body == {}:
             assert client.list() == ()
         else:
             assert "the answer is not Toxiproxy's" in failure(client.list)

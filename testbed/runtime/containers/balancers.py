@@ -1,4 +1,4 @@
-"""The balancers of the containers runtime, as HAProxy's own statistics tell of them (C3)."""
+"""The balancers of the containers runtime, in HAProxy's own statistics (C3)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
 
-WITHIN_S = 2.0  # as any monitoring: an answer later than this counts as none
+WITHIN_S = 2.0  # as with all monitoring, a later answer counts as none
 BACKEND = "application_servers"  # compose/haproxy.cfg
-ALONE_PORT = 8080  # and a server's number: there a balancer has that server alone
+ALONE_PORT = 8080  # plus a server's number: at that port a balancer has that server alone
 
 
 def url_of(balancer: str, server: str) -> str:
-    """Give the address at which a balancer has one application server alone, for a service group that knows it."""
+    """Return the URL at which a balancer has one application server alone, for a service group."""
     return f"http://{balancer}:{ALONE_PORT + int(server.rpartition('-')[2])}"
 
 
 def statistics(address: Address, servers: Collection[str]) -> tuple[ServerStatistics, ...]:
-    """Ask a balancer for its statistics of some application servers; none of them when it does not answer."""
+    """Return a balancer's statistics of some application servers; none when it does not answer. It blocks."""
     try:
         with requests.Session() as session:
             session.trust_env = False
@@ -35,13 +35,13 @@ def statistics(address: Address, servers: Collection[str]) -> tuple[ServerStatis
 
 
 def parse(text: str, servers: Collection[str]) -> tuple[ServerStatistics, ...]:
-    """Read HAProxy's statistics in CSV (its manual, Management Guide, 9.1); what is none, or has not these columns, tells nothing."""
-    found = []
+    """Parse HAProxy's statistics in CSV (its manual, Management Guide, 9.1); return none when the text is not that or lacks a column."""
+    parsed = []
     for row in csv.DictReader(text.removeprefix("# ").splitlines()):
         if row.get("pxname") != BACKEND or row.get("svname") not in servers:
             continue
         try:
-            found.append(
+            parsed.append(
                 ServerStatistics(
                     server=row["svname"],
                     status=row["status"],
@@ -53,4 +53,4 @@ def parse(text: str, servers: Collection[str]) -> tuple[ServerStatistics, ...]:
             )
         except (KeyError, ValueError, AttributeError, TypeError):
             return ()
-    return tuple(found)
+    return tuple(parsed)

@@ -1,4 +1,4 @@
-"""The database pair in containers: each step of a switchover is told to the host that it concerns."""
+"""The database pair in containers: each step of a switchover is a request to the control of its host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEP_WITHIN_S = 60.0
 
 @dataclass(slots=True)
 class DatabaseHosts:
-    """The database pair of one compose project, over the hosts' control (database_host.py)."""
+    """The database pair of one compose project, over the hosts' control (database_host.py). Its steps raise FacilityError."""
 
     runtime: Containers
     active: str = HOSTS[0]
@@ -36,33 +36,34 @@ class DatabaseHosts:
 
     async def mount(self, host: str) -> None:
         """Mount the array on a host."""
-        await asyncio.to_thread(self._tell, host, "mount")
+        await asyncio.to_thread(self._post, host, "mount")
 
     async def unmount(self, host: str) -> None:
-        """Take the array from a host."""
-        await asyncio.to_thread(self._tell, host, "unmount")
+        """Unmount the array on a host."""
+        await asyncio.to_thread(self._post, host, "unmount")
 
     async def start_server(self, host: str) -> Address:
-        """Start the server of a host; give its own address, as the virtual IP reaches it."""
-        await asyncio.to_thread(self._tell, host, "start")
+        """Start the server of a host; return its own address, as the virtual IP reaches it."""
+        await asyncio.to_thread(self._post, host, "start")
         self.active = host
         return Address(host, PORT)
 
     async def stop_server(self) -> None:
-        """Stop the server by the book."""
-        await asyncio.to_thread(self._tell, self.active, "stop")
+        """Stop the server in order."""
+        await asyncio.to_thread(self._post, self.active, "stop")
 
     async def throw_away(self) -> None:
         """Do nothing: its container and its volume are removed with the project."""
 
-    def _tell(self, host: str, step: str) -> None:
+    def _post(self, host: str, step: str) -> None:
+        """Ask a host to do a step; raises FacilityError when it refuses, or does not answer within `STEP_WITHIN_S`."""
         url = f"{self.runtime.published(host, SERVICE_PORT).url}/{step}"
         try:
             with requests.Session() as session:
                 session.trust_env = False
                 answer = session.post(url, timeout=STEP_WITHIN_S)
-                told = answer.json()
+                status = answer.json()
         except (requests.RequestException, ValueError) as error:
-            raise FacilityError(f"{host} does not answer to {step!r}: {error}\n{self.runtime.last_lines(host)}") from error
+            raise FacilityError(f"{host} does not answer to the step {step!r}: {error}\n{self.runtime.last_lines(host)}") from error
         if not answer.ok:
-            raise FacilityError(str(told.get("error", told)))
+            raise FacilityError(str(status.get("error", status)))

@@ -1,7 +1,7 @@
-"""The container engine: the one door to its command line, and the file that turns what goes wrong there into EngineError.
+"""The container engine's command line: the one file that runs it for its output, and raises EngineError when it fails.
 
-The command `docker` is used and not the engine's API, because the compose plug-in is a command too: whoever has the one
-has set up the other (contexts, rights, a remote engine) with it.
+The command `docker` is used and not the engine's API, because the compose plug-in is a command too: the same set-up
+(contexts, rights, a remote engine) serves both.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from testbed.errors import EngineError
 
 COMMAND = "docker"
 ANSWERS_WITHIN_S = 10.0
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # the engine has Go's names, wheels have the kernel's
-
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # the engine uses Go's names, wheels use the kernel's
 LAST_CHARACTERS = 300  # of what a command in a container printed, in a message
-LABEL = "org.grounded-testbed"  # begins every label of ours
+LABEL = "org.grounded-testbed"  # the beginning of every label of ours
 USER_LABEL = f"{LABEL}.user"
 RUN_LABEL = f"{LABEL}.run"
 
@@ -25,22 +24,22 @@ START = "start it (as root: `.ci/engine` of a checkout installs and starts one o
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine that answers: its version, and the machine that its containers run on, as wheels name it."""
+    """An engine that answers: its version, and the machine that its containers run on, by its name in wheels."""
 
     version: str
     machine: str
 
 
 def find() -> Engine:
-    """Ask the engine who it is; raises EngineError within seconds, with what to do, when there is none that answers."""
-    told = run("version", "--format", "{{.Server.Version}} {{.Server.Arch}}", within_s=ANSWERS_WITHIN_S).split()
-    if len(told) != 2:  # noqa: PLR2004 - version and architecture
-        raise EngineError(f"the container engine does not say who it is: {' '.join(told)!r}; {START}")
-    return Engine(told[0], MACHINES.get(told[1], told[1]))
+    """Return the engine's version and machine; raises EngineError within seconds, with what to do, when none answers."""
+    words = run("version", "--format", "{{.Server.Version}} {{.Server.Arch}}", within_s=ANSWERS_WITHIN_S).split()
+    if len(words) != 2:  # noqa: PLR2004 - version and architecture
+        raise EngineError(f"the container engine does not state its version and architecture: {' '.join(words)!r}; {START}")
+    return Engine(words[0], MACHINES.get(words[1], words[1]))
 
 
 def compose_version() -> str:
-    """Give the compose plug-in's version; raises EngineError with what to do when it is missing."""
+    """Return the compose plug-in's version; raises EngineError with what to do when it is missing."""
     try:
         return run("compose", "version", "--short", within_s=ANSWERS_WITHIN_S).strip().removeprefix("v")
     except EngineError as error:
@@ -51,7 +50,7 @@ def compose_version() -> str:
 
 
 def run(*arguments: str, within_s: float = 60.0) -> str:
-    """Run a command of the engine and give what it printed; raises EngineError with the engine's own words."""
+    """Run a command of the engine and return what it printed; raises EngineError with the engine's own words."""
     what = f"{COMMAND} {' '.join(arguments[:2])}"
     try:
         done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=within_s)
@@ -60,17 +59,17 @@ def run(*arguments: str, within_s: float = 60.0) -> str:
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"{what}: the container engine did not answer within {within_s:.0f} s; {START}") from error
     if done.returncode != 0:
-        raise EngineError(_told(what, done.stderr or done.stdout))
+        raise EngineError(_with_advice(what, done.stderr or done.stdout))
     return done.stdout
 
 
-def _told(what: str, words: str) -> str:
-    """Give the engine's words with what to do about them, where that is known."""
-    said = words.strip()[-1000:]
-    if "permission denied" in said.lower():
+def _with_advice(what: str, output: str) -> str:
+    """Return the engine's words with the next step, where that is known."""
+    words = output.strip()[-1000:]
+    if "permission denied" in words.lower():
         return (
-            f"{what}: no right to use the container engine; run it as root, or add your user to the group docker and log in again\n{said}"
+            f"{what}: no right to use the container engine; run it as root, or add your user to the group docker and log in again\n{words}"
         )
-    if "cannot connect" in said.lower() or "is the docker daemon running" in said.lower():
-        return f"{what}: no container engine answers; {START}\n{said}"
-    return f"{what}: {said}"
+    if "cannot connect" in words.lower() or "is the docker daemon running" in words.lower():
+        return f"{what}: no container engine answers; {START}\n{words}"
+    return f"{what}: {words}"

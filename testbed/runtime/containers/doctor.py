@@ -1,4 +1,4 @@
-"""What the containers runtime needs of this machine, what of it is there, and what to do about the rest."""
+"""Checks what the containers runtime needs of this machine, and says what to do about what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BUILD = "`testbed image build` builds it"
-# What the firewall does, and what thread dumps are taken with: some engines and some systems deny one or the other.
+# What the firewall and thread dumps need: some engines and some systems deny one or the other.
 RIGHTS = (
     *("--network", "none", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
     *("--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.netfilter.nf_conntrack_tcp_loose=0"),
@@ -27,7 +27,7 @@ RULES = "table ip probe { chain one { type nat hook prerouting priority dstnat; 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One need: its name, whether it is met (None: cannot be told yet), what was found, and what to do."""
+    """One need: its name, whether it is met (None: not known yet), what was found, and what to do."""
 
     name: str
     met: bool | None
@@ -36,19 +36,19 @@ class Need:
 
 
 def examine() -> list[Need]:
-    """Look at each need; what hangs on one that is not met cannot be told."""
-    found = _engine()
-    built = _image() if found.met else Need("image", None, "needs the engine")
+    """Check each need; one that depends on another that is not met is not known."""
+    engine = _engine()
+    built = _image() if engine.met else Need("image", None, "needs the engine")
     rights = _rights() if built.met else Need("rights", None, "needs the image, in which they are tried")
-    return [found, _compose(), built, rights]
+    return [engine, _compose(), built, rights]
 
 
 def _engine() -> Need:
     try:
-        found = docker_cli.find()
+        engine = docker_cli.find()
     except EngineError as error:
         return Need("engine", met=False, found="none that answers", to_do=str(error))
-    return Need("engine", met=True, found=f"docker {found.version} on {found.machine}")
+    return Need("engine", met=True, found=f"docker {engine.version} on {engine.machine}")
 
 
 def _compose() -> Need:
@@ -64,16 +64,16 @@ def _image() -> Need:
         built = image.look(wanted)
         latest = image.look(f"{image.NAME}:latest")
     except EngineError as error:
-        return Need("image", met=False, found="cannot be told", to_do=str(error))
+        return Need("image", met=False, found="unknown", to_do=str(error))
     if built is not None:
         return Need("image", met=True, found=f"{wanted}, {built.size_bytes / 1e6:.0f} MB, up to date with the code")
     if latest is not None:
-        return Need("image", met=False, found=f"there is one, but of other code; this is {wanted}", to_do=f"{BUILD}, in seconds")
+        return Need("image", met=False, found=f"one of other code; this code needs {wanted}", to_do=f"{BUILD}, in seconds")
     return Need("image", met=False, found="none", to_do=f"{BUILD}, in a minute or two")
 
 
 def _rights() -> Need:
-    """Try in a container what a facility does."""
+    """Check in a container whether it may do what a facility does."""
     labels = ("--label", f"{docker_cli.USER_LABEL}={os.getuid()}", "--label", f"{docker_cli.RUN_LABEL}=doctor")
     try:
         docker_cli.run("run", "--rm", *labels, *RIGHTS, image.name_for_code(), "nft", RULES)
@@ -88,11 +88,11 @@ def _rights() -> Need:
 
 
 def table(needs: Sequence[Need]) -> Table:
-    """Draw the needs."""
-    drawn = Table(box=box.SIMPLE_HEAD, title="What the containers runtime needs")
+    """Format the needs as a table."""
+    formatted = Table(box=box.SIMPLE_HEAD, title="What the containers runtime needs")
     for heading in ("need", "", "found", "what to do"):
-        drawn.add_column(heading, overflow="fold")
+        formatted.add_column(heading, overflow="fold")
     for need in needs:
         state = {True: Text("there", "green"), False: Text("missing", "red"), None: Text("?", "yellow")}[need.met]
-        drawn.add_row(need.name, state, Text(need.found), Text(need.to_do))
-    return drawn
+        formatted.add_row(need.name, state, Text(need.found), Text(need.to_do))
+    return formatted

@@ -1,7 +1,7 @@
-"""The firewall of the containers runtime, as faults know it: what it drops, and what it forgets (A7).
+"""The firewall of the containers runtime, as faults know it: what it drops, and which idle connections it forgets (A7).
 
-Its rules are nftables' and its table of connections is the kernel's, both of its container's own network namespace. Nothing
-here flushes a rule set: the engine's own name server lives in it, too.
+Its rules are nftables' and its connection table is the kernel's, both in the network namespace of its container. Nothing
+here flushes a whole rule set: the rules of the engine's name server are in it, too.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
 NAME = "firewall"
 WITHIN_S = 10.0
 IDLE_LIMIT = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"
-LEFT_S = re.compile(r"(\d+) ESTABLISHED")  # in a line of `conntrack --dump`: the seconds until the connection is forgotten
+LEFT_S = re.compile(r"(\d+) ESTABLISHED")  # in a line of `conntrack --dump`: the seconds until the kernel forgets the connection
 DROPS = "dropped"  # the chain of firewall.nft that is empty until something is dropped
 DROP_NEW = "ct state new drop"
 
 
 @dataclass(slots=True)
 class Firewall:
-    """The firewall's container; it stands on the link to the database and on no other. See `PacketFilter`.
+    """The firewall's container; it is on the link to the database only, and refuses any other. See `PacketFilter`.
 
-    `keepalives_s`: whether a connection that has been quiet for so long is still there is asked through it by the database (A8).
+    `keepalives_s`: after so many idle seconds the database sends a keep-alive through it (A8).
     """
 
     runtime: Containers
     keepalives_s: float | None = None
-    _kept_s: int | None = None  # the idle limit that was there before one was set
+    _former_s: int | None = None  # the idle limit before one was set
 
     async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
-        """Drop the first packet of every connection; those that are known go on."""
+        """Drop the first packet of every new connection; those that are known go on."""
         _require_database(name)
         await self._run("nft", "add", "rule", "ip", "facility", DROPS, DROP_NEW)
 
     async def accept(self, name: str, link: Link) -> None:  # noqa: ARG002
-        """Let them through again."""
+        """Accept new connections again."""
         _require_database(name)
         await self._run("nft", "flush", "chain", "ip", "facility", DROPS)
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002
-        """Set the kernel's limit, in whole seconds; return it."""
+        """Set the kernel's idle limit, in whole seconds, and return it."""
         _require_database(name)
         limit_s = math.ceil(idle_s)
-        if self._kept_s is None:
-            self._kept_s = await self._limit_s()
+        if self._former_s is None:
+            self._former_s = await self._limit_s()
         await self._write_limit(limit_s)
         return float(limit_s)
 
     async def wait_forgotten(self, name: str, link: Link, limit_s: float) -> None:  # noqa: ARG002
-        """Wait for as long as the limit, and forget by name what has had no packet since it was set.
+        """Wait for as long as the limit, and then delete the connections that have had no packet since it was set.
 
         The kernel gives a connection the new limit with its next packet; one that has had none still has the old one. Raises FacilityError
         when the kernel's own table still has one for longer than the limit.
@@ -73,16 +73,16 @@ class Firewall:
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002
         """Set the limit that there was before."""
         _require_database(name)
-        if self._kept_s is not None:
-            await self._write_limit(self._kept_s)
-            self._kept_s = None
+        if self._former_s is not None:
+            await self._write_limit(self._former_s)
+            self._former_s = None
 
     async def left(self) -> tuple[str, ...]:
-        """Look at its rules, and at the limit."""
+        """Return what its rules still drop, and its limit if that is not the former one."""
         left = []
         if DROP_NEW in await self._run("nft", "list", "chain", "ip", "facility", DROPS):
             left.append(f"attempts to connect to {DATABASE} are dropped")
-        if self._kept_s is not None:
+        if self._former_s is not None:
             left.append(f"the firewall forgets connections that are idle for {await self._limit_s()} s")
         return tuple(left)
 
@@ -98,4 +98,4 @@ class Firewall:
 
 def _require_database(name: str) -> None:
     if name != DATABASE:
-        raise FacilityError(f"the firewall stands on the link to {DATABASE} only, and not on that to {name}")
+        raise FacilityError(f"the firewall is on the link to {DATABASE} only, and not on that to {name}")

@@ -1,8 +1,7 @@
-"""The image of the containers runtime: one for every role, built from the installed code, and named for the code that is in it.
+"""The image of the containers runtime: one for every role, built from the installed code, with a digest of the code as its tag.
 
-Its tag is a digest of the code, so that checkouts which share an engine never run each other's code, a wheel and the
-checkout it was built from have the same image, and whether an image is up to date is whether it is there. `latest` is
-the one built last: `compose.yaml` takes it when nobody says otherwise.
+So checkouts which share an engine never run each other's code, a wheel and the checkout it was built from have the same
+image, and an image is up to date if it exists. `latest` is the image built last, and the default of `compose.yaml`.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ REGISTRY_BASE = "debian:bookworm-slim"
 OWN_BASE = "grounded-testbed-base:bookworm"
 RELEASE = "bookworm"
 PYTHON = "3.11"  # of that release
-GLIBC_MINOR = 36  # of that release's glibc, 2.36: it runs wheels for this and every older one
+GLIBC_MINOR = 36  # of that release's glibc, 2.36: it runs wheels for this and older versions
 BUILD_TOOL = "pip"  # for the build itself; it is not in the image
 
 CONTACT_WITHIN_S = 10.0
@@ -72,12 +71,12 @@ class Image:
 
 
 def name_for_code() -> str:
-    """Give the name of the image for the installed code; raises EngineError when some of it is missing."""
+    """Return the name of the image for the installed code; raises EngineError when some of the code is missing."""
     return f"{NAME}:{_digest(_code_files(), _requirements())[:DIGEST_DIGITS]}"
 
 
 def look(name: str) -> Image | None:
-    """Look for an image; None when the engine has none of that name."""
+    """Return an image that the engine has; None when it has none of that name."""
     try:
         return Image(name, int(docker_cli.run("image", "inspect", "--format", "{{.Size}}", name)))
     except EngineError as error:
@@ -87,29 +86,29 @@ def look(name: str) -> Image | None:
 
 
 def build(tell: Callable[[str], None]) -> Image:
-    """Build the image for the installed code, where the engine does not have it yet, and make it `latest`.
+    """Build the image for the installed code, unless the engine has it, tag it `latest`, and return it.
 
-    1. Lay out the context: the code, and the wheels for the image's Python, fetched by this one's pip.
-    2. Meanwhile get the base: the one that is there, or a registry's, or else one bootstrapped on the spot.
+    1. Write the context: the code, and the wheels for the image's Python, fetched by this Python's pip.
+    2. Meanwhile get the base: the engine's, or a registry's, or else one bootstrapped on this machine.
     3. Build.
 
-    `tell` gets a line for whatever begins. Raises EngineError with the last lines of the program that failed.
+    `tell` is called with a line for each step that begins. Raises EngineError with the last lines of the program that failed.
     """
-    found = docker_cli.find()
+    engine = docker_cli.find()
     name = name_for_code()
     with _locked((package_data.checkout() or Path.cwd()) / ".testbed" / "image") as home:
         image = look(name)
         if image is None:
             log = home / "build.log"
             log.unlink(missing_ok=True)
-            with ThreadPoolExecutor(1) as beside:
-                base = beside.submit(_base, home, log, tell)
-                context = _context(home, found, log, tell)  # 1
+            with ThreadPoolExecutor(1) as executor:
+                base = executor.submit(_base, home, log, tell)
+                context = _context(home, engine, log, tell)  # 1
                 _build(name, base.result(), context, log, tell)  # 2, 3
             image = look(name)
         docker_cli.run("tag", name, f"{NAME}:latest")
     if image is None:
-        raise EngineError(f"the image {name} was built and is not there; was it removed by somebody else? build it again")
+        raise EngineError(f"the image {name} was built, and the engine does not have it; build it again")
     return image
 
 
@@ -118,23 +117,23 @@ def _code_files() -> dict[str, Path]:
     top, compose = package_data.packages(), package_data.directory("compose")
     parts = {name: top / name for name in PACKAGES} | {f"compose/{name}": compose / name for name in COMPOSE}
     if missing := [str(path) for path in parts.values() if not path.exists()]:
-        raise EngineError(f"the image is built from the installed code, and of that is missing: {', '.join(missing)}; install it again")
+        raise EngineError(f"the image is built from the installed code, of which is missing: {', '.join(missing)}; install it again")
     files = {}
     for name, path in parts.items():
         for file in [path] if path.is_file() else path.rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 files[(name / file.relative_to(path)).as_posix()] = file
-    data = f"testbed/{package_data.DATA}/"  # only a wheel has it, and what the image takes of it is in `files` already
+    data = f"testbed/{package_data.DATA}/"  # only a wheel has it; what the image needs of it is in `files` already
     return {name: files[name] for name in sorted(files) if not name.startswith(data)}
 
 
 def _requirements() -> list[str]:
     """Return the distributions that the installed code needs, with their bounds."""
     try:
-        wanted = importlib.metadata.requires(NAME) or []
+        requirements = importlib.metadata.requires(NAME) or []
     except importlib.metadata.PackageNotFoundError as error:
         raise EngineError(f"{NAME} is not installed, so what its image needs is unknown; install it: pip install -e .") from error
-    return sorted(requirement for requirement in wanted if "extra ==" not in requirement)
+    return sorted(requirement for requirement in requirements if "extra ==" not in requirement)
 
 
 def _digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
@@ -147,17 +146,17 @@ def _digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
 
 @contextmanager
 def _locked(home: Path) -> Iterator[Path]:
-    """Hold the directory in which images are built, of a checkout or else of whoever builds here: one build at a time."""
+    """Lock the directory in which images are built, of the checkout or else the working directory: one build at a time."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         with (home / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield home
     except OSError as error:
-        raise EngineError(f"the image cannot be laid out in {home}: {error}; make space or rights there") from error
+        raise EngineError(f"the image's context cannot be written to {home}: {error}; make space or rights there") from error
 
 
-def _context(home: Path, found: Engine, log: Path, tell: Callable[[str], None]) -> Path:
+def _context(home: Path, engine: Engine, log: Path, tell: Callable[[str], None]) -> Path:
     context = home / "context"
     source = context / "source"
     shutil.rmtree(source, ignore_errors=True)
@@ -165,35 +164,34 @@ def _context(home: Path, found: Engine, log: Path, tell: Callable[[str], None]) 
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    _wheels(context / "wheels", found, log, tell)
+    _fetch_wheels(context / "wheels", engine, log, tell)
     return context
 
 
-def _wheels(directory: Path, found: Engine, log: Path, tell: Callable[[str], None]) -> None:
-    """Fill a directory with the wheels of all dependencies for the image's Python, in the versions installed here.
+def _fetch_wheels(directory: Path, engine: Engine, log: Path, tell: Callable[[str], None]) -> None:
+    """Fetch the wheels of all dependencies for the image's Python, in the versions installed here, unless they are there already.
 
-    The same versions, so that both runtimes run the same libraries, and a journal's header is true of either. Nothing happens when
-    they are there already.
+    The same versions, so that both runtimes run the same libraries, and a journal's header is true of either.
     """
-    wanted = _requirements()
-    installed = sorted({f"{one.name}=={one.version}" for one in importlib.metadata.distributions() if one.name != NAME})
-    files = {"requirements.txt": wanted, "constraints.txt": installed, "platform.txt": [PYTHON, found.machine]}
+    requirements = _requirements()
+    installed = sorted({f"{package.name}=={package.version}" for package in importlib.metadata.distributions() if package.name != NAME})
+    files = {"requirements.txt": requirements, "constraints.txt": installed, "platform.txt": [PYTHON, engine.machine]}
     texts = {name: "\n".join(lines) + "\n" for name, lines in files.items()}
     if all((directory / name).is_file() and (directory / name).read_text() == text for name, text in texts.items()):
         return
     if importlib.util.find_spec(BUILD_TOOL) is None:
         raise EngineError(f"the wheels cannot be fetched: {sys.executable} has no pip; install it: {sys.executable} -m ensurepip")
-    tell(f"fetching {len(wanted)} Python packages and what they need, for Python {PYTHON} on {found.machine}")
+    tell(f"fetching {len(requirements)} Python packages and their dependencies, for Python {PYTHON} on {engine.machine}")
     fresh = directory.with_name("wheels.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for name, text in texts.items():
         (fresh / name).write_text(text)
-    platforms = [f"manylinux_2_{minor}_{found.machine}" for minor in range(GLIBC_MINOR, 4, -1)]
-    platforms += [f"manylinux2014_{found.machine}", f"linux_{found.machine}"]
+    platforms = [f"manylinux_2_{minor}_{engine.machine}" for minor in range(GLIBC_MINOR, 4, -1)]
+    platforms += [f"manylinux2014_{engine.machine}", f"linux_{engine.machine}"]
     command = [
         *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(fresh)),
-        *("--implementation", "cp", "--python-version", PYTHON, *(word for one in platforms for word in ("--platform", one))),
+        *("--implementation", "cp", "--python-version", PYTHON, *(word for platform in platforms for word in ("--platform", platform))),
         *("--requirement", str(fresh / "requirements.txt"), "--constraint", str(fresh / "constraints.txt"), BUILD_TOOL),
     ]
     _run(command, log, WHEELS_WITHIN_S, "the wheels cannot be fetched")
@@ -202,19 +200,19 @@ def _wheels(directory: Path, found: Engine, log: Path, tell: Callable[[str], Non
 
 
 def _base(home: Path, log: Path, tell: Callable[[str], None]) -> str:
-    """Give the name of a base image that the engine has."""
+    """Return the name of a base image that the engine has, having pulled or bootstrapped one if it had none."""
     for name in (OWN_BASE, REGISTRY_BASE):
         if look(name) is not None:
             return name
     tell(f"asking the registry for {REGISTRY_BASE}")
-    if _pulled(REGISTRY_BASE):
+    if _pull(REGISTRY_BASE):
         return REGISTRY_BASE
     if shutil.which(BOOTSTRAP[0]) is None:
         raise EngineError(
-            f"no base image: no registry gives {REGISTRY_BASE}, and {BOOTSTRAP[0]} is not there to bootstrap one; install {BOOTSTRAP[0]} "
-            f"(`.ci/engine` of a checkout does), or bring the image in with `docker load`"
+            f"no base image: no registry has {REGISTRY_BASE}, and {BOOTSTRAP[0]} is not installed to bootstrap one; install {BOOTSTRAP[0]} "
+            f"(`.ci/engine` of a checkout does), or load the image with `docker load`"
         )
-    tell(f"no registry answers; bootstrapping Debian {RELEASE} in its place")
+    tell(f"no registry answers; bootstrapping Debian {RELEASE} instead")
     archive = home / "base.tar"
     try:
         _run([*BOOTSTRAP, RELEASE, str(archive)], log, BOOTSTRAP_WITHIN_S, "the base image cannot be bootstrapped")
@@ -224,8 +222,8 @@ def _base(home: Path, log: Path, tell: Callable[[str], None]) -> str:
     return OWN_BASE
 
 
-def _pulled(name: str) -> bool:
-    """Pull an image; False when no registry answers within seconds. A slow one that answers is waited for."""
+def _pull(name: str) -> bool:
+    """Pull an image; return False when no registry answers within `CONTACT_WITHIN_S`. One that answers has `PULL_WITHIN_S`."""
     with subprocess.Popen([docker_cli.COMMAND, "pull", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pull:
         assert pull.stdout is not None
         limit = threading.Timer(CONTACT_WITHIN_S, pull.kill)
@@ -260,10 +258,10 @@ def _run(
     log: Path,
     within_s: float,
     failed: str,
-    line_told: Callable[[str], None] | None = None,
+    on_line: Callable[[str], None] | None = None,
     environment: dict[str, str] | None = None,
 ) -> None:
-    """Run a program, its lines into the log; raises EngineError that begins with `failed` and ends with its last lines."""
+    """Run a program, with its lines in the log; raises EngineError, which begins with `failed` and ends with its last lines."""
     last: deque[str] = deque(maxlen=LAST_LINES)
     started = time.monotonic()
     try:
@@ -285,8 +283,8 @@ def _run(
             for line in process.stdout:
                 lines.write(line)
                 last.append(line)
-                if line_told:
-                    line_told(line)
+                if on_line:
+                    on_line(line)
             process.wait()
             limit.cancel()
     except OSError as error:
@@ -294,5 +292,5 @@ def _run(
     if process.returncode != 0:
         took_s = time.monotonic() - started
         raise EngineError(
-            f"{failed}: {command[0]} ended with {process.returncode} after {took_s:.0f} s; all of it is in {log}\n{''.join(last)}"
+            f"{failed}: {command[0]} ended with exit code {process.returncode} after {took_s:.0f} s; see {log}\n{''.join(last)}"
         )

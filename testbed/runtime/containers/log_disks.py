@@ -1,4 +1,4 @@
-"""Full disks in containers: a small file system of its own takes each application server's log, and is filled to the last byte."""
+"""Full log disks in containers: each application server logs to a small file system of its own, which is filled to the last byte."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/var/log/flight_search"  # compose.yaml mounts it
 WITHIN_S = 20.0
-# A file takes every block that is left, and empty lines what the log's own last block still has. Both end when there is no space, and
-# then one byte in another file must find none either. A log that is not there yet is left to the server: made here, it would be ours.
+# A file fills every free block, and empty lines the rest of the log's last block. Both end when there is no space, and then one byte in
+# another file must fail, too. A log that does not exist yet is left to the server: made here, it would belong to another user.
 FILL = f"""
 cd {DIRECTORY}
 dd if=/dev/zero of=filler bs=4096
@@ -33,12 +33,12 @@ class ContainerLogDisks:
     filled: set[str] = field(default_factory=set)
 
     async def fill(self, server: str) -> None:
-        """Fill it."""
+        """Fill a server's disk."""
         self.filled.add(server)
         await self._run(server, FILL)
 
     async def free(self, server: str) -> None:
-        """Remove what fills it."""
+        """Free a server's disk."""
         await self._run(server, FREE)
         self.filled.discard(server)
 
@@ -46,9 +46,9 @@ class ContainerLogDisks:
         await self.runtime.run_in(server, "sh", "-c", script, within_s=WITHIN_S)
 
     async def lost(self, server: str, address: Address) -> str:
-        """Have the server log a line, and hear why it was lost."""
+        """Ask the server to log a line, and return why it was lost."""
         return await ask_to_log(server, address)
 
     def full(self) -> tuple[str, ...]:
-        """Give those that were filled: nobody else frees them."""
+        """Return the servers whose disks were filled and not freed."""
         return tuple(sorted(self.filled))

@@ -1,8 +1,8 @@
 """One compose project: a facility in containers, which serves one replay after another.
 
-What stands behind the services (databases, standby, firewall, fault proxy) has no settings of a variant. So it stays and
-is put back to what it was; the services themselves, and the balancers before them, are new for each replay. What was put
-back is looked at before it is used, and a project that is not as it was is thrown away.
+What is behind the services (databases, standby, firewall, fault proxy) has no settings of a variant. So it stays and is
+reset between replays; the services themselves, and the balancers before them, are new for each replay. What was reset is
+checked before it is used, and a project that is not as at its beginning is thrown away.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ READY_WITHIN_S = 60.0
 CAUGHT_UP_WITHIN_S = 30.0
 ASKED_WITHIN_S = 10.0
 POLL_S = 0.05
-# What passengers wrote goes, and whoever still holds a lock on it: connections of servers that are gone.
-FORGET: LiteralString = """
+# Removes what passengers wrote, and first the sessions that may still have it locked: those of servers that have ended.
+DELETE_ROWS: LiteralString = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
 TRUNCATE bookings, check_ins, sessions RESTART IDENTITY
@@ -59,7 +59,7 @@ SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND replay_ls
 
 @dataclass(slots=True)
 class Project:
-    """A project on the containers runtime; `fits` is what is decided when it comes up, and cannot be changed any more.
+    """A project on the containers runtime; `fits` are the settings that are fixed when it comes up.
 
     The `settings` of `begin` and `renew` are those of the services. Both are environment variables of `compose.yaml`.
     """
@@ -74,39 +74,39 @@ class Project:
 
     @property
     def renewed(self) -> tuple[str, ...]:
-        """The services that are new for each replay: all that has request threads, and who knows or counts their connections."""
+        """The services that are new for each replay: all with request threads, and all that know or count their connections."""
         return (*self.plan.server_names, *self.plan.callers, *BALANCERS, LOAD)
 
     @property
     def proxy(self) -> FaultProxyClient:
-        """The fault proxy."""
+        """A client of the fault proxy."""
         address = self.runtime.published("toxiproxy", FAULT_PROXY_PORT)
         return FaultProxyClient(address.host, address.port)
 
     async def begin(self, settings: Mapping[str, str]) -> Facility:
-        """Start everything, and give the facility when every part of it is ready."""
+        """Start everything, and return the facility when every part of it is ready."""
         await self._up([*STAYING, *self.renewed], settings)
         return await self._ready()
 
     async def renew(self, plan: FacilityPlan, settings: Mapping[str, str]) -> Facility:
-        """Put everything back, start the services of a plan with these settings, and give the facility when it is as at its beginning.
+        """Reset everything, start the services of a plan with these settings, and return the facility when it is as at its beginning.
 
-        The array goes back to the first host before any service starts, because the connections of one would be dead ones afterwards.
-        Raises TestbedError when something is not as it was.
+        The array goes back to the first host before any service starts, because this breaks open connections. Raises TestbedError when
+        something could not be reset.
         """
         await asyncio.to_thread(self.runtime.discard, self.renewed)
         self.plan = plan
         await asyncio.to_thread(self.proxy.reset)
-        await run_all([self._move_back(), self._forget_connections()])
-        await run_all([self._up(self.renewed, settings), self._forget_rows()])
+        await run_all([self._move_back(), self._delete_connections()])
+        await run_all([self._up(self.renewed, settings), self._delete_rows()])
         facility = await self._ready()
-        await self._require_put_back()
+        await self._require_reset()
         await self._wait_caught_up()
         return facility
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
-        given = {**self.fits, **settings}
-        await shield(asyncio.to_thread(self.runtime.up, services, given))  # what it begins has to be there to be removed
+        every = {**self.fits, **settings}
+        await shield(asyncio.to_thread(self.runtime.up, services, every))  # cancelled, it would start containers that are never removed
 
     async def _move_back(self) -> None:
         if self.hosts.active == HOSTS[0]:
@@ -118,38 +118,38 @@ class Project:
         address = await self.hosts.start_server(new)
         await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
 
-    async def _forget_rows(self) -> None:
-        await sql.do(self.database, FORGET, ASKED_WITHIN_S)
+    async def _delete_rows(self) -> None:
+        await sql.execute(self.database, DELETE_ROWS, ASKED_WITHIN_S)
 
-    async def _forget_connections(self) -> None:
-        """Let the firewall forget the connections of services that are gone, which may have had no time to say goodbye."""
+    async def _delete_connections(self) -> None:
+        """Delete the firewall's connections of services that have ended, perhaps without closing them."""
         await self.runtime.run_in("firewall", "conntrack", "--flush", within_s=ASKED_WITHIN_S)
 
     @property
     def _keepalives_s(self) -> float | None:
-        given = self.fits.get(KEEPALIVES)
-        return None if given is None else float(given)
+        setting = self.fits.get(KEEPALIVES)
+        return None if setting is None else float(setting)
 
     @property
     def database(self) -> Address:
         """The virtual IP, as it is published."""
         return virtual_ip_of(self.runtime)
 
-    async def _require_put_back(self) -> None:
-        """Raise FacilityError with what is not as it was."""
+    async def _require_reset(self) -> None:
+        """Raise FacilityError with what was not reset."""
         toxics = await asyncio.to_thread(self.proxy.toxics, VIRTUAL_IP)
         if toxics:
             raise FacilityError(f"the virtual IP still has the toxics {', '.join(toxic.name for toxic in toxics)}")
-        (written,) = await sql.ask(self.database, WRITTEN, {}, ASKED_WITHIN_S)
+        (written,) = await sql.fetch_row(self.database, WRITTEN, {}, ASKED_WITHIN_S)
         if written:
-            raise FacilityError(f"the database still has {written} bookings and check-ins of the replay before")
+            raise FacilityError(f"the database still has {written} bookings and check-ins of the previous replay")
 
     async def _wait_caught_up(self) -> None:
-        """Wait until the recovery standby streams and has everything; raises WaitError when that is not in time."""
+        """Wait until the recovery standby streams and has everything; raises WaitError when that takes too long."""
 
         async def look() -> str | None:
-            (standbys,) = await sql.ask(self.database, STREAMING, {}, ASKED_WITHIN_S)
-            return None if standbys else "no standby that streams and has everything"
+            (standbys,) = await sql.fetch_row(self.database, STREAMING, {}, ASKED_WITHIN_S)
+            return None if standbys else "no standby that streams and has all of the log"
 
         await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
 
@@ -166,13 +166,13 @@ class Project:
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names),
         )
         for name in facility.services:
-            facility.specs[name] = ServiceSpec(name, "")  # compose.yaml knows how
+            facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest
         await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)
         await self._wait_balancers()
         return facility
 
     async def _wait_balancers(self) -> None:
-        """Wait until both balancers send calls to every application server; raises WaitError when one does not in time."""
+        """Wait until both balancers send calls to every application server; raises WaitError when that takes too long."""
         await run_all(self._wait_balancer(balancer) for balancer in BALANCERS)
 
     async def _wait_balancer(self, balancer: str) -> None:
@@ -184,11 +184,11 @@ class Project:
         await wait_until(f"{balancer} did not send calls to {servers}", look, READY_WITHIN_S, every_s=POLL_S)
 
     def _up_behind(self, balancer: str) -> set[str]:
-        """Give the application servers that a balancer takes for up, from its own statistics."""
-        seen = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
-        return {one.server for one in seen if one.status.startswith("UP")}
+        """Return the application servers that are up in a balancer's own statistics."""
+        servers = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
+        return {server.server for server in servers if server.status.startswith("UP")}
 
 
 async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
-    """Hand the requests to the load generator's container, from where callers have their own names; see `Connect`."""
+    """Pass the requests to the load generator's container, where callers have their own names; see `Connect`."""
     return await connect_over_tcp(requests, generator, {caller: Address(caller, SERVICE_PORT) for caller in callers})

@@ -1,4 +1,4 @@
-"""What stands around the services in the containers runtime: the balancer pair, the recovery standby, the off-site backups."""
+"""The redundancy of the containers runtime: the balancer pair, the recovery standby, the off-site backups."""
 
 from __future__ import annotations
 
@@ -33,37 +33,25 @@ if TYPE_CHECKING:
 
 
 LOOK_WITHIN_S = 2.0
-
-
 READ_WITHIN_S = 20.0
-
-
 CAUGHT_UP_WITHIN_S = 30.0  # a tenth of what is guaranteed (C2)
-
-
 POLL_S = 0.1
-
-
 BACKUP_WITHIN_S = 120.0
-
-
 RESTORE_WITHIN_S = 60.0
+SHOWN = 5  # of the missing transactions
 
 
-SHOWN = 5  # of those that are missing
-
-
-Told = TypeVar("Told")
+Output = TypeVar("Output")
 
 
 def virtual_ip_of(runtime: Containers) -> Address:
-    """Give the virtual IP of a project, as it is published."""
+    """Return the address at which a project's virtual IP is published."""
     return runtime.published("toxiproxy", DATABASE_PORT)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBackup:
-    """A backup that was restored beside and read: the rows of each table, as texts of JSON."""
+    """A backup that was restored to a separate server and read: the rows of each table, as JSON."""
 
     backup: str
     tables: dict[str, tuple[str, ...]]
@@ -80,48 +68,48 @@ class ContainerRedundancy(Redundancy):
 
     @property
     def database(self) -> Address:
-        """The virtual IP, as it is published."""
+        """The address at which the virtual IP is published."""
         return virtual_ip_of(self.runtime)
 
     @property
     def standby(self) -> Address:
-        """The recovery standby, as it is published."""
+        """The address at which the recovery standby is published."""
         return self.runtime.published(RECOVERY, DATABASE_PORT)
 
     async def look(self, now: Now) -> Sequence[Balancer | Recovery]:
-        """Ask both balancers and the standby, all at once."""
-        return await asyncio.gather(*(self._look_at(balancer, now) for balancer in BALANCERS), self._look_at_standby(now))
+        """Sample both balancers and the standby, concurrently."""
+        return await asyncio.gather(*(self._sample_balancer(balancer, now) for balancer in BALANCERS), self._sample_standby(now))
 
-    async def _look_at(self, balancer: str, now: Now) -> Balancer:
-        seen = await asyncio.to_thread(balancers.statistics, self.runtime.published(balancer, STATISTICS_PORT), self.servers)
+    async def _sample_balancer(self, balancer: str, now: Now) -> Balancer:
+        servers = await asyncio.to_thread(balancers.statistics, self.runtime.published(balancer, STATISTICS_PORT), self.servers)
         t_s, night_s = now()
-        return Balancer(t_s=t_s, night_s=night_s, balancer=balancer, servers=seen)
+        return Balancer(t_s=t_s, night_s=night_s, balancer=balancer, servers=servers)
 
-    async def _look_at_standby(self, now: Now) -> Recovery:
+    async def _sample_standby(self, now: Now) -> Recovery:
         t_s, night_s = now()
-        written, state = await _asked(self.database, WRITTEN)
-        applied, last_commit_s = await _asked(self.standby, APPLIED)  # second: else it would seem to be behind by what came in between
-        lag_s, lag_bytes = self.lag.see(t_s, written, applied)
+        written, state = await _fetch_pair(self.database, WRITTEN)
+        applied, last_commit_s = await _fetch_pair(self.standby, APPLIED)  # second, or what was written in between would count as lag
+        lag_s, lag_bytes = self.lag.add(t_s, written, applied)
         return Recovery(
             t_s=t_s, night_s=night_s, standby=RECOVERY, lag_s=lag_s, lag_bytes=lag_bytes, state=state, last_commit_s=last_commit_s
         )
 
     async def take_backup(self, began_s: float) -> TakenBackup:
-        """Let the off-site container take one."""
+        """Take a backup in the off-site container."""
         taken = await self._off_site(TakenBackup, "take", within_s=BACKUP_WITHIN_S)
         self.taken[taken.backup] = began_s
         return taken
 
-    async def _off_site(self, kind: type[Told], *words: str, within_s: float) -> Told:
-        """Tell the off-site container to do something, and read the line that it prints; raises FacilityError with its words."""
+    async def _off_site(self, kind: type[Output], *words: str, within_s: float) -> Output:
+        """Run a command of the off-site container, and parse the line that it prints; raises FacilityError with its words."""
         out = await self.runtime.run_in(OFF_SITE, "off-site", *words, within_s=within_s)
         try:
             return TypeAdapter(kind).validate_json(out)
         except ValidationError as error:
-            raise FacilityError(f"{OFF_SITE}: {' '.join(words)} printed what it should not: {out[:200]!r}") from error
+            raise FacilityError(f"{OFF_SITE}: {' '.join(words)} printed no {kind.__name__}: {out[:200]!r}") from error
 
     async def count(self, answers: Sequence[AnsweredRequest], now: Now) -> Sequence[Ledger | Restored]:
-        """Read the database, wait until the standby has what was answered, and restore every backup beside, one after the other."""
+        """Read the database, wait until the standby has what was answered, and restore and compare every backup in turn."""
         counted: list[Ledger | Restored] = []
         entries = ledger.entries(answers)
         try:
@@ -138,7 +126,7 @@ class ContainerRedundancy(Redundancy):
         return counted
 
     async def _wait_standby(self, entries: Sequence[Entry]) -> tuple[Tables, float]:
-        """Wait until nothing is missing in the standby; return what it has then, or when the time is up, and the seconds waited."""
+        """Wait until nothing is missing in the standby; return its rows then, or when the time is up, and the seconds waited."""
         began_s, waited_s = time.monotonic(), 0.0
         standby: Tables = {}
 
@@ -149,7 +137,7 @@ class ContainerRedundancy(Redundancy):
             missing = sum(entry.missing(standby).total() for entry in entries)
             return f"{missing} rows are missing" if missing else None
 
-        with suppress(WaitError):  # what is missing is what the verdict wants to know
+        with suppress(WaitError):  # the verdict judges what is missing
             await wait_until(f"{RECOVERY} did not have what was answered", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
         return standby, waited_s
 
@@ -174,11 +162,11 @@ class ContainerRedundancy(Redundancy):
         started = time.monotonic()
         answered = sum(entry.answered.total() for entry in before)
         rows: dict[str, int] = {}
-        strangers = missing = error = None
+        unexpected = missing = error = None
         try:
             read = await self._off_site(ReadBackup, "read", backup, within_s=RESTORE_WITHIN_S)
             rows = {name: len(texts) for name, texts in read.tables.items()}
-            strangers, missing = ledger.compare(read.tables, database, before)
+            unexpected, missing = ledger.compare(read.tables, database, before)
         except FacilityError as failure:
             error = str(failure)
         t_s, night_s = now()
@@ -188,17 +176,17 @@ class ContainerRedundancy(Redundancy):
             backup=backup,
             took_s=round(time.monotonic() - started, 3),
             rows=rows,
-            strangers=strangers,
+            strangers=unexpected,
             answered_before=answered,
             missing=missing,
             error=error,
         )
 
 
-async def _asked(address: Address, query: LiteralString) -> tuple[Any, Any]:
-    """Ask for a row of two; two times None when there is no answer."""
+async def _fetch_pair(address: Address, query: LiteralString) -> tuple[Any, Any]:
+    """Return a row of two values; None twice when there is no answer."""
     try:
-        first, second = await sql.ask(address, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
+        first, second = await sql.fetch_row(address, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
     except TestbedError:
         return None, None
     return first, second

@@ -1,9 +1,9 @@
 """The array: one data directory that either database host can mount, and a lock that only one server can hold (C2, C4).
 
 A mount is a link from the host's directory to the array. The lock is the kernel's (`flock`), on a file beside the
-data directory; it is handed to the server as an open file and so belongs to the server's processes, not to this one.
-As long as any process of the server lives, even one that outlived a killed postmaster, nothing else can be started on
-the array; when the last is gone, it is free.
+data directory; it is passed to the server as an open file and so belongs to the server's processes, not to this one.
+As long as any process of the server lives, even one that outlived a killed postmaster, no other server can be started
+on the array; when the last has ended, the array is free.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Array:
 
     @property
     def data(self) -> Path:
-        """The data directory itself; servers see it only through a mount."""
+        """The data directory itself; servers use it only through a mount."""
         return self.root / DATA
 
     @property
     def lock_file(self) -> Path:
-        """The file that the running server holds locked."""
+        """The file that the running server has locked."""
         return self.root / "array.lock"
 
     def mount_of(self, host: str) -> Path:
-        """Give the path under which `host` sees the array when it is mounted there."""
+        """Return the path of the array on `host` when it is mounted there."""
         return self.root / host / MOUNT
 
     def mounted_on(self) -> str | None:
-        """Give the host that has the array mounted."""
+        """Return the host that has the array mounted; None when no host has."""
         mounts = sorted(self.root.glob(f"*/{MOUNT}"))
         return mounts[0].parent.name if mounts else None
 
@@ -54,7 +54,7 @@ class Array:
         """Mount the array on `host`; raises ArrayError when another host has it."""
         changing_fd = os.open(self.root / "mount.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(changing_fd, fcntl.LOCK_EX)  # two hosts at once must not both find that nobody has it; held for a moment
+            fcntl.flock(changing_fd, fcntl.LOCK_EX)  # two hosts at once must not both find it unmounted; held for a moment
             holder = self.mounted_on()
             if holder is not None:
                 raise ArrayError(f"the array cannot be mounted on {host}: it is mounted on {holder}; unmount it there first")
@@ -64,7 +64,7 @@ class Array:
             os.close(changing_fd)
 
     def unmount(self, host: str) -> None:
-        """Take the array from `host`; raises ArrayError when it is not there, or a server still runs on it."""
+        """Unmount the array on `host`; raises ArrayError when it is not mounted there, or a server still runs on it."""
         if self.mounted_on() != host:
             raise ArrayError(f"the array cannot be unmounted on {host}: it is mounted on {self.mounted_on() or 'no host'}")
         lock_fd = self.acquire(host)
@@ -74,14 +74,14 @@ class Array:
             os.close(lock_fd)
 
     def acquire(self, host: str) -> int:
-        """Take the array's lock for a server on `host`: an open file to hand to the server, and to close here once it has it.
+        """Lock the array for a server on `host`, and return the open file: pass it to the server, and close it here once the server has it.
 
         Raises ArrayError when the array is not mounted on `host` or a server's process still holds the lock.
         """
         self._require_mounted(host)
         lock_fd = self.lock()
         try:
-            self._require_mounted(host)  # still: whoever has the lock can unmount, and from here on that is us
+            self._require_mounted(host)  # again: the lock is needed to unmount, and from here on we have it
         except ArrayError:
             os.close(lock_fd)
             raise
@@ -89,7 +89,7 @@ class Array:
 
     @property
     def in_use(self) -> bool:
-        """Tell whether any process of a server is left."""
+        """Whether any process of a server is left."""
         if not self.lock_file.exists():
             return False
         try:
@@ -99,18 +99,18 @@ class Array:
         return False
 
     async def wait_free(self, within_s: float) -> bool:
-        """Wait until no process of a server is left; False when there still is one after `within_s` seconds."""
+        """Wait until no process of a server is left; return False when one still is after `within_s` seconds."""
         try:
-            await wait_until("the array did not get free", self._held, within_s, every_s=POLL_S)
+            await wait_until("the array did not become free", self._holder, within_s, every_s=POLL_S)
         except WaitError:
             return False
         return True
 
-    async def _held(self) -> str | None:
+    async def _holder(self) -> str | None:
         return f"a database server holds {self.lock_file}" if self.in_use else None
 
     def lock(self) -> int:
-        """Take the lock for whoever works on the data, mounted or not; see `acquire`."""
+        """Lock the array, mounted or not, and return the open file; see `acquire`."""
         try:
             lock_fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A base backup: a copy of the running database, taken over the virtual IP like everything else (C2, C5)."""
+"""A base backup: a copy of the running database, taken over the virtual IP (C2, C5)."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ WITHIN_S = 120.0
 
 
 async def take(programs: Programs, source: Address, target: Path, log: Path, slot: str | None = None) -> None:
-    """Copy the database at `source` to the directory `target`, which appears when the copy is complete and can be started.
+    """Copy the database at `source` to the directory `target`, which exists once the copy is complete and a server can start on it.
 
-    `slot`: the replication slot whose place in the log the copy begins at, for a standby that will follow. Raises ServiceError with
+    `slot`: the replication slot at whose position in the log the copy begins, for a standby that will follow. Raises ServiceError with
     the last lines of the program when the copy fails.
     """
-    growing = target.with_name(f"{target.name}.new")
-    shutil.rmtree(growing, ignore_errors=True)
-    growing.mkdir(mode=0o700)
+    partial = target.with_name(f"{target.name}.new")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700)
     if programs.owner:
-        os.chown(growing, programs.owner.uid, programs.owner.gid)
+        os.chown(partial, programs.owner.uid, programs.owner.gid)
     command = [
-        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source), "--pgdata", str(growing)),
+        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source), "--pgdata", str(partial)),
         *("--checkpoint", "fast", "--wal-method", "stream", "--no-password"),
         *(("--slot", slot) if slot else ()),
     ]
     child = spawn("pg_basebackup", command, log, owner=programs.owner)
     if not await child.wait_exit(WITHIN_S):
         await child.end(signal.SIGTERM, server.STOP_WITHIN_S)
-        raise ServiceError(f"the base backup was not taken within {WITHIN_S:.0f} s:\n{child.last_lines()}")
+        raise ServiceError(f"the base backup was not complete within {WITHIN_S:.0f} s:\n{child.last_lines()}")
     if child.process.poll() != 0:
-        raise ServiceError(f"the base backup failed with exit code {child.process.poll()}:\n{child.last_lines()}")
-    growing.rename(target)
+        raise ServiceError(f"the base backup failed with {child.ending}:\n{child.last_lines()}")
+    partial.rename(target)

@@ -1,4 +1,4 @@
-"""The ledger: what passengers were answered, against the rows that are there. Pure functions of both."""
+"""The ledger: answered transactions compared with the rows of a database. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from testbed.facility.load_generator import AnsweredRequest
     from testbed.runtime.postgres.sql import Tables
 
-# The transactions that write, and where to. Checking in twice is one check-in; booking twice is two bookings.
+# The transactions that write, and their tables. Checking in twice makes one row; booking twice makes two.
 WRITES = {"check_in": "check_ins", "book": "bookings"}
 ONCE = ("check_in",)
 
@@ -28,34 +28,34 @@ class Entry:
 
     @property
     def table(self) -> str:
-        """Where their rows are."""
+        """The table of their rows."""
         return WRITES[self.transaction]
 
     def missing(self, tables: Tables) -> Counter[str]:
-        """Give those that have no row in the tables."""
-        there = passengers(tables[self.table])
+        """Return those that have no row in the tables."""
+        rows = passengers(tables[self.table])
         if self.transaction in ONCE:
-            return Counter({name: count for name, count in self.answered.items() if name not in there})
-        return self.answered - there
+            return Counter({name: count for name, count in self.answered.items() if name not in rows})
+        return self.answered - rows
 
 
 def entries(answers: Iterable[AnsweredRequest], before_s: float = float("inf")) -> tuple[Entry, ...]:
-    """Give an entry for each kind of transaction that writes, of what was answered before a moment (on the journal's `t_s`)."""
+    """Return an entry for each kind of transaction that writes, with what was answered before `before_s` (on the journal's `t_s`)."""
     answered: dict[str, Counter[str]] = {transaction: Counter() for transaction in WRITES}
     for answer in answers:
-        one = answer.request
-        if one.transaction in WRITES and answer.answered_s < before_s:
-            answered[one.transaction][passenger(one.passenger, one.date, one.carrier, one.flight)] += 1
+        request = answer.request
+        if request.transaction in WRITES and answer.answered_s < before_s:
+            answered[request.transaction][passenger(request.passenger, request.date, request.carrier, request.flight)] += 1
     return tuple(Entry(transaction, names) for transaction, names in answered.items())
 
 
 def compare(backup: Tables, database: Tables, before: Iterable[Entry]) -> tuple[int, int]:
-    """Compare a restored backup with the database: how many rows it has that the database has not, and how many it should have and has not.
+    """Compare a restored backup with the database; return the numbers of unexpected and of missing rows.
 
-    It should have every row of the tables that nobody writes to, and whatever had been answered `before` it began. What was written
-    while it was taken may be in it or not.
+    Unexpected rows are not in the database. The backup must have every row of the tables that no transaction writes, and all that was
+    answered `before` it began. What was written while it was taken may be in it or not.
     """
-    strangers = sum((Counter(rows) - Counter(database.get(name, ()))).total() for name, rows in backup.items())
+    unexpected = sum((Counter(rows) - Counter(database.get(name, ()))).total() for name, rows in backup.items())
     written = set(WRITES.values())
     missing = sum((Counter(rows) - Counter(backup.get(name, ()))).total() for name, rows in database.items() if name not in written)
-    return strangers, missing + sum(entry.missing(backup).total() for entry in before)
+    return unexpected, missing + sum(entry.missing(backup).total() for entry in before)

@@ -46,27 +46,27 @@ class DatabasePair:
         self.array.mount(host)
 
     async def unmount(self, host: str) -> None:
-        """Take the array from a host; raises ArrayError when a server still runs on it."""
+        """Unmount the array on a host; raises ArrayError when a server still runs on it."""
         self.array.unmount(host)
 
     async def start_server(self, host: str) -> Address:
-        """Start the server of a host on the array mounted there and give its own address, when it accepts connections."""
+        """Start the server of a host on the array mounted there; return its own address once it accepts connections."""
         self.server = await start_server(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
         self.active = host
         self.run.note_pid(self.server.child.process.pid)
         return self.server.address
 
     async def stop_server(self) -> None:
-        """Stop the server by the book."""
+        """Stop the server in order; raises FacilityError when none runs."""
         if self.server is None:
             raise FacilityError(f"no database server runs on {self.active}")
         server, self.server = self.server, None
         await server.stop()
 
     async def throw_away(self) -> None:
-        """End the server at once: its data is not wanted any more.
+        """End the server at once: its data is no longer needed.
 
-        Where it was killed, its last processes are waited for, and the memory that it could not give back is given back.
+        Where it was killed, wait for its last processes, and remove the shared memory that it could not remove.
         """
         if self.server is not None:
             server, self.server = self.server, None

@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
 
 LOAD_MODULE = "flight_search.seed_data"
-
-
 LOAD_WITHIN_S = 60.0
 
 
 async def prepare_array(run: RunDirectory, programs: Programs) -> Path:
-    """Make an array with the real week in it, once in a run, and give its data directory for `copy`.
+    """Make an array with the real week in it, once in a run; return its data directory, for `copy_array`.
 
     Raises ServiceError with the last lines of the program that failed.
     """
@@ -50,19 +48,19 @@ async def prepare_array(run: RunDirectory, programs: Programs) -> Path:
 
 
 def copy_array(programs: Programs, prepared: Path, root: Path) -> Array:
-    """Copy a prepared array to `root`, where it appears when it is complete; raises FacilityError when there is no space for it."""
+    """Copy a prepared array to `root`, where it exists once it is complete; raises FacilityError when there is no space for it."""
     array = Array(root)
-    growing = root / f"{DATA}.new"
+    partial = root / f"{DATA}.new"
     try:
         run_directory.make_directory(root)
-        shutil.rmtree(growing, ignore_errors=True)
-        shutil.copytree(prepared, growing)
-        growing.chmod(0o700)  # PostgreSQL insists, and not everything that brought `prepared` here has kept it
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(prepared, partial)
+        partial.chmod(0o700)  # PostgreSQL requires it, and `prepared` may have lost it on its way here
         if programs.owner:
-            for directory, _, files in os.walk(growing):
+            for directory, _, files in os.walk(partial):
                 for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
                     os.chown(name, programs.owner.uid, programs.owner.gid)
-        growing.rename(array.data)
-    except OSError as error:  # of which shutil.Error is one
+        partial.rename(array.data)
+    except OSError as error:  # also shutil.Error
         raise FacilityError(f"the array cannot be made in {root / DATA}: {copy_failure(error)}; {run_directory.SPACE}") from error
     return array

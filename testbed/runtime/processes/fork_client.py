@@ -1,4 +1,4 @@
-"""The testbed's side of the fork server: orders a process, and hears when it has ended."""
+"""The client of the fork server: orders a process, and reads how it ended."""
 
 from __future__ import annotations
 
@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 
 
 STOP_WITHIN_S = 5.0
-
-
 FORK_SERVER_MODULE = "testbed.runtime.processes.fork_server"
-
-
 ANSWER_WITHIN_S = 20.0  # its imports come first
-
-
 RECEIVE_BYTES = 1 << 16
 
 
@@ -45,16 +39,15 @@ class ForkedProcess:
         return self.fork_server.exit_code(self.pid)
 
     def send_signal(self, sig: int, /) -> None:
-        """Send a signal; nothing happens when it has ended."""
+        """Send a signal; does nothing when it has ended."""
         if self.poll() is None:
             os.kill(self.pid, sig)
 
 
 class ForkServer:
-    """The testbed's side of the fork server (nursery.py): has services forked there, and hears when they end.
+    """The client of the fork server (fork_server.py): starts it, has services forked, and reads how they ended.
 
-    Raises ServiceError with the fork server's last lines when it is gone. Orders come from threads, and `exit_code` is asked on the
-    event loop.
+    Raises ServiceError with the fork server's last lines when it has ended. `fork` is called in threads, `exit_code` on the event loop.
     """
 
     def __init__(self, run: RunDirectory, modules: tuple[str, ...]) -> None:
@@ -80,7 +73,7 @@ class ForkServer:
         return self._child.process.pid
 
     def fork(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> ForkedProcess:
-        """Have a service forked, with its listening socket. Call it in a thread: the answer takes as long as the server's imports."""
+        """Fork a service with its listening socket. Call it in a thread: the first answer takes as long as the server's imports."""
         order = {
             "module": spec.module,
             "arguments": spec.arguments,
@@ -108,20 +101,20 @@ class ForkServer:
 
     def exit_code(self, pid: int) -> int | None:
         """Return the exit code of a service; None while it runs."""
-        # Only one may read the control socket at a time: this would take the answer that an order waits for, and its time-out with it.
-        # While an order waits, nothing is lost by not reading: it notes the ends that it hears of.
+        # Only one may read the control socket at a time: else this would consume the answer that an order waits for, and reset its
+        # time-out. While an order waits, nothing is lost by not reading here: `_receive` notes how services ended for both.
         if self._reading.acquire(blocking=False):
             try:
-                with suppress(OSError):  # nothing to hear, or nobody to hear
+                with suppress(OSError):  # nothing to read, or the fork server has ended
                     self._control.setblocking(False)
                     while True:
                         self._receive()
             finally:
                 self._reading.release()
-        return self._codes.get(pid, self._child.process.poll())  # without its fork server, a service is gone as well
+        return self._codes.get(pid, self._child.process.poll())  # without its fork server, a service has ended as well
 
     def _receive(self) -> list[dict[str, Any]]:
-        """Read what it says, and note how services ended; raises OSError when there is nothing to read, or it is gone."""
+        """Read its messages, and note how services ended; raises OSError when there is nothing to read, or it has ended."""
         received = self._control.recv(RECEIVE_BYTES)
         if not received:
             raise ConnectionResetError
@@ -131,7 +124,7 @@ class ForkServer:
         return messages
 
     async def end(self) -> None:
-        """End the fork server, and by that whatever it still has."""
+        """End the fork server, and with it the services that still run."""
         await self._child.end(signal.SIGKILL, STOP_WITHIN_S)
-        with self._reading:  # whoever still waits for it in another thread hears at once that it is gone
+        with self._reading:  # a thread that still waits for an answer gets an error at once
             self._control.close()

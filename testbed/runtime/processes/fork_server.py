@@ -2,15 +2,15 @@
 
     python -m testbed.runtime.processes.fork_server CONTROL_FD MODULE …
 
-Every service of a facility is a Python program that spends most of its start on the same imports. This process makes
-them once (the modules named) and then forks for each service asked for; the fork becomes `python -m` of its module,
-with an environment, a log and a listening socket of its own. It is a process like any other: with its own memory,
-threads and fate.
+Every service of a facility is a Python program that spends most of its start on the same imports. This process imports
+them once (the named modules) and then forks for each service that is ordered; the fork becomes `python -m` of its
+module, with an environment, a log and a listening socket of its own. It is a process like any other, with its own
+memory and threads, and may end at any time.
 
-Over the control socket comes one line for each fork: JSON with `module`, `arguments`, `environment` and `log`, and the
-listening socket itself. Back go, each a line, `{"forked": pid}` or `{"refused": reason}` for each order, in order, and
-`{"ended": pid, "code": exit code, or minus the signal}` whenever a service ends. The services end with the fork server,
-and it ends with the testbed: by the kernel's doing on Linux, and everywhere when the control socket closes.
+The control socket carries lines of JSON. An order has `module`, `arguments`, `environment` and `log`, and the listening
+socket comes with it. Each order is answered in turn, `{"forked": pid}` or `{"refused": reason}`, and whenever a service
+ends there is `{"ended": pid, "code": exit code, or minus the signal}`. The services end with the fork server, and it
+ends with the testbed: on Linux by the kernel, and everywhere when the control socket closes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ORDER_BYTES = 1 << 16
-OPEN_FILES = 16_384  # for ten thousand connections at once (W6); many a system gives a process 256 or 1,024 unless it asks for more
+OPEN_FILES = 16_384  # for ten thousand connections at once (W6); the default of many systems is 256 or 1,024
 FD = "{fd}"
 
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     for module in argv[1:]:
         importlib.import_module(module)
     gc.collect()
-    gc.freeze()  # what is imported is shared with every fork; a collection would touch, and so copy, all of it
+    gc.freeze()  # imported modules are shared with every fork; a collection would write to all of their pages, and so copy them
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if 0 <= soft < wanted:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _take_order(control: socket.socket, living: set[int]) -> bool:
-    """Read an order and carry it out; False when there will be none any more."""
+    """Read an order and fork; return False when the control socket has closed."""
     order, fds, _, _ = socket.recv_fds(control, ORDER_BYTES, 1)
     while not order.endswith(b"\n"):
         more = control.recv(ORDER_BYTES)
@@ -118,7 +118,7 @@ def _exec(order: dict[str, Any], listener: int) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         fd = os.dup(listener)
-        os.closerange(3, fd)  # the control socket above all: nobody but the fork server speaks there
+        os.closerange(3, fd)  # the control socket above all: only the fork server may write to it
         os.environ.update({name: value.replace(FD, str(fd)) for name, value in order["environment"].items()})
         sys.argv = [order["module"], *(word.replace(FD, str(fd)) for word in order["arguments"])]
         runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
@@ -127,10 +127,10 @@ def _exec(order: dict[str, Any], listener: int) -> None:
         if isinstance(end.code, str):
             sys.stderr.write(f"{end.code}\n")
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001 - the border of a process: whatever it is goes to the log, and ends it
+    except BaseException:  # noqa: BLE001 - the border of a process: any error goes to the log, and ends it
         sys.excepthook(*sys.exc_info())
     finally:
-        with suppress(OSError):  # no space for its last lines is no reason to come out of here alive
+        with suppress(OSError):  # without space for its last lines it must end all the same
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)

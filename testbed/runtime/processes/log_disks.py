@@ -1,7 +1,7 @@
-"""Full disks on the processes runtime: a log that is a link, which leads to the kernel's device that is always full.
+"""Full log disks on the processes runtime: a log is a symbolic link, which `fill` points to the kernel's device that is always full.
 
-Whoever writes to it gets the error of a full disk (ENOSPC) from the kernel. What it cannot show: a disk with room for half
-a line, and others who need the same one.
+A write to it fails with the error of a full disk (ENOSPC) from the kernel. What it cannot show: a disk with room for half
+a line, and other programs that need the same disk.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class ProcessLogDisks:
     servers: tuple[str, ...]
 
     def log_of(self, server: str) -> Path:
-        """Give the path at which a server finds its log; `fill` and `free` decide where it leads."""
+        """Return the path of a server's log: a link that `fill` and `free` point elsewhere."""
         return self.directory / f"{server}-errors.log"
 
     def prepare(self) -> None:
-        """Let every log lead to a file."""
+        """Point every log to a file."""
         for server in self.servers:
-            self._lead(server, self._file(server))
+            self._point(server, self._file(server))
 
     def _file(self, server: str) -> Path:
         return self.directory / f"{server}-errors.kept.log"
 
-    def _lead(self, server: str, target: Path) -> None:
-        """Let a log lead elsewhere, from one moment to the next."""
+    def _point(self, server: str, target: Path) -> None:
+        """Point a log to a target, atomically."""
         log = self.log_of(server)
         new = log.with_suffix(".new")
         try:
@@ -49,22 +49,22 @@ class ProcessLogDisks:
             new.symlink_to(target)
             new.replace(log)
         except OSError as error:
-            raise FacilityError(f"the log of {server} cannot be led to {target}: {error.strerror}") from error
+            raise FacilityError(f"the log of {server} cannot be pointed to {target}: {error.strerror}") from error
 
     async def fill(self, server: str) -> None:
-        """Let the log lead to the full device; raises FacilityError where the system has none."""
+        """Point the log to the full device; raises FacilityError where the system has none."""
         if not DEVICE.is_char_device():
-            raise FacilityError(f"this system has no {DEVICE}, so no disk can be full; containers can fill a real one")
-        self._lead(server, DEVICE)
+            raise FacilityError(f"this system has no {DEVICE}, so no disk can be full; --runtime containers can fill a real one")
+        self._point(server, DEVICE)
 
     async def free(self, server: str) -> None:
-        """Let it lead to its file again."""
-        self._lead(server, self._file(server))
+        """Point it to its file again."""
+        self._point(server, self._file(server))
 
     async def lost(self, server: str, address: Address) -> str:
-        """Have the server log a line, and hear why it was lost."""
+        """Ask the server to log a line, and return why it was lost."""
         return await ask_to_log(server, address)
 
     def full(self) -> tuple[str, ...]:
-        """Look where the logs lead."""
+        """Return the servers whose logs lead to the full device."""
         return tuple(server for server in self.servers if self.log_of(server).resolve() == DEVICE)

@@ -1,4 +1,4 @@
-"""The processes runtime: the facility's services as child processes on loopback. It needs nothing but Python."""
+"""The processes runtime: the facility's services as child processes on loopback. It needs only Python."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 HOST = "127.0.0.1"
-
-
 BACKLOG = 512
-
-
 CAPABILITIES = frozenset({"processes", "links"})
 
 
@@ -44,7 +40,7 @@ class Processes(Runtime):
     _addresses: dict[str, Address] = field(default_factory=dict)
 
     def reserve(self, name: str) -> Address:
-        """Bind and listen for the service: on a free port at first, on the same one when it comes back."""
+        """Bind and listen for the service: on a free port at first, on the same port when it starts again."""
         wanted = self._addresses.get(name, Address(HOST, 0))
         try:
             listener = socket.create_server((wanted.host, wanted.port), backlog=BACKLOG)
@@ -59,7 +55,7 @@ class Processes(Runtime):
         """Start the service with its listening socket; ours is closed, so that the port dies with the service."""
         if spec.name not in self._sockets:
             self.reserve(spec.name)
-        await shield(self._start(spec, self._sockets.pop(spec.name)))  # or a process would be forked that nobody knows
+        await shield(self._start(spec, self._sockets.pop(spec.name)))  # cancelled, it would leave a process that is not in `_children`
 
     async def _start(self, spec: ServiceSpec, listener: socket.socket) -> None:
         with listener:
@@ -69,7 +65,7 @@ class Processes(Runtime):
         self.run.note_pid(process.pid)
 
     async def stop(self, name: str) -> None:
-        """End the service with SIGTERM, and with SIGKILL when that does not do it."""
+        """End the service with SIGTERM, and with SIGKILL when that takes too long."""
         await self._child(name).end(signal.SIGTERM, STOP_WITHIN_S)
 
     async def kill(self, name: str) -> None:
@@ -77,7 +73,7 @@ class Processes(Runtime):
         await self._child(name).end(signal.SIGKILL, STOP_WITHIN_S)
 
     async def stop_all(self) -> None:
-        """Kill every service: nothing of them is wanted any more."""
+        """Kill every service."""
         for child in self._children.values():
             child.signal(signal.SIGKILL)
         for child in self._children.values():
@@ -91,29 +87,29 @@ class Processes(Runtime):
         self._child(name).signal(signal.SIGSTOP)
 
     async def resume(self, name: str) -> None:
-        """Let the process go on with SIGCONT."""
+        """Resume the process with SIGCONT."""
         self._child(name).signal(signal.SIGCONT)
 
     async def is_paused(self, name: str) -> bool:
-        """Tell whether the system says that the process is stopped."""
+        """Return whether the system says that the process is stopped."""
         return self._child(name).is_stopped
 
     def address(self, name: str) -> Address:
-        """Give the loopback address of the service."""
+        """Return the loopback address of the service."""
         if name not in self._addresses:
             raise ServiceError(f"no service {name}; there are {', '.join(sorted(self._addresses)) or 'none'}")
         return self._addresses[name]
 
     async def logs(self, name: str) -> str:
-        """Give the last lines of the service."""
+        """Return the last lines of the service."""
         return self._child(name).last_lines()
 
     async def pid(self, name: str) -> int | None:
-        """Give the process id of the service."""
+        """Return the process id of the service; None when it has ended."""
         return self._child(name).pid
 
     async def exit(self, name: str) -> Exit | None:
-        """Tell how the service ended."""
+        """Return how the service ended; None while it runs."""
         child = self._child(name)
         code = child.process.poll()
         return None if code is None else Exit(code, child.last_lines())

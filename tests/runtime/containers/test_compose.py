@@ -24,15 +24,15 @@ def test_what_a_variant_may_set_can_be_set_for_the_containers(prefix: str, setti
     """Each setting of a variant is a variable of the compose file under the service's own name, with the same default."""
     for name, field in settings.model_fields.items():
         variable = f"{prefix}{name.upper()}"
-        given = re.search(rf"^  {variable}: \$\{{{variable}:-(.*?)\}}", TEXT, re.MULTILINE)
-        assert given is not None, variable
+        written = re.search(rf"^  {variable}: \$\{{{variable}:-(.*?)\}}", TEXT, re.MULTILINE)
+        assert written is not None, variable
         default = str(field.default).lower() if isinstance(field.default, bool) else str("" if field.default is None else field.default)
-        assert given[1] == default, variable
+        assert written[1] == default, variable
 
 
 @pytest.mark.fact("C5")
 def test_every_published_port_is_this_machine_s_own() -> None:
-    """Nothing is published but at 127.0.0.1, and at a free port, so that facilities can live side by side."""
+    """Ports are published at 127.0.0.1 only, and at a free port, so that several facilities can run side by side."""
     published = [port for line in re.findall(r"^ +ports: \[(.*)\]", TEXT, re.MULTILINE) for port in re.findall(r'"(.*?)"', line)]
     assert len(published) >= 10
     assert [port for port in published if not re.fullmatch(r"127\.0\.0\.1::\d+", port)] == []
@@ -49,7 +49,7 @@ def test_every_part_of_the_facility_is_there() -> None:
 
 @pytest.mark.fact("C3")
 def test_a_balancer_s_address_outlives_it() -> None:
-    """Each balancer runs in the network of a machine of its own, which has its name and its ports: whoever connects to it is refused."""
+    """Each balancer runs in the network of a machine of its own, which has its name and ports: without HAProxy, connections are refused."""
     for balancer in BALANCERS:
         assert f"\n  {balancer}:\n    <<: *balancer\n    network_mode: service:{balancer}-machine\n" in SERVICES
         machine = SERVICES.partition(f"\n  {balancer}-machine:\n")[2].partition("\n\n")[0]
@@ -61,9 +61,9 @@ def test_a_balancer_s_address_outlives_it() -> None:
 def test_a_balancer_is_probed_where_it_listens() -> None:
     """At the port at which it takes calls."""
     text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
-    taken = re.search(r"^frontend flight_search\n    bind :(\d+)", text, re.MULTILINE)
-    assert taken is not None
-    assert dict.fromkeys(BALANCERS, int(taken[1])) == services.BALANCER_PORTS
+    bound = re.search(r"^frontend flight_search\n    bind :(\d+)", text, re.MULTILINE)
+    assert bound is not None
+    assert dict.fromkeys(BALANCERS, int(bound[1])) == services.BALANCER_PORTS
 
 
 @pytest.mark.fact("W7")
@@ -75,18 +75,18 @@ def test_the_disk_that_takes_a_log_is_small_and_the_server_s_own() -> None:
 
 
 @pytest.mark.fact("C3")
-def test_racks_are_told_apart() -> None:
-    """No two application servers stand in one rack (C3)."""
+def test_no_two_application_servers_share_a_rack() -> None:
+    """As in the case (C3)."""
     racks = re.findall(rf"{docker_cli.LABEL}\.rack: (\S+)", SERVICES)
     assert len(racks) == len(set(racks)) == 3
 
 
 def test_all_that_is_made_is_labelled_ours() -> None:
-    """Containers, networks and volumes carry user and run, by which they are found again; and nothing else's names are used."""
+    """Containers, networks and volumes carry user and run, by which they are found again; no container has a fixed name."""
     for label in (docker_cli.USER_LABEL, docker_cli.RUN_LABEL):
         assert f"  {label}: ${{TESTBED_" in TEXT
-    made = TEXT.partition("\nnetworks:\n")[2]
-    assert re.findall(r"^  (\w+): \{ labels: \*labels \}$", made, re.MULTILINE) == [
+    tail = TEXT.partition("\nnetworks:\n")[2]
+    assert re.findall(r"^  (\w+): \{ labels: \*labels \}$", tail, re.MULTILINE) == [
         *("callers", "servers", "database"),
         *("array", "recovery", "backups"),
     ]
@@ -96,8 +96,8 @@ def test_all_that_is_made_is_labelled_ours() -> None:
     assert "container_name" not in TEXT
 
 
-def test_files_that_containers_are_given_are_there() -> None:
-    """Every file that the compose file mounts lies beside it."""
+def test_files_that_containers_mount_exist() -> None:
+    """Every file that the compose file mounts is beside it."""
     mounted = set(re.findall(r'"\./([^:"]+):', TEXT))
     assert mounted == {"haproxy.cfg", "firewall.nft", "pg_hba.conf", "toxiproxy.json"}
     assert [name for name in mounted if not (COMPOSE / name).is_file()] == []
@@ -123,13 +123,13 @@ def test_the_array_s_stage_copies_all_that_makes_the_array(tmp_path: Path) -> No
     assert all(path.startswith(str(tmp_path)) for path in ran.stdout.split())
 
 
-def test_balancers_set_no_limit_that_the_case_s_did_not_have() -> None:
+def test_balancers_have_no_limit_that_the_case_s_did_not_have() -> None:
     """An answer may take longer than any night: the limits of both sides are days (O6)."""
     text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
     assert re.findall(r"^    timeout (?:client|server) (\S+)", text.partition("frontend statistics")[0], re.MULTILINE) == ["24d", "24d"]
 
 
 def test_more_servers_than_the_file_has_are_refused() -> None:
-    """With the number that was found and the one that is allowed."""
+    """With the number that was found and the number that is allowed."""
     with pytest.raises(UsageError, match=r"found 4; .* has 3, so at most that many are allowed"):
         ContainersBackend().builder(FacilityPlan(application_servers=4), Settings())

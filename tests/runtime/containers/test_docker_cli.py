@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Give a way to put a script of our own in the place of the command `docker`."""
+    """Return a function that replaces the command `docker` with a script."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     def write(script: str) -> None:
@@ -29,23 +29,23 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("words", "advice"),
     [
         ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "systemctl start docker"),
         ("permission denied while trying to connect to the Docker daemon socket", "add your user to the group docker"),
     ],
 )
-def test_an_engine_that_refuses_is_told_with_what_to_do(pretend: Callable[[str], None], said: str, advice: str) -> None:
+def test_the_refusal_of_an_engine_comes_with_what_to_do(pretend: Callable[[str], None], words: str, advice: str) -> None:
     """The engine's own words come with what to do about them, and mean exit code 3."""
-    pretend(f"echo '{said}' >&2; exit 1")
+    pretend(f"echo '{words}' >&2; exit 1")
     with pytest.raises(EngineError, match=advice) as raised:
         docker_cli.find()
-    assert said in str(raised.value)
+    assert words in str(raised.value)
     assert raised.value.exit_code == 3
 
 
-def test_no_engine_at_all_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the command is missing, the message says how to get it, and the doctor looks on."""
+def test_a_missing_engine_comes_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command is missing, the message says how to get it, and the doctor checks the rest."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="docker is not installed"):
         docker_cli.find()
@@ -55,7 +55,7 @@ def test_no_engine_at_all_is_told_with_what_to_do(tmp_path: Path, monkeypatch: p
 
 
 def test_an_engine_that_does_not_answer_is_not_waited_for(pretend: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hanging engine costs the bound and no more."""
+    """A hung engine costs the bound and no more."""
     monkeypatch.setattr(docker_cli, "ANSWERS_WITHIN_S", 0.2)
     sleep = shutil.which("sleep", path="/usr/bin:/bin")
     pretend(f"exec {sleep} 60")
@@ -63,7 +63,7 @@ def test_an_engine_that_does_not_answer_is_not_waited_for(pretend: Callable[[str
         docker_cli.find()
 
 
-def test_the_doctor_sees_what_is_missing(pretend: Callable[[str], None]) -> None:
+def test_the_doctor_names_what_is_missing(pretend: Callable[[str], None]) -> None:
     """With an engine and a plug-in but no image, the image is what is missing, and rights cannot be tried yet."""
     pretend(
         'case "$1 $2" in\n'

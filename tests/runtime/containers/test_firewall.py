@@ -16,12 +16,12 @@ ENTRY = "tcp      6 {left_s} ESTABLISHED src=10.0.0.2 dst=10.0.0.1 sport=4000 dp
 
 @dataclass
 class OneContainer:
-    """A firewall's container, as its commands show it: an idle limit, a chain of rules, and what each known connection has left."""
+    """A firewall's container, as its commands show it: an idle limit, a chain of rules, and the seconds left of each known connection."""
 
     limit_s: int = KERNELS_OWN_S
     rules: list[str] = field(default_factory=list)
     left_s: list[int] = field(default_factory=list)
-    stubborn: bool = False  # forgets nothing
+    stubborn: bool = False  # it forgets nothing
     commands: list[tuple[str, ...]] = field(default_factory=list)
 
     async def run_in(self, name: str, *command: str, within_s: float) -> str:
@@ -35,9 +35,9 @@ class OneContainer:
             case ("sh", "-c", line):
                 self.limit_s = int(line.split()[1])
             case ("forget-idle", seconds):
-                self.left_s = [one for one in self.left_s if one <= int(seconds) or self.stubborn]
+                self.left_s = [left for left in self.left_s if left <= int(seconds) or self.stubborn]
             case ("conntrack", "--dump", *_):
-                out = "".join(ENTRY.format(left_s=one) for one in self.left_s)
+                out = "".join(ENTRY.format(left_s=left) for left in self.left_s)
             case ("nft", "add", "rule", *_, rule):
                 self.rules.append(rule)
             case ("nft", "flush", "chain", *_):
@@ -50,21 +50,21 @@ class OneContainer:
 
 
 async def _at_once(_: float) -> None:
-    """Take no time."""
+    """Return at once."""
 
 
 @pytest.fixture(autouse=True)
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the limit be waited for in no time."""
+    """Replace sleeping, so that a limit takes no time."""
     monkeypatch.setattr(asyncio, "sleep", _at_once)
 
 
 @pytest.mark.fact("A7")
-def test_who_had_no_packet_since_the_limit_was_set_is_forgotten_and_the_limit_is_put_back() -> None:
-    """In whole seconds, rounded up; and what is left of it is told until then."""
+def test_connections_without_a_packet_since_the_limit_was_set_are_forgotten_and_the_limit_is_reset() -> None:
+    """In whole seconds, rounded up; and until it is reset, the limit is listed as left."""
     container = OneContainer(left_s=[1, KERNELS_OWN_S - 7])
 
-    async def forgetting() -> tuple[str, ...]:
+    async def forget() -> tuple[str, ...]:
         wall = Firewall(container)  # type: ignore[arg-type]
         assert await wall.forget_idle("database", FakeLink(), 1.2) == 2.0
         assert (container.limit_s, container.left_s) == (2, [1, KERNELS_OWN_S - 7])
@@ -75,7 +75,7 @@ def test_who_had_no_packet_since_the_limit_was_set_is_forgotten_and_the_limit_is
         assert await wall.left() == ()
         return left
 
-    assert asyncio.run(forgetting()) == ("the firewall forgets connections that are idle for 2 s",)
+    assert asyncio.run(forget()) == ("the firewall forgets connections that are idle for 2 s",)
     assert container.limit_s == KERNELS_OWN_S
 
 
@@ -88,11 +88,11 @@ def test_a_limit_that_does_not_hold_is_an_error() -> None:
 
 
 @pytest.mark.fact("W2")
-def test_attempts_are_dropped_until_they_are_let_through() -> None:
-    """By one rule in the chain that is there for it."""
+def test_new_connections_are_dropped_until_they_are_accepted_again() -> None:
+    """By one rule in the chain made for it."""
     container = OneContainer()
 
-    async def dropping() -> tuple[str, ...]:
+    async def drop() -> tuple[str, ...]:
         wall = Firewall(container)  # type: ignore[arg-type]
         await wall.drop("database", FakeLink())
         left = await wall.left()
@@ -100,13 +100,13 @@ def test_attempts_are_dropped_until_they_are_let_through() -> None:
         assert await wall.left() == ()
         return left
 
-    assert asyncio.run(dropping()) == ("attempts to connect to database are dropped",)
-    assert not any("ruleset" in word for command in container.commands for word in command)  # the engine's own rules live there, too
+    assert asyncio.run(drop()) == ("attempts to connect to database are dropped",)
+    assert not any("ruleset" in word for command in container.commands for word in command)  # the engine's own rules are there, too
 
 
 @pytest.mark.parametrize("does", ["drop", "accept", "forget_idle", "wait_forgotten", "keep_idle"])
-def test_it_stands_on_the_link_to_the_database_only(does: str) -> None:
+def test_it_is_on_the_link_to_the_database_only(does: str) -> None:
     """Any other is refused, with its name."""
-    given = (1.0,) if does in ("forget_idle", "wait_forgotten") else ()
+    arguments = (1.0,) if does in ("forget_idle", "wait_forgotten") else ()
     with pytest.raises(FacilityError, match="and not on that to cf-1"):
-        asyncio.run(getattr(Firewall(OneContainer()), does)("cf-1", FakeLink(), *given))  # type: ignore[arg-type]
+        asyncio.run(getattr(Firewall(OneContainer()), does)("cf-1", FakeLink(), *arguments))  # type: ignore[arg-type]

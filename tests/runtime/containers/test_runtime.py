@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, ServiceError
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime.containers.probe import ContainerProbe
 from testbed.runtime.containers.runtime import SERVICE_LABEL, Containers
@@ -23,7 +24,7 @@ WITHIN_S = 5.0
 
 @dataclass
 class SlowContainer:
-    """A container of an engine that does nothing before the event loop lets it."""
+    """A container of an engine that answers only once the event loop has run."""
 
     calls: list[str] = field(default_factory=list)
     go: threading.Event = field(default_factory=threading.Event)
@@ -32,7 +33,7 @@ class SlowContainer:
     attrs: dict[str, Any] = field(default_factory=lambda: {"State": {"Paused": True, "Pid": 77}})
 
     def __getattr__(self, call: str) -> Callable[..., Any]:
-        """Give a call to the engine, which takes its time."""
+        """Return a call to the engine, which takes its time."""
 
         def answer(*_: object, **__: object) -> Any:
             assert self.go.wait(WITHIN_S), f"the event loop stood still while the engine was asked to {call}"
@@ -50,29 +51,29 @@ class SlowClient:
 
     @property
     def containers(self) -> SlowClient:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def list(self, **_: object) -> list[SlowContainer]:
-        """Give the container."""
+        """Return the container."""
         return [self.container]
 
 
 @pytest.fixture
 def container() -> SlowContainer:
-    """Give a container."""
+    """Return a container."""
     return SlowContainer()
 
 
 @pytest.fixture
 def runtime(container: SlowContainer, tmp_path: Path) -> Containers:
-    """Give a runtime of a slow engine."""
-    made = Containers("project", tmp_path, {}, SlowClient(container))  # type: ignore[arg-type]
-    made._find()  # noqa: SLF001 - `up` would start it
-    return made
+    """Return a runtime of a slow engine."""
+    containers = Containers("project", tmp_path, {}, SlowClient(container))  # type: ignore[arg-type]
+    containers._find()  # noqa: SLF001 - `up` would start it
+    return containers
 
 
-async def killed_and_asked(runtime: Containers) -> object:
+async def kill_and_ask(runtime: Containers) -> object:
     """Kill the service, and ask twice how it ended."""
     await runtime.kill("cf-1")
     return [await runtime.exit("cf-1"), await runtime.exit("cf-1")]
@@ -88,11 +89,11 @@ async def killed_and_asked(runtime: Containers) -> object:
         (lambda runtime: runtime.is_paused("cf-1"), ["reload"]),
         (lambda runtime: runtime.pid("cf-1"), ["reload"]),
         (lambda runtime: runtime.logs("cf-1"), ["logs"]),
-        (killed_and_asked, ["kill", "wait", "logs"]),  # the second answer costs the engine nothing
+        (kill_and_ask, ["kill", "wait", "logs"]),  # the second answer costs the engine nothing
     ],
     ids=["start", "stop", "pause", "resume", "is_paused", "pid", "logs", "exit"],
 )
-async def test_the_event_loop_goes_on_while_an_engine_takes_its_time(
+async def test_a_slow_engine_does_not_block_the_event_loop(
     runtime: Containers, container: SlowContainer, do: Callable[[Containers], Awaitable[object]], calls: list[str]
 ) -> None:
     """Or sampling would stop in the middle of a restart."""
@@ -101,10 +102,21 @@ async def test_the_event_loop_goes_on_while_an_engine_takes_its_time(
     assert container.calls == calls
 
 
-async def test_a_container_that_is_being_started_when_its_replay_is_cancelled_is_there_to_be_removed(
-    runtime: Containers, container: SlowContainer
+async def test_an_engine_that_is_gone_is_one_clear_error(
+    runtime: Containers, container: SlowContainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a thread began goes on; so it is waited for."""
+    """Its client passes on the errors of the HTTP library below it."""
+
+    def gone() -> None:
+        raise requests.ConnectionError("connection refused")
+
+    monkeypatch.setattr(container, "pause", gone, raising=False)
+    with pytest.raises(ServiceError, match="cf-1 cannot be paused: connection refused"):
+        await runtime.pause("cf-1")
+
+
+async def test_the_start_of_a_container_is_completed_when_its_replay_is_cancelled(runtime: Containers, container: SlowContainer) -> None:
+    """The thread goes on, and what it starts has to be removed."""
     starting = asyncio.create_task(runtime.start(ServiceSpec("cf-1", "")))
     await asyncio.sleep(0.01)
     starting.cancel()
@@ -117,13 +129,13 @@ async def test_a_container_that_is_being_started_when_its_replay_is_cancelled_is
 
 
 def probe(tmp_path: Path, text: str, within_s: float = WITHIN_S) -> ContainerProbe:
-    """Make a probe by a program that first writes down its process id."""
+    """Return a probe by a program that first writes down its process id."""
     program = f"import os, sys, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n{text}"
     return ContainerProbe("database", [sys.executable, "-c", program], within_s)
 
 
 def is_collected(tmp_path: Path) -> bool:
-    """Tell whether the probe's process has ended and was waited for: a zombie could still be sent a signal."""
+    """Return whether the probe's process has ended and was waited for: a zombie could still be sent a signal."""
     try:
         os.kill(int((tmp_path / "pid").read_text()), 0)
     except ProcessLookupError:
@@ -132,43 +144,43 @@ def is_collected(tmp_path: Path) -> bool:
 
 
 HELD = "print('held', flush=True)\n"
-SEEN = """print('{"ended": "closed", "connected_s": 0.5}', flush=True)\n"""
+RESULT = """print('{"ended": "closed", "connected_s": 0.5}', flush=True)\n"""
 
 
-async def test_a_probe_in_a_container_is_held_sees_and_has_ended(tmp_path: Path) -> None:
-    """A line for each."""
-    made = probe(tmp_path, HELD + SEEN)
-    await made.wait_held()
-    assert (await made.wait_seen()).ended == "closed"
+async def test_a_probe_in_a_container_is_held_has_a_result_and_ends(tmp_path: Path) -> None:
+    """Its program prints a line for each."""
+    held = probe(tmp_path, HELD + RESULT)
+    await held.wait_held()
+    assert (await held.wait_seen()).ended == "closed"
     assert is_collected(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "within_s", "error"),
     [
-        ("time.sleep(60)", 0.5, "a probe over the link to database told nothing within 0.5 s"),
+        ("time.sleep(60)", 0.5, "a probe over the link to database printed no line within 0.5 s"),
         ("sys.exit('no route')", WITHIN_S, "a probe over the link to database could not be made: no route"),
-        (SEEN, WITHIN_S, "no probe could be held over the link to database: connected in 500.00 ms, 0 bytes, then closed"),
+        (RESULT, WITHIN_S, "no probe could be held over the link to database: connected in 500.00 ms, 0 bytes, then closed"),
     ],
     ids=["silent", "fails", "not held"],
 )
 async def test_a_probe_that_could_not_be_held_says_why_and_has_ended(tmp_path: Path, text: str, within_s: float, error: str) -> None:
     """Whatever its program did."""
-    made = probe(tmp_path, text, within_s)
+    failing = probe(tmp_path, text, within_s)
     with pytest.raises(FacilityError, match=error):
-        await made.wait_held()
-    await made.end()
+        await failing.wait_held()
+    await failing.end()
     assert not (tmp_path / "pid").exists() or is_collected(tmp_path)
 
 
 async def test_the_process_of_a_probe_ends_with_the_probe(tmp_path: Path) -> None:
     """As when the fault that it was for is cancelled."""
-    made = probe(tmp_path, f"{HELD}time.sleep(60)")
-    await made.wait_held()
-    seeing = asyncio.create_task(made.wait_seen())
+    held = probe(tmp_path, f"{HELD}time.sleep(60)")
+    await held.wait_held()
+    waiting = asyncio.create_task(held.wait_seen())
     await asyncio.sleep(0)
-    seeing.cancel()
+    waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await seeing
-    await made.end()
+        await waiting
+    await held.end()
     assert is_collected(tmp_path)

@@ -30,13 +30,13 @@ CSV = (
 )
 
 
-def found(night: NightBuilder, check: str, expected: object) -> Verdict:
-    """Give the verdict of one check."""
+def verdict_of(night: NightBuilder, check: str, expected: object) -> Verdict:
+    """Return the verdict of one check."""
     return checks.load(check)(night.journal(), figures.of(night.journal()), expected).verdict
 
 
 def recovered(*lags: float | None) -> NightBuilder:
-    """Write a night with a switchover at 1 s, and looks at the standby from 0.5 s on, a second apart."""
+    """Return a night with a switchover at 1 s, and samples of the standby from 0.5 s on, a second apart."""
     night = contained_night()
     night.events += [
         Recovery(**night.at(0.5 + number), standby="dr", lag_s=lag_s, lag_bytes=0, state="streaming") for number, lag_s in enumerate(lags)
@@ -57,8 +57,8 @@ def recovered(*lags: float | None) -> NightBuilder:
     ids=["follows", "too far behind", "followed no more after the switchover", "no answer", "no standby"],
 )
 def test_a_standby_is_never_too_far_behind_and_goes_on_after_the_switchover(lags: tuple[float | None, ...], verdict: Verdict) -> None:
-    """Both are asked; where nothing is known, nothing is held."""
-    assert found(recovered(*lags), "recovery_lag_s", 300.0) is verdict
+    """Both are judged; where nothing is known, the verdict is unknown."""
+    assert verdict_of(recovered(*lags), "recovery_lag_s", 300.0) is verdict
 
 
 @pytest.mark.fact("C2")
@@ -74,11 +74,11 @@ def test_a_standby_is_never_too_far_behind_and_goes_on_after_the_switchover(lags
     ids=["whole", "lost", "not on the standby", "not counted", "nothing to count"],
 )
 def test_a_ledger_is_complete_when_every_answer_is_in_both(changes: dict[str, object], verdict: Verdict) -> None:
-    """One that is missing in either breaks it."""
+    """A row that is missing in either breaks it."""
     night = contained_night()
-    counted = Ledger(**night.at(6.0), transaction="check_in", answered=3, in_database=3, in_standby=3)
-    night.events.append(replace(counted, **changes))  # type: ignore[arg-type]
-    assert found(night, "ledger", "complete") is verdict
+    complete = Ledger(**night.at(6.0), transaction="check_in", answered=3, in_database=3, in_standby=3)
+    night.events.append(replace(complete, **changes))  # type: ignore[arg-type]
+    assert verdict_of(night, "ledger", "complete") is verdict
 
 
 @pytest.mark.fact("C2")
@@ -102,11 +102,11 @@ def test_a_backup_counts_when_it_was_restored_and_reads_the_same(changes: dict[s
         BackupTaken(**night.at(2.0), backup="b", began_s=1.5, took_s=0.5, size_bytes=1),
         replace(restored, **changes),  # type: ignore[arg-type]
     ]
-    assert found(night, "backups", expected) is verdict
+    assert verdict_of(night, "backups", expected) is verdict
 
 
 def test_a_backup_is_neither_trouble_nor_a_change() -> None:
-    """The first fault of a night stays the first fault, and what was due after a backup is nothing special."""
+    """The first fault of a night stays the first fault, and what was due after a backup is not counted apart."""
     night = NightBuilder()
     for state in ("begin", "end"):
         night.events.append(OperationEvent(**night.at(0.5), operation="backup", id=1, state=state))  # type: ignore[arg-type]
@@ -116,26 +116,26 @@ def test_a_backup_is_neither_trouble_nor_a_change() -> None:
 
 
 def test_with_no_traffic_there_is_no_lag() -> None:
-    """However long nobody commits: the standby has all that there is."""
+    """However long there is no commit: the standby has all of the log."""
     lag = Lag()
-    assert [lag.see(t_s, 100, 100) for t_s in (0.0, 1.0, 1000.0)] == [(0.0, 0)] * 3
+    assert [lag.add(t_s, 100, 100) for t_s in (0.0, 1.0, 1000.0)] == [(0.0, 0)] * 3
 
 
-def test_a_standby_is_behind_since_it_had_everything_last() -> None:
-    """It grows while the standby stands still or nobody can be asked, and is gone when the standby has caught up."""
+def test_the_lag_counts_from_when_the_standby_last_had_everything() -> None:
+    """The lag grows while the standby applies nothing or neither answers, and is zero when the standby has caught up."""
     lag = Lag()
-    assert lag.see(0.0, None, 90) == (None, None)
-    assert lag.see(1.0, 100, 100) == (0.0, 0)
-    assert lag.see(2.0, 150, 100) == (1.0, 50)
-    assert lag.see(3.0, 200, 150) == (1.0, 50)
-    assert lag.see(4.0, None, None) == (2.0, None)
-    assert lag.see(5.0, 200, 200) == (0.0, 0)
+    assert lag.add(0.0, None, 90) == (None, None)
+    assert lag.add(1.0, 100, 100) == (0.0, 0)
+    assert lag.add(2.0, 150, 100) == (1.0, 50)
+    assert lag.add(3.0, 200, 150) == (1.0, 50)
+    assert lag.add(4.0, None, None) == (2.0, None)
+    assert lag.add(5.0, 200, 200) == (0.0, 0)
 
 
 def test_a_balancers_statistics_are_those_of_the_servers() -> None:
-    """Sessions, queue and check of each; the sums are left out, and what is no statistics tells nothing."""
-    seen = balancers.parse(CSV, ("cf-1", "cf-2"))
-    assert [(one.server, one.status, one.sessions, one.sessions_total, one.queue, one.check) for one in seen] == [
+    """Sessions, queue and check of each; the sums are left out, and a text that is no statistics has none."""
+    servers = balancers.parse(CSV, ("cf-1", "cf-2"))
+    assert [(server.server, server.status, server.sessions, server.sessions_total, server.queue, server.check) for server in servers] == [
         ("cf-1", "UP", 3, 40, 2, "L7OK"),
         ("cf-2", "DOWN", 0, 0, 0, "L4CON"),
     ]
@@ -143,24 +143,24 @@ def test_a_balancers_statistics_are_those_of_the_servers() -> None:
 
 
 def answer(transaction: str, passenger: str, answered_s: float = 1.0) -> AnsweredRequest:
-    """Make an answer to a passenger of UA 1."""
+    """Return an answer to a passenger of UA 1."""
     return AnsweredRequest(TraceRequest(1, 0.0, "kiosk", transaction, passenger, "2013-10-07", "UA", 1, "EWR", "BOS"), answered_s)
 
 
 def row(passenger: str) -> str:
-    """Make a row of that passenger."""
+    """Return a row of that passenger."""
     return f'{{"passenger": "{passenger}", "date": "2013-10-07", "carrier": "UA", "flight": 1}}'
 
 
 def test_checking_in_twice_is_one_row_and_booking_twice_is_two() -> None:
-    """So the ledger misses a booking that is there only once."""
+    """So the ledger misses a booking that has only one row."""
     answers = [answer("check_in", "a"), answer("check_in", "a"), answer("book", "a"), answer("book", "a"), answer("search", "a")]
     check_ins, bookings = ledger.entries(answers)
     tables = {"check_ins": (row("a"),), "bookings": (row("a"),)}
     assert (check_ins.missing(tables).total(), bookings.missing(tables)) == (0, Counter({"a on UA 1 of 2013-10-07": 1}))
 
 
-def test_a_backup_must_have_what_was_answered_before_it_and_nothing_that_is_nowhere() -> None:
+def test_a_backup_must_have_what_was_answered_before_it_and_no_unexpected_row() -> None:
     """What came later may be missing in it; a flight may not."""
     before = ledger.entries([answer("check_in", "a"), answer("check_in", "late", 9.0)], 5.0)
     database = {"check_ins": (row("a"), row("late")), "bookings": (), "flights": ("1", "2")}
@@ -168,7 +168,7 @@ def test_a_backup_must_have_what_was_answered_before_it_and_nothing_that_is_nowh
     assert ledger.compare({"check_ins": (row("x"),), "bookings": (), "flights": ("1",)}, database, before) == (1, 2)
 
 
-async def test_where_nothing_stands_around_nothing_is_seen_and_no_backup_is_taken() -> None:
+async def test_without_redundancy_there_are_no_events_and_no_backup_is_taken() -> None:
     """The do-nothing twin says what a scenario should have said."""
     assert (*await NoRedundancy().look(lambda: (0.0, 0.0)), *await NoRedundancy().count((), lambda: (0.0, 0.0))) == ()
     with pytest.raises(FacilityError, match="no off-site backups"):
@@ -177,7 +177,7 @@ async def test_where_nothing_stands_around_nothing_is_seen_and_no_backup_is_take
 
 def test_what_a_scenario_may_need_is_what_runtimes_have() -> None:
     """No more words, and no fewer."""
-    assert {one for name in RUNTIMES for one in backends.of(name).capabilities} == set(NEEDS)
+    assert {capability for name in RUNTIMES for capability in backends.of(name).capabilities} == set(NEEDS)
 
 
 def test_a_scenario_that_needs_more_is_told_what_and_where() -> None:

@@ -27,14 +27,14 @@ MANY = tuple(f"db-{number}" for number in range(1, 9))
 
 @pytest.fixture
 def array(tmp_path: Path) -> Array:
-    """Give an array that holds nothing."""
-    made = Array(tmp_path)
-    made.data.mkdir()
-    return made
+    """Return an array without data."""
+    array = Array(tmp_path)
+    array.data.mkdir()
+    return array
 
 
 def test_an_array_is_mounted_on_one_host_at_a_time(array: Array) -> None:
-    """The second host is refused by name until the first has let go."""
+    """The second host is refused by name until the first has unmounted it."""
     array.mount(FIRST)
     with pytest.raises(ArrayError, match="cannot be mounted on db-2: it is mounted on db-1"):
         array.mount(SECOND)
@@ -65,7 +65,7 @@ def test_a_host_without_the_array_gets_no_lock(array: Array) -> None:
 
 
 def test_of_all_hosts_that_mount_at_once_one_has_it(array: Array) -> None:
-    """However many hosts mount the array at the same time, one succeeds and the others are told who has it."""
+    """However many hosts mount the array at the same time, one succeeds and the others are refused with its name."""
 
     def mount(host: str) -> str | None:
         try:
@@ -76,15 +76,15 @@ def test_of_all_hosts_that_mount_at_once_one_has_it(array: Array) -> None:
 
     for _ in range(50):
         with ThreadPoolExecutor(len(MANY)) as pool:
-            told = dict(zip(MANY, pool.map(mount, MANY), strict=True))
-        (winner,) = (host for host, error in told.items() if error is None)
+            refusals = dict(zip(MANY, pool.map(mount, MANY), strict=True))
+        (winner,) = (host for host, error in refusals.items() if error is None)
         assert array.mounted_on() == winner
-        assert all(winner in error for error in told.values() if error)
+        assert all(winner in error for error in refusals.values() if error)
         array.unmount(winner)
 
 
 def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> None:
-    """What a crash left of an earlier copy is thrown away, and the data directory is its owner's alone."""
+    """What a crash left of an earlier copy is removed, and the data directory is its owner's alone."""
     prepared = tmp_path / "prepared"
     (prepared / "base").mkdir(parents=True)
     (prepared / "PG_VERSION").write_text("18\n")
@@ -99,7 +99,7 @@ def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def real(run_directory: RunDirectory) -> tuple[Programs, Array, Path]:
-    """Give PostgreSQL's programs, a real and empty data directory, and where its lines go."""
+    """Return PostgreSQL's programs, a real and empty data directory, and the file for its lines."""
     root = run_directory.path / "array-of-its-own"
     array, programs = Array(root), find_programs(None, run_directory.path)
     asyncio.run(initialise(programs, array, run_directory.path / "initdb.log"))
@@ -112,26 +112,26 @@ async def begin(real: tuple[Programs, Array, Path], host: str) -> Server:
     return await start_server(programs, array, host, 10, log)
 
 
-def holder_of(array: Array) -> int | None:
-    """Give None when the lock is free; it is not kept."""
+def is_locked(array: Array) -> bool:
+    """Return whether a process has the lock, without `Array`'s own code."""
     with array.lock_file.open("rb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return 1
-    return None
+            return True
+    return False
 
 
 async def wait_free(array: Array, within_s: float = 20.0) -> None:
-    """Wait until no process holds the lock."""
+    """Wait until no process has the lock."""
     async with asyncio.timeout(within_s):
-        while holder_of(array) is not None:
+        while is_locked(array):
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.fact("C2")
 async def test_a_second_server_cannot_start_on_the_array_of_a_running_one(real: tuple[Programs, Array, Path]) -> None:
-    """Not even where somebody forges the mount: the lock is the kernel's."""
+    """Not even where the mount is forged: the lock is the kernel's."""
     array = real[1]
     array.mount(FIRST)
     first = await begin(real, FIRST)
@@ -152,8 +152,8 @@ async def test_a_backend_that_outlives_a_killed_postmaster_keeps_the_array(real:
     array.mount(FIRST)
     server = await begin(real, FIRST)
     pid = server.child.process.pid
-    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    os.kill(children[0], signal.SIGSTOP)  # one that cannot take note of its postmaster's death
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    os.kill(children[0], signal.SIGSTOP)  # it cannot notice its postmaster's death
     os.kill(pid, signal.SIGKILL)
     await server.child.wait_exit(5)
     try:

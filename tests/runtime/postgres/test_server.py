@@ -18,6 +18,7 @@ from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
+    from testbed.runtime.child import Owner
     from testbed.runtime.run_directory import RunDirectory
 
 WORKS = "echo 'postgres (PostgreSQL) 15.9 (Debian 15.9-0)'"
@@ -25,10 +26,10 @@ AS_ROOT = os.geteuid() == 0
 
 
 def programs(directory: Path, postgres_does: str, initdb_does: str = "exit 0") -> Path:
-    """Write a PostgreSQL of two shell scripts that everybody may run."""
-    for one in (directory, *directory.parents):
-        if one.stat().st_uid == os.getuid() and one != Path("/"):
-            one.chmod(one.stat().st_mode | 0o111)
+    """Write a PostgreSQL of two shell scripts that every user may run."""
+    for part in (directory, *directory.parents):
+        if part.stat().st_uid == os.getuid() and part != Path("/"):
+            part.chmod(part.stat().st_mode | 0o111)
     for name, does in (("postgres", postgres_does), ("initdb", initdb_does)):
         (directory / name).write_text(f"#!/bin/sh\n{does}\n")
         (directory / name).chmod(0o755)
@@ -37,11 +38,11 @@ def programs(directory: Path, postgres_does: str, initdb_does: str = "exit 0") -
 
 @pytest.fixture
 def run(run_directory: RunDirectory) -> Path:
-    """Give a directory that the user who runs PostgreSQL may enter."""
+    """Return a directory that the user who runs PostgreSQL may enter."""
     return run_directory.path
 
 
-def test_the_wheels_programs_are_found_and_tell_their_version(run: Path) -> None:
+def test_the_wheels_programs_are_found_with_their_version(run: Path) -> None:
     """They run for the user who has to run them, wherever the virtual environment is."""
     found = find_programs(None, run)
     assert int(found.version.split(".")[0]) >= 16
@@ -49,13 +50,13 @@ def test_the_wheels_programs_are_found_and_tell_their_version(run: Path) -> None
     assert os.access(found.path("initdb"), os.X_OK)
 
 
-def test_programs_that_others_may_not_reach_are_brought_to_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root alone: PostgreSQL runs as somebody else then, who may not walk into root's home."""
+def test_programs_that_another_user_may_not_reach_are_linked_into_the_run_directory(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root alone: PostgreSQL then runs as another user, who may not enter root's home."""
     if not AS_ROOT:
         pytest.skip("only root runs PostgreSQL as another user")
-    ask = programs_module._programs  # noqa: SLF001 - what it answers for the first place is what is arranged
+    ask = programs_module._programs  # noqa: SLF001 - its answer for the first place is replaced
 
-    def unreachable(directory: Path, owner: server.Owner | None) -> Programs:
+    def unreachable(directory: Path, owner: Owner | None) -> Programs:
         if not directory.is_relative_to(run):
             raise FacilityError("Permission denied")
         return ask(directory, owner)
@@ -64,8 +65,8 @@ def test_programs_that_others_may_not_reach_are_brought_to_them(run: Path, monke
     assert programs_module.find_programs(None, run).directory.is_relative_to(run)
 
 
-def test_a_directory_of_another_postgresql_is_taken_by_its_whole_path(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when it is given from where one stands; what its packager adds to the version is left out."""
+def test_the_directory_of_another_postgresql_becomes_an_absolute_path(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is relative to the working directory; what its packager adds to the version is left out."""
     programs(tmp_path, WORKS)
     monkeypatch.chdir(tmp_path.parent)
     found = programs_module.find_programs(tmp_path.name, run)
@@ -73,20 +74,20 @@ def test_a_directory_of_another_postgresql_is_taken_by_its_whole_path(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("does", "told"),
+    ("does", "reason"),
     [
         ("echo sorry >&2; exit 4", "exit code 4, sorry"),
         ("echo hello world", "exit code 0, hello world"),
-        ("exit 0", "exit code 0, not a word"),
+        ("exit 0", "exit code 0, no output"),
         ("exec sleep 60", "no answer to --version within 0 s"),
     ],
 )
 def test_a_postgresql_that_does_not_run_is_one_clear_error(
-    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, does: str, told: str
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, does: str, reason: str
 ) -> None:
-    """It says where it is, what it said, and what to set."""
+    """It names the directory, what the program wrote, and what to set."""
     monkeypatch.setattr(programs_module, "VERSION_WITHIN_S", 0.2 if "sleep" in does else 10.0)
-    with pytest.raises(FacilityError, match=rf"PostgreSQL at {tmp_path} does not run.*: {told}; set TESTBED_POSTGRES"):
+    with pytest.raises(FacilityError, match=rf"PostgreSQL at {tmp_path} does not run.*: {reason}; set TESTBED_POSTGRES"):
         programs_module.find_programs(str(programs(tmp_path, does)), run)
 
 
@@ -97,18 +98,18 @@ def test_a_directory_without_programs_is_refused(tmp_path: Path, run: Path) -> N
 
 
 def test_a_place_that_postgresqls_user_may_not_enter_is_refused(tmp_path: Path) -> None:
-    """As root alone; the message names the first closed door."""
+    """As root alone; the message names the first directory that is closed."""
     if not AS_ROOT:
         pytest.skip("only root runs PostgreSQL as another user")
     (tmp_path / "closed" / "run").mkdir(parents=True)
     (tmp_path / "closed").chmod(0o700)
-    closed = next(one for one in (*reversed(tmp_path.parents), tmp_path, tmp_path / "closed") if not one.stat().st_mode & 0o001)
+    closed = next(part for part in (*reversed(tmp_path.parents), tmp_path, tmp_path / "closed") if not part.stat().st_mode & 0o001)
     with pytest.raises(FacilityError, match=f"may not enter {closed}; set TMPDIR to a directory"):
         programs_module.find_programs(None, tmp_path / "closed" / "run")
 
 
 async def test_a_failing_initdb_gives_its_last_lines(tmp_path: Path, run: Path) -> None:
-    """Where space is what is missing, also what to do about it."""
+    """And what to do, when there is no space."""
     directory = programs(tmp_path, WORKS, "echo 'FATAL: No space left on device'; exit 7")
     with pytest.raises(ServiceError, match=r"initdb failed with exit code 7:\nFATAL: No space left on device\nset TMPDIR"):
         await server.initialise(programs_module.find_programs(str(directory), run), Array(tmp_path / "new"), tmp_path / "log")
@@ -125,7 +126,7 @@ async def test_a_server_that_dies_at_start_gives_its_last_lines(tmp_path: Path, 
     assert not array.in_use
 
 
-async def test_whoever_stops_waiting_for_a_server_leaves_none(tmp_path: Path, run: Path) -> None:
+async def test_a_server_whose_start_is_cancelled_is_ended(tmp_path: Path, run: Path) -> None:
     """It is ended before the cancellation is passed on."""
     directory = programs(tmp_path, f"[ $1 = --version ] && {{ {WORKS}; exit; }}; exec sleep 60")
     array = Array(tmp_path)
@@ -143,10 +144,10 @@ async def test_whoever_stops_waiting_for_a_server_leaves_none(tmp_path: Path, ru
     assert not array.in_use
 
 
-async def test_a_server_that_was_killed_gives_its_memory_back_when_it_is_thrown_away(
+async def test_the_segment_of_a_killed_server_is_removed_when_it_is_thrown_away(
     run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The segment outlives the process, and after the directory is gone nobody would know of it."""
+    """It outlives the process, and nothing names it once the directory is removed."""
     removed: list[tuple[bool, str]] = []
     remove = shared_memory.remove_segment_of
 
@@ -167,7 +168,7 @@ async def test_a_server_that_was_killed_gives_its_memory_back_when_it_is_thrown_
     assert len(removed[0][1].split()) == 2  # key and id
 
 
-def test_what_is_missing_for_a_copy_is_told(tmp_path: Path, run: Path) -> None:
+def test_a_copy_that_fails_says_why(tmp_path: Path, run: Path) -> None:
     """One reason, not the list of all files."""
     with pytest.raises(FacilityError, match=rf"the array cannot be made in {tmp_path}/new/array: .*No such file.*; {SPACE}$"):
         prepared.copy_array(programs_module.find_programs(None, run), tmp_path / "none", tmp_path / "new")

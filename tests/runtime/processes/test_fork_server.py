@@ -25,29 +25,29 @@ class ForkServer:
     process: subprocess.Popen[bytes]
     control: socket.socket
     directory: Path
-    heard: bytes = b""
+    received: bytes = b""
 
     def order(self, text: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
-        """Order a service that is this program, and give the answer."""
+        """Order a service that runs this program, and return the answer."""
         (self.directory / "ordered.py").write_text(text)
-        wanted = {"module": "ordered", "arguments": arguments, "environment": environment or {}, "log": str(self.log)}
+        order = {"module": "ordered", "arguments": arguments, "environment": environment or {}, "log": str(self.log)}
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            socket.send_fds(self.control, [json.dumps(wanted).encode() + b"\n"], [listener.fileno()])
-        return self.hear()
+            socket.send_fds(self.control, [json.dumps(order).encode() + b"\n"], [listener.fileno()])
+        return self.read()
 
-    def hear(self) -> dict[str, Any]:
-        """Give the next thing that it says."""
-        while b"\n" not in self.heard:
-            said = self.control.recv(1000)
-            assert said, "the fork server has ended"
-            self.heard += said
-        line, _, self.heard = self.heard.partition(b"\n")
+    def read(self) -> dict[str, Any]:
+        """Return its next message."""
+        while b"\n" not in self.received:
+            received = self.control.recv(1000)
+            assert received, "the fork server has ended"
+            self.received += received
+        line, _, self.received = self.received.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
         return message
 
     @property
     def log(self) -> Path:
-        """Give the file that takes a service's lines."""
+        """The file that takes a service's lines."""
         return self.directory / "service.log"
 
 
@@ -66,8 +66,8 @@ def fork_server(tmp_path: Path) -> Iterator[ForkServer]:
             process.kill()
 
 
-def is_gone(pid: int) -> bool:
-    """Wait until a process is gone; one that nobody collects counts as gone."""
+def wait_gone(pid: int) -> bool:
+    """Wait until a process has ended; a zombie has. Return False when it still runs after `WITHIN_S`."""
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         state = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
@@ -85,7 +85,7 @@ fd = int(sys.argv[1])
 print(os.environ["PLACE"] == f"at {fd}", socket.socket(fileno=fd).getsockname()[0])
 """
     forked = fork_server.order(text, "{fd}", environment={"PLACE": "at {fd}"})
-    assert fork_server.hear() == {"ended": forked["forked"], "code": 0}
+    assert fork_server.read() == {"ended": forked["forked"], "code": 0}
     assert fork_server.log.read_text() == "True 127.0.0.1\n"
 
 
@@ -93,17 +93,17 @@ print(os.environ["PLACE"] == f"at {fd}", socket.socket(fileno=fd).getsockname()[
     ("text", "code", "lines"),
     [("import sys; sys.exit(3)", 3, ""), ("import sys; sys.exit('no')", 1, "no\n"), ("import os; os.kill(os.getpid(), 9)", -9, "")],
 )
-def test_how_a_service_ended_is_told(fork_server: ForkServer, text: str, code: int, lines: str) -> None:
-    """By its exit code, or by the signal; its last words are in the log."""
+def test_how_a_service_ended_is_reported(fork_server: ForkServer, text: str, code: int, lines: str) -> None:
+    """By its exit code, or by the signal; its last lines are in the log."""
     forked = fork_server.order(text)
-    assert fork_server.hear() == {"ended": forked["forked"], "code": code}
+    assert fork_server.read() == {"ended": forked["forked"], "code": code}
     assert fork_server.log.read_text() == lines
 
 
 def test_services_end_with_the_fork_server_and_that_with_its_socket(fork_server: ForkServer) -> None:
-    """When whoever ordered them is gone, nobody is left; not only where the kernel sees to it."""
+    """Also on systems where the kernel does not end them."""
     pid = fork_server.order("import time; time.sleep(60)")["forked"]
     os.kill(pid, 0)
     fork_server.control.close()
     assert fork_server.process.wait(WITHIN_S) == 0
-    assert is_gone(pid)
+    assert wait_gone(pid)

@@ -13,7 +13,8 @@ import pytest
 from testbed.facility.address import Address
 from testbed.facility.runtime import NoRuntime
 from testbed.journal.events import ResourceUsage, Size
-from testbed.runtime.processes.resources import ProcessResources, TableSizes
+from testbed.runtime.postgres.sql import TableSizes
+from testbed.runtime.processes.resources import ProcessResources
 from tests.flight_search.services import kill_connections
 
 if TYPE_CHECKING:
@@ -26,47 +27,48 @@ AT = (1.0, 82_800.0)
 
 
 def address_of(conninfo: str) -> Address:
-    """Give the address in a connection string."""
+    """Return the address in a connection string."""
     found = re.search(r"host=(\S+) port=(\d+)", conninfo)
     assert found is not None
     return Address(found[1], int(found[2]))
 
 
 class OneProcess(NoRuntime):
-    """A runtime whose services are all this process, but for one that does not run."""
+    """A runtime whose services are all this process, except one that does not run."""
 
     async def pid(self, name: str) -> int | None:
-        """Give ours."""
+        """Return ours."""
         return None if name == "kiosk" else os.getpid()
 
 
 def resources(directory: Path, server: Address | None) -> ProcessResources:
-    """Give scales with a database server at an address, or without one."""
+    """Return the resources of a facility with a database server at an address, or without one."""
     pair: Any = SimpleNamespace(server=None if server is None else SimpleNamespace(address=server))
     return ProcessResources(0.2, OneProcess(), ("cf-1", "kiosk"), cast("DatabasePair", pair), directory)
 
 
-def look(one: ProcessResources) -> tuple[list[ResourceUsage], dict[tuple[str, str], Size]]:
-    """Look once; gives processes, and sizes by what they are of."""
+def look(measured: ProcessResources) -> tuple[list[ResourceUsage], dict[tuple[str, str], Size]]:
+    """Measure once; return usages, and sizes by kind and name."""
 
-    async def looking() -> Sequence[ResourceUsage | Size]:
+    async def measure() -> Sequence[ResourceUsage | Size]:
         try:
-            return await one.look(lambda: AT)
+            return await measured.look(lambda: AT)
         finally:
-            await one.close()
+            await measured.close()
 
-    seen = asyncio.run(looking())
-    return [one for one in seen if isinstance(one, ResourceUsage)], {(one.kind, one.name): one for one in seen if isinstance(one, Size)}
+    events = asyncio.run(measure())
+    usages = [event for event in events if isinstance(event, ResourceUsage)]
+    return usages, {(event.kind, event.name): event for event in events if isinstance(event, Size)}
 
 
 @pytest.mark.fact("S7")
-def test_processes_tables_and_logs_are_weighed(tmp_path: Path, conninfo: str) -> None:
+def test_processes_tables_and_logs_are_measured(tmp_path: Path, conninfo: str) -> None:
     """Those that run; every table with its rows; every log with its bytes."""
     (tmp_path / "cf-1.log").write_bytes(b"x" * 321)
-    (tmp_path / "cf-1-errors.log").symlink_to("/dev/full")  # where a full disk leads it; and nowhere, before the first line
+    (tmp_path / "cf-1-errors.log").symlink_to("/dev/full")  # as on a full disk; the next leads nowhere, as before the first line
     (tmp_path / "cf-2-errors.log").symlink_to(tmp_path / "not-yet.log")
     processes, sizes = look(resources(tmp_path, address_of(conninfo)))
-    assert [one.service for one in processes] == (["cf-1"] if sys.platform == "linux" else [])
+    assert [usage.service for usage in processes] == (["cf-1"] if sys.platform == "linux" else [])
     assert sizes["table", "flights"].rows == 6495
     assert sizes["table", "flights"].size_bytes > 6495 * 40
     assert {name for kind, name in sizes if kind == "table"} >= {"bookings", "check_ins", "sessions"}
@@ -76,14 +78,14 @@ def test_processes_tables_and_logs_are_weighed(tmp_path: Path, conninfo: str) ->
 
 @pytest.mark.parametrize("server", [None, Address("127.0.0.1", 1)], ids=["stopped", "refuses"])
 def test_tables_of_a_database_that_does_not_answer_are_left_out(tmp_path: Path, server: Address | None) -> None:
-    """In a switchover the rest is weighed all the same."""
+    """As in a switchover; the rest is measured all the same."""
     (tmp_path / "cf-1.log").touch()
     _, sizes = look(resources(tmp_path, server))
     assert set(sizes) == {("log", "cf-1")}
 
 
 def test_tables_are_measured_again_after_the_database_went_away(conninfo: str) -> None:
-    """As in a switchover: one look has none of them, and the next has all."""
+    """As in a switchover: one measurement has none of them, and the next has all."""
     address, measuring = address_of(conninfo), TableSizes()
     before = measuring.look(address)
     kill_connections(conninfo)
@@ -93,7 +95,7 @@ def test_tables_are_measured_again_after_the_database_went_away(conninfo: str) -
 
 
 def test_a_table_that_is_locked_is_not_waited_for(conninfo: str) -> None:
-    """The whole look has no table then, and the next that finds none locked has all."""
+    """That measurement has no table at all, and the next that finds none locked has all."""
     address, measuring = address_of(conninfo), TableSizes()
     with psycopg.connect(conninfo) as locking:
         locking.execute("LOCK TABLE flights IN ACCESS EXCLUSIVE MODE")

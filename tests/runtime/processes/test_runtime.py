@@ -19,29 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-SERVER = ("-m", "http.server")
-
 
 @pytest.fixture
 async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
-    """Give a runtime whose fork server has imported nothing."""
+    """Yield a runtime whose fork server has imported nothing."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     run = run_directory.create_run_directory()
     fork_server = ForkServer(run, ())
-    made = Processes(run, run.path, fork_server)
-    yield made
-    await made.stop_all()
+    processes = Processes(run, run.path, fork_server)
+    yield processes
+    await processes.stop_all()
     await fork_server.end()
     run.remove()
 
 
 def proxy(name: str = "proxy") -> ServiceSpec:
-    """Give a service that listens on the socket it is handed."""
+    """Return a service that listens on the socket that it is started with."""
     return ServiceSpec(name, "testbed.faultproxy", ("--fd", "{fd}"))
 
 
 async def wait_answer(runtime: Processes, name: str) -> bytes:
-    """Ask for the version until there is an answer."""
+    """Ask for the version, and wait for the answer."""
     async with asyncio.timeout(15):
         reader, writer = await asyncio.open_connection(runtime.address(name).host, runtime.address(name).port)
         writer.write(b"GET /version HTTP/1.0\r\n\r\n")
@@ -51,7 +49,7 @@ async def wait_answer(runtime: Processes, name: str) -> bytes:
 
 
 async def test_a_service_has_its_address_before_it_starts_and_keeps_it(runtime: Processes) -> None:
-    """A connection made before it is ready is answered; killed and started again, it is at the same place."""
+    """A connection made before it is ready is answered; killed and started again, it has the same address."""
     address = runtime.reserve("proxy")
     await runtime.start(proxy())
     assert b"2.12" in await wait_answer(runtime, "proxy")
@@ -67,7 +65,7 @@ async def test_a_service_has_its_address_before_it_starts_and_keeps_it(runtime: 
     assert await runtime.exit("proxy") is not None
 
 
-async def test_a_port_that_somebody_took_meanwhile_is_one_clear_error(runtime: Processes) -> None:
+async def test_a_port_that_another_process_took_is_one_clear_error(runtime: Processes) -> None:
     """It names the service, the address, and what to do."""
     address = runtime.reserve("proxy")
     await runtime.start(proxy())
@@ -81,7 +79,7 @@ async def test_a_port_that_somebody_took_meanwhile_is_one_clear_error(runtime: P
 
 
 async def test_a_service_that_dies_at_start_leaves_its_last_lines(runtime: Processes) -> None:
-    """A module that is not there is told by its name."""
+    """A module that does not exist is named."""
     await runtime.start(ServiceSpec("wrong", "testbed.no_such_module"))
     async with asyncio.timeout(15):
         while (ended := await runtime.exit("wrong")) is None:
@@ -91,7 +89,7 @@ async def test_a_service_that_dies_at_start_leaves_its_last_lines(runtime: Proce
 
 
 async def test_a_paused_service_lives_and_does_nothing_until_it_is_resumed(runtime: Processes) -> None:
-    """SIGSTOP, not death: what asked in between is answered in the end."""
+    """SIGSTOP, not death: a request made in between is answered in the end."""
     await runtime.start(proxy())
     await wait_answer(runtime, "proxy")
     await runtime.pause("proxy")
@@ -103,8 +101,8 @@ async def test_a_paused_service_lives_and_does_nothing_until_it_is_resumed(runti
     assert b"2.12" in await asked
 
 
-async def test_a_service_nobody_started_is_refused_by_name(runtime: Processes) -> None:
-    """The error lists those that there are."""
+async def test_a_service_that_was_not_started_is_refused_by_name(runtime: Processes) -> None:
+    """The error lists those that were."""
     await runtime.start(proxy())
     with pytest.raises(ServiceError, match="no service cf-9 was started; there are proxy"):
         await runtime.logs("cf-9")
@@ -112,10 +110,10 @@ async def test_a_service_nobody_started_is_refused_by_name(runtime: Processes) -
         runtime.address("cf-9")
 
 
-async def test_a_service_that_is_being_started_holds_up_nobody_and_loses_nothing_to_who_asks_how_others_ended(
+async def test_starting_a_service_does_not_block_the_event_loop_and_loses_no_answer_to_exit_code(
     runtime: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fork server imports for as long as the event loop does not let it go on; its answers are for the one who ordered."""
+    """The fork server imports until the event loop lets it go on; its answers belong to the orders."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "slow.py").write_text(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n")
     runtime.fork_server, quick = ForkServer(runtime.run, ("slow",)), runtime.fork_server
@@ -136,8 +134,8 @@ async def test_a_service_that_is_being_started_holds_up_nobody_and_loses_nothing
     await runtime.fork_server.end()
 
 
-async def test_services_die_with_the_fork_server_and_that_is_seen(runtime: Processes) -> None:
-    """When the fork server is killed nothing of it stays, and no service passes for alive."""
+async def test_services_end_with_the_fork_server_and_are_reported_as_ended(runtime: Processes) -> None:
+    """When the fork server is killed none of its services is taken for running."""
     await runtime.start(proxy())
     await wait_answer(runtime, "proxy")
     os.kill(runtime.fork_server.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""Programs that run inside the containers, each started by compose.yaml, the Dockerfile or a command there.
+"""Programs that run inside the containers, each started by compose.yaml, the Dockerfile or a command in a container.
 
-`prepare`: makes the array with the real week, when the image is built. `database_host`: a host of the database pair, and the standby.
-`recovery`: makes the standby's data and follows. `offsite`: takes a backup, and restores it beside.
+`prepare`: makes the array with the real week, when the image is built. `database_host`: a host of the database pair, or the standby.
+`recovery`: makes the standby's data. `offsite`: takes a backup, and restores one to a separate server.
 
 May import what `containers` may; nothing of the testbed imports them.
 """

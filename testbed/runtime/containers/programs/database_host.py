@@ -2,18 +2,19 @@
 
     python -m testbed.runtime.containers.programs.database_host
 
-The host lives on while its database server is stopped and started, so that a switchover is what it is in C4: five steps,
-each told to one host. They are told over HTTP: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it),
-answered with the host's status and `took_s`, or with 409 and `error`; `GET /status` only tells. `/release` takes the
-array from a host that is gone. In the container, the command `host` does the same by hand. `/health` is green when the
-host has done what it does at its own start.
+The host keeps running while its database server is stopped and started, so that a switchover has the five steps of C4,
+each a request to one host: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it), answered with the
+host's status and `took_s`, or with 409 and `error`. `GET /status` changes nothing. `POST /release` unmounts the array
+from a host that has ended. In the container, the command `host` does the same. `GET /health` is green when the host has
+done what it does at its own start.
 
 At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
-when it is mounted nowhere and the settings say that this host begins; and takes the virtual IP. Otherwise it stands by.
+when it is mounted nowhere and the settings say that this host begins; then it takes the virtual IP. Otherwise it stands
+by.
 
-The array is a volume that both hosts' containers have. That a host has *mounted* it is a link on the volume, which only
-one host has at a time (array.py); that nobody runs a second server on it is the kernel's lock, which the containers of
-one machine share because they share its kernel.
+The array is a volume that both hosts' containers have. The host that has *mounted* it has a link on the volume, one
+host at a time (array.py). The kernel's lock prevents a second server on it: the containers of one machine share the
+lock because they share its kernel.
 """
 
 from __future__ import annotations
@@ -55,15 +56,9 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres.server import Server
 
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, whose networks say who gets there
-
-
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, whose networks limit who reaches it
 PROXY_WITHIN_S = 60.0
-
-
 POLL_S = 0.1
-
-
 LOG = Path("/var/log/database-host.log")
 
 
@@ -73,9 +68,8 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 class HostSettings(BaseSettings):
     """The settings of a database host, each from the environment with the prefix DATABASE_HOST_.
 
-    `role`: one of the pair, or the recovery standby. `begins`: this one of the pair starts the server when the array is mounted
-    nowhere. `array`: the volume. `prepared`: a data directory with the real week in it, for a volume that is empty. `access`: who may
-    connect (pg_hba.conf).
+    `role`: one of the pair, or the recovery standby. `begins`: this host of the pair starts the server when the array is mounted
+    nowhere. `array`: the volume. `prepared`: a data directory with the real week in it, for an empty volume. `access`: pg_hba.conf.
     """
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid")
@@ -95,13 +89,13 @@ class HostSettings(BaseSettings):
 
     @property
     def virtual_ip(self) -> Address:
-        """Where the database is found, whichever host has it."""
+        """The address of the database, whichever host has it."""
         return Address(self.virtual_ip_host, self.virtual_ip_port)
 
 
 @dataclass(slots=True)
 class DatabaseHost:
-    """One host: its array, and the server that runs on it, or None. Each step raises TestbedError when it cannot be done."""
+    """One host: its array, and the server that runs on it, or None. Each step raises TestbedError when it fails."""
 
     settings: HostSettings
     programs: Programs
@@ -117,7 +111,7 @@ class DatabaseHost:
         return self.server is not None and self.server.child.pid is not None
 
     def status(self) -> dict[str, object]:
-        """Tell how things stand; `pid` is in the container's own numbers."""
+        """Return the status as JSON; `pid` is of the container's own namespace."""
         return {
             "host": self.settings.name,
             "ready": self.ready,
@@ -128,7 +122,7 @@ class DatabaseHost:
         }
 
     async def begin(self) -> None:
-        """Do what the host does at its own start, and be ready when it is done."""
+        """Run what the host does at its own start; then it is `ready`, or `trouble` says why not."""
         try:
             if self.settings.role == "recovery":
                 await self._begin_recovery()
@@ -136,7 +130,7 @@ class DatabaseHost:
                 await self._begin_pair()
         except TestbedError as error:
             self.trouble = str(error)
-            tell(f"{self.settings.name}: {error}")
+            write_log(f"{self.settings.name}: {error}")
         else:
             self.ready = True
 
@@ -148,20 +142,20 @@ class DatabaseHost:
                 await asyncio.to_thread(copy_array, self.programs, self.settings.prepared, self.settings.array)
             await self.mount()
         elif mounted_on != name:
-            tell(f"{name} stands by; the array is mounted on {mounted_on or 'no host'}")
+            write_log(f"{name} stands by; the array is mounted on {mounted_on or 'no host'}")
             return
         await self.start()
         await self._wait_virtual_ip()
 
     async def _begin_recovery(self) -> None:
         name = self.settings.name
-        await recovery.follow(self.programs, self.array, self.settings.virtual_ip, LOG, tell)
+        await recovery.follow(self.programs, self.array, self.settings.virtual_ip, LOG, write_log)
         if self.array.mounted_on() is None:
             self.array.mount(name)
         await self.start()
 
     async def _wait_virtual_ip(self) -> None:
-        """Take the virtual IP as soon as its server is there to give it; raises WaitError when that is not within a minute."""
+        """Take the virtual IP as soon as the fault proxy answers; raises WaitError when that takes longer than a minute."""
 
         async def take() -> str | None:
             try:
@@ -173,7 +167,7 @@ class DatabaseHost:
         await wait_until(f"{self.settings.name} did not get the virtual IP", take, PROXY_WITHIN_S, every_s=POLL_S)
 
     async def stop(self) -> None:
-        """Stop the server, by the book."""
+        """Stop the server in order."""
         if self.server is None or not self.running:
             raise FacilityError(f"no database server runs on {self.settings.name}")
         server, self.server = self.server, None
@@ -188,7 +182,7 @@ class DatabaseHost:
         self.array.mount(self.settings.name)
 
     async def release(self) -> None:
-        """Unmount the array wherever it is mounted: its host is gone. Raises ArrayError when a server runs on it all the same."""
+        """Unmount the array from whichever host has it, because that has ended. Raises ArrayError when a server still runs on it."""
         holder = self.array.mounted_on()
         if holder is not None:
             self.array.unmount(holder)
@@ -197,9 +191,9 @@ class DatabaseHost:
         """Start the server on the array mounted here, and return when it accepts connections."""
         if self.running:
             raise FacilityError(f"a database server runs on {self.settings.name} already")
-        more = {
+        settings = {
             "hba_file": str(self.settings.access),
-            "max_slot_wal_keep_size": "256MB",  # a standby that is gone for good does not fill the array
+            "max_slot_wal_keep_size": "256MB",  # a standby that never comes back does not fill the array
             **(recovery.settings(self.settings.virtual_ip) if self.settings.role == "recovery" else {}),
         }
         self.server = await start_server(
@@ -209,21 +203,21 @@ class DatabaseHost:
             self.settings.max_connections,
             LOG,
             listen=Address(EVERYWHERE, PORT),
-            settings=more,
+            settings=settings,
         )
 
     async def virtual_ip(self) -> None:
-        """Give the virtual IP to this host."""
+        """Point the virtual IP to this host."""
         client = FaultProxyClient(self.settings.fault_proxy_host, self.settings.fault_proxy_port)
         await asyncio.to_thread(client.point, VIRTUAL_IP, f"{self.settings.name}:{PORT}")
 
     async def end(self) -> None:
-        """Stop the server, where one runs, because the container ends; the array stays mounted here, as on a machine that goes down."""
+        """Stop the server, if one runs, because the container ends; the array stays mounted here, as on a machine that goes down."""
         if self.running:
             await self.stop()
 
     def app(self) -> Starlette:
-        """Make the control of this host."""
+        """Return the HTTP control of this host."""
         steps = {
             "stop": self.stop,
             "unmount": self.unmount,
@@ -235,7 +229,7 @@ class DatabaseHost:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            beginning = asyncio.create_task(self._alone(self.begin))
+            beginning = asyncio.create_task(self._run_alone(self.begin))
             yield
             beginning.cancel()
             with suppress(asyncio.CancelledError):
@@ -250,15 +244,15 @@ class DatabaseHost:
         async def do(_: Request) -> JSONResponse:
             started = time.monotonic()
             try:
-                await self._alone(step)
+                await self._run_alone(step)
             except TestbedError as error:
                 return JSONResponse({**self.status(), "error": str(error)}, status_code=409)
             return JSONResponse({**self.status(), "took_s": round(time.monotonic() - started, 3)})
 
         return do
 
-    async def _alone(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do one step after another, whoever asks."""
+    async def _run_alone(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a step once no other runs."""
         async with self._step:
             await step()
 
@@ -269,14 +263,14 @@ class DatabaseHost:
         return JSONResponse(self.status(), status_code=200 if self.ready else 503)
 
 
-def tell(line: str) -> None:
-    """Write a line of the host's own among the server's."""
+def write_log(line: str) -> None:
+    """Write a line of the host to the server's log."""
     with LOG.open("a") as log:
         log.write(f"{line}\n")
 
 
 def main() -> int:
-    """Be the host until a signal ends it; exit code 2 for wrong settings, 3 when it cannot be one."""
+    """Run the host until a signal ends it; return exit code 2 for wrong settings, 3 when it cannot start."""
     try:
         settings = HostSettings()  # type: ignore[call-arg]  # its values come from the environment
         programs = find_programs(os.environ.get("TESTBED_POSTGRES"), settings.array)
@@ -291,7 +285,7 @@ def main() -> int:
     control = uvicorn.Config(
         host.app(), host=EVERYWHERE, port=settings.control_port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )
-    # The server writes to a file, which is looked into when it does not come up; the container's log is that file.
+    # The server writes to a file, because its last lines are needed when it does not start; `tail` copies them to the container's log.
     with subprocess.Popen(["/usr/bin/tail", "--follow", "--lines=+1", str(LOG)]) as lines:
         server = uvicorn.Server(control)
         server.run()

@@ -1,11 +1,11 @@
-"""The off-site backups of the containers runtime: taken over the virtual IP, checked, and kept on a volume of their own (C2).
+"""The off-site backups of the containers runtime: taken over the virtual IP, verified, on a volume of their own (C2).
 
 python -m testbed.runtime.containers.programs.offsite take     take one and print it
-python -m testbed.runtime.containers.programs.offsite list     print what is there, the oldest first
-python -m testbed.runtime.containers.programs.offsite read X   restore backup X beside, print all of its rows, and throw the copy away
+python -m testbed.runtime.containers.programs.offsite list     print the backups, the oldest first
+python -m testbed.runtime.containers.programs.offsite read X   restore backup X to a separate server, and print all of its rows
 
-A backup is a directory named for the time it was taken, and printed as a line of JSON: `backup`, `size_bytes`, and for
-one just taken `took_s`; for one that was read `backup`, `took_s` and `tables`, the rows of each as texts of JSON.
+A backup is a directory named for the time it was taken, and printed as a line of JSON: `backup`, `size_bytes`, and if it
+was just taken `took_s`; if it was read `backup`, `took_s` and `tables`, the rows of each as strings of JSON.
 Settings from the environment: OFFSITE_DIRECTORY and OFFSITE_VIRTUAL_IP (`host:port`).
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from testbed.runtime.postgres.sql import Tables
 
-BESIDE = "beside"  # the host that a restored backup is mounted on
+RESTORED_ON = "beside"  # the host on which a restored backup is mounted
 RESTORED_CONNECTIONS = 10
 READ_WITHIN_S = 30.0
 DIRECTORY = "/backups"
@@ -43,36 +43,35 @@ VIRTUAL_IP = "virtual-ip:5432"
 
 
 def take(directory: Path, source: Address) -> Path:
-    """Take a backup and verify it against its own manifest; raises ServiceError when it cannot be taken, or is not what it says."""
+    """Take a backup, verify it against its own manifest, and return it; raises ServiceError when either fails."""
     programs = find_programs(os.environ.get("TESTBED_POSTGRES"), directory)
     target = directory / datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
     asyncio.run(basebackup.take(programs, source, target, directory / "offsite.log"))
-    checked = subprocess.run([programs.path("pg_verifybackup"), str(target)], capture_output=True, text=True, check=False)
-    if checked.returncode != 0:
-        raise ServiceError(f"the backup {target.name} is not what its manifest says:\n{checked.stderr.strip()[-1000:]}")
+    verified = subprocess.run([programs.path("pg_verifybackup"), str(target)], capture_output=True, text=True, check=False)
+    if verified.returncode != 0:
+        raise ServiceError(f"the backup {target.name} does not match its manifest:\n{verified.stderr.strip()[-1000:]}")
     return target
 
 
 def read(directory: Path, name: str) -> Tables:
-    """Restore a backup beside, as a database of its own that nobody else can reach, and read all of its rows.
+    """Restore a backup to a separate server that nothing else can reach, and return all of its rows.
 
-    The copy is thrown away; raises TestbedError when there is no such backup, or no database comes of it.
+    The copy is removed. Raises TestbedError when there is no such backup, or no server starts on it.
     """
-    backup = next((one for one in taken(directory) if one.name == name), None)
-    if backup is None:
-        there = ", ".join(one.name for one in taken(directory)) or "none"
-        raise ServiceError(f"there is no backup {name!r}; there are {there}")
+    backups = {backup.name: backup for backup in taken(directory)}
+    if name not in backups:
+        raise ServiceError(f"there is no backup {name!r}; there are {', '.join(backups) or 'none'}")
     programs = find_programs(os.environ.get("TESTBED_POSTGRES"), directory)
     with TemporaryDirectory(prefix="restored-") as place:
         root = Path(place)
-        root.chmod(0o755)  # the server runs as somebody else, who has to walk through here
-        array = prepared.copy_array(programs, backup, root)
-        array.mount(BESIDE)
+        root.chmod(0o755)  # the server runs as another user, who has to enter it
+        array = prepared.copy_array(programs, backups[name], root)
+        array.mount(RESTORED_ON)
         return asyncio.run(_read(programs, array, root / "server.log"))
 
 
 async def _read(programs: Programs, array: Array, log: Path) -> Tables:
-    server = await start_server(programs, array, BESIDE, RESTORED_CONNECTIONS, log)
+    server = await start_server(programs, array, RESTORED_ON, RESTORED_CONNECTIONS, log)
     try:
         return await sql.read(server.address, READ_WITHIN_S)
     finally:
@@ -80,27 +79,27 @@ async def _read(programs: Programs, array: Array, log: Path) -> Tables:
 
 
 def taken(directory: Path) -> list[Path]:
-    """List the complete backups, the oldest first."""
+    """Return the complete backups, the oldest first."""
     return sorted(manifest.parent for manifest in directory.glob("*/backup_manifest") if not manifest.parent.name.endswith(".new"))
 
 
-def _told(backup: Path) -> dict[str, object]:
+def _record(backup: Path) -> dict[str, object]:
     size_bytes = sum(file.stat().st_size for file in backup.rglob("*") if file.is_file())
     return {"backup": backup.name, "size_bytes": size_bytes}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what is asked; exit code 2 for wrong usage, 3 for a backup that cannot be taken."""
+    """Run a command; return exit code 2 for wrong usage, 3 for a backup that cannot be taken or read."""
     directory = Path(os.environ.get("OFFSITE_DIRECTORY", DIRECTORY))
     started = time.monotonic()
     try:
         match tuple(arguments):
             case ("list",):
-                told = [_told(backup) for backup in taken(directory)]
+                records = [_record(backup) for backup in taken(directory)]
             case ("take",):
-                told = [_told(take(directory, Address.parse(os.environ.get("OFFSITE_VIRTUAL_IP", VIRTUAL_IP))))]
+                records = [_record(take(directory, Address.parse(os.environ.get("OFFSITE_VIRTUAL_IP", VIRTUAL_IP))))]
             case ("read", name):
-                told = [{"backup": name, "tables": read(directory, name)}]
+                records = [{"backup": name, "tables": read(directory, name)}]
             case _:
                 sys.stderr.write("usage: python -m testbed.runtime.containers.programs.offsite take | list | read BACKUP\n")
                 return 2
@@ -108,8 +107,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"off-site: {error}\n")
         return error.exit_code
     took = {} if tuple(arguments) == ("list",) else {"took_s": round(time.monotonic() - started, 3)}
-    for one in told:
-        sys.stdout.write(json.dumps({**one, **took}) + "\n")
+    for record in records:
+        sys.stdout.write(json.dumps({**record, **took}) + "\n")
     return 0
 
 

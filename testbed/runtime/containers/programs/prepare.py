@@ -1,6 +1,6 @@
 """Makes an array with the real week in it: `python -m testbed.runtime.containers.programs.prepare DIRECTORY`.
 
-The image is built with one, so that a facility comes up without `initdb` and without loading anything.
+The image contains one, so that a facility starts without `initdb` and without loading data.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make it; exit code 2 for wrong usage."""
+    """Make it; return exit code 2 for wrong usage."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m testbed.runtime.containers.programs.prepare DIRECTORY\n")
         return 2
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
-        path.chmod(0o755)  # as root, PostgreSQL runs as another user, who must be able to walk in
+        path.chmod(0o755)  # as root, PostgreSQL runs as another user, who has to enter it
         run = RunDirectory(path, lock_fd=-1)
         data = asyncio.run(prepared.prepare_array(run, programs.find_programs(os.environ.get("TESTBED_POSTGRES"), path)))
         shutil.copytree(data, arguments[0])

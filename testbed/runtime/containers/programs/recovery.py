@@ -1,12 +1,10 @@
-"""The recovery standby: a copy of the database elsewhere, which follows the virtual IP and so goes on after a switchover (C2, C5)."""
+"""The recovery standby: a copy of the database that follows the virtual IP, and so continues after a switchover (C2, C5)."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
-
-import psycopg
+from typing import TYPE_CHECKING, LiteralString
 
 from testbed.errors import ServiceError
 from testbed.runtime.postgres import basebackup, sql
@@ -21,14 +19,15 @@ if TYPE_CHECKING:
 
 SLOT = "dr"
 AGAIN_AFTER_S = 0.25
-MAKE_SLOT = """
+SLOT_WITHIN_S = 10.0
+MAKE_SLOT: LiteralString = """
 SELECT pg_create_physical_replication_slot(%(slot)s, true)
 WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %(slot)s)
 """
 
 
 def settings(primary: Address) -> Mapping[str, str]:
-    """Give PostgreSQL's settings for a standby of the database at `primary`."""
+    """Return PostgreSQL's settings for a standby of the database at `primary`."""
     return {
         "primary_conninfo": f"{sql.conninfo(primary)} application_name={SLOT}",
         "primary_slot_name": SLOT,
@@ -37,21 +36,20 @@ def settings(primary: Address) -> Mapping[str, str]:
 
 
 async def follow(programs: Programs, array: Array, primary: Address, log: Path, tell: Callable[[str], None]) -> None:
-    """Make the standby's data, where there is none yet, from the database at `primary`; tries until there is one that gives it.
+    """Make the standby's data, where there is none yet, from the database at `primary`; tries until that succeeds.
 
-    The place in the log is kept for us first (a replication slot), so that nothing is lost between the copy and the following.
+    A replication slot is made first, so that no log is lost between the copy and the following.
     """
-    said = ""
+    written = ""
     while not array.data.is_dir():
         try:
-            async with await psycopg.AsyncConnection.connect(sql.conninfo(primary), autocommit=True) as connection:
-                await connection.execute(MAKE_SLOT, {"slot": SLOT})
+            await sql.execute(primary, MAKE_SLOT, SLOT_WITHIN_S, {"slot": SLOT})
             array.root.mkdir(parents=True, exist_ok=True)
             await basebackup.take(programs, primary, array.data, log, SLOT)
-        except (psycopg.Error, ServiceError) as error:
-            if str(error) != said:
+        except ServiceError as error:
+            if str(error) != written:
                 tell(f"no base backup from {primary} yet: {error}")
-            said = str(error)
+            written = str(error)
             await asyncio.sleep(AGAIN_AFTER_S)
     signal_file = array.data / "standby.signal"
     signal_file.touch(mode=0o600)
