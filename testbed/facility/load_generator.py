@@ -34,7 +34,7 @@ class LoadGenerator(Protocol):
     def start(self, start_s: float) -> None:
         """Let the night begin at `start_s` on the event loop's clock."""
 
-    def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
+    def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Give what is sent and what has ended as it happens, in seconds after the start; it ends when the generator does."""
 
     def stop(self) -> None:

@@ -23,7 +23,7 @@ class LogDisks(Protocol):
     async def free(self, server: str) -> None:
         """Take away what filled it."""
 
-    async def lost(self, server: str, address: Address) -> str:
+    async def log_line_error(self, server: str, address: Address) -> str:
         """Have the server, which listens at this address, log a line; gives why it was lost, and an empty text when it was written."""
 
     def full(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class NoLogDisks:
     async def free(self, server: str) -> None:
         """Do nothing: it was never filled."""
 
-    async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+    async def log_line_error(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Take it for granted that it was not."""
         return ""
 

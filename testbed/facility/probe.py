@@ -66,7 +66,7 @@ class Probe(Protocol):
     async def wait_held(self) -> None:
         """Wait until its connection stands and its first request was answered; raises FacilityError when that does not come."""
 
-    async def wait_seen(self) -> ProbeResult:
+    async def wait_result(self) -> ProbeResult:
         """Wait until it has seen what it wanted to see; bounded by its question."""
 
     async def end(self) -> None:

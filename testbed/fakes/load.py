@@ -41,7 +41,7 @@ class FakeLoadGenerator:
         error = await self.runtime.service(request.caller).ask(request.transaction)
         self._told.put_nowait(RequestEnded(request.id, now() - start_s, 502 if error else 200, error))
 
-    async def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
+    async def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Give what happens, until it dies."""
         while (event := await self._told.get()) is not None:
             yield event

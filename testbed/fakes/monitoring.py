@@ -36,7 +36,7 @@ class FakeLogDisks:
         """Note it no more."""
         self.filled.discard(server)
 
-    async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+    async def log_line_error(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Tell by what was noted."""
         return os.strerror(errno.ENOSPC) if server in self.filled and not self.ineffective else ""
 

@@ -43,7 +43,7 @@ class FakeProbe:
     async def wait_held(self) -> None:
         """It holds at once."""
 
-    async def wait_seen(self) -> ProbeResult:
+    async def wait_result(self) -> ProbeResult:
         """Tell by what is on the link."""
         if self.ineffective:
             return ProbeResult("answered", 0.0, 0.0, 0.0, FAKE_BYTES)

@@ -48,7 +48,7 @@ class BacklogFull:
             if probe is None:
                 return f"{self.service} goes on"
             try:
-                seen = await probe.wait_seen()
+                seen = await probe.wait_result()
             finally:
                 await probe.end()
             if seen.ended != "answered":

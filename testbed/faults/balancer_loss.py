@@ -35,7 +35,7 @@ class BalancerLoss:
         """Kill it, and see that a caller is refused there."""
         async with actions.step(1, f"lose {self.balancer}"):
             await actions.facility.runtime.kill(self.balancer)
-        seen = await actions.see(2, self.balancer, CONNECT, "refused")
+        seen = await actions.require_link(2, self.balancer, CONNECT, "refused")
         return f"{self.balancer} is lost: {seen}"
 
     async def heal(self, actions: Actions) -> str:
@@ -44,7 +44,7 @@ class BalancerLoss:
             await actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
         async with actions.step(2, f"wait until {self.balancer} sends calls to every application server"):
             await self._wait_back(actions)
-        seen = await actions.see(3, self.balancer, ASK, "answered")
+        seen = await actions.require_link(3, self.balancer, ASK, "answered")
         return f"{self.balancer} is back: {seen}"
 
     async def _wait_back(self, actions: Actions) -> None:

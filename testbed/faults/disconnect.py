@@ -35,10 +35,10 @@ class Disconnect:
         """Put the toxic on the link and see a connection end; for idle ones, one that was open before, and the toxic goes at once."""
         if self.moment == "answer":
             await actions.add_toxics(1, f"end connections after {self.bytes} bytes", self.link, {LIMIT: {"bytes": self.bytes}})
-            return f"connections to {self.link} end: {await actions.see(2, self.link, ASK, 'closed')}"
+            return f"connections to {self.link} end: {await actions.require_link(2, self.link, ASK, 'closed')}"
         if self.moment == "connect":
             await actions.add_toxics(1, "end connections when they are made", self.link, {TIMEOUT: {"timeout": 1}})
-            return f"connections to {self.link} end: {await actions.see(2, self.link, ASK, 'closed')}"
+            return f"connections to {self.link} end: {await actions.require_link(2, self.link, ASK, 'closed')}"
         seen = await actions.cut_idle(self.link, TIMEOUT, {"timeout": 1}, "closed")
         return f"every open connection to {self.link} was ended: {seen}"
 

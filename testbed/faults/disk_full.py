@@ -58,4 +58,4 @@ class DiskFull:
         return actions.facility.application_servers if self.service is None else (self.service,)
 
     async def _lost(self, actions: Actions, server: str) -> str:
-        return await actions.facility.log_disks.lost(server, actions.facility.runtime.address(server))
+        return await actions.facility.log_disks.log_line_error(server, actions.facility.runtime.address(server))

@@ -42,7 +42,7 @@ class IdleDrop:
             details.append(f"the limit is {limit_s:.2f} s")
         async with actions.step(2, "wait until the limit holds for every connection that was there before"):
             await facility.packet_filter.wait_forgotten(self.link, facility.link(self.link), limit_s)
-        await actions.see(3, self.link, ProbeSpec("requests", within_s=5.0, idle_s=0.0), "answered", after=", used at once")
+        await actions.require_link(3, self.link, ProbeSpec("requests", within_s=5.0, idle_s=0.0), "answered", after=", used at once")
         rest_s = BEYOND * limit_s
         kept_s = facility.packet_filter.keepalives_s
         wanted = "answered" if kept_s is not None and kept_s < limit_s else "silent"
@@ -57,4 +57,4 @@ class IdleDrop:
         """Let nothing more be forgotten."""
         async with actions.step(1, f"forget no more connections over the link to {self.link}"):
             await actions.facility.packet_filter.keep_idle(self.link, actions.facility.link(self.link))
-        return f"the link to {self.link}: {await actions.see(2, self.link, HEALED, 'answered')}"
+        return f"the link to {self.link}: {await actions.require_link(2, self.link, HEALED, 'answered')}"

@@ -43,5 +43,5 @@ class Refuse:
         """Let the proxy listen again."""
         async with actions.step(1, f"let the proxy listen again at the link to {self.link}"):
             await actions.facility.link(self.link).enable()
-        seen = await actions.see(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
+        seen = await actions.require_link(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
         return f"the link to {self.link}: {seen}"

@@ -38,7 +38,7 @@ class Reset:
         await actions.add_toxics(
             1, f"reset connections when {'an answer comes' if toxic is ON_ANSWER else 'they are used'}", self.link, {toxic: {"timeout": 0}}
         )
-        return f"connections to {self.link} are reset: {await actions.see(2, self.link, ASK, 'reset')}"
+        return f"connections to {self.link} are reset: {await actions.require_link(2, self.link, ASK, 'reset')}"
 
     async def heal(self, actions: Actions) -> str:
         """Take it away; what was reset stays so."""

@@ -30,7 +30,7 @@ class Silence:
     async def inject(self, actions: Actions) -> str:
         """Put the toxic on both directions, and see that nobody answers."""
         await actions.add_toxics(1, f"let nothing through the link to {self.link}", self.link, {one: {} for one in BOTH})
-        seen = await actions.see(2, self.link, ASK, "silent")
+        seen = await actions.require_link(2, self.link, ASK, "silent")
         return f"the link to {self.link} is silent: {seen}"
 
     async def heal(self, actions: Actions) -> str:

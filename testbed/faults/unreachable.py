@@ -29,12 +29,12 @@ class Unreachable:
         """Let them be dropped, and see that one does not come about."""
         async with actions.step(1, f"drop attempts to connect over the link to {self.link}"):
             await actions.facility.packet_filter.drop(self.link, actions.facility.link(self.link))
-        seen = await actions.see(2, self.link, ASK, "unconnected")
+        seen = await actions.require_link(2, self.link, ASK, "unconnected")
         return f"the link to {self.link}: {seen}"
 
     async def heal(self, actions: Actions) -> str:
         """Let them through again."""
         async with actions.step(1, f"let attempts to connect over the link to {self.link} through"):
             await actions.facility.packet_filter.accept(self.link, actions.facility.link(self.link))
-        seen = await actions.see(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
+        seen = await actions.require_link(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
         return f"the link to {self.link}: {seen}"

@@ -34,7 +34,7 @@ class TcpLoadGenerator:
         system_start_s = time.monotonic() + start_s - asyncio.get_running_loop().time()
         self.writer.write(f"{system_start_s!r}\n".encode())
 
-    async def tell(self) -> AsyncIterator[load_generator.RequestSent | load_generator.RequestEnded]:
+    async def events(self) -> AsyncIterator[load_generator.RequestSent | load_generator.RequestEnded]:
         """Give what the process writes, until it ends: by an end of the connection, in the middle of a line or not, or by a reset."""
         try:
             while (line := await self.lines.readline()).endswith(b"\n"):

@@ -209,7 +209,7 @@ class ProbeTask:
         if not self._held.is_set():
             raise FacilityError(f"no probe could be held over the link to {self.link}: {self._task.result()}")
 
-    async def wait_seen(self) -> ProbeResult:
+    async def wait_result(self) -> ProbeResult:
         """Wait until it has seen what it wanted to see."""
         return await self._task
 

@@ -148,11 +148,11 @@ class Actions:
         """Make one connection over a link and give what became of it."""
         probe = self.facility.probe(link, question)
         try:
-            return await probe.wait_seen()
+            return await probe.wait_result()
         finally:
             await probe.end()
 
-    async def see(self, number: int, link: str, question: ProbeSpec, *wanted: ProbeEnd, after: str = "") -> ProbeResult:
+    async def require_link(self, number: int, link: str, question: ProbeSpec, *wanted: ProbeEnd, after: str = "") -> ProbeResult:
         """See, as a step, that a connection over a link ends in one of the ways that are wanted; raises FacilityError when it does not."""
         async with self.step(number, f"see that a connection over the link to {link} is {' or '.join(wanted)}{after}") as details:
             seen = await self.probe(link, question)
@@ -178,7 +178,7 @@ class Actions:
                 await held.wait_held()
             await self.add_toxics(2, f"cut every connection that is open over the link to {link}", link, {toxic: attributes})
             async with self.step(3, f"see that the idle one is {wanted}, and let whoever connects anew through") as details:
-                seen = await held.wait_seen()
+                seen = await held.wait_result()
                 await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
                 if seen.ended != wanted:
                     raise FacilityError(f"an idle connection over the link to {link} was to be {wanted}, and was: {seen}")
@@ -194,21 +194,21 @@ class Actions:
             for toxic in toxics:
                 if str(toxic) in there:
                     await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
-        return await self.see(number + 1, link, HEALED, "answered")
+        return await self.require_link(number + 1, link, HEALED, "answered")
 
     async def kill(self, service: str) -> None:
         """Kill a service on purpose; without this, the journal would say that it died by itself."""
         pid = await self.facility.runtime.pid(service)
         await self.facility.kill(service)
-        self.recorder.tell_service(service, "stopped", pid)
+        self.recorder.record_service(service, "stopped", pid)
         self.state.forget(service)
 
     async def restart(self, service: str) -> None:
         """Kill a service and start it as before; `wait_ready` waits until it serves again."""
         pid = await self.facility.runtime.pid(service)
         await self.facility.restart(service)
-        self.recorder.tell_service(service, "stopped", pid)
-        self.recorder.tell_service(service, "started", await self.facility.runtime.pid(service))
+        self.recorder.record_service(service, "stopped", pid)
+        self.recorder.record_service(service, "started", await self.facility.runtime.pid(service))
         self.state.forget(service)  # what was seen of it was seen of the process before
 
     async def wait_ready(self, services: Iterable[str]) -> None:
@@ -216,7 +216,7 @@ class Actions:
         names = tuple(services)
         await self.facility.wait_ready(names)
         for name in names:
-            self.recorder.tell_service(name, "ready", await self.facility.runtime.pid(name))
+            self.recorder.record_service(name, "ready", await self.facility.runtime.pid(name))
 
     async def sample_resources(self) -> None:
         """Weigh the facility now, however often that is done otherwise."""

@@ -65,7 +65,7 @@ class LoadTracker:
 
     async def follow(self) -> None:
         """Write into the journal what the generator tells; raises ServiceError when it ends, which it must not before it is stopped."""
-        async for event in self.generator.tell():
+        async for event in self.generator.events():
             if isinstance(event, load_generator.RequestSent):
                 self._write_sent(event)
             else:

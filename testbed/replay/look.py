@@ -108,4 +108,4 @@ class Looker:
                 self._dead.discard(name)
             elif name not in self._dead | self.facility.down:
                 self._dead.add(name)
-                self.recorder.tell_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")
+                self.recorder.record_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")

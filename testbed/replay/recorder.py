@@ -89,6 +89,6 @@ class Recorder:
         with suppress(TestbedError):
             self.end(reason, detail)
 
-    def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
+    def record_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
         """Write what became of a service."""
         self.add(Service(**self.stamp(), service=name, state=state, pid=pid, detail=detail))

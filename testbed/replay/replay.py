@@ -77,7 +77,7 @@ async def _build(
     generator = await load_tracker.connect(night.trace, recorder, facility)
     stack.callback(generator.stop)
     for service in facility.services:
-        recorder.tell_service(service, "ready", await facility.runtime.pid(service))
+        recorder.record_service(service, "ready", await facility.runtime.pid(service))
     monitoring = await stack.enter_async_context(facility.instruments.monitoring())
     state = FacilityState(facility.application_servers, facility.callers)
     actions, looker = Actions(facility, state, recorder, directory), Looker(facility, recorder, state, monitoring)

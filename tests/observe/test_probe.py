@@ -123,7 +123,7 @@ async def test_a_probe_that_holds_sees_that_it_is_cut() -> None:
         probe = LocalProbe("database", Address(host, port), ProbeSpec("hold", within_s=5.0))
         await probe.wait_held()
         cut.set()
-        assert (await probe.wait_seen()).ended == "closed"
+        assert (await probe.wait_result()).ended == "closed"
     with pytest.raises(FacilityError, match="refused"):
         await LocalProbe("database", NOWHERE, ProbeSpec("hold", within_s=1.0)).wait_held()
 
@@ -141,7 +141,7 @@ async def test_a_queue_is_filled_and_who_waited_is_told_of_when_it_is_served() -
         ended = asyncio.Semaphore(0)
         server = await asyncio.start_server(tidied(_answers, ended), sock=listener)
         async with server:
-            told = await probe.wait_seen()
+            told = await probe.wait_result()
             await wait_ended(ended, told.queued + 1)
     assert told.ended == "answered"
     assert told.queued in (2, 3)  # Linux lets one more in than it was told

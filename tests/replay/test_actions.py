@@ -219,7 +219,7 @@ class LastingProbe:
         """Wait for long."""
         await asyncio.sleep(3600)
 
-    async def wait_seen(self) -> ProbeResult:
+    async def wait_result(self) -> ProbeResult:
         """Wait for long."""
         await asyncio.sleep(3600)
         return ProbeResult("answered", 0.0)
@@ -232,7 +232,7 @@ class LastingProbe:
 @pytest.mark.parametrize(
     "do",
     [
-        lambda actions: actions.see(1, "database", HEALED, "answered"),
+        lambda actions: actions.require_link(1, "database", HEALED, "answered"),
         lambda actions: actions.cut_idle("database", CUT, {"timeout": 1}, "closed"),
     ],
     ids=["see", "cut_idle"],

@@ -45,7 +45,7 @@ class Scripted:
         """Note it."""
         self.started_at_s = start_s
 
-    async def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
+    async def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Tell one after the other, and end."""
         for event in self.script:
             yield event
@@ -141,7 +141,7 @@ async def test_a_generator_that_is_killed_ends_its_story_wherever_it_was(end: by
     lines = asyncio.StreamReader()
     lines.feed_data(b'{"id": 1, "sent_s": 0.5}\n{"id": 1, "answered_s": 0.75, "status": null, "error": "gone"}\n' + end)
     lines.feed_eof()
-    told = [event async for event in TcpLoadGenerator(lines, Wire()).tell()]  # type: ignore[arg-type]
+    told = [event async for event in TcpLoadGenerator(lines, Wire()).events()]  # type: ignore[arg-type]
     assert told == [RequestSent(1, 0.5), RequestEnded(1, 0.75, None, "gone")]
 
 
@@ -149,7 +149,7 @@ async def test_a_connection_that_is_reset_is_an_end_like_any_other() -> None:
     """A process that was killed with unread data leaves a reset."""
     lines = asyncio.StreamReader()
     lines.set_exception(ConnectionResetError())
-    assert [event async for event in TcpLoadGenerator(lines, Wire()).tell()] == []  # type: ignore[arg-type]
+    assert [event async for event in TcpLoadGenerator(lines, Wire()).events()] == []  # type: ignore[arg-type]
 
 
 async def connecting(said: bytes | None) -> tuple[list[bytes], str]:

@@ -61,7 +61,7 @@ class ProcessLogDisks:
         """Let it lead to its file again."""
         self._lead(server, self._file(server))
 
-    async def lost(self, server: str, address: Address) -> str:
+    async def log_line_error(self, server: str, address: Address) -> str:
         """Have the server log a line, and hear why it was lost."""
         return await ask_to_log(server, address)
 

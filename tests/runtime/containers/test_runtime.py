@@ -139,7 +139,7 @@ async def test_a_probe_in_a_container_is_held_sees_and_has_ended(tmp_path: Path)
     """A line for each."""
     made = probe(tmp_path, HELD + SEEN)
     await made.wait_held()
-    assert (await made.wait_seen()).ended == "closed"
+    assert (await made.wait_result()).ended == "closed"
     assert is_collected(tmp_path)
 
 
@@ -165,7 +165,7 @@ async def test_the_process_of_a_probe_ends_with_the_probe(tmp_path: Path) -> Non
     """As when the fault that it was for is cancelled."""
     made = probe(tmp_path, f"{HELD}time.sleep(60)")
     await made.wait_held()
-    seeing = asyncio.create_task(made.wait_seen())
+    seeing = asyncio.create_task(made.wait_result())
     await asyncio.sleep(0)
     seeing.cancel()
     with pytest.raises(asyncio.CancelledError):
