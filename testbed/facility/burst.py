@@ -53,5 +53,5 @@ class BurstConnections(Protocol):
 class OpenBurst(Protocol):
     """How a crowd comes together. `gather` starts a process for it; `testbed.fakes` has one that only counts."""
 
-    async def __call__(self, runtime: Runtime, order: BurstSpec) -> BurstConnections:
+    async def __call__(self, runtime: Runtime, spec: BurstSpec) -> BurstConnections:
         """Open the connections; raises FacilityError when so many sockets cannot be had."""

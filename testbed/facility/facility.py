@@ -120,10 +120,10 @@ class Facility:
             raise FacilityError(f"no link {name} that a fault could be put on; there are {', '.join(links)}")
         return links[name]
 
-    def probe(self, name: str, question: ProbeSpec) -> Probe:
+    def probe(self, name: str, spec: ProbeSpec) -> Probe:
         """Start a probe over a link; or to a service itself, where its link has no proxy."""
         known = name == DATABASE or name in self.links
-        return self.instruments.prober(name, self.link(name).address if known else self.runtime.address(name), question)
+        return self.instruments.prober(name, self.link(name).address if known else self.runtime.address(name), spec)
 
     async def end_probes(self) -> None:
         """End the probes of faults that were not healed."""

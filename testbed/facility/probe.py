@@ -76,5 +76,5 @@ class Probe(Protocol):
 class Prober(Protocol):
     """Makes probes, as those on this side of a link would."""
 
-    def __call__(self, link: str, address: Address, question: ProbeSpec) -> Probe:
+    def __call__(self, link: str, address: Address, spec: ProbeSpec) -> Probe:
         """Start a probe."""

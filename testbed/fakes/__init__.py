@@ -4,8 +4,8 @@
 
 Replay, journal and verdict are the real ones. `virtual_time`: the event loop. `service`: a service with request threads; `server`,
 `caller`: an application server and a calling system. `runtime`, `database`, `link`, `probe`, `monitoring`, `load`: the facility's parts
-over these. `builder`: puts them together, and says what is not modelled. Use them to test a fault, an operation or a check of your own;
-that a real night comes out the same only a real replay can show.
+over these. `builder`: builds the facility from them, and says what is not modelled. Use them to test a fault, an operation or a check of
+your own; only a real replay can show that a real night comes out the same.
 
 May import errors, plan, journal and facility; nothing of the testbed imports them.
 """

@@ -277,7 +277,7 @@ def test_a_burst_comes_asks_and_goes(tmp_path: Path, builder: FakeBuilder, burst
     assert told == f"300 at once to {burst.door}: 300 open in 0.0 s; then 300 answered in 0.0 s"
     assert [(one.number, one.state) for one in steps if one.state != "begin"] == [(1, "end"), (2, "end"), (3, "end"), (4, "end")]
     (burst,) = builder.bursts
-    assert (burst.order.requests, burst.order.request.splitlines()[0], burst.there) == (300, first_line, False)
+    assert (burst.spec.requests, burst.spec.request.splitlines()[0], burst.there) == (300, first_line, False)
 
 
 @pytest.mark.fact("W6")

@@ -193,7 +193,7 @@ async def test_the_generator_is_handed_every_request_with_where_it_goes() -> Non
     assert json.loads(planned.body)["origin"] == "EWR"
 
 
-@pytest.mark.parametrize(("said", "told"), [(b"what?\n", "said b'what"), (b"", "said b''")])
+@pytest.mark.parametrize(("said", "told"), [(b"what?\n", "answered b'what"), (b"", "answered b''")])
 async def test_a_generator_that_is_not_ready_is_an_error_with_its_words(said: bytes, told: str) -> None:
     """Also when it just goes away."""
     _, error = await connecting(said)

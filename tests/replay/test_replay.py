@@ -375,7 +375,7 @@ def test_an_interrupted_replay_ends_the_probes_of_its_faults(tmp_path: Path, mon
     ended: list[str] = []
 
     async def end(probe: FakeProbe) -> None:
-        ended.append(probe.question.kind)
+        ended.append(probe.spec.kind)
 
     monkeypatch.setattr(FakeProbe, "end", end)
     interrupted(Flight(scenario(tmp_path, SWITCHOVER.replace("switchover", "backlog_full")), "original", tmp_path), 3.0)

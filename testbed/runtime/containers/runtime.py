@@ -263,14 +263,14 @@ class Containers(Runtime):
             raise FacilityError(f"{name}: {ran} ended with exit code {process.returncode}: {said}")
         return out.decode(errors="replace")
 
-    def probe(self, link: str, address: Address, question: ProbeSpec) -> ContainerProbe:
+    def probe(self, link: str, address: Address, spec: ProbeSpec) -> ContainerProbe:
         """Make a probe from where a link is used, to the address that it has there."""
         if link == DATABASE:
             place, seen = "cf-1", address
         else:
             place, seen = ("lb-1-machine" if link.startswith("cf-") else "load"), self.reserve(link)
-        command = ("python", "-m", "testbed.observe.probe", seen.host, str(seen.port), link, json.dumps(asdict(question)))
-        return ContainerProbe(link, [docker_cli.COMMAND, "exec", self._container(place).id, *command], question.longest_s + PROBE_WITHIN_S)
+        command = ("python", "-m", "testbed.observe.probe", seen.host, str(seen.port), link, json.dumps(asdict(spec)))
+        return ContainerProbe(link, [docker_cli.COMMAND, "exec", self._container(place).id, *command], spec.longest_s + PROBE_WITHIN_S)
 
     async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
         """Dump the threads of a service from inside its container, where it may be looked at (P4); see `Dump`."""
