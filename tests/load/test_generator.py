@@ -196,5 +196,5 @@ async def test_a_process_that_is_killed_in_the_night_is_an_error(process: tuple[
     """Passengers who are not sent are not passengers who stay away."""
     async with loaded(process[1], {"kiosk": Address("127.0.0.1", 1)}, (3600.0, "check_in")) as (running, _):
         getattr(process[0], signal)()
-        with pytest.raises(ServiceError, match="ended in the middle of the night"):
+        with pytest.raises(ServiceError, match="ended before the night was over"):
             await running.follow()
