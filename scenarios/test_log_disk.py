@@ -24,12 +24,12 @@ async def test_a_disk_that_is_filled_and_freed_can_be_filled_again() -> None:
             facility = await builder.build()
             disks, address = facility.log_disks, facility.runtime.address("cf-1")
             for _ in range(2):
-                assert await disks.lost("cf-1", address) == ""
+                assert await disks.log_line_error("cf-1", address) == ""
                 await disks.fill("cf-1")
                 assert disks.full() == ("cf-1",)
-                assert await disks.lost("cf-1", address) == FULL
+                assert await disks.log_line_error("cf-1", address) == FULL
                 await disks.free("cf-1")
-            assert await disks.lost("cf-1", address) == ""
+            assert await disks.log_line_error("cf-1", address) == ""
             assert disks.full() == ()
         finally:
             await builder.tear_down()

@@ -34,7 +34,7 @@ class LoadGenerator(Protocol):
     def start(self, start_s: float) -> None:
         """Start the night at `start_s` on the event loop's clock."""
 
-    def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
+    def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Yield requests as they are sent and as they end, in seconds after the start, until the generator ends."""
 
     def stop(self) -> None:

@@ -23,7 +23,7 @@ class LogDisks(Protocol):
     async def free(self, server: str) -> None:
         """Remove what filled it."""
 
-    async def lost(self, server: str, address: Address) -> str:
+    async def log_line_error(self, server: str, address: Address) -> str:
         """Make the server at this address log a line; return why it was lost, or an empty string when it was written."""
 
     def full(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class NoLogDisks:
     async def free(self, server: str) -> None:
         """Do nothing: no disk is ever full."""
 
-    async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+    async def log_line_error(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Return an empty string: no disk is ever full."""
         return ""
 

@@ -66,7 +66,7 @@ class Probe(Protocol):
     async def wait_held(self) -> None:
         """Wait until it is connected and its first request is answered; raises FacilityError when that fails."""
 
-    async def wait_seen(self) -> ProbeResult:
+    async def wait_result(self) -> ProbeResult:
         """Wait for its result, at most as long as its spec allows."""
 
     async def end(self) -> None:

@@ -1,4 +1,4 @@
-"""The fake facility: the runtime, the database, the link, monitoring, dumps and the load generator, in one event loop."""
+"""Builds the fake facility: runtime, database, links, monitoring, dumps and load generator, in one event loop."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup
     from testbed.plan.topology import FacilityPlan
 
-
-DUMP_S = 0.3  # what a thread dump takes
+DUMP_S = 0.3  # how long a thread dump takes
 
 
 @dataclass(slots=True)
@@ -47,18 +46,17 @@ class FakeBuilder:
     """Builds a fake facility by the plan and the settings of a variant, as `ProcessesBuilder` builds a real one.
 
     The model: an application server has `request_threads` threads and `pool_size` connections, a FIFO pool unless `pool_lifo`. A
-    connection to a database server that was stopped is dead. A lookup over a dead connection fails, and loses it in `original` (and in
-    `driver_cursor`, when it died between the rows and the close); everything else gives it back, and another is opened in its place. Who
-    finds the pool empty waits, with its thread, for as long as `pool_checkout_timeout_s` says. What was lost comes back after
-    `pool_leak_reclaim_s`; requests that `shed_load_at` and `fail_fast` do not let in have no thread, and are no result. A caller's
-    thread waits for its calls, as long as `call_read_timeout_s` says, and takes the servers (of its service group) in turn; bulkhead,
-    retry and circuit breaker are around its calls as in the real one. Times are constant; there is no chance in it.
+    connection to a database server that was stopped is dead. A lookup over a dead connection fails, and leaks it in `original` (and in
+    `driver_cursor`, when it died between the rows and the close); any other operation checks it in, and another is opened in its place.
+    With an empty pool, a request waits with its thread for `pool_checkout_timeout_s`. A leaked connection is reclaimed after
+    `pool_leak_reclaim_s`. Requests that `shed_load_at` and `fail_fast` refuse get no thread, and count as no result. A caller's thread
+    waits for its calls for `call_read_timeout_s`, and calls the servers (of its service group) in turn; bulkhead, retry and circuit
+    breaker wrap its calls as in the real one. Times are constant, and nothing is random.
 
     Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
-    setting `call_connect_timeout_s`, because a connection is made at once or not at all; toxics other than
-    `latency`, and links other than the one to the database, which probes see and services do not; pause and resume.
-    A variant with settings that are not modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused
-    with UsageError.
+    setting `call_connect_timeout_s`, because a connection is established at once or not at all; toxics other than `latency`, and links
+    other than the one to the database, which probes see and services do not; pause and resume. A variant with settings that are not
+    modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused with UsageError.
     """
 
     plan: FacilityPlan
@@ -70,7 +68,7 @@ class FakeBuilder:
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
     log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
     resources: Resources = field(default_factory=observers.NoResources)
-    ineffective: bool = False  # probes see nothing of what is done to links, and a crowd is none
+    ineffective: bool = False  # probes see no effect of a fault on a link, and the requests of a burst do not wait at one time
     generator: FakeLoadGenerator | None = None
     bursts: list[FakeBurst] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -82,7 +80,7 @@ class FakeBuilder:
         require_modelled("a caller", self.settings.caller, caller.NOT_MODELLED)
 
     def begin(self) -> None:
-        """Note it; there is nothing to be gained."""
+        """Record the call; there is nothing to prepare."""
         self.calls.append("begin")
 
     async def build(self) -> Facility:
@@ -96,7 +94,7 @@ class FakeBuilder:
             self.virtual_ip,
             self.plan.server_names,
             self.plan.callers,
-            Instruments(lambda: FakeMonitoring(self.runtime), self._connect, self._dump, self._probe, self._gather),
+            Instruments(lambda: FakeMonitoring(self.runtime), self._connect, self._dump, self._probe, self._open_burst),
             links=dict(self.links),
             packet_filter=self.packet_filter,
             resources=self.resources,
@@ -108,13 +106,13 @@ class FakeBuilder:
         await facility.wait_ready(facility.services)
         return facility
 
-    async def _gather(self, runtime: Runtime, order: BurstSpec) -> FakeBurst:  # noqa: ARG002 - the protocol's signature
-        self.bursts.append(FakeBurst(order, self.ineffective))
+    async def _open_burst(self, runtime: Runtime, spec: BurstSpec) -> FakeBurst:  # noqa: ARG002 - the protocol's signature
+        self.bursts.append(FakeBurst(spec, self.ineffective))
         return self.bursts[-1]
 
-    def _probe(self, link: str, address: Address, question: ProbeSpec) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
-        known = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())
-        return FakeProbe(known, question, link in self.packet_filter.dropped, self.ineffective)
+    def _probe(self, link: str, address: Address, spec: ProbeSpec) -> FakeProbe:  # noqa: ARG002 - the protocol's signature
+        fake = self.virtual_ip if link == DATABASE else self.links.get(link, FakeLink())
+        return FakeProbe(fake, spec, link in self.packet_filter.dropped, self.ineffective)
 
     def _make(self, name: str) -> FakeService | None:
         if name in self.plan.server_names:
@@ -128,7 +126,7 @@ class FakeBuilder:
         self.generator = FakeLoadGenerator(self.runtime, requests)
         return self.generator
 
-    async def _dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - no file: there is nothing to keep
+    async def _dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - a fake dump has no file
         groups = self.runtime.service(service).groups()
         await asyncio.sleep(DUMP_S)
         if self.not_permitted is not None:
@@ -136,7 +134,7 @@ class FakeBuilder:
         return groups
 
     async def tear_down(self) -> None:
-        """End every service."""
+        """Stop every service."""
         self.calls.append("tear_down")
         for service in self.runtime.services.values():
             if service is not None:

@@ -1,4 +1,4 @@
-"""A fake caller: transactions that call the application servers in turn, and wait for them as long as the settings say (O6)."""
+"""A fake caller: transactions that call the application servers in turn, with the time-outs of the settings (O6)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from testbed.plan.settings import CallerSettings
     from testbed.plan.topology import FacilityPlan
 
-LOCAL_S = 0.001  # what a transaction takes that calls nobody
+LOCAL_S = 0.001  # how long a transaction takes that needs no call
 SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a call of their own name after the lookup
-# It knows of no passenger, so of nothing that it was told before; and its transactions are threads', so none waits without one.
+# It knows no passengers, so it can cache no answer; and each of its transactions has a thread, so none waits without one.
 NOT_MODELLED = ("cached_answers_s", "decoupled")
-OPEN = "CircuitOpen: nobody is called"
+OPEN = "CircuitOpen: the call was not made"
 FULL = "FacilityFailed: every place of the bulkhead is taken"
 
 
 class FakeCaller(FakeService):
-    """A calling system. `server` finds an application server by its name, whichever process has it now."""
+    """A calling system. `server` returns the service that runs now under the name of an application server."""
 
     def __init__(
         self, name: str, plan: FacilityPlan, settings: CallerSettings, servers: Sequence[str], server: Callable[[str], FakeService]
@@ -34,34 +34,34 @@ class FakeCaller(FakeService):
         self._settings = settings
         self._turns = itertools.cycle(servers)
         self._server = server
-        self._inside = 0  # calls that have a place of the bulkhead
+        self._inside = 0  # calls inside the bulkhead
         self._failures = 0  # in a row
         self._opened_s = 0.0  # when the circuit breaker opened last
 
     async def answer(self, operation: str) -> str:
-        """Do a transaction."""
+        """Run a transaction; return its error, or an empty text."""
         if not TRANSACTIONS[self.name][operation]:
             await asyncio.sleep(LOCAL_S)
             return ""
         return await self._call("lookup_by_city") or (await self._call(operation) if operation in SECOND_CALLS else "")
 
     async def _call(self, operation: str) -> str:
-        """Make a call, past the patterns in the order of the real ones: bulkhead, retry, circuit breaker."""
+        """Make a call through the patterns in the order of the real ones: bulkhead, retry, circuit breaker."""
         if self._settings.bulkhead_at is not None and self._inside >= self._settings.bulkhead_at:
             return FULL
         self._inside += 1
         try:
-            error = await self._counted(operation)
+            error = await self._call_unless_open(operation)
             for _ in range(self._settings.retries):
                 if error in ("", OPEN):
                     break
                 await asyncio.sleep(self._settings.retry_wait_s)
-                error = await self._counted(operation)
+                error = await self._call_unless_open(operation)
         finally:
             self._inside -= 1
         return error
 
-    async def _counted(self, operation: str) -> str:
+    async def _call_unless_open(self, operation: str) -> str:
         at, now_s = self._settings.circuit_breaker_at, asyncio.get_running_loop().time
         if at is not None and self._failures >= at and now_s() < self._opened_s + self._settings.circuit_breaker_open_s:
             return OPEN

@@ -11,23 +11,19 @@ from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 
 STOP_S = 0.05  # of the database server
-
-
 START_S = 0.05
-
-
 FLIGHTS = 6495  # in the table of the real week
 
 
 @dataclass(slots=True)
 class FakeFlights:
-    """The table of flights; `ineffective`: a lock on it keeps nobody waiting."""
+    """The table of flights; `ineffective`: a lock on it blocks no reader."""
 
     locked: bool = False
     ineffective: bool = False
 
     async def lock(self, address: Address, within_s: float) -> AsyncExitStack:  # noqa: ARG002 - the protocol's signature
-        """Lock it until what is returned is closed."""
+        """Lock the table until the returned stack is closed."""
         self.locked = True
         stack = AsyncExitStack()
         stack.callback(self._release)
@@ -40,16 +36,16 @@ class FakeFlights:
         """Count the flights; raises ServiceError when the table is locked."""
         if self.locked and not self.ineffective:
             await asyncio.sleep(within_s)
-            raise ServiceError(f"the database at {address} does not answer: too late")
+            raise ServiceError(f"the database at {address} does not answer within {within_s:.2f} s")
         return FLIGHTS
 
     async def ping(self, address: Address, within_s: float) -> None:
-        """Answer, whatever is locked."""
+        """Return at once, whatever is locked."""
 
 
 @dataclass(slots=True)
 class FakeDatabase:
-    """The database pair. `starts` counts the starts of a server, so that a connection can be told from one to an earlier start."""
+    """The database pair. `starts` counts the starts of a server, to tell connections to an earlier start from current ones."""
 
     active: str = HOSTS[0]
     mounted: str | None = HOSTS[0]
@@ -70,13 +66,13 @@ class FakeDatabase:
         self.mounted = host
 
     async def unmount(self, host: str) -> None:
-        """Take the array from a host."""
+        """Unmount the array on a host."""
         if self.mounted != host or self.running:
             raise ArrayError(f"the array cannot be unmounted on {host}: it is mounted on {self.mounted}, server running: {self.running}")
         self.mounted = None
 
     async def start_server(self, host: str) -> Address:
-        """Start the server of a host on the array mounted there; give its own address."""
+        """Start the server of a host on the array mounted there; return its own address."""
         if self.mounted != host:
             raise ArrayError(f"the array is not mounted on {host}")
         if self.broken is not None:
@@ -94,5 +90,5 @@ class FakeDatabase:
         self.running = False
 
     async def throw_away(self) -> None:
-        """End the server at once."""
+        """Stop the server at once."""
         self.running = False

@@ -19,56 +19,57 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FakeLink:
-    """A link: which host it leads to, whether anybody listens, and the toxics on it by their names, of which `latency` is felt.
+    """A link: the host it leads to, whether it listens, and its toxics by their names, of which services feel only `latency`.
 
-    That to the database is the virtual IP. A probe over it sees what each toxic does (`FakeProbe`).
+    The one to the database is the virtual IP. A probe sees the effect of each toxic (`FakeProbe`).
     """
 
     host: str = HOSTS[0]
     enabled: bool = True
     on: dict[str, dict[str, int]] = field(default_factory=dict)
     put: list[tuple[str, dict[str, int]]] = field(default_factory=list)  # every toxic that ever was on it
-    broken: FacilityError | None = None  # raised by the next toxic that is taken away
+    broken: FacilityError | None = None  # raised by the next removal of a toxic
 
     @property
     def address(self) -> Address:
-        """An address that nobody listens at."""
+        """An address at which nothing listens."""
         return Address("127.0.0.1", 0)
 
     @property
     def latency_s(self) -> float:
-        """What each trip over the link takes longer, in seconds."""
+        """The delay that toxics add to each trip, in seconds."""
         return sum(attributes.get("latency", 0) for name, attributes in self.on.items() if name.startswith("latency")) / 1000
 
     async def point(self, host: Address) -> None:
-        """Let it lead to a host."""
+        """Point the link at a host."""
         self.host = host.host
 
     async def add_toxic(self, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream") -> None:
-        """Put a toxic on the link."""
-        self.on[str(ToxicOn(kind, stream))] = dict(attributes)
-        self.put.append((str(ToxicOn(kind, stream)), dict(attributes)))
+        """Add a toxic to the link."""
+        name = str(ToxicOn(kind, stream))
+        self.on[name] = dict(attributes)
+        self.put.append((name, dict(attributes)))
 
     async def remove_toxic(self, kind: str, stream: Stream = "downstream") -> None:
-        """Take a toxic from it."""
+        """Remove a toxic."""
         if self.broken is not None:
             raise self.broken
         del self.on[str(ToxicOn(kind, stream))]
 
     async def toxics(self) -> tuple[str, ...]:
-        """Give the names of the toxics on it."""
+        """Return the names of its toxics."""
         return tuple(self.on)
 
     async def enable(self) -> None:
-        """Let somebody listen."""
+        """Listen again."""
         self.enabled = True
 
     async def disable(self) -> None:
-        """Let nobody listen."""
+        """Stop listening."""
         self.enabled = False
 
     async def is_enabled(self) -> bool:
-        """Whether anybody listens."""
+        """Whether it listens."""
         return self.enabled
 
     def leads_to(self, database: FakeDatabase) -> bool:
@@ -78,23 +79,23 @@ class FakeLink:
 
 @dataclass(slots=True)
 class FakePacketFilter:
-    """Notes to which links attempts to connect are dropped, and forgets by a toxic."""
+    """Records the links to which attempts to connect are dropped, and forgets idle connections by a toxic."""
 
     dropped: list[str] = field(default_factory=list)
     keepalives_s: float | None = None
 
     async def drop(self, name: str, link: Link) -> None:
-        """Drop them."""
+        """Drop attempts to connect."""
         await link.disable()
         self.dropped.append(name)
 
     async def accept(self, name: str, link: Link) -> None:
-        """Let them through."""
+        """Accept attempts to connect."""
         self.dropped.remove(name)
         await link.enable()
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
-        """Put a toxic on the link, where a connection that rests is idle at all."""
+        """Add a toxic to the link, unless keep-alives keep every connection from being idle."""
         if self.keepalives_s is None or self.keepalives_s >= idle_s:
             await link.add_toxic("idle_drop", {"timeout": round(idle_s * 1000)})
         return idle_s
@@ -103,10 +104,10 @@ class FakePacketFilter:
         """Return at once."""
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
-        """Take it away."""
+        """Remove the toxic."""
         if "idle_drop_downstream" in await link.toxics():
             await link.remove_toxic("idle_drop")
 
     async def left(self) -> tuple[str, ...]:
-        """Tell to what nobody gets through."""
+        """Return a line for each link to which attempts to connect are dropped."""
         return tuple(f"attempts to connect to {name} are dropped" for name in self.dropped)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FakeLoadGenerator:
-    """Sends requests to fake callers at their times, each whether or not others came back."""
+    """Sends each request to its fake caller when it is due, whether or not earlier ones came back."""
 
     runtime: FakeRuntime
     requests: Sequence[DueRequest]
-    _told: asyncio.Queue[RequestSent | RequestEnded | None] = field(default_factory=asyncio.Queue)
+    _events: asyncio.Queue[RequestSent | RequestEnded | None] = field(default_factory=asyncio.Queue)
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _sent: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -37,22 +37,22 @@ class FakeLoadGenerator:
 
     async def _ask(self, due: DueRequest, start_s: float) -> None:
         now, request = asyncio.get_running_loop().time, due.request
-        self._told.put_nowait(RequestSent(request.id, now() - start_s))
+        self._events.put_nowait(RequestSent(request.id, now() - start_s))
         error = await self.runtime.service(request.caller).ask(request.transaction)
-        self._told.put_nowait(RequestEnded(request.id, now() - start_s, 502 if error else 200, error))
+        self._events.put_nowait(RequestEnded(request.id, now() - start_s, 502 if error else 200, error))
 
-    async def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
-        """Give what happens, until it dies."""
-        while (event := await self._told.get()) is not None:
+    async def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
+        """Yield what is sent and what has ended, until the generator dies."""
+        while (event := await self._events.get()) is not None:
             yield event
 
     def die(self) -> None:
-        """End in the middle of the night."""
+        """End before the night is over, as a killed process does."""
         self.stop()
-        self._told.put_nowait(None)
+        self._events.put_nowait(None)
 
     def stop(self) -> None:
-        """Send nothing more, and wait for nothing more."""
+        """Cancel the requests that are not due yet, and those in flight."""
         for timer in self._timers:
             timer.cancel()
         for task in self._sent:

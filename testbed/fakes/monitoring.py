@@ -1,4 +1,4 @@
-"""The fake monitoring and the fake disks of logs."""
+"""The fake monitoring and the fake log disks."""
 
 from __future__ import annotations
 
@@ -17,37 +17,36 @@ if TYPE_CHECKING:
 
     from testbed.journal.events import Sample
 
-
-LOOK_S = 0.002  # what monitoring takes to answer
+READ_S = 0.002  # how long a read of a service's monitoring takes
 
 
 @dataclass(slots=True)
 class FakeLogDisks:
-    """Notes whose disk is full; `blunt`: every line is written all the same."""
+    """Records whose log disk is full; `ineffective`: every line is written all the same."""
 
     filled: set[str] = field(default_factory=set)
     ineffective: bool = False
 
     async def fill(self, server: str) -> None:
-        """Note it."""
+        """Record it as full."""
         self.filled.add(server)
 
     async def free(self, server: str) -> None:
-        """Note it no more."""
+        """Record it as free."""
         self.filled.discard(server)
 
-    async def lost(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
-        """Tell by what was noted."""
+    async def log_line_error(self, server: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
+        """Return the text of ENOSPC for a full disk, otherwise `""`."""
         return os.strerror(errno.ENOSPC) if server in self.filled and not self.ineffective else ""
 
     def full(self) -> tuple[str, ...]:
-        """Give those that were noted."""
+        """Return the servers whose log disk is full."""
         return tuple(sorted(self.filled))
 
 
 @dataclass(slots=True)
 class FakeMonitoring:
-    """Looks at fake services; an async context manager, as the real one is."""
+    """Samples fake services; an async context manager, as the real one is."""
 
     runtime: FakeRuntime
 
@@ -58,11 +57,11 @@ class FakeMonitoring:
         return
 
     async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:  # noqa: ARG002 - the protocol's
-        """Look at a service."""
-        await asyncio.sleep(LOOK_S)
+        """Sample a service."""
+        await asyncio.sleep(READ_S)
         return self.runtime.service(service).sample(*now())
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
-        """Give a service's health when it is ready."""
+        """Wait until a service is ready, and return its health; the caller has the bound."""
         await self.runtime.service(service).ready.wait()
         return "200" if self.runtime.service(service).alive else "no answer"

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
     from testbed.fakes.service import FakeService
 
-
 LAST_LINES = "the fake was told to die"
 
 
 @dataclass(slots=True)
 class FakeRuntime(NoRuntime):
-    """Services as objects. `calls` (the do-nothing runtime's) has what was done to which, in order; pause and resume change nothing."""
+    """Services as objects. `calls` (of the do-nothing runtime) records each call and its service, in order; pause changes nothing."""
 
     make: Callable[[str], FakeService | None] = lambda _: None
     services: dict[str, FakeService | None] = field(default_factory=dict)
@@ -36,37 +35,37 @@ class FakeRuntime(NoRuntime):
         self.services[spec.name] = self.make(spec.name)
 
     async def stop(self, name: str) -> None:
-        """End a service."""
+        """Stop a service."""
         await NoRuntime.stop(self, name)
         self._end(name, Exit(0, ""))
 
     async def kill(self, name: str) -> None:
-        """End a service."""
+        """Stop a service."""
         await NoRuntime.kill(self, name)
         self._end(name, Exit(-9, ""))
 
     def die(self, name: str, code: int = 1) -> None:
-        """Let a service die by itself."""
+        """End a service as if it had died by itself."""
         self.running.pop(name, None)
         self._end(name, Exit(code, LAST_LINES))
 
-    def _end(self, name: str, how: Exit) -> None:
-        self.exits[name] = how
+    def _end(self, name: str, ended: Exit) -> None:
+        self.exits[name] = ended
         service = self.services[name]
         if service is not None:
             service.die()
 
     def service(self, name: str) -> FakeService:
-        """Give a service by its name; raises ServiceError when there is none."""
-        found = self.services.get(name)
-        if found is None:
+        """Return a service by its name; raises ServiceError when there is none."""
+        service = self.services.get(name)
+        if service is None:
             raise ServiceError(f"no service {name}; there are {', '.join(sorted(self.services)) or 'none'}")
-        return found
+        return service
 
     async def pid(self, name: str) -> int | None:
-        """Give a number that looks like a process id, one for each start; None when it does not run."""
+        """Return a number in place of the process id, another for each start; None when the service does not run."""
         return self.pids[name] if name in self.running else None
 
     async def exit(self, name: str) -> Exit | None:
-        """Tell how it ended; None while it runs."""
+        """Return how the service ended; None while it runs."""
         return self.exits.get(name)

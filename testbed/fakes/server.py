@@ -1,4 +1,4 @@
-"""A fake application server: a pool of connections that a switchover leaves stale, and a lookup that loses them or does not."""
+"""A fake application server: a pool whose connections a switchover leaves stale, and a lookup that may leak them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 TRIP_S = 0.0005  # there and back on the link to the database
 TRIPS = 4  # of a lookup: declare, fetch, close, and the pool's rollback
 DEAD = "OperationalError: the connection is closed"
-NO_CONNECTION = "PoolTimeout: the pool gave none within its checkout time-out"
+NO_CONNECTION = "PoolTimeout: no connection within the checkout time-out"
 REFUSED = "503: refused before any work"
-NOT_OPEN = 0  # in place of a connection's server: one that is opened when it is lent
+NOT_OPEN = 0  # a pooled connection that is opened at its checkout
 
 # Its connections have no age, its statements and links are never slow, its health is green while it lives, it does not replace
-# itself, keeps no sessions and leaks nothing but what a dead link makes it leak.
+# itself, stores no sessions, and leaks nothing but connections that died.
 NOT_MODELLED = (
     *("pool_max_overflow", "pool_recycle_s", "statement_timeout_s", "socket_timeout_s"),
     *("handshaking", "let_it_crash_s", "governor_per_minute"),
@@ -32,7 +32,7 @@ NOT_MODELLED = (
 
 
 class FakeServer(FakeService):
-    """An application server. A connection is known by which start of the database server it goes to: to an earlier one, it is stale."""
+    """An application server. A connection is the number of the start of the database server that it goes to: an earlier one is stale."""
 
     def __init__(self, name: str, plan: FacilityPlan, settings: ServerSettings, database: FakeDatabase, link: FakeLink) -> None:
         super().__init__(name, plan.request_threads)
@@ -43,24 +43,24 @@ class FakeServer(FakeService):
         self._idle: asyncio.Queue[int] = asyncio.LifoQueue() if settings.pool_lifo else asyncio.Queue()
         self._waiting = 0
         self._leaked = 0
-        self._oldest = 0  # connections to an earlier start of the database server than this are replaced when they are lent
+        self._oldest = 0  # connections to an earlier start of the database server than this are replaced at checkout
         for _ in range(self._size):
             self._idle.put_nowait(database.starts if settings.pool_fill else NOT_OPEN)
 
     def pool(self) -> PoolSample:
-        """Give the state of the pool."""
+        """Return the state of the pool."""
         idle = self._idle.qsize()
         return PoolSample(size=self._size, in_=idle, out=self._size - idle, waiting=self._waiting, leaked=self._leaked)
 
     def refuse(self) -> str:
-        """Let in so many at once, and no more than there are connections for."""
+        """Return the error of a request over the limits of `shed_load_at` or `fail_fast`; an empty text when it is accepted."""
         shed_load_at = self._settings.shed_load_at
         if shed_load_at is not None and self.arrived >= shed_load_at:
             return REFUSED
         return REFUSED if self._settings.fail_fast and self.arrived + self._leaked >= self._size else ""
 
     async def answer(self, operation: str) -> str:
-        """Take a connection, use it, and give it back: or not, by the lookup (O3, S1)."""
+        """Check out a connection, use it, and check it in, or leak it, as the lookup does (O3, S1)."""
         connection = await self._check_out(operation)
         if connection is None:
             return NO_CONNECTION
@@ -82,7 +82,7 @@ class FakeServer(FakeService):
         else:
             self._idle.put_nowait(NOT_OPEN)
         if operation == "lookup_by_city" and self._settings.lookup == "sqlalchemy_connection":
-            self._oldest = self._database.starts  # the library throws away whatever was opened before the first that was dead
+            self._oldest = self._database.starts  # the library discards every connection opened before the dead one was noticed
         return DEAD
 
     def _reclaim(self) -> None:
@@ -90,7 +90,7 @@ class FakeServer(FakeService):
         self._idle.put_nowait(NOT_OPEN)
 
     async def _check_out(self, operation: str) -> int | None:
-        """Take a connection out of the pool, waiting for as long as the settings say; None when there was none."""
+        """Wait for a connection for as long as the settings say, and check it out; None when there was none."""
         self._waiting += 1
         try:
             with self.thread(CHECKOUT, operation):
@@ -108,7 +108,7 @@ class FakeServer(FakeService):
         return self._database.running and connection == self._database.starts
 
     def _close_raises(self, *, works: bool) -> bool:
-        """Whether the statement's close, on a dead connection, keeps the lookup from giving the connection back.
+        """Whether the statement's close raises on a dead connection, so that the lookup never checks the connection in.
 
         In `original` it always does. The driver's own cursor raises only when the rows had come before the link died (`works`).
         """

@@ -1,4 +1,4 @@
-"""A fake service: request threads, those who wait for one, and what each is doing. What it does for a request is its subclasses'."""
+"""A fake service: its request threads, what each does, and the requests that wait for one. Subclasses answer the requests."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class FakeService:
         self.request_threads = request_threads
         self.ready = asyncio.Event()
         self.alive = True
-        self.arrived = 0  # requests that are here, with a thread or waiting for one
-        self.doing: Counter[tuple[str, str]] = Counter()  # busy threads by what they do and within which operation
+        self.arrived = 0  # requests with a thread or waiting for one
+        self.doing: Counter[tuple[str, str]] = Counter()  # busy threads by state and operation
         self._threads = asyncio.Semaphore(request_threads)
         self._started_threads = 0
         self._answered: Counter[str] = Counter()
@@ -46,19 +46,19 @@ class FakeService:
         asyncio.get_running_loop().call_later(START_S, self.ready.set)
 
     def refuse(self) -> str:
-        """Give the error of a request that is refused before it has a thread; an empty text when it is let in."""
+        """Return the error of a request that is refused before it has a thread; an empty text when it is accepted."""
         return ""
 
     async def answer(self, operation: str) -> str:
-        """Do what was asked in a request thread, and give the error; an empty text when there is none."""
+        """Carry out an operation in a request thread; return its error, or an empty text."""
         raise NotImplementedError
 
     def pool(self) -> PoolSample | None:
-        """Give the state of its pool of connections; None when it has none."""
+        """Return the state of its connection pool; None when it has none."""
         return None
 
     def ask(self, operation: str) -> asyncio.Future[str]:
-        """Send it a request; gives the error, or an empty text, when that is answered: perhaps never."""
+        """Send a request; the future gets its error, or an empty text, when it is answered: perhaps never."""
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         if not self.alive:
             answer.set_result(LAST_WORDS)
@@ -92,7 +92,7 @@ class FakeService:
 
     @contextmanager
     def thread(self, state: str, operation: str) -> Iterator[None]:
-        """Note what a request thread does."""
+        """Record what a request thread does while the block runs."""
         self.doing[state, operation] += 1
         try:
             yield
@@ -100,7 +100,7 @@ class FakeService:
             self.doing[state, operation] -= 1
 
     def die(self) -> None:
-        """End at once: whoever waits for an answer gets an error."""
+        """End at once: every request in flight gets an error."""
         self.alive = False
         for request, answer in list(self._requests.items()):
             request.cancel()
@@ -108,7 +108,7 @@ class FakeService:
                 answer.set_result(LAST_WORDS)
 
     def sample(self, t_s: float, night_s: float) -> Sample:
-        """Give what its monitoring tells; nothing while it is not ready."""
+        """Return a sample of its monitoring; without numbers while it is not ready."""
         if not (self.alive and self.ready.is_set()):
             return Sample(t_s=t_s, night_s=night_s, service=self.name, health=False, health_s=0.0)
         return Sample(
@@ -125,13 +125,13 @@ class FakeService:
         )
 
     def groups(self) -> tuple[ThreadGroup, ...]:
-        """Give its request threads as a dump would, the largest group first."""
+        """Return its request threads as a dump would have them, the largest group first."""
         groups = [
             ThreadGroup(count, state, operation, (f"fake.py:1 {operation}", f"fake.py:2 {state}"))
             for (state, operation), count in self.doing.items()
             if count
         ]
-        noted = sum(group.count for group in groups)
-        groups += [ThreadGroup(self.busy - noted, RUNNING, "", ())] if self.busy > noted else []
+        recorded = sum(group.count for group in groups)
+        groups += [ThreadGroup(self.busy - recorded, RUNNING, "", ())] if self.busy > recorded else []
         groups += [ThreadGroup(self._started_threads - self.busy, IDLE, "", ())] if self._started_threads > self.busy else []
         return tuple(sorted(groups, key=lambda group: -group.count))

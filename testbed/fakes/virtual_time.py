@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Goes by a clock of its own, which begins at 0 and moves only while everything waits.
+    """An event loop with a clock of its own, which begins at 0 and moves only while every task waits.
 
-    Order and times are those of the real loop, without its delays. The world outside has no part in that clock: what waits for a
-    thread, a socket or another process may see it jump ahead meanwhile. When all that is left waits for the outside, WaitError is raised.
+    Order and times are those of the real loop, without its delays. Threads, sockets and other processes do not follow this clock: a task
+    that waits for one may see it jump ahead. When every task waits for them and no timer is left, WaitError is raised.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(_Jumping(self))
 
     def time(self) -> float:
-        """Give the virtual time, in seconds."""
+        """Return the virtual time, in seconds."""
         return self._time_s
 
     def jump(self, seconds: float) -> None:
-        """Move the clock."""
+        """Move the clock forward."""
         self._time_s += seconds
 
 
@@ -42,11 +42,11 @@ class _Jumping(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Give what is ready; otherwise jump by the time that there is until the next timer."""
+        """Return what is ready; if nothing is, jump to the next timer, and raise WaitError when there is none."""
         ready = super().select(0)
         if not ready:
             if timeout is None:
-                raise WaitError("nothing is due in virtual time any more: every task waits for what will never come")
+                raise WaitError("deadlock in virtual time: every task waits, and no timer is left")
             self._loop.jump(timeout)
         return ready
 

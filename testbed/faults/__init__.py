@@ -4,8 +4,8 @@
 whose fields are the parameters that the scenario may give. `inject` is all it must have; `heal` only where the fault
 can be undone. `nothing.py` is the do-nothing twin, and the guide to writing another.
 
-A fault proves that it bit: a step of `inject` looks for its effect from where it is felt, and fails when there is none,
-so that the scenario is `unknown`. A field called `link` is the name of a link of the facility.
+A fault verifies that it took effect: a step of `inject` probes for the effect from where it is felt, and fails when there
+is none, so that the scenario is `unknown`. A field called `link` is the name of a link of the facility.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def names() -> tuple[str, ...]:
-    """Give the words for faults that a scenario may use."""
+    """Return the words for faults that a scenario may use."""
     return words_in(__path__)
 
 
 def load(name: str) -> type[Fault]:
-    """Give the class of a fault by its word; raises KeyError when there is none."""
+    """Return the class of a fault by its word; raises KeyError when there is none."""
     fault: type[Fault] = load_word(__name__, __path__, name, twin="NoFault")
     return fault

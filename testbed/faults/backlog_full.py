@@ -1,4 +1,4 @@
-"""A listener that lives but does not accept, and a listen queue that is full (W2, A4)."""
+"""A process that listens but does not accept, and whose listen queue is full (W2, A4)."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ ASK = ProbeSpec("queue", within_s=60.0)
 class BacklogFull:
     """Stops an application server (SIGSTOP, or a paused container), and fills its listen queue.
 
-    Who is in the queue is connected, as far as they can tell, and waits in the kernel; past the queue, attempts to connect are dropped and
-    made again by whoever connects. A small `listen_backlog` of the facility is full soon. What is measured is told when it is healed: how
-    long the first in the queue waited for its answer, and the first past it for its connection.
+    Clients in the queue are connected, as far as they can tell, and wait in the kernel; past the queue, the kernel drops attempts to
+    connect, and the client retries. A small `listen_backlog` of the facility is full soon. Healing reports how long the first in the queue
+    waited for its answer, and the first past it for its connection.
     """
 
     service: Annotated[str, Field(pattern=r"^cf-\d+$")] = "cf-1"
 
     async def inject(self, actions: Actions) -> str:
-        """Stop it, and make connections until one does not come about."""
+        """Stop the server, and open connections until one is not established."""
         facility = actions.facility
         async with actions.step(1, f"stop {self.service}"):
             await facility.runtime.pause(self.service)
-        async with actions.step(2, f"fill the listen queue of {self.service} until a connection does not come about"):
+        async with actions.step(2, f"fill the listen queue of {self.service} until a connection is not established"):
             facility.waiting[WORD] = probe = facility.probe(self.service, ASK)
             await probe.wait_held()
-        return f"{self.service} stands still, and its listen queue is full"
+        return f"{self.service} is stopped, and its listen queue is full"
 
     async def heal(self, actions: Actions) -> str:
-        """Let it go on, and hear what became of those who waited."""
+        """Resume the server, and verify that the clients in the queue are served."""
         facility = actions.facility
-        async with actions.step(1, f"let {self.service} go on"):
+        async with actions.step(1, f"resume {self.service}"):
             await facility.runtime.resume(self.service)
-        async with actions.step(2, "see that who waited is served") as details:
+        async with actions.step(2, "verify that the clients that waited are served") as details:
             probe = facility.waiting.pop(WORD, None)
             if probe is None:
-                return f"{self.service} goes on"
+                return f"{self.service} is resumed"
             try:
-                seen = await probe.wait_seen()
+                result = await probe.wait_result()
             finally:
                 await probe.end()
-            if seen.ended != "answered":
-                raise FacilityError(f"{self.service} goes on, but of those who waited {seen}")
-            details.append(str(seen))
-        return f"{self.service}: {seen}"
+            if result.ended != "answered":
+                raise FacilityError(f"{self.service} is resumed, but the clients that waited were not served: {result}")
+            details.append(str(result))
+        return f"{self.service}: {result}"

@@ -22,30 +22,30 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class BalancerLoss:
-    """Kills one of the two balancers (SIGKILL): the calls in flight over it are cut, and whoever connects to it is refused.
+    """Kills one of the two balancers (SIGKILL): calls in flight over it are cut, and new connections are refused.
 
-    Healed, it is started again, and counted as back when it sends calls to every application server that runs. It cannot show the loss of
-    its machine: that keeps the address and refuses at once, where nobody would answer.
+    Healing starts it again, and waits until it sends calls to every application server that runs. It cannot show the loss of its machine:
+    that keeps the address and refuses at once, where nobody would answer.
     """
 
     balancer: BalancerName = "lb-1"
     needs: ClassVar[str] = "balancers"
 
     async def inject(self, actions: Actions) -> str:
-        """Kill it, and see that a caller is refused there."""
+        """Kill the balancer, and verify that a caller is refused there."""
         async with actions.step(1, f"lose {self.balancer}"):
             await actions.facility.runtime.kill(self.balancer)
-        seen = await actions.see(2, self.balancer, CONNECT, "refused")
-        return f"{self.balancer} is lost: {seen}"
+        result = await actions.require_link(2, self.balancer, CONNECT, "refused")
+        return f"{self.balancer} is lost: {result}"
 
     async def heal(self, actions: Actions) -> str:
-        """Start it again, and see that it has every application server, and that a caller is answered there."""
+        """Start the balancer again, wait until it sends calls to every application server, and verify that a caller is answered."""
         async with actions.step(1, f"start {self.balancer} again"):
             await actions.facility.runtime.start(ServiceSpec(self.balancer, ""))
         async with actions.step(2, f"wait until {self.balancer} sends calls to every application server"):
             await self._wait_back(actions)
-        seen = await actions.see(3, self.balancer, ASK, "answered")
-        return f"{self.balancer} is back: {seen}"
+        result = await actions.require_link(3, self.balancer, ASK, "answered")
+        return f"{self.balancer} is back: {result}"
 
     async def _wait_back(self, actions: Actions) -> None:
         facility = actions.facility

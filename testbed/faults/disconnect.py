@@ -1,4 +1,4 @@
-"""Connections are made, and then ended in good order by the other side: FIN (W3)."""
+"""Connections are established, and then closed by the other side: FIN (W3)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Disconnect:
     """Ends connections over the link by FIN, at one `moment` of their life.
 
     `connect`: each a millisecond after it was made, and every one that is open. `answer`: each when `bytes` bytes of answers have come over
-    it, in the middle of one. `idle`: every one that is open, once; whoever connects anew is served. By the fault proxy's toxics `timeout`
-    and `limit_data`. As the proxy has accepted by then, the connection itself always comes about.
+    it, in the middle of one. `idle`: every one that is open, once; new connections are served. Done by the fault proxy's toxics `timeout`
+    and `limit_data`. The proxy has accepted by then, so the connection itself is always established.
     """
 
     moment: Moment = "answer"
@@ -32,16 +32,16 @@ class Disconnect:
     link: LinkName = DATABASE
 
     async def inject(self, actions: Actions) -> str:
-        """Put the toxic on the link and see a connection end; for idle ones, one that was open before, and the toxic goes at once."""
+        """Put the toxic on the link and verify that a connection ends; `idle` cuts those that are open, and removes the toxic at once."""
         if self.moment == "answer":
             await actions.add_toxics(1, f"end connections after {self.bytes} bytes", self.link, {LIMIT: {"bytes": self.bytes}})
-            return f"connections to {self.link} end: {await actions.see(2, self.link, ASK, 'closed')}"
+            return f"connections to {self.link} end: {await actions.require_link(2, self.link, ASK, 'closed')}"
         if self.moment == "connect":
             await actions.add_toxics(1, "end connections when they are made", self.link, {TIMEOUT: {"timeout": 1}})
-            return f"connections to {self.link} end: {await actions.see(2, self.link, ASK, 'closed')}"
-        seen = await actions.cut_idle(self.link, TIMEOUT, {"timeout": 1}, "closed")
-        return f"every open connection to {self.link} was ended: {seen}"
+            return f"connections to {self.link} end: {await actions.require_link(2, self.link, ASK, 'closed')}"
+        result = await actions.cut_idle(self.link, TIMEOUT, {"timeout": 1}, "closed")
+        return f"every open connection to {self.link} was ended: {result}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away; what was cut stays cut."""
+        """Remove the toxic; connections that were cut stay cut."""
         return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, TIMEOUT, LIMIT)}"

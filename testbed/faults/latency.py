@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 LATENCY = ToxicOn("latency")
 LONGEST_LOOK_S = 3.0
-SOME = 0.9  # of the delay: a probe must have waited at least that
+MIN_SHARE_OF_DELAY = 0.9  # a probe must have waited at least this share
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Delays what comes down the link from behind it by `latency_ms`, give or take `jitter_ms`, both in milliseconds.
 
-    Done by the fault proxy's toxic of the same name. A connection comes about as fast as ever: the proxy accepts it.
+    Done by the fault proxy's toxic of the same name. Connecting is as fast as ever: the proxy accepts at once.
     """
 
     latency_ms: Milliseconds
@@ -32,18 +32,18 @@ class Latency:
     link: LinkName = DATABASE
 
     async def inject(self, actions: Actions) -> str:
-        """Put the toxic on the link, and see that an answer takes so long, or at least does not come while somebody looks."""
-        given = {LATENCY: {"latency": self.latency_ms, "jitter": self.jitter_ms}}
-        await actions.add_toxics(1, f"delay the link to the {self.link} by {self.latency_ms} ms", self.link, given)
-        least_s = SOME * max(0, self.latency_ms - self.jitter_ms) / 1000
-        async with actions.step(2, f"see that an answer takes {least_s:.2f} s or longer") as details:
-            seen = await actions.probe(self.link, ProbeSpec("log_in", within_s=min(LONGEST_LOOK_S, 1.0 + 2 * least_s)))
-            waited_s = LONGEST_LOOK_S if seen.ended == "silent" and seen.first_byte_s is None else seen.first_byte_s or 0.0
-            if seen.ended not in ("answered", "silent") or waited_s < min(least_s, LONGEST_LOOK_S):
-                raise FacilityError(f"an answer over the link to {self.link} was to take {least_s:.2f} s or longer, and was: {seen}")
-            details.append(str(seen))
-        return f"{self.latency_ms} ms, give or take {self.jitter_ms} ms, on every answer from the {self.link}: {seen}"
+        """Put the toxic on the link, and verify that an answer takes as long, or does not come while the probe waits."""
+        toxics = {LATENCY: {"latency": self.latency_ms, "jitter": self.jitter_ms}}
+        await actions.add_toxics(1, f"delay the link to the {self.link} by {self.latency_ms} ms", self.link, toxics)
+        least_s = MIN_SHARE_OF_DELAY * max(0, self.latency_ms - self.jitter_ms) / 1000
+        async with actions.step(2, f"verify that an answer takes {least_s:.2f} s or longer") as details:
+            result = await actions.probe(self.link, ProbeSpec("log_in", within_s=min(LONGEST_LOOK_S, 1.0 + 2 * least_s)))
+            waited_s = LONGEST_LOOK_S if result.ended == "silent" and result.first_byte_s is None else result.first_byte_s or 0.0
+            if result.ended not in ("answered", "silent") or waited_s < min(least_s, LONGEST_LOOK_S):
+                raise FacilityError(f"expected an answer over the link to {self.link} to take {least_s:.2f} s or longer; saw: {result}")
+            details.append(str(result))
+        return f"{self.latency_ms} ms, give or take {self.jitter_ms} ms, on every answer from the {self.link}: {result}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away."""
+        """Remove the toxic."""
         return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, LATENCY)}"

@@ -1,4 +1,4 @@
-"""The do-nothing fault: the control run's."""
+"""The do-nothing fault, for the control run."""
 
 from __future__ import annotations
 

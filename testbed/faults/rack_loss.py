@@ -1,4 +1,4 @@
-"""A rack is damaged, and all that stands in it is gone at once (C3)."""
+"""A rack is lost, and every application server in it is gone at once (C3)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RACKS = 3  # as compose.yaml has them
 class RackLoss:
     """Kills every application server of a rack at once (SIGKILL). The servers stand in turn in the `RACKS` racks: cf-1 in the first.
 
-    Healed, they are started again. It cannot show the loss of a switch or of power: the machine goes on, and refuses connections at once.
+    Healing starts them again. It cannot show the loss of a switch or of power: the machine goes on, and refuses connections at once.
     """
 
     rack: Annotated[int, Field(ge=1, le=RACKS)] = 1
 
     async def inject(self, actions: Actions) -> str:
-        """Kill them, and see that none of them runs any more."""
+        """Kill the servers, and verify that none of them runs."""
         lost = self._servers(actions)
         if not lost:
             raise FacilityError(
@@ -34,14 +34,14 @@ class RackLoss:
             )
         async with actions.step(1, f"lose rack {self.rack} with {', '.join(lost)}"):
             await run_all(actions.kill(server) for server in lost)
-        async with actions.step(2, "see that none of them runs"):
-            there = [server for server in lost if await actions.facility.runtime.exit(server) is None]
-            if there:
-                raise FacilityError(f"{', '.join(there)} of rack {self.rack} still runs")
+        async with actions.step(2, "verify that none of them runs"):
+            alive = [server for server in lost if await actions.facility.runtime.exit(server) is None]
+            if alive:
+                raise FacilityError(f"{', '.join(alive)} of rack {self.rack} still runs")
         return f"rack {self.rack} is lost, with {', '.join(lost)}"
 
     async def heal(self, actions: Actions) -> str:
-        """Start them again, and wait until they are ready."""
+        """Start the servers again, and wait until they are ready."""
         lost = [server for server in self._servers(actions) if server in actions.facility.down]
         async with actions.step(1, f"start {', '.join(lost) or 'nobody'} again"):
             for server in lost:

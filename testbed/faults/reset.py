@@ -1,4 +1,4 @@
-"""Connections are made, and then reset by the other side: RST (W3)."""
+"""Connections are established, and then reset by the other side: RST (W3)."""
 
 from __future__ import annotations
 
@@ -22,24 +22,23 @@ class Reset:
     """Resets connections over the link by RST, at one `moment` of their life.
 
     `connect`: each at the first byte that is sent over it. `answer`: each when an answer comes, which is lost. `idle`: every one that is
-    open, once; whoever connects anew is served. By the fault proxy's toxic `reset_peer`, and for idle ones by its own toxic `lifetime`. As
-    the proxy has accepted by then, the connection itself always comes about.
+    open, once; new connections are served. Done by the fault proxy's toxic `reset_peer`, and for idle ones by its own toxic `lifetime`.
+    The proxy has accepted by then, so the connection itself is always established.
     """
 
     moment: Moment = "answer"
     link: LinkName = DATABASE
 
     async def inject(self, actions: Actions) -> str:
-        """Put the toxic on the link and see a reset; for idle ones, of one that was open before, and the toxic goes at once."""
+        """Put the toxic on the link and verify a reset; `idle` resets those that are open, and removes the toxic at once."""
         if self.moment == "idle":
-            seen = await actions.cut_idle(self.link, LIFETIME, {"lifetime": 1, "reset": 1}, "reset")
-            return f"every open connection to {self.link} was reset: {seen}"
+            result = await actions.cut_idle(self.link, LIFETIME, {"lifetime": 1, "reset": 1}, "reset")
+            return f"every open connection to {self.link} was reset: {result}"
         toxic = ON_ANSWER if self.moment == "answer" else ON_REQUEST
-        await actions.add_toxics(
-            1, f"reset connections when {'an answer comes' if toxic is ON_ANSWER else 'they are used'}", self.link, {toxic: {"timeout": 0}}
-        )
-        return f"connections to {self.link} are reset: {await actions.see(2, self.link, ASK, 'reset')}"
+        moment = "an answer comes" if toxic is ON_ANSWER else "they are used"
+        await actions.add_toxics(1, f"reset connections when {moment}", self.link, {toxic: {"timeout": 0}})
+        return f"connections to {self.link} are reset: {await actions.require_link(2, self.link, ASK, 'reset')}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away; what was reset stays so."""
+        """Remove the toxics; connections that were reset stay reset."""
         return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, ON_REQUEST, ON_ANSWER, LIFETIME)}"

@@ -17,24 +17,24 @@ ASK = ProbeSpec("log_in", within_s=1.0)
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Connections over the link come about, and nothing gets through in either direction: no byte, no end.
+    """Connections over the link are established, and nothing gets through in either direction: no byte, no end.
 
-    The fault proxy's own toxic of the same name holds what is sent and reads no more. Healed, it hands all of it on in order and closes
-    nothing, so that whoever waited goes on; unless it `ends` by being `"cut"`: then every connection over the link is dropped, and whoever
-    waited gets an error. It cannot show what a real network does when its own patience ends: no packet is lost, so no kernel ever gives up.
+    The fault proxy's own toxic of the same name holds what is sent and reads no more. When healed, it passes all of it on in order and
+    closes nothing, so that calls that waited go on; with `ends = "cut"` every connection over the link is dropped instead, and they fail.
+    It cannot show what a real network does when its own patience ends: no packet is lost, so no kernel ever gives up.
     """
 
     link: LinkName = DATABASE
     ends: Literal["goes_on", "cut"] = "goes_on"
 
     async def inject(self, actions: Actions) -> str:
-        """Put the toxic on both directions, and see that nobody answers."""
-        await actions.add_toxics(1, f"let nothing through the link to {self.link}", self.link, {one: {} for one in BOTH})
-        seen = await actions.see(2, self.link, ASK, "silent")
-        return f"the link to {self.link} is silent: {seen}"
+        """Put the toxic on both directions, and verify that nothing answers."""
+        await actions.add_toxics(1, f"silence the link to {self.link}", self.link, {toxic: {} for toxic in BOTH})
+        result = await actions.require_link(2, self.link, ASK, "silent")
+        return f"the link to {self.link} is silent: {result}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away: what was held goes on, or is cut."""
+        """Remove the toxic: what was held goes on, or is cut."""
         cut = self.ends == "cut"
         if cut:
             async with actions.step(1, f"drop every connection over the link to {self.link}"):

@@ -1,4 +1,4 @@
-"""The database lives and does not get on: a table is locked (S9)."""
+"""The database answers, but a table is locked (S9)."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ LOOK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class SlowDatabase:
-    """Locks the table of flights, as a long maintenance statement does: whoever reads it waits, and everything else works.
+    """Locks the table of flights, as a long maintenance statement does: its readers wait, and everything else works.
 
-    A lock of PostgreSQL's own, held by a session of the testbed's. Healed, it lets go, and all who waited get their answers. It cannot show
-    a slow disk or processor: nobody competes for them.
+    A lock of PostgreSQL's own, held by a session of the testbed. Healing releases it, and every reader that waited gets its answer. It
+    cannot show a slow disk or processor: nothing competes for them.
     """
 
     needs: ClassVar[str] = "processes"
 
     async def inject(self, actions: Actions) -> str:
-        """Lock the table, and check that the database answers, but not when it is asked for a flight."""
+        """Lock the table, and check that the database answers, but counts no flights."""
         facility = actions.facility
         address, flights = facility.virtual_ip.address, facility.database.flights
         async with actions.step(1, "lock the table of flights"):
             facility.held[WORD] = await flights.lock(address, WITHIN_S)
-        async with actions.step(2, f"see that the database answers, and tells of no flight within {LOOK_S:.1f} s"):
+        async with actions.step(2, f"verify that the database answers, and counts no flights within {LOOK_S:.1f} s"):
             await flights.ping(address, WITHIN_S)
             try:
                 count = await flights.count(address, LOOK_S)
             except ServiceError:
                 return "the table of flights is locked"
-            raise FacilityError(f"the table of flights was to be locked, and {count} flights were counted")
+            raise FacilityError(f"expected the table of flights to be locked; saw: {count} flights counted")
 
     async def heal(self, actions: Actions) -> str:
         """Release the lock, and check that flights can be read again."""
         facility = actions.facility
-        async with actions.step(1, "let the table of flights go"):
+        async with actions.step(1, "release the lock on the table of flights"):
             stack = facility.held.pop(WORD, None)
             if stack is not None:
                 await stack.aclose()
-        async with actions.step(2, "see that the database tells of flights"):
+        async with actions.step(2, "verify that the database counts flights"):
             count = await facility.database.flights.count(facility.virtual_ip.address, WITHIN_S)
-        return f"the table of flights is free, with {count} flights"
+        return f"the table of flights is unlocked, with {count} flights"

@@ -14,7 +14,7 @@ class Switchover:
     """The database moves to the other host in five steps, none of which fails: the fault lies in what is left behind (O1)."""
 
     async def inject(self, actions: Actions) -> str:
-        """Carry out the five steps of C4 in their order; one that is due while another goes on begins after it."""
+        """Run the five steps of C4 in order; a second switchover that is due meanwhile begins after the first."""
         facility = actions.facility
         database = facility.database
         async with actions.alone_on("database"):

@@ -1,4 +1,4 @@
-"""An answer that comes byte by byte, and very slowly (W5)."""
+"""Answers come byte by byte, and very slowly (W5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOK_S = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """What comes down the link from behind it comes a byte every `every_ms` milliseconds.
+    """Slows what comes down the link from behind it to a byte every `every_ms` milliseconds.
 
     Every single read succeeds, so a time-out for reads never fires: only a deadline for the whole answer would. Done by the fault proxy's
     toxic `slicer`, with pieces of one byte.
@@ -30,18 +30,18 @@ class Trickle:
     link: LinkName = DATABASE
 
     async def inject(self, actions: Actions) -> str:
-        """Put the toxic on the link, and see that no more than a byte comes in that time."""
-        given = {SLICER: {"average_size": 1, "size_variation": 0, "delay": self.every_ms * 1000}}
-        await actions.add_toxics(1, f"let a byte every {self.every_ms} ms through the link to {self.link}", self.link, given)
+        """Put the toxic on the link, and verify that an answer comes no faster."""
+        toxics = {SLICER: {"average_size": 1, "size_variation": 0, "delay": self.every_ms * 1000}}
+        await actions.add_toxics(1, f"slow the link to {self.link} to a byte every {self.every_ms} ms", self.link, toxics)
         look_s = max(LOOK_S, 1.5 * self.every_ms / 1000)
         most_bytes = int(look_s * 1000 / self.every_ms) + 1
-        async with actions.step(2, f"see that at least 1 and at most {most_bytes} bytes of an answer come in {look_s:.1f} s") as details:
-            seen = await actions.probe(self.link, ProbeSpec("log_in", within_s=look_s))
-            if seen.ended != "silent" or not 0 < seen.size_bytes <= most_bytes:
-                raise FacilityError(f"an answer over the link to {self.link} was to come byte by byte, and was: {seen}")
-            details.append(str(seen))
-        return f"a byte every {self.every_ms} ms from the {self.link}: {seen}"
+        async with actions.step(2, f"verify that at least 1 and at most {most_bytes} bytes of an answer come in {look_s:.1f} s") as details:
+            result = await actions.probe(self.link, ProbeSpec("log_in", within_s=look_s))
+            if result.ended != "silent" or not 0 < result.size_bytes <= most_bytes:
+                raise FacilityError(f"expected 1 to {most_bytes} bytes of an answer over the link to {self.link}; saw: {result}")
+            details.append(str(result))
+        return f"a byte every {self.every_ms} ms from the {self.link}: {result}"
 
     async def heal(self, actions: Actions) -> str:
-        """Take it away: the rest of each answer comes at once."""
+        """Remove the toxic: the rest of each answer comes at once."""
         return f"the link to {self.link}: {await actions.remove_toxics(1, self.link, SLICER)}"

@@ -1,4 +1,4 @@
-"""Attempts to connect are dropped, and nobody is told (W2)."""
+"""Attempts to connect are dropped in silence (W2)."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ ASK = ProbeSpec("connect", within_s=1.5)
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """Attempts to connect over the link are dropped: whoever connects tries again and again, for as long as its kernel has patience.
+    """Drops attempts to connect over the link: the client's kernel retries until it gives up.
 
-    That is about two minutes on Linux (`net.ipv4.tcp_syn_retries`), unless a time-out of its own ends it. On containers the firewall
-    drops them, and connections that are open go on. Where no firewall can be had, a listener whose queue is full takes the link's place:
-    the kernel drops attempts in the same way, but connections that were open are cut.
+    That takes about two minutes on Linux (`net.ipv4.tcp_syn_retries`), unless a time-out of the client's own ends it. On containers the
+    firewall drops them, and open connections go on. Where there is no firewall, a listener whose queue is full takes the link's place:
+    the kernel drops attempts in the same way, but open connections are cut.
     """
 
     link: LinkName = DATABASE
 
     async def inject(self, actions: Actions) -> str:
-        """Let them be dropped, and see that one does not come about."""
+        """Drop attempts to connect, and verify that a connection is not established."""
         async with actions.step(1, f"drop attempts to connect over the link to {self.link}"):
             await actions.facility.packet_filter.drop(self.link, actions.facility.link(self.link))
-        seen = await actions.see(2, self.link, ASK, "unconnected")
-        return f"the link to {self.link}: {seen}"
+        result = await actions.require_link(2, self.link, ASK, "unconnected")
+        return f"the link to {self.link}: {result}"
 
     async def heal(self, actions: Actions) -> str:
-        """Let them through again."""
-        async with actions.step(1, f"let attempts to connect over the link to {self.link} through"):
+        """Accept attempts to connect again."""
+        async with actions.step(1, f"accept attempts to connect over the link to {self.link} again"):
             await actions.facility.packet_filter.accept(self.link, actions.facility.link(self.link))
-        seen = await actions.see(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
-        return f"the link to {self.link}: {seen}"
+        result = await actions.require_link(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
+        return f"the link to {self.link}: {result}"

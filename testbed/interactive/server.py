@@ -194,7 +194,7 @@ async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, d
                 facility = await builder.build()
                 stack.push_async_callback(facility.end_probes)
                 for service in facility.services:
-                    recorder.tell_service(service, "ready", await facility.runtime.pid(service))
+                    recorder.record_service(service, "ready", await facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()
                 monitoring = await stack.enter_async_context(facility.instruments.monitoring())
                 state = FacilityState(facility.application_servers, facility.callers)

@@ -1,12 +1,12 @@
-"""A crowd: thousands of requests at once to one front door, each on a connection of its own that stays open (W6).
+"""A burst, or connection flood: thousands of requests at once to one front door, each on a connection that stays open (W6).
 
     python -m testbed.load.burst LISTEN_FD
 
-It is a process of its own, so that its sockets and its work are not the testbed's. It takes one connection at the listening
-socket that it is handed. Over that comes a line of JSON, an `Order`; it opens that many connections, at most `CONNECTING`
-of them at a time, and answers with what came of it (`Told`); after the next line it sends its request over every one of
-them, and answers with how each has ended when all have or `within_s` is over. Its connections stay open until the
-end of that connection, which is its own, too: it resets them all, so that no port stays behind.
+It is a process of its own, so that its sockets and its work are not the testbed's. It accepts one connection at the listening
+socket that it inherits, and reads a line of JSON, a `BurstSpec`. It opens that many connections, at most `CONNECTING` of them at a
+time, and answers with a `BurstResult`. After the next line it sends its request over every one of them, and answers with another
+`BurstResult` when all have ended or `within_s` is over. When the testbed's connection ends, it resets all of its own, so that no
+port stays in use, and ends.
 """
 
 from __future__ import annotations
@@ -29,79 +29,68 @@ from testbed.observe.probe import is_http
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-CONNECTING = 128  # under way at a time: a listen queue takes as many, and who finds it full waits a second
-
-
+CONNECTING = 128  # under way at a time: a listen queue takes as many, and a client that finds it full retries after a second
 OPEN_WITHIN_S = 30.0
-
-
-SPARE_FILES = 20  # beside a socket for each request: its log, its libraries
-
-
+HEADROOM_FILES = 20  # beside a socket for each request: its log, its libraries
 POLL_S = 0.1
-
-
 READ_BYTES = 1 << 16
-
-
-RESET = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)  # SO_LINGER, for no time at all: a close is a reset
+RESET = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)  # SO_LINGER of 0 s: a close is a reset
 
 
 class Sockets:
-    """The connections of a crowd, by their descriptors, and what is known of each."""
+    """The connections of a burst, by their descriptors, and what each has received."""
 
-    def __init__(self, order: BurstSpec) -> None:
-        self._order = order
-        self._request = order.request.encode()
+    def __init__(self, spec: BurstSpec) -> None:
+        self._spec = spec
+        self._request = spec.request.encode()
         self._open: dict[int, socket.socket] = {}
         self._received: dict[int, bytes] = {}
         self._waiting = selectors.DefaultSelector()  # not poll(2), which would look at all of them for each
 
     def open(self) -> BurstResult:
-        """Open them, some at a time; raises OSError when the system has no more sockets or ports."""
+        """Open the connections, at most `CONNECTING` at a time; raises OSError when the system has no more sockets or ports."""
         began_s, ended = time.monotonic(), Counter[str]()
         connecting: dict[int, socket.socket] = {}
-        left = self._order.requests
+        left = self._spec.requests
         while (left or connecting) and time.monotonic() - began_s < OPEN_WITHIN_S:
             while left and len(connecting) < CONNECTING:
-                one = socket.socket()
-                one.setblocking(False)
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                connecting[one.fileno()] = one
+                connection = socket.socket()
+                connection.setblocking(False)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                connecting[connection.fileno()] = connection
                 left -= 1
-                code = one.connect_ex((self._order.host, self._order.port))
+                code = connection.connect_ex((self._spec.host, self._spec.port))
                 if code not in (0, errno.EINPROGRESS, errno.ECONNREFUSED):
                     raise OSError(code, os.strerror(code))
-                self._waiting.register(one, selectors.EVENT_WRITE)
+                self._waiting.register(connection, selectors.EVENT_WRITE)
             for key, _ in self._waiting.select(POLL_S):
                 self._waiting.unregister(key.fileobj)
-                one = connecting.pop(key.fd)
-                if one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                connection = connecting.pop(key.fd)
+                if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     ended["refused"] += 1
-                    one.close()
+                    connection.close()
                 else:
-                    self._open[key.fd] = one
-        for one in connecting.values():
-            self._waiting.unregister(one)
-            one.close()
+                    self._open[key.fd] = connection
+        for connection in connecting.values():
+            self._waiting.unregister(connection)
+            connection.close()
         ended["open"], ended["unconnected"] = len(self._open), len(connecting) + left
         return BurstResult(dict(ended), time.monotonic() - began_s, len(self._open))
 
     def ask(self) -> BurstResult:
-        """Send over every one of them, and wait for every answer."""
+        """Send the request over every connection, and wait until each has ended, for `within_s` seconds at most."""
         began_s, ended = time.monotonic(), Counter[str]()
-        for fd, one in self._open.items():
+        for fd, connection in self._open.items():
             try:
-                one.sendall(self._request)  # shorter than any socket's buffer
+                connection.sendall(self._request)  # shorter than any socket's buffer
             except OSError:
                 ended["reset"] += 1
                 continue
             self._received[fd] = b""
-            self._waiting.register(one, selectors.EVENT_READ)
+            self._waiting.register(connection, selectors.EVENT_READ)
         at_once = len(self._received) - len(self._waiting.select(0))
         last_s = began_s
-        while self._received and time.monotonic() - began_s < self._order.within_s:
+        while self._received and time.monotonic() - began_s < self._spec.within_s:
             for key, _ in self._waiting.select(POLL_S):
                 how = self._read(key.fd)
                 if how:
@@ -113,34 +102,33 @@ class Sockets:
         return BurstResult(dict(ended), (time.monotonic() if self._received else last_s) - began_s, at_once)
 
     def _read(self, fd: int) -> str:
-        """Read what is there; gives how the request has ended, or an empty text."""
+        """Read what has come; return how the request has ended, or an empty text while it has not."""
         try:
-            some = self._open[fd].recv(READ_BYTES)
+            chunk = self._open[fd].recv(READ_BYTES)
         except OSError:
             return "reset"
-        if not some:
+        if not chunk:
             return "closed"
-        self._received[fd] += some
+        self._received[fd] += chunk
         if not is_http(self._received[fd]):
             return ""
         return "answered" if self._received[fd].split(b" ", 2)[1] < b"400" else "failed"
 
     def close(self) -> None:
-        """Reset them all."""
+        """Reset every connection."""
         self._waiting.close()
-        for one in self._open.values():
-            one.close()
+        for connection in self._open.values():
+            connection.close()
 
 
 def _require_files(requests: int) -> None:
-    """Ask for as many open files as may be had; raises OSError when these are too few."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = requests + SPARE_FILES
-    if most != resource.RLIM_INFINITY and most < needed:
-        raise OSError(errno.EMFILE, f"the limit is {most} open files in a process, and {needed} are needed; raise it: ulimit -n {needed}")
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Raise the limit of open files to what the burst needs; raises OSError when the hard limit is lower."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = requests + HEADROOM_FILES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise OSError(errno.EMFILE, f"the limit is {hard} open files in a process, and {needed} are needed; raise it: ulimit -n {needed}")
     if soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -148,21 +136,21 @@ def main(argv: Sequence[str]) -> None:
     with socket.socket(fileno=int(argv[0])) as listener:
         connection, _ = listener.accept()
     with connection, connection.makefile("rw", encoding="utf-8") as lines:
-        order = BurstSpec(**json.loads(lines.readline()))
-        sockets = Sockets(order)
+        spec = BurstSpec(**json.loads(lines.readline()))
+        sockets = Sockets(spec)
 
-        def tell(told: BurstResult) -> None:
-            lines.write(json.dumps(asdict(told)) + "\n")
+        def write(result: BurstResult) -> None:
+            lines.write(json.dumps(asdict(result)) + "\n")
             lines.flush()
 
         try:
-            _require_files(order.requests)
-            tell(sockets.open())
+            _require_files(spec.requests)
+            write(sockets.open())
         except OSError as error:
-            tell(BurstResult(error=f"{order.requests} sockets to {order.host}:{order.port} cannot be had: {error.strerror}"))
+            write(BurstResult(error=f"cannot open {spec.requests} sockets to {spec.host}:{spec.port}: {error.strerror}"))
             return
         if lines.readline():
-            tell(sockets.ask())
+            write(sockets.ask())
         lines.readline()  # the end: until then they stay open
         sockets.close()
 

@@ -1,4 +1,4 @@
-"""The testbed's side of the load generator's process: hands over the requests, and hears what is sent and what has ended."""
+"""The testbed's side of the load generator's process: sends it the requests, and reads what was sent and what has ended."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.facility.load_generator import DueRequest, LoadGenerator
 
-
 READY_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class TcpLoadGenerator:
-    """The load generator's own process (workload.py), at the other end of a connection."""
+    """The load generator's process (`generator`), at the other end of a connection."""
 
     lines: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     def start(self, start_s: float) -> None:
-        """Tell the start on the clock that both processes have: the system's monotonic one, whatever the event loop goes by."""
+        """Send the start, converted to the clock that both processes share: the system's monotonic one."""
         system_start_s = time.monotonic() + start_s - asyncio.get_running_loop().time()
         self.writer.write(f"{system_start_s!r}\n".encode())
 
-    async def tell(self) -> AsyncIterator[load_generator.RequestSent | load_generator.RequestEnded]:
-        """Give what the process writes, until it ends: by an end of the connection, in the middle of a line or not, or by a reset."""
+    async def events(self) -> AsyncIterator[load_generator.RequestSent | load_generator.RequestEnded]:
+        """Yield the events that the process writes until the connection ends or is reset; half a line at the end is left out."""
         try:
             while (line := await self.lines.readline()).endswith(b"\n"):
                 yield decode(line)
@@ -43,20 +42,20 @@ class TcpLoadGenerator:
             return
 
     def stop(self) -> None:
-        """End the connection, and by that the process."""
+        """Close the connection, which ends the process."""
         self.writer.close()
 
 
 async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
-    """Hand the requests to the process that listens at `generator`; see `Connect`."""
+    """Send the requests to the process that listens at `generator`, and return when it is ready; see `Connect`."""
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             lines, writer = await asyncio.open_connection(generator.host, generator.port, limit=LINE_LIMIT)
             try:
                 writer.write(encode([_planned_request(due, callers[due.request.caller]) for due in requests]))
-                said = await lines.readline()
-                if said != b"ready\n":
-                    raise ServiceError(f"the load generator at {generator} said {said!r}, not ready")
+                answer = await lines.readline()
+                if answer != b"ready\n":
+                    raise ServiceError(f"the load generator at {generator} answered {answer!r}, expected b'ready\\n'; see its log")
             except BaseException:
                 writer.close()
                 raise

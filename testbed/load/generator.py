@@ -2,13 +2,13 @@
 
     python -m testbed.load.generator LISTEN_FD | HOST:PORT
 
-It takes one connection at the listening socket that it is handed, or one after another at the address that it is
-given. Over that come JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an
-empty line, which it answers with `ready`; then a line with the start (seconds of the system's monotonic clock). It
-sends each request when it is due, whether or not earlier ones came back (open loop), and writes a line for each
-request sent (`id`, `sent_s`) and for each that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after
-the start. A request has no time-out: passengers wait. The end of the connection ends the sending, and the process
-where it has no address to listen at; what is not answered by then stays unanswered.
+It accepts one connection at the listening socket that it inherits, or one after another at an address. Over that it reads
+JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an empty line, which it answers
+with `ready`; then a line with the start (seconds of the system's monotonic clock). It sends each request when it is due,
+whether or not earlier ones came back (open loop), and writes a line for each request sent (`id`, `sent_s`) and for each
+that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out:
+passengers wait. The end of the connection ends the sending, and the process, too, unless it listens at an address;
+requests in flight stay unanswered.
 """
 
 from __future__ import annotations
@@ -32,16 +32,9 @@ from testbed.facility.load_generator import RequestEnded, RequestSent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 NICENESS = -5  # where permitted: a request that is due goes out before the facility computes on
-
-
 SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
-
-
 ANSWER_HEAD = 300
-
-
 LINE_LIMIT = 1 << 20
 
 
@@ -56,18 +49,18 @@ class PlannedRequest:
 
 
 def encode(requests: Sequence[PlannedRequest]) -> bytes:
-    """Write requests as the process reads them, with the empty line at the end."""
+    """Format requests as the process reads them, with the empty line at the end."""
     return "".join(json.dumps(asdict(request)) + "\n" for request in requests).encode() + b"\n"
 
 
 def decode(line: bytes) -> RequestSent | RequestEnded:
-    """Read a line that the process wrote."""
+    """Parse a line that the process wrote."""
     fields = json.loads(line)
     return RequestSent(**fields) if "sent_s" in fields else RequestEnded(**fields)
 
 
 async def send_all(
-    requests: Sequence[PlannedRequest], start_s: float, tell: Callable[[RequestSent | RequestEnded], None], stop: asyncio.Event
+    requests: Sequence[PlannedRequest], start_s: float, record: Callable[[RequestSent | RequestEnded], None], stop: asyncio.Event
 ) -> None:
     """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
     timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -75,7 +68,7 @@ async def send_all(
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
 
         async def send(request: PlannedRequest) -> None:
-            tell(RequestSent(request.id, time.monotonic() - start_s))
+            record(RequestSent(request.id, time.monotonic() - start_s))
             status, error = None, ""
             try:
                 headers = {"Content-Type": "application/json"}
@@ -85,7 +78,7 @@ async def send_all(
                     error = "" if response.ok else text[:ANSWER_HEAD]
             except (aiohttp.ClientError, OSError) as failure:
                 error = f"{type(failure).__name__}: {failure}"
-            tell(RequestEnded(request.id, time.monotonic() - start_s, status, error))
+            record(RequestEnded(request.id, time.monotonic() - start_s, status, error))
 
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(_when_due(requests, start_s, lambda request: group.create_task(send(request))))
@@ -96,7 +89,7 @@ async def send_all(
 
 
 async def _when_due(requests: Sequence[PlannedRequest], start_s: float, send: Callable[[PlannedRequest], object]) -> None:
-    """Call `send` for each request at its time: a timer, not a guess."""
+    """Call `send` for each request when it is due."""
     for request in sorted(requests, key=lambda request: request.due_s):
         while (left_s := start_s + request.due_s - time.monotonic()) > SEND_AHEAD_S:
             await asyncio.sleep(left_s)
@@ -107,9 +100,9 @@ def main(argv: Sequence[str]) -> None:
     """Run the process; see the module's docstring for what it reads and writes."""
     with suppress(OSError):
         os.nice(NICENESS)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if argv[0].isdecimal():
         with socket.socket(fileno=int(argv[0])) as listener:
             connection, _ = listener.accept()
@@ -119,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
     with socket.create_server((host, int(port))) as listener:
         while True:
             connection, _ = listener.accept()
-            with suppress(ConnectionError):  # whoever ordered the load went away in the middle
+            with suppress(ConnectionError):  # the testbed closed the connection in the middle
                 asyncio.run(_run(connection))
 
 
@@ -134,19 +127,19 @@ async def _run(connection: socket.socket) -> None:
     if not start:
         return
 
-    def tell(event: RequestSent | RequestEnded) -> None:
+    def record(event: RequestSent | RequestEnded) -> None:
         writer.write(json.dumps(asdict(event)).encode() + b"\n")
 
     stop = asyncio.Event()
 
     async def wait_end() -> None:
-        """Wait for the end of the connection, in order or by a reset: nothing more is ever sent over it."""
+        """Wait for the end of the connection, by FIN or by a reset: nothing more is ever sent over it."""
         with suppress(ConnectionError):
             await reader.read()
         stop.set()
 
     ending = asyncio.create_task(wait_end())
-    await send_all(requests, float(start), tell, stop)
+    await send_all(requests, float(start), record, stop)
     await ending
 
 

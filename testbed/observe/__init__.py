@@ -1,7 +1,7 @@
-"""Real means of looking at a facility from outside.
+"""Real means of observing a facility from outside.
 
 `monitoring`: health checks and metrics over HTTP. `py_spy`: thread dumps by process id. `proc`: memory, open files and threads from /proc.
-`probe`: one connection over a link and what became of it; also a program. `log_line`: whether a server can still log.
+`probe`: one connection over a link, and how it ended; also a program. `log_line`: whether a server can still log.
 
 May import errors, concurrency, journal and facility.
 """

@@ -1,4 +1,4 @@
-"""Asks an application server to log a line, and hears whether it was written (W7)."""
+"""Asks an application server to log a line, and whether that line was lost (W7)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from testbed.errors import FacilityError
 if TYPE_CHECKING:
     from testbed.facility.address import Address
 
-
 WITHIN_S = 5.0
 
 
 async def ask_to_log(server: str, address: Address) -> str:
-    """Ask a server over HTTP to log a line, and hear from itself why it was lost; raises FacilityError when it does not answer."""
+    """Return why a server lost a line that it was asked over HTTP to log, or `""`; raises FacilityError when it does not answer."""
 
     def ask() -> str:
         with requests.Session() as session:
@@ -29,4 +28,4 @@ async def ask_to_log(server: str, address: Address) -> str:
     try:
         return await asyncio.to_thread(ask)
     except (requests.RequestException, ValueError, KeyError) as error:
-        raise FacilityError(f"{server} does not tell whether it can log: {error}") from error
+        raise FacilityError(f"{server} does not say within {WITHIN_S:.0f} s whether it can log: {error}") from error

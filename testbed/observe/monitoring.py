@@ -1,4 +1,4 @@
-"""Samples of a service's monitoring: its health check and its metrics, read over HTTP as any monitoring would (C6, O8)."""
+"""Samples a service over HTTP: its health check and its metrics, as any monitoring would read them (C6, O8)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
 
-
 GAUGES = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting")
-
-
-WITHIN_S = 2.0  # a monitoring's own time-out: an answer later than this counts as none
+WITHIN_S = 2.0  # the monitoring's own time-out: a later answer counts as none
 
 
 class HttpMonitoring:
-    """Looks at services over HTTP; an async context manager, because it keeps its connections."""
+    """Samples services over HTTP; an async context manager, because it keeps its connections open."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()
@@ -36,7 +33,7 @@ class HttpMonitoring:
         await self._session.close()
 
     async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
-        """Ask for health, then for the metrics."""
+        """Read the health check, then the metrics; return a sample without numbers where the metrics are not read in time."""
         loop = asyncio.get_running_loop()
         timeout = aiohttp.ClientTimeout(total=WITHIN_S)
         started, health, health_s, text = loop.time(), False, None, ""
@@ -51,7 +48,7 @@ class HttpMonitoring:
         return parse_metrics(service, text, now(), health=health, health_s=loop.time() - started if health_s is None else health_s)
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
-        """Ask for health, for as long as the service takes: who waits for it has a bound of their own."""
+        """Return the HTTP status of the health check, or the error in words; unbounded, because the caller has a bound."""
         try:
             async with self._session.get(f"{address.url}/health", timeout=aiohttp.ClientTimeout(total=None)) as answer:
                 return str(answer.status)
@@ -60,9 +57,9 @@ class HttpMonitoring:
 
 
 def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
-    """Read the metrics of a service in Prometheus' text format; `at` is the time on both clocks.
+    """Parse the metrics of a service in Prometheus' text format into a sample; `at` is the time on both clocks.
 
-    An empty text gives a sample without numbers, and so does one that is no metrics: it tells nothing either.
+    A text that is empty or not in the format gives a sample without numbers.
     """
     gauges: dict[str, int] = {}
     pool: dict[str, int] = {}

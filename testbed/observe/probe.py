@@ -1,7 +1,7 @@
-"""A probe: one connection over a link, made as those on this side of it make theirs, and what became of it.
+"""A probe: one connection over a link, made as the services on its near side make theirs, and how it ended.
 
-A fault counts as active only when a probe has seen that it bites. `python -m testbed.observe.probe HOST PORT QUESTION` is a
-probe made where the services stand that use the link: in their container, when they have one.
+A fault counts as active only when a probe has verified its effect. `python -m testbed.observe.probe HOST PORT LINK SPEC` runs a
+probe where the services are that use the link: in their container, when they have one.
 """
 
 from __future__ import annotations
@@ -26,78 +26,64 @@ if TYPE_CHECKING:
 
 
 READ_BYTES = 1 << 16
-
-
 IN_QUEUE_WITHIN_S = 0.5  # a connection that takes longer has found the queue full: the kernel tries again after a second
-
-
 MOST_IN_QUEUE = 600
-
 
 # PostgreSQL's protocol 3.0: a request for encryption is answered by one byte, and by one more when another kind is asked for.
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
-
-
 GSS_REQUEST = bytes.fromhex("0000000804d21630")
-
-
 _LOG_IN = b"\0\3\0\0user\0flights\0database\0postgres\0\0"
-
-
 STARTUP = (len(_LOG_IN) + 4).to_bytes(4, "big") + _LOG_IN
-
-
 READY = b"Z\0\0\0\5I"
-
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: facility\r\n\r\n"
 
 
-async def ask(address: Address, question: ProbeSpec, *, database: bool, held: Callable[[], None] = lambda: None) -> ProbeResult:
-    """Make one connection, and tell what became of it; `held` is called when it stands and its first request was answered."""
-    if question.kind == "queue":
-        return await _queue(address, question, STARTUP if database else HEALTH, held)
-    near, seen = await asyncio.to_thread(_connect, address, question.within_s)
-    if near is None:
-        return seen
-    reader, writer = await asyncio.open_connection(sock=near)
-    connection = _Connection(reader, writer, seen)
+async def ask(address: Address, spec: ProbeSpec, *, database: bool, held: Callable[[], None] = lambda: None) -> ProbeResult:
+    """Make one connection and return how it ended; call `held` when it is established and its first request was answered."""
+    if spec.kind == "queue":
+        return await _fill_queue(address, spec, STARTUP if database else HEALTH, held)
+    connected, result = await asyncio.to_thread(_connect, address, spec.within_s)
+    if connected is None:
+        return result
+    reader, writer = await asyncio.open_connection(sock=connected)
+    connection = _Connection(reader, writer, result)
     try:
-        return await _converse(connection, question, database, held)
+        return await _converse(connection, spec, database, held)
     finally:
         writer.transport.abort()
 
 
 def _connect(address: Address, within_s: float) -> tuple[socket.socket | None, ProbeResult]:
-    """Connect, and time it in a thread: nothing is between the clock and the kernel there, however busy the event loop is."""
+    """Connect and measure it. Runs in a thread: a busy event loop must not add to the time that the kernel takes."""
     began_s = time.monotonic()
     try:
-        near = socket.create_connection((address.host, address.port), within_s)
+        connected = socket.create_connection((address.host, address.port), within_s)
     except OSError as error:  # TimeoutError is one, and so is a host that cannot be reached
         return None, ProbeResult("refused" if isinstance(error, ConnectionRefusedError) else "unconnected", time.monotonic() - began_s)
-    seen = ProbeResult("answered", time.monotonic() - began_s)
-    near.setblocking(False)
-    return near, seen
+    result = ProbeResult("answered", time.monotonic() - began_s)
+    connected.setblocking(False)
+    return connected, result
 
 
-async def _converse(connection: _Connection, question: ProbeSpec, database: bool, held: Callable[[], None]) -> ProbeResult:  # noqa: FBT001
-    if question.kind == "connect":
-        return connection.seen
-    if question.kind == "log_in":
+async def _converse(connection: _Connection, spec: ProbeSpec, database: bool, held: Callable[[], None]) -> ProbeResult:  # noqa: FBT001
+    if spec.kind == "connect":
+        return connection.result
+    if spec.kind == "log_in":
         request = STARTUP if database else HEALTH
-        return await connection.request(request, question.within_s, _is_logged_in if database else is_http)
-    first = await connection.request(SSL_REQUEST if database else HEALTH, question.within_s, bool if database else is_http)
+        return await connection.request(request, spec.within_s, _is_logged_in if database else is_http)
+    first = await connection.request(SSL_REQUEST if database else HEALTH, spec.within_s, bool if database else is_http)
     if first.ended != "answered":
         return first
     held()
-    if question.kind == "hold":
-        return await connection.wait_cut(question.within_s)
-    await asyncio.sleep(question.idle_s)
-    return await connection.request(GSS_REQUEST if database else HEALTH, question.within_s, bool if database else is_http)
+    if spec.kind == "hold":
+        return await connection.wait_cut(spec.within_s)
+    await asyncio.sleep(spec.idle_s)
+    return await connection.request(GSS_REQUEST if database else HEALTH, spec.within_s, bool if database else is_http)
 
 
-async def _queue(address: Address, question: ProbeSpec, request: bytes, held: Callable[[], None]) -> ProbeResult:
-    """Fill a listen queue, and wait for what becomes of the first in it and of the first past it."""
+async def _fill_queue(address: Address, spec: ProbeSpec, request: bytes, held: Callable[[], None]) -> ProbeResult:
+    """Fill a listen queue, and wait for the answer to the first connection in it and for the first connection past it."""
     loop = asyncio.get_running_loop()
     queued: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     began_s = past_s = loop.time()
@@ -112,10 +98,10 @@ async def _queue(address: Address, question: ProbeSpec, request: bytes, held: Ca
         first = asyncio.create_task(queued[0][0].read(READ_BYTES)) if queued else connecting
         began = {first: began_s, connecting: past_s}
         took_s: dict[asyncio.Task[Any], float] = {}
-        while len(took_s) < len(began) and (left_s := question.within_s - (loop.time() - past_s)) > 0:
+        while len(took_s) < len(began) and (left_s := spec.within_s - (loop.time() - past_s)) > 0:
             done, _ = await asyncio.wait(began.keys() - took_s.keys(), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            took_s |= {one: loop.time() - began[one] for one in done if one.exception() is None}
-            if any(one.exception() is not None for one in done):
+            took_s |= {task: loop.time() - began[task] for task in done if task.exception() is None}
+            if any(task.exception() is not None for task in done):
                 break
         if connecting.done() and connecting.exception() is None:
             queued.append(connecting.result())
@@ -133,13 +119,13 @@ async def _queue(address: Address, question: ProbeSpec, request: bytes, held: Ca
 
 
 class _Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: ProbeResult) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, result: ProbeResult) -> None:
         self._reader = reader
         self._writer = writer
-        self.seen = seen
+        self.result = result
 
     async def request(self, request: bytes, within_s: float, is_complete: Callable[[bytes], bool]) -> ProbeResult:
-        """Send a request and read until its answer is complete, or something else comes of it."""
+        """Send a request and read until its answer is complete, the connection ends, or `within_s` seconds are over."""
         loop = asyncio.get_running_loop()
         self._writer.write(request)
         sent_s, received, first_s, last_s = loop.time(), b"", None, None
@@ -147,36 +133,35 @@ class _Connection:
         while (left_s := within_s - (loop.time() - sent_s)) > 0:
             try:
                 async with asyncio.timeout(left_s):
-                    some = await self._reader.read(READ_BYTES)
+                    chunk = await self._reader.read(READ_BYTES)
             except TimeoutError:
                 break
             except OSError:
                 ended = "reset"
                 break
-            if not some:
+            if not chunk:
                 ended = "closed"
                 break
-            received += some
+            received += chunk
             last_s = loop.time() - sent_s
             first_s = last_s if first_s is None else first_s
             if is_complete(received):
                 ended = "answered"
                 break
-        self.seen = replace(
-            self.seen, ended=ended, first_byte_s=first_s, last_byte_s=last_s, size_bytes=self.seen.size_bytes + len(received)
-        )
-        return self.seen
+        size_bytes = self.result.size_bytes + len(received)
+        self.result = replace(self.result, ended=ended, first_byte_s=first_s, last_byte_s=last_s, size_bytes=size_bytes)
+        return self.result
 
     async def wait_cut(self, within_s: float) -> ProbeResult:
-        """Wait, and see whether the connection is cut."""
+        """Wait until the connection is cut, or `within_s` seconds are over."""
         try:
             async with asyncio.timeout(within_s):
-                some = await self._reader.read(READ_BYTES)
+                chunk = await self._reader.read(READ_BYTES)
         except TimeoutError:
-            return self.seen
+            return self.result
         except OSError:
-            return replace(self.seen, ended="reset")
-        return self.seen if some else replace(self.seen, ended="closed")
+            return replace(self.result, ended="reset")
+        return self.result if chunk else replace(self.result, ended="closed")
 
 
 def _is_logged_in(received: bytes) -> bool:
@@ -184,23 +169,23 @@ def _is_logged_in(received: bytes) -> bool:
 
 
 def is_http(received: bytes) -> bool:
-    """Whether an answer of HTTP is complete: its head, and as much of a body as that says; one without a length never is."""
+    """Whether an HTTP answer is complete: its head, and a body of the length that the head says; without a length, never."""
     head, end, body = received.partition(b"\r\n\r\n")
     lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     return bool(end) and bool(lengths) and len(body) >= int(lengths[0])
 
 
 class ProbeTask:
-    """A probe that is made by a task. See `Probe`."""
+    """A probe that runs as a task. See `Probe`."""
 
     def __init__(self, link: str, work: Callable[[Callable[[], None]], Coroutine[Any, Any, ProbeResult]]) -> None:
-        """Start the work, which is given what to call as soon as its connection stands."""
+        """Start the work; it calls its argument as soon as the connection is established."""
         self.link = link
         self._held = asyncio.Event()
         self._task = asyncio.create_task(work(self._held.set))
 
     async def wait_held(self) -> None:
-        """Wait until its connection stands; raises FacilityError when that does not come."""
+        """Wait until the connection is established; raises FacilityError when the probe ends before."""
         waiting = asyncio.create_task(self._held.wait())
         try:
             await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -209,20 +194,20 @@ class ProbeTask:
         if not self._held.is_set():
             raise FacilityError(f"no probe could be held over the link to {self.link}: {self._task.result()}")
 
-    async def wait_seen(self) -> ProbeResult:
-        """Wait until it has seen what it wanted to see."""
+    async def wait_result(self) -> ProbeResult:
+        """Wait until the probe has ended, and return its result."""
         return await self._task
 
     async def end(self) -> None:
-        """End it, whatever it still waits for."""
+        """Stop the probe, whatever it still waits for."""
         await cancel_and_wait([self._task])
 
 
 class LocalProbe(ProbeTask):
-    """A probe made by this process: where links are on loopback, those who use them stand nowhere else."""
+    """A probe made by this process, for links on loopback."""
 
-    def __init__(self, link: str, address: Address, question: ProbeSpec) -> None:
-        super().__init__(link, lambda held: ask(address, question, database=link == "database", held=held))
+    def __init__(self, link: str, address: Address, spec: ProbeSpec) -> None:
+        super().__init__(link, lambda held: ask(address, spec, database=link == "database", held=held))
 
 
 def _print(line: str) -> None:
@@ -231,17 +216,17 @@ def _print(line: str) -> None:
 
 
 def main() -> int:
-    """Make the probe of the command line: a line when it is held, and a line with what it saw."""
-    host, port, link, question = sys.argv[1:]
-    seen = asyncio.run(
+    """Run the probe of the command line; print a line when it is held, and a line of JSON with its result."""
+    host, port, link, spec = sys.argv[1:]
+    result = asyncio.run(
         ask(
             Address(host, int(port)),
-            ProbeSpec(**json.loads(question)),
+            ProbeSpec(**json.loads(spec)),
             database=link == "database",
             held=lambda: _print("held"),
         )
     )
-    _print(json.dumps(asdict(seen)))
+    _print(json.dumps(asdict(result)))
     return 0
 
 

@@ -1,7 +1,4 @@
-"""Scales: what each process takes of its machine, and how large tables and logs are, looked at again and again (S7).
-
-`Scales` is what the replay knows of them. `Nothing` is the do-nothing twin: a facility that is not weighed.
-"""
+"""Resource usage of a process, read from Linux's /proc (S7)."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ PROC = Path("/proc")
 
 
 def usage_of(service: str, pid: int, at: tuple[float, float], proc: Path = PROC) -> ResourceUsage | None:
-    """Look at a process by what Linux tells of it (proc(5)); None for one that is gone, and where the system has no such files.
+    """Return the memory, open files and threads of a process (proc(5)); None when it is gone, or the system has no /proc.
 
-    Not by `smaps_rollup`, which also tells what is shared in parts: it walks through all of the memory, and takes seventy times as long.
+    Not from `smaps_rollup`, which also has proportional shares: it walks through all of the memory, and takes seventy times as long.
     """
     directory = proc / str(pid)
     try:
@@ -36,6 +33,6 @@ def usage_of(service: str, pid: int, at: tuple[float, float], proc: Path = PROC)
 
 
 def _fields(text: str) -> dict[str, int]:
-    """Read lines such as `VmRSS:   1234 kB`; those with no number are left out."""
+    """Parse lines such as `VmRSS:   1234 kB`; lines without a number are left out."""
     parted = (line.partition(":") for line in text.splitlines())
     return {name: int(words[0]) for name, _, rest in parted if (words := rest.split()) and words[0].isdecimal()}

@@ -18,10 +18,7 @@ from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNIN
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 WITHIN_S = 20.0
-
-
 OPERATIONS = ("lookup_by_city", "flight_status", "check_in", "book")
 
 
@@ -71,7 +68,7 @@ class Stack:
         return LOCK if innermost.file.endswith("/threading.py") else RUNNING
 
     def within(self, operations: Iterable[str] = OPERATIONS) -> str:
-        """Give the innermost call that is one of the service's operations; empty when there is none."""
+        """Return the innermost call that is one of the service's operations; empty when there is none."""
         return next((frame.function for frame in reversed(self.frames) if frame.function in operations), "")
 
     def _calls(self, function: str) -> bool:
@@ -79,7 +76,7 @@ class Stack:
 
 
 def parse_dump(text: bytes) -> tuple[Stack, ...]:
-    """Read what `py-spy dump --json` printed; raises DumpError when it is something else."""
+    """Parse the output of `py-spy dump --json`; raises DumpError when it is something else."""
     try:
         return tuple(
             Stack(
@@ -89,7 +86,7 @@ def parse_dump(text: bytes) -> tuple[Stack, ...]:
             for thread in json.loads(text)
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise DumpError(f"py-spy printed what is no dump: {text[:80]!r}") from error
+        raise DumpError(f"py-spy printed no dump: {text[:80]!r}") from error
 
 
 def group_stacks(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
@@ -105,7 +102,7 @@ def group_stacks(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
 
 
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
-    """Dump the threads of a process by its id, from outside, and whatever it is doing (P4); see `Dump`."""
+    """Dump the threads of a process by its id, from outside, whatever it is doing (P4); see `Dump`."""
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if program is None:
         raise DumpError(f"the threads of {service} cannot be dumped: py-spy is not installed; pip install py-spy")
@@ -132,18 +129,18 @@ async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGr
 
 
 def keep_dump(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
-    """Keep what `py-spy dump --json` printed in `file`, and give the request threads in groups; raises DumpError when it cannot be kept."""
+    """Write the output of `py-spy dump --json` to `file`, and return the request threads in groups; raises DumpError when either fails."""
     stacks = parse_dump(printed)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(printed)
     except OSError as error:
-        raise DumpError(f"the dump of {service} cannot be kept in {file}: {error.strerror}") from error
+        raise DumpError(f"the dump of {service} cannot be written to {file}: {error.strerror}") from error
     return group_stacks(stacks)
 
 
 def lacks_permission(printed: str) -> bool:
-    """Return whether py-spy failed for want of the right to look into the process."""
+    """Return whether py-spy failed because it lacks the permission to read the process."""
     return "ermission" in printed or "not permitted" in printed or "root" in printed
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def names() -> tuple[str, ...]:
-    """Give the words for operations that a scenario may use."""
+    """Return the words for operations that a scenario may use."""
     return words_in(__path__)
 
 
 def load(name: str) -> type[Operation]:
-    """Give the class of an operation by its word; raises KeyError when there is none."""
+    """Return the class of an operation by its word; raises KeyError when there is none."""
     operation: type[Operation] = load_word(__name__, __path__, name, twin="NoOperation")
     return operation

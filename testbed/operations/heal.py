@@ -1,4 +1,4 @@
-"""Healing by hand: a fault that goes on is undone."""
+"""Healing by an operator: an active fault is undone."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Heal:
-    """Undoes the fault that `of` names, wherever it is active, or every one that is.
+    """Heals the active faults with the word `of`; without it, all of them.
 
-    What waited because of it can go on; what was lost by it stays lost. A fault that nobody heals is undone when the night is over.
+    What waited because of it can go on; what was lost by it stays lost. Faults still active at the end of the night are healed then.
     """
 
     of: str | None = None
 
     async def perform(self, actions: Actions) -> str:
-        """Undo it, the last one first."""
-        chosen = [one for one in reversed(actions.facility.active) if self.of in (None, one.word)]
+        """Heal the chosen faults, newest first; raises FacilityError when none is active."""
+        chosen = [active for active in reversed(actions.facility.active) if self.of in (None, active.word)]
         if not chosen:
             raise FacilityError(f"{self.of or 'no fault'} is not active, so there is nothing to heal")
-        return "; ".join([await actions.heal(one) for one in chosen])
+        return "; ".join([await actions.heal(active) for active in chosen])

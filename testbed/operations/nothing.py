@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NoOperation:
-    """Does nothing, so that what comes back has come back by itself."""
+    """Does nothing: whatever recovers has recovered by itself."""
 
     async def perform(self, actions: Actions) -> str:  # noqa: ARG002 - the protocol's signature
         """Do nothing."""

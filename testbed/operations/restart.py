@@ -1,4 +1,4 @@
-"""Restart of application servers by hand: what gave the airline its service back (O9)."""
+"""Restart of application servers by an operator: what gave the airline its service back (O9)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Kills and starts application servers: those that serve nobody any more, or the ones named.
+    """Kills and starts application servers: the blocked ones, or those named.
 
-    The evidence comes first, because it dies with the process, but only as far as it costs no time: one dump of each (O9).
+    Thread dumps come first, because the evidence dies with the process, but only one of each: they must cost no time (O9).
     """
 
     services: Literal["blocked"] | tuple[str, ...] = "blocked"
@@ -26,17 +26,17 @@ class Restart:
         """Dump the threads of all services, then restart the chosen ones and wait until they are ready."""
         async with actions.alone_on("services"):
             chosen = actions.state.blocked_servers() if self.services == "blocked" else self.services
-            unknown = set(chosen) - set(actions.facility.application_servers)
+            known = actions.facility.application_servers
+            unknown = sorted(set(chosen) - set(known))
             if unknown:
-                there = ", ".join(actions.facility.application_servers)
-                raise FacilityError(f"no application server {', '.join(sorted(unknown))}; there are {there}")
+                raise FacilityError(f"no application server {', '.join(unknown)}; there are {', '.join(known)}")
             if not chosen:
                 return "no application server was blocked, none was restarted"
             return await restart(actions, chosen)
 
 
 async def restart(actions: Actions, services: Sequence[str]) -> str:
-    """Dump the threads of all services, then restart some of them, whichever they are, and wait until these are ready."""
+    """Dump the threads of all services, then restart the ones named and wait until they are ready; return a line that names them."""
     await actions.dump_threads()
     for number, service in enumerate(services, start=1):
         async with actions.step(number, f"restart {service}"):

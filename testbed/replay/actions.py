@@ -1,4 +1,4 @@
-"""What a fault or an operation may do while a night is replayed, and how all of it gets into the journal."""
+"""What a fault or an operation may do during a replay, each step recorded in the journal."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ if TYPE_CHECKING:
 
 
 HOLD = ProbeSpec("hold", within_s=5.0)
-
-
-# What a probe must have answered over a link that was healed. No more than that: a database that is out of connections turns a log-in down.
+# What must be answered over a link that was healed. Not a log-in: a database that is out of connections refuses it.
 HEALED = ProbeSpec("requests", within_s=10.0)
 
 
 @dataclass(slots=True)
 class Actions:
-    """The hands of faults and operations: the facility, and a journal in which every step is written as it is done.
+    """What faults and operations act through: the facility, and the journal in which each step is written as it is done.
 
-    `dumped_s` has when the threads of a service were dumped last, on the journal's `t_s`.
+    `word` and `id`: the fault or operation, and the number of its step in the timeline. `dumped_s`: when the threads of each service were
+    last dumped, on the journal's `t_s`.
     """
 
     facility: Facility
@@ -51,12 +50,12 @@ class Actions:
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def alone_on(self, part: Literal["database", "services"]) -> asyncio.Lock:
-        """Give the lock on a part of the facility, for what cannot be done to it twice at a time: who comes second waits."""
+        """Return the lock on a part of the facility, for work that only one may do to it at a time."""
         return self.facility.at_work_on[part]
 
     @asynccontextmanager
     async def step(self, number: int, text: str) -> AsyncIterator[list[str]]:
-        """Write the begin and the end of a step, or its failure with the reason. What is put into the list becomes the end's detail."""
+        """Write the begin and the end of a step, or its failure with the reason; what is appended to the list becomes the end's detail."""
         details: list[str] = []
         started = self.recorder.t_s()
         self._write_step(number, text, "begin", None, "")
@@ -82,9 +81,9 @@ class Actions:
         )
 
     async def operate(self, do: Callable[[Actions], Awaitable[str]]) -> str:
-        """Carry out a fault or an operation with its begin and its end in the journal; return the line that says what was done.
+        """Run a fault or an operation with its begin and its end in the journal; return the line that says what was done.
 
-        A TestbedError is written as its failure, and passed on.
+        A TestbedError is written as its failure, and raised again.
         """
         started_s = self.recorder.t_s()
         self._write_operation("begin", "", None)
@@ -102,14 +101,14 @@ class Actions:
         )
 
     async def carry_out(self, action: PlannedAction) -> str:
-        """Carry out a planned fault or operation and return a line that says what was done; raises FacilityError."""
+        """Run a planned fault or operation and return a line that says what was done; raises FacilityError."""
         if isinstance(action, Fault):
             return await self.inject(action)
         assert isinstance(action, Operation)
         return await action.perform(self)
 
     async def inject(self, fault: Fault) -> str:
-        """Inject a fault; one that can be undone is noted first, because what fails half way has to be undone as well."""
+        """Inject a fault; a healable one is noted as active first, because one that fails half way has to be healed, too."""
         if not isinstance(fault, Healable):
             return await fault.inject(self)
         active = Active(self.word, fault.heal, self.id)
@@ -120,15 +119,15 @@ class Actions:
             active.ended.set()
 
     async def heal(self, active: Active) -> str:
-        """Undo a fault; it stays noted as active when that fails. Its steps are of the operation that heals, or else its own.
+        """Heal a fault; it stays active when that fails. Its steps belong to the operation that heals, or else to the fault.
 
-        One that still looks whether it bit is let look: undone meanwhile, it would see nothing.
+        Waits for the injection to end: healed meanwhile, its probe would find no effect.
         """
         await active.ended.wait()
         actions = self if self.word else replace(self, word=active.word, id=active.id)
-        told = await active.heal(actions)
+        healed = await active.heal(actions)
         self.facility.active.remove(active)
-        return f"{active.word}: {told}"
+        return f"{active.word}: {healed}"
 
     async def heal_all(self) -> None:
         """Heal active faults, newest first, then list what remains. A fault that fails to heal does not stop the others."""
@@ -144,96 +143,96 @@ class Actions:
         left = failed + await self.facility.left_over()
         self.recorder.add(Healed(**self.recorder.stamp(), faults=tuple(healed), left=tuple(left)))
 
-    async def probe(self, link: str, question: ProbeSpec) -> ProbeResult:
-        """Make one connection over a link and give what became of it."""
-        probe = self.facility.probe(link, question)
+    async def probe(self, link: str, spec: ProbeSpec) -> ProbeResult:
+        """Probe a link once and return the result."""
+        probe = self.facility.probe(link, spec)
         try:
-            return await probe.wait_seen()
+            return await probe.wait_result()
         finally:
             await probe.end()
 
-    async def see(self, number: int, link: str, question: ProbeSpec, *wanted: ProbeEnd, after: str = "") -> ProbeResult:
-        """See, as a step, that a connection over a link ends in one of the ways that are wanted; raises FacilityError when it does not."""
-        async with self.step(number, f"see that a connection over the link to {link} is {' or '.join(wanted)}{after}") as details:
-            seen = await self.probe(link, question)
-            if seen.ended not in wanted:
-                raise FacilityError(f"a connection over the link to {link} was to be {' or '.join(wanted)}{after}, and was: {seen}")
-            details.append(str(seen))
-        return seen
+    async def require_link(self, number: int, link: str, spec: ProbeSpec, wanted: ProbeEnd, after: str = "") -> ProbeResult:
+        """Probe a link as a recorded step; raise FacilityError unless the connection ends as `wanted`."""
+        async with self.step(number, f"verify that a connection over the link to {link} is {wanted}{after}") as details:
+            result = await self.probe(link, spec)
+            if result.ended != wanted:
+                raise FacilityError(f"expected a connection over the link to {link} to be {wanted}{after}; saw: {result}")
+            details.append(str(result))
+        return result
 
     async def add_toxics(self, number: int, text: str, link: str, toxics: Mapping[ToxicOn, Mapping[str, int]]) -> None:
-        """Put toxics on a link, as a step."""
+        """Add toxics to a link, as a recorded step."""
         async with self.step(number, text):
             for toxic, attributes in toxics.items():
                 await self.facility.link(link).add_toxic(toxic.kind, attributes, toxic.stream)
 
     async def cut_idle(self, link: str, toxic: ToxicOn, attributes: Mapping[str, int], wanted: ProbeEnd) -> ProbeResult:
-        """Cut every connection that is open over a link, by a toxic that stays no longer than that: three steps.
+        """Cut every open connection over a link, by a toxic that is removed at once: three recorded steps.
 
-        One that a probe holds open, with nothing under way, shows that it is so.
+        An idle connection that a probe holds open verifies it; raises FacilityError unless that ends as `wanted`.
         """
-        held = self.facility.probe(link, HOLD)
+        probe = self.facility.probe(link, HOLD)
         try:
             async with self.step(1, f"open a connection over the link to {link} and leave it idle"):
-                await held.wait_held()
-            await self.add_toxics(2, f"cut every connection that is open over the link to {link}", link, {toxic: attributes})
-            async with self.step(3, f"see that the idle one is {wanted}, and let whoever connects anew through") as details:
-                seen = await held.wait_seen()
+                await probe.wait_held()
+            await self.add_toxics(2, f"cut every open connection over the link to {link}", link, {toxic: attributes})
+            async with self.step(3, f"verify that the idle connection is {wanted}, and accept new ones") as details:
+                result = await probe.wait_result()
                 await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
-                if seen.ended != wanted:
-                    raise FacilityError(f"an idle connection over the link to {link} was to be {wanted}, and was: {seen}")
-                details.append(str(seen))
+                if result.ended != wanted:
+                    raise FacilityError(f"expected an idle connection over the link to {link} to be {wanted}; saw: {result}")
+                details.append(str(result))
         finally:
-            await held.end()
-        return seen
+            await probe.end()
+        return result
 
     async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> ProbeResult:
-        """Take those of these toxics that are there from a link, and see that it answers again: two steps."""
-        async with self.step(number, f"take {' and '.join(map(str, toxics))} from the link to {link}"):
-            there = await self.facility.link(link).toxics()
+        """Remove those of the toxics that are on a link, and verify that it answers again: two recorded steps."""
+        async with self.step(number, f"remove {' and '.join(map(str, toxics))} from the link to {link}"):
+            present = await self.facility.link(link).toxics()
             for toxic in toxics:
-                if str(toxic) in there:
+                if str(toxic) in present:
                     await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
-        return await self.see(number + 1, link, HEALED, "answered")
+        return await self.require_link(number + 1, link, HEALED, "answered")
 
     async def kill(self, service: str) -> None:
-        """Kill a service on purpose; without this, the journal would say that it died by itself."""
+        """Kill a service on purpose, and record it as stopped; otherwise the journal would say that it died by itself."""
         pid = await self.facility.runtime.pid(service)
         await self.facility.kill(service)
-        self.recorder.tell_service(service, "stopped", pid)
+        self.recorder.record_service(service, "stopped", pid)
         self.state.forget(service)
 
     async def restart(self, service: str) -> None:
         """Kill a service and start it as before; `wait_ready` waits until it serves again."""
         pid = await self.facility.runtime.pid(service)
         await self.facility.restart(service)
-        self.recorder.tell_service(service, "stopped", pid)
-        self.recorder.tell_service(service, "started", await self.facility.runtime.pid(service))
-        self.state.forget(service)  # what was seen of it was seen of the process before
+        self.recorder.record_service(service, "stopped", pid)
+        self.recorder.record_service(service, "started", await self.facility.runtime.pid(service))
+        self.state.forget(service)  # its samples were of the process before
 
     async def wait_ready(self, services: Iterable[str]) -> None:
-        """Wait until services are ready; raises ServiceError with the last lines of one that is not."""
+        """Wait until services are ready, and record it; raises ServiceError with the last lines of one that is not."""
         names = tuple(services)
         await self.facility.wait_ready(names)
         for name in names:
-            self.recorder.tell_service(name, "ready", await self.facility.runtime.pid(name))
+            self.recorder.record_service(name, "ready", await self.facility.runtime.pid(name))
 
     async def sample_resources(self) -> None:
-        """Weigh the facility now, however often that is done otherwise."""
+        """Record the resource usage of the facility now, whatever the sampling interval."""
         for event in await self.facility.resources.look(self.recorder.now):
             self.recorder.add(event)
 
     async def dump_threads(self) -> None:
-        """Dump the threads of every application server and caller, all at once, and write what they say (O5, O6, P4).
+        """Dump the threads of every application server and caller at the same time, and record the groups (O5, O6, P4).
 
-        What was dumped since it has been stuck, or since all has hung, is left out: the same again would show nothing, and the evidence
-        must not make the outage longer (O9).
+        A service that was dumped since it has been stuck, or since all callers have hung, is left out: a second dump would show nothing
+        new, and the evidence must not make the outage longer (O9).
         """
         async with self._dumping:
             await run_all(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
 
     async def dump(self, service: str) -> Threads:
-        """Dump the threads of one service, whenever that was last done, and give what was written of it."""
+        """Dump the threads of one service, however recent its last dump is; return the recorded event."""
         async with self._dumping:
             return await self._dump(service)
 
@@ -242,7 +241,7 @@ class Actions:
 
     def _is_dumped(self, service: str) -> bool:
         dumped_s = self.dumped_s.get(service)
-        since_s = [one for one in (self.state.stuck_since_s(service), self.state.hung_since_s()) if one is not None]
+        since_s = [start_s for start_s in (self.state.stuck_since_s(service), self.state.hung_since_s()) if start_s is not None]
         return dumped_s is not None and bool(since_s) and dumped_s >= min(since_s)
 
     async def _dump(self, service: str) -> Threads:
@@ -274,23 +273,23 @@ class Actions:
 
 @runtime_checkable
 class Fault(PlannedAction, Protocol):
-    """Something done to the facility. Every step of it goes into the journal through `actions.step`."""
+    """Something done to the facility. `actions.step` records each of its steps in the journal."""
 
     async def inject(self, actions: Actions) -> str:
-        """Do it and return a line that says what was done; raises FacilityError when it could not be done."""
+        """Inject it, verify that it took effect, and return a line that says what was done; raises FacilityError when it failed."""
 
 
 @runtime_checkable
 class Healable(Fault, Protocol):
-    """A fault that can be undone, and is: at the latest when the night is over, so that none outlives its scenario."""
+    """A fault that can be undone. It is healed when the night is over, at the latest, so that none outlives its scenario."""
 
     async def heal(self, actions: Actions) -> str:
-        """Undo it, see that it is undone, and return a line that says what was seen; raises FacilityError when it could not be."""
+        """Undo it, verify that it is undone, and return a line with what was seen; raises FacilityError when it failed."""
 
 
 @runtime_checkable
 class Operation(PlannedAction, Protocol):
-    """Something an operator does. Every step of it goes into the journal through `actions.step`."""
+    """Something an operator does. `actions.step` records each of its steps in the journal."""
 
     async def perform(self, actions: Actions) -> str:
-        """Do it and return a line that says what was done; raises FacilityError when it could not be done."""
+        """Carry it out and return a line that says what was done; raises FacilityError when it failed."""

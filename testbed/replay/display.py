@@ -1,4 +1,4 @@
-"""Who is told how a replay goes: the protocol, and its do-nothing twin."""
+"""What shows the progress of a replay: the protocol, and its do-nothing twin."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 
 class Display(Protocol):
-    """Something that is told how a replay goes."""
+    """Shows the progress of a replay."""
 
     def phase(self, text: str) -> None:
-        """Tell what begins now."""
+        """Show the name of the phase that begins now."""
 
     def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Show the state, after each round of samples."""
 
     def quiet(self) -> None:
-        """Take note that from now on nothing moves: all is hung, or the night is over. May be called more than once."""
+        """Show that nothing moves any more: all callers are hung, or the night is over. May be called more than once."""
 
 
 class SilentDisplay:
     """The do-nothing display."""
 
     def phase(self, text: str) -> None:
-        """Tell nothing."""
+        """Show nothing."""
 
     def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Show nothing."""
 
     def quiet(self) -> None:
-        """Take no note."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""The testbed's side of the load generator: hands it the trace, and writes into the journal what it tells."""
+"""Hands the trace to the load generator, and records in the journal what is sent and what comes back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from testbed.replay.recorder import Recorder
 
 
-LEAD_S = 0.05  # the night starts so much after the word to start, so that the first request is not late
+LEAD_S = 0.05  # from the command to start until the night starts, so that the first request is not late
 
 
 @dataclass(slots=True)
@@ -57,20 +57,20 @@ class LoadTracker:
         return tuple(AnsweredRequest(self.requests[id_].request, answered_s) for id_, answered_s in self.answered_s.items())
 
     def start(self) -> float:
-        """Let the night begin; gives its start on the event loop's clock, in seconds."""
+        """Start the night; return its start in seconds on the event loop's clock."""
         start_s = asyncio.get_running_loop().time() + LEAD_S
         self.started_s = start_s - self.recorder.origin_s
         self.generator.start(start_s)
         return start_s
 
     async def follow(self) -> None:
-        """Write into the journal what the generator tells; raises ServiceError when it ends, which it must not before it is stopped."""
-        async for event in self.generator.tell():
+        """Record the generator's events until cancelled; raises ServiceError when the generator ends by itself."""
+        async for event in self.generator.events():
             if isinstance(event, load_generator.RequestSent):
                 self._write_sent(event)
             else:
                 self._write_ended(event)
-        raise ServiceError("the load generator ended in the middle of the night")
+        raise ServiceError("the load generator ended before the night was over; see its log")
 
     def _write_sent(self, event: load_generator.RequestSent) -> None:
         due = self.requests[event.id]
@@ -113,11 +113,11 @@ class LoadTracker:
         )
 
     def stop(self) -> None:
-        """End the generator; what it still waits for stays unanswered."""
+        """Stop the generator; requests in flight stay unanswered."""
         self.generator.stop()
 
 
 async def connect(trace: Trace, recorder: Recorder, facility: Facility) -> LoadTracker:
-    """Hand the trace to the facility's load generator and return when it is ready to send; raises ServiceError when it is not."""
+    """Send the trace to the facility's load generator and return when it is ready to send; raises ServiceError when it is not."""
     requests = {request.id: DueRequest(recorder.clock.real_s(request.due_night_s), request) for request in trace.requests}
     return LoadTracker(recorder, await facility.load_generator(tuple(requests.values())), requests)

@@ -1,4 +1,4 @@
-"""Looks at a facility and writes down what is seen, for a replay and for a facility that is kept running alike."""
+"""Samples a facility and records the samples, both for a replay and for a facility that is kept running."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 SAMPLE_EVERY_S = 0.1
 SAMPLES_WITHIN_S = 10.0
-LOOK_AROUND_EVERY_S = 1.0
+REDUNDANCY_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
 class Looker:
-    """Samples the services of one facility every `every_s` seconds, and looks at what else it has.
+    """Samples the services of one facility every `every_s` seconds, and its redundancy and resource usage at their own intervals.
 
     `sampled` is set after each round of samples, and then replaced by a new event.
     """
@@ -40,12 +40,12 @@ class Looker:
     _dead: set[str] = field(default_factory=set)
 
     async def look(self, after_round: Callable[[], None]) -> None:
-        """Look until cancelled; `after_round` is called after each round of samples."""
+        """Sample until cancelled; call `after_round` after each round of samples."""
         resources = self.facility.resources
         await run_all(
             (
                 self._sample_services(after_round),
-                self._record(self.facility.redundancy, LOOK_AROUND_EVERY_S),
+                self._record(self.facility.redundancy, REDUNDANCY_EVERY_S),
                 self._record(resources, resources.every_s),
             )
         )
@@ -59,53 +59,53 @@ class Looker:
             raise WaitError(f"no samples for {SAMPLES_WITHIN_S:.0f} s, last seen: {self.state.text()}") from error
 
     def wake(self) -> None:
-        """Wake whoever waits for a round."""
+        """Wake every task that waits for a round."""
         self.sampled.set()
         self.sampled = asyncio.Event()
 
     async def _sample_services(self, after_round: Callable[[], None]) -> None:
-        """Sample every service, each round at its time, and look after the processes.
+        """Sample every service, each round at its time, and record processes that died.
 
-        A service that takes its time to answer holds up no other: it misses the rounds until it has.
+        A service that is slow to answer delays no other: it misses the rounds until it has answered.
         """
         loop = asyncio.get_running_loop()
         due_s = loop.time()
-        looks: dict[str, asyncio.Task[Sample]] = {}
+        reading: dict[str, asyncio.Task[Sample]] = {}
         try:
             while True:
                 for name in self.facility.services:
-                    if name not in looks:
+                    if name not in reading:
                         address = self.facility.runtime.address(name)
-                        looks[name] = asyncio.create_task(self.monitoring.read(name, address, self.recorder.now))
-                await asyncio.wait(looks.values(), timeout=self.every_s)
-                for name in [name for name, look in looks.items() if look.done()]:
-                    sample = looks.pop(name).result()
+                        reading[name] = asyncio.create_task(self.monitoring.read(name, address, self.recorder.now))
+                await asyncio.wait(reading.values(), timeout=self.every_s)
+                for name in [name for name, task in reading.items() if task.done()]:
+                    sample = reading.pop(name).result()
                     self.state.take(sample)
                     self.recorder.add(sample)
-                await self._look_after_processes()
+                await self._record_dead()
                 after_round()
                 self.wake()
                 due_s = max(due_s + self.every_s, loop.time())
                 await asyncio.sleep(due_s - loop.time())
         finally:
-            await cancel_and_wait(looks.values())
+            await cancel_and_wait(reading.values())
 
-    async def _record(self, seer: Redundancy | Resources, every_s: float | None) -> None:
-        """Write down what is seen, each round at its time, or not at all (None); a long round costs those that it covers."""
+    async def _record(self, source: Redundancy | Resources, every_s: float | None) -> None:
+        """Record the events of a source every `every_s` seconds, or never (None); a long round skips those that it covers."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while every_s is not None:
-            for event in await seer.look(self.recorder.now):
+            for event in await source.look(self.recorder.now):
                 self.recorder.add(event)
             due_s = max(due_s + every_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
-    async def _look_after_processes(self) -> None:
-        """Write down a service that has died, once."""
+    async def _record_dead(self) -> None:
+        """Record each service that has died, once."""
         for name in self.facility.services:
             ended = await self.facility.runtime.exit(name)
             if ended is None:
                 self._dead.discard(name)
             elif name not in self._dead | self.facility.down:
                 self._dead.add(name)
-                self.recorder.tell_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")
+                self.recorder.record_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")

@@ -1,4 +1,4 @@
-"""Writes what is seen and done into the journal, with the time on both clocks."""
+"""Writes events into the journal, with the time on both clocks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Recorder:
-    """Writes events with the time of now, on both clocks.
+    """Writes events with the current time on both clocks.
 
     `origin_s` is the replay's start and `night_start_s` the start of the night, both on the event loop's clock, which is the system's
-    monotonic one unless the loop has another (`testbed.fakes`). Before the night starts, its clock stands. `listener` is called with each
-    event after it was written.
+    monotonic one unless the loop has another (`testbed.fakes`). Before the night starts, its clock stands still. `listener` is called
+    with each event after it was written.
     """
 
     writer: JournalWriter
@@ -39,13 +39,13 @@ class Recorder:
         return asyncio.get_running_loop().time() - self.origin_s
 
     def night_at(self, t_s: float) -> float:
-        """Give the night's time, in seconds since its midnight, at `t_s` seconds after the replay's start."""
+        """Return the night's time, in seconds since its midnight, at `t_s` seconds after the replay's start."""
         if self.night_start_s is None:
             return self.clock.night_s(0.0)
         return self.clock.night_s(max(0.0, t_s + self.origin_s - self.night_start_s))
 
     def now(self) -> tuple[float, float]:
-        """Give the time on both clocks: `t_s`, `night_s`."""
+        """Return the time on both clocks: `t_s`, `night_s`."""
         t_s = self.t_s()
         return t_s, self.night_at(t_s)
 
@@ -60,7 +60,7 @@ class Recorder:
         self.listener(event)
 
     def end(self, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
-        """Write the last line, once: what was complete stays so, whatever happens while it is taken down."""
+        """Write the last line, once: a complete replay stays complete, whatever happens while its facility is taken down."""
         if self.ended:
             return
         self.add(End(**self.stamp(), reason=reason, detail=detail))
@@ -68,9 +68,9 @@ class Recorder:
 
     @contextmanager
     def ending(self, interrupted: str) -> Iterator[None]:
-        """Write the end of what does not come to its own: interrupted, failed, or an error of the testbed itself. Each is passed on.
+        """Write the journal's end when the block is interrupted or fails, also by an error of the testbed; raise the exception again.
 
-        Without an end the journal would look like that of a killed run.
+        Without an end the journal would look like that of a killed process.
         """
         try:
             yield
@@ -85,10 +85,10 @@ class Recorder:
             raise
 
     def _end_anyway(self, reason: Literal["interrupted", "failed"], detail: str) -> None:
-        """Write the end; a journal that cannot be written to changes nothing of what ended it."""
+        """Write the end; an error of the journal must not hide the exception that ended the replay."""
         with suppress(TestbedError):
             self.end(reason, detail)
 
-    def tell_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
-        """Write what became of a service."""
+    def record_service(self, name: str, state: Literal["started", "ready", "stopped", "died"], pid: int | None, detail: str = "") -> None:
+        """Write the new state of a service."""
         self.add(Service(**self.stamp(), service=name, state=state, pid=pid, detail=detail))

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, directory: Path, display: Display) -> None:
-    """Replay the night and leave a complete journal; `directory` takes the thread dumps.
+    """Replay the night and write a complete journal; thread dumps go into `directory`.
 
-    1. Build the facility and the load generator, and wait until every service says that it is ready.
-    2. Look: sample every service ten times a second until the end, and look once a second at what stands around them. When all is
-       hung, dump the threads at once, before anybody restarts anything. Weigh everything, as often as the scenario says.
+    1. Build the facility and the load generator, and wait until every service is ready.
+    2. Start to sample: every service ten times a second until the end, redundancy once a second, and resource usage as often as the
+       scenario says. When all callers are hung, dump the threads at once, before anything is restarted.
     3. Start the night's clock and the load.
-    4. Carry out the timeline: what is due `at` a time, and what is due `when` something is seen; and go on to the night's end.
-    5. Look on until everything was answered, or nothing comes back any more.
-    6. Dump the threads of what is stuck, where that was not done.
-    7. Count what was answered in the databases and backups that should have it, where the runtime has them.
-    8. Look no more, heal every fault that is still active, and check that nothing is left of it: none outlives its scenario.
-    9. Write the end into the journal, and take everything down.
+    4. Carry out the timeline: each step `at` its time, or `when` its condition is seen; and wait for the night's end.
+    5. Sample on until every request was answered, or nothing comes back any more.
+    6. Dump the threads of stuck services that were not dumped yet.
+    7. Count the answered requests in the databases and backups that should have them, where the runtime has these.
+    8. Stop sampling, heal every fault that is still active, and check that nothing is left of it: none outlives its scenario.
+    9. Write the journal's end, and take everything down.
 
-    An interruption or an error becomes the journal's end, and is passed on. Time is the event loop's: over `testbed.fakes`, with its
-    loop, the whole of it takes milliseconds.
+    An interruption or an error becomes the journal's end, and is raised again. Time is the event loop's: over `testbed.fakes`, with its
+    loop, a whole replay takes milliseconds.
     """
     recorder = Recorder(writer, night.clock, origin_s=asyncio.get_running_loop().time())
     with recorder.ending("the replay was interrupted"):
@@ -52,7 +52,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.phase("the night goes on")
             recorder.night_start_s = going.load.start()  # 3
             await timeline.carry_out(going)  # 4
-            display.phase("the night is over; who still waits?")
+            display.phase("the night is over; waiting for the last answers")
             display.quiet()
             await wait_settled(going)  # 5
             await _dump_stuck(going)  # 6
@@ -77,7 +77,7 @@ async def _build(
     generator = await load_tracker.connect(night.trace, recorder, facility)
     stack.callback(generator.stop)
     for service in facility.services:
-        recorder.tell_service(service, "ready", await facility.runtime.pid(service))
+        recorder.record_service(service, "ready", await facility.runtime.pid(service))
     monitoring = await stack.enter_async_context(facility.instruments.monitoring())
     state = FacilityState(facility.application_servers, facility.callers)
     actions, looker = Actions(facility, state, recorder, directory), Looker(facility, recorder, state, monitoring)
@@ -87,7 +87,7 @@ async def _build(
 
 
 async def _dump_stuck(going: Replay) -> None:
-    """Dump what is stuck at the end, where that was not done."""
+    """Dump the threads of services that are stuck at the end and were not dumped."""
     if going.dumping is not None:
         await going.dumping
     if going.state.stuck:
@@ -95,7 +95,7 @@ async def _dump_stuck(going: Replay) -> None:
 
 
 async def _count(going: Replay) -> None:
-    """Count what was answered; the night is over, and whatever else was written was asked for by nobody who got an answer."""
+    """Record where each answered request is found; rows of requests that got no answer may be there, too."""
     for event in await going.facility.redundancy.count(going.load.answers, going.recorder.now):
         going.recorder.add(event)
     going.check_background()

@@ -1,4 +1,4 @@
-"""A replay that goes on: its parts, the tasks in its background, and how one waits in it."""
+"""A replay that goes on: its parts, its background tasks, and its waits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEADY_ROUNDS = 2
 class Night:
     """What is replayed: the clock, the end of the night in its own seconds, the timeline and the trace.
 
-    `longest_timeout_s`: the longest time-out that the variant has set, in real seconds. So long something that hangs may yet come back.
+    `longest_timeout_s`: the longest time-out that the variant sets, in real seconds; a hanging call may still come back within it.
     """
 
     clock: NightClock
@@ -63,7 +63,7 @@ class Replay:
     moved_s: float = 0.0
 
     def run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task beside the night; whoever waits for a round of samples is woken by its failure, and raises it."""
+        """Start a background task and return it; its failure wakes a wait for samples, which raises it."""
         task = asyncio.create_task(work)
         self.background.append(task)
 
@@ -75,13 +75,13 @@ class Replay:
         return task
 
     def check_background(self) -> None:
-        """Raise the failure of what goes on beside the night."""
+        """Raise the failure of a background task that has failed."""
         for task in self.background:
             if task.done() and not task.cancelled():
                 task.result()
 
     def after_round(self) -> None:
-        """Show the state, and have the threads dumped as soon as all is hung, each time that it hangs anew."""
+        """Show the state, and start to dump threads as soon as all callers are hung, each time that they hang anew."""
         if not self.state.hung():
             self.dumping = None
         elif self.dumping is None:
@@ -90,11 +90,11 @@ class Replay:
 
     async def _dump_hung(self) -> None:
         await self.actions.dump_threads()
-        if all(step.done() for step in self.steps):  # or somebody is about to restart what hangs
+        if all(step.done() for step in self.steps):  # otherwise a restart may be about to follow
             self.display.quiet()
 
     async def wait_round(self) -> None:
-        """Wait for the next round of samples; raises what failed in the background, as soon as it does."""
+        """Wait for the next round of samples; raise the failure of a background task as soon as it fails."""
         try:
             await self.looker.wait_round()
         except WaitError:
@@ -103,7 +103,7 @@ class Replay:
         self.check_background()
 
     async def wait_until(self, reached: Callable[[], bool], within_s: float) -> bool:
-        """Wait, looking after each round of samples, until something holds; False when it did not within `within_s` seconds."""
+        """Wait until `reached` holds, checked after each round of samples; return False when it did not within `within_s` seconds."""
         deadline_s = self.recorder.t_s() + within_s
         while not reached():
             if self.recorder.t_s() > deadline_s:
@@ -112,13 +112,13 @@ class Replay:
         return True
 
     async def wait_steady(self) -> None:
-        """Wait for some samples of the facility at rest, which the night is compared with."""
+        """Wait for `STEADY_ROUNDS` rounds of the facility at rest, to compare the night with, and for a sample of every service."""
         for _ in range(STEADY_ROUNDS):
             await self.wait_round()
         await self.wait_until(lambda: len(self.state.last) == len(self.facility.services), SAMPLES_WITHIN_S)
 
     async def wait_night(self, night_s: float) -> None:
-        """Wait until the night's clock shows a time; the samples keep coming meanwhile, and their failure is passed on."""
+        """Wait until the night's clock shows `night_s`; raise the failure of a background task, such as sampling."""
         assert self.recorder.night_start_s is not None
         due_s = self.recorder.night_start_s + self.night.clock.real_s(night_s) - self.recorder.origin_s
         while (left_s := due_s - self.recorder.t_s()) > 0:

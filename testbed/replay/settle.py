@@ -1,4 +1,4 @@
-"""When a replay believes that nothing comes back any more, and waits until then."""
+"""Decides when nothing comes back any more, and waits until then."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from testbed.journal.stuck import STUCK_S
 if TYPE_CHECKING:
     from testbed.replay.running import Replay
 
-SETTLE_S = 0.4  # so long, at least, nothing may come back before the replay believes that nothing will
-SLOWEST_TIMES = 2  # and so many times as long as the slowest answer of the night took
-CLOSING_QUIET_S = 20.0  # where not everything is stuck, so long nothing may come back before what waits is given up
-CLOSING_WITHIN_S = 120.0  # and so long in all
+SETTLE_S = 0.4  # the least time without an answer before the replay concludes that none will come
+SLOWEST_TIMES = 2  # and at least this many times the slowest answer of the night
+CLOSING_QUIET_S = 20.0  # where not everything is stuck: the time without an answer after which the rest is given up
+CLOSING_WITHIN_S = 120.0  # and the longest wait in all
 
 
 def quiet_s(replay: Replay) -> float:
-    """Return for how long nothing was sent, nothing has come back, and nothing was done that could make it."""
+    """Return for how many seconds nothing was sent, nothing came back, and no step of the timeline ended."""
     return replay.recorder.t_s() - max(replay.load.last_sent_s, replay.load.last_response_s, replay.moved_s)
 
 
 def patience_s(replay: Replay) -> float:
-    """Return for how long nothing may come back before the replay believes that nothing will: longer than anything took that did."""
+    """Return how many quiet seconds mean that nothing comes back any more: more than the slowest answer and any time-out took."""
     return max(SETTLE_S, SLOWEST_TIMES * replay.load.slowest_answer_s) + replay.night.longest_timeout_s
 
 
 def is_settled(replay: Replay) -> bool:
-    """Whether everything has come back; or what has not waits where all is stuck, and has had the time that anything could take."""
+    """Whether every request has come back, or the rest waits at stuck services and had longer than any answer could take."""
     if not replay.load.all_sent:
         return False
     if replay.load.in_flight == 0:
@@ -38,16 +38,16 @@ def is_settled(replay: Replay) -> bool:
 
 
 def is_over(replay: Replay) -> bool:
-    """Whether a condition that has not been seen will not be any more.
+    """Whether a condition that has not been seen cannot come any more.
 
-    The night is over, nobody does anything, all has settled, and so long that what is stuck would have been seen to be.
+    The night is over, no step is at work, all has settled, and for longer than it takes to see that a service is stuck.
     """
     over = replay.recorder.now()[1] >= replay.night.to_s and not replay.at_work
     return over and is_settled(replay) and quiet_s(replay) > STUCK_S + 2 * replay.looker.every_s
 
 
 async def wait_settled(replay: Replay) -> None:
-    """Wait until every request was answered, or nothing comes back any more; write down what was looked at."""
+    """Wait until every request was answered, or nothing comes back any more; record the span that was observed."""
     since_s = replay.moved_s = replay.recorder.t_s()
     more_s = replay.night.longest_timeout_s
 

@@ -1,4 +1,4 @@
-"""What the samples say of a facility as a whole: which services are stuck, and the conditions that a timeline may wait for."""
+"""The state of a facility, from its samples: which services are stuck, and the conditions that a timeline may wait for."""
 
 from __future__ import annotations
 
@@ -16,47 +16,46 @@ if TYPE_CHECKING:
 class FacilityState:
     """The last sample of every service, and since when each has stood still.
 
-    It cannot see ahead: a service that answers nothing for a moment with every request thread at work is stuck here, and only the
-    verdict, which knows how it went on, can tell that it was slow.
+    It cannot look ahead: a service that answers nothing for a moment with every request thread busy is stuck here. Only the verdict,
+    which knows what came after, can find that it was slow.
     """
 
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
     last: dict[str, Sample] = field(default_factory=dict)
-    _numbers: dict[str, Sample] = field(default_factory=dict)  # the last sample of each that has any: a look may go unanswered
+    _numbers: dict[str, Sample] = field(default_factory=dict)  # the last sample with numbers: one may go unanswered
     _standstills: dict[str, Standstill | None] = field(default_factory=dict)
 
     def take(self, sample: Sample) -> None:
-        """Take in a sample."""
+        """Update the state with a sample."""
         self._standstills[sample.service] = follow(self._standstills.get(sample.service), sample)
         self.last[sample.service] = sample
         if sample.busy is not None:
             self._numbers[sample.service] = sample
 
     def forget(self, service: str) -> None:
-        """Start afresh with a service that was restarted."""
+        """Remove what is known of a service that was restarted."""
         self.last.pop(service, None)
         self._numbers.pop(service, None)
         self._standstills.pop(service, None)
 
     def is_stuck(self, service: str) -> bool:
-        """Whether every request thread of a service has been at work for a while and nothing came out (O5, O6)."""
+        """Whether every request thread of a service has been busy for a while, and no request ended (O5, O6)."""
         standstill = self._standstills.get(service)
         return standstill is not None and standstill.is_stuck
 
     def stuck_since_s(self, service: str) -> float | None:
-        """Give since when a service has been stuck, on the journal's `t_s`; None when it is not."""
+        """Return since when a service has been stuck, on the journal's `t_s`; None when it is not."""
         standstill = self._standstills.get(service)
         return standstill.first.t_s if standstill is not None and standstill.is_stuck else None
 
     def hung_since_s(self) -> float | None:
-        """Give since when every caller has been stuck, on the journal's `t_s`; None when one is not."""
-        since_s = [self.stuck_since_s(caller) for caller in self.callers]
-        known = [one for one in since_s if one is not None]
-        return max(known) if len(known) == len(since_s) else None
+        """Return since when every caller has been stuck, on the journal's `t_s`; None when one of them is not."""
+        since_s = [start_s for caller in self.callers if (start_s := self.stuck_since_s(caller)) is not None]
+        return max(since_s) if len(since_s) == len(self.callers) else None
 
     def request_threads(self, service: str) -> int:
-        """Give how many request threads a service says that it has; 0 when it has not said yet."""
+        """Return how many request threads a service reports; 0 before its first sample with numbers."""
         sample = self._numbers.get(service)
         return sample.request_threads or 0 if sample is not None else 0
 
@@ -66,33 +65,33 @@ class FacilityState:
         return tuple(service for service in (*self.application_servers, *self.callers) if self.is_stuck(service))
 
     def blocked_servers(self) -> tuple[str, ...]:
-        """Give the application servers that serve nobody any more: stuck, or without a connection left that could come back.
+        """Return the application servers that serve nothing any more: stuck, or with a pool whose connections have all leaked.
 
-        A server has an empty pool before it has forty calls to hang. With more servers than the callers have calls for, it never has.
+        A pool is empty before forty calls hang in its server; with more servers than the callers have calls for, that many never hang.
         """
         return tuple(server for server in self.application_servers if self.is_stuck(server) or _is_empty(self._pool(server)))
 
     def hung(self) -> bool:
-        """Every caller is stuck: the airline stands still (O10)."""
+        """Whether every caller is stuck: the airline stands still (O10)."""
         return self.hung_since_s() is not None
 
     def servers_hung(self) -> bool:
-        """Every application server is stuck."""
+        """Whether every application server is stuck."""
         return all(self.is_stuck(server) for server in self.application_servers)
 
     def pool_empty(self) -> bool:
-        """Every connection of every application server's pool has leaked (O4)."""
+        """Whether every connection of every application server's pool has leaked (O4)."""
         return all(_is_empty(self._pool(server)) for server in self.application_servers)
 
     def at_rest(self) -> bool:
-        """Every application server is idle, or serves nobody any more: whatever waits is not being worked on."""
+        """Whether every application server is idle or blocked, so that no request is being worked on."""
         blocked = self.blocked_servers()
         return all(server in blocked or self._is_idle(server) for server in self.application_servers)
 
     def recovered(self) -> bool:
-        """Every service has been seen, its health check green, and none is stuck."""
-        seen = [self.last.get(service) for service in (*self.application_servers, *self.callers)]
-        return not self.stuck and all(sample is not None and sample.health for sample in seen)
+        """Whether every service was sampled, its health check is green, and none is stuck."""
+        samples = [self.last.get(service) for service in (*self.application_servers, *self.callers)]
+        return not self.stuck and all(sample is not None and sample.health for sample in samples)
 
     def holds(self, condition: str) -> bool:
         """Whether a condition of a timeline holds now."""
@@ -105,7 +104,7 @@ class FacilityState:
         return conditions[condition]()
 
     def text(self) -> str:
-        """Format the state in a line, for messages."""
+        """Format the state as a line, for messages."""
         return ", ".join(_service_text(name, sample) for name, sample in sorted(self.last.items())) or "nothing seen yet"
 
     def _is_idle(self, server: str) -> bool:

@@ -1,4 +1,4 @@
-"""Carries out the timeline of a replay: what is due at a time, and what is due when something is seen."""
+"""Carries out the timeline of a replay: steps due at a time, and steps due when a condition is seen."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 async def carry_out(replay: Replay) -> None:
-    """Carry out the timeline and go on to the night's end.
+    """Run the steps of the timeline and wait for the night's end, and for every step.
 
-    Each step is a task of its own, so that a step that waits for a condition holds up none that is due at a time; one that waits
-    for a condition starts to look when the step before it has ended.
+    Each step is a task of its own, so that one that waits for a condition delays none that is due at a time. A step starts to wait for
+    its condition when the step before it has ended.
     """
     before: asyncio.Task[None] | None = None
     timed: list[tuple[float, asyncio.Event]] = []
@@ -37,14 +37,14 @@ async def carry_out(replay: Replay) -> None:
 
 
 async def _call_when_due(replay: Replay, timed: list[tuple[float, asyncio.Event]]) -> None:
-    """Wake each step at its time; those of the same time in the order of the file."""
+    """Start each step at its time; those of the same time in the order of the file."""
     for at_night_s, due in sorted(timed, key=lambda step: step[0]):
         await replay.wait_night(at_night_s)
         due.set()
 
 
 async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Event, before: asyncio.Task[None] | None) -> None:
-    """Carry out one step of the timeline: when it is due, or when its condition is seen; not at all when that is not seen."""
+    """Run one step of the timeline: at its time, or when its condition is seen; not at all when it is never seen."""
     if step.at_night_s is not None:
         await due.wait()
     else:
@@ -54,14 +54,14 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
             return
     replay.at_work += 1
     actions = replace(replay.actions, word=step.word, id=number)
-    with suppress(TestbedError):  # the journal has it, and the checks judge it; the night goes on, as it did
+    with suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
         await actions.operate(lambda of_step: of_step.carry_out(step.action))
     replay.at_work -= 1
     replay.moved_s = replay.recorder.t_s()
 
 
 async def _wait_condition(replay: Replay, condition: str, within_s: float) -> bool:
-    """Wait until a condition is seen, or will not be any more; write down and return whether it was."""
+    """Wait until a condition is seen, or cannot come any more; record and return whether it was seen."""
     await replay.wait_until(lambda: replay.state.holds(condition) or is_over(replay), within_s)
     seen = replay.state.holds(condition)
     replay.recorder.add(Condition(**replay.recorder.stamp(), condition=condition, seen=seen, detail=replay.state.text()))

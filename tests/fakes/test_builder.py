@@ -38,10 +38,10 @@ async def switch_over(builder: FakeBuilder) -> None:
     await builder.virtual_ip.point(await database.start_server(new))
 
 
-def seen(
+def samples_after(
     do: Callable[[FakeBuilder, Facility], Awaitable[None]], server: ServerSettings | None = None, caller: CallerSettings | None = None
 ) -> dict[str, Sample]:
-    """Do something to a fake facility, and give the last sample of every service."""
+    """Run a function on a fake facility; return the last sample of every service."""
     samples: dict[str, Sample] = {}
 
     async def doing() -> None:
@@ -58,7 +58,7 @@ def seen(
 
 
 def pool(sample: Sample) -> tuple[int, int, int, int]:
-    """Give the connections of a pool: in it, out of it, leaked, and who waits for one."""
+    """Return the connections of a pool: in it, out of it, leaked; and how many requests wait for one."""
     assert sample.pool is not None
     return sample.pool.in_, sample.pool.out, sample.pool.leaked, sample.pool.waiting
 
@@ -69,10 +69,10 @@ def test_at_rest_every_connection_is_in_the_pool_and_every_thread_free() -> None
     async def nothing(_: FakeBuilder, __: Facility) -> None:
         assert asyncio.get_running_loop().time() == START_S
 
-    samples = seen(nothing)
+    samples = samples_after(nothing)
     assert samples["cf-1"].pool == PoolSample(size=2, in_=2, out=0, waiting=0, leaked=0)
     assert samples["kiosk"].pool is None
-    assert [(one.health, one.request_threads, one.busy, one.waiting) for one in samples.values()] == [(True, 3, 0, 0)] * 3
+    assert [(sample.health, sample.request_threads, sample.busy, sample.waiting) for sample in samples.values()] == [(True, 3, 0, 0)] * 3
     assert (samples["cf-1"].t_s, samples["cf-1"].night_s) == (1.0, 2.0)
 
 
@@ -86,13 +86,13 @@ def test_a_transaction_that_needs_the_facility_asks_it_and_one_that_does_not_doe
         assert await builder.runtime.service("kiosk").ask("reprint_boarding_pass") == ""
         assert asyncio.get_running_loop().time() - started == pytest.approx(2 * TRIPS * TRIP_S + LOCAL_S)
 
-    samples = seen(ask)
+    samples = samples_after(ask)
     assert samples["cf-1"].results == {"check_in": Counts(1, 0), "lookup_by_city": Counts(1, 0)}
     assert samples["kiosk"].results == {"check_in": Counts(1, 0), "reprint_boarding_pass": Counts(1, 0)}
 
 
 async def ask_after_switchover(builder: FakeBuilder, count: int) -> list[str]:
-    """Switch over, and send so many lookups, one after the other, as long as they are answered."""
+    """Switch over, and send `count` lookups, one after the other; return each answer, or `unanswered`."""
     await switch_over(builder)
     answers = []
     for _ in range(count):
@@ -115,7 +115,7 @@ def test_after_a_switchover_each_connection_costs_an_error_and_is_lost_or_replac
     async def ask(builder: FakeBuilder, _: Facility) -> None:
         assert await ask_after_switchover(builder, 3) == answers
 
-    assert pool(seen(ask, ServerSettings(lookup=lookup))["cf-1"]) == left  # type: ignore[arg-type]
+    assert pool(samples_after(ask, ServerSettings(lookup=lookup))["cf-1"]) == left  # type: ignore[arg-type]
 
 
 def test_with_a_ping_before_it_is_lent_no_stale_connection_is_met() -> None:
@@ -124,7 +124,7 @@ def test_with_a_ping_before_it_is_lent_no_stale_connection_is_met() -> None:
     async def ask(builder: FakeBuilder, _: Facility) -> None:
         assert await ask_after_switchover(builder, 3) == ["", "", ""]
 
-    assert pool(seen(ask, ServerSettings(pool_pre_ping=True))["cf-1"]) == (2, 0, 0, 0)
+    assert pool(samples_after(ask, ServerSettings(pool_pre_ping=True))["cf-1"]) == (2, 0, 0, 0)
 
 
 def test_a_pool_that_is_filled_as_needed_has_few_connections_that_can_go_stale() -> None:
@@ -133,7 +133,7 @@ def test_a_pool_that_is_filled_as_needed_has_few_connections_that_can_go_stale()
     async def ask(builder: FakeBuilder, _: Facility) -> None:
         assert await ask_after_switchover(builder, 3) == ["", "", ""]
 
-    assert pool(seen(ask, ServerSettings(pool_fill=False))["cf-1"]) == (2, 0, 0, 0)
+    assert pool(samples_after(ask, ServerSettings(pool_fill=False))["cf-1"]) == (2, 0, 0, 0)
 
 
 @pytest.mark.fact("A7")
@@ -143,7 +143,7 @@ def test_last_in_first_out_uses_one_connection_and_leaves_the_others_alone() -> 
     async def ask(builder: FakeBuilder, _: Facility) -> None:
         assert await ask_after_switchover(builder, 4) == [DEAD, "", "", ""]
 
-    seen(ask, ServerSettings(pool_lifo=True, lookup="fixed"))
+    samples_after(ask, ServerSettings(pool_lifo=True, lookup="fixed"))
 
 
 @pytest.mark.fact("S2")
@@ -153,7 +153,7 @@ def test_a_checkout_that_waits_only_so_long_gives_its_thread_back() -> None:
     async def ask(builder: FakeBuilder, _: Facility) -> None:
         assert await ask_after_switchover(builder, 4) == [DEAD, DEAD, NO_CONNECTION, NO_CONNECTION]
 
-    sample = seen(ask, ServerSettings(pool_checkout_timeout_s=2.0))["cf-1"]
+    sample = samples_after(ask, ServerSettings(pool_checkout_timeout_s=2.0))["cf-1"]
     assert (sample.busy, pool(sample)) == (0, (0, 2, 2, 0))
 
 
@@ -165,7 +165,7 @@ def test_a_caller_that_waits_only_so_long_gives_its_thread_back_and_the_server_d
         await ask_after_switchover(builder, 2)
         assert "not answered within 1.50 s" in await builder.runtime.service("partner").ask("search")
 
-    samples = seen(ask, caller=CallerSettings(call_read_timeout_s=1.5))
+    samples = samples_after(ask, caller=CallerSettings(call_read_timeout_s=1.5))
     assert (samples["partner"].busy, samples["cf-1"].busy) == (0, 1)
 
 
@@ -180,7 +180,7 @@ def test_the_drivers_own_cursor_loses_a_connection_that_dies_between_rows_and_cl
         await under_way
         assert await builder.runtime.service("cf-1").ask("lookup_by_city") == DEAD
 
-    assert pool(seen(ask, ServerSettings(lookup="driver_cursor", lookup_row_work_ms=row_work_ms))["cf-1"])[2] == leaked
+    assert pool(samples_after(ask, ServerSettings(lookup="driver_cursor", lookup_row_work_ms=row_work_ms))["cf-1"])[2] == leaked
 
 
 def test_while_the_database_is_down_every_request_fails_and_nothing_is_lost_by_careful_ones() -> None:
@@ -193,7 +193,7 @@ def test_while_the_database_is_down_every_request_fails_and_nothing_is_lost_by_c
         await builder.database.start_server("db-1")
         assert await server.ask("flight_status") == ""
 
-    assert pool(seen(ask)["cf-1"]) == (2, 0, 0, 0)
+    assert pool(samples_after(ask)["cf-1"]) == (2, 0, 0, 0)
 
 
 def test_latency_on_the_link_is_felt_at_every_trip() -> None:
@@ -206,7 +206,7 @@ def test_latency_on_the_link_is_felt_at_every_trip() -> None:
         await builder.runtime.service("cf-1").ask("lookup_by_city")
         assert asyncio.get_running_loop().time() - started == pytest.approx(TRIPS * (TRIP_S + 0.25))
 
-    seen(ask)
+    samples_after(ask)
 
 
 @pytest.mark.fact("O5", "O6")
@@ -221,18 +221,18 @@ def test_a_dump_shows_where_threads_are_blocked_and_which_are_idle() -> None:
             kiosk.ask("check_in")
         await asyncio.sleep(1.0)
         groups = {name: await facility.instruments.dump(name, 1, Path("unused")) for name in ("cf-1", "kiosk", "partner")}
-        told = {name: [(one.count, one.state, one.within) for one in of_one] for name, of_one in groups.items()}
-        assert told == {
+        dumped = {name: [(group.count, group.state, group.within) for group in of_service] for name, of_service in groups.items()}
+        assert dumped == {
             "cf-1": [(2, CHECKOUT, "lookup_by_city")],
             "kiosk": [(2, SOCKET, "lookup_by_city"), (1, IDLE, "")],
             "partner": [],
         }
 
-    seen(ask)
+    samples_after(ask)
 
 
 def asked_at_once(builder: FakeBuilder, ask: str, times: int) -> list[asyncio.Future[str]]:
-    """Ask a kiosk for something so often at once."""
+    """Send the same request to the kiosk `times` times at once."""
     return [builder.runtime.service("kiosk").ask(ask) for _ in range(times)]
 
 
@@ -246,9 +246,9 @@ def test_a_bulkhead_keeps_the_other_threads_of_a_caller_free() -> None:
         await asyncio.sleep(1.0)
         assert await builder.runtime.service("kiosk").ask("check_in") == FULL
         assert await builder.runtime.service("kiosk").ask("reprint_boarding_pass") == ""
-        assert not any(one.done() for one in hanging)
+        assert not any(answer.done() for answer in hanging)
 
-    assert seen(ask, caller=CallerSettings(bulkhead_at=2))["kiosk"].busy == 2
+    assert samples_after(ask, caller=CallerSettings(bulkhead_at=2))["kiosk"].busy == 2
 
 
 @pytest.mark.parametrize(("retries", "error", "failed"), [(0, DEAD, 1), (1, DEAD, 2), (2, "", 2)])
@@ -261,7 +261,7 @@ def test_a_call_that_failed_is_made_again(retries: int, error: str, failed: int)
         assert await builder.runtime.service("partner").ask("search") == error
         assert asyncio.get_running_loop().time() - begun_s == pytest.approx(0.5 * retries, abs=0.1)
 
-    results = seen(ask, ServerSettings(lookup="fixed"), CallerSettings(retries=retries, retry_wait_s=0.5))["cf-1"].results
+    results = samples_after(ask, ServerSettings(lookup="fixed"), CallerSettings(retries=retries, retry_wait_s=0.5))["cf-1"].results
     assert results["lookup_by_city"].failed == failed
 
 
@@ -278,7 +278,7 @@ def test_a_circuit_breaker_opens_after_failures_in_a_row_and_closes_by_an_answer
         assert [await partner.ask("search") for _ in range(3)] == ["", "", ""]
 
     settings = CallerSettings(circuit_breaker_at=1, circuit_breaker_open_s=1.0, retries=1)
-    assert seen(ask, ServerSettings(lookup="fixed"), settings)["cf-1"].results["lookup_by_city"] == Counts(3, 2)
+    assert samples_after(ask, ServerSettings(lookup="fixed"), settings)["cf-1"].results["lookup_by_city"] == Counts(3, 2)
 
 
 @pytest.mark.fact("O6")
@@ -289,9 +289,9 @@ def test_calls_that_hang_do_not_open_a_circuit_breaker() -> None:
         await ask_after_switchover(builder, 2)
         hanging = asked_at_once(builder, "check_in", 3)
         await asyncio.sleep(60.0)
-        assert not any(one.done() for one in hanging)
+        assert not any(answer.done() for answer in hanging)
 
-    assert seen(ask, caller=CallerSettings(circuit_breaker_at=1))["kiosk"].busy == 3
+    assert samples_after(ask, caller=CallerSettings(circuit_breaker_at=1))["kiosk"].busy == 3
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_what_was_lost_is_taken_back_after_a_while_and_who_waits_goes_on() -> No
         assert await ask_after_switchover(builder, 3) == [DEAD, DEAD, ""]
         assert asyncio.get_running_loop().time() - started > 5.0
 
-    samples = seen(ask, ServerSettings(pool_leak_reclaim_s=5.0))
+    samples = samples_after(ask, ServerSettings(pool_leak_reclaim_s=5.0))
     assert samples["cf-1"].busy == 0
 
 
@@ -339,7 +339,7 @@ def test_a_server_that_fails_fast_leaves_nobody_waiting() -> None:
         assert await asyncio.gather(*(builder.runtime.service("cf-1").ask("lookup_by_city") for _ in range(3))) == [DEAD, DEAD, REFUSED]
         assert await builder.runtime.service("cf-1").ask("check_in") == REFUSED
 
-    sample = seen(ask, ServerSettings(fail_fast=True))["cf-1"]
+    sample = samples_after(ask, ServerSettings(fail_fast=True))["cf-1"]
     assert (sample.busy, pool(sample), sample.results) == (0, (0, 2, 2, 0), {"lookup_by_city": Counts(0, 2)})
 
 
@@ -350,10 +350,10 @@ def test_a_server_that_sheds_load_lets_only_so_many_hang() -> None:
         await ask_after_switchover(builder, 2)
         asked = [builder.runtime.service("cf-1").ask("check_in") for _ in range(3)]
         await asyncio.sleep(60.0)
-        assert [one.done() for one in asked] == [False, False, True]
+        assert [answer.done() for answer in asked] == [False, False, True]
         assert asked[2].result() == REFUSED
 
-    assert seen(ask, ServerSettings(shed_load_at=2))["cf-1"].busy == 2
+    assert samples_after(ask, ServerSettings(shed_load_at=2))["cf-1"].busy == 2
 
 
 def test_over_sqlalchemy_s_own_connection_the_first_call_pays_for_all() -> None:
@@ -362,7 +362,7 @@ def test_over_sqlalchemy_s_own_connection_the_first_call_pays_for_all() -> None:
     async def ask(builder: FakeBuilder, _: Facility) -> None:
         assert await ask_after_switchover(builder, 4) == [DEAD, "", "", ""]
 
-    assert pool(seen(ask, ServerSettings(lookup="sqlalchemy_connection"))["cf-1"]) == (2, 0, 0, 0)
+    assert pool(samples_after(ask, ServerSettings(lookup="sqlalchemy_connection"))["cf-1"]) == (2, 0, 0, 0)
 
 
 @pytest.mark.fact("S4")
@@ -390,7 +390,7 @@ def test_requests_beyond_the_threads_wait_for_one() -> None:
             builder.runtime.service("cf-1").ask("lookup_by_city")
         await asyncio.sleep(1.0)
 
-    sample = seen(ask)["cf-1"]
+    sample = samples_after(ask)["cf-1"]
     assert (sample.busy, sample.waiting, sample.is_full) == (3, 1, True)
 
 
@@ -407,7 +407,7 @@ def test_whoever_waits_for_a_service_that_is_killed_gets_an_error() -> None:
         await facility.wait_ready(["cf-1"])
         assert await builder.runtime.service("kiosk").ask("check_in") == ""
 
-    assert pool(seen(ask)["cf-1"]) == (2, 0, 0, 0)
+    assert pool(samples_after(ask)["cf-1"]) == (2, 0, 0, 0)
 
 
 def test_a_service_that_is_down_refuses_and_does_not_answer_its_monitoring() -> None:
@@ -417,7 +417,7 @@ def test_a_service_that_is_down_refuses_and_does_not_answer_its_monitoring() -> 
         await facility.kill("cf-1")
         assert await builder.runtime.service("partner").ask("search") == LAST_WORDS
 
-    sample = seen(ask)["cf-1"]
+    sample = samples_after(ask)["cf-1"]
     assert (sample.health, sample.busy, sample.pool, sample.results) == (False, None, None, {})
 
 
@@ -439,7 +439,7 @@ def test_the_runtime_tells_how_services_ended_and_gives_each_start_a_number() ->
         with pytest.raises(ServiceError, match="no service ivr; there are cf-1, kiosk, load, partner"):
             runtime.service("ivr")
 
-    seen(end)
+    samples_after(end)
 
 
 def test_the_database_pair_refuses_what_the_real_one_refuses() -> None:

@@ -52,9 +52,9 @@ def bulk(size: int) -> bytes:
     return (BULK * (size // len(BULK) + 1))[:size]
 
 
-def wire_metric(wire: Wire, what: str) -> float:
+def wire_metric(wire: Wire, kind: str) -> float:
     """Return the metric of the bytes received, or sent, downstream."""
-    start = f"toxiproxy_proxy_{what}_bytes_total{{"
+    start = f"toxiproxy_proxy_{kind}_bytes_total{{"
     (sample,) = (
         line for line in wire.api.ask("GET", "/metrics").text.splitlines() if line.startswith(start) and 'direction="downstream"' in line
     )
@@ -157,7 +157,7 @@ def test_bulk_is_counted(wire: Wire) -> None:
     client, upstream = wire.connect()
     with sending(upstream, BULK):
         assert receive(client, len(BULK)) == BULK
-    assert [wire_metric(wire, what) for what in ("received", "sent")] == [len(BULK)] * 2
+    assert [wire_metric(wire, kind) for kind in ("received", "sent")] == [len(BULK)] * 2
 
 
 @pytest.mark.parametrize("leaves", ["end", "reset"])

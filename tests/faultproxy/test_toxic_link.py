@@ -81,7 +81,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Let other tasks work for some milliseconds."""
+    """Run the other tasks for some milliseconds."""
 
     milliseconds: int
 
@@ -138,7 +138,7 @@ class Conversation:
         self.receivers = {UPSTREAM: upstream[0], DOWNSTREAM: client[0]}
 
     async def take(self, step: Step) -> None:
-        """Take a step."""
+        """Run a step."""
         if isinstance(step, Send):
             if step.stream not in self._ended:
                 data = self._random.randbytes(step.size)
@@ -189,7 +189,7 @@ class Conversation:
 
 
 async def converse(steps: list[Step]) -> tuple[dict[str, bytes], dict[str, bytes], int]:
-    """Take the steps; return what was sent, what was received, and how many tasks are left."""
+    """Run the steps; return what was sent, what was received, and how many tasks are left."""
     conversation = Conversation()
     await conversation.begin()
     for step in steps:

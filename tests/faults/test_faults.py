@@ -8,7 +8,7 @@ import pytest
 
 from testbed import faults
 from testbed.errors import FacilityError, WaitError
-from testbed.facility.redundancy import NoRedundancy as NoSurroundings
+from testbed.facility.redundancy import NoRedundancy
 from testbed.facility.runtime import ServiceSpec
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
@@ -46,36 +46,36 @@ if TYPE_CHECKING:
 
 
 async def acting(builder: FakeBuilder, writer: JournalWriter, directory: Path) -> Actions:
-    """Build a facility and give the hands on it."""
+    """Build a facility and return the actions on it."""
     facility = await builder.build()
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
     return Actions(facility, FacilityState(facility.application_servers, facility.callers), recorder, directory)
 
 
 def injected(directory: Path, builder: FakeBuilder, *wanted: Fault) -> tuple[list[str], tuple[Step, ...]]:
-    """Inject faults, all at once; gives what each says was done, or its error, and the steps in the journal."""
+    """Inject faults concurrently; return what each says was done, or its error, and the steps in the journal."""
 
     async def injecting() -> list[str]:
         with JournalWriter(directory / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, directory)
-            return [str(one) for one in await asyncio.gather(*(fault.inject(actions) for fault in wanted), return_exceptions=True)]
+            return [str(result) for result in await asyncio.gather(*(fault.inject(actions) for fault in wanted), return_exceptions=True)]
 
-    told = run(injecting())
-    return told, reader.read(directory / "a.jsonl").of(Step)
+    results = run(injecting())
+    return results, reader.read(directory / "a.jsonl").of(Step)
 
 
 @pytest.fixture
 def builder() -> FakeBuilder:
-    """Give the builder of a small facility."""
+    """Return the builder of a small facility."""
     return FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",)))
 
 
 @pytest.mark.fact("C4", "O1")
 def test_a_switchover_is_the_five_steps_of_the_book(tmp_path: Path, builder: FakeBuilder) -> None:
     """Stop, unmount, mount, start, point: and the database runs on the other host, with the virtual IP."""
-    told, steps = injected(tmp_path, builder, Switchover())
-    assert told == ["the database runs on db-2"]
-    assert [(one.number, one.step) for one in steps if one.state == "end"] == [
+    results, steps = injected(tmp_path, builder, Switchover())
+    assert results == ["the database runs on db-2"]
+    assert [(step.number, step.step) for step in steps if step.state == "end"] == [
         (1, "stop the database server on db-1"),
         (2, "unmount the array on db-1"),
         (3, "mount the array on db-2"),
@@ -87,17 +87,17 @@ def test_a_switchover_is_the_five_steps_of_the_book(tmp_path: Path, builder: Fak
 
 def test_a_second_switchover_goes_back_and_waits_for_the_first(tmp_path: Path, builder: FakeBuilder) -> None:
     """Two that begin together are done one after the other."""
-    told, steps = injected(tmp_path, builder, Switchover(), Switchover())
-    assert told == ["the database runs on db-2", "the database runs on db-1"]
-    assert [one.number for one in steps if one.state == "begin"] == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
+    results, steps = injected(tmp_path, builder, Switchover(), Switchover())
+    assert results == ["the database runs on db-2", "the database runs on db-1"]
+    assert [step.number for step in steps if step.state == "begin"] == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
 
 
 def test_a_switchover_that_fails_stops_where_it_failed(tmp_path: Path, builder: FakeBuilder) -> None:
     """The virtual IP is not given to a host on which nothing runs."""
     builder.database.broken = FacilityError("db-2 has no power")
-    told, steps = injected(tmp_path, builder, Switchover())
-    assert told == ["db-2 has no power"]
-    assert [(one.number, one.state) for one in steps][-1] == (4, "failed")
+    results, steps = injected(tmp_path, builder, Switchover())
+    assert results == ["db-2 has no power"]
+    assert [(step.number, step.state) for step in steps][-1] == (4, "failed")
     assert builder.virtual_ip.host == "db-1"
 
 
@@ -125,9 +125,9 @@ def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
     tmp_path: Path, builder: FakeBuilder, fault: Fault, toxics: dict[str, dict[str, int]]
 ) -> None:
     """With what the scenario says; one that only cuts what is open leaves nothing there."""
-    (told,), steps = injected(tmp_path, builder, fault)
-    assert {one.state for one in steps} == {"begin", "end"}, told
-    assert steps[-1].step.startswith("see that")
+    (result,), steps = injected(tmp_path, builder, fault)
+    assert {step.state for step in steps} == {"begin", "end"}, result
+    assert steps[-1].step.startswith("verify that")
     assert builder.virtual_ip.on == toxics
     assert builder.virtual_ip.enabled is not isinstance(fault, Refuse | Unreachable)
 
@@ -139,9 +139,9 @@ def test_a_connection_over_which_the_database_asks_is_not_idle(
 ) -> None:
     """Where it asks sooner than the limit, one that rested must be answered; where it does not, it must be silent."""
     builder.packet_filter.keepalives_s = keepalives_s
-    (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
-    assert (steps[-1].number, steps[-1].state) == (4, "end"), told
-    assert ("silent" in steps[-1].step, told.endswith("silent")) == (forgotten, forgotten)
+    (result,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
+    assert (steps[-1].number, steps[-1].state) == (4, "end"), result
+    assert ("silent" in steps[-1].step, result.endswith("silent")) == (forgotten, forgotten)
 
 
 @pytest.mark.fact("A8")
@@ -149,9 +149,9 @@ def test_a_connection_that_is_forgotten_although_the_database_asks_is_a_fault_th
     """What was to keep it known did not."""
     builder.packet_filter.keepalives_s = 0.5
     builder.virtual_ip.on["idle_drop_downstream"] = {"timeout": 2000}
-    (told,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
+    (result,), steps = injected(tmp_path, builder, IdleDrop(idle_s=2.0))
     assert (steps[-1].number, steps[-1].state) == (4, "failed")
-    assert "was to be answered after 2.40 s, and was: " in told
+    assert "to be answered after 2.40 s of idling; saw: " in result
 
 
 @of_every_fault
@@ -163,9 +163,9 @@ def test_a_fault_that_did_not_bite_has_failed(
 ) -> None:
     """What no probe sees is not claimed: the step that looks for it fails, and with it the fault."""
     builder.ineffective = True
-    (told,), steps = injected(tmp_path, builder, fault)
+    (result,), steps = injected(tmp_path, builder, fault)
     assert steps[-1].state == "failed"
-    assert "was" in told
+    assert "; saw: " in result
 
 
 @of_every_fault
@@ -187,7 +187,7 @@ def test_a_fault_that_is_healed_leaves_nothing(
             return await actions.facility.left_over()
 
     assert run(healing()) == []
-    assert reader.read(tmp_path / "a.jsonl").of(Step)[-1].step == "see that a connection over the link to database is answered"
+    assert reader.read(tmp_path / "a.jsonl").of(Step)[-1].step == "verify that a connection over the link to database is answered"
 
 
 def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_path: Path, builder: FakeBuilder) -> None:
@@ -203,8 +203,8 @@ def test_a_fault_that_is_still_being_injected_is_healed_when_that_has_ended(tmp_
             assert injecting.done()
 
     run(healing())
-    steps = [(one.number, one.step.partition(" ")[0], one.state) for one in reader.read(tmp_path / "a.jsonl").of(Step)]
-    assert [one for one in steps if one[2] == "end"] == [(1, "delay", "end"), (2, "see", "end"), (1, "take", "end"), (2, "see", "end")]
+    ended = [step for step in reader.read(tmp_path / "a.jsonl").of(Step) if step.state == "end"]
+    assert [(step.number, step.step.partition(" ")[0]) for step in ended] == [(1, "delay"), (2, "verify"), (1, "remove"), (2, "verify")]
 
 
 @of_every_fault
@@ -219,7 +219,7 @@ def test_the_bundled_proxy_takes_what_a_fault_puts_on_a_link(
     for name, attributes in builder.virtual_ip.put:
         kind, _, stream = name.rpartition("_")
         assert stream in ("upstream", "downstream")
-        assert attributes.keys() <= {one.name for one in dataclasses.fields(faultproxy_toxics.load(kind))}  # type: ignore[arg-type]
+        assert attributes.keys() <= {field.name for field in dataclasses.fields(faultproxy_toxics.load(kind))}  # type: ignore[arg-type]
         assert {type(value) for value in attributes.values()} <= {int}
 
 
@@ -232,8 +232,8 @@ def test_a_fault_on_another_link_leaves_the_database_alone(tmp_path: Path) -> No
 
 def test_a_link_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, builder: FakeBuilder) -> None:
     """By their names."""
-    (told,), _ = injected(tmp_path, builder, Silence(link="cf-7"))
-    assert told == "no link cf-7 that a fault could be put on; there are database"
+    (result,), _ = injected(tmp_path, builder, Silence(link="cf-7"))
+    assert result == "no link cf-7 that a fault could be put on; there are database"
 
 
 @pytest.mark.fact("C3")
@@ -244,12 +244,12 @@ def test_a_rack_that_is_lost_takes_every_server_in_it(tmp_path: Path) -> None:
     async def losing() -> str:
         with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             actions = await acting(builder, writer, tmp_path)
-            told = await actions.inject(RackLoss(rack=1))
+            result = await actions.inject(RackLoss(rack=1))
             assert actions.facility.down == {"cf-1", "cf-4"}
             (active,) = actions.facility.active
             await actions.heal(active)
             assert actions.facility.down == set()
-            return told
+            return result
 
     assert run(losing()) == "rack 1 is lost, with cf-1, cf-4"
     assert [name for call, name in builder.runtime.calls if call == "kill"][:2] == ["cf-1", "cf-4"]
@@ -257,8 +257,8 @@ def test_a_rack_that_is_lost_takes_every_server_in_it(tmp_path: Path) -> None:
 
 def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBuilder) -> None:
     """A fault that would do nothing fails."""
-    (told,), _ = injected(tmp_path, builder, RackLoss(rack=2))
-    assert told == "no application server stands in rack 2; there are cf-1"
+    (result,), _ = injected(tmp_path, builder, RackLoss(rack=2))
+    assert result == "no application server stands in rack 2; there are cf-1"
 
 
 @pytest.mark.fact("W6")
@@ -273,24 +273,24 @@ def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBu
 )
 def test_a_burst_comes_asks_and_goes(tmp_path: Path, builder: FakeBuilder, burst: Burst, first_line: str) -> None:
     """So many, of whom it says, for what that door has; afterwards nobody is left of them."""
-    (told,), steps = injected(tmp_path, builder, burst)
-    assert told == f"300 at once to {burst.door}: 300 open in 0.0 s; then 300 answered in 0.0 s"
-    assert [(one.number, one.state) for one in steps if one.state != "begin"] == [(1, "end"), (2, "end"), (3, "end"), (4, "end")]
+    (result,), steps = injected(tmp_path, builder, burst)
+    assert result == f"300 at once to {burst.door}: 300 open in 0.0 s; then 300 answered in 0.0 s"
+    assert [(step.number, step.state) for step in steps if step.state != "begin"] == [(1, "end"), (2, "end"), (3, "end"), (4, "end")]
     (burst,) = builder.bursts
-    assert (burst.order.requests, burst.order.request.splitlines()[0], burst.there) == (300, first_line, False)
+    assert (burst.spec.requests, burst.spec.request.splitlines()[0], burst.there) == (300, first_line, False)
 
 
 @pytest.mark.fact("W6")
 def test_a_burst_of_which_nobody_had_to_wait_has_failed(tmp_path: Path, builder: FakeBuilder) -> None:
-    """One after the other is no crowd; and it leaves all the same."""
+    """Requests answered one after the other are no burst, and its connections are closed all the same."""
     builder.ineffective = True
-    (told,), steps = injected(tmp_path, builder, Burst(requests=300))
-    assert told == "that was no crowd: 1 waited at one time, 0 were turned away, of 300"
+    (result,), steps = injected(tmp_path, builder, Burst(requests=300))
+    assert result == "expected more than half of 300 requests to wait or be turned away; saw: 1 waited at one time, 0 were turned away"
     assert (steps[-1].number, steps[-1].state) == (3, "failed")
     assert not builder.bursts[0].there
 
 
-class OneBalancer(NoSurroundings):
+class OneBalancer(NoRedundancy):
     """A balancer that has found the first of two application servers so far, and finds the second by the third look, or never."""
 
     def __init__(self, *, finds: bool = True) -> None:
@@ -298,7 +298,7 @@ class OneBalancer(NoSurroundings):
         self.looks = 0
 
     async def look(self, now: Now) -> Sequence[Balancer]:
-        """Tell of the servers as its statistics would."""
+        """Return the servers as its statistics would have them."""
         self.looks += 1
         t_s, night_s = now()
         second = "UP" if self.finds and self.looks > 2 else "DOWN"
@@ -307,7 +307,7 @@ class OneBalancer(NoSurroundings):
 
 
 async def balanced(actions: Actions, builder: FakeBuilder, redundancy: OneBalancer) -> str:
-    """Lose a balancer and start it again; gives what was told of its return."""
+    """Lose a balancer and start it again; return what its healing says."""
     facility = actions.facility
     facility.redundancy = redundancy
     await facility.runtime.start(ServiceSpec("lb-1", ""))
@@ -340,8 +340,8 @@ def test_a_balancer_that_still_listens_is_not_lost(tmp_path: Path) -> None:
     """The fault has failed, and says what was seen."""
     builder = FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",), links=("lb-1",)))
     run(builder.runtime.start(ServiceSpec("lb-1", "")))
-    (told,), _ = injected(tmp_path, builder, BalancerLoss())
-    assert "over the link to lb-1 was to be refused, and was: " in told
+    (result,), _ = injected(tmp_path, builder, BalancerLoss())
+    assert "expected a connection over the link to lb-1 to be refused; saw: " in result
 
 
 @pytest.mark.fact("W7")
@@ -355,21 +355,21 @@ def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, serv
             actions = await acting(builder, writer, tmp_path)
             await actions.inject(DiskFull(service))
             assert builder.log_disks.filled == filled
-            assert await actions.facility.left_over() == [f"the disk that takes the log of {one} is full" for one in sorted(filled)]
+            assert await actions.facility.left_over() == [f"the disk that takes the log of {server} is full" for server in sorted(filled)]
             await actions.heal(actions.facility.active[0])
             return await actions.facility.left_over()
 
     assert run(filling()) == []
-    assert [one.detail for one in reader.read(tmp_path / "a.jsonl").of(Step) if one.state == "end"][1] == "; ".join(
-        f"{one}: No space left on device" for one in sorted(filled)
+    assert [step.detail for step in reader.read(tmp_path / "a.jsonl").of(Step) if step.state == "end"][1] == "; ".join(
+        f"{server}: No space left on device" for server in sorted(filled)
     )
 
 
 def test_a_disk_that_takes_lines_all_the_same_is_not_full(tmp_path: Path, builder: FakeBuilder) -> None:
     """The fault has failed, and says what was seen."""
     builder.log_disks.ineffective = True
-    (told,), _ = injected(tmp_path, builder, DiskFull())
-    assert told == "the disk that takes the log of cf-1 was to be full, and a line was written"
+    (result,), _ = injected(tmp_path, builder, DiskFull())
+    assert result == "expected the next log line of cf-1 to fail with ENOSPC; saw: the line was written"
 
 
 @pytest.mark.fact("S9")
@@ -383,15 +383,15 @@ def test_a_slow_database_keeps_readers_of_flights_waiting_until_it_is_healed(tmp
             locked = builder.database.flights.locked
             return injected, locked, await actions.heal(actions.facility.active[0])
 
-    assert run(slowing()) == ("the table of flights is locked", True, ": the table of flights is free, with 6495 flights")
+    assert run(slowing()) == ("the table of flights is locked", True, ": the table of flights is unlocked, with 6495 flights")
     assert not builder.database.flights.locked
 
 
 def test_a_lock_that_keeps_nobody_waiting_is_no_slow_database(tmp_path: Path, builder: FakeBuilder) -> None:
     """The fault has failed, and says what was seen."""
     builder.database.flights.ineffective = True
-    (told,), _ = injected(tmp_path, builder, SlowDatabase())
-    assert told == "the table of flights was to be locked, and 6495 flights were counted"
+    (result,), _ = injected(tmp_path, builder, SlowDatabase())
+    assert result == "expected the table of flights to be locked; saw: 6495 flights counted"
 
 
 def test_nothing_does_nothing(tmp_path: Path, builder: FakeBuilder) -> None:

@@ -30,7 +30,7 @@ READ = "SELECT count(*) > 0 FROM flights"
 
 @pytest.fixture
 def database(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have the virtual IP of a fake facility lead to a real PostgreSQL; gives its connection string."""
+    """Point the virtual IP of a fake facility at a real PostgreSQL; return its connection string."""
     parameters = libpq.conninfo_to_dict(conninfo)
     monkeypatch.setattr(FakeLink, "address", Address(str(parameters["host"]), int(str(parameters["port"]))))
     monkeypatch.setattr(service, "START_S", 0.01)
@@ -62,10 +62,10 @@ async def test_a_locked_table_is_read_by_nobody_until_it_is_healed(tmp_path: Pat
         actions = await acting(writer, tmp_path)
         assert await SlowDatabase().inject(actions) == "the table of flights is locked"
         assert not await asyncio.to_thread(flights_are_read, database)
-        told = await SlowDatabase().heal(actions)
-        assert told.startswith("the table of flights is free")
+        healed = await SlowDatabase().heal(actions)
+        assert healed.startswith("the table of flights is unlocked")
         assert await asyncio.to_thread(flights_are_read, database)
-        assert await SlowDatabase().heal(actions) == told
+        assert await SlowDatabase().heal(actions) == healed
 
 
 async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
@@ -75,6 +75,6 @@ async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
     monkeypatch.setattr(sql, "LOCK_FLIGHTS", "LOCK TABLE flights IN ACCESS SHARE MODE")
     with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
         actions = await acting(writer, tmp_path)
-        with pytest.raises(FacilityError, match=r"was to be locked, and [1-9]\d* flights were counted"):
+        with pytest.raises(FacilityError, match=r"expected the table of flights to be locked; saw: [1-9]\d* flights counted"):
             await SlowDatabase().inject(actions)
         await SlowDatabase().heal(actions)

@@ -31,10 +31,10 @@ WITHIN_S = 10.0
 
 
 class Door:
-    """A server that takes every connection, and when `crowd` have asked gives the nth what `answers` says: bytes, a reset or a close."""
+    """A server that accepts every connection, and answers once `requests` have come: the nth by `answers`: bytes, a reset or a close."""
 
-    def __init__(self, burst: int, answers: Callable[[int], bytes | str | None]) -> None:
-        self._crowd = burst
+    def __init__(self, requests: int, answers: Callable[[int], bytes | str | None]) -> None:
+        self._awaited = requests
         self._answers = answers
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._stopping = threading.Event()
@@ -49,36 +49,36 @@ class Door:
             try:
                 taken.append(self._listener.accept()[0])
             except TimeoutError:
-                if self._have_asked(taken) >= self._crowd:
-                    self._crowd = 0  # from now on whoever asks is answered
+                if self._have_asked(taken) >= self._awaited:
+                    self._awaited = 0  # from now on whoever asks is answered
                     self._answer_all(taken)
-        for one in taken:
-            one.close()
+        for connection in taken:
+            connection.close()
 
     def _have_asked(self, taken: list[socket.socket]) -> int:
         """Count those whose request has come; nothing is read."""
-        if not self._crowd:
+        if not self._awaited:
             return 0
         return len(select.select(taken, [], [], 0)[0])
 
     def _answer_all(self, taken: list[socket.socket]) -> None:
-        for number, one in enumerate(taken):
-            if one.fileno() < 0:
+        for number, connection in enumerate(taken):
+            if connection.fileno() < 0:
                 continue
-            one.setblocking(False)
+            connection.setblocking(False)
             try:
-                answer = self._answers(number) if one.recv(1000) else "close"
+                answer = self._answers(number) if connection.recv(1000) else "close"
             except BlockingIOError:
                 continue
             except OSError:
                 self.ended["reset"] += 1
                 answer = "close"
             if answer == "reset":
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, burst.RESET)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, burst.RESET)
             if isinstance(answer, bytes):
-                one.sendall(answer)
+                connection.sendall(answer)
             elif answer is not None:
-                one.close()
+                connection.close()
 
     @contextmanager
     def open(self) -> Iterator[Door]:
@@ -92,8 +92,8 @@ class Door:
             self._listener.close()
 
 
-def order(door: tuple[str, int], requests: int, within_s: float = WITHIN_S) -> BurstSpec:
-    """Make an order."""
+def spec_to(door: tuple[str, int], requests: int, within_s: float = WITHIN_S) -> BurstSpec:
+    """Return the spec of a burst to a door."""
     return BurstSpec(door[0], door[1], requests, REQUEST, within_s)
 
 
@@ -101,11 +101,11 @@ def order(door: tuple[str, int], requests: int, within_s: float = WITHIN_S) -> B
 def test_everybody_is_there_before_anybody_asks() -> None:
     """All connections are open at one time, and all requests wait at one time: as long as nobody is answered."""
     with Door(400, lambda _: None).open() as door:
-        sockets = Sockets(order(door.address, 400, within_s=0.5))
-        opened, told = sockets.open(), sockets.ask()
+        sockets = Sockets(spec_to(door.address, 400, within_s=0.5))
+        opened, result = sockets.open(), sockets.ask()
         sockets.close()
     assert (opened.ended["open"], opened.at_once) == (400, 400)
-    assert (told.ended, told.at_once) == ({"silent": 400}, 400)
+    assert (result.ended, result.at_once) == ({"silent": 400}, 400)
 
 
 @pytest.mark.fact("W6")
@@ -113,20 +113,20 @@ def test_how_each_request_ended_is_counted() -> None:
     """Answered, an error, cut by RST or FIN, with half an answer, or none in time."""
     answers: list[bytes | str | None] = [OK, BUSY, "reset", "close", None, OK[:-1]]
     with Door(60, lambda number: answers[number % 6]).open() as door:
-        sockets = Sockets(order(door.address, 60, within_s=1.0))
+        sockets = Sockets(spec_to(door.address, 60, within_s=1.0))
         sockets.open()
-        told = sockets.ask()
+        result = sockets.ask()
         sockets.close()
-    assert told.ended == {"answered": 10, "failed": 10, "reset": 10, "closed": 10, "silent": 20}
-    assert str(told).startswith("10 ")
-    assert sum(told.ended.values()) == 60
+    assert result.ended == {"answered": 10, "failed": 10, "reset": 10, "closed": 10, "silent": 20}
+    assert str(result).startswith("10 ")
+    assert sum(result.ended.values()) == 60
 
 
 def test_nobody_at_the_door_refuses_all() -> None:
     """And asking nobody is over at once."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        sockets = Sockets(order(nobody.getsockname(), 50))
+        sockets = Sockets(spec_to(nobody.getsockname(), 50))
         assert sockets.open().ended == {"refused": 50, "open": 0, "unconnected": 0}
         assert sockets.ask().ended == {"silent": 0}
 
@@ -140,7 +140,7 @@ def test_too_few_open_files_are_told_with_what_to_do(monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 async def runtime(run_directory: RunDirectory, tmp_path: Path) -> AsyncIterator[Processes]:
-    """Give a runtime that can start the crowd."""
+    """Return a runtime that can start the burst's process."""
     fork_server = ForkServer(run_directory, (burst_client.MODULE,))
     processes = Processes(run_directory, tmp_path, fork_server)
     yield processes
@@ -149,43 +149,46 @@ async def runtime(run_directory: RunDirectory, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.mark.fact("W6")
-async def test_a_crowd_is_a_process_of_its_own_and_leaves_nothing(runtime: Processes) -> None:
+async def test_a_burst_is_a_process_of_its_own_and_leaves_nothing(runtime: Processes) -> None:
     """It asks when it is told to; when it leaves, its process has ended and its connections are reset."""
     with Door(100, lambda _: OK).open() as door:
-        there = await burst_client.open_burst(runtime, order(door.address, 100))
-        assert there.opened.ended["open"] == 100
+        connections = await burst_client.open_burst(runtime, spec_to(door.address, 100))
+        assert connections.opened.ended["open"] == 100
         assert await runtime.pid(burst_client.NAME) is not None
-        told = await there.ask()
-        assert told.ended["answered"] == 100
-        await there.leave()
+        result = await connections.ask()
+        assert result.ended["answered"] == 100
+        await connections.leave()
         assert await runtime.pid(burst_client.NAME) is None
         async with asyncio.timeout(WITHIN_S):
             while door.ended["reset"] < 100:
                 await asyncio.sleep(0.02)
 
 
-async def test_a_crowd_whose_process_is_gone_says_so(runtime: Processes) -> None:
+async def test_a_burst_whose_process_is_gone_says_so(runtime: Processes) -> None:
     """With its last lines, and not by waiting for ever."""
     with Door(1, lambda _: OK).open() as door:
-        there = await burst_client.open_burst(runtime, order(door.address, 1))
+        connections = await burst_client.open_burst(runtime, spec_to(door.address, 1))
         await runtime.kill(burst_client.NAME)
-        with pytest.raises(FacilityError, match="the crowd"):
-            await there.ask()
-        await there.leave()
+        with pytest.raises(FacilityError, match="the process of the burst"):
+            await connections.ask()
+        await connections.leave()
 
 
-async def test_a_crowd_that_cannot_come_is_an_error_and_ends(runtime: Processes) -> None:
+async def test_a_burst_without_enough_sockets_is_an_error_and_ends(runtime: Processes) -> None:
     """More than any process may have open."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most == resource.RLIM_INFINITY:
         pytest.skip("there is no limit of open files here")
-    with pytest.raises(FacilityError, match=rf"{most} sockets to 127.0.0.1:1 cannot be had: the limit is {most} open files"):
-        await burst_client.open_burst(runtime, order(("127.0.0.1", 1), most))
+    with pytest.raises(FacilityError, match=rf"cannot open {most} sockets to 127.0.0.1:1: the limit is {most} open files"):
+        await burst_client.open_burst(runtime, spec_to(("127.0.0.1", 1), most))
     assert await runtime.pid(burst_client.NAME) is None
 
 
 def test_what_is_told_survives_its_way() -> None:
     """As JSON, in a line."""
-    told = BurstResult({"answered": 3}, 1.25, 3)
-    assert BurstResult(**json.loads(json.dumps({"ended": told.ended, "took_s": told.took_s, "at_once": told.at_once, "error": ""}))) == told
-    assert str(told) == "3 answered in 1.2 s"
+    result = BurstResult({"answered": 3}, 1.25, 3)
+    assert (
+        BurstResult(**json.loads(json.dumps({"ended": result.ended, "took_s": result.took_s, "at_once": result.at_once, "error": ""})))
+        == result
+    )
+    assert str(result) == "3 answered in 1.2 s"

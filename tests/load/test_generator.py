@@ -38,21 +38,21 @@ class Caller:
         self.released = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Do as the path says."""
-        what = request.match_info["what"]
-        self.asked.append(what)
+        """Answer as the path says."""
+        word = request.match_info["what"]
+        self.asked.append(word)
         assert (await request.json()) == {"passenger": "P-1"}
-        if what == "never":
+        if word == "never":
             await self.released.wait()
-        if what == "hang_up":
+        if word == "hang_up":
             assert request.transport is not None
             request.transport.close()
-        return web.Response(status=502 if what == "error" else 200, body=b"\\xff broken" if what == "error" else b"{}")
+        return web.Response(status=502 if word == "error" else 200, body=b"\\xff broken" if word == "error" else b"{}")
 
 
 @pytest.fixture
 async def caller() -> AsyncIterator[tuple[Caller, Address]]:
-    """Run the caller; gives it and its address."""
+    """Run the caller; yield it and its address."""
     caller = Caller()
     app = web.Application()
     app.router.add_post("/transactions/{what}", caller.answer)
@@ -65,54 +65,54 @@ async def caller() -> AsyncIterator[tuple[Caller, Address]]:
 
 
 def planned(address: Address, *requests: tuple[float, str]) -> list[PlannedRequest]:
-    """Plan requests, each due at a time."""
+    """Return planned requests, each with its time."""
     body = json.dumps({"passenger": "P-1"})
     return [PlannedRequest(id_, due_s, f"{address.url}/transactions/{what}", body) for id_, (due_s, what) in enumerate(requests, start=1)]
 
 
 async def sent(requests: list[PlannedRequest], until: int) -> list[RequestSent | RequestEnded]:
-    """Send requests until so many things have been told of them."""
-    told: list[RequestSent | RequestEnded] = []
+    """Send requests until `until` events have come; return these."""
+    events: list[RequestSent | RequestEnded] = []
     stop = asyncio.Event()
 
-    def tell(event: RequestSent | RequestEnded) -> None:
-        told.append(event)
-        if len(told) == until:
+    def record(event: RequestSent | RequestEnded) -> None:
+        events.append(event)
+        if len(events) == until:
             stop.set()
 
-    await send_all(requests, time.monotonic() + 0.02, tell, stop)
-    return told
+    await send_all(requests, time.monotonic() + 0.02, record, stop)
+    return events
 
 
 @pytest.mark.fact("A5")
 async def test_requests_leave_when_they_are_due_whether_or_not_others_came_back(caller: tuple[Caller, Address]) -> None:
     """Three that are never answered hold up none of those after them: the loop is open."""
     requests = planned(caller[1], *((number / 100, "never" if number < 3 else "at_once") for number in range(10)))
-    told = await sent(requests, 10 + 7)
-    assert [event.id for event in told if isinstance(event, RequestSent)] == list(range(1, 11))
-    assert sorted(event.id for event in told if isinstance(event, RequestEnded)) == list(range(4, 11))
+    events = await sent(requests, 10 + 7)
+    assert [event.id for event in events if isinstance(event, RequestSent)] == list(range(1, 11))
+    assert sorted(event.id for event in events if isinstance(event, RequestEnded)) == list(range(4, 11))
     assert caller[0].asked.count("never") == 3
 
 
 async def test_no_request_leaves_before_its_time(caller: tuple[Caller, Address]) -> None:
     """By more than a timer's grain; nor does it come back before it left."""
     requests = planned(caller[1], *((number / 50, "at_once") for number in range(5)))
-    told = await sent(requests, 10)
-    sent_s = {event.id: event.sent_s for event in told if isinstance(event, RequestSent)}
+    events = await sent(requests, 10)
+    sent_s = {event.id: event.sent_s for event in events if isinstance(event, RequestSent)}
     assert all(sent_s[request.id] >= request.due_s - generator.SEND_AHEAD_S for request in requests)
-    assert all(event.answered_s >= sent_s[event.id] for event in told if isinstance(event, RequestEnded))
+    assert all(event.answered_s >= sent_s[event.id] for event in events if isinstance(event, RequestEnded))
 
 
 async def test_requests_are_sent_by_their_times_and_not_by_their_place(caller: tuple[Caller, Address]) -> None:
     """A trace need not be in order."""
-    told = await sent(planned(caller[1], (0.04, "at_once"), (0.0, "at_once"), (0.02, "at_once")), 6)
-    assert [event.id for event in told if isinstance(event, RequestSent)] == [2, 3, 1]
+    events = await sent(planned(caller[1], (0.04, "at_once"), (0.0, "at_once"), (0.02, "at_once")), 6)
+    assert [event.id for event in events if isinstance(event, RequestSent)] == [2, 3, 1]
 
 
 async def test_what_is_late_goes_out_at_once(caller: tuple[Caller, Address]) -> None:
     """Requests whose time has passed are sent, all of them, and say by how much they were late."""
-    told = await sent(planned(caller[1], (-3.0, "at_once"), (-2.0, "at_once")), 4)
-    assert [event.sent_s > -0.5 for event in told if isinstance(event, RequestSent)] == [True, True]
+    events = await sent(planned(caller[1], (-3.0, "at_once"), (-2.0, "at_once")), 4)
+    assert [event.sent_s > -0.5 for event in events if isinstance(event, RequestSent)] == [True, True]
 
 
 async def test_how_a_request_ended_is_told_with_status_or_error(caller: tuple[Caller, Address]) -> None:
@@ -139,7 +139,7 @@ def test_requests_and_what_becomes_of_them_come_through_as_they_went_in() -> Non
 
 @pytest.fixture
 def process() -> Iterator[tuple[subprocess.Popen[bytes], Address]]:
-    """Run the load generator's process; gives it and where it listens."""
+    """Run the load generator's process; yield it and its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
         command = [sys.executable, "-m", "testbed.load.generator", str(fd)]
@@ -150,41 +150,45 @@ def process() -> Iterator[tuple[subprocess.Popen[bytes], Address]]:
     started.wait()
 
 
-class Kept:
+class JournalInMemory:
     """A journal in memory."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def append(self, event: Event) -> None:
-        """Keep it."""
+        """Add an event."""
         self.events.append(event)
 
 
 @asynccontextmanager
-async def loaded(address: Address, callers: dict[str, Address], *requests: tuple[float, str]) -> AsyncIterator[tuple[LoadTracker, Kept]]:
-    """Hand requests to the process, and start the night."""
+async def loaded(
+    address: Address, callers: dict[str, Address], *requests: tuple[float, str]
+) -> AsyncIterator[tuple[LoadTracker, JournalInMemory]]:
+    """Send requests to the process, and start the night."""
     due = [
         DueRequest(due_s, TraceRequest(id_, 0.0, "kiosk", what, "P", "2013-10-08", "US", 1843, "EWR", "CLT"))
         for id_, (due_s, what) in enumerate(requests, start=1)
     ]
-    kept = Kept()
-    recorder = Recorder(kept, NightClock(0.0, 1.0), origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
-    running = LoadTracker(recorder, await connect_over_tcp(due, address, callers), {one.request.id: one for one in due})
+    journal = JournalInMemory()
+    recorder = Recorder(journal, NightClock(0.0, 1.0), origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
+    running = LoadTracker(
+        recorder, await connect_over_tcp(due, address, callers), {request_due.request.id: request_due for request_due in due}
+    )
     recorder.night_start_s = running.start()
-    yield running, kept
+    yield running, journal
     running.stop()
 
 
 async def test_the_end_of_the_connection_ends_the_process(process: tuple[subprocess.Popen[bytes], Address]) -> None:
     """Whatever it still had to send, and whatever has not come back."""
-    async with loaded(process[1], {"kiosk": Address("127.0.0.1", 1)}, (0.0, "check_in"), (3600.0, "check_in")) as (running, kept):
+    async with loaded(process[1], {"kiosk": Address("127.0.0.1", 1)}, (0.0, "check_in"), (3600.0, "check_in")) as (running, journal):
         following = asyncio.create_task(running.follow())
         while running.failed == 0:  # nobody listens where the first request goes
             await asyncio.sleep(0.005)
         following.cancel()
     assert await asyncio.to_thread(process[0].wait, 10) == 0
-    assert [event.event for event in kept.events] == ["request", "response"]
+    assert [event.event for event in journal.events] == ["request", "response"]
 
 
 @pytest.mark.parametrize("signal", ["kill", "terminate"])
@@ -192,5 +196,5 @@ async def test_a_process_that_is_killed_in_the_night_is_an_error(process: tuple[
     """Passengers who are not sent are not passengers who stay away."""
     async with loaded(process[1], {"kiosk": Address("127.0.0.1", 1)}, (3600.0, "check_in")) as (running, _):
         getattr(process[0], signal)()
-        with pytest.raises(ServiceError, match="ended in the middle of the night"):
+        with pytest.raises(ServiceError, match="ended before the night was over"):
             await running.follow()

@@ -89,7 +89,7 @@ class Monitored:
 
 @pytest.fixture
 async def monitored() -> AsyncIterator[tuple[Monitored, Address]]:
-    """Run the service; gives it and its address."""
+    """Run the service; yield it and its address."""
     service = Monitored()
     app = web.Application()
     app.router.add_get("/health", service.answer_health)
@@ -103,7 +103,7 @@ async def monitored() -> AsyncIterator[tuple[Monitored, Address]]:
 
 
 def now() -> tuple[float, float]:
-    """Give a time on both clocks."""
+    """Return a time on both clocks."""
     return 3.0, 90_000.0
 
 

@@ -57,24 +57,24 @@ async def wait_ended(ended: asyncio.Semaphore, connections: int) -> None:
             await ended.acquire()
 
 
-async def seen(serve: Serve, question: ProbeSpec) -> ProbeResult:
-    """Ask a server of this test."""
+async def probed(serve: Serve, spec: ProbeSpec) -> ProbeResult:
+    """Probe a server of this test; return the result."""
     ended = asyncio.Semaphore(0)
     server = await asyncio.start_server(tidied(serve, ended), "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()
-        told = await ask(Address(host, port), question, database=True)
+        result = await ask(Address(host, port), spec, database=True)
         await wait_ended(ended, 1)
-    return told
+    return result
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["connect", "requests", "log_in", "hold"])
 async def test_a_link_that_works_answers_every_question(kind: str) -> None:
     """And it is told how long that took."""
-    told = await seen(like_postgres, ProbeSpec(kind, within_s=0.3))  # type: ignore[arg-type]
-    assert told.ended == "answered"
-    assert 0 < told.connected_s < 0.3
+    result = await probed(like_postgres, ProbeSpec(kind, within_s=0.3))  # type: ignore[arg-type]
+    assert result.ended == "answered"
+    assert 0 < result.connected_s < 0.3
 
 
 @pytest.mark.fact("A3")
@@ -103,10 +103,10 @@ async def test_an_end_a_reset_and_silence_are_told_apart() -> None:
         await reader.read()
         writer.close()
 
-    question = ProbeSpec("log_in", within_s=0.3)
-    told = [await seen(one, question) for one in (closes, resets, stays)]
-    assert [one.ended for one in told] == ["closed", "reset", "silent"]
-    assert [one.size_bytes for one in told] == [11, 0, 0]
+    spec = ProbeSpec("log_in", within_s=0.3)
+    results = [await probed(serve, spec) for serve in (closes, resets, stays)]
+    assert [result.ended for result in results] == ["closed", "reset", "silent"]
+    assert [result.size_bytes for result in results] == [11, 0, 0]
 
 
 async def test_a_probe_that_holds_sees_that_it_is_cut() -> None:
@@ -124,7 +124,7 @@ async def test_a_probe_that_holds_sees_that_it_is_cut() -> None:
         probe = LocalProbe("database", Address(host, port), ProbeSpec("hold", within_s=5.0))
         await probe.wait_held()
         cut.set()
-        assert (await probe.wait_seen()).ended == "closed"
+        assert (await probe.wait_result()).ended == "closed"
     with pytest.raises(FacilityError, match="refused"):
         await LocalProbe("database", NOWHERE, ProbeSpec("hold", within_s=1.0)).wait_held()
 
@@ -142,12 +142,12 @@ async def test_a_queue_is_filled_and_who_waited_is_told_of_when_it_is_served() -
         ended = asyncio.Semaphore(0)
         server = await asyncio.start_server(tidied(_answers, ended), sock=listener)
         async with server:
-            told = await probe.wait_seen()
-            await wait_ended(ended, told.queued + 1)
-    assert told.ended == "answered"
-    assert told.queued in (2, 3)  # Linux lets one more in than it was told
-    assert told.connected_s >= 0.5
-    assert str(told).startswith(f"{told.queued} in the queue, the first of them had its answer after")
+            result = await probe.wait_result()
+            await wait_ended(ended, result.queued + 1)
+    assert result.ended == "answered"
+    assert result.queued in (2, 3)  # Linux lets one more in than it was told
+    assert result.connected_s >= 0.5
+    assert str(result).startswith(f"{result.queued} in the queue, the first of them had its answer after")
 
 
 async def _answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -156,18 +156,18 @@ async def _answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 class Listening:
-    """As much of a link as a packet filter needs: an address that somebody may listen at."""
+    """As much of a link as a packet filter needs: an address, and a listener that can be closed."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = Address(*self.listener.getsockname())
 
     async def disable(self) -> None:
-        """Leave the address."""
+        """Close the listener."""
         self.listener.close()
 
     async def enable(self) -> None:
-        """Take it again."""
+        """Listen again."""
         self.listener = socket.create_server((self.address.host, self.address.port))
 
 
@@ -176,12 +176,12 @@ async def test_attempts_to_connect_are_dropped_and_let_through_again() -> None:
     """Nobody refuses them while they are dropped."""
     listening, queues = Listening(), ProcessPacketFilter()
     link: Link = listening  # type: ignore[assignment]
-    question = ProbeSpec("connect", within_s=0.4)
+    spec = ProbeSpec("connect", within_s=0.4)
     await queues.drop("database", link)
-    assert (await ask(listening.address, question, database=True)).ended == "unconnected"
+    assert (await ask(listening.address, spec, database=True)).ended == "unconnected"
     assert await queues.left() == ("attempts to connect to database are dropped",)
     await queues.accept("database", link)
-    assert (await ask(listening.address, question, database=True)).ended == "answered"
+    assert (await ask(listening.address, spec, database=True)).ended == "answered"
     assert await queues.left() == ()
     listening.listener.close()
 
@@ -193,6 +193,6 @@ async def test_a_probe_can_be_made_from_the_command_line() -> None:
         command = (sys.executable, "-m", "testbed.observe.probe", host, str(port), "database", '{"kind": "hold", "within_s": 1.0}')
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
-    held, told = out.decode().splitlines()
+    held, result = out.decode().splitlines()
     assert held == "held"
-    assert json.loads(told)["ended"] == "answered"
+    assert json.loads(result)["ended"] == "answered"

@@ -36,9 +36,9 @@ def test_a_process_that_is_gone_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "1" / "fd").mkdir()
     assert usage_of("cf-1", 1, AT, tmp_path) is None
     (tmp_path / "1" / "status").write_text("Name:\tpython\nVmRSS:\t      10 kB\nRssAnon:\t       4 kB\nThreads:\t3\n")
-    seen = usage_of("cf-1", 1, AT, tmp_path)
-    assert seen is not None
-    assert (seen.rss_bytes, seen.private_bytes, seen.open_files, seen.threads) == (10_240, 4_096, 0, 3)
+    usage = usage_of("cf-1", 1, AT, tmp_path)
+    assert usage is not None
+    assert (usage.rss_bytes, usage.private_bytes, usage.open_files, usage.threads) == (10_240, 4_096, 0, 3)
 
 
 def test_nothing_weighs_nothing() -> None:

@@ -85,7 +85,7 @@ def test_request_threads_are_grouped_by_their_stacks_and_others_left_out() -> No
     """The largest group first; the event loop, which answers monitoring, is none of them."""
     loop = thread([("<module>", "/app/__main__.py"), ("run", "/lib/asyncio/runners.py"), ("select", "/lib/selectors.py")], "MainThread")
     groups = group_stacks(parse_dump(dumped(loop, thread(STATES[IDLE]), *[thread(STATES[CHECKOUT])] * 3)))
-    assert [(one.count, one.state, one.within) for one in groups] == [(3, CHECKOUT, "lookup_by_city"), (1, IDLE, "")]
+    assert [(group.count, group.state, group.within) for group in groups] == [(3, CHECKOUT, "lookup_by_city"), (1, IDLE, "")]
     assert groups[0].stack[0] == "lib/threading.py:1 Thread._bootstrap"
     assert groups[0].stack[-1] == "lib/threading.py:7 wait"
 
@@ -94,7 +94,7 @@ def test_the_same_call_at_another_line_is_another_group() -> None:
     """All threads at one line is a statement of the case, so lines are not lumped together."""
     elsewhere = thread(STATES[CHECKOUT])
     elsewhere["frames"][0]["line"] = 99
-    assert [one.count for one in group_stacks(parse_dump(dumped(thread(STATES[CHECKOUT]), elsewhere)))] == [1, 1]
+    assert [group.count for group in group_stacks(parse_dump(dumped(thread(STATES[CHECKOUT]), elsewhere)))] == [1, 1]
 
 
 @pytest.mark.parametrize("text", [b"", b"{}x", b'{"a": 1}', b'[{"thread_name": "x"}]', b"[1]"])
@@ -139,10 +139,10 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.fact("P4")
 async def test_the_threads_of_a_living_process_are_dumped_by_its_id(process: subprocess.Popen[str], tmp_path: Path) -> None:
     """The dump is kept as it came, and tells what the threads wait for."""
-    kept = tmp_path / "threads" / "waiting.json"
-    groups = await dump_with_py_spy("waiting", process.pid, kept)
-    assert [(one.count, one.state, one.stack) for one in groups] == [(1, IDLE, ())]
-    states = {stack.within(): stack.state for stack in parse_dump(kept.read_bytes())}
+    file = tmp_path / "threads" / "waiting.json"
+    groups = await dump_with_py_spy("waiting", process.pid, file)
+    assert [(group.count, group.state, group.stack) for group in groups] == [(1, IDLE, ())]
+    states = {stack.within(): stack.state for stack in parse_dump(file.read_bytes())}
     assert states["lookup_by_city"] == LOCK
 
 
@@ -197,7 +197,7 @@ async def test_a_dump_that_cannot_be_kept_is_an_error(tmp_path: Path, monkeypatc
     """Evidence that is not on disk is none."""
     fake_py_spy(tmp_path, monkeypatch, "echo '[]'")
     (tmp_path / "threads").write_text("a file where the directory should be")
-    with pytest.raises(DumpError, match="cannot be kept"):
+    with pytest.raises(DumpError, match="cannot be written to"):
         await dump_with_py_spy("cf-1", os.getpid(), tmp_path / "threads" / "cf-1.json")
 
 

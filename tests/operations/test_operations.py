@@ -34,7 +34,7 @@ PLAN = FacilityPlan(application_servers=3, request_threads=4, pool_size=4, calle
 def performed(
     directory: Path, operation: Operation, *, stuck: tuple[str, ...] = (), empty: tuple[str, ...] = ()
 ) -> tuple[str, list[tuple[str, str]], Journal]:
-    """Do an operation where some services are seen stuck, and some pools empty; gives what it says, what was killed, and the journal."""
+    """Run an operation with some services stuck and some pools empty; return its result, the services killed, and the journal."""
     builder = FakeBuilder(PLAN)
 
     async def performing() -> str:
@@ -47,20 +47,20 @@ def performed(
             actions = Actions(facility, state, Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0), directory / "original")
             return await operation.perform(actions)
 
-    told = run(performing())
-    return told, [call for call in builder.runtime.calls if call[0] == "kill"], reader.read(directory / "a.jsonl")
+    result = run(performing())
+    return result, [call for call in builder.runtime.calls if call[0] == "kill"], reader.read(directory / "a.jsonl")
 
 
 @pytest.mark.fact("O9", "P4")
 def test_a_restart_takes_the_evidence_first_and_waits_until_service_is_back(tmp_path: Path) -> None:
     """Dumps of all, then one server after the other, then all of them are ready."""
-    told, killed, kept = performed(tmp_path, Restart(), stuck=("cf-1", "cf-3", "kiosk"))
-    assert told == "restarted cf-1, cf-3"
+    result, killed, journal = performed(tmp_path, Restart(), stuck=("cf-1", "cf-3", "kiosk"))
+    assert result == "restarted cf-1, cf-3"
     assert killed == [("kill", "cf-1"), ("kill", "cf-3")]
-    assert [one.step for one in kept.of(Step) if one.state == "end"] == ["restart cf-1", "restart cf-3", "wait until they are ready"]
-    kinds = [type(event) for event in kept.events if isinstance(event, Threads | Step)]
+    assert [step.step for step in journal.of(Step) if step.state == "end"] == ["restart cf-1", "restart cf-3", "wait until they are ready"]
+    kinds = [type(event) for event in journal.events if isinstance(event, Threads | Step)]
     assert kinds.index(Step) == len(PLAN.server_names) + len(PLAN.callers)
-    assert [one.service for one in kept.of(Service) if one.state == "ready"] == ["cf-1", "cf-3"]
+    assert [service.service for service in journal.of(Service) if service.state == "ready"] == ["cf-1", "cf-3"]
 
 
 def test_a_server_whose_pool_is_empty_counts_as_blocked(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_only_the_named_servers_are_restarted(tmp_path: Path) -> None:
 
 def test_where_nothing_is_blocked_nothing_is_restarted(tmp_path: Path) -> None:
     """And nothing is dumped either."""
-    told, killed, kept = performed(tmp_path, Restart(), stuck=("kiosk",))
-    assert (told, killed, kept.events) == ("no application server was blocked, none was restarted", [], ())
+    result, killed, journal = performed(tmp_path, Restart(), stuck=("kiosk",))
+    assert (result, killed, journal.events) == ("no application server was blocked, none was restarted", [], ())
 
 
 @pytest.mark.parametrize("name", ["cf-9", "kiosk"])
@@ -102,7 +102,7 @@ def test_a_server_that_does_not_come_back_fails_the_restart(tmp_path: Path) -> N
 
     with pytest.raises(ServiceError, match="cf-1 ended with exit code 1 before it was ready"):
         run(performing())
-    assert [one.state for one in reader.read(tmp_path / "a.jsonl").of(Step)] == ["begin", "end", "begin", "failed"]
+    assert [step.state for step in reader.read(tmp_path / "a.jsonl").of(Step)] == ["begin", "end", "begin", "failed"]
 
 
 def test_nothing_does_nothing(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ CUT = ToxicOn("timeout")
 
 
 def acted(directory: Path, do: Callable[[Actions, FakeBuilder], Awaitable[None]]) -> Journal:
-    """Do something to a fake facility in virtual time; gives the journal of it."""
+    """Run a function on a fake facility in virtual time; return its journal."""
 
     async def acting() -> None:
         builder = FakeBuilder(PLAN)
@@ -50,8 +50,8 @@ def acted(directory: Path, do: Callable[[Actions, FakeBuilder], Awaitable[None]]
     return reader.read(directory / "a.jsonl")
 
 
-def hangs(actions: Actions, *services: str, from_s: float = 0.0) -> None:
-    """Let services be seen stuck, from a moment on."""
+def add_stuck_samples(actions: Actions, *services: str, from_s: float = 0.0) -> None:
+    """Add samples in which services are stuck, from a moment on."""
     for number in range(6):
         for service in services:
             actions.state.take(sample(from_s + number / 10, service, busy=4))
@@ -92,7 +92,7 @@ def test_a_step_that_fails_says_why_and_passes_it_on(tmp_path: Path) -> None:
             async with actions.step(4, "start the database server on db-2"):
                 raise FacilityError("no power")
 
-    assert [(one.state, one.detail) for one in acted(tmp_path, fails).of(Step)] == [("begin", ""), ("failed", "no power")]
+    assert [(step.state, step.detail) for step in acted(tmp_path, fails).of(Step)] == [("begin", ""), ("failed", "no power")]
 
 
 def test_a_restart_is_told_with_both_processes_and_what_was_seen_is_forgotten(tmp_path: Path) -> None:
@@ -100,18 +100,18 @@ def test_a_restart_is_told_with_both_processes_and_what_was_seen_is_forgotten(tm
     pids: list[int | None] = []
 
     async def restarts(actions: Actions, builder: FakeBuilder) -> None:
-        hangs(actions, "cf-1")
+        add_stuck_samples(actions, "cf-1")
         pids.append(await builder.runtime.pid("cf-1"))
         await actions.restart("cf-1")
         assert not actions.state.is_stuck("cf-1")
         await actions.wait_ready(["cf-1"])
         pids.append(await builder.runtime.pid("cf-1"))
 
-    told = acted(tmp_path, restarts).of(Service)
-    assert [(one.service, one.state) for one in told] == [("cf-1", "stopped"), ("cf-1", "started"), ("cf-1", "ready")]
-    assert [one.pid for one in told] == [pids[0], pids[1], pids[1]]
+    events = acted(tmp_path, restarts).of(Service)
+    assert [(event.service, event.state) for event in events] == [("cf-1", "stopped"), ("cf-1", "started"), ("cf-1", "ready")]
+    assert [event.pid for event in events] == [pids[0], pids[1], pids[1]]
     assert pids[0] != pids[1]
-    assert told[2].t_s - told[1].t_s == pytest.approx(START_S)
+    assert events[2].t_s - events[1].t_s == pytest.approx(START_S)
 
 
 def test_a_service_killed_on_purpose_is_down_and_told_so(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_service_killed_on_purpose_is_down_and_told_so(tmp_path: Path) -> None
         await actions.kill("kiosk")
         assert actions.facility.down == {"kiosk"}
 
-    assert [(one.service, one.state) for one in acted(tmp_path, kills).of(Service)] == [("kiosk", "stopped")]
+    assert [(service.service, service.state) for service in acted(tmp_path, kills).of(Service)] == [("kiosk", "stopped")]
 
 
 def test_a_dump_is_of_every_service_at_once(tmp_path: Path) -> None:
@@ -129,29 +129,29 @@ def test_a_dump_is_of_every_service_at_once(tmp_path: Path) -> None:
     took: list[float] = []
 
     async def dumps(actions: Actions, _: FakeBuilder) -> None:
-        hangs(actions, "cf-1")
+        add_stuck_samples(actions, "cf-1")
         started = actions.recorder.t_s()
         await actions.dump_threads()
         took.append(actions.recorder.t_s() - started)
 
-    told = acted(tmp_path, dumps).of(Threads)
-    assert [(one.service, one.file) for one in told] == [(name, f"original/threads/{name}.json") for name in ("cf-1", "cf-2", "kiosk")]
+    dumped = acted(tmp_path, dumps).of(Threads)
+    assert [(dump.service, dump.file) for dump in dumped] == [(name, f"original/threads/{name}.json") for name in ("cf-1", "cf-2", "kiosk")]
     assert took == [pytest.approx(0.3)]
-    assert [one.request_threads for one in told] == [4, 0, 0]  # of those that were never seen, nothing is claimed
+    assert [dump.request_threads for dump in dumped] == [4, 0, 0]  # of those that were never seen, nothing is claimed
 
 
 def test_what_is_stuck_is_dumped_once_and_anew_when_it_is_stuck_anew(tmp_path: Path) -> None:
     """The second dump is of those that were not stuck; after a restart and another hang, of the one that hangs again, too."""
 
     async def dumps(actions: Actions, _: FakeBuilder) -> None:
-        hangs(actions, "cf-1")
+        add_stuck_samples(actions, "cf-1")
         await actions.dump_threads()
         await actions.dump_threads()
         await actions.restart("cf-1")
-        hangs(actions, "cf-1", from_s=actions.recorder.t_s())
+        add_stuck_samples(actions, "cf-1", from_s=actions.recorder.t_s())
         await actions.dump_threads()
 
-    files = [one.file.rpartition("/")[2] for one in acted(tmp_path, dumps).of(Threads)]
+    files = [dump.file.rpartition("/")[2] for dump in acted(tmp_path, dumps).of(Threads)]
     assert [file for file in files if file.startswith("cf-1")] == ["cf-1.json", "cf-1-2.json"]
     assert [file for file in files if file.startswith("cf-2")] == ["cf-2.json", "cf-2-2.json", "cf-2-3.json"]
 
@@ -160,7 +160,7 @@ def test_nothing_is_dumped_twice_while_all_hangs(tmp_path: Path) -> None:
     """Also of those that are not stuck themselves: nothing moves anywhere."""
 
     async def dumps(actions: Actions, _: FakeBuilder) -> None:
-        hangs(actions, "kiosk")
+        add_stuck_samples(actions, "kiosk")
         await actions.dump_threads()
         await actions.dump_threads()
 
@@ -171,14 +171,14 @@ def test_a_dump_that_failed_is_tried_again(tmp_path: Path) -> None:
     """What was not to be had is no evidence."""
 
     async def dumps(actions: Actions, builder: FakeBuilder) -> None:
-        hangs(actions, "kiosk")
+        add_stuck_samples(actions, "kiosk")
         builder.not_permitted = "not permitted"
         await actions.dump_threads()
         builder.not_permitted = None
         await actions.dump_threads()
 
-    told = [one.error for one in acted(tmp_path, dumps).of(Threads) if one.service == "cf-2"]
-    assert told == ["not permitted", None]
+    errors = [dump.error for dump in acted(tmp_path, dumps).of(Threads) if dump.service == "cf-2"]
+    assert errors == ["not permitted", None]
 
 
 def test_a_service_that_does_not_run_cannot_be_dumped_and_hinders_no_other(tmp_path: Path) -> None:
@@ -188,8 +188,8 @@ def test_a_service_that_does_not_run_cannot_be_dumped_and_hinders_no_other(tmp_p
         builder.runtime.die("cf-2")
         await actions.dump_threads()
 
-    told = {one.service: one.error for one in acted(tmp_path, dumps).of(Threads)}
-    assert told == {"cf-1": None, "cf-2": "the threads of cf-2 cannot be dumped: it does not run", "kiosk": None}
+    errors = {dump.service: dump.error for dump in acted(tmp_path, dumps).of(Threads)}
+    assert errors == {"cf-1": None, "cf-2": "the threads of cf-2 cannot be dumped: it does not run", "kiosk": None}
 
 
 def test_what_cannot_be_done_twice_at_a_time_is_done_one_after_the_other(tmp_path: Path) -> None:
@@ -219,23 +219,23 @@ class LastingProbe:
         """Wait for long."""
         await asyncio.sleep(3600)
 
-    async def wait_seen(self) -> ProbeResult:
+    async def wait_result(self) -> ProbeResult:
         """Wait for long."""
         await asyncio.sleep(3600)
         return ProbeResult("answered", 0.0)
 
     async def end(self) -> None:
-        """Note it."""
+        """Record that it was ended."""
         self.ended = True
 
 
 @pytest.mark.parametrize(
     "do",
     [
-        lambda actions: actions.see(1, "database", HEALED, "answered"),
+        lambda actions: actions.require_link(1, "database", HEALED, "answered"),
         lambda actions: actions.cut_idle("database", CUT, {"timeout": 1}, "closed"),
     ],
-    ids=["see", "cut_idle"],
+    ids=["require_link", "cut_idle"],
 )
 def test_a_probe_ends_with_the_fault_that_is_cancelled(tmp_path: Path, do: Callable[[Actions], Coroutine[Any, Any, ProbeResult]]) -> None:
     """In a container it is a process, which would go on."""

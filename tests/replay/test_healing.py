@@ -25,17 +25,17 @@ def test_a_fault_that_nobody_heals_is_undone_when_the_night_is_over() -> None:
     journal = flown("fixed", SILENCE)
     (healed,) = journal.of(Healed)
     assert (healed.faults, healed.left) == (("silence",), ())
-    undone = [one for one in journal.of(Step) if one.step.startswith("take silence")]
+    undone = [step for step in journal.of(Step) if step.step.startswith("remove silence")]
     assert undone
-    last = max(one.t_s for service in stuck_spans.services(journal) for one in stuck_spans.samples_of(journal, service))
-    assert last <= min(one.t_s for one in undone)
+    last = max(sample.t_s for service in stuck_spans.services(journal) for sample in stuck_spans.samples_of(journal, service))
+    assert last <= min(step.t_s for step in undone)
     assert checks.load("healed")(journal, figures.of(journal), None).verdict is Verdict.HELD
 
 
 def test_a_fault_that_is_healed_by_hand_is_not_healed_again() -> None:
     """It was over; the healing is an operation of the timeline."""
     journal = flown("fixed", SILENCE + HEAL)
-    assert [(one.operation, one.state) for one in journal.of(OperationEvent)] == [
+    assert [(operation.operation, operation.state) for operation in journal.of(OperationEvent)] == [
         *(("silence", "begin"), ("silence", "end"), ("heal", "begin"), ("heal", "end")),
     ]
     assert journal.of(Healed)[0].faults == ()
@@ -60,9 +60,9 @@ def test_a_fault_that_did_not_bite_leaves_the_verdict_unknown(tmp_path: Path) ->
     flight = Flight(scenario(tmp_path, SILENCE), "fixed", tmp_path)
     flight.builder.ineffective = True
     judgement = judge.judge(flight.fly())
-    (told,) = [one for one in judgement.findings if one.check == "timeline"]
-    assert told.verdict is Verdict.UNKNOWN
-    assert "was to be silent, and was" in told.text
+    (timeline,) = [finding for finding in judgement.findings if finding.check == "timeline"]
+    assert timeline.verdict is Verdict.UNKNOWN
+    assert "to be silent; saw: " in timeline.text
 
 
 async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeline", "told"),
+    ("timeline", "expected"),
     [
         (HEAL, "timeline: a step heals 'silence'; allowed: nothing: no fault here can be undone"),
         (SILENCE + HEAL.replace('"silence"', '"latency"'), "timeline: a step heals 'latency'; allowed: silence"),
@@ -116,11 +116,13 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
         ),
     ],
 )
-def test_a_wrong_healing_or_link_is_refused_before_anything_starts(tmp_path: Path, timeline: str, told: str) -> None:
+def test_a_wrong_healing_or_link_is_refused_before_anything_starts(tmp_path: Path, timeline: str, expected: str) -> None:
     """With what was found and what is allowed."""
     with pytest.raises(ScenarioError) as caught:
         scenario(tmp_path, timeline)
-    assert [one for one in caught.value.mistakes if one.split(";")[0].split(":")[0] == told.split(":", maxsplit=1)[0]] == [told]
+    assert [mistake for mistake in caught.value.mistakes if mistake.split(";")[0].split(":")[0] == expected.split(":", maxsplit=1)[0]] == [
+        expected
+    ]
 
 
 def test_a_scenario_has_a_proxy_on_each_link_that_its_faults_name(tmp_path: Path) -> None:

@@ -35,18 +35,18 @@ def due(id_: int, due_s: float, caller: str = "kiosk") -> DueRequest:
 
 
 class Scripted:
-    """A generator that tells what is written, each thing at its time after the start."""
+    """A generator that yields the events of a script."""
 
     def __init__(self, *script: RequestSent | RequestEnded) -> None:
         self.script = script
         self.started_at_s: float | None = None
 
     def start(self, start_s: float) -> None:
-        """Note it."""
+        """Record the start."""
         self.started_at_s = start_s
 
-    async def tell(self) -> AsyncIterator[RequestSent | RequestEnded]:
-        """Tell one after the other, and end."""
+    async def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
+        """Yield the events in order, and end."""
         for event in self.script:
             yield event
 
@@ -54,31 +54,31 @@ class Scripted:
         """Do nothing."""
 
 
-class Kept:
+class JournalInMemory:
     """A journal in memory."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def append(self, event: Event) -> None:
-        """Keep it."""
+        """Append it."""
         self.events.append(event)
 
 
 def followed(*script: RequestSent | RequestEnded) -> tuple[LoadTracker, list[Event]]:
-    """Follow a script two seconds after the replay's start; gives the load and what was written."""
-    kept = Kept()
+    """Follow a script two seconds after the replay's start; return the load and the journal's events."""
+    journal = JournalInMemory()
 
     async def follow() -> LoadTracker:
-        recorder = Recorder(kept, CLOCK, origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
+        recorder = Recorder(journal, CLOCK, origin_s=asyncio.get_running_loop().time())  # type: ignore[arg-type]
         await asyncio.sleep(2.0)
         running = LoadTracker(recorder, Scripted(*script), {1: due(1, 0.5), 2: due(2, 0.7, "ivr"), 3: due(3, 0.9)})
         recorder.night_start_s = running.start()
-        with pytest.raises(ServiceError, match="ended in the middle"):
+        with pytest.raises(ServiceError, match="ended before the night was over"):
             await running.follow()
         return running
 
-    return run(follow()), kept.events
+    return run(follow()), journal.events
 
 
 def test_a_request_is_written_with_when_it_was_due_and_when_it_was_sent() -> None:
@@ -119,7 +119,7 @@ class Wire:
         self.written = b""
 
     def write(self, data: bytes) -> None:
-        """Keep it."""
+        """Append it."""
         self.written += data
 
 
@@ -141,28 +141,28 @@ async def test_a_generator_that_is_killed_ends_its_story_wherever_it_was(end: by
     lines = asyncio.StreamReader()
     lines.feed_data(b'{"id": 1, "sent_s": 0.5}\n{"id": 1, "answered_s": 0.75, "status": null, "error": "gone"}\n' + end)
     lines.feed_eof()
-    told = [event async for event in TcpLoadGenerator(lines, Wire()).tell()]  # type: ignore[arg-type]
-    assert told == [RequestSent(1, 0.5), RequestEnded(1, 0.75, None, "gone")]
+    events = [event async for event in TcpLoadGenerator(lines, Wire()).events()]  # type: ignore[arg-type]
+    assert events == [RequestSent(1, 0.5), RequestEnded(1, 0.75, None, "gone")]
 
 
 async def test_a_connection_that_is_reset_is_an_end_like_any_other() -> None:
     """A process that was killed with unread data leaves a reset."""
     lines = asyncio.StreamReader()
     lines.set_exception(ConnectionResetError())
-    assert [event async for event in TcpLoadGenerator(lines, Wire()).tell()] == []  # type: ignore[arg-type]
+    assert [event async for event in TcpLoadGenerator(lines, Wire()).events()] == []  # type: ignore[arg-type]
 
 
-async def connecting(said: bytes | None) -> tuple[list[bytes], str]:
-    """Connect to a generator that says something when it has its requests, or never does; gives what it was handed, and the error."""
-    handed: list[bytes] = []
+async def connecting(answer: bytes | None) -> tuple[list[bytes], str]:
+    """Connect to a generator that answers something when it has its requests, or never does; return what it received, and the error."""
+    received: list[bytes] = []
     over = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (line := await reader.readline()).strip():
-            handed.append(line)
-        if said is not None:
-            writer.write(said)
-        if said:
+            received.append(line)
+        if answer is not None:
+            writer.write(answer)
+        if answer:
             await reader.read()
         writer.close()
         await writer.wait_closed()
@@ -172,7 +172,7 @@ async def connecting(said: bytes | None) -> tuple[list[bytes], str]:
         await reader.read()
         await talk(reader, writer)
 
-    server = await asyncio.start_server(never if said is None else talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(never if answer is None else talk, "127.0.0.1", 0)
     error = ""
     async with server:
         try:
@@ -181,23 +181,23 @@ async def connecting(said: bytes | None) -> tuple[list[bytes], str]:
         except ServiceError as failure:
             error = str(failure)
         await over.wait()
-    return handed, error
+    return received, error
 
 
 async def test_the_generator_is_handed_every_request_with_where_it_goes() -> None:
     """And is ready when it says so."""
-    handed, error = await connecting(b"ready\n")
-    assert (len(handed), error) == (1, "")
-    planned = PlannedRequest(**json.loads(handed[0]))
+    received, error = await connecting(b"ready\n")
+    assert (len(received), error) == (1, "")
+    planned = PlannedRequest(**json.loads(received[0]))
     assert (planned.id, planned.due_s, planned.url) == (1, 0.5, "http://127.0.0.1:1/transactions/check_in")
     assert json.loads(planned.body)["origin"] == "EWR"
 
 
-@pytest.mark.parametrize(("said", "told"), [(b"what?\n", "said b'what"), (b"", "said b''")])
-async def test_a_generator_that_is_not_ready_is_an_error_with_its_words(said: bytes, told: str) -> None:
+@pytest.mark.parametrize(("answer", "expected"), [(b"what?\n", "answered b'what"), (b"", "answered b''")])
+async def test_a_generator_that_is_not_ready_is_an_error_with_its_words(answer: bytes, expected: str) -> None:
     """Also when it just goes away."""
-    _, error = await connecting(said)
-    assert told in error
+    _, error = await connecting(answer)
+    assert expected in error
 
 
 async def test_a_generator_that_says_nothing_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:

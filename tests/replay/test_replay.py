@@ -37,17 +37,17 @@ NOTHING = '[[timeline]]\nat = "{at}"\nfault = "nothing"\n'
 
 
 def operations(journal: Journal) -> list[tuple[str, int, str]]:
-    """Give what was carried out, in the order of the journal."""
-    return [(one.operation, one.id, one.state) for one in journal.of(OperationEvent)]
+    """Return the operations and faults that were carried out, in the order of the journal."""
+    return [(operation.operation, operation.id, operation.state) for operation in journal.of(OperationEvent)]
 
 
-def found(journal: Journal, check: str) -> Verdict:
-    """Give the verdict of one check."""
-    return next(one.verdict for one in judge.judge(journal).findings if one.check == check)
+def verdict_of(journal: Journal, check: str) -> Verdict:
+    """Return the verdict of one check."""
+    return next(finding.verdict for finding in judge.judge(journal).findings if finding.check == check)
 
 
 def judged(journal: Journal) -> Verdict:
-    """Give the verdict."""
+    """Return the verdict of a journal."""
     return judge.judge(journal).verdict
 
 
@@ -58,7 +58,7 @@ def test_the_night_comes_out_on_fakes_as_its_file_expects_of_the_real_one(tmp_pa
     plan = scenario_file.load(scenario_file.find("the_night"))
     judgement = judge.judge(Flight(plan, variant, tmp_path).fly())
     assert (judgement.outcome, judgement.crack) == (became, crack)
-    assert [one for one in judgement.findings if one.verdict is not Verdict.HELD] == []
+    assert [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD] == []
 
 
 def test_a_night_takes_no_real_time_on_fakes(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_the_end_is_the_last_line_and_the_only_one() -> None:
 def test_the_facility_is_seen_at_rest_before_anything_is_sent() -> None:
     """Every service has been looked at twice before the first passenger comes."""
     journal = flown("fixed")
-    first = min(one.request.sent_s for one in journal.transactions)
+    first = min(transaction.request.sent_s for transaction in journal.transactions)
     for service in stuck_spans.services(journal):
-        assert sum(one.t_s < first for one in stuck_spans.samples_of(journal, service)) >= 2
+        assert sum(sample.t_s < first for sample in stuck_spans.samples_of(journal, service)) >= 2
 
 
 @pytest.mark.fact("O9")
@@ -103,8 +103,8 @@ def test_the_evidence_is_dumped_before_a_restart(tmp_path: Path) -> None:
     """Every service has its dump when the first is killed, and service is back afterwards."""
     flight = Flight(scenario(tmp_path, SWITCHOVER + RESTART), "original", tmp_path)
     journal = flight.fly()
-    begin = next(place for place, one in enumerate(journal.events) if isinstance(one, Step) and one.operation == "restart")
-    assert {one.service for one in journal.events[:begin] if isinstance(one, Threads)} == set(stuck_spans.services(journal))
+    begin = next(place for place, event in enumerate(journal.events) if isinstance(event, Step) and event.operation == "restart")
+    assert {event.service for event in journal.events[:begin] if isinstance(event, Threads)} == set(stuck_spans.services(journal))
     assert [call for call in flight.builder.runtime.calls if call[0] == "kill"] == [("kill", "cf-1"), ("kill", "cf-2")]
     assert judged(journal) is Verdict.HELD
     assert figures.of(journal).leaked_connections == {"cf-1": 0, "cf-2": 0}
@@ -115,16 +115,21 @@ def test_the_evidence_is_dumped_before_a_restart(tmp_path: Path) -> None:
 def test_the_evidence_is_not_taken_twice_of_the_same_hang() -> None:
     """What was dumped when all hung is not dumped again for the restart: the outage would only last longer."""
     journal = flown("original", SWITCHOVER + RESTART)
-    assert sorted(one.service for one in journal.of(Threads)) == sorted(stuck_spans.services(journal))
+    assert sorted(dump.service for dump in journal.of(Threads)) == sorted(stuck_spans.services(journal))
 
 
 def test_each_hang_has_its_own_evidence() -> None:
     """After a second switchover it hangs anew: other dumps, in other files, and a second restart."""
     again = '[[timeline]]\nwhen = "recovered"\nfault = "switchover"\n'
     journal = flown("original", SWITCHOVER + RESTART + again + RESTART, rate=4 * RATE)
-    assert [one.operation for one in journal.of(OperationEvent) if one.state == "end"] == ["switchover", "restart", "switchover", "restart"]
-    dumps = [one for one in journal.of(Threads) if one.service == "cf-1"]
-    assert [one.file for one in dumps] == ["original/threads/cf-1.json", "original/threads/cf-1-2.json"]
+    assert [operation.operation for operation in journal.of(OperationEvent) if operation.state == "end"] == [
+        "switchover",
+        "restart",
+        "switchover",
+        "restart",
+    ]
+    dumps = [dump for dump in journal.of(Threads) if dump.service == "cf-1"]
+    assert [dump.file for dump in dumps] == ["original/threads/cf-1.json", "original/threads/cf-1-2.json"]
     assert figures.failed_operations(journal) == {"cf-1": 20, "cf-2": 20}
 
 
@@ -140,7 +145,7 @@ def test_a_step_that_waits_for_a_condition_holds_up_none_that_is_due() -> None:
     """The first step of the timeline waits for a hang that comes at dawn; the second is due at 23:00 and is done then."""
     journal = flown("original", RESTART + SWITCHOVER)
     assert operations(journal) == [("switchover", 2, "begin"), ("switchover", 2, "end"), ("restart", 1, "begin"), ("restart", 1, "end")]
-    assert [(one.condition, one.seen) for one in journal.of(Condition)] == [("hung", True)]
+    assert [(condition.condition, condition.seen) for condition in journal.of(Condition)] == [("hung", True)]
 
 
 def test_a_condition_is_looked_for_only_after_the_step_before() -> None:
@@ -154,8 +159,8 @@ def test_a_condition_is_looked_for_only_after_the_step_before() -> None:
 def test_a_condition_that_is_not_seen_leaves_its_step_undone_and_the_verdict_unknown() -> None:
     """Over the fixed lookup nothing hangs, so nothing is restarted, and nobody claims that the timeline was carried out."""
     journal = flown("fixed", SWITCHOVER + RESTART)
-    assert [(one.condition, one.seen) for one in journal.of(Condition)] == [("hung", False)]
-    assert {one.operation for one in journal.of(OperationEvent)} == {"switchover"}
+    assert [(condition.condition, condition.seen) for condition in journal.of(Condition)] == [("hung", False)]
+    assert {operation.operation for operation in journal.of(OperationEvent)} == {"switchover"}
     assert judged(journal) is Verdict.UNKNOWN
 
 
@@ -163,7 +168,7 @@ def test_a_condition_that_cannot_come_any_more_is_not_waited_for() -> None:
     """When the night is over and everything has come back, the rest of `within_s` is spared."""
     journal = flown("fixed", SWITCHOVER + RESTART)
     assert journal.end is not None
-    last = max(one.response.answered_s for one in journal.transactions if one.response)
+    last = max(transaction.response.answered_s for transaction in journal.transactions if transaction.response)
     assert journal.end.t_s < last + 2.0
 
 
@@ -171,7 +176,7 @@ def test_a_condition_is_waited_for_no_longer_than_the_scenario_says() -> None:
     """Half a second after the step before, in the middle of the night."""
     soon = RESTART + "within_s = 0.5\n"
     journal = flown("original", SWITCHOVER + soon)
-    end = next(one for one in journal.of(OperationEvent) if one.state == "end")
+    end = next(operation for operation in journal.of(OperationEvent) if operation.state == "end")
     condition = journal.of(Condition)[0]
     assert not condition.seen
     assert condition.t_s == pytest.approx(end.t_s + 0.5, abs=2 * SAMPLE_EVERY_S)
@@ -182,8 +187,11 @@ def test_an_operation_that_fails_is_in_the_journal_and_the_night_goes_on(tmp_pat
     flight = Flight(scenario(tmp_path), "original", tmp_path)
     flight.builder.database.broken = FacilityError("db-2 has no power")
     journal = flight.fly()
-    assert [(one.number, one.state) for one in journal.of(Step)][-2:] == [(4, "begin"), (4, "failed")]
-    assert [(one.state, one.detail) for one in journal.of(OperationEvent)] == [("begin", ""), ("failed", "db-2 has no power")]
+    assert [(step.number, step.state) for step in journal.of(Step)][-2:] == [(4, "begin"), (4, "failed")]
+    assert [(operation.state, operation.detail) for operation in journal.of(OperationEvent)] == [
+        ("begin", ""),
+        ("failed", "db-2 has no power"),
+    ]
     assert journal.end is not None
     assert journal.end.reason == "complete"
     assert judged(journal) is Verdict.UNKNOWN
@@ -192,15 +200,15 @@ def test_an_operation_that_fails_is_in_the_journal_and_the_night_goes_on(tmp_pat
 def test_steps_of_the_same_time_are_done_in_the_order_of_the_file() -> None:
     """Three at 23:30."""
     journal = flown("original", NOTHING.format(at="23:30") * 3)
-    assert [one.id for one in journal.of(OperationEvent) if one.state == "begin"] == [1, 2, 3]
+    assert [operation.id for operation in journal.of(OperationEvent) if operation.state == "begin"] == [1, 2, 3]
 
 
 def test_two_switchovers_never_overlap() -> None:
     """Of two that are due at the same time, the second begins its first step when the first has ended its last."""
     journal = flown("fixed", SWITCHOVER * 2)
-    steps = [(one.id, one.number) for one in journal.of(Step) if one.state == "end"]
+    steps = [(step.id, step.number) for step in journal.of(Step) if step.state == "end"]
     assert steps == [(id_, number) for id_ in (1, 2) for number in range(1, 6)]
-    assert [one.detail for one in journal.of(OperationEvent) if one.state == "end"] == [
+    assert [operation.detail for operation in journal.of(OperationEvent) if operation.state == "end"] == [
         "the database runs on db-2",
         "the database runs on db-1",
     ]
@@ -234,7 +242,11 @@ def test_a_restart_for_maintenance_grounds_nobody(tmp_path: Path) -> None:
     flight = Flight(scenario(tmp_path, planned), "original", tmp_path)
     journal = flight.fly()
     assert [call for call in flight.builder.runtime.calls if call[0] == "kill"] == [("kill", "cf-1")]
-    assert [(one.service, one.state) for one in journal.of(Service)][-3:] == [("cf-1", "stopped"), ("cf-1", "started"), ("cf-1", "ready")]
+    assert [(service.service, service.state) for service in journal.of(Service)][-3:] == [
+        ("cf-1", "stopped"),
+        ("cf-1", "started"),
+        ("cf-1", "ready"),
+    ]
     assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.UNHARMED, 0)
 
 
@@ -242,7 +254,7 @@ def test_half_a_restart_still_took_a_hand() -> None:
     """The pools are empty before anything hangs; both servers count as blocked, and are restarted in time for nobody to hang."""
     early = RESTART.replace("hung", "pool_empty")
     journal = flown("original", SWITCHOVER + early)
-    assert [one.detail for one in journal.of(OperationEvent) if one.state == "end"][-1] == "restarted cf-1, cf-2"
+    assert [operation.detail for operation in journal.of(OperationEvent) if operation.state == "end"][-1] == "restarted cf-1, cf-2"
     assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.GROUNDED, 2)
 
 
@@ -279,17 +291,17 @@ def test_a_service_that_dies_is_told_once_and_leaves_the_verdict_unknown(tmp_pat
         await flight.replay()
 
     run(dies())
-    died = [one for one in flight.read().of(Service) if one.state == "died"]
-    assert [(one.service, one.pid) for one in died] == [("cf-2", None)]
+    died = [service for service in flight.read().of(Service) if service.state == "died"]
+    assert [(service.service, service.pid) for service in died] == [("cf-2", None)]
     assert died[0].detail == "exit code 137\nthe fake was told to die"
-    assert found(flight.read(), "services") is Verdict.UNKNOWN
+    assert verdict_of(flight.read(), "services") is Verdict.UNKNOWN
 
 
 class Sluggish(FakeMonitoring):
     """Monitoring of a facility in which one caller takes seconds to answer."""
 
     async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
-        """Look, at once or after a while."""
+        """Sample a service, at once or after a while."""
         if service == "ivr":
             await asyncio.sleep(1.5)
         return await super().read(service, address, now)
@@ -332,9 +344,9 @@ def test_what_a_fault_kills_did_not_die_by_itself(tmp_path: Path) -> None:
     cut = dataclasses.replace(flight.plan.steps[0], word="power_cut", action=PowerCut())
     flight.night = dataclasses.replace(flight.night, steps=(cut,))
     journal = flight.fly()
-    assert [(one.service, one.state) for one in journal.of(Service)][5:] == [("cf-2", "stopped")]
+    assert [(service.service, service.state) for service in journal.of(Service)][5:] == [("cf-2", "stopped")]
     assert figures.of(journal).died == ()
-    assert found(journal, "services") is Verdict.HELD
+    assert verdict_of(journal, "services") is Verdict.HELD
     assert judge.judge(journal).outcome == Outcome.GROUNDED
 
 
@@ -375,7 +387,7 @@ def test_an_interrupted_replay_ends_the_probes_of_its_faults(tmp_path: Path, mon
     ended: list[str] = []
 
     async def end(probe: FakeProbe) -> None:
-        ended.append(probe.question.kind)
+        ended.append(probe.spec.kind)
 
     monkeypatch.setattr(FakeProbe, "end", end)
     interrupted(Flight(scenario(tmp_path, SWITCHOVER.replace("switchover", "backlog_full")), "original", tmp_path), 3.0)
@@ -399,7 +411,7 @@ def test_an_interruption_while_a_complete_replay_is_taken_down_leaves_it_complet
     flight = Flight(scenario(tmp_path), "fixed", tmp_path)
     flight.builder = Endless(flight.builder.plan, flight.builder.settings)
     interrupted(flight, 60.0)
-    assert [one.reason for one in flight.read().of(End)] == ["complete"]
+    assert [end.reason for end in flight.read().of(End)] == ["complete"]
 
 
 def test_a_load_generator_that_ends_in_the_night_is_an_error_at_once(tmp_path: Path) -> None:
@@ -416,7 +428,7 @@ def test_a_load_generator_that_ends_in_the_night_is_an_error_at_once(tmp_path: P
     run(killed())
     journal = flight.read()
     assert journal.end is not None
-    assert (journal.end.reason, journal.end.detail) == ("failed", "the load generator ended in the middle of the night")
+    assert (journal.end.reason, journal.end.detail) == ("failed", "the load generator ended before the night was over; see its log")
     assert flight.builder.calls[-1] == "tear_down"
 
 
@@ -438,7 +450,7 @@ def test_a_facility_that_cannot_be_built_is_taken_down_and_told(tmp_path: Path) 
     with suppress(ServiceError):
         flight.fly()
     journal = flight.read()
-    assert [(one.event, getattr(one, "detail", "")) for one in journal.events] == [("end", "cf-1 was not ready within 30 s")]
+    assert [(event.event, getattr(event, "detail", "")) for event in journal.events] == [("end", "cf-1 was not ready within 30 s")]
     assert flight.builder.calls == ["build", "tear_down"]
 
 
@@ -462,7 +474,7 @@ def test_what_a_time_out_would_still_bring_back_is_waited_for() -> None:
     """Callers that wait three seconds hang at the night's end, but come back: nothing stays unanswered, and nobody is grounded."""
     patient = '[variants.patient.settings]\ncaller = { call_read_timeout_s = 3.0 }\n[variants.patient.expect]\noutcome = "contained"'
     journal = flown("patient", variants=patient)
-    assert {one.ended for one in journal.transactions} == {"answered", "failed"}
+    assert {transaction.ended for transaction in journal.transactions} == {"answered", "failed"}
     assert judge.judge(journal).crack == 6
     assert not any(stuck_spans.is_stuck_at_end(journal, stuck_spans.find(journal), caller) for caller in journal.header.facility.callers)
 
@@ -473,7 +485,9 @@ def test_slow_answers_at_the_nights_end_are_waited_for() -> None:
     slow = '[[timeline]]\nat = "05:05"\nfault = "latency"\nlatency_ms = 700\n'
     journal = flown("original", slow)
     assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.UNHARMED, 0)
-    slowest_s = max(one.response.answered_s - one.request.due_s for one in journal.transactions if one.response)
+    slowest_s = max(
+        transaction.response.answered_s - transaction.request.due_s for transaction in journal.transactions if transaction.response
+    )
     assert slowest_s > 5.0
 
 
@@ -482,7 +496,10 @@ def test_slow_answers_of_a_single_thread_are_not_taken_for_a_hang() -> None:
     """With one request thread every service is full whenever it does anything, and each answer takes over a second."""
     slow = '[[timeline]]\nat = "04:30"\nfault = "latency"\nlatency_ms = 200\n'
     journal = flown("original", slow, facility="request_threads = 1\n" + ONE_CALLER, rate=0.1)
-    assert max(one.response.answered_s - one.request.sent_s for one in journal.transactions if one.response) > 1.0
+    assert (
+        max(transaction.response.answered_s - transaction.request.sent_s for transaction in journal.transactions if transaction.response)
+        > 1.0
+    )
     assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.UNHARMED, 0)
 
 
@@ -491,14 +508,14 @@ def test_the_closing_window_is_as_long_as_the_look_that_it_tells_of() -> None:
     journal = flown("original")
     window = journal.of(Observed)[0]
     assert window.until_s - window.since_s >= 0.4
-    assert not any(one.response and one.response.answered_s >= window.since_s for one in journal.transactions)
-    assert max(one.t_s for one in journal.of(Sample)) >= window.until_s - SAMPLE_EVERY_S
+    assert not any(transaction.response and transaction.response.answered_s >= window.since_s for transaction in journal.transactions)
+    assert max(sample.t_s for sample in journal.of(Sample)) >= window.until_s - SAMPLE_EVERY_S
 
 
 def test_threads_that_may_not_be_dumped_leave_the_verdict_unknown_with_the_reason(tmp_path: Path) -> None:
     """The night itself comes out as ever."""
-    seen = '[variants.seen.settings]\n[variants.seen.expect]\noutcome = "grounded"\nservers_blocked_at = "checkout"'
-    flight = Flight(scenario(tmp_path, variants=seen), "seen", tmp_path)
+    variant = '[variants.seen.settings]\n[variants.seen.expect]\noutcome = "grounded"\nservers_blocked_at = "checkout"'
+    flight = Flight(scenario(tmp_path, variants=variant), "seen", tmp_path)
     flight.builder.not_permitted = "operation not permitted; run as root"
     judgement = judge.judge(flight.fly())
     assert (judgement.outcome, judgement.verdict) == ("grounded", Verdict.UNKNOWN)
@@ -507,37 +524,37 @@ def test_threads_that_may_not_be_dumped_leave_the_verdict_unknown_with_the_reaso
 
 def test_a_display_hears_that_nothing_moves_any_more_when_nothing_is_left_to_do(tmp_path: Path) -> None:
     """At the hang when nobody will restart, and otherwise only at the night's end."""
-    told = []
+    updates = []
     for timeline in (SWITCHOVER, SWITCHOVER + RESTART, SWITCHOVER + NOTHING.format(at="05:10")):
         flight = Flight(scenario(tmp_path, timeline), "original", tmp_path)
         flight.path.unlink(missing_ok=True)
         display = flight.display = Notes()
         flight.fly()
-        told.append(display.notes.index("quiet") - display.notes.index("the night goes on"))
-    assert told == [1, 2, 2]
+        updates.append(display.notes.index("quiet") - display.notes.index("the night goes on"))
+    assert updates == [1, 2, 2]
 
 
-class Scales:
-    """Scales that see one log, which grows by a byte with every look."""
+class GrowingLog:
+    """Resource usage of one log, which grows by a byte with every look."""
 
     every_s = 0.5
     looks = 0
 
     async def look(self, now: Callable[[], tuple[float, float]]) -> tuple[Size, ...]:
-        """See it."""
+        """Return its size."""
         self.looks += 1
         t_s, night_s = now()
         return (Size(t_s=t_s, night_s=night_s, kind="log", name="cf-1", size_bytes=self.looks),)
 
 
 @pytest.mark.fact("S7")
-def test_a_facility_is_weighed_as_often_as_it_is_asked_for(tmp_path: Path) -> None:
+def test_resource_usage_is_recorded_at_the_interval_of_the_scenario(tmp_path: Path) -> None:
     """Each look goes into the journal with its time, from before the night to its end; where nobody asked, there is none."""
     flight = Flight(scenario(tmp_path), "fixed", tmp_path)
-    flight.builder.resources = Scales()
+    flight.builder.resources = GrowingLog()
     journal = flight.fly()
     looks = journal.of(Size)
     assert journal.end is not None
-    assert [one.size_bytes for one in looks] == list(range(1, len(looks) + 1))
+    assert [size.size_bytes for size in looks] == list(range(1, len(looks) + 1))
     assert len(looks) == pytest.approx((journal.end.t_s - looks[0].t_s) / 0.5, abs=2)
     assert flown("fixed").of(Size) == ()

@@ -45,7 +45,7 @@ class ContainerLogDisks:
     async def _run(self, server: str, script: str) -> None:
         await self.runtime.run_in(server, "sh", "-c", script, within_s=WITHIN_S)
 
-    async def lost(self, server: str, address: Address) -> str:
+    async def log_line_error(self, server: str, address: Address) -> str:
         """Ask the server to log a line, and return why it was lost."""
         return await ask_to_log(server, address)
 

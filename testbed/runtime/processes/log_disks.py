@@ -61,7 +61,7 @@ class ProcessLogDisks:
         """Point it to its file again."""
         self._point(server, self._file(server))
 
-    async def lost(self, server: str, address: Address) -> str:
+    async def log_line_error(self, server: str, address: Address) -> str:
         """Ask the server to log a line, and return why it was lost."""
         return await ask_to_log(server, address)
 

@@ -151,7 +151,7 @@ async def test_a_probe_in_a_container_is_held_has_a_result_and_ends(tmp_path: Pa
     """Its program prints a line for each."""
     held = probe(tmp_path, HELD + RESULT)
     await held.wait_held()
-    assert (await held.wait_seen()).ended == "closed"
+    assert (await held.wait_result()).ended == "closed"
     assert is_collected(tmp_path)
 
 
@@ -177,7 +177,7 @@ async def test_the_process_of_a_probe_ends_with_the_probe(tmp_path: Path) -> Non
     """As when the fault that it was for is cancelled."""
     held = probe(tmp_path, f"{HELD}time.sleep(60)")
     await held.wait_held()
-    waiting = asyncio.create_task(held.wait_seen())
+    waiting = asyncio.create_task(held.wait_result())
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
