@@ -201,5 +201,5 @@ def test_a_scenario_must_ask_for_what_it_cannot_do_without(tmp_path: Path) -> No
     )
     with pytest.raises(ScenarioError) as raised:
         scenario_file.load(path)
-    for part in ("did you mean recovery?", "there is no backup", "variants.mine.expect.ledger"):
+    for part in ("did you mean recovery?", "which backup requires", "variants.mine.expect.ledger"):
         assert part in str(raised.value)
