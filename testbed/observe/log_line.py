@@ -28,4 +28,4 @@ async def ask_to_log(server: str, address: Address) -> str:
     try:
         return await asyncio.to_thread(ask)
     except (requests.RequestException, ValueError, KeyError) as error:
-        raise FacilityError(f"{server} does not say within {WITHIN_S:.0f} s whether it can log: {error}") from error
+        raise FacilityError(f"{server} does not answer whether it can log: {error}") from error

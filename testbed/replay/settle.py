@@ -49,12 +49,12 @@ def is_over(replay: Replay) -> bool:
 async def wait_settled(replay: Replay) -> None:
     """Wait until every request was answered, or nothing comes back any more; record the span that was observed."""
     since_s = replay.moved_s = replay.recorder.t_s()
-    more_s = replay.night.longest_timeout_s
+    timeout_s = replay.night.longest_timeout_s
 
     def given_up() -> bool:
-        return quiet_s(replay) > CLOSING_QUIET_S + more_s
+        return quiet_s(replay) > CLOSING_QUIET_S + timeout_s
 
-    await replay.wait_until(lambda: is_settled(replay) or given_up(), CLOSING_WITHIN_S + more_s)
+    await replay.wait_until(lambda: is_settled(replay) or given_up(), CLOSING_WITHIN_S + timeout_s)
     await replay.wait_round()
     stamp = replay.recorder.stamp()
     until_s = stamp["t_s"]
