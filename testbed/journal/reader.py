@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -44,7 +45,15 @@ class Journal:
 
     def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
         """Return the events of a kind, in the order of the journal."""
-        return tuple(event for event in self.events if isinstance(event, kind))
+        return self._by_kind.get(kind, ())
+
+    @cached_property
+    def _by_kind(self) -> dict[type, tuple[Any, ...]]:
+        """The events by their kind: a verdict asks for the same kinds again and again."""
+        by_kind: defaultdict[type, list[Event]] = defaultdict(list)
+        for event in self.events:
+            by_kind[type(event)].append(event)
+        return {kind: tuple(events) for kind, events in by_kind.items()}
 
     @cached_property
     def transactions(self) -> tuple[Transaction, ...]:
