@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="A variant of scenarios/variants.toml: the code and the stability patterns.",
 )
-@click.option("--servers", type=click.IntRange(1, 16), default=2, show_default=True, help="Number of application servers.")
+@click.option("--servers", metavar="N", type=click.IntRange(1, 16), default=2, show_default=True, help="Number of application servers.")
 @options.runtime
 @options.runs
 @options.toxiproxy
 @options.postgres
 def up(variant: str, servers: int, runtime: str, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
-    """Build a facility and keep it running until Ctrl-C or `testbed down`."""
+    """Build a facility and keep it running until `testbed down`.
+
+    Ctrl-C takes it down, too. Each user can have one facility running.
+    """
     from testbed.interactive import night, server  # noqa: PLC0415 - only this command builds a facility
     from testbed.runtime import backends  # noqa: PLC0415 - only this command builds a facility
 
@@ -52,22 +55,25 @@ def up(variant: str, servers: int, runtime: str, runs: str | None, toxiproxy: Ad
 
 @click.command()
 def status() -> None:
-    """Show the running facility: addresses, health, request threads, pools, and the host of the database."""
+    """Show the running facility.
+
+    For each service: address, health, request threads and pool. Below them: the host of the database, the last load, and the journal.
+    """
     _send(protocol.StatusCommand())
 
 
 @click.command()
 def switchover() -> None:
-    """Move the database to the other host, in the five steps of the case."""
+    """Move the database to the other host, step by step."""
     _send(protocol.SwitchoverCommand())
 
 
 @click.command()
 @click.argument("service")
 def threads(service: str) -> None:
-    """Dump the threads of SERVICE (a name from `testbed status`) and show them in groups.
+    """Dump the threads of a service, and show them in groups.
 
-    Threads that wait at the same line are one group, so forty stuck request threads are a few lines.
+    SERVICE is a name from `testbed status`. Threads with the same stack are one group: forty stuck request threads are a few lines.
     """
     _send(protocol.DumpThreadsCommand(service))
 
@@ -75,25 +81,32 @@ def threads(service: str) -> None:
 @click.command()
 @click.argument("service")
 def restart(service: str) -> None:
-    """Kill SERVICE (a name from `testbed status`) and start it again, after a dump of all threads."""
+    """Kill a service and start it again, after a dump of all threads.
+
+    SERVICE is a name from `testbed status`, such as cf-1 or kiosk.
+    """
     _send(protocol.RestartCommand(service))
 
 
 @click.command()
-@click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), required=True, help="Transactions a second.")
-@click.option("--seconds", type=click.FloatRange(0, 86_400, min_open=True), default=10.0, show_default=True, help="Duration of the load.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Seed that the passengers are drawn by.")
+@click.option("--rate", metavar="R", type=click.FloatRange(0, 1000, min_open=True), required=True, help="Transactions per second.")
+@click.option(
+    "--seconds", metavar="S", type=click.FloatRange(0, 86_400, min_open=True), default=10.0, show_default=True, help="Duration of the load."
+)
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Seed that the passengers are drawn by."
+)
 def load(rate: float, seconds: float, seed: int) -> None:
-    """Send the running facility transactions at a fixed rate; Ctrl-C ends it.
+    """Send the running facility transactions at a fixed rate.
 
-    The rate does not wait for responses. At the end it prints how many were answered, failed, and are still waiting.
+    The rate does not wait for responses. Ctrl-C ends the load. The last line says how many were answered, failed, and are still waiting.
     """
     _send(protocol.LoadCommand(rate, seconds, seed))
 
 
 @click.command()
 def down() -> None:
-    """Take the running facility down, with everything that belongs to it."""
+    """Take the running facility down."""
     _send(protocol.DownCommand())
 
 

@@ -1,4 +1,4 @@
-"""Work that can be interrupted: Ctrl-C, SIGTERM and a closed terminal end it in order."""
+"""Interruption: Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a command in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run until done; a signal ends it with everything cleaned up, and the process with 128 and the signal's number."""
+    """Run a coroutine and return its result. A signal cancels it; after its cleanup the process exits with 128 + the signal's number."""
     caught: list[int] = []
 
     async def guarded() -> Result:
@@ -30,7 +30,7 @@ def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored by nohup
                 loop.add_signal_handler(number, stop, number)
         return await work
 
@@ -38,5 +38,5 @@ def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
         with suppress(OSError):  # the terminal may be what is gone
-            sys.stderr.write("testbed: interrupted; everything was taken down, and the journal can be read up to there\n")
+            sys.stderr.write("testbed: interrupted; everything was taken down; the journal has all events up to here\n")
         sys.exit(INTERRUPTED + caught[0] if caught else 3)
