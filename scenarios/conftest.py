@@ -1,11 +1,11 @@
-"""The regression suite: one replay for each runtime, scenario and variant, shared by all that is asserted of it.
+"""The regression suite: one replay for each runtime, scenario and variant, shared by the tests.
 
-`replayed("the_night", "original")` gives the result of that replay; what the chosen tests will ask for goes on meanwhile
-(replays.py). Every test that asks for it is run once for each runtime. What is expected to come out just as a scenario's
-first variant does is left out; and of the scenarios that processes can replay too, containers replay the night of the case in full, and
-some others over their first variant. `--every-variant` replays all. Where no container engine answers, the containers' half is
-skipped, with the reason in one line; with TESTBED_REQUIRE=containers in the environment that is a failure. Journals are kept
-below .testbed/runs, as those of the command line are.
+`replayed("the_night", "original")` returns the result of that replay, while the replays that other chosen tests need go on (replays.py).
+Every test with this fixture runs once for each runtime. To save time, a variant that is expected to come out as the scenario's first
+variant is skipped; and of the scenarios that processes can replay, containers replay the night of the case in full and some others over
+their first variant. `--every-variant` replays all. Where no container engine answers, the tests in containers are skipped, with the
+reason in one line; with TESTBED_REQUIRE=containers in the environment they fail. Journals go below .testbed/runs, as those of the
+command line do.
 """
 
 from __future__ import annotations
@@ -32,46 +32,46 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CONTAINERS = "containers"
-# What is replayed in containers though processes can replay it too: the night of the case in full, and over their first variant nights
-# that are long, and faults that are done by other means there.
+# Scenarios that are replayed in containers although processes can replay them: the night of the case in full, and over their first
+# variant the long nights, and faults that containers inject by other means.
 IN_FULL = ("the_night",)
 ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
 PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
-KEPT = scenario_file.kept_variants()
+VARIANTS = scenario_file.kept_variants()
 BATCHES = pytest.StashKey[list[SuiteBatch]]()
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the rounds of test_one_array.py be as many as wanted, and be drawn again; and let every variant be replayed."""
-    parser.addoption("--array-rounds", type=int, default=7, help="how often two servers are tried on one volume (default: 7)")
+    """Add the options of the suite."""
+    parser.addoption("--array-rounds", type=int, default=7, help="rounds of test_one_array.py (default: 7)")
     parser.addoption("--every-variant", action="store_true", help="replay every variant of every scenario on both runtimes")
-    parser.addoption("--array-seed", type=int, default=None, help="what its rounds are drawn from (default: another each time)")
+    parser.addoption("--array-seed", type=int, default=None, help="seed of the rounds of test_one_array.py (default: another each time)")
 
 
 @pytest.fixture
 def array_rounds(request: pytest.FixtureRequest) -> int:
-    """Give how many rounds are wanted."""
+    """Return the number of rounds."""
     return int(request.config.getoption("--array-rounds"))
 
 
 @pytest.fixture
 def array_seed(request: pytest.FixtureRequest) -> int:
-    """Give the seed that is wanted, or else a new one."""
+    """Return the seed of the rounds; a new one unless the option sets it."""
     seed = request.config.getoption("--array-seed")
     return secrets.randbelow(1_000_000) if seed is None else int(seed)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what asks for a runtime on each that there is."""
+    """Run every test with a `runtime` on each runtime."""
     if "runtime" in metafunc.fixturenames:
         metafunc.parametrize("runtime", RUNTIMES, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the smoke tier: a few scenarios, on processes, that say within a minute whether anything works at all.
+    """Mark the smoke tier: a few scenarios on processes, which show within a minute whether anything works at all.
 
-    And keep what is in this directory out of the workers of pytest-xdist: replays are timed, and nothing else may run beside them.
+    Remove the tests of this directory from the workers of pytest-xdist: replays are timed, and nothing else may run beside them.
     """
     if workers.in_worker(config):
         items[:] = [item for item in items if not item.path.is_relative_to(HERE)]
@@ -83,28 +83,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """Ask for a container engine, and for the image of this code, which is built where it is missing."""
-    from testbed.runtime.containers import docker_cli, image  # noqa: PLC0415 - nobody else pays for their imports
+    """Require a container engine, and build the image of this code where it is missing; skip or fail without an engine."""
+    from testbed.runtime.containers import docker_cli, image  # noqa: PLC0415 - slow imports that no other test needs
 
     try:
         docker_cli.find()
         docker_cli.compose_version()
     except EngineError as error:
-        told = f"CONTAINERS ARE LEFT OUT: {error}"
+        reason = f"CONTAINERS ARE LEFT OUT: {error}"
         if CONTAINERS in os.environ.get("TESTBED_REQUIRE", ""):
-            pytest.fail(f"TESTBED_REQUIRE={CONTAINERS}, but {told}", pytrace=False)
-        pytest.skip(told.splitlines()[0])
+            pytest.fail(f"TESTBED_REQUIRE={CONTAINERS}, but {reason}", pytrace=False)
+        pytest.skip(reason.splitlines()[0])
     image.build(lambda _: None)
 
 
 def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> str:
-    """Tell in a line why a variant is not replayed on a runtime; an empty text when it is."""
+    """Return in a line why a variant is not replayed on a runtime; an empty string if it is."""
     lacks = backends.of(runtime).lacks(plan)
     if lacks or config.getoption("--every-variant"):
         return lacks
     first = plan.variants[0]
-    asked = next(one for one in plan.variants if one.name == variant)
-    if asked != first and asked.expect == first.expect and variant in KEPT and asked.settings == KEPT[variant].settings:
+    chosen = next(own for own in plan.variants if own.name == variant)
+    if chosen != first and chosen.expect == first.expect and variant in VARIANTS and chosen.settings == VARIANTS[variant].settings:
         return f"of {plan.name}, {variant} is expected to come out as {first.name} does, and is replayed with --every-variant"
     only_there = bool(backends.of("processes").lacks(plan))
     if runtime != CONTAINERS or only_there or plan.name in IN_FULL or (plan.name in ONE_VARIANT and variant == first.name):
@@ -114,7 +114,7 @@ def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) 
 
 @pytest.fixture(scope="session")
 def replayed(runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Result]]:
-    """Give the result of a scenario's variant on a runtime, replayed once for all tests that ask for it; skip a test of one left out."""
+    """Return a function that gives the result of a scenario's variant, replayed once for all tests; it skips what is left out."""
     if runtime == CONTAINERS:
         request.getfixturevalue("engine")
     batch = SuiteBatch(runtime, tuple(_wanted(request.session.items, runtime)))
@@ -131,22 +131,22 @@ def replayed(runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[
 
 
 def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, str]]:
-    """Give what the chosen tests will ask for, as far as it can be told from their parameters."""
+    """Yield the replays that the chosen tests will need, as far as their parameters say."""
     for item in items:
-        given = getattr(item, "callspec", None)
-        if given and given.params.get("runtime") == runtime and {"scenario", "variant"} <= given.params.keys():
-            plan, variant = PLANS[given.params["scenario"]], given.params["variant"]
+        call = getattr(item, "callspec", None)
+        if call and call.params.get("runtime") == runtime and {"scenario", "variant"} <= call.params.keys():
+            plan, variant = PLANS[call.params["scenario"]], call.params["variant"]
             if not left_out(plan, variant, runtime, item.config):
                 yield plan, variant
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the place where the replays of each runtime are kept."""
+    """Create the list of each runtime's batch."""
     config.stash[BATCHES] = []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let nothing that is no replay run beside one."""
+    """Finish all replays before a test that is not about one: nothing else may run beside them."""
     if "replayed" not in getattr(item, "fixturenames", ()):
         for batch in item.config.stash[BATCHES]:
             batch.finish()
@@ -154,7 +154,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Run the replays in this process, when the workers, if there are any, have run all other tests and ended."""
+    """Run the tests of this directory in this process, after the workers, if any, have run all others and ended."""
     result = yield
     if workers.has_workers(session.config):
         workers.run_here(session, workers.chosen_below(HERE, session.config))
@@ -162,7 +162,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell what had to be replayed twice."""
+    """Print what had to be replayed twice."""
     for batch in config.stash[BATCHES]:
         for what in batch.again:
             terminalreporter.line(f"REPLAYED AGAIN: {what}, in {batch.runtime}: its load generator was late, and nothing was shown")

@@ -1,4 +1,4 @@
-"""The processes that a command has started, however far removed: found by the directory that they inherit as TMPDIR."""
+"""All descendants of a command, found by the TMPDIR that they inherit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 def descendants(home: Path) -> list[int]:
-    """Give the ids of every process whose TMPDIR is this; Linux only."""
+    """Return the ids of all processes with this TMPDIR; Linux only."""
     mark = f"TMPDIR={home}\0".encode()
     found = []
-    for one in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (one / "environ").read_bytes():
-                found.append(int(one.name))
+            if mark in (process / "environ").read_bytes():
+                found.append(int(process.name))
         except OSError:
             continue
     return found

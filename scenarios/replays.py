@@ -1,4 +1,4 @@
-"""The replays that the suite's tests share: each is done once, and several at a time, but no more than a small machine can carry."""
+"""The replays that the suite's tests share: each runs once, several at a time, but no more than the machine can carry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL = Fraction(1)
 
 @dataclass(slots=True)
 class Room:
-    """A machine's room for facilities at work. First come, first served: nobody passes one that waits for more of it."""
+    """The machine's capacity for running facilities, in parts of 1. First come, first served: no small request passes a large one."""
 
     taken: Fraction = Fraction(0)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -38,7 +38,7 @@ class Room:
 
     @asynccontextmanager
     async def of(self, part: Fraction) -> AsyncGenerator[None]:
-        """Wait for a part of the room, and have it."""
+        """Wait for a part of the capacity, and hold it during the block."""
         async with self._turn:
             while self.taken + part > ALL:
                 self._freed.clear()
@@ -52,9 +52,9 @@ class Room:
 
 
 def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
-    """Tell how much room a facility needs: a core carries two, and no more request threads than the case's facility has.
+    """Return the capacity that a facility needs: a core carries two, and no more request threads than the case's facility has.
 
-    One that is weighed has twice the room, and at least half of all: what is measured of it should be of it, and not of its neighbours.
+    A facility whose resource usage is sampled gets twice as much, and at least half of all: its neighbours should not be measured.
     """
     if runtime != "processes":
         return ALL
@@ -68,16 +68,16 @@ def _request_threads(plan: FacilityPlan) -> int:
 
 
 def was_late(result: Result) -> bool:
-    """Tell whether the load generator did not keep its times: the machine was busy with something else, and the replay shows nothing."""
-    return any(one.check == "open_loop" and one.verdict is Verdict.UNKNOWN for one in result.judgement.findings)
+    """Whether the load generator was late: the machine was busy with something else, and the replay shows nothing."""
+    return any(finding.check == "open_loop" and finding.verdict is Verdict.UNKNOWN for finding in result.judgement.findings)
 
 
 @dataclass(slots=True)
 class SuiteBatch:
-    """The replays on one runtime, which go on while one of their results is waited for.
+    """The replays on one runtime. While a test waits for a result, all of them go on.
 
-    `wanted`: what will be asked for; the first who asks begins all of it. `again`: what was replayed once more, alone,
-    because its load generator was late.
+    `wanted`: the replays that tests will need; the first call of `result` starts them all. `again`: what was replayed a second
+    time, alone, because its load generator was late.
     """
 
     runtime: str
@@ -91,26 +91,26 @@ class SuiteBatch:
     _of_scenario: dict[str, tuple[Trace, Path]] = field(default_factory=dict)
 
     def result(self, plan: Scenario, variant: str) -> Result:
-        """Give the result of a scenario's variant; raises TestbedError when it could not be replayed."""
+        """Return the result of a scenario's variant; raises TestbedError when it could not be replayed."""
         return self._runner.run(self._result(plan, variant))
 
     def finish(self) -> None:
-        """Do what was begun to its end: whoever comes next has the machine alone."""
-        begun = [task for task in self._tasks.values() if not task.done()]
-        if begun:
-            self._runner.run(_wait(begun))
+        """Finish the replays that have started, so that the next test has the machine alone."""
+        started = [task for task in self._tasks.values() if not task.done()]
+        if started:
+            self._runner.run(_wait(started))
 
     def close(self) -> None:
-        """Break off what was begun, and take down what the replays shared."""
+        """Cancel the replays that still run, and take down what they shared."""
         with self._runner:
             self._runner.run(self._close())
 
     async def _result(self, plan: Scenario, variant: str) -> Result:
         if self._backend is None:
             self._backend = await self._stack.enter_async_context(backends.of(self.runtime))
-            # Those that need most room come first, as in packing: between them and small ones, room would lie idle again and again.
-            for one in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
-                self._begin(*one)
+            # Largest first, as in bin packing: started between small ones, they would leave capacity idle.
+            for scenario, name in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
+                self._begin(scenario, name)
         return await asyncio.shield(self._begin(plan, variant))
 
     def _begin(self, plan: Scenario, variant: str) -> asyncio.Task[Result]:

@@ -1,4 +1,4 @@
-"""The terminals of a class that plays the night by hand, with the commands as they are typed."""
+"""The terminals of interactive use, with the commands as they are typed."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ WITHIN_S = 120.0
 
 
 class Terminals:
-    """The terminals of one class: all with the same TMPDIR, and so with one door."""
+    """Terminals with one TMPDIR, and so with one control socket."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.printed = home / "printed"
         self.environment = {**os.environ, "TMPDIR": str(home), "COLUMNS": "80"}
 
-    def testbed(self, *words: str) -> tuple[int, str]:
-        """Run a command to its end; gives the exit code and all that it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "testbed", *words],
+    def testbed(self, *arguments: str) -> tuple[int, str]:
+        """Run a command to its end; return the exit code and all that it printed."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "testbed", *arguments],
             capture_output=True,
             text=True,
             check=False,
             timeout=WITHIN_S,
             env=self.environment,
         )
-        return done.returncode, done.stdout + done.stderr
+        return ended.returncode, ended.stdout + ended.stderr
 
     @contextmanager
     def up(self, *options: str, output: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
-        """Hold a facility up, once it is ready, and see to it that it is gone at the end. `output`: a terminal to print to."""
+        """Run `testbed up`, yield its process when it is ready, and end it. `output`: the file descriptor of a terminal to print to."""
         with self.printed.open("wb") as printed, ended_by_sighup():
-            held = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "testbed", "up", "--runs", str(self.home / "runs"), *options],
                 stdout=output or printed,
                 stderr=output or printed,
                 env=self.environment,
             )
         try:
-            self.wait_ready(held)
-            yield held
+            self.wait_ready(process)
+            yield process
         finally:
-            if held.poll() is None:
-                held.terminate()
-            held.wait(WITHIN_S)
+            if process.poll() is None:
+                process.terminate()
+            process.wait(WITHIN_S)
 
-    def wait_ready(self, held: subprocess.Popen[bytes]) -> None:
-        """Wait until orders are carried out."""
+    def wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until commands are accepted."""
         deadline = time.monotonic() + WITHIN_S
-        while (said := self.testbed("status"))[0] != 0:
-            assert held.poll() is None, self.printed.read_text()
-            assert time.monotonic() < deadline, said[1] + self.printed.read_text()
+        while (status := self.testbed("status"))[0] != 0:
+            assert process.poll() is None, self.printed.read_text()
+            assert time.monotonic() < deadline, status[1] + self.printed.read_text()
 
 
 @contextmanager
 def ended_by_sighup() -> Iterator[None]:
-    """Start processes in here that SIGHUP ends, also where `nohup` has it ignored: exec passes on what is ignored, and no handler."""
+    """Let SIGHUP end the processes started in this block, also under `nohup`: exec passes on an ignored signal, but no handler."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     if ignored:
         signal.signal(signal.SIGHUP, lambda *_: None)
@@ -78,8 +78,8 @@ def ended_by_sighup() -> Iterator[None]:
 
 
 @contextmanager
-def terminals() -> Iterator[Terminals]:
-    """Give terminals in a home into which everybody may walk, as PostgreSQL's user must where this is root."""
-    with tempfile.TemporaryDirectory(prefix="testbed-by-hand-") as made:
-        Path(made).chmod(0o755)
-        yield Terminals(Path(made))
+def open_terminals() -> Iterator[Terminals]:
+    """Yield terminals with a temporary directory that every user may enter, as PostgreSQL's must where this is root."""
+    with tempfile.TemporaryDirectory(prefix="testbed-interactive-") as home:
+        Path(home).chmod(0o755)
+        yield Terminals(Path(home))

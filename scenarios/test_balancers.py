@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LOSSES = 5
 AT_ONCE = 8
 QUICK_S = 1.0  # who connects to an address that nobody has waits a second until TCP asks again, and up to 14 s for nothing
-MANY = 40  # of calls, to be seen with a balancer gone, or one come back
+MANY = 40  # answered calls that are waited for with a balancer gone, or back
 WITHIN_S = 20.0
 PASSENGER = {"passenger": "P-1", "date": "2013-10-08", "carrier": "US", "flight": 1843, "origin": "EWR", "destination": "CLT"}
 
@@ -38,17 +38,17 @@ pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.fact("C3")]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A transaction: when it began, how long it took, its status, and what was told."""
+    """A transaction: when it began, how long it took, its status, and the text of the answer."""
 
     began_s: float
     took_s: float
     status: int
-    told: str
+    text: str
 
 
 @contextmanager
 def passengers(url: str) -> Iterator[list[Call]]:
-    """Let passengers ask for a flight's status, one after the other, eight at once; gives what was answered until now."""
+    """Send requests for a flight's status, eight at once, until the end of the block; yield the list of calls answered so far."""
     calls: list[Call] = []
     enough = threading.Event()
 
@@ -72,18 +72,18 @@ def passengers(url: str) -> Iterator[list[Call]]:
 
 
 async def wait_more(calls: list[Call], since_s: float) -> None:
-    """Wait until many calls have been answered that began after a moment."""
+    """Wait until `MANY` calls that began after `since_s` have been answered."""
     deadline = time.monotonic() + WITHIN_S
-    while (seen := sum(call.began_s > since_s for call in list(calls))) < MANY:
-        assert time.monotonic() < deadline, f"{seen} of {MANY} calls were answered within {WITHIN_S:.0f} s"
+    while (answered := sum(call.began_s > since_s for call in list(calls))) < MANY:
+        assert time.monotonic() < deadline, f"{answered} of {MANY} calls were answered within {WITHIN_S:.0f} s"
         await asyncio.sleep(0.02)
 
 
 async def wait_used(runtime: Containers, facility: Facility, balancer: str) -> int:
-    """Wait until calls go over a balancer; gives over how many connections."""
+    """Wait until calls go over a balancer; return the number of their connections."""
     deadline = time.monotonic() + WITHIN_S
     address = runtime.published(balancer, STATISTICS_PORT)
-    while not (used := sum(one.sessions_total for one in await asyncio.to_thread(statistics, address, facility.application_servers))):
+    while not (used := sum(row.sessions_total for row in await asyncio.to_thread(statistics, address, facility.application_servers))):
         assert time.monotonic() < deadline, f"no call went over {balancer} within {WITHIN_S:.0f} s"
         await asyncio.sleep(0.02)
     return used
@@ -108,10 +108,10 @@ async def test_losing_a_balancer_costs_at_most_the_calls_in_flight() -> None:
                     await runtime.start(ServiceSpec(balancer, ""))
                     assert await wait_used(runtime, facility, balancer) > 0
                     await wait_more(calls, time.monotonic())
-                    seen = calls[before:]
-                    failed = [call for call in seen if call.status != requests.codes.ok]
-                    assert len(failed) <= AT_ONCE, Counter(call.told for call in failed)
-                    assert [call for call in failed if call.began_s > gone_s or f"http://{balancer}:" not in call.told] == []
-                    assert max(call.took_s for call in seen) < QUICK_S
+                    during = calls[before:]
+                    failed = [call for call in during if call.status != requests.codes.ok]
+                    assert len(failed) <= AT_ONCE, Counter(call.text for call in failed)
+                    assert [call for call in failed if call.began_s > gone_s or f"http://{balancer}:" not in call.text] == []
+                    assert max(call.took_s for call in during) < QUICK_S
         finally:
             await builder.tear_down()

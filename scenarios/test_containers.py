@@ -30,14 +30,14 @@ def started(home: Path) -> subprocess.Popen[bytes]:
 
 
 def projects() -> set[str]:
-    """Give the compose projects of runs of this user."""
+    """Return the compose projects of this user's runs."""
     shown = f'{{{{.Label "{PROJECT_LABEL}"}}}}'
-    told = docker_cli.run("ps", "--all", "--filter", f"label={docker_cli.USER_LABEL}={os.getuid()}", "--format", shown)
-    return set(told.split())
+    listed = docker_cli.run("ps", "--all", "--filter", f"label={docker_cli.USER_LABEL}={os.getuid()}", "--format", shown)
+    return set(listed.split())
 
 
 def wait_project(process: subprocess.Popen[bytes]) -> str:
-    """Wait until the replay has containers; gives their project."""
+    """Wait until the replay has containers; return their project."""
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         assert process.poll() is None

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def wait(reached: Callable[[], object], what: str) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + WITHIN_S
     while not reached():
         assert time.monotonic() < deadline, f"not within {WITHIN_S:.0f} s: {what}"
@@ -36,7 +36,7 @@ def wait(reached: Callable[[], object], what: str) -> None:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Give a directory into which everybody may walk, as PostgreSQL's user must where this is root; pytest's own is private."""
+    """Yield a directory that every user may enter, as PostgreSQL's must where this is root; pytest's own is private."""
     with tempfile.TemporaryDirectory(prefix="testbed-leftovers-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
@@ -54,19 +54,19 @@ class Run:
             self.process = subprocess.Popen(command, stdout=printed, stderr=printed, env={**os.environ, "TMPDIR": str(home)})
 
     def processes(self) -> list[int]:
-        """Find every process that was started by it, by the environment that they inherit."""
+        """Return the ids of all processes that it started, found by the environment they inherit."""
         return descendants(self.home)
 
     def directories(self) -> list[Path]:
-        """Give the run directories that are there."""
-        return [one for one in self.home.glob("testbed-*/*") if one.is_dir()]
+        """Return the existing run directories."""
+        return [path for path in self.home.glob("testbed-*/*") if path.is_dir()]
 
     def wait_night(self) -> Path:
-        """Wait until requests are on their way; gives the journal."""
+        """Wait until requests have been sent; return the path of the journal."""
 
         def sent() -> bool:
             assert self.process.poll() is None, self.printed.read_text()
-            return any('"request"' in one.read_text() for one in self.runs.glob("*/*.jsonl"))
+            return any('"request"' in path.read_text() for path in self.runs.glob("*/*.jsonl"))
 
         wait(sent, "a request in the journal")
         return next(self.runs.glob("*/*.jsonl"))
@@ -75,13 +75,13 @@ class Run:
 def test_a_killed_replay_leaves_no_process_and_the_next_cleans_its_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`kill -9` in the middle of the night: the kernel ends the facility, a sweep removes the rest, and the journal can be read."""
     run = Run(home)
-    kept = run.wait_night()
+    journal = run.wait_night()
     assert len(run.processes()) > 8
     run.process.kill()
     run.process.wait()
     wait(lambda: not run.processes(), "the end of every process")
     assert len(run.directories()) == 1
-    read = reader.read(kept)
+    read = reader.read(journal)
     assert read.end is None
     assert read.transactions
     monkeypatch.setenv("TMPDIR", str(home))
@@ -95,12 +95,12 @@ def test_a_killed_replay_leaves_no_process_and_the_next_cleans_its_directory(hom
 def test_an_interrupted_replay_cleans_up_by_itself(home: Path, number: signal.Signals) -> None:
     """Nothing is left running or lying about, the exit code tells the signal, and the journal says that it was interrupted."""
     run = Run(home)
-    kept = run.wait_night()
+    journal = run.wait_night()
     run.process.send_signal(number)
     assert run.process.wait(WITHIN_S) == 128 + number
     assert run.processes() == []
     assert run.directories() == []
-    end = reader.read(kept).end
+    end = reader.read(journal).end
     assert end is not None
     assert end.reason == "interrupted"
     assert "Traceback" not in run.printed.read_text()

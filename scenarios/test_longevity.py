@@ -28,8 +28,8 @@ PLANTED = {
 def test_what_was_planted_is_found_where_it_is(replayed: Callable[[str, str], Result], variant: str, planted: set[str]) -> None:
     """By name, and nothing beside it but what grows with it; every passenger was answered, so nobody has noticed yet."""
     journal = replayed("longevity", variant).journal
-    rising = {one.series.name for one in longevity.judged(journal) if one.slope.rises}
+    rising = {judged.series.name for judged in longevity.judged(journal) if judged.slope.rises}
     assert bool(rising) is bool(planted)
     assert rising <= planted | {name.replace("rows", "table") for name in planted}
     assert judge.judge(journal).outcome == "unharmed"
-    assert {one.service for one in journal.of(ResourceUsage)} == set(stuck_spans.services(journal))
+    assert {usage.service for usage in journal.of(ResourceUsage)} == set(stuck_spans.services(journal))

@@ -54,15 +54,15 @@ async def switch_over(pair: Pair) -> None:
 
 
 async def start_both(pair: Pair) -> None:
-    """Let both mount and start at once: one does, and the other is told who has it."""
+    """Let both mount and start at once: one does, and the other's error names it."""
     await pair.done(pair.first, "stop", "unmount")
 
     async def try_it(host: str) -> tuple[str, str]:
         return await pair.ask(host, "mount"), await pair.ask(host, "start")
 
-    told = dict(zip(HOSTS, await asyncio.gather(*map(try_it, HOSTS)), strict=True))
-    (winner,) = (host for host, refusals in told.items() if refusals == ("", ""))
-    (loser,) = (refusals for host, refusals in told.items() if host != winner)
+    refusals_by_host = dict(zip(HOSTS, await asyncio.gather(*map(try_it, HOSTS)), strict=True))
+    (winner,) = (host for host, refusals in refusals_by_host.items() if refusals == ("", ""))
+    (loser,) = (refusals for host, refusals in refusals_by_host.items() if host != winner)
     assert all(f"mounted on {winner}" in refusal for refusal in loser), loser
     pair.first = winner
 
@@ -112,7 +112,7 @@ ACTIONS: tuple[Callable[[Pair], Awaitable[None]], ...] = (
 
 @contextmanager
 def writing(address: Address) -> Iterator[list[int]]:
-    """Write rows over the virtual IP, one after the other, whatever happens to the server; gives those that were acknowledged."""
+    """Write rows over the virtual IP, one after the other, whatever happens to the server; yield the list of acknowledged rows."""
     acknowledged: list[int] = []
     enough = threading.Event()
     conninfo = f"host={address.host} port={address.port} dbname=postgres user=flights connect_timeout=3"

@@ -29,12 +29,12 @@ pytestmark = pytest.mark.usefixtures("engine")
 
 
 def settings(lookup: str) -> Settings:
-    """Give a variant with one server's lookup."""
+    """Return a variant with this lookup."""
     return Settings(application_server=ServerSettings.model_validate({"lookup": lookup}))
 
 
 def written(address: Address) -> int:
-    """Count what passengers wrote."""
+    """Return the number of rows that passengers wrote."""
     with psycopg.connect(sql.conninfo(address)) as connection:
         counted = connection.execute("SELECT (SELECT count(*) FROM check_ins) + (SELECT count(*) FROM bookings)").fetchone()
     assert counted is not None
@@ -42,14 +42,14 @@ def written(address: Address) -> int:
 
 
 def checked_in(facility: Facility) -> int:
-    """Check a passenger in, the whole way; gives the sequence."""
+    """Check a passenger in, over the whole facility; return the sequence number."""
     answer = requests.post(f"{facility.runtime.address('kiosk').url}/transactions/check_in", json=CHECK_IN, timeout=10)
     assert answer.status_code == 200, answer.text
     return int(answer.json()["sequence"])
 
 
 async def leave_behind(project: Project, facility: Facility) -> psycopg.Connection[tuple[object, ...]]:
-    """Leave the facility as a bad night leaves it: moved, with a toxic, rows, and a connection that holds a lock on them."""
+    """Put the facility into the state after a bad night: moved, with a toxic, rows, and a connection that holds a lock on them."""
     assert checked_in(facility) == 1
     old, new = project.hosts.active, project.hosts.standby
     await project.hosts.stop_server()
@@ -63,7 +63,7 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
 
 
 async def renewed() -> None:
-    """Let one backend build three times."""
+    """Build three facilities with one backend."""
     async with ContainersBackend() as backend:
         first = backend.builder(PLAN, settings("original"))
         facility = await first.build()

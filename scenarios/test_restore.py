@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 def test_the_evidence_is_taken_before_the_restart_and_service_is_back_after_it(replayed: Callable[[str, str], Result]) -> None:
     """Dumps come first; then the pools are whole again, nothing is stuck, and passengers are answered."""
     journal = replayed("restore", "original").journal
-    restart = next(one for one in journal.of(OperationEvent) if (one.operation, one.state) == ("restart", "end"))
-    dumps = [one for one in journal.of(Threads) if not one.error]
-    assert {one.service for one in dumps} == set(stuck_spans.services(journal))
-    assert all(one.t_s < restart.t_s for one in dumps)
+    restart = next(operation for operation in journal.of(OperationEvent) if (operation.operation, operation.state) == ("restart", "end"))
+    dumps = [dump for dump in journal.of(Threads) if not dump.error]
+    assert {dump.service for dump in dumps} == set(stuck_spans.services(journal))
+    assert all(dump.t_s < restart.t_s for dump in dumps)
     assert figures.of(journal).most_leaked_connections == {"cf-1": 40, "cf-2": 40}
-    last = {one.service: one for one in journal.of(Sample)}
+    last = {sample.service: sample for sample in journal.of(Sample)}
     assert [last[server].pool.leaked for server in journal.header.facility.application_servers if last[server].pool] == [0, 0]  # type: ignore[union-attr]
     assert not any(stuck_spans.is_stuck_at_end(journal, stuck_spans.find(journal), service) for service in stuck_spans.services(journal))
-    answered = [one for one in journal.transactions if one.request.due_s > restart.t_s and one.ended == "answered"]
+    answered = [
+        transaction for transaction in journal.transactions if transaction.request.due_s > restart.t_s and transaction.ended == "answered"
+    ]
     assert len(answered) > 30

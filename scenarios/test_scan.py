@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def scanned(wanted: Wanted, directory: Path) -> tuple[VariantScan, ...]:
-    """Scan the small morning on processes."""
+    """Return the scan of the morning on processes."""
     backend = backends.of("processes")
     planned = plan.plan(scenario_file.load(scenario_file.find("morning")), wanted, backend)
     async with backend:
@@ -32,11 +32,11 @@ def test_one_of_two_servers_is_a_single_point_when_it_is_silent_and_none_when_it
     """Callers of the original go on to the next server when one refuses, and hang for ever on one that says nothing."""
     (over,) = asyncio.run(scanned(Wanted(faults=["refuse", "silence"], links=["cf-1", "database"]), tmp_path))
     assert over.all_told, over
-    assert {(one.link, one.fault): one.effect for one in over.effects} == {
+    assert {(effect.link, effect.fault): effect.effect for effect in over.effects} == {
         ("database", "refuse"): "stops",
         ("database", "silence"): "stops",
         ("cf-1", "refuse"): "goes on",
         ("cf-1", "silence"): "stops",
     }
     assert over.single_points == {"cf-1": ("silence",), "database": ("refuse", "silence")}
-    assert {one.link: one.crack for one in over.effects if one.fault == "silence"} == {"cf-1": 6, "database": 6}
+    assert {effect.link: effect.crack for effect in over.effects if effect.fault == "silence"} == {"cf-1": 6, "database": 6}

@@ -22,20 +22,20 @@ CALLERS = ("kiosk", "ivr", "partner")
 
 @pytest.fixture
 def original(replayed: Callable[[str, str], Result]) -> Journal:
-    """Give the journal of the night over the code that failed."""
+    """Return the journal of the night over the code that failed."""
     return replayed("the_night", "original").journal
 
 
 @pytest.fixture
 def fixed(replayed: Callable[[str, str], Result]) -> Journal:
-    """Give the journal of the night over the code that holds."""
+    """Return the journal of the night over the code that holds."""
     return replayed("the_night", "fixed").journal
 
 
 @pytest.mark.fact("C4")
 def test_the_switchover_is_five_steps_by_the_book(original: Journal) -> None:
     """Stop, unmount, mount, start, and the virtual IP: each begun, each ended, in their order."""
-    steps = [(one.number, one.step.split()[0]) for one in original.of(Step) if one.state == "end"]
+    steps = [(step.number, step.step.split()[0]) for step in original.of(Step) if step.state == "end"]
     assert steps == [(1, "stop"), (2, "unmount"), (3, "mount"), (4, "start"), (5, "give")]
 
 
@@ -86,7 +86,11 @@ def test_every_health_check_is_green_from_first_to_last(original: Journal) -> No
 @pytest.mark.fact("O10")
 def test_transactions_that_do_not_need_the_facility_stop_too(original: Journal) -> None:
     """A boarding pass could be printed without the facility, but no request thread is left to do it."""
-    kinds = {(one.request.caller, one.request.transaction) for one in original.transactions if one.ended == "unanswered"}
+    kinds = {
+        (transaction.request.caller, transaction.request.transaction)
+        for transaction in original.transactions
+        if transaction.ended == "unanswered"
+    }
     assert {("kiosk", "reprint_boarding_pass"), ("ivr", "baggage_allowance"), ("partner", "fare_rules")} <= kinds
 
 
@@ -95,7 +99,7 @@ def test_the_fixed_lookup_pays_one_error_for_each_stale_connection(fixed: Journa
     """Forty errors a server, none leaked, and nobody waits at the end."""
     assert figures.failed_operations(fixed) == dict.fromkeys(SERVERS, 40)
     assert figures.of(fixed).leaked_connections == dict.fromkeys(SERVERS, 0)
-    assert {one.ended for one in fixed.transactions} == {"answered", "failed"}
+    assert {transaction.ended for transaction in fixed.transactions} == {"answered", "failed"}
 
 
 def test_both_variants_were_sent_the_same_night(original: Journal, fixed: Journal) -> None:
@@ -103,8 +107,8 @@ def test_both_variants_were_sent_the_same_night(original: Journal, fixed: Journa
     assert original.header.trace == fixed.header.trace
     sent = [
         [
-            (one.request.id, one.request.caller, one.request.transaction)
-            for one in sorted(journal.transactions, key=lambda one: one.request.id)
+            (transaction.request.id, transaction.request.caller, transaction.request.transaction)
+            for transaction in sorted(journal.transactions, key=lambda transaction: transaction.request.id)
         ]
         for journal in (original, fixed)
     ]

@@ -1,4 +1,4 @@
-"""Where the command line begins: `testbed`, or `python -m testbed`."""
+"""The entry point of `testbed` and of `python -m testbed`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from testbed.cli import crash_report
 
 
 def main() -> None:
-    """Run the command line. Until a replay takes care of it, Ctrl-C just ends the process.
+    """Run the command line. Until a replay handles SIGINT, Ctrl-C ends the process at once.
 
-    An interruption that is raised, as is Python's way, is swallowed or mistaken for something else by much that is imported here.
+    Python's KeyboardInterrupt would be raised in the middle of imports, some of which swallow it or take it for another error.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

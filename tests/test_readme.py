@@ -44,10 +44,6 @@ PAGES = (ROOT / "README.md", *sorted(path for folder in FOLDERS for path in (ROO
 WRITTEN = tuple(page for page in PAGES if "containment" not in page.relative_to(ROOT).as_posix())  # not generated
 MOST_LINES = 150
 MOST_CHARACTERS = 200
-# Pages and rooms that other changes bring; nothing else that is linked or named may be missing. And rooms that they remove.
-TO_COME = {"flight_search/README.md", "scenarios/containment", "scenarios/containment/README.md", "scenarios/containment/containment.svg"}
-TO_COME |= {f"testbed/{room}" for room in ("plan", "facility", "load", "replay", "report", "cli", "verdict/checks")}
-TO_GO = {"byhand", "checks", "matrix", "scan"}
 TO_BE_MADE = {"scenarios/half_a_restart.toml", "testbed/faults/power_cut.py"}  # by the reader
 
 
@@ -139,7 +135,7 @@ def test_the_map_has_every_room() -> None:
     """Every folder at the top of the testbed is in the README's table of rooms."""
     named = set(re.findall(r"testbed/(\w+)/", section("README.md", "The rooms")))
     there = {path.parent.name for path in (ROOT / "testbed").glob("*/__init__.py")}
-    assert there - named <= TO_GO
+    assert there <= named
 
 
 def test_the_table_of_contents_has_every_section() -> None:
@@ -401,13 +397,18 @@ def test_every_link_leads_somewhere() -> None:
             links += 1
             path, _, heading = link.partition("#")
             target = (page.parent / path).resolve() if path else page
-            if target.relative_to(ROOT).as_posix() in TO_COME and not target.exists():
-                continue
             headings = re.findall(r"^#+ (.*)$", without_blocks(target.read_text(encoding="utf-8")), re.MULTILINE) if heading else []
             if not target.exists() or (heading and heading not in map(anchor, headings)):
                 missing.append(f"{page.relative_to(ROOT)}: {link}")
     assert links > 50
     assert missing == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_that_is_named_without_a_folder_is_in_the_room_of_its_page(page: Path) -> None:
+    """A bare name of a Python file between backticks is a file of the page's folder or below it."""
+    names = re.findall(r"`(\w+\.py)`", without_blocks(page.read_text(encoding="utf-8")))
+    assert [name for name in names if not any(page.parent.rglob(name))] == []
 
 
 def test_every_path_that_is_named_is_there() -> None:
@@ -418,5 +419,5 @@ def test_every_path_that_is_named_is_there() -> None:
         for path in re.findall(r"`((?:testbed|flight_search|scenarios|tests|compose)/[\w/.*-]*)`", page.read_text(encoding="utf-8"))
     }
     assert len(paths) > 5
-    expected = {path for path in paths if path.rstrip("/") not in TO_COME | TO_BE_MADE}
+    expected = {path for path in paths if path not in TO_BE_MADE}
     assert sorted(path for path in expected if not (ROOT / path).exists()) == []

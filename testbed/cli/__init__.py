@@ -1,8 +1,8 @@
 """The command line: commands, their options, and what they print while they run.
 
-`main`: the commands by name, exit codes, and the border at which errors become a line. `options`, `output`: what commands share.
+`main`: the commands by name, exit codes, and the border at which errors become a line. `options`, `output`: shared by the commands.
 `replay`, `matrix`, `scan`, `interactive`, `facts`: the commands. `live`, `interactive_display`: pictures while something runs.
-`interruption`: signals. `crash_report`: an error of the testbed itself.
+`interruption`: signals. `crash_report`: a bug of the testbed.
 
 May import everything but the fakes.
 """

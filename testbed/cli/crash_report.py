@@ -1,6 +1,6 @@
-"""What the command line leaves of an error of ours: a file with the traceback, one line that says where it is, and exit code 4.
+"""A crash report: a file with the traceback of a bug of the testbed, one line that names the file, and exit code 4.
 
-It imports nothing but the standard library: what fails may be an import.
+Imports nothing but the standard library: what fails may be an import.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ def report(error: Exception) -> int:
     Where no file can be written, the traceback itself goes to standard error.
     """
     text = "".join(traceback.format_exception(error))
-    path = _keep(text)
+    path = _write(text)
     with suppress(OSError):
-        said = " ".join(str(error).split())
-        where = f"the traceback is in {path}; please report it" if path else f"no file could be written for its traceback:\n{text}"
-        sys.stderr.write(f"testbed: an error of the testbed itself: {type(error).__name__}: {said}; {where}\n")
+        message = " ".join(str(error).split())
+        where = f"the traceback is in {path}; please report it" if path else f"its traceback could not be written to a file:\n{text}"
+        sys.stderr.write(f"testbed: a bug of the testbed: {type(error).__name__}: {message}; {where}\n")
     return EXIT_CODE
 
 
-def _keep(text: str) -> Path | None:
-    """Write the traceback below the current directory, or else where temporary files go; None when neither can be written."""
+def _write(text: str) -> Path | None:
+    """Write a traceback below the current directory, or else the temporary one; return its path, or None if neither is writable."""
     stamp = datetime.now(tz=UTC).strftime("%Y%m%d-%H%M%S")
     for directory in (DIRECTORY, Path(tempfile.gettempdir()) / "testbed-errors"):
         path = directory / f"{stamp}-{os.getpid()}.txt"

@@ -1,4 +1,4 @@
-"""Which fact of the case is shown by which scenario or test, and which by nothing."""
+"""Facts of the case, and the scenarios and tests that show each."""
 
 from __future__ import annotations
 
@@ -48,20 +48,22 @@ def shown() -> dict[str, ShownBy]:
 
 
 def _marked(root: Path) -> defaultdict[str, list[str]]:
-    """Find the marks in the source of the tests: nothing is imported for it."""
+    """Return the tests marked with each fact. They are found in the source; no test is imported."""
     marked: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted([*root.glob("tests/**/test_*.py"), *root.glob("scenarios/test_*.py")]):
         module = _source(path)
-        of_all = [mark for node in module.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"] for mark in _marks(node)]
+        of_module = [
+            mark for node in module.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"] for mark in _marks(node)
+        ]
         for test in ast.walk(module):
             if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
-                for fact in dict.fromkeys(_facts([*of_all, *test.decorator_list])):
+                for fact in dict.fromkeys(_facts([*of_module, *test.decorator_list])):
                     marked[fact].append(f"{path.relative_to(root)}::{test.name}")
     return marked
 
 
 def _source(path: Path) -> ast.Module:
-    """Read a test's source; one that is not Python, in a directory that may be anybody's, marks nothing."""
+    """Return a test's source, parsed; an empty module if it is not Python: the directory may be anybody's."""
     try:
         return ast.parse(path.read_bytes(), str(path))
     except SyntaxError:
@@ -73,7 +75,7 @@ def _names(assignment: ast.Assign) -> list[str]:
 
 
 def _marks(assignment: ast.Assign) -> list[ast.expr]:
-    """Return the marks of a whole module: `pytestmark` is one of them or a list."""
+    """Return the marks of a module: `pytestmark` is a mark or a list of marks."""
     return assignment.value.elts if isinstance(assignment.value, ast.List | ast.Tuple) else [assignment.value]
 
 
@@ -85,10 +87,10 @@ def _facts(marks: list[ast.expr]) -> Iterator[str]:
 
 
 def table(by_fact: dict[str, ShownBy]) -> Table:
-    """Format the facts as a table: one line a fact at any width, with how many scenarios and tests show it."""
+    """Draw the facts as a table: one line per fact at any width, with the number of scenarios and tests that show it."""
     drawn = Table(title="The facts of the case, and how many scenarios and tests show each", box=box.SIMPLE_HEAD, caption=_caption(by_fact))
     drawn.add_column("fact", no_wrap=True)
-    drawn.add_column("in a few words")  # the only one that rich may narrow: the numbers stay whole
+    drawn.add_column("in a few words")  # the only column that rich may narrow: the numbers stay whole
     drawn.add_column("scenarios", justify="right", no_wrap=True)
     drawn.add_column("tests", justify="right", no_wrap=True)
     for fact, by in by_fact.items():

@@ -1,4 +1,4 @@
-"""The commands with which the night is played by hand: `up` in one terminal, the others in others."""
+"""The interactive commands: `up` in one terminal, the others in others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,35 @@ if TYPE_CHECKING:
     from testbed.interactive.protocol import Command
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "testbed load --rate 5 --seconds 600",
+        "testbed switchover",
+        "testbed status",
+        "testbed threads cf-1",
+        "testbed restart cf-1",
+        "testbed down",
+        title="Then, in other terminals, the night of the case:",
+    )
+)
+@click.option(
+    "--variant",
+    metavar="NAME",
+    default="original",
+    show_default=True,
+    help="A variant of scenarios/variants.toml: the code and the stability patterns.",
+)
+@click.option("--servers", metavar="N", type=click.IntRange(1, 16), default=2, show_default=True, help="Number of application servers.")
 @options.runtime
-@click.option("--variant", default="original", show_default=True, help="A variant of scenarios/variants.toml.")
-@click.option("--servers", type=click.IntRange(1, 16), default=2, show_default=True, help="How many application servers.")
 @options.runs
 @options.toxiproxy
 @options.postgres
-def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
-    """Build a facility and hold it up until Ctrl-C or `testbed down`, for the night to be played by hand."""
-    from testbed.interactive import night, server  # noqa: PLC0415 - as above
+def up(variant: str, servers: int, runtime: str, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
+    """Build a facility and keep it running until `testbed down`.
+
+    Ctrl-C takes it down, too. Each user can have one facility running.
+    """
+    from testbed.interactive import night, server  # noqa: PLC0415 - only this command builds a facility
     from testbed.runtime import backends  # noqa: PLC0415 - only this command builds a facility
 
     scenario, backend = night.night(variant, servers), backends.of(runtime, toxiproxy, postgres)
@@ -36,49 +55,65 @@ def up(runtime: str, variant: str, servers: int, runs: str | None, toxiproxy: Ad
 
 @click.command()
 def status() -> None:
-    """Show the facility that is up: addresses, health, request threads, pools, and where the database is."""
+    """Show the running facility.
+
+    For each service: address, health, request threads and pool. Below them: the host of the database, the last load, and the journal.
+    """
     _send(protocol.StatusCommand())
 
 
 @click.command()
 def switchover() -> None:
-    """Move the database to the other host, in the five steps of the case."""
+    """Move the database to the other host, step by step."""
     _send(protocol.SwitchoverCommand())
 
 
 @click.command()
 @click.argument("service")
 def threads(service: str) -> None:
-    """Dump the threads of SERVICE and show them in groups."""
+    """Dump the threads of a service, and show them in groups.
+
+    SERVICE is a name from `testbed status`. Threads with the same stack are one group: forty stuck request threads are a few lines.
+    """
     _send(protocol.DumpThreadsCommand(service))
 
 
 @click.command()
 @click.argument("service")
 def restart(service: str) -> None:
-    """Dump all threads, then kill SERVICE and start it again."""
+    """Kill a service and start it again, after a dump of all threads.
+
+    SERVICE is a name from `testbed status`, such as cf-1 or kiosk.
+    """
     _send(protocol.RestartCommand(service))
 
 
 @click.command()
-@click.option("--rate", type=click.FloatRange(0, 1000, min_open=True), required=True, help="Transactions a second.")
-@click.option("--seconds", type=click.FloatRange(0, 86_400, min_open=True), default=10.0, show_default=True, help="For so long.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Another seed for the passengers.")
+@click.option("--rate", metavar="R", type=click.FloatRange(0, 1000, min_open=True), required=True, help="Transactions per second.")
+@click.option(
+    "--seconds", metavar="S", type=click.FloatRange(0, 86_400, min_open=True), default=10.0, show_default=True, help="Duration of the load."
+)
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Seed that the passengers are drawn by."
+)
 def load(rate: float, seconds: float, seed: int) -> None:
-    """Send passengers, whether or not earlier ones came back; Ctrl-C ends it."""
+    """Send the running facility transactions at a fixed rate.
+
+    The rate does not wait for responses. Ctrl-C ends the load. The last line says how many were answered, failed, and are still waiting.
+    """
     _send(protocol.LoadCommand(rate, seconds, seed))
 
 
 @click.command()
 def down() -> None:
-    """Take the facility down that is up, with all that belongs to it."""
+    """Take the running facility down."""
     _send(protocol.DownCommand())
 
 
-def _send(order: Command) -> None:
-    """Give an order and print the answers as they come."""
+def _send(command: Command) -> None:
+    """Send a command and print its replies as they come."""
     console = plain_console()
-    for answer in client.send_command(order):
-        told = interactive_display.status_text(answer)
-        if told is not None:
-            console.print(told, soft_wrap=True)
+    for reply in client.send_command(command):
+        text = interactive_display.reply_text(reply)
+        if text is not None:
+            console.print(text, soft_wrap=True)

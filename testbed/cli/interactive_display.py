@@ -1,4 +1,4 @@
-"""What people read who play the night by hand: status, steps, threads and loads, as they are answered."""
+"""Text of the interactive commands: status, steps, thread groups and loads, and the live picture of `testbed up`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from testbed.replay.load_tracker import LoadTracker
     from testbed.replay.state import FacilityState
 
-INNERMOST = 8  # calls of a stack; all of them are in the dump's file
+INNERMOST = 8  # calls of a stack that are printed; the dump's file has all
 
 
 class Terminal:
-    """The terminal of `testbed up`: a live picture below the lines that it prints; lines alone where it is no terminal.
+    """The terminal of `testbed up`: a live picture below the lines it prints; lines alone where the output is not a terminal.
 
-    When it is closed, nothing more is told: SIGHUP comes with that, and its taking down must not fail over a line that nobody reads.
+    Once it is closed, nothing is printed: SIGHUP comes with that, and taking down must not fail over a line that nobody reads.
     """
 
     def __init__(self, console: Console) -> None:
@@ -51,15 +51,19 @@ class Terminal:
             self._console.print(text, soft_wrap=True)
 
     def ready(self, status: FacilityStatus) -> None:
-        """Print where everything is, and what can be done now."""
+        """Print the status of every service, and the commands to go on with."""
         with _unless_closed():
             self._console.print(status_table(status), soft_wrap=True)
         self.line("ready; in other terminals: testbed status, load, switchover, threads, restart; Ctrl-C or `testbed down` takes it down")
 
     def update(self, state: FacilityState, load: LoadTracker | None) -> None:
-        """Draw the state."""
+        """Draw the progress of the load, and pools and request threads."""
         if self._console.is_terminal:
-            sent = f"{load.sent} of {len(load.requests)} transactions sent, {load.answered} answered, " if load else "nobody has come yet"
+            sent = (
+                f"{load.sent} of {len(load.requests)} transactions sent, {load.answered} answered, "
+                if load
+                else "no load yet: send one with testbed load --rate 5"
+            )
             rest = f"{load.failed} failed, {load.in_flight} waiting" if load else ""
             with _unless_closed():
                 self._live.update(Group(Text(sent + rest), picture(state)))
@@ -70,40 +74,40 @@ def _unless_closed() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno != errno.EIO:  # which a terminal gives that was closed; a full disk or a closed pipe is told as ever
+        if error.errno != errno.EIO:  # a closed terminal; a full disk or a closed pipe is still an error
             raise
         forget_output()
 
 
-def status_text(answer: Reply) -> RenderableType | None:
-    """Give what is printed of an answer; None for one that tells nothing."""
-    match answer.answer:
-        case "standing":
-            return status_table(answer)
+def reply_text(reply: Reply) -> RenderableType | None:
+    """Return what is printed of a reply; None where that is nothing."""
+    match reply.reply:
+        case "status":
+            return status_table(reply)
         case "step":
-            return _step(answer.step)
+            return _step(reply.step)
         case "threads":
-            return threads(answer.threads)
+            return threads(reply.threads)
         case "load":
-            return _load(answer)
+            return _load(reply)
         case _:
-            return getattr(answer, "text", "") or None
+            return getattr(reply, "text", "") or None
 
 
 def status_table(status: FacilityStatus) -> RenderableType:
-    """Draw the services, with addresses that curl opens, and say where the database is. It fits 80 columns."""
+    """Draw the services with their addresses, the host of the database, and the load. It fits 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("service", "address", "health", "threads", "queue"):
         table.add_column(heading, no_wrap=True)
     for heading in ("in", "out", "leaked", "waiting"):
         table.add_column(heading, justify="right")
-    for one in status.services:
-        table.add_row(one.service, one.url, *_health(one), *_pool(one))
+    for service in status.services:
+        table.add_row(service.service, service.url, *_health(service), *_pool(service))
     server = status.services[0].url
     lines = [
-        "threads: request threads at work; queue: requests that wait for one",
-        "connections: in and out of the pool, leaked, waited for",
-        "to look for yourself (/admin/pool: of application servers, cf-…):",
+        "threads: busy request threads; queue: requests that wait for one",
+        "connections: in and out of the pool, leaked; waiting: threads that wait for one",
+        "to look for yourself (/admin/pool: application servers only, cf-…):",
         *(f"    curl {server}{path}" for path in ("/health", "/metrics", "/admin/pool")),
         f"{status.variant} on {status.runtime}; the database runs on {status.database}",
         *([] if status.load is None else [_load(status.load)]),
@@ -112,20 +116,20 @@ def status_table(status: FacilityStatus) -> RenderableType:
     return Group(table, *(Text(line) for line in lines))
 
 
-def _health(one: ServiceStatus) -> tuple[Text, Text, Text]:
-    """Give health, threads and queue."""
-    health = Text("green", "green") if one.health else Text("red" if one.runs else "dead", "red")
-    if one.busy is None or one.request_threads is None:
+def _health(service: ServiceStatus) -> tuple[Text, Text, Text]:
+    """Return the cells of health, threads and queue."""
+    health = Text("green", "green") if service.health else Text("red" if service.runs else "dead", "red")
+    if service.busy is None or service.request_threads is None:
         return health, Text("no answer", "red"), Text()
-    told = f"{one.busy}/{one.request_threads} " + ("blocked" if one.stuck else "busy")
-    return health, Text(told, "red" if one.stuck else ""), Text(str(one.waiting or 0))
+    busy = f"{service.busy}/{service.request_threads} " + ("blocked" if service.stuck else "busy")
+    return health, Text(busy, "red" if service.stuck else ""), Text(str(service.waiting or 0))
 
 
-def _pool(one: ServiceStatus) -> tuple[Text, ...]:
-    """Give in, out, leaked and waiting; nothing of a service that has no pool."""
-    if one.pool is None:
+def _pool(service: ServiceStatus) -> tuple[Text, ...]:
+    """Return the cells of in, out, leaked and waiting; none for a service without a pool."""
+    if service.pool is None:
         return ()
-    pool = one.pool
+    pool = service.pool
     return (Text(str(pool.in_)), Text(str(pool.out)), Text(str(pool.leaked), "red" if pool.leaked else ""), Text(str(pool.waiting)))
 
 
@@ -137,7 +141,7 @@ def _step(step: Step) -> str | None:
 
 
 def threads(dump: Threads) -> RenderableType:
-    """Tell each group of request threads: how many, what they do, within which operation, and their innermost calls."""
+    """Format each group of request threads: how many, their state, the operation they are in, and their innermost calls."""
     started = sum(group.count for group in dump.groups)
     parts: list[RenderableType] = []
     for group in dump.groups:
@@ -148,7 +152,7 @@ def threads(dump: Threads) -> RenderableType:
             Text.assemble((f"{group.count} of {dump.request_threads} request threads: {group.state}{within}", "bold"), calls, outer)
         )
     if started < dump.request_threads:
-        parts.append(Text(f"{dump.request_threads - started} were never needed, and so never started"))
+        parts.append(Text(f"{dump.request_threads - started} were never needed, so never started"))
     return Group(*parts)
 
 

@@ -1,4 +1,4 @@
-"""Work that can be interrupted: Ctrl-C, SIGTERM and a closed terminal end it in order."""
+"""Interruption: Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a command in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run until done; a signal ends it with everything cleaned up, and the process with 128 and the signal's number."""
+    """Run a coroutine and return its result. A signal cancels it; after its cleanup the process exits with 128 + the signal's number."""
     try:
         return run_interruptible(work)
     except InterruptionError as error:

@@ -1,7 +1,4 @@
-"""The terminal: a console that prints words as they are, and the live picture of a replay.
-
-The picture has the night's clock, the load, and pool and request threads of every service.
-"""
+"""The live picture of a replay: the night's clock, the load, and pool and request threads of every service."""
 
 from __future__ import annotations
 
@@ -23,18 +20,14 @@ if TYPE_CHECKING:
 
 
 BAR = 10  # characters: the picture fits 80 columns
-
-
 MANY_WAITING = 20
-
-
 REFRESH_PER_S = 10
 
 
 class Picture:
-    """Shows one replay as it goes; a context manager, so that the terminal is given back whatever happens.
+    """Draws one replay while it runs; a context manager, which restores the terminal in every case.
 
-    Where the output is no terminal, it prints a line for each phase instead.
+    Where the output is not a terminal, it prints a line for each phase instead.
     """
 
     def __init__(self, console: Console, title: str) -> None:
@@ -52,7 +45,7 @@ class Picture:
         self._live.stop()
 
     def phase(self, text: str) -> None:
-        """Tell what begins now."""
+        """Show the phase that begins."""
         self._phase = text
         if self._console.is_terminal:
             self._live.update(Text(f"{self._title}: {text}"))
@@ -60,12 +53,12 @@ class Picture:
             self._console.print(f"{self._title}: {text}")
 
     def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
-        """Show the state after a round of samples."""
+        """Draw the state after a round of samples."""
         if self._console.is_terminal:
             self._live.update(Group(self._headline(night_s, load), picture(state)))
 
     def quiet(self) -> None:
-        """Show nothing of it."""
+        """Draw nothing: a do-nothing method of the display protocol."""
 
     def _headline(self, night_s: float, load: LoadTracker) -> Text:
         return Text.assemble(
@@ -79,7 +72,7 @@ class Picture:
 
 
 def picture(state: FacilityState) -> Table:
-    """Draw the pool and the request threads of every service, and whether its health check is green."""
+    """Draw the request threads, the pool and the health check of every service."""
     table = Table(box=None, pad_edge=False)
     for heading in ("service", "request threads", "", "connections", "", "health"):
         table.add_column(heading)

@@ -1,8 +1,4 @@
-"""The command line.
-
-Exit codes: 0 held, 1 broken, 2 wrong usage or scenario, 3 unknown, or the facility could not be built, 4 an error of the testbed
-itself, 128 and a signal's number when interrupted.
-"""
+"""The commands by name, and the border at which errors become one line and an exit code (`EXIT_CODES`)."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ import errno
 import signal
 import sys
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -19,7 +16,7 @@ from testbed.cli.interruption import INTERRUPTED
 from testbed.errors import TestbedError
 from testbed.report.terminal import forget_output
 
-# What the operating system may refuse anywhere, and the next step. An error that is not in here is one of ours.
+# What the operating system may refuse anywhere, and the next step. Any other OSError is a bug of the testbed.
 FULL = "cannot write {what}: {why}; free space there, or write elsewhere"
 CLOSED = "no access to {what}: {why}; change its permissions, or give another path"
 GONE = "cannot read or write {what}: {why}; see whether its disk or terminal is still there"
@@ -35,33 +32,51 @@ ADVICE = {
     **dict.fromkeys((errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT), CUT_OFF),
     **dict.fromkeys((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL), CUT_OFF),
 }
-# A command's module is imported when the command is wanted: whoever asks for the status of a facility builds none, and does not wait for
-# the imports of all that it takes to build one. By the command's name, which is its function's where no other is given.
-COMMANDS = {
-    "replay": ("testbed.cli.replay", "replay"),
-    "judge": ("testbed.cli.replay", "judge_"),
-    "list": ("testbed.cli.replay", "list_"),
-    "plan": ("testbed.cli.replay", "plan"),
-    "facts": ("testbed.cli.replay", "facts_"),
-    "trace": ("testbed.cli.replay", "trace_"),
-    "faultproxy": ("testbed.cli.replay", "faultproxy"),
-    "image": ("testbed.cli.replay", "image_group"),
-    "doctor": ("testbed.cli.replay", "doctor_"),
-    **{name: ("testbed.cli.interactive", name) for name in ("up", "status", "switchover", "threads", "restart", "load", "down")},
-    "matrix": ("testbed.cli.matrix", "matrix"),
-    "scan": ("testbed.cli.scan", "scan"),
+# The commands, as the help groups them: name to module and attribute. A module is imported when its command is run, so that
+# `testbed status` does not wait for the imports that building a facility needs.
+SECTIONS = {
+    "Replay a night": {
+        "list": ("testbed.cli.replay", "list_"),
+        "plan": ("testbed.cli.replay", "plan"),
+        "replay": ("testbed.cli.replay", "replay"),
+        "judge": ("testbed.cli.replay", "judge_"),
+        "trace": ("testbed.cli.replay", "trace_"),
+        "facts": ("testbed.cli.replay", "facts_"),
+    },
+    "Replay many": {
+        "matrix": ("testbed.cli.matrix", "matrix"),
+        "scan": ("testbed.cli.scan", "scan"),
+    },
+    "Keep a facility running": {
+        name: ("testbed.cli.interactive", name) for name in ("up", "status", "load", "switchover", "threads", "restart", "down")
+    },
+    "Set up": {
+        "doctor": ("testbed.cli.replay", "doctor_"),
+        "image": ("testbed.cli.replay", "image_group"),
+        "faultproxy": ("testbed.cli.replay", "faultproxy"),
+    },
 }
+COMMANDS = {name: target for commands in SECTIONS.values() for name, target in commands.items()}
+MARGINS = 4  # columns of the help: two before a command and two behind it
+EXIT_CODES = """\b
+Exit codes:
+  0      every expectation held
+  1      an expectation was broken
+  2      wrong usage, or a wrong file
+  3      the verdict is unknown, or the facility could not be built
+  4      a bug of the testbed
+  128+N  interrupted by signal N"""
 
 
 class Commands(click.Group):
-    """The commands of `COMMANDS`."""
+    """The commands of `COMMANDS`, each imported when it is wanted."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Give the names, sorted."""
-        return sorted(COMMANDS)
+        """Return the names, in the order of the help."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import a command; None when there is none of this name."""
+        """Import a command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name]
@@ -69,19 +84,36 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of the first argument and the other arguments; an unknown name is an error with the nearest one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"No such command '{args[0]}'" + (f", did you mean {close[0]}?" if close else "."))
+        return super().resolve_command(ctx, args)
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their sections, all in the same two columns."""
+        width = max(map(len, COMMANDS))
+        limit = formatter.width - width - MARGINS
+        for title, names in SECTIONS.items():
+            commands = {name: self.get_command(ctx, name) for name in names}
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), command.get_short_help_str(limit)) for name, command in commands.items() if command]
+                )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
 @click.version_option(package_name="grounded-testbed")
 def main_group() -> None:
     """Replay the night on which an exception grounded an airline, over code that failed and code that holds.
 
-    Exit codes: 0 every expectation held; 1 one was broken; 2 wrong usage or a wrong file; 3 unknown, or the facility could not be
-    built; 4 an error of the testbed itself; 128 and a signal's number when interrupted.
+    Start with `testbed replay the_night`. Every command has its own --help.
     """
 
 
 def main() -> None:
-    """Run a command; the border at which errors become a line and an exit code."""
+    """Run the command line, and exit with its code; every error becomes one line on standard error."""
     try:
         main_group(prog_name="testbed", standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -94,13 +126,13 @@ def main() -> None:
     except TestbedError as error:
         sys.stderr.write(f"testbed: {error}\n")
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # whoever read our output has read enough
+    except BrokenPipeError:  # the reader of our output has closed it
         forget_output()
         sys.exit(INTERRUPTED + signal.SIGPIPE)
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
         if not isinstance(error, OSError) or error.errno not in ADVICE:
             sys.exit(crash_report.report(error))
-        forget_output()  # or Python would fail over what a full disk did not take once more while it ends
+        forget_output()  # or Python, at its end, would try to write once more what a full disk refused
         with suppress(OSError):
             text = ADVICE[error.errno].format(what=error.filename or "a file", why=error.strerror or error)
             sys.stderr.write(f"testbed: {text}\n")

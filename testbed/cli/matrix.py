@@ -58,7 +58,7 @@ KEPT = "(kept)"  # what `--against` without a value stands for
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of `testbed matrix`, each under the name of its parameter; their help says what they are."""
+    """The options of `testbed matrix`, by the names of their parameters; the help of each explains it."""
 
     names: tuple[str, ...]
     variants: tuple[str, ...]
@@ -104,32 +104,69 @@ def kept_matrix() -> Path:
     return package_data.directory("scenarios") / "containment"
 
 
-@click.group(invoke_without_command=True)
-@click.option("--scenario", "names", multiple=True, help="Only this scenario; may be given more than once. All that the runtime can run.")
-@click.option("--variant", "variants", multiple=True, help="Only this variant of variants.toml; may be given more than once.")
+@click.group(
+    invoke_without_command=True,
+    epilog=options_module.examples(
+        "testbed matrix --scenario the_night",
+        "testbed matrix --against",
+        "testbed matrix --shard 1/2 --out part-1",
+        "testbed matrix merge part-1 part-2 --out whole",
+        "testbed matrix show the_night",
+        "testbed matrix --minimal unharmed --scenario the_night",
+    ),
+)
+@click.option(
+    "--scenario", "names", multiple=True, metavar="NAME", help="Only this scenario (repeatable); by default all that the runtime can run."
+)
+@click.option(
+    "--variant", "variants", multiple=True, metavar="NAME", help="Only this variant of variants.toml (repeatable); by default all."
+)
 @options_module.runtime
-@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, show_default="one for each core, and one more", help="Replays at a time.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed for the passengers.")
-@click.option("--shard", help="I/N: only every Nth cell from the Ith, for one of N runners; `merge` puts them together.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write a file for each scenario into this folder, with page and picture.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores + 1", help="Replays at a time.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Draw other passengers, by this seed.")
+@click.option(
+    "--shard", metavar="I/N", help="Replay part I of N of the cells, as one of N runners; `testbed matrix merge` joins the parts."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the matrix into this folder: a file per scenario, a page and a picture.",
+)
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
     is_flag=False,
     flag_value=KEPT,
-    help="Compare with the matrix of a folder (with no value: scenarios/containment); exit code 1 if a cell got worse.",
+    metavar="[FOLDER]",
+    help="Compare with a kept matrix (without FOLDER: scenarios/containment); the exit code is 1 if a cell got worse.",
 )
 @click.option(
-    "--minimal", "wanted", type=click.Choice(["unharmed", "contained"]), help="Search the smallest sets of patterns that reach this."
+    "--minimal",
+    "wanted",
+    type=click.Choice(["unharmed", "contained"]),
+    help="Instead, search for the smallest sets of patterns with this outcome in every scenario.",
 )
-@click.option("--largest", type=click.IntRange(1, 6), default=3, show_default=True, help="With --minimal: patterns in a set at most.")
-@click.option("--fresh", is_flag=True, help="Forget what an interrupted matrix had got to.")
-@click.option("--runs", type=click.Path(path_type=Path), default=HOME, show_default=True, help="Directory for journals and progress.")
+@click.option(
+    "--largest", type=click.IntRange(1, 6), default=3, metavar="N", show_default=True, help="With --minimal: the most patterns in a set."
+)
+@click.option("--fresh", is_flag=True, help="Start anew; by default an interrupted matrix continues from its checkpoint.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=HOME,
+    metavar="DIRECTORY",
+    show_default=True,
+    help="Directory for journals and the checkpoint.",
+)
 @options_module.toxiproxy
 @options_module.postgres
 @click.pass_context
 def matrix(context: click.Context, /, **options: Any) -> None:
-    """Replay every scenario over every variant, and show how far the crack went in each."""
+    """Replay every scenario over every variant.
+
+    The table has the outcome, the crack and the percentage answered after the fault for each scenario and variant (a cell).
+    """
     if context.invoked_subcommand is None:
         _replay(Options(**options))
     for parameter in context.command.params:
@@ -138,20 +175,20 @@ def matrix(context: click.Context, /, **options: Any) -> None:
 
 
 def _replay(options: Options) -> NoReturn:
-    """Replay what the options ask for; exit with the code of the result."""
+    """Replay the chosen cells; exit with the code of the result."""
     console = plain_console(stderr=False)
     backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
-    kept = scenario_file.kept_variants(options.variants)
+    variants = scenario_file.kept_variants(options.variants)
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
     bench = Bench(backend, options.jobs, options.runs, options.fresh, console)
     if options.wanted is not None:
         if options.against or options.shard or options.out:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
-        reached = interruptible(_search(bench, scenarios, kept, options.wanted, options.largest))
+        reached = interruptible(_search(bench, scenarios, variants, options.wanted, options.largest))
         _print_reached(reached, options.wanted, options.largest, console)
         sys.exit(0 if reached else WORSE)
     baseline = None if options.against is None else _read(kept_matrix() if options.against == Path(KEPT) else options.against)
-    planned = plan.plan(scenarios, kept, options.runtime, backend.slowdown)
+    planned = plan.plan(scenarios, variants, options.runtime, backend.slowdown)
     cells = plan.shard(planned.cells, options.shard)
     if baseline is not None:
         gate.require_comparable(baseline, planned.empty())
@@ -169,7 +206,7 @@ def _replay(options: Options) -> NoReturn:
 def _print_compared(compared: Sequence[gate.Compared], gone: Sequence[str], console: Console) -> None:
     console.print(gate.table(compared))
     if gone:
-        console.print(f"in the baseline, and not there any more: {', '.join(gone)}", soft_wrap=True)
+        console.print(f"in the baseline, but not in this matrix: {', '.join(gone)}", soft_wrap=True)
 
 
 def _exit_code(made: table.Matrix, compared: Sequence[gate.Compared]) -> int:
@@ -182,9 +219,18 @@ def _exit_code(made: table.Matrix, compared: Sequence[gate.Compared]) -> int:
 
 @matrix.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Write the files, page and picture into this folder.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="Write the matrix into this folder: a file per scenario, a page and a picture.",
+)
 def merge(folders: tuple[Path, ...], out: Path) -> None:
-    """Merge the matrices of several shards or runtimes, FOLDERS, into one."""
+    """Merge the matrices of several folders into one.
+
+    FOLDERS hold the shards of a matrix, or its runtimes. The exit code is 2 if a cell is in none of them.
+    """
     console = plain_console(stderr=False)
     made = table.merge([(str(path), _read(path)) for path in folders])
     _require_writable(out, made.columns, [cell.key for cell in made.cells])
@@ -193,16 +239,21 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
     if made.missing:
         raise UsageError(
             f"{len(made.missing)} cells are in none of the folders, the first: {' '.join(made.missing[0])}; is a shard missing? "
-            "(what there is was written)"
+            "(the other cells were written)"
         )
 
 
 @matrix.command()
 @click.argument("scenario")
 @options_module.runtime
-@click.option("--kept", type=click.Path(path_type=Path), show_default="scenarios/containment", help="The folder of the matrix.")
+@click.option(
+    "--kept", type=click.Path(path_type=Path), metavar="FOLDER", show_default="scenarios/containment", help="The folder of the matrix."
+)
 def show(scenario: str, runtime: str, kept: Path | None) -> None:
-    """Print all figures of SCENARIO from the kept matrix; nothing is replayed."""
+    """Print all figures of a scenario from a kept matrix.
+
+    Nothing is replayed. SCENARIO is a name from `testbed list`.
+    """
     directory = kept or kept_matrix()
     whole = _read(directory)
     column = next((column for column in whole.columns if column.key == (scenario, runtime)), None)
@@ -210,7 +261,7 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
         names = ", ".join(column.scenario for column in whole.columns if column.runtime == runtime)
         raise UsageError(f"{directory} has no scenario {scenario!r} on {runtime}; there are {names or 'none'}")
     console = plain_console(stderr=False)
-    if not console.is_terminal:  # a pipe is as wide as the table: whoever searches it finds whole lines
+    if not console.is_terminal:  # into a pipe, no line is folded: grep finds whole lines
         console.width = WIDEST
     for drawn in text.figures(whole.only(column.key), column):
         console.print(drawn)

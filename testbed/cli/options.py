@@ -1,4 +1,4 @@
-"""The options that say where a facility lives, out of whose parts, and where its journals go: of every command that builds one."""
+"""The options that commands share: the backend of a facility, the programs it uses, and the directory of its journals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from testbed.facility.address import Address
 from testbed.facility.runtime import RUNTIMES
 
-JOBS = (os.cpu_count() or 1) + 1  # a replay waits now and then, for its night or for what may yet come back
+JOBS = (os.cpu_count() or 1) + 1  # more than cores: a replay often waits, for its night or for late responses
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
@@ -19,13 +19,41 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> Addres
         raise click.BadParameter(str(error)) from error
 
 
-runtime = click.option("--runtime", type=click.Choice(RUNTIMES), default="processes", show_default=True, help="Where the facility lives.")
+def examples(*lines: str, title: str = "Examples:") -> str:
+    """Return the epilog of a command's help: a title and one command line each, which click does not wrap."""
+    return "\n".join(["\b", title, *(f"  {line}" for line in lines)])
 
 
-runs = click.option("--runs", help="Directory for journals and thread dumps.", envvar="TESTBED_RUNS", show_default=".testbed/runs")
+runtime = click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    default="processes",
+    show_default=True,
+    help="Build the facility as processes of this machine, or in containers (see `testbed doctor`).",
+)
 
+runs = click.option(
+    "--runs",
+    metavar="DIRECTORY",
+    envvar="TESTBED_RUNS",
+    show_default=".testbed/runs",
+    show_envvar=True,
+    help="Directory for journals and thread dumps.",
+)
 
-toxiproxy = click.option("--toxiproxy", callback=_address, envvar="TESTBED_TOXIPROXY", help="HOST:PORT of a running Toxiproxy to use.")
+toxiproxy = click.option(
+    "--toxiproxy",
+    metavar="HOST:PORT",
+    callback=_address,
+    envvar="TESTBED_TOXIPROXY",
+    show_envvar=True,
+    help="Use this running Toxiproxy instead of the bundled fault proxy.",
+)
 
-
-postgres = click.option("--postgres", envvar="TESTBED_POSTGRES", help="Directory of an installed PostgreSQL's programs to use.")
+postgres = click.option(
+    "--postgres",
+    metavar="DIRECTORY",
+    envvar="TESTBED_POSTGRES",
+    show_envvar=True,
+    help="Use the PostgreSQL programs of this directory instead of the bundled ones.",
+)

@@ -1,4 +1,4 @@
-"""Where a command's results go: JSON lines and files, opened before anything is started; a batch's progress; and exit codes."""
+"""Where a command's results go: JSON lines and texts, checked before anything is started; a batch's progress; and exit codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXIT = {Verdict.HELD: 0, Verdict.BROKEN: 1, Verdict.UNKNOWN: 3}
 
 
 class JsonLines:
-    """Where JSON lines go: a file, standard output, or nowhere. Opened before anything is started."""
+    """A target of JSON lines: a file, standard output (`-`), or nothing. Raises UsageError on entry if the file cannot be written."""
 
     def __init__(self, target: str | None) -> None:
         self._target = target
@@ -45,9 +45,9 @@ class JsonLines:
 
 
 def require_writable(option: str, path: Path | None) -> None:
-    """Raise UsageError now, and not after all the replays, when a file cannot be written."""
+    """Raise UsageError before the replays, and not after them, if a file cannot be written."""
     if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
-        raise UsageError(f"{option}: {path} cannot be written; give a file in a directory that is there")
+        raise UsageError(f"{option}: {path} cannot be written; give a file in an existing directory")
 
 
 def require_writable_folder(option: str, path: Path) -> None:
@@ -58,7 +58,7 @@ def require_writable_folder(option: str, path: Path) -> None:
 
 
 def write_text(option: str, path: Path | None, text: str) -> None:
-    """Write a text to the file of an option, if one is given; raises UsageError when it cannot be written."""
+    """Write a text to the file of an option, if the option is given; raises UsageError when the file cannot be written."""
     if path is not None:
         with writing(option, path):
             path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The commands that replay the night of a scenario, judge what was kept of it, and tell what there is."""
+"""The commands that replay a scenario, judge journals, and list or check what there is."""
 
 from __future__ import annotations
 
@@ -38,39 +38,62 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 
-_seed = click.option("--seed", type=click.IntRange(0, batch.MAX_SEED), help="Another seed for the passengers.")
+_seed = click.option("--seed", metavar="N", type=click.IntRange(0, batch.MAX_SEED), help="Draw other passengers, by this seed.")
 
 
 _rate = click.option(
-    "--rate", type=click.FloatRange(0, batch.MAX_RATE_PER_MINUTE, min_open=True), help="Mean transactions a minute of the night."
+    "--rate",
+    metavar="R",
+    type=click.FloatRange(0, batch.MAX_RATE_PER_MINUTE, min_open=True),
+    help="Mean transactions per minute of the night.",
 )
 
 
 _speed = click.option(
-    "--speed", type=click.FloatRange(0, batch.MAX_SPEED, min_open=True), help="Seconds of the night in a real second, all night."
+    "--speed",
+    metavar="S",
+    type=click.FloatRange(0, batch.MAX_SPEED, min_open=True),
+    help="Seconds of the night per real second, all night.",
 )
 
 
 _json = click.option(
-    "--json", "json_file", help="Write one JSON object a line to this file; - for standard output, and nothing else there."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write each result as a line of JSON; - writes them to standard output, and the rest to standard error.",
 )
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "testbed replay the_night",
+        "testbed replay the_night --variant original --variant circuit_breaker",
+        "testbed replay the_night --variant fixed --repeat 10 --json results.jsonl",
+        "testbed replay my_scenario.toml --runtime containers",
+    )
+)
 @click.argument("scenario")
-@click.option("--variant", "variants", multiple=True, help="Replay only this variant; may be given more than once.")
-@options.runtime
+@click.option(
+    "--variant",
+    "variants",
+    metavar="NAME",
+    multiple=True,
+    help="Replay only this variant (repeatable): the scenario's, or of variants.toml.",
+)
 @click.option(
     "--repeat",
     "repetitions",
+    metavar="N",
     type=click.IntRange(1, batch.MAX_REPETITIONS),
     default=1,
     show_default=True,
-    help="Replay each variant so often.",
+    help="Replay each variant N times, and print how often each outcome came.",
 )
 @_seed
 @_rate
 @_speed
+@options.runtime
 @_json
 @options.runs
 @options.toxiproxy
@@ -88,25 +111,28 @@ def replay(
     toxiproxy: Address | None,
     postgres: str | None,
 ) -> None:
-    """Replay SCENARIO (a name, or a path to a .toml file) over its variants, and judge each."""
+    """Replay a scenario over its variants, and judge each.
+
+    SCENARIO is a name from `testbed list`, or a path to a .toml file. Journals and thread dumps are kept; the last line has their path.
+    """
     plan = batch.planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
     plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
     console = plain_console(stderr=json_file == "-")
-    kept = scenario_file.kept_variants()
+    shared = scenario_file.kept_variants()
     for name, origin in scenario_file.variant_origins().items():
-        if any(variant.name == name and variant.settings == kept[name].settings for variant in plan.variants):
+        if any(variant.name == name and variant.settings == shared[name].settings for variant in plan.variants):
             console.print(f"variant {name}: {origin}", soft_wrap=True)
     with JsonLines(json_file) as write:
         results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write))
     if repetitions > 1:
         console.print(repetition.table(results))
-    sys.exit(EXIT[max((one.judgement.verdict for one in results), key=lambda one: one.rank)])
+    sys.exit(EXIT[max((result.judgement.verdict for result in results), key=lambda verdict: verdict.rank)])
 
 
 async def _replay_all(
     plan: Scenario, repetitions: int, backend: Backend, runs: str | None, console: Console, write: Callable[[str], None]
 ) -> list[Result]:
-    """Replay every variant so often, in turn, on the same trace; report as it goes."""
+    """Replay every variant `repetitions` times, in turn, on the same trace; write each result when it is there, then the report."""
     started = time.monotonic()
     results: list[Result] = []
     async with batch.started(plan, backend, repetitions, runs, partial(Picture, console)) as (replays, directory):
@@ -124,58 +150,74 @@ def _report(console: Console, judgements: list[Judgement]) -> None:
     console.print(side_by_side.findings(judgements), soft_wrap=True)  # a path that is broken over two lines cannot be pasted
 
 
-@click.command(name="judge")
+@click.command(
+    name="judge",
+    epilog=options.examples(
+        "testbed judge",
+        "testbed judge .testbed/runs/latest/original.jsonl",
+        "testbed judge .testbed/runs --json verdicts.jsonl --svg report.svg",
+    ),
+)
 @click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
 @options.runs
 @_json
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw what is printed into this SVG file as well.")
+@click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), help="Draw the printed report as an SVG file, too.")
 def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, svg: Path | None) -> None:
-    """Judge JOURNALS of old replays again: files, or directories of them; the last run when none is named."""
+    """Judge old journals again, by today's rules.
+
+    JOURNALS are files, or directories of them; without any, the last run below --runs.
+    """
     console = plain_console(stderr=json_file == "-")
-    read = [old for path in journals or (batch.runs_home(runs) / batch.LATEST,) for old in _journals(path)]
-    judgements = [judge.judge(old) for old in read]
+    read = [journal for path in journals or (batch.runs_home(runs) / batch.LATEST,) for journal in _journals(path)]
+    judgements = [judge.judge(journal) for journal in read]
     with JsonLines(json_file) as write:
-        for old, judgement in zip(read, judgements, strict=True):
-            batch.keep_tracebacks(old.path, judgement)
-            write(json_lines.line(judgement, max((event.t_s for event in old.events), default=0.0)))
+        for journal, judgement in zip(read, judgements, strict=True):
+            batch.keep_tracebacks(journal.path, judgement)
+            write(json_lines.line(judgement, max((event.t_s for event in journal.events), default=0.0)))
     _report(console, judgements)
     if svg is not None:
         side_by_side.draw(judgements, svg)
-    sys.exit(EXIT[max((judgement.verdict for judgement in judgements), key=lambda verdict_: verdict_.rank)])
+    sys.exit(EXIT[max((judgement.verdict for judgement in judgements), key=lambda verdict: verdict.rank)])
 
 
 def _journals(path: Path) -> list[Journal]:
-    """Read a journal, or every one below a directory in the order in which their replays started."""
+    """Return the journal of a file, or all journals below a directory, in the order in which their replays started."""
     if not path.is_dir():
         return [reader.read(path)]
     files = sorted(path.resolve().rglob("*.jsonl"))
     if not files:
-        raise UsageError(f"there are no journals (*.jsonl) in {path}; name another directory or file")
-    return sorted((reader.read(file) for file in files), key=lambda kept: kept.header.started_at)
+        raise UsageError(f"there are no journals (*.jsonl) in {path}; give another directory or file")
+    return sorted((reader.read(file) for file in files), key=lambda journal: journal.header.started_at)
 
 
 @click.command(name="list")
 def list_() -> None:
-    """List the scenarios."""
+    """List the scenarios, the facts they show, and what they expect."""
     known = [scenario_file.load(path) for path in scenario_file.known()]
     plain_console().print(scenarios(known, scenario_file.origins(), scenario_file.variant_origins()))
 
 
-@click.command()
+@click.command(epilog=options.examples("testbed plan the_night", "testbed plan my_scenario.toml --rate 20"))
 @click.argument("scenario")
 @_seed
 @_rate
 @_speed
 def plan(scenario: str, seed: int | None, rate: float | None, speed: float | None) -> None:
-    """Check SCENARIO and show what it will do, without starting anything."""
-    read = batch.planned(scenario, seed=seed, rate_per_minute=rate, speed=speed)
-    plain_console().print(plan_module.plan(read, passengers.of(read)))
+    """Check a scenario and show what it will do; starts nothing.
+
+    SCENARIO is a name from `testbed list`, or a path to a .toml file. Every mistake in the file is listed.
+    """
+    checked = batch.planned(scenario, seed=seed, rate_per_minute=rate, speed=speed)
+    plain_console().print(plan_module.plan(checked, passengers.of(checked)))
 
 
 @click.command(name="facts")
-@click.option("--tests", "names", is_flag=True, help="Name the scenarios and tests that show each fact, one a line.")
+@click.option("--tests", "names", is_flag=True, help="Name the scenarios and tests that show each fact, one per line.")
 def facts_(*, names: bool) -> None:
-    """List the facts of the case, and how many scenarios and tests show each."""
+    """List the facts of the case, and how often each is shown.
+
+    Each fact has an id, such as O4, by which scenarios and tests name it.
+    """
     by_fact = facts.shown()
     if not names:
         plain_console().print(facts.table(by_fact))
@@ -184,23 +226,28 @@ def facts_(*, names: bool) -> None:
         click.echo(line)  # rich would fold a long name, and then it cannot be pasted
 
 
-@click.command(name="trace")
+@click.command(name="trace", epilog=options.examples("testbed trace the_night passengers.jsonl --seed 7"))
 @click.argument("scenario")
 @click.argument("file", type=click.Path(path_type=Path))
 @_seed
 @_rate
 def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> None:
-    """Write the trace of SCENARIO to FILE, to be kept and named in a scenario."""
+    """Write the passengers of a scenario to a file.
+
+    A scenario that names FILE as its `workload.trace` sends exactly these requests.
+    """
     sent = passengers.of(batch.planned(scenario, seed=seed, rate_per_minute=rate))
     trace.write(sent, file)
     click.echo(f"{len(sent.requests)} requests in {file}")
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65_535), default=8474, show_default=True, help="0 takes a free one.")
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address of the HTTP API.")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65_535), default=8474, show_default=True, help="Port of the HTTP API; 0 takes a free one."
+)
 def faultproxy(host: str, port: int) -> None:
-    """Run the bundled fault proxy, which speaks Toxiproxy's HTTP API."""
+    """Run the bundled fault proxy, with Toxiproxy's HTTP API."""
     from testbed.faultproxy.server import serve  # noqa: PLC0415 - no other command needs a web server
 
     sys.exit(serve(host, port))
@@ -213,7 +260,7 @@ def image_group() -> None:
 
 @image_group.command(name="build")
 def image_build() -> None:
-    """Build the image for the installed code; nothing is done when it is there already."""
+    """Build the image for the installed code, unless it is there already."""
     from testbed.runtime.containers import image  # noqa: PLC0415 - only these two commands need the engine
 
     started = time.monotonic()
@@ -223,7 +270,10 @@ def image_build() -> None:
 
 @click.command(name="doctor")
 def doctor_() -> None:
-    """Tell what the containers runtime needs, what of it is missing, and what to do about it; exit code 3 when something is."""
+    """Check what the containers runtime needs, and what is missing.
+
+    Each line says what to do about it; the exit code is 3 when something is missing.
+    """
     from testbed.runtime.containers import doctor  # noqa: PLC0415 - only these two commands need the engine
 
     needs = doctor.examine()

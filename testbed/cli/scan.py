@@ -33,18 +33,39 @@ if TYPE_CHECKING:
 UNKNOWN = 3
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "testbed scan",
+        "testbed scan --link database --link cf-1 --fault silence",
+        "testbed scan --variant original --variant circuit_breaker --out scan.md",
+    )
+)
 @click.argument("scenario", default="morning")
 @click.option(
-    "--variant", "variants", multiple=True, default=("original",), show_default=True, help="Over this; may be given more than once."
+    "--variant", "variants", metavar="NAME", multiple=True, default=("original",), show_default=True, help="Scan this variant (repeatable)."
 )
-@click.option("--fault", "faults", multiple=True, help="Only this fault; may be given more than once. All that links can have.")
-@click.option("--link", "links", multiple=True, help="Only this link; may be given more than once. All that the facility has.")
-@click.option("--transaction", default="check_in", show_default=True, help="What passengers ask for, and is to go on.")
+@click.option(
+    "--fault", "faults", metavar="WORD", multiple=True, help="Inject only this fault (repeatable); by default every fault of a link."
+)
+@click.option(
+    "--link", "links", metavar="NAME", multiple=True, help="Break only this link (repeatable); by default every link of the facility."
+)
+@click.option(
+    "--transaction",
+    default="check_in",
+    metavar="NAME",
+    show_default=True,
+    help="The transaction that passengers ask for, and that should go on.",
+)
 @options.runtime
-@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, show_default="one for each core, and one more", help="Replays at a time.")
-@click.option("--json", "json_file", help="Write all of it as one JSON object to this file; - for standard output, and nothing else there.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write a page of Markdown to this file.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores + 1", help="Replays at a time.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write the result as one JSON object; - writes it to standard output, and the rest to standard error.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as a page of Markdown.")
 @options.runs
 @options.toxiproxy
 @options.postgres
@@ -62,7 +83,11 @@ def scan(
     toxiproxy: Address | None,
     postgres: str | None,
 ) -> None:
-    """Break each link of SCENARIO (morning) with each fault in turn, and list where that stops a transaction."""
+    """Break each link with each fault in turn, and list what stops.
+
+    SCENARIO (by default `morning`) gives the facility and the night. Instead of its timeline, one fault is injected at the time of its
+    first step. The exit code is 3 if the effect of any fault is unknown.
+    """
     backend = backends.of(runtime, toxiproxy, postgres)
     base = scenario_file.load(scenario_file.find(scenario))
     planned = plan.plan(base, plan.Wanted(variants, faults, links, transaction), backend)
@@ -81,7 +106,7 @@ def scan(
         variants=interruptible(_scan(planned, backend, jobs, runs, console)),
     )
     for over in made.variants:
-        _tell(over, transaction, console)
+        _print(over, transaction, console)
     if json_file == "-":
         click.echo(made.model_dump_json(indent=2))
     write_text("--json", json_path, made.model_dump_json(indent=2) + "\n")
@@ -90,28 +115,28 @@ def scan(
 
 
 async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str | None, console: Console) -> tuple[VariantScan, ...]:
-    """Replay everything, and tell of each as it is done."""
+    """Replay every planned injection, and print each effect when it is there."""
     progress = BatchProgress(console, len(planned.breaks), "replays", jobs)
     directory = batch.runs_directory(runs, "scan")
 
-    def tell(variant: str, one: Effect) -> None:
-        what = f"{one.link} {one.fault}" if one.link else "nothing broken"
-        progress.print_done(f"{what}, over {variant}: {long(one)}", one.wall_s)
+    def print_effect(variant: str, effect: Effect) -> None:
+        what = f"{effect.link} {effect.fault}" if effect.link else "nothing broken"
+        progress.print_done(f"{what}, over {variant}: {long(effect)}", effect.wall_s)
 
     try:
         async with backend:
-            done = await ScanBatch(planned, backend, directory).scan(jobs, tell)
+            done = await ScanBatch(planned, backend, directory).scan(jobs, print_effect)
     finally:
         batch.drop_if_empty(directory)
     progress.print_all_done(directory)
     return done
 
 
-def _tell(over: VariantScan, transaction: str, console: Console) -> None:
-    console.print(f"\nIntegration points of {over.variant} (a link is named by what stands behind it):")
+def _print(over: VariantScan, transaction: str, console: Console) -> None:
+    console.print(f"\nIntegration points of {over.variant} (a link is named after what it leads to):")
     for line in map_lines(over):
         console.print(f"  {line}", soft_wrap=True)
-    console.print(f"\nWhat becomes of {transaction}, over {over.variant}:\n")
+    console.print(f"\nWhat happens to {transaction}, over {over.variant}:\n")
     console.print(table(over))
     console.print()
     for line in (*found(over, transaction), *doubts(over)):

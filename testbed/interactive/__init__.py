@@ -1,7 +1,7 @@
-"""A facility that is kept running, and what is done to it by hand, from other terminals.
+"""A facility that is kept running, and the commands that other terminals send to it.
 
-`protocol`: commands and their replies, as lines. `control_socket`: where they are sent. `server`: keeps the facility running, and serves
-them. `executor`: carries them out. `client`: sends one. `night`: a night without a script.
+`protocol`: commands and replies, as lines. `control_socket`: the Unix socket they go over. `server`: builds the facility, keeps it running
+and serves commands. `executor`: carries them out. `client`: sends one. `night`: a night without a timeline.
 
 May import what experiments may, and experiments.
 """

@@ -1,4 +1,4 @@
-"""The side of whoever orders: sends one order to the facility that is up, and hands on its answers."""
+"""The client: sends one command to the running facility and yields its replies."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from testbed.interactive.protocol import Command, Reply
 
 
-def send_command(order: Command) -> Iterator[Reply]:
-    """Give the answers to an order as they come, until it was done.
+def send_command(command: Command) -> Iterator[Reply]:
+    """Send a command and yield its replies as they come; the last is `Done`.
 
-    Raises FacilityError when no facility is up or it goes away meanwhile, and what it answers when it refuses: UsageError for what does
-    not exist, FacilityError for what could not be done. Ctrl-C ends a load in order, and its last answers still come.
+    Raises UsageError when the command names what does not exist, and FacilityError when no facility is running, when it goes away
+    before the end, or when the command could not be carried out. Ctrl-C ends a load in order; its last replies still come.
     """
-    with control_socket.connect() as connection, _ctrl_c_ends_load(connection, order):
+    with control_socket.connect() as connection, _ctrl_c_ends_load(connection, command):
         try:
-            connection.sendall(protocol.encode_command(order))
+            connection.sendall(protocol.encode_command(command))
             with connection.makefile("rb") as lines:
                 for line in lines:
-                    answer = protocol.decode_reply(line)
-                    if isinstance(answer, Refused):
-                        raise (UsageError if answer.exit_code == UsageError.exit_code else FacilityError)(answer.text)
-                    yield answer
-                    if isinstance(answer, Done):
+                    reply = protocol.decode_reply(line)
+                    if isinstance(reply, Refused):
+                        raise (UsageError if reply.exit_code == UsageError.exit_code else FacilityError)(reply.text)
+                    yield reply
+                    if isinstance(reply, Done):
                         return
         except ConnectionError as error:
             raise FacilityError(f"the facility went away: {error.strerror}; see the terminal of `testbed up`") from error
@@ -41,9 +41,9 @@ def send_command(order: Command) -> Iterator[Reply]:
 
 
 @contextmanager
-def _ctrl_c_ends_load(connection: socket.socket, order: Command) -> Iterator[None]:
-    """Let the first Ctrl-C end our side of the connection, where that ends a load, and the second this command."""
-    if order.order != "load":
+def _ctrl_c_ends_load(connection: socket.socket, command: Command) -> Iterator[None]:
+    """Close our side of the connection at the first Ctrl-C if the command is a load; the second Ctrl-C ends this process."""
+    if command.command != "load":
         yield
         return
     before = signal.getsignal(signal.SIGINT)

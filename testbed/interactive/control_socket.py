@@ -1,4 +1,4 @@
-"""The door of a facility that is up: a Unix socket at a place that every command of the same user knows."""
+"""The control socket of a running facility: a Unix socket at a path that every command of the same user knows."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ from testbed.runtime import user_home
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOCKET = "by-hand.sock"
+SOCKET = "control.sock"
 BACKLOG = 16
-NONE_UP = "no facility is up; start one with `testbed up`"
+NOT_RUNNING = "no facility is running; start one with `testbed up`"
 
 
 def path() -> Path:
-    """Give the socket's place. TMPDIR moves it; how much memory is free does not, unlike the place of run directories."""
+    """Return the socket's path. TMPDIR moves it; how much memory is free does not, unlike the path of run directories."""
     return user_home.below(tempfile.gettempdir()) / SOCKET
 
 
 @contextmanager
 def claim() -> Iterator[socket.socket]:
-    """Listen at the door, which nobody but this user may use, until the end.
+    """Listen on the control socket, which only this user may open, until the end of the block.
 
-    A dead one's socket is taken away. Raises FacilityError when a living one listens there, or when there can be no socket.
+    The socket of a facility that was killed is replaced. Raises FacilityError when another facility listens there, or when the socket
+    cannot be created.
     """
-    place = path()
+    socket_path = path()
     try:
-        listener = _listen_at_home(place)
+        listener = _listen(socket_path)
     except OSError as error:
-        raise FacilityError(f"no socket can be made at {place}: {error.strerror or error}; set TMPDIR to another directory") from error
+        raise FacilityError(
+            f"cannot create a socket at {socket_path}: {error.strerror or error}; set TMPDIR to another directory"
+        ) from error
     try:
         yield listener
     finally:
         listener.close()
-        with suppress(OSError), _locked(place.parent):
-            if not _is_alive(place):  # else it is the next one's by now, who saw that nobody listened any more
-                place.unlink()
-                place.parent.rmdir()  # unless a run directory is in it
+        with suppress(OSError), _locked(socket_path.parent):
+            if not _is_alive(socket_path):  # or else the next facility has taken it over: nobody listened there any more
+                socket_path.unlink()
+                socket_path.parent.rmdir()  # fails while a run directory is in it
 
 
 @contextmanager
@@ -57,23 +60,23 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(lock_fd)
 
 
-def _listen_at_home(place: Path) -> socket.socket:
+def _listen(socket_path: Path) -> socket.socket:
     while True:
-        user_home.make(place.parent)
-        with suppress(FileNotFoundError):  # another testbed was the last to end there, and has removed it
-            return _listen(place)
+        user_home.make(socket_path.parent)
+        with suppress(FileNotFoundError):  # another testbed, the last to use the directory, has just removed it
+            return _listen_unless_taken(socket_path)
 
 
-def _listen(place: Path) -> socket.socket:
-    """Look whether somebody listens and listen ourselves, under a lock: of two who do this at once, one sees the other."""
-    with _locked(place.parent):
-        if _is_alive(place):
-            raise FacilityError("a facility is up already; `testbed status` shows it, and `testbed down` takes it down")
-        place.unlink(missing_ok=True)
+def _listen_unless_taken(socket_path: Path) -> socket.socket:
+    """Check that nobody listens, then listen, both under a lock: of two that do this at once, one finds the other."""
+    with _locked(socket_path.parent):
+        if _is_alive(socket_path):
+            raise FacilityError("a facility is already running; `testbed status` shows it, and `testbed down` takes it down")
+        socket_path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
-        before = os.umask(0o177)  # so that there is no moment at which it is anybody else's
+        before = os.umask(0o177)  # set before `bind`: at no moment may another user open it
         try:
-            listener.bind(str(place))
+            listener.bind(str(socket_path))
             listener.listen(BACKLOG)
         except OSError:
             listener.close()
@@ -83,21 +86,21 @@ def _listen(place: Path) -> socket.socket:
         return listener
 
 
-def _is_alive(place: Path) -> bool:
+def _is_alive(socket_path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as trial:
         try:
-            trial.connect(str(place))
+            trial.connect(str(socket_path))
         except (ConnectionRefusedError, FileNotFoundError):
             return False
     return True
 
 
 def connect() -> socket.socket:
-    """Connect to the facility that is up; raises FacilityError when none is."""
+    """Return a connection to the running facility; raises FacilityError when none is running."""
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(str(path()))
     except OSError as error:
         connection.close()
-        raise FacilityError(NONE_UP) from error
+        raise FacilityError(NOT_RUNNING) from error
     return connection

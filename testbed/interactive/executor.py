@@ -1,4 +1,4 @@
-"""Carries out orders on a facility, by the same faults and operations as timelines do, with everything in a journal."""
+"""Carries out commands on a running facility, with the faults and operations that timelines use, and writes all of it to a journal."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
     SendReply = Callable[[protocol.Reply], None]
 
-TELL_EVERY_S = 1.0
+REPORT_EVERY_S = 1.0
 POLL_S = 0.05
-QUIET_S = 2.0  # so long nothing may come back before those who wait are counted
-OVER_WITHIN_S = 120.0  # and so long in all after the last was to be sent, where something comes back again and again
+QUIET_S = 2.0  # a load is over when no response has come for this long, beyond the longest time-out
+OVER_WITHIN_S = 120.0  # the limit after the last request is due, for a load whose responses keep trickling in
 
 
 @dataclass(slots=True)
 class Executor:
-    """What is done to one facility by hand. `load` is the last load: its passengers wait on until the next one is sent."""
+    """Carries out commands on one facility. `load` is the last load: its passengers keep waiting until the next load begins."""
 
     scenario: Scenario
     runtime: str
@@ -49,32 +49,33 @@ class Executor:
     _requests: int = 0
     _changed_s: float = 0.0
 
-    async def carry_out(self, order: protocol.Command, tell: SendReply) -> str:
-        """Carry out an order and tell how it goes; gives a line that says what was done.
+    async def carry_out(self, command: protocol.Command, send_reply: SendReply) -> str:
+        """Carry out a command, with replies on the way; return a line that says what was done.
 
-        Raises UsageError for a service that is not there, another TestbedError when it cannot be done.
+        Raises UsageError for an unknown service, and another TestbedError when the command cannot be carried out.
         """
-        match order:
+        match command:
             case protocol.StatusCommand():
-                tell(await self.status())
+                send_reply(await self.status())
                 return ""
             case protocol.SwitchoverCommand():
-                return await self._operate("switchover", Switchover().inject, tell)
+                return await self._operate("switchover", Switchover().inject, send_reply)
             case protocol.DumpThreadsCommand(service):
-                return await self._dump(self._known(service), tell)
+                self._require_service(service)
+                return await self._dump(service, send_reply)
             case protocol.RestartCommand(service):
-                return await self._restart(self._known(service), tell)
+                self._require_service(service)
+                return await self._restart(service, send_reply)
             case protocol.LoadCommand():
-                return await self._send(order, tell)
-        raise UsageError(f"{order.order} is nothing that can be done to a facility")
+                return await self._send(command, send_reply)
+        raise UsageError(f"{command.command} is not a command for a facility")
 
-    def _known(self, service: str) -> str:
+    def _require_service(self, service: str) -> None:
         if service not in self.facility.services:
             raise UsageError(f"no service {service!r}; there are {', '.join(self.facility.services)}")
-        return service
 
     async def status(self) -> protocol.FacilityStatus:
-        """Wait for the next round of samples, and return how everything stands."""
+        """Wait for the next round of samples, and return the state of the facility."""
         await self.looker.wait_round()
         return protocol.FacilityStatus(
             self.scenario.variants[0].name,
@@ -99,95 +100,95 @@ class Executor:
             sample.pool if sample else None,
         )
 
-    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], tell: SendReply) -> str:
-        """Do what a timeline could do, and tell each step of it as it is written."""
+    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], send_reply: SendReply) -> str:
+        """Run an operation or fault as a timeline would, and send each of its steps as a reply when the journal gets it."""
 
-        def listen(event: Event) -> None:
+        def send_step(event: Event) -> None:
             if isinstance(event, Step):
-                tell(protocol.StepReply(event))
+                send_reply(protocol.StepReply(event))
 
         self._operations += 1
-        telling = replace(self.actions.recorder, listener=listen)
-        done = await replace(self.actions, recorder=telling, word=word, id=self._operations).operate(do)
+        recorder = replace(self.actions.recorder, listener=send_step)
+        done = await replace(self.actions, recorder=recorder, word=word, id=self._operations).operate(do)
         self._changed_s = self.actions.recorder.t_s()
         return done
 
-    async def _dump(self, service: str, tell: SendReply) -> str:
+    async def _dump(self, service: str, send_reply: SendReply) -> str:
         threads = await self.actions.dump(service)
         if threads.error:
             raise DumpError(threads.error)
         file = self.actions.directory.parent / threads.file
-        tell(protocol.ThreadsReply(threads, str(file)))
+        send_reply(protocol.ThreadsReply(threads, str(file)))
         return f"the whole dump: {file}"
 
-    async def _restart(self, service: str, tell: SendReply) -> str:
-        """Restart any service: a scenario's operators know of application servers only, a class may try the others."""
+    async def _restart(self, service: str, send_reply: SendReply) -> str:
+        """Restart any service, callers too; in a scenario only application servers can be restarted."""
 
         async def restart_alone(actions: Actions) -> str:
             async with actions.alone_on("services"):
                 return await restart.restart(actions, (service,))
 
-        return await self._operate("restart", restart_alone, tell)
+        return await self._operate("restart", restart_alone, send_reply)
 
-    async def _send(self, order: protocol.LoadCommand, tell: SendReply) -> str:
-        """Send a load and follow it until everything was sent, and answered or not answered for a while; when cancelled, end it."""
-        count = round(order.rate_per_s * order.seconds)
-        if not 0 < count <= protocol.MOST_REQUESTS:
-            raise UsageError(f"{count} transactions; allowed: 1 to {protocol.MOST_REQUESTS}, so change --rate or --seconds")
+    async def _send(self, command: protocol.LoadCommand, send_reply: SendReply) -> str:
+        """Send a load and wait until it is over (see `_wait_load`); end it when cancelled."""
+        count = round(command.rate_per_s * command.seconds)
+        if not 0 < count <= protocol.MAX_REQUESTS:
+            raise UsageError(f"{count} transactions; allowed: 1 to {protocol.MAX_REQUESTS}, so change --rate or --seconds")
         if self._sending:
-            raise FacilityError("a load is under way; wait until it has ended, or end it with Ctrl-C where it was started")
+            raise FacilityError("a load is already running; wait until it has ended, or press Ctrl-C in the terminal that started it")
         self._sending = True
         try:
-            load = await self._begin(order, count)
+            load = await self._begin(command, count)
             try:
-                await self._wait_load(load, tell, order.seconds)
+                await self._wait_load(load, send_reply, command.seconds)
             except asyncio.CancelledError:
-                await self.end_load()  # passengers go home, those who wait as well
+                await self.end_load()  # passengers who still wait give up, too
                 raise
             finally:
-                tell(_load_status(load))
+                send_reply(_load_status(load))
         finally:
             self._sending = False
         return _summary(load)
 
-    async def _begin(self, order: protocol.LoadCommand, count: int) -> LoadTracker:
-        drawn = night.draw_passengers(self.scenario, order.seed, count)
+    async def _begin(self, command: protocol.LoadCommand, count: int) -> LoadTracker:
+        drawn = night.draw_passengers(self.scenario, command.seed, count)
         await self.end_load()
         if self._requests and LOAD in self.facility.specs:  # as a process it ends with its connection; as a container it waits for another
             await self.facility.restart(LOAD)
         due = [
-            DueRequest(number / order.rate_per_s, replace(one, id=self._requests + number + 1))  # no id twice in a journal
-            for number, one in enumerate(drawn)
+            DueRequest(number / command.rate_per_s, replace(request, id=self._requests + number + 1))  # no id twice in a journal
+            for number, request in enumerate(drawn)
         ]
         self._requests += count
-        load = LoadTracker(self.actions.recorder, await self.facility.load_generator(due), {one.request.id: one for one in due})
+        load = LoadTracker(self.actions.recorder, await self.facility.load_generator(due), {request.request.id: request for request in due})
         self.load = load
         load.start()
         self._following = asyncio.create_task(load.follow())
         return load
 
-    async def _wait_load(self, load: LoadTracker, tell: SendReply, seconds: float) -> None:
-        """Wait until everything was sent, and answered or not answered for a while; raises WaitError when it never gets quiet."""
+    async def _wait_load(self, load: LoadTracker, send_reply: SendReply, seconds: float) -> None:
+        """Wait until every request was sent, and has a response or no response comes any more; raises WaitError at the limit."""
         recorder, longest_s = self.actions.recorder, self.scenario.variants[0].settings.longest_timeout_s
-        told_s = recorder.t_s()
+        reported_s = recorder.t_s()
 
         async def look() -> str | None:
-            nonlocal told_s
+            nonlocal reported_s
             assert self._following is not None
             if self._following.done():
                 self._following.result()
             quiet_s = recorder.t_s() - max(load.last_sent_s, load.last_response_s)
             if load.all_sent and (not load.in_flight or quiet_s > QUIET_S + longest_s):
                 return None
-            if recorder.t_s() - told_s >= TELL_EVERY_S:
-                told_s += TELL_EVERY_S
-                tell(_load_status(load))
+            if recorder.t_s() - reported_s >= REPORT_EVERY_S:
+                reported_s += REPORT_EVERY_S
+                send_reply(_load_status(load))
             return _summary(load)
 
         await wait_until("the load was not over", look, seconds + longest_s + OVER_WITHIN_S, every_s=POLL_S)
 
     async def end_load(self) -> None:
-        """End the load, if there is one; whoever still waits gives up."""
+        """End the load, if there is one; passengers who still wait give up."""
         if self._following is None or self.load is None:
             return
         await cancel_and_wait([self._following])
@@ -195,7 +196,7 @@ class Executor:
         self.load.generator.stop()
 
     def observe(self) -> None:
-        """Write down since when nothing was done but to look, for the verdict, which tells by that what would not come back."""
+        """Record since when the facility was only observed: by that the verdict decides what would not have recovered by itself."""
         recorder, load = self.actions.recorder, self.load
         t_s, night_s = recorder.now()
         since_s = max(self._changed_s, load.last_sent_s if load else 0.0, load.last_response_s if load else 0.0)

@@ -1,4 +1,4 @@
-"""A night without a script: a facility in one variant and the usual passengers, for whoever plays the night by hand."""
+"""A night without a timeline: a facility in one variant, and the usual passengers, for interactive use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from testbed.plan.trace import Trace, TraceHeader
 if TYPE_CHECKING:
     from testbed.plan.trace import TraceRequest
 
-NAME = "by_hand"
+NAME = "interactive"
 DATE = datetime.date(2013, 10, 7)
 SHARES: dict[str, dict[str, float]] = {  # as in the night of the case
     "kiosk": {"check_in": 34, "reprint_boarding_pass": 5},
@@ -28,28 +28,28 @@ SHARES: dict[str, dict[str, float]] = {  # as in the night of the case
 
 
 def night(variant: str, application_servers: int) -> Scenario:
-    """Give the night, whose clock goes by as clocks do; raises UsageError that lists the variants when there is none of that name."""
-    kept = scenario_file.kept_variants((variant,))
+    """Return the scenario of an interactive night, at speed 1; raises UsageError, with the names of all variants, for an unknown one."""
+    variants = scenario_file.kept_variants((variant,))
     return Scenario(
         NAME,
         Path(NAME),
-        "By hand",
+        "Interactive",
         "What was done, and when, is in the journal alone.",
         (),
         FacilityPlan(application_servers=application_servers),
         NightPlan.model_validate({"date": DATE, "from": "22:00", "to": "05:15", "speed": 1.0}),
         WorkloadPlan(seed=1, rate_per_minute=1.0, shares=SHARES),
         (),
-        (Variant(variant, kept[variant].settings, WHATEVER),),
+        (Variant(variant, variants[variant].settings, WHATEVER),),
     )
 
 
 def draw_passengers(scenario: Scenario, seed: int, count: int) -> tuple[TraceRequest, ...]:
-    """Give so many of the night's passengers, drawn by the seed; at which time of the night they would come is left to who sends them."""
+    """Return `count` passengers of the night, drawn by the seed. The sender sets when they leave, and ignores their time of the night."""
     workload = scenario.workload.model_copy(update={"seed": seed, "rate_per_minute": count / scenario.night.minutes})
     return passengers.derive(replace(scenario, workload=workload)).requests
 
 
-def nobody(scenario: Scenario) -> Trace:
-    """Give the trace of a night for which nobody is known beforehand."""
+def empty_trace(scenario: Scenario) -> Trace:
+    """Return an empty trace: the passengers of an interactive night are not known beforehand."""
     return Trace(TraceHeader(trace.FORMAT, scenario.name, scenario.workload.seed, 0.0, 0, ""), ())

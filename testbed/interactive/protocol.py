@@ -1,8 +1,8 @@
-"""Orders to a facility that is up, and the answers to them: one JSON object a line, each way.
+"""Commands to a running facility and the replies to them: one JSON object a line, each way.
 
-A connection is for one order. Answers come as things happen; the last is `done`, with a line that says what was, or
-`refused`, with why not and the exit code that the command line makes of it. Whoever has ordered a load ends it by
-ending their side of the connection; every other order, once given, is carried out to its end.
+A connection carries one command. Replies come as things happen; the last is `done`, with a line that says what was done, or `refused`,
+with the reason and the exit code for the command line. A client ends a load by closing its side of the connection; every other command,
+once sent, is carried out to its end.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pydantic import Field, TypeAdapter, ValidationError
 from testbed.errors import TestbedError
 from testbed.journal.events import PoolSample, Step, Threads
 
-MOST_REQUESTS = 100_000
+MAX_REQUESTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class StatusCommand:
-    """Tell how it stands."""
+    """Report the state of the facility."""
 
-    order: Literal["status"] = "status"
+    command: Literal["status"] = "status"
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchoverCommand:
     """Move the database to the other host."""
 
-    order: Literal["switchover"] = "switchover"
+    command: Literal["switchover"] = "switchover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DumpThreadsCommand:
     """Dump the threads of a service."""
 
     service: str
-    order: Literal["threads"] = "threads"
+    command: Literal["threads"] = "threads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RestartCommand:
     """Kill a service and start it again."""
 
     service: str
-    order: Literal["restart"] = "restart"
+    command: Literal["restart"] = "restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class LoadCommand:
     rate_per_s: Annotated[float, Field(gt=0, le=1000)]
     seconds: Annotated[float, Field(gt=0, le=86_400)]
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    order: Literal["load"] = "load"
+    command: Literal["load"] = "load"
 
 
 @dataclass(frozen=True, slots=True)
 class DownCommand:
     """Take everything down."""
 
-    order: Literal["down"] = "down"
+    command: Literal["down"] = "down"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """A service: its base URL, its health check, request threads and pool; numbers are null when it does not answer."""
+    """A service: its base URL, health check, request threads and pool; numbers are null when it does not answer."""
 
     service: str
     url: str
@@ -82,19 +82,19 @@ class ServiceStatus:
 
 @dataclass(frozen=True, slots=True)
 class LoadStatus:
-    """What has become of a load: `of` requests in all; `waiting` were sent and have not come back."""
+    """The progress of a load: `of` requests in all; `waiting` were sent and have no response yet."""
 
     of: int
     sent: int
     answered: int
     failed: int
     waiting: int
-    answer: Literal["load"] = "load"
+    reply: Literal["load"] = "load"
 
 
 @dataclass(frozen=True, slots=True)
 class FacilityStatus:
-    """How the facility stands; `database` is the host whose server runs, `load` what became of the last load."""
+    """The state of the facility; `database` is the host whose server runs, `load` the progress of the last load."""
 
     variant: str
     runtime: str
@@ -102,70 +102,70 @@ class FacilityStatus:
     journal: str
     services: tuple[ServiceStatus, ...]
     load: LoadStatus | None
-    answer: Literal["standing"] = "standing"
+    reply: Literal["status"] = "status"
 
 
 @dataclass(frozen=True, slots=True)
 class StepReply:
-    """A step of an operation has begun or ended, as the journal has it."""
+    """A step of an operation began or ended; `step` is the journal's event."""
 
     step: Step
-    answer: Literal["step"] = "step"
+    reply: Literal["step"] = "step"
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadsReply:
-    """A dump, as the journal has it; `file` is where it lies."""
+    """A thread dump; `threads` is the journal's event, `file` the path of the whole dump."""
 
     threads: Threads
     file: str
-    answer: Literal["threads"] = "threads"
+    reply: Literal["threads"] = "threads"
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It was done."""
+    """The command was carried out; `text` says what was done, and is empty where there is nothing to say."""
 
     text: str
-    answer: Literal["done"] = "done"
+    reply: Literal["done"] = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was not, or not to the end."""
+    """The command was not carried out, or not to its end; `text` says why."""
 
     text: str
     exit_code: int
-    answer: Literal["refused"] = "refused"
+    reply: Literal["refused"] = "refused"
 
 
 Command = StatusCommand | SwitchoverCommand | DumpThreadsCommand | RestartCommand | LoadCommand | DownCommand
 Reply = FacilityStatus | LoadStatus | StepReply | ThreadsReply | Done | Refused
 
-_order: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="order")])
-_answer: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="answer")])
+_command: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
+_reply: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="reply")])
 
 
-def encode_command(order: Command) -> bytes:
-    """Write an order as a line."""
-    return _order.dump_json(order, by_alias=True) + b"\n"
+def encode_command(command: Command) -> bytes:
+    """Write a command as a line."""
+    return _command.dump_json(command, by_alias=True) + b"\n"
 
 
 def decode_command(line: bytes) -> Command:
-    """Read an order; raises TestbedError when it is none."""
-    order: Command = _decode(_order, line, "order")
-    return order
+    """Read a command from its line; raises TestbedError when the line is not a command."""
+    command: Command = _decode(_command, line, "command")
+    return command
 
 
-def encode_reply(answer: Reply) -> bytes:
-    """Write an answer as a line."""
-    return _answer.dump_json(answer, by_alias=True) + b"\n"
+def encode_reply(reply: Reply) -> bytes:
+    """Write a reply as a line."""
+    return _reply.dump_json(reply, by_alias=True) + b"\n"
 
 
 def decode_reply(line: bytes) -> Reply:
-    """Read an answer; raises TestbedError when it is none, as of another version's."""
-    answer: Reply = _decode(_answer, line, "answer")
-    return answer
+    """Read a reply from its line; raises TestbedError when the line is not a reply, as from another version of the testbed."""
+    reply: Reply = _decode(_reply, line, "reply")
+    return reply
 
 
 def _decode(adapter: TypeAdapter[Any], line: bytes, what: str) -> Any:
@@ -173,6 +173,4 @@ def _decode(adapter: TypeAdapter[Any], line: bytes, what: str) -> Any:
         return adapter.validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
-        raise TestbedError(
-            f"this is no {what}: {'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}; found {line[:80]!r}"
-        ) from error
+        raise TestbedError(f"not a {what}: {'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}; found {line[:80]!r}") from error

@@ -1,4 +1,4 @@
-"""`testbed up`: builds a facility, holds it up, lets orders in, and takes it down when it is told to or interrupted."""
+"""`testbed up`: builds a facility, keeps it running, serves commands, and takes it down when it is commanded to or interrupted."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import Scenario
     from testbed.replay.load_tracker import LoadTracker
 
-GOODBYE_WITHIN_S = 2.0
-LOOK_EVERY_S = 0.25  # a facility may be up for hours, and each look is a line in the journal
+LAST_REPLIES_WITHIN_S = 2.0
+LOOK_EVERY_S = 0.25  # a facility may run for hours, and each sample is a line in the journal
 
 
 class FacilityDisplay(Protocol):
-    """Something that is told how the facility fares."""
+    """Shows what happens to the running facility."""
 
     def line(self, text: str) -> None:
-        """Tell what happens."""
+        """Print a line about what happens."""
 
     def ready(self, status: protocol.FacilityStatus) -> None:
-        """Take note that it is up."""
+        """Show that the facility accepts commands, and its state."""
 
     def update(self, state: FacilityState, load: LoadTracker | None) -> None:
-        """Show the state, after each look."""
+        """Show the state, after each round of samples."""
 
 
 class SilentFacilityDisplay:
     """The do-nothing display."""
 
     def line(self, text: str) -> None:
-        """Tell nothing."""
+        """Print nothing."""
 
     def ready(self, status: protocol.FacilityStatus) -> None:
-        """Take no note."""
+        """Show nothing."""
 
     def update(self, state: FacilityState, load: LoadTracker | None) -> None:
         """Show nothing."""
@@ -60,136 +60,135 @@ class SilentFacilityDisplay:
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Takes orders, as many at a time as come; `end` is called when it is told to take everything down."""
+    """Serves commands, any number at a time. `end` is called at the first `down`."""
 
     display: FacilityDisplay
     end: Callable[[], object]
-    hands: Executor | None = None
-    told_down: bool = False
+    executor: Executor | None = None
+    down_requested: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
-    _visits: set[asyncio.Task[None]] = field(default_factory=set)
-    _works: set[asyncio.Task[str]] = field(default_factory=set)
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _executions: set[asyncio.Task[str]] = field(default_factory=set)
 
     async def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection: one order, and the answers to it. Whoever went away meanwhile misses them."""
-        visit = asyncio.current_task()
-        assert visit is not None
-        self._visits.add(visit)
+        """Serve one connection: read its command, write the replies. A client that has gone away misses them."""
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
         try:
-            with suppress(ConnectionError, asyncio.CancelledError):  # cancelled by `close` only, which waits for nothing else
-                writer.write(protocol.encode_reply(await self._answer(reader, lambda one: writer.write(protocol.encode_reply(one)))))
+            with suppress(ConnectionError, asyncio.CancelledError):  # cancelled by `close` only, which waits for nothing more
+                writer.write(protocol.encode_reply(await self._answer(reader, lambda reply: writer.write(protocol.encode_reply(reply)))))
                 await writer.drain()
         finally:
             writer.close()
-            self._visits.discard(visit)
+            self._connections.discard(connection)
 
-    async def _answer(self, reader: asyncio.StreamReader, tell: Callable[[protocol.Reply], None]) -> protocol.Done | protocol.Refused:
+    async def _answer(self, reader: asyncio.StreamReader, send_reply: Callable[[protocol.Reply], None]) -> protocol.Done | protocol.Refused:
         try:
-            order = protocol.decode_command(await reader.readline())
-            if isinstance(order, protocol.DownCommand):
+            command = protocol.decode_command(await reader.readline())
+            if isinstance(command, protocol.DownCommand):
                 return await self._take_down()
-            if self.hands is None:
-                raise TestbedError("the facility is coming up or going down; its terminal tells when it is ready")
-            return protocol.Done(await self._carry_out(self.hands, order, reader, tell))
-        except ValueError:  # longer than any order
-            return protocol.Refused("this is no order: its line is too long", TestbedError.exit_code)
+            if self.executor is None:
+                raise TestbedError("the facility is starting or being taken down; its terminal says when it is ready")
+            return protocol.Done(await self._carry_out(self.executor, command, reader, send_reply))
+        except ValueError:  # from `readline`: longer than any command
+            return protocol.Refused("not a command: the line is too long", TestbedError.exit_code)
         except TestbedError as error:
             return protocol.Refused(str(error), error.exit_code)
 
     async def _carry_out(
-        self, hands: Executor, order: protocol.Command, reader: asyncio.StreamReader, tell: Callable[[protocol.Reply], None]
+        self, executor: Executor, command: protocol.Command, reader: asyncio.StreamReader, send_reply: Callable[[protocol.Reply], None]
     ) -> str:
-        work = asyncio.create_task(hands.carry_out(order, tell))
-        self._works.add(work)
-        leaving = asyncio.create_task(reader.read())
+        execution = asyncio.create_task(executor.carry_out(command, send_reply))
+        self._executions.add(execution)
+        client_gone = asyncio.create_task(reader.read())
         try:
-            waiting = {work, leaving} if isinstance(order, protocol.LoadCommand) else {work}
+            waiting = {execution, client_gone} if isinstance(command, protocol.LoadCommand) else {execution}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            ended = not work.done()
-            if ended:
-                work.cancel()
-            await asyncio.wait([work])
-            if work.cancelled():
-                if self.told_down or self.hands is None:
+            if not execution.done():
+                execution.cancel()
+            await asyncio.wait([execution])
+            if execution.cancelled():
+                if self.down_requested or self.executor is None:
                     raise TestbedError("the facility was taken down before this was done")
-                told = "ended by whoever sent it; those who waited gave up"
+                done = "ended by its sender; passengers who still waited gave up"
             else:
-                told = work.result()
+                done = execution.result()
         finally:
-            leaving.cancel()
-            self._works.discard(work)
-        if told and not isinstance(order, protocol.DumpThreadsCommand):
-            self.display.line(f"{order.order}: {told}")
-        return told
+            client_gone.cancel()
+            self._executions.discard(execution)
+        if done and not isinstance(command, protocol.DumpThreadsCommand):
+            self.display.line(f"{command.command}: {done}")
+        return done
 
     async def _take_down(self) -> protocol.Done:
-        if not self.told_down:  # the second to say so would break off what the first began
-            self.told_down = True
+        if not self.down_requested:  # a second cancellation would break off the taking down
+            self.down_requested = True
             self.end()
         await self.gone.wait()
         return protocol.Done("everything was taken down")
 
     async def leave(self) -> None:
-        """Take no more orders, and give up what is being carried out."""
-        self.hands = None
-        for work in list(self._works):
-            work.cancel()
-        if self._works:
-            await asyncio.wait(list(self._works))
+        """Refuse further commands, and cancel those that are being carried out."""
+        self.executor = None
+        for execution in list(self._executions):
+            execution.cancel()
+        if self._executions:
+            await asyncio.wait(list(self._executions))
 
     async def close(self) -> None:
-        """Tell whoever waits for it that everything is gone, and send everybody home."""
+        """Answer every waiting `down`, and close all connections within two seconds."""
         self.gone.set()
-        if self._visits:
-            _, still = await asyncio.wait(list(self._visits), timeout=GOODBYE_WITHIN_S)
-            for visit in still:
-                visit.cancel()
+        if self._connections:
+            _, still_open = await asyncio.wait(list(self._connections), timeout=LAST_REPLIES_WITHIN_S)
+            for connection in still_open:
+                connection.cancel()
 
 
 async def up(scenario: Scenario, backend: Backend, runs: str | None, display: FacilityDisplay) -> None:
-    """Hold a facility up until it is ordered down or this task is cancelled.
+    """Build a facility and keep it running until a `down` comes or this task is cancelled.
 
-    1. Claim the door: there is one facility by hand for each user. Orders are refused until it is ready.
-    2. Build it, with a journal, and begin to look at it.
-    3. Let orders in, until the end.
-    4. Give up what is being carried out, write the end into the journal, take everything down, and then say so.
+    1. Claim the control socket: each user can have one facility running. Commands are refused until it is ready.
+    2. Build it, open its journal, and start sampling.
+    3. Serve commands, until the end.
+    4. Cancel what is being carried out, write the end into the journal, take everything down, and then reply to `down`.
 
-    Raises FacilityError when one is up already or this one cannot be built; an interruption is passed on.
+    Raises FacilityError when one is already running or this one cannot be built; a cancellation is passed on.
     """
     task = asyncio.current_task()
     assert task is not None
-    desk = Dispatcher(display, task.cancel)
+    dispatcher = Dispatcher(display, task.cancel)
     with control_socket.claim() as listener:  # 1
-        async with _receiving(desk, listener):
+        async with _receiving(dispatcher, listener):
             try:
                 async with backend:
-                    await _keep_running(scenario, backend, batch.runs_directory(runs, scenario.name), desk)  # 2, 3, 4
+                    await _keep_running(scenario, backend, batch.runs_directory(runs, scenario.name), dispatcher)  # 2, 3, 4
             except asyncio.CancelledError:
-                if not desk.told_down:
+                if not dispatcher.down_requested:
                     raise
                 task.uncancel()
 
 
 @asynccontextmanager
-async def _receiving(desk: Dispatcher, listener: socket.socket) -> AsyncIterator[None]:
-    server = await asyncio.start_unix_server(desk.receive, sock=listener)
+async def _receiving(dispatcher: Dispatcher, listener: socket.socket) -> AsyncIterator[None]:
+    server = await asyncio.start_unix_server(dispatcher.receive, sock=listener)
     try:
         yield
     finally:
         server.close()
-        await desk.close()
+        await dispatcher.close()
 
 
-async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, desk: Dispatcher) -> None:
-    variant, display, loop = scenario.variants[0], desk.display, asyncio.get_running_loop()
+async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, dispatcher: Dispatcher) -> None:
+    variant, display, loop = scenario.variants[0], dispatcher.display, asyncio.get_running_loop()
     builder = backend.builder(scenario.facility, variant.settings)
     path = directory / f"{variant.name}.jsonl"
-    header = header_module.header(scenario, variant, night.nobody(scenario), backend, 1)
+    header = header_module.header(scenario, variant, night.empty_trace(scenario), backend, 1)
     with JournalWriter(path, header) as writer:
         recorder = Recorder(writer, scenario.night.clock(), origin_s=loop.time())
-        with recorder.ending("interrupted before the facility was up"):
+        with recorder.ending("interrupted before the facility was ready"):
             async with AsyncExitStack() as stack:
-                display.line("the facility comes up")
+                display.line("the facility is being built")
                 stack.push_async_callback(builder.tear_down)
                 facility = await builder.build()
                 stack.push_async_callback(facility.end_probes)
@@ -200,21 +199,21 @@ async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, d
                 state = FacilityState(facility.application_servers, facility.callers)
                 actions = Actions(facility, state, recorder, directory / variant.name)
                 looker = Looker(facility, recorder, state, monitoring, LOOK_EVERY_S)
-                hands = Executor(scenario, backend.name, facility, actions, looker)
-                stack.push_async_callback(hands.end_load)
-                stack.push_async_callback(desk.leave)
+                executor = Executor(scenario, backend.name, facility, actions, looker)
+                stack.push_async_callback(executor.end_load)
+                stack.push_async_callback(dispatcher.leave)
                 try:
-                    await run_all((looker.look(lambda: display.update(state, hands.load)), _accept_commands(desk, hands)))
+                    await run_all((looker.look(lambda: display.update(state, executor.load)), _accept_commands(dispatcher, executor)))
                 except asyncio.CancelledError:
-                    await desk.leave()
-                    hands.observe()
+                    await dispatcher.leave()
+                    executor.observe()
                     await actions.heal_all()
-                    recorder.end("complete", "")  # by hand, there is no other end
-                    display.line("the facility is taken down")
+                    recorder.end("complete", "")  # an interactive night has no other end
+                    display.line("the facility is being taken down")
                     raise
 
 
-async def _accept_commands(desk: Dispatcher, hands: Executor) -> None:
-    """Let orders in as soon as every service has been seen."""
-    desk.display.ready(await hands.status())
-    desk.hands = hands
+async def _accept_commands(dispatcher: Dispatcher, executor: Executor) -> None:
+    """Serve commands as soon as there is a sample of every service."""
+    dispatcher.display.ready(await executor.status())
+    dispatcher.executor = executor

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
-    """Run the command line in this process; gives exit code, standard output and standard error."""
+    """Run the command line in this process; return exit code, standard output and standard error."""
     monkeypatch.setattr(sys, "argv", ["testbed", *arguments])
     monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or `python -m pytest` would be named as what was run
     monkeypatch.setenv("COLUMNS", "200")
@@ -46,12 +46,12 @@ def run(*arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 @pytest.fixture
 def testbed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
-    """Give the command line as a function."""
+    """Return the command line as a function."""
     return lambda *arguments: run(*map(str, arguments), capsys=capsys, monkeypatch=monkeypatch)
 
 
-def kept(path: Path, made: Journal) -> Path:
-    """Write a hand-written journal to a file."""
+def write_journal(path: Path, made: Journal) -> Path:
+    """Write a hand-written journal to a file; return its path."""
     with JournalWriter(path, made.header) as writer:
         for event in made.events:
             writer.append(event)
@@ -61,9 +61,9 @@ def kept(path: Path, made: Journal) -> Path:
 
 def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Held is 0, broken is 1, unknown is 3; of several, the worst."""
-    held = kept(tmp_path / "held.jsonl", hung_night().journal())
-    broken = kept(tmp_path / "broken.jsonl", contained_night().journal())
-    unknown = kept(
+    held = write_journal(tmp_path / "held.jsonl", hung_night().journal())
+    broken = write_journal(tmp_path / "broken.jsonl", contained_night().journal())
+    unknown = write_journal(
         tmp_path / "unknown.jsonl", hung_night(dumps=False).journal(expect={"outcome": ["grounded"], "servers_blocked_at": "checkout"})
     )
     codes = [testbed("judge", *files)[0] for files in ([held], [broken], [unknown], [held, unknown], [unknown, broken])]
@@ -77,8 +77,8 @@ def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_l
     assert (code, "there are no journals" in err) == (2, True)
     (run_directory / "again").mkdir()
     later = replace(hung_night().journal(), header=replace(header(), started_at="2026-01-02T00:00:00.000+00:00"))
-    kept(run_directory / "a.jsonl", later)
-    kept(run_directory / "again" / "z.jsonl", hung_night().journal())
+    write_journal(run_directory / "a.jsonl", later)
+    write_journal(run_directory / "again" / "z.jsonl", hung_night().journal())
     code, out, _ = testbed("judge", tmp_path / "runs" / "latest", "--json", "-")
     assert code == 0
     assert [Path(json.loads(line)["journal"]).name for line in out.splitlines()] == ["z.jsonl", "a.jsonl"]
@@ -87,7 +87,7 @@ def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_l
 
 def test_a_check_that_itself_fails_leaves_its_traceback(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """In the line for programs and in a file beside the journal; other findings have none."""
-    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    path = write_journal(tmp_path / "held.jsonl", hung_night().journal())
     testbed("judge", path)
     assert list(tmp_path.iterdir()) == [path]
     monkeypatch.setattr(open_loop, "check", Mock(side_effect=ZeroDivisionError("by a check")))
@@ -101,18 +101,20 @@ def test_a_check_that_itself_fails_leaves_its_traceback(testbed, tmp_path: Path,
 
 def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Every line is an object of the contract; the report goes to standard error."""
-    path = kept(tmp_path / "held.jsonl", hung_night().journal())
+    path = write_journal(tmp_path / "held.jsonl", hung_night().journal())
     code, out, err = testbed("judge", path, path, "--json", "-")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0
-    assert [(one["outcome"], one["crack"], one["verdict"], one["journal"]) for one in lines] == [("grounded", 6, "held", str(path))] * 2
+    assert [(line["outcome"], line["crack"], line["verdict"], line["journal"]) for line in lines] == [
+        ("grounded", 6, "held", str(path))
+    ] * 2
     assert lines[0]["transactions"]["kiosk"]["check_in"]["after"] == {"answered": 0, "failed": 3, "unanswered": 4}
     assert lines[0]["blocked_request_threads"] == dict.fromkeys(("cf-1", "cf-2", "kiosk", "ivr", "partner"), 4)
     assert "grounded" in err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, balancer_loss, "),
         (["replay", "no/such.toml"], "cannot be read: No such file"),
@@ -122,16 +124,17 @@ def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path:
         (["replay", "the_night", "--json", "no/such/file"], "--json: no/such/file cannot be written: No such file"),
         (["plan", "the_night", "--rate", "-1"], "--rate"),
         (["judge", "no.jsonl"], "no.jsonl cannot be read: No such file"),
-        (["fly"], "No such command 'fly'"),
+        (["fly"], "No such command 'fly'."),
+        (["reply", "the_night"], "No such command 'reply', did you mean replay?"),
         ([], "Usage: testbed"),
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_one_clear_error_and_exit_code_2(testbed, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_wrong_usage_is_one_clear_error_and_exit_code_2(testbed, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """What was wrong, what is allowed; nothing was started, and there is no traceback."""
     code, out, err = testbed(*arguments)
     assert code == 2
-    assert told in out + err
+    assert message in out + err
     assert "Traceback" not in err
 
 
@@ -153,7 +156,7 @@ def test_the_lists_name_every_scenario_and_every_fact(testbed) -> None:  # type:
     _, listed, _ = testbed("facts")
     assert all(f" {fact} " in listed for fact in ("C1", "O10", "P4", "S10", "W7", "A8"))
     _, listed, _ = testbed("facts", "--tests")
-    assert "    tests/cli/test_cli.py::test_" not in listed  # no test here is marked
+    assert "    tests/cli/test_cli.py::test_" not in listed  # no test of this file is marked
     assert "    scenarios/test_balancers.py::test_" in listed
 
 
@@ -170,7 +173,7 @@ def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "a.svg"), "cannot write a.svg: No space left on device; free space there"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "cannot write a file: Disk quota exceeded; free space there"),
@@ -184,14 +187,14 @@ def test_what_the_system_refuses_is_one_line_with_its_next_step(  # type: ignore
     testbed,  # noqa: ANN001
     monkeypatch: pytest.MonkeyPatch,
     error: OSError,
-    said: str,
+    message: str,
 ) -> None:
     """A refused connection is no full disk."""
     monkeypatch.setattr(scenario_file, "known", Mock(side_effect=error))
     monkeypatch.setattr(main, "forget_output", lambda: None)
     code, _, err = testbed("list")
     assert code == 3
-    assert err.startswith(f"testbed: {said}")
+    assert err.startswith(f"testbed: {message}")
     assert len(err.splitlines()) == 1
 
 
@@ -235,7 +238,7 @@ def test_an_installation_that_cannot_be_imported_is_exit_code_4(tmp_path: Path) 
     code = "import sys; sys.modules['click'] = None; from testbed.__main__ import main; main()"
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 4
-    assert "an error of the testbed itself: ModuleNotFoundError" in ended.stderr
+    assert "a bug of the testbed: ModuleNotFoundError" in ended.stderr
 
 
 def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
@@ -248,7 +251,7 @@ def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
 def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
     """In the order in which they were asked for; the scenario's own keep their expectations."""
     chosen = batch.planned("the_night", ("retry", "fixed", "retry")).variants
-    assert [(one.name, one.expect.outcome) for one in chosen] == [
+    assert [(variant.name, variant.expect.outcome) for variant in chosen] == [
         ("retry", ("unharmed", "contained", "grounded")),
         ("fixed", ("contained",)),
     ]
@@ -256,7 +259,7 @@ def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--shard", "3/2"], "--shard: found '3/2'; allowed: I/N"),
         (["--variant", "fixd"], "no variant 'fixd'; there are original, fixed"),
@@ -275,11 +278,11 @@ def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() 
         (["merge", "none.json", "--out", "x"], "the matrix none.json cannot be read"),
     ],
 )
-def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """In a line, with exit code 2, or 3 for what the runtime has not."""
+def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In a line, with exit code 2, or 3 for what the runtime does not provide."""
     code, _, err = testbed("matrix", *arguments)
     assert code in (2, 3)
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -304,15 +307,16 @@ def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_found_by_its_name(name: str) -> None:
-    """What is imported for a name is a command of that name."""
+    """What is imported for a name is a command of that name, whose first sentence fits a line of the list."""
     command = main.main_group.get_command(click.Context(main.main_group), name)
     assert command is not None
     assert command.name == name
     assert command.help
+    assert not command.get_short_help_str(64).endswith("...")
 
 
-def test_who_asks_for_the_status_does_not_wait_for_what_builds_a_facility() -> None:
-    """The commands by hand are typed one after the other before a class: none of them imports what only `up` needs."""
+def test_the_status_does_not_wait_for_the_imports_that_build_a_facility() -> None:
+    """The interactive commands are typed one after the other: none of them imports what only `up` needs."""
     code = "import sys, testbed.cli.interactive; print(sorted({'aiohttp', 'psycopg', 'requests', 'toxiproxy'} & sys.modules.keys()))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert said.stdout == "[]\n"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout == "[]\n"

@@ -18,29 +18,29 @@ SERVER = protocol.ServiceStatus("cf-16", "http://127.0.0.1:65535", True, True, 4
 CALLER = protocol.ServiceStatus("partner", "http://127.0.0.1:65534", True, True, 40, 7, 0, False, None)
 DEAD = protocol.ServiceStatus("kiosk", "http://127.0.0.1:65533", False, False, None, None, None, False, None)
 LOAD = protocol.LoadStatus(100_000, 99_000, 98_000, 80, 920)
-STANDING = protocol.FacilityStatus("checkout_timeout", "containers", "db-2", "runs/original.jsonl", (SERVER, CALLER, DEAD), LOAD)
+STATUS = protocol.FacilityStatus("checkout_timeout", "containers", "db-2", "runs/original.jsonl", (SERVER, CALLER, DEAD), LOAD)
 
 
-def printed(answer: protocol.Reply) -> str:
-    """Print an answer as the commands do, on a terminal of 80 columns."""
+def printed(reply: protocol.Reply) -> str:
+    """Print a reply as the commands do, on a terminal of 80 columns; return the text."""
     console = Console(file=io.StringIO(), width=WIDTH)
-    console.print(interactive_display.status_text(answer), soft_wrap=True)
+    console.print(interactive_display.reply_text(reply), soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_the_status_fits_eighty_columns_and_cuts_no_address() -> None:
     """With the longest names and the largest numbers that there can be, no line is wider, and every address can be pasted."""
-    lines = printed(STANDING).splitlines()
+    lines = printed(STATUS).splitlines()
     assert max(map(len, lines)) <= WIDTH
-    told = " ".join(lines)
-    assert all(f" {one.url} " in told for one in (SERVER, CALLER, DEAD))
-    assert "…" not in told.replace("cf-…", "")
+    text = " ".join(lines)
+    assert all(f" {service.url} " in text for service in (SERVER, CALLER, DEAD))
+    assert "…" not in text.replace("cf-…", "")
 
 
 def test_the_status_tells_blocked_from_busy_and_dead_from_red() -> None:
     """What a class is to see is a word, and not a colour alone."""
-    rows = {line.split()[0]: line.split() for line in printed(STANDING).splitlines() if "127.0.0.1" in line and "curl" not in line}
+    rows = {line.split()[0]: line.split() for line in printed(STATUS).splitlines() if "127.0.0.1" in line and "curl" not in line}
     assert rows["cf-16"][2:5] == ["green", "40/40", "blocked"]
     assert rows["partner"][2:5] == ["green", "7/40", "busy"]
     assert rows["kiosk"][2:5] == ["dead", "no", "answer"]
@@ -52,8 +52,8 @@ def test_the_path_of_the_journal_is_on_one_line_however_long_it_is() -> None:
     assert f"journal: {path}\n" in printed(protocol.FacilityStatus("original", "processes", "db-1", path, (CALLER,), None))
 
 
-def test_a_step_is_told_when_it_ends_and_with_its_reason_when_it_fails() -> None:
-    """A begin tells nothing; an end has its number, name and seconds; a failure also why."""
+def test_a_step_is_printed_when_it_ends_and_with_its_reason_when_it_fails() -> None:
+    """A begin prints nothing; an end has its number, name and seconds; a failure also why."""
 
     def step(state: Progress, duration_s: float | None, detail: str = "") -> protocol.StepReply:
         return protocol.StepReply(
@@ -70,12 +70,12 @@ def test_a_step_is_told_when_it_ends_and_with_its_reason_when_it_fails() -> None
             )
         )
 
-    assert interactive_display.status_text(step("begin", None)) is None
-    assert interactive_display.status_text(step("end", 0.254)) == "3. mount  0.25 s"
-    assert interactive_display.status_text(step("failed", 0.1, "no disk")) == "3. mount  0.10 s  failed: no disk"
+    assert interactive_display.reply_text(step("begin", None)) is None
+    assert interactive_display.reply_text(step("end", 0.254)) == "3. mount  0.25 s"
+    assert interactive_display.reply_text(step("failed", 0.1, "no disk")) == "3. mount  0.10 s  failed: no disk"
 
 
-def test_a_dump_tells_the_innermost_calls_first_and_how_many_are_left_out() -> None:
+def test_a_dump_shows_the_innermost_calls_first_and_how_many_are_left_out() -> None:
     """Of a deep stack the line at which it stands is on top, and what is not shown is counted; so are threads that were never started."""
     deep = tuple(f"f.py:{number} f{number}" for number in range(1, 11))
     groups = (ThreadGroup(30, "waiting", "lookup_by_city", deep),)
@@ -84,10 +84,10 @@ def test_a_dump_tells_the_innermost_calls_first_and_how_many_are_left_out() -> N
     assert lines[0] == "30 of 40 request threads: waiting, within lookup_by_city"
     assert lines[1].strip() == "f.py:10 f10"
     assert lines[-2].strip() == "… and 2 calls further out"
-    assert lines[-1] == "10 were never needed, and so never started"
+    assert lines[-1] == "10 were never needed, so never started"
 
 
 def test_done_with_nothing_to_say_prints_nothing() -> None:
     """After the status there is no empty line for its end."""
-    assert interactive_display.status_text(protocol.Done("")) is None
-    assert interactive_display.status_text(protocol.Done("restarted cf-1")) == "restarted cf-1"
+    assert interactive_display.reply_text(protocol.Done("")) is None
+    assert interactive_display.reply_text(protocol.Done("restarted cf-1")) == "restarted cf-1"

@@ -27,7 +27,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def scan(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a function of words
-    """Give `testbed scan` as a function of its words, over fakes; gives exit code, standard output and standard error."""
+    """Return `testbed scan` as a function of its arguments, over fakes; it returns exit code, standard output and standard error."""
 
     async def entered(work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - any coroutine
         return await work
@@ -46,7 +46,7 @@ def scan(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_map_table_and_list_are_printed_and_written(scan, backend: FakeBackend, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Exit code 0 when all could be told, also where something stops it: that is what was asked."""
+    """Exit code 0 when every effect is known, also where something stops: that was the question."""
     night, page, object_ = scenario(tmp_path).path, tmp_path / "scan.md", tmp_path / "scan.json"
     code, out, _ = scan(night, "--fault", "latency", "--link", "database", "--link", "kiosk", "--out", page, "--json", object_)
     assert code == 0
@@ -65,7 +65,7 @@ def test_map_table_and_list_are_printed_and_written(scan, backend: FakeBackend, 
 
 
 def test_with_json_to_standard_output_nothing_else_goes_there(scan, backend: FakeBackend, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """One object; and what cannot be told is exit code 3, with the reason."""
+    """One object; an unknown effect is exit code 3, with the reason."""
     backend.failures = [None, *[ServiceError("cf-1 was not ready")] * ATTEMPTS]  # the first is the control run's
     code, out, err = scan(scenario(tmp_path).path, "--fault", "refuse", "--link", "cf-1", "--json", "-")
     assert code == 3
@@ -75,21 +75,21 @@ def test_with_json_to_standard_output_nothing_else_goes_there(scan, backend: Fak
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["morningg"], "no scenario 'morningg', did you mean morning?"),
         (["--fault", "switchover"], "--fault: found 'switchover'; allowed: backlog_full"),
         (["--link", "cf-3"], "--link: found 'cf-3'; allowed: database, cf-1"),
         (["--variant", "fixd"], "--variant: found 'fixd'; allowed: original"),
         (["--transaction", "fly"], "--transaction: found 'fly'; allowed: check_in"),
-        (["--out", "no/such/file.md"], "--out: no/such/file.md cannot be written; give a file in a directory that is there"),
+        (["--out", "no/such/file.md"], "--out: no/such/file.md cannot be written; give a file in an existing directory"),
         (["--json", "no/such/file"], "--json: no/such/file cannot be written"),
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_one_clear_error_and_exit_code_2(scan, tmp_path: Path, arguments: list[str], told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_wrong_usage_is_one_clear_error_and_exit_code_2(scan, tmp_path: Path, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """What was wrong, what is allowed; nothing was started, and no directory of journals is made."""
     code, _, err = scan(*arguments)
     assert code == 2
-    assert told in err
+    assert message in err
     assert not (tmp_path / "runs").exists()

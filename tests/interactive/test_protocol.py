@@ -16,7 +16,7 @@ LOAD = protocol.LoadStatus(100, 90, 60, 20, 10)
 
 
 @pytest.mark.parametrize(
-    "order",
+    "command",
     [
         protocol.StatusCommand(),
         protocol.SwitchoverCommand(),
@@ -26,15 +26,15 @@ LOAD = protocol.LoadStatus(100, 90, 60, 20, 10)
         protocol.DownCommand(),
     ],
 )
-def test_every_order_comes_out_of_its_line_as_it_went_in(order: Command) -> None:
-    """Who carries out an order has what was ordered, of every kind that there is."""
-    line = protocol.encode_command(order)
+def test_every_command_comes_out_of_its_line_as_it_went_in(command: Command) -> None:
+    """The server decodes what the client encoded, for every kind of command, in one line each."""
+    line = protocol.encode_command(command)
     assert line.count(b"\n") == 1
-    assert protocol.decode_command(line) == order
+    assert protocol.decode_command(line) == command
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reply",
     [
         protocol.FacilityStatus(
             "original", "processes", "db-1", "a.jsonl", (protocol.ServiceStatus("cf-1", "url", True, True, 40, 1, 0, False, POOL),), LOAD
@@ -56,23 +56,23 @@ def test_every_order_comes_out_of_its_line_as_it_went_in(order: Command) -> None
         protocol.Refused("no\nservice", 2),
     ],
 )
-def test_every_answer_comes_out_of_its_line_as_it_went_in(answer: Reply) -> None:
-    """Who ordered reads what was answered, of every kind that there is, in one line each."""
-    line = protocol.encode_reply(answer)
+def test_every_reply_comes_out_of_its_line_as_it_went_in(reply: Reply) -> None:
+    """The client decodes what the server encoded, for every kind of reply, in one line each."""
+    line = protocol.encode_reply(reply)
     assert line.count(b"\n") == 1
-    assert protocol.decode_reply(line) == answer
+    assert protocol.decode_reply(line) == reply
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (b"", "this is no order"),
-        (b"no json\n", "this is no order: line"),
-        (b'{"order": "dance"}\n', "dance"),
-        (b'{"order": "load", "rate_per_s": 0, "seconds": 1, "seed": 1}\n', "rate_per_s.*greater than 0"),
+        (b"", "not a command"),
+        (b"no json\n", "not a command: line"),
+        (b'{"command": "dance"}\n', "dance"),
+        (b'{"command": "load", "rate_per_s": 0, "seconds": 1, "seed": 1}\n', "rate_per_s.*greater than 0"),
     ],
 )
-def test_what_is_no_order_is_refused_with_what_is_wrong(line: bytes, says: str) -> None:
-    """A line of anybody's is never carried out half: it is an order, or an error that quotes it."""
+def test_a_line_that_is_no_command_is_refused_with_what_is_wrong(line: bytes, says: str) -> None:
+    """A line is either a command or an error that quotes it."""
     with pytest.raises(TestbedError, match=says):
         protocol.decode_command(line)
