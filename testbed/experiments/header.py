@@ -21,7 +21,7 @@ PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "requests", "py-spy",
 
 
 def header(scenario: Scenario, variant: Variant, sent: Trace, shop: Shop, repetition: int, runtime: str) -> Header:
-    """Make the journal's header."""
+    """Return the journal's header."""
     plan = scenario.facility
     return Header(
         scenario=scenario.name,

@@ -38,6 +38,6 @@ def scan(*variants: VariantScan) -> Scan:
         scenario="morning",
         runtime="processes",
         transaction="check_in",
-        left_out=("fault flood: needs firewall, which the runtime processes has not",),
+        left_out=("fault flood: needs firewall, which the runtime processes does not provide",),
         variants=variants,
     )
