@@ -323,8 +323,8 @@ def _commit() -> str:
 
 def _print(made: table.Matrix, console: Console) -> None:
     console.print(text.table(made))
-    console.print(text.taught(made))
-    console.print(text.doubtful(made.cells))
+    console.print(text.lesson_lines(made))
+    console.print(text.unknown_lines(made.cells))
 
 
 def _require_writable(out: Path | None, columns: Sequence[Column], keys: Sequence[tuple[str, str, str]]) -> None:

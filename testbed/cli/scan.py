@@ -18,7 +18,7 @@ from testbed.experiments import batch
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.effect import Scan
 from testbed.experiments.scan.replays import ScanBatch
-from testbed.experiments.scan.text import doubts, found, long, map_lines, markdown, table
+from testbed.experiments.scan.text import long, map_lines, markdown, single_point_lines, table, unknown_lines
 from testbed.report.terminal import plain_console
 from testbed.runtime import backends
 
@@ -111,7 +111,7 @@ def scan(
         click.echo(made.model_dump_json(indent=2))
     write_text("--json", json_path, made.model_dump_json(indent=2) + "\n")
     write_text("--out", out, markdown(made))
-    sys.exit(0 if all(over.all_told for over in made.variants) else UNKNOWN)
+    sys.exit(0 if all(over.is_conclusive for over in made.variants) else UNKNOWN)
 
 
 async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str | None, console: Console) -> tuple[VariantScan, ...]:
@@ -139,5 +139,5 @@ def _print(over: VariantScan, transaction: str, console: Console) -> None:
     console.print(f"\nWhat happens to {transaction}, over {over.variant}:\n")
     console.print(table(over))
     console.print()
-    for line in (*found(over, transaction), *doubts(over)):
+    for line in (*single_point_lines(over, transaction), *unknown_lines(over)):
         console.print(line, soft_wrap=True)

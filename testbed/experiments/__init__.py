@@ -1,4 +1,4 @@
-"""Many replays: what puts replay and verdict in their order.
+"""Many replays: what runs replay and verdict in their order.
 
 `header`: the header of a journal. `batch`: a command's replays, one after the other, each judged. `matrix/`: every scenario over every
 variant. `scan/`: every fault on every link.

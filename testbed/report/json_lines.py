@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def line(judgement: Judgement, wall_s: float) -> str:
-    """Return the object of a replay as a line of JSON; README.md names its fields."""
+    """Return the object of a replay as a line of JSON; `experiments/README.md` has its fields."""
     figures = judgement.figures
     header = figures.header
     return json.dumps(
@@ -39,5 +39,5 @@ def line(judgement: Judgement, wall_s: float) -> str:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     """Return a finding as an object; `traceback` is there only for a check that itself failed."""
-    found = {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
-    return {**found, "traceback": finding.traceback} if finding.traceback else found
+    fields = {"check": finding.check, "verdict": finding.verdict.value, "text": finding.text, "facts": list(finding.facts)}
+    return {**fields, "traceback": finding.traceback} if finding.traceback else fields

@@ -1,4 +1,4 @@
-"""Plans as people read them, before anything is started: which scenarios there are, and what one of them will do."""
+"""Plans as people read them, before anything is started: the list of scenarios, and the plan of each."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import PlannedStep, Scenario, Variant
     from testbed.plan.trace import Trace
 
-# The units in which settings and expectations are, by the last word of their names.
+# The units of settings and expectations, by the last word of their names.
 REAL_S = {"s": 1.0, "ms": 0.001}
 SIZES = {"kib": "KiB", "mib": "MiB"}
 
 
 def scenarios(known: Sequence[Scenario], origins: Mapping[str, str], variant_origins: Mapping[str, str]) -> Table:
-    """Draw the list of scenarios; below, where those and the variants come from that are not the package's (`origins`, by name)."""
+    """Return a table of the scenarios; its caption has the origin, by name, of scenarios and variants that are not the package's."""
     own = [f"scenario {name}: {origin}" for name, origin in origins.items()]
     own += [f"variant {name}: {origin}" for name, origin in variant_origins.items()]
     drawn = Table(title="Scenarios", box=box.SIMPLE_HEAD, caption=Text("\n".join(own)) if own else None, caption_justify="left")
     drawn.add_column("scenario", no_wrap=True)
     drawn.add_column("what happens, and the facts it shows", ratio=2)
     drawn.add_column("variant: expected", ratio=1)
-    for one in known:
-        shows = Text.assemble(f"{one.title}. {one.summary}".strip(), "\n", (" ".join(one.facts), "dim"))
-        drawn.add_row(one.name, shows, "\n".join(_expected(one)))
+    for scenario in known:
+        shows = Text.assemble(f"{scenario.title}. {scenario.summary}".strip(), "\n", (" ".join(scenario.facts), "dim"))
+        drawn.add_row(scenario.name, shows, "\n".join(_expected(scenario)))
     return drawn
 
 
 def plan(scenario: Scenario, sent: Trace) -> RenderableType:
-    """Draw one scenario: the night, every step with its time on both clocks, the passengers, and what is expected of whom."""
+    """Return the plan of a scenario: the night, each step with its time on both clocks, passengers, and each variant's expectations."""
     night, facility = scenario.night, scenario.facility
     clock = night.clock()
     words = Text(
@@ -72,7 +72,7 @@ def _what(step: PlannedStep, night: NightPlan) -> str:
 
 
 def _variants(variants: Sequence[Variant], night: NightPlan) -> Table:
-    """Draw what each variant sets that `original` does not, and everything that is expected of it."""
+    """Return a table of the variants: the settings that differ from `original`, and every expectation."""
     drawn = Table(box=box.SIMPLE_HEAD, title="Variants")
     drawn.add_column("variant", no_wrap=True)
     drawn.add_column("what it sets")
@@ -112,7 +112,7 @@ def _value(value: object) -> str:
 
 
 def _both(real_s: float, night: NightPlan, at_night_s: float | None = None) -> str:
-    """Format a span of real seconds, and what it is of the night: from a time on, or where the night goes slowest and fastest."""
+    """Format real seconds, and their length in the night: from a time on, or where the night goes slowest and fastest."""
     real = f"{real_s:g} s" if real_s >= 1 or not real_s else f"{real_s * 1000:g} ms"
     clock, whole_s = night.clock(), night.to_s - night.from_s
     if at_night_s is None:
@@ -126,15 +126,15 @@ def _both(real_s: float, night: NightPlan, at_night_s: float | None = None) -> s
 
 
 def _passengers(sent: Trace) -> Table:
-    """Draw how many requests of each kind the night has, and how they lie over its hours."""
+    """Return a table of the requests of each kind, by hour of the night."""
     drawn = Table(box=box.SIMPLE_HEAD, title=f"Passengers: {len(sent.requests)} requests, seed {sent.header.seed}")
-    kinds = Counter((one.caller, one.transaction) for one in sent.requests)
-    hours = sorted({int(one.due_night_s // 3600) for one in sent.requests})
+    kinds = Counter((request.caller, request.transaction) for request in sent.requests)
+    hours = sorted({int(request.due_night_s // 3600) for request in sent.requests})
     drawn.add_column("caller, transaction")
     for hour in hours:
         drawn.add_column(f"{hour % 24:02}h", justify="right")
     drawn.add_column("all", justify="right")
-    by_hour = Counter((one.caller, one.transaction, int(one.due_night_s // 3600)) for one in sent.requests)
+    by_hour = Counter((request.caller, request.transaction, int(request.due_night_s // 3600)) for request in sent.requests)
     for caller, name in sorted(kinds):
         drawn.add_row(f"{caller} {name}", *(str(by_hour[caller, name, hour]) for hour in hours), str(kinds[caller, name]))
     return drawn

@@ -1,4 +1,4 @@
-"""Repetition: how often a variant came out as expected, and how sure that makes us."""
+"""Repetition: how often a variant came out as expected, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ Z_95 = 1.959964  # of the standard normal distribution, two-sided 95 %
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Give the 95 % interval of a rate (E. B. Wilson, 1927), as shares from 0 to 1; raises ValueError without trials."""
+    """Return the 95 % interval of a rate (E. B. Wilson, 1927), as shares from 0 to 1.
+
+    Raises ValueError if there are no trials, or the successes are not between 0 and the trials.
+    """
     if trials <= 0 or not 0 <= successes <= trials:
-        raise ValueError(f"{successes} of {trials} is no rate")
+        raise ValueError(f"{successes} of {trials} is no rate: expected at least 1 trial and 0 to {trials} successes")
     rate, square = successes / trials, Z_95**2
     middle = (rate + square / (2 * trials)) / (1 + square / trials)
     half = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials**2)) / (1 + square / trials)
-    # At the ends the interval touches them exactly; rounding must not pull it away.
+    # Rounding must not move the interval away from 0 and 1.
     return (middle - half if successes else 0.0), (middle + half if successes < trials else 1.0)
 
 
 def table(results: Sequence[Result]) -> Table:
-    """Draw, for each variant, how often it came out as expected, and median and spread of the time to hang."""
+    """Return a table: for each variant how often it came out as expected, its outcomes, and median and range of the time to hang."""
     drawn = Table(title="Repeated", caption="interval: 95 %, Wilson; time to hang: of the night, from the end of the first fault")
     for heading in (
         "variant",

@@ -1,4 +1,4 @@
-"""What people read: the variants of a night side by side, from their judgements and nothing else."""
+"""The variants of a night side by side, from their judgements and nothing else."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 PICTURE_COLUMNS = 110
-FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's would be fetched from elsewhere; the reader's own will do
+FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's is fetched from the web; the reader's own font is enough
 
 STYLE = {Verdict.HELD: "bold green", Verdict.BROKEN: "bold red", Verdict.UNKNOWN: "bold yellow"}
 OUTCOME_STYLE = {None: "yellow", Outcome.GROUNDED: "bold red", Outcome.CONTAINED: "bold green", Outcome.UNHARMED: "bold green"}
 
 
 def side_by_side(judgements: Sequence[Judgement]) -> RenderableType:
-    """Draw the night: what was done, what was seen, what became of it; then what it cost."""
+    """Return two tables: the night of each variant (operations, leaks, outcome, crack, verdict), and its transactions."""
     return Group(_night(judgements), _cost([judgement.figures for judgement in judgements]))
 
 
 def draw(judgements: Sequence[Judgement], path: Path) -> None:
-    """Write the same as a picture (SVG); raises TestbedError when the file cannot be written."""
+    """Write the same as a picture (SVG); raises TestbedError if the file cannot be written."""
     console = plain_console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(side_by_side(judgements))
     svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judgements[0].figures.header.scenario}"))
     try:
         path.write_text(svg, encoding="utf-8")
     except OSError as error:
-        raise TestbedError(f"the picture cannot be written to {path}: {error.strerror}") from error
+        raise TestbedError(f"the picture cannot be written to {path}: {error.strerror}; give another file with --svg") from error
 
 
 def _night(judgements: Sequence[Judgement]) -> Table:
@@ -68,7 +68,7 @@ def _night(judgements: Sequence[Judgement]) -> Table:
         ("connections leaked", lambda judgement: _leaked(judgement.figures)),
         ("request threads", lambda judgement: _blocked(judgement.figures)),
         ("health checks", lambda judgement: _health(judgement.figures)),
-        ("outcome", lambda judgement: Text(judgement.outcome or "cannot be told", OUTCOME_STYLE[judgement.outcome])),
+        ("outcome", lambda judgement: Text(judgement.outcome or "unknown", OUTCOME_STYLE[judgement.outcome])),
         ("crack", lambda judgement: f"{judgement.crack}, {judgement.crack.word}"),
         ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
         ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
@@ -133,10 +133,10 @@ def _to_hang(figures: Figures) -> Text:
 
 
 def _cost(figures: Sequence[Figures]) -> Table:
-    """Draw what became of every kind of transaction; in words, because columns of numbers for each variant fit no terminal."""
-    some_fault = any(of_variant.first_fault for of_variant in figures)
-    half = "after" if some_fault else "before"
-    drawn = Table(title=f"What it cost: transactions{' after the first fault' if some_fault else ''}", box=box.SIMPLE_HEAD)
+    """Return a table of how each kind of transaction ended; in words, because columns of numbers fit no terminal."""
+    has_fault = any(of_variant.first_fault for of_variant in figures)
+    half = "after" if has_fault else "before"
+    drawn = Table(title=f"What it cost: transactions{' after the first fault' if has_fault else ''}", box=box.SIMPLE_HEAD)
     drawn.add_column("caller, transaction")
     for of_variant in figures:
         drawn.add_column(of_variant.header.variant)
@@ -155,21 +155,21 @@ def _cost(figures: Sequence[Figures]) -> Table:
 
 
 def _ends(ends: Mapping[str, int]) -> Text:
-    """Tell how many ended in which way, leaving out what did not happen."""
+    """Format how many ended in each way; ways that did not occur are left out."""
     style = {"answered": "", "failed": "yellow", "unanswered": "bold red"}
-    told = [Text(f"{ends[ended]} {ended}", style[ended]) for ended in style if ends.get(ended)]
-    return Text(", ").join(told) if told else Text("none", "dim")
+    counts = [Text(f"{ends[ended]} {ended}", style[ended]) for ended in style if ends.get(ended)]
+    return Text(", ").join(counts) if counts else Text("none", "dim")
 
 
 def findings(judgements: Sequence[Judgement]) -> Text:
-    """Format the findings that did not hold, how many did, and where the journals are; to be printed without breaking its lines."""
+    """Format the findings that did not hold, how many did, and the path of each journal; print it without breaking its lines."""
     lines: list[Text] = []
     for judgement in judgements:
-        bad = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD]
-        held = len(judgement.findings) - len(bad)
+        unmet = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD]
+        held = len(judgement.findings) - len(unmet)
         figures = judgement.figures
         lines.append(Text(f"{figures.header.variant}: {held} of {len(judgement.findings)} checks held; journal {figures.journal}"))
-        for finding in bad:
+        for finding in unmet:
             facts = f" ({', '.join(finding.facts)})" if finding.facts else ""
             lines.append(Text.assemble((f"  {finding.verdict.value} ", STYLE[finding.verdict]), f"{finding.check}: {finding.text}{facts}"))
     return Text("\n").join(lines)

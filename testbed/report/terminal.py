@@ -1,4 +1,4 @@
-"""A console that prints words as they are."""
+"""A console without mark-up."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.console import Console
 
 class _Plain(Console):
     def on_broken_pipe(self) -> None:
-        """Pass it on: rich would end the process with 1, which is the exit code of an expectation that was broken."""
+        """Raise BrokenPipeError: rich would end the process with 1, the exit code of a broken expectation."""
         raise BrokenPipeError
 
 
 def plain_console(**options: Any) -> Console:
-    """Make a console that takes nothing in a text for mark-up: titles, names and errors are other people's words.
+    """Return a console that reads no mark-up in a text: titles, names and errors are other people's words.
 
     `options` are those of rich's Console.
     """
@@ -25,6 +25,6 @@ def plain_console(**options: Any) -> Console:
 
 
 def forget_output() -> None:
-    """Let what standard output still holds, and all that is yet to come, go nowhere: Python would fail over it once more while it ends."""
+    """Discard what is still written to standard output: Python would raise BrokenPipeError again at its exit."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What was done to a facility, read from a journal: the first and the last fault or operation that changed something."""
+"""The first and the last fault or operation of a journal that changed the facility."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 RESTART = "restart"
 HEAL = "heal"
-HARMLESS = ("nothing", "backup")  # they change nothing, and no trouble comes of them
+HARMLESS = ("nothing", "backup")  # they change nothing
 
 
 def first_change(journal: Journal) -> OperationEvent | None:
-    """Return the begin of the first fault or operation that did something."""
+    """Return the begin of the first fault or operation that changed something."""
     return _first(journal, HARMLESS)
 
 
 def first_fault(journal: Journal) -> OperationEvent | None:
-    """Return the begin of the first fault that did something; a restart or a healing by hand is none."""
+    """Return the begin of the first fault that changed something; a restart or a healing is no fault."""
     return _first(journal, (*HARMLESS, RESTART, HEAL))
 
 
@@ -29,6 +29,6 @@ def _first(journal: Journal, excluded: tuple[str, ...]) -> OperationEvent | None
 
 
 def last_change(journal: Journal) -> OperationEvent | None:
-    """Return the end of the last fault or operation that did something."""
+    """Return the end of the last fault or operation that changed something."""
     done = [event for event in journal.of(OperationEvent) if event.state != "begin" and event.operation not in HARMLESS]
     return done[-1] if done else None

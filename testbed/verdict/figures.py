@@ -1,4 +1,4 @@
-"""What a journal shows in numbers, worked out once for all who read it: checks, report, JSON lines, repetition and matrix."""
+"""The figures of a journal, computed once for checks, report, JSON lines, repetition and matrix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Ends = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class HealthChecks:
-    """The health checks of one service: how many there were, how many were green, and whether the last one was (None: there was none)."""
+    """The health checks of a service: how many there were, how many were green, and whether the last was (None: there was none)."""
 
     count: int
     green: int
@@ -35,21 +35,21 @@ class HealthChecks:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a journal shows.
+    """The figures of a journal.
 
-    `header` and `journal` (its path) say of what. `operations`: the faults and operations that ended, well or not. `first_fault`: the begin
-    of the first that did something. `spans`: when each service was stuck, and `hang` the first time at which all callers were.
+    `journal`: its path. `operations`: the end, well or not, of each fault and operation. `first_fault`: the begin of the first that changed
+    something. `spans`: when each service was stuck; `hang`: the first span in which all callers were.
     `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds). `first_trouble`:
-    the first transaction that was not answered; `first_unanswered_night_s`: when the first that never was had been due.
+    the first transaction that failed or was never answered; `first_unanswered_night_s`: when the first of the latter was due.
 
-    By application server: `leaked_connections` when it was seen last, `most_leaked_connections` at once, `failed_operations` after the
-    first fault began. By service: `blocked_request_threads` when it was stuck last (0 where it never was), `health`, its last thread dump
-    in `dumps`, `full_since_night_s` (when it first had every request thread at work since the first fault; left out where it never had)
-    and `longest_queue` (the most requests that waited for a request thread at one time).
+    By application server: `leaked_connections` in its last sample, `most_leaked_connections` at once, `failed_operations` after the first
+    fault began. By service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`, its last thread dump in
+    `dumps`, `full_since_night_s` (when it first had every request thread at work after the first fault; left out if it never had) and
+    `longest_queue` (the most requests that waited for a request thread at one time).
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault (by when a request was due), and how it ended.
-    `time_to_hang_night_s`: from the end of the first fault to the hang; 0 when it came before that end, None when nothing hung, or nothing
-    was done before it did. `recovery`: how long it took until every caller was served again. `died`: the services that died by themselves.
+    `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
+    a fault before it. `recovery`: how long it took until every caller was served again. `died`: the services that died by themselves.
     """
 
     header: Header
@@ -131,7 +131,7 @@ def _leaked_connections(journal: Journal) -> dict[str, int]:
 
 
 def _most_leaked_connections(journal: Journal) -> dict[str, int]:
-    """Return the most connections that were seen leaked at once: a restart by hand gives them back."""
+    """Return the most connections that were leaked in any sample: a restart gives them back."""
     return {
         server: max((sample.pool.leaked for sample in samples_of(journal, server) if sample.pool), default=0)
         for server in journal.header.facility.application_servers
@@ -139,9 +139,9 @@ def _most_leaked_connections(journal: Journal) -> dict[str, int]:
 
 
 def failed_operations(journal: Journal, operation: str | None = None) -> dict[str, int]:
-    """Return how many operations, or how many of one, failed after the first fault began, by application server.
+    """Return how many operations (of one kind, if named) failed after the first fault began, by application server.
 
-    A process that was restarted counts anew; what it and those before it counted is added up.
+    A restarted process counts from 0; the counts of all processes of a server are added up.
     """
     fault = first_fault(journal)
     since_s = float("-inf") if fault is None else fault.t_s
@@ -167,10 +167,7 @@ def _health(samples: tuple[Sample, ...]) -> HealthChecks:
 
 
 def _full_since_night_s(journal: Journal) -> dict[str, float]:
-    """Return when each service was first full, in the order in which they were.
-
-    To within a look: what a layer that fills at once does, the next may do before anybody looks again.
-    """
+    """Return when each service was first full, in order, to within the sampling interval."""
     fault = first_fault(journal)
     if fault is None:
         return {}

@@ -1,4 +1,4 @@
-"""What a check finds: a verdict, a line of text, and what it speaks of."""
+"""What a check finds: a verdict, a line of text, and the facts concerned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: its name, its verdict, a line with numbers and names, and the facts it speaks of.
+    """What a check found: its name, its verdict, a line with numbers and names, and the ids of the facts concerned.
 
     `code` names what was found for programs, where the verdict does not say it. `traceback`: of a check that itself failed.
     """
@@ -35,5 +35,5 @@ class Finding:
 
 
 def held_if(good: bool) -> Verdict:  # noqa: FBT001 - the one thing it is about
-    """Give `held` or `broken`."""
+    """Return `held` or `broken`."""
     return Verdict.HELD if good else Verdict.BROKEN

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a journal means: the verdict, the outcome (None where it cannot be told), the crack, every finding, and the figures."""
+    """What a journal means: the verdict, the outcome (None if unknown), the crack, every finding, and the figures."""
 
     verdict: Verdict
     outcome: Outcome | None
@@ -29,28 +29,28 @@ class Judgement:
 
     @property
     def doubts(self) -> tuple[Finding, ...]:
-        """The findings for which the replay itself cannot be believed, whatever it looks like."""
+        """The findings that say why the replay itself cannot be believed."""
         return tuple(finding for finding in self.findings if finding.check in ALWAYS and finding.verdict is not Verdict.HELD)
 
 
 def judge(journal: Journal) -> Judgement:
-    """Make every check that is always made, and one for each thing that the scenario expects; the worst finding is the verdict."""
+    """Run the checks of ALWAYS and one for each expectation of the scenario; the worst finding is the verdict."""
     expect = Expectation.model_validate(journal.header.expect)
     wanted = {name: getattr(expect, name) for name in Expectation.model_fields if getattr(expect, name) is not None}
-    made = figures.of(journal)
-    believed = [_made(journal, made, name, None) for name in ALWAYS]
+    computed = figures.of(journal)
+    always = [_run_check(journal, computed, name, None) for name in ALWAYS]
     if journal.end is None or journal.end.reason != "complete":
-        rest = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
+        expected = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
     else:
-        rest = [_made(journal, made, name, expected) for name, expected in wanted.items()]
-    findings = (*believed, *rest)
+        expected = [_run_check(journal, computed, name, value) for name, value in wanted.items()]
+    findings = (*always, *expected)
     worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
-    return Judgement(worst, outcome.outcome(journal, made), outcome.crack(journal, made), findings, made)
+    return Judgement(worst, outcome.outcome(journal, computed), outcome.crack(journal, computed), findings, computed)
 
 
-def _made(journal: Journal, made: Figures, name: str, expected: Any) -> Finding:
+def _run_check(journal: Journal, computed: Figures, name: str, expected: Any) -> Finding:
     try:
-        return checks.load(name)(journal, made, expected)
+        return checks.load(name)(journal, computed, expected)
     except Exception as error:  # noqa: BLE001 - the border of a check: its failure says nothing of the facility
         text = f"the check itself failed: {type(error).__name__}: {error}"
         return Finding(name, Verdict.UNKNOWN, text, traceback="".join(traceback.format_exception(error)))

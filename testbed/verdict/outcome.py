@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def outcome(journal: Journal, figures: Figures) -> Outcome | None:
-    """Return what became of the airline; None where the journal does not tell.
+    """Return what became of the airline; None if the journal does not show it.
 
-    `grounded`: at the end a caller was out of service (stuck, or served no more), or a hand was needed. `contained`: some transactions
-    failed or were never answered, and transactions that need the facility were answered again. `unharmed`: every transaction was answered.
-    A night that ends with requests waiting or failing, nobody out of service and no sign that service came back is none of these: it was
-    too short, or its load too light, to tell.
+    `grounded`: at the end a caller was out of service (stuck, or served no more), or it took a restart by hand. `contained`: some
+    transactions failed or were never answered, and facility transactions were answered again. `unharmed`: every transaction was answered.
+    None: requests still waited or failed at the end, with no caller out of service and no sign that service came back; the night was too
+    short, or its load too light.
     """
     if journal.end is None or journal.end.reason != "complete" or not journal.transactions:
         return None
@@ -32,26 +32,26 @@ def outcome(journal: Journal, figures: Figures) -> Outcome | None:
     if not bad:
         return Outcome.UNHARMED
     unanswered_s = [transaction.request.due_s for transaction in bad if transaction.ended == "unanswered"]
-    asked = {transaction.request.caller for transaction in journal.transactions if needs_facility(journal, transaction)}
-    if unanswered_s and not all(came_back(journal, caller, max(unanswered_s)) for caller in asked):
+    callers_of_facility = {transaction.request.caller for transaction in journal.transactions if needs_facility(journal, transaction)}
+    if unanswered_s and not all(came_back(journal, caller, max(unanswered_s)) for caller in callers_of_facility):
         return None
     first_s = min(transaction.request.due_s for transaction in bad)
-    if asked and not any(came_back(journal, caller, first_s) for caller in asked):
+    if callers_of_facility and not any(came_back(journal, caller, first_s) for caller in callers_of_facility):
         return None
     return Outcome.CONTAINED
 
 
 def served_no_more(journal: Journal) -> bool:
-    """Whether up to the night's end nothing that needs the facility was answered any more, of all callers together or of one of them.
+    """Whether to the night's end no facility transaction was answered any more, of all callers together or of one of them.
 
-    Nobody need be stuck for that: a time-out at the pool turns the hang into errors, and the airline stands still all the same. Each stale
-    connection may cost a transaction, so more must have gone unserved, in a row and to the last, than there are connections.
+    No caller need be stuck: a time-out at the pool turns the hang into errors, and the airline is out of service all the same. Each stale
+    connection may cost a transaction, so more in a row, up to the last, must have failed than there are connections.
     """
     facility = journal.header.facility
     connections = facility.pool_size * len(facility.application_servers)
     by_due = sorted(journal.transactions, key=lambda transaction: transaction.request.due_s)
-    asked = [transaction for transaction in by_due if needs_facility(journal, transaction)]
-    groups = [asked, *([transaction for transaction in asked if transaction.request.caller == caller] for caller in facility.callers)]
+    needing = [transaction for transaction in by_due if needs_facility(journal, transaction)]
+    groups = [needing, *([transaction for transaction in needing if transaction.request.caller == caller] for caller in facility.callers)]
     return any(sum(1 for _ in takewhile(lambda last: last.ended != "answered", reversed(group))) > connections for group in groups)
 
 

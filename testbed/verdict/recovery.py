@@ -1,4 +1,4 @@
-"""Whether service came back, by itself or by a hand, and how long that took: pure functions of the journal."""
+"""Whether service came back, by itself or by a restart, and after how long: pure functions of the journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryTime:
-    """How long trouble lasted: from the first fault to the last transaction that was not answered, in real and in the night's seconds."""
+    """From the first fault to the last transaction that was not answered, in real and in the night's seconds."""
 
     took_s: float
     took_night_s: float
@@ -28,7 +28,7 @@ def needs_facility(journal: Journal, transaction: Transaction) -> bool:
 
 
 def came_back(journal: Journal, caller: str, after_s: float) -> bool:
-    """Whether a transaction of the caller that needs the facility, due after a moment, was answered."""
+    """Whether a facility transaction of the caller, due after a time, was answered."""
     return any(
         transaction.ended == "answered" and transaction.request.due_s > after_s and needs_facility(journal, transaction)
         for transaction in journal.transactions
@@ -37,9 +37,9 @@ def came_back(journal: Journal, caller: str, after_s: float) -> bool:
 
 
 def recovery(journal: Journal) -> RecoveryTime | None:
-    """Return how long it took until every caller was served again for good; None where nothing was done, or it never was.
+    """Return how long it took until every caller was served again, to the night's end; None without a fault, or if one never was.
 
-    For good is to the night's end: a caller that asked for nothing more after the last failure shows nothing.
+    A caller that had no facility transaction after the last failure counts as not served.
     """
     fault = first_fault(journal)
     if fault is None:
@@ -56,10 +56,10 @@ def recovery(journal: Journal) -> RecoveryTime | None:
 
 
 def restarted_by_hand(journal: Journal, spans: Spans) -> bool:
-    """Whether an operator restarted anything after trouble had begun, so that nobody can tell whether service would have come back.
+    """Whether an operator restarted anything after trouble began, so that a recovery by itself can no longer be observed.
 
-    Trouble is a leak, a service that was stuck, or after a fault a transaction that had failed or was waiting in vain. A restart while all
-    is well, as for maintenance, is another thing.
+    Trouble is a leak, a stuck service, or after a fault a transaction that had failed or was never answered. A restart without trouble, as
+    for maintenance, does not count.
     """
     restarted = {step.id for step in journal.of(Step) if step.operation == RESTART}
     begins = [

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A replay that was judged; `wall_s` is what it took in real seconds, from building to taking down."""
+    """A replay that was judged; `wall_s`: the real seconds from building the facility to taking it down."""
 
     journal: Journal
     judgement: Judgement

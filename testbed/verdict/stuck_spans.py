@@ -1,4 +1,4 @@
-"""When each service was stuck, read from a journal's samples by the one rule of `standstill.py`."""
+"""When each service was stuck, computed from a journal's samples by the rule of `journal/stuck.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Spans = Mapping[str, "tuple[Span, ...]"]  # by service
 
-SLOW_S = 5.0  # who waits longer for an answer does not call it slow
+SLOW_S = 5.0  # an answer that takes longer counts as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Span:
     night_s: float
 
     def covers(self, t_s: float) -> bool:
-        """Whether a moment lies in it."""
+        """Whether a time lies in it."""
         return self.from_s <= t_s <= self.to_s
 
 
@@ -43,9 +43,9 @@ def samples_of(journal: Journal, service: str) -> tuple[Sample, ...]:
 
 
 def lives(journal: Journal, service: str) -> list[list[Sample]]:
-    """Return the samples of a service that have numbers, in the order of time: a list for each of its processes.
+    """Return the samples of a service that have counts, in the order of time: a list for each of its processes.
 
-    A process that was restarted counts from nothing, so its numbers must not be compared with those of the one before.
+    A restarted process counts from 0, so its counts must not be compared with those of the process before it.
     """
     ends = [event.t_s for event in journal.of(Service) if event.service == service and event.state in ("stopped", "died")]
     grouped: list[list[Sample]] = []
@@ -65,11 +65,11 @@ def _ended(sample: Sample) -> int:
 
 
 def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
-    """Return the spans in which each service was stuck: every request thread at work, and nothing came out (`standstill.py`).
+    """Return the spans in which each service was stuck: every request thread at work, and no operation ended (`journal/stuck.py`).
 
-    A busy service is not stuck: its results move on from sample to sample. Nor is a slow one: what it was at came out as answers, and
-    within `SLOW_S` seconds. Where errors came out, as of a time-out, or a restart ended it, it was stuck. What goes on at the end has to
-    have gone on for the whole of the closing window, which is as long as anything could take.
+    A busy service is not stuck: its counts rise from sample to sample. Nor is a slow one: its operations ended with answers within `SLOW_S`
+    seconds. It was stuck if they ended with errors, as after a time-out, or by a restart. A span that lasts to the end must cover the whole
+    closing window, which is as long as any operation could take.
     """
     window = journal.of(Observed)
     since_s = window[-1].since_s if window else float("inf")
@@ -96,13 +96,13 @@ def _span(standstill: Standstill) -> Span:
 
 
 def _was_stuck(standstill: Standstill, after: Sample) -> bool:
-    """Return whether a service was stuck, and not only slow, in a standstill that ended by itself with the sample after it."""
+    """Return whether a standstill that ended with the sample `after` it was a stuck service, and not a slow one."""
     errors = sum(counts.failed for counts in after.results.values()) - sum(counts.failed for counts in standstill.last.results.values())
     return standstill.is_stuck and (errors > 0 or after.t_s - standstill.first.t_s > SLOW_S)
 
 
 def hang(spans: Spans, callers: Sequence[str]) -> Span | None:
-    """Return the first time at which every caller was stuck: the airline stood still."""
+    """Return the first span in which every caller was stuck at once; None if there is none."""
     starts = sorted((span for caller in callers for span in spans[caller]), key=lambda span: span.from_s)
     for start in starts:
         covering = [next((span for span in spans[caller] if span.covers(start.from_s)), None) for caller in callers]
@@ -112,7 +112,7 @@ def hang(spans: Spans, callers: Sequence[str]) -> Span | None:
 
 
 def is_stuck_at_end(journal: Journal, spans: Spans, service: str) -> bool:
-    """Whether a service was stuck in its last sample, and nothing came back from it in the closing window."""
+    """Whether a service was stuck in its last sample, and answered nothing in the closing window."""
     processes, window = lives(journal, service), journal.of(Observed)
     if not spans[service] or not window or spans[service][-1].to_s < processes[-1][-1].t_s:
         return False

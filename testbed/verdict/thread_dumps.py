@@ -1,4 +1,4 @@
-"""What the thread dumps in a journal say of where services are blocked."""
+"""Where services are blocked, by the thread dumps in a journal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def last_of(journal: Journal, service: str) -> Threads | None:
-    """Give the last dump of a service."""
-    dumps = [one for one in journal.of(Threads) if one.service == service]
+    """Return the last dump of a service; None if there is none."""
+    dumps = [dump for dump in journal.of(Threads) if dump.service == service]
     return dumps[-1] if dumps else None
 
 
 def dump_text(dump: Threads) -> str:
-    """Tell in a line what most request threads of a dump do."""
+    """Format in a line what most request threads of a dump do."""
     if dump.error:
         return dump.error
     if not dump.groups:
@@ -35,17 +35,17 @@ def dump_text(dump: Threads) -> str:
 
 
 def judge(journal: Journal, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]) -> Finding:
-    """Judge whether all request threads of all the services are blocked in a state, inside a call.
+    """Return whether all request threads of all the services are blocked in a state, inside a call, as the finding of `check`.
 
-    Without a dump, or with one that was not permitted, nothing is known.
+    Unknown if a dump is missing or failed.
     """
     dumps = [(service, last_of(journal, service)) for service in services]
-    missing = [f"no threads of {service} were dumped" if one is None else one.error for service, one in dumps if one is None or one.error]
+    missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in dumps if dump is None or dump.error]
     if missing:
         return Finding(check, Verdict.UNKNOWN, "; ".join(map(str, missing)), facts)
     good = True
     for _, dump in dumps:
         assert dump is not None
-        there = sum(group.count for group in dump.groups if (group.state, group.within) == (state, within))
-        good = good and there == journal.header.facility.request_threads
+        blocked = sum(group.count for group in dump.groups if (group.state, group.within) == (state, within))
+        good = good and blocked == journal.header.facility.request_threads
     return Finding(check, held_if(good), "; ".join(dump_text(dump) for _, dump in dumps if dump), facts)

@@ -1,10 +1,10 @@
-"""Whether a series rises for good: a test that is not fooled by noise, by a step, or by a number that comes and goes with the load.
+"""Whether a series rises for good: a trend test that noise, a step, or a number that follows the load do not mislead.
 
-The points are gathered into blocks of equal time, each at its medians, so that neighbours depend on each other less. The slope is Sen's
-(1968): the median of the slopes between all pairs of blocks, with the interval that goes with it. Whether it rises is asked by the test
-of Mann (1945) and Kendall (1975), of what is left when a rise that does not matter is taken away: so the question is not "is there any
-slope", which a long enough series always answers with yes, but "is there more than matters". A step rises once, and between most pairs of
-blocks there is then nothing: up to three of them are no slope here, a fourth begins to be one.
+The points are grouped into blocks of equal time, each at its medians, so that neighbours depend on each other less. The slope is Sen's
+(1968): the median of the slopes between all pairs of blocks, with its confidence interval. Whether it rises is decided by the test of
+Mann (1945) and Kendall (1975), after a slope of the size of the threshold is subtracted: in a long enough series any slope is significant,
+so the question is whether there is more than the threshold. A step rises once, and most pairs of blocks then have a slope of 0: up to three
+steps are no slope here, a fourth begins to be one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BLOCKS = 12
-BLOCKS_NEEDED = 8  # of those, with points in them: fewer tell nothing
-CONFIDENT = 0.999  # of each series; a facility has some forty, and one that is accused wrongly is one too many
+BLOCKS_NEEDED = 8  # of those, with points in them
+CONFIDENT = 0.999  # of each series: a facility has some forty, and none should be accused wrongly
 INTERVAL = 0.95
 
 Point = tuple[float, float]
@@ -30,7 +30,7 @@ Point = tuple[float, float]
 class Slope:
     """A slope per unit of time, with its interval of 95 % (`low` to `high`).
 
-    `confidence`, 0 to 1: how sure it is, by the test's one-sided p-value, that the series rises by more than matters.
+    `confidence`, 0 to 1: how certain it is, by the test's one-sided p-value, that the series rises by more than the threshold.
     """
 
     per_unit: float
@@ -44,8 +44,8 @@ class Slope:
         return self.confidence >= CONFIDENT
 
 
-def slope(points: Sequence[Point], matters: float) -> Slope | None:
-    """Give the slope of points (time, value), of which `matters` is the least slope that does; None when there are too few."""
+def slope_of(points: Sequence[Point], threshold: float) -> Slope | None:
+    """Return the slope of points (time, value); `threshold` is the least slope that matters. None if there are too few points."""
     means = blocks(points)
     if len(means) < BLOCKS_NEEDED:
         return None
@@ -53,18 +53,18 @@ def slope(points: Sequence[Point], matters: float) -> Slope | None:
     spread = _spread(len(means))
     reach = round(NormalDist().inv_cdf((1 + INTERVAL) / 2) * spread)
     lowest = max(0, (len(slopes) - reach) // 2)
-    risen = sum((one > matters) - (one < matters) for one in slopes)  # Kendall's S of what is left
+    risen = sum((slope > threshold) - (slope < threshold) for slope in slopes)  # Kendall's S after the threshold is subtracted
     normal = 0.0 if risen == 0 else (risen - (1 if risen > 0 else -1)) / spread
     return Slope(statistics.median(slopes), slopes[lowest], slopes[-1 - lowest], NormalDist().cdf(normal))
 
 
 def blocks(points: Sequence[Point], count: int = BLOCKS) -> list[Point]:
-    """Give the medians of time and value of so many spans of equal time, those without points left out."""
+    """Return the medians of time and value in each of `count` spans of equal time; spans without points are left out."""
     if not points:
         return []
     from_t, to_t = min(points)[0], max(points)[0]
     edges = [from_t + (to_t - from_t) * number / count for number in range(count + 1)]
-    gathered = [[one for one in points if low <= one[0] < high or one[0] == high == to_t] for low, high in pairwise(edges)]
+    gathered = [[point for point in points if low <= point[0] < high or point[0] == high == to_t] for low, high in pairwise(edges)]
     return [
         (statistics.median(t for t, _ in inside), statistics.median(value for _, value in inside))
         for inside in gathered
@@ -73,5 +73,5 @@ def blocks(points: Sequence[Point], count: int = BLOCKS) -> list[Point]:
 
 
 def _spread(count: int) -> float:
-    """Give the standard deviation of Kendall's S over so many blocks in no order."""
+    """Return the standard deviation of Kendall's S over `count` blocks in random order."""
     return float((count * (count - 1) * (2 * count + 5) / 18) ** 0.5)

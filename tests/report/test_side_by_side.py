@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def printed(what: RenderableType, width: int = 80, *, soft_wrap: bool = False) -> str:
-    """Print as on a terminal of so many columns."""
+    """Return what is printed on a terminal of `width` columns."""
     console = plain_console(file=io.StringIO(), width=width)
     console.print(what, soft_wrap=soft_wrap)
     assert isinstance(console.file, io.StringIO)
@@ -35,7 +35,7 @@ def judged(*journals: Journal) -> list[Judgement]:
 
 @pytest.fixture
 def both() -> list[Judgement]:
-    """Give the night over both variants."""
+    """Return the judgements of the night over both variants."""
     return judged(hung_night().journal(), contained_night().journal(variant="fixed", expect={"outcome": ["contained"]}))
 
 
@@ -53,7 +53,7 @@ def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[Judgement
     assert "all 8 failed, 12 unanswered 9 answered, 8 failed" in text
 
 
-def test_the_report_tells_where_the_threads_stand(both: list[Judgement]) -> None:
+def test_the_report_shows_where_the_threads_are_blocked(both: list[Judgement]) -> None:
     """Each blocked service has its line, out of the dump."""
     text = " ".join(printed(side_by_side.side_by_side(both), 200).split())
     assert "4 of 4 request threads of cf-1: waiting for a connection from the pool, called from lookup_by_city" in text
@@ -67,7 +67,7 @@ def test_words_in_square_brackets_are_printed_as_they_are() -> None:
     assert "[/v]" in text
 
 
-def test_what_did_not_hold_is_told_with_its_facts() -> None:
+def test_what_did_not_hold_is_listed_with_its_facts() -> None:
     """A broken expectation has its own line, below the journal's path, which no width breaks."""
     wrong = hung_night().journal(expect={"outcome": ["contained"], "health_green": True})
     lines = printed(side_by_side.findings(judged(wrong)), 40, soft_wrap=True).splitlines()
@@ -86,5 +86,5 @@ def test_the_picture_is_drawn_and_needs_nothing_from_elsewhere(both: list[Judgem
 
 def test_a_picture_that_cannot_be_written_is_one_clear_error(both: list[Judgement], tmp_path: Path) -> None:
     """The error names the file and the reason."""
-    with pytest.raises(TestbedError, match=r"cannot be written to .*no/such\.svg: No such file"):
+    with pytest.raises(TestbedError, match=r"cannot be written to .*no/such\.svg: No such file or directory; give another file with --svg"):
         side_by_side.draw(both, tmp_path / "no" / "such.svg")

@@ -10,7 +10,7 @@ from tests.journals import NightBuilder
 
 
 def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilder:
-    """Write a night with a fault from 2 s on, in which services have all four request threads at work when it says so, and never else."""
+    """Write a night with a fault from 2 s on; `full`: when a service has all four request threads at work."""
     builder = NightBuilder()
     builder.samples(1.0)
     builder.events.append(OperationEvent(**builder.at(2.0), operation=fault, id=1, state="begin"))
@@ -30,7 +30,7 @@ def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilde
         (((1.5, "cf-1"), (3.0, "ivr")), "callers"),  # before the fault is not after it
     ],
 )
-def test_the_layer_that_was_full_first_is_told(full: tuple[tuple[float, str], ...], layer: str) -> None:
+def test_the_layer_that_was_full_first_is_found(full: tuple[tuple[float, str], ...], layer: str) -> None:
     """Of what was seen since the first fault began; and any other expectation is broken."""
     journal = night(*full).journal()
     assert full_first.check(journal, figures.of(journal), layer).verdict is Verdict.HELD
@@ -39,13 +39,14 @@ def test_the_layer_that_was_full_first_is_told(full: tuple[tuple[float, str], ..
 
 
 @pytest.mark.fact("S9")
-def test_every_service_is_told_in_order() -> None:
-    """Each once, with when that was."""
+def test_every_full_service_is_named_in_order() -> None:
+    """Each once, with its time and its longest queue."""
     journal = night((3.0, "kiosk"), (4.0, "cf-2"), (5.0, "cf-2")).journal()
-    found = full_first.check(journal, figures.of(journal), "callers")
-    assert found.text.startswith("every request thread at work: kiosk at ")
-    assert found.text.count("cf-2 at ") == 1
-    assert found.text.endswith("; first callers, expected callers")
+    finding = full_first.check(journal, figures.of(journal), "callers")
+    assert finding.text.startswith("every request thread at work: kiosk at ")
+    assert ", at most 0 requests waiting; cf-2 at " in finding.text
+    assert finding.text.count("cf-2 at ") == 1
+    assert finding.text.endswith("; first callers, expected callers")
 
 
 def test_a_night_without_a_fault_fills_nobody() -> None:

@@ -32,7 +32,7 @@ def finding(night: NightBuilder, check: str, expected: Any) -> Finding:
 def test_the_night_of_the_case_holds_in_every_point() -> None:
     """A hung night judged by the case's own expectation holds."""
     judgement = judge.judge(hung_night().journal(expect=GROUNDED))
-    assert [one for one in judgement.findings if one.verdict is not Verdict.HELD] == []
+    assert [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD] == []
     assert judgement.verdict is Verdict.HELD
 
 
@@ -74,7 +74,7 @@ def test_a_check_that_fails_itself_gives_unknown(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(checks, "load", lambda _: fails)
     judgement = judge.judge(hung_night().journal())
     assert judgement.verdict is Verdict.UNKNOWN
-    assert all("ZeroDivisionError" in one.text for one in judgement.findings)
+    assert all("ZeroDivisionError" in finding.text for finding in judgement.findings)
 
 
 @pytest.mark.parametrize(

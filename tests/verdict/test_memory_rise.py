@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
 
-def weighed(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str, ...] = (*SERVERS, *CALLERS)) -> Journal:
-    """Write a night with a fault from 2 s to 3 s, in which the kiosk is weighed at 1 s, 2 s and so on, as are the others, with 60 MiB."""
+def sampled(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str, ...] = (*SERVERS, *CALLERS)) -> Journal:
+    """Write a night with a fault from 1.5 s to 3 s, and memory samples at 1 s, 2 s and so on: the kiosk's, and 60 MiB of each other."""
     night = NightBuilder()
     for t_s, mib in enumerate(kiosk, start=1):
         for service in services:
@@ -30,20 +30,20 @@ def weighed(kiosk: tuple[int, ...], *, fault: str = "burst", services: tuple[str
 
 @pytest.mark.fact("W6", "S9")
 @pytest.mark.parametrize(("allowed", "verdict"), [(140, Verdict.HELD), (139, Verdict.BROKEN)])
-def test_memory_is_told_before_at_most_and_at_last(allowed: float, verdict: Verdict) -> None:
+def test_memory_is_listed_before_at_the_peak_and_at_the_end(allowed: float, verdict: Verdict) -> None:
     """Of every process, in MiB; what is judged is the most that one of them rose by."""
-    journal = weighed((60, 200, 150, 110))
-    found = memory_rise_mib.check(journal, figures.of(journal), allowed)
-    assert found.verdict is verdict
-    assert found.text.startswith("MiB before, at most, at last: cf-1 60, 60, 60; cf-2 60, 60, 60; kiosk 60, 200, 110; ")
-    assert found.text.endswith(f"at most 140 more, expected {allowed} at most")
+    journal = sampled((60, 200, 150, 110))
+    finding = memory_rise_mib.check(journal, figures.of(journal), allowed)
+    assert finding.verdict is verdict
+    assert finding.text.startswith("MiB before, at the peak, at the end: cf-1 60, 60, 60; cf-2 60, 60, 60; kiosk 60, 200, 110; ")
+    assert finding.text.endswith(f"rose by 140 MiB, expected at most {allowed} MiB")
 
 
 @pytest.mark.parametrize(
     "journal",
-    [weighed(()), weighed((60,)), weighed((60, 70), fault="nothing"), weighed((60, 70), services=("kiosk",))],
-    ids=["nothing was weighed", "only before", "no fault", "not every process"],
+    [sampled(()), sampled((60,)), sampled((60, 70), fault="nothing"), sampled((60, 70), services=("kiosk",))],
+    ids=["no sample", "only before", "no fault", "not every process"],
 )
-def test_what_was_not_weighed_is_unknown(journal: Journal) -> None:
-    """Without both sides there is no rise to speak of."""
+def test_memory_that_was_not_sampled_is_unknown(journal: Journal) -> None:
+    """Without samples on both sides of the fault there is no rise."""
     assert memory_rise_mib.check(journal, figures.of(journal), 1000.0).verdict is Verdict.UNKNOWN

@@ -114,15 +114,15 @@ def test_blocked_threads_are_those_of_the_last_time_a_service_was_stuck() -> Non
     assert set(figures.of(contained_night().journal()).blocked_request_threads.values()) == {0}
 
 
-def full(night: NightBuilder, from_s: float, to_s: float, service: str = "kiosk", **given: Any) -> None:
+def full(night: NightBuilder, from_s: float, to_s: float, service: str = "kiosk", **fields: Any) -> None:
     """Add samples of a full service, ten a second, from one time to before another."""
     for number in range(round((to_s - from_s) * 10)):
-        night.sample(from_s + number / 10, service, busy=4, **given)
+        night.sample(from_s + number / 10, service, busy=4, **fields)
 
 
 def spans(night: NightBuilder, service: str = "kiosk") -> list[tuple[float, float]]:
-    """Give from when to when a service was stuck."""
-    return [(round(one.from_s, 1), round(one.to_s, 1)) for one in figures.of(night.journal()).spans[service]]
+    """Return from when to when a service was stuck."""
+    return [(round(span.from_s, 1), round(span.to_s, 1)) for span in figures.of(night.journal()).spans[service]]
 
 
 @pytest.mark.parametrize(("change", "stuck"), [({"done": 4}, []), ({"failed": 4}, [(1.0, 2.9)]), ({"done": 4, "failed": 1}, [(1.0, 2.9)])])
@@ -155,8 +155,8 @@ def test_what_goes_on_at_the_end_has_to_go_on_for_the_whole_closing_window() -> 
     assert spans(night) == [(2.0, 2.9)]
 
 
-def test_a_look_that_went_unanswered_does_not_end_a_hang() -> None:
-    """It tells nothing of the threads."""
+def test_a_sample_without_counts_does_not_end_a_hang() -> None:
+    """It says nothing of the threads."""
     night = NightBuilder()
     full(night, 1.0, 2.0)
     night.sample(2.0, "kiosk", busy=None)
@@ -242,7 +242,7 @@ def test_a_hang_before_anything_was_done_has_no_time_to_it(fault_s: float, took_
 
 
 def restarted(*, fault: bool, trouble: str) -> str | None:
-    """Give the outcome of a night with some trouble, then a restart by hand, and then all is well."""
+    """Return the outcome of a night with some trouble, then a restart by hand, and then all is well."""
     night = NightBuilder()
     night.samples(0.0)
     night.request(0.5, "kiosk", "answered")

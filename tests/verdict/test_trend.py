@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.verdict.trend import BLOCKS, BLOCKS_NEEDED, blocks, slope
+from testbed.verdict.trend import BLOCKS, BLOCKS_NEEDED, blocks, slope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 SERIES = 400  # of each shape, from seeds 0, 1, ...
 POINTS = 40
 HOURS = 8.0
-MATTERS = 1.0  # an hour: over the eight hours 8, beside noise with a standard deviation of 1
+THRESHOLD = 1.0  # an hour: over the eight hours 8, beside noise with a standard deviation of 1
 
 
-def made(seed: int, rise: float, shape: Callable[[float], float], *, kept: float = 0.0) -> list[tuple[float, float]]:
-    """Make a series: a shape, a rise by the hour, and noise, of which each value keeps a part of the one before."""
+def made(seed: int, rise: float, shape: Callable[[float], float], *, memory: float = 0.0) -> list[tuple[float, float]]:
+    """Make a series: a shape, a rise by the hour, and noise, of which each value keeps a part (`memory`) of the one before."""
     random, noise, points = Random(seed), 0.0, []
     for number in range(POINTS):
         hour = HOURS * number / POINTS
-        noise = kept * noise + math.sqrt(1 - kept**2) * random.gauss(0, 1)
+        noise = memory * noise + math.sqrt(1 - memory**2) * random.gauss(0, 1)
         points.append((hour, 50 + rise * hour + shape(hour) + noise))
     return points
 
 
-def accused(rise: float, shape: Callable[[float], float] = lambda _: 0.0, *, kept: float = 0.0) -> int:
+def accused(rise: float, shape: Callable[[float], float] = lambda _: 0.0, *, memory: float = 0.0) -> int:
     """Count how many of the series are said to rise for good."""
-    found = (slope(made(seed, rise, shape, kept=kept), MATTERS) for seed in range(SERIES))
-    return sum(one is not None and one.rises for one in found)
+    slopes = (slope_of(made(seed, rise, shape, memory=memory), THRESHOLD) for seed in range(SERIES))
+    return sum(slope is not None and slope.rises for slope in slopes)
 
 
 def step(*at: float) -> Callable[[float], float]:
-    """Give a shape that goes up by ten at each of some hours."""
-    return lambda hour: 10.0 * sum(hour >= one for one in at)
+    """Return a shape that goes up by ten at each of some hours."""
+    return lambda hour: 10.0 * sum(hour >= step_hour for step_hour in at)
 
 
 STEADY: dict[str, tuple[Callable[[float], float], float]] = {
@@ -56,21 +56,21 @@ STEADY: dict[str, tuple[Callable[[float], float], float]] = {
 
 
 @pytest.mark.fact("S7")
-@pytest.mark.parametrize(("shape", "kept"), STEADY.values(), ids=STEADY)
-def test_what_is_steady_is_not_accused(shape: Callable[[float], float], kept: float) -> None:
+@pytest.mark.parametrize(("shape", "memory"), STEADY.values(), ids=STEADY)
+def test_what_is_steady_is_not_accused(shape: Callable[[float], float], memory: float) -> None:
     """None of 400 series of each shape that is no leak, whatever the noise."""
-    assert accused(0.0, shape, kept=kept) == 0
+    assert accused(0.0, shape, memory=memory) == 0
 
 
 @pytest.mark.fact("S7")
 @pytest.mark.parametrize(
-    ("rise", "kept", "least"),
+    ("rise", "memory", "least"),
     [(3.0, 0.0, 400), (2.0, 0.0, 396), (1.5, 0.0, 240), (3.0, 0.8, 400), (2.0, 0.8, 330)],
     ids=["thrice", "twice", "by half more", "thrice, in noise that lasts", "twice, in noise that lasts"],
 )
-def test_what_rises_by_more_than_matters_is_found(rise: float, kept: float, least: int) -> None:
+def test_what_rises_by_more_than_matters_is_found(rise: float, memory: float, least: int) -> None:
     """Of 400 series nearly all; of those that rise by only half more than matters, most."""
-    assert accused(rise, kept=kept) >= least
+    assert accused(rise, memory=memory) >= least
 
 
 @pytest.mark.parametrize("rise", [0.25, 0.5, 0.75])
@@ -86,32 +86,32 @@ def test_a_leak_in_steps_is_one() -> None:
 
 def test_the_interval_has_the_true_slope_in_it() -> None:
     """In about 95 of a hundred."""
-    found = [slope(made(seed, 2.0, lambda _: 0.0), MATTERS) for seed in range(SERIES)]
-    inside = sum(one is not None and one.low <= 2.0 <= one.high for one in found)
+    slopes = [slope_of(made(seed, 2.0, lambda _: 0.0), THRESHOLD) for seed in range(SERIES)]
+    inside = sum(slope is not None and slope.low <= 2.0 <= slope.high for slope in slopes)
     assert 0.92 <= inside / SERIES <= 0.99
 
 
 def test_a_straight_line_has_its_own_slope_and_nearly_no_doubt() -> None:
     """Without noise the interval is a point."""
-    found = slope([(hour, 3.0 * hour) for hour in range(24)], 1.0)
-    assert found is not None
-    assert (found.per_unit, found.low, found.high) == pytest.approx((3.0, 3.0, 3.0))
-    assert found.confidence > 0.9999
-    assert found.rises
+    slope = slope_of([(hour, 3.0 * hour) for hour in range(24)], 1.0)
+    assert slope is not None
+    assert (slope.per_unit, slope.low, slope.high) == pytest.approx((3.0, 3.0, 3.0))
+    assert slope.confidence > 0.9999
+    assert slope.rises
 
 
 def test_what_never_moves_is_steady() -> None:
     """A number that is the same all night has the slope nought."""
-    found = slope([(hour, 7.0) for hour in range(24)], 0.5)
-    assert found is not None
-    assert (found.per_unit, found.rises) == (0.0, False)
+    slope = slope_of([(hour, 7.0) for hour in range(24)], 0.5)
+    assert slope is not None
+    assert (slope.per_unit, slope.rises) == (0.0, False)
 
 
-def test_too_few_points_tell_nothing() -> None:
-    """No slope is better than one of a handful of looks."""
-    assert slope([], 1.0) is None
-    assert slope([(1.0, 1.0)] * 20, 1.0) is None
-    assert slope([(float(hour), float(hour)) for hour in range(BLOCKS_NEEDED - 1)], 0.1) is None
+def test_too_few_points_have_no_slope() -> None:
+    """No slope is better than one of a handful of points."""
+    assert slope_of([], 1.0) is None
+    assert slope_of([(1.0, 1.0)] * 20, 1.0) is None
+    assert slope_of([(float(hour), float(hour)) for hour in range(BLOCKS_NEEDED - 1)], 0.1) is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-1e6, 1e6)), max_size=60))
@@ -122,4 +122,4 @@ def test_blocks_lie_within_what_they_are_of(points: list[tuple[float, float]]) -
     assert gathered == sorted(gathered)
     for t, value in gathered:
         assert min(points)[0] <= t <= max(points)[0]
-        assert min(one for _, one in points) <= value <= max(one for _, one in points)
+        assert min(number for _, number in points) <= value <= max(number for _, number in points)

@@ -1,4 +1,4 @@
-"""The containment matrix: every scenario over every variant, and how far the crack went in each.
+"""The containment matrix: every scenario over every variant, with the outcome and crack of each.
 
 `plan`: columns and rows. `cell`: what one judgement says of one variant in one scenario. `replays`: replays cells, several at a time.
 `checkpoint`: from where an interrupted matrix goes on. `table`: cells by column and row. `folder`: the kept matrix, one file a scenario.

@@ -108,14 +108,14 @@ class Cell(BaseModel):
 
     @property
     def badness(self) -> tuple[int, int]:
-        """How bad it is: by outcome, then by how far the crack went. Raises ValueError if the outcome is unknown."""
+        """Rank of the outcome, then the crack: the larger, the worse. Raises ValueError if the outcome is unknown."""
         if self.outcome is None:
             raise ValueError(f"{self.scenario} {self.variant}: the outcome is unknown")
         return RANK[self.outcome], self.crack
 
     @property
     def worst(self) -> tuple[int, int]:
-        """How bad the worst of its replays was."""
+        """The badness of the worst of its replays."""
         return max([self.badness, *((RANK[tally.outcome], tally.crack) for tally in self.tallies if tally.outcome is not None)])
 
     @property
@@ -159,14 +159,14 @@ def most_of(cells: Sequence[Cell]) -> Cell:
 
 
 def of(judgement: Judgement) -> Cell:
-    """Return what a judgement means for the matrix. A replay that cannot be trusted has no outcome, whatever it looks like."""
+    """Return the cell of a judgement; a replay that cannot be believed has no outcome."""
     figures = judgement.figures
     header, blocked = figures.header, figures.blocked_request_threads
     facility = header.facility
-    # A restart that waited for a hang which never came is no doubt here: that it was not needed is what the variant shows.
+    # A restart that waited for a hang which never came is no doubt here: the variant did not need it.
     doubts = [finding.text for finding in judgement.doubts if finding.code != CONDITION_NOT_SEEN]
     if judgement.outcome is None and not doubts:
-        doubts = ["neither served again nor out of service by the night's end"]
+        doubts = ["at the night's end requests still waited or failed, with no caller out of service and no sign of recovery"]
     leaked, recovered = figures.leaked_connections, figures.recovery
     return Cell(
         scenario=header.scenario,

@@ -66,7 +66,7 @@ def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"another matrix is being made in {directory}; give another directory with --runs") from error
+            raise UsageError(f"another matrix is being made in {directory}; choose another directory with --runs") from error
         if anew:
             file.truncate(0)
         yield CheckpointFile(file, _code(), _read(file))

@@ -1,8 +1,8 @@
 """The matrix as a folder: a file for each scenario and runtime, and a page and a picture of all of them.
 
     RUNTIME/SCENARIO.jsonl    a header line, and a line for each variant in the order of variants.toml
-    README.md                 the overview (`told.py`)
-    containment.svg           the picture (`heat_map.py`)
+    README.md                 the overview (`text.py`)
+    containment.svg           the picture (`picture.py`)
 
 The header has `title`, `seed`, `requests` (how many the trace has), `trace_sha256`, `made_by` (the command) and `commit` (of the code that
 replayed it). A variant's line has `settings` (the digest of the settings it was replayed with, see `plan.digest`) and the fields of its

@@ -40,7 +40,7 @@ class Compared:
 
     @property
     def change(self) -> Change:
-        """How most of the replays compare with the baseline."""
+        """How the majority of the replays compares with the baseline."""
         if self.baseline is None or self.baseline.outcome is None:
             return "new"
         if not self.known:

@@ -32,15 +32,15 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
-    """A lesson with the cells of a matrix: whether it holds there, and the figures."""
+class CheckedLesson:
+    """A lesson checked on the cells of a matrix: whether it holds there, and the figures."""
 
     says: str
     holds: bool
     figures: str
 
 
-def _stands(cell: Cell) -> bool:
+def _hung(cell: Cell) -> bool:
     """Return whether all request threads of all callers were blocked, and stayed so."""
     callers = cell.blocked["callers"]
     return cell.outcome == Outcome.GROUNDED.value and callers.count == callers.of > 0
@@ -57,10 +57,10 @@ def _answered(cell: Cell) -> str:
 
 
 def _share(cell: Cell, *, needed: bool) -> float:
-    """Return the share answered of what needs the facility, or of what needs nothing but the caller."""
+    """Return the share answered of the transactions that need the facility, or of those that do not."""
     parts = [part for name, part in cell.answered.items() if (name in WITHOUT_FACILITY) is not needed]
-    asked = sum(part.of for part in parts)
-    return sum(part.count for part in parts) / asked if asked else 0.0
+    due = sum(part.of for part in parts)
+    return sum(part.count for part in parts) / due if due else 0.0
 
 
 WITHOUT_FACILITY = frozenset(f"{caller} {name}" for caller, names in TRANSACTIONS.items() for name, needs in names.items() if not needs)
@@ -69,13 +69,13 @@ LESSONS = (
     Lesson(
         "Closing each resource under its own guard stops the crack at the lookup: what was stale fails once, and nothing is lost.",
         ("original", "fixed"),
-        lambda original, fixed: _stands(original) and fixed.outcome == Outcome.CONTAINED.value and fixed.leaked.count == 0,
+        lambda original, fixed: _hung(original) and fixed.outcome == Outcome.CONTAINED.value and fixed.leaked.count == 0,
         lambda original, fixed: f"original: {_answered(original)}; fixed: {_answered(fixed)}, {fixed.leaked.count} connections leaked",
     ),
     Lesson(
         "A circuit breaker that counts errors never opens while calls hang: a hang is not an error. With a call time-out it opens.",
         ("circuit_breaker", "circuit_breaker_call_timeout"),
-        lambda alone, both: _stands(alone) and both.blocked["callers"].count < both.blocked["callers"].of,
+        lambda alone, both: _hung(alone) and both.blocked["callers"].count < both.blocked["callers"].of,
         lambda alone, both: f"alone: {_blocked(alone)}; with a call time-out: {_blocked(both)}",
     ),
     Lesson(
@@ -87,7 +87,7 @@ LESSONS = (
     Lesson(
         "Service groups over one shared database do not contain this one: the switchover reaches every group.",
         ("service_groups",),
-        _stands,
+        _hung,
         lambda groups: f"{groups.word}, {_blocked(groups)}",
     ),
     Lesson(
@@ -103,7 +103,7 @@ LESSONS = (
     Lesson(
         "A checkout time-out turns the hang into errors, but the connections are still gone.",
         ("original", "checkout_timeout"),
-        lambda original, timeout: timeout.leaked.count == original.leaked.count > 0 and not _stands(timeout),
+        lambda original, timeout: timeout.leaked.count == original.leaked.count > 0 and not _hung(timeout),
         lambda _, timeout: f"{timeout.leaked.count} of {timeout.leaked.of} connections leaked, {_blocked(timeout)}, {timeout.word}",
     ),
     Lesson(
@@ -128,8 +128,8 @@ def _hang(cell: Cell) -> str:
     return "never hung" if cell.hang_after_night_s is None else f"hung {span_text(cell.hang_after_night_s)} after the fault"
 
 
-def taught(matrix: Matrix) -> tuple[Taught, ...]:
-    """Check every lesson on the matrix's first column of the night; leave out those whose variants are not all known there."""
+def check(matrix: Matrix) -> tuple[CheckedLesson, ...]:
+    """Check each lesson on the matrix's first column of the night; leave out those whose variants are not all known there."""
     column = next((column.key for column in matrix.columns if column.scenario == THE_NIGHT), None)
     if column is None:
         return ()
@@ -138,5 +138,5 @@ def taught(matrix: Matrix) -> tuple[Taught, ...]:
         cells = [matrix.cell(column, variant) for variant in lesson.variants]
         known = [cell for cell in cells if cell is not None and cell.outcome is not None]
         if len(known) == len(lesson.variants):
-            lessons.append(Taught(lesson.says, lesson.holds(*known), lesson.figures(*known)))
+            lessons.append(CheckedLesson(lesson.says, lesson.holds(*known), lesson.figures(*known)))
     return tuple(lessons)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from testbed.experiments.matrix.cell import Cell
 
-CONFIRMED = 3  # replays that a set must pass, in each scenario: one may be luck
+CONFIRMED = 3  # replays that a set must pass, in each scenario: a single pass may be luck
 Changes = dict[tuple[str, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class PatternSet:
-    """Some patterns by name, and the settings that they have together."""
+    """Patterns by name, and their merged settings."""
 
     patterns: frozenset[str]
     settings: Settings
@@ -79,9 +79,9 @@ def merged_settings(patterns: Mapping[str, Changes]) -> Settings | None:
         return None
 
 
-def patterns_of(kept: Mapping[str, KeptVariant]) -> dict[str, Changes]:
+def patterns_of(variants: Mapping[str, KeptVariant]) -> dict[str, Changes]:
     """Return the patterns among the variants: those that change something, and are not several others combined."""
-    alone = {name: changed for name, variant in kept.items() if (changed := changes(variant.settings))}
+    alone = {name: changed for name, variant in variants.items() if (changed := changes(variant.settings))}
     return {name: changed for name, changed in alone.items() if not _is_several(name, alone)}
 
 

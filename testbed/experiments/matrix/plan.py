@@ -87,18 +87,17 @@ class MatrixPlan:
 
 def plan(scenarios: Sequence[Scenario], variants: Mapping[str, KeptVariant], runtime: str, slowdown: float) -> MatrixPlan:
     """Return the plan: each scenario with its own trace and seed, over every variant."""
-    over = tuple(Variant(name, kept.settings, WHATEVER) for name, kept in variants.items())
+    over = tuple(Variant(name, variant.settings, WHATEVER) for name, variant in variants.items())
     columns = tuple(
         PlannedColumn(replace(scenario, variants=over).slowed(slowdown), passengers.of(scenario), runtime) for scenario in scenarios
     )
-    return MatrixPlan(
-        columns, tuple(row(name, kept) for name, kept in variants.items()), {name: digest(kept.settings) for name, kept in variants.items()}
-    )
+    rows = tuple(row(name, variant) for name, variant in variants.items())
+    return MatrixPlan(columns, rows, {name: digest(variant.settings) for name, variant in variants.items()})
 
 
-def row(name: str, kept: KeptVariant) -> Row:
+def row(name: str, variant: KeptVariant) -> Row:
     """Return a variant's row."""
-    return Row(variant=name, level=kept.level, says=kept.says, made_of=kept.made_of)
+    return Row(variant=name, level=variant.level, says=variant.says, made_of=variant.made_of)
 
 
 def digest(settings: Settings) -> str:

@@ -114,7 +114,7 @@ def merge(parts: Sequence[tuple[str, Matrix]]) -> Matrix:
         columns=tuple(sorted(columns.values(), key=lambda column: (runtimes.index(column.runtime), column.scenario))),
         rows=tuple(rows.values()),
         cells=tuple(most_of(replays) for replays in cells.values()),
-        made={key: _together(several) for key, several in made.items() if any(provenance != Provenance() for provenance in several)},
+        made={key: _merged(several) for key, several in made.items() if any(provenance != Provenance() for provenance in several)},
     ).ordered()
 
 
@@ -130,7 +130,7 @@ def _require_same_settings(name: str, part: Matrix, before: Mapping[ColumnKey, S
                 raise UsageError(f"{name}: the variant {variant} in {key[0]} on {key[1]} has other settings than in the folders before it")
 
 
-def _together(several: Sequence[Provenance]) -> Provenance:
+def _merged(several: Sequence[Provenance]) -> Provenance:
     return Provenance(
         made_by="; ".join(dict.fromkeys(provenance.made_by for provenance in several if provenance.made_by)),
         commit="; ".join(dict.fromkeys(provenance.commit for provenance in several if provenance.commit)),

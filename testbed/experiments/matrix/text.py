@@ -41,7 +41,7 @@ NARROWEST = 12  # characters of a column that folds
 
 def heading(column: Column, columns: Iterable[Column]) -> str:
     """Return the name of a column: its scenario, and its runtime if there are several."""
-    several = len({each.runtime for each in columns}) > 1
+    several = len({other.runtime for other in columns}) > 1
     return f"{column.scenario} ({column.runtime})" if several else column.scenario
 
 
@@ -72,7 +72,7 @@ def partial_percent(cell: Cell | None) -> str:
 
 
 def percent(part: Part) -> str:
-    """Return the same without its sign."""
+    """Return the number of that share without its sign."""
     return "" if part.share is None else str(int(100 * part.share))
 
 
@@ -97,17 +97,17 @@ def table(matrix: Matrix) -> Table:
     return drawn
 
 
-def taught(matrix: Matrix) -> Text:
-    """Return what the matrix teaches, and which sentences its measurements contradict."""
+def lesson_lines(matrix: Matrix) -> Text:
+    """Return a line for each lesson: whether it holds on this matrix, its sentence and its figures."""
     lines = []
-    for lesson in lessons.taught(matrix):
+    for lesson in lessons.check(matrix):
         style = "green" if lesson.holds else "bold red"
         lines.append(Text.assemble(("holds  " if lesson.holds else "CONTRADICTED  ", style), f"{lesson.says} ({lesson.figures})"))
     return Text("\n").join(lines)
 
 
-def doubtful(cells: Iterable[Cell]) -> Text:
-    """Return the cells whose outcome is unknown, and why."""
+def unknown_lines(cells: Iterable[Cell]) -> Text:
+    """Return a line for each cell whose outcome is unknown, with the reason."""
     return Text("\n").join(Text(f"unknown: {' '.join(cell.key)}: {cell.unknown}", "yellow") for cell in cells if cell.outcome is None)
 
 
@@ -187,10 +187,10 @@ def _overview(cell: Cell | None) -> str:
 
 
 def _lessons(matrix: Matrix) -> list[str]:
-    checked = lessons.taught(matrix)
+    checked = lessons.check(matrix)
     parts = []
-    for title, held in (("## What it teaches", True), ("## What these measurements contradict", False)):
-        lines = [f"- {lesson.says} ({lesson.figures}.)" for lesson in checked if lesson.holds is held]
+    for title, holds in (("## What it teaches", True), ("## What these measurements contradict", False)):
+        lines = [f"- {lesson.says} ({lesson.figures}.)" for lesson in checked if lesson.holds is holds]
         if lines:
             parts += [title, "\n".join(lines)]
     return parts
@@ -205,7 +205,7 @@ def _how_made(matrix: Matrix) -> list[str]:
 
 
 def recovered(cell: Cell) -> str:
-    """Return how long the trouble lasted, and who ended it."""
+    """Return how long the trouble lasted, and whether it ended by itself or by a restart."""
     if cell.outcome is None:
         return f"unknown: {cell.unknown}"
     if cell.outcome == Outcome.UNHARMED.value:

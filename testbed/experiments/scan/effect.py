@@ -1,4 +1,4 @@
-"""What one journal tells of a link that was broken: whether the transaction goes on. A pure function of the journal."""
+"""The effect of a broken link on a transaction, computed from a journal. A pure function."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from testbed.journal.events import OperationEvent
 from testbed.plan.expectation import OutcomeWord
 from testbed.plan.topology import IntegrationPoint
-from testbed.verdict.checks import ALWAYS
-from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal, Transaction
@@ -29,10 +27,10 @@ class ScanRecord(BaseModel):
 class Effect(ScanRecord):
     """What became of the transaction while a link had a fault; no link and the fault `nothing` is the control run.
 
-    `due`: how many were due in the second half of the time from when the fault had bitten to the night's end, by the night's clock, so that
-    what it takes the crack to get there is over. `answered`: how many of those were, before anything was healed. `effect`: `stops` (none of
-    them), `hurts` (some), `goes on` (all), or `unknown`, and then `unknown` says why. `outcome` and `crack` are the airline's, null where
-    they cannot be told. `journal`: its path, empty where there is none. `wall_s`: real seconds for the replay.
+    `due`: how many were due in the second half of the time from when the fault took effect to the night's end, by the night's clock: in the
+    first half the crack may still spread. `answered`: how many of those were, before anything was healed. `effect`: `stops` (none of them),
+    `hurts` (some), `goes on` (all), or `unknown`, and then `unknown` says why. `outcome` and `crack` are the airline's, null if unknown.
+    `journal`: its path, empty if there is none. `wall_s`: real seconds for the replay.
     """
 
     link: str
@@ -60,14 +58,15 @@ class VariantScan(ScanRecord):
     def single_points(self) -> dict[str, tuple[str, ...]]:
         """The links at which at least one fault stops the transaction, with these faults, in the order of the map."""
         stopped = {
-            point.link: tuple(one.fault for one in self.effects if (one.link, one.effect) == (point.link, STOPS)) for point in self.points
+            point.link: tuple(effect.fault for effect in self.effects if (effect.link, effect.effect) == (point.link, STOPS))
+            for point in self.points
         }
         return {link: faults for link, faults in stopped.items() if faults}
 
     @property
-    def all_told(self) -> bool:
-        """Whether every effect is known, and with nothing broken nothing was amiss."""
-        return self.control.effect == GOES_ON and all(one.effect != UNKNOWN for one in self.effects)
+    def is_conclusive(self) -> bool:
+        """Whether every effect is known, and the transaction went on in the control run."""
+        return self.control.effect == GOES_ON and all(effect.effect != UNKNOWN for effect in self.effects)
 
 
 class Scan(ScanRecord):
@@ -83,19 +82,19 @@ class Scan(ScanRecord):
 
 
 def of(journal: Journal, judgement: Judgement, link: str, fault: str, transaction: str, wall_s: float) -> Effect:
-    """Tell what a journal means for the scan. One that cannot be believed, or whose fault did not bite, tells nothing, however it looks."""
-    doubts = [one.text for one in judgement.findings if one.check in ALWAYS and one.verdict is not Verdict.HELD]
-    asked = _asked(journal, transaction)
-    if not asked and not doubts:
+    """Return the effect that a journal shows: unknown if the replay cannot be believed, or the fault did not take effect."""
+    doubts = [finding.text for finding in judgement.doubts]
+    due = _due(journal, transaction)
+    if not due and not doubts:
         doubts = [f"no {transaction} was due in the second half of the time from the fault to the night's end"]
-    answered = sum(one.ended == "answered" for one in asked)
-    told = STOPS if not answered else GOES_ON if answered == len(asked) else HURTS
+    answered = sum(request.ended == "answered" for request in due)
+    word = STOPS if not answered else GOES_ON if answered == len(due) else HURTS
     return Effect(
         link=link,
         fault=fault,
-        effect=UNKNOWN if doubts else told,  # type: ignore[arg-type]  # one of the four words
+        effect=UNKNOWN if doubts else word,  # type: ignore[arg-type]  # one of the four words
         answered=answered,
-        due=len(asked),
+        due=len(due),
         outcome=judgement.outcome,  # type: ignore[arg-type]  # one of the three words
         crack=judgement.crack,
         unknown="; ".join(doubts),
@@ -104,10 +103,10 @@ def of(journal: Journal, judgement: Judgement, link: str, fault: str, transactio
     )
 
 
-def _asked(journal: Journal, transaction: str) -> list[Transaction]:
-    """Give the transactions that are looked at."""
-    ends = [one for one in journal.of(OperationEvent) if one.state == "end"]
+def _due(journal: Journal, transaction: str) -> list[Transaction]:
+    """Return the transactions of a kind that were due in the second half."""
+    ends = [event for event in journal.of(OperationEvent) if event.state == "end"]
     if not ends:
         return []
     half_s = (ends[0].night_s + journal.header.night.to_s) / 2
-    return [one for one in journal.transactions if one.request.transaction == transaction and one.request.night_s >= half_s]
+    return [sent for sent in journal.transactions if sent.request.transaction == transaction and sent.request.night_s >= half_s]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from testbed.replay.actions import Fault
 
 CONTROL = "nothing"
-# For parameters that a fault cannot do without. The time is real, as that of every time-out: W5's two minutes outlast the small morning.
+# Values of required parameters. The time is real, as that of every time-out: W5's two minutes outlast the small morning.
 VALUES: dict[str, dict[str, int]] = {"latency": {"latency_ms": 120_000}}
 
 
@@ -41,7 +41,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
-    """All that is broken, variant by variant, and the one trace that is sent to all. `left_out`: what is not, a line each, with why."""
+    """All injections, variant by variant, and the one trace that is sent to all. `left_out`: a line for what is not tried, with why."""
 
     scenario: str
     transaction: str
@@ -53,7 +53,7 @@ class ScanPlan:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked of a scan: variants, fault words and links, all faults and all links where none is named, and the transaction."""
+    """What is to be scanned: variants, fault words and links (all, if none is named), and the transaction."""
 
     variants: Sequence[str] = ("original",)
     faults: Sequence[str] = ()
@@ -62,9 +62,9 @@ class Wanted:
 
 
 def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
-    """Plan the scan of a scenario: its facility, night and passengers, and for its timeline one fault at the time of its first step.
+    """Return the plan of scanning a scenario: its facility, night and passengers, with one fault at the time of its first step.
 
-    Raises UsageError for a name that there is none of, with those that there are, and FacilityError for what the runtime does not provide.
+    Raises UsageError for an unknown name, with those that are known, and FacilityError for what the runtime does not provide.
     """
     if lacking := backend.lacks(base):
         raise FacilityError(lacking)
@@ -83,7 +83,9 @@ def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
     def broken(variant: str, link: str, word: str, fault: Fault, proxies: Iterable[str]) -> Injection:
         scenario = replace(
             base,
-            facility=base.facility.model_copy(update={"links": tuple(one for one in proxies if one != DATABASE)}),  # it has the virtual IP
+            facility=base.facility.model_copy(
+                update={"links": tuple(proxy for proxy in proxies if proxy != DATABASE)}
+            ),  # it has the virtual IP
             steps=(PlannedStep(word, fault, at_s, None, 0.0),),
             variants=(Variant(variant, settings[variant], WHATEVER),),
         )
@@ -91,21 +93,21 @@ def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
 
     breaks = []
     for name in settings:
-        breaks.append(broken(name, "", CONTROL, NoFault(), links))  # with every proxy there is, to see that they hurt nobody
+        breaks.append(broken(name, "", CONTROL, NoFault(), links))  # with every proxy, to show that they do no harm
         # A fault of a service has none: its probe has to reach the service's own listen queue.
         breaks += [broken(name, link, word, made, [link] if hasattr(made, "link") else []) for link, word, made in pairs]
     return ScanPlan(
         base.name,
         wanted.transaction,
         passengers.of(base),
-        {name: integration_points(base.facility, one.facility) for name, one in settings.items()},
+        {name: integration_points(base.facility, of_variant.facility) for name, of_variant in settings.items()},
         tuple(breaks),
         (*left_links, *left_words),
     )
 
 
 def fault_on(link: str, word: str, facility: FacilityPlan) -> Fault | None:
-    """Make a fault on a link, or on the application server behind it where that is what it takes; None where it cannot be there."""
+    """Return a fault on a link, or on the application server behind it if the fault takes a service; None if it can have neither."""
     kind: Any = faults.load(word)
     taken = {field.name for field in fields(kind)}
     values = VALUES.get(word, {})
@@ -119,15 +121,15 @@ def fault_on(link: str, word: str, facility: FacilityPlan) -> Fault | None:
 
 
 def words() -> tuple[str, ...]:
-    """Give the words of all faults that a link, or what stands behind it, can have."""
+    """Return the words of all faults that a link, or the server behind it, can have."""
     return tuple(word for word in faults.names() if {"link", "service"} & {field.name for field in fields(_kind(word))})
 
 
 def no_value(word: str) -> tuple[str, ...]:
-    """Give the parameters of a fault that have neither a default nor a value here."""
-    given = {"link", "service", *VALUES.get(word, {})}
+    """Return the parameters of a fault that have neither a default nor a value in VALUES."""
+    available = {"link", "service", *VALUES.get(word, {})}
     needed = [field for field in fields(_kind(word)) if field.default is MISSING and field.default_factory is MISSING]
-    return tuple(field.name for field in needed if field.name not in given)
+    return tuple(field.name for field in needed if field.name not in available)
 
 
 def _kind(word: str) -> Any:
@@ -135,42 +137,42 @@ def _kind(word: str) -> Any:
 
 
 def _settings(base: Scenario, names: Sequence[str]) -> dict[str, Settings]:
-    """Give the settings of variants by name: the scenario's own, or kept ones."""
+    """Return the settings of variants by name: the scenario's own, or kept ones."""
     known = scenario_file.variants_of(base)
     return {name: known[name].settings for name in _chosen("--variant", names, known)}
 
 
 def _require_known(base: Scenario, transaction: str) -> None:
-    asked = [name for shares in base.workload.shares.values() for name in shares]
-    _chosen("--transaction", [transaction], asked)
+    sent = [name for shares in base.workload.shares.values() for name in shares]
+    _chosen("--transaction", [transaction], sent)
     if not any(needs for kinds in TRANSACTIONS.values() for name, needs in kinds.items() if name == transaction):
-        needing = [name for name in asked if any(kinds.get(name) for kinds in TRANSACTIONS.values())]
+        needing = [name for name in sent if any(kinds.get(name) for kinds in TRANSACTIONS.values())]
         raise UsageError(
-            f"--transaction: {transaction} needs nothing but its caller; of {base.name}, {', '.join(needing)} need the facility"
+            f"--transaction: {transaction} does not need the facility; of scenario {base.name} choose one of {', '.join(needing)}"
         )
 
 
 def _first_s(base: Scenario) -> float:
     times = [step.at_night_s for step in base.steps if step.at_night_s is not None]
     if not times:
-        raise UsageError(f"scenario {base.name} has no step that is due `at` a time, and a scan puts each fault where its first one is")
+        raise UsageError(f"scenario {base.name} has no step with `at`; a scan injects each fault at the time of the first such step")
     return times[0]
 
 
 def _links(base: Scenario, names: Sequence[str], backend: Backend) -> tuple[list[str], list[str]]:
-    """Give the links to break, in the order of the map from the database on, and what is left out of them."""
+    """Return the links to break, in the order of the map from the database on, and a line for those left out."""
     chosen = _chosen("--link", names, base.facility.link_names) or list(base.facility.link_names)
     if "links" in backend.capabilities:
         return chosen, []
     cannot = [link for link in chosen if link != DATABASE]
-    told = f"runtime {backend.name!r} has a proxy on the link to the database only"
+    why = f"runtime {backend.name!r} has a proxy on the link to the database only"
     if cannot and (names or len(cannot) == len(chosen)):
-        raise FacilityError(f"{told}: {', '.join(cannot)} cannot be broken there; choose another with --runtime")
-    return [DATABASE], [f"links {', '.join(cannot)}: {told}"] if cannot else []
+        raise FacilityError(f"{why}: {', '.join(cannot)} cannot be broken there; choose another with --runtime")
+    return [DATABASE], [f"links {', '.join(cannot)}: {why}"] if cannot else []
 
 
 def _words(names: Sequence[str], backend: Backend) -> tuple[list[str], list[str]]:
-    """Give the words of the faults to try, and what is left out of them."""
+    """Return the words of the faults to try, and a line for each left out."""
     left: dict[str, str] = {}
     for word in _chosen("--fault", names, words()) or words():
         need = getattr(_kind(word), "needs", None)
@@ -184,7 +186,7 @@ def _words(names: Sequence[str], backend: Backend) -> tuple[list[str], list[str]
 
 
 def _chosen(option: str, names: Iterable[str], allowed: Iterable[str]) -> list[str]:
-    """Give the names, each once; raises UsageError for one that is not allowed."""
+    """Return the names, each once; raises UsageError for a name that is not allowed."""
     allowed = list(allowed)
     for name in names:
         if name not in allowed:

@@ -1,8 +1,8 @@
 """Checks: what a journal must show. One check, one file, one word.
 
 `health_green = true` in an expectation is `health_green.py` in this directory, function `check(journal, figures, expected)`. A
-check is a pure function; it gives `held`, `broken`, or `unknown` where the journal does not tell. `nothing.py` is the
-do-nothing twin. Those in ALWAYS are made of every journal: they ask whether the replay itself can be believed.
+check is a pure function; its verdict is `held`, `broken`, or `unknown` where the journal does not show it. `nothing.py` is the
+do-nothing twin. Those in ALWAYS run on every journal: they check whether the replay itself can be believed.
 """
 
 from __future__ import annotations
@@ -17,27 +17,24 @@ if TYPE_CHECKING:
     from testbed.verdict.figures import Figures
     from testbed.verdict.finding import Finding
 
-
 ALWAYS = ("complete", "timeline", "services", "open_loop", "steady_before", "healed")
-
-
 CONDITION_NOT_SEEN = "condition_not_seen"  # a step of the timeline waited for something that did not happen
 
 
 class Check(Protocol):
-    """Looks at a journal; may raise, which counts as `unknown`."""
+    """Judges one aspect of a journal; may raise, which counts as `unknown`."""
 
     def __call__(self, journal: Journal, figures: Figures, expected: Any) -> Finding:
         """Return the finding; `figures` are the journal's, `expected` is the expectation's value (None for the checks in ALWAYS)."""
 
 
 def names() -> tuple[str, ...]:
-    """Give every check by its word."""
+    """Return the word of every check."""
     return words_in(__path__)
 
 
 def load(name: str) -> Check:
-    """Give a check; raises KeyError when there is none of that name."""
+    """Return a check; raises KeyError if there is none of that name."""
     if name not in names():
         raise KeyError(name)
     check: Check = importlib.import_module(f"{__name__}.{name}").check

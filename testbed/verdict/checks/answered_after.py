@@ -1,4 +1,4 @@
-"""The share of transactions answered after the last thing that was done."""
+"""The share of transactions answered after the last fault or operation (S6)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: float) -> Finding:
-    """Compare the share of what was due after the last fault or operation."""
+    """Compare the answered share of what was due after the last fault or operation with the least expected; unknown if none was due."""
     last = last_change(journal)
-    due = [one for one in journal.transactions if last is None or one.request.due_s > last.t_s]
+    due = [transaction for transaction in journal.transactions if last is None or transaction.request.due_s > last.t_s]
     if not due:
         return Finding("answered_after", Verdict.UNKNOWN, "no transaction was due after the last fault or operation", ("S6",))
-    answered = sum(one.ended == "answered" for one in due)
-    text = f"{answered} of {len(due)} transactions answered afterwards ({answered / len(due):.1%}), expected at least {expected:.0%}"
-    return Finding("answered_after", held_if(answered / len(due) >= expected), text, ("S6",))
+    answered = sum(transaction.ended == "answered" for transaction in due)
+    share = answered / len(due)
+    text = (
+        f"{answered} of {len(due)} transactions due after the last fault or operation answered ({share:.1%}), "
+        f"expected at least {expected:.0%}"
+    )
+    return Finding("answered_after", held_if(share >= expected), text, ("S6",))

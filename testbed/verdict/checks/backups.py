@@ -1,4 +1,4 @@
-"""Whether off-site backups were taken, and are good for anything (C2)."""
+"""Whether off-site backups were taken and can be restored (C2)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: int) -> Finding:
-    """Ask for so many, each of which was restored beside and has the rows that it should have, and no others."""
+    """Compare the number of backups with the expected one, and the rows of each, restored, with those that it should have.
+
+    Unknown if one was not restored.
+    """
     taken = journal.of(BackupTaken)
-    restored = {one.backup: one for one in journal.of(Restored)}
-    told = [_told(one, restored.get(one.backup)) for one in taken]
-    text = f"{len(taken)} backups, expected {expected}" + "".join(f"; {one}" for one in told)
+    restored = {restoration.backup: restoration for restoration in journal.of(Restored)}
+    text = "; ".join([f"{len(taken)} backups, expected {expected}", *(_text(backup, restored.get(backup.backup)) for backup in taken)])
     if len(taken) != expected:
         return Finding("backups", Verdict.BROKEN, text, ("C2",))
-    if any(one.backup not in restored or restored[one.backup].error is not None for one in taken):
+    if any(backup.backup not in restored or restored[backup.backup].error is not None for backup in taken):
         return Finding("backups", Verdict.UNKNOWN, text, ("C2",))
-    return Finding("backups", held_if(all(one.strangers == one.missing == 0 for one in restored.values())), text, ("C2",))
+    exact = all(restoration.strangers == restoration.missing == 0 for restoration in restored.values())
+    return Finding("backups", held_if(exact), text, ("C2",))
 
 
-def _told(taken: BackupTaken, restored: Restored | None) -> str:
-    """Tell of one backup what was seen of it."""
+def _text(taken: BackupTaken, restored: Restored | None) -> str:
+    """Format a backup: its size, how long it and its restoration took, and its rows."""
     size = f"{taken.backup} of {taken.size_bytes / 1e6:.1f} MB in {taken.took_s:.2f} s"
     if restored is None or restored.error is not None:
-        return f"{size}, not restored: {'it was not tried' if restored is None else restored.error}"
-    amiss = f"{restored.missing} missing and {restored.strangers} that the database has not"
-    return f"{size}, restored in {restored.took_s:.2f} s: {sum(restored.rows.values())} rows, {amiss}"
+        return f"{size}, not restored: {'not tried' if restored is None else restored.error}"
+    rows = f"{sum(restored.rows.values())} rows, {restored.missing} missing, {restored.strangers} unexpected"
+    return f"{size}, restored in {restored.took_s:.2f} s: {rows}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Ask for an end that says complete; anything else proves nothing."""
+    """Check that the journal ends as `complete`; unknown otherwise."""
     end = journal.end
     if end is None:
         return Finding("complete", Verdict.UNKNOWN, "the journal has no end: the replay was killed")

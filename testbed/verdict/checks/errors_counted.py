@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
-    """Compare the transactions that failed with the errors that application servers counted, and those with the lines of their logs.
+    """Compare the failed transactions with the errors that application servers counted, and these with the lines of their logs.
 
-    A call that is made again counts more than once there; so at least as many were counted as failed. A log loses no line without
-    counting it. Where no line was lost, no error met a full disk, and nothing is shown.
+    A retried call counts more than once, so at least as many errors as failed transactions must be counted. A log counts each line that it
+    loses. Unknown if no line was lost: then no error met a full disk.
     """
     counted = lines = lost = 0
     for server in journal.header.facility.application_servers:
         for samples in lives(journal, server):
-            counted += sum(one.failed for one in samples[-1].results.values())
+            counted += sum(counts.failed for counts in samples[-1].results.values())
             log = samples[-1].log
             if log is not None:
                 lines, lost = lines + log.written + log.lost, lost + log.lost
-    failed = sum(one.ended == "failed" and needs_facility(journal, one) for one in journal.transactions)
-    text = f"{failed} transactions failed, {counted} errors counted by application servers, {lines} lines about them, {lost} of those lost"
+    failed = sum(transaction.ended == "failed" and needs_facility(journal, transaction) for transaction in journal.transactions)
+    text = f"{failed} transactions failed; application servers counted {counted} errors in {lines} log lines, {lost} of them lost"
     if not lost:
-        return Finding("errors_counted", Verdict.UNKNOWN, f"{text}: no error met a full disk", ("W7",))
+        return Finding("errors_counted", Verdict.UNKNOWN, f"{text}: no line was lost, so no error met a full disk", ("W7",))
     return Finding("errors_counted", held_if(failed <= counted == lines), text, ("W7",))

@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: int) -> Finding:
-    """Compare the failed operations of every application server.
+    """Compare the failed operations of each application server with the expected number.
 
-    Most of them are lookups. But one that succeeds on a server that has met all its stale connections may be followed by a check-in on
-    another that has not, and then that one pays.
+    Most are lookups. But a lookup on a server without stale connections may be followed by a check-in on a server that still has them.
     """
     failed = figures.failed_operations
-    told = ", ".join(f"{server} {count}" for server, count in failed.items())
+    counts = ", ".join(f"{server} {count}" for server, count in failed.items())
     good = all(count == expected for count in failed.values())
-    return Finding("errors_per_server", held_if(good), f"failed operations: {told}; expected {expected} of each", ("O2", "S1"))
+    return Finding("errors_per_server", held_if(good), f"failed operations: {counts}; expected {expected} on each", ("O2", "S1"))

@@ -15,10 +15,13 @@ NOBODY = "nobody"
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
-    """Compare the layer of the service that was full first, after the first fault began; told is every service, in order, and its queue."""
+    """Compare the layer of the service that was full first after the first fault began with the expected one.
+
+    The text lists every service that was full, in order, with its longest queue.
+    """
     full, queues = figures.full_since_night_s, figures.longest_queue
     first = next(iter(full), None)
     layer = NOBODY if first is None else "callers" if first in journal.header.facility.callers else "application_servers"
-    told = [f"{service} at {clock_text(night_s)}, {queues[service]} waiting at most" for service, night_s in full.items()]
-    text = f"every request thread at work: {'; '.join(told) or NOBODY}; first {layer}, expected {expected}"
+    services = [f"{service} at {clock_text(night_s)}, at most {queues[service]} requests waiting" for service, night_s in full.items()]
+    text = f"every request thread at work: {'; '.join(services) or NOBODY}; first {layer}, expected {expected}"
     return Finding("full_first", held_if(layer == expected), text, ("S9",))

@@ -1,4 +1,4 @@
-"""Whether no fault outlived the night."""
+"""Whether every fault was healed by the end of the night."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.verdict.figures import Figures
 
-LASTING = (*HARMLESS, RESTART, "switchover")  # nothing of them is to be undone; journals of before faults were healed know no others
+LASTING = (*HARMLESS, RESTART, "switchover")  # these need no healing; journals older than healing have no others
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Ask that every fault was undone and nothing left of it: what was seen with something left of another night proves nothing."""
-    looks = journal.of(Healed)
-    left = [line for one in looks for line in one.left]
+    """Check that every fault was healed and nothing of it is left; unknown otherwise, or if nothing in the journal says so."""
+    healings = journal.of(Healed)
+    left = [line for healing in healings for line in healing.left]
     if left:
-        return Finding("healed", Verdict.UNKNOWN, f"not all was as before when the night was over: {'; '.join(left)}")
-    if looks:
-        undone = ", ".join(word for one in looks for word in one.faults)
-        return Finding(
-            "healed", Verdict.HELD, f"nothing is left of any fault ({f'undone at the end: {undone}' if undone else 'none was active'})"
-        )
-    active = sorted({one.operation for one in journal.of(OperationEvent) if one.operation not in LASTING})
-    if active:
-        return Finding("healed", Verdict.UNKNOWN, f"nobody looked whether anything is left of {', '.join(active)}")
-    return Finding("healed", Verdict.HELD, "nothing was done that would have to be undone")
+        return Finding("healed", Verdict.UNKNOWN, f"not healed at the end of the night: {'; '.join(left)}")
+    if healings:
+        faults = ", ".join(word for healing in healings for word in healing.faults)
+        how = f"healed at the end: {faults}" if faults else "none was active at the end"
+        return Finding("healed", Verdict.HELD, f"nothing is left of any fault ({how})")
+    unchecked = sorted({event.operation for event in journal.of(OperationEvent) if event.operation not in LASTING})
+    if unchecked:
+        return Finding("healed", Verdict.UNKNOWN, f"the journal does not say whether anything is left of {', '.join(unchecked)}")
+    return Finding("healed", Verdict.HELD, "no fault needed healing")

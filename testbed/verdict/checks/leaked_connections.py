@@ -1,4 +1,4 @@
-"""Connections that never came back (O3, O4)."""
+"""Connections that were never given back to the pool (O3, O4)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: int) -> Finding:
-    """Compare the leaked connections of every application server."""
+    """Compare the leaked connections of each application server with the expected number."""
     leaked = figures.leaked_connections
     size = journal.header.facility.pool_size
-    told = ", ".join(f"{server} {count} of {size}" for server, count in leaked.items())
+    counts = ", ".join(f"{server} {count} of {size}" for server, count in leaked.items())
     good = all(count == expected for count in leaked.values())
-    return Finding("leaked_connections", held_if(good), f"connections leaked: {told}; expected {expected} of each", ("O3", "O4"))
+    return Finding("leaked_connections", held_if(good), f"connections leaked: {counts}; expected {expected} on each", ("O3", "O4"))

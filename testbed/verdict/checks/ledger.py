@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
-    """Compare, for each kind of transaction that writes, what was answered with what is there."""
+    """Compare the answered transactions of each kind that writes with the rows in both databases; unknown if they were not counted."""
     counted = journal.of(Ledger)
-    errors = [one.error for one in counted if one.error is not None]
-    if errors or not any(one.answered for one in counted):
-        return Finding("ledger", Verdict.UNKNOWN, f"nothing was counted: {'; '.join(sorted(set(errors))) or 'there was nothing'}", ("C2",))
-    told = ", ".join(
-        f"{one.transaction}: {one.answered} answered, {one.in_database} in the database, {one.in_standby} on the standby" for one in counted
+    errors = [kind.error for kind in counted if kind.error is not None]
+    if errors or not any(kind.answered for kind in counted):
+        why = "; ".join(sorted(set(errors))) or "no transaction that writes was answered"
+        return Finding("ledger", Verdict.UNKNOWN, f"nothing was counted: {why}", ("C2",))
+    counts = ", ".join(
+        f"{kind.transaction}: {kind.answered} answered, {kind.in_database} in the database, {kind.in_standby} on the standby"
+        for kind in counted
     )
-    lost = sorted({name for one in counted for name in one.missing})
-    text = f"{told}, after {max(one.waited_s for one in counted):.2f} s" + (f"; missing: {', '.join(lost)}" if lost else "")
-    whole = all(one.answered == one.in_database == one.in_standby for one in counted)
+    lost = sorted({name for kind in counted for name in kind.missing})
+    text = f"{counts}, after {max(kind.waited_s for kind in counted):.2f} s" + (f"; missing: {', '.join(lost)}" if lost else "")
+    whole = all(kind.answered == kind.in_database == kind.in_standby for kind in counted)
     return Finding("ledger", held_if(whole), text, ("C2",))

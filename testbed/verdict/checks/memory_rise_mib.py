@@ -1,4 +1,4 @@
-"""How much more memory a process held after a fault than before it (W6, S9)."""
+"""How much more private memory a process had after a fault than before it (W6, S9)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ FACTS = ("W6", "S9")
 
 
 def check(journal: Journal, figures: Figures, expected: float) -> Finding:
-    """Ask that no process ever held so many MiB more than before the first fault; told is what each had before, at most, and at last.
+    """Compare the largest rise of a process's private memory since the first fault with the most MiB expected.
 
-    Of its private memory. Unknown when nothing was weighed before the fault and after its begin.
+    The text lists the memory of each before the fault, at the peak and at the end. Unknown without a sample of each before and after.
     """
     begin = figures.first_fault
     begin_s = float("inf") if begin is None else begin.t_s
-    told, rises = [], []
+    texts, rises = [], []
     for service in figures.services:
-        looks = [one for one in journal.of(ResourceUsage) if one.service == service]
-        before = [one.private_bytes / MIB for one in looks if one.t_s < begin_s]
-        since = [one.private_bytes / MIB for one in looks if one.t_s >= begin_s]
+        samples = [sample for sample in journal.of(ResourceUsage) if sample.service == service]
+        before = [sample.private_bytes / MIB for sample in samples if sample.t_s < begin_s]
+        since = [sample.private_bytes / MIB for sample in samples if sample.t_s >= begin_s]
         if not before or not since:
-            return Finding("memory_rise_mib", Verdict.UNKNOWN, f"{service} was not weighed before the first fault and after it", FACTS)
+            return Finding(
+                "memory_rise_mib", Verdict.UNKNOWN, f"{service}: no memory sample before the first fault, or none after it", FACTS
+            )
         rises.append(max(since) - before[-1])
-        told.append(f"{service} {before[-1]:.0f}, {max(since):.0f}, {since[-1]:.0f}")
-    text = f"MiB before, at most, at last: {'; '.join(told)}; at most {max(rises):.0f} more, expected {expected:.0f} at most"
+        texts.append(f"{service} {before[-1]:.0f}, {max(since):.0f}, {since[-1]:.0f}")
+    text = f"MiB before, at the peak, at the end: {'; '.join(texts)}; rose by {max(rises):.0f} MiB, expected at most {expected:.0f} MiB"
     return Finding("memory_rise_mib", held_if(max(rises) <= expected), text, FACTS)

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: tuple[str, ...]) -> Finding:
-    """Compare the outcome with those that will do."""
-    was = outcome.outcome(journal, figures)
+    """Compare the outcome with the expected ones; unknown where the journal does not show one."""
+    reached = outcome.outcome(journal, figures)
     wanted = " or ".join(expected)
-    if was is None:
-        waiting = sum(one.ended == "unanswered" for one in journal.transactions)
-        text = f"no outcome can be told: {waiting} of {len(journal.transactions)} transactions unanswered; expected {wanted}"
+    if reached is None:
+        waiting = sum(transaction.ended == "unanswered" for transaction in journal.transactions)
+        text = f"the outcome is unknown: {waiting} of {len(journal.transactions)} transactions unanswered; expected {wanted}"
         return Finding("outcome", Verdict.UNKNOWN, text)
     return Finding(
         "outcome",
-        held_if(was in expected),
-        f"outcome {was}, expected {wanted}",
-        ("O10",) if was == Outcome.GROUNDED else (),
+        held_if(reached in expected),
+        f"outcome {reached}, expected {wanted}",
+        ("O10",) if reached == Outcome.GROUNDED else (),
     )

@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: float) -> Finding:
-    """Ask that no look found more, and that the standby had everything once more after the last fault or operation.
+    """Compare the largest lag with the most expected, and check that the standby caught up after the last fault or operation.
 
-    The second is what a night of a minute can tell of a limit of five: a standby that does not follow is not far behind by then.
+    A night of a minute cannot show a lag of five minutes; so a standby that stops following shows by never catching up. Unknown without a
+    known lag.
     """
-    looks = sorted(journal.of(Recovery), key=lambda one: one.t_s)
-    known = [(one.lag_s, one) for one in looks if one.lag_s is not None]
+    samples = sorted(journal.of(Recovery), key=lambda sample: sample.t_s)
+    known = [(sample.lag_s, sample) for sample in samples if sample.lag_s is not None]
     if not known:
-        return Finding("recovery_lag_s", Verdict.UNKNOWN, "nothing is known of a recovery standby", ("C2",))
-    worst_s, worst = max(known, key=lambda one: one[0])
+        return Finding("recovery_lag_s", Verdict.UNKNOWN, "the journal has no lag of a recovery standby", ("C2",))
+    worst_s, worst = max(known, key=lambda pair: pair[0])
     last = last_change(journal)
-    level = [one for lag_s, one in known if lag_s == 0 and (last is None or one.t_s > last.t_s)]
+    caught_up = any(lag_s == 0 and (last is None or sample.t_s > last.t_s) for lag_s, sample in known)
     text = (
-        f"{worst.standby} was at most {worst_s:.2f} s behind (at {clock_text(worst.night_s)}; {len(known)} looks), "
+        f"{worst.standby} was at most {worst_s:.2f} s behind (at {clock_text(worst.night_s)}; {len(known)} samples), "
         f"expected at most {expected:g} s"
     )
-    if not level:
-        return Finding("recovery_lag_s", Verdict.BROKEN, f"{text}; it never had everything after the last fault or operation", ("C2",))
+    if not caught_up:
+        return Finding("recovery_lag_s", Verdict.BROKEN, f"{text}; it did not catch up after the last fault or operation", ("C2",))
     return Finding("recovery_lag_s", held_if(worst_s <= expected), text, ("C2",))

@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noqa: FBT001 - the expectation's value
-    """Look, for each caller that was ever asked, for transactions that need the facility and were answered after the restart."""
-    done = [one for one in journal.of(OperationEvent) if (one.operation, one.state) == (RESTART, "end")]
-    if not done:
+    """Compare, caller by caller, whether facility transactions due after the last restart were answered.
+
+    Unknown if all so far were, but a caller had none after it.
+    """
+    restarts = [event for event in journal.of(OperationEvent) if (event.operation, event.state) == (RESTART, "end")]
+    if not restarts:
         return Finding("restored", held_if(not expected), "nothing was restarted", ("O9",))
     after: dict[str, list[bool]] = {}
-    for one in journal.transactions:
-        if needs_facility(journal, one):
-            answers = after.setdefault(one.request.caller, [])
-            if one.request.due_s > done[-1].t_s:
-                answers.append(one.ended == "answered")
-    told = ", ".join(f"{caller} {sum(answers)} of {len(answers)}" for caller, answers in sorted(after.items()))
-    text = f"transactions answered by the facility after the restart: {told or 'none was asked for'}"
-    in_vain = any(answers and not any(answers) for answers in after.values())
-    if not in_vain and not (after and all(after.values())):
-        return Finding("restored", Verdict.UNKNOWN, text, ("O9",))  # of a caller whom nobody asked afterwards it cannot be told
-    return Finding("restored", held_if(expected is not in_vain), text, ("O9",))
+    for transaction in journal.transactions:
+        if needs_facility(journal, transaction):
+            answers = after.setdefault(transaction.request.caller, [])
+            if transaction.request.due_s > restarts[-1].t_s:
+                answers.append(transaction.ended == "answered")
+    counts = ", ".join(f"{caller} {sum(answers)} of {len(answers)}" for caller, answers in sorted(after.items()))
+    text = f"facility transactions answered after the restart: {counts or 'none was sent'}"
+    unserved = any(answers and not any(answers) for answers in after.values())
+    if not unserved and not (after and all(after.values())):
+        return Finding("restored", Verdict.UNKNOWN, text, ("O9",))
+    return Finding("restored", held_if(expected is not unserved), text, ("O9",))

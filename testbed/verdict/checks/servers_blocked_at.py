@@ -17,6 +17,6 @@ STATES = {"checkout": CHECKOUT}
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
-    """Find every request thread of every application server in that state, inside a lookup, in its dump."""
+    """Compare the dump of each application server: all request threads in that state, in a lookup. Unknown if a dump is missing."""
     servers = journal.header.facility.application_servers
     return thread_dumps.judge(journal, "servers_blocked_at", servers, STATES[expected], "lookup_by_city", ("O5", "O7"))

@@ -1,4 +1,4 @@
-"""Whether the facility was well before anything was done to it."""
+"""Whether the facility was steady before the first fault or operation."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Ask that until anything was done every service was seen, every health check was green, and no transaction failed."""
+    """Check that until the first fault or operation every service was sampled, every health check green, and no transaction failed.
+
+    Unknown otherwise.
+    """
     begin = first_change(journal)
     until_s = float("inf") if begin is None else begin.t_s
-    red = [one.service for one in journal.of(Sample) if one.t_s < until_s and not one.health]
-    # One that was still under way when the fault came is the fault's.
-    bad = [
-        one.request.id
-        for one in journal.transactions
-        if one.response is not None and one.response.answered_s < until_s and one.ended == "failed"
-    ]
-    seen = {one.service for one in journal.of(Sample) if one.t_s < until_s}
-    unseen = set(figures.services) - seen
+    samples = [sample for sample in journal.of(Sample) if sample.t_s < until_s]
+    missing = set(figures.services) - {sample.service for sample in samples}
+    red = sum(not sample.health for sample in samples)
+    # A transaction that was still under way when the fault came may have failed by it.
+    responses = [transaction.response for transaction in journal.transactions if transaction.response is not None]
+    failed = sum(response.ended == "failed" and response.answered_s < until_s for response in responses)
     if begin is None:
-        red, bad = [], []  # nothing was done: how the night went is what the other checks are about
-    if red or bad or unseen:
-        told = f"{len(red)} red health checks, {len(bad)} failed transactions, never seen: {', '.join(sorted(unseen)) or 'none'}"
-        return Finding("steady_before", Verdict.UNKNOWN, f"not steady before anything was done: {told}")
-    return Finding("steady_before", Verdict.HELD, "the facility was steady before anything was done")
+        red = failed = 0  # nothing was done: the other checks judge how the night went
+    if red or failed or missing:
+        counts = f"{red} red health checks, {failed} failed transactions, services without a sample: {', '.join(sorted(missing)) or 'none'}"
+        return Finding("steady_before", Verdict.UNKNOWN, f"not steady before the first fault or operation: {counts}")
+    return Finding("steady_before", Verdict.HELD, "the facility was steady before the first fault or operation")

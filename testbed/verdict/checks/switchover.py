@@ -1,4 +1,4 @@
-"""The switchover itself: by the book, and a success (C4, O1)."""
+"""Whether each switchover succeeded (C4, O1)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 STEPS = 5
-WITHIN_S = 60.0  # real seconds: real parts do it, and they do not go faster because the night does
+WITHIN_S = 60.0  # real seconds: real servers do it, which go no faster when the night does
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
-    """Look for a switchover whose five steps all ended, within a minute."""
-    ended = {one.id: one for one in journal.of(OperationEvent) if one.operation == "switchover" and one.state != "begin"}
+    """Check that each switchover ended with all five steps, within WITHIN_S; broken if there was none."""
+    ended = {event.id: event for event in journal.of(OperationEvent) if event.operation == "switchover" and event.state != "begin"}
     if not ended:
         return Finding("switchover", Verdict.BROKEN, f"no switchover was carried out; expected {expected}", ("C4",))
     for id_, operation in ended.items():
-        steps = [one for one in journal.of(Step) if (one.operation, one.id, one.state) == ("switchover", id_, "end")]
+        steps = [step for step in journal.of(Step) if (step.operation, step.id, step.state) == ("switchover", id_, "end")]
         took_s = operation.duration_s if operation.duration_s is not None else float("inf")
         if operation.state != "end" or len(steps) != STEPS or took_s > WITHIN_S:
-            text = f"the switchover did not succeed: {len(steps)} of {STEPS} steps, {took_s:.2f} s, {operation.detail}"
+            text = f"the switchover failed: {len(steps)} of {STEPS} steps in {took_s:.2f} s (limit {WITHIN_S:.0f} s), {operation.detail}"
             return Finding("switchover", Verdict.BROKEN, text, ("C4",))
-    last = max(ended.values(), key=lambda one: one.t_s)
-    text = f"switchover a success: {STEPS} of {STEPS} steps in {last.duration_s:.2f} s, {last.detail}"
+    last = max(ended.values(), key=lambda event: event.t_s)
+    text = f"the switchover succeeded: {STEPS} of {STEPS} steps in {last.duration_s:.2f} s, {last.detail}"
     return Finding("switchover", Verdict.HELD, text, ("C4", "O1"))

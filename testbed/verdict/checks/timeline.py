@@ -1,4 +1,4 @@
-"""Whether everything on the timeline was done."""
+"""Whether every step of the timeline was carried out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Check that each condition was seen and each operation ended; a night in which they did not is another night."""
-    unseen = [f"{event.condition} was not seen in time" for event in journal.of(Condition) if not event.seen]
+    """Check that each condition was met in time and each operation ended well; unknown otherwise."""
+    unseen = [f"condition {event.condition} was not seen in time" for event in journal.of(Condition) if not event.seen]
     failed = [f"{operation.operation}: {operation.detail}" for operation in figures.operations if operation.state == "failed"]
     if unseen or failed:
         text = f"not all of the timeline was carried out: {'; '.join([*unseen, *failed])}"

@@ -27,68 +27,68 @@ def planned(directory: Path, *, seed: int | None = None, runtime: str = "fakes")
     return plan.plan([scenario(directory).with_overrides(seed=seed)], kept, runtime, 1.0).cells[0]
 
 
-def interrupted(directory: Path, one: plan.PlannedCell, outcome: str | None = "contained") -> None:
+def interrupted(directory: Path, planned_cell: plan.PlannedCell, outcome: str | None = "contained") -> None:
     """Make a matrix that is interrupted after one cell."""
     with suppress(Killed), checkpoint_in(directory, anew=False) as checkpoint:
-        checkpoint.add(one, cell("fixed", outcome, 1))
+        checkpoint.add(planned_cell, cell("fixed", outcome, 1))
         raise Killed
 
 
 def test_an_interrupted_matrix_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """What was replayed is found again by the next, as it was."""
-    one = planned(tmp_path)
-    interrupted(tmp_path, one)
+    planned_cell = planned(tmp_path)
+    interrupted(tmp_path, planned_cell)
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
-        assert checkpoint.find(one) == cell("fixed", "contained", 1)
+        assert checkpoint.find(planned_cell) == cell("fixed", "contained", 1)
 
 
 def test_a_matrix_that_was_finished_leaves_nothing_to_the_next(tmp_path: Path) -> None:
     """The next is a new measurement."""
-    one = planned(tmp_path)
+    planned_cell = planned(tmp_path)
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
-        checkpoint.add(one, cell())
+        checkpoint.add(planned_cell, cell())
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
-        assert checkpoint.find(one) is None
+        assert checkpoint.find(planned_cell) is None
 
 
 def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another seed, runtime, setting or code, and it is replayed again; asked to forget, everything is."""
-    one = planned(tmp_path)
-    interrupted(tmp_path, one)
+    planned_cell = planned(tmp_path)
+    interrupted(tmp_path, planned_cell)
     retry = scenario_file.kept_variants()["retry"].settings
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
         assert checkpoint.find(planned(tmp_path, seed=99)) is None
         assert checkpoint.find(planned(tmp_path, runtime="containers")) is None
-        assert checkpoint.find(one.column.over("fixed", retry)) is None
-        assert checkpoint.find(one) is not None
+        assert checkpoint.find(planned_cell.column.over("fixed", retry)) is None
+        assert checkpoint.find(planned_cell) is not None
         with pytest.raises(Killed):
             raise Killed
-    interrupted(tmp_path, one)
+    interrupted(tmp_path, planned_cell)
     monkeypatch.setattr(checkpoint_module, "_code", lambda: "another")
     with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
-        assert checkpoint.find(one) is None
+        assert checkpoint.find(planned_cell) is None
     monkeypatch.undo()
-    interrupted(tmp_path, one)
+    interrupted(tmp_path, planned_cell)
     with checkpoint_module.checkpoint_in(tmp_path, anew=True) as checkpoint:
-        assert checkpoint.find(one) is None
+        assert checkpoint.find(planned_cell) is None
 
 
 def test_a_cell_that_could_not_be_told_is_tried_again(tmp_path: Path) -> None:
     """Its machine may have been busy."""
-    one = planned(tmp_path)
-    interrupted(tmp_path, one, None)
+    planned_cell = planned(tmp_path)
+    interrupted(tmp_path, planned_cell, None)
     with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
-        assert checkpoint.find(one) is None
+        assert checkpoint.find(planned_cell) is None
 
 
 def test_a_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
     """As a kill in the middle of it leaves it; those before it are kept."""
-    one = planned(tmp_path)
-    interrupted(tmp_path, one)
+    planned_cell = planned(tmp_path)
+    interrupted(tmp_path, planned_cell)
     with (tmp_path / "cells.jsonl").open("a") as file:
         file.write('{"key": "abc", "ce')
     with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
-        assert checkpoint.find(one) is not None
+        assert checkpoint.find(planned_cell) is not None
         assert len(checkpoint.cells) == 1
         checkpoint.add(planned(tmp_path, seed=99), cell())
         assert (tmp_path / "cells.jsonl").read_text().splitlines()[2].startswith('{"key": ')  # a line of its own
@@ -96,9 +96,9 @@ def test_a_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
 
 def test_two_matrices_do_not_share_a_directory(tmp_path: Path) -> None:
     """The second is told where the first is, and what to give; the first loses nothing."""
-    one = planned(tmp_path)
+    planned_cell = planned(tmp_path)
     with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
-        checkpoint.add(one, cell())
+        checkpoint.add(planned_cell, cell())
         with pytest.raises(UsageError, match="another matrix is being made"), checkpoint_module.checkpoint_in(tmp_path, anew=True):
             pass
         assert (tmp_path / "cells.jsonl").read_text() != ""

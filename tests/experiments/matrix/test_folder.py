@@ -108,7 +108,7 @@ def test_shards_are_written_and_merge_into_the_whole(tmp_path: Path) -> None:
         part = whole.model_copy(update={"cells": whole.cells[number::2]})
         folder.write(part, tmp_path / str(number), VARIANTS)
     parts = [(str(number), folder.read(tmp_path / str(number), VARIANTS)) for number in (0, 1)]
-    assert parts[0][1].missing == tuple(key for key in (one.key for one in whole.cells[1::2]))
+    assert parts[0][1].missing == tuple(key for key in (replayed.key for replayed in whole.cells[1::2]))
     assert table.merge(parts) == whole
 
 
@@ -169,12 +169,12 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatc
 def test_no_cell_is_lost_to_a_file_with_fewer_of_them(tmp_path: Path) -> None:
     """A cell that is not replayed now stays where it is, unless its variant is no more."""
     folder.write(two(), tmp_path, VARIANTS)
-    columns, keys = two().columns, [one.key for one in two().cells if one.variant == "fixed"]
+    columns, keys = two().columns, [replayed.key for replayed in two().cells if replayed.variant == "fixed"]
     with pytest.raises(UsageError, match=r"calm.jsonl has 1 cells that would be lost, the first: original; write to another folder"):
         folder.require_nothing_lost(tmp_path, columns, keys, VARIANTS)
     folder.require_nothing_lost(tmp_path, columns, keys, {"fixed": VARIANTS["fixed"]})
     folder.require_nothing_lost(tmp_path / "new", columns, keys, VARIANTS)
-    folder.require_nothing_lost(tmp_path, columns, [one.key for one in two().cells], VARIANTS)
+    folder.require_nothing_lost(tmp_path, columns, [replayed.key for replayed in two().cells], VARIANTS)
 
 
 def test_a_variant_that_is_no_more_stays_readable(tmp_path: Path) -> None:

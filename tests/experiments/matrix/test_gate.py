@@ -21,14 +21,14 @@ def compared(baseline: Cell, now: Cell, *more: Cell) -> tuple[Compared, int]:
     async def replay(_: Cell) -> Cell:
         return again.pop(0)
 
-    (one,) = asyncio.run(gate.compare(matrix([baseline]), [now], replay))
-    return one, len(more) - len(again)
+    (result,) = asyncio.run(gate.compare(matrix([baseline]), [now], replay))
+    return result, len(more) - len(again)
 
 
 def test_a_cell_that_is_as_it_was_is_the_same_at_the_first_look() -> None:
     """Nothing is replayed again for it."""
-    one, replayed = compared(CONTAINED, CONTAINED)
-    assert (one.change, replayed) == ("same", 0)
+    result, replayed = compared(CONTAINED, CONTAINED)
+    assert (result.change, replayed) == ("same", 0)
 
 
 @pytest.mark.parametrize(
@@ -41,20 +41,20 @@ def test_a_cell_that_is_as_it_was_is_the_same_at_the_first_look() -> None:
 )
 def test_a_cell_that_got_worse_each_time_is_worse(before: Cell, now: Cell) -> None:
     """As soon as more than half of all replays say so, without the rest."""
-    one, replayed = compared(before, now, now, now, now, now)
-    assert (one.change, replayed) == ("worse", 2)
+    result, replayed = compared(before, now, now, now, now, now)
+    assert (result.change, replayed) == ("worse", 2)
 
 
 def test_chance_does_not_fail_a_build() -> None:
     """Worse once and as it was in the others is the same."""
-    one, replayed = compared(CONTAINED, WORSE, CONTAINED, CONTAINED, CONTAINED, CONTAINED)
-    assert (one.change, replayed, len(one.now)) == ("same", 3, 4)
+    result, replayed = compared(CONTAINED, WORSE, CONTAINED, CONTAINED, CONTAINED, CONTAINED)
+    assert (result.change, replayed, len(result.now)) == ("same", 3, 4)
 
 
 def test_more_often_worse_than_not_is_worse() -> None:
     """Three of five decide."""
-    one, replayed = compared(CONTAINED, WORSE, CONTAINED, WORSE, CONTAINED, WORSE)
-    assert (one.change, replayed) == ("worse", 4)
+    result, replayed = compared(CONTAINED, WORSE, CONTAINED, WORSE, CONTAINED, WORSE)
+    assert (result.change, replayed) == ("worse", 4)
 
 
 def test_what_was_seen_of_a_cell_before_is_not_worse() -> None:
@@ -68,14 +68,14 @@ def test_what_was_seen_of_a_cell_before_is_not_worse() -> None:
 
 def test_a_cell_that_got_better_is_told_and_fails_nothing() -> None:
     """A pattern that holds more than it did."""
-    one, _ = compared(WORSE, CONTAINED)
-    assert one.change == "better"
+    result, _ = compared(WORSE, CONTAINED)
+    assert result.change == "better"
 
 
 def test_a_cell_that_cannot_be_told_is_neither() -> None:
     """Unknown is not the same; nor is a cell that the baseline does not have worse."""
-    one, _ = compared(CONTAINED, cell("fixed", None))
-    assert one.change == "unknown"
+    result, _ = compared(CONTAINED, cell("fixed", None))
+    assert result.change == "unknown"
     assert compared(cell("original"), WORSE)[0].change == "new"
     assert compared(cell("fixed", None), WORSE)[0].change == "new"
 

@@ -1,4 +1,4 @@
-"""The matrix that is kept in the tree (`scenarios/containment/`): whole, of this code, and told alike everywhere."""
+"""The matrix that is kept in the tree (`scenarios/containment/`): complete, of this code, and the same everywhere."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ KEPT = folder.read(DIRECTORY, scenario_file.kept_variants())
 def test_it_has_every_variant_with_the_settings_of_now() -> None:
     """A variant that was added or changed makes it old: `testbed matrix --out scenarios/containment` makes it anew."""
     variants = scenario_file.kept_variants()
-    assert KEPT.rows == tuple(plan.row(name, kept) for name, kept in variants.items())
+    assert KEPT.rows == tuple(plan.row(name, variant) for name, variant in variants.items())
     for column, made in KEPT.made.items():
-        assert made.settings == {name: plan.digest(kept.settings) for name, kept in variants.items()}, column
+        assert made.settings == {name: plan.digest(variant.settings) for name, variant in variants.items()}, column
     assert set(KEPT.made) == {column.key for column in KEPT.columns}
 
 
@@ -35,7 +35,7 @@ def test_it_has_every_scenario_that_the_runtime_can_run_with_the_trace_of_now(ru
     assert [column for column in KEPT.columns if column.runtime == runtime] == [planned.column for planned in made.columns]
 
 
-def test_the_night_is_there_on_both_runtimes_and_every_outcome_is_told() -> None:
+def test_the_night_is_there_on_both_runtimes_and_every_outcome_is_known() -> None:
     """No cell is missing or unknown."""
     assert {column.runtime for column in KEPT.columns if column.scenario == "the_night"} == set(RUNTIMES)
     assert KEPT.missing == ()
@@ -51,5 +51,5 @@ def test_page_and_picture_are_of_the_same_matrix() -> None:
 def test_the_readme_says_what_the_matrix_teaches() -> None:
     """Each sentence that holds stands there, and none that the measurements contradict."""
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    for lesson in lessons.taught(KEPT):
+    for lesson in lessons.check(KEPT):
         assert (lesson.says in text) is lesson.holds, lesson.says

@@ -16,12 +16,14 @@ FIXED = KeptVariant(application_server=ServerSettings(lookup="fixed"))
 LIBRARY = KeptVariant(application_server=ServerSettings(lookup="sqlalchemy_connection"))
 RETRY = KeptVariant(caller=CallerSettings(retries=3))
 FIXED_AND_RETRY = KeptVariant(application_server=ServerSettings(lookup="fixed"), caller=CallerSettings(retries=3))
-PATTERNS = {name: minimal.changes(one.settings) for name, one in (("lifo", LIFO), ("fixed", FIXED), ("library", LIBRARY), ("retry", RETRY))}
+PATTERNS = {
+    name: minimal.changes(variant.settings) for name, variant in (("lifo", LIFO), ("fixed", FIXED), ("library", LIBRARY), ("retry", RETRY))
+}
 
 
 def names(size: int) -> list[str]:
-    """Give the sets of a size."""
-    return [one.name for one in minimal.sets(PATTERNS, size)]
+    """Return the names of the sets of a size."""
+    return [candidate.name for candidate in minimal.sets(PATTERNS, size)]
 
 
 def test_patterns_are_what_changes_something_and_is_not_several_others() -> None:
@@ -42,7 +44,7 @@ def test_sets_hold_no_two_patterns_that_contradict_each_other() -> None:
 
 def test_a_set_has_the_settings_of_all_its_patterns() -> None:
     """By role, and nothing else is changed."""
-    made = next(one for one in minimal.sets(PATTERNS, 2) if one.name == "fixed+retry")
+    made = next(candidate for candidate in minimal.sets(PATTERNS, 2) if candidate.name == "fixed+retry")
     assert made.settings == FIXED_AND_RETRY.settings
 
 
@@ -50,7 +52,7 @@ def test_a_set_that_comes_to_a_smaller_one_is_not_tried_again() -> None:
     """A pattern that holds another adds nothing to it."""
     patterns = {"crash": {("application_server", "let_it_crash_s"): 0.5}}
     patterns["governed"] = {**patterns["crash"], ("application_server", "governor_per_minute"): 1}
-    assert [one.name for one in minimal.sets(patterns, 2)] == []
+    assert [candidate.name for candidate in minimal.sets(patterns, 2)] == []
 
 
 @pytest.mark.parametrize(
@@ -66,10 +68,10 @@ def test_a_set_passes_only_when_it_does_each_time() -> None:
     """In every scenario and round; the first that fails ends it."""
     asked: list[tuple[str, int]] = []
 
-    async def replay(one: PatternSet, scenario: str, number: int) -> Cell:
+    async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
         asked.append((scenario, number))
-        bad = one.name == "lucky" and number == 1
-        return cell(one.name, "contained" if bad else "unharmed", 0)
+        bad = candidate.name == "lucky" and number == 1
+        return cell(candidate.name, "contained" if bad else "unharmed", 0)
 
     sound, lucky = (PatternSet(frozenset({name}), Settings()) for name in ("sound", "lucky"))
     trial = Trial(("a", "b"), "unharmed", replay)
@@ -100,11 +102,11 @@ def test_the_search_ends_with_the_first_size_that_has_some() -> None:
     tried: list[str] = []
 
     async def passing(candidates: list[PatternSet]) -> list[Reached]:
-        tried.extend(one.name for one in candidates)
-        return [Reached(one, (cell(),)) for one in candidates if {"retry"} < one.patterns]
+        tried.extend(candidate.name for candidate in candidates)
+        return [Reached(candidate, (cell(),)) for candidate in candidates if {"retry"} < candidate.patterns]
 
     reached = asyncio.run(minimal.search(PATTERNS, 3, passing))
-    assert [one.patterns.name for one in reached] == ["fixed+retry", "library+retry", "lifo+retry"]
+    assert [result.patterns.name for result in reached] == ["fixed+retry", "library+retry", "lifo+retry"]
     assert len(tried) == 4 + 5
     assert asyncio.run(minimal.search(PATTERNS, 1, passing)) == []
 
@@ -118,4 +120,4 @@ def test_sets_are_ranked_by_size_and_then_by_what_they_kept() -> None:
         return Reached(PatternSet(frozenset(name.split("+")), Settings()), cells)
 
     ranked = minimal.ranked([reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6, leaked=2), reached("e", 6, 5, leaked=1)])
-    assert [one.patterns.name for one in ranked] == ["e", "d", "c", "a+b"]
+    assert [result.patterns.name for result in ranked] == ["e", "d", "c", "a+b"]

@@ -24,9 +24,9 @@ def small(directory: Path) -> plan.MatrixPlan:
 def test_every_variant_is_sent_the_same_trace(tmp_path: Path) -> None:
     """A cell for each variant, all of one column; what the scenario itself expects plays no part."""
     made = small(tmp_path)
-    assert [one.key for one in made.cells] == [("a_night", "fakes", name) for name in ("original", "fixed", "retry")]
-    assert len({one.column.column.trace_sha256 for one in made.cells}) == 1
-    assert [one.column.only(one.variant).variants[0].expect for one in made.cells] == [plan.WHATEVER] * 3
+    assert [planned.key for planned in made.cells] == [("a_night", "fakes", name) for name in ("original", "fixed", "retry")]
+    assert len({planned.column.column.trace_sha256 for planned in made.cells}) == 1
+    assert [planned.column.only(planned.variant).variants[0].expect for planned in made.cells] == [plan.WHATEVER] * 3
 
 
 def test_a_row_has_level_and_words_and_the_plan_the_digest_of_its_settings(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_shards_are_all_of_the_cells_once(tmp_path: Path, of: int) -> None:
     """Whatever their number, and each has about as many as the others."""
     cells = small(tmp_path).cells
     shards = [plan.shard(cells, f"{number}/{of}") for number in range(1, of + 1)]
-    assert sorted(one.key for part in shards for one in part) == sorted(one.key for one in cells)
+    assert sorted(planned.key for part in shards for planned in part) == sorted(planned.key for planned in cells)
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
     assert plan.shard(cells, None) == cells
 
@@ -67,13 +67,13 @@ def test_a_shard_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_every_kept_variant_is_told() -> None:
     """A row without its level, its words or what it is made of would teach nobody."""
-    bare = [name for name, one in scenario_file.kept_variants().items() if not (one.level and one.says and one.made_of)]
+    bare = [name for name, variant in scenario_file.kept_variants().items() if not (variant.level and variant.says and variant.made_of)]
     assert bare == []
 
 
 def test_every_variant_but_the_originals_changes_something() -> None:
     """Only the code of the night itself, and the pool's order that it had, are as it was that night."""
     settings = {name: kept.settings for name, kept in scenario_file.kept_variants().items()}
-    assert [name for name, one in settings.items() if not minimal.changes(one)] == ["original", "fifo"]
-    changed = [plan.digest(one) for one in settings.values() if minimal.changes(one)]
+    assert [name for name, changed in settings.items() if not minimal.changes(changed)] == ["original", "fifo"]
+    changed = [plan.digest(changed) for changed in settings.values() if minimal.changes(changed)]
     assert len(changed) == len(set(changed))

@@ -38,11 +38,11 @@ def test_files_that_tell_different_things_do_not_merge(other: table.Matrix, told
 def test_a_cell_of_several_files_was_replayed_as_often() -> None:
     """It is as most of its replays were, and tells what else was seen; of equals, the worst."""
     good, bad = cell("fixed", "contained", 1), cell("fixed", "grounded", 6)
-    merged = table.merge([(str(number), matrix([one])) for number, one in enumerate([good, bad, good])])
-    (one,) = merged.cells
-    assert one.result == ("contained", 1)
-    assert one.tallies == (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
-    assert one.worst == bad.badness
+    merged = table.merge([(str(number), matrix([merged_cell])) for number, merged_cell in enumerate([good, bad, good])])
+    (merged_cell,) = merged.cells
+    assert merged_cell.result == ("contained", 1)
+    assert merged_cell.tallies == (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
+    assert merged_cell.worst == bad.badness
     again = table.merge([("a", merged), ("b", matrix([bad]))]).cells[0]
     assert again.result == ("grounded", 6)
     assert [tally.times for tally in again.tallies] == [2, 2]
@@ -56,8 +56,8 @@ def test_a_matrix_merged_alone_is_itself() -> None:
 
 def test_a_variant_with_other_settings_does_not_merge() -> None:
     """The same name for two things would make a row that is neither."""
-    one = matrix([cell("original")])
+    merged_cell = matrix([cell("original")])
     other = matrix([cell("original", scenario="calm")])
     changed = other.model_copy(update={"made": {("calm", "processes"): Provenance(settings={"original": "another"})}})
     with pytest.raises(UsageError, match="b: the variant original in calm on processes has other settings"):
-        table.merge([("a", one), ("b", changed)])
+        table.merge([("a", merged_cell), ("b", changed)])

@@ -10,7 +10,7 @@ from testbed.experiments.matrix import lessons
 from testbed.experiments.matrix.cell import Cell, Part, Tally
 from testbed.experiments.matrix.picture import draw
 from testbed.experiments.matrix.table import Matrix
-from testbed.experiments.matrix.text import NOT_REPLAYED, doubtful, figures, markdown, recovered, table, taught
+from testbed.experiments.matrix.text import NOT_REPLAYED, figures, lesson_lines, markdown, recovered, table, unknown_lines
 from testbed.report.terminal import plain_console
 from tests.experiments.matrix.cells import cell, matrix
 
@@ -33,8 +33,8 @@ def printed(made: Matrix) -> str:
     console = plain_console(width=80)
     with console.capture() as captured:
         console.print(table(made))
-        console.print(taught(made))
-        console.print(doubtful(made.cells))
+        console.print(lesson_lines(made))
+        console.print(unknown_lines(made.cells))
     return captured.get()
 
 
@@ -48,7 +48,7 @@ def test_the_table_has_each_cell_in_a_few_words() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_a_cell_that_cannot_be_told_says_why() -> None:
+def test_an_unknown_cell_says_why() -> None:
     """In the table a word, below it the reason."""
     text = printed(matrix([cell("retry", None, 2)]))
     assert "unknown 2" in text
@@ -96,7 +96,7 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "words"),
+    ("replayed", "words"),
     [
         (cell("a", "unharmed", 0), "no trouble"),
         (cell("a"), "not within the night"),
@@ -104,9 +104,9 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
         (cell("a", None), "unknown: the open loop was late"),
     ],
 )
-def test_recovery_is_told_with_who_ended_the_trouble(one: Cell, words: str) -> None:
+def test_recovery_is_shown_with_who_ended_the_trouble(replayed: Cell, words: str) -> None:
     """By itself, by hand, not at all, or there was none."""
-    assert words in recovered(one)
+    assert words in recovered(replayed)
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -132,15 +132,15 @@ def test_a_new_scenario_moves_no_field_of_the_picture() -> None:
     assert len(after) - len(before) == 4
 
 
-def test_a_lesson_holds_or_is_told_as_contradicted() -> None:
+def test_a_lesson_holds_or_is_marked_as_contradicted() -> None:
     """Each is asked of the cells: what a measurement contradicts does not stay among what is taught."""
     breaker = cell("circuit_breaker")
     both = cell("circuit_breaker_call_timeout", crack=4, blocked=CALLERS_FREE)
-    (holds,) = lessons.taught(matrix([breaker, both]))
+    (holds,) = lessons.check(matrix([breaker, both]))
     assert holds.holds
     assert "120 of 120" in holds.figures
     better = cell("circuit_breaker", "contained", 1, blocked=CALLERS_FREE)
-    (contradicted,) = lessons.taught(matrix([better, both]))
+    (contradicted,) = lessons.check(matrix([better, both]))
     assert not contradicted.holds
     page = markdown(matrix([better, both]))
     assert "## What these measurements contradict" in page
@@ -149,9 +149,9 @@ def test_a_lesson_holds_or_is_told_as_contradicted() -> None:
 
 def test_lessons_speak_only_of_what_was_replayed() -> None:
     """Without its variants, or without the night, a lesson says nothing; nor of a cell that cannot be told."""
-    assert lessons.taught(matrix([cell("circuit_breaker")])) == ()
-    assert lessons.taught(matrix([cell("service_groups", scenario="calm")])) == ()
-    assert lessons.taught(matrix([cell("service_groups", None)])) == ()
+    assert lessons.check(matrix([cell("circuit_breaker")])) == ()
+    assert lessons.check(matrix([cell("service_groups", scenario="calm")])) == ()
+    assert lessons.check(matrix([cell("service_groups", None)])) == ()
 
 
 def answered(boarding: int, check_in: int) -> dict[str, Part]:
@@ -172,9 +172,9 @@ def answered(boarding: int, check_in: int) -> dict[str, Part]:
 )
 def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
     """And is told with figures."""
-    held = [one for one in lessons.taught(matrix(cells)) if one.says.startswith(says)]
-    assert [one.holds for one in held] == [True]
-    assert any(character.isdigit() for character in held[0].figures)
+    checked = [lesson for lesson in lessons.check(matrix(cells)) if lesson.says.startswith(says)]
+    assert [lesson.holds for lesson in checked] == [True]
+    assert any(character.isdigit() for character in checked[0].figures)
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,5 @@ def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
 )
 def test_every_lesson_can_be_contradicted(cells: list[Cell], says: str) -> None:
     """None is a sentence that no measurement could take away."""
-    held = [one for one in lessons.taught(matrix(cells)) if one.says.startswith(says)]
-    assert [one.holds for one in held] == [False]
+    checked = [lesson for lesson in lessons.check(matrix(cells)) if lesson.says.startswith(says)]
+    assert [lesson.holds for lesson in checked] == [False]

@@ -30,15 +30,15 @@ def night(*ends: tuple[float, str | None], state: str = "end") -> NightBuilder:
     return built
 
 
-def told(built: NightBuilder) -> effect.Effect:
-    """Tell what it means for check-in."""
+def effect_of(built: NightBuilder) -> effect.Effect:
+    """Return the effect on check-in."""
     journal = built.journal()
     return effect.of(journal, judge.judge(journal), "cf-1", "refuse", "check_in", 1.234)
 
 
 @pytest.fixture(autouse=True)
 def _undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every hand-written night be one whose fault was undone."""
+    """Count the fault of every hand-written night as healed."""
     monkeypatch.setattr("testbed.verdict.checks.healed.LASTING", ("refuse",))
 
 
@@ -53,21 +53,21 @@ def _undone(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_was_due_in_the_second_half_tells(later: tuple[str | None, ...], word: str, answered: int) -> None:
     """All of it, some of it or none was answered; what was due before, and other transactions, tell nothing."""
-    found = told(night((15.0, "answered"), (HALF_T_S - 1, "failed"), *((HALF_T_S + number, end) for number, end in enumerate(later))))
+    found = effect_of(night((15.0, "answered"), (HALF_T_S - 1, "failed"), *((HALF_T_S + number, end) for number, end in enumerate(later))))
     assert (found.effect, found.answered, found.due, found.unknown) == (word, answered, 3, "")
     assert (found.link, found.fault, found.journal, found.wall_s) == ("cf-1", "refuse", "a_night.jsonl", 1.23)
 
 
 def test_a_night_in_which_nobody_asked_tells_nothing() -> None:
     """It is no success that nobody was sent away."""
-    found = told(night((HALF_T_S - 1, "answered")))
+    found = effect_of(night((HALF_T_S - 1, "answered")))
     assert (found.effect, found.due) == ("unknown", 0)
     assert found.unknown == "no check_in was due in the second half of the time from the fault to the night's end"
 
 
 def test_a_fault_that_did_not_bite_tells_nothing() -> None:
     """However well the night went on."""
-    found = told(night((HALF_T_S + 1, "answered"), state="failed"))
+    found = effect_of(night((HALF_T_S + 1, "answered"), state="failed"))
     assert found.effect == "unknown"
     assert "refuse: as was seen" in found.unknown
 
@@ -76,7 +76,7 @@ def test_a_replay_that_cannot_be_believed_tells_nothing() -> None:
     """A service that died by itself is another story than the fault's."""
     built = night((HALF_T_S + 1, None))
     built.service(50.0, SERVERS[0], "died")
-    assert (told(built).effect, told(built).unknown[:12]) == ("unknown", "cf-1 died at")
+    assert (effect_of(built).effect, effect_of(built).unknown[:12]) == ("unknown", "cf-1 died at")
 
 
 def test_single_points_are_the_links_that_a_fault_stops() -> None:
@@ -84,12 +84,12 @@ def test_single_points_are_the_links_that_a_fault_stops() -> None:
     assert over().single_points == {"cf-1": ("silence",), "database": ("refuse", "silence")}
 
 
-def test_all_is_told_when_nothing_is_unknown_and_the_control_went_on() -> None:
+def test_a_scan_is_conclusive_when_nothing_is_unknown_and_the_control_went_on() -> None:
     """One that was hurt by nothing makes every effect doubtful."""
-    known = tuple(one for one in over().effects if one.effect != "unknown")
-    assert not over().all_told
-    assert over(effects=known).all_told
-    assert not over(effects=known, control=made("", "nothing", "hurts", 8)).all_told
+    known = tuple(known for known in over().effects if known.effect != "unknown")
+    assert not over().is_conclusive
+    assert over(effects=known).is_conclusive
+    assert not over(effects=known, control=made("", "nothing", "hurts", 8)).is_conclusive
 
 
 def test_the_object_for_programs_has_all_of_it() -> None:

@@ -33,7 +33,7 @@ def backend(capabilities: frozenset[str] = EVERYTHING, slowdown: float = 1.0) ->
 
 @pytest.fixture
 def morning() -> Scenario:
-    """Give the scenario that is scanned when none is named."""
+    """Return the scenario that is scanned when none is named."""
     return scenario_file.load(scenario_file.find("morning"))
 
 
@@ -44,15 +44,15 @@ def test_every_link_is_broken_with_every_fault_that_it_can_have(morning: Scenari
     linked = [word for word in plan.words() if word not in OF_A_SERVICE]
     assert (control.link, control.fault) == ("", "nothing")
     assert control.scenario.facility.links == LINKS[1:]
-    assert {(one.link, one.fault) for one in breaks} == {
+    assert {(injection.link, injection.fault) for injection in breaks} == {
         *((link, word) for link in LINKS for word in linked),
         *((server, word) for server in ("cf-1", "cf-2") for word in OF_A_SERVICE),
     }
-    for one in breaks:
-        (step,) = one.scenario.steps
-        assert (step.word, step.at_night_s) == (one.fault, morning.steps[0].at_night_s)
-        assert (one.scenario.night, one.scenario.workload) == (morning.night, morning.workload)
-        assert [variant.name for variant in one.scenario.variants] == ["original"]
+    for injection in breaks:
+        (step,) = injection.scenario.steps
+        assert (step.word, step.at_night_s) == (injection.fault, morning.steps[0].at_night_s)
+        assert (injection.scenario.night, injection.scenario.workload) == (morning.night, morning.workload)
+        assert [variant.name for variant in injection.scenario.variants] == ["original"]
     assert made.left_out == ()
 
 
@@ -77,17 +77,17 @@ def test_no_fault_is_forgotten() -> None:
     assert "switchover" not in plan.words()
 
 
-def test_a_fault_without_a_value_is_left_out_and_told(morning: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_without_a_value_is_left_out_with_the_reason(morning: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no reason to scan nothing; one that was asked for by name is refused."""
     monkeypatch.setattr(plan, "VALUES", {})
     made = plan.plan(morning, Wanted(), backend())
     assert made.left_out == ("fault latency: there is no value for its latency_ms in testbed/experiments/scan/plan.py, VALUES",)
-    assert "latency" not in {one.fault for one in made.breaks}
+    assert "latency" not in {injection.fault for injection in made.breaks}
     with pytest.raises(FacilityError, match="no value for its latency_ms"):
         plan.plan(morning, Wanted(faults=["latency"]), backend())
 
 
-def test_a_fault_that_the_runtime_cannot_do_is_left_out_and_told(morning: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_that_the_runtime_cannot_do_is_left_out_with_the_reason(morning: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what the fault says that it needs."""
 
     @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def test_each_variant_has_its_own_map(morning: Scenario) -> None:
         "original": [(("kiosk", "ivr"), "cf-1"), (("kiosk", "ivr"), "cf-2")],
         "service_groups": [(("kiosk",), "cf-1"), (("ivr",), "cf-2")],
     }
-    assert [(one.variant, one.fault) for one in made.breaks] == [
+    assert [(injection.variant, injection.fault) for injection in made.breaks] == [
         ("original", "nothing"),
         ("original", "refuse"),
         ("service_groups", "nothing"),
@@ -131,7 +131,7 @@ def test_the_night_goes_by_slower_where_that_is_needed(morning: Scenario) -> Non
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         (Wanted(variants=["fixd"]), "--variant: found 'fixd'; allowed: original, fixed, sqlalchemy_connection"),
         (Wanted(faults=["switchover"]), "--fault: found 'switchover'; allowed: backlog_full, disconnect"),
@@ -140,21 +140,21 @@ def test_the_night_goes_by_slower_where_that_is_needed(morning: Scenario) -> Non
         (Wanted(faults=["backlog_full"], links=["database"]), "none of backlog_full can be on the link to database"),
         (
             Wanted(transaction="baggage_allowance"),
-            "baggage_allowance needs nothing but its caller; of morning, check_in, flight_status need",
+            "baggage_allowance does not need the facility; of scenario morning choose one of check_in, flight_status",
         ),
     ],
     ids=str,
 )
-def test_what_is_not_there_is_refused_with_what_is(morning: Scenario, wanted: Wanted, told: str) -> None:
+def test_what_is_not_there_is_refused_with_what_is(morning: Scenario, wanted: Wanted, message: str) -> None:
     """In one line, before anything is started."""
     with pytest.raises(UsageError) as refused:
         plan.plan(morning, wanted, backend())
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_scenario_without_a_time_for_the_fault_is_refused(tmp_path: Path) -> None:
     """A step that waits for something to be seen would wait for ever where nothing was done."""
-    with pytest.raises(UsageError, match="has no step that is due `at` a time"):
+    with pytest.raises(UsageError, match="has no step with `at`"):
         plan.plan(scenario(tmp_path, RESTART), Wanted(), backend())
 
 

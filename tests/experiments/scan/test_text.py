@@ -12,11 +12,11 @@ from testbed.report.terminal import plain_console
 from tests.experiments.scan.scans import effect, over, scan
 
 
-def drawn(one: VariantScan) -> str:
+def drawn(over: VariantScan) -> str:
     """Draw the table as on a terminal of 80 columns."""
     out = io.StringIO()
     console: Console = plain_console(file=out, width=80)
-    console.print(text.table(one))
+    console.print(text.table(over))
     return out.getvalue().replace(text.NO_BREAK, " ")
 
 
@@ -47,21 +47,23 @@ def test_the_table_of_the_small_morning_fits_80_columns() -> None:
 
 def test_the_list_names_the_single_points_and_what_is_none() -> None:
     """With the faults that make them so."""
-    assert text.found(over(), "check_in") == [
+    assert text.single_point_lines(over(), "check_in") == [
         "Single points of failure of check_in, over original:",
         "  cf-1: silence",
         "  database: refuse, silence",
         "Nothing that was tried stops it at: ivr",
     ]
-    held = over("hardened", tuple(one for one in over().effects if one.effect == "goes on"))
-    assert text.found(held, "check_in")[0] == "Single points of failure of check_in, over hardened: none"
+    held = over("hardened", tuple(effect for effect in over().effects if effect.effect == "goes on"))
+    assert text.single_point_lines(held, "check_in")[0] == "Single points of failure of check_in, over hardened: none"
 
 
-def test_what_cannot_be_told_is_told_with_the_reason() -> None:
+def test_what_is_unknown_is_listed_with_the_reason() -> None:
     """And before it that something was amiss with nothing broken."""
-    assert text.doubts(over()) == ["unknown: ivr silence: the open loop was late"]
+    assert text.unknown_lines(over()) == ["unknown: ivr silence: the open loop was late"]
     amiss = over(control=effect("", "nothing", "hurts", 8))
-    assert text.doubts(amiss)[0].startswith("the control run over original, with nothing broken, does not go on (8 of 9 were answered)")
+    assert text.unknown_lines(amiss)[0].startswith(
+        "the control run over original, with nothing broken, does not go on (8 of 9 were answered)"
+    )
 
 
 def test_the_page_has_map_table_and_list_of_each_variant() -> None:
