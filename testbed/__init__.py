@@ -48,7 +48,8 @@ One word for one thing:
     baseline, checkpoint, answered  a matrix to compare with; from where an interrupted one goes on; the share of requests that were
     interactive                     a facility that is kept running, and commands that are sent to it
 
-Public are the names of `__all__`. The other modules can be imported, and may change.
+Public are the names of `__all__`. The other modules can be imported, as in `from testbed.replay import actions`, and may change.
+`import testbed.replay.actions` cannot be used: `testbed.replay` is the function.
 """
 
 from __future__ import annotations

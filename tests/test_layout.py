@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,6 +49,7 @@ APART = {
     "testbed.experiments.scan": ("testbed.experiments.matrix",),
 }
 MOST_FOLDERS = 16
+FOREIGN_FILES = {"fake.py", "random.py"}  # a frame of a fake stack, and a module of somebody else's
 MOST_FILES = 6
 
 
@@ -234,6 +236,17 @@ def test_every_module_says_what_it_is() -> None:
         for name, path in modules(package).items():
             told = ast.get_docstring(source(path)) or ""
             assert told.splitlines()[0].endswith((".", ":")), name
+
+
+@pytest.mark.parametrize("package", ["testbed", "flight_search"])
+def test_a_file_that_is_named_is_there(package: str) -> None:
+    """A docstring or a comment that names `x.py` means a file of the project: documentation of what has moved moves with it."""
+    there = {path.name for folder in ("testbed", "flight_search", "scenarios", "tests") for path in (ROOT / folder).rglob("*.py")}
+    there |= {path.name for path in (ROOT / "compose").rglob("*")}
+    named = {
+        (name, found) for name, path in modules(package).items() for found in re.findall(r"\b\w+\.py\b", path.read_text(encoding="utf-8"))
+    }
+    assert {(name, found) for name, found in named if found not in there | FOREIGN_FILES} == set()
 
 
 def test_there_is_no_attic() -> None:

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import re
 import shlex
 import sys
-from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -18,23 +16,31 @@ from testbed import faults, operations, scenario_file
 from testbed.cli import output
 from testbed.cli.main import COMMANDS, main_group
 from testbed.experiments.scan.effect import Effect, Scan, VariantScan
+from testbed.fakes.builder import FakeBuilder
+from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.faultproxy import toxics
 from testbed.journal import events
+from testbed.journal.reader import read
 from testbed.journal.stuck import STUCK_S, STUCK_SAMPLES
+from testbed.journal.writer import JournalWriter
 from testbed.plan import facts, passengers, settings, topology
+from testbed.plan.clock import NightClock
 from testbed.plan.expectation import Crack, Expectation, OutcomeWord
 from testbed.plan.scenario import CONDITIONS, NEEDS
+from testbed.plan.topology import FacilityPlan
 from testbed.replay import actions
 from testbed.replay.actions import Actions
+from testbed.replay.recorder import Recorder
+from testbed.replay.state import FacilityState
 from testbed.report import json_lines
 from testbed.runtime.containers.runtime import CAPABILITIES
 from testbed.runtime.processes import runtime
 from testbed.verdict import checks, judge, stuck_spans
 from testbed.verdict.finding import Verdict
-from tests.journals import hung_night
+from tests.journals import header, hung_night
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from testbed.plan.scenario import Scenario
 
@@ -338,40 +344,30 @@ def test_the_example_is_a_scenario_and_has_passengers(example: Scenario) -> None
     assert set(example.facts) <= set(facts.FACTS)
 
 
-class Recorded:
-    """Actions that write down what they are asked for."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    @asynccontextmanager
-    async def step(self, number: int, text: str) -> AsyncIterator[None]:
-        """Write a step down."""
-        self.calls.append(f"{number} {text}")
-        yield
-
-    async def kill(self, service: str) -> None:
-        """Write down who is killed."""
-        self.calls.append(f"kill {service}")
-
-
 def test_the_example_of_a_fault_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The class that a stranger copies is a fault that a timeline could have, and does what it says by what actions there are."""
     block = re.search(r"^```python\n(.*?)^```", text_of("testbed/faults/README.md"), re.MULTILINE | re.DOTALL)
     assert block is not None
     path = tmp_path / "power_cut.py"
-    path.write_text(block[1], encoding="utf-8")
+    path.write_text(block[1].replace("if TYPE_CHECKING:", "if True:"), encoding="utf-8")  # what it imports for types is there, too
     spec = importlib.util.spec_from_file_location("power_cut", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "power_cut", module)  # dataclasses look their module up there
     spec.loader.exec_module(module)
-    fault, recorded = module.PowerCut("cf-1"), Recorded()
+    fault = module.PowerCut("cf-1")
     assert isinstance(fault, actions.Fault)
-    assert asyncio.run(fault.inject(recorded)) == "cf-1 is dead"
-    assert recorded.calls == ["1 cut the power of cf-1", "kill cf-1"]
-    assert {"step", "kill"} <= set(dir(Actions))
+
+    async def injected() -> str:
+        facility = await FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",))).build()
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            state, recorder = FacilityState(facility.application_servers, facility.callers), Recorder(writer, NightClock(0.0, 1.0), 0.0)
+            return await Actions(facility, state, recorder, tmp_path).inject(fault)
+
+    assert in_virtual_time(injected()) == "cf-1 is dead"
+    steps = [step.step for step in read(tmp_path / "a.jsonl").of(events.Step) if step.state == "end"]
+    assert steps == ["cut the power of cf-1", "verify that cf-1 does not run"]
 
 
 def test_a_fact_is_explained_before_its_id_is_used() -> None:

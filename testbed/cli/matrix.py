@@ -82,7 +82,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class MatrixRun:
     """The backend of the replays and how many run at a time, the directory of journals and checkpoint, and the console.
 
     `fresh`: start without the checkpoint of an interrupted matrix.
@@ -180,7 +180,7 @@ def _replay(options: Options) -> NoReturn:
     backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
     variants = scenario_file.kept_variants(options.variants)
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
-    bench = Bench(backend, options.jobs, options.runs, options.fresh, console)
+    bench = MatrixRun(backend, options.jobs, options.runs, options.fresh, console)
     if options.wanted is not None:
         if options.against or options.shard or options.out:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
@@ -287,7 +287,7 @@ def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list
 
 
 async def _make(
-    bench: Bench, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None
+    bench: MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
     progress = BatchProgress(bench.console, len(cells), "cells", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
@@ -340,7 +340,9 @@ def _write(made: table.Matrix, out: Path) -> None:
         folder.write(made, out, scenario_file.kept_variants())
 
 
-async def _search(bench: Bench, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int) -> list[Reached]:
+async def _search(
+    bench: MatrixRun, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int
+) -> list[Reached]:
     planned = plan.plan(scenarios, kept, bench.backend.name, bench.backend.slowdown)
     columns = {column.scenario.name: column for column in planned.columns}
     with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:

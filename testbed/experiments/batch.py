@@ -65,6 +65,8 @@ def planned(
 
     Raises ScenarioError for a file that is wrong, and UsageError for what is not there, or a change that would change nothing.
     """
+    if isinstance(variants, str):
+        raise UsageError(f"variants: found the text {variants!r}; allowed: a list of names, such as [{variants!r}]")
     _require_between("seed", seed, 0, MAX_SEED)
     _require_between("rate_per_minute", rate_per_minute, 0, MAX_RATE_PER_MINUTE, above=True)
     _require_between("speed", speed, 0, MAX_SPEED, above=True)

@@ -34,7 +34,7 @@ LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
+class ActiveFault:
     """A fault that has begun and has to be healed: its word, what heals it, and the number of its step of the timeline.
 
     `ended` is set when its injection has ended, well or not.
@@ -80,7 +80,7 @@ class Facility:
     links: dict[str, Link] = field(default_factory=dict)
     packet_filter: PacketFilter = field(default_factory=NoPacketFilter)
     log_disks: LogDisks = field(default_factory=NoLogDisks)
-    active: list[Active] = field(default_factory=list)
+    active: list[ActiveFault] = field(default_factory=list)
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their words
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by its word
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

@@ -1,6 +1,6 @@
 """Fakes: a facility in one event loop, and a loop in which waiting takes no time. A night replays on them in milliseconds.
 
-    virtual_time.run(replay(night, FakeBuilder(plan, settings), writer, directory, Silent()))
+    virtual_time.run(replay(night, FakeBuilder(plan, settings), writer, directory, SilentDisplay()))
 
 Replay, journal and verdict are the real ones. `virtual_time`: the event loop. `service`: a service with request threads; `server`,
 `caller`: an application server and a calling system. `runtime`, `database`, `link`, `probe`, `monitoring`, `load`: the facility's parts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError, UsageError
 from testbed.interactive import control_socket, protocol
-from testbed.interactive.protocol import Done, Refused
+from testbed.interactive.protocol import DoneReply, RefusedReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,10 @@ def send_command(command: Command) -> Iterator[Reply]:
             with connection.makefile("rb") as lines:
                 for line in lines:
                     reply = protocol.decode_reply(line)
-                    if isinstance(reply, Refused):
+                    if isinstance(reply, RefusedReply):
                         raise (UsageError if reply.exit_code == UsageError.exit_code else FacilityError)(reply.text)
                     yield reply
-                    if isinstance(reply, Done):
+                    if isinstance(reply, DoneReply):
                         return
         except ConnectionError as error:
             raise FacilityError(f"the facility went away: {error.strerror}; see the terminal of `testbed up`") from error

@@ -123,7 +123,7 @@ class ThreadsReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class DoneReply:
     """The command was carried out; `text` says what was done, and is empty where there is nothing to say."""
 
     text: str
@@ -131,7 +131,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedReply:
     """The command was not carried out, or not to its end; `text` says why."""
 
     text: str
@@ -140,7 +140,7 @@ class Refused:
 
 
 Command = StatusCommand | SwitchoverCommand | DumpThreadsCommand | RestartCommand | LoadCommand | DownCommand
-Reply = FacilityStatus | LoadStatus | StepReply | ThreadsReply | Done | Refused
+Reply = FacilityStatus | LoadStatus | StepReply | ThreadsReply | DoneReply | RefusedReply
 
 _command: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
 _reply: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="reply")])

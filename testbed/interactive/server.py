@@ -83,18 +83,20 @@ class Dispatcher:
             writer.close()
             self._connections.discard(connection)
 
-    async def _answer(self, reader: asyncio.StreamReader, send_reply: Callable[[protocol.Reply], None]) -> protocol.Done | protocol.Refused:
+    async def _answer(
+        self, reader: asyncio.StreamReader, send_reply: Callable[[protocol.Reply], None]
+    ) -> protocol.DoneReply | protocol.RefusedReply:
         try:
             command = protocol.decode_command(await reader.readline())
             if isinstance(command, protocol.DownCommand):
                 return await self._take_down()
             if self.executor is None:
                 raise TestbedError("the facility is starting or being taken down; its terminal says when it is ready")
-            return protocol.Done(await self._carry_out(self.executor, command, reader, send_reply))
+            return protocol.DoneReply(await self._carry_out(self.executor, command, reader, send_reply))
         except ValueError:  # from `readline`: longer than any command
-            return protocol.Refused("not a command: the line is too long", TestbedError.exit_code)
+            return protocol.RefusedReply("not a command: the line is too long", TestbedError.exit_code)
         except TestbedError as error:
-            return protocol.Refused(str(error), error.exit_code)
+            return protocol.RefusedReply(str(error), error.exit_code)
 
     async def _carry_out(
         self, executor: Executor, command: protocol.Command, reader: asyncio.StreamReader, send_reply: Callable[[protocol.Reply], None]
@@ -121,12 +123,12 @@ class Dispatcher:
             self.display.line(f"{command.command}: {done}")
         return done
 
-    async def _take_down(self) -> protocol.Done:
+    async def _take_down(self) -> protocol.DoneReply:
         if not self.down_requested:  # a second cancellation would break off the taking down
             self.down_requested = True
             self.end()
         await self.gone.wait()
-        return protocol.Done("everything was taken down")
+        return protocol.DoneReply("everything was taken down")
 
     async def leave(self) -> None:
         """Refuse further commands, and cancel those that are being carried out."""

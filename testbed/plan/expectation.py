@@ -53,8 +53,8 @@ class Expectation(BaseModel):
     `callers_blocked_at`: all request threads of every caller, in the dumps, read a socket inside that call (O6). `health_green`: every
     health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1). `restored`: after the last
     restart every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of
-    the requests due after the last fault or restart was answered. `recovery_lag_s`: the recovery standby was never further behind, and had
-    everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
+    the requests due after the last fault or operation was answered. `recovery_lag_s`: the recovery standby was never further behind, and
+    had everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on
     the standby. `backups`: so many were taken off site, and each, restored, has the same rows. `longevity`: what rises for good
     under load, after a warm-up: nothing, memory and other things that leak, or tables and logs (S7).
     `memory_rise_mib`: no process ever held more than so much more memory than before the first fault (W6). `errors_counted`: although the

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
-from testbed.facility.facility import Active
+from testbed.facility.facility import ActiveFault
 from testbed.facility.probe import ProbeSpec
 from testbed.journal.events import Healed, OperationEvent, Step, Threads
 from testbed.plan.scenario import PlannedAction
@@ -111,14 +111,14 @@ class Actions:
         """Inject a fault; a healable one is noted as active first, because one that fails half way has to be healed, too."""
         if not isinstance(fault, Healable):
             return await fault.inject(self)
-        active = Active(self.word, fault.heal, self.id)
+        active = ActiveFault(self.word, fault.heal, self.id)
         self.facility.active.append(active)
         try:
             return await fault.inject(self)
         finally:
             active.ended.set()
 
-    async def heal(self, active: Active) -> str:
+    async def heal(self, active: ActiveFault) -> str:
         """Heal a fault; it stays active when that fails. Its steps belong to the operation that heals, or else to the fault.
 
         Waits for the injection to end: healed meanwhile, its probe would find no effect.

@@ -89,5 +89,5 @@ def test_a_dump_shows_the_innermost_calls_first_and_how_many_are_left_out() -> N
 
 def test_done_with_nothing_to_say_prints_nothing() -> None:
     """After the status there is no empty line for its end."""
-    assert interactive_display.reply_text(protocol.Done("")) is None
-    assert interactive_display.reply_text(protocol.Done("restarted cf-1")) == "restarted cf-1"
+    assert interactive_display.reply_text(protocol.DoneReply("")) is None
+    assert interactive_display.reply_text(protocol.DoneReply("restarted cf-1")) == "restarted cf-1"

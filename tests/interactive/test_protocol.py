@@ -52,8 +52,8 @@ def test_every_command_comes_out_of_its_line_as_it_went_in(command: Command) -> 
             ),
             "/f",
         ),
-        protocol.Done("ünd"),
-        protocol.Refused("no\nservice", 2),
+        protocol.DoneReply("ünd"),
+        protocol.RefusedReply("no\nservice", 2),
     ],
 )
 def test_every_reply_comes_out_of_its_line_as_it_went_in(reply: Reply) -> None:

@@ -99,8 +99,8 @@ def test_commands_are_carried_out_and_down_removes_everything(home: Home) -> Non
     """Each command ends in one reply that it was done; after `down` there is no socket, and the journal is complete."""
     with home.up() as terminal:
         assert isinstance(send(protocol.StatusCommand())[0], protocol.FacilityStatus)
-        assert send(protocol.SwitchoverCommand())[-1] == protocol.Done("the database runs on db-2")
-        assert send(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
+        assert send(protocol.SwitchoverCommand())[-1] == protocol.DoneReply("the database runs on db-2")
+        assert send(protocol.DownCommand()) == [protocol.DoneReply("everything was taken down")]
     assert terminal.lines == ["the facility is being built", "switchover: the database runs on db-2", "the facility is being taken down"]
     assert home.backend.builders[0].calls[-1] == "tear_down"
     assert not control_socket.path().exists()
@@ -150,7 +150,7 @@ def test_while_it_is_built_commands_are_refused_and_down_breaks_the_building_off
     with home.up(ready=False) as terminal:
         with pytest.raises(TestbedError, match=r"the facility is starting or being taken down; its terminal says when it is ready"):
             send(protocol.StatusCommand())
-        assert send(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
+        assert send(protocol.DownCommand()) == [protocol.DoneReply("everything was taken down")]
     assert not terminal.is_ready.is_set()
     assert home.backend.builders[0].calls[-1] == "tear_down"
     assert not control_socket.path().exists()
@@ -173,9 +173,9 @@ def test_two_downs_at_once_do_not_break_the_taking_down_off(home: Home, monkeypa
 
     monkeypatch.setattr(FakeBuilder, "tear_down", slow)
     with home.up():
-        assert send(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
+        assert send(protocol.DownCommand()) == [protocol.DoneReply("everything was taken down")]
         second[0].join(WITHIN_S)
-    assert replies == [protocol.Done("everything was taken down")]
+    assert replies == [protocol.DoneReply("everything was taken down")]
     assert ended == ["build"]
 
 
@@ -188,7 +188,7 @@ def test_ctrl_c_ends_a_load_and_nothing_else(home: Home) -> None:
             if not replies:
                 signal.raise_signal(signal.SIGINT)
             replies.append(reply)
-        assert replies[-1] == protocol.Done("ended by its sender; passengers who still waited gave up")
+        assert replies[-1] == protocol.DoneReply("ended by its sender; passengers who still waited gave up")
         last = replies[-2]
         assert isinstance(last, protocol.LoadStatus)
         assert 0 < last.sent < last.of
@@ -196,7 +196,9 @@ def test_ctrl_c_ends_a_load_and_nothing_else(home: Home) -> None:
         assert isinstance(status, protocol.FacilityStatus)
         assert status.load is not None
         assert status.load.sent == last.sent
-        assert send(protocol.LoadCommand(50.0, 0.1, 2))[-1] == protocol.Done("5 sent: 5 answered, 0 failed, 0 still waiting (unanswered)")
+        assert send(protocol.LoadCommand(50.0, 0.1, 2))[-1] == protocol.DoneReply(
+            "5 sent: 5 answered, 0 failed, 0 still waiting (unanswered)"
+        )
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -210,7 +212,7 @@ def test_two_commands_at_once_are_both_carried_out(home: Home) -> None:
         assert isinstance(status, protocol.FacilityStatus)
         assert status.load is not None
         assert status.load.of == 30
-        assert list(load)[-1] == protocol.Done("30 sent: 30 answered, 0 failed, 0 still waiting (unanswered)")
+        assert list(load)[-1] == protocol.DoneReply("30 sent: 30 answered, 0 failed, 0 still waiting (unanswered)")
 
 
 def test_a_load_fails_when_the_facility_is_taken_down_under_it(home: Home) -> None:
@@ -218,7 +220,7 @@ def test_a_load_fails_when_the_facility_is_taken_down_under_it(home: Home) -> No
     with home.up():
         load = client.send_command(protocol.LoadCommand(20.0, 60.0, 1))
         next(load)
-        assert send(protocol.DownCommand()) == [protocol.Done("everything was taken down")]
+        assert send(protocol.DownCommand()) == [protocol.DoneReply("everything was taken down")]
         with pytest.raises(FacilityError, match=r"the facility was taken down before this was done"):
             list(load)
 
