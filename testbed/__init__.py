@@ -95,6 +95,10 @@ else:
         found = globals()[name] = getattr(import_module(HOMES[name]), name)
         return found
 
+    def __dir__() -> list[str]:
+        """Return the public names, also those that are not imported yet."""
+        return [*__all__, "__all__", "__doc__"]
+
 
 __all__ = [
     "Crack",

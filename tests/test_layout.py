@@ -49,7 +49,8 @@ APART = {
     "testbed.experiments.scan": ("testbed.experiments.matrix",),
 }
 MOST_FOLDERS = 16
-FOREIGN_FILES = {"fake.py", "random.py"}  # a frame of a fake stack, and a module of somebody else's
+# Of the libraries whose stacks a thread dump shows, a frame of a fake stack, and a module of somebody else's.
+FOREIGN_FILES = {"queue.py", "socket.py", "ssl.py", "threading.py", "fake.py", "random.py"}
 MOST_FILES = 6
 
 

@@ -59,6 +59,12 @@ def builders(monkeypatch: pytest.MonkeyPatch) -> list[FakeBuilder]:
     return backend.builders
 
 
+def test_every_public_name_is_listed_before_it_is_imported(tmp_path: Path) -> None:
+    """So that a shell completes it."""
+    listed = python("-c", "import testbed; print(*dir(testbed))", cwd=tmp_path).stdout.split()
+    assert set(testbed.__all__) <= set(listed)
+
+
 def test_the_public_names_are_sorted_and_all_there() -> None:
     """Each is what its own module calls so, or a function of the package."""
     assert testbed.__all__ == sorted(testbed.__all__)
@@ -76,7 +82,7 @@ def test_the_map_has_the_rooms_in_the_order_of_the_table() -> None:
 def test_no_public_name_is_left_out_of_the_list() -> None:
     """What is defined here or loaded when asked for is in `__all__`, and nothing else is."""
     functions = {name for name, found in vars(testbed).items() if inspect.isfunction(found) and found.__module__ == "testbed"}
-    assert functions - {"__getattr__"} | testbed.HOMES.keys() == set(testbed.__all__)
+    assert functions - {"__getattr__", "__dir__"} | testbed.HOMES.keys() == set(testbed.__all__)
 
 
 @pytest.mark.parametrize("name", testbed.__all__)
@@ -202,12 +208,18 @@ def test_a_replay_that_fails_takes_everything_down_and_raises_its_error(tmp_path
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
+        ({"variants": "fixed"}, "variants: found 'fixed'; allowed: a list of names"),
+        ({"variants": None}, "variants: found None; allowed: a list of names"),
+        ({"seed": 1.5}, "seed: found 1.5; allowed: a whole number"),
+        ({"seed": "1"}, "seed: found '1'; allowed: a whole number"),
+        ({"repetitions": True}, "repetitions: found True; allowed: a whole number"),
+        ({"speed": "fast"}, "speed: found 'fast'; allowed: a number"),
         ({"variants": ["fixd"]}, "has no variant 'fixd'; it has original, fixed"),
         ({"runtime": "process"}, "no runtime 'process'; there are processes, containers"),
-        ({"seed": -1}, "seed: found -1; allowed: at least 0, at most 9,223,372,036,854,775,807"),
-        ({"rate_per_minute": 0}, "rate_per_minute: found 0; allowed: more than 0, at most 10,000"),
-        ({"speed": float("nan")}, "speed: found nan; allowed: more than 0, at most 1,000,000"),
-        ({"repetitions": 0}, "repetitions: found 0; allowed: at least 1, at most 1,000"),
+        ({"seed": -1}, "seed: found -1; allowed: a whole number, at least 0, at most 9,223,372,036,854,775,807"),
+        ({"rate_per_minute": 0}, "rate_per_minute: found 0; allowed: a number, more than 0, at most 10,000"),
+        ({"speed": float("nan")}, "speed: found nan; allowed: a number, more than 0, at most 1,000,000"),
+        ({"repetitions": 0}, "repetitions: found 0; allowed: a whole number, at least 1, at most 1,000"),
     ],
     ids=str,
 )

@@ -168,7 +168,10 @@ def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, 
     JOURNALS are files, or directories of them; without any, the last run below --runs.
     """
     console = plain_console(stderr=json_file == "-")
-    read = [journal for path in journals or (batch.runs_home(runs) / batch.LATEST,) for journal in _journals(path)]
+    latest = batch.runs_home(runs) / batch.LATEST
+    if not journals and not latest.exists():
+        raise UsageError(f"there is no run at {latest} yet; `testbed replay` makes one, or give a journal or a directory")
+    read = [journal for path in journals or (latest,) for journal in _journals(path)]
     judgements = [judge.judge(journal) for journal in read]
     with JsonLines(json_file) as write:
         for journal, judgement in zip(read, judgements, strict=True):

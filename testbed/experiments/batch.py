@@ -7,6 +7,7 @@ import datetime
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from testbed.verdict import judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
     from os import PathLike
 
@@ -65,9 +66,9 @@ def planned(
 
     Raises ScenarioError for a file that is wrong, and UsageError for what is not there, or a change that would change nothing.
     """
-    if isinstance(variants, str):
-        raise UsageError(f"variants: found the text {variants!r}; allowed: a list of names, such as [{variants!r}]")
-    _require_between("seed", seed, 0, MAX_SEED)
+    if isinstance(variants, str) or not isinstance(variants, Sequence):
+        raise UsageError(f'variants: found {variants!r}; allowed: a list of names, such as ["fixed"]')
+    _require_between("seed", seed, 0, MAX_SEED, whole=True)
     _require_between("rate_per_minute", rate_per_minute, 0, MAX_RATE_PER_MINUTE, above=True)
     _require_between("speed", speed, 0, MAX_SPEED, above=True)
     read = scenario if isinstance(scenario, Scenario) else scenario_file.load(scenario_file.find(os.fspath(scenario)))
@@ -76,10 +77,14 @@ def planned(
     return _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
 
 
-def _require_between(name: str, value: float | None, low: float, high: float, *, above: bool = False) -> None:
-    """Raise UsageError unless a number is left out or in its range; with `above`, the lower end is not in it."""
-    if value is not None and not (low <= value <= high and not (above and value == low)):
-        raise UsageError(f"{name}: found {value}; allowed: {'more than' if above else 'at least'} {low:,}, at most {high:,}")
+def _require_between(name: str, value: float | None, low: float, high: float, *, above: bool = False, whole: bool = False) -> None:
+    """Raise UsageError unless a number is left out or in its range; with `above`, the lower end is not in it; `whole`: a whole number."""
+    if value is None:
+        return
+    is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high or (above and value == low):
+        kind, start = "a whole number" if whole else "a number", "more than" if above else "at least"
+        raise UsageError(f"{name}: found {value!r}; allowed: {kind}, {start} {low:,}, at most {high:,}")
 
 
 def _only(plan: Scenario, variants: Sequence[str]) -> Scenario:
@@ -148,11 +153,13 @@ def drop_if_empty(directory: Path) -> None:
 
 def _lead_to(directory: Path) -> None:
     """Make `latest` beside a run's directory lead to it, in one step, so that no other run sees it missing; no link is no error."""
-    link = directory.parent / f".{LATEST}-{directory.name}"
+    link, latest = directory.parent / f".{LATEST}-{directory.name}", directory.parent / LATEST
+    if os.path.lexists(latest) and not latest.is_symlink():
+        return  # something of the user's has that name
     try:
         link.symlink_to(directory.name)
-        link.replace(directory.parent / LATEST)
-    except OSError:  # a file system without links, or something of the user's has that name
+        link.replace(latest)
+    except OSError:  # a file system without links
         with suppress(OSError):
             link.unlink()
 
@@ -190,7 +197,7 @@ async def replay_scenario(
     runs: str | PathLike[str] | None = None,
 ) -> tuple[Result, ...]:
     """Replay a scenario without a display, and return its results in order; `testbed.replay`, for whoever has an event loop."""
-    _require_between("repetitions", repetitions, 1, MAX_REPETITIONS)
+    _require_between("repetitions", repetitions, 1, MAX_REPETITIONS, whole=True)
     plan = planned(scenario, variants, seed=seed, rate_per_minute=rate_per_minute, speed=speed)
     plan, backend = placed(plan, runtime, as_fast=speed is not None)
     async with started(plan, backend, repetitions, runs, lambda _: nullcontext(SilentDisplay())) as (replays, _):

@@ -76,8 +76,8 @@ def read(path: Path) -> Journal:
     """
     try:
         lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has
+        raise JournalError(f"the journal {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     torn = lines[-1] != b""
     lines = lines[:-1]
     if not lines:

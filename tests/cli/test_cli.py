@@ -70,6 +70,13 @@ def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path
     assert codes == [0, 1, 3, 3, 1]
 
 
+def test_without_a_run_there_is_nothing_to_judge_and_that_is_said(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """In words, with what makes one."""
+    code, _, err = testbed("judge", "--runs", tmp_path)
+    assert code == 2
+    assert f"there is no run at {tmp_path / 'latest'} yet; `testbed replay` makes one" in err
+
+
 def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_last_run(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """In the order of their replays, also those below it; without one, the error says so."""
     run_directory = batch.runs_directory(str(tmp_path / "runs"), "a_night")

@@ -161,6 +161,13 @@ def test_latest_leads_to_the_last_run_that_kept_something(tmp_path: Path) -> Non
     assert (tmp_path / "latest" / "original.jsonl").exists()
 
 
+def test_a_file_of_the_user_s_that_is_called_latest_is_left_alone(tmp_path: Path) -> None:
+    """It is no link of ours, and nothing is put in its place."""
+    (tmp_path / "latest").write_text("precious")
+    batch.runs_directory(str(tmp_path), "a_night")
+    assert (tmp_path / "latest").read_text() == "precious"
+
+
 def test_latest_is_never_missing_while_runs_begin_at_once(tmp_path: Path) -> None:
     """The link is replaced in one step, so whoever follows it finds a run."""
     batch.runs_directory(str(tmp_path), "first")
