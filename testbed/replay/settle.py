@@ -33,8 +33,17 @@ def is_settled(replay: Replay) -> bool:
     if replay.load.in_flight == 0:
         return True
     waiting = [caller for caller, count in replay.load.in_flight_at.items() if count]
-    stuck = replay.state.at_rest() or all(replay.state.is_stuck(caller) for caller in waiting)
-    return stuck and quiet_s(replay) > patience_s(replay)
+    stands = replay.state.at_rest() or all(replay.state.is_stuck(caller) for caller in waiting)
+    return stands and quiet_s(replay) > patience_s(replay) and _was_seen(replay, waiting)
+
+
+def _was_seen(replay: Replay, waiting: list[str]) -> bool:
+    """Whether those of the callers that are stuck were seen to be for the whole of the patience, as the verdict will ask.
+
+    Samples come late on a busy machine: what had been quiet for long enough may have been seen full only a moment ago.
+    """
+    since_s = [stuck_s for caller in waiting if (stuck_s := replay.state.stuck_since_s(caller)) is not None]
+    return max(since_s, default=0.0) <= replay.recorder.t_s() - patience_s(replay)
 
 
 def is_over(replay: Replay) -> bool:

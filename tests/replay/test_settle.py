@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from testbed.replay.settle import is_settled
+from testbed.replay.state import FacilityState
+from tests.nights import sample
+
+NOW_S = 10.0
+
+
+def replay(stuck_since_s: float) -> Any:
+    """Return what settling knows of a replay whose one caller has been stuck since a time, and nothing came back for three seconds."""
+    state = FacilityState(("cf-1",), ("kiosk",))
+    for number in range(20):
+        at_s = stuck_since_s + number * (NOW_S - stuck_since_s) / 19
+        state.take(sample(at_s, "kiosk", busy=4))
+        state.take(sample(at_s, "cf-1", busy=4))
+    load = SimpleNamespace(
+        all_sent=True, in_flight=1, in_flight_at={"kiosk": 1}, last_sent_s=7.0, last_response_s=7.0, slowest_answer_s=0.5
+    )
+    night = SimpleNamespace(longest_timeout_s=0.0)
+    return SimpleNamespace(state=state, load=load, night=night, moved_s=0.0, recorder=SimpleNamespace(t_s=lambda: NOW_S))
+
+
+@pytest.mark.parametrize(("stuck_since_s", "settled"), [(7.2, True), (8.9, True), (9.3, False)])
+def test_what_waits_has_to_be_seen_stuck_for_the_whole_of_the_patience(stuck_since_s: float, *, settled: bool) -> None:
+    """On a busy machine samples come late, and the verdict asks for the whole of the closing window."""
+    waiting = replay(stuck_since_s)
+    assert waiting.state.is_stuck("kiosk")
+    assert is_settled(waiting) is settled
