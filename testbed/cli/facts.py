@@ -91,8 +91,8 @@ def _facts(marks: list[ast.expr]) -> Iterator[str]:
 def table(by_fact: dict[str, ShownBy]) -> Table:
     """Draw the facts as a table: one line per fact at any width, with the number of scenarios and tests that show it."""
     drawn = Table(title="The facts of the case, and how many scenarios and tests show each", box=box.SIMPLE_HEAD, caption=_caption(by_fact))
-    drawn.add_column("fact", no_wrap=True)
-    drawn.add_column("in a few words")  # the only column that rich may narrow: the numbers stay whole
+    drawn.add_column("fact", no_wrap=True, min_width=max(map(len, by_fact)))  # whole at any width
+    drawn.add_column("in a few words")  # narrowed before the numbers are
     drawn.add_column("scenarios", justify="right", no_wrap=True)
     drawn.add_column("tests", justify="right", no_wrap=True)
     for fact, by in by_fact.items():

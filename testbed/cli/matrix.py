@@ -26,7 +26,7 @@ from testbed.experiments.matrix import folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.plan import package_data
-from testbed.report.terminal import plain_console
+from testbed.report.terminal import plain_console, whole_line_console
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 
 
 WORSE, UNKNOWN = 1, 3
-
-
-WIDEST = 400  # characters: no table of figures is wider
 
 
 HOME = ".testbed/matrix"
@@ -260,9 +257,7 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
     if column is None:
         names = ", ".join(column.scenario for column in whole.columns if column.runtime == runtime)
         raise UsageError(f"{directory} has no scenario {scenario!r} on {runtime}; there are {names or 'none'}")
-    console = plain_console(stderr=False)
-    if not console.is_terminal:  # into a pipe, no line is folded: grep finds whole lines
-        console.width = WIDEST
+    console = whole_line_console()
     for drawn in text.figures(whole.only(column.key), column):
         console.print(drawn)
 

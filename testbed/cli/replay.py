@@ -22,7 +22,7 @@ from testbed.plan import passengers, trace
 from testbed.report import json_lines, repetition, side_by_side
 from testbed.report import plan as plan_module
 from testbed.report.plan import scenarios
-from testbed.report.terminal import plain_console
+from testbed.report.terminal import plain_console, whole_line_console
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 
@@ -220,7 +220,7 @@ def facts_(*, names: bool) -> None:
     """
     by_fact = facts.shown()
     if not names:
-        plain_console().print(facts.table(by_fact))
+        whole_line_console().print(facts.table(by_fact))
         return
     for line in facts.lines(by_fact):
         click.echo(line)  # rich would fold a long name, and then it cannot be pasted

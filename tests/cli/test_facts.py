@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from testbed import scenario_file
-from testbed.cli import facts
+from testbed.cli import facts, main
 from testbed.cli.facts import ShownBy
 from testbed.plan import package_data
 from testbed.plan.facts import FACTS
@@ -129,6 +129,23 @@ def test_the_table_has_one_line_a_fact_and_fits_80_columns() -> None:
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in FACTS] == list(FACTS)
     assert all(re.search(r"(\d+ +\d+|nothing +yet) *$", line) for line in lines if line.split()[:1] and line.split()[0] in FACTS)
+
+
+@pytest.mark.parametrize("width", [12, 16, 20, 30])
+def test_an_id_is_whole_at_any_width(width: int) -> None:
+    """However narrow the terminal is, the other columns give way."""
+    words = [line.split()[0] for line in drawn(facts.shown(), width).splitlines() if line.split()]
+    assert [word for word in words if word in FACTS] == list(FACTS)
+
+
+def test_no_text_is_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each fact is a whole line, whatever the width of the terminal behind it."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.argv", ["testbed", "facts"])
+    main.main()
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert all(re.search(rf"^ *{fact} +{re.escape(words)} ", text, re.MULTILINE) for fact, words in FACTS.items())
 
 
 def test_the_long_list_names_every_scenario_and_test_unbroken(project: Path) -> None:
