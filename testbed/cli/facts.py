@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed import scenario_file
+from testbed.cli.output import warn_passed_over
 from testbed.plan import package_data
 from testbed.plan.facts import FACTS
 
@@ -37,9 +38,11 @@ class ShownBy:
 def shown() -> dict[str, ShownBy]:
     """Return what shows each fact, in the order of the case; marks that name no fact of the case come last."""
     scenarios: defaultdict[str, list[str]] = defaultdict(list)
-    for path in scenario_file.known():
-        for fact in scenario_file.load(path).facts:
-            scenarios[fact].append(path.stem)
+    known, wrong = scenario_file.load_known()
+    warn_passed_over(wrong)
+    for scenario in known:
+        for fact in scenario.facts:
+            scenarios[fact].append(scenario.name)
     tests: defaultdict[str, list[str]] = defaultdict(list)
     if (top := package_data.checkout()) is not None:  # the tests beside a `scenarios` of the user's own are of another project
         tests |= _marked(top)

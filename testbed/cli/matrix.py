@@ -18,7 +18,7 @@ from testbed import scenario_file
 from testbed.cli import options as options_module
 from testbed.cli.interruption import interruptible
 from testbed.cli.options import JOBS
-from testbed.cli.output import BatchProgress, require_writable_folder, writing
+from testbed.cli.output import BatchProgress, require_writable_folder, warn_passed_over, writing
 from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments import batch
@@ -176,6 +176,8 @@ def _replay(options: Options) -> NoReturn:
     console = plain_console(stderr=False)
     backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
     variants = scenario_file.kept_variants(options.variants)
+    if options.names:
+        warn_passed_over(scenario_file.passed_over())
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
     bench = MatrixRun(backend, options.jobs, options.runs, options.fresh, console)
     if options.wanted is not None:
@@ -252,6 +254,7 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
     Nothing is replayed. SCENARIO is a name from `testbed list`.
     """
     directory = kept or kept_matrix()
+    warn_passed_over(scenario_file.passed_over())
     whole = _read(directory)
     column = next((column for column in whole.columns if column.key == (scenario, runtime)), None)
     if column is None:
@@ -263,14 +266,18 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
 
 
 def _read(path: Path) -> table.Matrix:
-    return folder.read(path, scenario_file.kept_variants())
+    return folder.read(path, scenario_file.kept_variants(used=()))
 
 
 def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list[Scenario]:
     """Read the scenarios: those named, or all that the runtime can run; raises FacilityError if it cannot run one that is named."""
     chosen = []
-    for path in [scenario_file.find(name) for name in names] or scenario_file.known():
-        scenario = scenario_file.load(path)
+    if names:
+        scenarios: Sequence[Scenario] = [scenario_file.load(scenario_file.find(name)) for name in names]
+    else:
+        scenarios, wrong = scenario_file.load_known()
+        warn_passed_over(wrong)
+    for scenario in scenarios:
         lacking = backend.lacks(scenario)
         if not lacking:
             chosen.append(scenario)
