@@ -47,6 +47,11 @@ class ScenarioError(UsageError):
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         super().__init__("\n".join([f"{file}: {count}", *(f"  {mistake}" for mistake in mistakes)]))
 
+    @property
+    def first(self) -> str:
+        """The file and its first mistake, in one line."""
+        return f"{self.file}: {self.mistakes[0].splitlines()[0]}"
+
 
 class JournalError(TestbedError):
     """A journal is missing, empty, or of another format; the message names file and line."""

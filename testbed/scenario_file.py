@@ -20,7 +20,7 @@ from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
 from testbed.plan.scenario_folders import directories, find, known, origins
 from testbed.plan.settings import StrictRecord
-from testbed.plan.variants import kept_variants, variant_origins, variants_of
+from testbed.plan.variants import kept_variants, passed_over, variant_origins, variants_of
 from testbed.replay.actions import Healable
 
 if TYPE_CHECKING:
@@ -32,7 +32,19 @@ if TYPE_CHECKING:
     from testbed.plan.topology import FacilityPlan
     from testbed.replay.actions import Fault, Operation
 
-__all__ = ["check", "directories", "find", "kept_variants", "known", "load", "origins", "variant_origins", "variants_of"]
+__all__ = [
+    "check",
+    "directories",
+    "find",
+    "kept_variants",
+    "known",
+    "load",
+    "load_known",
+    "origins",
+    "passed_over",
+    "variant_origins",
+    "variants_of",
+]
 
 SECTIONS = ("title", "summary", "facts", "needs", "facility", "night", "workload", "timeline", "variants")
 REQUIRED = ("title", "night", "workload", "variants")
@@ -49,12 +61,31 @@ class StepPlan(StrictRecord):
     operation: str | None = None
 
 
-def load(path: Path) -> Scenario:
-    """Read and check a scenario; raises ScenarioError with every mistake in it."""
-    scenario, mistakes = _decode(read_toml(path), path)
+def load(path: Path, *, strict_variants: bool = True) -> Scenario:
+    """Read and check a scenario; raises ScenarioError with every mistake in it.
+
+    Without `strict_variants`, a wrong `variants.toml` of the user's own is passed over.
+    """
+    scenario, mistakes = _decode(read_toml(path), path, strict_variants=strict_variants)
     if scenario is None:
         raise ScenarioError(str(path), mistakes)
     return scenario
+
+
+def load_known() -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
+    """Read all known scenarios; return them, and what of the user's own folder is passed over, each with its first mistake.
+
+    Raises ScenarioError when one of the package's is wrong.
+    """
+    scenarios, wrong = [], list(passed_over())
+    for path in known():
+        try:
+            scenarios.append(load(path, strict_variants=False))
+        except ScenarioError as error:
+            if path.parent == directories()[0]:
+                raise
+            wrong.append(error.first)
+    return tuple(scenarios), tuple(wrong)
 
 
 def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -62,7 +93,7 @@ def check(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     return _decode(data, path)[1]
 
 
-def _decode(data: Mapping[str, Any], path: Path) -> tuple[Scenario | None, tuple[str, ...]]:
+def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True) -> tuple[Scenario | None, tuple[str, ...]]:
     """Decode section by section, so that a mistake in one hides none in another."""
     mistakes = [f"{key}: unknown key{suggestion(key, SECTIONS)}; allowed: {', '.join(SECTIONS)}" for key in data if key not in SECTIONS]
     mistakes += [f"{key}: missing; it is required" for key in REQUIRED if key not in data]
@@ -73,7 +104,7 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Scenario | None, tuple
     night = sections.night(data["night"], mistakes) if "night" in data else None
     workload = sections.workload(data["workload"], facility, path, mistakes) if "workload" in data else None
     steps = _timeline(data.get("timeline", []), night, facility, mistakes)
-    variants = sections.variants(data["variants"], path, mistakes) if "variants" in data else []
+    variants = sections.variants(data["variants"], path, mistakes, strict=strict_variants) if "variants" in data else []
     _check_needs(needs, steps, variants, mistakes)
     if mistakes or facility is None or night is None or workload is None:
         return None, tuple(mistakes)

@@ -139,3 +139,60 @@ def test_the_list_says_where_what_is_not_the_packages_comes_from(
     monkeypatch.chdir(package_data.directory("scenarios").parent)
     main.main()
     assert "the package's" not in capsys.readouterr().out
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """Run a command."""
+    monkeypatch.setattr("sys.argv", ["testbed", *words])
+    main.main()
+
+
+@pytest.mark.parametrize("command", ["list", "facts"])
+def test_what_is_no_scenario_is_passed_over_with_a_warning(
+    command: str, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By commands that go over all; one that is asked for is refused."""
+    (own / "broken.toml").write_text("[tool")
+    (own / "loadtest.toml").write_text('night = "unrelated"\n')
+    (own / "variants.toml").write_text("[fixed]\napplication_server = { lookup = 'fixt' }\n")
+    run(monkeypatch, command)
+    out, err = capsys.readouterr()
+    warnings = [line.split(": ")[1:3] for line in err.splitlines()]
+    assert warnings == [["warning", f"passed over scenarios/{name}.toml"] for name in ("variants", "broken", "loadtest")]
+    assert "loadtest" not in out
+    with pytest.raises(ScenarioError, match="mistakes"):
+        scenario_file.load(scenario_file.find("loadtest"))
+
+
+@pytest.mark.parametrize("words", [["list"], ["facts"], ["plan", "calm"], ["matrix", "show", "calm"]])
+@pytest.mark.parametrize("text", ['[debug]\nlevel = 3\nflags = ["x"]\n', "[mine]\ncaller = 3\n"])
+def test_variants_that_nothing_uses_are_passed_over_with_a_warning(
+    words: list[str], text: str, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of another program, and wrong ones."""
+    (own / "variants.toml").write_text(text)
+    run(monkeypatch, *words)
+    assert capsys.readouterr().err.startswith("testbed: warning: passed over scenarios/variants.toml: ")
+
+
+def test_another_programs_variants_are_no_error_and_wrong_ones_are_where_they_are_used(own: Path) -> None:
+    """A file that has no table like a variant is another program's."""
+    packaged = scenario_file.kept_variants()
+    (own / "variants.toml").write_text("[debug]\nlvl = 3\n")
+    assert scenario_file.kept_variants() == packaged
+    (own / "variants.toml").write_text("[mine]\ncaller = 3\n")
+    assert list(scenario_file.kept_variants(["fixed"])) == ["fixed"]
+    for only in ([], ["mine"]):
+        with pytest.raises(ScenarioError, match=r"mine\.caller"):
+            scenario_file.kept_variants(only)
+    with pytest.raises(ScenarioError, match=r"mine\.caller"):
+        scenario_file.variants_of(scenario_file.load(scenario_file.find("calm")), ["mine"])
+
+
+def test_a_folder_without_permission_is_passed_over(own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a warning; the package's scenarios are known."""
+    (own / "mine.toml").write_text(CALM)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert known() == PACKAGED
+    run(monkeypatch, "list")
+    assert capsys.readouterr().err.startswith("testbed: warning: passed over scenarios: cannot be read")

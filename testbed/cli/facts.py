@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed import scenario_file
+from testbed.cli.output import warn_passed_over
 from testbed.plan import package_data
 from testbed.plan.facts import FACTS
 
@@ -37,13 +38,14 @@ class ShownBy:
 def shown() -> dict[str, ShownBy]:
     """Return what shows each fact, in the order of the case; marks that name no fact of the case come last."""
     scenarios: defaultdict[str, list[str]] = defaultdict(list)
-    for path in scenario_file.known():
-        for fact in scenario_file.load(path).facts:
-            scenarios[fact].append(path.stem)
+    known, wrong = scenario_file.load_known()
+    warn_passed_over(wrong)
+    for scenario in known:
+        for fact in scenario.facts:
+            scenarios[fact].append(scenario.name)
     tests: defaultdict[str, list[str]] = defaultdict(list)
-    for directory in scenario_file.directories():
-        for fact, names in _marked(directory.parent).items():
-            tests[fact].extend(names)
+    if (top := package_data.checkout()) is not None:  # the tests beside a `scenarios` of the user's own are of another project
+        tests |= _marked(top)
     return {fact: ShownBy(tuple(scenarios[fact]), tuple(tests[fact])) for fact in dict.fromkeys([*FACTS, *scenarios, *tests])}
 
 
@@ -51,23 +53,26 @@ def _marked(root: Path) -> defaultdict[str, list[str]]:
     """Return the tests marked with each fact. They are found in the source; no test is imported."""
     marked: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted([*root.glob("tests/**/test_*.py"), *root.glob("scenarios/test_*.py")]):
-        module = _source(path)
-        of_module = [
-            mark for node in module.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"] for mark in _marks(node)
-        ]
-        for test in ast.walk(module):
-            if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
-                for fact in dict.fromkeys(_facts([*of_module, *test.decorator_list])):
-                    marked[fact].append(f"{path.relative_to(root)}::{test.name}")
+        for test, facts in _tests(path):
+            for fact in facts:
+                marked[fact].append(f"{path.relative_to(root)}::{test}")
     return marked
 
 
-def _source(path: Path) -> ast.Module:
-    """Return a test's source, parsed; an empty module if it is not Python: the directory may be anybody's."""
+def _tests(path: Path) -> list[tuple[str, list[str]]]:
+    """Return the tests of a file with their facts; none if it cannot be read as Python: a folder, a dangling link, too deep a text."""
     try:
-        return ast.parse(path.read_bytes(), str(path))
-    except SyntaxError:
-        return ast.Module([], [])
+        module = ast.parse(path.read_bytes(), str(path))
+        of_module = [
+            mark for node in module.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"] for mark in _marks(node)
+        ]
+        return [
+            (test.name, list(dict.fromkeys(_facts([*of_module, *test.decorator_list]))))
+            for test in ast.walk(module)
+            if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_")
+        ]
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
 
 
 def _names(assignment: ast.Assign) -> list[str]:
@@ -83,14 +88,14 @@ def _facts(marks: list[ast.expr]) -> Iterator[str]:
     """Yield the facts that marks name."""
     for mark in marks:
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == MARK:
-            yield from (str(fact.value) for fact in mark.args if isinstance(fact, ast.Constant))
+            yield from (fact.value for fact in mark.args if isinstance(fact, ast.Constant) and isinstance(fact.value, str))
 
 
 def table(by_fact: dict[str, ShownBy]) -> Table:
     """Draw the facts as a table: one line per fact at any width, with the number of scenarios and tests that show it."""
     drawn = Table(title="The facts of the case, and how many scenarios and tests show each", box=box.SIMPLE_HEAD, caption=_caption(by_fact))
-    drawn.add_column("fact", no_wrap=True)
-    drawn.add_column("in a few words")  # the only column that rich may narrow: the numbers stay whole
+    drawn.add_column("fact", no_wrap=True, min_width=max(map(len, by_fact)))  # whole at any width
+    drawn.add_column("in a few words")  # narrowed before the numbers are
     drawn.add_column("scenarios", justify="right", no_wrap=True)
     drawn.add_column("tests", justify="right", no_wrap=True)
     for fact, by in by_fact.items():

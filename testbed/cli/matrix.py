@@ -18,7 +18,7 @@ from testbed import scenario_file
 from testbed.cli import options as options_module
 from testbed.cli.interruption import interruptible
 from testbed.cli.options import JOBS
-from testbed.cli.output import BatchProgress, require_writable_folder, writing
+from testbed.cli.output import BatchProgress, require_writable_folder, warn_passed_over, writing
 from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments import batch
@@ -26,7 +26,7 @@ from testbed.experiments.matrix import folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.plan import package_data
-from testbed.report.terminal import plain_console
+from testbed.report.terminal import plain_console, whole_line_console
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 
 
 WORSE, UNKNOWN = 1, 3
-
-
-WIDEST = 400  # characters: no table of figures is wider
 
 
 HOME = ".testbed/matrix"
@@ -179,6 +176,8 @@ def _replay(options: Options) -> NoReturn:
     console = plain_console(stderr=False)
     backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
     variants = scenario_file.kept_variants(options.variants)
+    if options.names:
+        warn_passed_over(scenario_file.passed_over())
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
     bench = MatrixRun(backend, options.jobs, options.runs, options.fresh, console)
     if options.wanted is not None:
@@ -255,27 +254,30 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
     Nothing is replayed. SCENARIO is a name from `testbed list`.
     """
     directory = kept or kept_matrix()
+    warn_passed_over(scenario_file.passed_over())
     whole = _read(directory)
     column = next((column for column in whole.columns if column.key == (scenario, runtime)), None)
     if column is None:
         names = ", ".join(column.scenario for column in whole.columns if column.runtime == runtime)
         raise UsageError(f"{directory} has no scenario {scenario!r} on {runtime}; there are {names or 'none'}")
-    console = plain_console(stderr=False)
-    if not console.is_terminal:  # into a pipe, no line is folded: grep finds whole lines
-        console.width = WIDEST
+    console = whole_line_console()
     for drawn in text.figures(whole.only(column.key), column):
         console.print(drawn)
 
 
 def _read(path: Path) -> table.Matrix:
-    return folder.read(path, scenario_file.kept_variants())
+    return folder.read(path, scenario_file.kept_variants(used=()))
 
 
 def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list[Scenario]:
     """Read the scenarios: those named, or all that the runtime can run; raises FacilityError if it cannot run one that is named."""
     chosen = []
-    for path in [scenario_file.find(name) for name in names] or scenario_file.known():
-        scenario = scenario_file.load(path)
+    if names:
+        scenarios: Sequence[Scenario] = [scenario_file.load(scenario_file.find(name)) for name in names]
+    else:
+        scenarios, wrong = scenario_file.load_known()
+        warn_passed_over(wrong)
+    for scenario in scenarios:
         lacking = backend.lacks(scenario)
         if not lacking:
             chosen.append(scenario)

@@ -15,7 +15,7 @@ from testbed.errors import UsageError
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -42,6 +42,12 @@ class JsonLines:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def warn_passed_over(mistakes: Iterable[str]) -> None:
+    """Print a line on standard error for each file of the user's own `scenarios` that is passed over."""
+    for mistake in mistakes:
+        click.echo(f"testbed: warning: passed over {mistake}", err=True)
 
 
 def require_writable(option: str, path: Path | None) -> None:

@@ -14,7 +14,7 @@ from testbed import scenario_file
 from testbed.cli import facts, options
 from testbed.cli.interruption import interruptible
 from testbed.cli.live import Picture
-from testbed.cli.output import EXIT, JsonLines
+from testbed.cli.output import EXIT, JsonLines, warn_passed_over
 from testbed.errors import TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.journal import reader
@@ -22,7 +22,7 @@ from testbed.plan import passengers, trace
 from testbed.report import json_lines, repetition, side_by_side
 from testbed.report import plan as plan_module
 from testbed.report.plan import scenarios
-from testbed.report.terminal import plain_console
+from testbed.report.terminal import plain_console, whole_line_console
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 
@@ -118,7 +118,8 @@ def replay(
     plan = batch.planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
     plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
     console = plain_console(stderr=json_file == "-")
-    shared = scenario_file.kept_variants()
+    warn_passed_over(scenario_file.passed_over())
+    shared = scenario_file.kept_variants(used=())
     for name, origin in scenario_file.variant_origins().items():
         if any(variant.name == name and variant.settings == shared[name].settings for variant in plan.variants):
             console.print(f"variant {name}: {origin}", soft_wrap=True)
@@ -196,8 +197,11 @@ def _journals(path: Path) -> list[Journal]:
 @click.command(name="list")
 def list_() -> None:
     """List the scenarios, the facts they show, and what they expect."""
-    known = [scenario_file.load(path) for path in scenario_file.known()]
-    plain_console().print(scenarios(known, scenario_file.origins(), scenario_file.variant_origins()))
+    known, wrong = scenario_file.load_known()
+    warn_passed_over(wrong)
+    names = {scenario.name for scenario in known}
+    origins = {name: origin for name, origin in scenario_file.origins().items() if name in names}
+    plain_console().print(scenarios(known, origins, scenario_file.variant_origins()))
 
 
 @click.command(epilog=options.examples("testbed plan the_night", "testbed plan my_scenario.toml --rate 20"))
@@ -210,6 +214,7 @@ def plan(scenario: str, seed: int | None, rate: float | None, speed: float | Non
 
     SCENARIO is a name from `testbed list`, or a path to a .toml file. Every mistake in the file is listed.
     """
+    warn_passed_over(scenario_file.passed_over())
     checked = batch.planned(scenario, seed=seed, rate_per_minute=rate, speed=speed)
     plain_console().print(plan_module.plan(checked, passengers.of(checked)))
 
@@ -223,7 +228,7 @@ def facts_(*, names: bool) -> None:
     """
     by_fact = facts.shown()
     if not names:
-        plain_console().print(facts.table(by_fact))
+        whole_line_console().print(facts.table(by_fact))
         return
     for line in facts.lines(by_fact):
         click.echo(line)  # rich would fold a long name, and then it cannot be pasted

@@ -89,7 +89,7 @@ def _require_between(name: str, value: float | None, low: float, high: float, *,
 
 def _only(plan: Scenario, variants: Sequence[str]) -> Scenario:
     """Return the scenario with these variants: its own, or kept ones of which it expects nothing, so that any outcome is reported."""
-    known = scenario_file.variants_of(plan)
+    known = scenario_file.variants_of(plan, variants)
     own = [variant.name for variant in plan.variants]
     for name in variants:
         if name not in known:

@@ -20,9 +20,14 @@ def directories() -> tuple[Path, ...]:
     A file in a later one replaces the file of the same name in an earlier one.
     """
     packaged, here = package_data.directory("scenarios"), Path(SCENARIOS)
-    if not here.is_dir():
+    if not here.is_dir() or not is_readable(here):
         return (packaged,)
     return (here,) if here.resolve() == packaged.resolve() else (packaged, here)
+
+
+def is_readable(directory: Path) -> bool:
+    """Return whether the files of a directory may be listed and read."""
+    return os.access(directory, os.R_OK | os.X_OK)
 
 
 def known() -> tuple[Path, ...]:

@@ -13,10 +13,10 @@ from testbed.plan.night import NightPlan
 from testbed.plan.scenario import NEEDS, Variant, VariantPlan, WorkloadPlan
 from testbed.plan.scenario_folders import VARIANTS
 from testbed.plan.topology import TRANSACTIONS, FacilityPlan
-from testbed.plan.variants import read_variants, variant_files
+from testbed.plan.variants import read_used, variant_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from testbed.plan.settings import KeptVariant
@@ -134,12 +134,16 @@ def _check_shares(plan: WorkloadPlan, facility: FacilityPlan | None, mistakes: l
         ]
 
 
-def variants(value: Any, path: Path, mistakes: list[str]) -> list[Variant]:
-    """Return the variants with their settings, which may come from `variants.toml`; `path` is the scenario file."""
+def variants(value: Any, path: Path, mistakes: list[str], *, strict: bool = True) -> list[Variant]:
+    """Return the variants with their settings, which may come from `variants.toml`; `path` is the scenario file.
+
+    With `strict`, a mistake in a `variants.toml` that has one of them is a mistake here too.
+    """
     if not isinstance(value, dict) or not value:
         mistakes.append("variants: none; allowed: a table [variants.NAME] for each, with what is expected of it")
         return []
-    kept = _kept_variants(path, mistakes)
+    used = [name for name, table in value.items() if isinstance(table, dict) and "settings" not in table] if strict else []
+    kept = _kept_variants(path, used, mistakes)
     found = []
     for name, table in value.items():
         if not VARIANT_NAME.fullmatch(name):  # it becomes the name of a journal and of a directory
@@ -158,12 +162,12 @@ def variants(value: Any, path: Path, mistakes: list[str]) -> list[Variant]:
     return found
 
 
-def _kept_variants(path: Path, mistakes: list[str]) -> dict[str, KeptVariant]:
+def _kept_variants(path: Path, used: Sequence[str], mistakes: list[str]) -> dict[str, KeptVariant]:
     """Return the variants that a scenario may name: those that every scenario may, and those of the file beside it."""
     kept: dict[str, KeptVariant] = {}
     for file in variant_files(path):
         try:
-            kept |= read_variants(file)
+            kept |= read_used(file, used)
         except ScenarioError as error:
             mistakes += [f"{file}: {mistake}" for mistake in error.mistakes]
     return kept

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,33 +12,36 @@ from testbed.errors import ScenarioError, UsageError
 from testbed.plan.decoding import found_text, read_toml
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.scenario import Variant
-from testbed.plan.scenario_folders import VARIANTS, directories, origin_text
+from testbed.plan.scenario_folders import SCENARIOS, VARIANTS, directories, is_readable, origin_text
 from testbed.plan.settings import KeptVariant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Sequence
 
     from testbed.plan.scenario import Scenario
 
 
-def kept_variants(only: Sequence[str] = ()) -> dict[str, KeptVariant]:
+def kept_variants(only: Sequence[str] = (), *, used: Collection[str] | None = None) -> dict[str, KeptVariant]:
     """Return the variants that every scenario may name, all of them unless some are named, in the order of their files.
 
+    `used`: those that matter, by default those returned; a wrong file of the user's own is passed over if it has none of them.
     Raises ScenarioError when a file is wrong, and UsageError that lists the variants when a name is unknown.
     """
     variants: dict[str, KeptVariant] = {}
     for file in variant_files():
-        variants |= read_variants(file)
+        variants |= read_used(file, (only or None) if used is None else used)
     for name in only:
         if name not in variants:
             raise UsageError(f"no variant {name!r}; there are {', '.join(variants) or 'none'} (scenarios/{VARIANTS})")
     return {name: variant for name, variant in variants.items() if not only or name in only}
 
 
-def variants_of(scenario: Scenario) -> dict[str, Variant]:
-    """Return every variant by name that a scenario can be replayed over: kept ones, of which it expects nothing, and its own."""
-    variants = {name: Variant(name, variant.settings, WHATEVER) for name, variant in kept_variants().items()}
+def variants_of(scenario: Scenario, used: Collection[str] = ()) -> dict[str, Variant]:
+    """Return every variant by name that a scenario can be replayed over: kept ones, of which it expects nothing, and its own.
+
+    Raises ScenarioError when a file is wrong that has a variant of `used`.
+    """
+    variants = {name: Variant(name, variant.settings, WHATEVER) for name, variant in kept_variants(used=used).items()}
     return variants | {variant.name: variant for variant in scenario.variants}
 
 
@@ -45,7 +49,22 @@ def variant_origins() -> dict[str, str]:
     """Return where the variants that are not the package's come from, by name."""
     packaged, *own = (home / VARIANTS for home in directories())
     before = read_variants(packaged)
-    return {name: origin_text(file, replaces=name in before) for file in own if file.is_file() for name in read_variants(file)}
+    return {name: origin_text(file, replaces=name in before) for file in own if file.is_file() for name in read_used(file, ())}
+
+
+def passed_over() -> tuple[str, ...]:
+    """Return what of the user's own folder cannot be used for variants, each with its first mistake."""
+    here = Path(SCENARIOS)
+    if here.is_dir() and not is_readable(here):
+        return (f"{here}: cannot be read; change its permissions",)
+    mistakes = []
+    for file in (home / VARIANTS for home in directories()[1:]):
+        try:
+            if file.is_file():
+                read_variants(file)
+        except ScenarioError as error:
+            mistakes.append(error.first)
+    return tuple(mistakes)
 
 
 def variant_files(*beside: Path) -> tuple[Path, ...]:
@@ -57,6 +76,36 @@ def variant_files(*beside: Path) -> tuple[Path, ...]:
     for home in (*directories(), *(path.parent for path in beside)):
         homes.setdefault(home.resolve(), home)
     return tuple(home / VARIANTS for home in homes.values() if (home / VARIANTS).is_file())
+
+
+def read_used(file: Path, used: Collection[str] | None) -> dict[str, KeptVariant]:
+    """Read a file of variants; nothing if it is the user's own, wrong, and has no variant of `used` (None: any counts).
+
+    Raises ScenarioError with every mistake in it otherwise. A file of another program has no variants.
+    """
+    try:
+        return read_variants(file)
+    except ScenarioError:
+        if file.parent == directories()[0]:
+            raise
+        try:
+            tables = read_toml(file)
+        except ScenarioError:
+            if used is None or used:  # it may have any of them
+                raise
+            return {}
+        if _is_meant(tables) and (used is None or not tables.keys().isdisjoint(used)):
+            raise
+        return {}
+
+
+def _is_meant(tables: dict[str, Any]) -> bool:
+    """Return whether any table could be a variant: it is empty, has a key of one, or the name of one of the package's."""
+    packaged = read_variants(directories()[0] / VARIANTS)
+    return any(
+        isinstance(table, dict) and (not table or name in packaged or not table.keys().isdisjoint(KeptVariant.model_fields))
+        for name, table in tables.items()
+    )
 
 
 def read_variants(file: Path) -> dict[str, KeptVariant]:

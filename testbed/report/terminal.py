@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+WIDEST = 400  # characters: no table is wider
+
 
 class _Plain(Console):
     def on_broken_pipe(self) -> None:
@@ -22,6 +24,14 @@ def plain_console(**options: Any) -> Console:
     `options` are those of rich's Console.
     """
     return _Plain(markup=False, highlight=False, emoji=False, **options)
+
+
+def whole_line_console() -> Console:
+    """Return a plain console that folds and cuts no line when the output is no terminal: grep finds whole lines in a pipe."""
+    console = plain_console(stderr=False)
+    if not console.is_terminal:
+        console.width = WIDEST
+    return console
 
 
 def forget_output() -> None:

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from testbed import scenario_file
-from testbed.cli import facts
+from testbed.cli import facts, main
 from testbed.cli.facts import ShownBy
+from testbed.plan import package_data
 from testbed.plan.facts import FACTS
 from tests.nights import scenario
 
@@ -64,6 +65,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests" / "helper.py").write_text("this is not even Python")
     monkeypatch.setattr(scenario_file, "directories", lambda: (tmp_path / "scenarios",))
     monkeypatch.setattr(scenario_file, "known", lambda: (path,))
+    monkeypatch.setattr(package_data, "checkout", lambda: tmp_path)
     variants = '[original]\n[fixed]\napplication_server = { lookup = "fixed" }\n'
     (tmp_path / "scenarios" / "variants.toml").write_text(variants)
     return tmp_path
@@ -80,6 +82,27 @@ def test_a_fact_is_shown_by_scenarios_that_name_it_and_by_tests_that_are_marked(
         "Z9": ShownBy(tests=("tests/deeper/test_some.py::test_of_nothing",)),
     }
     assert set(shown) == {*FACTS, "Z9"}
+
+
+def test_what_cannot_be_read_as_python_shows_nothing(project: Path) -> None:
+    """A folder, a dangling link, an expression that is too deep, a null byte: each is passed over, and so is an id that is no text."""
+    before = facts.shown()
+    (project / "tests" / "test_d.py").mkdir()
+    (project / "tests" / "test_dangling.py").symlink_to(project / "nowhere.py")
+    (project / "tests" / "test_deep.py").write_text("x = " + "-" * 100_000 + "1\n")
+    (project / "tests" / "test_calls.py").write_text(f"@a{'()' * 3000}\ndef test_x(): ...\n")
+    (project / "tests" / "test_null.py").write_bytes(b"x = 1\0\n")
+    (project / "tests" / "test_number.py").write_text("@pytest.mark.fact(7, None)\ndef test_x(): ...\n")
+    assert facts.shown() == before
+
+
+def test_tests_of_another_project_show_no_fact(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a `scenarios` of the user's own, only its scenarios count: the tests of the case are in a checkout of it."""
+    monkeypatch.setattr(package_data, "checkout", lambda: None)
+    assert {fact: by for fact, by in facts.shown().items() if by} == {
+        "O4": ShownBy(scenarios=("a_night",)),
+        "O5": ShownBy(scenarios=("a_night",)),
+    }
 
 
 def drawn(by_fact: dict[str, ShownBy], width: int) -> str:
@@ -106,6 +129,23 @@ def test_the_table_has_one_line_a_fact_and_fits_80_columns() -> None:
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in FACTS] == list(FACTS)
     assert all(re.search(r"(\d+ +\d+|nothing +yet) *$", line) for line in lines if line.split()[:1] and line.split()[0] in FACTS)
+
+
+@pytest.mark.parametrize("width", [12, 16, 20, 30])
+def test_an_id_is_whole_at_any_width(width: int) -> None:
+    """However narrow the terminal is, the other columns give way."""
+    words = [line.split()[0] for line in drawn(facts.shown(), width).splitlines() if line.split()]
+    assert [word for word in words if word in FACTS] == list(FACTS)
+
+
+def test_no_text_is_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each fact is a whole line, whatever the width of the terminal behind it."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.argv", ["testbed", "facts"])
+    main.main()
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert all(re.search(rf"^ *{fact} +{re.escape(words)} ", text, re.MULTILINE) for fact, words in FACTS.items())
 
 
 def test_the_long_list_names_every_scenario_and_test_unbroken(project: Path) -> None:

@@ -138,7 +138,7 @@ def _kind(word: str) -> Any:
 
 def _settings(base: Scenario, names: Sequence[str]) -> dict[str, Settings]:
     """Return the settings of variants by name: the scenario's own, or kept ones."""
-    known = scenario_file.variants_of(base)
+    known = scenario_file.variants_of(base, names)
     return {name: known[name].settings for name in _chosen("--variant", names, known)}
 
 
