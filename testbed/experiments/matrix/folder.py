@@ -154,7 +154,8 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
     """Read one file: its column, how that was made, and its cells."""
     scenario, runtime = path.stem, path.parent.name
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        # Not splitlines(): a title may have U+2028 or U+0085, which JSON does not escape.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; {REMAKE}") from error
     header = _decode(FileHeader, lines[0], f"{path}, line 1")

@@ -54,6 +54,15 @@ def test_a_matrix_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert folder.read(tmp_path, VARIANTS) == two()
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\r", "\n"])
+def test_a_line_separator_in_a_text_is_read_as_it_was_written(tmp_path: Path, separator: str) -> None:
+    """A line of the file ends at a line feed only, whatever Unicode calls a line."""
+    made = matrix([cell("original", None, 2, unknown=f"was{separator}late")])
+    titled = made.model_copy(update={"columns": (made.columns[0].model_copy(update={"title": f"A{separator}night"}),)})
+    folder.write(titled, tmp_path, VARIANTS)
+    assert folder.read(tmp_path, VARIANTS) == titled
+
+
 def test_each_scenario_and_runtime_has_a_file_and_all_have_a_page_and_a_picture(tmp_path: Path) -> None:
     """And there is nothing else."""
     folder.write(two(), tmp_path / "new", VARIANTS)
