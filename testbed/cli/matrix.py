@@ -331,6 +331,7 @@ def _require_writable(out: Path | None, columns: Sequence[Column], keys: Sequenc
     """Raise UsageError now, and not after all the replays, if the folder cannot be written or would lose a cell."""
     if out is not None:
         require_writable_folder("--out", out)
+        folder.require_writable(out, columns)
         folder.require_nothing_lost(out, columns, keys, scenario_file.kept_variants())
 
 

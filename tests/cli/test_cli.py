@@ -286,6 +286,15 @@ def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, 
     assert "Traceback" not in err
 
 
+def test_a_page_of_somebody_else_is_refused_before_anything_is_replayed(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """With exit code 2 and its name, and it stays as it was."""
+    monkeypatch.setattr(matrix, "interruptible", Mock(side_effect=AssertionError("something was replayed")))
+    (tmp_path / "README.md").write_text("# My thesis\n")
+    code, _, err = testbed("matrix", "--scenario", "calm", "--variant", "fixed", "--out", tmp_path, "--runs", tmp_path / "runs")
+    assert (code, (tmp_path / "README.md").read_text()) == (2, "# My thesis\n")
+    assert f"--out: {tmp_path / 'README.md'} was not written by `testbed matrix`" in err
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
 def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is marked if the code was changed since, not if a kept matrix was; outside a repository there is none."""

@@ -22,7 +22,7 @@ from testbed.errors import UsageError
 from testbed.experiments.matrix import picture, plan
 from testbed.experiments.matrix.cell import Cell
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
-from testbed.experiments.matrix.text import markdown
+from testbed.experiments.matrix.text import GENERATED, markdown
 from testbed.facility.runtime import RUNTIMES
 
 if TYPE_CHECKING:
@@ -106,6 +106,27 @@ def require_nothing_lost(
                 f"--out: {path} has {len(lost)} cells that would be lost, the first: {lost[0]}; write to another folder, and put both "
                 "together with `testbed matrix merge`"
             )
+
+
+def require_writable(directory: Path, columns: Iterable[Column]) -> None:
+    """Raise UsageError if `write` cannot write a file of this folder, or would overwrite one that it did not write."""
+    for path in [*(_path(directory, column.key) for column in columns), directory / PAGE, directory / PICTURE]:
+        home = path.parent
+        if home.exists() and not (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):
+            raise UsageError(f"--out: nothing can be written to {home}; give another folder")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--out: {path} is not a file and cannot be replaced; give another folder")
+    for path, mark in ((directory / PAGE, GENERATED), (directory / PICTURE, picture.GENERATED)):
+        if path.exists() and mark not in _text(path):
+            raise UsageError(f"--out: {path} was not written by `testbed matrix` and would be lost; give another folder")
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file; an empty text if it cannot be read as one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _path(directory: Path, key: ColumnKey) -> Path:
