@@ -8,7 +8,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import click
@@ -18,13 +18,19 @@ from testbed import scenario_file
 from testbed.cli import main, matrix
 from testbed.cli.main import COMMANDS
 from testbed.experiments import batch
+from testbed.experiments.matrix import table
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import package_data
 from testbed.verdict.checks import open_loop
+from tests.experiments.matrix.cells import cell
 from tests.journals import contained_night, header, hung_night
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
+    from testbed.experiments.matrix.replays import Checkpoint
     from testbed.journal.reader import Journal
 
 ROOT = Path(__file__).parents[2]
@@ -293,6 +299,29 @@ def test_a_page_of_somebody_else_is_refused_before_anything_is_replayed(testbed,
     code, _, err = testbed("matrix", "--scenario", "calm", "--variant", "fixed", "--out", tmp_path, "--runs", tmp_path / "runs")
     assert (code, (tmp_path / "README.md").read_text()) == (2, "# My thesis\n")
     assert f"--out: {tmp_path / 'README.md'} was not written by `testbed matrix`" in err
+
+
+def test_a_matrix_that_could_not_be_written_is_not_replayed_again(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Its cells stay in the checkpoint until it was written, and go then."""
+    replays: list[str] = []
+
+    async def make(bench: matrix.MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], _: object, checkpoint: Checkpoint) -> Any:
+        found = [checkpoint.find(planned_cell) for planned_cell in cells]
+        made = [known or cell("fixed", scenario="calm") for known in found]
+        if found == [None]:
+            replays.append(bench.backend.name)
+            checkpoint.add(cells[0], made[0])
+        return table.with_cells(planned.empty(), made), ()
+
+    monkeypatch.setattr(matrix, "_make", make)
+    arguments = ("matrix", "--scenario", "calm", "--variant", "fixed", "--out", tmp_path / "out", "--runs", tmp_path / "runs")
+    with monkeypatch.context() as full:
+        full.setattr(matrix.folder, "write", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        code, _, err = testbed(*arguments)
+    assert (code, "No space left on device" in err) == (2, True)
+    assert testbed(*arguments)[0] == 0
+    assert replays == ["processes"]
+    assert (tmp_path / "runs" / "cells.jsonl").read_text() == ""
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")

@@ -47,8 +47,36 @@ def test_a_matrix_that_was_finished_leaves_nothing_to_the_next(tmp_path: Path) -
     planned_cell = planned(tmp_path)
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
         checkpoint.add(planned_cell, cell())
+        checkpoint.remove_own()
+    assert (tmp_path / "cells.jsonl").read_text() == ""
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
         assert checkpoint.find(planned_cell) is None
+
+
+def test_a_matrix_that_was_not_written_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """A cell stays until its matrix says that it was printed and written."""
+    planned_cell = planned(tmp_path)
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(planned_cell, cell())
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(planned_cell) == cell()
+
+
+def test_a_finished_matrix_leaves_the_cells_of_an_interrupted_one(tmp_path: Path) -> None:
+    """Its own go, whether it replayed them or found them; a line that was cut off goes, too."""
+    ours, found, others = planned(tmp_path), planned(tmp_path, seed=98), planned(tmp_path, seed=99)
+    interrupted(tmp_path, found)
+    interrupted(tmp_path, others)
+    with (tmp_path / "cells.jsonl").open("a") as file:
+        file.write('{"key": "abc", "ce')
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(ours) is None
+        checkpoint.add(ours, cell())
+        assert checkpoint.find(found) is not None
+        checkpoint.remove_own()
+    assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 1
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert [checkpoint.find(planned_cell) is None for planned_cell in (ours, found, others)] == [True, True, False]
 
 
 def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
