@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pydantic import ValidationError
 
-from testbed.errors import UsageError
+from testbed.errors import TestbedError, UsageError
 from testbed.experiments.matrix.cell import Cell
 from testbed.plan import package_data
 
@@ -72,10 +72,16 @@ class CheckpointFile:
 
 @contextmanager
 def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
-    """Open the checkpoint of a directory and lock it; `anew` empties it first. Raises UsageError if another matrix holds it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "cells.jsonl"
-    with path.open("a+", encoding="utf-8") as file:
+    """Open the checkpoint of a directory and lock it; `anew` empties it first.
+
+    Raises UsageError if another matrix holds it, TestbedError if it cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        opened = (directory / "cells.jsonl").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"no checkpoint in {directory}: {error.strerror}; give another directory with --runs") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
