@@ -270,6 +270,14 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
         console.width = WIDEST
     for drawn in text.figures(whole.only(column.key), column):
         console.print(drawn)
+    changed = plan.changed(whole.made[column.key], scenario_file.kept_variants())
+    if changed:
+        settings = "the packaged settings" if kept is None else "the settings that it was made with"
+        again = ["testbed", "matrix", "--scenario", scenario, "--runtime", runtime, *(f"--variant={name}" for name in changed)]
+        console.print(
+            f"the figures of {', '.join(changed)} are of {settings}; variants.toml has others now, which `{shlex.join(again)}` replays",
+            soft_wrap=True,
+        )
 
 
 def _read(path: Path) -> table.Matrix:

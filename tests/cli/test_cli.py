@@ -324,6 +324,28 @@ def test_a_matrix_that_could_not_be_written_is_not_replayed_again(testbed, tmp_p
     assert (tmp_path / "runs" / "cells.jsonl").read_text() == ""
 
 
+def test_figures_of_a_variant_that_has_other_settings_now_are_said_to_be_so(
+    testbed,  # type: ignore[no-untyped-def]  # noqa: ANN001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variant of one's own in place of a packaged one is named, and what replays it; one in addition is not."""
+    monkeypatch.chdir(tmp_path)
+    assert "the figures of" not in testbed("matrix", "show", "calm")[1]
+    own = tmp_path / "scenarios" / "variants.toml"
+    own.parent.mkdir()
+    fields = 'level = "code"\nsays = "mine"\nmade_of = "mine"\napplication_server = { lookup = "original" }\n'
+    own.write_text(f"[fixed]\n{fields}\n[mine]\n{fields}")
+    code, out, _ = testbed("matrix", "show", "calm")
+    assert code == 0
+    assert (
+        "the figures of fixed are of the packaged settings; variants.toml has others now, which "
+        "`testbed matrix --scenario calm --runtime processes --variant=fixed` replays"
+    ) in out
+    kept = testbed("matrix", "show", "calm", "--kept", matrix.kept_matrix())[1]
+    assert "the figures of fixed are of the settings that it was made with; variants.toml has others now" in kept
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
 def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is marked if the code was changed since, not if a kept matrix was; outside a repository there is none."""
