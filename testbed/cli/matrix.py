@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from testbed.experiments.matrix.cell import Cell
     from testbed.experiments.matrix.minimal import PatternSet, Reached
     from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
+    from testbed.experiments.matrix.replays import Checkpoint
     from testbed.experiments.matrix.table import Column
     from testbed.facility.address import Address
     from testbed.facility.backend import Backend
@@ -183,8 +184,10 @@ def _replay(options: Options) -> NoReturn:
     if options.wanted is not None:
         if options.against or options.shard or options.out:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
-        reached = interruptible(_search(bench, scenarios, variants, options.wanted, options.largest))
-        _print_reached(reached, options.wanted, options.largest, console)
+        with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
+            reached = interruptible(_search(bench, scenarios, variants, options.wanted, options.largest, checkpoint))
+            _print_reached(reached, options.wanted, options.largest, console)
+            checkpoint.remove_own()
         sys.exit(0 if reached else WORSE)
     baseline = None if options.against is None else _read(kept_matrix() if options.against == Path(KEPT) else options.against)
     planned = plan.plan(scenarios, variants, options.runtime, backend.slowdown)
@@ -192,13 +195,15 @@ def _replay(options: Options) -> NoReturn:
     if baseline is not None:
         gate.require_comparable(baseline, planned.empty())
     _require_writable(options.out, planned.empty().columns, [cell.key for cell in cells])
-    made, compared = interruptible(_make(bench, planned, cells, baseline))
-    _print(made, console)
-    if options.out is not None:
-        _write(made, options.out)
-        console.print(f"written: {options.out}", soft_wrap=True)
-    if baseline is not None:
-        _print_compared(compared, gate.gone(baseline, made, options.runtime) if options.is_whole else (), console)
+    with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
+        made, compared = interruptible(_make(bench, planned, cells, baseline, checkpoint))
+        _print(made, console)
+        if options.out is not None:
+            _write(made, options.out)
+            console.print(f"written: {options.out}", soft_wrap=True)
+        if baseline is not None:
+            _print_compared(compared, gate.gone(baseline, made, options.runtime) if options.is_whole else (), console)
+        checkpoint.remove_own()
     sys.exit(_exit_code(made, compared))
 
 
@@ -263,6 +268,14 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
     console = whole_line_console()
     for drawn in text.figures(whole.only(column.key), column):
         console.print(drawn)
+    changed = plan.changed(whole.made[column.key], scenario_file.kept_variants())
+    if changed:
+        settings = "the packaged settings" if kept is None else "the settings that it was made with"
+        again = ["testbed", "matrix", "--scenario", scenario, "--runtime", runtime, *(f"--variant={name}" for name in changed)]
+        console.print(
+            f"the figures of {', '.join(changed)} are of {settings}; variants.toml has others now, which `{shlex.join(again)}` replays",
+            soft_wrap=True,
+        )
 
 
 def _read(path: Path) -> table.Matrix:
@@ -289,24 +302,23 @@ def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list
 
 
 async def _make(
-    bench: MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None
+    bench: MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None, checkpoint: Checkpoint
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
     progress = BatchProgress(bench.console, len(cells), "cells", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
 
-    with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
-        async with bench.backend:
-            replays = MatrixBatch(bench.backend, bench.directory("matrix"))
+    async with bench.backend:
+        replays = MatrixBatch(bench.backend, bench.directory("matrix"))
 
-            async def replay(cell: PlannedCell) -> Cell:
-                began_s = time.monotonic()
-                replayed = await replays.cell(cell, checkpoint)
-                progress.print_done(f"{replayed.scenario} over {replayed.variant}: {text.short(replayed)}", time.monotonic() - began_s)
-                return replayed
+        async def replay(cell: PlannedCell) -> Cell:
+            began_s = time.monotonic()
+            replayed = await replays.cell(cell, checkpoint)
+            progress.print_done(f"{replayed.scenario} over {replayed.variant}: {text.short(replayed)}", time.monotonic() - began_s)
+            return replayed
 
-            done = await map_limited(cells, bench.jobs, replay)
-            compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
-            await replays.require_steady(planned)
+        done = await map_limited(cells, bench.jobs, replay)
+        compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
+        await replays.require_steady(planned)
     progress.print_all_done(replays.directory)
     return table.with_cells(planned.empty(shlex.join(["testbed", *sys.argv[1:]]), _commit()), done), compared
 
@@ -333,6 +345,7 @@ def _require_writable(out: Path | None, columns: Sequence[Column], keys: Sequenc
     """Raise UsageError now, and not after all the replays, if the folder cannot be written or would lose a cell."""
     if out is not None:
         require_writable_folder("--out", out)
+        folder.require_writable(out, columns)
         folder.require_nothing_lost(out, columns, keys, scenario_file.kept_variants())
 
 
@@ -343,26 +356,25 @@ def _write(made: table.Matrix, out: Path) -> None:
 
 
 async def _search(
-    bench: MatrixRun, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int
+    bench: MatrixRun, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int, checkpoint: Checkpoint
 ) -> list[Reached]:
     planned = plan.plan(scenarios, kept, bench.backend.name, bench.backend.slowdown)
     columns = {column.scenario.name: column for column in planned.columns}
-    with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
-        async with bench.backend:
-            replays = MatrixBatch(bench.backend, bench.directory("minimal"))
+    async with bench.backend:
+        replays = MatrixBatch(bench.backend, bench.directory("minimal"))
 
-            async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
-                cell = columns[scenario].over(candidate.name, candidate.settings)
-                return await (replays.replay_until_known(cell) if number else replays.cell(cell, checkpoint))
+        async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
+            cell = columns[scenario].over(candidate.name, candidate.settings)
+            return await (replays.replay_until_known(cell) if number else replays.cell(cell, checkpoint))
 
-            trial = minimal.Trial(tuple(columns), wanted, replay)
+        trial = minimal.Trial(tuple(columns), wanted, replay)
 
-            async def passing(candidates: list[PatternSet]) -> list[Reached]:
-                bench.console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
-                found = await map_limited(candidates, bench.jobs, trial.passes)
-                return [reached for reached in found if reached is not None]
+        async def passing(candidates: list[PatternSet]) -> list[Reached]:
+            bench.console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
+            found = await map_limited(candidates, bench.jobs, trial.passes)
+            return [reached for reached in found if reached is not None]
 
-            return await minimal.search(minimal.patterns_of(kept), largest, passing)
+        return await minimal.search(minimal.patterns_of(kept), largest, passing)
 
 
 def _print_reached(reached: Sequence[Reached], wanted: str, largest: int, console: Console) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import click
@@ -18,13 +18,19 @@ from testbed import scenario_file
 from testbed.cli import main, matrix
 from testbed.cli.main import COMMANDS
 from testbed.experiments import batch
+from testbed.experiments.matrix import table
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import package_data
 from testbed.verdict.checks import open_loop
+from tests.experiments.matrix.cells import cell
 from tests.journals import contained_night, header, hung_night
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
+    from testbed.experiments.matrix.replays import Checkpoint
     from testbed.journal.reader import Journal
 
 ROOT = Path(__file__).parents[2]
@@ -291,6 +297,60 @@ def test_what_a_matrix_cannot_do_is_refused_before_anything_is_started(testbed, 
     assert code in (2, 3)
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_page_of_somebody_else_is_refused_before_anything_is_replayed(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """With exit code 2 and its name, and it stays as it was."""
+    monkeypatch.setattr(matrix, "interruptible", Mock(side_effect=AssertionError("something was replayed")))
+    (tmp_path / "README.md").write_text("# My thesis\n")
+    code, _, err = testbed("matrix", "--scenario", "calm", "--variant", "fixed", "--out", tmp_path, "--runs", tmp_path / "runs")
+    assert (code, (tmp_path / "README.md").read_text()) == (2, "# My thesis\n")
+    assert f"--out: {tmp_path / 'README.md'} was not written by `testbed matrix`" in err
+
+
+def test_a_matrix_that_could_not_be_written_is_not_replayed_again(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Its cells stay in the checkpoint until it was written, and go then."""
+    replays: list[str] = []
+
+    async def make(bench: matrix.MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], _: object, checkpoint: Checkpoint) -> Any:
+        found = [checkpoint.find(planned_cell) for planned_cell in cells]
+        made = [known or cell("fixed", scenario="calm") for known in found]
+        if found == [None]:
+            replays.append(bench.backend.name)
+            checkpoint.add(cells[0], made[0])
+        return table.with_cells(planned.empty(), made), ()
+
+    monkeypatch.setattr(matrix, "_make", make)
+    arguments = ("matrix", "--scenario", "calm", "--variant", "fixed", "--out", tmp_path / "out", "--runs", tmp_path / "runs")
+    with monkeypatch.context() as full:
+        full.setattr(matrix.folder, "write", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        code, _, err = testbed(*arguments)
+    assert (code, "No space left on device" in err) == (2, True)
+    assert testbed(*arguments)[0] == 0
+    assert replays == ["processes"]
+    assert (tmp_path / "runs" / "cells.jsonl").read_text() == ""
+
+
+def test_figures_of_a_variant_that_has_other_settings_now_are_said_to_be_so(
+    testbed,  # type: ignore[no-untyped-def]  # noqa: ANN001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variant of one's own in place of a packaged one is named, and what replays it; one in addition is not."""
+    monkeypatch.chdir(tmp_path)
+    assert "the figures of" not in testbed("matrix", "show", "calm")[1]
+    own = tmp_path / "scenarios" / "variants.toml"
+    own.parent.mkdir()
+    fields = 'level = "code"\nsays = "mine"\nmade_of = "mine"\napplication_server = { lookup = "original" }\n'
+    own.write_text(f"[fixed]\n{fields}\n[mine]\n{fields}")
+    code, out, _ = testbed("matrix", "show", "calm")
+    assert code == 0
+    assert (
+        "the figures of fixed are of the packaged settings; variants.toml has others now, which "
+        "`testbed matrix --scenario calm --runtime processes --variant=fixed` replays"
+    ) in out
+    kept = testbed("matrix", "show", "calm", "--kept", matrix.kept_matrix())[1]
+    assert "the figures of fixed are of the settings that it was made with; variants.toml has others now" in kept
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pydantic import ValidationError
 
-from testbed.errors import UsageError
+from testbed.errors import TestbedError, UsageError
 from testbed.experiments.matrix.cell import Cell
 from testbed.plan import package_data
 
@@ -31,14 +31,30 @@ class CheckpointFile:
     file: TextIO
     code: str
     cells: dict[str, Cell] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)  # the keys that this matrix asked for
 
     def find(self, planned: PlannedCell) -> Cell | None:
         """Return a cell that was replayed before by this code and with these settings; None if there is none."""
-        return self.cells.get(self._key(planned))
+        key = self._key(planned)
+        self.own.add(key)
+        return self.cells.get(key)
 
     def add(self, planned: PlannedCell, cell: Cell) -> None:
         """Write a cell at once, so that a kill costs only the replays that are going on."""
-        self.file.write(json.dumps({"key": self._key(planned), "cell": cell.model_dump(mode="json")}) + "\n")
+        key = self._key(planned)
+        self.own.add(key)
+        self.file.write(json.dumps({"key": key, "cell": cell.model_dump(mode="json")}) + "\n")
+        self.file.flush()
+
+    def remove_own(self) -> None:
+        """Remove the cells of this matrix, as the next is a new measurement; those of another that was interrupted stay.
+
+        Only what was printed and written may be removed: until then a failure would cost every replay.
+        """
+        self.file.seek(0)
+        others = [line for line in self.file if _key_of(line) not in {None, *self.own}]
+        self.file.truncate(0)
+        self.file.writelines(others)
         self.file.flush()
 
     def _key(self, planned: PlannedCell) -> str:
@@ -58,11 +74,14 @@ class CheckpointFile:
 def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
     """Open the checkpoint of a directory and lock it; `anew` empties it first.
 
-    It is emptied when all went well, since the next matrix is a new measurement. Raises UsageError if another matrix holds it.
+    Raises UsageError if another matrix holds it, TestbedError if it cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "cells.jsonl"
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        opened = (directory / "cells.jsonl").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"no checkpoint in {directory}: {error.strerror}; give another directory with --runs") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -70,7 +89,6 @@ def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
         if anew:
             file.truncate(0)
         yield CheckpointFile(file, _code(), _read(file))
-        file.truncate(0)
 
 
 def _read(file: TextIO) -> dict[str, Cell]:
@@ -85,6 +103,14 @@ def _read(file: TextIO) -> dict[str, Cell]:
     if not line.endswith("\n"):
         file.write("\n")  # or the next cell would be part of the line that was cut off
     return {key: cell for key, cell in cells.items() if cell.outcome is not None}  # an unknown cell is tried again
+
+
+def _key_of(line: str) -> str | None:
+    """Return the key of a line; None if the line was cut off."""
+    try:
+        return str(json.loads(line)["key"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _code() -> str:

@@ -22,7 +22,7 @@ from testbed.errors import UsageError
 from testbed.experiments.matrix import picture, plan
 from testbed.experiments.matrix.cell import Cell
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
-from testbed.experiments.matrix.text import markdown
+from testbed.experiments.matrix.text import GENERATED, markdown
 from testbed.facility.runtime import RUNTIMES
 
 if TYPE_CHECKING:
@@ -108,6 +108,27 @@ def require_nothing_lost(
             )
 
 
+def require_writable(directory: Path, columns: Iterable[Column]) -> None:
+    """Raise UsageError if `write` cannot write a file of this folder, or would overwrite one that it did not write."""
+    for path in [*(_path(directory, column.key) for column in columns), directory / PAGE, directory / PICTURE]:
+        home = path.parent
+        if home.exists() and not (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):
+            raise UsageError(f"--out: nothing can be written to {home}; give another folder")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--out: {path} is not a file and cannot be replaced; give another folder")
+    for path, mark in ((directory / PAGE, GENERATED), (directory / PICTURE, picture.GENERATED)):
+        if path.exists() and mark not in _text(path):
+            raise UsageError(f"--out: {path} was not written by `testbed matrix` and would be lost; give another folder")
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file; an empty text if it cannot be read as one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def _path(directory: Path, key: ColumnKey) -> Path:
     scenario, runtime = key
     return directory / runtime / f"{scenario}.jsonl"
@@ -154,7 +175,8 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
     """Read one file: its column, how that was made, and its cells."""
     scenario, runtime = path.stem, path.parent.name
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        # Not splitlines(): a title may have U+2028 or U+0085, which JSON does not escape.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; {REMAKE}") from error
     header = _decode(FileHeader, lines[0], f"{path}, line 1")

@@ -31,6 +31,7 @@ COLOUR: dict[str, tuple[int, int, int]] = {
 }
 LEAST = 0.45  # how much of its colour a field with a crack of 0 has
 TITLE = "The containment matrix: what became of the airline, by scenario and variant"
+GENERATED = f"<title>{TITLE}</title>"  # by this a picture is known as one that may be overwritten
 EXPLAINED = ("letter: the outcome", "digit: the crack, 0 to 6", "below: % answered after", "the fault, if not all")
 STYLE = """\
 text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1b1b1b}
@@ -59,7 +60,7 @@ def draw(matrix: Matrix) -> str:
         height += HEIGHT + GAP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height + 16}" role="img">',
-        f"<title>{TITLE}</title>",
+        GENERATED,
         *f"<style>{STYLE}\n{_shades()}</style>".splitlines(),
         f'<defs><rect id="f" y="-12" width="{WIDTH}" height="{HEIGHT}" rx="3"/></defs>',
         '<rect width="100%" height="100%" fill="#fff"/>',

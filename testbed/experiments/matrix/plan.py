@@ -112,6 +112,12 @@ def digest(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def changed(made: Provenance, variants: Mapping[str, KeptVariant]) -> tuple[str, ...]:
+    """Return the variants that were replayed with other settings than they have now; one that is no more is not among them."""
+    now = {name: digest(variant.settings) for name, variant in variants.items()}
+    return tuple(name for name, before in made.settings.items() if before != now.get(name, before))
+
+
 def shard(cells: Sequence[PlannedCell], text: str | None) -> tuple[PlannedCell, ...]:
     """Return the cells of shard `I/N`; all of them if `text` is None. Raises UsageError for any other text."""
     if text is None:

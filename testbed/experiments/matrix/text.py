@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from testbed.experiments.matrix.table import Column, Matrix, Provenance
 
 STYLE: dict[str, str] = {Outcome.GROUNDED: "red", Outcome.CONTAINED: "yellow", Outcome.UNHARMED: "green"}
-PAGE = """\
-# How far the crack went: the containment matrix
-
-Generated; do not edit.
+# By this a page is known as one that may be overwritten.
+GENERATED = "# How far the crack went: the containment matrix\n\nGenerated; do not edit.\n"
+PAGE = f"""\
+{GENERATED}\
 `testbed matrix --out` replays every scenario over every variant, each on its own trace and seed, and writes these files.
 `testbed matrix show SCENARIO` prints all figures of a scenario.
 [variants.toml](../variants.toml) has the settings of each variant and what it is made of.

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from testbed import scenario_file
-from testbed.errors import UsageError
+from testbed.errors import TestbedError, UsageError
 from testbed.experiments.matrix import checkpoint as checkpoint_module
 from testbed.experiments.matrix import plan
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from tests.experiments.matrix.cells import cell
 from tests.nights import scenario
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Killed(Exception):  # noqa: N818 - what a kill looks like from inside
@@ -47,8 +46,36 @@ def test_a_matrix_that_was_finished_leaves_nothing_to_the_next(tmp_path: Path) -
     planned_cell = planned(tmp_path)
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
         checkpoint.add(planned_cell, cell())
+        checkpoint.remove_own()
+    assert (tmp_path / "cells.jsonl").read_text() == ""
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
         assert checkpoint.find(planned_cell) is None
+
+
+def test_a_matrix_that_was_not_written_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """A cell stays until its matrix says that it was printed and written."""
+    planned_cell = planned(tmp_path)
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(planned_cell, cell())
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(planned_cell) == cell()
+
+
+def test_a_finished_matrix_leaves_the_cells_of_an_interrupted_one(tmp_path: Path) -> None:
+    """Its own go, whether it replayed them or found them; a line that was cut off goes, too."""
+    ours, found, others = planned(tmp_path), planned(tmp_path, seed=98), planned(tmp_path, seed=99)
+    interrupted(tmp_path, found)
+    interrupted(tmp_path, others)
+    with (tmp_path / "cells.jsonl").open("a") as file:
+        file.write('{"key": "abc", "ce')
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(ours) is None
+        checkpoint.add(ours, cell())
+        assert checkpoint.find(found) is not None
+        checkpoint.remove_own()
+    assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 1
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert [checkpoint.find(planned_cell) is None for planned_cell in (ours, found, others)] == [True, True, False]
 
 
 def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +129,19 @@ def test_two_matrices_do_not_share_a_directory(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="another matrix is being made"), checkpoint_module.checkpoint_in(tmp_path, anew=True):
             pass
         assert (tmp_path / "cells.jsonl").read_text() != ""
+
+
+def test_a_directory_that_cannot_be_made_is_refused_with_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in its place or above it, a folder in the place of the checkpoint, no permission: each is named."""
+    (tmp_path / "f").touch()
+    (tmp_path / "d" / "cells.jsonl").mkdir(parents=True)
+    for directory, reason in (("f", "File exists"), ("f/matrix", "Not a directory"), ("d", "Is a directory")):
+        message = rf"no checkpoint in .*/{directory}: {reason}; give another directory with --runs"
+        with pytest.raises(TestbedError, match=message), checkpoint_in(tmp_path / directory, anew=False):
+            pass
+    monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(TestbedError, match="Permission denied; give another directory with --runs"), checkpoint_in(tmp_path, anew=False):
+        pass
 
 
 def test_the_digest_of_the_code_sees_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_matrix_is_read_as_it_was_written(tmp_path: Path) -> None:
     """Every figure, how each column was made, and the order of columns and rows."""
     folder.write(two(), tmp_path, VARIANTS)
     assert folder.read(tmp_path, VARIANTS) == two()
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\r", "\n"])
+def test_a_line_separator_in_a_text_is_read_as_it_was_written(tmp_path: Path, separator: str) -> None:
+    """A line of the file ends at a line feed only, whatever Unicode calls a line."""
+    made = matrix([cell("original", None, 2, unknown=f"was{separator}late")])
+    titled = made.model_copy(update={"columns": (made.columns[0].model_copy(update={"title": f"A{separator}night"}),)})
+    folder.write(titled, tmp_path, VARIANTS)
+    assert folder.read(tmp_path, VARIANTS) == titled
 
 
 def test_each_scenario_and_runtime_has_a_file_and_all_have_a_page_and_a_picture(tmp_path: Path) -> None:
@@ -175,6 +185,39 @@ def test_no_cell_is_lost_to_a_file_with_fewer_of_them(tmp_path: Path) -> None:
     folder.require_nothing_lost(tmp_path, columns, keys, {"fixed": VARIANTS["fixed"]})
     folder.require_nothing_lost(tmp_path / "new", columns, keys, VARIANTS)
     folder.require_nothing_lost(tmp_path, columns, [replayed.key for replayed in two().cells], VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("README.md", "# My thesis\n"),
+        ("README.md", "# Scenarios\n\nGenerated; do not edit.\n"),
+        ("README.md", ""),
+        ("containment.svg", "<svg><title>Mine</title></svg>"),
+        ("containment.svg", "\udcff"),
+    ],
+)
+def test_a_page_or_picture_of_somebody_else_is_not_overwritten(tmp_path: Path, name: str, text: str) -> None:
+    """It is refused by its name; those that a matrix wrote are not."""
+    folder.write(two(), tmp_path, VARIANTS)
+    folder.require_writable(tmp_path, two().columns)
+    folder.require_writable(tmp_path / "new", two().columns)
+    (tmp_path / name).write_text(text, errors="surrogateescape")
+    with pytest.raises(UsageError, match=rf"--out: .*{name} was not written by `testbed matrix` and would be lost; give another folder"):
+        folder.require_writable(tmp_path, two().columns)
+
+
+def test_a_folder_with_something_else_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    """A file named as a runtime, and a folder named as a file."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "processes").touch()
+    with pytest.raises(UsageError, match=r"--out: nothing can be written to .*one/processes; give another folder"):
+        folder.require_writable(tmp_path / "one", two().columns)
+    for name in (NIGHT, "README.md", "containment.svg"):
+        (tmp_path / name / "of" / name).mkdir(parents=True)
+        with pytest.raises(UsageError, match=rf"--out: .*{name} is not a file and cannot be replaced"):
+            folder.require_writable(tmp_path, two().columns)
+        shutil.rmtree(tmp_path / name)
 
 
 def test_a_variant_that_is_no_more_stays_readable(tmp_path: Path) -> None:
