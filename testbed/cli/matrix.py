@@ -268,7 +268,7 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
     console = whole_line_console()
     for drawn in text.figures(whole.only(column.key), column):
         console.print(drawn)
-    changed = plan.changed(whole.made[column.key], scenario_file.kept_variants())
+    changed = plan.changed(whole.made[column.key], scenario_file.kept_variants(used=()))
     if changed:
         settings = "the packaged settings" if kept is None else "the settings that it was made with"
         again = ["testbed", "matrix", "--scenario", scenario, "--runtime", runtime, *(f"--variant={name}" for name in changed)]
