@@ -76,10 +76,10 @@ def imported(path: Path, *, for_types: bool) -> set[str]:
             todo += node.orelse
             continue
         if isinstance(node, ast.Import):
-            found |= {one.name for one in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute here"
-            found |= {node.module or "", *(f"{node.module}.{one.name}" for one in node.names)}
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
         todo += ast.iter_child_nodes(node)
     return found
 
@@ -121,7 +121,7 @@ def circle_in(edges: dict[str, set[str]]) -> list[str]:
 def test_the_testbed_and_the_service_never_import_each_other(package: str, other: str) -> None:
     """They meet over sockets."""
     for name, path in modules(package).items():
-        wrong = {one for one in imported(path, for_types=True) if one.split(".")[0] == other}
+        wrong = {found for found in imported(path, for_types=True) if found.split(".")[0] == other}
         assert not wrong, f"{name} imports {wrong}"
 
 
@@ -228,7 +228,7 @@ def test_nothing_else_is_at_the_top() -> None:
         text=True,
         check=False,
     ).stdout.split()
-    assert {name for name in names if name not in {one.rstrip("/") for one in ignored}} <= TOP
+    assert {name for name in names if name not in {path.rstrip("/") for path in ignored}} <= TOP
 
 
 def test_every_module_says_what_it_is() -> None:

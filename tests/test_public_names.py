@@ -104,8 +104,8 @@ def test_every_function_says_what_it_takes_and_what_it_raises(name: str) -> None
 def test_the_loop_s_own_function_takes_what_replay_takes() -> None:
     """So that it can be awaited in its place."""
     ours, its = inspect.signature(testbed.replay), inspect.signature(batch.replay_scenario)
-    assert [(one.name, one.kind, one.default) for one in ours.parameters.values()] == [
-        (one.name, one.kind, one.default) for one in its.parameters.values()
+    assert [(parameter.name, parameter.kind, parameter.default) for parameter in ours.parameters.values()] == [
+        (parameter.name, parameter.kind, parameter.default) for parameter in its.parameters.values()
     ]
 
 

@@ -281,10 +281,10 @@ async def replay_all(
                 show(title) as display,
             ):
                 await replay(of_variant, builder, writer, directory / name, BuildAhead(display, following))
-            kept = reader.read(path)
-            judgement = judge.judge(kept)
+            journal = reader.read(path)
+            judgement = judge.judge(journal)
             keep_tracebacks(path, judgement)
-            yield Result(kept, judgement, time.monotonic() - started)
+            yield Result(journal, judgement, time.monotonic() - started)
 
 
 def keep_tracebacks(path: Path, judgement: Judgement) -> None:

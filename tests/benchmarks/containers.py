@@ -70,14 +70,16 @@ def main() -> None:
     verdicts = sorted(replayed()[0] for _ in range(given.runs))
     _, directory, lines = replayed("--repeat", str(given.repeat))
     kept = reader.read(max(directory.rglob("original-*.jsonl")))
-    whole = next(one.duration_s for one in kept.of(OperationEvent) if one.operation == "switchover" and one.state == "end")
-    steps = ", ".join(f"{one.step}: {one.duration_s:.2f}" for one in kept.of(Step) if one.state == "end" and one.duration_s is not None)
+    whole = next(event.duration_s for event in kept.of(OperationEvent) if event.operation == "switchover" and event.state == "end")
+    steps = ", ".join(
+        f"{step.step}: {step.duration_s:.2f}" for step in kept.of(Step) if step.state == "end" and step.duration_s is not None
+    )
     counts = {
-        variant: sum(one["verdict"] == "held" for one in lines if one["variant"] == variant)
-        for variant in dict.fromkeys(str(one["variant"]) for one in lines)
+        variant: sum(line["verdict"] == "held" for line in lines if line["variant"] == variant)
+        for variant in dict.fromkeys(str(line["variant"]) for line in lines)
     }
     sys.stdout.write(
-        f"| a facility in containers up and healthy | {min(one[0] for one in ups):.1f} to {max(one[0] for one in ups):.1f} s |\n"
+        f"| a facility in containers up and healthy | {min(up[0] for up in ups):.1f} to {max(up[0] for up in ups):.1f} s |\n"
         f"| memory of its {ups[-1][2]} containers | {ups[-1][1] / 2**20:.0f} MiB |\n"
         f"| `replay the_night --runtime containers`, both variants, command to verdict | {verdicts[0]:.1f} to {verdicts[-1]:.1f} s |\n"
         f"| the same, `--repeat {given.repeat}`, as expected | "

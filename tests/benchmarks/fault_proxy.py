@@ -246,7 +246,7 @@ async def ask_many(to: Address) -> int:
             writer.write(data)
         async with asyncio.timeout(WITHIN_S):
             answers = await asyncio.gather(*(reader.readexactly(len(MESSAGE)) for reader, _ in streams))
-        right = [one and answer == data for one, answer, data in zip(right, answers, asked, strict=True)]
+        right = [so_far and answer == data for so_far, answer, data in zip(right, answers, asked, strict=True)]
     for _, writer in streams:
         writer.close()
     return sum(right)

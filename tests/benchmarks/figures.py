@@ -70,7 +70,7 @@ def main() -> None:
     walls = sorted(measured(["the_night"], memory=False)[0] for _ in range(runs))
     _, most, _ = measured(["the_night"], memory=True)
     _, _, lines = measured([str(HERE / "five_hundred.toml")], memory=False)
-    late = next(one["text"] for one in lines[0]["findings"] if one["check"] == "open_loop")
+    late = next(finding["text"] for finding in lines[0]["findings"] if finding["check"] == "open_loop")
     sys.stdout.write(
         f"| figure | measured: {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} |\n"
         "|---|---|\n"

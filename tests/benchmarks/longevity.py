@@ -36,10 +36,12 @@ async def counted(runs: int, seed: int, variants: tuple[str, ...], directory: Pa
             replays = batch.replay_all(night, passengers.of(night), 1, backend, kept, lambda _: nullcontext(SilentDisplay()))
             async for result in replays:
                 variant = result.journal.header.variant
-                found = next(one for one in result.judgement.findings if one.check == "longevity")
+                found = next(finding for finding in result.judgement.findings if finding.check == "longevity")
                 counts[variant, found.verdict] += 1
                 if found.verdict is not Verdict.HELD or result.judgement.verdict is not Verdict.HELD:
-                    wrong = [f"{one.check}: {one.text}" for one in result.judgement.findings if one.verdict is not Verdict.HELD]
+                    wrong = [
+                        f"{finding.check}: {finding.text}" for finding in result.judgement.findings if finding.verdict is not Verdict.HELD
+                    ]
                     sys.stdout.write(f"seed {number}, {variant}: {'; '.join(wrong)}\n")
                     sys.stdout.flush()
     return counts
@@ -55,7 +57,7 @@ def main() -> None:
     given = parser.parse_args()
     directory = given.journals or batch.runs_directory(None, "longevity")
     counts = asyncio.run(counted(given.runs, given.seed, tuple(given.variant), directory))
-    for variant in dict.fromkeys(one for one, _ in counts):
+    for variant in dict.fromkeys(variant for variant, _ in counts):
         told = ", ".join(f"{counts[variant, verdict]} {verdict.value}" for verdict in Verdict if counts[variant, verdict])
         sys.stdout.write(f"{variant}: of {given.runs}, {told}\n")
 

@@ -55,13 +55,13 @@ class Fleet:
 def test_every_variant_is_replayed_and_judged_on_the_same_passengers(tmp_path: Path) -> None:
     """One journal each, named for its variant, with a header that says what was replayed where."""
     results = Fleet().fly(tmp_path)
-    assert [(one.journal.path.name, one.judgement.outcome) for one in results] == [
+    assert [(result.journal.path.name, result.judgement.outcome) for result in results] == [
         ("original.jsonl", "grounded"),
         ("fixed.jsonl", "contained"),
     ]
-    headers = [one.journal.header for one in results]
+    headers = [result.journal.header for result in results]
     assert headers[0].trace == headers[1].trace
-    assert [(one.scenario, one.variant, one.runtime, one.seed, one.repetition) for one in headers] == [
+    assert [(header.scenario, header.variant, header.runtime, header.seed, header.repetition) for header in headers] == [
         ("a_night", "original", "fakes", 7, 1),
         ("a_night", "fixed", "fakes", 7, 1),
     ]
@@ -83,7 +83,7 @@ def test_a_header_has_what_is_needed_to_judge_and_to_repeat(tmp_path: Path) -> N
 def test_repetitions_take_turns_and_have_journals_of_their_own(tmp_path: Path) -> None:
     """All variants once, then all again."""
     fleet = Fleet()
-    names = [one.journal.path.name for one in fleet.fly(tmp_path, 2)]
+    names = [result.journal.path.name for result in fleet.fly(tmp_path, 2)]
     assert names == ["original-001.jsonl", "fixed-001.jsonl", "original-002.jsonl", "fixed-002.jsonl"]
     assert fleet.titles[0] == "a_night, original (1 of 2)"
 
@@ -92,7 +92,7 @@ def test_the_next_facility_is_begun_when_the_one_before_has_gone_quiet(tmp_path:
     """Never the first, and each only once it is its turn."""
     fleet = Fleet()
     fleet.fly(tmp_path)
-    assert [[call for call in one.calls if call != "tear_down"] for one in fleet.backend.builders] == [
+    assert [[call for call in builder.calls if call != "tear_down"] for builder in fleet.backend.builders] == [
         ["build"],
         ["begin", "begin", "build"],
     ]
@@ -103,7 +103,7 @@ def test_every_facility_is_taken_down_whatever_happens(tmp_path: Path, stop_afte
     """Also one that was only begun, when whoever asked has seen enough."""
     fleet = Fleet()
     fleet.fly(tmp_path, stop_after=stop_after)
-    assert [one.calls[-1] for one in fleet.backend.builders] == ["tear_down", "tear_down"]
+    assert [builder.calls[-1] for builder in fleet.backend.builders] == ["tear_down", "tear_down"]
 
 
 def test_a_replay_that_fails_ends_the_command_and_keeps_what_was_judged(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_replay_that_fails_ends_the_command_and_keeps_what_was_judged(tmp_path
     with pytest.raises(ServiceError, match="cf-1 was not ready"):
         fleet.fly(tmp_path)
     assert sorted(path.name for path in (tmp_path / "runs").glob("*.jsonl")) == ["fixed.jsonl", "original.jsonl"]
-    assert [one.calls[-1] for one in fleet.backend.builders] == ["tear_down", "tear_down"]
+    assert [builder.calls[-1] for builder in fleet.backend.builders] == ["tear_down", "tear_down"]
 
 
 @pytest.mark.parametrize(("known_at", "replayed"), [(1, [1]), (2, [1, 2]), (batch.ATTEMPTS, [1, 2, 3]), (batch.ATTEMPTS + 1, [1, 2, 3])])

@@ -30,25 +30,26 @@ class ScanBatch:
     backend: Backend
     directory: Path
 
-    async def scan(self, jobs: int, tell: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
-        """Replay everything, so many at a time; `tell` hears of each, with its variant, as it is done."""
+    async def scan(self, jobs: int, report: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
+        """Replay every injection, `jobs` at a time; call `report` with the variant and the effect of each as it is done."""
 
-        async def replay(one: Injection) -> tuple[str, Effect]:
-            return one.variant, await replay_until_known(partial(self._replay, one), lambda replayed: replayed.effect != effect.UNKNOWN)
+        async def replay(injection: Injection) -> tuple[str, Effect]:
+            attempt = partial(self._replay, injection)
+            return injection.variant, await replay_until_known(attempt, lambda replayed: replayed.effect != effect.UNKNOWN)
 
-        done = await map_limited(self.plan.breaks, jobs, replay, lambda told: tell(*told))
-        return tuple(self._over(variant, [one for name, one in done if name == variant]) for variant in self.plan.points)
+        done = await map_limited(self.plan.breaks, jobs, replay, lambda replayed: report(*replayed))
+        return tuple(self._over(variant, [effect for name, effect in done if name == variant]) for variant in self.plan.points)
 
     def _over(self, variant: str, effects: list[Effect]) -> VariantScan:
         control, *broken = effects  # the order of the plan
         return VariantScan(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
 
-    async def _replay(self, one: Injection, attempt: int) -> Effect:
-        """Replay once; what cannot be replayed is unknown, and says why."""
-        name = f"{one.link}-{one.fault}" if one.link else CONTROL_DIRECTORY
+    async def _replay(self, injection: Injection, attempt: int) -> Effect:
+        """Replay once; the effect of an injection that cannot be replayed is unknown, with the reason."""
+        name = f"{injection.link}-{injection.fault}" if injection.link else CONTROL_DIRECTORY
         directory = self.directory / (name if attempt == 1 else f"{name}-again-{attempt}")
         try:
-            result = await replay_once(one.scenario, self.plan.sent, self.backend, directory)
+            result = await replay_once(injection.scenario, self.plan.sent, self.backend, directory)
         except TestbedError as error:
-            return Effect(link=one.link, fault=one.fault, effect="unknown", unknown=str(error) or "no reason is known")
-        return effect.of(result.journal, result.judgement, one.link, one.fault, self.plan.transaction, result.wall_s)
+            return Effect(link=injection.link, fault=injection.fault, effect="unknown", unknown=str(error) or "no reason is known")
+        return effect.of(result.journal, result.judgement, injection.link, injection.fault, self.plan.transaction, result.wall_s)

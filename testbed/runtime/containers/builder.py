@@ -65,13 +65,13 @@ class ContainersBuilder:
         """What is told to the services, anew for each replay."""
         server = server_environment(self.plan, self.settings.application_server, "", "")
         caller = caller_environment(self.plan, self.settings.caller, "", ())
-        told = {name: value for name, value in (*server, *caller) if name not in PLACED}
+        variables = {name: value for name, value in (*server, *caller) if name not in PLACED}
         if self.settings.facility.service_groups:
             for name, servers in servers_of(self.plan, self.settings.facility).items():
-                told[f"{name.upper()}_FLIGHT_SEARCH_URLS"] = ",".join(
-                    balancers.url_of(one, server) for server in servers for one in BALANCERS
+                variables[f"{name.upper()}_FLIGHT_SEARCH_URLS"] = ",".join(
+                    balancers.url_of(balancer, server) for server in servers for balancer in BALANCERS
                 )
-        return told
+        return variables
 
     def begin(self) -> None:
         """Do nothing ahead of time: the project of the replay before is taken over as soon as that has given it back."""
@@ -93,7 +93,7 @@ class ContainersBuilder:
         return await self.project.begin(self._services)
 
     async def tear_down(self) -> None:
-        """Give the project back for the next replay; remove it with all that is in it when it did not come up."""
+        """Return the project to the pool for the next replay; remove it with all that is in it when it did not come up."""
         if self.building is None:
             return
         building, self.building = self.building, None

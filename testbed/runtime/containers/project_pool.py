@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from testbed.runtime.run_directory import RunDirectory
 
 
-STANDING_BY = 1  # projects that do not fit now, and may the next time: each has its containers
+IDLE_AT_MOST = 1  # idle projects that do not fit now, and may the next time: each has its containers
 
 
 def run_label(run: RunDirectory) -> str:
-    """Give the label's value by which the next run knows whose containers these are: the machine, and the run directory."""
+    """Return the label by which the next run knows whose containers these are: the machine, and the run directory."""
     return f"{socket.gethostname()}:{run.path}"
 
 
 def sweep() -> int:
-    """Remove what killed runs of this user on this machine left; gives how many containers. Whoever still lives is left alone."""
+    """Remove what killed runs of this user on this machine left, and return how many containers; living runs are left alone."""
     removed = 0
     for run in runtime.runs_left():
         machine, _, path = run.partition(":")
@@ -47,9 +47,10 @@ def sweep() -> int:
 
 @dataclass(slots=True)
 class ProjectPool:
-    """An engine that answers, an image that is up to date with the code, and a run directory; what killed runs left is removed.
+    """An engine that answers, an image that is up to date with the code, a run directory, and compose projects.
 
-    Its projects come up as builders ask for them, serve one after the other, and are removed on exit.
+    What killed runs left is removed on entry. A project starts when a builder asks for it, serves one replay after another, and is removed
+    on exit.
     Raises EngineError within seconds, with what to do, when engine or image is missing.
     """
 
@@ -77,7 +78,7 @@ class ProjectPool:
         sweep()
 
     def take(self, fits: Mapping[str, str]) -> Project | None:
-        """Give a project that stands by and fits; None when there is none."""
+        """Return an idle project that fits, which is then no longer idle; None when there is none."""
         for project in self.idle:
             if project.fits == fits:
                 self.idle.remove(project)
@@ -85,8 +86,8 @@ class ProjectPool:
         return None
 
     async def make(self, plan: FacilityPlan, fits: Mapping[str, str]) -> Project:
-        """Make a project, which is not yet up. Of those that stand by and fit nobody who asks, the last few are kept."""
-        while len(self.idle) > STANDING_BY:
+        """Return a new project, not yet started; remove idle ones that fitted no builder, except the last `IDLE_AT_MOST`."""
+        while len(self.idle) > IDLE_AT_MOST:
             await self.remove(self.idle.pop(0))
         self.made += 1
         project = Project(self.containers(f"testbed-{os.getpid()}-{self.made}"), plan, fits)
@@ -94,17 +95,17 @@ class ProjectPool:
         return project
 
     def containers(self, name: str) -> Containers:
-        """Give the runtime of a compose project of this name: of this image, and labelled as this user's and this run's."""
-        given = {
+        """Return the runtime of a compose project of this name, of this image, with the labels of this user and this run."""
+        environment = {
             "COMPOSE_PROJECT_NAME": name,
             "TESTBED_IMAGE": self.image,
             "TESTBED_USER": str(os.getuid()),
             "TESTBED_RUN": run_label(self.run),
         }
-        return Containers(name, self.run.path, given, self.client)
+        return Containers(name, self.run.path, environment, self.client)
 
     def give_back(self, project: Project) -> None:
-        """Let a project stand by for the next replay."""
+        """Keep a project idle for the next replay."""
         self.idle.append(project)
 
     async def remove(self, project: Project) -> None:

@@ -115,7 +115,7 @@ class ProcessesBuilder:
             ServiceSpec(
                 name,
                 CALLER_MODULE,
-                environment=caller_environment(plan, self.settings.caller, name, tuple(urls[one] for one in servers)) + HEALTH_CHECKS,
+                environment=caller_environment(plan, self.settings.caller, name, tuple(urls[server] for server in servers)) + HEALTH_CHECKS,
             )
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]

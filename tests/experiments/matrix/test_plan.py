@@ -73,7 +73,7 @@ def test_every_kept_variant_is_told() -> None:
 
 def test_every_variant_but_the_originals_changes_something() -> None:
     """Only the code of the night itself, and the pool's order that it had, are as it was that night."""
-    settings = {name: kept.settings for name, kept in scenario_file.kept_variants().items()}
+    settings = {name: variant.settings for name, variant in scenario_file.kept_variants().items()}
     assert [name for name, changed in settings.items() if not minimal.changes(changed)] == ["original", "fifo"]
     changed = [plan.digest(changed) for changed in settings.values() if minimal.changes(changed)]
     assert len(changed) == len(set(changed))

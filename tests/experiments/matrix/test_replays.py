@@ -51,8 +51,8 @@ def test_each_cell_is_replayed_and_kept(tmp_path: Path) -> None:
     made = planned(tmp_path, "original", "fixed", "call_timeout")
     replays = MatrixBatch(backend, tmp_path / "runs")
     cells = in_virtual_time(map_limited(made.cells, 2, lambda planned_cell: replays.cell(planned_cell, checkpoint), told.append))
-    assert [(one.variant, one.outcome) for one in cells][:2] == [("original", "grounded"), ("fixed", "contained")]
-    assert sorted(checkpoint.cells) == sorted(one.variant for one in told) == ["call_timeout", "fixed", "original"]
+    assert [(cell.variant, cell.outcome) for cell in cells][:2] == [("original", "grounded"), ("fixed", "contained")]
+    assert sorted(checkpoint.cells) == sorted(cell.variant for cell in told) == ["call_timeout", "fixed", "original"]
     assert (tmp_path / "runs" / "a_night" / "fixed.jsonl").is_file()
 
 

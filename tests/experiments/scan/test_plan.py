@@ -59,7 +59,7 @@ def test_every_link_is_broken_with_every_fault_that_it_can_have(morning: Scenari
 def test_only_the_link_that_is_broken_has_a_proxy(morning: Scenario) -> None:
     """That to the database is the virtual IP; a full listen queue is the service's own, and no proxy may stand before it."""
     made = plan.plan(morning, Wanted(faults=["refuse", "backlog_full"], links=["database", "cf-2"]), backend())
-    assert [(one.link, one.scenario.steps[0].action, one.scenario.facility.links) for one in made.breaks[1:]] == [
+    assert [(broken.link, broken.scenario.steps[0].action, broken.scenario.facility.links) for broken in made.breaks[1:]] == [
         ("database", Refuse("database"), ()),
         ("cf-2", Refuse("cf-2"), ("cf-2",)),
         ("cf-2", BacklogFull("cf-2"), ()),
@@ -102,7 +102,7 @@ def test_a_fault_that_the_runtime_cannot_do_is_left_out_with_the_reason(morning:
 def test_where_links_have_no_proxies_the_one_to_the_database_is_scanned(morning: Scenario) -> None:
     """And that is said; others that are asked for by name are refused."""
     made = plan.plan(morning, Wanted(), backend(frozenset()))
-    assert {one.link for one in made.breaks} == {"", "database"}
+    assert {injection.link for injection in made.breaks} == {"", "database"}
     assert made.breaks[0].scenario.facility.links == ()
     assert made.left_out == ("links cf-1, cf-2, kiosk, ivr: runtime 'fakes' has a proxy on the link to the database only",)
     with pytest.raises(FacilityError, match="kiosk cannot be broken there; choose another with --runtime"):

@@ -41,11 +41,11 @@ def test_each_link_is_broken_in_turn_and_what_becomes_of_check_in_is_told(tmp_pa
     fakes = backend()
     wanted = Wanted(variants=["original", "call_timeout"], faults=["latency"], links=["database", "cf-1"])
     scanned, told = scan(fakes, tmp_path, wanted)
-    assert [one.variant for one in scanned] == ["original", "call_timeout"]
+    assert [over.variant for over in scanned] == ["original", "call_timeout"]
     for over in scanned:
         assert (over.control.effect, over.control.due) == ("goes on", over.control.answered)
         # Services over fakes feel what is on the link to the database, and on no other.
-        assert [(one.link, one.effect) for one in over.effects] == [("database", "stops"), ("cf-1", "goes on")]
+        assert [(effect.link, effect.effect) for effect in over.effects] == [("database", "stops"), ("cf-1", "goes on")]
         assert over.single_points == {"database": ("latency",)}
     assert len(told) == len(fakes.builders) == 6
     assert all(builder.calls[-1] == "tear_down" for builder in fakes.builders)
