@@ -25,7 +25,7 @@ from testbed.runtime import backends
 from tests import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from testbed.plan.scenario import Scenario
     from testbed.verdict.result import Result
@@ -141,8 +141,9 @@ def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Create the list of each runtime's batch."""
+    """Create the list of each runtime's batch; run the tests of this directory in the main process, after all others."""
     config.stash[BATCHES] = []
+    workers.run_in_main_process(config, lambda: workers.Part(tuple(workers.chosen_below(HERE, config)), _is_here))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -152,13 +153,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             batch.finish()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Run the tests of this directory in this process, after the workers, if any, have run all others and ended."""
-    result = yield
-    if workers.has_workers(session.config):
-        workers.run_here(session, workers.chosen_below(HERE, session.config))
-    return result
+def _is_here(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(HERE)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

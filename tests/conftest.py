@@ -22,7 +22,7 @@ from testbed.runtime.run_directory import create_run_directory, sweep
 from tests import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.run_directory import RunDirectory
@@ -117,13 +117,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not _is_alone(item)]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Run the tests that judge real time when the workers, if there are any, have run all others and ended."""
-    result = yield
-    if workers.has_workers(session.config):
-        workers.run_here(session, [*_files_with_alone(session.config)], _is_alone)
-    return result
+def pytest_configure(config: pytest.Config) -> None:
+    """Run the tests that judge real time in the main process."""
+    workers.run_in_main_process(config, lambda: workers.Part(tuple(_files_with_alone(config)), _is_alone))
 
 
 def _is_alone(item: pytest.Item) -> bool:
