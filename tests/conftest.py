@@ -37,7 +37,7 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="session")
 def run_directory() -> Iterator[RunDirectory]:
-    """Give a run directory, removed at the end."""
+    """Return a run directory, removed at the end."""
     sweep()
     directory = create_run_directory()
     yield directory
@@ -46,7 +46,7 @@ def run_directory() -> Iterator[RunDirectory]:
 
 @pytest.fixture(scope="session")
 def conninfo(run_directory: RunDirectory, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give the connection string of a PostgreSQL that has the real week; of the workers, one prepares it and the others copy it."""
+    """Return the connection string of a PostgreSQL that has the real week; of the workers, one prepares it and the others copy it."""
     programs = find_programs(None, run_directory.path)
 
     async def start() -> tuple[DatabasePair, str]:

@@ -55,7 +55,7 @@ MOST_FILES = 6
 
 
 def modules(package: str) -> dict[str, Path]:
-    """Give the modules of a package, by their dotted names."""
+    """Return the modules of a package, by their dotted names."""
     paths = sorted((ROOT / package).rglob("*.py"))
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
@@ -67,7 +67,7 @@ def source(path: Path) -> ast.Module:
 
 
 def imported(path: Path, *, for_types: bool) -> set[str]:
-    """Give the modules that a file imports; those that only the type checker imports when asked for them."""
+    """Return the modules that a file imports; those that only the type checker imports when asked for them."""
     found: set[str] = set()
     todo: list[ast.AST] = [source(path)]
     while todo:

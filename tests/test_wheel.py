@@ -53,7 +53,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Installed:
-    """Give the installed wheel, which is built once for all processes that run these tests, and an empty folder."""
+    """Return the installed wheel, which is built once for all processes that run these tests, and an empty folder."""
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if workers.in_worker(request.config) else base) / "wheel"
     home.mkdir(exist_ok=True)

@@ -86,12 +86,12 @@ class Figures:
 
     @property
     def delay_error_ms(self) -> float:
-        """Give the worst median, early or late."""
+        """Return the worst median, early or late."""
         return max(abs(statistics.median(errors)) for errors in self.delay_errors_ms.values())
 
     @property
     def bandwidth_error_percent(self) -> float:
-        """Give the worst median, too fast or too slow."""
+        """Return the worst median, too fast or too slow."""
         return max(abs(statistics.median(errors)) for errors in self.bandwidth_errors_percent.values())
 
 
@@ -191,7 +191,7 @@ def asked_s(end: socket.socket) -> float:
 
 
 def echo_us(way: Way) -> float:
-    """Give the median time of an echo; the first tenth only warms up."""
+    """Return the median time of an echo; the first tenth only warms up."""
     with connected(way.echo) as end:
         end.settimeout(None)  # a blocking socket asks the kernel once, one with a time-out twice
         return statistics.median([asked_s(end) for _ in range(ECHOES)][ECHOES // 10 :]) * 1e6

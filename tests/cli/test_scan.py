@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def backend() -> FakeBackend:
-    """Give the backend that the command gets, whatever the runtime."""
+    """Return the backend that the command gets, whatever the runtime."""
     return FakeBackend(capabilities=frozenset({"links", "processes"}))
 
 

@@ -32,7 +32,7 @@ def home(run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def left(home: Path) -> list[Path]:
-    """Give all that is left below."""
+    """Return all that is left below."""
     return list(home.iterdir())
 
 
