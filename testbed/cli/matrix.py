@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -310,13 +309,10 @@ async def _make(
     async with bench.backend:
         replays = MatrixBatch(bench.backend, bench.directory("matrix"))
 
-        async def replay(cell: PlannedCell) -> Cell:
-            began_s = time.monotonic()
-            replayed = await replays.cell(cell, checkpoint)
-            progress.print_done(f"{replayed.scenario} over {replayed.variant}: {text.short(replayed)}", time.monotonic() - began_s)
-            return replayed
+        def report(replayed: Cell, took_s: float) -> None:
+            progress.print_done(f"{replayed.scenario} over {replayed.variant}: {text.short(replayed)}", took_s)
 
-        done = await map_limited(cells, bench.jobs, replay)
+        done = await replays.cells(cells, bench.jobs, checkpoint, report)
         compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
         await replays.require_steady(planned)
     progress.print_all_done(replays.directory)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed import scenario_file
-from testbed.concurrency import run_interruptible
+from testbed.concurrency import map_limited, run_interruptible
 from testbed.errors import FacilityError, InterruptionError, TestbedError, UsageError
 from testbed.experiments.header import header
 from testbed.facility.runtime import RUNTIMES
@@ -30,7 +30,7 @@ from testbed.verdict import judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
     from contextlib import AbstractContextManager
     from os import PathLike
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 Done = TypeVar("Done")
+Work = TypeVar("Work")
 Replayed = TypeVar("Replayed")
 ATTEMPTS = 3  # at a replay of which the result is not known, as happens on a busy machine
 
@@ -312,3 +313,34 @@ async def replay_until_known(attempt: Callable[[int], Awaitable[Replayed]], is_k
         if is_known(replayed):
             return replayed
     return await attempt(ATTEMPTS)
+
+
+async def map_until_known(
+    work: Iterable[Work],
+    jobs: int,
+    attempt: Callable[[Work, int], Awaitable[Replayed]],
+    is_known: Callable[[Replayed], bool],
+    report: Callable[[Replayed, float], None],
+) -> list[Replayed]:
+    """Replay each piece of work, `jobs` at a time, then those whose result is unknown again and alone; return the results in their order.
+
+    Alone, because a machine that is too busy for several replays at a time may still send the requests of one when they are due.
+    `attempt` replays a piece once, and is given the number of the attempt, from 1 to `ATTEMPTS`. `report` is called with each result that
+    is known, or given up, and the real seconds of its last attempt.
+    """
+
+    async def replay(piece: Work, number: int) -> Replayed:
+        began_s = time.monotonic()
+        replayed = await attempt(piece, number)
+        if is_known(replayed) or number == ATTEMPTS:
+            report(replayed, time.monotonic() - began_s)
+        return replayed
+
+    pieces = list(work)
+    results = await map_limited(pieces, jobs, lambda piece: replay(piece, 1))
+    for index, piece in enumerate(pieces):
+        for number in range(2, ATTEMPTS + 1):
+            if is_known(results[index]):
+                break
+            results[index] = await replay(piece, number)
+    return results

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
@@ -126,6 +127,39 @@ async def test_a_replay_is_tried_again_until_its_result_is_known(known_at: int, 
 
     assert await batch.replay_until_known(attempt, lambda number: number >= known_at) == replayed[-1]
     assert attempts == replayed
+
+
+async def test_what_is_unknown_is_replayed_alone_after_the_others() -> None:
+    """Of four pieces, three at a time, one needs a second attempt and one stays unknown; each is reported once, when that is clear."""
+    known_at = {"a": 1, "b": 2, "c": 1, "d": batch.ATTEMPTS + 1}
+    going, together, attempts, reported = set(), [], [], []
+
+    async def attempt(piece: str, number: int) -> tuple[str, bool]:
+        going.add(piece)
+        attempts.append((piece, number))
+        await asyncio.sleep(0.01)
+        together.append((number, len(going)))
+        going.remove(piece)
+        return piece, number >= known_at[piece]
+
+    results = await batch.map_until_known(known_at, 3, attempt, lambda result: result[1], lambda result, _: reported.append(result))
+    assert results == [("a", True), ("b", True), ("c", True), ("d", False)]
+    assert attempts[4:] == [("b", 2), ("d", 2), ("d", 3)]
+    assert max(count for number, count in together if number == 1) == 3
+    assert {count for number, count in together if number > 1} == {1}
+    assert sorted(reported) == results
+
+
+async def test_a_replay_that_raises_ends_all_of_them() -> None:
+    """What is no unknown result but an error is raised as itself."""
+
+    async def attempt(_: str, number: int) -> bool:
+        if number == 2:
+            raise ServiceError("cf-1 was not ready")
+        return False
+
+    with pytest.raises(ServiceError, match="cf-1 was not ready"):
+        await batch.map_until_known("ab", 1, attempt, bool, lambda *_: None)
 
 
 def test_what_a_display_is_told_is_passed_on() -> None:

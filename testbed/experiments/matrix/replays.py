@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import FacilityError, TestbedError
-from testbed.experiments.batch import replay_once, replay_until_known
+from testbed.experiments.batch import map_until_known, replay_once, replay_until_known
 from testbed.experiments.matrix import cell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from testbed.experiments.matrix.cell import Cell
@@ -53,10 +54,25 @@ class MatrixBatch:
 
     async def replay_until_known(self, planned: PlannedCell) -> Cell:
         """Replay a cell until its outcome is known, a few times at most."""
-        return await replay_until_known(lambda _: self.replay(planned), lambda replayed: replayed.outcome is not None)
+        return await replay_until_known(lambda _: self.replay(planned), _is_known)
+
+    async def cells(
+        self, planned: Iterable[PlannedCell], jobs: int, checkpoint: Checkpoint, report: Callable[[Cell, float], None]
+    ) -> list[Cell]:
+        """Return the cells, those of the checkpoint as they are, the others replayed as `map_until_known` says and added there."""
+
+        async def attempt(planned_cell: PlannedCell, number: int) -> Cell:
+            found = checkpoint.find(planned_cell) if number == 1 else None
+            if found is not None:
+                return found
+            replayed = await self.replay(planned_cell)
+            checkpoint.add(planned_cell, replayed)
+            return replayed
+
+        return await map_until_known(planned, jobs, attempt, _is_known, report)
 
     async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
-        """Return the cell of the checkpoint, or else replay it and add it there."""
+        """Return the cell of the checkpoint, or else replay it until its outcome is known and add it there."""
         found = checkpoint.find(planned)
         if found is not None:
             return found
@@ -79,3 +95,7 @@ class MatrixBatch:
                     health = await monitoring.health(service, facility.runtime.address(service))
                     if health != "200":
                         raise FacilityError(f"after the last cell the health check of {service} answers {health}, not 200")
+
+
+def _is_known(replayed: Cell) -> bool:
+    return replayed.outcome is not None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from testbed.concurrency import map_limited
 from testbed.errors import TestbedError
-from testbed.experiments.batch import replay_once, replay_until_known
+from testbed.experiments.batch import map_until_known, replay_once
 from testbed.experiments.scan import effect
 from testbed.experiments.scan.effect import Effect, VariantScan
 
@@ -31,13 +29,18 @@ class ScanBatch:
     directory: Path
 
     async def scan(self, jobs: int, report: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
-        """Replay every injection, `jobs` at a time; call `report` with the variant and the effect of each as it is done."""
+        """Replay every injection, `jobs` at a time; call `report` with the variant and the effect of each as it is known or given up."""
 
-        async def replay(injection: Injection) -> tuple[str, Effect]:
-            attempt = partial(self._replay, injection)
-            return injection.variant, await replay_until_known(attempt, lambda replayed: replayed.effect != effect.UNKNOWN)
+        async def attempt(injection: Injection, number: int) -> tuple[str, Effect]:
+            return injection.variant, await self._replay(injection, number)
 
-        done = await map_limited(self.plan.breaks, jobs, replay, lambda replayed: report(*replayed))
+        done = await map_until_known(
+            self.plan.breaks,
+            jobs,
+            attempt,
+            lambda replayed: replayed[1].effect != effect.UNKNOWN,
+            lambda replayed, _: report(*replayed),
+        )
         return tuple(self._over(variant, [effect for name, effect in done if name == variant]) for variant in self.plan.points)
 
     def _over(self, variant: str, effects: list[Effect]) -> VariantScan:

@@ -47,21 +47,34 @@ def planned(directory: Path, *variants: str) -> plan.MatrixPlan:
 
 def test_each_cell_is_replayed_and_kept(tmp_path: Path) -> None:
     """In the order of the plan, several at a time, each with a journal below its scenario."""
-    backend, checkpoint, told = FakeBackend(), MemoryCheckpoint(), []
+    checkpoint, told = MemoryCheckpoint(), []
     made = planned(tmp_path, "original", "fixed", "call_timeout")
-    replays = MatrixBatch(backend, tmp_path / "runs")
-    cells = in_virtual_time(map_limited(made.cells, 2, lambda planned_cell: replays.cell(planned_cell, checkpoint), told.append))
+    replays = MatrixBatch(FakeBackend(), tmp_path / "runs")
+    cells = in_virtual_time(replays.cells(made.cells, 2, checkpoint, lambda cell, _: told.append(cell)))
     assert [(cell.variant, cell.outcome) for cell in cells][:2] == [("original", "grounded"), ("fixed", "contained")]
     assert sorted(checkpoint.cells) == sorted(cell.variant for cell in told) == ["call_timeout", "fixed", "original"]
     assert (tmp_path / "runs" / "a_night" / "fixed.jsonl").is_file()
+
+
+def test_a_cell_that_was_unknown_beside_others_is_known_alone(tmp_path: Path) -> None:
+    """Its outcome of the second replay counts everywhere: in the table, in the checkpoint and in what is reported."""
+    backend, checkpoint, told = FakeBackend(failures=[NOT_READY]), MemoryCheckpoint(), []
+    replays = MatrixBatch(backend, tmp_path / "runs")
+    cells = in_virtual_time(replays.cells(planned(tmp_path, "fixed", "original").cells, 1, checkpoint, lambda *one: told.append(one)))
+    assert [(cell.variant, cell.outcome) for cell in cells] == [("fixed", "contained"), ("original", "grounded")]
+    assert [cell.variant for cell, _ in told] == ["original", "fixed"]
+    assert {name: cell.outcome for name, cell in checkpoint.cells.items()} == {"fixed": "contained", "original": "grounded"}
+    assert len(backend.builders) == 3
 
 
 def test_what_was_kept_is_not_replayed(tmp_path: Path) -> None:
     """An interrupted matrix costs only what is left of it."""
     backend = FakeBackend()
     replays = MatrixBatch(backend, tmp_path)
-    found = in_virtual_time(replays.cell(planned(tmp_path, "original").cells[0], MemoryCheckpoint(original=cell("original"))))
-    assert (found, backend.builders) == (cell("original"), [])
+    made, checkpoint = planned(tmp_path, "original").cells, MemoryCheckpoint(original=cell("original"))
+    assert in_virtual_time(replays.cells(made, 1, checkpoint, lambda *_: None)) == [cell("original")]
+    assert in_virtual_time(replays.cell(made[0], checkpoint)) == cell("original")
+    assert backend.builders == []
 
 
 def test_a_cell_that_cannot_be_told_is_tried_again_and_told_in_the_end(tmp_path: Path) -> None:
