@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scenarios.conftest import PLANS
 from testbed.journal.events import Sample, Step
 from testbed.plan.clock import HOUR_S
 from testbed.verdict import figures, thread_dumps
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SERVERS = ("cf-1", "cf-2")
 CALLERS = ("kiosk", "ivr", "partner")
+SEEN_WITHIN_S = 2.0  # real seconds, of a busy machine
 
 
 @pytest.fixture
@@ -41,10 +43,13 @@ def test_the_switchover_is_five_steps_by_the_book(original: Journal) -> None:
 
 @pytest.mark.fact("O1")
 def test_the_hang_comes_hours_after_the_switchover(original: Journal) -> None:
-    """The switchover is a success at 23:00; everything stands still only when people check in."""
+    """The switchover is a success at 23:00; everything stands still only when people check in, soon after five at the latest.
+
+    A busy machine sees it late: a second of its time is half an hour of the night.
+    """
     took_s = figures.of(original).time_to_hang_night_s
     assert took_s is not None
-    assert 5 * HOUR_S < took_s < 6.5 * HOUR_S
+    assert 5 * HOUR_S < took_s < 6 * HOUR_S + SEEN_WITHIN_S * PLANS["the_night"].night.speed
 
 
 @pytest.mark.fact("O3", "O4")
