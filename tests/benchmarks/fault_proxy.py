@@ -198,7 +198,7 @@ def echo_us(way: Way) -> float:
 
 
 def received_s(way: Way, count: int) -> float:
-    """Let the far end send so many bytes; gives the seconds from the question to the last one."""
+    """Have the far end send so many bytes; return the seconds from the question to the last one."""
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with connected(way.bulk) as end:
         end.settimeout(None)
