@@ -12,6 +12,7 @@ from testbed.journal.events import (
     Event,
     FacilityNames,
     Header,
+    Healed,
     NightSpan,
     Observed,
     OperationEvent,
@@ -78,7 +79,7 @@ class NightBuilder:
             return
         pool = PoolSample(4, 4 - leaked, leaked, busy if leaked == 4 else 0, leaked) if service in SERVERS else None
         name = "lookup_by_city" if service in SERVERS else WORK[service]
-        results = {name: Counts(done, failed)}
+        results = self._results(service, t_s) if service in CALLERS and not (done or failed) else {name: Counts(done, failed)}
         self.events.append(
             Sample(
                 **self.at(t_s),
@@ -93,10 +94,27 @@ class NightBuilder:
             )
         )
 
+    def _results(self, caller: str, t_s: float) -> dict[str, Counts]:
+        """Return how many of a caller's requests had been answered and had failed at a time, by transaction."""
+        asked = {event.id: event.transaction for event in self.events if isinstance(event, Request) and event.caller == caller}
+        results = {WORK[caller]: Counts(0, 0)}
+        for event in self.events:
+            if isinstance(event, Response) and event.id in asked and event.answered_s <= t_s:
+                before, answered = results.get(asked[event.id], Counts(0, 0)), event.ended == "answered"
+                results[asked[event.id]] = Counts(before.answered + answered, before.failed + (not answered))
+        return results
+
     def samples(self, t_s: float, **fields: Any) -> None:
         """Add a sample of every service."""
         for service in (*SERVERS, *CALLERS):
             self.sample(t_s, service, **fields)
+
+    def look(self, t_s: float, *, done: int = 0, failed: int = 0, **fields: Any) -> None:
+        """Add a sample of every service, as it would be: `done` and `failed` are of each server, callers count what came back from them."""
+        for server in SERVERS:
+            self.sample(t_s, server, done=done, failed=failed, **fields)
+        for caller in CALLERS:
+            self.sample(t_s, caller, **fields)
 
     def request(
         self, due_s: float, caller: str, ended: str | None, *, took_s: float = 0.01, transaction: str | None = None, late_s: float = 0.0
@@ -132,9 +150,10 @@ class NightBuilder:
         """Add a restart by hand of both application servers."""
         self.events.append(OperationEvent(**self.at(t_s), operation="restart", id=2, state="begin"))
         for number, server in enumerate(SERVERS, start=1):
-            self.events.append(
-                Step(**self.at(t_s), operation="restart", id=2, number=number, step=f"restart {server}", state="end", duration_s=0.1)
-            )
+            for state in ("begin", "end"):
+                self.events.append(
+                    Step(**self.at(t_s), operation="restart", id=2, number=number, step=f"restart {server}", state=state, duration_s=0.1)
+                )  # type: ignore[arg-type]
         self.events.append(OperationEvent(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
 
     def service(self, t_s: float, service: str, state: str) -> None:
@@ -149,31 +168,35 @@ class NightBuilder:
         self.events.append(Threads(**self.at(t_s), service=service, file=f"{service}.json", request_threads=4, groups=groups, error=error))
 
     def end(self, t_s: float, reason: str = "complete") -> None:
-        """Add the closing window and the end."""
+        """Add the closing window, the healing and the end."""
         self.events.append(Observed(**self.at(t_s), phase="settle", since_s=t_s - 0.4, until_s=t_s))
+        self.events.append(Healed(**self.at(t_s)))
         self.events.append(End(**self.at(t_s), reason=reason))  # type: ignore[arg-type]
 
     def journal(self, **changes: Any) -> Journal:
-        """Return the journal."""
+        """Return the journal, in which every service was ready at the start."""
         made = header(**{"trace": TraceSource("", self.requests, ""), **changes})
-        return Journal(Path("a_night.jsonl"), made, tuple(self.events))
+        names = (*made.facility.application_servers, *made.facility.callers)
+        ready = [Service(**self.at(0.0), service=name, state="ready", pid=None) for name in names]
+        return Journal(Path("a_night.jsonl"), made, (*ready, *self.events))
 
 
 def hung_night(*, dumps: bool = True) -> NightBuilder:
     """Return the night of the case: a switchover at 1 s, four failed lookups a server, and from 5 s on everything hangs."""
     night = NightBuilder()
-    night.samples(0.0)
+    night.look(0.0)
     for caller in CALLERS:
         night.request(0.5, caller, "answered")
-    night.samples(0.6, done=1)
+    night.look(0.6, done=1)
     night.switchover(1.0)
     for number in range(8):
         night.request(2.0 + number / 10, CALLERS[number % 3], "failed")
-    night.samples(4.0, done=1, failed=4, leaked=4)
+    for t_s in (3.0, 4.0):
+        night.look(t_s, done=1, failed=4, leaked=4)
     for number in range(12):
         night.request(4.5 + number / 100, CALLERS[number % 3], None)
     for t_s in (5.0, 5.1, 5.2, 5.3, 5.4, 5.5):
-        night.samples(t_s, busy=4, done=1, failed=4, leaked=4)
+        night.look(t_s, busy=4, done=1, failed=4, leaked=4)
     if dumps:
         for server in SERVERS:
             night.dump(5.4, server, CHECKOUT)
@@ -186,14 +209,15 @@ def hung_night(*, dumps: bool = True) -> NightBuilder:
 def contained_night() -> NightBuilder:
     """Return the night over the fixed lookup: a switchover at 1 s, four failed lookups a server, then all is well."""
     night = NightBuilder()
-    night.samples(0.0)
+    night.look(0.0)
     night.request(0.5, "kiosk", "answered")
-    night.samples(0.6, done=1)
+    night.look(0.6, done=1)
     night.switchover(1.0)
     for number in range(8):
         night.request(2.0 + number / 10, CALLERS[number % 3], "failed")
+    night.look(3.0, done=1, failed=4)
     for number in range(9):
         night.request(4.0 + number / 10, CALLERS[number % 3], "answered")
-    night.samples(5.0, done=10, failed=4)
+    night.look(5.0, done=10, failed=4)
     night.end(5.5)
     return night

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
-from testbed.journal.events import Counts, Sample, ThreadGroup
+from testbed.journal.events import REFUSED, Counts, Sample, ThreadGroup
 from testbed.journal.thread_states import IDLE, RUNNING
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class FakeService:
     def sample(self, t_s: float, night_s: float) -> Sample:
         """Return a sample of its monitoring; without numbers while it is not ready."""
         if not (self.alive and self.ready.is_set()):
-            return Sample(t_s=t_s, night_s=night_s, service=self.name, health=False, health_s=0.0)
+            return Sample(t_s=t_s, night_s=night_s, service=self.name, health=False, health_s=0.0, error=REFUSED)
         return Sample(
             t_s=t_s,
             night_s=night_s,

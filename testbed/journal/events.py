@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import Field
 
 FORMAT = 1
+REFUSED = "connection refused"  # the error of a sample: nothing listens at the service's address
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
@@ -106,6 +107,7 @@ class OperationEvent(Stamped):
     state: Progress
     detail: str = ""
     duration_s: float | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
     event: Literal["operation"] = "operation"
 
 
@@ -176,7 +178,7 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
-    """A sample of the monitoring of a service; numbers are None when it did not answer."""
+    """A sample of the monitoring of a service; numbers are None when it did not answer, and `error` says why (`REFUSED`: it is down)."""
 
     service: str
     health: bool
@@ -187,6 +189,7 @@ class Sample(Stamped):
     pool: PoolSample | None = None
     results: dict[str, Counts] = field(default_factory=dict)
     log: LogLines | None = None
+    error: str = ""
     event: Literal["sample"] = "sample"
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from testbed.journal.events import Counts, LogLines, PoolSample, Sample
+from testbed.journal.events import REFUSED, Counts, LogLines, PoolSample, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +36,24 @@ class HttpMonitoring:
         """Read the health check, then the metrics; return a sample without numbers where the metrics are not read in time."""
         loop = asyncio.get_running_loop()
         timeout = aiohttp.ClientTimeout(total=WITHIN_S)
-        started, health, health_s, text = loop.time(), False, None, ""
+        started, health, health_s, text, error = loop.time(), False, None, "", ""
         try:
             async with self._session.get(f"{address.url}/health", timeout=timeout) as answer:
                 health = answer.status == HTTPStatus.OK
             health_s = loop.time() - started
             async with self._session.get(f"{address.url}/metrics", timeout=timeout) as answer:
-                text = await answer.text(errors="replace") if answer.status == HTTPStatus.OK else ""
-        except (aiohttp.ClientError, TimeoutError):
-            text = ""
-        return parse_metrics(service, text, now(), health=health, health_s=loop.time() - started if health_s is None else health_s)
+                if answer.status == HTTPStatus.OK:
+                    text = await answer.text(errors="replace")
+                else:
+                    error = f"the metrics answer {answer.status}"
+        except TimeoutError:
+            text, error = "", f"no answer within {WITHIN_S:.0f} s"
+        except aiohttp.ClientConnectorError as failure:
+            error = REFUSED if isinstance(failure.os_error, ConnectionRefusedError) else str(failure)
+        except aiohttp.ClientError as failure:
+            text, error = "", str(failure) or type(failure).__name__
+        took_s = loop.time() - started if health_s is None else health_s
+        return parse_metrics(service, text, now(), health=health, health_s=took_s, error=error)
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Return the HTTP status of the health check, or the error in words; unbounded, because the caller has a bound."""
@@ -56,10 +64,10 @@ class HttpMonitoring:
             return str(error)
 
 
-def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float) -> Sample:
+def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float, error: str = "") -> Sample:
     """Parse the metrics of a service in Prometheus' text format into a sample; `at` is the time on both clocks.
 
-    A text that is empty or not in the format gives a sample without numbers.
+    A text that is empty or not in the format gives a sample without numbers, with `error` or what is wrong with the text as the reason.
     """
     gauges: dict[str, int] = {}
     pool: dict[str, int] = {}
@@ -81,6 +89,8 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
     except (ValueError, KeyError, OverflowError):
         gauges, pool, log = {}, {}, {}
         results.clear()
+    if "request_threads_busy" not in gauges:
+        error = error or "the metrics have no request_threads_busy"
     return Sample(
         t_s=at[0],
         night_s=at[1],
@@ -93,6 +103,7 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
         pool=_pool(gauges, pool) if pool else None,
         results={name: Counts(**counts) for name, counts in sorted(results.items())},
         log=LogLines(log.get("written", 0), log.get("lost", 0)) if log else None,
+        error=error,
     )
 
 

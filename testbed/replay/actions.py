@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
@@ -80,13 +80,13 @@ class Actions:
             )
         )
 
-    async def operate(self, do: Callable[[Actions], Awaitable[str]]) -> str:
+    async def operate(self, do: Callable[[Actions], Awaitable[str]], arguments: Mapping[str, Any] | None = None) -> str:
         """Run a fault or an operation with its begin and its end in the journal; return the line that says what was done.
 
-        A TestbedError is written as its failure, and raised again.
+        `arguments` are written at its begin. A TestbedError is written as its failure, and raised again.
         """
         started_s = self.recorder.t_s()
-        self._write_operation("begin", "", None)
+        self._write_operation("begin", "", None, arguments)
         try:
             done = await do(self)
         except TestbedError as error:
@@ -95,9 +95,17 @@ class Actions:
         self._write_operation("end", done, self.recorder.t_s() - started_s)
         return done
 
-    def _write_operation(self, state: Progress, detail: str, duration_s: float | None) -> None:
+    def _write_operation(self, state: Progress, detail: str, duration_s: float | None, arguments: Mapping[str, Any] | None = None) -> None:
         self.recorder.add(
-            OperationEvent(**self.recorder.stamp(), operation=self.word, id=self.id, state=state, detail=detail, duration_s=duration_s)
+            OperationEvent(
+                **self.recorder.stamp(),
+                operation=self.word,
+                id=self.id,
+                state=state,
+                detail=detail,
+                duration_s=duration_s,
+                arguments=dict(arguments or {}),
+            )
         )
 
     async def carry_out(self, action: PlannedAction) -> str:

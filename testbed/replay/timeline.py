@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from testbed.errors import TestbedError
 from testbed.journal.events import Condition
 from testbed.replay.settle import is_over
 
 if TYPE_CHECKING:
-    from testbed.plan.scenario import PlannedStep
+    from testbed.plan.scenario import PlannedAction, PlannedStep
     from testbed.replay.running import Replay
 
 
@@ -55,9 +55,14 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
     replay.at_work += 1
     actions = replace(replay.actions, word=step.word, id=number)
     with suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
-        await actions.operate(lambda of_step: of_step.carry_out(step.action))
+        await actions.operate(lambda of_step: of_step.carry_out(step.action), _arguments(step.action))
     replay.at_work -= 1
     replay.moved_s = replay.recorder.t_s()
+
+
+def _arguments(action: PlannedAction) -> dict[str, Any]:
+    """Return what the timeline gives with a word; of one that is no dataclass nothing is known."""
+    return asdict(action) if is_dataclass(action) and not isinstance(action, type) else {}
 
 
 async def _wait_condition(replay: Replay, condition: str, within_s: float) -> bool:

@@ -106,7 +106,10 @@ def _first_trouble(figures: Figures) -> str:
 def _leaked(figures: Figures) -> Text:
     of = figures.header.facility.pool_size
     counts = figures.leaked_connections.items()
-    return Text("\n").join(Text(f"{service}: {count} of {of}", "red" if count else "") for service, count in counts)
+    return Text("\n").join(
+        Text(f"{service}: unknown", "yellow") if count is None else Text(f"{service}: {count} of {of}", "red" if count else "")
+        for service, count in counts
+    )
 
 
 def _blocked(figures: Figures) -> Text:

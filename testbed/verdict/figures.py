@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
-from testbed.verdict import stuck_spans, thread_dumps
+from testbed.verdict import evidence, stuck_spans, thread_dumps
 from testbed.verdict.changes import first_fault
 from testbed.verdict.recovery import RecoveryTime, recovery, restarted_by_hand
 from testbed.verdict.stuck_spans import lives, samples_of, services
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from testbed.journal.events import Header, Threads
     from testbed.journal.reader import Journal, Transaction
+    from testbed.verdict.evidence import Evidence
     from testbed.verdict.stuck_spans import Span, Spans
 
 Ends = dict[str, int]
@@ -42,10 +43,11 @@ class Figures:
     `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds). `first_trouble`:
     the first transaction that failed or was never answered; `first_unanswered_night_s`: when the first of the latter was due.
 
-    By application server: `leaked_connections` in its last sample, `most_leaked_connections` at once, `failed_operations` after the first
-    fault began. By service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`, its last thread dump in
-    `dumps`, `full_since_night_s` (when it first had every request thread at work after the first fault; left out if it never had) and
-    `longest_queue` (the most requests that waited for a request thread at one time).
+    `evidence`: what monitoring did not see. By application server: `leaked_connections` in its last sample with numbers (None: there is
+    none, or it is not of the closing window), `most_leaked_connections` at once (None: there are no numbers), `failed_operations` after
+    the first fault began (None, likewise). By service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`,
+    its last thread dump in `dumps`, `full_since_night_s` (when it first had every request thread at work after the first fault; left out
+    if it never had) and `longest_queue` (the most requests that waited for a request thread at one time).
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault (by when a request was due), and how it ended.
     `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
@@ -56,14 +58,15 @@ class Figures:
     journal: Path
     operations: tuple[OperationEvent, ...]
     first_fault: OperationEvent | None
+    evidence: Evidence
     spans: Spans
     hang: Span | None
     quiet_night_s: tuple[float, float]
     first_trouble: Transaction | None
     first_unanswered_night_s: float | None
-    leaked_connections: Mapping[str, int]
-    most_leaked_connections: Mapping[str, int]
-    failed_operations: Mapping[str, int]
+    leaked_connections: Mapping[str, int | None]
+    most_leaked_connections: Mapping[str, int | None]
+    failed_operations: Mapping[str, int | None]
     blocked_request_threads: Mapping[str, int]
     health: Mapping[str, HealthChecks]
     dumps: Mapping[str, Threads]
@@ -88,17 +91,19 @@ def of(journal: Journal) -> Figures:
     bad = [transaction for transaction in journal.transactions if transaction.ended != "answered"]
     dumps = {service: thread_dumps.last_of(journal, service) for service in spans}
     hang = stuck_spans.hang(spans, journal.header.facility.callers)
+    seen = evidence.of(journal)
     return Figures(
         header=journal.header,
         journal=journal.path,
         operations=tuple(event for event in journal.of(OperationEvent) if event.state != "begin"),
         first_fault=first_fault(journal),
+        evidence=seen,
         spans=spans,
         hang=hang,
         quiet_night_s=_quiet_night_s(journal),
         first_trouble=min(bad, key=lambda transaction: transaction.request.night_s, default=None),
         first_unanswered_night_s=min((late.request.night_s for late in bad if late.ended == "unanswered"), default=None),
-        leaked_connections=_leaked_connections(journal),
+        leaked_connections=_leaked_connections(journal, seen),
         most_leaked_connections=_most_leaked_connections(journal),
         failed_operations=failed_operations(journal),
         blocked_request_threads={service: _blocked(samples[service], spans[service]) for service in spans},
@@ -122,38 +127,44 @@ def _quiet_night_s(journal: Journal) -> tuple[float, float]:
     return start_s, length_s
 
 
-def _leaked_connections(journal: Journal) -> dict[str, int]:
-    leaked = {}
+def _leaked_connections(journal: Journal, seen: Evidence) -> dict[str, int | None]:
+    leaked: dict[str, int | None] = {}
     for server in journal.header.facility.application_servers:
-        pools = [sample.pool for sample in samples_of(journal, server) if sample.pool]
-        leaked[server] = pools[-1].leaked if pools else 0
+        told = [sample for sample in samples_of(journal, server) if evidence.is_told(journal, sample)]
+        last = told[-1] if told and server not in seen.not_at_end else None
+        leaked[server] = None if last is None else last.pool.leaked if last.pool else 0  # a server that is down has none
     return leaked
 
 
-def _most_leaked_connections(journal: Journal) -> dict[str, int]:
+def _most_leaked_connections(journal: Journal) -> dict[str, int | None]:
     """Return the most connections that were leaked in any sample: a restart gives them back."""
     return {
-        server: max((sample.pool.leaked for sample in samples_of(journal, server) if sample.pool), default=0)
+        server: max((sample.pool.leaked for sample in samples_of(journal, server) if sample.pool), default=None)
         for server in journal.header.facility.application_servers
     }
 
 
-def failed_operations(journal: Journal, operation: str | None = None) -> dict[str, int]:
-    """Return how many operations (of one kind, if named) failed after the first fault began, by application server.
+def failed_operations(journal: Journal, operation: str | None = None) -> dict[str, int | None]:
+    """Return how many operations (of one kind, if named) failed after the first fault began, by application server; None: none was seen.
 
     A restarted process counts from 0; the counts of all processes of a server are added up.
     """
     fault = first_fault(journal)
     since_s = float("-inf") if fault is None else fault.t_s
-    failed = {}
+    failed: dict[str, int | None] = {}
     for server in journal.header.facility.application_servers:
-        failed[server] = 0
-        for samples in lives(journal, server):
+        processes = lives(journal, server)
+        if not any(samples[-1].t_s >= since_s for samples in processes) and (fault is not None or not processes):
+            failed[server] = None
+            continue
+        total = 0
+        for samples in processes:
             counts = [
                 (sample.t_s, sum(counts.failed for name, counts in sample.results.items() if operation in (None, name)))
                 for sample in samples
             ]
-            failed[server] += sum(later - earlier for (_, earlier), (t_s, later) in pairwise([(0.0, 0), *counts]) if t_s >= since_s)
+            total += sum(later - earlier for (_, earlier), (t_s, later) in pairwise([(0.0, 0), *counts]) if t_s >= since_s)
+        failed[server] = total
     return failed
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from testbed.plan.expectation import Expectation
 from testbed.verdict import checks, figures, outcome
@@ -34,18 +36,38 @@ class Judgement:
 
 
 def judge(journal: Journal) -> Judgement:
-    """Run the checks of ALWAYS and one for each expectation of the scenario; the worst finding is the verdict."""
-    expect = Expectation.model_validate(journal.header.expect)
-    wanted = {name: getattr(expect, name) for name in Expectation.model_fields if getattr(expect, name) is not None}
+    """Run the checks of ALWAYS and one for each expectation of the scenario; the worst finding is the verdict.
+
+    Where one of ALWAYS does not hold, the replay cannot be believed: what it seems to show, for an expectation or against it, is unknown.
+    """
+    wanted = _wanted(journal)
     computed = figures.of(journal)
     always = [_run_check(journal, computed, name, None) for name in ALWAYS]
     if journal.end is None or journal.end.reason != "complete":
         expected = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
     else:
         expected = [_run_check(journal, computed, name, value) for name, value in wanted.items()]
+    if any(finding.verdict is not Verdict.HELD for finding in always):
+        expected = [_not_believed(finding) for finding in expected]
     findings = (*always, *expected)
     worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
     return Judgement(worst, outcome.outcome(journal, computed), outcome.crack(journal, computed), findings, computed)
+
+
+def _wanted(journal: Journal) -> dict[str, Any]:
+    """Return what is expected, by check; nothing of a header whose expectation is none, which `consistent` reports."""
+    try:
+        expect = Expectation.model_validate(journal.header.expect)
+    except ValidationError:
+        return {}
+    return {name: getattr(expect, name) for name in Expectation.model_fields if getattr(expect, name) is not None}
+
+
+def _not_believed(finding: Finding) -> Finding:
+    """Return a finding as what it is worth in a replay that cannot be believed: one against an expectation shows nothing either."""
+    if finding.verdict is not Verdict.BROKEN:
+        return finding
+    return replace(finding, verdict=Verdict.UNKNOWN, text=f"{finding.text} (but the replay cannot be believed)")
 
 
 def _run_check(journal: Journal, computed: Figures, name: str, expected: Any) -> Finding:

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -24,7 +23,7 @@ from testbed.journal.writer import JournalWriter
 from testbed.plan import package_data
 from testbed.verdict.checks import open_loop
 from tests.experiments.matrix.cells import cell
-from tests.journals import contained_night, header, hung_night
+from tests.journals import contained_night, hung_night
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +88,7 @@ def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_l
     code, _, err = testbed("judge", tmp_path / "runs" / "latest")
     assert (code, "there are no journals" in err) == (2, True)
     (run_directory / "again").mkdir()
-    later = replace(hung_night().journal(), header=replace(header(), started_at="2026-01-02T00:00:00.000+00:00"))
+    later = hung_night().journal(started_at="2026-01-02T00:00:00.000+00:00")
     write_journal(run_directory / "a.jsonl", later)
     write_journal(run_directory / "again" / "z.jsonl", hung_night().journal())
     code, out, _ = testbed("judge", tmp_path / "runs" / "latest", "--json", "-")

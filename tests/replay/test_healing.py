@@ -87,6 +87,7 @@ async def test_what_is_left_on_a_link_is_told(tmp_path: Path) -> None:
 def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
     """Of before faults were healed; of any other fault nobody looked, and that is unknown."""
     night = contained_night()
+    night.events = [event for event in night.events if not isinstance(event, Healed)]
     assert checks.load("healed")(night.journal(), figures.of(night.journal()), None).verdict is Verdict.HELD
     night.events.append(OperationEvent(t_s=1.0, night_s=1.0, operation="silence", id=2, state="begin"))
     assert checks.load("healed")(night.journal(), figures.of(night.journal()), None).verdict is Verdict.UNKNOWN

@@ -71,7 +71,7 @@ def test_what_did_not_hold_is_listed_with_its_facts() -> None:
     """A broken expectation has its own line, below the journal's path, which no width breaks."""
     wrong = hung_night().journal(expect={"outcome": ["contained"], "health_green": True})
     lines = printed(side_by_side.findings(judged(wrong)), 40, soft_wrap=True).splitlines()
-    assert lines[0] == "original: 7 of 8 checks held; journal a_night.jsonl"
+    assert lines[0] == "original: 10 of 11 checks held; journal a_night.jsonl"
     assert lines[1] == "  broken outcome: outcome grounded, expected contained (O10)"
 
 

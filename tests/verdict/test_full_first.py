@@ -16,7 +16,9 @@ def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilde
     builder.events.append(OperationEvent(**builder.at(2.0), operation=fault, id=1, state="begin"))
     for t_s, service in full:
         builder.sample(t_s, service, busy=4)
-    builder.samples(9.0, busy=3)
+    for t_s in (3.9, 6.4, 8.9):
+        builder.samples(t_s, busy=3)
+    builder.end(9.0)
     return builder
 
 

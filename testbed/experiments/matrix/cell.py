@@ -66,11 +66,12 @@ class Cell(BaseModel):
     """What became of a variant in a scenario on a runtime.
 
     `outcome` is None if it is unknown, and `unknown` says why. `answered`: transactions answered of those due after the first fault (of
-    all, if there was none), by "caller transaction". `leaked`: connections lost for good at the end, of all connections. `blocked`:
-    request threads of servers and callers that were blocked when it was worst. `red`: health checks that failed. `hang_after_night_s`:
-    from the fault to the hang, in seconds of the night. `recovery_s` and `recovery_night_s`: from the fault to the last transaction that
-    was not answered, in real seconds and in the night's, if all callers were served again after it; `by_itself`: whether that took no
-    restart by hand. Times are whole seconds. `tallies`: how often it came out as what, if it was replayed more than once.
+    all, if there was none), by "caller transaction". `leaked`: connections lost for good at the end, of all connections that were seen
+    then. `blocked`: request threads of servers and callers that were blocked when it was worst. `red`: health checks that failed.
+    `hang_after_night_s`: from the fault to the hang, in seconds of the night. `recovery_s` and `recovery_night_s`: from the fault to the
+    last transaction that was not answered, in real seconds and in the night's, if all callers were served again after it; `by_itself`:
+    whether that took no restart by hand. Times are whole seconds. `tallies`: how often it came out as what, if it was replayed more than
+    once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -167,7 +168,8 @@ def of(judgement: Judgement) -> Cell:
     doubts = [finding.text for finding in judgement.doubts if finding.code != CONDITION_NOT_SEEN]
     if judgement.outcome is None and not doubts:
         doubts = ["at the night's end requests still waited or failed, with no caller out of service and no sign of recovery"]
-    leaked, recovered = figures.leaked_connections, figures.recovery
+    leaked = [count for count in figures.leaked_connections.values() if count is not None]
+    recovered = figures.recovery
     return Cell(
         scenario=header.scenario,
         runtime=header.runtime,
@@ -175,7 +177,7 @@ def of(judgement: Judgement) -> Cell:
         outcome=None if doubts or judgement.outcome is None else judgement.outcome.value,
         crack=judgement.crack.value,
         answered=_answered(figures),
-        leaked=Part(count=sum(leaked.values()), of=facility.pool_size * len(leaked)),
+        leaked=Part(count=sum(leaked), of=facility.pool_size * len(leaked)),
         blocked={
             role: Part(count=sum(blocked[name] for name in names), of=facility.request_threads * len(names))
             for role, names in (("servers", facility.application_servers), ("callers", facility.callers))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.plan.expectation import Crack
 from testbed.verdict import outcome
-from testbed.verdict.finding import Finding, held_if
+from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: tuple[int, ...]) -> Finding:
-    """Compare the crack with the expected levels."""
+    """Compare the crack with the expected levels; unknown where a service was not seen: it may have gone further."""
     reached = outcome.crack(journal, figures)
     wanted = " or ".join(f"{level} ({Crack(level).word})" for level in expected)
+    unseen = ", ".join(sorted(figures.evidence.unseen))
+    if unseen and reached < max(Crack):
+        return Finding(
+            "crack", Verdict.UNKNOWN, f"crack at least {reached} ({reached.word}), expected {wanted}; not seen: {unseen}", ("S8",)
+        )
     return Finding("crack", held_if(reached in expected), f"crack {reached} ({reached.word}), expected {wanted}", ("S8",))

@@ -17,12 +17,15 @@ WITHIN_S = 60.0  # real seconds: real servers do it, which go no faster when the
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
-    """Check that each switchover ended with all five steps, within WITHIN_S; broken if there was none."""
+    """Check that each switchover ended with all five steps, within WITHIN_S; broken if there was none, unknown if steps are missing."""
     ended = {event.id: event for event in journal.of(OperationEvent) if event.operation == "switchover" and event.state != "begin"}
     if not ended:
         return Finding("switchover", Verdict.BROKEN, f"no switchover was carried out; expected {expected}", ("C4",))
     for id_, operation in ended.items():
         steps = [step for step in journal.of(Step) if (step.operation, step.id, step.state) == ("switchover", id_, "end")]
+        if operation.state == "end" and len(steps) < STEPS:
+            text = f"the switchover says that it succeeded, but the journal has {len(steps)} of its {STEPS} steps"
+            return Finding("switchover", Verdict.UNKNOWN, text, ("C4",))
         took_s = operation.duration_s if operation.duration_s is not None else float("inf")
         if operation.state != "end" or len(steps) != STEPS or took_s > WITHIN_S:
             text = f"the switchover failed: {len(steps)} of {STEPS} steps in {took_s:.2f} s (limit {WITHIN_S:.0f} s), {operation.detail}"

@@ -26,6 +26,8 @@ def night(*ends: tuple[float, str | None], state: str = "end") -> NightBuilder:
         built.request(due_s, "kiosk", ended)
     built.request(99.0, "ivr", "answered")
     built.request(99.0, "kiosk", "answered", transaction="local")
+    for t_s in range(2, int(NIGHT_END_T_S) + 1, 2):
+        built.look(t_s)
     built.end(NIGHT_END_T_S)
     return built
 
@@ -75,7 +77,9 @@ def test_a_fault_that_did_not_bite_tells_nothing() -> None:
 def test_a_replay_that_cannot_be_believed_tells_nothing() -> None:
     """A service that died by itself is another story than the fault's."""
     built = night((HALF_T_S + 1, None))
-    built.service(50.0, SERVERS[0], "died")
+    end = built.events.pop()
+    built.service(NIGHT_END_T_S, SERVERS[0], "died")
+    built.events.append(end)
     assert (effect_of(built).effect, effect_of(built).unknown[:12]) == ("unknown", "cf-1 died at")
 
 

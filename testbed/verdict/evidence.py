@@ -1,0 +1,147 @@
+"""What monitoring did not see: the times in which a service told no numbers. Pure functions of the journal.
+
+What was not seen is unknown, never zero. Two things are told apart: nobody looked (no samples), and somebody looked and got no numbers.
+A service that is down (nothing listens at its address) is seen: it has no threads and no connections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import REFUSED, Healed, Observed, OperationEvent, Sample, Service
+from testbed.plan.clock import clock_text
+from testbed.verdict.changes import HARMLESS, HEAL, RESTART, first_change
+from testbed.verdict.stuck_spans import lives, samples_of, services
+
+if TYPE_CHECKING:
+    from testbed.journal.reader import Journal
+
+SILENT_S = 3.0  # real seconds without numbers that are too many; busy machines were seen to take 1.8
+CLOSING_S = 2.0  # what was seen in the closing window must be of its last seconds; a slow look takes almost as long
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A time in which a service that should have been up told no numbers; `looked`: samples were taken, with this `error` the last."""
+
+    service: str
+    from_s: float
+    to_s: float
+    night_s: float
+    looked: bool
+    error: str
+
+    def __str__(self) -> str:
+        how = (
+            f"told no numbers for {self.to_s - self.from_s:.1f} s"
+            if self.looked
+            else f"was not looked at for {self.to_s - self.from_s:.1f} s"
+        )
+        return f"{self.service} {how} from {clock_text(self.night_s)} of the night" + (f" ({self.error})" if self.error else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What monitoring did not see: `silences`, and the services that told no numbers before the first change, or in the closing window."""
+
+    silences: tuple[Silence, ...]
+    not_before: tuple[str, ...]
+    not_at_end: tuple[str, ...]
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The services of which something at the end, or for too long before it, is not known."""
+        return frozenset((*self.not_at_end, *(silence.service for silence in self.silences)))
+
+
+def of(journal: Journal) -> Evidence:
+    """Return what monitoring did not see. A silence that an active fault explains is none: see `explained`."""
+    change = first_change(journal)
+    change_s = float("inf") if change is None else change.t_s
+    windows = journal.of(Observed)
+    until_s = windows[-1].until_s if windows else max((event.t_s for event in journal.events), default=0.0)
+    silences: list[Silence] = []
+    not_before, not_at_end = [], []
+    for service in services(journal):
+        told = [sample.t_s for sample in samples_of(journal, service) if is_told(journal, sample)]
+        if not any(t_s < change_s for t_s in told):
+            not_before.append(service)
+        if not any(t_s >= until_s - CLOSING_S for t_s in told):
+            not_at_end.append(service)
+        silences += (silence for silence in _silences(journal, service) if not explained(journal, silence))
+    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end))
+
+
+def is_told(journal: Journal, sample: Sample) -> bool:
+    """Whether a sample has all numbers of its service, or shows that it is down."""
+    if sample.error == REFUSED:
+        return True
+    return sample.busy is not None and (sample.pool is not None or sample.service in journal.header.facility.callers)
+
+
+def _silences(journal: Journal, service: str) -> list[Silence]:
+    """Return the times of more than `SILENT_S` without numbers while the service was up: from `ready` to `stopped`, `died` or the end."""
+    samples = samples_of(journal, service)
+    told = [(sample.t_s, sample.night_s) for sample in samples if is_told(journal, sample)]
+    replaced_s = [processes[0].t_s for processes in lives(journal, service)[1:]]  # it was down before that, whoever started it again
+    found = []
+    for (from_s, night_s), (to_s, _) in ((a, b) for up in _ups(journal, service) for a, b in pairwise(_within(told, up))):
+        if to_s - from_s <= SILENT_S or to_s in replaced_s:
+            continue
+        between = [sample for sample in samples if from_s < sample.t_s < to_s]
+        found.append(Silence(service, from_s, to_s, night_s, bool(between), between[-1].error if between else ""))
+    return found
+
+
+def _within(told: list[tuple[float, float]], up: tuple[tuple[float, float], tuple[float, float]]) -> list[tuple[float, float]]:
+    (from_s, _), (to_s, _) = up
+    return [up[0], *(at for at in told if from_s < at[0] < to_s), up[1]]
+
+
+def _ups(journal: Journal, service: str) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Return the spans in which the service should have been up, each end on both clocks; all of a journal that does not tell."""
+    changes = [event for event in journal.of(Service) if event.service == service]
+    begin: tuple[float, float] | None = None
+    spans = []
+    if not changes and journal.events:
+        first = min(journal.events, key=lambda event: event.t_s)
+        begin = (first.t_s, first.night_s)
+    for event in changes:
+        if event.state == "started":
+            continue
+        if event.state == "ready":
+            begin = begin or (event.t_s, event.night_s)
+        elif begin is not None:
+            spans.append((begin, (event.t_s, event.night_s)))
+            begin = None
+    if begin is not None:
+        last = journal.of(Observed)[-1] if journal.of(Observed) else max(journal.events, key=lambda event: event.t_s)
+        spans.append((begin, (last.t_s, last.night_s)))
+    return spans
+
+
+def explained(journal: Journal, silence: Silence) -> bool:
+    """Whether somebody looked, and a fault was active that lasts until it is healed, so that the silence is what it does."""
+    return silence.looked and any(from_s < silence.to_s and silence.from_s < to_s for from_s, to_s in active_faults(journal))
+
+
+def active_faults(journal: Journal) -> list[tuple[float, float]]:
+    """Return from when to when each fault was active: from its begin to its healing, or the night's end; one that lasts not, to its end."""
+    events = journal.of(OperationEvent)
+    at_end = [word for healed in journal.of(Healed) for word in healed.faults]
+    heals = [event for event in events if event.operation == HEAL and event.state == "end"]
+    spans = []
+    for begin in events:
+        if begin.state != "begin" or begin.operation in (*HARMLESS, HEAL, RESTART):
+            continue
+        healed_s = next((heal.t_s for heal in heals if heal.t_s > begin.t_s and f"{begin.operation}:" in heal.detail), None)
+        if healed_s is not None:
+            spans.append((begin.t_s, healed_s))
+        elif begin.operation in at_end:
+            spans.append((begin.t_s, float("inf")))
+        else:
+            ends_s = (event.t_s for event in events if event.id == begin.id and event.state != "begin")
+            spans.append((begin.t_s, next(ends_s, float("inf"))))
+    return spans

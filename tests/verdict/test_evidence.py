@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from testbed.journal import reader
+from testbed.journal.events import REFUSED, Healed, OperationEvent, Sample
+from testbed.verdict import evidence, figures, judge
+from testbed.verdict.checks import crack, errors_per_server, full_first, leaked_connections, monitored
+from testbed.verdict.finding import Verdict
+from tests.journals import CALLERS, SERVERS, NightBuilder
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def night(*, silent: tuple[float, float] = (0.0, 0.0), service: str = "cf-1", error: str | None = "no answer within 2 s") -> NightBuilder:
+    """Write a night of ten seconds with a look every half second; from `silent[0]` to `silent[1]` a service tells nothing.
+
+    `error`: what a look at it came back with; None for no look at all.
+    """
+    built = NightBuilder()
+    built.switchover(1.0)
+    for number in range(20):
+        t_s = number / 2
+        for name in (*SERVERS, *CALLERS):
+            if name != service or not silent[0] <= t_s < silent[1]:
+                built.sample(t_s, name)
+            elif error is not None:
+                built.events.append(Sample(**built.at(t_s), service=name, health=False, health_s=2.0, error=error))
+    built.end(9.8)
+    return built
+
+
+def seen(built: NightBuilder) -> evidence.Evidence:
+    """Return what monitoring did not see of a night."""
+    return evidence.of(built.journal())
+
+
+def test_a_night_that_was_looked_at_has_no_silence() -> None:
+    """Nor has one in which a service told nothing for a moment."""
+    assert seen(night()) == seen(night(silent=(4.0, 6.0))) == evidence.Evidence((), (), ())
+
+
+@pytest.mark.parametrize(("error", "how"), [("no answer within 2 s", "told no numbers"), (None, "was not looked at")])
+def test_a_service_that_falls_silent_is_a_finding(error: str | None, how: str) -> None:
+    """With its name, the length, the time of the night and the reason; and then nothing that follows from its numbers is known."""
+    built = night(silent=(3.0, 7.0), error=error)
+    journal = built.journal()
+    found = monitored.check(journal, figures.of(journal), None)
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.text.startswith(f"cf-1 {how} for 4.5 s from 22:04:10 of the night")
+    assert ("(no answer within 2 s)" in found.text) is (error is not None)
+    assert judge.judge(journal).verdict is Verdict.UNKNOWN
+    for check, expected in ((crack.check, (0,)), (full_first.check, "nobody")):
+        assert check(journal, figures.of(journal), expected).verdict is Verdict.UNKNOWN  # type: ignore[arg-type]
+
+
+def test_a_service_that_is_down_was_seen() -> None:
+    """Nothing listens at its address, so that it has no thread and no connection; that is no silence."""
+    down = night(silent=(3.0, 20.0), error=REFUSED)
+    assert seen(down) == evidence.Evidence((), (), ())
+    assert figures.of(down.journal()).leaked_connections == {"cf-1": 0, "cf-2": 0}
+
+
+def test_what_is_not_seen_at_the_end_is_unknown_and_never_zero() -> None:
+    """Neither as it was expected nor otherwise; the other server is known."""
+    journal = night(silent=(7.5, 20.0)).journal()
+    computed = figures.of(journal)
+    assert computed.leaked_connections == {"cf-1": None, "cf-2": 0}
+    for expected in (0, 4):
+        assert leaked_connections.check(journal, computed, expected).verdict is Verdict.UNKNOWN
+    assert "cf-1 unknown of 4" in leaked_connections.check(journal, computed, 0).text
+
+
+def test_errors_that_nobody_counted_are_unknown() -> None:
+    """A server without numbers after the fault has not failed in nothing."""
+    journal = night(silent=(1.0, 20.0)).journal()
+    assert figures.of(journal).failed_operations == {"cf-1": None, "cf-2": 0}
+    assert errors_per_server.check(journal, figures.of(journal), 0).verdict is Verdict.UNKNOWN
+
+
+def test_a_server_without_its_pool_told_not_all_its_numbers() -> None:
+    """A metric that has another name is no pool without leaks."""
+    built = night()
+    built.events = [
+        Sample(**{**built.at(event.t_s), "service": event.service, "health": True, "health_s": 0.0, "request_threads": 4, "busy": 0})
+        if isinstance(event, Sample) and event.service == "cf-2"
+        else event
+        for event in built.events
+    ]
+    assert seen(built).not_before == seen(built).not_at_end == ("cf-2",)
+
+
+@pytest.mark.parametrize(("healed", "explained"), [(("backlog_full",), True), ((), False)])
+def test_a_silence_while_a_fault_is_active_is_what_the_fault_does(healed: tuple[str, ...], *, explained: bool) -> None:
+    """Until it is healed; one whose time is over explains nothing that comes after it."""
+    built = night(silent=(3.0, 7.0))
+    for state in ("begin", "end"):
+        built.events.append(OperationEvent(**built.at(2.0), operation="backlog_full", id=2, state=state))  # type: ignore[arg-type]
+    built.events = [event for event in built.events if not isinstance(event, Healed)]
+    built.events.append(Healed(**built.at(9.8), faults=healed))
+    assert (seen(built).silences == ()) is explained
+
+
+def test_what_nobody_looked_at_no_fault_explains() -> None:
+    """A fault makes a service silent, not the testbed blind."""
+    built = night(silent=(3.0, 7.0), error=None)
+    built.events.append(OperationEvent(**built.at(2.0), operation="backlog_full", id=2, state="begin"))
+    assert [silence.looked for silence in seen(built).silences] == [False]
+
+
+def test_a_service_that_was_stopped_need_not_tell_anything() -> None:
+    """Until it is ready again."""
+    built = night(silent=(3.0, 8.0))
+    built.service(3.0, "cf-1", "stopped")
+    built.service(7.9, "cf-1", "ready")
+    assert seen(built).silences == ()
+
+
+def test_a_calm_night_whose_samples_were_taken_out_is_unknown() -> None:
+    """One sample of each service, and then none, held in every point."""
+    judgement = judge.judge(reader.read(CASES / "calm_stripped.jsonl"))
+    assert judgement.verdict is Verdict.UNKNOWN
+    assert {"consistent", "monitored"} <= {finding.check for finding in judgement.doubts}
