@@ -14,10 +14,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DueRequest:
-    """A request of the trace, due `due_s` real seconds after the night's start."""
+    """A request of the trace, due `due_s` real seconds after the night's start unless the night's clock is held."""
 
     due_s: float
     request: TraceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """From `from_s` seconds after the start on, what is due from `due_s` on goes by at `rate` planned seconds in a real one."""
+
+    from_s: float
+    due_s: float
+    rate: float
+
+
+AS_PLANNED = (Rate(0.0, 0.0, 1.0),)
+
+
+def planned_s(rates: Sequence[Rate], real_s: float) -> float:
+    """Return what is due `real_s` seconds after the start, in planned seconds; `rates` are in order, from the start on."""
+    current = next((rate for rate in reversed(rates) if rate.from_s <= real_s), rates[0])
+    return current.due_s + (real_s - current.from_s) * current.rate
+
+
+def real_s(rates: Sequence[Rate], due_s: float) -> float:
+    """Return how many seconds after the start something is due that was planned for `due_s`."""
+    current = next((rate for rate in reversed(rates) if rate.due_s <= due_s), rates[0])
+    return current.from_s + (due_s - current.due_s) / current.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,9 @@ class LoadGenerator(Protocol):
 
     def start(self, start_s: float) -> None:
         """Start the night at `start_s` on the event loop's clock."""
+
+    def change_rates(self, rates: Sequence[Rate]) -> None:
+        """Send what is not sent yet by other rates; they hold for the whole night, and agree with the former ones up to now."""
 
     def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Yield requests as they are sent and as they end, in seconds after the start, until the generator ends."""

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.facility.load_generator import RequestEnded, RequestSent
+from testbed.facility.load_generator import AS_PLANNED, RequestEnded, RequestSent, real_s
 from testbed.fakes.runtime import FakeRuntime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from testbed.facility.load_generator import DueRequest
+    from testbed.facility.load_generator import DueRequest, Rate
 
 
 @dataclass(slots=True)
@@ -22,15 +22,28 @@ class FakeLoadGenerator:
     runtime: FakeRuntime
     requests: Sequence[DueRequest]
     _events: asyncio.Queue[RequestSent | RequestEnded | None] = field(default_factory=asyncio.Queue)
-    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _start_s: float = 0.0
+    _timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)  # the ids of what was sent
     _sent: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self, start_s: float) -> None:
         """Set a timer for each request."""
+        self._start_s = start_s
+        self.change_rates(AS_PLANNED)
+
+    def change_rates(self, rates: Sequence[Rate]) -> None:
+        """Set the timers of what is not sent yet anew."""
         loop = asyncio.get_running_loop()
-        self._timers = [loop.call_at(start_s + due.due_s, self._send, due, start_s) for due in self.requests]
+        for timer in self._timers.values():
+            timer.cancel()
+        waiting = [due for due in self.requests if due.request.id not in self._begun]
+        self._timers = {
+            due.request.id: loop.call_at(self._start_s + real_s(rates, due.due_s), self._send, due, self._start_s) for due in waiting
+        }
 
     def _send(self, due: DueRequest, start_s: float) -> None:
+        self._begun.add(due.request.id)
         task = asyncio.create_task(self._ask(due, start_s))
         self._sent.add(task)
         task.add_done_callback(self._sent.discard)
@@ -53,7 +66,7 @@ class FakeLoadGenerator:
 
     def stop(self) -> None:
         """Cancel the requests that are not due yet, and those in flight."""
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         for task in self._sent:
             task.cancel()

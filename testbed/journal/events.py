@@ -107,6 +107,8 @@ class OperationEvent(Stamped):
     state: Progress
     detail: str = ""
     duration_s: float | None = None
+    due_s: float | None = None
+    due_night_s: float | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     event: Literal["operation"] = "operation"
 

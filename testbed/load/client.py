@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
@@ -32,6 +32,10 @@ class TcpLoadGenerator:
         """Send the start, converted to the clock that both processes share: the system's monotonic one."""
         system_start_s = time.monotonic() + start_s - asyncio.get_running_loop().time()
         self.writer.write(f"{system_start_s!r}\n".encode())
+
+    def change_rates(self, rates: Sequence[load_generator.Rate]) -> None:
+        """Send the rates, which the process goes by from then on."""
+        self.writer.write(json.dumps([asdict(rate) for rate in rates]).encode() + b"\n")
 
     async def events(self) -> AsyncIterator[load_generator.RequestSent | load_generator.RequestEnded]:
         """Yield the events that the process writes until the connection ends or is reset; half a line at the end is left out."""

@@ -4,11 +4,11 @@
 
 It accepts one connection at the listening socket that it inherits, or one after another at an address. Over that it reads
 JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an empty line, which it answers
-with `ready`; then a line with the start (seconds of the system's monotonic clock). It sends each request when it is due,
-whether or not earlier ones came back (open loop), and writes a line for each request sent (`id`, `sent_s`) and for each
-that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. A request has no time-out:
-passengers wait. The end of the connection ends the sending, and the process, too, unless it listens at an address;
-requests in flight stay unanswered.
+with `ready`; then a line with the start (seconds of the system's monotonic clock). Each line after that is a list of
+`Rate`, by which it goes from then on. It sends each request when it is due, whether or not earlier ones came back (open
+loop), and writes a line for each request sent (`id`, `sent_s`) and for each that ended (`id`, `answered_s`, `status` or
+null, `error`), in seconds after the start. A request has no time-out: passengers wait. The end of the connection ends the
+sending, and the process, too, unless it listens at an address; requests in flight stay unanswered.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from testbed.facility.load_generator import RequestEnded, RequestSent
+from testbed.facility.load_generator import AS_PLANNED, Rate, RequestEnded, RequestSent, real_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,8 +59,33 @@ def decode(line: bytes) -> RequestSent | RequestEnded:
     return RequestSent(**fields) if "sent_s" in fields else RequestEnded(**fields)
 
 
+@dataclass(slots=True)
+class Rates:
+    """The rates that hold now; `changed` is set when they change."""
+
+    rates: Sequence[Rate] = AS_PLANNED
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def change(self, rates: Sequence[Rate]) -> None:
+        """Go by other rates."""
+        self.rates = rates
+        self.changed.set()
+
+    async def wait_due(self, start_s: float, due_s: float) -> None:
+        """Wait until something is due that was planned for `due_s` seconds after the start, whatever becomes of the rates meanwhile."""
+        while (left_s := start_s + real_s(self.rates, due_s) - time.monotonic()) > SEND_AHEAD_S:
+            self.changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self.changed.wait()
+
+
 async def send_all(
-    requests: Sequence[PlannedRequest], start_s: float, record: Callable[[RequestSent | RequestEnded], None], stop: asyncio.Event
+    requests: Sequence[PlannedRequest],
+    start_s: float,
+    record: Callable[[RequestSent | RequestEnded], None],
+    stop: asyncio.Event,
+    rates: Rates | None = None,
 ) -> None:
     """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
     timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -81,18 +106,17 @@ async def send_all(
             record(RequestEnded(request.id, time.monotonic() - start_s, status, error))
 
         async with asyncio.TaskGroup() as group:
-            sending = group.create_task(_when_due(requests, start_s, lambda request: group.create_task(send(request))))
+            sending = group.create_task(_when_due(requests, start_s, rates or Rates(), lambda request: group.create_task(send(request))))
             await stop.wait()
             sending.cancel()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
 
-async def _when_due(requests: Sequence[PlannedRequest], start_s: float, send: Callable[[PlannedRequest], object]) -> None:
+async def _when_due(requests: Sequence[PlannedRequest], start_s: float, rates: Rates, send: Callable[[PlannedRequest], object]) -> None:
     """Call `send` for each request when it is due."""
     for request in sorted(requests, key=lambda request: request.due_s):
-        while (left_s := start_s + request.due_s - time.monotonic()) > SEND_AHEAD_S:
-            await asyncio.sleep(left_s)
+        await rates.wait_due(start_s, request.due_s)
         send(request)
 
 
@@ -130,16 +154,17 @@ async def _run(connection: socket.socket) -> None:
     def record(event: RequestSent | RequestEnded) -> None:
         writer.write(json.dumps(asdict(event)).encode() + b"\n")
 
-    stop = asyncio.Event()
+    stop, rates = asyncio.Event(), Rates()
 
     async def wait_end() -> None:
-        """Wait for the end of the connection, by FIN or by a reset: nothing more is ever sent over it."""
+        """Take the rates as they come, until the end of the connection, by FIN or by a reset."""
         with suppress(ConnectionError):
-            await reader.read()
+            while line := await reader.readline():
+                rates.change([Rate(**rate) for rate in json.loads(line)])
         stop.set()
 
     ending = asyncio.create_task(wait_end())
-    await send_all(requests, float(start), record, stop)
+    await send_all(requests, float(start), record, stop, rates)
     await ending
 
 

@@ -60,6 +60,14 @@ class NightClock:
             at_s = pace.to_s
         return at_s
 
+    def speed_at(self, night_s: float) -> float:
+        """Return how fast the night goes by at a time of it, and just after it."""
+        return next(pace.speed for pace in self._all() if night_s < pace.to_s)
+
+    def speeds_after(self, night_s: float) -> list[tuple[float, float]]:
+        """Return each later pace as its start and its speed; the first is that of `night_s`, and starts there."""
+        return [(max(night_s, pace.from_s), pace.speed) for pace in self._all() if night_s < pace.to_s]
+
     def _all(self) -> list[Pace]:
         """Return the whole night as paces, without a gap."""
         paces, at_s = [], self.from_s

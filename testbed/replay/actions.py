@@ -80,13 +80,24 @@ class Actions:
             )
         )
 
-    async def operate(self, do: Callable[[Actions], Awaitable[str]], arguments: Mapping[str, Any] | None = None) -> str:
+    async def operate(
+        self, do: Callable[[Actions], Awaitable[str]], arguments: Mapping[str, Any] | None = None, due_night_s: float | None = None
+    ) -> str:
         """Run a fault or an operation with its begin and its end in the journal; return the line that says what was done.
 
-        `arguments` are written at its begin. A TestbedError is written as its failure, and raised again.
+        `arguments` and when it was due are written at its begin. A TestbedError is written as its failure, and raised again.
         """
         started_s = self.recorder.t_s()
-        self._write_operation("begin", "", None, arguments)
+        begin = OperationEvent(
+            **self.recorder.stamp(),
+            operation=self.word,
+            id=self.id,
+            state="begin",
+            arguments=dict(arguments or {}),
+            due_night_s=due_night_s,
+        )
+        due_s = None if due_night_s is None else self.recorder.t_s_at(due_night_s)
+        self.recorder.add(replace(begin, due_s=due_s))
         try:
             done = await do(self)
         except TestbedError as error:
@@ -95,17 +106,9 @@ class Actions:
         self._write_operation("end", done, self.recorder.t_s() - started_s)
         return done
 
-    def _write_operation(self, state: Progress, detail: str, duration_s: float | None, arguments: Mapping[str, Any] | None = None) -> None:
+    def _write_operation(self, state: Progress, detail: str, duration_s: float | None) -> None:
         self.recorder.add(
-            OperationEvent(
-                **self.recorder.stamp(),
-                operation=self.word,
-                id=self.id,
-                state=state,
-                detail=detail,
-                duration_s=duration_s,
-                arguments=dict(arguments or {}),
-            )
+            OperationEvent(**self.recorder.stamp(), operation=self.word, id=self.id, state=state, detail=detail, duration_s=duration_s)
         )
 
     async def carry_out(self, action: PlannedAction) -> str:

@@ -63,6 +63,16 @@ class LoadTracker:
         self.generator.start(start_s)
         return start_s
 
+    def hold(self, at_night_s: float | None = None) -> None:
+        """Let the night go on at its pace of now, or of a time to come, for the passengers, too, until `release`."""
+        self.recorder.running.hold(self.recorder.after_start_s(), at_night_s)
+        self.generator.change_rates(self.recorder.running.rates)
+
+    def release(self) -> None:
+        """Let the night go on as planned; see `RunningClock`."""
+        self.recorder.running.release(self.recorder.after_start_s())
+        self.generator.change_rates(self.recorder.running.rates)
+
     async def follow(self) -> None:
         """Record the generator's events until cancelled; raises ServiceError when the generator ends by itself."""
         async for event in self.generator.events():
@@ -85,7 +95,7 @@ class LoadTracker:
                 id=event.id,
                 caller=due.request.caller,
                 transaction=due.request.transaction,
-                due_s=self.started_s + due.due_s,
+                due_s=self.started_s + self.recorder.running.due_s(due.due_s),
                 sent_s=sent_s,
             )
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from testbed.errors import TestbedError
 from testbed.journal.events import End, Service
+from testbed.replay.running_clock import RunningClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +34,10 @@ class Recorder:
     night_start_s: float | None = None
     ended: bool = False
     listener: Callable[[Event], None] = lambda _: None
+    running: RunningClock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.running = RunningClock(self.clock)
 
     def t_s(self) -> float:
         """Seconds since the replay's start."""
@@ -42,7 +47,15 @@ class Recorder:
         """Return the night's time, in seconds since its midnight, at `t_s` seconds after the replay's start."""
         if self.night_start_s is None:
             return self.clock.night_s(0.0)
-        return self.clock.night_s(max(0.0, t_s + self.origin_s - self.night_start_s))
+        return self.running.night_s(max(0.0, t_s + self.origin_s - self.night_start_s))
+
+    def after_start_s(self) -> float:
+        """Seconds since the night's start; 0 before it."""
+        return 0.0 if self.night_start_s is None else max(0.0, self.t_s() + self.origin_s - self.night_start_s)
+
+    def t_s_at(self, night_s: float) -> float | None:
+        """Return when, in seconds after the replay's start, a time of the night was or will be; None before the night starts."""
+        return None if self.night_start_s is None else self.night_start_s - self.origin_s + self.running.real_s(night_s)
 
     def now(self) -> tuple[float, float]:
         """Return the time on both clocks: `t_s`, `night_s`."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from testbed.replay.state import FacilityState
 
 STEADY_ROUNDS = 2
+ROUNDING_S = 1e-6  # less is nothing to wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,10 @@ class Replay:
             await self.wait_round()
         await self.wait_until(lambda: len(self.state.last) == len(self.facility.services), SAMPLES_WITHIN_S)
 
-    async def wait_night(self, night_s: float) -> None:
-        """Wait until the night's clock shows `night_s`; raise the failure of a background task, such as sampling."""
+    async def wait_night(self, night_s: float, ahead_s: float = 0.0) -> None:
+        """Wait until `ahead_s` real seconds before the night's clock shows `night_s`; raise the failure of a background task."""
         assert self.recorder.night_start_s is not None
-        due_s = self.recorder.night_start_s + self.night.clock.real_s(night_s) - self.recorder.origin_s
-        while (left_s := due_s - self.recorder.t_s()) > 0:
+        while (left_s := self.recorder.running.real_s(night_s) - ahead_s - self.recorder.after_start_s()) > ROUNDING_S:
             if left_s > self.looker.every_s:
                 await self.wait_round()
             else:

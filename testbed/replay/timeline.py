@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import PlannedAction, PlannedStep
     from testbed.replay.running import Replay
 
+HOLD_AHEAD_S = 0.05  # before a step's time, the load generator hears at which pace the night will go on
+
 
 async def carry_out(replay: Replay) -> None:
     """Run the steps of the timeline and wait for the night's end, and for every step.
@@ -39,6 +41,8 @@ async def carry_out(replay: Replay) -> None:
 async def _call_when_due(replay: Replay, timed: list[tuple[float, asyncio.Event]]) -> None:
     """Start each step at its time; those of the same time in the order of the file."""
     for at_night_s, due in sorted(timed, key=lambda step: step[0]):
+        await replay.wait_night(at_night_s, ahead_s=HOLD_AHEAD_S)
+        replay.load.hold(at_night_s)  # the step releases it
         await replay.wait_night(at_night_s)
         due.set()
 
@@ -52,10 +56,13 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
             await asyncio.wait([before])
         if not await _wait_condition(replay, step.when or "", step.within_s):
             return
+        replay.load.hold()
     replay.at_work += 1
     actions = replace(replay.actions, word=step.word, id=number)
     with suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
-        await actions.operate(lambda of_step: of_step.carry_out(step.action), _arguments(step.action))
+        await actions.operate(lambda of_step: of_step.carry_out(step.action), _arguments(step.action), step.at_night_s)
+    replay.load.release()
+    replay.looker.wake()  # what waits for a time of the night may have to wait for less now
     replay.at_work -= 1
     replay.moved_s = replay.recorder.t_s()
 

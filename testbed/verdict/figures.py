@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
-from testbed.verdict import evidence, stuck_spans, thread_dumps
+from testbed.verdict import evidence, lateness, stuck_spans, thread_dumps
 from testbed.verdict.changes import first_fault
 from testbed.verdict.recovery import RecoveryTime, recovery, restarted_by_hand
 from testbed.verdict.stuck_spans import lives, samples_of, services
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.journal.events import Header, Threads
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.evidence import Evidence
+    from testbed.verdict.lateness import Late
     from testbed.verdict.stuck_spans import Span, Spans
 
 Ends = dict[str, int]
@@ -43,11 +44,13 @@ class Figures:
     `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds). `first_trouble`:
     the first transaction that failed or was never answered; `first_unanswered_night_s`: when the first of the latter was due.
 
-    `evidence`: what monitoring did not see. By application server: `leaked_connections` in its last sample with numbers (None: there is
-    none, or it is not of the closing window), `most_leaked_connections` at once (None: there are no numbers), `failed_operations` after
-    the first fault began (None, likewise). By service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`,
-    its last thread dump in `dumps`, `full_since_night_s` (when it first had every request thread at work after the first fault; left out
-    if it never had) and `longest_queue` (the most requests that waited for a request thread at one time).
+    `late`: what of the timeline came late in the night. `evidence`: what monitoring did not see.
+
+    By application server: `leaked_connections` in its last sample with numbers (None: there is none, or it is not of the closing window),
+    `most_leaked_connections` at once (None: there are no numbers), `failed_operations` after the first fault began (None, likewise). By
+    service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`, its last thread dump in `dumps`,
+    `full_since_night_s` (when it first had every request thread at work after the first fault; left out if it never had) and
+    `longest_queue` (the most requests that waited for a request thread at one time).
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault (by when a request was due), and how it ended.
     `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
@@ -58,6 +61,7 @@ class Figures:
     journal: Path
     operations: tuple[OperationEvent, ...]
     first_fault: OperationEvent | None
+    late: tuple[Late, ...]
     evidence: Evidence
     spans: Spans
     hang: Span | None
@@ -97,6 +101,7 @@ def of(journal: Journal) -> Figures:
         journal=journal.path,
         operations=tuple(event for event in journal.of(OperationEvent) if event.state != "begin"),
         first_fault=first_fault(journal),
+        late=lateness.late(journal),
         evidence=seen,
         spans=spans,
         hang=hang,

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Check that each condition was met in time and each operation ended well; unknown otherwise."""
+    """Check that each condition was met in time, and each operation ended well and in its time of the night; unknown otherwise.
+
+    What came late while no request was due changed nothing, and is told all the same.
+    """
     unseen = [f"condition {event.condition} was not seen in time" for event in journal.of(Condition) if not event.seen]
     failed = [f"{operation.operation}: {operation.detail}" for operation in figures.operations if operation.state == "failed"]
-    if unseen or failed:
-        text = f"not all of the timeline was carried out: {'; '.join([*unseen, *failed])}"
-        return Finding("timeline", Verdict.UNKNOWN, text, code="" if failed else CONDITION_NOT_SEEN)
-    return Finding("timeline", Verdict.HELD, "everything on the timeline was carried out")
+    late = [str(step) for step in figures.late if step.requests]
+    if unseen or failed or late:
+        text = f"not all of the timeline was carried out as the scenario says: {'; '.join([*unseen, *failed, *late])}"
+        return Finding("timeline", Verdict.UNKNOWN, text, code="" if failed or late else CONDITION_NOT_SEEN)
+    harmless = "".join(f"; {step}" for step in figures.late)
+    return Finding("timeline", Verdict.HELD, f"everything on the timeline was carried out{harmless}")

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import scenario_file
+from testbed.journal.events import OperationEvent
+from testbed.plan.clock import NightClock, Pace
+from testbed.replay.running_clock import LEAD_S, RunningClock
+from testbed.verdict import judge
+from testbed.verdict.finding import Verdict
+from tests.nights import Flight, scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A minute of the night at 60 of its seconds in a real one, then an hour at 3600, and the rest at 600.
+CLOCK = NightClock(0.0, 600.0, (Pace(0.0, 60.0, 60.0), Pace(60.0, 3660.0, 3600.0)))
+
+
+def held(from_s: float, to_s: float) -> RunningClock:
+    """Return a clock that was held from one real second to another."""
+    running = RunningClock(CLOCK)
+    running.hold(from_s)
+    running.release(to_s)
+    return running
+
+
+def test_a_clock_that_is_not_held_goes_as_planned() -> None:
+    """Both ways."""
+    running = RunningClock(CLOCK)
+    for night_s in (0.0, 30.0, 60.0, 2000.0, 10_000.0):
+        assert running.real_s(night_s) == CLOCK.real_s(night_s)
+        assert running.night_s(CLOCK.real_s(night_s)) == pytest.approx(night_s)
+
+
+def test_a_hold_keeps_the_pace_of_its_begin_past_the_end_of_that_pace() -> None:
+    """The minute would be over after 1 s; held from 0.5 to 3 s, the night has gone on for 3 s at 60, and then goes on at 3600."""
+    running = held(0.5, 3.0)
+    for after_s, night_s in ((0.5, 30.0), (1.0, 60.0), (2.0, 120.0), (3.0, 180.0), (3.5, 180.0 + 1800.0)):
+        assert running.night_s(after_s) == pytest.approx(night_s)
+        assert running.real_s(night_s) == pytest.approx(after_s)
+    assert running.night_s(3.0 + (3660 - 180) / 3600 + 1.0) == pytest.approx(3660 + 600)
+
+
+def test_a_hold_goes_through_any_number_of_paces() -> None:
+    """Whatever was planned meanwhile comes later, or sooner."""
+    running = RunningClock(CLOCK)
+    running.hold(0.5)
+    assert running.night_s(100.0) == pytest.approx(6000.0)
+    assert running.real_s(6000.0) == pytest.approx(100.0)
+    fast = RunningClock(CLOCK)
+    fast.hold(1.5)
+    assert fast.night_s(1.5 + 2.0) == pytest.approx(60 + 0.5 * 3600 + 2 * 3600)
+
+
+def test_a_hold_within_one_pace_changes_nothing() -> None:
+    """Nor does one at the very begin of a pace bring back the pace before it."""
+    assert held(0.1, 0.9).real_s(5000.0) == pytest.approx(CLOCK.real_s(5000.0))
+    late = held(1.0 - LEAD_S / 2, 1.2)
+    assert late.night_s(1.2) == pytest.approx(CLOCK.night_s(1.2))
+
+
+def test_steps_at_the_same_time_hold_it_together() -> None:
+    """The first decides the pace, the last releases it."""
+    running = RunningClock(CLOCK)
+    running.hold(0.5)
+    running.hold(2.0)
+    running.release(3.0)
+    assert running.night_s(4.0) == pytest.approx(240.0)
+    running.release(5.0)
+    assert running.night_s(6.0) == pytest.approx(3660.0 + 40.0)
+    assert running.night_s(0.25) == pytest.approx(15.0)
+
+
+def test_what_was_is_not_changed_by_what_comes() -> None:
+    """A time of before a hold, or of within one that is over, keeps its place."""
+    running = held(0.5, 3.0)
+    before = [running.night_s(number / 10) for number in range(40)]
+    running.hold(4.0)
+    running.release(9.0)
+    assert [running.night_s(number / 10) for number in range(40)] == pytest.approx(before)
+    assert before == sorted(before)
+
+
+@pytest.mark.fact("C4")
+def test_a_switchover_that_outlasts_its_pace_is_over_when_the_scenario_means_it(tmp_path: Path) -> None:
+    """At 300 it takes seconds of the night; two seconds later the quiet hours begin, and it would be over after two in the morning.
+
+    Whoever comes is held with the clock: every request is sent when it is due, at the pace that was held.
+    """
+    quick = scenario(tmp_path)
+    text = quick.path.read_text().replace('from = "22:50", to = "23:10", speed = 3600 }', 'from = "22:50", to = "23:00:02", speed = 300 }')
+    quick.path.write_text(text.replace('from = "23:10"', 'from = "23:00:02"'))
+    flight = Flight(scenario_file.load(quick.path), "fixed", tmp_path)
+    journal = flight.fly()
+    begin, end = journal.of(OperationEvent)[:2]
+    assert end.t_s - begin.t_s > 2 / 300
+    assert end.night_s - begin.night_s == pytest.approx(300 * (end.t_s - begin.t_s), rel=0.01)
+    assert [transaction.request.sent_s for transaction in journal.transactions] == pytest.approx(
+        [transaction.request.due_s for transaction in journal.transactions]
+    )
+    planned = {request.id: request.due_night_s for request in flight.sent.requests}
+    assert {transaction.request.id: transaction.request.night_s for transaction in journal.transactions} == pytest.approx(planned)
+    assert judge.judge(journal).verdict is Verdict.HELD
