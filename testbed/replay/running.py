@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,6 @@ class Replay:
         """Wait until `ahead_s` real seconds before the night's clock shows `night_s`; raise the failure of a background task."""
         assert self.recorder.night_start_s is not None
         while (left_s := self.recorder.running.real_s(night_s) - ahead_s - self.recorder.after_start_s()) > ROUNDING_S:
-            if left_s > self.looker.every_s:
-                await self.wait_round()
-            else:
-                await asyncio.sleep(left_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):  # a round takes its time on a busy machine, and the night's does not wait for it
+                    await self.wait_round()
