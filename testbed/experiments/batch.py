@@ -276,7 +276,8 @@ async def replay_all(
             name = variant.name if repetitions == 1 else f"{variant.name}-{repetition:03}"
             path = directory / f"{name}.jsonl"
             title = f"{scenario.name}, {variant.name}" + (f" ({repetition} of {repetitions})" if repetitions > 1 else "")
-            of_variant = replace(night, longest_timeout_s=variant.settings.longest_timeout_s)
+            settings = variant.settings
+            of_variant = replace(night, longest_timeout_s=settings.longest_timeout_s, pool_overflow=settings.application_server.overflow)
             with (
                 JournalWriter(path, header(scenario, variant, sent, backend, repetition)) as writer,
                 show(title) as display,

@@ -37,12 +37,14 @@ LOAD = "load"
 class ActiveFault:
     """A fault that has begun and has to be healed: its word, what heals it, and the number of its step of the timeline.
 
+    `longest_delay_s`: the longest that it can delay a transaction, in real seconds; 0 for one that does not delay what comes back at all.
     `ended` is set when its injection has ended, well or not.
     """
 
     word: str
     heal: Callable[[Any], Awaitable[str]]
     id: int
+    longest_delay_s: float = 0.0
     ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 

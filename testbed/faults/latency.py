@@ -18,6 +18,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 LATENCY = ToxicOn("latency")
 LONGEST_LOOK_S = 3.0
 MIN_SHARE_OF_DELAY = 0.9  # a probe must have waited at least this share
+ROUND_TRIPS = 12  # of a transaction: two calls, each with up to six questions to the database (check, begin, select, fetch, commit, close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Latency:
     latency_ms: Milliseconds
     jitter_ms: Milliseconds = 0
     link: LinkName = DATABASE
+
+    @property
+    def longest_delay_s(self) -> float:
+        """The longest that a transaction takes more, in real seconds."""
+        return ROUND_TRIPS * (self.latency_ms + self.jitter_ms) / 1000
 
     async def inject(self, actions: Actions) -> str:
         """Put the toxic on the link, and verify that an answer takes as long, or does not come while the probe waits."""

@@ -198,7 +198,8 @@ async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, d
                     recorder.record_service(service, "ready", await facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()
                 monitoring = await stack.enter_async_context(facility.instruments.monitoring())
-                state = FacilityState(facility.application_servers, facility.callers)
+                overflow = variant.settings.application_server.overflow
+                state = FacilityState(facility.application_servers, facility.callers, overflow)
                 actions = Actions(facility, state, recorder, directory / variant.name)
                 looker = Looker(facility, recorder, state, monitoring, LOOK_EVERY_S)
                 executor = Executor(scenario, backend.name, facility, actions, looker)

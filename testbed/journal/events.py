@@ -330,11 +330,15 @@ class Restored(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed(Stamped):
-    """A phase in which the facility was only sampled: whether something recovers by itself is judged over it."""
+    """A phase in which the facility was only sampled: whether something recovers by itself is judged over it.
+
+    `longest_delay_s`: the longest that a fault which was still active can delay a transaction.
+    """
 
     phase: Literal["settle"]
     since_s: float
     until_s: float
+    longest_delay_s: float = 0.0
     event: Literal["observed"] = "observed"
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 NEVER = "never"
 RESTART_S = 2.0  # within this, an application server that replaced itself answers again
+GOVERNED_S = 60.0  # the governor counts replacements in a minute
+CALLS = 2  # a transaction looks up, and then books or checks in
 
 
 def _never(value: object) -> object:
@@ -57,6 +59,11 @@ class ServerSettings(StrictRecord):
     leak_connection_every: OptionalCount = None
     leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
 
+    @property
+    def overflow(self) -> float:
+        """How many connections a pool opens beyond its size; infinity without a limit."""
+        return float("inf") if self.pool_max_overflow < 0 else self.pool_max_overflow
+
 
 class CallerSettings(StrictRecord):
     """What a variant may set on every caller; each name is the service's own, as in CALLER_CALL_READ_TIMEOUT_S."""
@@ -93,13 +100,25 @@ class Settings(StrictRecord):
 
     @property
     def longest_timeout_s(self) -> float:
-        """The longest that a request can hang before a time-out ends it, in real seconds; 0 without a time-out."""
+        """The longest that a request can hang before a time-out ends it, in real seconds; 0 without a time-out.
+
+        A transaction makes up to `CALLS` calls, each with its retries. On a server, the time-outs of pool, statement and socket follow
+        each other. A server that is replaced takes `RESTART_S`, and with a governor waits up to a minute for its turn.
+        """
+        server, caller = self.application_server, self.caller
+        crash_s = 0.0 if server.let_it_crash_s is None else server.let_it_crash_s + RESTART_S
+        if server.let_it_crash_s is not None and server.governor_per_minute is not None:
+            crash_s += GOVERNED_S
+        return max(self.thread_timeout_s, CALLS * caller.retry_wait_s * caller.retries, crash_s, server.pool_leak_reclaim_s or 0.0)
+
+    @property
+    def thread_timeout_s(self) -> float:
+        """The longest that a request thread is blocked before a time-out brings it back, in real seconds; 0 without one."""
         server, caller = self.application_server, self.caller
         call_s = (caller.call_connect_timeout_s or 0.0) + (caller.call_read_timeout_s or 0.0)
-        call_s = call_s * (1 + caller.retries) + caller.retry_wait_s * caller.retries
-        crash_s = 0.0 if server.let_it_crash_s is None else server.let_it_crash_s + RESTART_S
-        timeouts_s = (server.pool_checkout_timeout_s, server.pool_leak_reclaim_s, server.statement_timeout_s, server.socket_timeout_s)
-        return max(call_s, crash_s, *(timeout_s or 0.0 for timeout_s in timeouts_s))
+        calls_s = CALLS * (call_s * (1 + caller.retries) + caller.retry_wait_s * caller.retries) if call_s else 0.0
+        in_turn = (server.pool_checkout_timeout_s, server.statement_timeout_s, server.socket_timeout_s)
+        return max(calls_s, sum(timeout_s or 0.0 for timeout_s in in_turn))
 
 
 class KeptVariant(Settings):

@@ -122,7 +122,7 @@ class Actions:
         """Inject a fault; a healable one is noted as active first, because one that fails half way has to be healed, too."""
         if not isinstance(fault, Healable):
             return await fault.inject(self)
-        active = ActiveFault(self.word, fault.heal, self.id)
+        active = ActiveFault(self.word, fault.heal, self.id, getattr(fault, "longest_delay_s", 0.0))
         self.facility.active.append(active)
         try:
             return await fault.inject(self)
@@ -292,7 +292,11 @@ class Fault(PlannedAction, Protocol):
 
 @runtime_checkable
 class Healable(Fault, Protocol):
-    """A fault that can be undone. It is healed when the night is over, at the latest, so that none outlives its scenario."""
+    """A fault that can be undone. It is healed when the night is over, at the latest, so that none outlives its scenario.
+
+    One that delays answers has a property `longest_delay_s`, the longest that it can delay a transaction, in real seconds: so long the
+    replay waits before it believes that nothing comes back.
+    """
 
     async def heal(self, actions: Actions) -> str:
         """Undo it, verify that it is undone, and return a line with what was seen; raises FacilityError when it failed."""

@@ -33,6 +33,7 @@ class Night:
     """What is replayed: the clock, the end of the night in its own seconds, the timeline and the trace.
 
     `longest_timeout_s`: the longest time-out that the variant sets, in real seconds; a hanging call may still come back within it.
+    `pool_overflow`: how many connections a pool opens beyond its size.
     """
 
     clock: NightClock
@@ -40,6 +41,7 @@ class Night:
     steps: Sequence[PlannedStep]
     trace: Trace
     longest_timeout_s: float = 0.0
+    pool_overflow: float = 0.0
 
 
 @dataclass(slots=True)

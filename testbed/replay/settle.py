@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SETTLE_S = 0.4  # the least time without an answer before the replay concludes that none will come
 SLOWEST_TIMES = 2  # and at least this many times the slowest answer of the night
 CLOSING_QUIET_S = 20.0  # where not everything is stuck: the time without an answer after which the rest is given up
+DELAY_WITHIN_S = 30.0  # the longest delay of a fault that is waited for
 CLOSING_WITHIN_S = 120.0  # and the longest wait in all
 
 
@@ -22,8 +23,18 @@ def quiet_s(replay: Replay) -> float:
 
 
 def patience_s(replay: Replay) -> float:
-    """Return how many quiet seconds mean that nothing comes back any more: more than the slowest answer and any time-out took."""
-    return max(SETTLE_S, SLOWEST_TIMES * replay.load.slowest_answer_s) + replay.night.longest_timeout_s
+    """Return how many quiet seconds mean that nothing comes back any more.
+
+    More than the slowest answer took so far, than any time-out takes, and than an active fault can delay one: a slow answer that has not
+    come yet is in no figure. A delay beyond `DELAY_WITHIN_S` is not waited for; the verdict then knows that nothing was seen of it.
+    """
+    delay_s = min(longest_delay_s(replay), DELAY_WITHIN_S)
+    return max(SETTLE_S, SLOWEST_TIMES * replay.load.slowest_answer_s) + replay.night.longest_timeout_s + delay_s
+
+
+def longest_delay_s(replay: Replay) -> float:
+    """Return the longest that an active fault can delay a transaction, in real seconds."""
+    return max((active.longest_delay_s for active in replay.facility.active), default=0.0)
 
 
 def is_settled(replay: Replay) -> bool:
@@ -58,7 +69,8 @@ def is_over(replay: Replay) -> bool:
 async def wait_settled(replay: Replay) -> None:
     """Wait until every request was answered, or nothing comes back any more; record the span that was observed."""
     since_s = replay.moved_s = replay.recorder.t_s()
-    timeout_s = replay.night.longest_timeout_s
+    delay_s = longest_delay_s(replay)
+    timeout_s = replay.night.longest_timeout_s + min(delay_s, DELAY_WITHIN_S)
 
     def given_up() -> bool:
         return quiet_s(replay) > CLOSING_QUIET_S + timeout_s
@@ -67,4 +79,5 @@ async def wait_settled(replay: Replay) -> None:
     await replay.wait_round()
     stamp = replay.recorder.stamp()
     until_s = stamp["t_s"]
-    replay.recorder.add(Observed(**stamp, phase="settle", since_s=max(since_s, until_s - patience_s(replay)), until_s=until_s))
+    window_s = max(since_s, until_s - patience_s(replay))
+    replay.recorder.add(Observed(**stamp, phase="settle", since_s=window_s, until_s=until_s, longest_delay_s=delay_s))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from testbed.journal.stuck import follow
 
 if TYPE_CHECKING:
-    from testbed.journal.events import PoolSample, Sample
+    from testbed.journal.events import Sample
     from testbed.journal.stuck import Standstill
 
 
 @dataclass(slots=True)
 class FacilityState:
-    """The last sample of every service, and since when each has stood still.
+    """The last sample of every service, and since when each has stood still; a pool opens `pool_overflow` connections beyond its size.
 
     It cannot look ahead: a service that answers nothing for a moment with every request thread busy is stuck here. Only the verdict,
     which knows what came after, can find that it was slow.
@@ -22,6 +22,7 @@ class FacilityState:
 
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
+    pool_overflow: float = 0.0
     last: dict[str, Sample] = field(default_factory=dict)
     _numbers: dict[str, Sample] = field(default_factory=dict)  # the last sample with numbers: one may go unanswered
     _standstills: dict[str, Standstill | None] = field(default_factory=dict)
@@ -69,7 +70,7 @@ class FacilityState:
 
         A pool is empty before forty calls hang in its server; with more servers than the callers have calls for, that many never hang.
         """
-        return tuple(server for server in self.application_servers if self.is_stuck(server) or _is_empty(self._pool(server)))
+        return tuple(server for server in self.application_servers if self.is_stuck(server) or self._is_empty(server))
 
     def hung(self) -> bool:
         """Whether every caller is stuck: the airline stands still (O10)."""
@@ -81,7 +82,7 @@ class FacilityState:
 
     def pool_empty(self) -> bool:
         """Whether every connection of every application server's pool has leaked (O4)."""
-        return all(_is_empty(self._pool(server)) for server in self.application_servers)
+        return all(self._is_empty(server) for server in self.application_servers)
 
     def at_rest(self) -> bool:
         """Whether every application server is idle or blocked, so that no request is being worked on."""
@@ -111,12 +112,10 @@ class FacilityState:
         sample = self._numbers.get(server)
         return sample is not None and sample.busy == 0 and sample.waiting == 0
 
-    def _pool(self, server: str) -> PoolSample | None:
-        return self._numbers[server].pool if server in self._numbers else None
-
-
-def _is_empty(pool: PoolSample | None) -> bool:
-    return pool is not None and pool.leaked >= pool.size
+    def _is_empty(self, server: str) -> bool:
+        """Whether every connection that the pool of a server may open has leaked."""
+        pool = self._numbers[server].pool if server in self._numbers else None
+        return pool is not None and pool.leaked >= pool.size + self.pool_overflow
 
 
 def _service_text(name: str, sample: Sample) -> str:

@@ -22,6 +22,7 @@ def line(judgement: Judgement, wall_s: float) -> str:
             "seed": header.seed,
             "repetition": header.repetition,
             "outcome": judgement.outcome,
+            "reason": {"code": judgement.reason.code, "text": judgement.reason.text},
             "crack": judgement.crack,
             "verdict": judgement.verdict.value,
             "leaked_connections": figures.leaked_connections,

@@ -34,7 +34,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """Return a table: for each variant how often it came out as expected, its outcomes, and median and range of the time to hang."""
+    """Return a table: for each variant how often it came out as expected, its outcomes with their reasons, and the times to the hang."""
     drawn = Table(title="Repeated", caption="interval: 95 %, Wilson; time to hang: of the night, from the end of the first fault")
     for heading in (
         "variant",
@@ -51,7 +51,8 @@ def table(results: Sequence[Result]) -> Table:
         held = sum(result.judgement.verdict is Verdict.HELD for result in of_variant)
         low, high = wilson(held, len(of_variant))
         hangs = [span for result in of_variant if (span := result.judgement.figures.time_to_hang_night_s) is not None]
-        outcomes = [str(result.judgement.outcome or "unknown") for result in of_variant]
+        reasons = [result.judgement.reason for result in of_variant]
+        outcomes = [f"{reason.outcome or 'unknown'} ({reason.code})" for reason in reasons]
         drawn.add_row(
             variant,
             f"{held} of {len(of_variant)}",

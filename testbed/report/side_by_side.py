@@ -68,7 +68,7 @@ def _night(judgements: Sequence[Judgement]) -> Table:
         ("connections leaked", lambda judgement: _leaked(judgement.figures)),
         ("request threads", lambda judgement: _blocked(judgement.figures)),
         ("health checks", lambda judgement: _health(judgement.figures)),
-        ("outcome", lambda judgement: Text(judgement.outcome or "unknown", OUTCOME_STYLE[judgement.outcome])),
+        ("outcome", _outcome),
         ("crack", lambda judgement: f"{judgement.crack}, {judgement.crack.word}"),
         ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
         ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
@@ -76,6 +76,10 @@ def _night(judgements: Sequence[Judgement]) -> Table:
     for name, cell in rows:
         drawn.add_row(name, *map(cell, judgements))
     return drawn
+
+
+def _outcome(judgement: Judgement) -> Text:
+    return Text.assemble((judgement.outcome or "unknown", OUTCOME_STYLE[judgement.outcome]), f": {judgement.reason.text}")
 
 
 def _done(figures: Figures) -> str:

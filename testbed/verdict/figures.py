@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import OperationEvent, Sample, Service
 from testbed.verdict import evidence, lateness, stuck_spans, thread_dumps
 from testbed.verdict.changes import first_fault
-from testbed.verdict.recovery import RecoveryTime, recovery, restarted_by_hand
+from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Figures:
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault (by when a request was due), and how it ended.
     `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
-    a fault before it. `recovery`: how long it took until every caller was served again. `died`: the services that died by themselves.
+    a fault before it. `recovery`: how long it took until every caller was served again. `needed_restart`: the first restart by hand that
+    service needed, and the callers that were out of service then. `died`: the services that died by themselves.
     """
 
     header: Header
@@ -79,7 +80,7 @@ class Figures:
     transactions: Mapping[str, Mapping[str, Mapping[str, Ends]]]
     time_to_hang_night_s: float | None
     recovery: RecoveryTime | None
-    restarted_by_hand: bool
+    needed_restart: tuple[OperationEvent, tuple[str, ...]] | None
     died: tuple[Service, ...]
 
     @property
@@ -119,7 +120,7 @@ def of(journal: Journal) -> Figures:
         transactions=_transactions(journal),
         time_to_hang_night_s=_time_to_hang_night_s(journal, hang),
         recovery=recovery(journal),
-        restarted_by_hand=restarted_by_hand(journal, spans),
+        needed_restart=needed_restart(journal, spans),
         died=tuple(event for event in journal.of(Service) if event.state == "died"),
     )
 

@@ -17,17 +17,23 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import Crack, Outcome
     from testbed.verdict.figures import Figures
+    from testbed.verdict.outcome import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a journal means: the verdict, the outcome (None if unknown), the crack, every finding, and the figures."""
+    """What a journal means: the verdict, the outcome (None if unknown) with its reason, the crack, every finding, and the figures."""
 
     verdict: Verdict
-    outcome: Outcome | None
+    reason: Reason
     crack: Crack
     findings: tuple[Finding, ...]
     figures: Figures
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What became of the airline."""
+        return self.reason.outcome
 
     @property
     def doubts(self) -> tuple[Finding, ...]:
@@ -51,7 +57,7 @@ def judge(journal: Journal) -> Judgement:
         expected = [_not_believed(finding) for finding in expected]
     findings = (*always, *expected)
     worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
-    return Judgement(worst, outcome.outcome(journal, computed), outcome.crack(journal, computed), findings, computed)
+    return Judgement(worst, outcome.reason(journal, computed), outcome.crack(journal, computed), findings, computed)
 
 
 def _wanted(journal: Journal) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from testbed.verdict.changes import HARMLESS
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
-LATE_S = 0.1  # real seconds: less is the machine's own unrest
+LATE_S = 0.5  # real seconds, as of requests (`open_loop`): less is the machine's own unrest
 LATE_NIGHT_S = 60.0  # and of the night
 SLOPE_S = 0.02  # real seconds after its begin over which the pace of the night is measured
 

@@ -1,58 +1,143 @@
-"""Outcome and crack, computed from a journal and its figures. Pure functions."""
+"""Outcome, with its reason, and crack, computed from a journal and its figures. Pure functions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from testbed.journal.events import Observed
+from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
-from testbed.verdict.recovery import came_back, needs_facility
+from testbed.verdict.header_settings import connections
+from testbed.verdict.recovery import LAST, facility_transactions
 from testbed.verdict.stuck_spans import is_stuck_at_end
 
 if TYPE_CHECKING:
-    from testbed.journal.reader import Journal
+    from collections.abc import Sequence
+
+    from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.figures import Figures
 
 
-def outcome(journal: Journal, figures: Figures) -> Outcome | None:
-    """Return what became of the airline; None if the journal does not show it.
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an outcome is what it is (None: it is unknown): a code for programs, and a sentence with names, numbers and times."""
 
-    `grounded`: at the end a caller was out of service (stuck, or served no more), or it took a restart by hand. `contained`: some
-    transactions failed or were never answered, and facility transactions were answered again. `unharmed`: every transaction was answered.
-    None: requests still waited or failed at the end, with no caller out of service and no sign that service came back; the night was too
-    short, or its load too light.
+    outcome: Outcome | None
+    code: str
+    text: str
+
+
+def outcome(journal: Journal, figures: Figures) -> Outcome | None:
+    """Return what became of the airline; None if the journal does not show it."""
+    return reason(journal, figures).outcome
+
+
+def reason(journal: Journal, figures: Figures) -> Reason:
+    """Return what became of the airline, and why.
+
+    `grounded`: at the end a caller was out of service (stuck, or served no more), or it took a hand to bring service back. `contained`:
+    some transactions failed or were never answered, and every caller was served again: its last `LAST` transactions that need the
+    facility were answered. `unharmed`: every transaction was answered. None: the journal shows neither.
     """
-    if journal.end is None or journal.end.reason != "complete" or not journal.transactions:
-        return None
-    callers = journal.header.facility.callers
-    stuck_at_end = any(is_stuck_at_end(journal, figures.spans, caller) for caller in callers)
-    if figures.restarted_by_hand or stuck_at_end or served_no_more(journal):
-        return Outcome.GROUNDED
+    if journal.end is None or journal.end.reason != "complete":
+        return Reason(None, "not_complete", "the replay did not come to its end")
+    if not journal.transactions:
+        return Reason(None, "no_transactions", "no transaction was sent")
+    found = _grounded(journal, figures)
+    if found is not None:
+        return found
     bad = [transaction for transaction in journal.transactions if transaction.ended != "answered"]
     if not bad:
-        return Outcome.UNHARMED
-    unanswered_s = [transaction.request.due_s for transaction in bad if transaction.ended == "unanswered"]
-    callers_of_facility = {transaction.request.caller for transaction in journal.transactions if needs_facility(journal, transaction)}
-    if unanswered_s and not all(came_back(journal, caller, max(unanswered_s)) for caller in callers_of_facility):
-        return None
-    first_s = min(transaction.request.due_s for transaction in bad)
-    if callers_of_facility and not any(came_back(journal, caller, first_s) for caller in callers_of_facility):
-        return None
-    return Outcome.CONTAINED
+        return Reason(Outcome.UNHARMED, "all_answered", f"all of {len(journal.transactions)} transactions were answered")
+    return _served_again(journal, bad)
 
 
-def served_no_more(journal: Journal) -> bool:
-    """Whether to the night's end no facility transaction was answered any more, of all callers together or of one of them.
+def _grounded(journal: Journal, figures: Figures) -> Reason | None:
+    """Return why the airline was grounded, or that a hang cannot be told from a delay; None if neither is so."""
+    if figures.needed_restart is not None:
+        restart, callers = figures.needed_restart
+        text = f"it took a restart by hand at {clock_text(restart.night_s)}, when {_names(callers)} {_was(callers)} out of service"
+        return Reason(Outcome.GROUNDED, "restarted_by_hand", text)
+    stuck = [caller for caller in journal.header.facility.callers if is_stuck_at_end(journal, figures.spans, caller)]
+    if stuck:
+        window = journal.of(Observed)[-1]
+        watched_s = window.until_s - window.since_s
+        if watched_s < window.longest_delay_s:
+            text = (
+                f"{_names(stuck)} stood still at the end, but a fault may delay a transaction by {window.longest_delay_s:.0f} s, and the "
+                f"closing window was {watched_s:.0f} s"
+            )
+            return Reason(None, "delay_longer_than_seen", text)
+        return Reason(Outcome.GROUNDED, "stuck_at_end", f"{_names(stuck)} stood still to the end; {_last_answer(journal, stuck)}")
+    return _served_no_more(journal)
+
+
+def _served_no_more(journal: Journal) -> Reason | None:
+    """Return that to the night's end no facility transaction was answered any more, of all callers together or of one; None if not so.
 
     No caller need be stuck: a time-out at the pool turns the hang into errors, and the airline is out of service all the same. Each stale
     connection may cost a transaction, so more in a row, up to the last, must have failed than there are connections.
     """
-    facility = journal.header.facility
-    connections = facility.pool_size * len(facility.application_servers)
-    by_due = sorted(journal.transactions, key=lambda transaction: transaction.request.due_s)
-    needing = [transaction for transaction in by_due if needs_facility(journal, transaction)]
-    groups = [needing, *([transaction for transaction in needing if transaction.request.caller == caller] for caller in facility.callers)]
-    return any(sum(1 for _ in takewhile(lambda last: last.ended != "answered", reversed(group))) > connections for group in groups)
+    most = connections(journal)
+    callers = journal.header.facility.callers
+    for group in (callers, *((caller,) for caller in callers)):
+        needing = [transaction for caller in group for transaction in facility_transactions(journal, caller)]
+        needing.sort(key=lambda transaction: transaction.request.due_s)
+        last = _last_in_row(needing, answered=False)
+        if len(last) > most:
+            who = "no caller" if group == callers and len(callers) > 1 else group[0]
+            how = "was served" if who == "no caller" else "served nothing"
+            text = (
+                f"{who} {how} after {clock_text(last[0].request.night_s)}: {len(last)} of {len(last)} transactions that need the facility "
+                f"failed or were never answered, more than the {most:.0f} stale connections can explain"
+            )
+            return Reason(Outcome.GROUNDED, "served_no_more", text)
+    return None
+
+
+def _served_again(journal: Journal, bad: Sequence[Transaction]) -> Reason:
+    """Return that every caller was served again, or which one was not seen to be."""
+    harmed = f"{len(bad)} of {len(journal.transactions)} transactions failed or were never answered"
+    doubtful = []
+    for caller in journal.header.facility.callers:
+        needing = facility_transactions(journal, caller)
+        if all(transaction.ended == "answered" for transaction in needing):
+            continue
+        answered = len(_last_in_row(needing, answered=True))
+        if answered < LAST:
+            count = f"{answered} transaction{'' if answered == 1 else 's'}"
+            doubtful.append(f"{caller} was answered {count} after its last failure, fewer than {LAST}")
+    if doubtful:
+        return Reason(None, "not_seen_to_come_back", f"{harmed}, and at the end {'; '.join(doubtful)}")
+    last = max(bad, key=lambda transaction: transaction.request.due_s)
+    text = f"{harmed}, the last due at {clock_text(last.request.night_s)} ({last.request.caller}); then every caller was served again"
+    return Reason(Outcome.CONTAINED, "served_again", text)
+
+
+def _last_in_row(by_due: Sequence[Transaction], *, answered: bool) -> list[Transaction]:
+    """Return the last transactions that all were answered, or all were not, in the order in which they were due."""
+    return list(takewhile(lambda transaction: (transaction.ended == "answered") is answered, reversed(by_due)))[::-1]
+
+
+def _last_answer(journal: Journal, callers: Sequence[str]) -> str:
+    """Format until when transactions of callers that need the facility were answered."""
+    answered = [
+        transaction for caller in callers for transaction in facility_transactions(journal, caller) if transaction.ended == "answered"
+    ]
+    if not answered:
+        return "nothing that needs the facility was answered all night"
+    last = max(answered, key=lambda transaction: transaction.request.due_s)
+    return f"nothing that needs the facility and was due after {clock_text(last.request.night_s)} was answered"
+
+
+def _names(services: Sequence[str]) -> str:
+    return services[0] if len(services) == 1 else f"{', '.join(services[:-1])} and {services[-1]}"
+
+
+def _was(services: Sequence[str]) -> str:
+    return "was" if len(services) == 1 else "were"
 
 
 def crack(journal: Journal, figures: Figures) -> Crack:
@@ -60,9 +145,9 @@ def crack(journal: Journal, figures: Figures) -> Crack:
     callers = [bool(figures.spans[caller]) for caller in journal.header.facility.callers]
     servers = [bool(figures.spans[server]) for server in journal.header.facility.application_servers]
     levels = (
-        (Crack.AIRLINE, all(callers)),
+        (Crack.AIRLINE, bool(callers) and all(callers)),
         (Crack.CALLER, any(callers)),
-        (Crack.FACILITY, all(servers)),
+        (Crack.FACILITY, bool(servers) and all(servers)),
         (Crack.SERVER, any(servers)),
         (Crack.POOL, any(figures.most_leaked_connections.values())),
         (Crack.LOOKUP, any(transaction.ended != "answered" for transaction in journal.transactions)),

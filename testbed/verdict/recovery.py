@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import OperationEvent, Sample, Step
+from testbed.journal.events import OperationEvent, Step
 from testbed.verdict.changes import RESTART, first_fault
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.stuck_spans import Spans
+
+LAST = 3  # so many of a caller's transactions in a row, the last ones, must be answered for it to be in service
+UNDER_WAY_S = 0.5  # real seconds that a transaction takes at most while all is well
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +58,38 @@ def recovery(journal: Journal) -> RecoveryTime | None:
     return RecoveryTime(last.due_s - fault.t_s, last.night_s - fault.night_s)
 
 
-def restarted_by_hand(journal: Journal, spans: Spans) -> bool:
-    """Whether an operator restarted anything after trouble began, so that a recovery by itself can no longer be observed.
+def facility_transactions(journal: Journal, caller: str) -> list[Transaction]:
+    """Return the transactions of a caller that need the facility, in the order in which they were due."""
+    needing = [
+        transaction for transaction in journal.transactions if transaction.request.caller == caller and needs_facility(journal, transaction)
+    ]
+    return sorted(needing, key=lambda transaction: transaction.request.due_s)
 
-    Trouble is a leak, a stuck service, or after a fault a transaction that had failed or was never answered. A restart without trouble, as
-    for maintenance, does not count.
+
+def needed_restart(journal: Journal, spans: Spans) -> tuple[OperationEvent, tuple[str, ...]] | None:
+    """Return the first restart by hand that was needed, and the callers that were out of service when it began; None if none was.
+
+    A restart after service was back, or for maintenance, brought nothing back. One that restarted nothing counts as none.
     """
     restarted = {step.id for step in journal.of(Step) if step.operation == RESTART}
-    begins = [
-        event.t_s for event in journal.of(OperationEvent) if event.operation == RESTART and event.state == "begin" and event.id in restarted
-    ]
-    if not begins:
-        return False
-    fault = first_fault(journal)
-    since_s = float("inf") if fault is None else fault.t_s
-    bad = [transaction for transaction in journal.transactions if transaction.ended != "answered"]
-    known_bad_s = [transaction.request.due_s if transaction.response is None else transaction.response.answered_s for transaction in bad]
-    troubles_s = [
-        *(sample.t_s for sample in journal.of(Sample) if sample.pool and sample.pool.leaked),
-        *(span.from_s for spans_of_service in spans.values() for span in spans_of_service),
-        *(at_s for at_s in known_bad_s if at_s >= since_s),
-    ]
-    return min(troubles_s, default=float("inf")) < begins[-1]
+    for event in journal.of(OperationEvent):
+        if event.operation == RESTART and event.state == "begin" and event.id in restarted:
+            out = tuple(caller for caller in journal.header.facility.callers if _is_out(journal, spans, caller, event.t_s))
+            if out:
+                return event, out
+    return None
+
+
+def _is_out(journal: Journal, spans: Spans, caller: str, at_s: float) -> bool:
+    """Whether a caller was out of service at a time: stuck, or not all of its last `LAST` transactions until then had been answered.
+
+    What was due only just before may still have been under way.
+    """
+    if any(span.from_s <= at_s <= span.to_s + UNDER_WAY_S for span in spans[caller]):
+        return True
+    due = [transaction for transaction in facility_transactions(journal, caller) if transaction.request.due_s < at_s - UNDER_WAY_S]
+    return not all(transaction.ended == "answered" and _ended_s(transaction) <= at_s for transaction in due[-LAST:])
+
+
+def _ended_s(transaction: Transaction) -> float:
+    return float("inf") if transaction.response is None else transaction.response.answered_s

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import Observed, Sample, Service
-from testbed.journal.stuck import follow
+from testbed.journal.stuck import STUCK_S, follow
+from testbed.verdict.header_settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,23 +69,26 @@ def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
     """Return the spans in which each service was stuck: every request thread at work, and no operation ended (`journal/stuck.py`).
 
     A busy service is not stuck: its counts rise from sample to sample. Nor is a slow one: its operations ended with answers within `SLOW_S`
-    seconds. It was stuck if they ended with errors, as after a time-out, or by a restart. A span that lasts to the end must cover the whole
+    seconds. It was stuck if they ended with errors, or by a restart; but not if a time-out of its own ended them in time: then the threads
+    came back as they were meant to, whatever the time-out is. A span that lasts to the end must cover the whole
     closing window, which is as long as any operation could take.
     """
     window = journal.of(Observed)
     since_s = window[-1].since_s if window else float("inf")
+    timeout_s = settings_of(journal).thread_timeout_s
     return {
-        service: tuple(span for samples in lives(journal, service) for span in _of_life(samples, since_s)) for service in services(journal)
+        service: tuple(span for samples in lives(journal, service) for span in _of_life(samples, since_s, timeout_s))
+        for service in services(journal)
     }
 
 
-def _of_life(samples: Sequence[Sample], since_s: float) -> list[Span]:
-    """Return the spans of one process; `since_s` is the start of the closing window."""
+def _of_life(samples: Sequence[Sample], since_s: float, timeout_s: float) -> list[Span]:
+    """Return the spans of one process; `since_s` is the start of the closing window, `timeout_s` the variant's longest time-out."""
     spans: list[Span] = []
     standstill: Standstill | None = None
     for sample in samples:
         before, standstill = standstill, follow(standstill, sample)
-        if before is not None and (standstill is None or standstill.first is not before.first) and _was_stuck(before, sample):
+        if before is not None and (standstill is None or standstill.first is not before.first) and _was_stuck(before, sample, timeout_s):
             spans.append(_span(before))
     if standstill is not None and standstill.is_stuck and (standstill.first.t_s <= since_s or standstill.last.t_s < since_s):
         spans.append(_span(standstill))
@@ -95,10 +99,13 @@ def _span(standstill: Standstill) -> Span:
     return Span(standstill.first.t_s, standstill.last.t_s, standstill.first.night_s)
 
 
-def _was_stuck(standstill: Standstill, after: Sample) -> bool:
-    """Return whether a standstill that ended with the sample `after` it was a stuck service, and not a slow one."""
+def _was_stuck(standstill: Standstill, after: Sample, timeout_s: float) -> bool:
+    """Return whether a standstill that ended with the sample `after` it was a stuck service, and not a slow one, or one with a time-out."""
+    lasted_s = after.t_s - standstill.first.t_s
     errors = sum(counts.failed for counts in after.results.values()) - sum(counts.failed for counts in standstill.last.results.values())
-    return standstill.is_stuck and (errors > 0 or after.t_s - standstill.first.t_s > SLOW_S)
+    if errors > 0:
+        return standstill.is_stuck and not (timeout_s and lasted_s <= timeout_s + STUCK_S)
+    return standstill.is_stuck and lasted_s > SLOW_S
 
 
 def hang(spans: Spans, callers: Sequence[str]) -> Span | None:

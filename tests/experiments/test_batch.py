@@ -232,10 +232,15 @@ def test_where_no_link_can_be_made_the_run_goes_on_without(tmp_path: Path, monke
     [
         ({}, {}, 0.0),
         ({"pool_checkout_timeout_s": 2.0}, {}, 2.0),
-        ({"pool_checkout_timeout_s": 2.0}, {"call_connect_timeout_s": 1.0, "call_read_timeout_s": 4.0}, 5.0),
+        ({"pool_checkout_timeout_s": 2.0, "statement_timeout_s": 1.0}, {}, 3.0),
+        ({"pool_checkout_timeout_s": 2.0}, {"call_connect_timeout_s": 1.0, "call_read_timeout_s": 4.0}, 10.0),
+        ({}, {"call_read_timeout_s": 1.0, "retries": 2, "retry_wait_s": 0.5}, 8.0),
+        ({}, {"retries": 2, "retry_wait_s": 0.5}, 2.0),
+        ({"let_it_crash_s": 0.5}, {}, 2.5),
+        ({"let_it_crash_s": 0.5, "governor_per_minute": 1}, {}, 62.5),
     ],
 )
 def test_the_longest_time_out_is_that_of_the_whole_way(server: dict[str, float], caller: dict[str, float], longest_s: float) -> None:
-    """A call may connect and then read for as long as it may, whatever the pool behind it does."""
+    """A transaction makes two calls, which may connect and then read for as long as they may; on a server, waits follow each other."""
     settings = Settings(application_server=ServerSettings(**server), caller=CallerSettings(**caller))  # type: ignore[arg-type]
     assert settings.longest_timeout_s == longest_s

@@ -23,7 +23,8 @@ def replay(stuck_since_s: float) -> Any:
         all_sent=True, in_flight=1, in_flight_at={"kiosk": 1}, last_sent_s=7.0, last_response_s=7.0, slowest_answer_s=0.5
     )
     night = SimpleNamespace(longest_timeout_s=0.0)
-    return SimpleNamespace(state=state, load=load, night=night, moved_s=0.0, recorder=SimpleNamespace(t_s=lambda: NOW_S))
+    facility = SimpleNamespace(active=[])
+    return SimpleNamespace(state=state, load=load, night=night, facility=facility, moved_s=0.0, recorder=SimpleNamespace(t_s=lambda: NOW_S))
 
 
 @pytest.mark.parametrize(("stuck_since_s", "settled"), [(7.2, True), (8.9, True), (9.3, False)])

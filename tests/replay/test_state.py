@@ -86,3 +86,13 @@ def test_a_facility_is_at_rest_when_nobody_works_on_anything() -> None:
     state = state_after(busy=1, leaked=4)
     state.take(sample(1.0, "cf-2", busy=0, leaked=3))  # the other one is alive, and has nothing to do
     assert state.at_rest()
+
+
+@pytest.mark.parametrize(("overflow", "empty"), [(0.0, True), (1.0, False), (float("inf"), False)])
+def test_a_pool_that_may_still_open_connections_is_not_empty(overflow: float, *, empty: bool) -> None:
+    """However many have leaked; its server serves, and is none of those that an operator would restart."""
+    state = FacilityState(SERVERS, CALLERS, pool_overflow=overflow)
+    for server in SERVERS:
+        state.take(sample(0.0, server, busy=0, leaked=4))
+    assert state.pool_empty() is empty
+    assert state.blocked_servers() == (SERVERS if empty else ())

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from testbed.journal.events import Observed
+from testbed.journal.events import FacilityNames, Observed
 from testbed.plan.expectation import Outcome
 from testbed.verdict import changes, figures, judge, stuck_spans
+from testbed.verdict.recovery import LAST
 from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night, hung_night
 
 
@@ -35,12 +36,29 @@ def test_a_night_in_which_all_is_answered_is_unharmed() -> None:
 
 @pytest.mark.fact("O9")
 def test_a_night_that_took_a_restart_by_hand_is_grounded() -> None:
-    """Service that came back because somebody restarted it did not come back by itself."""
+    """Service that came back because somebody restarted it did not come back by itself; the reason says who was out of service."""
+    night = hung_night()
+    night.events = [event for event in night.events if event.event not in ("end", "observed", "healed")]
+    night.restart(5.6)
+    for number in range(12):
+        night.request(6.0 + number / 100, CALLERS[number % 3], "answered")
+    night.look(6.5, done=9, failed=4)
+    night.end(6.5)
+    became = judge.judge(night.journal()).reason
+    assert (became.outcome, became.code) == (Outcome.GROUNDED, "restarted_by_hand")
+    assert became.text == "it took a restart by hand at 22:09:20, when kiosk, ivr and partner were out of service"
+
+
+@pytest.mark.fact("O9")
+def test_a_restart_after_service_was_back_counts_as_nothing() -> None:
+    """A fixed night in which somebody restarts a server when all is well again was contained without them."""
     night = contained_night()
-    night.events.pop()
+    night.events = [event for event in night.events if event.event not in ("end", "observed", "healed")]
     night.restart(5.6)
     night.end(6.0)
-    assert judge.judge(night.journal()).outcome == Outcome.GROUNDED
+    became = judge.judge(night.journal()).reason
+    assert (became.outcome, became.code) == (Outcome.CONTAINED, "served_again")
+    assert became.text.startswith("8 of 18 transactions failed or were never answered, the last due at 22:04:30 (ivr); then")
 
 
 def test_a_busy_service_that_makes_progress_is_not_stuck() -> None:
@@ -259,7 +277,8 @@ def restarted(*, fault: bool, trouble: str) -> str | None:
     night.restart(4.0)
     if trouble == "cut off":
         night.request(3.99, "kiosk", "failed", took_s=0.1)
-    night.request(5.0, "kiosk", "answered")
+    for number in range(LAST):
+        night.request(5.0 + number / 100, "kiosk", "answered")
     night.samples(5.5, done=2, failed=1 if trouble == "stuck" else 0)
     night.end(6.0)
     return judge.judge(night.journal()).outcome
@@ -272,12 +291,12 @@ def restarted(*, fault: bool, trouble: str) -> str | None:
         (False, "", Outcome.UNHARMED),
         (True, "", Outcome.UNHARMED),
         (True, "failed", Outcome.GROUNDED),
+        (False, "stuck", Outcome.UNHARMED),  # it had answered again a second before
         (True, "unanswered", Outcome.GROUNDED),
-        (True, "leaked", Outcome.GROUNDED),
-        (False, "leaked", Outcome.GROUNDED),
-        (False, "stuck", Outcome.GROUNDED),
+        (True, "leaked", Outcome.UNHARMED),  # everybody was served, before the restart and after it
+        (False, "leaked", Outcome.UNHARMED),
         (True, "cut off", Outcome.CONTAINED),
-        (False, "failed", Outcome.CONTAINED),
+        (False, "failed", Outcome.GROUNDED),
     ],
 )
 def test_a_restart_after_trouble_took_a_hand_and_one_for_maintenance_did_not(*, fault: bool, trouble: str, became: str) -> None:
@@ -300,13 +319,14 @@ def test_a_restart_is_no_fault() -> None:
 
 @pytest.mark.parametrize(("partner", "became"), [(None, Outcome.CONTAINED), ("local", Outcome.CONTAINED), ("search", None)])
 def test_service_is_back_when_everybody_who_asks_for_it_gets_it(partner: str | None, became: str | None) -> None:
-    """A caller whom nobody asks for the facility need not have come back; of one that was asked only before, it cannot be told."""
+    """A caller that nothing failed for need not come back; one that failed, and was not asked often enough since, cannot be told."""
     night = NightBuilder()
     night.switchover(1.0)
     if partner is not None:
-        night.request(1.5, "partner", "answered", transaction=partner)
+        night.request(1.5, "partner", "failed" if partner == "search" else "answered", transaction=partner)
     night.request(2.0, "kiosk", None)
-    night.request(5.0, "kiosk", "answered")
+    for number in range(LAST):
+        night.request(5.0 + number / 100, "kiosk", "answered")
     night.end(5.5)
     assert judge.judge(night.journal()).outcome == became
 
@@ -329,9 +349,75 @@ def failing_night(failures: int, answered: int) -> NightBuilder:
 
 @pytest.mark.parametrize(
     ("failures", "answered", "became"),
-    [(9, 0, "grounded"), (8, 0, None), (9, 1, "contained"), (0, 3, "unharmed")],
-    ids=["more failed than there are connections", "as many as stale connections explain", "answered again", "none failed"],
+    [(9, 0, "grounded"), (8, 0, None), (9, 1, None), (9, 9, "contained"), (0, 3, "unharmed")],
+    ids=[
+        "more failed than there are connections",
+        "as many as stale connections explain",
+        "one is not enough",
+        "answered again",
+        "none failed",
+    ],
 )
 def test_errors_to_the_end_are_no_service(failures: int, answered: int, became: str | None) -> None:
     """With 8 connections in all: a night in which nothing is answered any more is grounded although no thread is blocked."""
     assert judge.judge(failing_night(failures, answered).journal()).outcome == became
+
+
+@pytest.mark.parametrize(
+    ("servers", "pool", "overflow", "callers", "failures", "became"),
+    [
+        (16, 40, 0, CALLERS, 640, None),  # as many as stale connections could explain: nobody was seen to be served again
+        (16, 40, 0, CALLERS, 641, "grounded"),
+        (16, 200, 0, CALLERS, 640, None),
+        (1, 5, 0, CALLERS[:1], 6, "grounded"),
+        (1, 5, 35, CALLERS[:1], 6, None),
+        (1, 5, 35, CALLERS[:1], 41, "grounded"),
+        (1, 5, -1, CALLERS[:1], 500, None),  # without a limit there may always be another stale one
+    ],
+)
+def test_what_fails_to_the_last_is_never_contained(
+    servers: int, pool: int, overflow: int, callers: tuple[str, ...], failures: int, became: str | None
+) -> None:
+    """Whatever the size: `contained` asks for answers, and does not follow from failures that are too few."""
+    night = NightBuilder()
+    night.switchover(1.0)
+    for number in range(failures):
+        night.request(2.0 + number / 1000, callers[number % len(callers)], "failed")
+    night.end(5.5)
+    names = tuple(f"cf-{number}" for number in range(1, servers + 1))
+    journal = night.journal(
+        facility=FacilityNames(names, callers, 4, pool), settings={"application_server": {"pool_max_overflow": overflow}}
+    )
+    found = judge.judge(journal).reason
+    assert found.outcome == became
+    if became == "grounded":
+        assert f"{failures} of {failures} transactions that need the facility failed or were never answered" in found.text
+
+
+def test_a_caller_that_was_never_served_again_is_not_contained_by_the_others() -> None:
+    """Eighty of eighty failed at one, and another is well: the airline's passengers at the first have no service."""
+    night = NightBuilder()
+    night.switchover(1.0)
+    for number in range(8):
+        night.request(2.0 + number / 100, "ivr", "failed")
+        night.request(2.005 + number / 100, "kiosk", "answered")
+    night.end(5.5)
+    found = judge.judge(night.journal()).reason
+    assert (found.outcome, found.code) == (None, "not_seen_to_come_back")
+    assert "ivr was answered 0 transactions after its last failure, fewer than 3" in found.text
+
+
+@pytest.mark.parametrize("timeout_s", [0.4, 1.0])
+def test_the_crack_does_not_hang_on_how_long_a_time_out_is(timeout_s: float) -> None:
+    """A thread that its own time-out brings back was not stuck, whether that took longer than a standstill needs or not."""
+    night = NightBuilder()
+    night.switchover(0.5)
+    for number in range(5):
+        begin_s = 1.0 + number * 1.5
+        full(night, begin_s, begin_s + timeout_s, failed=number)
+        night.sample(begin_s + timeout_s, "kiosk", busy=0, failed=number + 1)
+    night.request(1.0, "kiosk", "failed")
+    night.end(9.0)
+    settings = {"caller": {"call_read_timeout_s": timeout_s}}
+    assert judge.judge(night.journal(settings=settings)).crack == 1
+    assert judge.judge(night.journal()).crack == (5 if timeout_s == 1.0 else 1)  # without one, a standstill that ends in errors was one

@@ -186,7 +186,7 @@ def of(judgement: Judgement) -> Cell:
         hang_after_night_s=_whole(figures.time_to_hang_night_s),
         recovery_s=_whole(recovered.took_s if recovered else None),
         recovery_night_s=_whole(recovered.took_night_s if recovered else None),
-        by_itself=None if recovered is None else not figures.restarted_by_hand,
+        by_itself=None if recovered is None else figures.needed_restart is None,
         unknown="; ".join(doubts),
     )
 

@@ -15,15 +15,10 @@ if TYPE_CHECKING:
 
 def check(journal: Journal, figures: Figures, expected: tuple[str, ...]) -> Finding:
     """Compare the outcome with the expected ones; unknown where the journal does not show one."""
-    reached = outcome.outcome(journal, figures)
+    reason = outcome.reason(journal, figures)
     wanted = " or ".join(expected)
-    if reached is None:
-        waiting = sum(transaction.ended == "unanswered" for transaction in journal.transactions)
-        text = f"the outcome is unknown: {waiting} of {len(journal.transactions)} transactions unanswered; expected {wanted}"
-        return Finding("outcome", Verdict.UNKNOWN, text)
-    return Finding(
-        "outcome",
-        held_if(reached in expected),
-        f"outcome {reached}, expected {wanted}",
-        ("O10",) if reached == Outcome.GROUNDED else (),
-    )
+    if reason.outcome is None:
+        return Finding("outcome", Verdict.UNKNOWN, f"the outcome is unknown: {reason.text}; expected {wanted}", code=reason.code)
+    facts = ("O10",) if reason.outcome == Outcome.GROUNDED else ()
+    text = f"outcome {reason.outcome}, expected {wanted}: {reason.text}"
+    return Finding("outcome", held_if(reason.outcome in expected), text, facts, reason.code)
