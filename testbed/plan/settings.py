@@ -106,10 +106,16 @@ class Settings(StrictRecord):
         each other. A server that is replaced takes `RESTART_S`, and with a governor waits up to a minute for its turn.
         """
         server, caller = self.application_server, self.caller
-        crash_s = 0.0 if server.let_it_crash_s is None else server.let_it_crash_s + RESTART_S
-        if server.let_it_crash_s is not None and server.governor_per_minute is not None:
-            crash_s += GOVERNED_S
-        return max(self.thread_timeout_s, CALLS * caller.retry_wait_s * caller.retries, crash_s, server.pool_leak_reclaim_s or 0.0)
+        retries_s = CALLS * caller.retry_wait_s * caller.retries
+        return max(self.thread_timeout_s, retries_s, self.replaced_within_s, server.pool_leak_reclaim_s or 0.0)
+
+    @property
+    def replaced_within_s(self) -> float:
+        """The longest that an application server which replaces itself answers nothing, in real seconds; 0 for one that does not."""
+        server = self.application_server
+        if server.let_it_crash_s is None:
+            return 0.0
+        return server.let_it_crash_s + RESTART_S + (0.0 if server.governor_per_minute is None else GOVERNED_S)
 
     @property
     def thread_timeout_s(self) -> float:

@@ -1,7 +1,8 @@
 """What monitoring did not see: the times in which a service told no numbers. Pure functions of the journal.
 
 What was not seen is unknown, never zero. Two things are told apart: nobody looked (no samples), and somebody looked and got no numbers.
-A service that is down (nothing listens at its address) is seen: it has no threads and no connections.
+A service that is down (nothing listens at its address) is seen: it has no threads and no connections. A server that replaces itself,
+as a variant may have it, answers nothing meanwhile, and that is no silence either.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import REFUSED, Healed, Observed, OperationEvent, Sample, Service
 from testbed.plan.clock import clock_text
 from testbed.verdict.changes import HARMLESS, HEAL, RESTART, first_change
+from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:
@@ -62,15 +64,17 @@ def of(journal: Journal) -> Evidence:
     change_s = float("inf") if change is None else change.t_s
     windows = journal.of(Observed)
     until_s = windows[-1].until_s if windows else max((event.t_s for event in journal.events), default=0.0)
+    replaced_within_s = settings_of(journal).replaced_within_s
     silences: list[Silence] = []
     not_before, not_at_end = [], []
     for service in services(journal):
         told = [sample.t_s for sample in samples_of(journal, service) if is_told(journal, sample)]
         if not any(t_s < change_s for t_s in told):
             not_before.append(service)
-        if not any(t_s >= until_s - CLOSING_S for t_s in told):
+        allowed_s = replaced_within_s if service in journal.header.facility.application_servers else 0.0
+        if not any(t_s >= until_s - CLOSING_S - allowed_s for t_s in told):
             not_at_end.append(service)
-        silences += (silence for silence in _silences(journal, service) if not explained(journal, silence))
+        silences += (silence for silence in _silences(journal, service, SILENT_S + allowed_s) if not explained(journal, silence))
     return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end))
 
 
@@ -81,14 +85,14 @@ def is_told(journal: Journal, sample: Sample) -> bool:
     return sample.busy is not None and (sample.pool is not None or sample.service in journal.header.facility.callers)
 
 
-def _silences(journal: Journal, service: str) -> list[Silence]:
-    """Return the times of more than `SILENT_S` without numbers while the service was up: from `ready` to `stopped`, `died` or the end."""
+def _silences(journal: Journal, service: str, most_s: float) -> list[Silence]:
+    """Return the times of more than `most_s` without numbers while the service was up: from `ready` to `stopped`, `died` or the end."""
     samples = samples_of(journal, service)
     told = [(sample.t_s, sample.night_s) for sample in samples if is_told(journal, sample)]
     replaced_s = [processes[0].t_s for processes in lives(journal, service)[1:]]  # it was down before that, whoever started it again
     found = []
     for (from_s, night_s), (to_s, _) in ((a, b) for up in _ups(journal, service) for a, b in pairwise(_within(told, up))):
-        if to_s - from_s <= SILENT_S or to_s in replaced_s:
+        if to_s - from_s <= most_s or to_s in replaced_s:
             continue
         between = [sample for sample in samples if from_s < sample.t_s < to_s]
         found.append(Silence(service, from_s, to_s, night_s, bool(between), between[-1].error if between else ""))

@@ -63,6 +63,13 @@ def test_a_service_that_is_down_was_seen() -> None:
     assert figures.of(down.journal()).leaked_connections == {"cf-1": 0, "cf-2": 0}
 
 
+@pytest.mark.parametrize(("service", "known"), [("cf-1", True), ("kiosk", False)])
+def test_a_server_that_replaces_itself_answers_nothing_meanwhile(service: str, *, known: bool) -> None:
+    """For as long as its settings may take; a caller does not replace itself."""
+    journal = night(silent=(3.0, 7.0), service=service).journal(settings={"application_server": {"let_it_crash_s": 0.5}})
+    assert (evidence.of(journal).silences == ()) is known
+
+
 def test_what_is_not_seen_at_the_end_is_unknown_and_never_zero() -> None:
     """Neither as it was expected nor otherwise; the other server is known."""
     journal = night(silent=(7.5, 20.0)).journal()
