@@ -67,16 +67,19 @@ WITHOUT_FACILITY = frozenset(f"{caller} {name}" for caller, names in TRANSACTION
 
 LESSONS = (
     Lesson(
-        "Closing each resource under its own guard stops the crack at the lookup: what was stale fails once, and nothing is lost.",
+        "Closing each resource under its own guard stops the crack at the lookup: what was stale fails once, and no connection is lost.",
         ("original", "fixed"),
         lambda original, fixed: _hung(original) and fixed.outcome == Outcome.CONTAINED.value and fixed.leaked.count == 0,
         lambda original, fixed: f"original: {_answered(original)}; fixed: {_answered(fixed)}, {fixed.leaked.count} connections leaked",
     ),
     Lesson(
-        "A circuit breaker that counts errors never opens while calls hang: a hang is not an error. With a call time-out it opens.",
-        ("circuit_breaker", "circuit_breaker_call_timeout"),
-        lambda alone, both: _hung(alone) and both.blocked["callers"].count < both.blocked["callers"].of,
-        lambda alone, both: f"alone: {_blocked(alone)}; with a call time-out: {_blocked(both)}",
+        "A circuit breaker that counts errors lets every caller hang: a hang is not an error. "
+        "With a call time-out fewer request threads are blocked, and the time-out alone does that.",
+        ("circuit_breaker", "call_timeout", "circuit_breaker_call_timeout"),
+        lambda breaker, timeout, both: (
+            _hung(breaker) and all(cell.blocked["callers"].count < breaker.blocked["callers"].count for cell in (timeout, both))
+        ),
+        lambda breaker, timeout, both: f"breaker: {_blocked(breaker)}; time-out: {_blocked(timeout)}; both: {_blocked(both)}",
     ),
     Lesson(
         "Monitoring that answers from a pool of its own keeps dead servers in rotation; with handshaking the health check tells.",
@@ -91,7 +94,7 @@ LESSONS = (
         lambda groups: f"{groups.word}, {_blocked(groups)}",
     ),
     Lesson(
-        "Retries make it worse: each takes another stale connection, and the pool is empty sooner.",
+        "Retries make this switchover worse: each takes another stale connection, and the pool is empty sooner.",
         ("original", "retry"),
         lambda original, retry: (
             retry.outcome == Outcome.GROUNDED.value

@@ -10,6 +10,7 @@ from testbed import scenario_file
 from testbed.experiments.matrix import folder, lessons, picture, plan
 from testbed.experiments.matrix.text import markdown
 from testbed.facility.runtime import RUNTIMES
+from testbed.plan.expectation import Outcome
 from testbed.runtime import backends
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +50,38 @@ def test_page_and_picture_are_of_the_same_matrix() -> None:
 
 
 def test_the_readme_says_what_the_matrix_teaches() -> None:
-    """Each sentence that holds stands there, and none that the measurements contradict."""
+    """Each sentence that holds stands there, none that the measurements contradict, and no lesson is left unchecked."""
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    for lesson in lessons.check(KEPT):
+    checked = lessons.check(KEPT)
+    assert len(checked) == len(lessons.LESSONS)
+    for lesson in checked:
         assert (lesson.says in text) is lesson.holds, lesson.says
+
+
+SWITCHOVERS = ("the_night", "driver_cursor", "restore")
+WITHOUT_ANSWER = ("silence_for_ever", "trickle", "five_oclock")  # as the page on experiments names them
+
+
+def test_of_all_variants_only_the_pair_leaves_every_switchover_unharmed() -> None:
+    """The page on experiments says so of `hardened`, on both runtimes; each pattern alone fails in one of them."""
+    switchovers = [cell for cell in KEPT.cells if cell.scenario in SWITCHOVERS]
+    assert {cell.scenario for cell in switchovers} == set(SWITCHOVERS)
+    harmed = {cell.variant for cell in switchovers if cell.outcome != Outcome.UNHARMED.value}
+    assert {row.variant for row in KEPT.rows} - harmed == {"hardened"}
+    assert {cell.leaked.count for cell in switchovers if cell.variant == "hardened"} == {0}
+
+
+def test_the_pair_helps_against_nothing_that_never_answers() -> None:
+    """The page on experiments says so: outcome and crack are those of `original`."""
+    cells = {cell.key: cell for cell in KEPT.cells if cell.scenario in WITHOUT_ANSWER}
+    hardened = [cell for cell in cells.values() if cell.variant == "hardened"]
+    assert {cell.scenario for cell in hardened} == set(WITHOUT_ANSWER)
+    for cell in hardened:
+        assert cell.result == cells[*cell.column, "original"].result == (Outcome.GROUNDED.value, 6)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_no_variant_answers_fewer_transactions_of_the_night_than_the_retry(runtime: str) -> None:
+    """The page on experiments says so; over other faults a retry may well help."""
+    answered = {cell.variant: cell.all_answered.count for cell in KEPT.cells if cell.column == ("the_night", runtime)}
+    assert min(answered.values()) == answered["retry"] < answered["original"]

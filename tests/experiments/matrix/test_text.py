@@ -15,6 +15,8 @@ from testbed.report.terminal import plain_console
 from tests.experiments.matrix.cells import cell, matrix
 
 CALLERS_FREE = {"servers": Part(count=80, of=80), "callers": Part(count=0, of=120)}
+SOME_FREE = {"servers": Part(count=80, of=80), "callers": Part(count=40, of=120)}
+BOTH_FREE = cell("circuit_breaker_call_timeout", crack=4, blocked=CALLERS_FREE)
 
 
 def two() -> Matrix:
@@ -134,22 +136,21 @@ def test_a_new_scenario_moves_no_field_of_the_picture() -> None:
 
 def test_a_lesson_holds_or_is_marked_as_contradicted() -> None:
     """Each is asked of the cells: what a measurement contradicts does not stay among what is taught."""
-    breaker = cell("circuit_breaker")
-    both = cell("circuit_breaker_call_timeout", crack=4, blocked=CALLERS_FREE)
-    (holds,) = lessons.check(matrix([breaker, both]))
+    groups = cell("service_groups")
+    (holds,) = lessons.check(matrix([groups]))
     assert holds.holds
     assert "120 of 120" in holds.figures
-    better = cell("circuit_breaker", "contained", 1, blocked=CALLERS_FREE)
-    (contradicted,) = lessons.check(matrix([better, both]))
+    better = matrix([cell("service_groups", "contained", 1, blocked=CALLERS_FREE)])
+    (contradicted,) = lessons.check(better)
     assert not contradicted.holds
-    page = markdown(matrix([better, both]))
+    page = markdown(better)
     assert "## What these measurements contradict" in page
     assert "## What it teaches" not in page
 
 
 def test_lessons_speak_only_of_what_was_replayed() -> None:
     """Without its variants, or without the night, a lesson says nothing; nor of a cell that cannot be told."""
-    assert lessons.check(matrix([cell("circuit_breaker")])) == ()
+    assert lessons.check(matrix([cell("circuit_breaker"), BOTH_FREE])) == ()
     assert lessons.check(matrix([cell("service_groups", scenario="calm")])) == ()
     assert lessons.check(matrix([cell("service_groups", None)])) == ()
 
@@ -165,7 +166,8 @@ def answered(boarding: int, check_in: int) -> dict[str, Part]:
         ([cell("original"), cell("fixed", "contained", 1, leaked=Part(count=0, of=80))], "Closing each resource"),
         ([cell("original"), cell("handshaking", red=4)], "Monitoring that answers"),
         ([cell("service_groups")], "Service groups"),
-        ([cell("original", hang_after_night_s=200), cell("retry", hang_after_night_s=100)], "Retries make it worse"),
+        ([cell("circuit_breaker"), cell("call_timeout", crack=5, blocked=SOME_FREE), BOTH_FREE], "A circuit breaker"),
+        ([cell("original", hang_after_night_s=200), cell("retry", hang_after_night_s=100)], "Retries make this switchover worse"),
         ([cell("original"), cell("checkout_timeout", crack=2)], "A checkout time-out"),
         ([cell("original", answered=answered(2, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
     ],
@@ -183,7 +185,10 @@ def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
         ([cell("original"), cell("fixed", "contained", 1)], "Closing each resource"),
         ([cell("original"), cell("handshaking")], "Monitoring that answers"),
         ([cell("service_groups", "contained", 4)], "Service groups"),
-        ([cell("original", hang_after_night_s=100), cell("retry", hang_after_night_s=200)], "Retries make it worse"),
+        ([cell("circuit_breaker"), cell("call_timeout"), BOTH_FREE], "A circuit breaker"),
+        ([cell("circuit_breaker", "contained", 4), cell("call_timeout", crack=4), BOTH_FREE], "A circuit breaker"),
+        ([cell("circuit_breaker"), cell("call_timeout", crack=4), cell("circuit_breaker_call_timeout")], "A circuit breaker"),
+        ([cell("original", hang_after_night_s=100), cell("retry", hang_after_night_s=200)], "Retries make this switchover worse"),
         ([cell("original"), cell("checkout_timeout", crack=2, leaked=Part(count=1, of=80))], "A checkout time-out"),
         ([cell("original", answered=answered(10, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
     ],
