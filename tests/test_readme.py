@@ -4,8 +4,10 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -179,6 +181,24 @@ def test_every_command_and_option_named_anywhere_is_there() -> None:
             command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {argument for argument in rest if argument.startswith("--")} <= known, line
+
+
+def test_a_trace_is_kept_in_a_folder_that_is_there() -> None:
+    """Each documented `testbed trace` works when pasted into a fresh clone: its folder is in the tree, or the line before makes it."""
+    found = 0
+    for page in WRITTEN:
+        lines = page.read_text(encoding="utf-8").splitlines()
+        for before, line in pairwise(lines):
+            if traced := re.search(r"testbed trace \w+ (\S+/)\w+\.jsonl", line):
+                found += 1
+                assert git_has(traced[1]) or before.strip() == f"mkdir -p {traced[1].rstrip('/')}", f"{page}: {line}"
+    assert found > 0
+
+
+def git_has(folder: str) -> bool:
+    """Whether a fresh clone has a folder; what is empty or ignored it has not."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", folder], capture_output=True, text=True, check=False)
+    return bool(listed.stdout)
 
 
 def test_every_option_of_the_replay_is_explained() -> None:
