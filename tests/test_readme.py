@@ -52,7 +52,7 @@ PAGES = (ROOT / "README.md", *sorted(path for folder in FOLDERS for path in (ROO
 WRITTEN = tuple(page for page in PAGES if "containment" not in page.relative_to(ROOT).as_posix())  # not generated
 MOST_LINES = 150
 MOST_CHARACTERS = 200
-TO_BE_MADE = {"scenarios/half_a_restart.toml", "testbed/faults/power_cut.py"}  # by the reader
+TO_BE_MADE = {"scenarios/half_a_restart.toml", "testbed/faults/power_cut.py", "tests/faults/test_power_cut.py"}  # by the reader
 
 
 def text_of(page: str) -> str:
@@ -364,12 +364,31 @@ def test_the_example_is_a_scenario_and_has_passengers(example: Scenario) -> None
     assert set(example.facts) <= set(facts.FACTS)
 
 
+def python_blocks(page: str) -> list[str]:
+    """Return the fenced Python of a page."""
+    return re.findall(r"^```python\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL)
+
+
+def test_the_example_of_a_test_of_a_fault_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the example of a fault among the words of a timeline, as in its file."""
+    fault, text = python_blocks("testbed/faults/README.md")
+    (tmp_path / "power_cut.py").write_text(fault, encoding="utf-8")
+    monkeypatch.setattr(faults, "__path__", [*faults.__path__, str(tmp_path)])
+    names: dict[str, Any] = {}
+    try:
+        exec(text, names)  # noqa: S102 - our own
+        (tried,) = (found for name, found in names.items() if name.startswith("test_"))
+        tried()
+    finally:
+        sys.modules.pop("testbed.faults.power_cut", None)
+        vars(faults).pop("power_cut", None)
+
+
 def test_the_example_of_a_fault_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The class that a stranger copies is a fault that a timeline could have, and does what it says by what actions there are."""
-    block = re.search(r"^```python\n(.*?)^```", text_of("testbed/faults/README.md"), re.MULTILINE | re.DOTALL)
-    assert block is not None
+    text, _ = python_blocks("testbed/faults/README.md")
     path = tmp_path / "power_cut.py"
-    path.write_text(block[1].replace("if TYPE_CHECKING:", "if True:"), encoding="utf-8")  # what it imports for types is there, too
+    path.write_text(text.replace("if TYPE_CHECKING:", "if True:"), encoding="utf-8")  # what it imports for types is there, too
     spec = importlib.util.spec_from_file_location("power_cut", path)
     assert spec is not None
     assert spec.loader is not None
