@@ -5,7 +5,7 @@
     [result] = testbed.replay("the_night", variants=["fixed"])
     result.judgement.verdict, result.judgement.outcome, result.journal.path
 
-The rooms, in the order of the data. Each imports only rooms above it in this list (tests/test_layout.py has the table):
+The rooms, in the order of the data. Each imports only rooms that stand before it in this list (tests/test_layout.py has the table):
 
     errors          every error that is raised on purpose, as a tree
     registry        a word in a file, its module and its class
@@ -35,7 +35,8 @@ One word for one thing:
     variant, scenario               one setting of code and patterns; a night as data
     replay, batch                   one night over one variant; all replays of one command
     fault, operation                what is done to a facility; what an operator does to it
-    runtime, backend                the protocol to start, stop and pause services; what builds facilities (processes, containers)
+    runtime                         where services run (`--runtime`: processes, containers); in code, what starts, stops and pauses them
+    backend                         in code, what makes builders of facilities on a runtime, and has what their replays share
     sample, state                   to look at a service, and its record; what is known of it since
     stuck, hung                     every request thread of a service is busy and none ends; that of all callers
     checkout, checkin, reclaim      to take a connection from its pool; to give it back; to take it back from whoever leaked it

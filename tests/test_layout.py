@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+import testbed
 from testbed import faults, operations
 from testbed.faultproxy import toxics
 from testbed.registry import class_name, load_word, words_in
 from testbed.verdict import checks
 
 ROOT = Path(__file__).parents[1]
-TOP = {"pyproject.toml", "README.md", "LICENSE", "testbed", "flight_search", "scenarios", "tests", "compose"}
-# Each room, from the lowest, and the rooms that it may import. A room is a folder of testbed/, or a file beside them.
+FOLDERS = {"testbed", "flight_search", "scenarios", "tests", "compose"}
+TOP = {"pyproject.toml", "README.md", "LICENSE", *FOLDERS}
+# Each room, in the order of the data, and the rooms before it that it may import. A room is a folder of testbed/, or a file beside them.
 ROOMS = {
     "errors": "",
     "registry": "",
@@ -48,6 +50,14 @@ APART = {
     "testbed.experiments.matrix": ("testbed.experiments.scan",),
     "testbed.experiments.scan": ("testbed.experiments.matrix",),
 }
+# Functions that import a module by its name, and the modules that call one with a name that is not a literal.
+IMPORTERS = {"__import__", "import_module", "run_module", "run_path"}
+REGISTRIES = {
+    "testbed": {"testbed", "testbed.registry", "testbed.cli.main", "testbed.runtime.processes.fork_server", "testbed.verdict.checks"},
+    "flight_search": {"flight_search.callers.transaction", "flight_search.lookup"},
+}
+# Rooms whose files are words: their names are a list elsewhere.
+WORDS = ("faults", "operations", "checks", "toxics")
 MOST_FOLDERS = 16
 # Of the libraries whose stacks a thread dump shows, a frame of a fake stack, and a module of somebody else's.
 FOREIGN_FILES = {"queue.py", "socket.py", "ssl.py", "threading.py", "fake.py", "random.py"}
@@ -66,27 +76,75 @@ def source(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imported(path: Path, *, for_types: bool) -> set[str]:
-    """Return the modules that a file imports; those that only the type checker imports when asked for them."""
-    found: set[str] = set()
-    todo: list[ast.AST] = [source(path)]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_types:
-            todo += node.orelse
-            continue
+def docstring(module: str) -> str:
+    """Return the docstring of a module of the testbed."""
+    return ast.get_docstring(source(modules("testbed")[module])) or ""
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports, also those that only the type checker imports, and those that are named in a call."""
+    found = set(named_in_calls(path)[0])
+    for node in ast.walk(source(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute here"
             found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-        todo += ast.iter_child_nodes(node)
     return found
+
+
+def named_in_calls(path: Path) -> tuple[set[str], bool]:
+    """Return the modules that `import_module` and its like are called with by name, and whether they are used in any other way."""
+    names: set[str] = set()
+    known: set[ast.AST] = set()
+    otherwise = False
+    for node in ast.walk(source(path)):
+        if isinstance(node, ast.Call) and importer(node.func) and len(node.args) == 1 and not node.keywords:
+            known.add(node.func)
+            name = node.args[0]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                names.add(name.value)
+            else:
+                otherwise = True
+        elif isinstance(node, ast.ImportFrom):
+            otherwise |= any(alias.name in IMPORTERS and alias.asname for alias in node.names)
+        else:
+            otherwise |= importer(node) and node not in known  # a call is walked before the function that it names
+    return names, otherwise
+
+
+def importer(node: ast.AST) -> bool:
+    """Whether an expression is a function that imports a module by its name."""
+    return (isinstance(node, ast.Name) and node.id in IMPORTERS) or (isinstance(node, ast.Attribute) and node.attr in IMPORTERS)
+
+
+def public_names_used(path: Path) -> set[str]:
+    """Return what a file takes from the package `testbed` that is not a module: a public name, or the package itself."""
+    there = modules("testbed").keys()
+    used: set[str] = set()
+    for node in ast.walk(source(path)):
+        if isinstance(node, ast.Import):
+            used |= {alias.name for alias in node.names if alias.name == "testbed" or (is_in(alias.name, "testbed") and not alias.asname)}
+        elif isinstance(node, ast.ImportFrom) and node.module == "testbed":
+            used |= {alias.name for alias in node.names if f"testbed.{alias.name}" not in there or alias.name in testbed.__all__}
+    return used
 
 
 def imported_modules(name: str, known: dict[str, Path]) -> set[str]:
     """Return the project's modules that a module imports, also those that only the type checker imports."""
-    return {found for found in imported(known[name], for_types=True) if found in known and found != name}
+    return {found for found in imported(known[name]) if found in known and found != name}
+
+
+def run_modules(name: str, known: dict[str, Path]) -> set[str]:
+    """Return the modules that a module imports, and its own package and theirs: Python runs each `__init__.py` on the way."""
+    found = imported_modules(name, known)
+    return (found | {package for module in (*found, name) for package in packages_of(module)}) - {name}
+
+
+def packages_of(module: str) -> set[str]:
+    """Return the packages that a module is in."""
+    parts = module.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts))}
 
 
 def room_of(module: str) -> str:
@@ -117,12 +175,31 @@ def circle_in(edges: dict[str, set[str]]) -> list[str]:
     return next((found for node in sorted(edges) if (found := search(node, []))), [])
 
 
-@pytest.mark.parametrize(("package", "other"), [("testbed", "flight_search"), ("flight_search", "testbed")])
-def test_the_testbed_and_the_service_never_import_each_other(package: str, other: str) -> None:
-    """They meet over sockets."""
+@pytest.mark.parametrize("package", ["testbed", "flight_search"])
+def test_testbed_and_service_import_nothing_else_of_the_project(package: str) -> None:
+    """Neither each other, as they meet over sockets, nor tests and scenarios."""
     for name, path in modules(package).items():
-        wrong = {found for found in imported(path, for_types=True) if found.split(".")[0] == other}
+        wrong = {found for found in imported(path) if found.split(".")[0] in FOLDERS - {package}}
         assert not wrong, f"{name} imports {wrong}"
+
+
+@pytest.mark.parametrize("package", ["testbed", "flight_search"])
+def test_what_is_imported_can_be_read(package: str) -> None:
+    """But for registries, whoever imports a module by its name gives the name as it stands."""
+    assert {name for name, path in modules(package).items() if named_in_calls(path)[1]} == REGISTRIES[package]
+
+
+def test_no_room_uses_a_public_name() -> None:
+    """Those of the package `testbed` are for programs, scenarios and tests; through them a room would import any other."""
+    wrong = {name: used for name, path in modules("testbed").items() if name != "testbed" and (used := public_names_used(path))}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("package", ["testbed", "flight_search"])
+def test_every_folder_with_code_is_a_package(package: str) -> None:
+    """With an `__init__.py`: Python imports from any folder, but no test of the layout would see what is in it."""
+    folders = {folder for path in (ROOT / package).rglob("*.py") for folder in path.parents if folder.is_relative_to(ROOT / package)}
+    assert {folder for folder in folders if not (folder / "__init__.py").exists()} == set()
 
 
 def test_each_room_imports_only_what_it_may() -> None:
@@ -134,13 +211,28 @@ def test_each_room_imports_only_what_it_may() -> None:
         assert not wrong, f"{name} imports {sorted(wrong)}"
 
 
-def test_no_room_may_import_one_above_it() -> None:
+def test_each_room_imports_only_rooms_before_it() -> None:
     """The table itself goes one way, and has every room and no other."""
-    below: set[str] = set()
+    before: set[str] = set()
     for room, allowed in ROOMS.items():
-        assert set(allowed.split()) <= below, room
-        below.add(room)
-    assert {room_of(name) for name in modules("testbed") if name != "testbed"} == below
+        assert set(allowed.split()) <= before, room
+        before.add(room)
+    assert {room_of(name) for name in modules("testbed") if name != "testbed"} == before
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if (ROOT / "testbed" / room).is_dir()])
+def test_each_room_says_what_it_may_import(room: str) -> None:
+    """In its docstring, after `May import`: what the table has."""
+    text = " ".join(docstring(f"testbed.{room}").split())
+    (told,) = re.findall(r"\bMay import ([\w, ]+)", text)
+    assert re.split(r", | and ", told) == ROOMS[room].split()
+
+
+@pytest.mark.parametrize("folder", APART)
+def test_each_folder_says_what_it_never_imports(folder: str) -> None:
+    """In its docstring, after `Does not import`: what the table has."""
+    (told,) = re.findall(r"\bDoes not import ([^.]+)\.", docstring(folder))
+    assert {f"{folder.rpartition('.')[0]}.{name}" for name in re.findall(r"`(\w+)`", told)} == set(APART[folder])
 
 
 def test_no_room_is_allowed_what_it_does_not_import() -> None:
@@ -153,9 +245,9 @@ def test_no_room_is_allowed_what_it_does_not_import() -> None:
 
 @pytest.mark.parametrize("package", ["testbed", "flight_search"])
 def test_files_import_each_other_in_no_circle(package: str) -> None:
-    """Neither across rooms nor inside one, also for types."""
+    """Neither across rooms nor inside one, also for types, and by way of the packages that they are in."""
     known = modules(package)
-    assert circle_in({name: imported_modules(name, known) - {package} for name in known}) == []
+    assert circle_in({name: run_modules(name, known) - {package} for name in known}) == []
 
 
 @pytest.mark.parametrize(("room", "others"), APART.items(), ids=list(APART))
@@ -176,19 +268,23 @@ def test_the_top_of_the_house_fits_on_a_page() -> None:
 
 
 def test_each_room_says_what_it_is_and_what_it_has() -> None:
-    """In 3 to 12 lines, which name every file in it."""
+    """In 3 to 12 lines, which name every file and folder in it, and no other but those beside it."""
     for name, path in modules("testbed").items():
         if path.name == "__init__.py" and name != "testbed":
-            text = ast.get_docstring(source(path)) or ""
+            text = docstring(name)
             assert 3 <= len(text.splitlines()) <= 12, name
-            if name.split(".")[-1] not in (
-                "faults",
-                "operations",
-                "checks",
-                "toxics",
-            ):  # one word, one file: their names are a list elsewhere
-                files = {file.stem for file in path.parent.glob("*.py")} - {"__init__", "__main__"}
-                assert {file for file in files if f"`{file}`" not in text} == set(), name
+            has, beside = names_in(path.parent), names_in(path.parents[1])
+            assert set(re.findall(r"\b(\w+)\.py\b", text)) <= has | beside, name
+            if name.split(".")[-1] not in WORDS:
+                told = {word.removesuffix("/") for word in re.findall(r"`([\w/]+)`", text)}
+                assert has - told == set(), name
+                assert told - has - beside - {"__main__"} == set(), name
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the modules and packages in a folder."""
+    files = {file.stem for file in folder.glob("*.py")} - {"__init__", "__main__"}
+    return files | {file.parent.name for file in folder.glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize(("package", "plural"), [(faults, "faults"), (operations, "operations"), (toxics, "toxics")])

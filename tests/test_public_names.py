@@ -74,7 +74,7 @@ def test_the_public_names_are_sorted_and_all_there() -> None:
 
 
 def test_the_map_has_the_rooms_in_the_order_of_the_table() -> None:
-    """From the lowest to the command line."""
+    """From the errors to the command line."""
     listed = re.findall(r"^    (\w+)/? {2,}", (testbed.__doc__ or "").partition("The rooms")[2].partition("One word")[0], re.MULTILINE)
     assert [*listed, "__main__"] == list(ROOMS)
 

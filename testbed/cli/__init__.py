@@ -4,5 +4,6 @@
 `replay`, `matrix`, `scan`, `interactive`, `facts`: the commands. `live`, `interactive_display`: pictures while something runs.
 `interruption`: signals. `crash_report`: a bug of the testbed.
 
-May import everything but the fakes.
+May import errors, concurrency, plan, journal, facility, faultproxy, runtime, replay, scenario_file, verdict, report, experiments and
+interactive.
 """

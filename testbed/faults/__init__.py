@@ -6,6 +6,8 @@ can be undone. `nothing.py` is the do-nothing twin, and the guide to writing ano
 
 A fault verifies that it took effect: a step of `inject` probes for the effect from where it is felt, and fails when there
 is none, so that the scenario is `unknown`. A field called `link` is the name of a link of the facility.
+
+May import errors, concurrency, registry, plan, journal, facility and replay.
 """
 
 from __future__ import annotations

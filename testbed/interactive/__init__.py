@@ -3,5 +3,5 @@
 `protocol`: commands and replies, as lines. `control_socket`: the Unix socket they go over. `server`: builds the facility, keeps it running
 and serves commands. `executor`: carries them out. `client`: sends one. `night`: a night without a timeline.
 
-May import what experiments may, and experiments.
+May import errors, concurrency, plan, journal, facility, runtime, replay, faults, operations, scenario_file and experiments.
 """

@@ -2,6 +2,8 @@
 
 `operation = "restart"` in a scenario is `restart.py` in this directory, class `Restart`: a frozen dataclass whose
 fields are the parameters that the scenario may give. `nothing.py` is the do-nothing twin.
+
+May import errors, registry, journal and replay.
 """
 
 from __future__ import annotations

@@ -6,5 +6,5 @@ from a real week. `scenario`: a scenario as it was read. `package_data`: where s
 `scenario_folders`, `variants`: scenario files and kept variants, by name. `decoding`: TOML to records, with every mistake. `sections`: the
 sections of a scenario file, but its timeline.
 
-Imports nothing of the testbed but errors.
+May import errors.
 """

@@ -3,5 +3,5 @@
 `prepare`: makes the array with the real week, when the image is built. `database_host`: a host of the database pair, or the standby.
 `recovery`: makes the standby's data. `offsite`: takes a backup, and restores one to a separate server.
 
-May import what `containers` may; nothing of the testbed imports them.
+May import what the rest of its package may; nothing of the testbed imports them.
 """
