@@ -138,7 +138,7 @@ def imported_modules(name: str, known: dict[str, Path]) -> set[str]:
 def run_modules(name: str, known: dict[str, Path]) -> set[str]:
     """Return the modules that a module imports, and its own package and theirs: Python runs each `__init__.py` on the way."""
     found = imported_modules(name, known)
-    return (found | {package for module in (*found, name) for package in packages_of(module)}) - {name}
+    return (found | {package for module in (*found, name) for package in packages_of(module) if package in known}) - {name}
 
 
 def packages_of(module: str) -> set[str]:

@@ -183,6 +183,13 @@ def test_every_command_and_option_named_anywhere_is_there() -> None:
         assert {argument for argument in rest if argument.startswith("--")} <= known, line
 
 
+def test_the_load_of_a_class_lasts_for_the_night() -> None:
+    """Each example of `testbed load` says for how long; without it, the load is over before the pools are empty."""
+    examples = [line for page in WRITTEN for line in re.findall(r"testbed load --rate \d[^`\n]*", page.read_text(encoding="utf-8"))]
+    assert len(examples) > 1
+    assert [line for line in examples if "--seconds 600" not in line] == []
+
+
 def test_a_trace_is_kept_in_a_folder_that_is_there() -> None:
     """Each documented `testbed trace` works when pasted into a fresh clone: its folder is in the tree, or the line before makes it."""
     found = 0
@@ -293,6 +300,9 @@ def test_the_words_for_outcomes_and_the_crack_are_the_verdicts() -> None:
     """The outcomes are the three that there are; the crack's steps stand in their order."""
     text = section("README.md", "What comes out")
     assert set(first_words(text)) == set(get_args(OutcomeWord))
+    told, ruled = (dict(cells[:2] for cells in rows(part)) for part in (text, section("testbed/verdict/README.md", "The outcome")))
+    for word in ("`unharmed`", "`contained`"):
+        assert told[word].startswith(ruled[word].partition(", ")[0]), word
     steps = re.findall(r"(\d) (\w+)", text.partition("The *crack*")[2])
     assert [(int(number), word) for number, word in steps] == [(level.value, level.word) for level in Crack]
     table = rows(section("testbed/verdict/README.md", "The crack"))

@@ -49,6 +49,12 @@ def test_page_and_picture_are_of_the_same_matrix() -> None:
     assert (DIRECTORY / folder.PICTURE).read_text(encoding="utf-8") == picture.draw(KEPT)
 
 
+def test_there_are_as_many_lessons_as_the_page_on_experiments_says() -> None:
+    """In a word, and one of them a line of the README."""
+    text = (ROOT / "testbed" / "experiments" / "README.md").read_text(encoding="utf-8")
+    assert ("in seven sentences" in text, len(lessons.LESSONS)) == (True, 7)
+
+
 def test_the_readme_says_what_the_matrix_teaches() -> None:
     """Each sentence that holds stands there, none that the measurements contradict, and no lesson is left unchecked."""
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
