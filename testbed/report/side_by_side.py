@@ -17,6 +17,7 @@ from testbed.plan.clock import clock_text, span_text
 from testbed.plan.expectation import Outcome
 from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
+from testbed.verdict.figures import trouble_night_s
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def _done(figures: Figures) -> str:
     for operation in figures.operations:
         how = "completed" if operation.state == "end" else "FAILED"
         took_s = operation.duration_s or 0
-        lines.append(f"{clock_text(operation.night_s)} {operation.operation} {how} in {took_s:.2f} s: {operation.detail}")
+        began = next((clock_text(begin.night_s) for begin in figures.begins if begin.id == operation.id), "?")
+        times = f"{began} to {clock_text(operation.night_s)}"
+        lines.append(f"{times} {operation.operation} {how} in {took_s:.2f} real s: {operation.detail}")
     return "\n".join(lines) or "nothing was done"
 
 
@@ -101,7 +104,7 @@ def _first_trouble(figures: Figures) -> str:
     first = figures.first_trouble
     if first is None:
         return "none"
-    lines = [f"{clock_text(first.request.night_s)} {first.request.caller} {first.request.transaction} {first.ended}"]
+    lines = [f"{clock_text(trouble_night_s(first))} {first.request.caller} {first.request.transaction} {first.ended}"]
     if figures.first_unanswered_night_s is not None:
         lines.append(f"{clock_text(figures.first_unanswered_night_s)} the first that was never answered")
     return "\n".join(lines)

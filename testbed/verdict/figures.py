@@ -39,10 +39,11 @@ class HealthChecks:
 class Figures:
     """The figures of a journal.
 
-    `journal`: its path. `operations`: the end, well or not, of each fault and operation. `first_fault`: the begin of the first that changed
-    something. `spans`: when each service was stuck; `hang`: the first span in which all callers were.
-    `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds). `first_trouble`:
-    the first transaction that failed or was never answered; `first_unanswered_night_s`: when the first of the latter was due.
+    `journal`: its path. `begins`, `operations`: the begin, and the end, well or not, of each fault and operation. `first_fault`: the begin
+    of the first that changed something. `spans`: when each service was stuck; `hang`: the first span in which all callers were.
+    `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds).
+    `first_trouble`: the first transaction that failed or was never answered; `first_unanswered_night_s`: when the first of the latter
+    was due.
 
     `late`: what of the timeline came late in the night. `evidence`: what monitoring did not see.
 
@@ -52,7 +53,8 @@ class Figures:
     `full_since_night_s` (when it first had every request thread at work after the first fault; left out if it never had) and
     `longest_queue` (the most requests that waited for a request thread at one time).
 
-    `transactions`: counts by caller, transaction, `before` or `after` the first fault (by when a request was due), and how it ended.
+    `transactions`: counts by caller, transaction, `before` or `after` the first fault began (`before` only what had ended by then), and how
+    it ended.
     `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
     a fault before it. `recovery`: how long it took until every caller was served again. `needed_restart`: the first restart by hand that
     service needed, and the callers that were out of service then. `died`: the services that died by themselves.
@@ -60,6 +62,7 @@ class Figures:
 
     header: Header
     journal: Path
+    begins: tuple[OperationEvent, ...]
     operations: tuple[OperationEvent, ...]
     first_fault: OperationEvent | None
     late: tuple[Late, ...]
@@ -100,6 +103,7 @@ def of(journal: Journal) -> Figures:
     return Figures(
         header=journal.header,
         journal=journal.path,
+        begins=tuple(event for event in journal.of(OperationEvent) if event.state == "begin"),
         operations=tuple(event for event in journal.of(OperationEvent) if event.state != "begin"),
         first_fault=first_fault(journal),
         late=lateness.late(journal),
@@ -107,7 +111,7 @@ def of(journal: Journal) -> Figures:
         spans=spans,
         hang=hang,
         quiet_night_s=_quiet_night_s(journal),
-        first_trouble=min(bad, key=lambda transaction: transaction.request.night_s, default=None),
+        first_trouble=min(bad, key=trouble_night_s, default=None),
         first_unanswered_night_s=min((late.request.night_s for late in bad if late.ended == "unanswered"), default=None),
         leaked_connections=_leaked_connections(journal, seen),
         most_leaked_connections=_most_leaked_connections(journal),
@@ -123,6 +127,11 @@ def of(journal: Journal) -> Figures:
         needed_restart=needed_restart(journal, spans),
         died=tuple(event for event in journal.of(Service) if event.state == "died"),
     )
+
+
+def trouble_night_s(transaction: Transaction) -> float:
+    """Return when a transaction that was not answered became trouble: when it failed, or when it was sent and nothing came of it."""
+    return transaction.request.night_s if transaction.response is None else transaction.response.night_s
 
 
 def _quiet_night_s(journal: Journal) -> tuple[float, float]:
@@ -201,8 +210,10 @@ def _transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:
         lambda: defaultdict(lambda: {"before": Counter(), "after": Counter()})
     )
     for transaction in journal.transactions:
-        request = transaction.request
-        when = "after" if fault is not None and request.due_s >= fault.t_s else "before"
+        request, response = transaction.request, transaction.response
+        # What was under way when the fault came may have failed by it.
+        ended_s = float("inf") if response is None else response.answered_s
+        when = "after" if fault is not None and max(request.due_s, ended_s) >= fault.t_s else "before"
         counts[request.caller][request.transaction][when][transaction.ended] += 1
     return {
         caller: {

@@ -421,3 +421,21 @@ def test_the_crack_does_not_hang_on_how_long_a_time_out_is(timeout_s: float) -> 
     settings = {"caller": {"call_read_timeout_s": timeout_s}}
     assert judge.judge(night.journal(settings=settings)).crack == 1
     assert judge.judge(night.journal()).crack == (5 if timeout_s == 1.0 else 1)  # without one, a standstill that ends in errors was one
+
+
+def test_what_was_under_way_when_the_fault_came_is_after_it() -> None:
+    """It may have failed by it; what had ended before is not the fault's, and trouble begins when something fails."""
+    night = NightBuilder()
+    night.request(0.2, "kiosk", "answered")
+    night.request(0.5, "kiosk", "failed", took_s=2.0)
+    night.request(0.6, "ivr", None)
+    night.switchover(1.0)
+    night.request(1.5, "partner", "failed", took_s=0.1)
+    computed = figures.of(night.journal())
+    assert computed.transactions["kiosk"]["check_in"] == {
+        "before": {"answered": 1, "failed": 0, "unanswered": 0},
+        "after": {"answered": 0, "failed": 1, "unanswered": 0},
+    }
+    assert computed.transactions["ivr"]["flight_status"]["after"]["unanswered"] == 1
+    assert computed.first_trouble is not None
+    assert computed.first_trouble.request.caller == "ivr"  # the kiosk's failed at 2.5 s, the partner's at 1.6 s
