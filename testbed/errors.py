@@ -2,7 +2,8 @@
 
     TestbedError                    exit code 3 unless said otherwise
     ├── UsageError                  the command line asks for what is not there          exit code 2
-    │   └── ScenarioError           a scenario, trace or variant file is wrong           exit code 2
+    │   ├── ScenarioError           a scenario, trace or variant file is wrong           exit code 2
+    │   └── WordError               the file of a fault, operation, check or toxic       exit code 2
     ├── JournalError                a journal cannot be read                             exit code 2
     ├── FacilityError               the facility cannot be built or driven
     │   ├── ServiceError            a service died, or was not ready in time
@@ -51,6 +52,10 @@ class ScenarioError(UsageError):
     def first(self) -> str:
         """The file and its first mistake, in one line."""
         return f"{self.file}: {self.mistakes[0].splitlines()[0]}"
+
+
+class WordError(UsageError):
+    """The file of a fault, operation, check or toxic is wrong; the message names it, what it has, and what is allowed."""
 
 
 class JournalError(TestbedError):

@@ -6,12 +6,13 @@ It alone knows the plan and the words for faults and operations; what needs neit
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from inspect import getfile
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from pydantic import ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, create_model
 
 from testbed import faults, operations
-from testbed.errors import ScenarioError
+from testbed.errors import ScenarioError, WordError
 from testbed.facility.link import DATABASE
 from testbed.operations.heal import Heal
 from testbed.plan import sections
@@ -72,17 +73,17 @@ def load(path: Path, *, strict_variants: bool = True) -> Scenario:
     return scenario
 
 
-def load_known() -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
+def load_known(*, strict: bool = True) -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
     """Read all known scenarios; return them, and what of the user's own folder is passed over, each with its first mistake.
 
-    Raises ScenarioError when one of the package's is wrong.
+    Raises ScenarioError when one of the package's is wrong; without `strict`, it is passed over, too.
     """
     scenarios, wrong = [], list(passed_over())
     for path in known():
         try:
             scenarios.append(load(path, strict_variants=False))
         except ScenarioError as error:
-            if path.parent == directories()[0]:
+            if strict and path.parent == directories()[0]:
                 raise
             wrong.append(error.first)
     return tuple(scenarios), tuple(wrong)
@@ -224,13 +225,28 @@ def _action(table: dict[str, Any], key: str, mistakes: list[str]) -> Any:
     if word not in registry.names():
         mistakes.append(f"{key}.{kind}: found {word!r}{suggestion(word, registry.names())}; allowed: {', '.join(registry.names())}")
         return None
-    action = registry.load(word)
-    hints = get_type_hints(action, include_extras=True)
-    model_fields: dict[str, Any] = {
-        field.name: (hints[field.name], ... if field.default is MISSING else field.default) for field in fields(action)
-    }
-    model = create_model(word, __config__=ConfigDict(extra="forbid", strict=True), **model_fields)
+    try:
+        action, model = _with_model(word, registry.load(word))
+    except WordError as error:
+        mistakes.append(f"{key}.{kind}: {error}")
+        return None
     record = decode(model, parameters, key, mistakes, STEP_KEYS)
     if record is None:
         return None
-    return action(**{name: getattr(record, name) for name in model_fields})
+    return action(**{name: getattr(record, name) for name in model.model_fields})
+
+
+def _with_model(word: str, action: Any) -> tuple[Any, type[BaseModel]]:
+    """Return the class of a word and the model of its parameters; raises WordError for fields that no scenario can give."""
+    try:
+        hints = get_type_hints(action, include_extras=True)
+        model_fields: dict[str, Any] = {
+            field.name: (hints[field.name], ... if field.default is MISSING else field.default) for field in fields(action)
+        }
+        return action, create_model(word, __config__=ConfigDict(extra="forbid", strict=True), **model_fields)
+    except (NameError, TypeError, PydanticUserError) as error:
+        text = " ".join(str(error).split())
+        raise WordError(
+            f"{getfile(action)}: the fields of its class {action.__name__} cannot be read: {text}; "
+            "allowed: types that pydantic knows, imported where the file is imported"
+        ) from error

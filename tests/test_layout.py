@@ -21,7 +21,7 @@ TOP = {"pyproject.toml", "README.md", "LICENSE", *FOLDERS}
 # Each room, in the order of the data, and the rooms before it that it may import. A room is a folder of testbed/, or a file beside them.
 ROOMS = {
     "errors": "",
-    "registry": "",
+    "registry": "errors",
     "concurrency": "errors",
     "plan": "errors",
     "journal": "errors",
@@ -309,7 +309,7 @@ def test_each_check_has_its_file_and_its_function() -> None:
 def test_what_is_no_word_is_not_found() -> None:
     """Whoever asks gets a KeyError."""
     with pytest.raises(KeyError):
-        load_word("testbed.faults", faults.__path__, "earthquake")
+        load_word("testbed.faults", faults.__path__, "earthquake", "inject")
     with pytest.raises(KeyError):
         checks.load("earthquake")
 

@@ -38,7 +38,7 @@ class ShownBy:
 def shown() -> dict[str, ShownBy]:
     """Return what shows each fact, in the order of the case; marks that name no fact of the case come last."""
     scenarios: defaultdict[str, list[str]] = defaultdict(list)
-    known, wrong = scenario_file.load_known()
+    known, wrong = scenario_file.load_known(strict=False)
     warn_passed_over(wrong)
     for scenario in known:
         for fact in scenario.facts:

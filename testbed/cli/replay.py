@@ -197,7 +197,7 @@ def _journals(path: Path) -> list[Journal]:
 @click.command(name="list")
 def list_() -> None:
     """List the scenarios, the facts they show, and what they expect."""
-    known, wrong = scenario_file.load_known()
+    known, wrong = scenario_file.load_known(strict=False)
     warn_passed_over(wrong)
     names = {scenario.name for scenario in known}
     origins = {name: origin for name, origin in scenario_file.origins().items() if name in names}

@@ -26,7 +26,7 @@ from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
 from testbed.runtime import backends
-from testbed.verdict import judge
+from testbed.verdict import checks, judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def planned(
 ) -> Scenario:
     """Return a scenario (a name, a path, or one that was read) with these variants only, and with what is changed of it.
 
-    Raises ScenarioError for a file that is wrong, and UsageError for what is not there, or a change that would change nothing.
+    Raises ScenarioError for a file that is wrong, WordError for that of a check, and UsageError for what is not there, or a change that
+    would change nothing.
     """
     if isinstance(variants, str) or not isinstance(variants, Sequence):
         raise UsageError(f'variants: found {variants!r}; allowed: a list of names, such as ["fixed"]')
@@ -75,7 +76,12 @@ def planned(
     read = scenario if isinstance(scenario, Scenario) else scenario_file.load(scenario_file.find(os.fspath(scenario)))
     if read.workload.trace is not None and (seed is not None or rate_per_minute is not None):
         raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; another seed or rate would change nothing")
-    return _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
+    plan = _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
+    for check in dict.fromkeys(
+        [*checks.ALWAYS, *(name for variant in plan.variants for name in variant.expect.model_dump(exclude_none=True))]
+    ):
+        checks.load(check)  # a check that cannot be loaded would make the verdict unknown, after all the work
+    return plan
 
 
 def _require_between(name: str, value: float | None, low: float, high: float, *, above: bool = False, whole: bool = False) -> None:

@@ -26,6 +26,6 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> type[Fault]:
-    """Return the class of a fault by its word; raises KeyError when there is none."""
-    fault: type[Fault] = load_word(__name__, __path__, name, twin="NoFault")
+    """Return the class of a fault by its word; raises KeyError when there is none, and WordError when its file is wrong."""
+    fault: type[Fault] = load_word(__name__, __path__, name, "inject", twin="NoFault")
     return fault

@@ -22,6 +22,6 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> type[Operation]:
-    """Return the class of an operation by its word; raises KeyError when there is none."""
-    operation: type[Operation] = load_word(__name__, __path__, name, twin="NoOperation")
+    """Return the class of an operation by its word; raises KeyError when there is none, and WordError when its file is wrong."""
+    operation: type[Operation] = load_word(__name__, __path__, name, "perform", twin="NoOperation")
     return operation

@@ -21,6 +21,6 @@ def names() -> tuple[str, ...]:
 
 
 def load(kind: str) -> type[Toxic]:
-    """Return the class of a type; raises KeyError when there is none."""
-    toxic: type[Toxic] = load_word(__name__, __path__, kind)
+    """Return the class of a type; raises KeyError when there is none, and WordError when its file is wrong."""
+    toxic: type[Toxic] = load_word(__name__, __path__, kind, "pipe")
     return toxic

@@ -7,10 +7,9 @@ do-nothing twin. Those in ALWAYS run on every journal: they check whether the re
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from testbed.registry import words_in
+from testbed.registry import load_function, words_in
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
@@ -34,8 +33,6 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Check:
-    """Return a check; raises KeyError if there is none of that name."""
-    if name not in names():
-        raise KeyError(name)
-    check: Check = importlib.import_module(f"{__name__}.{name}").check
+    """Return a check; raises KeyError if there is none of that name, and WordError if its file is wrong."""
+    check: Check = load_function(__name__, __path__, name, "check")
     return check
