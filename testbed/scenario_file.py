@@ -1,10 +1,11 @@
 """Reads scenario files. A wrong one is refused with every mistake at once: key path, what was found, what is allowed.
 
-It alone knows the plan and the words for faults and operations; what needs neither is in `testbed.plan`.
+It alone knows the plan and the words for faults and operations, and the toxics they name; what needs neither is in `testbed.plan`.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import MISSING, fields
 from inspect import getfile
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -13,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, create_mod
 
 from testbed import faults, operations
 from testbed.errors import ScenarioError, WordError
-from testbed.facility.link import DATABASE
+from testbed.facility.link import DATABASE, ToxicOn
+from testbed.faultproxy import toxics
 from testbed.operations.heal import Heal
 from testbed.plan import sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
@@ -227,6 +229,7 @@ def _action(table: dict[str, Any], key: str, mistakes: list[str]) -> Any:
         return None
     try:
         action, model = _with_model(word, registry.load(word))
+        _load_toxics(action)
     except WordError as error:
         mistakes.append(f"{key}.{kind}: {error}")
         return None
@@ -234,6 +237,14 @@ def _action(table: dict[str, Any], key: str, mistakes: list[str]) -> Any:
     if record is None:
         return None
     return action(**{name: getattr(record, name) for name in model.model_fields})
+
+
+def _load_toxics(action: Any) -> None:
+    """Load the toxics that the file of a fault or operation names; raises WordError for one whose file is wrong."""
+    for value in vars(sys.modules[action.__module__]).values():
+        for toxic in value if isinstance(value, tuple) else (value,):
+            if isinstance(toxic, ToxicOn) and toxic.kind in toxics.names():
+                toxics.load(toxic.kind)
 
 
 def _with_model(word: str, action: Any) -> tuple[Any, type[BaseModel]]:

@@ -10,7 +10,9 @@ from testbed import faults, operations, scenario_file
 from testbed.cli import main
 from testbed.errors import ScenarioError, UsageError, WordError
 from testbed.experiments import batch
+from testbed.facility.link import ToxicOn
 from testbed.faultproxy import toxics
+from testbed.faults import silence
 from testbed.verdict import checks
 
 if TYPE_CHECKING:
@@ -87,6 +89,17 @@ def test_operations_and_toxics_are_checked_alike(package: Any, method: str, add:
     file = add(package, CLASS.format(name="Earthquake", field="", method="inject"))
     with pytest.raises(WordError, match=f"{file}: its class Earthquake has no `async def {method}`; allowed"):
         package.load("earthquake")
+
+
+def test_a_toxic_is_checked_where_a_scenario_names_a_fault_that_puts_it_on_a_link(
+    add: Callable[[Any, str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not by the fault proxy, when everything has come up."""
+    file = add(toxics, "class Earthquake(:\n")
+    monkeypatch.setattr(silence, "BOTH", (ToxicOn("earthquake", "upstream"), ToxicOn("earthquake")))
+    (tmp_path / "mine.toml").write_text(CALM + STEP.format(kind="fault").replace("earthquake", "silence"))
+    with pytest.raises(ScenarioError, match=f"fault: {file}: it cannot be imported: SyntaxError"):
+        scenario_file.load(tmp_path / "mine.toml")
 
 
 def test_a_check_without_its_function_is_refused_before_anything_starts(
