@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import json
 import re
@@ -256,6 +257,22 @@ def test_scenarios_are_named_as_they_can_be_replayed() -> None:
 def test_a_journal_that_was_read_is_judged_as_it_is() -> None:
     """Without its file."""
     assert testbed.judge(hung_night().journal()).outcome == testbed.Outcome.GROUNDED
+
+
+def test_what_a_replay_returns_is_one_line_at_a_prompt() -> None:
+    """It says what it is, what it means and where its journal is; it does not print the night."""
+    journal = hung_night().journal()
+    judgement = testbed.judge(journal)
+    result = testbed.Result(journal, judgement, 1.0)
+    where = repr(str(journal.path))
+    assert repr(journal) == f"<Journal: {journal.header.scenario} over {journal.header.variant}, {len(journal.events)} events, in {where}>"
+    meant = f"verdict {judgement.verdict}, outcome grounded, crack 6"
+    events = f"{len(journal.events)} events in {where}"
+    assert repr((result,)) == f"(<Result: {journal.header.scenario} over {journal.header.variant}, {meant}; {events}>,)"
+    for shown in (judgement, judgement.figures):
+        assert len(repr(shown)) < 200
+        assert where in repr(shown)
+    assert "torn" in repr(dataclasses.replace(journal, torn=True))
 
 
 async def test_in_an_event_loop_replay_names_the_function_to_await(tmp_path: Path) -> None:

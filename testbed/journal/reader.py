@@ -43,6 +43,11 @@ class Journal:
     events: tuple[Event, ...]
     torn: bool = False
 
+    def __repr__(self) -> str:
+        """Return one line: its events are too many for a prompt."""
+        torn = ", torn" if self.torn else ""
+        return f"<Journal: {self.header.scenario} over {self.header.variant}, {len(self.events)} events{torn}, in {str(self.path)!r}>"
+
     def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
         """Return the events of a kind, in the order of the journal."""
         return self._by_kind.get(kind, ())

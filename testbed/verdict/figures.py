@@ -86,6 +86,10 @@ class Figures:
     needed_restart: tuple[OperationEvent, tuple[str, ...]] | None
     died: tuple[Service, ...]
 
+    def __repr__(self) -> str:
+        """Return one line: the figures are too many for a prompt."""
+        return f"<Figures: {self.header.scenario} over {self.header.variant}, of {str(self.journal)!r}>"
+
     @property
     def services(self) -> tuple[str, ...]:
         """Every service that has request threads."""

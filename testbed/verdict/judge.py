@@ -30,6 +30,16 @@ class Judgement:
     findings: tuple[Finding, ...]
     figures: Figures
 
+    def __repr__(self) -> str:
+        """Return one line: findings and figures are too many for a prompt."""
+        header, count = self.figures.header, len(self.findings)
+        return f"<Judgement: {header.scenario} over {header.variant}, {self.summary}; {count} findings, of {str(self.figures.journal)!r}>"
+
+    @property
+    def summary(self) -> str:
+        """Verdict, outcome and crack, in a few words."""
+        return f"verdict {self.verdict}, outcome {self.outcome or 'unknown'}, crack {int(self.crack)}"
+
     @property
     def outcome(self) -> Outcome | None:
         """What became of the airline."""

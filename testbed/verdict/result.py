@@ -17,3 +17,9 @@ class Result:
     journal: Journal
     judgement: Judgement
     wall_s: float
+
+    def __repr__(self) -> str:
+        """Return one line: what was replayed, what it means, and where its journal is."""
+        header, events = self.journal.header, len(self.journal.events)
+        meant = self.judgement.summary
+        return f"<Result: {header.scenario} over {header.variant}, {meant}; {events} events in {str(self.journal.path)!r}>"
