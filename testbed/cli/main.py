@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +17,9 @@ from testbed.cli import crash_report
 from testbed.cli.interruption import INTERRUPTED
 from testbed.errors import TestbedError
 from testbed.report.terminal import forget_output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # What the operating system may refuse anywhere, and the next step. Any other OSError is a bug of the testbed.
 FULL = "cannot write {what}: {why}; free space there, or write elsewhere"
@@ -71,6 +76,16 @@ Exit codes:
 class Commands(click.Group):
     """The commands of `COMMANDS`, each imported when it is wanted."""
 
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object) -> click.Context:
+        """Read the arguments; some of them print, as --help does."""
+        with _exit_if_reader_left():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        with _exit_if_reader_left():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of the help."""
         return list(COMMANDS)
@@ -112,8 +127,21 @@ def main_group() -> None:
     """
 
 
+@contextmanager
+def _exit_if_reader_left() -> Iterator[None]:
+    """Exit as SIGPIPE would when the reader of our output has closed it: click would exit with 1, as for a broken expectation."""
+    try:
+        yield
+    except BrokenPipeError:
+        forget_output()
+        sys.exit(INTERRUPTED + signal.SIGPIPE)
+
+
 def main() -> None:
     """Run the command line, and exit with its code; every error becomes one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # None when it was closed
+            stream.reconfigure(errors="backslashreplace")  # a path may have what the terminal cannot show
     try:
         main_group(prog_name="testbed", standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -126,9 +154,6 @@ def main() -> None:
     except TestbedError as error:
         sys.stderr.write(f"testbed: {error}\n")
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output has closed it
-        forget_output()
-        sys.exit(INTERRUPTED + signal.SIGPIPE)
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
         if not isinstance(error, OSError) or error.errno not in ADVICE:
             sys.exit(crash_report.report(error))
