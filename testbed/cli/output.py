@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,8 +52,15 @@ def warn_passed_over(mistakes: Iterable[str]) -> None:
 
 
 def require_writable(option: str, path: Path | None) -> None:
-    """Raise UsageError before the replays, and not after them, if a file cannot be written."""
-    if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+    """Raise UsageError before the work, and not after it, if a file cannot be written."""
+    if path is None:
+        return
+    with writing(option, path):
+        try:
+            is_directory, needed = stat.S_ISDIR(path.stat().st_mode), path
+        except FileNotFoundError:
+            is_directory, needed = False, path.parent
+    if is_directory or not os.access(needed, os.W_OK):
         raise UsageError(f"{option}: {path} cannot be written; give a file in an existing directory")
 
 

@@ -14,7 +14,7 @@ from testbed import scenario_file
 from testbed.cli import facts, options
 from testbed.cli.interruption import interruptible
 from testbed.cli.live import Picture
-from testbed.cli.output import EXIT, JsonLines, warn_passed_over
+from testbed.cli.output import EXIT, JsonLines, require_writable, warn_passed_over
 from testbed.errors import TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.journal import reader
@@ -168,11 +168,10 @@ def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, 
 
     JOURNALS are files, or directories of them; without any, the last run below --runs.
     """
+    require_writable("--json", None if json_file in (None, "-") else Path(str(json_file)))
+    require_writable("--svg", svg)
     console = plain_console(stderr=json_file == "-")
-    latest = batch.runs_home(runs) / batch.LATEST
-    if not journals and not latest.exists():
-        raise UsageError(f"there is no run at {latest} yet; `testbed replay` makes one, or give a journal or a directory")
-    read = [journal for path in journals or (latest,) for journal in _journals(path)]
+    read = [journal for path in journals or (_latest(batch.runs_home(runs)),) for journal in _journals(path)]
     judgements = [judge.judge(journal) for journal in read]
     with JsonLines(json_file) as write:
         for journal, judgement in zip(read, judgements, strict=True):
@@ -182,6 +181,25 @@ def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, 
     if svg is not None:
         side_by_side.draw(judgements, svg)
     sys.exit(EXIT[max((judgement.verdict for judgement in judgements), key=lambda verdict: verdict.rank)])
+
+
+def _latest(home: Path) -> Path:
+    """Return the last run: where `latest` leads, or else the newest that is there, with a warning; raises UsageError without any."""
+    latest = home / batch.LATEST
+    if latest.exists():
+        return latest
+    found = [path for path in home.iterdir() if path.is_dir() and any(path.rglob("*.jsonl"))] if home.is_dir() else []
+    lost = "is a link that leads nowhere" if latest.is_symlink() else "is not there"
+    if not found:
+        advice = "`testbed replay` makes one, or give a journal or a directory"
+        raise UsageError(
+            f"there is no run in {home}, and {latest} {lost}; {advice}"
+            if latest.is_symlink()
+            else f"there is no run at {latest} yet; {advice}"
+        )
+    newest = max(found, key=lambda path: path.name)  # names begin with the time
+    click.echo(f"testbed: warning: {latest} {lost}; judged is the newest run, {newest}", err=True)
+    return newest
 
 
 def _journals(path: Path) -> list[Journal]:
@@ -244,6 +262,7 @@ def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> N
 
     A scenario that names FILE as its `workload.trace` sends exactly these requests.
     """
+    require_writable("FILE", file)
     sent = passengers.of(batch.planned(scenario, seed=seed, rate_per_minute=rate))
     trace.write(sent, file)
     click.echo(f"{len(sent.requests)} requests in {file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
-from testbed.errors import ScenarioError, TestbedError
+from testbed.errors import ScenarioError, TestbedError, UsageError
 from testbed.plan.clock import clock_text
 from testbed.plan.topology import TRANSACTIONS
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no mistake of whoever gave the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,13 @@ def _checksum(lines: Sequence[str]) -> str:
 
 
 def write(trace: Trace, path: Path) -> None:
-    """Write a trace file: a header line, then a line for each request. Raises TestbedError when it cannot be written."""
+    """Write a trace file: a header line, then a line for each request. Raises UsageError if it cannot be; TestbedError: a full disk."""
     lines = [json.dumps(asdict(trace.header)), *_lines(trace.requests)]
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise TestbedError(f"the trace cannot be written to {path}: {error.strerror}") from error
+        kind = TestbedError if error.errno in FULL else UsageError
+        raise kind(f"the trace cannot be written to {path}: {error.strerror}; give another file") from error
 
 
 def read(path: Path, scenario: Scenario) -> Trace:

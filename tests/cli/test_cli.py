@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from testbed.experiments import batch
 from testbed.experiments.matrix import table
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
-from testbed.plan import package_data
+from testbed.plan import package_data, passengers
 from testbed.verdict.checks import open_loop
 from tests.experiments.matrix.cells import cell
 from tests.journals import contained_night, hung_night
@@ -258,6 +260,79 @@ def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
     listed = subprocess.run([sys.executable, "-m", "testbed", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert listed.returncode == 0
     assert "the_night" in listed.stdout
+
+
+@pytest.mark.parametrize("words", [["facts", "--tests"], ["list"], ["judge", "--json", "-", "held.jsonl"], ["--help"], ["plan", "--help"]])
+def test_a_reader_that_leaves_ends_a_command_as_a_closed_pipe_does(words: list[str], tmp_path: Path) -> None:
+    """Never 1, which says that an expectation was broken."""
+    write_journal(tmp_path / "held.jsonl", hung_night().journal())
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        command = [sys.executable, "-m", "testbed", *words]
+        ended = subprocess.run(command, cwd=tmp_path, stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    """A path may have any character."""
+    path = write_journal(tmp_path / "ü.jsonl", hung_night().journal())
+    command = [sys.executable, "-m", "testbed", "judge", path.name]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "200"}
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\\xfc.jsonl" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trace", "calm", "."], "FILE: . cannot be written; give a file"),
+        (["trace", "calm", "no/such/x"], "FILE: no/such/x cannot be written; give a file"),
+        (["trace", "calm", "held.jsonl/x"], "FILE: held.jsonl/x cannot be written: Not a directory"),
+        (["trace", "calm", "x" * 300], "cannot be written: File name too long"),
+        (["judge", "held.jsonl", "--svg", "."], "--svg: . cannot be written; give a file"),
+        (["judge", "held.jsonl", "--json", "no/such/x"], "--json: no/such/x cannot be written; give a file"),
+    ],
+    ids=lambda case: " ".join(case)[:40] if isinstance(case, list) else "",
+)
+def test_a_file_that_cannot_be_written_is_wrong_usage_and_is_said_before_the_work(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is read, derived or judged for it."""
+    write_journal(tmp_path / "held.jsonl", hung_night().journal())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reader, "read", Mock(side_effect=ZeroDivisionError("work")))
+    monkeypatch.setattr(passengers, "of", Mock(side_effect=ZeroDivisionError("work")))
+    code, out, err = testbed(*words)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("target", ["20200101-000000-gone-1", "latest", None], ids=["dangling", "looping", "missing"])
+def test_where_latest_leads_nowhere_the_newest_run_is_judged_and_the_link_named(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    target: str | None,
+    tmp_path: Path,
+) -> None:
+    """Without any run, the error names the link."""
+    if target is not None:
+        (tmp_path / "latest").symlink_to(target)
+        code, _, err = testbed("judge", "--runs", tmp_path)
+        assert (code, f"there is no run in {tmp_path}, and {tmp_path}/latest is a link that leads nowhere" in err) == (2, True)
+    for name, night in (("20240101-000000-a-1", contained_night()), ("20240202-000000-a-1", hung_night())):
+        (tmp_path / name).mkdir()
+        write_journal(tmp_path / name / "night.jsonl", night.journal())
+    (tmp_path / "20250101-000000-a-1").mkdir()  # without a journal
+    code, out, err = testbed("judge", "--runs", tmp_path)
+    assert code == 0
+    assert "grounded" in out
+    assert err.startswith(f"testbed: warning: {tmp_path}/latest is ")
+    assert err.endswith(f"judged is the newest run, {tmp_path}/20240202-000000-a-1\n")
 
 
 def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
