@@ -21,7 +21,7 @@ from testbed.plan import sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
 from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
-from testbed.plan.scenario_folders import directories, find, known, origins
+from testbed.plan.scenario_folders import directories, find, known, not_meant, origins
 from testbed.plan.settings import StrictRecord
 from testbed.plan.variants import kept_variants, passed_over, variant_origins, variants_of
 from testbed.replay.actions import Healable
@@ -80,7 +80,7 @@ def load_known(*, strict: bool = True) -> tuple[tuple[Scenario, ...], tuple[str,
 
     Raises ScenarioError when one of the package's is wrong; without `strict`, it is passed over, too.
     """
-    scenarios, wrong = [], list(passed_over())
+    scenarios, wrong = [], [*passed_over(), *not_meant()]
     for path in known():
         try:
             scenarios.append(load(path, strict_variants=False))

@@ -55,6 +55,23 @@ def test_a_folder_of_another_program_adds_nothing(own: Path) -> None:
     assert scenario_file.find("the_night").parent == package_data.directory("scenarios")
 
 
+@pytest.mark.parametrize("text", ["", "# to be written\n", 'title = "Mine"\n[facility]\n'])
+def test_a_file_that_was_only_begun_is_named_with_what_it_lacks(
+    text: str, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the list, and when it is asked for; another program's file is named only then."""
+    (own / "begun.toml").write_text(text)
+    (own / "other.toml").write_text("[tool.black]\n")
+    why = "it is no scenario, for it has none of night, workload, timeline and variants"
+    run(monkeypatch, "list")
+    assert capsys.readouterr().err == f"testbed: warning: passed over scenarios/begun.toml: {why}\n"
+    for name in ("begun", "other"):
+        with pytest.raises(UsageError, match=f"^no scenario '{name}': scenarios/{name}.toml: {why}; `testbed plan scenarios/{name}.toml`"):
+            scenario_file.find(name)
+    with pytest.raises(ScenarioError, match="night: missing; it is required"):
+        scenario_file.load(scenario_file.find("scenarios/begun.toml"))
+
+
 def test_a_scenario_of_the_users_own_is_added(own: Path) -> None:
     """It may name the package's variants, and `origins` has its file."""
     (own / "mine.toml").write_text(CALM)

@@ -12,6 +12,7 @@ from testbed.plan.decoding import read_toml, suggestion
 SCENARIOS = "scenarios"
 VARIANTS = "variants.toml"
 MEANT = ("night", "workload", "timeline", "variants")  # any of them, and a file was meant to be a scenario
+BEGUN = frozenset(("title", "summary", "facts", "needs", "facility"))  # with these alone, or nothing, it may have been begun as one
 
 
 def directories() -> tuple[Path, ...]:
@@ -47,6 +48,19 @@ def _is_meant(path: Path) -> bool:
         return True  # so that its mistakes are reported
 
 
+def not_meant() -> tuple[str, ...]:
+    """Return the files of the user's own folder that may have been begun as scenarios, each with what it lacks."""
+    names = {path.name for path in known() if path.parent in directories()[1:]}
+    files = [file for home in directories()[1:] for file in sorted(home.glob("*.toml")) if file.is_file()]
+    return tuple(_lacking(file) for file in files if file.name != VARIANTS and file.name not in names and read_toml(file).keys() <= BEGUN)
+
+
+def _lacking(path: Path) -> str:
+    """Format why a file is no scenario."""
+    *others, last = MEANT
+    return f"{path}: it is no scenario, for it has none of {', '.join(others)} and {last}"
+
+
 def origins() -> dict[str, str]:
     """Return where the scenarios that are not the package's come from, by name."""
     packaged, *own = directories()
@@ -67,6 +81,9 @@ def find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".toml" or os.path.exists(name_or_path):  # noqa: PTH110 - False for a name no file can have; Path's raises
         return path
+    for file in (file for home in directories()[1:] for file in home.glob("*.toml") if file.stem == name_or_path and file.is_file()):
+        if file.name != VARIANTS:  # it would be known by its name if it had anything of a scenario
+            raise UsageError(f"no scenario {name_or_path!r}: {_lacking(file)}; `testbed plan {file}` lists what is required")
     raise UsageError(
         f"no scenario {name_or_path!r}{suggestion(name_or_path, names)}; there are {', '.join(names) or 'none'}, "
         "or give a path to a .toml file"
