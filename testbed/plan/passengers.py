@@ -16,10 +16,24 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import Scenario
     from testbed.plan.schedule import CheckIn
 
+MAX_REQUESTS = 500_000
+
 
 def of(scenario: Scenario) -> Trace:
-    """Return the scenario's trace: the kept trace that it names, or one derived from the schedule."""
-    return derive(scenario) if scenario.trace_path is None else read(scenario.trace_path, scenario)
+    """Return the scenario's trace: the kept trace that it names, or one derived from the schedule.
+
+    Raises ScenarioError before the work for more than MAX_REQUESTS; they and their journal would have to be held in memory.
+    """
+    if scenario.trace_path is not None:
+        return read(scenario.trace_path, scenario)
+    rate, minutes = scenario.workload.rate_per_minute, scenario.night.minutes
+    if (count := round(rate * minutes)) > MAX_REQUESTS:
+        mistake = (
+            f"workload.rate_per_minute: {rate:g} over {minutes:g} minutes makes {count:,} requests; "
+            f"allowed: at most {MAX_REQUESTS:,}, which is a rate of {int(MAX_REQUESTS / minutes):,}"
+        )
+        raise ScenarioError(str(scenario.path), (mistake,))
+    return derive(scenario)
 
 
 def derive(scenario: Scenario) -> Trace:

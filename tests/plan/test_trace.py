@@ -200,3 +200,13 @@ def test_a_night_in_which_nobody_comes_is_refused(night: Scenario) -> None:
         passengers.derive(night.with_overrides(rate_per_minute=0.001))
     with pytest.raises(ScenarioError, match="nobody checks in"):
         passengers.derive(replace(night, night=night.night.model_copy(update={"from_": "00:10", "to": "02:00"})))
+
+
+def test_more_passengers_than_can_be_held_are_refused_before_they_are_drawn(night: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their number, and the rate that is allowed."""
+    most = int(passengers.MAX_REQUESTS / night.night.minutes)
+    with monkeypatch.context() as patched:
+        patched.setattr(passengers, "derive", lambda scenario: scenario)
+        assert passengers.of(night.with_overrides(rate_per_minute=most))
+        with pytest.raises(ScenarioError, match=rf"makes [\d,]+ requests; allowed: at most 500,000, which is a rate of {most:,}$"):
+            passengers.of(night.with_overrides(rate_per_minute=10_000))
