@@ -57,7 +57,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib import import_module
-from os import fspath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -150,9 +149,9 @@ def replay(
 
     `scenario`: a name of `scenarios()`, a path to a .toml file, or one of `load_scenario`. `variants`: names of its own variants or of
     variants.toml; all of its own when empty. `runtime`: "processes" or "containers". `seed` (0 to 2**63 - 1): other passengers.
-    `rate_per_minute` (up to 10,000): mean transactions a minute of the night. `speed` (up to 1,000,000): seconds of the night in a real
-    second, all night. `repetitions` (1 to 1,000): how often each variant is replayed. `runs`: the directory in which this call makes one
-    for its journals and thread dumps; `.testbed/runs` in the current directory when left out.
+    `rate_per_minute` (up to 10,000): mean transactions a minute of the night, which may have 500,000 in all. `speed` (up to 1,000,000):
+    seconds of the night in a real second, all night. `repetitions` (1 to 1,000): how often each variant is replayed. `runs`: the
+    directory in which this call makes one for its journals and thread dumps; `.testbed/runs` in the current directory when left out.
 
     A result has `judgement` (verdict, outcome, crack, findings, figures), `journal` (events; its file is `journal.path`) and `wall_s`, the
     real seconds from building the facility to taking it down. A verdict of `broken` is a result and raises nothing.
@@ -192,13 +191,14 @@ def judge(journal: str | PathLike[str] | Journal) -> Judgement:
 def read_journal(path: str | PathLike[str]) -> Journal:
     """Read the journal at `path` (JSON Lines): its header, and its events in order, with times in seconds (testbed/journal/README.md).
 
-    Raises JournalError, naming file and line, for a file that is missing, empty, or of another format.
+    Raises JournalError, naming file and line, for a file that is missing, empty, or of another format, and UsageError for what is no path.
     """
     from pathlib import Path  # noqa: PLC0415 - see `__getattr__`
 
     from testbed.journal import reader  # noqa: PLC0415
+    from testbed.plan.decoding import path_text  # noqa: PLC0415
 
-    return reader.read(Path(path))
+    return reader.read(Path(path_text("path", path)))
 
 
 def scenarios() -> tuple[str, ...]:
@@ -215,4 +215,4 @@ def load_scenario(name_or_path: str | PathLike[str]) -> Scenario:
     """
     from testbed import scenario_file  # noqa: PLC0415 - see `__getattr__`
 
-    return scenario_file.load(scenario_file.find(fspath(name_or_path)))
+    return scenario_file.load(scenario_file.find(name_or_path))

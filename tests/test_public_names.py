@@ -211,6 +211,12 @@ def test_a_replay_that_fails_takes_everything_down_and_raises_its_error(tmp_path
     [
         ({"variants": "fixed"}, "variants: found 'fixed'; allowed: a list of names"),
         ({"variants": None}, "variants: found None; allowed: a list of names"),
+        ({"variants": [["x"]]}, "variants: found [['x']]; allowed: a list of names"),
+        ({"repetitions": None}, "repetitions: found None; allowed: a whole number, at least 1"),
+        ({"runs": 5}, "runs: found 5; allowed: a path"),
+        ({"runs": b"runs"}, "runs: found b'runs'; allowed: a path"),
+        ({"runs": "a\0b"}, "runs: found 'a\\x00b'; allowed: a path that the system can have"),
+        ({"runs": "/nope/\ud800"}, "runs: found '/nope/\\ud800'; allowed: a path that the system can have"),
         ({"seed": 1.5}, "seed: found 1.5; allowed: a whole number"),
         ({"seed": "1"}, "seed: found '1'; allowed: a whole number"),
         ({"repetitions": True}, "repetitions: found True; allowed: a whole number"),
@@ -232,6 +238,18 @@ def test_what_is_not_allowed_is_refused_before_anything_starts(
         testbed.replay(scenario(tmp_path), **{"runs": tmp_path / "runs", **changed})
     assert builders == []
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("given", [None, b"calm", 5, ["calm"]], ids=repr)
+def test_what_is_no_name_and_no_path_is_refused(given: Any, builders: list[FakeBuilder]) -> None:
+    """With what was found, by every function that takes one."""
+    for function in (testbed.replay, testbed.load_scenario):
+        with pytest.raises(UsageError, match=re.escape(f"scenario: found {given!r}; allowed: a name, or a path to a .toml file")):
+            function(given)
+    for function in (testbed.read_journal, testbed.judge):
+        with pytest.raises(UsageError, match=re.escape(f"path: found {given!r}; allowed: a path")):
+            function(given)
+    assert builders == []
 
 
 def test_wrong_files_raise_the_errors_of_the_package(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from testbed.facility.runtime import RUNTIMES
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers
+from testbed.plan.decoding import path_text
 from testbed.plan.scenario import Scenario
+from testbed.plan.trace import FULL
 from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
@@ -68,12 +70,12 @@ def planned(
     Raises ScenarioError for a file that is wrong, WordError for that of a check, and UsageError for what is not there, or a change that
     would change nothing.
     """
-    if isinstance(variants, str) or not isinstance(variants, Sequence):
+    if isinstance(variants, str) or not isinstance(variants, Sequence) or not all(isinstance(name, str) for name in variants):
         raise UsageError(f'variants: found {variants!r}; allowed: a list of names, such as ["fixed"]')
     _require_between("seed", seed, 0, MAX_SEED, whole=True)
     _require_between("rate_per_minute", rate_per_minute, 0, MAX_RATE_PER_MINUTE, above=True)
     _require_between("speed", speed, 0, MAX_SPEED, above=True)
-    read = scenario if isinstance(scenario, Scenario) else scenario_file.load(scenario_file.find(os.fspath(scenario)))
+    read = scenario if isinstance(scenario, Scenario) else scenario_file.load(scenario_file.find(scenario))
     if read.workload.trace is not None and (seed is not None or rate_per_minute is not None):
         raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; another seed or rate would change nothing")
     plan = _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
@@ -84,12 +86,21 @@ def planned(
     return plan
 
 
-def _require_between(name: str, value: float | None, low: float, high: float, *, above: bool = False, whole: bool = False) -> None:
-    """Raise UsageError unless a number is left out or in its range; with `above`, the lower end is not in it; `whole`: a whole number."""
-    if value is None:
+def _require_between(
+    name: str, value: float | None, low: float, high: float, *, above: bool = False, whole: bool = False, optional: bool = True
+) -> None:
+    """Raise UsageError unless a number is in its range, or left out if it is `optional`.
+
+    With `above`, the lower end is not in the range; `whole`: a whole number.
+    """
+    if value is None and optional:
         return
-    is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high or (above and value == low):
+    if (
+        not isinstance(value, int if whole else (int, float))
+        or isinstance(value, bool)
+        or not low <= value <= high
+        or (above and value == low)
+    ):
         kind, start = "a whole number" if whole else "a number", "more than" if above else "at least"
         raise UsageError(f"{name}: found {value!r}; allowed: {kind}, {start} {low:,}, at most {high:,}")
 
@@ -128,17 +139,20 @@ def runs_home(runs: str | PathLike[str] | None) -> Path:
 
 
 def runs_directory(given: str | PathLike[str] | None, scenario: str) -> Path:
-    """Make a directory for the journals of this command, which no other run has; raises TestbedError when it cannot be made.
+    """Make a directory for the journals of this command, which no other run has.
 
-    `latest` beside it then leads to it, where links can be made.
+    `latest` beside it then leads to it, where links can be made. Raises UsageError when it cannot be made, TestbedError on a full disk.
     """
-    home = runs_home(given)
+    home = runs_home(None if given is None else path_text("runs", given))
     stamp = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
     path = home / f"{stamp}-{scenario}-{os.getpid()}"
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise TestbedError(f"no directory for journals at {path}: {error.strerror}; give another with --runs") from error
+        kind = TestbedError if error.errno in FULL else UsageError
+        raise kind(f"no directory for journals at {path}: {error.strerror}; give another with --runs") from error
+    except ValueError as error:  # a null character, or one that no file name has
+        raise UsageError(f"runs: found {given!r}; allowed: a path that the system can have ({error})") from error
     _lead_to(path)
     return path
 
@@ -204,7 +218,7 @@ async def replay_scenario(
     runs: str | PathLike[str] | None = None,
 ) -> tuple[Result, ...]:
     """Replay a scenario without a display, and return its results in order; `testbed.replay`, for whoever has an event loop."""
-    _require_between("repetitions", repetitions, 1, MAX_REPETITIONS, whole=True)
+    _require_between("repetitions", repetitions, 1, MAX_REPETITIONS, whole=True, optional=False)
     plan = planned(scenario, variants, seed=seed, rate_per_minute=rate_per_minute, speed=speed)
     plan, backend = placed(plan, runtime, as_fast=speed is not None)
     async with started(plan, backend, repetitions, runs, lambda _: nullcontext(SilentDisplay())) as (replays, _):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from testbed.errors import ScenarioError
+from testbed.errors import ScenarioError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,14 @@ def found_text(value: object) -> str:
     """Format a value as a mistake shows it: as JSON, cut after `FOUND_CHARS` characters."""
     text = json.dumps(value, default=str)
     return text if len(text) <= FOUND_CHARS else text[:FOUND_CHARS] + "…"
+
+
+def path_text(name: str, value: object, allowed: str = "a path, as a text or an os.PathLike") -> str:
+    """Return a path that a caller gave as text; raises UsageError, with the argument's name, for what is none."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise UsageError(f"{name}: found {value!r}; allowed: {allowed}")
+    return text
 
 
 def suggestion(word: str, allowed: Sequence[str]) -> str:

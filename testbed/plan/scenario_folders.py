@@ -7,7 +7,7 @@ from pathlib import Path
 
 from testbed.errors import ScenarioError, UsageError
 from testbed.plan import package_data
-from testbed.plan.decoding import read_toml, suggestion
+from testbed.plan.decoding import path_text, read_toml, suggestion
 
 SCENARIOS = "scenarios"
 VARIANTS = "variants.toml"
@@ -72,8 +72,9 @@ def origin_text(path: Path, *, replaces: bool) -> str:
     return f"{path}, in place of the package's" if replaces else str(path)
 
 
-def find(name_or_path: str) -> Path:
-    """Return the file of a scenario, by its name or by a path; raises UsageError that lists the names."""
+def find(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of a scenario, by its name or by a path; raises UsageError that lists the names, and for what is neither."""
+    name_or_path = path_text("scenario", name_or_path, "a name, or a path to a .toml file")
     files = {path.stem: path for path in known()}
     names = list(files)
     if name_or_path in files:  # names come first, or a directory of that name in the current one would hide the scenario
