@@ -36,7 +36,8 @@ runs = click.option(
     "--runs",
     metavar="DIRECTORY",
     envvar="TESTBED_RUNS",
-    show_default=".testbed/runs",
+    default=".testbed/runs",
+    show_default=True,
     show_envvar=True,
     help="Directory for journals and thread dumps.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from functools import partial
@@ -246,7 +247,9 @@ def facts_(*, names: bool) -> None:
     """
     by_fact = facts.shown()
     if not names:
-        whole_line_console().print(facts.table(by_fact))
+        # In a pipe, lines are whole, so that grep finds them; a width that was asked for is kept.
+        console = plain_console() if os.environ.get("COLUMNS", "").isdigit() else whole_line_console()
+        console.print(facts.table(by_fact))
         return
     for line in facts.lines(by_fact):
         click.echo(line)  # rich would fold a long name, and then it cannot be pasted

@@ -112,8 +112,8 @@ def _only(plan: Scenario, variants: Sequence[str]) -> Scenario:
     for name in variants:
         if name not in known:
             raise UsageError(
-                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}, "
-                f"and variants.toml {', '.join(other for other in known if other not in own) or 'no others'}"
+                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}; "
+                f"variants.toml has {', '.join(other for other in known if other not in own) or 'no others'}"
             )
     return replace(plan, variants=tuple(known[name] for name in dict.fromkeys(variants))) if variants else plan
 

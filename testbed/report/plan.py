@@ -46,7 +46,7 @@ def plan(scenario: Scenario, sent: Trace) -> RenderableType:
     night, facility = scenario.night, scenario.facility
     clock = night.clock()
     words = Text(
-        f"{scenario.name}: {scenario.title}. {scenario.summary}\n"
+        f"{scenario.name}: {f'{scenario.title}. {scenario.summary}'.strip()}\n"
         f"facility: {', '.join((*facility.server_names, *facility.callers))}; {facility.request_threads} request threads each, "
         f"{facility.pool_size} connections each application server\n"
         f"night: {night.date}, {night.from_} to {night.to}, "

@@ -132,7 +132,7 @@ def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path:
     [
         (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, balancer_loss, "),
         (["replay", "no/such.toml"], "cannot be read: No such file"),
-        (["replay", "the_night", "--variant", "fixd"], "has no variant 'fixd'; it has original, fixed"),
+        (["replay", "the_night", "--variant", "fixd"], "has no variant 'fixd'; it has original, fixed; variants.toml has "),
         (["replay", "the_night", "--repeat", "0"], "0 is not in the range 1<=x<=1000"),
         (["replay", "the_night", "--toxiproxy", "nowhere"], "'nowhere' is not an address; allowed: HOST:PORT"),
         (["replay", "the_night", "--json", "no/such/file"], "--json: no/such/file cannot be written: No such file"),
@@ -260,6 +260,13 @@ def test_it_runs_as_a_module_and_outside_the_project(tmp_path: Path) -> None:
     listed = subprocess.run([sys.executable, "-m", "testbed", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert listed.returncode == 0
     assert "the_night" in listed.stdout
+
+
+@pytest.mark.parametrize("command", ["replay", "judge", "up", "scan"])
+def test_the_help_has_the_default_of_the_directory_as_it_is(testbed, command: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Without the brackets that click puts around a description of one."""
+    text = " ".join(testbed(command, "--help")[1].split())
+    assert "[env var: TESTBED_RUNS; default: .testbed/runs]" in text
 
 
 @pytest.mark.parametrize("words", [["facts", "--tests"], ["list"], ["judge", "--json", "-", "held.jsonl"], ["--help"], ["plan", "--help"]])

@@ -139,13 +139,16 @@ def test_an_id_is_whole_at_any_width(width: int) -> None:
 
 
 def test_no_text_is_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each fact is a whole line, whatever the width of the terminal behind it."""
-    monkeypatch.setenv("COLUMNS", "40")
+    """Each fact is a whole line, unless a width is asked for."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("sys.argv", ["testbed", "facts"])
     main.main()
     text = capsys.readouterr().out
     assert "…" not in text
     assert all(re.search(rf"^ *{fact} +{re.escape(words)} ", text, re.MULTILINE) for fact, words in FACTS.items())
+    monkeypatch.setenv("COLUMNS", "80")
+    main.main()
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_the_long_list_names_every_scenario_and_test_unbroken(project: Path) -> None:

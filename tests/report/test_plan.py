@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
 from testbed import scenario_file
 from testbed.plan import passengers
@@ -44,6 +45,14 @@ def test_a_plan_shows_words_and_no_python(name: str) -> None:
     text = drawn(of(name))
     assert not [word for word in ("('", ",)", "None", "True", "False", "Fault(") if word in text]
     assert "=" not in text
+
+
+def test_no_line_ends_with_a_blank_where_there_is_no_summary() -> None:
+    """The title ends the line."""
+    plan = dataclasses.replace(scenario_file.load(of("calm")), summary="")
+    words = plan_module.plan(plan, passengers.of(plan))
+    assert isinstance(words, Group)
+    assert str(words.renderables[0]).splitlines()[0] == f"calm: {plan.title}."
 
 
 def test_every_expectation_of_every_variant_is_shown() -> None:

@@ -51,13 +51,13 @@ def compose_version() -> str:
 
 def run(*arguments: str, within_s: float = 60.0) -> str:
     """Run a command of the engine and return what it printed; raises EngineError with the engine's own words."""
-    what = f"{COMMAND} {' '.join(arguments[:2])}"
+    what = " ".join([COMMAND, *(word for word in arguments[:2] if not word.startswith("-"))])
     try:
         done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=within_s)
     except FileNotFoundError as error:
         raise EngineError(f"no container engine: the command {COMMAND} is not installed; {START}") from error
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"{what}: the container engine did not answer within {within_s:.0f} s; {START}") from error
+        raise EngineError(f"the container engine did not answer within {within_s:.0f} s to {what}; {START}") from error
     if done.returncode != 0:
         raise EngineError(_with_advice(what, done.stderr or done.stdout))
     return done.stdout
@@ -68,8 +68,8 @@ def _with_advice(what: str, output: str) -> str:
     words = output.strip()[-1000:]
     if "permission denied" in words.lower():
         return (
-            f"{what}: no right to use the container engine; run it as root, or add your user to the group docker and log in again\n{words}"
+            f"no right to use the container engine; run it as root, or add your user to the group docker and log in again\n{what}: {words}"
         )
     if "cannot connect" in words.lower() or "is the docker daemon running" in words.lower():
-        return f"{what}: no container engine answers; {START}\n{words}"
+        return f"no container engine answers; {START}\n{what}: {words}"
     return f"{what}: {words}"

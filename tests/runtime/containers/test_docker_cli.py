@@ -41,6 +41,7 @@ def test_the_refusal_of_an_engine_comes_with_what_to_do(pretend: Callable[[str],
     with pytest.raises(EngineError, match=advice) as raised:
         docker_cli.find()
     assert words in str(raised.value)
+    assert str(raised.value).startswith("no ")  # and not with the command that was refused
     assert raised.value.exit_code == 3
 
 
