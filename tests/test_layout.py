@@ -53,7 +53,7 @@ APART = {
 # Functions that import a module by its name, and the modules that call one with a name that is not a literal.
 IMPORTERS = {"__import__", "import_module", "run_module", "run_path"}
 REGISTRIES = {
-    "testbed": {"testbed", "testbed.registry", "testbed.cli.main", "testbed.runtime.processes.fork_server", "testbed.verdict.checks"},
+    "testbed": {"testbed", "testbed.registry", "testbed.cli.main", "testbed.runtime.processes.fork_server"},
     "flight_search": {"flight_search.callers.transaction", "flight_search.lookup"},
 }
 # Rooms whose files are words: their names are a list elsewhere.
