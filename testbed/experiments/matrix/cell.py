@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from testbed.verdict.figures import Figures
     from testbed.verdict.judge import Judgement
 
-Count = Annotated[int, Field(ge=0)]
+MOST = 10**9  # of anything that is counted: more is a mistake in a file
+Count = Annotated[int, Field(ge=0, le=MOST)]
+LONGEST_SHOWN = 20  # characters of a wrong text in a message
 CrackLevel = Annotated[int, Field(ge=0, le=6)]
 RANK: dict[str, int] = {word.value: word.rank for word in Outcome}
 
 
 class Part(BaseModel):
-    """A count out of a total, in a file `"77/83"`."""
+    """A count out of a total, which it does not exceed; in a file `"77/83"`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,13 +45,29 @@ class Part(BaseModel):
         if not isinstance(value, str):
             return value
         count, slash, of = value.partition("/")
-        if not (slash and count.isdecimal() and of.isdecimal()):
-            raise ValueError(f"found {value!r}; allowed: a count and a total, such as '77/83'")
+        if not (slash and _is_count(count) and _is_count(of)):
+            raise ValueError(f"found {shortened(value)!r}; allowed: a count and a total, such as '77/83'")
         return {"count": int(count), "of": int(of)}
+
+    @model_validator(mode="after")
+    def _require_no_more_than_the_total(self) -> Self:
+        if self.count > self.of:
+            raise ValueError(f"found '{self}'; allowed: a count that is at most the total, such as '77/83'")
+        return self
 
     @model_serializer
     def _format(self) -> str:
         return str(self)
+
+
+def _is_count(text: str) -> bool:
+    """Return whether a text is a whole number in ASCII digits that is not longer than MOST; Python converts no more than 4,300 digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(MOST))
+
+
+def shortened(text: str) -> str:
+    """Return a wrong text as a message shows it: its beginning, if it is long."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 class Tally(BaseModel):
@@ -59,7 +77,7 @@ class Tally(BaseModel):
 
     outcome: OutcomeWord | None
     crack: CrackLevel
-    times: Annotated[int, Field(ge=1)]
+    times: Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Cell(BaseModel):
@@ -177,9 +195,9 @@ def of(judgement: Judgement) -> Cell:
         outcome=None if doubts or judgement.outcome is None else judgement.outcome.value,
         crack=judgement.crack.value,
         answered=_answered(figures),
-        leaked=Part(count=sum(leaked), of=facility.pool_size * len(leaked)),
+        leaked=_part(sum(leaked), facility.pool_size * len(leaked)),
         blocked={
-            role: Part(count=sum(blocked[name] for name in names), of=facility.request_threads * len(names))
+            role: _part(sum(blocked[name] for name in names), facility.request_threads * len(names))
             for role, names in (("servers", facility.application_servers), ("callers", facility.callers))
         },
         red=sum(checks.count - checks.green for checks in figures.health.values()),
@@ -189,6 +207,11 @@ def of(judgement: Judgement) -> Cell:
         by_itself=None if recovered is None else figures.needed_restart is None,
         unknown="; ".join(doubts),
     )
+
+
+def _part(count: int, of: int) -> Part:
+    """Return the part; a pool with an overflow may lose more connections than it has by its size, and then the total is what was lost."""
+    return Part(count=count, of=max(count, of))
 
 
 def _answered(figures: Figures) -> dict[str, Part]:

@@ -6,21 +6,24 @@
 
 The header has `title`, `seed`, `requests` (how many the trace has), `trace_sha256`, `made_by` (the command) and `commit` (of the code that
 replayed it). A variant's line has `settings` (the digest of the settings it was replayed with, see `plan.digest`) and the fields of its
-cell (`cell.py`); a line without these was not replayed. Nothing in a file changes unless a measurement, a trace or a setting does.
+cell (`cell.py`); a line without these was not replayed. A variant's line changes only if its measurement or a setting does; the header
+also if the command or the code is another, or the scenario's title, trace or seed.
 Files are replaced as a whole, so that whoever reads one while it is written, or after a kill, has the old one or the new one.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.errors import UsageError
 from testbed.experiments.matrix import picture, plan
-from testbed.experiments.matrix.cell import Cell
+from testbed.experiments.matrix.cell import Cell, Count
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
 from testbed.experiments.matrix.text import GENERATED, markdown
 from testbed.facility.runtime import RUNTIMES
@@ -33,17 +36,17 @@ if TYPE_CHECKING:
     from testbed.plan.settings import KeptVariant
 
 PAGE, PICTURE = "README.md", "containment.svg"
-REMAKE = "`testbed matrix --out` writes it anew"
+REMAKE = "`testbed matrix --out` writes it anew once it is removed"
 FileRecord = TypeVar("FileRecord", bound=BaseModel)
 
 
 class FileHeader(Frozen):
     """The first line of a file."""
 
-    format: Literal[2] = 2
+    format: Literal[2]
     title: str
-    seed: int
-    requests: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    requests: Count
     trace_sha256: str
     made_by: str
     commit: str
@@ -63,11 +66,10 @@ def read(directory: Path, variants: Mapping[str, KeptVariant]) -> Matrix:
 
     Raises UsageError that names the file, the line and the first thing that is wrong in it.
     """
-    paths = sorted(_paths(directory), key=lambda path: (RUNTIMES.index(path.parent.name), path.stem))
     columns: list[Column] = []
     cells: list[Cell] = []
     made: dict[ColumnKey, Provenance] = {}
-    for path in paths:
+    for path in _paths(directory):
         column, made[column.key], of_column = _read_file(path)
         columns.append(column)
         cells += of_column
@@ -94,13 +96,14 @@ def write(matrix: Matrix, directory: Path, variants: Mapping[str, KeptVariant]) 
 def require_nothing_lost(
     directory: Path, columns: Iterable[Column], keys: Iterable[tuple[str, str, str]], variants: Mapping[str, KeptVariant]
 ) -> None:
-    """Raise UsageError if the files of these columns have a cell, of a variant that there still is, that is not among `keys`."""
-    replaced = set(keys)
-    for column in columns:
-        path = _path(directory, column.key)
-        if not path.exists():
-            continue
-        lost = [cell.variant for cell in _read_file(path)[2] if cell.key not in replaced and cell.variant in variants]
+    """Raise UsageError if the files of these columns have a cell, of a variant that there still is, that is not among `keys`.
+
+    Every file of the folder is read, as `write` reads them all for the page and the picture: one that is wrong is refused now.
+    """
+    replaced, written = set(keys), {column.key for column in columns}
+    for path in _files(directory):
+        column, _, cells = _read_file(path)
+        lost = [cell.variant for cell in cells if column.key in written and cell.key not in replaced and cell.variant in variants]
         if lost:
             raise UsageError(
                 f"--out: {path} has {len(lost)} cells that would be lost, the first: {lost[0]}; write to another folder, and put both "
@@ -108,11 +111,34 @@ def require_nothing_lost(
             )
 
 
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Make the folder and keep every other matrix out of it, which would not see the cells that this one is about to write.
+
+    Raises UsageError if another matrix holds it, or it cannot be made or locked. Locked is the folder itself: there is no file for it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise UsageError(f"--out: nothing can be written to {directory}: {error.strerror}; give another folder") from error
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"--out: another matrix is being made for {directory}; wait for its end, or give another folder") from error
+        except OSError as error:
+            raise UsageError(f"--out: {directory} cannot be locked: {error.strerror}; give a folder on another file system") from error
+        yield
+    finally:
+        os.close(opened)
+
+
 def require_writable(directory: Path, columns: Iterable[Column]) -> None:
     """Raise UsageError if `write` cannot write a file of this folder, or would overwrite one that it did not write."""
     for path in [*(_path(directory, column.key) for column in columns), directory / PAGE, directory / PICTURE]:
         home = path.parent
-        if home.exists() and not (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):
+        if os.path.lexists(home) and not (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):
             raise UsageError(f"--out: nothing can be written to {home}; give another folder")
         if path.exists() and not path.is_file():
             raise UsageError(f"--out: {path} is not a file and cannot be replaced; give another folder")
@@ -142,15 +168,21 @@ def _paths(directory: Path) -> list[Path]:
         )
     if not directory.is_dir():
         raise UsageError(f"the matrix {directory} cannot be read: there is no such folder; `testbed matrix --out` writes one")
-    paths = [path for runtime in RUNTIMES for path in (directory / runtime).glob("*.jsonl")]
+    paths = _files(directory)
     if not paths:
         raise UsageError(f"{directory} is no matrix: there is no {RUNTIMES[0]}/SCENARIO.jsonl in it; `testbed matrix --out` writes one")
     return paths
 
 
+def _files(directory: Path) -> list[Path]:
+    """Return the files of a folder, in the order of their columns."""
+    return [path for runtime in RUNTIMES for path in sorted((directory / runtime).glob("*.jsonl"), key=lambda path: path.stem)]
+
+
 def _lines(matrix: Matrix, column: Column) -> Iterator[str]:
     provenance = matrix.made.get(column.key, Provenance())
     header = FileHeader(
+        format=2,
         title=column.title,
         seed=column.seed,
         requests=column.requests,
@@ -173,13 +205,20 @@ def _json(record: dict[str, Any]) -> str:
 
 def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
     """Read one file: its column, how that was made, and its cells."""
-    scenario, runtime = path.stem, path.parent.name
     try:
         # Not splitlines(): a title may have U+2028 or U+0085, which JSON does not escape.
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; {REMAKE}") from error
     header = _decode(FileHeader, lines[0], f"{path}, line 1")
+    column = Column(
+        scenario=path.stem,
+        runtime=path.parent.name,
+        title=header.title,
+        seed=header.seed,
+        requests=header.requests,
+        trace_sha256=header.trace_sha256,
+    )
     settings: dict[str, str] = {}
     cells = []
     for number, text in enumerate(lines[1:], start=2):
@@ -189,22 +228,32 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
             raise UsageError(f"{where}: the variant {line.variant} stands on a line before; {REMAKE}")
         settings[line.variant] = line.settings
         if line.model_extra:
-            cell = {"scenario": scenario, "runtime": runtime, "variant": line.variant, **line.model_extra}
-            cells.append(_decode(Cell, json.dumps(cell), where))
-    column = Column(
-        scenario=scenario,
-        runtime=runtime,
-        title=header.title,
-        seed=header.seed,
-        requests=header.requests,
-        trace_sha256=header.trace_sha256,
-    )
+            cells.append(_cell(line, column, where))
+    if not settings:
+        raise UsageError(f"{path} has no line of a variant, only a header; {REMAKE}")
     return column, Provenance(made_by=header.made_by, commit=header.commit, settings=settings), cells
 
 
+def _cell(line: Line, column: Column, where: str) -> Cell:
+    """Return the cell of a line."""
+    fields = line.model_extra or {}
+    for key in ("scenario", "runtime"):
+        if key in fields:
+            raise UsageError(f"{where}: {key}: not allowed in a line, as the name of the file says it; {REMAKE}")
+    with _refusing(where):
+        return Cell.model_validate({"scenario": column.scenario, "runtime": column.runtime, "variant": line.variant, **fields})
+
+
 def _decode(record: type[FileRecord], text: str, where: str) -> FileRecord:
-    try:
+    with _refusing(where):
         return record.model_validate_json(text)
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Raise UsageError with the file, the line and the first thing that is wrong in it."""
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
+from testbed.experiments.matrix.cell import shortened
 from testbed.experiments.matrix.table import Column, Matrix, Provenance, Row
 from testbed.plan import passengers
 from testbed.plan.expectation import WHATEVER
@@ -122,7 +124,8 @@ def shard(cells: Sequence[PlannedCell], text: str | None) -> tuple[PlannedCell, 
     """Return the cells of shard `I/N`; all of them if `text` is None. Raises UsageError for any other text."""
     if text is None:
         return tuple(cells)
-    number, _, of = text.partition("/")
-    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError(f"--shard: found {text!r}; allowed: I/N with 1 <= I <= N, such as 2/4")
-    return tuple(cells[int(number) - 1 :: int(of)])
+    # Python converts no text of more than 4,300 digits, so their number is looked at first.
+    parts = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
+        raise UsageError(f"--shard: found {shortened(text)!r}; allowed: I/N with 1 <= I <= N <= 9999, such as 2/4")
+    return tuple(cells[int(parts[1]) - 1 :: int(parts[2])])

@@ -44,6 +44,13 @@ def test_a_restart_by_hand_is_no_recovery_by_itself() -> None:
     assert (restored.outcome, restored.by_itself) == ("grounded", False)
 
 
+def test_a_pool_that_lost_more_connections_than_its_size_lost_all_of_them() -> None:
+    """With an overflow it has more than its size; a part is never more than its total, or the file could not be read again."""
+    judged = judge.judge(flown("original"))
+    figures = dataclasses.replace(judged.figures, leaked_connections={"cf-1": 25, "cf-2": 10})
+    assert cell.of(dataclasses.replace(judged, figures=figures)).leaked == Part(count=35, of=35)
+
+
 def test_without_a_fault_everything_counts() -> None:
     """A night in which nothing is done has all of its transactions in the cell, and nothing to recover from."""
     calm = made("original", '[[timeline]]\nat = "23:00"\nfault = "nothing"\n')
@@ -77,7 +84,7 @@ def test_a_part_is_a_fraction_in_a_file() -> None:
     part = Part(count=77, of=83)
     assert part.model_dump_json() == '"77/83"'
     assert Part.model_validate_json('"77/83"') == part
-    for text in ('"77"', '"a/b"', '"-1/2"', "77"):
+    for text in ('"77"', '"a/b"', '"-1/2"', "77", '"99/10"', '{"count":99,"of":10}'):
         with pytest.raises(ValidationError):
             Part.model_validate_json(text)
 

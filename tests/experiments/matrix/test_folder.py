@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import fcntl
 import os
 import shutil
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -127,27 +130,84 @@ def test_shards_are_written_and_merge_into_the_whole(tmp_path: Path) -> None:
     [
         (1, "", "line 1: Invalid JSON"),
         (1, '{"format":1}', "line 1: format: Input should be 2"),
+        (1, '{"title":"","seed":1,"requests":1,"trace_sha256":"","made_by":"","commit":""}', "line 1: format: Field required"),
+        (1, ('"seed":1', f'"seed":{2**63}'), "line 1: seed: Input should be less than"),
+        (1, ('"requests":100', '"requests":1000000001'), "line 1: requests: Input should be less than or equal to 1000000000"),
         (2, '{"variant":"original","settings":"a","outcome":"grou', "line 2: Invalid JSON"),
         (2, "[]", "line 2: Input should be an object"),
         (2, '{"settings":"a"}', "line 2: variant: Field required"),
         (3, '{"variant":"fixed","settings":"a","outcome":"contained"}', "line 3: crack: Field required"),
         (3, '{"variant":"original","settings":"a"}', "line 3: the variant original stands on a line before"),
         (3, '{"variant":"fixed","settings":"a","outcome":"fine","crack":9}', "line 3: outcome: Input should be 'unharmed', 'contained' or"),
-        (3, None, "line 3: leaked: Value error, found '81 of 80'; allowed: a count and a total, such as '77/83'"),
+        (3, ('"80/80"', '"81 of 80"'), "line 3: leaked: Value error, found '81 of 80'; allowed: a count and a total, such as '77/83'"),
+        (3, ('"80/80"', '"99/10"'), "line 3: leaked: Value error, found '99/10'; allowed: a count that is at most the total"),
+        (3, ('"80/80"', f'"1/{"9" * 5000}"'), "line 3: leaked: Value error, found '1/999999999999999999...'; allowed: a count and"),
+        (3, ('"80/80"', '"\u0663/\u0664"'), "line 3: leaked: Value error, found '\u0663/\u0664'; allowed: a count and a total"),
+        (3, ('"red":3', '"red":1000000001'), "line 3: red: Input should be less than or equal to 1000000000"),
+        (3, ('"red":3', f'"red":{"9" * 5000}'), "line 3: "),
+        (3, ('"times":2', '"times":1000000001'), "line 3: tallies.0.times: Input should be less than or equal to 1000000000"),
+        (3, ('"red":3', '"scenario":"calm"'), "line 3: scenario: not allowed in a line, as the name of the file says it"),
+        (3, ('"red":3', '"runtime":"containers"'), "line 3: runtime: not allowed in a line, as the name of the file says it"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_with_its_name_and_the_line(tmp_path: Path, number: int, text: str | None, mistake: str) -> None:
+def test_a_file_that_is_wrong_is_refused_with_its_name_and_the_line(
+    tmp_path: Path, number: int, text: str | tuple[str, str], mistake: str
+) -> None:
     """One message: file, line, key, what is wrong, and what writes the file anew."""
     folder.write(two(), tmp_path, VARIANTS)
     lines = (tmp_path / NIGHT).read_text().splitlines()
-    lines[number - 1] = lines[number - 1].replace('"80/80"', '"81 of 80"', 1) if text is None else text
+    lines[number - 1] = text if isinstance(text, str) else lines[number - 1].replace(*text, 1)
     (tmp_path / NIGHT).write_text("\n".join(lines))
     with pytest.raises(UsageError) as caught:
         folder.read(tmp_path, VARIANTS)
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / NIGHT}, {mistake}")
-    assert message.endswith("; `testbed matrix --out` writes it anew")
+    assert message.endswith("; `testbed matrix --out` writes it anew once it is removed")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("names", [[NIGHT], [NIGHT, "processes/calm.jsonl", "containers/the_night.jsonl"]])
+def test_a_file_that_was_cut_down_to_its_header_is_refused(tmp_path: Path, names: list[str]) -> None:
+    """One of them, or all of a folder: each file has the lines of its variants."""
+    folder.write(two(), tmp_path, VARIANTS)
+    for name in names:
+        (tmp_path / name).write_text((tmp_path / name).read_text().splitlines()[0] + "\n")
+    with pytest.raises(UsageError, match=r"\.jsonl has no line of a variant, only a header; `testbed matrix --out` writes it anew"):
+        folder.read(tmp_path, VARIANTS)
+
+
+def test_a_file_of_another_scenario_that_is_wrong_is_noticed_before_the_replays(tmp_path: Path) -> None:
+    """Page and picture are of all files, so every one is read; nothing is lost of a scenario that is not written."""
+    folder.write(two(), tmp_path, VARIANTS)
+    night = two().only(("the_night", "processes"))
+    keys = [replayed.key for replayed in night.cells]
+    folder.require_nothing_lost(tmp_path, night.columns, keys, VARIANTS)
+    (tmp_path / "processes" / "calm.jsonl").write_text("{}")
+    with pytest.raises(UsageError, match=r"calm.jsonl, line 1: format: Field required"):
+        folder.require_nothing_lost(tmp_path, night.columns, keys, VARIANTS)
+
+
+def test_a_folder_takes_one_matrix_at_a_time(tmp_path: Path) -> None:
+    """A second would not see the cells of the first; the lock leaves no file, and goes with its matrix, however that ends."""
+    out = tmp_path / "new"
+    with folder.locked(out), pytest.raises(UsageError, match=r"--out: another matrix is being made for .*new; wait"), folder.locked(out):
+        pass
+    with pytest.raises(ZeroDivisionError), folder.locked(out):
+        raise ZeroDivisionError
+    with pytest.raises(BlockingIOError), folder.locked(out):
+        raise BlockingIOError  # a replay's own error
+    with folder.locked(tmp_path / "new"):
+        assert list(out.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_or_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its name and the reason."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--out: nothing can be written to .*file: File exists"), folder.locked(tmp_path / "file"):
+        pass
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    with pytest.raises(UsageError, match=r"--out: .*new cannot be locked: No locks available"), folder.locked(tmp_path / "new"):
+        pass
 
 
 def test_what_is_no_folder_of_a_matrix_is_refused(tmp_path: Path) -> None:
@@ -179,7 +239,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatc
 def test_no_cell_is_lost_to_a_file_with_fewer_of_them(tmp_path: Path) -> None:
     """A cell that is not replayed now stays where it is, unless its variant is no more."""
     folder.write(two(), tmp_path, VARIANTS)
-    columns, keys = two().columns, [replayed.key for replayed in two().cells if replayed.variant == "fixed"]
+    columns, keys = two().columns[:1], [replayed.key for replayed in two().cells if replayed.variant == "fixed"]
     with pytest.raises(UsageError, match=r"calm.jsonl has 1 cells that would be lost, the first: original; write to another folder"):
         folder.require_nothing_lost(tmp_path, columns, keys, VARIANTS)
     folder.require_nothing_lost(tmp_path, columns, keys, {"fixed": VARIANTS["fixed"]})
@@ -208,11 +268,16 @@ def test_a_page_or_picture_of_somebody_else_is_not_overwritten(tmp_path: Path, n
 
 
 def test_a_folder_with_something_else_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    """A file named as a runtime, and a folder named as a file."""
+    """A file named as a runtime, a link to nowhere, and a folder named as a file."""
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "processes").touch()
     with pytest.raises(UsageError, match=r"--out: nothing can be written to .*one/processes; give another folder"):
         folder.require_writable(tmp_path / "one", two().columns)
+    for link in ("link", "two/processes"):
+        (tmp_path / link).parent.mkdir(exist_ok=True)
+        (tmp_path / link).symlink_to("nowhere")
+        with pytest.raises(UsageError, match=rf"--out: nothing can be written to .*{link}; give another folder"):
+            folder.require_writable(tmp_path / link.removesuffix("/processes"), two().columns)
     for name in (NIGHT, "README.md", "containment.svg"):
         (tmp_path / name / "of" / name).mkdir(parents=True)
         with pytest.raises(UsageError, match=rf"--out: .*{name} is not a file and cannot be replaced"):
