@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import platform
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import distributions
 from typing import TYPE_CHECKING, TextIO
 
 from pydantic import ValidationError
@@ -16,20 +18,27 @@ from testbed.experiments.matrix.cell import Cell
 from testbed.plan import package_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from testbed.experiments.matrix.plan import PlannedCell
 
-CODE = (package_data.packages() / "testbed", package_data.packages() / "flight_search")
+# Compose files count on every runtime: a cell that is replayed once more costs less than one that is wrong.
+CODE = (package_data.packages() / "testbed", package_data.packages() / "flight_search", package_data.directory("compose"))
 
 
 @dataclass(slots=True)
 class CheckpointFile:
-    """The cells so far, and the open file that takes more; `code` is the digest of the code that they are replayed with."""
+    """The cells so far, and the open file that takes more.
+
+    `code` is the digest of the code that they are replayed with, `libraries` names the libraries and their versions, and `given` returns
+    what the command line decides for all of them.
+    """
 
     file: TextIO
     code: str
+    libraries: str
+    given: Callable[[], Sequence[str]]
     cells: dict[str, Cell] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)  # the keys that this matrix asked for
 
@@ -61,6 +70,8 @@ class CheckpointFile:
         scenario = planned.column.only(planned.variant)
         decides = (
             self.code,
+            self.libraries,
+            *self.given(),
             planned.column.runtime,
             planned.column.sent.header.sha256,
             scenario.path.read_text(encoding="utf-8"),
@@ -71,8 +82,10 @@ class CheckpointFile:
 
 
 @contextmanager
-def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
+def checkpoint_in(directory: Path, *, anew: bool, given: Callable[[], Sequence[str]] = tuple) -> Iterator[CheckpointFile]:
     """Open the checkpoint of a directory and lock it; `anew` empties it first.
+
+    `given` returns what else decides every cell; it is called for each cell, as the backend knows its PostgreSQL only once it is entered.
 
     Raises UsageError if another matrix holds it, TestbedError if it cannot be written.
     """
@@ -88,7 +101,7 @@ def checkpoint_in(directory: Path, *, anew: bool) -> Iterator[CheckpointFile]:
             raise UsageError(f"another matrix is being made in {directory}; choose another directory with --runs") from error
         if anew:
             file.truncate(0)
-        yield CheckpointFile(file, _code(), _read(file))
+        yield CheckpointFile(file, _code(), _libraries(), given, _read(file))
 
 
 def _read(file: TextIO) -> dict[str, Cell]:
@@ -115,6 +128,13 @@ def _key_of(line: str) -> str | None:
 
 def _code() -> str:
     digest = hashlib.sha256()
-    for file in sorted(path for part in CODE for path in part.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        digest.update(f"{file.name}\0".encode() + file.read_bytes())
+    for part in CODE:
+        for file in sorted(path for path in part.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            digest.update(f"{part.name}/{file.relative_to(part)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+def _libraries() -> str:
+    """Return Python and every installed library with its version: those that a cell needs bring others, which no list here would have."""
+    installed = {f"{library.name} {library.version}" for library in distributions()}
+    return "\n".join([platform.python_version(), *sorted(installed)])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -79,7 +81,7 @@ def test_a_finished_matrix_leaves_the_cells_of_an_interrupted_one(tmp_path: Path
 
 
 def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another seed, runtime, setting or code, and it is replayed again; asked to forget, everything is."""
+    """Another seed, runtime, setting, code, library, option or speed, and it is replayed again; asked to forget, everything is."""
     planned_cell = planned(tmp_path)
     interrupted(tmp_path, planned_cell)
     retry = scenario_file.kept_variants()["retry"].settings
@@ -91,10 +93,17 @@ def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: p
         with pytest.raises(Killed):
             raise Killed
     interrupted(tmp_path, planned_cell)
-    monkeypatch.setattr(checkpoint_module, "_code", lambda: "another")
-    with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
+    for decides in ("_code", "_libraries"):
+        monkeypatch.setattr(checkpoint_module, decides, lambda: "another")
+        with checkpoint_module.checkpoint_in(tmp_path, anew=False) as checkpoint:
+            assert checkpoint.find(planned_cell) is None
+        monkeypatch.undo()
+    with checkpoint_in(tmp_path, anew=False, given=lambda: ("--postgres=/usr",)) as checkpoint:
         assert checkpoint.find(planned_cell) is None
-    monkeypatch.undo()
+    slowed = replace(planned_cell, column=replace(planned_cell.column, scenario=planned_cell.column.scenario.slowed(2.0)))
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(slowed) is None
+        assert checkpoint.find(planned_cell) is not None
     interrupted(tmp_path, planned_cell)
     with checkpoint_module.checkpoint_in(tmp_path, anew=True) as checkpoint:
         assert checkpoint.find(planned_cell) is None
@@ -145,9 +154,22 @@ def test_a_directory_that_cannot_be_made_is_refused_with_the_option(tmp_path: Pa
 
 
 def test_the_digest_of_the_code_sees_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte in a file of either package is another code."""
+    """A byte in a file of either package is another code; so is a file that was moved."""
     (tmp_path / "a.py").write_text("1")
     monkeypatch.setattr(checkpoint_module, "CODE", (tmp_path,))
     before = checkpoint_module._code()  # noqa: SLF001
     (tmp_path / "a.py").write_text("2")
-    assert checkpoint_module._code() != before  # noqa: SLF001
+    changed = checkpoint_module._code()  # noqa: SLF001
+    assert changed != before
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.py").rename(tmp_path / "b" / "a.py")
+    assert checkpoint_module._code() != changed  # noqa: SLF001
+
+
+def test_the_code_is_both_packages_and_the_compose_files(tmp_path: Path) -> None:
+    """And the libraries are all that are installed, with their versions."""
+    assert [path.name for path in checkpoint_module.CODE] == ["testbed", "flight_search", "compose"]
+    assert (checkpoint_module.CODE[2] / "compose.yaml").is_file()
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        libraries = checkpoint.libraries.splitlines()
+    assert {f"{name} {version(name)}" for name in ("psycopg", "starlette", "urllib3")} <= set(libraries)
