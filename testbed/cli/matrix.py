@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,12 +15,12 @@ from click.core import ParameterSource
 from testbed import scenario_file
 from testbed.cli import options as options_module
 from testbed.cli.interruption import interruptible
+from testbed.cli.minimal import Search
 from testbed.cli.options import JOBS
 from testbed.cli.output import BatchProgress, require_writable_folder, warn_passed_over, writing
-from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments import batch
-from testbed.experiments.matrix import folder, gate, minimal, plan, table, text
+from testbed.experiments.matrix import commit, folder, gate, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.plan import package_data
@@ -29,19 +28,19 @@ from testbed.report.terminal import plain_console, whole_line_console
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
     from testbed.experiments.matrix.cell import Cell
-    from testbed.experiments.matrix.minimal import PatternSet, Reached
+    from testbed.experiments.matrix.checkpoint import CheckpointFile
     from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
     from testbed.experiments.matrix.replays import Checkpoint
     from testbed.experiments.matrix.table import Column
     from testbed.facility.address import Address
     from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
-    from testbed.plan.settings import KeptVariant
 
 
 WORSE, UNKNOWN = 1, 3
@@ -51,6 +50,19 @@ HOME = ".testbed/matrix"
 
 
 KEPT = "(kept)"  # what `--against` without a value stands for
+
+
+class Folder(click.Path):
+    """A folder on the command line; an empty text, which would be the current folder, is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return its path."""
+        if value == "":
+            self.fail("found ''; allowed: a folder, such as scenarios/containment, or . for the current one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = Folder(path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +94,23 @@ class Options:
 class MatrixRun:
     """The backend of the replays and how many run at a time, the directory of journals and checkpoint, and the console.
 
-    `fresh`: start without the checkpoint of an interrupted matrix.
+    `fresh`: start without the checkpoint of an interrupted matrix. `given`: the options that decide every cell.
     """
 
     backend: Backend
     jobs: int
     runs: Path
     fresh: bool
+    given: tuple[str, ...]
     console: Console
 
     def directory(self, what: str) -> Path:
         """Create a directory for the journals of this command."""
         return batch.runs_directory(str(self.runs), what)
+
+    def checkpoint(self) -> AbstractContextManager[CheckpointFile]:
+        """Open the checkpoint and lock it."""
+        return checkpoint_in(self.runs, anew=self.fresh, given=lambda: (*self.given, self.backend.postgres_version))
 
 
 def kept_matrix() -> Path:
@@ -126,13 +143,13 @@ def kept_matrix() -> Path:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     metavar="FOLDER",
     help="Write the matrix into this folder: a file per scenario, a page and a picture.",
 )
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     is_flag=False,
     flag_value=KEPT,
     metavar="[FOLDER]",
@@ -150,7 +167,7 @@ def kept_matrix() -> Path:
 @click.option("--fresh", is_flag=True, help="Start anew; by default an interrupted matrix continues from its checkpoint.")
 @click.option(
     "--runs",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     default=HOME,
     metavar="DIRECTORY",
     show_default=True,
@@ -179,13 +196,15 @@ def _replay(options: Options) -> NoReturn:
     if options.names:
         warn_passed_over(scenario_file.passed_over())
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
-    bench = MatrixRun(backend, options.jobs, options.runs, options.fresh, console)
+    given = (f"--toxiproxy={options.toxiproxy}", f"--postgres={options.postgres}")
+    bench = MatrixRun(backend, options.jobs, options.runs, options.fresh, given, console)
     if options.wanted is not None:
         if options.against or options.shard or options.out:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
-        with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
-            reached = interruptible(_search(bench, scenarios, variants, options.wanted, options.largest, checkpoint))
-            _print_reached(reached, options.wanted, options.largest, console)
+        searching = Search(backend, bench.jobs, bench.runs, options.wanted, options.largest, console)
+        with bench.checkpoint() as checkpoint:
+            reached = interruptible(searching.search(scenarios, variants, checkpoint))
+            searching.print_reached(reached)
             checkpoint.remove_own()
         sys.exit(0 if reached else WORSE)
     baseline = None if options.against is None else _read(kept_matrix() if options.against == Path(KEPT) else options.against)
@@ -193,8 +212,7 @@ def _replay(options: Options) -> NoReturn:
     cells = plan.shard(planned.cells, options.shard)
     if baseline is not None:
         gate.require_comparable(baseline, planned.empty())
-    _require_writable(options.out, planned.empty().columns, [cell.key for cell in cells])
-    with checkpoint_in(bench.runs, anew=bench.fresh) as checkpoint:
+    with _reserved(options.out, planned.empty().columns, [cell.key for cell in cells]), bench.checkpoint() as checkpoint:
         made, compared = interruptible(_make(bench, planned, cells, baseline, checkpoint))
         _print(made, console)
         if options.out is not None:
@@ -221,10 +239,10 @@ def _exit_code(made: table.Matrix, compared: Sequence[gate.Compared]) -> int:
 
 
 @matrix.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=FOLDER)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     required=True,
     metavar="FOLDER",
     help="Write the matrix into this folder: a file per scenario, a page and a picture.",
@@ -236,9 +254,9 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
     """
     console = plain_console(stderr=False)
     made = table.merge([(str(path), _read(path)) for path in folders])
-    _require_writable(out, made.columns, [cell.key for cell in made.cells])
-    _print(made, console)
-    _write(made, out)
+    with _reserved(out, made.columns, [cell.key for cell in made.cells]):
+        _print(made, console)
+        _write(made, out)
     if made.missing:
         raise UsageError(
             f"{len(made.missing)} cells are in none of the folders, the first: {' '.join(made.missing[0])}; is a shard missing? "
@@ -249,9 +267,7 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
 @matrix.command()
 @click.argument("scenario")
 @options_module.runtime
-@click.option(
-    "--kept", type=click.Path(path_type=Path), metavar="FOLDER", show_default="scenarios/containment", help="The folder of the matrix."
-)
+@click.option("--kept", type=FOLDER, metavar="FOLDER", show_default="scenarios/containment", help="The folder of the matrix.")
 def show(scenario: str, runtime: str, kept: Path | None) -> None:
     """Print all figures of a scenario from a kept matrix.
 
@@ -305,6 +321,8 @@ async def _make(
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
     progress = BatchProgress(bench.console, len(cells), "cells", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
+    # Before the replays: what is committed or changed meanwhile did not replay them.
+    empty = planned.empty(shlex.join(["testbed", *sys.argv[1:]]), commit.current())
 
     async with bench.backend:
         replays = MatrixBatch(bench.backend, bench.directory("matrix"))
@@ -316,19 +334,7 @@ async def _make(
         compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
         await replays.require_steady(planned)
     progress.print_all_done(replays.directory)
-    return table.with_cells(planned.empty(shlex.join(["testbed", *sys.argv[1:]]), _commit()), done), compared
-
-
-def _commit() -> str:
-    """Return the commit of the code, with `-dirty` if it was changed since; an empty text outside the project's repository."""
-    checkout = package_data.checkout()
-    if checkout is None or not (checkout / ".git").exists() or shutil.which("git") is None:
-        return ""
-    git = ["git", "-C", str(checkout)]
-    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    # The kept matrix is what is being made: that it changed says nothing about the code.
-    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":(exclude)scenarios/containment"], check=False).returncode != 0
-    return f"{head}-dirty" if head and changed else head
+    return table.with_cells(empty, done), compared
 
 
 def _print(made: table.Matrix, console: Console) -> None:
@@ -337,49 +343,23 @@ def _print(made: table.Matrix, console: Console) -> None:
     console.print(text.unknown_lines(made.cells))
 
 
-def _require_writable(out: Path | None, columns: Sequence[Column], keys: Sequence[tuple[str, str, str]]) -> None:
-    """Raise UsageError now, and not after all the replays, if the folder cannot be written or would lose a cell."""
-    if out is not None:
-        require_writable_folder("--out", out)
-        folder.require_writable(out, columns)
+@contextmanager
+def _reserved(out: Path | None, columns: Sequence[Column], keys: Sequence[tuple[str, str, str]]) -> Iterator[None]:
+    """Keep other matrices out of a folder until it is written, so that what is checked now still holds then.
+
+    Raises UsageError now, and not after all the replays, if the folder is taken, cannot be written, or would lose a cell.
+    """
+    if out is None:
+        yield
+        return
+    require_writable_folder("--out", out)
+    folder.require_writable(out, columns)
+    with folder.locked(out):
         folder.require_nothing_lost(out, columns, keys, scenario_file.kept_variants())
+        yield
 
 
 def _write(made: table.Matrix, out: Path) -> None:
     """Write the folder; raises UsageError if a file cannot be written."""
     with writing("--out", out):
         folder.write(made, out, scenario_file.kept_variants())
-
-
-async def _search(
-    bench: MatrixRun, scenarios: Sequence[Scenario], kept: Mapping[str, KeptVariant], wanted: str, largest: int, checkpoint: Checkpoint
-) -> list[Reached]:
-    planned = plan.plan(scenarios, kept, bench.backend.name, bench.backend.slowdown)
-    columns = {column.scenario.name: column for column in planned.columns}
-    async with bench.backend:
-        replays = MatrixBatch(bench.backend, bench.directory("minimal"))
-
-        async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
-            cell = columns[scenario].over(candidate.name, candidate.settings)
-            return await (replays.replay_until_known(cell) if number else replays.cell(cell, checkpoint))
-
-        trial = minimal.Trial(tuple(columns), wanted, replay)
-
-        async def passing(candidates: list[PatternSet]) -> list[Reached]:
-            bench.console.print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}", soft_wrap=True)
-            found = await map_limited(candidates, bench.jobs, trial.passes)
-            return [reached for reached in found if reached is not None]
-
-        return await minimal.search(minimal.patterns_of(kept), largest, passing)
-
-
-def _print_reached(reached: Sequence[Reached], wanted: str, largest: int, console: Console) -> None:
-    if not reached:
-        console.print(f"no set of up to {largest} patterns is {wanted} in every scenario", soft_wrap=True)
-    for number, result in enumerate(reached, start=1):
-        replays = f"{wanted} in {len(result.cells)} of {len(result.cells)} replays"
-        cost = f"at least {result.answered:.0%} answered, at most {result.leaked} connections leaked"
-        console.print(
-            f"{number}. {' + '.join(sorted(result.patterns.patterns))}: {replays}, {cost}",
-            soft_wrap=True,
-        )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from testbed.experiments import batch
 from testbed.experiments.matrix import table
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
-from testbed.plan import package_data, passengers
+from testbed.plan import passengers
 from testbed.verdict.checks import open_loop
 from tests.experiments.matrix.cells import cell
 from tests.journals import contained_night, hung_night
@@ -432,25 +431,6 @@ def test_figures_of_a_variant_that_has_other_settings_now_are_said_to_be_so(
     ) in out
     kept = testbed("matrix", "show", "calm", "--kept", matrix.kept_matrix())[1]
     assert "the figures of fixed are of the settings that it was made with; variants.toml has others now" in kept
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
-def test_the_commit_of_a_matrix_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is marked if the code was changed since, not if a kept matrix was; outside a repository there is none."""
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    code, kept = tmp_path / "code.py", tmp_path / "scenarios" / "containment" / "README.md"
-    kept.parent.mkdir(parents=True)
-    code.write_text("1")
-    kept.write_text("1")
-    monkeypatch.setattr(package_data, "checkout", lambda: tmp_path)
-    assert matrix._commit() == ""  # noqa: SLF001
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
-        subprocess.run([*git, *command], check=True)
-    kept.write_text("2")
-    commit = matrix._commit()  # noqa: SLF001
-    assert len(commit) == 12
-    code.write_text("2")
-    assert matrix._commit() == f"{commit}-dirty"  # noqa: SLF001
 
 
 @pytest.mark.parametrize("name", COMMANDS)

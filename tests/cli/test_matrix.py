@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+import pytest
+
+from testbed import scenario_file
+from testbed.cli import main
+from testbed.cli import matrix as matrix_module
+from testbed.errors import ServiceError
+from testbed.experiments.batch import ATTEMPTS
+from testbed.experiments.matrix import commit, folder
+from testbed.fakes.backend import FakeBackend
+from testbed.fakes.virtual_time import run as in_virtual_time
+from testbed.runtime import backends
+from tests.experiments.matrix.cells import cell
+from tests.experiments.matrix.cells import matrix as made_of
+from tests.nights import scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed.experiments.matrix.cell import Cell
+    from testbed.experiments.matrix.table import Matrix
+
+    Command = Callable[..., tuple[int, str, str]]
+
+VARIANTS = scenario_file.kept_variants()
+FIXED = ("--variant", "fixed")
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    """Return the backend that the command gets."""
+    return FakeBackend(name="processes")
+
+
+@pytest.fixture
+def matrix(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return `testbed matrix` as a function of its arguments, over fakes; it returns exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(backends, "of", lambda *_: backend)
+    monkeypatch.setattr(matrix_module, "interruptible", in_virtual_time)
+    monkeypatch.chdir(tmp_path)
+    numbers = itertools.count(1)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        # Two matrices of one process in one second would have one directory.
+        runs = [] if {"merge", "--runs"} & set(arguments) else ["--runs", f"runs-{next(numbers)}"]
+        monkeypatch.setattr(sys, "argv", ["testbed", "matrix", *runs, *map(str, arguments)])
+        try:
+            main.main()
+        except SystemExit as end:
+            return (int(str(end.code)), *capsys.readouterr())
+        return (0, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """Return the file of a night of a few lines."""
+    return scenario(tmp_path).path
+
+
+def changed(directory: Path, **fields: object) -> Path:
+    """Change every cell of a written matrix."""
+    read = folder.read(directory, VARIANTS)
+    cells = tuple(kept.model_copy(update=fields) for kept in read.cells)
+    folder.write(read.model_copy(update={"cells": cells}), directory, VARIANTS)
+    return directory
+
+
+def whole(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, path: Path, *variants: str) -> None:
+    """Let a scenario and some variants be all that there are."""
+    monkeypatch.setattr(scenario_file, "load_known", lambda: ([scenario_file.load(path)], ()))
+    monkeypatch.setattr(scenario_file, "kept_variants", lambda *_, **__: {name: VARIANTS[name] for name in variants})
+    backend.builders.clear()
+
+
+def test_a_matrix_is_replayed_printed_and_written(matrix: Command, night: Path, tmp_path: Path) -> None:
+    """Exit code 0 when every outcome is known; compared with itself, every cell is the same."""
+    code, out, _ = matrix("--scenario", night, *FIXED, "--out", "out")
+    assert code == 0
+    assert "written: out" in out
+    (kept,) = folder.read(tmp_path / "out", VARIANTS).cells
+    assert kept.result == ("contained", 1)
+    code, out, _ = matrix("--scenario", night, *FIXED, "--against", "out")
+    assert (code, "1 of 1 cells are the same" in out) == (0, True)
+
+
+def test_a_cell_that_got_worse_is_exit_code_1(matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend) -> None:
+    """Also beside one that is unknown."""
+    matrix("--scenario", night, *FIXED, "--variant", "original", "--out", "out")
+    changed(tmp_path / "out", outcome="unharmed", crack=0)
+    code, out, _ = matrix("--scenario", night, *FIXED, "--against", "out")
+    assert (code, "worse" in out) == (1, True)
+    backend.builders.clear()
+    backend.failures = [ServiceError("cf-1 was not ready"), None, *[ServiceError("cf-1 was not ready")] * (ATTEMPTS - 1)]
+    code, out, _ = matrix("--scenario", night, "--variant", "original", *FIXED, "--against", "out", "--jobs", 1)
+    assert (code, "worse" in out, "unknown" in out) == (1, True, True)
+
+
+def test_a_cell_that_is_unknown_is_exit_code_3(matrix: Command, night: Path, backend: FakeBackend) -> None:
+    """Nothing says that it did not get worse; nor is it known where there is no baseline."""
+    matrix("--scenario", night, *FIXED, "--out", "out")
+    for against in (("--against", "out"), ()):
+        backend.builders.clear()
+        backend.failures = [ServiceError("cf-1 was not ready")] * ATTEMPTS
+        code, out, _ = matrix("--scenario", night, *FIXED, *against)
+        assert (code, "cf-1 was not ready" in out) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "unknown", "code"),
+    [
+        ("same", False, 0),
+        ("better", False, 0),
+        ("new", False, 0),
+        ("worse", False, 1),
+        ("worse", True, 1),
+        ("unknown", False, 3),
+        ("new", True, 3),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst_cell(change: str, unknown: bool, code: int) -> None:  # noqa: FBT001
+    """Worse is 1, before unknown, which is 3, whatever the other cells are."""
+    made = made_of([cell("original"), cell("fixed", None if unknown else "contained", 1)])
+    compared = [Mock(change="same"), Mock(change=change), Mock(change="same")]
+    assert matrix_module._exit_code(made, compared) == code  # noqa: SLF001
+
+
+def test_what_is_gone_is_named_of_a_whole_matrix_only(
+    matrix: Command, night: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A matrix of some variants lacks the others on purpose."""
+    matrix("--scenario", night, *FIXED, "--variant", "original", "--out", "out")
+    _, partial, _ = matrix("--scenario", night, *FIXED, "--against", "out")
+    assert "in the baseline, but not in this matrix" not in partial
+    whole(backend, monkeypatch, night, "fixed")
+    code, out, _ = matrix("--against", "out")
+    assert (code, "in the baseline, but not in this matrix: a_night processes original" in out) == (0, True)
+
+
+@pytest.fixture
+def nothing_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a replay be a failure."""
+    monkeypatch.setattr(matrix_module, "interruptible", Mock(side_effect=AssertionError("something was replayed")))
+
+
+@pytest.mark.usefixtures("nothing_replayed")
+@pytest.mark.parametrize("option", ["--out", "--runs", "--against"])
+def test_an_empty_folder_name_is_refused(matrix: Command, night: Path, tmp_path: Path, option: str) -> None:
+    """It would be the current folder, which nobody meant."""
+    before = set(tmp_path.iterdir())
+    code, _, err = matrix("--scenario", night, *FIXED, option, "")
+    assert (code, "found ''; allowed: a folder" in err, option in err) == (2, True, True)
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("nothing_replayed")
+def test_what_cannot_be_written_is_refused_before_the_replays(matrix: Command, night: Path, tmp_path: Path) -> None:
+    """A link to nowhere, a folder that another matrix is being made for, and a wrong file of another scenario: exit code 2."""
+    (tmp_path / "link").symlink_to("nowhere")
+    kept, damaged = tmp_path / "kept", tmp_path / "damaged"
+    folder.write(made_of([cell("fixed")]), damaged, VARIANTS)
+    (damaged / "processes" / "the_night.jsonl").write_text("{}")
+    with folder.locked(kept):
+        for name, message in (
+            ("link", "--out: nothing can be written to link; give another folder"),
+            ("kept", "--out: another matrix is being made for kept; wait for its end, or give another folder"),
+            ("damaged", "damaged/processes/the_night.jsonl, line 1: format: Field required"),
+        ):
+            code, _, err = matrix("--scenario", night, *FIXED, "--out", name)
+            assert (code, message in err) == (2, True), err
+
+
+def test_the_folder_is_locked_until_it_is_written(matrix: Command, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While cells are replayed and while files are written, a second matrix is refused; then the next is not."""
+    refused = []
+
+    def require_locked(*_: object) -> None:
+        with pytest.raises(matrix_module.UsageError, match="another matrix is being made for"), folder.locked(tmp_path / "out"):
+            pass
+        refused.append(True)
+
+    write = folder.write
+    monkeypatch.setattr(matrix_module, "interruptible", lambda work: (require_locked(), in_virtual_time(work))[1])
+    monkeypatch.setattr(folder, "write", lambda *given: (require_locked(), write(*given)))
+    assert matrix("--scenario", night, *FIXED, "--out", "out")[0] == 0
+    assert matrix("merge", "out", "--out", "out")[0] == 0
+    assert len(refused) == 3
+
+
+@pytest.mark.usefixtures("nothing_replayed")
+def test_a_shard_of_a_number_without_end_is_refused(matrix: Command, night: Path) -> None:
+    """With what is allowed, and exit code 2."""
+    code, _, err = matrix("--scenario", night, "--shard", f"1/{'9' * 5000}")
+    assert (code, err) == (2, "testbed: --shard: found '1/999999999999999999...'; allowed: I/N with 1 <= I <= N <= 9999, such as 2/4\n")
+
+
+def shards() -> list[Matrix]:
+    """Make a matrix of two cells, in two parts."""
+    made = made_of([cell("original"), cell("fixed", "contained", 1)])
+    return [made.model_copy(update={"cells": made.cells[:1]}), made.model_copy(update={"cells": made.cells[1:]})]
+
+
+def test_a_merge_without_a_cell_is_exit_code_2(matrix: Command, tmp_path: Path) -> None:
+    """It is named, and the others were written; with all shards, nothing is missing."""
+    for number, part in enumerate(shards()):
+        folder.write(part, tmp_path / str(number), VARIANTS)
+    code, _, err = matrix("merge", "0", "--out", "whole")
+    assert (code, "1 cells are in none of the folders, the first: the_night processes fixed; is a shard missing?" in err) == (2, True)
+    assert [kept.variant for kept in folder.read(tmp_path / "whole", VARIANTS).cells] == ["original"]
+    code, _, _ = matrix("merge", "0", "1", "--out", "whole")
+    assert (code, len(folder.read(tmp_path / "whole", VARIANTS).cells)) == (0, 2)
+
+
+def test_the_commit_is_that_before_the_replays(
+    matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed while they go on did not replay anything."""
+    monkeypatch.setattr(commit, "current", lambda: "after" if backend.calls else "before")
+    matrix("--scenario", night, *FIXED, "--out", "out")
+    assert [made.commit for made in folder.read(tmp_path / "out", VARIANTS).made.values()] == ["before"]
+
+
+def test_the_checkpoint_of_other_options_is_not_used(matrix: Command, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another PostgreSQL or proxy may come out otherwise; the same ones do not."""
+    kept: list[Cell | None] = []
+
+    async def interrupted(
+        bench: matrix_module.MatrixRun, _: object, cells: tuple, __: object, checkpoint: matrix_module.CheckpointFile
+    ) -> None:  # type: ignore[type-arg]
+        kept.append(checkpoint.find(cells[0]))
+        checkpoint.add(cells[0], cell("fixed"))
+        raise ServiceError("cf-1 was not ready")
+
+    monkeypatch.setattr(matrix_module, "_make", interrupted)
+    for options in ((), (), ("--postgres", tmp_path), ("--toxiproxy", "127.0.0.1:8474"), ("--postgres", tmp_path)):
+        assert matrix("--scenario", night, *FIXED, "--runs", "runs", *options)[0] == 3
+    assert [found is not None for found in kept] == [False, True, False, False, True]
