@@ -330,7 +330,11 @@ async def _make(
         def report(replayed: Cell, took_s: float) -> None:
             progress.print_done(f"{replayed.scenario} over {replayed.variant}: {text.short(replayed)}", took_s)
 
-        done = await replays.cells(cells, bench.jobs, checkpoint, report)
+        def report_again(replayed: Cell) -> None:
+            why = f"{replayed.scenario} over {replayed.variant} is unknown: {replayed.unknown}"
+            bench.console.print(f"to be replayed again, alone: {why}", soft_wrap=True)
+
+        done = await replays.cells(cells, bench.jobs, checkpoint, report, report_again)
         compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
         await replays.require_steady(planned)
     progress.print_all_done(replays.directory)

@@ -119,13 +119,18 @@ async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str |
     progress = BatchProgress(console, len(planned.breaks), "replays", jobs)
     directory = batch.runs_directory(runs, "scan")
 
+    def what(variant: str, effect: Effect) -> str:
+        return f"{effect.link} {effect.fault}, over {variant}" if effect.link else f"nothing broken, over {variant}"
+
     def print_effect(variant: str, effect: Effect) -> None:
-        what = f"{effect.link} {effect.fault}" if effect.link else "nothing broken"
-        progress.print_done(f"{what}, over {variant}: {long(effect)}", effect.wall_s)
+        progress.print_done(f"{what(variant, effect)}: {long(effect)}", effect.wall_s)
+
+    def print_again(variant: str, effect: Effect) -> None:
+        console.print(f"to be replayed again, alone: {what(variant, effect)} is unknown: {effect.unknown}", soft_wrap=True)
 
     try:
         async with backend:
-            done = await ScanBatch(planned, backend, directory).scan(jobs, print_effect)
+            done = await ScanBatch(planned, backend, directory).scan(jobs, print_effect, print_again)
     finally:
         batch.drop_if_empty(directory)
     progress.print_all_done(directory)

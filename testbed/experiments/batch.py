@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import fcntl
 import os
 import signal
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed import scenario_file
-from testbed.concurrency import map_limited, run_interruptible
+from testbed.concurrency import run_interruptible
 from testbed.errors import FacilityError, InterruptionError, TestbedError, UsageError
 from testbed.experiments.header import header
 from testbed.facility.runtime import RUNTIMES
@@ -32,7 +33,7 @@ from testbed.verdict import checks, judge
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
     from os import PathLike
 
@@ -46,10 +47,6 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 Done = TypeVar("Done")
-Work = TypeVar("Work")
-Replayed = TypeVar("Replayed")
-ATTEMPTS = 3  # at a replay of which the result is not known, as happens on a busy machine
-
 LATEST = "latest"
 MAX_REPETITIONS = 1_000
 MAX_SEED = 2**63 - 1
@@ -158,22 +155,34 @@ def runs_directory(given: str | PathLike[str] | None, scenario: str) -> Path:
 
 
 def drop_if_empty(directory: Path) -> None:
-    """Remove the directory of a run that kept no journal; `latest` then leads to the newest that is left."""
+    """Remove the directory of a run that kept no journal; `latest` then leads to the run that is left whose journal is the newest."""
     try:
         directory.rmdir()
     except OSError:  # something is in it, and stays
         return
-    with suppress(OSError):
-        latest = directory.parent / LATEST
-        if latest.readlink() == Path(directory.name):
+    latest = directory.parent / LATEST
+    with suppress(OSError), _link_locked(directory.parent):
+        if latest.readlink() != Path(directory.name):  # another run's
+            return
+        newest_s = {path: made_s for path in directory.parent.iterdir() if not path.is_symlink() and (made_s := _newest_s(path))}
+        if newest_s:
+            _replace_link(max(newest_s, key=lambda path: newest_s[path]))
+        else:
             latest.unlink()
-            left = [path for path in directory.parent.iterdir() if path.is_dir() and not path.is_symlink()]
-            if left:
-                _lead_to(max(left, key=lambda path: path.name))  # names begin with the time
+
+
+def _newest_s(run: Path) -> float:
+    """Return the time of the newest journal in a run's directory; 0 if it has none."""
+    return max((journal.stat().st_mtime for journal in run.rglob("*.jsonl")), default=0.0) if run.is_dir() else 0.0
 
 
 def _lead_to(directory: Path) -> None:
     """Make `latest` beside a run's directory lead to it, in one step, so that no other run sees it missing; no link is no error."""
+    with suppress(OSError), _link_locked(directory.parent):
+        _replace_link(directory)
+
+
+def _replace_link(directory: Path) -> None:
     link, latest = directory.parent / f".{LATEST}-{directory.name}", directory.parent / LATEST
     if os.path.lexists(latest) and not latest.is_symlink():
         return  # something of the user's has that name
@@ -183,6 +192,18 @@ def _lead_to(directory: Path) -> None:
     except OSError:  # a file system without links
         with suppress(OSError):
             link.unlink()
+
+
+@contextmanager
+def _link_locked(home: Path) -> Iterator[None]:
+    """Wait until no other run changes `latest`: what it makes of it between a look and a replacement would be lost."""
+    opened = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def run_in_own_loop(work: Coroutine[Any, Any, Done], instead: str) -> Done:
@@ -322,46 +343,3 @@ async def replay_once(scenario: Scenario, sent: Trace, backend: Backend, directo
     replays = replay_all(scenario, sent, 1, backend, directory, lambda _: nullcontext(SilentDisplay()))
     async with aclosing(replays) as results:
         return await anext(results)
-
-
-async def replay_until_known(attempt: Callable[[int], Awaitable[Replayed]], is_known: Callable[[Replayed], bool]) -> Replayed:
-    """Make attempts at a replay until the result of one is known, `ATTEMPTS` at most; return the result of the last.
-
-    `attempt` replays once, and is given the number of the attempt, from 1.
-    """
-    for number in range(1, ATTEMPTS):
-        replayed = await attempt(number)
-        if is_known(replayed):
-            return replayed
-    return await attempt(ATTEMPTS)
-
-
-async def map_until_known(
-    work: Iterable[Work],
-    jobs: int,
-    attempt: Callable[[Work, int], Awaitable[Replayed]],
-    is_known: Callable[[Replayed], bool],
-    report: Callable[[Replayed, float], None],
-) -> list[Replayed]:
-    """Replay each piece of work, `jobs` at a time, then those whose result is unknown again and alone; return the results in their order.
-
-    Alone, because a machine that is too busy for several replays at a time may still send the requests of one when they are due.
-    `attempt` replays a piece once, and is given the number of the attempt, from 1 to `ATTEMPTS`. `report` is called with each result that
-    is known, or given up, and the real seconds of its last attempt.
-    """
-
-    async def replay(piece: Work, number: int) -> Replayed:
-        began_s = time.monotonic()
-        replayed = await attempt(piece, number)
-        if is_known(replayed) or number == ATTEMPTS:
-            report(replayed, time.monotonic() - began_s)
-        return replayed
-
-    pieces = list(work)
-    results = await map_limited(pieces, jobs, lambda piece: replay(piece, 1))
-    for index, piece in enumerate(pieces):
-        for number in range(2, ATTEMPTS + 1):
-            if is_known(results[index]):
-                break
-            results[index] = await replay(piece, number)
-    return results

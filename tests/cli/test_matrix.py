@@ -11,7 +11,7 @@ from testbed import scenario_file
 from testbed.cli import main
 from testbed.cli import matrix as matrix_module
 from testbed.errors import ServiceError
-from testbed.experiments.batch import ATTEMPTS
+from testbed.experiments.attempts import ATTEMPTS
 from testbed.experiments.matrix import commit, folder
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
@@ -144,6 +144,21 @@ def test_what_is_gone_is_named_of_a_whole_matrix_only(
     whole(backend, monkeypatch, night, "fixed")
     code, out, _ = matrix("--against", "out")
     assert (code, "in the baseline, but not in this matrix: a_night processes original" in out) == (0, True)
+
+
+def test_a_cell_that_is_unknown_is_told_at_once_and_not_counted(matrix: Command, night: Path, backend: FakeBackend) -> None:
+    """It is counted when it is known or given up; where nothing can be replayed, all are given up after the first."""
+    backend.failures = [ServiceError("cf-1 was not ready")]
+    code, out, _ = matrix("--scenario", night, *FIXED, "--variant", "original", "--jobs", 1)
+    lines = out.splitlines()
+    assert (code, lines[0]) == (0, "to be replayed again, alone: a_night over original is unknown: cf-1 was not ready")
+    assert [line[:23] for line in lines[1:3]] == ["  1 of 2 a_night over f", "  2 of 2 a_night over o"]
+    assert lines[3].startswith("2 cells in ")
+    backend.builders.clear()
+    backend.failures = [ServiceError("cf-1 was not ready")] * (2 + ATTEMPTS - 1)
+    code, out, _ = matrix("--scenario", night, *FIXED, "--variant", "original", "--jobs", 1)
+    assert (code, out.count("to be replayed again"), len(backend.builders)) == (3, 3, 5)  # the last is that after all cells
+    assert [line[:23] for line in out.splitlines()[3:5]] == ["  1 of 2 a_night over o", "  2 of 2 a_night over f"]
 
 
 @pytest.fixture

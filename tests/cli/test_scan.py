@@ -9,7 +9,7 @@ import pytest
 from testbed.cli import main
 from testbed.cli import scan as scan_module
 from testbed.errors import ServiceError
-from testbed.experiments.batch import ATTEMPTS
+from testbed.experiments.attempts import ATTEMPTS
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.runtime import backends
@@ -72,6 +72,8 @@ def test_with_json_to_standard_output_nothing_else_goes_there(scan, backend: Fak
     (effect,) = json.loads(out)["variants"][0]["effects"]
     assert (effect["effect"], effect["unknown"]) == ("unknown", "cf-1 was not ready")
     assert "unknown: cf-1 refuse: cf-1 was not ready\n" in err
+    again = "to be replayed again, alone: cf-1 refuse, over original is unknown: cf-1 was not ready\n"
+    assert (err.count(again), err.count("2 of 2 cf-1 refuse, over original: unknown")) == (ATTEMPTS - 1, 1)
 
 
 @pytest.mark.parametrize(

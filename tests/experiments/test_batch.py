@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 import errno
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+import fcntl
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import aclosing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,11 +21,15 @@ from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.plan.settings import CallerSettings, ServerSettings, Settings
+from testbed.runtime import backends
 from testbed.verdict.result import Result
 from tests.nights import Notes, scenario, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from testbed.replay.running import Night
 
 
 class Fleet:
@@ -116,52 +124,6 @@ def test_a_replay_that_fails_ends_the_command_and_keeps_what_was_judged(tmp_path
     assert [builder.calls[-1] for builder in fleet.backend.builders] == ["tear_down", "tear_down"]
 
 
-@pytest.mark.parametrize(("known_at", "replayed"), [(1, [1]), (2, [1, 2]), (batch.ATTEMPTS, [1, 2, 3]), (batch.ATTEMPTS + 1, [1, 2, 3])])
-async def test_a_replay_is_tried_again_until_its_result_is_known(known_at: int, replayed: list[int]) -> None:
-    """A few times at most; then the last result counts, unknown as it is."""
-    attempts: list[int] = []
-
-    async def attempt(number: int) -> int:
-        attempts.append(number)
-        return number
-
-    assert await batch.replay_until_known(attempt, lambda number: number >= known_at) == replayed[-1]
-    assert attempts == replayed
-
-
-async def test_what_is_unknown_is_replayed_alone_after_the_others() -> None:
-    """Of four pieces, three at a time, one needs a second attempt and one stays unknown; each is reported once, when that is clear."""
-    known_at = {"a": 1, "b": 2, "c": 1, "d": batch.ATTEMPTS + 1}
-    going, together, attempts, reported = set(), [], [], []
-
-    async def attempt(piece: str, number: int) -> tuple[str, bool]:
-        going.add(piece)
-        attempts.append((piece, number))
-        await asyncio.sleep(0.01)
-        together.append((number, len(going)))
-        going.remove(piece)
-        return piece, number >= known_at[piece]
-
-    results = await batch.map_until_known(known_at, 3, attempt, lambda result: result[1], lambda result, _: reported.append(result))
-    assert results == [("a", True), ("b", True), ("c", True), ("d", False)]
-    assert attempts[4:] == [("b", 2), ("d", 2), ("d", 3)]
-    assert max(count for number, count in together if number == 1) == 3
-    assert {count for number, count in together if number > 1} == {1}
-    assert sorted(reported) == results
-
-
-async def test_a_replay_that_raises_ends_all_of_them() -> None:
-    """What is no unknown result but an error is raised as itself."""
-
-    async def attempt(_: str, number: int) -> bool:
-        if number == 2:
-            raise ServiceError("cf-1 was not ready")
-        return False
-
-    with pytest.raises(ServiceError, match="cf-1 was not ready"):
-        await batch.map_until_known("ab", 1, attempt, bool, lambda *_: None)
-
-
 def test_what_a_display_is_told_is_passed_on() -> None:
     """But for the quiet, which is for whoever builds the next."""
     notes, builder = Notes(), FakeBuilder(plan=None)  # type: ignore[arg-type]  # nothing is built
@@ -185,14 +147,97 @@ def test_each_command_has_a_directory_of_its_own(tmp_path: Path) -> None:
 def test_latest_leads_to_the_last_run_that_kept_something(tmp_path: Path) -> None:
     """Also by a path that was moved, and when a later run had nothing to keep."""
     first = batch.runs_directory(str(tmp_path), "first")
+    (first / "original.jsonl").touch()
     assert (tmp_path / "latest").readlink() == Path(first.name)
     second = batch.runs_directory(str(tmp_path), "second")
     assert (tmp_path / "latest").readlink() == Path(second.name)
     batch.drop_if_empty(second)
     assert (tmp_path / "latest").readlink() == Path(first.name)
-    (first / "original.jsonl").touch()
     batch.drop_if_empty(first)
     assert (tmp_path / "latest" / "original.jsonl").exists()
+
+
+def test_latest_leads_to_the_newest_journal_that_is_left(tmp_path: Path) -> None:
+    """By its time, whatever a folder is called; a folder without a journal is no run, and without any there is no link."""
+    for name, journal, made_s in (("m", "original.jsonl", 2_000), ("a", "a_night/fixed.jsonl", 3_000), ("z", "original.jsonl", 1_000)):
+        path = tmp_path / name / journal
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (made_s, made_s))
+    (tmp_path / "zz").mkdir()
+    (tmp_path / "zz" / "notes.txt").touch()
+    (tmp_path / "cells.jsonl").touch()
+    batch.drop_if_empty(batch.runs_directory(str(tmp_path), "empty"))
+    assert (tmp_path / "latest").readlink() == Path("a")
+    for name in "maz":
+        shutil.rmtree(tmp_path / name)
+    batch.drop_if_empty(batch.runs_directory(str(tmp_path), "empty"))
+    assert not (tmp_path / "latest").is_symlink()
+
+
+def test_a_link_that_another_run_has_made_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made before the look at it, it is not ours; made after, it waits until ours is replaced."""
+    kept, empty = batch.runs_directory(str(tmp_path), "kept"), batch.runs_directory(str(tmp_path), "empty")
+    (kept / "original.jsonl").touch()
+    other = batch.runs_directory(str(tmp_path), "other")
+    batch.drop_if_empty(empty)
+    assert (tmp_path / "latest").readlink() == Path(other.name)
+
+    empty, newest_s = batch.runs_directory(str(tmp_path), "empty"), batch._newest_s  # noqa: SLF001
+    begun: list[Future[Path]] = []
+
+    def begin_another(run: Path) -> float:
+        if not begun:
+            begun.append(threads.submit(batch.runs_directory, str(tmp_path), "another"))
+            wait(begun, timeout=0.2)
+        return newest_s(run)
+
+    monkeypatch.setattr(batch, "_newest_s", begin_another)
+    with ThreadPoolExecutor(1) as threads:
+        batch.drop_if_empty(empty)
+    assert (tmp_path / "latest").readlink() == Path(begun[0].result().name)
+
+
+def test_where_nothing_can_be_locked_latest_is_made_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some file systems of a network."""
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    made = batch.runs_directory(str(tmp_path), "a_night")
+    assert (tmp_path / "latest").readlink() == Path(made.name)
+
+
+def test_a_night_waits_for_the_longest_time_out_of_its_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variant's own: a request that may still be answered is waited for."""
+    waited_s: list[float] = []
+    replay = batch.replay
+
+    async def noting(night: Night, *rest: Any) -> None:
+        waited_s.append(night.longest_timeout_s)
+        await replay(night, *rest)
+
+    monkeypatch.setattr(batch, "replay", noting)
+    plan = scenario(tmp_path)
+    slow = Settings(application_server=ServerSettings(pool_checkout_timeout_s=2.0))
+    variants = (plan.variants[0], dataclasses.replace(plan.variants[1], settings=slow))
+    plan = dataclasses.replace(plan, variants=variants)
+
+    async def flying() -> None:
+        async with aclosing(
+            replay_all(plan, trace_of(plan), 1, FakeBackend(), tmp_path / "runs", lambda _: nullcontext(Notes()))
+        ) as replays:
+            assert len([result async for result in replays]) == 2
+
+    run(flying())
+    assert waited_s == [0.0, 2.0]
+
+
+def test_a_runtime_that_is_slow_slows_the_night_unless_a_speed_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As fast as was asked for, or slowed by what the backend says."""
+    backend = FakeBackend(slowdown=2.0)
+    monkeypatch.setattr(backends, "of", lambda *_: backend)
+    plan = scenario(tmp_path)
+    assert batch.placed(plan, "processes", as_fast=True) == (plan, backend)
+    slowed, _ = batch.placed(plan, "processes", as_fast=False)
+    assert slowed == plan.slowed(2.0) != plan
 
 
 def test_a_file_of_the_user_s_that_is_called_latest_is_left_alone(tmp_path: Path) -> None:

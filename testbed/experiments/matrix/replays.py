@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import FacilityError, TestbedError
-from testbed.experiments.batch import map_until_known, replay_once, replay_until_known
+from testbed.experiments.attempts import map_until_known, replay_until_known
+from testbed.experiments.batch import replay_once
 from testbed.experiments.matrix import cell
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ class MatrixBatch:
         return await replay_until_known(lambda _: self.replay(planned), _is_known)
 
     async def cells(
-        self, planned: Iterable[PlannedCell], jobs: int, checkpoint: Checkpoint, report: Callable[[Cell, float], None]
+        self,
+        planned: Iterable[PlannedCell],
+        jobs: int,
+        checkpoint: Checkpoint,
+        report: Callable[[Cell, float], None],
+        report_again: Callable[[Cell], None] = lambda _: None,
     ) -> list[Cell]:
         """Return the cells, those of the checkpoint as they are, the others replayed as `map_until_known` says and added there."""
 
@@ -69,7 +75,7 @@ class MatrixBatch:
             checkpoint.add(planned_cell, replayed)
             return replayed
 
-        return await map_until_known(planned, jobs, attempt, _is_known, report)
+        return await map_until_known(planned, jobs, attempt, _doubt, report, report_again)
 
     async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
         """Return the cell of the checkpoint, or else replay it until its outcome is known and add it there."""
@@ -95,6 +101,11 @@ class MatrixBatch:
                     health = await monitoring.health(service, facility.runtime.address(service))
                     if health != "200":
                         raise FacilityError(f"after the last cell the health check of {service} answers {health}, not 200")
+
+
+def _doubt(replayed: Cell) -> str:
+    """Return why a cell is unknown; an empty text if it is known."""
+    return "" if _is_known(replayed) else replayed.unknown or "no reason is known"
 
 
 def _is_known(replayed: Cell) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError
-from testbed.experiments.batch import map_until_known, replay_once
+from testbed.experiments.attempts import map_until_known
+from testbed.experiments.batch import replay_once
 from testbed.experiments.scan import effect
 from testbed.experiments.scan.effect import Effect, VariantScan
 
@@ -28,8 +29,13 @@ class ScanBatch:
     backend: Backend
     directory: Path
 
-    async def scan(self, jobs: int, report: Callable[[str, Effect], None]) -> tuple[VariantScan, ...]:
-        """Replay every injection, `jobs` at a time; call `report` with the variant and the effect of each as it is known or given up."""
+    async def scan(
+        self, jobs: int, report: Callable[[str, Effect], None], report_again: Callable[[str, Effect], None] = lambda *_: None
+    ) -> tuple[VariantScan, ...]:
+        """Replay every injection, `jobs` at a time; call `report` with the variant and the effect of each as it is known or given up.
+
+        `report_again` is called with each that is unknown and will be replayed again.
+        """
 
         async def attempt(injection: Injection, number: int) -> tuple[str, Effect]:
             return injection.variant, await self._replay(injection, number)
@@ -38,8 +44,9 @@ class ScanBatch:
             self.plan.breaks,
             jobs,
             attempt,
-            lambda replayed: replayed[1].effect != effect.UNKNOWN,
+            lambda replayed: replayed[1].unknown or "no reason is known" if replayed[1].effect == effect.UNKNOWN else "",
             lambda replayed, _: report(*replayed),
+            lambda replayed: report_again(*replayed),
         )
         return tuple(self._over(variant, [effect for name, effect in done if name == variant]) for variant in self.plan.points)
 

@@ -7,7 +7,7 @@ import pytest
 from testbed import scenario_file
 from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, ServiceError
-from testbed.experiments import batch
+from testbed.experiments.attempts import ATTEMPTS
 from testbed.experiments.matrix import plan
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.fakes.backend import FakeBackend
@@ -88,7 +88,7 @@ def test_a_cell_that_cannot_be_told_is_tried_again_and_told_in_the_end(tmp_path:
 
 def test_a_cell_that_never_comes_up_is_unknown_with_the_reason(tmp_path: Path) -> None:
     """After some attempts; and it is no failure of the other cells."""
-    backend = FakeBackend(failures=[NOT_READY] * batch.ATTEMPTS)
+    backend = FakeBackend(failures=[NOT_READY] * ATTEMPTS)
     replays = MatrixBatch(backend, tmp_path / "runs")
     first, second = in_virtual_time(map_limited(planned(tmp_path, "fixed", "original").cells, 1, replays.replay_until_known))
     assert (first.outcome, first.unknown) == (None, "cf-1 was not ready")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import ServiceError
-from testbed.experiments.batch import ATTEMPTS
+from testbed.experiments.attempts import ATTEMPTS
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.plan import Wanted
 from testbed.experiments.scan.replays import ScanBatch
