@@ -161,6 +161,13 @@ def test_a_cell_that_is_unknown_is_told_at_once_and_not_counted(matrix: Command,
     assert [line[:23] for line in out.splitlines()[3:5]] == ["  1 of 2 a_night over o", "  2 of 2 a_night over f"]
 
 
+def test_a_facility_that_is_not_steady_after_the_last_cell_fails_the_matrix(matrix: Command, night: Path, backend: FakeBackend) -> None:
+    """Exit code 3, and nothing is written: something was left behind that may have changed the cells."""
+    backend.failures = [None, ServiceError("cf-1 was not ready")]
+    code, out, err = matrix("--scenario", night, *FIXED, "--out", "out")
+    assert (code, "written" in out, err) == (3, False, "testbed: cf-1 was not ready\n")
+
+
 @pytest.fixture
 def nothing_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a replay be a failure."""

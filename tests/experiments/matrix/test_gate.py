@@ -57,6 +57,14 @@ def test_more_often_worse_than_not_is_worse() -> None:
     assert (result.change, replayed) == ("worse", 4)
 
 
+def test_better_once_of_several_is_the_same() -> None:
+    """More than half of the replays have to be."""
+    unharmed = cell("fixed", "unharmed", 0)
+    assert Compared(CONTAINED, (unharmed, CONTAINED, WORSE)).change == "same"
+    assert Compared(CONTAINED, (unharmed, CONTAINED)).change == "same"
+    assert Compared(CONTAINED, (unharmed, CONTAINED, unharmed)).change == "better"
+
+
 def test_what_was_seen_of_a_cell_before_is_not_worse() -> None:
     """A cell that came out one way or the other when the baseline was made may do so again."""
     uncertain = CONTAINED.model_copy(
@@ -85,6 +93,10 @@ def test_another_trace_is_not_compared() -> None:
     with pytest.raises(UsageError, match=r"another trace of the_night \(seed 1.*now seed 2.*`testbed matrix --scenario the_night --out`"):
         gate.require_comparable(matrix([CONTAINED]), matrix([CONTAINED], seed=2))
     gate.require_comparable(matrix([CONTAINED]), matrix([CONTAINED, cell("fixed", scenario="another")]))
+    made = matrix([CONTAINED])
+    seeded = made.model_copy(update={"columns": (made.columns[0].model_copy(update={"seed": 2}),)})
+    with pytest.raises(UsageError, match=r"another trace of the_night \(seed 1, 100 requests; now seed 2, 100\)"):
+        gate.require_comparable(made, seeded)
 
 
 def test_the_table_has_what_changed_with_counts() -> None:

@@ -11,6 +11,7 @@ from testbed.experiments.attempts import ATTEMPTS
 from testbed.experiments.matrix import plan
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.fakes.backend import FakeBackend
+from testbed.fakes.monitoring import FakeMonitoring
 from testbed.fakes.virtual_time import run as in_virtual_time
 from tests.experiments.matrix.cells import cell
 from tests.nights import scenario
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.experiments.matrix.cell import Cell
+    from testbed.facility.address import Address
 
 
 NOT_READY = ServiceError("cf-1 was not ready")
@@ -102,3 +104,19 @@ def test_after_the_last_cell_a_facility_comes_up_well(tmp_path: Path) -> None:
     assert backend.builders[0].calls[-1] == "tear_down"
     with pytest.raises(FacilityError, match="cf-1 was not ready"):
         in_virtual_time(MatrixBatch(FakeBackend(failures=[NOT_READY]), tmp_path).require_steady(planned(tmp_path, "original")))
+
+
+def test_after_the_last_cell_every_health_check_is_green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not fails the matrix, by its name and its answer; the facility is taken down all the same."""
+
+    asked: list[str] = []
+
+    async def health(_: FakeMonitoring, service: str, __: Address) -> str:
+        asked.append(service)
+        return "503" if service == "kiosk" and asked.count(service) > 1 else "200"  # it was ready when it was built
+
+    monkeypatch.setattr(FakeMonitoring, "health", health)
+    backend = FakeBackend()
+    with pytest.raises(FacilityError, match="after the last cell the health check of kiosk answers 503, not 200"):
+        in_virtual_time(MatrixBatch(backend, tmp_path).require_steady(planned(tmp_path, "original")))
+    assert backend.builders[0].calls[-1] == "tear_down"

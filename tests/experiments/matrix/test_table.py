@@ -4,7 +4,7 @@ import pytest
 
 from testbed.errors import UsageError
 from testbed.experiments.matrix import table
-from testbed.experiments.matrix.cell import Tally
+from testbed.experiments.matrix.cell import Tally, most_of
 from testbed.experiments.matrix.table import Provenance
 from tests.experiments.matrix.cells import NIGHT, cell, matrix
 
@@ -46,6 +46,23 @@ def test_a_cell_of_several_files_was_replayed_as_often() -> None:
     again = table.merge([("a", merged), ("b", matrix([bad]))]).cells[0]
     assert again.result == ("grounded", 6)
     assert [tally.times for tally in again.tallies] == [2, 2]
+
+
+def test_the_columns_of_a_runtime_stand_together() -> None:
+    """By their scenarios, the runtimes in the order of the folders."""
+    night, other = matrix([cell("original")]), matrix([cell("original", scenario="calm", runtime="containers")])
+    calm = matrix([cell("original", scenario="calm")])
+    merged = table.merge([("a", night), ("b", other), ("c", calm)])
+    assert [column.key for column in merged.columns] == [("calm", "processes"), ("the_night", "processes"), ("calm", "containers")]
+
+
+def test_a_cell_that_was_unknown_each_time_is_unknown() -> None:
+    """As most of them were, with a tally; one that is known counts, however often it was not."""
+    once, twice = cell("fixed", None, 3), cell("fixed", None, 1)
+    merged = most_of([once, twice, twice])
+    assert merged.result == (None, 1)
+    assert merged.tallies == (Tally(outcome=None, crack=1, times=2), Tally(outcome=None, crack=3, times=1))
+    assert most_of([twice, twice, cell("fixed", "contained", 1)]).result == ("contained", 1)
 
 
 def test_a_matrix_merged_alone_is_itself() -> None:
