@@ -108,7 +108,6 @@ def test_after_the_last_cell_a_facility_comes_up_well(tmp_path: Path) -> None:
 
 def test_after_the_last_cell_every_health_check_is_green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is not fails the matrix, by its name and its answer; the facility is taken down all the same."""
-
     asked: list[str] = []
 
     async def health(_: FakeMonitoring, service: str, __: Address) -> str:
