@@ -168,6 +168,16 @@ def test_a_facility_that_is_not_steady_after_the_last_cell_fails_the_matrix(matr
     assert (code, "written" in out, err) == (3, False, "testbed: cf-1 was not ready\n")
 
 
+def test_the_smallest_sets_are_printed(matrix: Command, night: Path, tmp_path: Path) -> None:
+    """Exit code 0 if there is one and 1 if not, with what each cost; the checkpoint keeps nothing of it."""
+    code, out, _ = matrix("--minimal", "contained", "--scenario", night, *FIXED, "--variant", "original", "--runs", "runs")
+    assert code == 0
+    assert "1 sets of 1\n1. fixed: contained in 3 of 3 replays, at least " in out
+    assert (tmp_path / "runs" / "cells.jsonl").read_text() == ""
+    code, out, _ = matrix("--minimal", "unharmed", "--scenario", night, *FIXED, "--largest", 1)
+    assert (code, out.splitlines()[-1]) == (1, "no set of up to 1 patterns is unharmed in every scenario")
+
+
 @pytest.fixture
 def nothing_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a replay be a failure."""
