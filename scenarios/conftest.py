@@ -161,4 +161,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print what had to be replayed twice."""
     for batch in config.stash[BATCHES]:
         for what in batch.again:
-            terminalreporter.line(f"REPLAYED AGAIN: {what}, in {batch.runtime}: its load generator was late, and nothing was shown")
+            terminalreporter.line(f"REPLAYED AGAIN: {what}")

@@ -14,7 +14,7 @@ from testbed.experiments.batch import replay_once
 from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import backends
-from testbed.verdict.finding import Verdict
+from testbed.verdict.checks import CONDITION_NOT_SEEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -67,9 +67,14 @@ def _request_threads(plan: FacilityPlan) -> int:
     return plan.request_threads * (len(plan.server_names) + len(plan.callers))
 
 
-def was_late(result: Result) -> bool:
-    """Whether the load generator was late: the machine was busy with something else, and the replay shows nothing."""
-    return any(finding.check == "open_loop" and finding.verdict is Verdict.UNKNOWN for finding in result.judgement.findings)
+# What a machine that is busy with something else makes of a replay: requests and steps come late, and looks take seconds.
+OF_A_BUSY_MACHINE = ("open_loop", "timeline", "monitored")
+
+
+def why_late(result: Result) -> str:
+    """Return what the machine was too busy for, so that the replay shows nothing; an empty text if it was in time."""
+    doubts = [finding for finding in result.judgement.doubts if finding.check in OF_A_BUSY_MACHINE and finding.code != CONDITION_NOT_SEEN]
+    return "; ".join(finding.text for finding in doubts)
 
 
 @dataclass(slots=True)
@@ -77,7 +82,7 @@ class SuiteBatch:
     """The replays on one runtime. While a test waits for a result, all of them go on.
 
     `wanted`: the replays that tests will need; the first call of `result` starts them all. `again`: what was replayed a second
-    time, alone, because its load generator was late.
+    time, alone, because the machine was too busy for it.
     """
 
     runtime: str
@@ -122,9 +127,10 @@ class SuiteBatch:
     async def _replay(self, plan: Scenario, variant: str) -> Result:
         async with self._room.of(part_of(plan.facility, self.runtime)):
             result = await self._once(plan, variant, "")
-        if not was_late(result):
+        why = why_late(result)
+        if not why:
             return result
-        self.again.append(f"{plan.name}, {variant}")
+        self.again.append(f"{plan.name}, {variant}, in {self.runtime}: {why}")
         async with self._room.of(ALL):
             return await self._once(plan, variant, "again")
 

@@ -104,8 +104,8 @@ for _service in ("cf-2", "ivr"):
 drop("no samples of callers after the fault", lambda line, lines: _is_sample(line, *CALLERS) and line["t_s"] > fault_s(lines))
 drop("no samples of the last two seconds", lambda line, lines: _is_sample(line) and line["t_s"] > closed_s(lines) - 2.5)
 drop("no samples of cf-1 at the end", lambda line, lines: _is_sample(line, "cf-1") and line["t_s"] > closed_s(lines) - 2.5)
-drop("a hole of four seconds", lambda line, lines: _is_sample(line) and 0 < line["t_s"] - fault_s(lines) < 4)
-drop("a hole of four seconds in a caller", lambda line, lines: _is_sample(line, "partner") and 0 < line["t_s"] - fault_s(lines) < 4)
+drop("a hole of seven seconds", lambda line, lines: _is_sample(line) and 0 < line["t_s"] - fault_s(lines) < 7)
+drop("a hole of seven seconds in a caller", lambda line, lines: _is_sample(line, "partner") and 0 < line["t_s"] - fault_s(lines) < 7)
 
 
 def _one_sample_each(lines: Lines) -> Lines:

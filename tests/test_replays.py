@@ -11,7 +11,8 @@ from scenarios.conftest import PLANS, left_out
 from scenarios.replays import ALL, Room
 from testbed.facility.runtime import RUNTIMES
 from testbed.plan.topology import FacilityPlan
-from testbed.verdict.finding import Verdict
+from testbed.verdict.checks import CONDITION_NOT_SEEN
+from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.judge import judge
 from testbed.verdict.result import Result
 from tests.journals import contained_night
@@ -95,18 +96,20 @@ def test_every_facility_finds_room_and_takes_more_if_its_resources_are_sampled(c
     assert replays.part_of(small, next(runtime for runtime in RUNTIMES if runtime != "processes")) == ALL
 
 
-def test_only_a_late_load_generator_is_a_reason_to_replay_again() -> None:
+def test_only_a_busy_machine_is_a_reason_to_replay_again() -> None:
     """A replay that was broken is not tried until it holds."""
     journal = contained_night().journal()
     judgement = judge(journal)
 
-    def was_late(check: str, verdict: Verdict) -> bool:
-        findings = (replace(finding, verdict=verdict) if finding.check == check else finding for finding in judgement.findings)
-        return replays.was_late(Result(journal, replace(judgement, findings=tuple(findings)), 1.0))
+    def why_late(check: str, verdict: Verdict, code: str = "") -> str:
+        findings = [*judgement.findings[:-1], Finding(check, verdict, "it was late", code=code)]
+        return replays.why_late(Result(journal, replace(judgement, findings=tuple(findings)), 1.0))
 
-    assert was_late("open_loop", Verdict.UNKNOWN)
-    assert not was_late("outcome", Verdict.BROKEN)
-    assert not was_late("healed", Verdict.UNKNOWN)
+    for check in ("open_loop", "timeline", "monitored"):
+        assert why_late(check, Verdict.UNKNOWN) == "it was late"
+    assert why_late("timeline", Verdict.UNKNOWN, CONDITION_NOT_SEEN) == ""
+    assert why_late("outcome", Verdict.BROKEN) == ""
+    assert why_late("healed", Verdict.UNKNOWN) == ""
 
 
 class CommandLine:

@@ -20,7 +20,8 @@ from testbed.verdict.stuck_spans import lives, samples_of, services
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
-SILENT_S = 3.0  # real seconds without numbers that are too many; busy machines were seen to take 1.8
+SILENT_S = 4.0  # real seconds without numbers that are too many, where somebody looked; busy machines were seen to take 1.8
+UNSEEN_S = 6.0  # and where nobody did: one look may take 4 s, and on a busy machine the testbed is late with it, too
 CLOSING_S = 2.0  # what was seen in the closing window must be of its last seconds; a slow look takes almost as long
 
 
@@ -92,9 +93,9 @@ def _silences(journal: Journal, service: str, most_s: float) -> list[Silence]:
     replaced_s = [processes[0].t_s for processes in lives(journal, service)[1:]]  # it was down before that, whoever started it again
     found = []
     for (from_s, night_s), (to_s, _) in ((a, b) for up in _ups(journal, service) for a, b in pairwise(_within(told, up))):
-        if to_s - from_s <= most_s or to_s in replaced_s:
-            continue
         between = [sample for sample in samples if from_s < sample.t_s < to_s]
+        if to_s - from_s <= most_s + (0.0 if between else UNSEEN_S - SILENT_S) or to_s in replaced_s:
+            continue
         found.append(Silence(service, from_s, to_s, night_s, bool(between), between[-1].error if between else ""))
     return found
 

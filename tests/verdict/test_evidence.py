@@ -15,20 +15,20 @@ CASES = Path(__file__).parents[1] / "cases"
 
 
 def night(*, silent: tuple[float, float] = (0.0, 0.0), service: str = "cf-1", error: str | None = "no answer within 2 s") -> NightBuilder:
-    """Write a night of ten seconds with a look every half second; from `silent[0]` to `silent[1]` a service tells nothing.
+    """Write a night of fourteen seconds with a look every half second; from `silent[0]` to `silent[1]` a service tells nothing.
 
     `error`: what a look at it came back with; None for no look at all.
     """
     built = NightBuilder()
     built.switchover(1.0)
-    for number in range(20):
+    for number in range(28):
         t_s = number / 2
         for name in (*SERVERS, *CALLERS):
             if name != service or not silent[0] <= t_s < silent[1]:
                 built.sample(t_s, name)
             elif error is not None:
                 built.events.append(Sample(**built.at(t_s), service=name, health=False, health_s=2.0, error=error))
-    built.end(9.8)
+    built.end(13.8)
     return built
 
 
@@ -39,17 +39,17 @@ def seen(built: NightBuilder) -> evidence.Evidence:
 
 def test_a_night_that_was_looked_at_has_no_silence() -> None:
     """Nor has one in which a service told nothing for a moment."""
-    assert seen(night()) == seen(night(silent=(4.0, 6.0))) == evidence.Evidence((), (), ())
+    assert seen(night()) == seen(night(silent=(4.0, 7.0))) == evidence.Evidence((), (), ())
 
 
 @pytest.mark.parametrize(("error", "how"), [("no answer within 2 s", "told no numbers"), (None, "was not looked at")])
 def test_a_service_that_falls_silent_is_a_finding(error: str | None, how: str) -> None:
     """With its name, the length, the time of the night and the reason; and then nothing that follows from its numbers is known."""
-    built = night(silent=(3.0, 7.0), error=error)
+    built = night(silent=(3.0, 9.0), error=error)
     journal = built.journal()
     found = monitored.check(journal, figures.of(journal), None)
     assert found.verdict is Verdict.UNKNOWN
-    assert found.text.startswith(f"cf-1 {how} for 4.5 s from 22:04:10 of the night")
+    assert found.text.startswith(f"cf-1 {how} for 6.5 s from 22:04:10 of the night")
     assert ("(no answer within 2 s)" in found.text) is (error is not None)
     assert judge.judge(journal).verdict is Verdict.UNKNOWN
     for check, expected in ((crack.check, (0,)), (full_first.check, "nobody")):
@@ -66,13 +66,13 @@ def test_a_service_that_is_down_was_seen() -> None:
 @pytest.mark.parametrize(("service", "known"), [("cf-1", True), ("kiosk", False)])
 def test_a_server_that_replaces_itself_answers_nothing_meanwhile(service: str, *, known: bool) -> None:
     """For as long as its settings may take; a caller does not replace itself."""
-    journal = night(silent=(3.0, 7.0), service=service).journal(settings={"application_server": {"let_it_crash_s": 0.5}})
+    journal = night(silent=(3.0, 9.0), service=service).journal(settings={"application_server": {"let_it_crash_s": 0.5}})
     assert (evidence.of(journal).silences == ()) is known
 
 
 def test_what_is_not_seen_at_the_end_is_unknown_and_never_zero() -> None:
     """Neither as it was expected nor otherwise; the other server is known."""
-    journal = night(silent=(7.5, 20.0)).journal()
+    journal = night(silent=(11.5, 20.0)).journal()
     computed = figures.of(journal)
     assert computed.leaked_connections == {"cf-1": None, "cf-2": 0}
     for expected in (0, 4):
@@ -102,26 +102,26 @@ def test_a_server_without_its_pool_told_not_all_its_numbers() -> None:
 @pytest.mark.parametrize(("healed", "explained"), [(("backlog_full",), True), ((), False)])
 def test_a_silence_while_a_fault_is_active_is_what_the_fault_does(healed: tuple[str, ...], *, explained: bool) -> None:
     """Until it is healed; one whose time is over explains nothing that comes after it."""
-    built = night(silent=(3.0, 7.0))
+    built = night(silent=(3.0, 9.0))
     for state in ("begin", "end"):
         built.events.append(OperationEvent(**built.at(2.0), operation="backlog_full", id=2, state=state))  # type: ignore[arg-type]
     built.events = [event for event in built.events if not isinstance(event, Healed)]
-    built.events.append(Healed(**built.at(9.8), faults=healed))
+    built.events.append(Healed(**built.at(13.8), faults=healed))
     assert (seen(built).silences == ()) is explained
 
 
 def test_what_nobody_looked_at_no_fault_explains() -> None:
     """A fault makes a service silent, not the testbed blind."""
-    built = night(silent=(3.0, 7.0), error=None)
+    built = night(silent=(3.0, 9.0), error=None)
     built.events.append(OperationEvent(**built.at(2.0), operation="backlog_full", id=2, state="begin"))
     assert [silence.looked for silence in seen(built).silences] == [False]
 
 
 def test_a_service_that_was_stopped_need_not_tell_anything() -> None:
     """Until it is ready again."""
-    built = night(silent=(3.0, 8.0))
+    built = night(silent=(3.0, 9.9))
     built.service(3.0, "cf-1", "stopped")
-    built.service(7.9, "cf-1", "ready")
+    built.service(9.8, "cf-1", "ready")
     assert seen(built).silences == ()
 
 

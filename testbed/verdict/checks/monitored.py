@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.verdict.evidence import SILENT_S
+from testbed.verdict.evidence import UNSEEN_S
 from testbed.verdict.finding import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -26,4 +26,4 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         missing.append(f"no numbers in the closing window: {', '.join(seen.not_at_end)}")
     if missing:
         return Finding("monitored", Verdict.UNKNOWN, "; ".join(missing))
-    return Finding("monitored", Verdict.HELD, f"every service told its numbers all night, never {SILENT_S:.0f} s without")
+    return Finding("monitored", Verdict.HELD, f"every service told its numbers all night, never {UNSEEN_S:.0f} s without")
