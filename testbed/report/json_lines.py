@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def line(judgement: Judgement, wall_s: float) -> str:
             "request_threads": dict.fromkeys(figures.services, header.facility.request_threads),
             "health_green": {service: checks.last for service, checks in figures.health.items() if checks.last is not None},
             "transactions": figures.transactions,
+            "latency": {caller: {half: asdict(latency) for half, latency in halves.items()} for caller, halves in figures.latency.items()},
             "time_to_hang_s": figures.time_to_hang_night_s,
             "wall_s": round(wall_s, 3),
             "journal": str(figures.journal),

@@ -19,6 +19,7 @@ from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
 from testbed.verdict.figures import trouble_night_s
 from testbed.verdict.finding import Verdict
+from testbed.verdict.latency import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,7 @@ def _night(judgements: Sequence[Judgement]) -> Table:
         ("connections leaked", lambda judgement: _leaked(judgement.figures)),
         ("request threads", lambda judgement: _blocked(judgement.figures)),
         ("health checks", lambda judgement: _health(judgement.figures)),
+        ("waited for answers", lambda judgement: _waits(judgement.figures)),
         ("outcome", _outcome),
         ("crack", lambda judgement: f"{judgement.crack}, {judgement.crack.word}"),
         ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
@@ -77,6 +79,20 @@ def _night(judgements: Sequence[Judgement]) -> Table:
     for name, cell in rows:
         drawn.add_row(name, *map(cell, judgements))
     return drawn
+
+
+def _waits(figures: Figures) -> str:
+    """Format how long passengers waited from when their request was due, after the first fault if there was one."""
+    half = BEFORE if figures.first_fault is None else AFTER
+    lines = []
+    for caller, halves in figures.latency.items():
+        wait = halves[half]
+        if wait.answered or wait.unanswered:
+            median, p99, longest = (
+                "never" if seconds is None else f"{seconds:.2f} s" for seconds in (wait.median_s, wait.p99_s, wait.longest_s)
+            )
+            lines.append(f"{caller}: median {median}, 99 % {p99}, longest {longest}")
+    return "\n".join(lines) or "nobody waited"
 
 
 def _outcome(judgement: Judgement) -> Text:

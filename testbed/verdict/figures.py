@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
-from testbed.verdict import evidence, lateness, stuck_spans, thread_dumps
+from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps
 from testbed.verdict.changes import first_fault
 from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.journal.events import Header, Threads
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.evidence import Evidence
+    from testbed.verdict.latency import Latency
     from testbed.verdict.lateness import Late
     from testbed.verdict.stuck_spans import Span, Spans
 
@@ -54,7 +55,7 @@ class Figures:
     `longest_queue` (the most requests that waited for a request thread at one time).
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault began (`before` only what had ended by then), and how
-    it ended.
+    it ended. `latency`: of each caller, `before` and `after` it.
     `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
     a fault before it. `recovery`: how long it took until every caller was served again. `needed_restart`: the first restart by hand that
     service needed, and the callers that were out of service then. `died`: the services that died by themselves.
@@ -81,6 +82,7 @@ class Figures:
     full_since_night_s: Mapping[str, float]
     longest_queue: Mapping[str, int]
     transactions: Mapping[str, Mapping[str, Mapping[str, Ends]]]
+    latency: Mapping[str, Mapping[str, Latency]]
     time_to_hang_night_s: float | None
     recovery: RecoveryTime | None
     needed_restart: tuple[OperationEvent, tuple[str, ...]] | None
@@ -126,6 +128,7 @@ def of(journal: Journal) -> Figures:
         full_since_night_s=_full_since_night_s(journal),
         longest_queue={service: max((sample.waiting or 0 for sample in samples[service]), default=0) for service in spans},
         transactions=_transactions(journal),
+        latency=latency.by_caller(journal),
         time_to_hang_night_s=_time_to_hang_night_s(journal, hang),
         recovery=recovery(journal),
         needed_restart=needed_restart(journal, spans),
@@ -209,16 +212,12 @@ def _full_since_night_s(journal: Journal) -> dict[str, float]:
 
 
 def _transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:
-    fault = first_fault(journal)
     counts: dict[str, dict[str, dict[str, Counter[str]]]] = defaultdict(
         lambda: defaultdict(lambda: {"before": Counter(), "after": Counter()})
     )
     for transaction in journal.transactions:
-        request, response = transaction.request, transaction.response
-        # What was under way when the fault came may have failed by it.
-        ended_s = float("inf") if response is None else response.answered_s
-        when = "after" if fault is not None and max(request.due_s, ended_s) >= fault.t_s else "before"
-        counts[request.caller][request.transaction][when][transaction.ended] += 1
+        request = transaction.request
+        counts[request.caller][request.transaction][latency.half(journal, transaction)][transaction.ended] += 1
     return {
         caller: {
             name: {when: {ended: ends[ended] for ended in ("answered", "failed", "unanswered")} for when, ends in halves.items()}
