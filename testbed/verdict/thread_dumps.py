@@ -35,7 +35,7 @@ def dump_text(dump: Threads) -> str:
 
 
 def judge(journal: Journal, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]) -> Finding:
-    """Return whether all request threads of all the services are blocked in a state, inside a call, as the finding of `check`.
+    """Return whether all request threads of all the services are blocked in a state, inside a call, at one line, as the finding of `check`.
 
     Unknown if a dump is missing or failed.
     """
@@ -43,9 +43,13 @@ def judge(journal: Journal, check: str, services: Sequence[str], state: str, wit
     missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in dumps if dump is None or dump.error]
     if missing:
         return Finding(check, Verdict.UNKNOWN, "; ".join(map(str, missing)), facts)
-    good = True
+    good, lines = True, set()
     for _, dump in dumps:
         assert dump is not None
-        blocked = sum(group.count for group in dump.groups if (group.state, group.within) == (state, within))
-        good = good and blocked == journal.header.facility.request_threads
-    return Finding(check, held_if(good), "; ".join(dump_text(dump) for _, dump in dumps if dump), facts)
+        groups = [group for group in dump.groups if (group.state, group.within) == (state, within)]
+        good = good and sum(group.count for group in groups) == journal.header.facility.request_threads
+        lines |= {group.stack[-1] for group in groups if group.stack}
+    text = "; ".join(dump_text(dump) for _, dump in dumps if dump)
+    if good and len(lines) > 1:
+        return Finding(check, Verdict.BROKEN, f"{text}; but not at one line: {', '.join(sorted(lines))}", facts)
+    return Finding(check, held_if(good), text, facts)

@@ -181,20 +181,49 @@ def test_a_facility_is_compared_with_what_it_was_before_anything_was_done() -> N
     assert finding(night, "steady_before", None).verdict is Verdict.HELD
 
 
-@pytest.mark.fact("O9")
-def test_restored_wants_an_answer_for_every_caller() -> None:
-    """After the restart every caller has to be answered by the facility again; of one whom nobody asks, it cannot be told."""
+def restored_night(**answered: tuple[int, int]) -> NightBuilder:
+    """Write a hung night with a restart; after it so many of so many transactions of each caller are answered, the last ones."""
     night = hung_night()
     night.restart(6.0)
-    night.request(7.0, "kiosk", "answered")
-    night.request(7.1, "ivr", "answered")
-    night.request(7.2, "partner", "answered", transaction="local")
-    assert finding(night, "restored", True).verdict is Verdict.UNKNOWN
-    night.request(7.3, "partner", None)
-    assert finding(night, "restored", True).verdict is Verdict.BROKEN
-    assert finding(night, "restored", False).verdict is Verdict.HELD
-    night.request(7.4, "partner", "answered")
-    assert finding(night, "restored", True).verdict is Verdict.HELD
+    for caller, (count, of) in answered.items():
+        for number in range(of):
+            night.request(7.0 + number / 100, caller, "answered" if number >= of - count else "failed")
+    return night
+
+
+@pytest.mark.fact("O9")
+@pytest.mark.parametrize(
+    ("kiosk", "verdict"),
+    [
+        ((3, 3), Verdict.HELD),
+        ((19, 20), Verdict.HELD),  # one was cut off by the restart itself
+        ((1, 100), Verdict.BROKEN),
+        ((50, 100), Verdict.BROKEN),
+        ((0, 3), Verdict.BROKEN),
+        ((2, 2), Verdict.UNKNOWN),
+        ((0, 0), Verdict.UNKNOWN),
+    ],
+)
+def test_restored_wants_most_of_every_caller_answered_and_the_last(kiosk: tuple[int, int], verdict: Verdict) -> None:
+    """One answer of a hundred is no service; of a caller that nobody asked nothing is known."""
+    night = restored_night(kiosk=kiosk, ivr=(4, 4), partner=(4, 4))
+    assert finding(night, "restored", True).verdict is verdict
+    if verdict is not Verdict.UNKNOWN:
+        assert finding(night, "restored", False).verdict is not verdict
+
+
+def test_request_threads_at_several_lines_are_not_blocked_at_one() -> None:
+    """The same state in the same call is not enough: in the case, every thread stood at the same line (O7)."""
+    night = hung_night(dumps=False)
+    for number, server in enumerate(SERVERS):
+        night.dump(5.4, server, CHECKOUT)
+        dump = night.events[-1]
+        assert isinstance(dump, Threads)
+        (group,) = dump.groups
+        night.events[-1] = replace(dump, groups=(replace(group, stack=(*group.stack, f"pool.py:{number} wait")),))
+    found = finding(night, "servers_blocked_at", "checkout")
+    assert found.verdict is Verdict.BROKEN
+    assert found.text.endswith("but not at one line: pool.py:0 wait, pool.py:1 wait")
 
 
 def test_a_late_load_generator_proves_nothing() -> None:
