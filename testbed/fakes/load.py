@@ -38,21 +38,19 @@ class FakeLoadGenerator:
         for timer in self._timers.values():
             timer.cancel()
         waiting = [due for due in self.requests if due.request.id not in self._begun]
-        self._timers = {
-            due.request.id: loop.call_at(self._start_s + real_s(rates, due.due_s), self._send, due, self._start_s) for due in waiting
-        }
+        self._timers = {due.request.id: loop.call_at(self._start_s + real_s(rates, due.due_s), self._send, due) for due in waiting}
 
-    def _send(self, due: DueRequest, start_s: float) -> None:
+    def _send(self, due: DueRequest) -> None:
         self._begun.add(due.request.id)
-        task = asyncio.create_task(self._ask(due, start_s))
+        task = asyncio.create_task(self._ask(due))
         self._sent.add(task)
         task.add_done_callback(self._sent.discard)
 
-    async def _ask(self, due: DueRequest, start_s: float) -> None:
+    async def _ask(self, due: DueRequest) -> None:
         now, request = asyncio.get_running_loop().time, due.request
-        self._events.put_nowait(RequestSent(request.id, now() - start_s))
+        self._events.put_nowait(RequestSent(request.id, now() - self._start_s))
         error = await self.runtime.service(request.caller).ask(request.transaction)
-        self._events.put_nowait(RequestEnded(request.id, now() - start_s, 502 if error else 200, error))
+        self._events.put_nowait(RequestEnded(request.id, now() - self._start_s, 502 if error else 200, error))
 
     async def events(self) -> AsyncIterator[RequestSent | RequestEnded]:
         """Yield what is sent and what has ended, until the generator dies."""

@@ -12,14 +12,13 @@ from dataclasses import fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from testbed.journal.events import End, Healed, Observed, OperationEvent, Request, Response, Sample, Service, Step
+from testbed.journal.events import FIRST_ERROR_STATUS, End, Healed, Observed, OperationEvent, Request, Response, Sample, Service, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from testbed.journal.reader import Journal
 
-FIRST_ERROR_STATUS = 400
 ROUNDING_S = 1e-6  # what arithmetic on times may lose
 EARLY_S = 0.002  # an event loop's timer counts in milliseconds, and may fire so much too soon
 
@@ -43,7 +42,7 @@ def _header(journal: Journal) -> Iterator[str]:
     if header.trace.requests < 1:
         yield f"the header's trace has {header.trace.requests} requests"
     ready = {event.service for event in journal.of(Service) if event.state == "ready"}
-    if _is_complete(journal):
+    if journal.is_complete:
         yield from (f"{name} was never ready" for name in names if name not in ready)
     strangers = sorted({sample.service for sample in journal.of(Sample)} - set(names))
     yield from (f"there are samples of {name}, which the header does not name" for name in strangers)
@@ -123,7 +122,7 @@ def _samples(journal: Journal) -> Iterator[str]:
 
 def _pairs(journal: Journal) -> Iterator[str]:
     """Each operation and step that ended had begun, once; in a complete journal each that began has ended."""
-    complete = _is_complete(journal)
+    complete = journal.is_complete
     operations = journal.of(OperationEvent)
     steps = journal.of(Step)
     yield from _unpaired([(f"operation {event.id}, {event.operation}", event) for event in operations], complete=complete)
@@ -172,7 +171,7 @@ def _end(journal: Journal) -> Iterator[str]:
 
 def _closing(journal: Journal) -> Iterator[str]:
     """A complete journal was observed, after the last request, and healed, once each."""
-    if journal.end is None or not _is_complete(journal):
+    if journal.end is None or not journal.is_complete:
         return
     for kind, word in ((Observed, "closing window"), (Healed, "healing at the end")):
         count = len(journal.of(kind))
@@ -185,10 +184,6 @@ def _closing(journal: Journal) -> Iterator[str]:
                 f"a closing window from {observed.since_s:.3f} s to {observed.until_s:.3f} s, with the last request at {last_sent_s:.3f} s "
                 f"and the end at {journal.end.t_s:.3f} s"
             )
-
-
-def _is_complete(journal: Journal) -> bool:
-    return journal.end is not None and journal.end.reason == "complete"
 
 
 def _twice(what: str, ids: Iterator[int]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import Field
 
 FORMAT = 1
+FIRST_ERROR_STATUS = 400  # of HTTP: a response below it is `answered`
 REFUSED = "connection refused"  # the error of a sample: nothing listens at the service's address
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]

@@ -72,6 +72,11 @@ class Journal:
         ends = self.of(End)
         return ends[-1] if ends else None
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the replay came to its end."""
+        return self.end is not None and self.end.reason == "complete"
+
 
 def read(path: Path) -> Journal:
     """Read a journal; raises JournalError, with the line's number, when a line is not as `events.py` says.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import ServiceError
 from testbed.facility import load_generator
 from testbed.facility.load_generator import AnsweredRequest, DueRequest, LoadGenerator
-from testbed.journal.events import Request, Response
+from testbed.journal.events import FIRST_ERROR_STATUS, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,12 +64,12 @@ class LoadTracker:
         return start_s
 
     def hold(self, at_night_s: float | None = None) -> None:
-        """Let the night go on at its pace of now, or of a time to come, for the passengers, too, until `release`."""
+        """Keep the night at its pace of now, or of a time to come, for the passengers, too, until `release`."""
         self.recorder.running.hold(self.recorder.after_start_s(), at_night_s)
         self.generator.change_rates(self.recorder.running.rates)
 
     def release(self) -> None:
-        """Let the night go on as planned; see `RunningClock`."""
+        """Return to the planned pace; see `RunningClock`."""
         self.recorder.running.release(self.recorder.after_start_s())
         self.generator.change_rates(self.recorder.running.rates)
 
@@ -101,7 +101,7 @@ class LoadTracker:
         )
 
     def _write_ended(self, event: load_generator.RequestEnded) -> None:
-        answered = event.status is not None and event.status < 400  # noqa: PLR2004 - HTTP's first error
+        answered = event.status is not None and event.status < FIRST_ERROR_STATUS
         answered_s = self.last_response_s = self.started_s + event.answered_s
         took_s = answered_s - self.sent_s.pop(event.id)
         self.answered += answered

@@ -28,13 +28,17 @@ def patience_s(replay: Replay) -> float:
     More than the slowest answer took so far, than any time-out takes, and than an active fault can delay one: a slow answer that has not
     come yet is in no figure. A delay beyond `DELAY_WITHIN_S` is not waited for; the verdict then knows that nothing was seen of it.
     """
-    delay_s = min(longest_delay_s(replay), DELAY_WITHIN_S)
-    return max(SETTLE_S, SLOWEST_TIMES * replay.load.slowest_answer_s) + replay.night.longest_timeout_s + delay_s
+    return max(SETTLE_S, SLOWEST_TIMES * replay.load.slowest_answer_s) + _bounded_s(replay)
 
 
 def longest_delay_s(replay: Replay) -> float:
     """Return the longest that an active fault can delay a transaction, in real seconds."""
     return max((active.longest_delay_s for active in replay.facility.active), default=0.0)
+
+
+def _bounded_s(replay: Replay) -> float:
+    """Return how long a time-out, and after it a delay that is waited for, may keep an answer back."""
+    return replay.night.longest_timeout_s + min(longest_delay_s(replay), DELAY_WITHIN_S)
 
 
 def is_settled(replay: Replay) -> bool:
@@ -70,12 +74,12 @@ async def wait_settled(replay: Replay) -> None:
     """Wait until every request was answered, or nothing comes back any more; record the span that was observed."""
     since_s = replay.moved_s = replay.recorder.t_s()
     delay_s = longest_delay_s(replay)
-    timeout_s = replay.night.longest_timeout_s + min(delay_s, DELAY_WITHIN_S)
+    bounded_s = _bounded_s(replay)
 
     def given_up() -> bool:
-        return quiet_s(replay) > CLOSING_QUIET_S + timeout_s
+        return quiet_s(replay) > CLOSING_QUIET_S + bounded_s
 
-    await replay.wait_until(lambda: is_settled(replay) or given_up(), CLOSING_WITHIN_S + timeout_s)
+    await replay.wait_until(lambda: is_settled(replay) or given_up(), CLOSING_WITHIN_S + bounded_s)
     await replay.wait_round()
     stamp = replay.recorder.stamp()
     until_s = stamp["t_s"]

@@ -59,7 +59,7 @@ def judge(journal: Journal) -> Judgement:
     wanted = _wanted(journal)
     computed = figures.of(journal)
     always = [_run_check(journal, computed, name, None) for name in ALWAYS]
-    if journal.end is None or journal.end.reason != "complete":
+    if not journal.is_complete:
         expected = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
     else:
         expected = [_run_check(journal, computed, name, value) for name, value in wanted.items()]

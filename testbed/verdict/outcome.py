@@ -41,7 +41,7 @@ def reason(journal: Journal, figures: Figures) -> Reason:
     some transactions failed or were never answered, and every caller was served again: its last `LAST` transactions that need the
     facility were answered. `unharmed`: every transaction was answered. None: the journal shows neither.
     """
-    if journal.end is None or journal.end.reason != "complete":
+    if not journal.is_complete:
         return Reason(None, "not_complete", "the replay did not come to its end")
     if not journal.transactions:
         return Reason(None, "no_transactions", "no transaction was sent")

@@ -76,7 +76,7 @@ def changed(directory: Path, **fields: object) -> Path:
 
 
 def whole(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, path: Path, *variants: str) -> None:
-    """Let a scenario and some variants be all that there are."""
+    """Make a scenario and some variants all that there are."""
     monkeypatch.setattr(scenario_file, "load_known", lambda: ([scenario_file.load(path)], ()))
     monkeypatch.setattr(scenario_file, "kept_variants", lambda *_, **__: {name: VARIANTS[name] for name in variants})
     backend.builders.clear()
@@ -180,7 +180,7 @@ def test_the_smallest_sets_are_printed(matrix: Command, night: Path, tmp_path: P
 
 @pytest.fixture
 def nothing_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a replay be a failure."""
+    """Make any replay a failure."""
     monkeypatch.setattr(matrix_module, "interruptible", Mock(side_effect=AssertionError("something was replayed")))
 
 
