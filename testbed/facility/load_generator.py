@@ -77,7 +77,7 @@ class Connect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request was sent, `sent_s` seconds after the start."""
+    """A request's bytes left `sent_s` seconds after the start; one that could not connect in time began to then."""
 
     id: int
     sent_s: float

@@ -7,8 +7,9 @@ JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, 
 with `ready`; then a line with the start (seconds of the system's monotonic clock). Each line after that is a list of
 `Rate`, by which it goes from then on. It sends each request when it is due, whether or not earlier ones came back (open
 loop), and writes a line for each request sent (`id`, `sent_s`) and for each that ended (`id`, `answered_s`, `status` or
-null, `error`), in seconds after the start. A request has no time-out: passengers wait. The end of the connection ends the
-sending, and the process, too, unless it listens at an address; requests in flight stay unanswered.
+null, `error`), in seconds after the start. It is sent when its bytes leave; where no connection is made within `CONNECTING_S`,
+when it began to connect: what holds it up then is the facility. A request has no time-out: passengers wait. The end of the
+connection ends the sending, and the process, too, unless it listens at an address; requests in flight stay unanswered.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
@@ -31,9 +32,11 @@ from testbed.facility.load_generator import AS_PLANNED, Rate, RequestEnded, Requ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import SimpleNamespace
 
 NICENESS = -5  # where permitted: a request that is due goes out before the facility computes on
 SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
+CONNECTING_S = 0.25  # a caller that accepts is connected long before
 ANSWER_HEAD = 300
 LINE_LIMIT = 1 << 20
 
@@ -80,6 +83,39 @@ class Rates:
                     await self.changed.wait()
 
 
+@dataclass(slots=True)
+class Departure:
+    """Records once when a request was sent; see the module."""
+
+    id: int
+    start_s: float
+    record: Callable[[RequestSent | RequestEnded], None]
+    begun_s: float = field(default_factory=time.monotonic)
+    timer: asyncio.TimerHandle | None = None
+    is_recorded: bool = False
+
+    def __enter__(self) -> Self:
+        """Begin to connect."""
+        self.timer = asyncio.get_running_loop().call_later(CONNECTING_S, self.at, self.begun_s)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Record a request that ended before its bytes left."""
+        self.at(self.begun_s)
+
+    def at(self, sent_s: float) -> None:
+        """Record when it was sent, on the system's monotonic clock, unless that has been recorded."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if not self.is_recorded:
+            self.is_recorded = True
+            self.record(RequestSent(self.id, sent_s - self.start_s))
+
+
+async def _on_bytes_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    context.trace_request_ctx.at(time.monotonic())
+
+
 async def send_all(
     requests: Sequence[PlannedRequest],
     start_s: float,
@@ -90,19 +126,21 @@ async def send_all(
     """Send each request when it is due; return when `stop` is set, with the rest unsent and the unanswered abandoned."""
     timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3600)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_headers_sent.append(_on_bytes_sent)
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=[tracing]) as session:
 
         async def send(request: PlannedRequest) -> None:
-            record(RequestSent(request.id, time.monotonic() - start_s))
             status, error = None, ""
-            try:
-                headers = {"Content-Type": "application/json"}
-                async with session.post(request.url, data=request.body, headers=headers) as response:
-                    text = await response.text(errors="replace")
-                    status = response.status
-                    error = "" if response.ok else text[:ANSWER_HEAD]
-            except (aiohttp.ClientError, OSError) as failure:
-                error = f"{type(failure).__name__}: {failure}"
+            with Departure(request.id, start_s, record) as departure:
+                try:
+                    async with session.post(request.url, data=request.body, headers=headers, trace_request_ctx=departure) as response:
+                        text = await response.text(errors="replace")
+                        status = response.status
+                        error = "" if response.ok else text[:ANSWER_HEAD]
+                except (aiohttp.ClientError, OSError) as failure:
+                    error = f"{type(failure).__name__}: {failure}"
             record(RequestEnded(request.id, time.monotonic() - start_s, status, error))
 
         async with asyncio.TaskGroup() as group:

@@ -84,7 +84,8 @@ class LoadTracker:
 
     def _write_sent(self, event: load_generator.RequestSent) -> None:
         due = self.requests[event.id]
-        sent_s = self.last_sent_s = self.started_s + event.sent_s
+        sent_s = self.started_s + event.sent_s
+        self.last_sent_s = max(self.last_sent_s, sent_s)  # a request that cannot connect is told later than others
         self.sent += 1
         self.sent_s[event.id] = sent_s
         self.in_flight_at[due.request.caller] += 1

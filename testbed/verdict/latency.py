@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from testbed.journal.reader import Journal, Transaction
 
+IN_TIME_S = 5.0  # real seconds from when a transaction is due: an answer that takes longer is late
 BEFORE, AFTER = "before", "after"
 HALVES = (BEFORE, AFTER)
 
@@ -34,22 +35,35 @@ class Latency:
     longest_s: float | None
 
 
+def waited_s(transaction: Transaction) -> float | None:
+    """Return the real seconds from when a transaction was due until it was answered; None if it never was."""
+    if transaction.response is None or transaction.ended != "answered":
+        return None
+    return transaction.response.answered_s - transaction.request.due_s
+
+
+def is_late(transaction: Transaction) -> bool:
+    """Whether a transaction was answered, but later than `IN_TIME_S` after it was due."""
+    return (waited_s(transaction) or 0.0) > IN_TIME_S
+
+
+def is_in_time(transaction: Transaction) -> bool:
+    """Whether a transaction was answered within `IN_TIME_S` from when it was due."""
+    return transaction.ended == "answered" and not is_late(transaction)
+
+
 def of(transactions: Iterable[Transaction]) -> Latency:
     """Return the latency of some transactions."""
     ended = list(transactions)
-    waited_s = sorted(
-        transaction.response.answered_s - transaction.request.due_s
-        for transaction in ended
-        if transaction.response is not None and transaction.ended == "answered"
-    )
+    waits_s = sorted(wait_s for transaction in ended if (wait_s := waited_s(transaction)) is not None)
     unanswered = sum(transaction.response is None for transaction in ended)
 
     def percentile(share: float) -> float | None:
-        rank = math.ceil(share * (len(waited_s) + unanswered))
-        return waited_s[rank - 1] if 0 < rank <= len(waited_s) else None
+        rank = math.ceil(share * (len(waits_s) + unanswered))
+        return waits_s[rank - 1] if 0 < rank <= len(waits_s) else None
 
-    failed = len(ended) - len(waited_s) - unanswered
-    return Latency(len(waited_s), failed, unanswered, percentile(0.5), percentile(0.9), percentile(0.99), percentile(1.0))
+    failed = len(ended) - len(waits_s) - unanswered
+    return Latency(len(waits_s), failed, unanswered, percentile(0.5), percentile(0.9), percentile(0.99), percentile(1.0))
 
 
 def half(journal: Journal, transaction: Transaction) -> str:

@@ -10,6 +10,7 @@ from testbed.journal.events import Observed
 from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.header_settings import connections
+from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
 from testbed.verdict.recovery import LAST, facility_transactions
 from testbed.verdict.stuck_spans import is_stuck_at_end
 
@@ -38,8 +39,9 @@ def reason(journal: Journal, figures: Figures) -> Reason:
     """Return what became of the airline, and why.
 
     `grounded`: at the end a caller was out of service (stuck, or served no more), or it took a hand to bring service back. `contained`:
-    some transactions failed or were never answered, and every caller was served again: its last `LAST` transactions that need the
-    facility were answered. `unharmed`: every transaction was answered. None: the journal shows neither.
+    some transactions failed, were never answered or were late, and every caller was served again: its last `LAST` transactions that need
+    the facility were answered. `unharmed`: every transaction was answered within `IN_TIME_S` from when it was due. None: the journal shows
+    neither.
     """
     if not journal.is_complete:
         return Reason(None, "not_complete", "the replay did not come to its end")
@@ -49,9 +51,22 @@ def reason(journal: Journal, figures: Figures) -> Reason:
     if found is not None:
         return found
     bad = [transaction for transaction in journal.transactions if transaction.ended != "answered"]
-    if not bad:
-        return Reason(Outcome.UNHARMED, "all_answered", f"all of {len(journal.transactions)} transactions were answered")
-    return _served_again(journal, bad)
+    return _served_again(journal, bad) if bad else _all_answered(journal)
+
+
+def _all_answered(journal: Journal) -> Reason:
+    """Return whether all transactions, each of which was answered, were answered in time."""
+    count, late = len(journal.transactions), [transaction for transaction in journal.transactions if is_late(transaction)]
+    if not late:
+        return Reason(Outcome.UNHARMED, "all_answered", f"all of {count} transactions were answered within {IN_TIME_S:.0f} s")
+    slowest = max(late, key=lambda transaction: waited_s(transaction) or 0.0)
+    text = (
+        f"all of {count} transactions were answered, but {len(late)} later than {IN_TIME_S:.0f} s after they were due: at worst after "
+        f"{waited_s(slowest):.1f} s ({slowest.request.caller} {slowest.request.transaction}, due at {clock_text(slowest.request.night_s)})"
+    )
+    if all(transaction.response.answered_s - transaction.request.sent_s <= IN_TIME_S for transaction in late if transaction.response):
+        return Reason(None, "sent_late", f"{text}; the load generator had sent them late")
+    return Reason(Outcome.CONTAINED, "late", text)
 
 
 def _grounded(journal: Journal, figures: Figures) -> Reason | None:
@@ -113,6 +128,9 @@ def _served_again(journal: Journal, bad: Sequence[Transaction]) -> Reason:
         return Reason(None, "not_seen_to_come_back", f"{harmed}, and at the end {'; '.join(doubtful)}")
     last = max(bad, key=lambda transaction: transaction.request.due_s)
     text = f"{harmed}, the last due at {clock_text(last.request.night_s)} ({last.request.caller}); then every caller was served again"
+    late = sum(is_late(transaction) for transaction in journal.transactions)
+    if late:
+        text += f"; {late} answer{'s' if late > 1 else ''} came later than {IN_TIME_S:.0f} s after when due"
     return Reason(Outcome.CONTAINED, "served_again", text)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Step
 from testbed.verdict.changes import RESTART, first_fault
+from testbed.verdict.latency import is_in_time
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal, Transaction
@@ -18,7 +19,7 @@ UNDER_WAY_S = 0.5  # real seconds that a transaction takes at most while all is 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryTime:
-    """From the first fault to the last transaction that was not answered, in real and in the night's seconds."""
+    """From the first fault to when the last transaction was due that was not answered in time, in real and in the night's seconds."""
 
     took_s: float
     took_night_s: float
@@ -48,7 +49,7 @@ def recovery(journal: Journal) -> RecoveryTime | None:
     if fault is None:
         return None
     after = [transaction for transaction in journal.transactions if transaction.request.due_s >= fault.t_s]
-    bad = [transaction.request for transaction in after if transaction.ended != "answered"]
+    bad = [transaction.request for transaction in after if not is_in_time(transaction)]
     if not bad:
         return RecoveryTime(0.0, 0.0)
     last = max(bad, key=lambda request: request.due_s)

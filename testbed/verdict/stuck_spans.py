@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import Observed, Sample, Service
 from testbed.journal.stuck import STUCK_S, follow
 from testbed.verdict.header_settings import settings_of
+from testbed.verdict.latency import IN_TIME_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from testbed.journal.stuck import Standstill
 
     Spans = Mapping[str, "tuple[Span, ...]"]  # by service
-
-SLOW_S = 5.0  # an answer that takes longer counts as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,9 @@ def _ended(sample: Sample) -> int:
 def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
     """Return the spans in which each service was stuck: every request thread at work, and no operation ended (`journal/stuck.py`).
 
-    A busy service is not stuck: its counts rise from sample to sample. Nor is a slow one: its operations ended with answers within `SLOW_S`
-    seconds. It was stuck if they ended with errors, or by a restart; but not if a time-out of its own ended them in time: then the threads
-    came back as they were meant to, whatever the time-out is. A span that lasts to the end must cover the whole
+    A busy service is not stuck: its counts rise from sample to sample. Nor is a slow one: its operations ended with answers within
+    `IN_TIME_S` seconds. It was stuck if they ended with errors, or by a restart; but not if a time-out of its own ended them in time: then
+    the threads came back as they were meant to, whatever the time-out is. A span that lasts to the end must cover the whole
     closing window, which is as long as any operation could take.
     """
     window = journal.of(Observed)
@@ -105,7 +104,7 @@ def _was_stuck(standstill: Standstill, after: Sample, timeout_s: float) -> bool:
     errors = sum(counts.failed for counts in after.results.values()) - sum(counts.failed for counts in standstill.last.results.values())
     if errors > 0:
         return standstill.is_stuck and not (timeout_s and lasted_s <= timeout_s + STUCK_S)
-    return standstill.is_stuck and lasted_s > SLOW_S
+    return standstill.is_stuck and lasted_s > IN_TIME_S
 
 
 def hang(spans: Spans, callers: Sequence[str]) -> Span | None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -101,6 +101,30 @@ async def test_no_request_leaves_before_its_time(caller: tuple[Caller, Address])
     sent_s = {event.id: event.sent_s for event in events if isinstance(event, RequestSent)}
     assert all(sent_s[request.id] >= request.due_s - generator.SEND_AHEAD_S for request in requests)
     assert all(event.answered_s >= sent_s[event.id] for event in events if isinstance(event, RequestEnded))
+
+
+async def test_a_request_is_sent_when_its_bytes_leave(caller: tuple[Caller, Address], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What connecting takes lies before that."""
+    resolve = socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:
+        time.sleep(0.1)  # in a thread of the resolver's
+        return resolve(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    left, ended = await sent(planned(Address("localhost", caller[1].port), (0.0, "at_once")), 2)
+    assert isinstance(left, RequestSent)
+    assert isinstance(ended, RequestEnded)
+    assert 0.1 <= left.sent_s <= ended.answered_s
+    assert ended.status == 200
+
+
+async def test_a_request_that_cannot_connect_is_sent_when_it_began_to() -> None:
+    """A listen queue that is full is the facility's doing: the generator was not late."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.create_connection(listener.getsockname()):
+        [left] = await sent(planned(Address(*listener.getsockname()), (0.0, "at_once")), 1)
+    assert isinstance(left, RequestSent)
+    assert left.sent_s < generator.CONNECTING_S
 
 
 async def test_requests_are_sent_by_their_times_and_not_by_their_place(caller: tuple[Caller, Address]) -> None:

@@ -481,10 +481,11 @@ def test_what_a_time_out_would_still_bring_back_is_waited_for() -> None:
 
 @pytest.mark.fact("A5")
 def test_slow_answers_at_the_nights_end_are_waited_for() -> None:
-    """An answer that takes seconds is no silence: everybody is answered, however late, and nothing was ever stuck."""
+    """An answer that takes seconds is no silence: everybody is answered, if late, and nothing was ever stuck."""
     slow = '[[timeline]]\nat = "05:05"\nfault = "latency"\nlatency_ms = 700\n'
     journal = flown("original", slow)
-    assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.UNHARMED, 0)
+    became = judge.judge(journal)
+    assert (became.outcome, became.reason.code, became.crack) == (Outcome.CONTAINED, "late", 0)
     slowest_s = max(
         transaction.response.answered_s - transaction.request.due_s for transaction in journal.transactions if transaction.response
     )
@@ -496,7 +497,7 @@ def test_slow_answers_at_the_nights_end_are_waited_for() -> None:
 def test_answers_that_are_only_late_ground_nobody_whenever_the_first_comes(at: str, latency_ms: int) -> None:
     """A fault that delays is waited for, for as long as it may take, although no slow answer was seen before the load ended."""
     journal = flown("original", f'[[timeline]]\nat = "{at}"\nfault = "latency"\nlatency_ms = {latency_ms}\n')
-    assert judge.judge(journal).outcome == Outcome.UNHARMED
+    assert judge.judge(journal).reason.code == "late"
     assert {transaction.ended for transaction in journal.transactions} == {"answered"}
 
 
@@ -511,14 +512,14 @@ def test_a_delay_longer_than_anybody_looks_is_unknown() -> None:
 
 @pytest.mark.fact("O5")
 def test_slow_answers_of_a_single_thread_are_not_taken_for_a_hang() -> None:
-    """With one request thread every service is full whenever it does anything, and each answer takes over a second."""
+    """With one request thread every service is full whenever it does anything, and each answer takes over a second: late, and not stuck."""
     slow = '[[timeline]]\nat = "04:30"\nfault = "latency"\nlatency_ms = 200\n'
     journal = flown("original", slow, facility="request_threads = 1\n" + ONE_CALLER, rate=0.1)
     assert (
         max(transaction.response.answered_s - transaction.request.sent_s for transaction in journal.transactions if transaction.response)
         > 1.0
     )
-    assert (judge.judge(journal).outcome, judge.judge(journal).crack) == (Outcome.UNHARMED, 0)
+    assert (judge.judge(journal).reason.code, judge.judge(journal).crack) == ("late", 0)
 
 
 def test_the_closing_window_is_as_long_as_the_look_that_it_tells_of() -> None:

@@ -7,6 +7,8 @@ import pytest
 from testbed.journal.events import FacilityNames, Observed
 from testbed.plan.expectation import Outcome
 from testbed.verdict import changes, figures, judge, stuck_spans
+from testbed.verdict.checks import steady_before
+from testbed.verdict.finding import Verdict
 from testbed.verdict.recovery import LAST
 from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night, hung_night
 
@@ -32,6 +34,71 @@ def test_a_night_in_which_all_is_answered_is_unharmed() -> None:
     night.end(1.0)
     assert judge.judge(night.journal()).outcome == Outcome.UNHARMED
     assert judge.judge(night.journal()).crack == 0
+
+
+def night_with_answers(*answers: tuple[float, float], failed: int = 0) -> NightBuilder:
+    """Write a night with a switchover at 1 s, and check-ins after it: how long each took, and by how much it was sent late."""
+    night = NightBuilder()
+    night.look(0.2)
+    night.switchover(1.0)
+    for number, (took_s, late_s) in enumerate(answers):
+        night.request(2.0 + number / 100, "kiosk", "answered", took_s=took_s, late_s=late_s)
+    for _ in range(failed):
+        night.request(1.5, "ivr", "failed")
+    for number in range(3 if failed else 0):
+        night.request(1.6 + number / 100, "ivr", "answered")
+    night.look(11.9)
+    night.end(12.0)
+    return night
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "code"),
+    [
+        ([(4.9, 0.0), (0.1, 0.0)], Outcome.UNHARMED, "all_answered"),
+        ([(5.1, 0.0), (0.1, 0.0)], Outcome.CONTAINED, "late"),
+        ([(4.9, 0.2), (5.1, 0.0)], Outcome.CONTAINED, "late"),
+        ([(4.9, 0.2), (0.1, 0.0)], None, "sent_late"),
+    ],
+)
+def test_a_late_answer_does_harm(answers: list[tuple[float, float]], outcome: Outcome | None, code: str) -> None:
+    """Five seconds after a transaction was due its answer is late, which is no `unharmed`; what was only sent late shows neither."""
+    became = judge.judge(night_with_answers(*answers).journal()).reason
+    assert (became.outcome, became.code) == (outcome, code)
+
+
+def test_a_late_answer_is_told_with_its_time() -> None:
+    """The reason says how many were late, and which was the worst; recovery is over when the last of them was due."""
+    journal = night_with_answers((6.0, 0.0), (7.25, 0.0), (0.1, 0.0)).journal()
+    assert judge.judge(journal).reason.text == (
+        "all of 3 transactions were answered, but 2 later than 5 s after they were due: at worst after 7.2 s "
+        "(kiosk check_in, due at 22:03:21)"
+    )
+    recovered = figures.of(journal).recovery
+    assert recovered is not None
+    assert recovered.took_s == pytest.approx(1.01)
+
+
+def test_late_answers_are_told_beside_failures() -> None:
+    """A contained night tells of both."""
+    became = judge.judge(night_with_answers((6.0, 0.0), failed=2).journal()).reason
+    assert (became.outcome, became.code) == (Outcome.CONTAINED, "served_again")
+    assert became.text.startswith("2 of 6 transactions failed or were never answered, the last due at ")
+    assert became.text.endswith("then every caller was served again; 1 answer came later than 5 s after when due")
+
+
+def test_a_facility_that_answers_late_before_the_fault_was_not_steady() -> None:
+    """What comes of the fault later cannot be told from what the machine does."""
+    night = NightBuilder()
+    night.look(0.2)
+    night.request(0.3, "kiosk", "answered", took_s=5.5)
+    night.look(5.9, done=1)
+    night.switchover(6.0)
+    night.look(6.4, done=1)
+    night.end(6.5)
+    journal = night.journal()
+    finding = steady_before.check(journal, figures.of(journal), None)
+    assert (finding.verdict, "1 answered later than 5 s" in finding.text) == (Verdict.UNKNOWN, True)
 
 
 @pytest.mark.fact("O9")

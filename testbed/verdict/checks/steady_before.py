@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import Sample
 from testbed.verdict.changes import first_change
 from testbed.verdict.finding import Finding, Verdict
+from testbed.verdict.latency import IN_TIME_S, is_late
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Check that until the first fault or operation every service was sampled, every health check green, and no transaction failed.
+    """Check that until the first fault or operation every service was sampled, every health check green, and every answer good and in time.
 
     Unknown otherwise.
     """
@@ -24,11 +25,14 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     missing = set(figures.services) - {sample.service for sample in samples}
     red = sum(not sample.health for sample in samples)
     # A transaction that was still under way when the fault came may have failed by it.
-    responses = [transaction.response for transaction in journal.transactions if transaction.response is not None]
-    failed = sum(response.ended == "failed" and response.answered_s < until_s for response in responses)
+    ended = [transaction for transaction in journal.transactions if transaction.response and transaction.response.answered_s < until_s]
+    failed, late = sum(transaction.ended == "failed" for transaction in ended), sum(is_late(transaction) for transaction in ended)
     if begin is None:
-        red = failed = 0  # nothing was done: the other checks judge how the night went
-    if red or failed or missing:
-        counts = f"{red} red health checks, {failed} failed transactions, services without a sample: {', '.join(sorted(missing)) or 'none'}"
+        red = failed = late = 0  # nothing was done: the other checks judge how the night went
+    if red or failed or late or missing:
+        counts = (
+            f"{red} red health checks, {failed} failed transactions, {late} answered later than {IN_TIME_S:.0f} s after they were due, "
+            f"services without a sample: {', '.join(sorted(missing)) or 'none'}"
+        )
         return Finding("steady_before", Verdict.UNKNOWN, f"not steady before the first fault or operation: {counts}")
     return Finding("steady_before", Verdict.HELD, "the facility was steady before the first fault or operation")
