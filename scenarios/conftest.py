@@ -113,21 +113,41 @@ def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) 
 
 
 @pytest.fixture(scope="session")
-def replayed(runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Result]]:
-    """Return a function that gives the result of a scenario's variant, replayed once for all tests; it skips what is left out."""
+def batch(runtime: str, request: pytest.FixtureRequest) -> Iterator[SuiteBatch]:
+    """Return the replays of a runtime that the tests share."""
     if runtime == CONTAINERS:
         request.getfixturevalue("engine")
     batch = SuiteBatch(runtime, tuple(_wanted(request.session.items, runtime)))
     request.config.stash[BATCHES].append(batch)
+    yield batch
+    batch.close()
+
+
+@pytest.fixture(scope="session")
+def replayed(runtime: str, batch: SuiteBatch, request: pytest.FixtureRequest) -> Callable[[str, str], Result]:
+    """Return a function that gives the first result of a scenario's variant, replayed once for all tests; it skips what is left out."""
 
     def result(name: str, variant: str) -> Result:
-        plan = PLANS[name]
-        if why := left_out(plan, variant, runtime, request.config):
-            pytest.skip(why)
-        return batch.result(plan, variant)
+        _skip_what_is_left_out(PLANS[name], variant, runtime, request.config)
+        return batch.result(PLANS[name], variant)
 
-    yield result
-    batch.close()
+    return result
+
+
+@pytest.fixture(scope="session")
+def replayed_often(runtime: str, batch: SuiteBatch, request: pytest.FixtureRequest) -> Callable[[str, str], list[Result]]:
+    """Return a function that gives as many results as a variant's expectation asks for; it skips what is left out."""
+
+    def results(name: str, variant: str) -> list[Result]:
+        _skip_what_is_left_out(PLANS[name], variant, runtime, request.config)
+        return batch.results(PLANS[name], variant)
+
+    return results
+
+
+def _skip_what_is_left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> None:
+    if why := left_out(plan, variant, runtime, config):
+        pytest.skip(why)
 
 
 def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, str]]:

@@ -14,7 +14,9 @@ from testbed.experiments.batch import replay_once
 from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import backends
+from testbed.verdict import share
 from testbed.verdict.checks import CONDITION_NOT_SEEN
+from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -92,12 +94,23 @@ class SuiteBatch:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _backend: Backend | None = None
     _room: Room = field(default_factory=Room)
-    _tasks: dict[tuple[str, str], asyncio.Task[Result]] = field(default_factory=dict)
+    _tasks: dict[tuple[str, str, int], asyncio.Task[Result]] = field(default_factory=dict)
     _of_scenario: dict[str, tuple[Trace, Path]] = field(default_factory=dict)
 
     def result(self, plan: Scenario, variant: str) -> Result:
-        """Return the result of a scenario's variant; raises TestbedError when it could not be replayed."""
-        return self._runner.run(self._result(plan, variant))
+        """Return the first result of a scenario's variant; raises TestbedError when it could not be replayed."""
+        return self._runner.run(self._results(plan, variant, 1))[0]
+
+    def results(self, plan: Scenario, variant: str) -> list[Result]:
+        """Return as many results of a variant as its expectation asks for: one, or what tells whether its share holds."""
+        expect = next(own.expect for own in plan.variants if own.name == variant)
+        count = expect.at_least or 1
+        while True:
+            results = self._runner.run(self._results(plan, variant, count))
+            verdict = share.verdict(expect, [result.judgement.verdict for result in results])
+            if count >= (expect.of or 1) or verdict is not Verdict.UNKNOWN:
+                return results
+            count += 1
 
     def finish(self) -> None:
         """Finish the replays that have started, so that the next test has the machine alone."""
@@ -110,29 +123,31 @@ class SuiteBatch:
         with self._runner:
             self._runner.run(self._close())
 
-    async def _result(self, plan: Scenario, variant: str) -> Result:
+    async def _results(self, plan: Scenario, variant: str, count: int) -> list[Result]:
         if self._backend is None:
             self._backend = await self._stack.enter_async_context(backends.of(self.runtime))
             # Largest first, as in bin packing: started between small ones, they would leave capacity idle.
             for scenario, name in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
-                self._begin(scenario, name)
-        return await asyncio.shield(self._begin(plan, variant))
+                for number in range(next(own.expect.at_least or 1 for own in scenario.variants if own.name == name)):
+                    self._begin(scenario, name, number)
+        return [await asyncio.shield(self._begin(plan, variant, number)) for number in range(count)]
 
-    def _begin(self, plan: Scenario, variant: str) -> asyncio.Task[Result]:
-        key = (plan.name, variant)
+    def _begin(self, plan: Scenario, variant: str, number: int) -> asyncio.Task[Result]:
+        key = (plan.name, variant, number)
         if key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._replay(plan, variant))
+            self._tasks[key] = asyncio.create_task(self._replay(plan, variant, number))
         return self._tasks[key]
 
-    async def _replay(self, plan: Scenario, variant: str) -> Result:
+    async def _replay(self, plan: Scenario, variant: str, number: int) -> Result:
+        below = f"{number + 1}" if number else ""
         async with self._room.of(part_of(plan.facility, self.runtime)):
-            result = await self._once(plan, variant, "")
+            result = await self._once(plan, variant, below)
         why = why_late(result)
         if not why:
             return result
         self.again.append(f"{plan.name}, {variant}, in {self.runtime}: {why}")
         async with self._room.of(ALL):
-            return await self._once(plan, variant, "again")
+            return await self._once(plan, variant, f"{below}again")
 
     async def _once(self, plan: Scenario, variant: str, below: str) -> Result:
         assert self._backend is not None

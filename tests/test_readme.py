@@ -37,7 +37,7 @@ from testbed.replay.state import FacilityState
 from testbed.report import json_lines
 from testbed.runtime.containers.runtime import CAPABILITIES
 from testbed.runtime.processes import runtime
-from testbed.verdict import checks, judge, stuck_spans
+from testbed.verdict import checks, judge, latency
 from testbed.verdict.finding import Verdict
 from tests.journals import header, hung_night
 
@@ -324,7 +324,8 @@ def test_the_rule_for_stuck_has_the_numbers_of_the_code() -> None:
     """What counts as stuck is told with the thresholds that judge it."""
     text = section("testbed/verdict/README.md", "The outcome")
     assert f"in at least {STUCK_SAMPLES} samples in a row and for at least {STUCK_S} real seconds" in text
-    assert f"within {stuck_spans.SLOW_S:.0f} seconds" in text
+    assert f"within {latency.IN_TIME_S:.0f} seconds" in text
+    assert f"answered within {latency.IN_TIME_S:.0f} real seconds from when it was due" in text
 
 
 def test_the_table_for_programs_has_every_field() -> None:

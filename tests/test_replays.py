@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,12 +11,16 @@ from scenarios import replays
 from scenarios.conftest import PLANS, left_out
 from scenarios.replays import ALL, Room
 from testbed.facility.runtime import RUNTIMES
+from testbed.plan.expectation import Outcome
 from testbed.plan.topology import FacilityPlan
 from testbed.verdict.checks import CONDITION_NOT_SEEN
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.judge import judge
 from testbed.verdict.result import Result
 from tests.journals import contained_night
+
+if TYPE_CHECKING:
+    from testbed.plan.scenario import Scenario
 
 WANTED = " with --every-variant"
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
@@ -151,3 +156,12 @@ def test_what_shows_nothing_new_is_left_out_unless_every_variant_is_wanted(scena
 def test_what_a_runtime_lacks_is_left_out_always() -> None:
     """Also where every variant is wanted."""
     assert "needs 'balancers'" in left_out(PLANS["balancer_loss"], "original", "processes", CommandLine(every_variant=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_every_expectation_of_the_project_can_be_broken(plan: Scenario) -> None:
+    """None allows whatever may come, nor every outcome."""
+    allowing = [
+        variant.name for variant in plan.variants if set(variant.expect.outcome) == set(Outcome) or not variant.expect.can_be_broken
+    ]
+    assert allowing == []

@@ -7,7 +7,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -24,7 +24,7 @@ from testbed.report import json_lines, repetition, side_by_side
 from testbed.report import plan as plan_module
 from testbed.report.plan import scenarios
 from testbed.report.terminal import plain_console, whole_line_console
-from testbed.verdict import judge
+from testbed.verdict import judge, share
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def replay(
         results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write))
     if repetitions > 1:
         console.print(repetition.table(results))
-    sys.exit(EXIT[max((result.judgement.verdict for result in results), key=lambda verdict: verdict.rank)])
+    _exit(console, [result.judgement for result in results])
 
 
 async def _replay_all(
@@ -181,7 +181,16 @@ def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, 
     _report(console, judgements)
     if svg is not None:
         side_by_side.draw(judgements, svg)
-    sys.exit(EXIT[max((judgement.verdict for judgement in judgements), key=lambda verdict: verdict.rank)])
+    _exit(console, judgements)
+
+
+def _exit(console: Console, judgements: list[Judgement]) -> NoReturn:
+    """Say of each variant that asks for a share how many replays held, and exit as the worst verdict says."""
+    verdicts = share.of(judgements)
+    for over in verdicts:
+        if over.text:
+            console.print(f"{over.variant}: {over.verdict.value}, {over.text}", soft_wrap=True)
+    sys.exit(EXIT[max((over.verdict for over in verdicts), key=lambda verdict: verdict.rank)])
 
 
 def _latest(home: Path) -> Path:

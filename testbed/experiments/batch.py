@@ -76,9 +76,7 @@ def planned(
     if read.workload.trace is not None and (seed is not None or rate_per_minute is not None):
         raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; another seed or rate would change nothing")
     plan = _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
-    for check in dict.fromkeys(
-        [*checks.ALWAYS, *(name for variant in plan.variants for name in variant.expect.model_dump(exclude_none=True))]
-    ):
+    for check in dict.fromkeys([*checks.ALWAYS, *(name for variant in plan.variants for name in variant.expect.checks)]):
         checks.load(check)  # a check that cannot be loaded would make the verdict unknown, after all the work
     return plan
 

@@ -1,11 +1,11 @@
-"""What a scenario expects of a variant. Every key but `outcome` is optional; each key is one check."""
+"""What a scenario expects of a variant. Every key but `outcome` is optional; each key is one check, but for `of` and `at_least`."""
 
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Outcome(StrEnum):
@@ -38,6 +38,8 @@ class Crack(IntEnum):
         return self.name.lower()
 
 
+MOST_REPLAYS = 100
+SHARE = ("at_least", "of")
 OutcomeWord = Literal["unharmed", "contained", "grounded"]
 
 
@@ -61,6 +63,8 @@ class Expectation(BaseModel):
     so much more memory than before the first fault (W6). `errors_counted`: although the log lost lines, every failed transaction was
     counted by an application server, and each operation that failed by its log (W7). `full_first`: the layer of the service that first had
     every request thread at work after the first fault began (S9).
+
+    Where chance decides, `at_least` replays out of `of` must hold, and not each of them (`verdict/share.py`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -83,6 +87,29 @@ class Expectation(BaseModel):
     memory_rise_mib: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     longevity: Literal["steady", "leak", "growth"] | None = None
     errors_counted: Literal["complete"] | None = None
+    at_least: Annotated[int, Field(ge=1)] | None = None
+    of: Annotated[int, Field(ge=2, le=MOST_REPLAYS)] | None = None
+
+    @property
+    def checks(self) -> dict[str, Any]:
+        """What is expected, by the word of its check."""
+        return {name: value for name in type(self).model_fields if name not in SHARE and (value := getattr(self, name)) is not None}
+
+    @property
+    def can_be_broken(self) -> bool:
+        """Whether there is anything that would not be as expected."""
+        asked = set(self.checks) - {"outcome", "crack", "answered_after"}
+        outcomes, cracks = set(get_args(OutcomeWord)) - set(self.outcome), set(Crack) - set(self.crack or Crack)
+        return bool(asked or outcomes or cracks or self.answered_after)
+
+    @model_validator(mode="after")
+    def _require_a_share(self) -> Self:
+        """Raise ValueError unless `at_least` and `of` are there both, or neither, and leave something to chance."""
+        if (self.at_least is None) is not (self.of is None):
+            raise ValueError("at_least and of are a share together: at least so many replays hold, of so many")
+        if self.at_least is not None and self.of is not None and self.at_least >= self.of:
+            raise ValueError(f"at_least = {self.at_least} of = {self.of} is no share; allowed: at_least below of, or neither")
+        return self
 
 
 WHATEVER = Expectation(outcome=get_args(OutcomeWord))  # the outcome is reported, and not judged

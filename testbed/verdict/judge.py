@@ -73,10 +73,9 @@ def judge(journal: Journal) -> Judgement:
 def _wanted(journal: Journal) -> dict[str, Any]:
     """Return what is expected, by check; nothing of a header whose expectation is none, which `consistent` reports."""
     try:
-        expect = Expectation.model_validate(journal.header.expect)
+        return Expectation.model_validate(journal.header.expect).checks
     except ValidationError:
         return {}
-    return {name: getattr(expect, name) for name in Expectation.model_fields if getattr(expect, name) is not None}
 
 
 def _not_believed(finding: Finding) -> Finding:
