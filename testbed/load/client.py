@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
 from testbed.facility import load_generator
-from testbed.load.generator import LINE_LIMIT, PlannedRequest, decode, encode
+from testbed.load.clock_offset import SAME_CLOCK, ClockOffset, RoundTrip, clock_offset
+from testbed.load.generator import ASK_CLOCK, LINE_LIMIT, PlannedRequest, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,19 +20,22 @@ if TYPE_CHECKING:
     from testbed.facility.load_generator import DueRequest, LoadGenerator
 
 READY_WITHIN_S = 15.0
+ROUND_TRIPS = 20
+CLOCKS_WITHIN_S = 0.01  # by so much a request may be taken for earlier or later than it was, where the clocks are two
 
 
 @dataclass(frozen=True, slots=True)
 class TcpLoadGenerator:
-    """The load generator's process (`generator`), at the other end of a connection."""
+    """The load generator's process (`generator`), at the other end of a connection; `clock` is its monotonic clock against ours."""
 
     lines: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    clock: ClockOffset = SAME_CLOCK
 
     def start(self, start_s: float) -> None:
-        """Send the start, converted to the clock that both processes share: the system's monotonic one."""
+        """Send the start, converted to the process's monotonic clock: the system's, unless it runs on another machine."""
         system_start_s = time.monotonic() + start_s - asyncio.get_running_loop().time()
-        self.writer.write(f"{system_start_s!r}\n".encode())
+        self.writer.write(f"{system_start_s + self.clock.ahead_s!r}\n".encode())
 
     def change_rates(self, rates: Sequence[load_generator.Rate]) -> None:
         """Send the rates, which the process goes by from then on."""
@@ -60,6 +64,7 @@ async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, c
                 answer = await lines.readline()
                 if answer != b"ready\n":
                     raise ServiceError(f"the load generator at {generator} answered {answer!r}, expected b'ready\\n'; see its log")
+                clock = await _compare_clocks(lines, writer, generator)
             except BaseException:
                 writer.close()
                 raise
@@ -67,7 +72,28 @@ async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, c
         raise ServiceError(f"the load generator at {generator} was not ready within {READY_WITHIN_S:.0f} s") from error
     except OSError as error:
         raise ServiceError(f"the load generator at {generator} cannot be reached: {error.strerror or error!r}; see its log") from error
-    return TcpLoadGenerator(lines, writer)
+    return TcpLoadGenerator(lines, writer, clock)
+
+
+async def _compare_clocks(lines: asyncio.StreamReader, writer: asyncio.StreamWriter, generator: Address) -> ClockOffset:
+    """Ask the process for its clock, a few times in turn; raises ServiceError when the answers say too little about it."""
+    trips = []
+    for _ in range(ROUND_TRIPS):
+        asked_s = time.monotonic()
+        writer.write(ASK_CLOCK)
+        answer = await lines.readline()
+        answered_s = time.monotonic()
+        try:
+            trips.append(RoundTrip(asked_s, float(answer), answered_s))
+        except ValueError as error:
+            raise ServiceError(f"the load generator at {generator} answered {answer!r}, expected its clock; see its log") from error
+    clock = clock_offset(trips)
+    if clock.within_s > CLOCKS_WITHIN_S:
+        raise ServiceError(
+            f"the clock of the load generator at {generator} is known to within {clock.within_s * 1000:.1f} ms only, after {ROUND_TRIPS} "
+            f"round trips; {CLOCKS_WITHIN_S * 1000:.0f} ms are needed"
+        )
+    return clock
 
 
 def _planned_request(due: DueRequest, caller: Address) -> PlannedRequest:

@@ -10,6 +10,8 @@ loop), and writes a line for each request sent (`id`, `sent_s`) and for each tha
 null, `error`), in seconds after the start. It is sent when its bytes leave; where no connection is made within `CONNECTING_S`,
 when it began to connect: what holds it up then is the facility. A request has no time-out: passengers wait. The end of the
 connection ends the sending, and the process, too, unless it listens at an address; requests in flight stay unanswered.
+
+Before the start, it answers each line `clock` with its monotonic clock in seconds: that may be another machine's than the testbed's.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
 CONNECTING_S = 0.25  # a caller that accepts is connected long before
 ANSWER_HEAD = 300
 LINE_LIMIT = 1 << 20
+ASK_CLOCK = b"clock\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,8 @@ async def _run(connection: socket.socket) -> None:
         requests.append(PlannedRequest(**json.loads(line)))
     gc.freeze()
     writer.write(b"ready\n")
-    start = await reader.readline()
+    while (start := await reader.readline()) == ASK_CLOCK:
+        writer.write(f"{time.monotonic()!r}\n".encode())
     if not start:
         return
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +16,9 @@ from aiohttp import web
 from testbed.errors import ServiceError
 from testbed.facility.address import Address
 from testbed.facility.load_generator import DueRequest, RequestEnded, RequestSent
+from testbed.journal.events import Request
 from testbed.load import generator
-from testbed.load.client import connect_over_tcp
+from testbed.load.client import CLOCKS_WITHIN_S, connect_over_tcp
 from testbed.load.generator import PlannedRequest, decode, encode, send_all
 from testbed.plan.clock import NightClock
 from testbed.plan.trace import TraceRequest
@@ -30,18 +31,34 @@ if TYPE_CHECKING:
     from testbed.journal.events import Event
 
 
+LATE_S = 5.0  # for a busy machine; a start on the wrong clock would be off by ahead_s
+PROGRAM = (sys.executable, "-m", "testbed.load.generator")
+# As on a virtual machine that began at another time: a namespace of the kernel (time_namespaces(7)), which takes root, or else the
+# interpreter's own clock, shifted.
+NAMESPACE = ("unshare", "--fork", "--kill-child", "--time", "--monotonic")
+SHIFTED = """
+import sys, time
+ours = time.monotonic
+time.monotonic = lambda: ours() + {ahead_s}
+from testbed.load import generator
+generator.main(sys.argv[1:])
+"""
+
+
 class Caller:
     """A caller that answers by the path: at once, with an error, by hanging up, or never."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.asked_s: list[float] = []  # on the event loop's clock
         self.released = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer as the path says."""
         word = request.match_info["what"]
         self.asked.append(word)
-        assert (await request.json()) == {"passenger": "P-1"}
+        self.asked_s.append(asyncio.get_running_loop().time())
+        assert (await request.json())["passenger"].startswith("P")
         if word == "never":
             await self.released.wait()
         if word == "hang_up":
@@ -161,17 +178,26 @@ def test_requests_and_what_becomes_of_them_come_through_as_they_went_in() -> Non
     assert decode(b'{"id": 1, "answered_s": 0.5, "status": null, "error": "x"}\n') == RequestEnded(1, 0.5, None, "x")
 
 
-@pytest.fixture
-def process() -> Iterator[tuple[subprocess.Popen[bytes], Address]]:
+@contextmanager
+def run_process(*launcher: str) -> Iterator[tuple[subprocess.Popen[bytes], Address]]:
     """Run the load generator's process; yield it and its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
-        command = [sys.executable, "-m", "testbed.load.generator", str(fd)]
+        command = [*(launcher or PROGRAM), str(fd)]
         started = subprocess.Popen(command, pass_fds=(fd,), env={**os.environ, "PYTHONWARNINGS": "error"})
         address = Address("127.0.0.1", listener.getsockname()[1])
-    yield started, address
-    started.kill()
-    started.wait()
+    try:
+        yield started, address
+    finally:
+        started.kill()
+        started.wait()
+
+
+@pytest.fixture
+def process() -> Iterator[tuple[subprocess.Popen[bytes], Address]]:
+    """Run the load generator's process; yield it and its address."""
+    with run_process() as started:
+        yield started
 
 
 class JournalInMemory:
@@ -213,6 +239,39 @@ async def test_the_end_of_the_connection_ends_the_process(process: tuple[subproc
         following.cancel()
     assert await asyncio.to_thread(process[0].wait, 10) == 0
     assert [event.event for event in journal.events] == ["request", "response"]
+
+
+def launcher(kind: str, ahead_s: int) -> tuple[str, ...]:
+    """Return the command that runs the load generator on a clock that is ahead; skips where no namespace can be made."""
+    if kind == "shifted":
+        return (sys.executable, "-c", SHIFTED.format(ahead_s=ahead_s))
+    command = (*NAMESPACE, str(ahead_s))
+    try:
+        subprocess.run([*command, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no namespace of time can be made here: {error}")
+    return (*command, *PROGRAM)
+
+
+@pytest.mark.parametrize(("kind", "ahead_s"), [("shifted", -1_000), ("namespace", 1_000)])
+async def test_on_another_machines_clock_requests_leave_when_they_are_due(kind: str, ahead_s: int, caller: tuple[Caller, Address]) -> None:
+    """On our clock; and when they left is told as seconds after our start."""
+    due_s = (0.05, 0.1, 0.15)
+    with run_process(*launcher(kind, ahead_s)) as (_, address):
+        async with loaded(address, {"kiosk": caller[1]}, *((at_s, "at_once") for at_s in due_s)) as (running, journal):
+            following = asyncio.create_task(running.follow())
+            async with asyncio.timeout(10.0):
+                while running.answered < len(due_s):
+                    await asyncio.sleep(0.005)
+            following.cancel()
+    start_s = running.recorder.origin_s + running.started_s
+    grain_s = generator.SEND_AHEAD_S + CLOCKS_WITHIN_S
+    asked_s = [at_s - start_s for at_s in caller[0].asked_s]
+    sent_s = [event.sent_s - running.started_s for event in journal.events if isinstance(event, Request)]
+    assert len(sent_s) == len(due_s)
+    for at_s, left_s, came_s in zip(due_s, sent_s, asked_s, strict=True):
+        assert at_s - grain_s <= left_s <= came_s + grain_s
+        assert came_s < at_s + LATE_S
 
 
 @pytest.mark.parametrize("signal", ["kill", "terminate"])

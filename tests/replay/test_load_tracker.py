@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from testbed.fakes.virtual_time import run
 from testbed.journal.events import Request, Response
 from testbed.load import client
 from testbed.load.client import TcpLoadGenerator, connect_over_tcp
-from testbed.load.generator import PlannedRequest
+from testbed.load.clock_offset import ClockOffset
+from testbed.load.generator import ASK_CLOCK, PlannedRequest
 from testbed.plan.clock import NightClock
 from testbed.plan.trace import TraceRequest
 from testbed.replay.load_tracker import LEAD_S, LoadTracker
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 CLOCK = NightClock(79_200.0, 100.0)
 CALLERS = {"kiosk": Address("127.0.0.1", 1)}
+AHEAD_S = 4_000.0
+ROUNDING_S = 1e-6
 
 
 def due(id_: int, due_s: float, caller: str = "kiosk") -> DueRequest:
@@ -123,16 +127,18 @@ class Wire:
         self.written += data
 
 
-def test_the_start_is_told_on_the_systems_clock_whatever_the_loops() -> None:
-    """A loop in virtual time and the generator's process agree on how long it is until the start."""
+@pytest.mark.parametrize("ahead_s", [0.0, 4_000.0, -4_000.0])
+def test_the_start_is_told_on_the_generators_clock_whatever_the_loops(ahead_s: float) -> None:
+    """A loop in virtual time and the generator's process, here or on another clock, agree on how long it is until the start."""
     wire = Wire()
 
     async def start() -> None:
-        TcpLoadGenerator(asyncio.StreamReader(), wire).start(asyncio.get_running_loop().time() + 7.0)  # type: ignore[arg-type]
+        generator = TcpLoadGenerator(asyncio.StreamReader(), wire, ClockOffset(ahead_s))  # type: ignore[arg-type]
+        generator.start(asyncio.get_running_loop().time() + 7.0)
 
     before = time.monotonic()
     run(start())
-    assert before + 7.0 <= float(wire.written) <= time.monotonic() + 7.0
+    assert before + 7.0 + ahead_s <= float(wire.written) <= time.monotonic() + 7.0 + ahead_s
 
 
 @pytest.mark.parametrize("end", [b"", b'{"id": 2, "sent'])
@@ -152,8 +158,11 @@ async def test_a_connection_that_is_reset_is_an_end_like_any_other() -> None:
     assert [event async for event in TcpLoadGenerator(lines, Wire()).events()] == []  # type: ignore[arg-type]
 
 
-async def connecting(answer: bytes | None) -> tuple[list[bytes], str]:
-    """Connect to a generator that answers something when it has its requests, or never does; return what it received, and the error."""
+async def connecting(answer: bytes | None, clock: bytes | None = None) -> tuple[list[bytes], str]:
+    """Connect to a generator that answers something when it has its requests, or never does; return what it received, and the error.
+
+    Asked for its clock, it tells one that is ahead, or answers with `clock`.
+    """
     received: list[bytes] = []
     over = asyncio.Event()
 
@@ -162,8 +171,9 @@ async def connecting(answer: bytes | None) -> tuple[list[bytes], str]:
             received.append(line)
         if answer is not None:
             writer.write(answer)
-        if answer:
-            await reader.read()
+        while answer and (asked := await reader.readline()):
+            assert asked == ASK_CLOCK
+            writer.write(f"{time.monotonic() + AHEAD_S!r}\n".encode() if clock is None else clock)
         writer.close()
         await writer.wait_closed()
         over.set()
@@ -178,6 +188,8 @@ async def connecting(answer: bytes | None) -> tuple[list[bytes], str]:
         try:
             generator = await connect_over_tcp([due(1, 0.5)], Address("127.0.0.1", server.sockets[0].getsockname()[1]), CALLERS)
             generator.stop()
+            assert isinstance(generator, TcpLoadGenerator)
+            assert abs(generator.clock.ahead_s - AHEAD_S) <= generator.clock.within_s + ROUNDING_S
         except ServiceError as failure:
             error = str(failure)
         await over.wait()
@@ -198,6 +210,19 @@ async def test_a_generator_that_is_not_ready_is_an_error_with_its_words(answer: 
     """Also when it just goes away."""
     _, error = await connecting(answer)
     assert expected in error
+
+
+async def test_a_generator_that_does_not_tell_its_clock_is_an_error_with_its_words() -> None:
+    """Its start would be a guess."""
+    _, error = await connecting(b"ready\n", b"noon\n")
+    assert "answered b'noon\\n', expected its clock; see its log" in error
+
+
+async def test_a_clock_that_cannot_be_told_well_enough_is_an_error_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests would look early or late that were neither."""
+    monkeypatch.setattr(client, "CLOCKS_WITHIN_S", 1e-9)
+    _, error = await connecting(b"ready\n")
+    assert re.search(r"is known to within \d+\.\d ms only, after 20 round trips; 0 ms are needed", error)
 
 
 async def test_a_generator_that_says_nothing_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:

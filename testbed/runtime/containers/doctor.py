@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.errors import EngineError
+from testbed.load.clock_offset import RoundTrip, clock_offset
 from testbed.runtime.containers import docker_cli, image
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ RIGHTS = (
     *("--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.netfilter.nf_conntrack_tcp_loose=0"),
 )
 RULES = "table ip probe { chain one { type nat hook prerouting priority dstnat; tcp dport 1 dnat to 127.0.0.1; ct state new accept; }; }"
+READ_CLOCK = "import time; print(time.monotonic())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ def examine() -> list[Need]:
     engine = _engine()
     built = _image() if engine.met else Need("image", None, "needs the engine")
     rights = _rights() if built.met else Need("rights", None, "needs the image, in which they are tried")
-    return [engine, _compose(), built, rights]
+    clock = _clock() if built.met else Need("clock", None, "needs the image, in which it is read")
+    return [engine, _compose(), built, rights, clock]
 
 
 def _engine() -> Need:
@@ -74,9 +78,8 @@ def _image() -> Need:
 
 def _rights() -> Need:
     """Check in a container whether it may do what a facility does."""
-    labels = ("--label", f"{docker_cli.USER_LABEL}={os.getuid()}", "--label", f"{docker_cli.RUN_LABEL}=doctor")
     try:
-        docker_cli.run("run", "--rm", *labels, *RIGHTS, image.name_for_code(), "nft", RULES)
+        _run_once(*RIGHTS, image.name_for_code(), "nft", RULES)
     except EngineError as error:
         return Need(
             "rights",
@@ -85,6 +88,30 @@ def _rights() -> Need:
             to_do=f"use an engine that runs as root on a kernel with nf_tables and nf_conntrack; {error}",
         )
     return Need("rights", met=True, found="containers may have NET_ADMIN and SYS_PTRACE, nftables and connection tracking work")
+
+
+def _clock() -> Need:
+    """Compare the monotonic clock of a container with this machine's; that it is another is no obstacle, and is said."""
+    asked_s = time.monotonic()
+    try:
+        read_s = float(_run_once("--network", "none", image.name_for_code(), "python", "-c", READ_CLOCK))
+    except (EngineError, ValueError) as error:
+        return Need("clock", met=False, found="a container does not tell its monotonic clock", to_do=str(error))
+    offset = clock_offset([RoundTrip(asked_s, read_s, time.monotonic())])
+    if offset.ahead_s == 0.0:
+        return Need("clock", met=True, found="containers have this machine's monotonic clock")
+    apart = f"{abs(offset.ahead_s):,.0f} s {'ahead' if offset.ahead_s > 0 else 'behind'}"
+    return Need(
+        "clock",
+        met=True,
+        found=f"containers have another machine's monotonic clock, {apart}; the load generator compares the two, and starts by its own",
+    )
+
+
+def _run_once(*command: str) -> str:
+    """Run a command in a container of its own, and return what it printed; raises EngineError."""
+    labels = ("--label", f"{docker_cli.USER_LABEL}={os.getuid()}", "--label", f"{docker_cli.RUN_LABEL}=doctor")
+    return docker_cli.run("run", "--rm", *labels, *command)
 
 
 def table(needs: Sequence[Need]) -> Table:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +53,7 @@ def test_a_missing_engine_comes_with_what_to_do(tmp_path: Path, monkeypatch: pyt
         docker_cli.find()
     with pytest.raises(EngineError, match="docker is not installed"):
         image.build(lambda _: None)
-    assert [need.met for need in doctor.examine()] == [False, False, None, None]
+    assert [need.met for need in doctor.examine()] == [False, False, None, None, None]
 
 
 def test_an_engine_that_does_not_answer_is_not_waited_for(pretend: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,11 +75,40 @@ def test_the_doctor_names_what_is_missing(pretend: Callable[[str], None]) -> Non
         "esac"
     )
     needs = doctor.examine()
-    assert [(need.name, need.met) for need in needs] == [("engine", True), ("compose plug-in", True), ("image", False), ("rights", None)]
+    assert [(need.name, need.met) for need in needs] == [
+        ("engine", True),
+        ("compose plug-in", True),
+        ("image", False),
+        ("rights", None),
+        ("clock", None),
+    ]
     assert "aarch64" in needs[0].found
     console = Console(width=60, record=True, file=io.StringIO())
     console.print(doctor.table(needs))
     assert "testbed image build" in " ".join(console.export_text().split())
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "found"),
+    [
+        (0.0, "containers have this machine's monotonic clock"),
+        (-5_000.0, "containers have another machine's monotonic clock, 5,000 s behind; the load generator compares the two"),
+        (5_000.0, "5,000 s ahead"),
+    ],
+)
+def test_the_doctor_says_whose_clock_containers_have(pretend: Callable[[str], None], ahead_s: float, found: str) -> None:
+    """An engine in a virtual machine has another, which is no obstacle."""
+    pretend(
+        'case "$1 $2" in\n'
+        "'version --format') echo '27.5.1 amd64' ;;\n"
+        "'compose version') echo v2.40.3 ;;\n"
+        "'image inspect') echo 330000000 ;;\n"
+        f"""*) {sys.executable} -c 'import time; print(time.monotonic() + {ahead_s})' ;;\n"""
+        "esac"
+    )
+    clock = doctor.examine()[-1]
+    assert (clock.name, clock.met, clock.to_do) == ("clock", True, "")
+    assert found in clock.found
 
 
 def test_an_image_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
