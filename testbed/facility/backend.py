@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from testbed.facility.builder import Builder
@@ -18,13 +19,13 @@ class Backend(Protocol):
 
     `name`: the runtime, as `--runtime` has it. `capabilities`: what it provides of what a scenario may need. `slowdown`: the speed of the
     night is divided by it unless a speed is given, because a switchover must fit into its minute of the night also where each step takes
-    longer. `postgres_version`: an empty string until it is entered.
+    longer. `versions`: of what replays run on, by name, as a journal's header has them; empty until it is entered.
     """
 
     name: str
     capabilities: frozenset[str]
     slowdown: float
-    postgres_version: str
+    versions: Mapping[str, str]
 
     async def __aenter__(self) -> Self:
         """Start what all replays share; raises FacilityError if that cannot be done."""

@@ -9,7 +9,7 @@ from testbed.facility.backend import Backend
 from testbed.fakes.builder import FakeBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from testbed.errors import FacilityError
@@ -28,7 +28,7 @@ class FakeBackend(Backend):
     name: str = "fakes"
     capabilities: frozenset[str] = frozenset()
     slowdown: float = 1.0
-    postgres_version: str = "none"
+    versions: Mapping[str, str] = field(default_factory=lambda: {"postgresql": "none"})
     failures: Sequence[FacilityError | None] = ()
     ineffective: bool = False
     builders: list[FakeBuilder] = field(default_factory=list)

@@ -261,8 +261,10 @@ def test_the_commit_is_that_before_the_replays(
     assert [made.commit for made in folder.read(tmp_path / "out", VARIANTS).made.values()] == ["before"]
 
 
-def test_the_checkpoint_of_other_options_is_not_used(matrix: Command, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another PostgreSQL or proxy may come out otherwise; the same ones do not."""
+def test_the_checkpoint_of_other_options_is_not_used(
+    matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another PostgreSQL, proxy or image may come out otherwise; the same ones do not."""
     kept: list[Cell | None] = []
 
     async def interrupted(
@@ -276,3 +278,8 @@ def test_the_checkpoint_of_other_options_is_not_used(matrix: Command, night: Pat
     for options in ((), (), ("--postgres", tmp_path), ("--toxiproxy", "127.0.0.1:8474"), ("--postgres", tmp_path)):
         assert matrix("--scenario", night, *FIXED, "--runs", "runs", *options)[0] == 3
     assert [found is not None for found in kept] == [False, True, False, False, True]
+    kept.clear()
+    for versions in ({"postgresql": "18.1", "image": "a"}, {"image": "a", "postgresql": "18.1"}, {"image": "b", "postgresql": "18.1"}):
+        backend.versions = versions
+        assert matrix("--scenario", night, *FIXED, "--runs", "runs")[0] == 3
+    assert [found is not None for found in kept] == [False, True, False]

@@ -15,7 +15,7 @@ from testbed.runtime import backends
 def test_a_backend_is_found_by_the_name_it_has_and_starts_nothing(runtime: str) -> None:
     """What a command asks of it before it enters it, it knows at once."""
     backend = backends.of(runtime)
-    assert (backend.name, backend.postgres_version) == (runtime, "")
+    assert (backend.name, backend.versions) == (runtime, {})
     assert backend.slowdown >= 1.0
     assert repr(runtime) in repr(backend)
 

@@ -64,22 +64,27 @@ def _compose() -> Need:
 
 def _image() -> Need:
     try:
-        wanted = image.name_for_code()
-        built = image.look(wanted)
+        engine = docker_cli.find()
+        wanted = image.name_for_code(engine.machine)
+        built = image.current(engine)
+        there = image.look(wanted)
         latest = image.look(f"{image.NAME}:latest")
     except EngineError as error:
         return Need("image", met=False, found="unknown", to_do=str(error))
     if built is not None:
-        return Need("image", met=True, found=f"{wanted}, {built.size_bytes / 1e6:.0f} MB, up to date with the code")
+        return Need("image", met=True, found=f"{wanted}, {built.size_bytes / 1e6:.0f} MB, up to date with code, libraries and base")
+    if there is not None:
+        return Need("image", met=False, found=f"{wanted}, on another base than the engine has now", to_do=f"{BUILD}, in a minute or two")
     if latest is not None:
-        return Need("image", met=False, found=f"one of other code; this code needs {wanted}", to_do=f"{BUILD}, in seconds")
+        other = "one of other code or libraries"
+        return Need("image", met=False, found=f"{other}; this code needs {wanted}", to_do=f"{BUILD}, in a minute or two, or in seconds")
     return Need("image", met=False, found="none", to_do=f"{BUILD}, in a minute or two")
 
 
 def _rights() -> Need:
     """Check in a container whether it may do what a facility does."""
     try:
-        _run_once(*RIGHTS, image.name_for_code(), "nft", RULES)
+        _run_once(*RIGHTS, _image_name(), "nft", RULES)
     except EngineError as error:
         return Need(
             "rights",
@@ -94,7 +99,7 @@ def _clock() -> Need:
     """Compare the monotonic clock of a container with this machine's; that it is another is no obstacle, and is said."""
     asked_s = time.monotonic()
     try:
-        read_s = float(_run_once("--network", "none", image.name_for_code(), "python", "-c", READ_CLOCK))
+        read_s = float(_run_once("--network", "none", _image_name(), "python", "-c", READ_CLOCK))
     except (EngineError, ValueError) as error:
         return Need("clock", met=False, found="a container does not tell its monotonic clock", to_do=str(error))
     offset = clock_offset([RoundTrip(asked_s, read_s, time.monotonic())])
@@ -106,6 +111,10 @@ def _clock() -> Need:
         met=True,
         found=f"containers have another machine's monotonic clock, {apart}; the load generator compares the two, and starts by its own",
     )
+
+
+def _image_name() -> str:
+    return image.name_for_code(docker_cli.find().machine)
 
 
 def _run_once(*command: str) -> str:

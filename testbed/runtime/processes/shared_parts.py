@@ -18,8 +18,10 @@ from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.processes.fork_client import ForkServer
 from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.toxiproxy import FaultProxyClient
+from testbed.runtime.versions import installed_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -55,7 +57,7 @@ class SharedParts:
     runtime: Processes = field(init=False, repr=False)
     prepared: asyncio.Task[Path] = field(init=False, repr=False)
     proxy_started: asyncio.Task[FaultProxyClient] = field(init=False, repr=False)
-    postgres_version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     built: int = 0
     _closing: AsyncExitStack = field(init=False, repr=False)
 
@@ -66,7 +68,7 @@ class SharedParts:
             stack.push_async_callback(self._remove_run)
             run_directory.require_space(self.run.path)
             self.programs = find_programs(self.postgres_directory, self.run.path)
-            self.postgres_version = self.programs.version
+            self.versions = installed_versions(self.programs.version)
             self.fork_server = ForkServer(self.run, PRELOADED)
             begun: list[asyncio.Task[Any]] = []
             stack.push_async_callback(cancel_and_wait, begun)  # after the fork server, whose end is also the end of waiting for it

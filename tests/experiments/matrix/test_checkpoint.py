@@ -3,8 +3,9 @@ from __future__ import annotations
 import errno
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -107,6 +108,20 @@ def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: p
     interrupted(tmp_path, planned_cell)
     with checkpoint_module.checkpoint_in(tmp_path, anew=True) as checkpoint:
         assert checkpoint.find(planned_cell) is None
+
+
+def test_a_library_that_was_updated_makes_every_cell_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `pip install -U`; and with the former version back, the cells are found again."""
+    planned_cell = planned(tmp_path)
+    interrupted(tmp_path, planned_cell)
+    installed = [*distributions()]
+    updated = [SimpleNamespace(name=each.name, version="99" if each.name == "circuitbreaker" else each.version) for each in installed]
+    monkeypatch.setattr(checkpoint_module, "distributions", lambda: updated)
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(planned_cell) is None
+    monkeypatch.undo()
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert checkpoint.find(planned_cell) is not None
 
 
 def test_a_cell_that_could_not_be_told_is_tried_again(tmp_path: Path) -> None:

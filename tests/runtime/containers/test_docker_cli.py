@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from testbed.runtime.containers import docker_cli, doctor, image
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+BUILT = json.dumps({"Size": 330_000_000, "Id": "sha256:base", "Config": {"Labels": {image.BASE_LABEL: "sha256:base"}}})
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_the_doctor_says_whose_clock_containers_have(pretend: Callable[[str], No
         'case "$1 $2" in\n'
         "'version --format') echo '27.5.1 amd64' ;;\n"
         "'compose version') echo v2.40.3 ;;\n"
-        "'image inspect') echo 330000000 ;;\n"
+        f"'image inspect') echo '{BUILT}' ;;\n"
         f"""*) {sys.executable} -c 'import time; print(time.monotonic() + {ahead_s})' ;;\n"""
         "esac"
     )
@@ -115,15 +119,15 @@ def test_an_image_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """Another line of code is another image; a compiled file or a page of documentation is not."""
     for part in ("testbed", "flight_search", "compose"):
         shutil.copytree(package_data.packages() / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    original = image.name_for_code()
+    original = image.name_for_code("x86_64")
     monkeypatch.setattr(package_data, "packages", lambda: tmp_path)
-    assert image.name_for_code() == original
+    assert image.name_for_code("x86_64") == original
     (tmp_path / "README.md").write_text("other words\n")
     (tmp_path / "testbed" / "__pycache__").mkdir()
     (tmp_path / "testbed" / "__pycache__" / "cli.pyc").touch()
-    assert image.name_for_code() == original
+    assert image.name_for_code("x86_64") == original
     (tmp_path / "testbed" / "cli.py").write_text("# other code\n")
-    assert image.name_for_code() != original
+    assert image.name_for_code("x86_64") != original
     shutil.rmtree(tmp_path / "compose")
     with pytest.raises(EngineError, match="compose/Dockerfile"):
-        image.name_for_code()
+        image.name_for_code("x86_64")

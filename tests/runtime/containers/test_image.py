@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import stat
+from types import SimpleNamespace
 
 import pytest
 
 from testbed.errors import EngineError
 from testbed.plan import package_data
-from testbed.runtime.containers import image
+from testbed.runtime.containers import docker_cli, image
+from testbed.runtime.containers.docker_cli import Engine
 
 DOCKERFILE = package_data.directory("compose") / "Dockerfile"
 
@@ -49,4 +52,90 @@ def test_code_that_is_not_installed_has_no_image(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
     with pytest.raises(EngineError, match=r"grounded-testbed is not installed, .*: pip install -e \."):
-        image.name_for_code()
+        image.name_for_code("x86_64")
+
+
+# Each library with its version and what it requires.
+INSTALLED = {
+    "service": ("1.0", ["driver[binary, pool] (>=3)", "typing-old; python_version < '3.9'"]),
+    "driver": (
+        "3.2",
+        ["typing-new>=4", "driver-binary==3.2; extra == 'binary'", 'pool; os_name == "posix" and extra == "pool"', "x; extra == 'x'"],
+    ),
+    "driver-binary": ("3.2", None),
+    "pool": ("2", ["driver"]),
+    "typing-new": ("4.1", []),
+    "x": ("9", []),
+}
+
+
+def installed(name: str) -> SimpleNamespace:
+    """Return a library that is installed."""
+    if name not in INSTALLED:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return SimpleNamespace(name=name, version=INSTALLED[name][0], requires=INSTALLED[name][1])
+
+
+def test_the_libraries_of_the_image_are_what_its_requirements_bring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theirs in turn, and those of the extras that are asked for, each in the version installed here; not what is installed beside."""
+    monkeypatch.setattr(importlib.metadata, "distribution", installed)
+    assert image._libraries(["service>=1,<2"]) == [  # noqa: SLF001
+        *("driver-binary==3.2", "driver==3.2", "pool==2", "service==1.0", "typing-new==4.1")
+    ]
+
+
+def test_the_libraries_of_the_image_are_those_of_this_project() -> None:
+    """Directly needed, and needed by those; what only development needs has no place in it."""
+    libraries = [library.lower() for library in image._libraries(image._requirements())]  # noqa: SLF001
+    brought = ("sqlalchemy", "psycopg", "psycopg-binary", "starlette", "vine")
+    assert {f"{name}=={importlib.metadata.version(name)}" for name in brought} <= set(libraries)
+    assert [library for library in libraries if library.startswith(("pytest", "ruff", "mypy", "hypothesis"))] == []
+
+
+@pytest.mark.parametrize("changed", ["library", "machine"])
+def test_an_updated_library_or_another_machine_makes_another_image(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    """As after `pip install -U`: the same code would run with it."""
+    before = image.name_for_code("x86_64")
+    assert image.name_for_code("x86_64") == before
+    if changed == "library":
+        distribution = importlib.metadata.distribution
+
+        def updated(name: str) -> importlib.metadata.Distribution | SimpleNamespace:
+            found = distribution(name)
+            return SimpleNamespace(name=found.name, version="99", requires=found.requires) if name == "vine" else found
+
+        monkeypatch.setattr(importlib.metadata, "distribution", updated)
+    assert image.name_for_code("x86_64" if changed == "library" else "aarch64") != before
+
+
+@pytest.mark.parametrize(
+    ("own_base", "registry_base", "found"),
+    [("sha256:1", "", True), ("sha256:2", "", False), ("", "sha256:1", True), ("", "sha256:2", False), ("", "", True)],
+)
+def test_an_image_on_another_base_than_the_engine_has_is_not_up_to_date(
+    monkeypatch: pytest.MonkeyPatch, own_base: str, registry_base: str, *, found: bool
+) -> None:
+    """Where the base was removed meanwhile, nothing says that it is another."""
+    engine = Engine("27.5.1", "x86_64")
+    ids = {image.OWN_BASE: own_base, image.REGISTRY_BASE: registry_base}
+    built = image.Image(image.name_for_code(engine.machine), 1, "sha256:built", "sha256:1")
+
+    def run(*words: str) -> str:
+        if words[-1] == built.name:
+            return json.dumps({"Size": 1, "Id": built.id, "Config": {"Labels": {image.BASE_LABEL: built.base}}})
+        if not ids[words[-1]]:
+            raise EngineError(f"Error: No such image: {words[-1]}")
+        return json.dumps({"Size": 1, "Id": ids[words[-1]], "Config": {"Labels": None}})
+
+    monkeypatch.setattr(docker_cli, "run", run)
+    assert image.current(engine) == (built if found else None)
+
+
+def test_what_the_image_has_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not answer with versions is refused, with what to do."""
+    built = image.Image("grounded-testbed:abc", 1, "sha256:built", "sha256:1")
+    monkeypatch.setattr(docker_cli, "run", lambda *_, **__: '{"python": "3.11.2"}\n')
+    assert image.versions(built) == {"python": "3.11.2", "image": "grounded-testbed:abc", "base": "sha256:1"}
+    monkeypatch.setattr(docker_cli, "run", lambda *_, **__: "python 3\n")
+    with pytest.raises(EngineError, match=r"the image grounded-testbed:abc does not say what is in it: .*; remove it, and build it again"):
+        image.versions(built)
