@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed import scenario_file
-from testbed.errors import FacilityError, ServiceError, TestbedError
+from testbed.errors import EngineError, FacilityError, ServiceError, TestbedError
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.monitoring import FakeMonitoring
 from testbed.fakes.probe import FakeProbe
@@ -295,6 +295,30 @@ def test_a_service_that_dies_is_told_once_and_leaves_the_verdict_unknown(tmp_pat
     assert [(service.service, service.pid) for service in died] == [("cf-2", None)]
     assert died[0].detail == "exit code 137\nthe fake was told to die"
     assert verdict_of(flight.read(), "services") is Verdict.UNKNOWN
+
+
+def test_where_nobody_says_any_more_who_died_the_replay_fails_and_services_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a container engine's events cannot be read: silence is not life."""
+    flight = Flight(scenario(tmp_path), "fixed", tmp_path)
+
+    async def unheard(_: object, name: str) -> None:
+        if asyncio.get_running_loop().time() > 2.0:
+            raise EngineError(f"whether {name} has ended is unknown")
+
+    monkeypatch.setattr(type(flight.builder.runtime), "exit", unheard)
+
+    async def replayed() -> None:
+        with pytest.raises(EngineError):
+            await flight.replay()
+
+    run(replayed())
+    journal = flight.read()
+    assert journal.end is not None
+    assert (journal.end.reason, journal.end.detail) == ("failed", "whether cf-1 has ended is unknown")
+    assert {verdict_of(journal, check) for check in ("complete", "services")} == {Verdict.UNKNOWN}
+    assert judged(journal) is Verdict.UNKNOWN
 
 
 class Sluggish(FakeMonitoring):

@@ -29,7 +29,7 @@ def imported(node: ast.AST) -> Iterator[str]:
     ("library", "door"),
     [
         ("psycopg", "runtime/postgres/sql.py"),
-        ("docker", "runtime/containers/runtime.py"),
+        ("docker", "runtime/containers/engine_client.py"),
         ("testcontainers", "runtime/containers/runtime.py"),
         ("toxiproxy", "runtime/toxiproxy.py"),
     ],

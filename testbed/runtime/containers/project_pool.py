@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from testbed.concurrency import shield
 from testbed.errors import EngineError
 from testbed.runtime import run_directory
-from testbed.runtime.containers import docker_cli, image, runtime
+from testbed.runtime.containers import docker_cli, engine_client, image, runtime
 from testbed.runtime.containers.project import Project
 from testbed.runtime.containers.runtime import Containers
 
@@ -67,7 +67,7 @@ class ProjectPool:
         return self
 
     def _prepare(self) -> None:
-        self.client = runtime.connect()
+        self.client = engine_client.connect()
         docker_cli.compose_version()
         engine = docker_cli.find()
         current = image.current(engine)

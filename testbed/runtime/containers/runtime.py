@@ -1,6 +1,6 @@
 """The containers runtime: the facility's services in containers, from `compose/compose.yaml`, driven by testcontainers.
 
-The one file that knows testcontainers and the engine's client that comes with it, and raises our errors `from` theirs. Each
+The one file that knows testcontainers; the engine's client that comes with it is known to `engine_client`. Each
 facility is a compose project of its own, so that several run side by side. Published ports are on 127.0.0.1 and are connected
 to there, whatever testcontainers guesses of the host.
 """
@@ -11,15 +11,10 @@ import asyncio
 import json
 import os
 import subprocess
-import threading
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import docker
-import requests
-from docker.errors import APIError, DockerException
 from testcontainers.compose import DockerCompose
 
 from testbed.concurrency import shield
@@ -29,13 +24,16 @@ from testbed.facility.link import DATABASE
 from testbed.facility.runtime import Exit, Runtime, ServiceSpec
 from testbed.observe.py_spy import keep_dump, lacks_permission
 from testbed.plan import package_data
-from testbed.runtime.containers import docker_cli
+from testbed.runtime.containers import docker_cli, engine_client
+from testbed.runtime.containers.deaths import Deaths
+from testbed.runtime.containers.engine_client import CLIENT_ERRORS, translated
 from testbed.runtime.containers.probe import ContainerProbe
 from testbed.runtime.containers.services import BALANCER_PORTS, SERVICE_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import docker
     from docker.models.containers import Container
 
     from testbed.facility.probe import ProbeSpec
@@ -52,10 +50,6 @@ DUMP_WITHIN_S = 20.0
 PROBE_WITHIN_S = 20.0  # beyond what its question takes: the interpreter has to start in the container
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
-
-
-# The engine's client passes on the errors of the HTTP library below it, as when the engine is gone.
-CLIENT_ERRORS = (DockerException, requests.RequestException)
 CAPABILITIES = frozenset({"containers", "firewall", "balancers", "recovery", "backups"})
 
 
@@ -73,15 +67,18 @@ class Containers(Runtime):
     capabilities: frozenset[str] = CAPABILITIES
     _containers: dict[str, Container] = field(default_factory=dict)
     _published: dict[tuple[str, int], Address] = field(default_factory=dict)  # by the container's own id and its port
-    _ended: dict[str, int] = field(default_factory=dict)  # by the container's own id: a new one of the same name has not ended
-    _exits: dict[str, Exit] = field(default_factory=dict)
-    _events: Any = None
+    _exits: dict[str, Exit] = field(default_factory=dict)  # by the container's own id
+    _deaths: Deaths = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._deaths = Deaths(self.client, f"{PROJECT_LABEL}={self.project}", self._ids)
+
+    def _ids(self) -> list[str]:
+        return [container.id for container in list(self._containers.values())]
 
     def up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         """Start these services of the project and return when their containers run; raises EngineError with compose's own words."""
-        if self._events is None:
-            with _translated(f"the events of the project {self.project} cannot be read"):
-                self._listen()
+        self._deaths.listen()
         file = self.directory / f"{self.project}.env"
         file.write_text("".join(f"{name}={value}\n" for name, value in {**self.environment, **settings}.items()))
         compose = DockerCompose(
@@ -96,26 +93,12 @@ class Containers(Runtime):
         except subprocess.CalledProcessError as error:
             words = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else str(error.stderr)
             raise EngineError(f"the project {self.project} does not come up: {words.strip()[-1000:]}") from error
-        with _translated(f"the containers of the project {self.project} cannot be listed"):
+        with translated(f"the containers of the project {self.project} cannot be listed"):
             self._find()
 
     def _find(self) -> None:
         for container in self.client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={self.project}"}):
             self._containers[container.labels[SERVICE_LABEL]] = container
-
-    def _listen(self) -> None:
-        """Read the engine's events of this project in a thread, for how its containers end: asking again and again would be slow."""
-        self._events = self.client.events(decode=True, filters={"label": f"{PROJECT_LABEL}={self.project}", "event": ["die", "start"]})
-
-        def read() -> None:
-            for event in self._events:
-                container = event["Actor"]["ID"]
-                if event["Action"] == "die":
-                    self._ended[container] = int(event["Actor"]["Attributes"].get("exitCode", -1))
-                else:
-                    self._ended.pop(container, None)
-
-        threading.Thread(target=read, name=f"events of {self.project}", daemon=True).start()
 
     def reserve(self, name: str) -> Address:
         """Return the address that the service has inside the facility."""
@@ -128,7 +111,7 @@ class Containers(Runtime):
             container.start()
             container.reload()  # its published port has changed
             self._exits.pop(container.id, None)
-            self._ended.pop(container.id, None)
+            self._deaths.note(container.id, None)
 
         await self._do(spec.name, "started", start)
 
@@ -140,12 +123,8 @@ class Containers(Runtime):
         """Kill it, as a crash would."""
 
         def kill(container: Container) -> None:
-            try:
-                container.kill("SIGKILL")
-                # Noted here as well: the next call of `exit` may come before the engine's event.
-                self._ended[container.id] = int(container.wait(timeout=STOP_WITHIN_S)["StatusCode"])
-            except APIError:  # it has ended already
-                return
+            # Noted here as well: the next call of `exit` may come before the engine's event.
+            self._deaths.note(container.id, engine_client.kill(container, STOP_WITHIN_S))
 
         await self._do(name, "killed", kill)
 
@@ -160,7 +139,7 @@ class Containers(Runtime):
     async def _do(self, name: str, done: str, do: Callable[[Container], None]) -> None:
         """Run `do` on a container in a thread, to its end: each call of the engine's client is HTTP, and blocks. Raises ServiceError."""
         container = self._container(name)
-        with _translated(f"{name} cannot be {done}", ServiceError):
+        with translated(f"{name} cannot be {done}", ServiceError):
             await shield(asyncio.to_thread(do, container))
 
     async def is_paused(self, name: str) -> bool:
@@ -202,16 +181,14 @@ class Containers(Runtime):
     async def pid(self, name: str) -> int | None:
         """Return the process id that it has on the engine's machine."""
         container = self._container(name)
-        try:
-            await asyncio.to_thread(container.reload)
-        except CLIENT_ERRORS:
-            return None
-        return container.attrs["State"]["Pid"] or None
+        with translated(f"{name} cannot be inspected", ServiceError):
+            is_there = await asyncio.to_thread(engine_client.is_there, container)
+        return container.attrs["State"]["Pid"] or None if is_there else None
 
     async def exit(self, name: str) -> Exit | None:
-        """Return how it ended; None while it runs."""
+        """Return how it ended; None while it runs. Raises EngineError when the engine does not say any more which of the two it is."""
         container = self._container(name)
-        code = self._ended.get(container.id)
+        code = self._deaths.code(container.id) if self._deaths.is_known else await asyncio.to_thread(self._deaths.code, container.id)
         if code is None:
             self._exits.pop(container.id, None)
             return None
@@ -277,27 +254,8 @@ class Containers(Runtime):
 
     def remove(self) -> None:
         """Remove every container, network and volume of the project, at once and by force."""
-        if self._events is not None:
-            self._events.close()
+        self._deaths.close()
         remove({PROJECT_LABEL: self.project})
-
-
-@contextmanager
-def _translated(failing: str, raised: type[FacilityError] = EngineError) -> Iterator[None]:
-    """Raise what the engine's client raises as an error of ours, which says what is `failing`."""
-    try:
-        yield
-    except CLIENT_ERRORS as error:
-        raise raised(f"{failing}: {getattr(error, 'explanation', None) or error}") from error
-
-
-def connect() -> docker.DockerClient:
-    """Connect to the engine; raises EngineError within seconds when there is none."""
-    docker_cli.find()
-    try:
-        return docker.from_env(timeout=60)
-    except CLIENT_ERRORS as error:
-        raise EngineError(f"no container engine answers: {error}; {docker_cli.START}") from error
 
 
 def remove(labels: Mapping[str, str]) -> int:

@@ -6,9 +6,11 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import requests
+from docker.errors import APIError, NotFound
 
 from testbed.errors import FacilityError, ServiceError
 from testbed.facility.runtime import ServiceSpec
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WITHIN_S = 5.0
+
+
+def refusal(status: int, words: str) -> APIError:
+    """Return the engine's refusal as its client raises it."""
+    answer = requests.Response()
+    answer.status_code = status
+    return APIError("the engine refused", answer, words)
 
 
 @dataclass
@@ -113,6 +122,41 @@ async def test_an_engine_that_is_gone_is_one_clear_error(
     monkeypatch.setattr(container, "pause", gone, raising=False)
     with pytest.raises(ServiceError, match="cf-1 cannot be paused: connection refused"):
         await runtime.pause("cf-1")
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (requests.ReadTimeout("read timed out"), "kill", "cf-1 cannot be killed: read timed out"),
+        (requests.ReadTimeout("read timed out"), "wait", "cf-1 cannot be killed: read timed out"),
+        (refusal(500, "no space"), "kill", "cf-1 cannot be killed: no space"),
+        (requests.ConnectionError("refused"), "reload", "cf-1 cannot be inspected: refused"),
+        (ConnectionResetError("reset"), "reload", "cf-1 cannot be inspected: reset"),
+    ],
+)
+async def test_an_engine_that_fails_to_kill_or_to_tell_the_process_is_one_clear_error(
+    runtime: Containers, container: SlowContainer, monkeypatch: pytest.MonkeyPatch, error: Exception, call: str, message: str
+) -> None:
+    """A container that was not killed is not one that ended; one that cannot be inspected is not one that does not run."""
+    container.go.set()
+    monkeypatch.setattr(container, call, Mock(side_effect=error), raising=False)
+    with pytest.raises(ServiceError, match=message):
+        await (runtime.pid("cf-1") if call == "reload" else runtime.kill("cf-1"))
+    assert await runtime.exit("cf-1") is None
+
+
+async def test_a_container_that_has_ended_already_is_killed_and_one_that_is_gone_has_no_process(
+    runtime: Containers, container: SlowContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own exit code is told."""
+    container.go.set()
+    monkeypatch.setattr(container, "kill", Mock(side_effect=refusal(409, "it is not running")), raising=False)
+    monkeypatch.setattr(container, "reload", Mock(side_effect=NotFound("no such container")), raising=False)
+    await runtime.kill("cf-1")
+    ended = await runtime.exit("cf-1")
+    assert ended is not None
+    assert ended.code == 137
+    assert await runtime.pid("cf-1") is None
 
 
 async def test_the_start_of_a_container_is_completed_when_its_replay_is_cancelled(runtime: Containers, container: SlowContainer) -> None:
