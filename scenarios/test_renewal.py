@@ -14,7 +14,7 @@ from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.database import HOSTS
-from testbed.runtime.containers.services import VIRTUAL_IP
+from testbed.runtime.containers.firewall import IDLE_LIMIT
 from testbed.runtime.postgres import sql
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def checked_in(facility: Facility) -> int:
 
 
 async def leave_behind(project: Project, facility: Facility) -> psycopg.Connection[tuple[object, ...]]:
-    """Put the facility into the state after a bad night: moved, with a toxic, rows, and a connection that holds a lock on them."""
+    """Put the facility into the state after a bad night: moved, with rows, and a connection that holds a lock on them."""
     assert checked_in(facility) == 1
     old, new = project.hosts.active, project.hosts.standby
     await project.hosts.stop_server()
@@ -58,8 +58,56 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
     await facility.virtual_ip.point(await project.hosts.start_server(new))
     holder = psycopg.connect(sql.conninfo(project.database))
     holder.execute("LOCK TABLE check_ins IN ACCESS SHARE MODE")
-    await facility.virtual_ip.add_toxic("latency", {"latency": 10})
     return holder
+
+
+async def plant(project: Project, facility: Facility, what: str) -> None:
+    """Leave in a project what a fault leaves that is not healed, behind the facility's back."""
+    match what:
+        case "a rule":
+            await project.runtime.run_in(
+                "firewall", "nft", "add", "rule", "ip", "facility", "dropped", "ct", "state", "new", "drop", within_s=10
+            )
+        case "an idle limit":
+            await project.runtime.run_in("firewall", "sh", "-c", f"echo 77 > {IDLE_LIMIT}", within_s=10)
+        case "a toxic":
+            await facility.virtual_ip.add_toxic("latency", {"latency": 10})
+        case "a paused standby":
+            await project.runtime.pause("dr")
+        case _:
+            facility.left = (what,)
+
+
+LEFT = {
+    "a rule": "attempts to connect to database are dropped",
+    "an idle limit": "the firewall forgets connections that are idle for 77 s",
+    "a toxic": "the link to database has the toxic latency_downstream",
+    "a paused standby": "dr is paused",
+}
+
+
+async def thrown_away() -> None:
+    """Build a facility after each thing that is left, with one backend."""
+    async with ContainersBackend() as backend:
+        former: Project | None = None
+        for what in (*LEFT, "told by the journal", "nothing"):
+            builder = backend.builder(PLAN, settings("original"))
+            facility = await builder.build()
+            assert builder.project is not None
+            assert builder.project is not former
+            assert backend.projects == [builder.project]  # the former was removed with all that is in it
+            former = builder.project
+            if what != "nothing":
+                await plant(builder.project, facility, what)
+            await builder.tear_down()
+        assert backend.idle == [former]
+
+
+def test_a_project_with_anything_left_serves_no_other_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether or not the replay saw it; what it saw is removed at once, and what it did not, when the next looks at the project."""
+    asyncio.run(thrown_away())
+    said = [line for line in capsys.readouterr().err.splitlines() if "is thrown away" in line]
+    assert said == [f"testbed: a facility that served before is thrown away: left by the replay before: {left}" for left in LEFT.values()]
 
 
 async def renewed() -> None:
@@ -76,7 +124,7 @@ async def renewed() -> None:
         facility = await second.build()
         holder.close()
         assert second.project is project
-        assert (await asyncio.to_thread(project.proxy.toxics, VIRTUAL_IP), project.hosts.active) == ((), HOSTS[0])
+        assert project.hosts.active == HOSTS[0]
         assert written(project.database) == 0
         assert facility.services == ("cf-1", "cf-2", "ivr", "kiosk")
         for server in facility.application_servers:
@@ -94,6 +142,6 @@ async def renewed() -> None:
 
 
 def test_a_project_is_put_back_before_it_serves_again_or_thrown_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Host, toxics, rows and locks are as at the beginning for the next replay, of another plan; one with a dead host serves nobody."""
+    """Host, rows and locks are as at the beginning for the next replay, of another plan; one with a dead host serves nobody."""
     asyncio.run(renewed())
     assert capsys.readouterr().err.count("a facility that served before is thrown away") == 1

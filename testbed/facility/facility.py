@@ -65,8 +65,8 @@ class Facility:
 
     `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is observed, probed and
     loaded. `redundancy`: balancers, standby and backups, where the runtime has them. `resources`: how resource usage is sampled. `links`:
-    those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be healed; a
-    facility that still has one serves no other replay.
+    those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be healed, and
+    `left`: what remained when all were; a facility that still has any of either serves no other replay.
     """
 
     runtime: Runtime
@@ -83,6 +83,7 @@ class Facility:
     packet_filter: PacketFilter = field(default_factory=NoPacketFilter)
     log_disks: LogDisks = field(default_factory=NoLogDisks)
     active: list[ActiveFault] = field(default_factory=list)
+    left: tuple[str, ...] = ()
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their words
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by its word
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

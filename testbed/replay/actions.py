@@ -151,8 +151,8 @@ class Actions:
                 failed.append(f"{active.word}: {error}")
             else:
                 healed.append(active.word)
-        left = failed + await self.facility.left_over()
-        self.recorder.add(Healed(**self.recorder.stamp(), faults=tuple(healed), left=tuple(left)))
+        self.facility.left = (*failed, *await self.facility.left_over())
+        self.recorder.add(Healed(**self.recorder.stamp(), faults=tuple(healed), left=self.facility.left))
 
     async def probe(self, link: str, spec: ProbeSpec) -> ProbeResult:
         """Probe a link once and return the result."""

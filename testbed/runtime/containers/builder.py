@@ -93,7 +93,10 @@ class ContainersBuilder:
         return await self.project.begin(self._services)
 
     async def tear_down(self) -> None:
-        """Return the project to the pool for the next replay; remove it with all that is in it when it did not come up."""
+        """Return the project to the pool for the next replay; remove it with all that is in it when it did not come up.
+
+        It is removed as well when a fault is still active, or anything is left of one.
+        """
         if self.building is None:
             return
         building, self.building = self.building, None
@@ -102,7 +105,7 @@ class ContainersBuilder:
         await asyncio.wait([building])
         if self.project is None:
             return
-        if building.cancelled() or building.exception() is not None or building.result().active:
+        if building.cancelled() or building.exception() is not None or building.result().active or building.result().left:
             await self.pool.remove(self.project)
         else:
             self.pool.give_back(self.project)

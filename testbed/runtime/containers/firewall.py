@@ -31,12 +31,19 @@ DROP_NEW = "ct state new drop"
 class Firewall:
     """The firewall's container; it is on the link to the database only, and refuses any other. See `PacketFilter`.
 
-    `keepalives_s`: after so many idle seconds the database sends a keep-alive through it (A8).
+    `keepalives_s`: after so many idle seconds the database sends a keep-alive through it (A8). `usual_s`: the idle limit at the beginning
+    of its project, which may serve several replays; it is read once.
     """
 
     runtime: Containers
     keepalives_s: float | None = None
-    _former_s: int | None = None  # the idle limit before one was set
+    usual_s: int | None = None
+
+    async def read_usual(self) -> int:
+        """Return the idle limit at the beginning: now, the first time."""
+        if self.usual_s is None:
+            self.usual_s = await self._limit_s()
+        return self.usual_s
 
     async def drop(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
         """Drop the first packet of every new connection; those that are known go on."""
@@ -52,8 +59,7 @@ class Firewall:
         """Set the kernel's idle limit, in whole seconds, and return it."""
         _require_database(name)
         limit_s = math.ceil(idle_s)
-        if self._former_s is None:
-            self._former_s = await self._limit_s()
+        await self.read_usual()
         await self._write_limit(limit_s)
         return float(limit_s)
 
@@ -71,19 +77,18 @@ class Firewall:
             raise FacilityError(f"the firewall still keeps {len(longer)} connections for longer than {limit_s:.0f} s")
 
     async def keep_idle(self, name: str, link: Link) -> None:  # noqa: ARG002
-        """Set the limit that there was before."""
+        """Set the limit that there was at the beginning."""
         _require_database(name)
-        if self._former_s is not None:
-            await self._write_limit(self._former_s)
-            self._former_s = None
+        await self._write_limit(await self.read_usual())
 
     async def left(self) -> tuple[str, ...]:
-        """Return what its rules still drop, and its limit if that is not the former one."""
-        left = []
-        if DROP_NEW in await self._run("nft", "list", "chain", "ip", "facility", DROPS):
-            left.append(f"attempts to connect to {DATABASE} are dropped")
-        if self._former_s is not None:
-            left.append(f"the firewall forgets connections that are idle for {await self._limit_s()} s")
+        """Return what its rules still drop, whoever added them, and its limit if that is not the one of the beginning."""
+        lines = (await self._run("nft", "list", "chain", "ip", "facility", DROPS)).splitlines()
+        rules = [rule for line in lines if (rule := line.strip()) not in ("", "}") and not rule.startswith(("table ", "chain "))]
+        left = [f"attempts to connect to {DATABASE} are dropped" if rule == DROP_NEW else f"the firewall's rule {rule!r}" for rule in rules]
+        limit_s = await self._limit_s()
+        if limit_s != await self.read_usual():
+            left.append(f"the firewall forgets connections that are idle for {limit_s} s")
         return tuple(left)
 
     async def _limit_s(self) -> int:

@@ -68,9 +68,12 @@ class Project:
     plan: FacilityPlan
     fits: Mapping[str, str]
     hosts: DatabaseHosts = field(init=False)
+    firewall: Firewall = field(init=False)
+    facility: Facility | None = None  # of the replay before, or of the one that goes on
 
     def __post_init__(self) -> None:
         self.hosts = DatabaseHosts(self.runtime)
+        self.firewall = Firewall(self.runtime, self._keepalives_s)
 
     @property
     def renewed(self) -> tuple[str, ...]:
@@ -86,23 +89,30 @@ class Project:
     async def begin(self, settings: Mapping[str, str]) -> Facility:
         """Start everything, and return the facility when every part of it is ready."""
         await self._up([*STAYING, *self.renewed], settings)
-        return await self._ready()
+        self.facility = await self._ready()
+        await self.firewall.read_usual()
+        return self.facility
 
     async def renew(self, plan: FacilityPlan, settings: Mapping[str, str]) -> Facility:
         """Reset everything, start the services of a plan with these settings, and return the facility when it is as at its beginning.
 
-        The array goes back to the first host before any service starts, because this breaks open connections. Raises TestbedError when
-        something could not be reset.
+        1. Look for what faults left, before what would show it is gone: it is not undone here, because there may be more of it.
+        2. Discard the services.
+        3. Move the array back to the first host, before any service starts, because this breaks open connections.
+        4. Start the services, and meanwhile delete the rows of the replay before.
+        5. Wait until all are ready, and check that everything was reset.
+
+        Raises TestbedError when something was left, or could not be reset.
         """
-        await asyncio.to_thread(self.runtime.discard, self.renewed)
+        await self._require_nothing_left()  # 1
+        await asyncio.to_thread(self.runtime.discard, self.renewed)  # 2
         self.plan = plan
-        await asyncio.to_thread(self.proxy.reset)
-        await run_all([self._move_back(), self._delete_connections()])
-        await run_all([self._up(self.renewed, settings), self._delete_rows()])
-        facility = await self._ready()
+        await run_all([self._move_back(), self._delete_connections()])  # 3
+        await run_all([self._up(self.renewed, settings), self._delete_rows()])  # 4
+        self.facility = await self._ready()  # 5
         await self._require_reset()
         await self._wait_caught_up()
-        return facility
+        return self.facility
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         every = {**self.fits, **settings}
@@ -135,11 +145,16 @@ class Project:
         """The virtual IP, as it is published."""
         return virtual_ip_of(self.runtime)
 
+    async def _require_nothing_left(self) -> None:
+        """Raise FacilityError with what faults left in the project, whether or not the replay before saw it."""
+        assert self.facility is not None
+        left = [*self.facility.left, *await self.facility.left_over()]
+        left += [f"{name} is paused" for name in STAYING if await self.runtime.is_paused(name)]
+        if left:
+            raise FacilityError(f"left by the replay before: {'; '.join(dict.fromkeys(left))}")
+
     async def _require_reset(self) -> None:
         """Raise FacilityError with what was not reset."""
-        toxics = await asyncio.to_thread(self.proxy.toxics, VIRTUAL_IP)
-        if toxics:
-            raise FacilityError(f"the virtual IP still has the toxics {', '.join(toxic.name for toxic in toxics)}")
         (written,) = await sql.fetch_row(self.database, WRITTEN, {}, ASKED_WITHIN_S)
         if written:
             raise FacilityError(f"the database still has {written} bookings and check-ins of the previous replay")
@@ -161,7 +176,7 @@ class Project:
             self.plan.server_names,
             self.plan.callers,
             Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, open_burst),
-            packet_filter=Firewall(self.runtime, self._keepalives_s),
+            packet_filter=self.firewall,
             log_disks=ContainerLogDisks(self.runtime),
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names),
         )

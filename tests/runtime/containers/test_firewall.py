@@ -11,6 +11,7 @@ from testbed.runtime.containers import firewall
 from testbed.runtime.containers.firewall import Firewall
 
 KERNELS_OWN_S = 432_000
+CHAIN = "table ip facility {{\n\tchain dropped {{\n{rules}\t}}\n}}\n"
 ENTRY = "tcp      6 {left_s} ESTABLISHED src=10.0.0.2 dst=10.0.0.1 sport=4000 dport=5432 src=10.0.1.2 dst=10.0.1.1 sport=5432 dport=4000\n"
 
 
@@ -43,7 +44,7 @@ class OneContainer:
             case ("nft", "flush", "chain", *_):
                 self.rules.clear()
             case ("nft", "list", *_):
-                out = "\n".join(self.rules)
+                out = CHAIN.format(rules="".join(f"\t\t{rule}\n" for rule in self.rules))
             case _:
                 raise FacilityError(f"{name}: no such command: {command}")
         return out
@@ -102,6 +103,27 @@ def test_new_connections_are_dropped_until_they_are_accepted_again() -> None:
 
     assert asyncio.run(drop()) == ("attempts to connect to database are dropped",)
     assert not any("ruleset" in word for command in container.commands for word in command)  # the engine's own rules are there, too
+
+
+def test_what_the_replay_before_left_is_seen_by_the_firewall_of_the_project() -> None:
+    """A limit or a rule that nobody noted, too: the kernel is asked, and compared with the beginning."""
+    container = OneContainer()
+
+    async def look() -> list[tuple[str, ...]]:
+        wall = Firewall(container)  # type: ignore[arg-type]
+        await wall.read_usual()
+        seen = [await wall.left()]
+        container.limit_s = 60
+        seen.append(await wall.left())
+        container.limit_s = KERNELS_OWN_S
+        container.rules.append("ip saddr 10.0.0.2 drop")
+        return [*seen, await wall.left()]
+
+    assert asyncio.run(look()) == [
+        (),
+        ("the firewall forgets connections that are idle for 60 s",),
+        ("the firewall's rule 'ip saddr 10.0.0.2 drop'",),
+    ]
 
 
 @pytest.mark.parametrize("does", ["drop", "accept", "forget_idle", "wait_forgotten", "keep_idle"])

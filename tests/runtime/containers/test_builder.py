@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testbed.errors import FacilityError
+from testbed.plan.settings import Settings
+from testbed.plan.topology import FacilityPlan
+from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.project import STAYING, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Pool:
+    """A pool that keeps what became of the project it has: nothing, a new facility, or one that served before."""
+
+    def __init__(self, facility: SimpleNamespace) -> None:
+        self.became = ""
+        self.facility = facility
+
+    def take(self, _: Mapping[str, str]) -> Any:
+        """Return the project."""
+
+        async def renew(*_: object) -> SimpleNamespace:
+            return self.facility
+
+        return SimpleNamespace(renew=renew)
+
+    def give_back(self, _: object) -> None:
+        """Note it."""
+        self.became = "given back"
+
+    async def remove(self, _: object) -> None:
+        """Note it."""
+        self.became = "removed"
+
+
+@pytest.mark.parametrize(
+    ("active", "left", "became"),
+    [([], (), "given back"), ([object()], (), "removed"), ([], ("the firewall forgets",), "removed")],
+    ids=["as it was", "active", "left"],
+)
+def test_a_project_with_a_fault_or_with_what_one_left_is_removed(active: list[object], left: tuple[str, ...], became: str) -> None:
+    """Only one that has neither serves the next replay."""
+    pool = Pool(SimpleNamespace(active=active, left=left))
+
+    async def served() -> None:
+        builder = ContainersBuilder(pool, FacilityPlan(), Settings())  # type: ignore[arg-type]
+        await builder.build()
+        await builder.tear_down()
+
+    asyncio.run(served())
+    assert pool.became == became
+
+
+class Paused:
+    """A runtime of which some services are paused."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.asked: list[str] = []
+
+    async def is_paused(self, name: str) -> bool:
+        """Return whether it is."""
+        self.asked.append(name)
+        return name in self.names
+
+
+@pytest.mark.parametrize(
+    ("told", "seen", "paused", "error"),
+    [
+        ((), [], (), ""),
+        (("unreachable: no answer",), ["a rule"], ("dr",), "left by the replay before: unreachable: no answer; a rule; dr is paused"),
+        (("a rule",), ["a rule"], (), "left by the replay before: a rule"),
+    ],
+)
+def test_a_project_is_looked_at_before_it_is_reset(told: tuple[str, ...], seen: list[str], paused: tuple[str, ...], error: str) -> None:
+    """What the replay told, what the facility has now, and all that stays for the next replay."""
+    runtime = Paused(*paused)
+    project = Project(runtime, FacilityPlan(), {})  # type: ignore[arg-type]
+
+    async def left_over() -> list[str]:
+        return seen
+
+    project.facility = SimpleNamespace(left=told, left_over=left_over)  # type: ignore[assignment]
+    if error:
+        with pytest.raises(FacilityError, match=f"^{error}$"):
+            asyncio.run(project.renew(FacilityPlan(), {}))
+    else:
+        asyncio.run(project._require_nothing_left())  # noqa: SLF001
+    assert runtime.asked == [*STAYING]
