@@ -58,6 +58,8 @@ def create_app(settings: CallerSettings) -> FastAPI:
     background = (flights.round_robin,) if decoupled is None else (flights.round_robin, decoupled)
     threads = http_service.RequestThreads(settings.request_threads)
     app = http_service.create(settings.name, threads, registry, background=background)
+    if flights.circuit_breaker is not None:
+        registry.register(flights.circuit_breaker)
 
     @app.get("/transactions")
     async def listing() -> JSONResponse:

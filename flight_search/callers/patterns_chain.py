@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flight_search.stability.bulkhead import Bulkhead
@@ -14,22 +15,31 @@ if TYPE_CHECKING:
     from flight_search.stability.call import SendCall
 
 
-def patterns_chain(send: SendCall, settings: CallerSettings) -> SendCall:
-    """Return `send` wrapped in the patterns that the settings turn on; `send` itself if they turn on none.
+@dataclass(frozen=True, slots=True)
+class PatternsChain:
+    """The wrapped `send`, and the circuit breaker in it, if there is one: monitoring reads it."""
+
+    send: SendCall
+    circuit_breaker: CircuitBreaker | None
+
+
+def patterns_chain(send: SendCall, settings: CallerSettings) -> PatternsChain:
+    """Wrap `send` in the patterns that the settings turn on; return `send` itself if they turn on none.
 
     A call passes, from the outside in:
     1. cached answers: a cached answer takes no place in the bulkhead and no time;
     2. the bulkhead: a thread keeps its place while it waits for a retry, because it is occupied all the same;
     3. retry: each attempt asks the circuit breaker again;
-    4. the circuit breaker: it counts every attempt that was really made;
+    4. the circuit breaker: it counts every attempt, let through or refused;
     5. the call itself, with its time-outs.
     """
+    breaker = None
     if settings.circuit_breaker_at is not None:
-        send = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s)
+        send = breaker = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s)
     if settings.retries:
         send = Retry(send, settings.retries, settings.retry_wait_s)
     if settings.bulkhead_at is not None:
         send = Bulkhead(send, settings.bulkhead_at)
     if settings.cached_answers_s is not None:
         send = CachedAnswers(send, settings.cached_answers_s)
-    return send
+    return PatternsChain(send, breaker)

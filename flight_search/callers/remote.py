@@ -49,7 +49,7 @@ class RemoteFlightSearch:
 
     Calls go to application servers (or balancers) in turn, and past addresses where nothing listens. `round_robin`, as a context
     manager, also leaves out servers whose health is red, if `health_check_every_s` is set. Each call goes through the stability
-    patterns that the settings turn on (`patterns_chain.py`); by default, none.
+    patterns that the settings turn on (`patterns_chain.py`); by default, none. `circuit_breaker` is the one among them, or None.
     """
 
     def __init__(self, settings: CallerSettings) -> None:
@@ -58,7 +58,8 @@ class RemoteFlightSearch:
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
         urls = settings.flight_search_urls
         self._session = _session(HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads))
-        self._call = patterns_chain(self._send, settings)
+        chain = patterns_chain(self._send, settings)
+        self._call, self.circuit_breaker = chain.send, chain.circuit_breaker
         self.round_robin = RoundRobin(urls, settings.health_check_every_s, _HealthCheck(len(urls)))
 
     def lookup_by_city(self, origin: str, destination: str, date: str) -> FoundFlights:

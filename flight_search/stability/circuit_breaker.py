@@ -10,54 +10,96 @@ import threading
 from typing import TYPE_CHECKING
 
 import circuitbreaker
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from flight_search.stability.call import FacilityFailed
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric
 
     from flight_search.stability.call import Call, FacilityAnswer, SendCall
 
+STATES = (circuitbreaker.STATE_CLOSED, circuitbreaker.STATE_OPEN, circuitbreaker.STATE_HALF_OPEN)
+
 
 class CircuitOpen(FacilityFailed):
-    """The circuit breaker is open, so the facility was not called."""
+    """The circuit breaker is open, or waits for its trial call, so the facility was not called."""
 
 
 class CircuitBreaker:
     """Sends calls until `failures` in a row have failed; then raises CircuitOpen at once for `open_s` seconds.
 
+    Then it is half open: the next call is sent as a trial, and all others raise CircuitOpen until the trial has ended. Its success closes
+    the breaker, its failure opens it for another `open_s` seconds. A call that was sent before the breaker opened says nothing of the
+    facility of now: however late it ends, it neither closes the breaker nor counts.
+
     There is one breaker for all calls of a caller's process, not one for each address: in the containers runtime an address is a
     balancer's, so it says nothing about a server; and a single failing server is the health check's business.
 
-    It counts calls that return. A hanging call has not failed, so without a call time-out the breaker never opens.
+    It counts calls that return. A hanging call has not failed, so without a call time-out the breaker never opens on calls that hang, and a
+    trial that hangs keeps all others out for as long as it does. That is right: each of them would hang as well, and hold a thread.
+
+    It is a Prometheus collector of its state and of how often it opened, let a call through, and refused one.
     """
 
     def __init__(self, send: SendCall, failures: int, open_s: float) -> None:
         self._send = send
         self._open_s = open_s
-        self._breaker = _LockedBreaker(failures, open_s, FacilityFailed)
+        self._breaker = circuitbreaker.CircuitBreaker(failures, open_s, FacilityFailed)
+        # The package has no lock, and two threads could lose a count. Ours is held for the counts alone, never during a call.
+        self._lock = threading.Lock()
+        self._opened = self._let_through = self._refused = 0
+        self._trial = False  # whether the trial call is under way
 
     def __call__(self, call: Call) -> FacilityAnswer:
-        """Send a call if the breaker is closed."""
-        # The package's decorator does the same two steps, and also registers every breaker in a table of the whole process.
-        # After `open_s` it lets every call through until the first returns; Nygard's breaker lets one through. And a late
-        # answer closes it, even one to a call that was sent before it opened.
-        if self._breaker.opened:
-            raise CircuitOpen(
-                f"{call.operation}: not called, the circuit breaker is open for {self._open_s:.2f} s after "
-                f"{self._breaker.failure_count} failed calls in a row; the last: {self._breaker.last_failure}"
-            )
-        with self._breaker:
-            return self._send(call)
+        """Send a call if the breaker is closed, or if this is the trial."""
+        opened = self._enter(call)
+        try:
+            answer = self._send(call)
+        except BaseException as error:  # whatever it is, a trial must end, or no call would ever be sent again
+            self._exit(opened, error)
+            raise
+        self._exit(opened, None)
+        return answer
 
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics; called by prometheus-client."""
+        with self._lock:
+            now, opened, let_through, refused = self._breaker.state, self._opened, self._let_through, self._refused
+        states = GaugeMetricFamily("circuit_breaker_state", "1 for the state that the circuit breaker is in", labels=["state"])
+        for state in STATES:
+            states.add_metric([state], state == now)
+        yield states
+        yield CounterMetricFamily("circuit_breaker_opened", "How often the circuit breaker opened, also after a trial", opened)
+        calls = CounterMetricFamily("circuit_breaker_calls", "Calls that came to the circuit breaker, by what it did", labels=["result"])
+        calls.add_metric(["let_through"], let_through)
+        calls.add_metric(["refused"], refused)
+        yield calls
 
-class _LockedBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]  # the package has no types
-    """Counts under a lock: the package has none, and two threads could lose a count."""
+    def _enter(self, call: Call) -> int:
+        """Let a call through, and return how often the breaker had opened by then; raise CircuitOpen otherwise."""
+        with self._lock:
+            # The package would let every call through from now on until the first returns.
+            if self._breaker.opened or self._trial:
+                self._refused += 1
+                raise CircuitOpen(f"{call.operation}: not called, {self._why()}")
+            self._trial = not self._breaker.closed
+            self._let_through += 1
+            return self._opened
 
-    def __init__(self, failures: int, open_s: float, failure: type[Exception]) -> None:
-        super().__init__(failures, open_s, failure)
-        self._lock = threading.Lock()
+    def _exit(self, opened: int, error: BaseException | None) -> None:
+        """Count how a call ended that was let through when the breaker had opened so often."""
+        with self._lock:
+            if opened != self._opened:
+                return  # it was sent before the breaker opened
+            self._trial = False  # of calls sent since then, only a trial can end while the breaker is not closed
+            self._breaker.__exit__(None if error is None else type(error), error, None)
+            self._opened += not self._breaker.closed  # it was closed, or this was its trial: so it opened just now
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._lock:  # held for the count alone: the call has ended
-            super().__exit__(kind, error, trace)
+    def _why(self) -> str:
+        failures = f"{self._breaker.failure_count} failed calls in a row; the last: {self._breaker.last_failure}"
+        if self._trial:
+            return f"the circuit breaker waits for its trial call after {failures}"
+        return f"the circuit breaker is open for {self._open_s:.2f} s after {failures}"
