@@ -6,13 +6,15 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
-from testbed.fakes.service import FakeService
+from testbed.fakes.service import LAST_WORDS, FakeService
+from testbed.journal.events import BreakerSample
 from testbed.journal.thread_states import SOCKET
 from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from testbed.journal.events import BreakerState
     from testbed.plan.settings import CallerSettings
     from testbed.plan.topology import FacilityPlan
 
@@ -22,6 +24,46 @@ SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a
 NOT_MODELLED = ("cached_answers_s", "decoupled")
 OPEN = "CircuitOpen: the call was not made"
 FULL = "FacilityFailed: every place of the bulkhead is taken"
+
+
+class FakeBreaker:
+    """A circuit breaker as the real one is: after its open time it lets one call through, and a call from before it opened counts not."""
+
+    def __init__(self, failures: int, open_s: float) -> None:
+        self._most, self._open_s = failures, open_s
+        self._failures = 0  # in a row
+        self._opened_s = 0.0  # when it opened last
+        self._trial = False  # whether the trial call is under way
+        self._opened = self._let_through = self._refused = 0
+
+    @property
+    def _state(self) -> BreakerState:
+        if self._failures < self._most:
+            return "closed"
+        return "open" if asyncio.get_running_loop().time() < self._opened_s + self._open_s else "half_open"
+
+    def enter(self) -> int | None:
+        """Let a call through, and return how often it had opened by then; None if the call is refused."""
+        if self._state == "open" or self._trial:
+            self._refused += 1
+            return None
+        self._trial = self._state == "half_open"
+        self._let_through += 1
+        return self._opened
+
+    def exit(self, opened: int, *, failed: bool) -> None:
+        """Count how a call ended."""
+        if opened != self._opened:
+            return
+        self._trial = False
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= self._most:
+            self._opened += 1
+            self._opened_s = asyncio.get_running_loop().time()
+
+    def sample(self) -> BreakerSample:
+        """Return its state and its counts."""
+        return BreakerSample(self._state, self._opened, self._let_through, self._refused)
 
 
 class FakeCaller(FakeService):
@@ -35,8 +77,13 @@ class FakeCaller(FakeService):
         self._turns = itertools.cycle(servers)
         self._server = server
         self._inside = 0  # calls inside the bulkhead
-        self._failures = 0  # in a row
-        self._opened_s = 0.0  # when the circuit breaker opened last
+        self._breaker = (
+            None if settings.circuit_breaker_at is None else FakeBreaker(settings.circuit_breaker_at, settings.circuit_breaker_open_s)
+        )
+
+    def breaker(self) -> BreakerSample | None:
+        """Return the state and the counts of its circuit breaker, if the settings have one."""
+        return None if self._breaker is None else self._breaker.sample()
 
     async def answer(self, operation: str) -> str:
         """Run a transaction; return its error, or an empty text."""
@@ -62,13 +109,16 @@ class FakeCaller(FakeService):
         return error
 
     async def _call_unless_open(self, operation: str) -> str:
-        at, now_s = self._settings.circuit_breaker_at, asyncio.get_running_loop().time
-        if at is not None and self._failures >= at and now_s() < self._opened_s + self._settings.circuit_breaker_open_s:
+        if self._breaker is None:
+            return await self._send(operation)
+        opened = self._breaker.enter()
+        if opened is None:
             return OPEN
-        error = await self._send(operation)
-        self._failures = self._failures + 1 if error else 0
-        if at is not None and self._failures >= at:
-            self._opened_s = now_s()
+        error = LAST_WORDS  # of a caller that dies
+        try:
+            error = await self._send(operation)
+        finally:
+            self._breaker.exit(opened, failed=bool(error))
         return error
 
     async def _send(self, operation: str) -> str:

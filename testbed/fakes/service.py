@@ -14,7 +14,7 @@ from testbed.journal.thread_states import IDLE, RUNNING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed.journal.events import PoolSample
+    from testbed.journal.events import BreakerSample, PoolSample
     from testbed.plan.settings import StrictRecord
 
 START_S = 0.4  # from its start until it answers
@@ -55,6 +55,10 @@ class FakeService:
 
     def pool(self) -> PoolSample | None:
         """Return the state of its connection pool; None when it has none."""
+        return None
+
+    def breaker(self) -> BreakerSample | None:
+        """Return what its monitoring tells of its circuit breaker; None when it has none."""
         return None
 
     def ask(self, operation: str) -> asyncio.Future[str]:
@@ -122,6 +126,7 @@ class FakeService:
             waiting=self.arrived - self.busy,
             pool=self.pool(),
             results={name: Counts(self._answered[name], self._failed[name]) for name in sorted({*self._answered, *self._failed})},
+            breaker=self.breaker(),
         )
 
     def groups(self) -> tuple[ThreadGroup, ...]:

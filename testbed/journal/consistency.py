@@ -27,7 +27,17 @@ def contradictions(journal: Journal) -> tuple[str, ...]:
     """Return a sentence, with names, ids and numbers, for each thing in a journal that no replay writes."""
     if not journal.events:
         return ("there is nothing in it but its header",)
-    checks: tuple[Callable[[Journal], Iterator[str]], ...] = (_header, _times, _requests, _responses, _samples, _pairs, _end, _closing)
+    checks: tuple[Callable[[Journal], Iterator[str]], ...] = (
+        _header,
+        _times,
+        _requests,
+        _responses,
+        _samples,
+        _breakers,
+        _pairs,
+        _end,
+        _closing,
+    )
     return tuple(sentence for check in checks for sentence in check(journal))
 
 
@@ -118,6 +128,28 @@ def _samples(journal: Journal) -> Iterator[str]:
         if sample.pool is not None and sample.pool.size != journal.header.facility.pool_size:
             yield f"{sample.service} has a pool of {sample.pool.size}; the header says {journal.header.facility.pool_size}"
             return
+
+
+def _breakers(journal: Journal) -> Iterator[str]:
+    """The counts of a circuit breaker never fall within a life of its process, and it opens only by a call that it let through."""
+    ends = [(event.service, event.t_s) for event in journal.of(Service) if event.state in ("stopped", "died")]
+    last: dict[str, Sample] = {}
+    for sample in journal.of(Sample):
+        if sample.breaker is None:
+            continue
+        now, before = sample.breaker, last.get(sample.service)
+        last[sample.service] = sample
+        if now.opened > now.let_through:
+            yield f"{sample.service} has a circuit breaker that opened {now.opened} times by {now.let_through} calls"
+            return
+        if before is None or before.breaker is None:
+            continue
+        replaced = any(service == sample.service and before.t_s <= t_s <= sample.t_s for service, t_s in ends)
+        for name in ("opened", "let_through", "refused"):
+            was, is_ = getattr(before.breaker, name), getattr(now, name)
+            if is_ < was and not replaced:
+                yield f"the circuit breaker of {sample.service} counted {was} {name} at {before.t_s:.3f} s, and {is_} at {sample.t_s:.3f} s"
+                return
 
 
 def _pairs(journal: Journal) -> Iterator[str]:

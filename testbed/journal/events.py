@@ -18,6 +18,7 @@ FIRST_ERROR_STATUS = 400  # of HTTP: a response below it is `answered`
 REFUSED = "connection refused"  # the error of a sample: nothing listens at the service's address
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
+BreakerState = Literal["closed", "open", "half_open"]
 Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
 
@@ -179,6 +180,16 @@ class LogLines:
     lost: int
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerSample:
+    """The circuit breaker of a caller: its state; how often it opened, let a call through and refused one since the process started."""
+
+    state: BreakerState
+    opened: int
+    let_through: int
+    refused: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
     """A sample of the monitoring of a service; numbers are None when it did not answer, and `error` says why (`REFUSED`: it is down)."""
@@ -192,6 +203,7 @@ class Sample(Stamped):
     pool: PoolSample | None = None
     results: dict[str, Counts] = field(default_factory=dict)
     log: LogLines | None = None
+    breaker: BreakerSample | None = None
     error: str = ""
     event: Literal["sample"] = "sample"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from testbed.journal.events import REFUSED, Counts, LogLines, PoolSample, Sample
+from testbed.journal.events import REFUSED, BreakerSample, BreakerState, Counts, LogLines, PoolSample, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
 
+BREAKER = "circuit_breaker_"
+BREAKER_STATES: tuple[BreakerState, ...] = get_args(BreakerState)
 GAUGES = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting")
 WITHIN_S = 2.0  # the monitoring's own time-out: a later answer counts as none
 
@@ -72,6 +74,7 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
     gauges: dict[str, int] = {}
     pool: dict[str, int] = {}
     log: dict[str, int] = {}
+    breaker: dict[str, int] = {}
     results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
     try:
         for family in text_string_to_metric_families(text):
@@ -84,10 +87,12 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
                     results[name][kind] += int(sample.value)
                 elif sample.name == "log_lines_total" and sample.labels["level"] == "error":
                     log[sample.labels["result"]] = int(sample.value)
+                elif sample.name.startswith(BREAKER):
+                    breaker[" ".join([sample.name.removeprefix(BREAKER), *sample.labels.values()])] = int(sample.value)
                 elif sample.name in GAUGES:
                     gauges[sample.name] = int(sample.value)
     except (ValueError, KeyError, OverflowError):
-        gauges, pool, log = {}, {}, {}
+        gauges, pool, log, breaker = {}, {}, {}, {}
         results.clear()
     if "request_threads_busy" not in gauges:
         error = error or "the metrics have no request_threads_busy"
@@ -103,6 +108,7 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
         pool=_pool(gauges, pool) if pool else None,
         results={name: Counts(**counts) for name, counts in sorted(results.items())},
         log=LogLines(log.get("written", 0), log.get("lost", 0)) if log else None,
+        breaker=_breaker(breaker),
         error=error,
     )
 
@@ -115,3 +121,15 @@ def _pool(gauges: dict[str, int], pool: dict[str, int]) -> PoolSample:
         waiting=gauges.get("pool_waiting", 0),
         leaked=pool.get("leaked", 0),
     )
+
+
+def _breaker(metrics: dict[str, int]) -> BreakerSample | None:
+    """Return what the metrics tell of a circuit breaker, by name and label; None if one of its numbers, or its state, is missing."""
+    try:
+        opened, let_through, refused = (metrics[name] for name in ("opened_total", "calls_total let_through", "calls_total refused"))
+    except KeyError:
+        return None
+    for state in BREAKER_STATES:
+        if metrics.get(f"state {state}") == 1:
+            return BreakerSample(state, opened, let_through, refused)
+    return None

@@ -32,6 +32,7 @@ def line(judgement: Judgement, wall_s: float) -> str:
             "health_green": {service: checks.last for service, checks in figures.health.items() if checks.last is not None},
             "transactions": figures.transactions,
             "latency": {caller: {half: asdict(latency) for half, latency in halves.items()} for caller, halves in figures.latency.items()},
+            "circuit_breakers": {caller: counts and asdict(counts) for caller, counts in figures.breakers.items()},
             "time_to_hang_s": figures.time_to_hang_night_s,
             "wall_s": round(wall_s, 3),
             "journal": str(figures.journal),

@@ -76,6 +76,8 @@ def _night(judgements: Sequence[Judgement]) -> Table:
         ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
         ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
     ]
+    if any(judgement.figures.breakers for judgement in judgements):
+        rows.insert(-4, ("circuit breakers", lambda judgement: _breakers(judgement.figures)))
     for name, cell in rows:
         drawn.add_row(name, *map(cell, judgements))
     return drawn
@@ -150,6 +152,18 @@ def _blocked(figures: Figures) -> Text:
 def _health(figures: Figures) -> str:
     checks = figures.health.values()
     return f"{sum(check.green for check in checks)} of {sum(check.count for check in checks)} green"
+
+
+def _breakers(figures: Figures) -> Text:
+    """Format what the circuit breaker of each caller did."""
+    lines = []
+    for caller, counts in figures.breakers.items():
+        if counts is None:
+            lines.append(Text(f"{caller}: unknown", "yellow"))
+            continue
+        times = "once" if counts.opened == 1 else f"{counts.opened} times"
+        lines.append(Text(f"{caller}: opened {times}, {counts.let_through} calls let through, {counts.refused} refused"))
+    return Text("\n").join(lines) if lines else Text("none", "dim")
 
 
 def _to_hang(figures: Figures) -> Text:

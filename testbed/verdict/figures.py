@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import OperationEvent, Sample, Service
 from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps
 from testbed.verdict.changes import first_fault
+from testbed.verdict.header_settings import settings_of
 from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
@@ -37,6 +38,15 @@ class HealthChecks:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerCounts:
+    """What a caller's circuit breaker did in all processes of the caller: how often it opened, let a call through and refused one."""
+
+    opened: int
+    let_through: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """The figures of a journal.
 
@@ -56,6 +66,7 @@ class Figures:
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault began (`before` only what had ended by then), and how
     it ended. `latency`: of each caller, `before` and `after` it.
+    `breakers`: what the circuit breaker of each caller did, if the variant has them (None: monitoring never told of it).
     `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
     a fault before it. `recovery`: how long it took until every caller was served again. `needed_restart`: the first restart by hand that
     service needed, and the callers that were out of service then. `died`: the services that died by themselves.
@@ -83,6 +94,7 @@ class Figures:
     longest_queue: Mapping[str, int]
     transactions: Mapping[str, Mapping[str, Mapping[str, Ends]]]
     latency: Mapping[str, Mapping[str, Latency]]
+    breakers: Mapping[str, BreakerCounts | None]
     time_to_hang_night_s: float | None
     recovery: RecoveryTime | None
     needed_restart: tuple[OperationEvent, tuple[str, ...]] | None
@@ -129,6 +141,7 @@ def of(journal: Journal) -> Figures:
         longest_queue={service: max((sample.waiting or 0 for sample in samples[service]), default=0) for service in spans},
         transactions=_transactions(journal),
         latency=latency.by_caller(journal),
+        breakers=_breakers(journal),
         time_to_hang_night_s=_time_to_hang_night_s(journal, hang),
         recovery=recovery(journal),
         needed_restart=needed_restart(journal, spans),
@@ -225,6 +238,19 @@ def _transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:
         }
         for caller, by_name in counts.items()
     }
+
+
+def _breakers(journal: Journal) -> dict[str, BreakerCounts | None]:
+    if settings_of(journal).caller.circuit_breaker_at is None:
+        return {}
+    counts: dict[str, BreakerCounts | None] = {}
+    for caller in journal.header.facility.callers:
+        told = [[sample.breaker for sample in process if sample.breaker] for process in lives(journal, caller)]
+        last = [breakers[-1] for breakers in told if breakers]  # a restarted process counts from 0
+        counts[caller] = (
+            BreakerCounts(sum(b.opened for b in last), sum(b.let_through for b in last), sum(b.refused for b in last)) if last else None
+        )
+    return counts
 
 
 def _time_to_hang_night_s(journal: Journal, hang: Span | None) -> float | None:

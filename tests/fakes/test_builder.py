@@ -14,7 +14,7 @@ from testbed.fakes.database import FakeDatabase
 from testbed.fakes.server import DEAD, NO_CONNECTION, NOT_MODELLED, REFUSED, TRIP_S, TRIPS
 from testbed.fakes.service import LAST_WORDS, START_S, FakeService
 from testbed.fakes.virtual_time import run
-from testbed.journal.events import Counts, PoolSample
+from testbed.journal.events import BreakerSample, Counts, PoolSample
 from testbed.journal.thread_states import CHECKOUT, IDLE, SOCKET
 from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettings, Settings
 from testbed.plan.topology import FacilityPlan
@@ -279,6 +279,40 @@ def test_a_circuit_breaker_opens_after_failures_in_a_row_and_closes_by_an_answer
 
     settings = CallerSettings(circuit_breaker_at=1, circuit_breaker_open_s=1.0, retries=1)
     assert samples_after(ask, ServerSettings(lookup="fixed"), settings)["cf-1"].results["lookup_by_city"] == Counts(3, 2)
+
+
+def test_a_circuit_breaker_lets_one_trial_through() -> None:
+    """Of ten searches when its time is over, the server gets one, whose failure opens it again; monitoring tells all of it."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await switch_over(builder)
+        partner = builder.runtime.service("partner")
+        assert await partner.ask("search") == DEAD
+        await asyncio.sleep(1.0)
+        answers = await asyncio.gather(*(partner.ask("search") for _ in range(10)))
+        assert (answers.count(OPEN), answers.count(DEAD)) == (9, 1)
+
+    samples = samples_after(ask, ServerSettings(lookup="fixed"), CallerSettings(circuit_breaker_at=1))
+    assert samples["partner"].breaker == BreakerSample("open", opened=2, let_through=2, refused=9)
+    assert samples["kiosk"].breaker == BreakerSample("closed", opened=0, let_through=0, refused=0)
+    assert samples["cf-1"].breaker is None
+
+
+def test_a_trial_that_hangs_keeps_all_others_out() -> None:
+    """One thread hangs with it, and no other, for as long as it does."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 1)
+        assert await builder.runtime.service("kiosk").ask("check_in") == DEAD  # it takes the last connection
+        await asyncio.sleep(1.0)
+        trial = asked_at_once(builder, "check_in", 1)
+        for _ in range(3):
+            await asyncio.sleep(60.0)
+            assert await builder.runtime.service("kiosk").ask("check_in") == OPEN
+        assert not any(answer.done() for answer in trial)
+
+    kiosk = samples_after(ask, caller=CallerSettings(circuit_breaker_at=1, circuit_breaker_open_s=0.1))["kiosk"]
+    assert (kiosk.busy, kiosk.breaker) == (1, BreakerSample("half_open", opened=1, let_through=2, refused=3))
 
 
 @pytest.mark.fact("O6")

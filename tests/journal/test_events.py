@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.journal import reader
-from testbed.journal.events import Counts, Event, PoolSample, Response, Sample, ServerStatistics, ThreadGroup
+from testbed.journal.events import BreakerSample, Counts, Event, LogLines, PoolSample, Response, Sample, ServerStatistics, ThreadGroup
 from testbed.journal.writer import JournalWriter
 from tests.journals import header
 
@@ -31,7 +31,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
     if origin is tuple:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
-    if hint in (Counts, PoolSample, ServerStatistics, ThreadGroup):
+    if hint in (BreakerSample, Counts, LogLines, PoolSample, ServerStatistics, ThreadGroup):
         return made(hint)
     return st.one_of([values(argument) for argument in arguments])
 
@@ -61,6 +61,19 @@ def test_a_pools_free_connections_are_called_in_in_the_journal(tmp_path: Path) -
     with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
         writer.append(sample)
     assert '"pool":{"size":4,"in":3,"out":1,"waiting":0,"leaked":0}' in (tmp_path / "a.jsonl").read_text()
+
+
+def test_a_journal_from_before_the_breakers_counts_can_be_read(tmp_path: Path) -> None:
+    """A sample without the field has no breaker's counts, and not zeros."""
+    path = tmp_path / "a.jsonl"
+    with JournalWriter(path, header()) as writer:
+        writer.append(Sample(t_s=0, night_s=0, service="kiosk", health=True, health_s=0, breaker=BreakerSample("open", 1, 5, 2)))
+    text = path.read_text()
+    (told,) = reader.read(path).of(Sample)
+    assert told.breaker == BreakerSample("open", 1, 5, 2)
+    path.write_text(text.replace(',"breaker":{"state":"open","opened":1,"let_through":5,"refused":2}', ""))
+    (untold,) = reader.read(path).of(Sample)
+    assert (untold.breaker, path.read_text() != text) == (None, True)
 
 
 @pytest.mark.parametrize(("busy", "threads", "full"), [(4, 4, True), (5, 4, True), (3, 4, False), (None, None, False), (0, None, False)])

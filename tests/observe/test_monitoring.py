@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from testbed.facility.address import Address
-from testbed.journal.events import Counts, LogLines, PoolSample
+from testbed.journal.events import BreakerSample, Counts, LogLines, PoolSample
 from testbed.observe import monitoring as monitoring_module
 from testbed.observe.monitoring import HttpMonitoring, parse_metrics
 
@@ -58,6 +58,29 @@ def test_a_caller_has_transactions_and_no_pool_or_log() -> None:
     text = 'request_threads 40\nrequest_threads_busy 0\ntransactions_total{transaction="search",result="failed"} 2\n'
     sample = parse_metrics("partner", text, (0.0, 0.0), health=True, health_s=0.0)
     assert (sample.pool, sample.log, sample.results) == (None, None, {"search": Counts(answered=0, failed=2)})
+    assert sample.breaker is None
+
+
+BREAKER_LINES = (
+    'circuit_breaker_state{state="closed"} 0.0\n',
+    'circuit_breaker_state{state="half_open"} 1.0\n',
+    "circuit_breaker_opened_total 2.0\n",
+    'circuit_breaker_calls_total{result="let_through"} 7.0\n',
+    'circuit_breaker_calls_total{result="refused"} 3.0\n',
+)
+
+
+def test_a_callers_circuit_breaker_is_read_from_the_metrics() -> None:
+    """Its state is the one whose metric is 1."""
+    sample = parse_metrics("partner", METRICS + "".join(BREAKER_LINES), (0.0, 0.0), health=True, health_s=0.0)
+    assert sample.breaker == BreakerSample("half_open", opened=2, let_through=7, refused=3)
+
+
+@pytest.mark.parametrize("missing", BREAKER_LINES[1:])
+def test_a_circuit_breaker_that_lacks_a_number_is_not_known(missing: str) -> None:
+    """What was not told is not taken for zero."""
+    text = METRICS + "".join(line for line in BREAKER_LINES if line != missing)
+    assert parse_metrics("partner", text, (0.0, 0.0), health=True, health_s=0.0).breaker is None
 
 
 @pytest.mark.parametrize("text", ["", "Internal Server Error", "request_threads_busy NaN\n", "request_threads_busy +Inf\n", "<html>\n"])
