@@ -80,6 +80,16 @@ class Tally(BaseModel):
     times: Annotated[int, Field(ge=1, le=MOST)]
 
 
+class Breakers(BaseModel):
+    """What the circuit breakers of all callers did: how often they opened, and how many calls they let through and refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opened: Count
+    let_through: Count
+    refused: Count
+
+
 class Cell(BaseModel):
     """What became of a variant in a scenario on a runtime.
 
@@ -89,7 +99,7 @@ class Cell(BaseModel):
     `hang_after_night_s`: from the fault to the hang, in seconds of the night. `recovery_s` and `recovery_night_s`: from the fault to the
     last transaction that was not answered, in real seconds and in the night's, if all callers were served again after it; `by_itself`:
     whether that took no restart by hand. Times are whole seconds. `tallies`: how often it came out as what, if it was replayed more than
-    once.
+    once. `breakers`: None if the variant has no circuit breakers, or their counts were not recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +119,7 @@ class Cell(BaseModel):
     by_itself: bool | None = None
     unknown: str = ""
     tallies: tuple[Tally, ...] = ()
+    breakers: Breakers | None = None
 
     @property
     def column(self) -> tuple[str, str]:
@@ -206,6 +217,18 @@ def of(judgement: Judgement) -> Cell:
         recovery_night_s=_whole(recovered.took_night_s if recovered else None),
         by_itself=None if recovered is None else figures.needed_restart is None,
         unknown="; ".join(doubts),
+        breakers=_breakers(figures),
+    )
+
+
+def _breakers(figures: Figures) -> Breakers | None:
+    counts = [told for told in figures.breakers.values() if told is not None]
+    if not counts or len(counts) < len(figures.breakers):
+        return None
+    return Breakers(
+        opened=sum(told.opened for told in counts),
+        let_through=sum(told.let_through for told in counts),
+        refused=sum(told.refused for told in counts),
     )
 
 

@@ -13,9 +13,9 @@ from testbed.plan.clock import span_text
 from testbed.plan.expectation import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from testbed.experiments.matrix.cell import Cell, Part, Tally
+    from testbed.experiments.matrix.cell import Breakers, Cell, Part, Tally
     from testbed.experiments.matrix.table import Column, Matrix, Provenance
 
 STYLE: dict[str, str] = {Outcome.GROUNDED: "red", Outcome.CONTAINED: "yellow", Outcome.UNHARMED: "green"}
@@ -99,10 +99,8 @@ def table(matrix: Matrix) -> Table:
 
 def lesson_lines(matrix: Matrix) -> Text:
     """Return a line for each lesson: whether it holds on this matrix, its sentence and its figures."""
-    lines = []
-    for lesson in lessons.check(matrix):
-        style = "green" if lesson.holds else "bold red"
-        lines.append(Text.assemble(("holds  " if lesson.holds else "CONTRADICTED  ", style), f"{lesson.says} ({lesson.figures})"))
+    words = {True: ("holds  ", "green"), False: ("CONTRADICTED  ", "bold red"), None: ("NOT RECORDED  ", "yellow")}
+    lines = [Text.assemble(words[lesson.holds], f"{lesson.says} ({lesson.figures})") for lesson in lessons.check(matrix)]
     return Text("\n").join(lines)
 
 
@@ -111,8 +109,11 @@ def unknown_lines(cells: Iterable[Cell]) -> Text:
     return Text("\n").join(Text(f"unknown: {' '.join(cell.key)}: {cell.unknown}", "yellow") for cell in cells if cell.outcome is None)
 
 
-def figures(matrix: Matrix, column: Column) -> tuple[Table, Table]:
-    """Return two tables for a terminal of one column, a row for each variant: what became of it, and what was answered of each kind."""
+def figures(matrix: Matrix, column: Column) -> tuple[Table, ...]:
+    """Return tables for a terminal of one column, a row for each variant: what became of it, and what was answered of each kind.
+
+    A third one tells what circuit breakers did, if that was recorded of some.
+    """
     cells = {row.variant: matrix.cell(column.key, row.variant) for row in matrix.rows}
     kinds = sorted({kind for cell in cells.values() if cell is not None for kind in cell.answered})
     title = f"{column.scenario} on {column.runtime}: {column.title}"
@@ -135,7 +136,18 @@ def figures(matrix: Matrix, column: Column) -> tuple[Table, Table]:
         cell = cells[row.variant]
         became.add_row(row.variant, *([NOT_REPLAYED] if cell is None else _became(cell)))
         answered.add_row(row.variant, *(percent(cell.answered[kind]) if cell and kind in cell.answered else NOT_REPLAYED for kind in kinds))
-    return became, answered
+    told = {variant: cell.breakers for variant, cell in cells.items() if cell is not None and cell.breakers is not None}
+    return (became, answered, _breakers(told)) if told else (became, answered)
+
+
+def _breakers(told: Mapping[str, Breakers]) -> Table:
+    drawn = Table(title="What the circuit breakers of all callers did", box=box.SIMPLE_HEAD)
+    drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
+    for head in ("opened", "calls let through", "calls refused"):
+        drawn.add_column(_stacked(head), justify="right", no_wrap=True)
+    for variant, breakers in told.items():
+        drawn.add_row(variant, *map(str, (breakers.opened, breakers.let_through, breakers.refused)))
+    return drawn
 
 
 def _became(cell: Cell) -> Iterator[Text | str]:
@@ -189,7 +201,11 @@ def _overview(cell: Cell | None) -> str:
 def _lessons(matrix: Matrix) -> list[str]:
     checked = lessons.check(matrix)
     parts = []
-    for title, holds in (("## What it teaches", True), ("## What these measurements contradict", False)):
+    for title, holds in (
+        ("## What it teaches", True),
+        ("## What these measurements contradict", False),
+        ("## What these measurements do not show", None),
+    ):
         lines = [f"- {lesson.says} ({lesson.figures}.)" for lesson in checked if lesson.holds is holds]
         if lines:
             parts += [title, "\n".join(lines)]

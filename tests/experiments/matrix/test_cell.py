@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from testbed.experiments.matrix import cell
-from testbed.experiments.matrix.cell import Part
+from testbed.experiments.matrix.cell import Breakers, Part
 from testbed.verdict import judge
+from testbed.verdict.figures import BreakerCounts
 from tests.nights import RESTART, SWITCHOVER, flown
 
 
@@ -49,6 +50,23 @@ def test_a_pool_that_lost_more_connections_than_its_size_lost_all_of_them() -> N
     judged = judge.judge(flown("original"))
     figures = dataclasses.replace(judged.figures, leaked_connections={"cf-1": 25, "cf-2": 10})
     assert cell.of(dataclasses.replace(judged, figures=figures)).leaked == Part(count=35, of=35)
+
+
+@pytest.mark.parametrize(
+    ("told", "breakers"),
+    [
+        ({}, None),
+        ({"kiosk": BreakerCounts(0, 5, 0), "ivr": BreakerCounts(2, 7, 3)}, Breakers(opened=2, let_through=12, refused=3)),
+        ({"kiosk": BreakerCounts(2, 7, 3), "ivr": None}, None),
+    ],
+)
+def test_the_counts_of_all_breakers_are_added_up_where_all_were_seen(
+    told: dict[str, BreakerCounts | None], breakers: Breakers | None
+) -> None:
+    """A caller whose breaker was not seen is not taken for one that never opened."""
+    judged = judge.judge(flown("original"))
+    figures = dataclasses.replace(judged.figures, breakers=told)
+    assert cell.of(dataclasses.replace(judged, figures=figures)).breakers == breakers
 
 
 def test_without_a_fault_everything_counts() -> None:

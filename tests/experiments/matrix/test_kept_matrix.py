@@ -52,16 +52,20 @@ def test_page_and_picture_are_of_the_same_matrix() -> None:
 def test_there_are_as_many_lessons_as_the_page_on_experiments_says() -> None:
     """In a word, and one of them a line of the README."""
     text = (ROOT / "testbed" / "experiments" / "README.md").read_text(encoding="utf-8")
-    assert ("in seven sentences" in text, len(lessons.LESSONS)) == (True, 7)
+    assert ("in eight sentences" in text, len(lessons.LESSONS)) == (True, 8)
 
 
 def test_the_readme_says_what_the_matrix_teaches() -> None:
-    """Each sentence that holds stands there, none that the measurements contradict, and no lesson is left unchecked."""
+    """Each sentence stands there unless the measurements contradict it, and no lesson is left unchecked.
+
+    What the kept cells do not show may stand there, as the page says so of them.
+    """
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     checked = lessons.check(KEPT)
     assert len(checked) == len(lessons.LESSONS)
     for lesson in checked:
-        assert (lesson.says in text) is lesson.holds, lesson.says
+        assert (lesson.says in text) is (lesson.holds is not False), lesson.says
+        assert lesson.holds is not None or "not recorded" in lesson.figures, lesson.says
 
 
 SWITCHOVERS = ("the_night", "driver_cursor", "restore")

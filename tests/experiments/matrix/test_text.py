@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from testbed.experiments.matrix import lessons
-from testbed.experiments.matrix.cell import Cell, Part, Tally
+from testbed.experiments.matrix.cell import Breakers, Cell, Part, Tally
 from testbed.experiments.matrix.picture import draw
 from testbed.experiments.matrix.table import Matrix
 from testbed.experiments.matrix.text import NOT_REPLAYED, figures, lesson_lines, markdown, recovered, table, unknown_lines
@@ -15,8 +15,9 @@ from testbed.report.terminal import plain_console
 from tests.experiments.matrix.cells import cell, matrix
 
 CALLERS_FREE = {"servers": Part(count=80, of=80), "callers": Part(count=0, of=120)}
-SOME_FREE = {"servers": Part(count=80, of=80), "callers": Part(count=40, of=120)}
-BOTH_FREE = cell("circuit_breaker_call_timeout", crack=4, blocked=CALLERS_FREE)
+ONCE_CONTAINED = (Tally(outcome="contained", crack=4, times=1), Tally(outcome="grounded", crack=6, times=2))
+ONCE_GROUNDED = (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
+NEVER, OFTEN = Breakers(opened=0, let_through=40, refused=0), Breakers(opened=9, let_through=40, refused=200)
 
 
 def two() -> Matrix:
@@ -77,10 +78,10 @@ def test_two_runtimes_are_two_rows_with_their_names() -> None:
 
 
 def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
-    """Two tables: what became of each variant, and what was answered of each kind; they fold to fit a terminal of 80 columns."""
+    """What became of each variant, what was answered of each kind, what breakers did; the tables fold to fit a terminal of 80 columns."""
     tallies = (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
     fixed = cell("fixed", "contained", 1, recovery_s=2, recovery_night_s=60, by_itself=False, red=4, tallies=tallies)
-    made = matrix([cell("original", hang_after_night_s=21_000), fixed])
+    made = matrix([cell("original", hang_after_night_s=21_000), fixed, cell("circuit_breaker", breakers=OFTEN)])
 
     def shown(width: int) -> str:
         console = plain_console(width=width)
@@ -93,6 +94,7 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
     lines = [" ".join(line.split()) for line in shown(160).splitlines()]
     assert "original grounded 6 80/80 80/80 120/120 0 5 h 50 min not within the night" in lines
     assert "fixed contained 1 80/80 80/80 0/120 4 - 2 s (1 min 00 s of the night), by hand" in lines
+    assert "circuit_breaker 9 40 200" in lines
     assert {"2 x contained 1", "1 x grounded 6", "original 11 50"} <= set(lines)
     assert "seed 1, 100 requests; made by `testbed matrix` at commit 0123456789ab" in " ".join(lines)
 
@@ -109,6 +111,22 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
 def test_recovery_is_shown_with_who_ended_the_trouble(replayed: Cell, words: str) -> None:
     """By itself, by hand, not at all, or there was none."""
     assert words in recovered(replayed)
+
+
+def answered(boarding: int, check_in: int) -> dict[str, Part]:
+    """Return the transactions that were answered."""
+    return {"kiosk check_in": Part(count=check_in, of=100), "kiosk reprint_boarding_pass": Part(count=boarding, of=10)}
+
+
+def silence(
+    alone: Breakers | None = NEVER, both: Breakers | None = OFTEN, *, breaker: int = 0, timeout: int = 10, crack: int = 6
+) -> list[Cell]:
+    """Return the cells of the silence: what the breaker did alone and with a time-out; boarding passes over breaker and time-out alone."""
+    return [
+        cell("circuit_breaker", crack=crack, scenario="silence_for_ever", breakers=alone, answered=answered(breaker, 0)),
+        cell("call_timeout", scenario="silence_for_ever", answered=answered(timeout, 0)),
+        cell("circuit_breaker_call_timeout", scenario="silence_for_ever", breakers=both, answered=answered(10, 0)),
+    ]
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -150,14 +168,9 @@ def test_a_lesson_holds_or_is_marked_as_contradicted() -> None:
 
 def test_lessons_speak_only_of_what_was_replayed() -> None:
     """Without its variants, or without the night, a lesson says nothing; nor of a cell that cannot be told."""
-    assert lessons.check(matrix([cell("circuit_breaker"), BOTH_FREE])) == ()
+    assert lessons.check(matrix(silence()[:2])) == ()
     assert lessons.check(matrix([cell("service_groups", scenario="calm")])) == ()
     assert lessons.check(matrix([cell("service_groups", None)])) == ()
-
-
-def answered(boarding: int, check_in: int) -> dict[str, Part]:
-    """Return the transactions that were answered."""
-    return {"kiosk check_in": Part(count=check_in, of=100), "kiosk reprint_boarding_pass": Part(count=boarding, of=10)}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +179,8 @@ def answered(boarding: int, check_in: int) -> dict[str, Part]:
         ([cell("original"), cell("fixed", "contained", 1, leaked=Part(count=0, of=80))], "Closing each resource"),
         ([cell("original"), cell("handshaking", red=4)], "Monitoring that answers"),
         ([cell("service_groups")], "Service groups"),
-        ([cell("circuit_breaker"), cell("call_timeout", crack=5, blocked=SOME_FREE), BOTH_FREE], "A circuit breaker"),
+        (silence(), "A hang is no error"),
+        ([cell("circuit_breaker", crack=2, breakers=OFTEN)], "In the switchover"),
         ([cell("original", hang_after_night_s=200), cell("retry", hang_after_night_s=100)], "Retries make this switchover worse"),
         ([cell("original"), cell("checkout_timeout", crack=2)], "A checkout time-out"),
         ([cell("original", answered=answered(2, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
@@ -185,9 +199,16 @@ def test_every_lesson_can_hold(cells: list[Cell], says: str) -> None:
         ([cell("original"), cell("fixed", "contained", 1)], "Closing each resource"),
         ([cell("original"), cell("handshaking")], "Monitoring that answers"),
         ([cell("service_groups", "contained", 4)], "Service groups"),
-        ([cell("circuit_breaker"), cell("call_timeout"), BOTH_FREE], "A circuit breaker"),
-        ([cell("circuit_breaker", "contained", 4), cell("call_timeout", crack=4), BOTH_FREE], "A circuit breaker"),
-        ([cell("circuit_breaker"), cell("call_timeout", crack=4), cell("circuit_breaker_call_timeout")], "A circuit breaker"),
+        (silence(OFTEN), "A hang is no error"),
+        (silence(both=NEVER), "A hang is no error"),
+        (silence(crack=4), "A hang is no error"),
+        (silence(timeout=0), "A hang is no error"),
+        (silence(breaker=10), "A hang is no error"),
+        ([cell("circuit_breaker", crack=2, breakers=NEVER)], "In the switchover"),
+        ([cell("circuit_breaker", crack=5, breakers=OFTEN)], "In the switchover"),
+        ([cell("circuit_breaker", crack=2, breakers=OFTEN, answered=answered(10, 90))], "In the switchover"),
+        ([cell("original"), cell("fixed", "contained", 1, leaked=Part(count=0, of=80), tallies=ONCE_GROUNDED)], "Closing each resource"),
+        ([cell("service_groups", tallies=ONCE_CONTAINED)], "Service groups"),
         ([cell("original", hang_after_night_s=100), cell("retry", hang_after_night_s=200)], "Retries make this switchover worse"),
         ([cell("original"), cell("checkout_timeout", crack=2, leaked=Part(count=1, of=80))], "A checkout time-out"),
         ([cell("original", answered=answered(10, 10)), cell("bulkhead", crack=4, answered=answered(10, 10))], "A bulkhead saves"),
@@ -197,3 +218,32 @@ def test_every_lesson_can_be_contradicted(cells: list[Cell], says: str) -> None:
     """None is a sentence that no measurement could take away."""
     checked = [lesson for lesson in lessons.check(matrix(cells)) if lesson.says.startswith(says)]
     assert [lesson.holds for lesson in checked] == [False]
+
+
+def test_a_lesson_is_asked_on_every_runtime() -> None:
+    """One that holds on processes and not in containers is contradicted, by name; figures of both are told."""
+    processes, containers = cell("service_groups"), cell("service_groups", "contained", 4, runtime="containers", blocked=CALLERS_FREE)
+    (lesson,) = lessons.check(matrix([processes, containers]))
+    assert lesson.holds is False
+    assert re.fullmatch(r"processes: .* 120 of 120 .*; containers, which contradict it: .* 0 of 120 .*", lesson.figures)
+    (lesson,) = lessons.check(matrix([processes, cell("service_groups", runtime="containers")]))
+    assert lesson.holds
+    assert re.fullmatch(r"processes: .*; containers: .*", lesson.figures)
+
+
+@pytest.mark.parametrize("cells", [silence(alone=None), silence(both=None), [cell("circuit_breaker", crack=2)]])
+def test_counts_that_were_not_recorded_are_not_taken_for_zero(cells: list[Cell]) -> None:
+    """Cells from before there were such counts neither show what a lesson says of them nor contradict it, and the page says so."""
+    made = matrix(cells)
+    (lesson,) = lessons.check(made)
+    assert lesson.holds is None
+    assert "its counts were not recorded" in lesson.figures
+    assert "## What these measurements do not show" in markdown(made)
+    assert "NOT RECORDED" in printed(made)
+
+
+def test_one_runtime_that_shows_it_is_enough_and_the_other_is_named() -> None:
+    """What the other does not have is no contradiction."""
+    (lesson,) = lessons.check(matrix([cell("circuit_breaker", crack=2, breakers=OFTEN), cell("circuit_breaker", runtime="containers")]))
+    assert lesson.holds
+    assert "containers, which do not show it: its counts were not recorded" in lesson.figures
