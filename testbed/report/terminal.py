@@ -27,9 +27,12 @@ def plain_console(**options: Any) -> Console:
 
 
 def whole_line_console() -> Console:
-    """Return a plain console that folds and cuts no line when the output is no terminal: grep finds whole lines in a pipe."""
+    """Return a plain console that folds and cuts no line when the output is no terminal: grep finds whole lines in a pipe.
+
+    A width that is given as COLUMNS is kept.
+    """
     console = plain_console(stderr=False)
-    if not console.is_terminal:
+    if not (console.is_terminal or os.environ.get("COLUMNS", "").isdigit()):
         console.width = WIDEST
     return console
 

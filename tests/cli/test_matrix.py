@@ -50,7 +50,7 @@ def matrix(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
     def command(*arguments: object) -> tuple[int, str, str]:
         # Two matrices of one process in one second would have one directory.
-        runs = [] if {"merge", "--runs"} & set(arguments) else ["--runs", f"runs-{next(numbers)}"]
+        runs = [] if {"merge", "show", "--runs"} & set(arguments) else ["--runs", f"runs-{next(numbers)}"]
         monkeypatch.setattr(sys, "argv", ["testbed", "matrix", *runs, *map(str, arguments)])
         try:
             main.main()
@@ -103,6 +103,24 @@ def test_a_cell_that_got_worse_is_exit_code_1(matrix: Command, night: Path, tmp_
     backend.failures = [ServiceError("cf-1 was not ready"), None, *[ServiceError("cf-1 was not ready")] * (ATTEMPTS - 1)]
     code, out, _ = matrix("--scenario", night, "--variant", "original", *FIXED, "--against", "out", "--jobs", 1)
     assert (code, "worse" in out, "unknown" in out) == (1, True, True)
+
+
+def test_a_matrix_that_ends_early_leaves_no_empty_folder(matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend) -> None:
+    """One that was there before stays."""
+    for was_there in (False, True):
+        backend.builders.clear()
+        backend.failures = [None, ServiceError("cf-1 was not ready")]
+        assert matrix("--scenario", night, *FIXED, "--out", "out")[0] == 3
+        assert (tmp_path / "out").exists() is was_there
+        (tmp_path / "out").mkdir(exist_ok=True)
+
+
+def test_the_tables_of_a_kept_matrix_fit_the_width_that_is_asked_for(matrix: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipe, too; without one they fold nothing."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, matrix("show", "the_night")[1].splitlines())) <= 80
+    monkeypatch.delenv("COLUMNS")
+    assert max(map(len, matrix("show", "the_night")[1].splitlines())) > 80
 
 
 def test_a_cell_that_is_unknown_is_exit_code_3(matrix: Command, night: Path, backend: FakeBackend) -> None:

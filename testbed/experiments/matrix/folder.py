@@ -16,7 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -115,8 +115,10 @@ def require_nothing_lost(
 def locked(directory: Path) -> Iterator[None]:
     """Make the folder and keep every other matrix out of it, which would not see the cells that this one is about to write.
 
-    Raises UsageError if another matrix holds it, or it cannot be made or locked. Locked is the folder itself: there is no file for it.
+    A folder that was made here and is still empty at the end is removed: the matrix ended early. Raises UsageError if another matrix holds
+    it, or it cannot be made or locked. Locked is the folder itself: there is no file for it.
     """
+    was_there = directory.is_dir()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -131,6 +133,9 @@ def locked(directory: Path) -> Iterator[None]:
             raise UsageError(f"--out: {directory} cannot be locked: {error.strerror}; give a folder on another file system") from error
         yield
     finally:
+        if not was_there:
+            with suppress(OSError):  # it has files now
+                directory.rmdir()
         os.close(opened)
 
 
