@@ -9,18 +9,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 
 from testbed.plan.expectation import Outcome, OutcomeWord
 from testbed.verdict.checks import CONDITION_NOT_SEEN
+from testbed.verdict.latency import AFTER, BEFORE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from testbed.verdict.figures import Figures
     from testbed.verdict.judge import Judgement
+    from testbed.verdict.latency import Latency
 
 MOST = 10**9  # of anything that is counted: more is a mistake in a file
 Count = Annotated[int, Field(ge=0, le=MOST)]
 LONGEST_SHOWN = 20  # characters of a wrong text in a message
 CrackLevel = Annotated[int, Field(ge=0, le=6)]
+Seconds = Annotated[float, Field(ge=0, le=MOST)]
 RANK: dict[str, int] = {word.value: word.rank for word in Outcome}
+DOUBTED, NOT_REPLAYED = "doubted", "not_replayed"  # codes of replays that say nothing of the variant
+UNSEEN = ("not_seen_to_come_back", "delay_longer_than_seen")  # codes of replays that are believed, and show no outcome
 
 
 class Part(BaseModel):
@@ -70,14 +75,75 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
+class Reason(BaseModel):
+    """Why a cell is what it is: the code of the verdict's reason, `doubted` or `not_replayed`, and a sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    text: str
+
+
+class Waited(BaseModel):
+    """How long the passengers of a caller waited for an answer, in tenths of a real second, from when their request was due.
+
+    `count`: how many were answered, or never were. None: never, or nobody asked. See `verdict/latency.py`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: Count
+    median_s: Seconds | None
+    p90_s: Seconds | None
+    p99_s: Seconds | None
+    longest_s: Seconds | None
+
+
+class Slowest(BaseModel):
+    """The longest median and the longest 99th percentile of all callers, in seconds; None: never."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    median_s: Seconds | None
+    p99_s: Seconds | None
+
+
+class Replay(BaseModel):
+    """One replay of a cell, as much of it as the gate compares.
+
+    `code`: that of the reason, if the outcome is unknown. `answered`: of all transactions due after the first fault; None: its figures were
+    not kept, or cannot be believed. `waited`: None if it was not measured. `recovery_s`: None: not within the night.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: OutcomeWord | None
+    crack: CrackLevel
+    code: str = ""
+    answered: Part | None = None
+    waited: Slowest | None = None
+    recovery_s: Count | None = None
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether it says something of the variant, if only that nobody saw whether service came back."""
+        return self.outcome is not None or self.code in UNSEEN
+
+    @property
+    def result(self) -> tuple[OutcomeWord | None, int]:
+        """Outcome and crack."""
+        return self.outcome, self.crack
+
+
 class Tally(BaseModel):
-    """How many replays of a cell came out with this outcome (None: unknown) and crack."""
+    """How many replays of a cell came out with this outcome (None: unknown, and `code` may say why) and crack."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outcome: OutcomeWord | None
     crack: CrackLevel
     times: Annotated[int, Field(ge=1, le=MOST)]
+    code: str = ""
 
 
 class Breakers(BaseModel):
@@ -98,8 +164,10 @@ class Cell(BaseModel):
     then. `blocked`: request threads of servers and callers that were blocked when it was worst. `red`: health checks that failed.
     `hang_after_night_s`: from the fault to the hang, in seconds of the night. `recovery_s` and `recovery_night_s`: from the fault to the
     last transaction that was not answered, in real seconds and in the night's, if all callers were served again after it; `by_itself`:
-    whether that took no restart by hand. Times are whole seconds. `tallies`: how often it came out as what, if it was replayed more than
-    once. `breakers`: None if the variant has no circuit breakers, or their counts were not recorded.
+    whether that took no restart by hand. Times are whole seconds. `reason`: why it is what it is. `waited`: by caller, for how long after
+    the first fault (all night, if there was none). `replays`: each of them, if there were several. `tallies`: how often it came out as
+    what in those of which no more was kept, as before there was `replays`. Kept cells from before have no `reason` and no `waited`.
+    `breakers`: None if the variant has no circuit breakers, or their counts were not recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -118,6 +186,9 @@ class Cell(BaseModel):
     recovery_night_s: Count | None = None
     by_itself: bool | None = None
     unknown: str = ""
+    reason: Reason | None = None
+    waited: dict[str, Waited] = {}
+    replays: tuple[Replay, ...] = ()
     tallies: tuple[Tally, ...] = ()
     breakers: Breakers | None = None
 
@@ -144,13 +215,41 @@ class Cell(BaseModel):
         return RANK[self.outcome], self.crack
 
     @property
+    def each(self) -> tuple[Replay, ...]:
+        """Every replay of it, also those of which only a tally was kept: of these one has figures, those of the cell."""
+        tallied = [Replay(outcome=tally.outcome, crack=tally.crack, code=tally.code) for tally in self.tallies for _ in range(tally.times)]
+        own = next((index for index, replay in enumerate(tallied) if replay.result == self.result), None)
+        if own is not None and self.reason is None:
+            tallied[own] = self._alone()
+        return (*tallied, *self.replays) or (self._alone(),)
+
+    def _alone(self) -> Replay:
+        replay = Replay(
+            outcome=self.outcome,
+            crack=self.crack,
+            code=self.reason.code if self.reason is not None and self.outcome is None else "",
+            answered=self.all_answered,
+            waited=_slowest(self.waited.values()),
+            recovery_s=self.recovery_s,
+        )
+        return replay if replay.is_believed else Replay(outcome=None, crack=self.crack, code=replay.code)
+
+    @property
+    def counts(self) -> tuple[Tally, ...]:
+        """How often it came out as what, if it was replayed more than once."""
+        each = self.each
+        times = Counter((replay.outcome, replay.crack, replay.code) for replay in each)
+        tallies = (Tally(outcome=word, crack=level, times=count, code=code) for (word, level, code), count in times.items())
+        return tuple(sorted(tallies, key=_order)) if len(each) > 1 else ()
+
+    @property
     def worst(self) -> tuple[int, int]:
         """The badness of the worst of its replays."""
-        return max([self.badness, *((RANK[tally.outcome], tally.crack) for tally in self.tallies if tally.outcome is not None)])
+        return max([self.badness, *((RANK[replay.outcome], replay.crack) for replay in self.each if replay.outcome is not None)])
 
     @property
     def result(self) -> tuple[OutcomeWord | None, int]:
-        """Outcome and crack, as `tallies` counts them."""
+        """Outcome and crack."""
         return self.outcome, self.crack
 
     @property
@@ -161,6 +260,7 @@ class Cell(BaseModel):
 
 def unknown(scenario: str, runtime: str, variant: str, why: str) -> Cell:
     """Return the cell of a replay that cannot be judged."""
+    text = why or "no reason is known"
     return Cell(
         scenario=scenario,
         runtime=runtime,
@@ -171,21 +271,47 @@ def unknown(scenario: str, runtime: str, variant: str, why: str) -> Cell:
         leaked=Part(count=0, of=0),
         blocked={},
         red=0,
-        unknown=why or "no reason is known",
+        unknown=text,
+        reason=Reason(code=NOT_REPLAYED, text=text),
     )
 
 
 def most_of(cells: Sequence[Cell]) -> Cell:
-    """Return the cell of several replays: the first that came out as most did (in a tie as the worst), with a tally of all."""
+    """Return the cell of several replays: the first that came out as most did (in a tie as the worst), with a record of all.
+
+    All count: what is believed and shows no outcome, too. A replay that cannot be believed is kept on record, and decides nothing, as long
+    as one can be believed.
+    """
     if len(cells) == 1:
         return cells[0]
-    times: Counter[tuple[OutcomeWord | None, int]] = Counter()
+    each = [replay for cell in cells for replay in cell.each]
+    times = Counter(replay.result for replay in each if replay.is_believed) or Counter(replay.result for replay in each)
+    believed = [cell for cell in cells if cell.result in times and any(replay.is_believed for replay in cell.each)] or list(cells)
+    chosen = max(believed, key=lambda cell: (times[cell.result], (-1, 0) if cell.outcome is None else cell.badness))
+    return chosen.model_copy(update={"tallies": _tallies(cells), "replays": _replays(cells)})
+
+
+def _replays(cells: Sequence[Cell]) -> tuple[Replay, ...]:
+    return tuple(replay for cell in cells for replay in (cell.replays or (() if _has_no_reason(cell) else cell.each)))
+
+
+def _tallies(cells: Sequence[Cell]) -> tuple[Tally, ...]:
+    """Return how often the cells of old files came out as what."""
+    times: Counter[tuple[OutcomeWord | None, int, str]] = Counter()
     for cell in cells:
-        times.update({(tally.outcome, tally.crack): tally.times for tally in cell.tallies} or {cell.result: 1})
-    known = [cell for cell in cells if cell.outcome is not None] or list(cells)
-    chosen = max(known, key=lambda cell: (times[cell.result], cell.outcome is not None and cell.badness))
-    tallies = (Tally(outcome=word, crack=level, times=count) for (word, level), count in times.items())
-    return chosen.model_copy(update={"tallies": tuple(sorted(tallies, key=lambda tally: (tally.outcome or "unknown", tally.crack)))})
+        alone = {(*cell.result, ""): 1} if _has_no_reason(cell) and not (cell.tallies or cell.replays) else {}
+        times.update({(tally.outcome, tally.crack, tally.code): tally.times for tally in cell.tallies} or alone)
+    tallies = (Tally(outcome=word, crack=level, times=count, code=code) for (word, level, code), count in times.items())
+    return tuple(sorted(tallies, key=_order))
+
+
+def _has_no_reason(cell: Cell) -> bool:
+    """Whether it is a cell from before there were reasons, or was put together of such ones."""
+    return cell.reason is None or bool(cell.tallies)
+
+
+def _order(tally: Tally) -> tuple[str, int, str]:
+    return tally.outcome or "unknown", tally.crack, tally.code
 
 
 def of(judgement: Judgement) -> Cell:
@@ -195,15 +321,16 @@ def of(judgement: Judgement) -> Cell:
     facility = header.facility
     # A restart that waited for a hang which never came is no doubt here: the variant did not need it.
     doubts = [finding.text for finding in judgement.doubts if finding.code != CONDITION_NOT_SEEN]
-    if judgement.outcome is None and not doubts:
-        doubts = ["at the night's end requests still waited or failed, with no caller out of service and no sign of recovery"]
+    found = judgement.reason
+    reason = Reason(code=DOUBTED, text="; ".join(doubts)) if doubts else Reason(code=found.code, text=found.text)
+    outcome: OutcomeWord | None = None if doubts or judgement.outcome is None else judgement.outcome.value
     leaked = [count for count in figures.leaked_connections.values() if count is not None]
     recovered = figures.recovery
     return Cell(
         scenario=header.scenario,
         runtime=header.runtime,
         variant=header.variant,
-        outcome=None if doubts or judgement.outcome is None else judgement.outcome.value,
+        outcome=outcome,
         crack=judgement.crack.value,
         answered=_answered(figures),
         leaked=_part(sum(leaked), facility.pool_size * len(leaked)),
@@ -216,7 +343,9 @@ def of(judgement: Judgement) -> Cell:
         recovery_s=_whole(recovered.took_s if recovered else None),
         recovery_night_s=_whole(recovered.took_night_s if recovered else None),
         by_itself=None if recovered is None else figures.needed_restart is None,
-        unknown="; ".join(doubts),
+        unknown="" if outcome else reason.text,
+        reason=reason,
+        waited={caller: _waited(halves[_half(figures)]) for caller, halves in sorted(figures.latency.items())},
         breakers=_breakers(figures),
     )
 
@@ -238,12 +367,43 @@ def _part(count: int, of: int) -> Part:
 
 
 def _answered(figures: Figures) -> dict[str, Part]:
-    half = "before" if figures.first_fault is None else "after"
+    half = _half(figures)
     return {
         f"{caller} {name}": Part(count=ends[half]["answered"], of=sum(ends[half].values()))
         for caller, kinds in sorted(figures.transactions.items())
         for name, ends in sorted(kinds.items())
     }
+
+
+def _half(figures: Figures) -> str:
+    return BEFORE if figures.first_fault is None else AFTER
+
+
+def _waited(latency: Latency) -> Waited:
+    return Waited(
+        count=latency.answered + latency.unanswered,
+        median_s=_tenths(latency.median_s),
+        p90_s=_tenths(latency.p90_s),
+        p99_s=_tenths(latency.p99_s),
+        longest_s=_tenths(latency.longest_s),
+    )
+
+
+def _slowest(callers: Iterable[Waited]) -> Slowest | None:
+    """Return what the passengers of the slowest caller waited; None if nobody waited for anything."""
+    asked = [waited for waited in callers if waited.count]
+    if not asked:
+        return None
+    return Slowest(median_s=_longest(waited.median_s for waited in asked), p99_s=_longest(waited.p99_s for waited in asked))
+
+
+def _longest(seconds: Iterable[float | None]) -> float | None:
+    several = list(seconds)
+    return None if None in several else max(each for each in several if each is not None)
+
+
+def _tenths(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _whole(seconds: float | None) -> int | None:

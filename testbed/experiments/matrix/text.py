@@ -10,12 +10,12 @@ from rich.text import Text
 
 from testbed.experiments.matrix import lessons
 from testbed.plan.clock import span_text
-from testbed.plan.expectation import Outcome
+from testbed.plan.expectation import Crack, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from testbed.experiments.matrix.cell import Breakers, Cell, Part, Tally
+    from testbed.experiments.matrix.cell import Cell, Part, Tally
     from testbed.experiments.matrix.table import Column, Matrix, Provenance
 
 STYLE: dict[str, str] = {Outcome.GROUNDED: "red", Outcome.CONTAINED: "yellow", Outcome.UNHARMED: "green"}
@@ -37,6 +37,13 @@ LONGEST = len(Outcome.CONTAINED)  # of the words for an outcome: none of them is
 NO_BREAK = "\N{NO-BREAK SPACE}"
 FULL = 100  # percent
 NARROWEST = 12  # characters of a column that folds
+STOOD_STILL: dict[int, str] = {
+    Crack.POOL: "connections leaked, and no service was stuck",
+    Crack.SERVER: "all request threads of an application server were blocked for a while",
+    Crack.FACILITY: "all request threads of every application server were blocked for a while",
+    Crack.CALLER: "all request threads of a calling system were blocked for a while",
+    Crack.AIRLINE: "all request threads of every calling system were blocked for a while",
+}
 
 
 def heading(column: Column, columns: Iterable[Column]) -> str:
@@ -110,15 +117,16 @@ def unknown_lines(cells: Iterable[Cell]) -> Text:
 
 
 def figures(matrix: Matrix, column: Column) -> tuple[Table, ...]:
-    """Return tables for a terminal of one column, a row for each variant: what became of it, and what was answered of each kind.
+    """Return tables for a terminal of one column, a row for each variant.
 
-    A third one tells what circuit breakers did, if that was recorded of some.
+    What became of it; what was answered of each kind; and, if that was kept of any: how long passengers waited, why it came out so, and
+    what circuit breakers did.
     """
     cells = {row.variant: matrix.cell(column.key, row.variant) for row in matrix.rows}
     kinds = sorted({kind for cell in cells.values() if cell is not None for kind in cell.answered})
     title = f"{column.scenario} on {column.runtime}: {column.title}"
     became = Table(title=title, caption=_made(matrix, column), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    answered = Table(title="Answered of the transactions due after the first fault, %", box=box.SIMPLE_HEAD)
+    answered = Table(title="Answered of the transactions due after the first fault, %", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     became.add_column("variant", overflow="fold", min_width=NARROWEST)
     became.add_column("outcome", no_wrap=True)
     for head in ("leaked", "servers blocked", "callers blocked", "red checks", "hung after"):
@@ -136,23 +144,77 @@ def figures(matrix: Matrix, column: Column) -> tuple[Table, ...]:
         cell = cells[row.variant]
         became.add_row(row.variant, *([NOT_REPLAYED] if cell is None else _became(cell)))
         answered.add_row(row.variant, *(percent(cell.answered[kind]) if cell and kind in cell.answered else NOT_REPLAYED for kind in kinds))
-    told = {variant: cell.breakers for variant, cell in cells.items() if cell is not None and cell.breakers is not None}
-    return (became, answered, _breakers(told)) if told else (became, answered)
+    known = [cell for row in matrix.rows if (cell := cells[row.variant]) is not None]
+    return (became, answered, *_waits(known), *_reasons(known), *_breakers(known))
 
 
-def _breakers(told: Mapping[str, Breakers]) -> Table:
+def _waits(cells: Sequence[Cell]) -> Iterator[Table]:
+    """Yield the table of waits, a row for each caller; none for cells that do not have them."""
+    if not any(cell.waited for cell in cells):
+        return
+    drawn = Table(title="Seconds from due until answered, after the first fault", caption="never: for ever", box=box.SIMPLE_HEAD)
+    drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
+    drawn.add_column("caller")
+    for head in ("answered or\nnever", "median", "90 %", "99 %", "longest"):
+        drawn.add_column(head, justify="right", no_wrap=True)
+    for cell in cells:
+        for number, (caller, waited) in enumerate(cell.waited.items()):
+            waits = (waited.median_s, waited.p90_s, waited.p99_s, waited.longest_s)
+            texts = (_seconds(seconds) if waited.count else NOT_REPLAYED for seconds in waits)
+            drawn.add_row("" if number else cell.variant, caller, str(waited.count), *texts)
+    yield drawn
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f}"
+
+
+def _reasons(cells: Sequence[Cell]) -> Iterator[Table]:
+    """Yield the table of reasons, and of what outcome and crack mean beside each other; none if there is nothing to say."""
+    told = [(cell.variant, cell.reason.code if cell.reason else NOT_REPLAYED, words) for cell in cells if (words := why(cell))]
+    if not told:
+        return
+    drawn = Table(title="Why", box=box.SIMPLE_HEAD)
+    drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
+    drawn.add_column("reason", overflow="fold", min_width=NARROWEST)
+    drawn.add_column("")
+    for row in told:
+        drawn.add_row(*row)
+    yield drawn
+
+
+def why(cell: Cell) -> str:
+    """Return the sentences on a cell: its reason, and what its crack means beside its outcome where that is not plain."""
+    return "; ".join(words for words in (cell.reason.text if cell.reason else "", beside(cell)) if words)
+
+
+def beside(cell: Cell) -> str:
+    """Return what the crack means beside the outcome; an empty text if the one follows from the other."""
+    if cell.outcome == Outcome.GROUNDED.value:
+        return "" if cell.crack > Crack.POOL else "no service was stuck: calls came back, and failed"
+    unharmed = cell.outcome == Outcome.UNHARMED.value
+    if cell.outcome is None or cell.crack < (Crack.POOL if unharmed else Crack.SERVER):
+        return ""
+    return f"{'all in time' if unharmed and cell.crack > Crack.POOL else 'well at the end'}: {STOOD_STILL[cell.crack]}"
+
+
+def _breakers(cells: Sequence[Cell]) -> Iterator[Table]:
+    """Yield the table of what circuit breakers did; none for cells that do not tell."""
+    told = [(cell.variant, cell.breakers) for cell in cells if cell.breakers is not None]
+    if not told:
+        return
     drawn = Table(title="What the circuit breakers of all callers did", box=box.SIMPLE_HEAD)
     drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
     for head in ("opened", "calls let through", "calls refused"):
         drawn.add_column(_stacked(head), justify="right", no_wrap=True)
-    for variant, breakers in told.items():
+    for variant, breakers in told:
         drawn.add_row(variant, *map(str, (breakers.opened, breakers.let_through, breakers.refused)))
-    return drawn
+    yield drawn
 
 
 def _became(cell: Cell) -> Iterator[Text | str]:
     style = STYLE.get(cell.outcome or "", "dim")
-    yield Text(f"{cell.word} {cell.crack}", style).append("".join(f"\n{_times(tally)}" for tally in cell.tallies), "dim")
+    yield Text(f"{cell.word} {cell.crack}", style).append("".join(f"\n{_times(tally)}" for tally in cell.counts), "dim")
     yield str(cell.leaked)
     yield from (str(cell.blocked[role]) if role in cell.blocked else NOT_REPLAYED for role in ("servers", "callers"))
     yield str(cell.red)
@@ -161,7 +223,7 @@ def _became(cell: Cell) -> Iterator[Text | str]:
 
 
 def _times(tally: Tally) -> str:
-    return f"{tally.times} x {tally.outcome or 'unknown'} {tally.crack}"
+    return f"{tally.times} x {tally.outcome or tally.code.replace('_', ' ') or 'unknown'} {tally.crack}"
 
 
 def _stacked(words: str) -> str:

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from testbed.experiments.matrix import cell
-from testbed.experiments.matrix.cell import Breakers, Part
-from testbed.verdict import judge
+from testbed.experiments.matrix.cell import Breakers, Part, Reason, Replay, Slowest, Tally, most_of
+from testbed.verdict import judge, outcome
 from testbed.verdict.figures import BreakerCounts
 from tests.nights import RESTART, SWITCHOVER, flown
 
@@ -114,3 +114,76 @@ def test_the_times_of_a_cell_are_whole_seconds_and_its_checks_a_count_of_red_one
     assert isinstance(contained.recovery_night_s, int)
     assert contained.red == 0
     assert "wall_s" not in cell.Cell.model_fields
+
+
+def unseen() -> cell.Cell:
+    """Make the cell of a night at whose end nobody saw whether service came back, though all of it can be believed."""
+    reason = outcome.Reason(None, "not_seen_to_come_back", "at the end kiosk was answered 2 transactions")
+    return cell.of(dataclasses.replace(judge.judge(flown("fixed")), reason=reason))
+
+
+def doubted() -> cell.Cell:
+    """Make the cell of a replay that cannot be believed."""
+    judged = judge.judge(flown("fixed"))
+    doubt = dataclasses.replace(judged.findings[0], verdict=judge.Verdict.UNKNOWN, text="the journal is torn")
+    return cell.of(dataclasses.replace(judged, findings=(doubt,)))
+
+
+def test_a_cell_says_why_it_is_what_it_is() -> None:
+    """With the code and the sentence of the verdict; a replay that cannot be believed, or was not made, with what was in the way."""
+    hung = made("original")
+    assert hung.reason is not None
+    assert (hung.reason.code, "stood still to the end" in hung.reason.text) == ("stuck_at_end", True)
+    assert doubted().reason == Reason(code="doubted", text="the journal is torn")
+    assert cell.unknown("a", "b", "c", "cf-1 was not ready").reason == Reason(code="not_replayed", text="cf-1 was not ready")
+    assert unseen().reason == Reason(code="not_seen_to_come_back", text=unseen().unknown)
+
+
+def test_a_cell_says_how_long_passengers_waited_after_the_fault() -> None:
+    """By caller, in tenths of a second, and never where they wait for ever; without a fault all night counts."""
+    judged = judge.judge(flown("original"))
+    kiosk = judged.figures.latency["kiosk"]["after"]
+    waited = cell.of(judged).waited["kiosk"]
+    assert (waited.median_s, waited.count) == (None, kiosk.answered + kiosk.unanswered)
+    assert kiosk.median_s is None
+    late = dataclasses.replace(kiosk, median_s=0.449, p90_s=12.34, p99_s=None)
+    figures = dataclasses.replace(judged.figures, latency={"kiosk": {"before": kiosk, "after": late}})
+    rounded = cell.of(dataclasses.replace(judged, figures=figures)).waited["kiosk"]
+    assert (rounded.median_s, rounded.p90_s, rounded.p99_s) == (0.4, 12.3, None)
+    calm = made("original", '[[timeline]]\nat = "23:00"\nfault = "nothing"\n')
+    assert calm.waited["kiosk"].count == sum(part.of for kind, part in calm.answered.items() if kind.startswith("kiosk"))
+
+
+def test_each_replay_of_a_cell_is_kept_with_what_it_cost() -> None:
+    """Outcome, crack, share answered, the longest median and 99th percentile of all callers, recovery; of one alone it is the cell's."""
+    fixed, original = made("fixed"), made("original")
+    both = most_of([fixed, original, fixed])
+    assert both.replays == (*fixed.each, *original.each, *fixed.each)
+    assert both.tallies == ()
+    assert (both.result, both.answered) == (fixed.result, fixed.answered)
+    assert original.each == (
+        Replay(outcome="grounded", crack=6, answered=original.all_answered, waited=Slowest(median_s=None, p99_s=None)),
+    )
+    assert [(tally.outcome, tally.times) for tally in both.counts] == [("contained", 2), ("grounded", 1)]
+    assert most_of([both, original]).each == (*both.replays, *original.each)
+
+
+def test_a_replay_without_an_outcome_is_in_the_counts() -> None:
+    """Believed, it is a result like others; not believed, it is told apart, has no figures, and does not outvote what is believed."""
+    fixed = made("fixed")
+    mostly = most_of([unseen(), fixed, unseen()])
+    assert (mostly.outcome, [(tally.code, tally.times) for tally in mostly.counts]) == (None, [("", 1), ("not_seen_to_come_back", 2)])
+    assert unseen().each[0].answered is not None
+    busy = most_of([doubted(), doubted(), fixed])
+    assert (busy.outcome, [(tally.code, tally.times) for tally in busy.counts]) == ("contained", [("", 1), ("doubted", 2)])
+    assert doubted().each == (Replay(outcome=None, crack=1, code="doubted"),)
+    assert most_of([doubted(), doubted()]).outcome is None
+
+
+def test_an_old_cell_is_as_many_replays_as_its_tallies_say() -> None:
+    """One of them has the figures of the cell; put together with new replays, both are kept."""
+    fixed = made("fixed")
+    old = fixed.model_copy(update={"reason": None, "waited": {}, "tallies": (Tally(outcome="contained", crack=1, times=3),)})
+    assert [replay.answered is None for replay in old.each] == [False, True, True]
+    both = most_of([old, fixed])
+    assert (both.tallies, both.replays, len(both.each)) == (old.tallies, fixed.each, 4)

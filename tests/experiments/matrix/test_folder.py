@@ -13,7 +13,7 @@ import pytest
 from testbed import scenario_file
 from testbed.errors import UsageError
 from testbed.experiments.matrix import folder, table
-from testbed.experiments.matrix.cell import Part, Tally
+from testbed.experiments.matrix.cell import Part, Replay, Slowest, Tally
 from testbed.plan.settings import KeptVariant
 from tests.experiments.matrix.cells import cell, matrix
 
@@ -29,11 +29,20 @@ NIGHT = "processes/the_night.jsonl"
 def two() -> Matrix:
     """Make a matrix of two scenarios, one of them on both runtimes, with all that a cell can have."""
     tallies = (Tally(outcome="contained", crack=1, times=2), Tally(outcome=None, crack=2, times=1))
+    waited = {"count": 9, "median_s": 0.1, "p90_s": 2.5, "p99_s": None, "longest_s": None}
+    kept: dict[str, object] = {
+        "reason": {"code": "stuck_at_end", "text": "kiosk stood still to the end"},
+        "waited": {"kiosk": waited},
+        "replays": (
+            Replay(outcome="grounded", crack=6, answered=Part(count=1, of=9), waited=Slowest(median_s=0.1, p99_s=None)),
+            Replay(outcome=None, crack=2, code="doubted"),
+        ),
+    }
     return matrix(
         [
             cell("original", "unharmed", 0, scenario="calm", recovery_s=0, recovery_night_s=0, by_itself=True),
             cell("fixed", None, 2, scenario="calm"),
-            cell("original", hang_after_night_s=21_000),
+            cell("original", hang_after_night_s=21_000, **kept),
             cell("fixed", "contained", 1, red=3, recovery_s=2, recovery_night_s=7200, by_itself=False, tallies=tallies),
             cell("original", runtime="containers"),
             cell("fixed", "contained", 5, runtime="containers"),

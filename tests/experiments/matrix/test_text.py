@@ -10,7 +10,7 @@ from testbed.experiments.matrix import lessons
 from testbed.experiments.matrix.cell import Breakers, Cell, Part, Tally
 from testbed.experiments.matrix.picture import draw
 from testbed.experiments.matrix.table import Matrix
-from testbed.experiments.matrix.text import NOT_REPLAYED, figures, lesson_lines, markdown, recovered, table, unknown_lines
+from testbed.experiments.matrix.text import NOT_REPLAYED, beside, figures, lesson_lines, markdown, recovered, table, unknown_lines
 from testbed.report.terminal import plain_console
 from tests.experiments.matrix.cells import cell, matrix
 
@@ -97,6 +97,41 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
     assert "circuit_breaker 9 40 200" in lines
     assert {"2 x contained 1", "1 x grounded 6", "original 11 50"} <= set(lines)
     assert "seed 1, 100 requests; made by `testbed matrix` at commit 0123456789ab" in " ".join(lines)
+
+
+def test_the_tables_of_a_scenario_say_why_and_how_long_passengers_waited() -> None:
+    """Where that was kept: reason and sentence, and by caller the percentiles; what never came is never."""
+    reason = {"code": "stuck_at_end", "text": "kiosk stood still to the end"}
+    waited = {"count": 9, "median_s": 0.04, "p90_s": 2.5, "p99_s": None, "longest_s": None}
+    nobody = {**dict.fromkeys(waited), "count": 0}
+    made = matrix([cell("original", reason=reason, waited={"kiosk": waited, "ivr": nobody}), cell("fixed", "unharmed", 6), cell("retry")])
+    console = plain_console(width=160)
+    with console.capture() as captured:
+        for drawn in figures(made, made.columns[0]):
+            console.print(drawn)
+    lines = [" ".join(line.split()) for line in captured.get().splitlines()]
+    assert {"original kiosk 9 0.0 2.5 never never", "ivr 0 - - - -"} <= set(lines)
+    assert "original stuck_at_end kiosk stood still to the end" in lines
+    assert "fixed - all in time: all request threads of every calling system were blocked for a while" in lines
+    assert not any(line.startswith("retry - ") for line in lines)  # neither was kept of it
+
+
+@pytest.mark.parametrize(
+    ("outcome", "crack", "words"),
+    [
+        ("unharmed", 0, ""),
+        ("unharmed", 2, "well at the end: connections leaked, and no service was stuck"),
+        ("unharmed", 6, "all in time: all request threads of every calling system were blocked for a while"),
+        ("contained", 2, ""),
+        ("contained", 3, "well at the end: all request threads of an application server were blocked for a while"),
+        ("grounded", 2, "no service was stuck: calls came back, and failed"),
+        ("grounded", 6, ""),
+        (None, 6, ""),
+    ],
+)
+def test_a_crack_that_seems_to_contradict_its_outcome_has_a_sentence(outcome: str | None, crack: int, words: str) -> None:
+    """What was answered late, what came back, and what failed without a hang."""
+    assert beside(cell("a", outcome, crack)) == words
 
 
 @pytest.mark.parametrize(
