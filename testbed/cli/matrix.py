@@ -74,6 +74,7 @@ class Options:
     variants: tuple[str, ...]
     runtime: str
     jobs: int
+    replays: int
     seed: int | None
     shard: str | None
     out: Path | None
@@ -95,11 +96,13 @@ class Options:
 class MatrixRun:
     """The backend of the replays and how many run at a time, the directory of journals and checkpoint, and the console.
 
-    `fresh`: start without the checkpoint of an interrupted matrix. `given`: the options that decide every cell.
+    `times`: how often each cell is replayed. `fresh`: start without the checkpoint of an interrupted matrix. `given`: the options that
+    decide every cell.
     """
 
     backend: Backend
     jobs: int
+    times: int
     runs: Path
     fresh: bool
     given: tuple[str, ...]
@@ -142,6 +145,9 @@ def kept_matrix() -> Path:
 )
 @options_module.runtime
 @click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores + 1", help="Replays at a time.")
+@click.option(
+    "--replays", type=click.IntRange(1, 100), default=1, metavar="N", show_default=True, help="Replay each cell N times, as for a baseline."
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Draw other passengers, by this seed.")
 @click.option(
     "--shard", metavar="I/N", help="Replay part I of N of the cells, as one of N runners; `testbed matrix merge` joins the parts."
@@ -202,9 +208,9 @@ def _replay(options: Options) -> NoReturn:
         warn_passed_over(scenario_file.passed_over())
     scenarios = [scenario.with_overrides(seed=options.seed) for scenario in _scenarios(options.names, backend, console)]
     given = (f"--toxiproxy={options.toxiproxy}", f"--postgres={options.postgres}")
-    bench = MatrixRun(backend, options.jobs, options.runs, options.fresh, given, console)
+    bench = MatrixRun(backend, options.jobs, options.replays, options.runs, options.fresh, given, console)
     if options.wanted is not None:
-        if options.against or options.shard or options.out:
+        if options.against or options.shard or options.out or options.replays > 1:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
         searching = Search(backend, bench.jobs, bench.runs, options.wanted, options.largest, console)
         with bench.checkpoint() as checkpoint:
@@ -324,7 +330,7 @@ def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list
 async def _make(
     bench: MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None, checkpoint: Checkpoint
 ) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
-    progress = BatchProgress(bench.console, len(cells), "cells", bench.jobs)
+    progress = BatchProgress(bench.console, len(cells) * bench.times, "cells" if bench.times == 1 else "replays", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
     # Before the replays: what is committed or changed meanwhile did not replay them.
     empty = planned.empty(shlex.join(["testbed", *sys.argv[1:]]), commit.current())
@@ -339,7 +345,7 @@ async def _make(
             why = f"{replayed.scenario} over {replayed.variant} is unknown: {replayed.unknown}"
             bench.console.print(f"to be replayed again, alone: {why}", soft_wrap=True)
 
-        done = await replays.cells(cells, bench.jobs, checkpoint, report, report_again)
+        done = await replays.cells(cells, bench.jobs, checkpoint, report, report_again, times=bench.times)
         compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
         await replays.require_steady(planned)
     progress.print_all_done(replays.directory)

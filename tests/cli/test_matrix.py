@@ -105,6 +105,19 @@ def test_a_cell_that_got_worse_is_exit_code_1(matrix: Command, night: Path, tmp_
     assert (code, "worse" in out, "unknown" in out) == (1, True, True)
 
 
+def test_a_baseline_of_several_replays_is_one_command(matrix: Command, night: Path, tmp_path: Path) -> None:
+    """Each is on record, with what was answered and how long it took; one that could not be believed, too."""
+    code, out, _ = matrix("--scenario", night, *FIXED, "--out", "out", "--replays", 3)
+    assert (code, "  3 of 3 a_night over fixed: contained 1" in out, "3 replays in " in out) == (0, True, True)
+    (kept,) = folder.read(tmp_path / "out", VARIANTS).cells
+    assert [(replay.result, replay.answered, replay.waited is None) for replay in kept.replays] == [
+        (("contained", 1), kept.all_answered, False)
+    ] * 3
+    assert kept.reason is not None
+    assert kept.reason.code == "served_again"
+    assert set(kept.waited) == {"kiosk", "ivr", "partner"}
+
+
 def test_a_matrix_that_ends_early_leaves_no_empty_folder(matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend) -> None:
     """One that was there before stays."""
     for was_there in (False, True):

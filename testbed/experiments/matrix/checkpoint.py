@@ -42,15 +42,15 @@ class CheckpointFile:
     cells: dict[str, Cell] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)  # the keys that this matrix asked for
 
-    def find(self, planned: PlannedCell) -> Cell | None:
-        """Return a cell that was replayed before by this code and with these settings; None if there is none."""
-        key = self._key(planned)
+    def find(self, planned: PlannedCell, number: int = 1) -> Cell | None:
+        """Return what came of a cell's replay of this number, from 1, by this code and with these settings; None if there is none."""
+        key = self._key(planned, number)
         self.own.add(key)
         return self.cells.get(key)
 
-    def add(self, planned: PlannedCell, cell: Cell) -> None:
-        """Write a cell at once, so that a kill costs only the replays that are going on."""
-        key = self._key(planned)
+    def add(self, planned: PlannedCell, cell: Cell, number: int = 1) -> None:
+        """Write what came of a replay at once, so that a kill costs only those that are going on."""
+        key = self._key(planned, number)
         self.own.add(key)
         self.file.write(json.dumps({"key": key, "cell": cell.model_dump(mode="json")}) + "\n")
         self.file.flush()
@@ -66,7 +66,7 @@ class CheckpointFile:
         self.file.writelines(others)
         self.file.flush()
 
-    def _key(self, planned: PlannedCell) -> str:
+    def _key(self, planned: PlannedCell, number: int) -> str:
         scenario = planned.column.only(planned.variant)
         decides = (
             self.code,
@@ -77,6 +77,7 @@ class CheckpointFile:
             scenario.path.read_text(encoding="utf-8"),
             scenario.variants[0].settings.model_dump_json(),
             scenario.night.model_dump_json(),
+            str(number),
         )
         return hashlib.sha256("\0".join(decides).encode()).hexdigest()
 
@@ -115,7 +116,8 @@ def _read(file: TextIO) -> dict[str, Cell]:
             continue
     if not line.endswith("\n"):
         file.write("\n")  # or the next cell would be part of the line that was cut off
-    return {key: cell for key, cell in cells.items() if cell.outcome is not None}  # an unknown cell is tried again
+    # What cannot be believed is tried again.
+    return {key: cell for key, cell in cells.items() if any(replay.is_believed for replay in cell.each)}
 
 
 def _key_of(line: str) -> str | None:

@@ -10,6 +10,7 @@ from testbed.errors import FacilityError, TestbedError
 from testbed.experiments.attempts import map_until_known, replay_until_known
 from testbed.experiments.batch import replay_once
 from testbed.experiments.matrix import cell
+from testbed.experiments.matrix.cell import most_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 class Checkpoint(Protocol):
     """Holds the cells of a matrix that may be interrupted; `checkpoint.py` has the one that writes a file."""
 
-    def find(self, planned: PlannedCell) -> Cell | None:
-        """Return a cell that was replayed before; None if it was not."""
+    def find(self, planned: PlannedCell, number: int = 1) -> Cell | None:
+        """Return what came of the cell's replay of this number, from 1, if it was replayed before; None if it was not."""
 
-    def add(self, planned: PlannedCell, cell: Cell) -> None:
-        """Add a cell that was replayed."""
+    def add(self, planned: PlannedCell, cell: Cell, number: int = 1) -> None:
+        """Add what came of a replay."""
 
 
 @dataclass(slots=True)
@@ -64,18 +65,34 @@ class MatrixBatch:
         checkpoint: Checkpoint,
         report: Callable[[Cell, float], None],
         report_again: Callable[[Cell], None] = lambda _: None,
+        *,
+        times: int = 1,
     ) -> list[Cell]:
-        """Return the cells, those of the checkpoint as they are, the others replayed as `map_until_known` says and added there."""
+        """Return the cells, each of so many replays; what the checkpoint has is not replayed again.
 
-        async def attempt(planned_cell: PlannedCell, number: int) -> Cell:
-            found = checkpoint.find(planned_cell) if number == 1 else None
-            if found is not None:
-                return found
-            replayed = await self.replay(planned_cell)
-            checkpoint.add(planned_cell, replayed)
+        A replay that cannot be believed is made again, as `map_until_known` says, and is on record all the same. One that can be believed
+        and shows no outcome is not: it is a result.
+        """
+        several = list(planned)
+        # Each cell once before any is there twice: what a machine does for a while is then spread over all of them.
+        pieces = [(planned_cell, number) for number in range(1, times + 1) for planned_cell in several]
+        attempts: dict[tuple[tuple[str, str, str], int], list[Cell]] = {}
+
+        async def attempt(piece: tuple[PlannedCell, int], count: int) -> Cell:
+            planned_cell, number = piece
+            before = attempts.setdefault((planned_cell.key, number), [])
+            replayed = checkpoint.find(planned_cell, number) if count == 1 else None
+            if replayed is None:
+                replayed = await self.replay(planned_cell)
+                checkpoint.add(planned_cell, most_of([*before, replayed]), number)
+            before.append(replayed)
             return replayed
 
-        return await map_until_known(planned, jobs, attempt, _doubt, report, report_again)
+        await map_until_known(pieces, jobs, attempt, _doubt, report, report_again)
+        return [
+            most_of([replayed for number in range(1, times + 1) for replayed in attempts[planned_cell.key, number]])
+            for planned_cell in several
+        ]
 
     async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
         """Return the cell of the checkpoint, or else replay it until its outcome is known and add it there."""
@@ -104,8 +121,8 @@ class MatrixBatch:
 
 
 def _doubt(replayed: Cell) -> str:
-    """Return why a cell is unknown; an empty text if it is known."""
-    return "" if _is_known(replayed) else replayed.unknown or "no reason is known"
+    """Return why a replay cannot be believed; an empty text if it can."""
+    return "" if any(replay.is_believed for replay in replayed.each) else replayed.unknown or "no reason is known"
 
 
 def _is_known(replayed: Cell) -> bool:

@@ -44,6 +44,20 @@ def test_an_interrupted_matrix_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert checkpoint.find(planned_cell) == cell("fixed", "contained", 1)
 
 
+def test_each_replay_of_a_cell_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """By its number; one that is believed and shows no outcome is a result, too."""
+    planned_cell = planned(tmp_path)
+    unseen = cell("fixed", None, 1, reason={"code": "not_seen_to_come_back", "text": "nobody saw it"})
+    with suppress(Killed), checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(planned_cell, cell("fixed", "contained", 1))
+        checkpoint.add(planned_cell, unseen, 2)
+        raise Killed
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert [checkpoint.find(planned_cell, number) for number in (1, 2, 3)] == [cell("fixed", "contained", 1), unseen, None]
+        checkpoint.remove_own()
+    assert (tmp_path / "cells.jsonl").read_text() == ""
+
+
 def test_a_matrix_that_was_finished_leaves_nothing_to_the_next(tmp_path: Path) -> None:
     """The next is a new measurement."""
     planned_cell = planned(tmp_path)

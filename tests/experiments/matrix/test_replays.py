@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -27,18 +28,22 @@ NOT_READY = ServiceError("cf-1 was not ready")
 
 
 class MemoryCheckpoint:
-    """Holds cells in memory, by their variant."""
+    """Holds cells in memory, by their variant, and by the number of the replay if it is not the first."""
 
     def __init__(self, **cells: Cell) -> None:
         self.cells = cells
 
-    def find(self, planned: plan.PlannedCell) -> Cell | None:
+    def find(self, planned: plan.PlannedCell, number: int = 1) -> Cell | None:
         """Return the cell of the variant."""
-        return self.cells.get(planned.variant)
+        return self.cells.get(self._name(planned, number))
 
-    def add(self, planned: plan.PlannedCell, cell: Cell) -> None:
+    def add(self, planned: plan.PlannedCell, cell: Cell, number: int = 1) -> None:
         """Add a cell."""
-        self.cells[planned.variant] = cell
+        self.cells[self._name(planned, number)] = cell
+
+    @staticmethod
+    def _name(planned: plan.PlannedCell, number: int) -> str:
+        return planned.variant if number == 1 else f"{planned.variant} {number}"
 
 
 def planned(directory: Path, *variants: str) -> plan.MatrixPlan:
@@ -77,6 +82,32 @@ def test_what_was_kept_is_not_replayed(tmp_path: Path) -> None:
     assert in_virtual_time(replays.cells(made, 1, checkpoint, lambda *_: None)) == [cell("original")]
     assert in_virtual_time(replays.cell(made[0], checkpoint)) == cell("original")
     assert backend.builders == []
+
+
+def test_a_cell_of_several_replays_has_a_record_of_each(tmp_path: Path) -> None:
+    """Every cell once before one is there twice; one that could not be believed counts, too, and those of the checkpoint."""
+    backend, checkpoint, told = FakeBackend(failures=[NOT_READY]), MemoryCheckpoint(), []
+    made = planned(tmp_path, "fixed", "original").cells
+    replays = MatrixBatch(backend, tmp_path / "runs")
+    cells = in_virtual_time(replays.cells(made, 1, checkpoint, lambda cell, _: told.append(cell.variant), times=2))
+    assert told == ["original", "fixed", "original", "fixed"]  # the first that failed is replayed again when all others are done
+    assert [tally.model_dump() for tally in cells[0].counts] == [
+        {"outcome": "contained", "crack": 1, "times": 2, "code": ""},
+        {"outcome": None, "crack": 0, "times": 1, "code": "not_replayed"},
+    ]
+    assert set(checkpoint.cells) == {"fixed", "fixed 2", "original", "original 2"}
+    built = len(backend.builders)
+    again = in_virtual_time(replays.cells(made, 1, checkpoint, lambda *_: None, times=3))
+    assert (len(backend.builders) - built, [len(cell.each) for cell in again]) == (2, [4, 3])
+
+
+def test_a_replay_that_is_believed_and_shows_no_outcome_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a result: tried until it is known, it would count as what it is not."""
+    reason = {"code": "not_seen_to_come_back", "text": "kiosk was answered 2 transactions"}
+    monkeypatch.setattr("testbed.experiments.matrix.cell.of", lambda _: cell("fixed", None, 1, reason=reason))
+    backend = FakeBackend()
+    (unseen,) = in_virtual_time(MatrixBatch(backend, tmp_path).cells(planned(tmp_path, "fixed").cells, 1, MemoryCheckpoint(), Mock()))
+    assert (unseen.outcome, len(backend.builders)) == (None, 1)
 
 
 def test_a_cell_that_cannot_be_told_is_tried_again_and_told_in_the_end(tmp_path: Path) -> None:
