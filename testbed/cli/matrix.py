@@ -164,7 +164,7 @@ def kept_matrix() -> Path:
     is_flag=False,
     flag_value=KEPT,
     metavar="[FOLDER]",
-    help="Compare with a kept matrix (without FOLDER: scenarios/containment); the exit code is 1 if a cell got worse.",
+    help="Compare with a kept matrix (without FOLDER: scenarios/containment); the exit code is 1 if a cell surely got worse.",
 )
 @click.option(
     "--minimal",
@@ -229,24 +229,26 @@ def _replay(options: Options) -> NoReturn:
         if options.out is not None:
             _write(made, options.out)
             console.print(f"written: {options.out}", soft_wrap=True)
-        if baseline is not None:
+        if baseline is not None and compared is not None:
             _print_compared(compared, gate.gone(baseline, made, options.runtime) if options.is_whole else (), console)
         checkpoint.remove_own()
     sys.exit(_exit_code(made, compared))
 
 
-def _print_compared(compared: Sequence[gate.Compared], gone: Sequence[str], console: Console) -> None:
+def _print_compared(compared: gate.Result, gone: Sequence[str], console: Console) -> None:
     console.print(gate.table(compared))
+    console.print(gate.lines(compared), soft_wrap=True)
     if gone:
         console.print(f"in the baseline, but not in this matrix: {', '.join(gone)}", soft_wrap=True)
 
 
-def _exit_code(made: table.Matrix, compared: Sequence[gate.Compared]) -> int:
-    """Return the worst exit code: of a cell that got worse, then of one that is unknown."""
-    changes = {cell.change for cell in compared}
-    if "worse" in changes:
+def _exit_code(made: table.Matrix, compared: gate.Result | None) -> int:
+    """Return the worst exit code: of what got worse, then of a cell that is unknown, also after the replays of the gate."""
+    if compared is None:
+        return UNKNOWN if any(cell.outcome is None for cell in made.cells) else 0
+    if "worse" in compared.changes:
         return WORSE
-    return UNKNOWN if "unknown" in changes or any(cell.outcome is None for cell in made.cells) else 0
+    return UNKNOWN if "unknown" in compared.changes else 0
 
 
 @matrix.command()
@@ -329,7 +331,7 @@ def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list
 
 async def _make(
     bench: MatrixRun, planned: MatrixPlan, cells: Sequence[PlannedCell], baseline: table.Matrix | None, checkpoint: Checkpoint
-) -> tuple[table.Matrix, tuple[gate.Compared, ...]]:
+) -> tuple[table.Matrix, gate.Result | None]:
     progress = BatchProgress(bench.console, len(cells) * bench.times, "cells" if bench.times == 1 else "replays", bench.jobs)
     planned_by_key = {cell.key: cell for cell in cells}
     # Before the replays: what is committed or changed meanwhile did not replay them.
@@ -346,7 +348,7 @@ async def _make(
             bench.console.print(f"to be replayed again, alone: {why}", soft_wrap=True)
 
         done = await replays.cells(cells, bench.jobs, checkpoint, report, report_again, times=bench.times)
-        compared = () if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
+        compared = None if baseline is None else await gate.compare(baseline, done, lambda cell: replays.replay(planned_by_key[cell.key]))
         await replays.require_steady(planned)
     progress.print_all_done(replays.directory)
     return table.with_cells(empty, done), compared

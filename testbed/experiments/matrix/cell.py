@@ -24,7 +24,6 @@ LONGEST_SHOWN = 20  # characters of a wrong text in a message
 CrackLevel = Annotated[int, Field(ge=0, le=6)]
 Seconds = Annotated[float, Field(ge=0, le=MOST)]
 RANK: dict[str, int] = {word.value: word.rank for word in Outcome}
-DOUBTED, NOT_REPLAYED = "doubted", "not_replayed"  # codes of replays that say nothing of the variant
 UNSEEN = ("not_seen_to_come_back", "delay_longer_than_seen")  # codes of replays that are believed, and show no outcome
 
 
@@ -76,7 +75,10 @@ def shortened(text: str) -> str:
 
 
 class Reason(BaseModel):
-    """Why a cell is what it is: the code of the verdict's reason, `doubted` or `not_replayed`, and a sentence."""
+    """Why a cell is what it is: a code and a sentence.
+
+    The code is that of the verdict's reason, `doubted` (the replay cannot be believed) or `not_replayed`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -243,11 +245,6 @@ class Cell(BaseModel):
         return tuple(sorted(tallies, key=_order)) if len(each) > 1 else ()
 
     @property
-    def worst(self) -> tuple[int, int]:
-        """The badness of the worst of its replays."""
-        return max([self.badness, *((RANK[replay.outcome], replay.crack) for replay in self.each if replay.outcome is not None)])
-
-    @property
     def result(self) -> tuple[OutcomeWord | None, int]:
         """Outcome and crack."""
         return self.outcome, self.crack
@@ -272,7 +269,7 @@ def unknown(scenario: str, runtime: str, variant: str, why: str) -> Cell:
         blocked={},
         red=0,
         unknown=text,
-        reason=Reason(code=NOT_REPLAYED, text=text),
+        reason=Reason(code="not_replayed", text=text),
     )
 
 
@@ -322,7 +319,7 @@ def of(judgement: Judgement) -> Cell:
     # A restart that waited for a hang which never came is no doubt here: the variant did not need it.
     doubts = [finding.text for finding in judgement.doubts if finding.code != CONDITION_NOT_SEEN]
     found = judgement.reason
-    reason = Reason(code=DOUBTED, text="; ".join(doubts)) if doubts else Reason(code=found.code, text=found.text)
+    reason = Reason(code="doubted", text="; ".join(doubts)) if doubts else Reason(code=found.code, text=found.text)
     outcome: OutcomeWord | None = None if doubts or judgement.outcome is None else judgement.outcome.value
     leaked = [count for count in figures.leaked_connections.values() if count is not None]
     recovered = figures.recovery

@@ -1,11 +1,20 @@
-"""The gate: compare a matrix with a baseline, and find the cells that got worse.
+"""The gate: compare a matrix with a baseline, and find the cells that surely got worse.
 
-A cell is worse if most of its replays are worse than every replay of it that the baseline has, so that chance fails no build.
+A replay is worse than the baseline if it is worse than what most of the baseline's replays were (outcome and crack), or than all of them
+by more than a margin (`measures.py`). Each cell and measure is a test of two proportions (`significance.py`): how many of the baseline's
+replays were as bad, and how many of those of now. Holm's correction over all of them keeps false alarms below `LEVEL` a run.
+
+A cell that looks worse is replayed again, alone, so often that one replay that is not worse may be among them. How often that is, is
+settled by the baseline alone; replays stop as soon as what is left cannot change the result. A cell whose baseline has too few replays
+for that cannot be tested; all of those together are, by how many got worse and how many better.
+
+An unknown replay counts against certainty: now as one that is not worse, in the baseline as one that was. Only one that cannot be believed
+does not count in the baseline: it says nothing of the variant.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
@@ -13,43 +22,161 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.errors import UsageError
+from testbed.experiments.matrix.measures import MEASURES, OUTCOME
+from testbed.experiments.matrix.significance import fisher, holm, sign
 from testbed.experiments.matrix.text import short
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from testbed.experiments.matrix.cell import Cell
+    from testbed.experiments.matrix.cell import Cell, Replay
+    from testbed.experiments.matrix.measures import Measure
     from testbed.experiments.matrix.table import Matrix
 
-REPLAYS = 5  # of a cell that looks worse: it is worse if more than half of them are
-Change = Literal["same", "better", "worse", "unknown", "new"]
-STYLE: dict[Change, str] = {"same": "dim", "better": "green", "worse": "bold red", "unknown": "bold yellow", "new": "cyan"}
+LEVEL = 0.05  # at most so many of the runs over the same code have a cell that is said to be worse
+MOST = 20  # replays of a cell that looks worse
+UNKNOWN = 4  # of these end the replays of a cell
+ENOUGH = 3  # cells that are surely worse: the build has failed, and the others that look worse are only named
+Key = tuple[str, str, str]
+Change = Literal["same", "better", "suspect", "worse", "unknown", "new"]
+STYLE: dict[Change, str] = {
+    "same": "dim",
+    "better": "green",
+    "suspect": "yellow",
+    "worse": "bold red",
+    "unknown": "bold yellow",
+    "new": "cyan",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A measure of a cell: the most that is not worse, and how many of the baseline's replays were worse than that or unknown, of how many.
+
+    `replays`: of how many of now the proportion is tested; 0: the baseline has too few for that.
+    """
+
+    measure: Measure
+    limit: float
+    above: int
+    of: int
+    replays: int = 0
+
+    def worse(self, now: Iterable[Replay]) -> int:
+        """Return how many replays are worse."""
+        return sum(badness > self.limit for badness in map(self.measure.badness, now) if badness is not None)
+
+    def chance(self, now: Sequence[Replay], others: int = 0) -> float:
+        """Return how likely so many worse ones are by chance; what is not yet replayed counts as not worse, but for `others`."""
+        most = max(self.replays, len(now))
+        return fisher(self.above, self.of, self.worse(now) + others, most)
+
+    def is_open(self, now: Sequence[Replay], level: float) -> bool:
+        """Whether it is not certain, and would be if every replay that is unknown or to come is worse."""
+        fine = sum(badness <= self.limit for badness in map(self.measure.badness, now) if badness is not None)
+        others = max(self.replays, len(now)) - fine - self.worse(now)
+        return self.chance(now) > level >= self.chance(now, others)
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A cell of the baseline (None: it has none) and the replays of now: one, or more if that one looked worse."""
+    """A cell of the baseline (None: it has none), what is compared of it, and the replays of now; `certain`: what surely got worse."""
 
     baseline: Cell | None
     now: tuple[Cell, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    certain: tuple[Comparison, ...] = ()
+    level: float = LEVEL
 
     @property
-    def known(self) -> tuple[Cell, ...]:
-        """The replays whose outcome is known."""
-        return tuple(cell for cell in self.now if cell.outcome is not None)
+    def replays(self) -> tuple[Replay, ...]:
+        """Every replay of now."""
+        return tuple(replay for cell in self.now for replay in cell.each)
+
+    @property
+    def unknown(self) -> int:
+        """How many of them are unknown."""
+        return sum(replay.outcome is None for replay in self.replays)
 
     @property
     def change(self) -> Change:
-        """How the majority of the replays compares with the baseline."""
+        """How the replays compare with the baseline."""
+        now = self.replays
+        known = len(now) - self.unknown
         if self.baseline is None or self.baseline.outcome is None:
-            return "new"
-        if not self.known:
-            return "unknown"
-        worse = sum(cell.badness > self.baseline.worst for cell in self.known)
-        better = sum(cell.badness < self.baseline.badness for cell in self.known)
-        if 2 * worse > len(self.known):
+            return "new" if known else "unknown"
+        if self.certain:
             return "worse"
-        return "better" if 2 * better > len(self.known) else "same"
+        if not known or (self.unknown and any(comparison.is_open(now, self.level) for comparison in self.looking_worse)):
+            return "unknown"
+        if any(2 * comparison.worse(now) > len(now) for comparison in self.comparisons):
+            return "suspect"
+        better = sum(
+            replay.outcome is not None and _badness(replay) < 10 * self.baseline.badness[0] + self.baseline.crack for replay in now
+        )
+        return "better" if 2 * better > len(now) else "same"
+
+    @property
+    def looking_worse(self) -> tuple[Comparison, ...]:
+        """What looks worse in some replay and can be tested; everything, if no replay is known."""
+        now = self.replays
+        all_unknown = self.unknown == len(now)
+        return tuple(comparison for comparison in self.comparisons if comparison.replays and (all_unknown or comparison.worse(now)))
+
+    @property
+    def note(self) -> str:
+        """What got worse, how often, and how likely that is by chance; or why that cannot be told."""
+        now = self.replays
+        if self.change == "suspect":
+            looks = max(self.comparisons, key=lambda comparison: comparison.worse(now))
+            lacking = "" if looks.replays else f"; a baseline of {looks.of} cannot tell"
+            return f"{looks.measure.word}: {looks.worse(now)} of {len(now)}{lacking}"
+        return "\n".join(f"{one.measure.word}: {one.worse(now)} of {len(now)}, p {one.chance(now):.2g}" for one in self.certain)
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A measure of all cells that cannot be tested one by one: how many got worse and how many better, at the first look."""
+
+    measure: Measure
+    worse: int
+    better: int
+    is_certain: bool = False
+
+    @property
+    def chance(self) -> float:
+        """How likely so many worse ones are by chance."""
+        return sign(self.worse, self.better)
+
+    @property
+    def text(self) -> str:
+        """A line of words."""
+        found = f"{self.measure.word}: {self.worse} cells worse, {self.better} better, p {self.chance:.2g}"
+        return f"{found}, so the code got worse" if self.is_certain else found
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is compared of each cell, before anything of now is looked at: the number of tests, and the least replays that can be tested."""
+
+    comparisons: Mapping[Key, tuple[Comparison, ...]]
+    tests: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a gate: every cell, those that could only be compared together, and the number of tests."""
+
+    cells: tuple[Compared, ...]
+    together: tuple[Together, ...]
+    plan: Plan
+
+    @property
+    def changes(self) -> frozenset[Change]:
+        """What happened to cells; `worse` also if that is certain only of many together."""
+        together: tuple[Change, ...] = ("worse",) if any(one.is_certain for one in self.together) else ()
+        return frozenset((*(compared.change for compared in self.cells), *together))
 
 
 def require_comparable(baseline: Matrix, now: Matrix) -> None:
@@ -70,36 +197,151 @@ def gone(baseline: Matrix, now: Matrix, runtime: str) -> tuple[str, ...]:
     return tuple(" ".join(cell.key) for cell in baseline.cells if cell.runtime == runtime and cell.key not in present)
 
 
-async def compare(baseline: Matrix, cells: Iterable[Cell], again: Callable[[Cell], Awaitable[Cell]]) -> tuple[Compared, ...]:
-    """Compare each cell with the baseline's; call `again` for one that looks worse until more than half of its replays agree."""
-    before = {cell.key: cell for cell in baseline.cells}
-    results = []
+def plan(baseline: Iterable[Cell]) -> Plan:
+    """Return what is compared of these cells of a baseline.
+
+    Tested one by one are those with at least so many replays that a test can be certain with `MOST` replays of now, all of them worse. The
+    fewest that will do are chosen: the more cells are tested, the more replays each needs.
+    """
+    candidates = {cell.key: _candidates(cell) for cell in baseline if cell.outcome is not None}
+    sizes = [levels[0].of for cell in candidates.values() for levels in cell]
+    together = len(MEASURES)  # at most so many tests of cells together
+    for least in range(2, max(sizes, default=0) + 1):
+        tests = sum(size >= least for size in sizes) + together
+        if fisher(0, least, MOST, MOST) <= LEVEL / tests:
+            break
+    else:
+        least, tests = max(sizes, default=0) + 1, together
+    level = LEVEL / tests
+    return Plan({key: tuple(_testable(levels, least, level) for levels in cell) for key, cell in candidates.items()}, tests, least)
+
+
+def _candidates(cell: Cell) -> list[list[Comparison]]:
+    """Return for each measure what might be compared: the lowest limit first, the worst of the baseline last."""
+    assert cell.outcome is not None
+    believed = [replay for replay in cell.each if replay.is_believed]
+    found = []
+    for measure in MEASURES:
+        values = sorted(badness for replay in believed if (badness := measure.badness(replay)) is not None)
+        unknown = sum(replay.outcome is None and measure.badness(replay) is None for replay in believed)
+        if not values:
+            continue
+        least = 10.0 * cell.badness[0] + cell.crack if measure is OUTCOME else values[-1]
+        limits = sorted({value for value in values if value >= least}) or [values[-1]]
+        found.append(
+            [
+                Comparison(measure, measure.limit(limit), sum(value > limit for value in values) + unknown, len(values) + unknown)
+                for limit in limits
+            ]
+        )
+    return found
+
+
+def _testable(levels: Sequence[Comparison], least: int, level: float) -> Comparison:
+    """Return the first that can be certain, with the number of replays for that; if there is none, the last, which cannot be tested."""
+    for comparison in levels if levels[0].of >= least else ():
+        replays = _replays(comparison.above, comparison.of, level)
+        if replays:
+            return replace(comparison, replays=replays)
+    return levels[-1]
+
+
+def _replays(above: int, of: int, level: float) -> int:
+    """Return of how many replays all but one suffice to be certain; `MOST` if it takes all of those, 0 if they do not suffice."""
+    enough = (count for count in range(2, MOST + 1) if fisher(above, of, count - 1, count) <= level)
+    return next(enough, MOST if fisher(above, of, MOST, MOST) <= level else 0)
+
+
+async def compare(baseline: Matrix, cells: Sequence[Cell], again: Callable[[Cell], Awaitable[Cell]]) -> Result:
+    """Compare each cell with the baseline's; call `again` for one that looks worse, until more would not change what comes of it."""
+    keys = {cell.key for cell in cells}
+    before = {cell.key: cell for cell in baseline.cells if cell.key in keys}
+    planned = plan(before.values())
+    results: list[Compared] = []
+    certain = sure = 0
     for cell in cells:
-        compared = Compared(before.get(cell.key), (cell,))
-        if compared.change == "worse":
-            while len(compared.now) < REPLAYS and not _is_certain(compared):
-                compared = Compared(compared.baseline, (*compared.now, await again(cell)))
+        compared = Compared(before.get(cell.key), (cell,), planned.comparisons.get(cell.key, ()), level=LEVEL / (planned.tests - certain))
+        if sure < ENOUGH:
+            compared = await _replayed(compared, again)
+        found = sum(comparison.chance(compared.replays) <= compared.level for comparison in compared.looking_worse)
+        certain, sure = certain + found, sure + bool(found)
         results.append(compared)
-    return tuple(results)
+    return _corrected(results, _together(results), planned)
 
 
-def _is_certain(compared: Compared) -> bool:
-    """Return whether the replays that are left could not change the majority."""
-    assert compared.baseline is not None
-    worse = sum(cell.badness > compared.baseline.worst for cell in compared.known)
-    return 2 * worse > REPLAYS or 2 * (len(compared.known) - worse) >= REPLAYS
+async def _replayed(compared: Compared, again: Callable[[Cell], Awaitable[Cell]]) -> Compared:
+    """Return it with the replays that it takes to be certain, or to see that it will not be."""
+    while compared.unknown < UNKNOWN:
+        now, looking = compared.replays, compared.looking_worse
+        more = any(len(now) < one.replays and one.is_open(now, compared.level) for one in looking)
+        if not more or any(one.chance(now) <= compared.level for one in looking):
+            break
+        compared = replace(compared, now=(*compared.now, await again(compared.now[0])))
+    return compared
 
 
-def table(results: Sequence[Compared]) -> Table:
+def _together(results: Sequence[Compared]) -> list[Together]:
+    """Return how many of the cells that cannot be tested got worse and better, of those with a first replay in the baseline and now."""
+    found = []
+    for measure in MEASURES:
+        worse = better = 0
+        for compared in results:
+            comparison = next((one for one in compared.comparisons if one.measure is measure and not one.replays), None)
+            if comparison is None or compared.baseline is None or compared.baseline.tallies:
+                continue  # in which order those of a tally came is not known
+            before, now = measure.badness(compared.baseline.each[0]), measure.badness(compared.replays[0])
+            if before is not None and now is not None:
+                worse += now > measure.limit(before)
+                better += before > measure.limit(now)
+        if worse + better:
+            found.append(Together(measure, worse, better))
+    return found
+
+
+def _corrected(results: Sequence[Compared], together: Sequence[Together], planned: Plan) -> Result:
+    """Return what is certain of all tests together."""
+    tested = [(index, comparison) for index, compared in enumerate(results) for comparison in compared.comparisons if comparison.replays]
+    chances = [comparison.chance(results[index].replays) for index, comparison in tested]
+    certain = holm([*chances, *(one.chance for one in together)], planned.tests, LEVEL)
+    worse: dict[int, tuple[Comparison, ...]] = {}
+    for (index, comparison), is_certain in zip(tested, certain, strict=False):
+        if is_certain:
+            worse[index] = (*worse.get(index, ()), comparison)
+    cells = tuple(replace(compared, certain=worse.get(index, ())) for index, compared in enumerate(results))
+    sure = certain[len(tested) :]
+    return Result(cells, tuple(replace(one, is_certain=is_sure) for one, is_sure in zip(together, sure, strict=True)), planned)
+
+
+def _badness(replay: Replay) -> float:
+    badness = OUTCOME.badness(replay)
+    assert badness is not None
+    return badness
+
+
+def table(result: Result) -> Table:
     """Return a table of the cells that changed, with the number of those that did not."""
-    same = sum(compared.change == "same" for compared in results)
-    drawn = Table(title="Against the baseline", caption=f"{same} of {len(results)} cells are the same", box=box.SIMPLE_HEAD)
-    for head in ("scenario", "runtime", "variant", "baseline", "now", ""):
+    same = sum(compared.change == "same" for compared in result.cells)
+    drawn = Table(title="Against the baseline", caption=f"{same} of {len(result.cells)} cells are the same", box=box.SIMPLE_HEAD)
+    for head in ("scenario", "runtime", "variant", "baseline", "now", "", ""):
         drawn.add_column(head)
-    for compared in results:
+    for compared in result.cells:
         if compared.change == "same" and len(compared.now) == 1:
             continue
         words = [short(cell) for cell in compared.now]
         now = "\n".join(f"{words.count(word)} of {len(words)}: {word}" if len(words) > 1 else word for word in dict.fromkeys(words))
-        drawn.add_row(*compared.now[0].key, short(compared.baseline), now, Text(compared.change, STYLE[compared.change]))
+        change = Text(compared.change, STYLE[compared.change])
+        drawn.add_row(*compared.now[0].key, short(compared.baseline), now, change, compared.note)
     return drawn
+
+
+def lines(result: Result) -> Text:
+    """Return what could be tested: a line on cells whose baseline is too small, and what they say together."""
+    untested = [one for one in result.cells if one.comparisons and not any(comparison.replays for comparison in one.comparisons)]
+    told = [f"{result.plan.tests} tests, with Holm's correction: at most {LEVEL:.0%} of the runs over the same code end as worse"]
+    if untested:
+        told.append(
+            f"{len(untested)} cells have too few replays in the baseline to be tested alone (at least {result.plan.least} are needed, see "
+            "--replays); what looks worse of them is suspect, and they are tested together:"
+        )
+    told += [one.text for one in result.together]
+    return Text("\n".join(told))

@@ -42,7 +42,6 @@ def test_a_cell_of_several_files_was_replayed_as_often() -> None:
     (merged_cell,) = merged.cells
     assert merged_cell.result == ("contained", 1)
     assert merged_cell.tallies == (Tally(outcome="contained", crack=1, times=2), Tally(outcome="grounded", crack=6, times=1))
-    assert merged_cell.worst == bad.badness
     again = table.merge([("a", merged), ("b", matrix([bad]))]).cells[0]
     assert again.result == ("grounded", 6)
     assert [tally.times for tally in again.tallies] == [2, 2]
