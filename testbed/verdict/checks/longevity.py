@@ -26,15 +26,15 @@ FACTS = ("S7",)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A series, its slope by the hour, and the threshold of a slope that matters."""
+    """A series, and its slope by the hour of the night."""
 
     series: Series
     slope: Slope
-    threshold: float
 
     def __str__(self) -> str:
         unit, slope = self.series.kind.unit, self.slope
-        return f"{self.series.name} {slope.per_unit:+.3g} {unit} an hour of the night ({slope.low:+.3g} to {slope.high:+.3g} with 95 %)"
+        interval = f"{slope.low:+.3g} to {slope.high:+.3g} with at least 95 %"
+        return f"{self.series.name} {slope.per_unit:+.3g} {unit} an hour of the night ({interval})"
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
@@ -79,15 +79,16 @@ def judge(series: Series, request_threads: int) -> Judged | None:
     level = median(value for _, value in warm[: max(1, len(warm) // 6)])
     threshold = max(series.kind.least + series.kind.threads * request_threads, series.kind.share * level) / hours
     slope = slope_of(warm, threshold)
-    return None if slope is None else Judged(series, slope, threshold)
+    return None if slope is None else Judged(series, slope)
 
 
 def _text(rising: Sequence[Judged], known: Sequence[Judged]) -> str:
     if rising:
         lines = [f"{judgement.series.kind.word}: {judgement}, at a confidence of {judgement.slope.confidence:.2%}" for judgement in rising]
-        return f"{'; '.join(lines)}; {len(known) - len(rising)} other series are steady"
-    nearest = max(known, key=lambda judgement: (judgement.slope.confidence, judgement.slope.per_unit / judgement.threshold))
+        return f"{'; '.join(lines)}; of {len(known) - len(rising)} other series none is seen to rise"
+    nearest = max(known, key=lambda judgement: judgement.slope.low / judgement.slope.threshold)
+    shown = sum(judgement.slope.is_steady for judgement in known)
     return (
-        f"steady: none of {len(known)} series rises by more than its threshold, at {CONFIDENT:.1%} each; the nearest is {nearest}, "
-        f"with a threshold of {nearest.threshold:.3g} and a confidence of {1 - nearest.slope.confidence:.2%} that it rises by less"
+        f"steady: none of {len(known)} series is seen to rise by more than its threshold, at {CONFIDENT:.1%} each; "
+        f"{shown} are seen not to, at 95 %; the nearest is {nearest}, with a threshold of {nearest.slope.threshold:.3g}"
     )
