@@ -18,7 +18,7 @@ from testbed.experiments import batch
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.effect import Scan
 from testbed.experiments.scan.replays import ScanBatch
-from testbed.experiments.scan.text import long, map_lines, markdown, single_point_lines, table, unknown_lines
+from testbed.experiments.scan.text import certainty_lines, long, map_lines, markdown, single_point_lines, table, unknown_lines
 from testbed.report.terminal import plain_console
 from testbed.runtime import backends
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 UNKNOWN = 3
+MAX_REPETITIONS = 100
 
 
 @click.command(
@@ -57,6 +58,15 @@ UNKNOWN = 3
     show_default=True,
     help="The transaction that passengers ask for, and that should go on.",
 )
+@click.option(
+    "--repeat",
+    "repetitions",
+    metavar="N",
+    type=click.IntRange(1, MAX_REPETITIONS),
+    default=1,
+    show_default=True,
+    help="Replay each fault on each link N times: what one replay shows may be chance.",
+)
 @options.runtime
 @click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores + 1", help="Replays at a time.")
 @click.option(
@@ -75,6 +85,7 @@ def scan(
     faults: tuple[str, ...],
     links: tuple[str, ...],
     transaction: str,
+    repetitions: int,
     runtime: str,
     jobs: int,
     json_file: str | None,
@@ -103,7 +114,7 @@ def scan(
         runtime=runtime,
         transaction=transaction,
         left_out=planned.left_out,
-        variants=interruptible(_scan(planned, backend, jobs, runs, console)),
+        variants=interruptible(_scan(planned, backend, repetitions, jobs, runs, console)),
     )
     for over in made.variants:
         _print(over, transaction, console)
@@ -114,9 +125,11 @@ def scan(
     sys.exit(0 if all(over.is_conclusive for over in made.variants) else UNKNOWN)
 
 
-async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str | None, console: Console) -> tuple[VariantScan, ...]:
+async def _scan(
+    planned: plan.ScanPlan, backend: Backend, repetitions: int, jobs: int, runs: str | None, console: Console
+) -> tuple[VariantScan, ...]:
     """Replay every planned injection, and print each effect when it is there."""
-    progress = BatchProgress(console, len(planned.breaks), "replays", jobs)
+    progress = BatchProgress(console, repetitions * len(planned.breaks), "replays", jobs)
     directory = batch.runs_directory(runs, "scan")
 
     def what(variant: str, effect: Effect) -> str:
@@ -130,7 +143,7 @@ async def _scan(planned: plan.ScanPlan, backend: Backend, jobs: int, runs: str |
 
     try:
         async with backend:
-            done = await ScanBatch(planned, backend, directory).scan(jobs, print_effect, print_again)
+            done = await ScanBatch(planned, backend, directory, repetitions).scan(jobs, print_effect, print_again)
     finally:
         batch.drop_if_empty(directory)
     progress.print_all_done(directory)
@@ -144,5 +157,7 @@ def _print(over: VariantScan, transaction: str, console: Console) -> None:
     console.print(f"\nWhat happens to {transaction}, over {over.variant}:\n")
     console.print(table(over))
     console.print()
+    for line in (*certainty_lines(over), ""):
+        console.print(line, soft_wrap=True)
     for line in (*single_point_lines(over, transaction), *unknown_lines(over)):
         console.print(line, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from typing import TYPE_CHECKING
 
@@ -10,27 +9,12 @@ from rich.table import Table
 
 from testbed.plan.clock import span_text
 from testbed.verdict.finding import Verdict
+from testbed.verdict.rate import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.verdict.result import Result
-
-Z_95 = 1.959964  # of the standard normal distribution, two-sided 95 %
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % interval of a rate (E. B. Wilson, 1927), as shares from 0 to 1.
-
-    Raises ValueError if there are no trials, or the successes are not between 0 and the trials.
-    """
-    if trials <= 0 or not 0 <= successes <= trials:
-        raise ValueError(f"{successes} of {trials} is no rate: expected at least 1 trial and 0 to {trials} successes")
-    rate, square = successes / trials, Z_95**2
-    middle = (rate + square / (2 * trials)) / (1 + square / trials)
-    half = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials**2)) / (1 + square / trials)
-    # Rounding must not move the interval away from 0 and 1.
-    return (middle - half if successes else 0.0), (middle + half if successes < trials else 1.0)
 
 
 def table(results: Sequence[Result]) -> Table:

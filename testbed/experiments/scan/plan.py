@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import faults, scenario_file
 from testbed.errors import FacilityError, UsageError
+from testbed.experiments.scan.effect import NEEDED
 from testbed.facility.link import DATABASE
 from testbed.faults.nothing import NoFault
 from testbed.plan import passengers
@@ -72,6 +73,8 @@ def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
     settings = _settings(base, wanted.variants)
     _require_known(base, wanted.transaction)
     at_s = _first_s(base)
+    sent = passengers.of(base)
+    _require_enough(base, wanted.transaction, at_s, sent)
     links, left_links = _links(base, wanted.links, backend)
     words, left_words = _words(wanted.faults, backend)
     pairs = [(link, word, made) for link in links for word in words if (made := fault_on(link, word, base.facility)) is not None]
@@ -99,7 +102,7 @@ def plan(base: Scenario, wanted: Wanted, backend: Backend) -> ScanPlan:
     return ScanPlan(
         base.name,
         wanted.transaction,
-        passengers.of(base),
+        sent,
         {name: integration_points(base.facility, of_variant.facility) for name, of_variant in settings.items()},
         tuple(breaks),
         (*left_links, *left_words),
@@ -149,6 +152,17 @@ def _require_known(base: Scenario, transaction: str) -> None:
         needing = [name for name in sent if any(kinds.get(name) for kinds in TRANSACTIONS.values())]
         raise UsageError(
             f"--transaction: {transaction} does not need the facility; of scenario {base.name} choose one of {', '.join(needing)}"
+        )
+
+
+def _require_enough(base: Scenario, transaction: str, at_s: float, sent: Trace) -> None:
+    """Raise UsageError if so few transactions are due after the fault that every effect would be unknown, after all the work."""
+    half_s = (at_s + base.night.to_s) / 2
+    due = sum(request.transaction == transaction and request.due_night_s >= half_s for request in sent.requests)
+    if due < NEEDED:
+        raise UsageError(
+            f"--transaction: of scenario {base.name} only {due} {transaction} are due in the second half of the time from the fault to the "
+            f"night's end, {NEEDED} are needed to tell what stops them; give it a higher `rate_per_minute`, or choose another"
         )
 
 

@@ -23,25 +23,27 @@ CONTROL_DIRECTORY = "control"
 
 @dataclass(frozen=True, slots=True)
 class ScanBatch:
-    """The replays of a scan: its plan, the backend, which has to be entered, and the directory of the journals."""
+    """The replays of a scan: its plan, the backend, which has to be entered, the directory of the journals, and how often each is made."""
 
     plan: ScanPlan
     backend: Backend
     directory: Path
+    repetitions: int = 1
 
     async def scan(
         self, jobs: int, report: Callable[[str, Effect], None], report_again: Callable[[str, Effect], None] = lambda *_: None
     ) -> tuple[VariantScan, ...]:
         """Replay every injection, `jobs` at a time; call `report` with the variant and the effect of each as it is known or given up.
 
-        `report_again` is called with each that is unknown and will be replayed again.
+        `report_again` is called with each that is unknown and will be replayed again. Each injection is replayed `repetitions` times.
         """
 
-        async def attempt(injection: Injection, number: int) -> tuple[str, Effect]:
-            return injection.variant, await self._replay(injection, number)
+        async def attempt(repeated: tuple[int, Injection], number: int) -> tuple[str, Effect]:
+            repetition, injection = repeated
+            return injection.variant, await self._replay(injection, repetition, number)
 
         done = await map_until_known(
-            self.plan.breaks,
+            [(repetition, injection) for injection in self.plan.breaks for repetition in range(1, self.repetitions + 1)],
             jobs,
             attempt,
             lambda replayed: replayed[1].unknown or "no reason is known" if replayed[1].effect == effect.UNKNOWN else "",
@@ -50,13 +52,16 @@ class ScanBatch:
         )
         return tuple(self._over(variant, [effect for name, effect in done if name == variant]) for variant in self.plan.points)
 
-    def _over(self, variant: str, effects: list[Effect]) -> VariantScan:
-        control, *broken = effects  # the order of the plan
-        return VariantScan(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken))
+    def _over(self, variant: str, replays: list[Effect]) -> VariantScan:
+        number = self.repetitions
+        control, *broken = (effect.together(replays[first : first + number]) for first in range(0, len(replays), number))  # as planned
+        kept = tuple(replays) if number > 1 else ()
+        return VariantScan(variant=variant, points=self.plan.points[variant], control=control, effects=tuple(broken), replays=kept)
 
-    async def _replay(self, injection: Injection, attempt: int) -> Effect:
+    async def _replay(self, injection: Injection, repetition: int, attempt: int) -> Effect:
         """Replay once; the effect of an injection that cannot be replayed is unknown, with the reason."""
         name = f"{injection.link}-{injection.fault}" if injection.link else CONTROL_DIRECTORY
+        name = name if repetition == 1 else f"{name}-{repetition}"
         directory = self.directory / (name if attempt == 1 else f"{name}-again-{attempt}")
         try:
             result = await replay_once(injection.scenario, self.plan.sent, self.backend, directory)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.experiments.scan.effect import GOES_ON, HURTS, STOPS, UNKNOWN
+from testbed.verdict.rate import interval_text, range_text
 
 if TYPE_CHECKING:
     from testbed.experiments.scan.effect import Effect, Scan, VariantScan
@@ -18,24 +19,42 @@ NOT_TRIED = "-"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 HOW_TO_READ = (
     "`stops`: none of those that were due in the second half of the time from the fault to the night's end was answered; `hurts`: some; "
-    "`goes on`: all; `unknown`: the journal does not show it. After it stand the outcome of the airline and the crack "
-    "(0 nothing to 6 airline)."
+    "`goes on`: all; `unknown`: the journal does not show it. After it stand how many were answered, the 95 % interval of their share "
+    "(Wilson's; of several replays, from the least to the most that any of them allows), and the outcome of the airline and the crack "
+    "(0 nothing to 6 airline), of several replays the worst."
 )
 
 
 def short(effect: Effect | None) -> str:
-    """Format an effect in a word, with the answered share, rounded down, if it hurts; a cell of the terminal's table."""
+    """Format an effect in a word, with the answered share, rounded down, and its interval if it hurts; a cell of the terminal's table."""
     if effect is None:
         return NOT_TRIED
-    share = f" {100 * effect.answered // effect.due} %" if effect.effect == HURTS else ""
+    share = f" {100 * effect.answered // effect.due} %\n{range_text(*_interval(effect))}" if effect.effect == HURTS else ""
     return f"{effect.effect}{share}".replace(" ", NO_BREAK)
 
 
 def long(effect: Effect | None) -> str:
-    """Format an effect with its counts."""
+    """Format an effect with its counts and interval."""
     if effect is None or effect.effect == UNKNOWN:
         return short(effect)
-    return f"{effect.effect} ({effect.answered} of {effect.due})"
+    return f"{effect.effect} ({effect.answered} of {effect.due}: {interval_text(*_interval(effect))})"
+
+
+def _interval(effect: Effect) -> tuple[float, float]:
+    return 0.0 if effect.low is None else effect.low, 1.0 if effect.high is None else effect.high
+
+
+def certainty_lines(over: VariantScan) -> list[str]:
+    """Return how sure the words without a number are: for each a line, with the widest interval of all effects that have it."""
+    lines = []
+    for word in (STOPS, GOES_ON):
+        known = [effect for effect in over.effects if effect.effect == word]
+        if known:
+            widest = max(known, key=lambda effect: (effect.high or 0.0) - (effect.low or 0.0))
+            lines.append(
+                f"{word}: {widest.answered} of {widest.due} at the fewest, so {interval_text(*_interval(widest))} are answered, at 95 %"
+            )
+    return lines
 
 
 def map_lines(over: VariantScan) -> tuple[str, ...]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from testbed.experiments.scan.effect import Effect, Scan, VariantScan
 from testbed.plan.settings import FacilitySettings
 from testbed.plan.topology import FacilityPlan, integration_points
+from testbed.verdict.rate import wilson
 
 CONTROL = Effect(link="", fault="nothing", effect="goes on", answered=9, due=9, outcome="unharmed", crack=0)
 
 
 def effect(link: str, fault: str, word: str, answered: int = 0, **more: object) -> Effect:
     """Make an effect on nine check-ins."""
-    return Effect.model_validate({"link": link, "fault": fault, "effect": word, "answered": answered, "due": 9, **more})
+    low, high = (None, None) if word == "unknown" else wilson(answered, 9)
+    counted = {"answered": answered, "due": 9, "low": low, "high": high}
+    return Effect.model_validate({"link": link, "fault": fault, "effect": word, **counted, **more})
 
 
 EFFECTS = (

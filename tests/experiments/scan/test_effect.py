@@ -7,6 +7,7 @@ import pytest
 from testbed.experiments.scan import effect
 from testbed.journal.events import OperationEvent
 from testbed.verdict import judge
+from testbed.verdict.rate import wilson
 from tests.experiments.scan.scans import CONTROL, over, scan
 from tests.experiments.scan.scans import effect as made
 from tests.journals import SERVERS, NightBuilder
@@ -47,16 +48,18 @@ def _undone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("later", "word", "answered"),
     [
-        (("answered", "answered", "answered"), "goes on", 3),
-        (("answered", "failed", None), "hurts", 1),
-        (("failed", "failed", "failed"), "stops", 0),
-        ((None, None, None), "stops", 0),
+        (("answered",) * 12, "goes on", 12),
+        (("answered", "failed", None) * 4, "hurts", 4),
+        (("failed",) * 12, "stops", 0),
+        ((None,) * 12, "stops", 0),
     ],
+    ids=["all", "some", "none", "none ended"],
 )
 def test_what_was_due_in_the_second_half_tells(later: tuple[str | None, ...], word: str, answered: int) -> None:
     """All of it, some of it or none was answered; what was due before, and other transactions, tell nothing."""
     found = effect_of(night((15.0, "answered"), (HALF_T_S - 1, "failed"), *((HALF_T_S + number, end) for number, end in enumerate(later))))
-    assert (found.effect, found.answered, found.due, found.unknown) == (word, answered, 3, "")
+    assert (found.effect, found.answered, found.due, found.unknown) == (word, answered, 12, "")
+    assert (found.low, found.high) == wilson(answered, 12)
     assert (found.link, found.fault, found.journal, found.wall_s) == ("cf-1", "refuse", "a_night.jsonl", 1.23)
 
 
@@ -65,6 +68,39 @@ def test_a_night_in_which_nobody_asked_tells_nothing() -> None:
     found = effect_of(night((HALF_T_S - 1, "answered")))
     assert (found.effect, found.due) == ("unknown", 0)
     assert found.unknown == "no check_in was due in the second half of the time from the fault to the night's end"
+
+
+@pytest.mark.parametrize("end", ["failed", "answered"])
+def test_a_handful_of_transactions_tells_nothing(end: str) -> None:
+    """One that fails makes no single point of failure, and one that is answered no link that may break."""
+    few = effect_of(night(*((HALF_T_S + number, end) for number in range(effect.NEEDED - 1))))
+    assert (few.effect, few.low, few.high) == ("unknown", None, None)
+    assert few.unknown == "only 9 check_in were due in the second half of the time from the fault to the night's end, 10 are needed"
+    assert effect_of(night(*((HALF_T_S + number, end) for number in range(effect.NEEDED)))).effect == (
+        "stops" if end == "failed" else "goes on"
+    )
+
+
+def test_several_replays_are_as_sure_as_they_agree() -> None:
+    """Counts are summed; the interval has in it what any of the replays allows, because requests of one replay share its fate."""
+    none, all_ = (
+        made("kiosk", "idle_drop", "stops", 0, outcome="grounded", crack=5),
+        made("kiosk", "idle_drop", "goes on", 9, outcome="unharmed", crack=0),
+    )
+    both = effect.together([none, all_])
+    assert (both.effect, both.answered, both.due, both.low, both.high) == ("hurts", 9, 18, 0.0, 1.0)
+    assert (both.outcome, both.crack) == ("grounded", 5)
+    same = effect.together([none, none, none])
+    assert (same.effect, same.due, same.low, same.high) == ("stops", 27, none.low, none.high)
+    assert effect.together([none]) is none
+
+
+def test_a_replay_that_tells_nothing_leaves_all_of_them_unknown() -> None:
+    """The others may be the lucky ones."""
+    unknown = made("kiosk", "idle_drop", "unknown", unknown="the open loop was late")
+    both = effect.together([made("kiosk", "idle_drop", "stops"), unknown])
+    assert (both.effect, both.low, both.high, both.outcome) == ("unknown", None, None, None)
+    assert both.unknown == "1 of 2 replays: the open loop was late"
 
 
 def test_a_fault_that_did_not_bite_tells_nothing() -> None:

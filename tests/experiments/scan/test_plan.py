@@ -158,6 +158,15 @@ def test_a_scenario_without_a_time_for_the_fault_is_refused(tmp_path: Path) -> N
         plan.plan(scenario(tmp_path, RESTART), Wanted(), backend())
 
 
+def test_a_transaction_that_is_too_rare_to_tell_anything_is_refused(morning: Scenario) -> None:
+    """Every effect would be unknown, after all the work."""
+    rare = morning.with_overrides(rate_per_minute=1)
+    with pytest.raises(
+        UsageError, match=r"^--transaction: of scenario morning only \d check_in are due .*, 10 are needed to tell what stops"
+    ):
+        plan.plan(rare, Wanted(), backend())
+
+
 def test_a_scenario_that_needs_more_than_the_runtime_has_is_refused() -> None:
     """As its replay would be."""
     with pytest.raises(FacilityError, match="'two_arrays' needs 'balancers' and 'recovery' and 'backups'"):

@@ -27,11 +27,13 @@ def backend(broken: int = 0, *, ineffective: bool = False) -> FakeBackend:
     return FakeBackend(capabilities=frozenset({"links", "processes"}), failures=[NOT_READY] * broken, ineffective=ineffective)
 
 
-def scan(fakes: FakeBackend, directory: Path, wanted: Wanted) -> tuple[tuple[VariantScan, ...], list[tuple[str, Effect]]]:
+def scan(
+    fakes: FakeBackend, directory: Path, wanted: Wanted, repetitions: int = 1
+) -> tuple[tuple[VariantScan, ...], list[tuple[str, Effect]]]:
     """Scan a night; gives what came out, and what was told on the way."""
     told: list[tuple[str, Effect]] = []
     planned = plan.plan(scenario(directory), wanted, fakes)
-    scanner = ScanBatch(planned, fakes, directory / "runs")
+    scanner = ScanBatch(planned, fakes, directory / "runs", repetitions)
     return in_virtual_time(scanner.scan(2, lambda *one: told.append(one))), told
 
 
@@ -54,6 +56,20 @@ def test_each_link_is_broken_in_turn_and_what_becomes_of_check_in_is_told(tmp_pa
         "cf-1-latency/original.jsonl",
         "control/call_timeout.jsonl",
     ]
+
+
+def test_each_is_replayed_as_often_as_is_asked_for(tmp_path: Path) -> None:
+    """All are counted together, and each is kept with a journal of its own."""
+    fakes = backend()
+    (tmp_path / "once").mkdir()
+    (once,), _ = scan(backend(), tmp_path / "once", Wanted(faults=["latency"], links=["database"]))
+    (over,), told = scan(fakes, tmp_path, Wanted(faults=["latency"], links=["database"]), repetitions=3)
+    (stopped,) = over.effects
+    assert (stopped.effect, stopped.due) == ("stops", 3 * once.effects[0].due)
+    assert over.control.due == 3 * once.control.due
+    assert len(told) == len(fakes.builders) == len(over.replays) == 6
+    assert len({replay.journal for replay in over.replays}) == 6
+    assert once.replays == ()
 
 
 def test_a_fault_that_does_not_bite_is_unknown_with_the_reason(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_the_table_has_a_row_for_each_fault_and_a_column_for_each_link_that_was_
     lines = drawn(over())
     assert lines.split()[:4] == ["fault", "ivr", "cf-1", "database"]
     assert "hurts 88 %" in lines
+    assert "56 to 99 %" in lines
     assert lines.index("backlog_full") < lines.index("refuse") < lines.index("silence")
     assert "kiosk" not in lines
 
@@ -41,8 +42,17 @@ def test_the_table_of_the_small_morning_fits_80_columns() -> None:
     points = over().points
     effects = tuple(effect(point.link, "backlog_full", "hurts", 8) for point in points)
     lines = drawn(VariantScan(variant="original", points=points, control=over().control, effects=effects))
-    assert lines.count("hurts 88 %") == len(points) == 5
+    assert lines.count("hurts 88 %") == lines.count("56 to 99 %") == len(points) == 5
     assert all(point.link in lines for point in points)
+
+
+def test_words_without_a_number_are_given_one_below_the_table() -> None:
+    """The one of the fewest transactions, which is the least sure."""
+    more = effect("database", "reset", "stops", due=36, low=0.0, high=0.1)
+    assert text.certainty_lines(over(effects=(*over().effects, more))) == [
+        "stops: 0 of 9 at the fewest, so up to 30 % are answered, at 95 %",
+        "goes on: 9 of 9 at the fewest, so at least 70 % are answered, at 95 %",
+    ]
 
 
 def test_the_list_names_the_single_points_and_what_is_none() -> None:
@@ -72,6 +82,6 @@ def test_the_page_has_map_table_and_list_of_each_variant() -> None:
     assert page.startswith("# Which links stop check_in\n")
     assert "Left out: fault 'flood' needs 'firewall', which runtime 'processes' does not provide." in page
     assert "## original\n\n    passengers ─> kiosk, ivr\n" in page
-    assert "| fault | ivr | cf-1 | database |\n| --- | --- | --- | --- |\n| `backlog_full` | - | hurts (8 of 9); contained, 1 | - |" in page
+    assert "| fault | ivr | cf-1 | database |\n| --- | --- | --- | --- |\n| `backlog_full` | - | hurts (8 of 9: 56 to 99 %); " in page
     assert "- database: refuse, silence\n" in page
     assert "## hardened\n" in page

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.report.repetition import wilson
+from testbed.verdict.rate import interval_text, wilson
 
 
 @pytest.mark.parametrize(("successes", "trials", "low", "high"), [(20, 20, 0.8389, 1.0), (0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634)])
@@ -25,3 +25,24 @@ def test_no_trials_give_no_rate(case: tuple[int, int]) -> None:
     """A rate of nothing is refused."""
     with pytest.raises(ValueError, match="no rate"):
         wilson(*case)
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        ((0, 36), "up to 10 %"),
+        ((36, 36), "at least 90 %"),
+        ((3, 36), "2 to 22 %"),
+        ((1, 1), "at least 20 %"),
+        ((199, 200), "at least 97 %"),
+    ],
+    ids=str,
+)
+def test_an_interval_is_rounded_outwards(case: tuple[int, int], text: str) -> None:
+    """What was rounded away would be claimed without being known."""
+    assert interval_text(*wilson(*case)) == text
+
+
+def test_an_interval_that_says_nothing_is_given_as_such() -> None:
+    """Anything may be."""
+    assert interval_text(0.0, 1.0) == "0 to 100 %"
