@@ -21,7 +21,7 @@ from testbed.cli.options import JOBS
 from testbed.cli.output import BatchProgress, require_writable_folder, warn_passed_over, writing
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments import batch
-from testbed.experiments.matrix import commit, folder, gate, plan, table, text
+from testbed.experiments.matrix import commit, folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.plan import package_data
@@ -81,6 +81,7 @@ class Options:
     against: Path | None
     wanted: str | None
     largest: int
+    confirmations: int
     fresh: bool
     runs: Path
     toxiproxy: Address | None
@@ -175,6 +176,15 @@ def kept_matrix() -> Path:
 @click.option(
     "--largest", type=click.IntRange(1, 6), default=3, metavar="N", show_default=True, help="With --minimal: the most patterns in a set."
 )
+@click.option(
+    "--confirm",
+    "confirmations",
+    type=click.IntRange(1, 100),
+    default=minimal.CONFIRMATIONS,
+    metavar="N",
+    show_default=True,
+    help="With --minimal: more replays, in each scenario, of each set that is found; only these count.",
+)
 @click.option("--fresh", is_flag=True, help="Start anew; by default an interrupted matrix continues from its checkpoint.")
 @click.option(
     "--runs",
@@ -212,12 +222,12 @@ def _replay(options: Options) -> NoReturn:
     if options.wanted is not None:
         if options.against or options.shard or options.out or options.replays > 1:
             raise UsageError("--minimal goes with --scenario, --variant, --runtime, --jobs and --seed only")
-        searching = Search(backend, bench.jobs, bench.runs, options.wanted, options.largest, console)
+        searching = Search(backend, bench.jobs, bench.runs, options.wanted, options.largest, options.confirmations, console)
         with bench.checkpoint() as checkpoint:
-            reached = interruptible(searching.search(scenarios, variants, checkpoint))
+            reached, unknown = interruptible(searching.search(scenarios, variants, checkpoint))
             searching.print_reached(reached)
             checkpoint.remove_own()
-        sys.exit(0 if reached else WORSE)
+        sys.exit(0 if reached else UNKNOWN if unknown else WORSE)
     baseline = None if options.against is None else _read(kept_matrix() if options.against == Path(KEPT) else options.against)
     planned = plan.plan(scenarios, variants, options.runtime, backend.slowdown)
     cells = plan.shard(planned.cells, options.shard)

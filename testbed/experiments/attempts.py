@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from testbed.concurrency import map_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 Work = TypeVar("Work")
 Replayed = TypeVar("Replayed")
@@ -26,6 +28,37 @@ async def replay_until_known(attempt: Callable[[int], Awaitable[Replayed]], is_k
         if is_known(replayed):
             return replayed
     return await attempt(ATTEMPTS)
+
+
+class Turns:
+    """Takes turns between replays: up to `jobs` beside each other, or one alone, for which it waits until the others have ended."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._places = asyncio.Semaphore(jobs)  # first come, first served, so nothing starts before one that waits to be alone
+        self._alone = asyncio.Lock()
+
+    async def replay_until_known(self, attempt: Callable[[int], Awaitable[Replayed]], is_known: Callable[[Replayed], bool]) -> Replayed:
+        """Make the first attempt at a replay beside others, and those after it alone, as `replay_until_known` counts them."""
+
+        async def in_turn(number: int) -> Replayed:
+            async with self._places if number == 1 else self._every_place():
+                return await attempt(number)
+
+        return await replay_until_known(in_turn, is_known)
+
+    @asynccontextmanager
+    async def _every_place(self) -> AsyncGenerator[None, None]:
+        taken = 0
+        async with self._alone:  # two that want every place would each wait for those of the other
+            try:
+                for _ in range(self._jobs):
+                    await self._places.acquire()
+                    taken += 1
+                yield
+            finally:
+                for _ in range(taken):
+                    self._places.release()
 
 
 async def map_until_known(

@@ -210,14 +210,26 @@ def test_a_facility_that_is_not_steady_after_the_last_cell_fails_the_matrix(matr
     assert (code, "written" in out, err) == (3, False, "testbed: cf-1 was not ready\n")
 
 
-def test_the_smallest_sets_are_printed(matrix: Command, night: Path, tmp_path: Path) -> None:
-    """Exit code 0 if there is one and 1 if not, with what each cost; the checkpoint keeps nothing of it."""
-    code, out, _ = matrix("--minimal", "contained", "--scenario", night, *FIXED, "--variant", "original", "--runs", "runs")
+def test_the_smallest_sets_are_printed(matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend) -> None:
+    """Exit code 0 if there is one and 1 if not; the replays that chose it do not count, and the checkpoint keeps nothing of it."""
+    chosen = ("--scenario", night, *FIXED, "--variant", "original")
+    code, out, _ = matrix("--minimal", "contained", *chosen, "--runs", "runs", "--confirm", 4)
     assert code == 0
-    assert "1 sets of 1\n1. fixed: contained in 3 of 3 replays, at least " in out
+    assert "1 sets of 1\n1 passed 3 times in each of 1 scenarios\neach is now replayed 4 more times in each scenario" in out
+    assert "\n1. fixed: at least " in out
+    assert out.endswith("   a_night: contained in 4 of 4 (at least 51 %, at 95 %)\n")
+    assert len(backend.builders) == 3 + 4
     assert (tmp_path / "runs" / "cells.jsonl").read_text() == ""
     code, out, _ = matrix("--minimal", "unharmed", "--scenario", night, *FIXED, "--largest", 1)
-    assert (code, out.splitlines()[-1]) == (1, "no set of up to 1 patterns is unharmed in every scenario")
+    assert (code, out.splitlines()[-1]) == (1, "no set of up to 1 patterns is known to be unharmed in every scenario")
+
+
+def test_a_search_in_which_nothing_can_be_told_ends_unknown(matrix: Command, night: Path, backend: FakeBackend) -> None:
+    """Exit code 3: a set that could not be replayed may be one."""
+    backend.failures = [ServiceError("cf-1 was not ready")] * ATTEMPTS
+    code, out, _ = matrix("--minimal", "contained", "--scenario", night, *FIXED, "--variant", "original", "--largest", 1)
+    assert code == 3
+    assert "unknown, so not chosen: fixed\n" in out
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import ServiceError
-from testbed.experiments.attempts import ATTEMPTS, map_until_known, replay_until_known
+from testbed.experiments.attempts import ATTEMPTS, Turns, map_until_known, replay_until_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,28 @@ async def test_a_replay_is_tried_again_until_its_result_is_known(known_at: int, 
 
     assert await replay_until_known(attempt, lambda number: number >= known_at) == replayed[-1]
     assert attempts == replayed
+
+
+async def test_a_further_attempt_waits_until_it_is_alone() -> None:
+    """Two of five pieces are unknown at first; no replay goes on beside a second attempt, and the first ones go on three at a time."""
+    turns, going, beside = Turns(3), set(), []
+
+    async def replayed(piece: str) -> str:
+        async def attempt(number: int) -> bool:
+            going.add(piece)
+            beside.append((number, len(going)))
+            await asyncio.sleep(0.01)
+            beside.append((number, len(going)))
+            going.remove(piece)
+            return number > 1 or piece not in "ab"
+
+        assert await turns.replay_until_known(attempt, bool)
+        return piece
+
+    assert await asyncio.gather(*map(replayed, "abcde")) == list("abcde")
+    assert {count for number, count in beside if number > 1} == {1}
+    assert max(count for number, count in beside if number == 1) == 3
+    assert len(beside) == 2 * (5 + 2)
 
 
 async def test_what_is_unknown_is_replayed_alone_after_the_others() -> None:

@@ -11,13 +11,15 @@ from pydantic import ValidationError
 
 from testbed.experiments.matrix.cell import RANK
 from testbed.plan.settings import KeptVariant, Settings
+from testbed.verdict.rate import wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from testbed.experiments.matrix.cell import Cell
 
-CONFIRMED = 3  # replays that a set must pass, in each scenario: a single pass may be luck
+PASSES = 3  # replays that a set must pass to be chosen, in each scenario: a single pass may be luck
+CONFIRMATIONS = 10  # replays of a chosen set, in each scenario: of many sets the luckiest are chosen, and those passes say too much
 Changes = dict[tuple[str, str], Any]
 
 
@@ -35,11 +37,32 @@ class PatternSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many replays of a scenario reached the outcome, of those of which it is known; `unknown`: of how many it is not."""
+
+    scenario: str
+    reached: int
+    known: int
+    unknown: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share that reaches it; anything, if nothing is known."""
+        return wilson(self.reached, self.known) if self.known else (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
-    """A set that reached the outcome in every scenario, with its cells."""
+    """A chosen set: the cells that chose it; once it is confirmed, those of its confirmation alone, and a tally of each scenario."""
 
     patterns: PatternSet
     cells: tuple[Cell, ...]
+    tallies: tuple[Tally, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """How many confirmations did not reach the outcome."""
+        return sum(tally.known - tally.reached for tally in self.tallies)
 
     @property
     def answered(self) -> float:
@@ -117,21 +140,32 @@ class Trial:
     wanted: str
     replay: Callable[[PatternSet, str, int], Awaitable[Cell]]
     rejected: Counter[str] = field(default_factory=Counter)
+    unknown: list[str] = field(default_factory=list)  # the names of the sets that one could not tell of
 
     async def passes(self, candidate: PatternSet) -> Reached | None:
-        """Replay a set in each scenario, `CONFIRMED` times over; return None as soon as a replay does not reach the outcome.
+        """Replay a set in each scenario, `PASSES` times over; return None as soon as a replay does not reach the outcome.
 
         `replay` is called with the set, the scenario, and the number of the round, from 0.
         """
         cells = []
-        for number in range(CONFIRMED):
+        for number in range(PASSES):
             for scenario in sorted(self.scenarios, key=lambda name: -self.rejected[name]):
                 cell = await self.replay(candidate, scenario, number)
+                if cell.outcome is None:
+                    self.unknown.append(candidate.name)
+                    return None
                 if not reaches(cell, self.wanted):
                     self.rejected[scenario] += 1
                     return None
                 cells.append(cell)
         return Reached(candidate, tuple(cells))
+
+    async def confirmed(self, chosen: Reached, scenario: str, times: int) -> Reached:
+        """Replay a chosen set in a scenario so many times more; return it with these replays alone, and their tally."""
+        cells = [await self.replay(chosen.patterns, scenario, PASSES + number) for number in range(times)]
+        known = [cell for cell in cells if cell.outcome is not None]
+        reached = sum(reaches(cell, self.wanted) for cell in known)
+        return Reached(chosen.patterns, tuple(known), (Tally(scenario, reached, len(known), len(cells) - len(known)),))
 
 
 async def search(
@@ -145,6 +179,15 @@ async def search(
     return []
 
 
+def joined(parts: Sequence[Reached]) -> Reached:
+    """Return what is confirmed of one set in several scenarios as one."""
+    cells = tuple(cell for part in parts for cell in part.cells)
+    return Reached(parts[0].patterns, cells, tuple(tally for part in parts for tally in part.tallies))
+
+
 def ranked(reached: Iterable[Reached]) -> list[Reached]:
-    """Return the smallest sets first, then those with the largest share answered, then those that leaked the least."""
-    return sorted(reached, key=lambda result: (len(result.patterns.patterns), -result.answered, result.leaked, result.patterns.name))
+    """Return the smallest sets first, then those that failed the least, answered the most, and leaked the least."""
+    return sorted(
+        reached,
+        key=lambda result: (len(result.patterns.patterns), result.failed, -result.answered, result.leaked, result.patterns.name),
+    )

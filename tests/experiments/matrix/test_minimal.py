@@ -7,8 +7,9 @@ import pytest
 from testbed import scenario_file
 from testbed.experiments.matrix import minimal
 from testbed.experiments.matrix.cell import Cell, Part
-from testbed.experiments.matrix.minimal import PatternSet, Reached, Trial
+from testbed.experiments.matrix.minimal import PatternSet, Reached, Tally, Trial
 from testbed.plan.settings import CallerSettings, KeptVariant, ServerSettings, Settings
+from testbed.verdict.rate import wilson
 from tests.experiments.matrix.cells import cell
 
 LIFO = KeptVariant(application_server=ServerSettings(pool_lifo=True))
@@ -77,10 +78,42 @@ def test_a_set_passes_only_when_it_does_each_time() -> None:
     trial = Trial(("a", "b"), "unharmed", replay)
     passed = asyncio.run(trial.passes(sound))
     assert passed is not None
-    assert len(passed.cells) == 2 * minimal.CONFIRMED
+    assert len(passed.cells) == 2 * minimal.PASSES
     asked.clear()
     assert asyncio.run(trial.passes(lucky)) is None
     assert asked == [("a", 0), ("b", 0), ("a", 1)]
+
+
+def test_what_chose_a_set_does_not_count_for_it() -> None:
+    """A set that passes eight times in ten is chosen often enough; only replays after that tell that it does."""
+    rounds: list[int] = []
+
+    async def replay(candidate: PatternSet, _: str, number: int) -> Cell:
+        rounds.append(number)
+        late = number - minimal.PASSES
+        return cell(candidate.name, None if late == 9 else "contained" if late in {2, 5} else "unharmed", 0)
+
+    trial = Trial(("a",), "unharmed", replay)
+    chosen = asyncio.run(trial.passes(PatternSet(frozenset({"lucky"}), Settings())))
+    assert chosen is not None
+    assert chosen.tallies == ()
+    confirmed = asyncio.run(trial.confirmed(chosen, "a", 10))
+    assert confirmed.tallies == (Tally("a", reached=7, known=9, unknown=1),)
+    assert (confirmed.failed, len(confirmed.cells)) == (2, 9)
+    assert confirmed.tallies[0].interval == wilson(7, 9)
+    assert rounds == [*range(minimal.PASSES), *range(minimal.PASSES, minimal.PASSES + 10)]
+    assert Tally("a", 0, 0, 3).interval == (0.0, 1.0)
+
+
+def test_a_set_that_cannot_be_told_is_named_and_rejects_nothing() -> None:
+    """It is neither one that passes nor one that fails."""
+
+    async def replay(candidate: PatternSet, _: str, __: int) -> Cell:
+        return cell(candidate.name, None)
+
+    trial = Trial(("a",), "unharmed", replay)
+    assert asyncio.run(trial.passes(PatternSet(frozenset({"x", "y"}), Settings()))) is None
+    assert (trial.unknown, trial.rejected) == (["x+y"], {})
 
 
 def test_the_scenario_that_rejects_most_is_tried_first() -> None:
@@ -112,12 +145,14 @@ def test_the_search_ends_with_the_first_size_that_has_some() -> None:
 
 
 def test_sets_are_ranked_by_size_and_then_by_what_they_kept() -> None:
-    """The least that a set kept in any scenario counts, and then the most that it leaked."""
+    """First how often it failed when it was confirmed, then the least that it kept in any scenario, and then the most that it leaked."""
 
-    def reached(name: str, *counts: int, leaked: int = 0) -> Reached:
+    def reached(name: str, *counts: int, leaked: int = 0, failed: int = 0) -> Reached:
         parts = {"leaked": Part(count=leaked, of=80)}
         cells = tuple(cell(answered={"kiosk check_in": Part(count=count, of=10)}, **parts) for count in counts)
-        return Reached(PatternSet(frozenset(name.split("+")), Settings()), cells)
+        return Reached(PatternSet(frozenset(name.split("+")), Settings()), cells, (Tally("a", 10 - failed, 10, 0),))
 
-    ranked = minimal.ranked([reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6, leaked=2), reached("e", 6, 5, leaked=1)])
-    assert [result.patterns.name for result in ranked] == ["e", "d", "c", "a+b"]
+    ranked = minimal.ranked(
+        [reached("f", 10, failed=1), reached("a+b", 10), reached("c", 9, 2), reached("d", 5, 6, leaked=2), reached("e", 6, 5, leaked=1)]
+    )
+    assert [result.patterns.name for result in ranked] == ["e", "d", "c", "f", "a+b"]
