@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 from itertools import pairwise
-from math import cos, radians
+from math import ceil, cos, radians, sin
 from typing import TYPE_CHECKING
 
 from testbed.experiments.matrix.text import mark, partial_percent
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from testbed.experiments.matrix.table import Column, Matrix, Row
 
-LEFT, TOP = 212, 222  # the names of scenarios, and those of variants
+LEFT, TOP = 212, 222  # the names of scenarios, and those of variants; the least that the legend needs
+MARGIN, BEFORE_FIELDS, ABOVE_FIELDS = 4, 10, 4
 WIDTH, HEIGHT, GAP = 36, 30, 2
 BETWEEN_LEVELS = 8
 LEAN = -50  # degrees
 CHARACTER = 7.3  # the width of a character of 12 pixels
+NAME = 7.9  # and of one of 13
 # The colours of Okabe and Ito (2008), which are also distinct to people who do not see red and green; and every field has its letters.
 COLOUR: dict[str, tuple[int, int, int]] = {
     Outcome.UNHARMED: (0x00, 0x9E, 0x73),
@@ -45,18 +47,19 @@ tspan{font-size:11px}
 def draw(matrix: Matrix) -> str:
     """Return the picture."""
     places = _places(matrix.rows)
-    width = LEFT + max(
+    left, top = _corner(matrix)
+    width = left + max(
         x + WIDTH / 2 + len(row.variant) * CHARACTER * cos(radians(LEAN)) for x, row in zip(places, matrix.rows, strict=True)
     )
-    width = max(width, LEFT + places[-1] + WIDTH) + 20
-    rows, height = [], TOP
+    width = max(width, left + places[-1] + WIDTH) + 20
+    rows, height = [], top
     runtime = ""
     for column in matrix.columns:
         if column.runtime != runtime:
             runtime = column.runtime
             rows.append(f'<text class="runtime" x="12" y="{height + 20}">{escape(runtime)}</text>')
             height += HEIGHT
-        rows += _row(matrix, column, places, height)
+        rows += _row(matrix, column, places, left, height)
         height += HEIGHT + GAP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height + 16}" role="img">',
@@ -65,11 +68,19 @@ def draw(matrix: Matrix) -> str:
         f'<defs><rect id="f" y="-12" width="{WIDTH}" height="{HEIGHT}" rx="3"/></defs>',
         '<rect width="100%" height="100%" fill="#fff"/>',
         *_legend(),
-        *_heads(matrix.rows, places),
+        *_heads(matrix.rows, places, left, top),
         *rows,
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _corner(matrix: Matrix) -> tuple[int, int]:
+    """Return where the fields begin: right of the longest name of a scenario, and below the longest name of a variant."""
+    longest_scenario = max(len(column.scenario) for column in matrix.columns)
+    longest_variant = max(len(row.variant) for row in matrix.rows)
+    leaning = longest_variant * CHARACTER * sin(radians(-LEAN)) + 12  # and the height of a character
+    return max(LEFT, ceil(MARGIN + BEFORE_FIELDS + longest_scenario * NAME)), max(TOP, ceil(MARGIN + leaning + ABOVE_FIELDS))
 
 
 def _places(rows: Sequence[Row]) -> list[int]:
@@ -102,13 +113,14 @@ def _legend() -> Iterator[str]:
         yield f'<text x="12" y="{98 + 17 * number}">{text}</text>'
 
 
-def _heads(rows: Sequence[Row], places: Sequence[int]) -> Iterator[str]:
+def _heads(rows: Sequence[Row], places: Sequence[int], left: int, top: int) -> Iterator[str]:
     for x, row in zip(places, rows, strict=True):
-        yield f'<text transform="translate({LEFT + x + WIDTH // 2} {TOP - 4}) rotate({LEAN})">{escape(row.variant)}</text>'
+        yield f'<text transform="translate({left + x + WIDTH // 2} {top - ABOVE_FIELDS}) rotate({LEAN})">{escape(row.variant)}</text>'
 
 
-def _row(matrix: Matrix, column: Column, places: Sequence[int], y: int) -> Iterator[str]:
-    yield f'<g class="row" transform="translate({LEFT} {y + 12})"><text class="name" x="-10" y="7">{escape(column.scenario)}</text>'
+def _row(matrix: Matrix, column: Column, places: Sequence[int], left: int, y: int) -> Iterator[str]:
+    name = f'<text class="name" x="-{BEFORE_FIELDS}" y="7">{escape(column.scenario)}</text>'
+    yield f'<g class="row" transform="translate({left} {y + 12})">{name}'
     for x, row in zip(places, matrix.rows, strict=True):
         cell = matrix.cell(column.key, row.variant)
         shade = "x" if cell is None or cell.outcome is None else mark(cell)
