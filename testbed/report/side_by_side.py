@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from testbed.errors import TestbedError
-from testbed.plan.clock import clock_text, span_text
-from testbed.plan.expectation import Outcome
+from testbed.plan.clock import HOUR_S, clock_text, span_text
+from testbed.plan.expectation import Crack, Outcome
+from testbed.report import nights
+from testbed.report.rows import Nothing, Rows
 from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
 from testbed.verdict.figures import trouble_night_s
@@ -22,47 +23,56 @@ from testbed.verdict.finding import Verdict
 from testbed.verdict.latency import AFTER, BEFORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
+    from testbed.report.nights import Night
     from testbed.verdict.figures import Figures
     from testbed.verdict.judge import Judgement
 
 PICTURE_COLUMNS = 110
 FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's is fetched from the web; the reader's own font is enough
+DONE_NOTHING = "nothing"  # the do-nothing fault
 
 STYLE = {Verdict.HELD: "bold green", Verdict.BROKEN: "bold red", Verdict.UNKNOWN: "bold yellow"}
 OUTCOME_STYLE = {None: "yellow", Outcome.GROUNDED: "bold red", Outcome.CONTAINED: "bold green", Outcome.UNHARMED: "bold green"}
 
 
 def side_by_side(judgements: Sequence[Judgement]) -> RenderableType:
-    """Return two tables: the night of each variant (operations, leaks, outcome, crack, verdict), and its transactions."""
-    return Group(_night(judgements), _cost([judgement.figures for judgement in judgements]))
+    """Return the tables of each night: what became of each variant, and what it cost.
+
+    Variants stand side by side as far as the terminal is wide enough to read them, and the others below.
+    """
+    return Group(*map(_Report, nights.of(judgements)))
 
 
 def draw(judgements: Sequence[Judgement], path: Path) -> None:
     """Write the same as a picture (SVG); raises TestbedError if the file cannot be written."""
     console = plain_console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(side_by_side(judgements))
-    svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {judgements[0].figures.header.scenario}"))
+    scenarios = dict.fromkeys(judgement.figures.header.scenario for judgement in judgements)
+    svg = FONT_FACE.sub("", console.export_svg(title=f"testbed replay {', '.join(scenarios)}"))
     try:
         path.write_text(svg, encoding="utf-8")
     except OSError as error:
         raise TestbedError(f"the picture cannot be written to {path}: {error.strerror}; give another file with --svg") from error
 
 
-def _night(judgements: Sequence[Judgement]) -> Table:
-    header = judgements[0].figures.header
-    drawn = Table(
-        title=Text(f"{header.title}\n{header.night.date}, {header.scenario}, seed {header.seed}"),
-        box=box.SIMPLE_HEAD,
-        show_lines=True,
-    )
-    drawn.add_column("", no_wrap=True)
-    for judgement in judgements:
-        drawn.add_column(judgement.figures.header.variant, ratio=1)
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """The tables of one night, as wide as the terminal."""
+
+    night: Night
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        names = [column.name for column in self.night.columns]
+        for rows in (_night(self.night), _cost(self.night)):
+            yield from rows.tables(names, options.max_width)
+
+
+def _night(night: Night) -> Rows:
     rows: list[tuple[str, Callable[[Judgement], RenderableType]]] = [
         ("done", lambda judgement: _done(judgement.figures)),
         ("quiet hours", lambda judgement: _quiet(judgement.figures)),
@@ -71,49 +81,107 @@ def _night(judgements: Sequence[Judgement]) -> Table:
         ("request threads", lambda judgement: _blocked(judgement.figures)),
         ("health checks", lambda judgement: _health(judgement.figures)),
         ("waited for answers", lambda judgement: _waits(judgement.figures)),
+        ("circuit breakers", lambda judgement: _breakers(judgement.figures)),
         ("outcome", _outcome),
-        ("crack", lambda judgement: f"{judgement.crack}, {judgement.crack.word}"),
-        ("verdict", lambda judgement: Text(judgement.verdict.value, STYLE[judgement.verdict])),
+        ("crack", _crack),
+        ("verdict", _verdict),
         ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
     ]
-    if any(judgement.figures.breakers for judgement in judgements):
-        rows.insert(-4, ("circuit breakers", lambda judgement: _breakers(judgement.figures)))
-    for name, cell in rows:
-        drawn.add_row(name, *map(cell, judgements))
-    return drawn
+    return Rows(night.title, "", [(name, [cell(judgement) for judgement in night.judgements]) for name, cell in rows], apart=True).told()
 
 
 def _waits(figures: Figures) -> str:
     """Format how long passengers waited from when their request was due, after the first fault if there was one."""
-    half = BEFORE if figures.first_fault is None else AFTER
     lines = []
     for caller, halves in figures.latency.items():
-        wait = halves[half]
+        wait = halves[_half(figures)]
+        seconds = {"median": wait.median_s, "99 %": wait.p99_s, "longest": wait.longest_s}
         if wait.answered or wait.unanswered:
-            median, p99, longest = (
-                "never" if seconds is None else f"{seconds:.2f} s" for seconds in (wait.median_s, wait.p99_s, wait.longest_s)
-            )
-            lines.append(f"{caller}: median {median}, 99 % {p99}, longest {longest}")
-    return "\n".join(lines) or "nobody waited"
+            lines.append(f"{caller}: {_until_never(seconds)}")
+        elif wait.failed:
+            lines.append(f"{caller}: nobody was answered")
+    return "\n".join(lines) or Nothing("nobody asked")
+
+
+def _until_never(seconds: Mapping[str, float | None]) -> str:
+    """Format rising seconds by their names; what comes after a `never` is never, too, and left out."""
+    parts = []
+    for name, value in seconds.items():
+        parts.append(f"{name} never" if value is None else f"{name} {value:.2f} s")
+        if value is None:
+            break
+    return ", ".join(parts)
 
 
 def _outcome(judgement: Judgement) -> Text:
     return Text.assemble((judgement.outcome or "unknown", OUTCOME_STYLE[judgement.outcome]), f": {judgement.reason.text}")
 
 
+def _crack(judgement: Judgement) -> str:
+    """Format how far the trouble went, and what was seen of it; a night can be unharmed although much of the airline stood still."""
+    crack = judgement.crack
+    answered = judgement.outcome is Outcome.UNHARMED
+    least = "unknown, at least " if judgement.reason.code == "not_complete" else ""
+    if crack is Crack.NOTHING:
+        return "unknown" if least else f"{crack}, {crack.word}"
+    if crack is Crack.LOOKUP:
+        seen = "transactions failed or were never answered"
+    elif crack is Crack.POOL:
+        seen = "connections leaked"
+    else:
+        seen = _stood_still(judgement)
+    return f"{least}{crack}, {crack.word}: {'every transaction was answered, but ' if answered else ''}{seen}"
+
+
+def _stood_still(judgement: Judgement) -> str:
+    """Format of which services all request threads were blocked, on the side that the crack names, and for how long at most."""
+    figures, crack = judgement.figures, judgement.crack
+    facility = figures.header.facility
+    callers = crack >= Crack.CALLER
+    services = facility.callers if callers else facility.application_servers
+    stuck = [service for service in services if figures.spans[service]]
+    who = f"every {'caller' if callers else 'application server'}" if crack in (Crack.FACILITY, Crack.AIRLINE) else " and ".join(stuck)
+    longest_s = max(span.to_s - span.from_s for service in stuck for span in figures.spans[service])
+    to_the_end = judgement.reason.code == "stuck_at_end" and callers
+    return f"all request threads of {who} were blocked, {'to the end' if to_the_end else f'for up to {longest_s:.1f} real s'}"
+
+
+def _verdict(judgement: Judgement) -> Text:
+    """Format the verdict with its reason: what did not hold is told below the tables, by these names."""
+    verdict = judgement.verdict
+    unmet = judgement.doubts or [finding for finding in judgement.findings if finding.verdict is verdict]
+    expected = dict(judgement.figures.header.expect)
+    if verdict is not Verdict.HELD:
+        why = ", ".join(finding.check for finding in unmet)
+    elif set(expected) == {"outcome"} and set(expected["outcome"]) == set(Outcome):
+        why = "the scenario expects nothing of it"
+    else:
+        why = "as the scenario expects"
+    return Text.assemble((verdict.value, STYLE[verdict]), f": {why}")
+
+
 def _done(figures: Figures) -> str:
+    """Format each fault and operation, in the order in which they began."""
+    ends = {operation.id: operation for operation in figures.operations}
     lines = []
-    for operation in figures.operations:
-        how = "completed" if operation.state == "end" else "FAILED"
-        took_s = operation.duration_s or 0
-        began = next((clock_text(begin.night_s) for begin in figures.begins if begin.id == operation.id), "?")
-        times = f"{began} to {clock_text(operation.night_s)}"
-        lines.append(f"{times} {operation.operation} {how} in {took_s:.2f} real s: {operation.detail}")
-    return "\n".join(lines) or "nothing was done"
+    for begin in figures.begins:
+        began, end = clock_text(begin.night_s), ends.get(begin.id)
+        if begin.operation == DONE_NOTHING:
+            continue
+        if end is None:
+            lines.append(f"{began} {begin.operation} began, and did not end")
+            continue
+        how = "completed" if end.state == "end" else "FAILED"
+        times = f"{began} to {clock_text(end.night_s)}"
+        lines.append(f"{times} {end.operation} {how} in {end.duration_s or 0:.2f} real s: {end.detail}")
+    return "\n".join(lines) or Nothing("nothing was done")
 
 
 def _quiet(figures: Figures) -> str:
+    """Format the longest time without a passenger between fault and trouble, if it is one of hours: nobody could notice anything."""
     start_s, length_s = figures.quiet_night_s
+    if figures.first_fault is None or length_s < HOUR_S:
+        return Nothing("not an hour")
     from_, to = (clock_text(at_s, seconds=False) for at_s in (start_s, start_s + length_s))
     return f"{from_} to {to}: {span_text(length_s)} without a passenger"
 
@@ -121,40 +189,54 @@ def _quiet(figures: Figures) -> str:
 def _first_trouble(figures: Figures) -> str:
     first = figures.first_trouble
     if first is None:
-        return "none"
-    lines = [f"{clock_text(trouble_night_s(first))} {first.request.caller} {first.request.transaction} {first.ended}"]
-    if figures.first_unanswered_night_s is not None:
-        lines.append(f"{clock_text(figures.first_unanswered_night_s)} the first that was never answered")
-    return "\n".join(lines)
+        return Nothing("none")
+    what = f"{clock_text(trouble_night_s(first))} {first.request.caller} {first.request.transaction}"
+    if first.ended == "unanswered":
+        return f"{what}, sent then, was never answered"
+    never = figures.first_unanswered_night_s
+    return f"{what} {first.ended}" + (f"\n{clock_text(never)} the first that was never answered" if never is not None else "")
 
 
-def _leaked(figures: Figures) -> Text:
-    of = figures.header.facility.pool_size
-    counts = figures.leaked_connections.items()
-    return Text("\n").join(
-        Text(f"{service}: unknown", "yellow") if count is None else Text(f"{service}: {count} of {of}", "red" if count else "")
-        for service, count in counts
-    )
-
-
-def _blocked(figures: Figures) -> Text:
+def _leaked(figures: Figures) -> RenderableType:
+    """Format how many connections of each server are leaked at the end, and were before a restart; servers without any are left out."""
     lines = []
-    blocked = figures.blocked_request_threads
-    for service, count in blocked.items():
+    for service, count in figures.leaked_connections.items():
+        most = figures.most_leaked_connections[service] or 0
+        if count is None:
+            lines.append(Text(f"{service}: unknown", "yellow"))
+        elif most or count:
+            of = max(most, figures.header.facility.pool_size)  # a pool with an overflow may lose more than its size
+            lines.append(Text(f"{service}: {count} of {of}" + (f" at the end, {most} before" if most > count else ""), "red"))
+    return Text("\n").join(lines) if lines else _none("none", figures, "leaked_connections")
+
+
+def _blocked(figures: Figures) -> RenderableType:
+    """Format where the request threads of each service were blocked when it last was; services that never were are left out."""
+    lines = []
+    for service, count in figures.blocked_request_threads.items():
         dump = figures.dumps.get(service)
-        if count and dump is not None:
+        if not count:
+            lines += [Text(f"{service}: unknown", "yellow")] if service in figures.evidence.unseen else []
+        elif dump is not None and not dump.error:
             lines.append(Text(thread_dumps.dump_text(dump), "red"))
         else:
-            lines.append(Text(f"{service}: {count} of {figures.header.facility.request_threads} blocked", "red" if count else ""))
-    return Text("\n").join(lines) if any(blocked.values()) else Text("none blocked")
+            why = f" ({dump.error})" if dump is not None else ""
+            lines.append(Text(f"{service}: {count} of {figures.header.facility.request_threads} blocked{why}", "red"))
+    return Text("\n").join(lines) if lines else _none("none blocked", figures, "servers_blocked_at", "callers_blocked_at")
+
+
+def _none(text: str, figures: Figures, *expected: str) -> str:
+    """Return the text of what did not happen; worth a row if the scenario speaks of it."""
+    return text if any(name in figures.header.expect for name in expected) else Nothing(text)
 
 
 def _health(figures: Figures) -> str:
     checks = figures.health.values()
-    return f"{sum(check.green for check in checks)} of {sum(check.count for check in checks)} green"
+    count = sum(check.count for check in checks)
+    return f"{sum(check.green for check in checks)} of {count} green" if count else "unknown: none was made"
 
 
-def _breakers(figures: Figures) -> Text:
+def _breakers(figures: Figures) -> RenderableType:
     """Format what the circuit breaker of each caller did."""
     lines = []
     for caller, counts in figures.breakers.items():
@@ -163,52 +245,59 @@ def _breakers(figures: Figures) -> Text:
             continue
         times = "once" if counts.opened == 1 else f"{counts.opened} times"
         lines.append(Text(f"{caller}: opened {times}, {counts.let_through} calls let through, {counts.refused} refused"))
-    return Text("\n").join(lines) if lines else Text("none", "dim")
+    return Text("\n").join(lines) if lines else Nothing("none")
 
 
-def _to_hang(figures: Figures) -> Text:
-    if figures.hang is None or figures.time_to_hang_night_s is None:
-        return Text("never hung", "green")
+def _to_hang(figures: Figures) -> RenderableType:
+    if figures.hang is None:
+        return Nothing("never hung")
+    if figures.time_to_hang_night_s is None:
+        return Text(f"hung at {clock_text(figures.hang.night_s)}, before any fault", "bold red")
     return Text(f"{span_text(figures.time_to_hang_night_s)} of the night, at {clock_text(figures.hang.night_s)}", "bold red")
 
 
-def _cost(figures: Sequence[Figures]) -> Table:
-    """Return a table of how each kind of transaction ended; in words, because columns of numbers fit no terminal."""
-    has_fault = any(of_variant.first_fault for of_variant in figures)
-    half = "after" if has_fault else "before"
-    drawn = Table(title=f"What it cost: transactions{' after the first fault' if has_fault else ''}", box=box.SIMPLE_HEAD)
-    drawn.add_column("caller, transaction")
-    for of_variant in figures:
-        drawn.add_column(of_variant.header.variant)
+def _half(figures: Figures) -> str:
+    return BEFORE if figures.first_fault is None else AFTER
+
+
+def _cost(night: Night) -> Rows:
+    """Return how each kind of transaction ended, unless all were answered; in words, because columns of numbers fit no terminal."""
+    figures = [judgement.figures for judgement in night.judgements]
     counts = [of_variant.transactions for of_variant in figures]
     totals: list[Counter[str]] = [Counter() for _ in figures]
+    rows: list[tuple[str, list[RenderableType]]] = []
     for caller, name in sorted({(caller, name) for by_caller in counts for caller, names in by_caller.items() for name in names}):
-        cells = []
-        for by_caller, total in zip(counts, totals, strict=True):
-            ends = by_caller.get(caller, {}).get(name, {}).get(half, {})
+        cells: list[RenderableType] = []
+        for of_variant, total in zip(figures, totals, strict=True):
+            ends = of_variant.transactions.get(caller, {}).get(name, {}).get(_half(of_variant), {})
             total.update(ends)
             cells.append(_ends(ends))
-        drawn.add_row(f"{caller} {name}", *cells)
-    drawn.add_section()
-    drawn.add_row("all", *map(_ends, totals))
-    return drawn
+        rows.append((f"{caller} {name}", cells))
+    if not any(total["failed"] or total["unanswered"] for total in totals):
+        rows = []
+    faults = [of_variant.first_fault is not None for of_variant in figures]
+    when = (" after the first fault" if all(faults) else " after the first fault, where there was one") if any(faults) else ""
+    return Rows(
+        f"What it cost: transactions{when}", "caller, transaction", rows and [*rows, ("all", [*map(_ends, totals)])], total=True
+    ).told()
 
 
-def _ends(ends: Mapping[str, int]) -> Text:
+def _ends(ends: Mapping[str, int]) -> RenderableType:
     """Format how many ended in each way; ways that did not occur are left out."""
     style = {"answered": "", "failed": "yellow", "unanswered": "bold red"}
     counts = [Text(f"{ends[ended]} {ended}", style[ended]) for ended in style if ends.get(ended)]
-    return Text(", ").join(counts) if counts else Text("none", "dim")
+    return Text(", ").join(counts) if counts else Nothing("none")
 
 
 def findings(judgements: Sequence[Judgement]) -> Text:
     """Format the findings that did not hold, how many did, and the path of each journal; print it without breaking its lines."""
     lines: list[Text] = []
-    for judgement in judgements:
+    several = nights.of(judgements)
+    for of_night, column in ((each, column) for each in several for column in each.columns):
+        name, judgement = column.name if len(several) == 1 else f"{of_night.name}, {column.name}", column.judgement
         unmet = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD]
         held = len(judgement.findings) - len(unmet)
-        figures = judgement.figures
-        lines.append(Text(f"{figures.header.variant}: {held} of {len(judgement.findings)} checks held; journal {figures.journal}"))
+        lines.append(Text(f"{name}: {held} of {len(judgement.findings)} checks held; journal {judgement.figures.journal}"))
         for finding in unmet:
             facts = f" ({', '.join(finding.facts)})" if finding.facts else ""
             lines.append(Text.assemble((f"  {finding.verdict.value} ", STYLE[finding.verdict]), f"{finding.check}: {finding.text}{facts}"))

@@ -76,6 +76,18 @@ def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path
     assert codes == [0, 1, 3, 3, 1]
 
 
+def test_journals_of_several_scenarios_have_a_table_each(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """None stands under the title of another, on the terminal and in the picture; the names of both are in its title."""
+    write_journal(tmp_path / "a.jsonl", hung_night().journal())
+    write_journal(tmp_path / "b.jsonl", hung_night().journal(scenario="another", title="Another night"))
+    code, out, _ = testbed("judge", tmp_path, "--svg", tmp_path / "both.svg")
+    svg = (tmp_path / "both.svg").read_text(encoding="utf-8").replace("&#160;", " ")
+    assert code == 0
+    for text in (out, svg):
+        assert text.index("A night") < text.index("a_night on processes") < text.index("Another night") < text.index("another on processes")
+    assert "testbed replay a_night, another" in svg
+
+
 def test_without_a_run_there_is_nothing_to_judge_and_that_is_said(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """In words, with what makes one."""
     code, _, err = testbed("judge", "--runs", tmp_path)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import TestbedError
+from testbed.journal.events import Request, Response, Sample
 from testbed.report import side_by_side
 from testbed.report.terminal import plain_console
 from testbed.verdict import judge
-from tests.journals import contained_night, hung_night
+from tests.journals import CALLERS, NightBuilder, contained_night, hung_night
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,17 @@ def both() -> list[Judgement]:
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_word_of_the_report_is_cut_off(both: list[Judgement], width: int) -> None:
     """Whatever the terminal's width, everything can be read."""
-    assert "…" not in printed(side_by_side.side_by_side(both), width)
+    several = judged(*(hung_night().journal(variant=f"a_variant_of_somebody_{number}") for number in range(7)))
+    assert "…" not in printed(side_by_side.side_by_side([*both, *several]), width)
+
+
+def test_variants_that_do_not_fit_beside_each_other_stand_below() -> None:
+    """As many as can be read stand side by side; the title comes once."""
+    seven = judged(*(hung_night().journal(variant=f"v{number}") for number in range(7)))
+    text = printed(side_by_side.side_by_side(seven), 80)
+    heads = [line.split() for line in text.splitlines() if line.split() and set(line.split()) <= {f"v{number}" for number in range(7)}]
+    assert heads == [["v0", "v1", "v2"], ["v3", "v4", "v5"], ["v6"]]
+    assert text.count("on processes, seed 1") == 1
 
 
 def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[Judgement]) -> None:
@@ -65,6 +76,181 @@ def test_words_in_square_brackets_are_printed_as_they_are() -> None:
     text = printed(side_by_side.side_by_side(judged(hung_night().journal(title="The [red]night[/blue] [/]", variant="[/v]"))), 120)
     assert "The [red]night[/blue] [/]" in text
     assert "[/v]" in text
+
+
+def quiet_night(**changes: object) -> Journal:
+    """Return the journal of a night in which nothing was done and all is answered."""
+    night = NightBuilder()
+    night.look(0.0)
+    for number in range(9):
+        night.request(0.5 + number / 10, CALLERS[number % 3], "answered")
+    night.look(2.0, done=9)
+    night.end(2.5)
+    return night.journal(**{"expect": {"outcome": ["unharmed"]}, **changes})
+
+
+def test_what_is_zero_for_every_variant_is_left_out() -> None:
+    """Nothing was done, nobody was in trouble, nothing leaked or hung, and so nothing cost anything."""
+    text = printed(side_by_side.side_by_side(judged(quiet_night(), quiet_night(variant="fixed"))), 120)
+    rows = ("done", "quiet hours", "first trouble", "connections leaked", "request threads", "first fault to hang", "What it cost")
+    assert [row for row in rows if row in text] == []
+    assert "unharmed: all of 9 transactions were answered" in " ".join(text.split())
+
+
+def test_a_zero_that_the_scenario_expects_or_another_variant_does_not_have_is_a_row(both: list[Judgement]) -> None:
+    """Then it is a result."""
+    expected = printed(side_by_side.side_by_side(judged(quiet_night(expect={"outcome": ["unharmed"], "leaked_connections": 0}))), 120)
+    assert "connections leaked none" in " ".join(expected.split())
+    beside = " ".join(printed(side_by_side.side_by_side(both), 120).split())
+    assert "connections leaked cf-1: 4 of 4 none cf-2: 4 of 4" in beside
+
+
+def test_only_the_services_that_were_blocked_are_named() -> None:
+    """`0 of 4 blocked` beside trouble is noise; and of a service that was not seen to the end it is unknown."""
+    night = hung_night(dumps=False)
+    samples = [event for event in night.events if isinstance(event, Sample)]
+    unseen = [sample for sample in samples if sample.t_s > 4 and sample.service != "kiosk"]
+    unseen += [sample for sample in samples if sample.t_s > 1 and sample.service == "ivr"]
+    night.events = [event for event in night.events if event not in unseen]
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 200).split())
+    assert "request threads kiosk: 4 of 4 blocked ivr: unknown health checks" in text
+
+
+@pytest.mark.parametrize(("length_s", "told"), [(30.0, False), (40.0, True)])
+def test_quiet_hours_are_told_from_an_hour_on(length_s: float, *, told: bool) -> None:
+    """Some seconds without a passenger say nothing; at 100 seconds of the night in a real one, 36 are an hour."""
+    night = contained_night()
+    night.events = night.events[:-3]  # the end
+    night.request(5.5 + length_s, "kiosk", "answered")
+    night.look(6.0 + length_s, done=11, failed=4)
+    night.end(6.5 + length_s)
+    text = printed(side_by_side.side_by_side(judged(night.journal())), 200)
+    assert ("quiet hours" in text) is told
+    assert ("1 h 07 min without a passenger" in text) is told
+
+
+def test_a_first_trouble_that_was_never_answered_is_told_once(both: list[Judgement]) -> None:
+    """Where the first was an error, the first that was never answered is told beside it."""
+    hanging = hung_night()
+    hanging.events = [event for event in hanging.events if not isinstance(event, Request | Response) or not 1.5 < event.t_s < 4]
+    text = " ".join(printed(side_by_side.side_by_side([*judged(hanging.journal()), both[0]]), 280).split())
+    assert "22:07:30 kiosk check_in, sent then, was never answered 22:03:21 kiosk check_in failed" in text
+    assert text.count("22:07:30 the first that was never answered") == 1
+
+
+def test_connections_that_a_restart_gave_back_are_told_with_what_was_before() -> None:
+    """The crack says that connections leaked, and the row of it must not contradict that."""
+    night = hung_night()
+    night.events = night.events[:-3]  # the end
+    night.restart(6.0)
+    for number in range(9):
+        night.request(7.0 + number / 10, CALLERS[number % 3], "answered")
+    night.look(8.5, done=3)
+    night.end(9.0)
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 200).split())
+    assert "cf-1: 0 of 4 at the end, 4 before" in text
+
+
+def test_a_crack_says_what_was_seen(both: list[Judgement]) -> None:
+    """In a sentence, and not only in a number and a word."""
+    text = " ".join(printed(side_by_side.side_by_side(both), 280).split())
+    assert "6, airline: all request threads of every caller were blocked, to the end" in text
+    assert "1, lookup: transactions failed or were never answered" in text
+
+
+def test_an_unharmed_night_with_a_high_crack_is_explained() -> None:
+    """Everything was answered, late: both are told in one sentence, with how long it lasted."""
+    night = NightBuilder()
+    night.look(0.0)
+    night.request(0.5, "kiosk", "answered")
+    night.look(0.6, done=1)
+    night.switchover(1.0)
+    for caller in CALLERS:
+        night.request(2.0, caller, "answered", took_s=7.0)
+    for tenth in range(20, 90):
+        night.samples(tenth / 10, busy=4, done=1)
+    night.look(9.5, done=4)
+    night.end(10.0)
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal(expect={"outcome": ["unharmed"]}))), 280).split())
+    assert "unharmed: all of 4 transactions were answered" in text
+    assert (
+        "crack 6, airline: every transaction was answered, but all request threads of every caller were blocked, for up to 6.9 real s"
+        in text
+    )
+
+
+def test_a_hang_before_any_fault_is_told() -> None:
+    """There is no time from a fault to it, and it hung all the same."""
+    night = hung_night()
+    night.events = [event for event in night.events if getattr(event, "operation", "") != "switchover"]
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 280).split())
+    assert "first fault to hang hung at 22:08:20, before any fault" in text
+
+
+def test_an_operation_that_did_not_end_is_told() -> None:
+    """A replay that was killed in the middle of it did something."""
+    night = contained_night()
+    night.events = [event for event in night.events if getattr(event, "operation", "") != "switchover" or event.state == "begin"]  # type: ignore[union-attr]
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 280).split())
+    assert "done 22:01:40 switchover began, and did not end" in text
+
+
+def test_a_wait_that_never_ends_is_told_once(both: list[Judgement]) -> None:
+    """What comes after `never` is never, too; and of a caller with errors only, nobody was answered."""
+    errors = contained_night()
+    errors.events = [event for event in errors.events if not isinstance(event, Request | Response) or event.t_s < 4]
+    text = " ".join(printed(side_by_side.side_by_side([*both, *judged(errors.journal())]), 280).split())
+    assert "kiosk: median never kiosk: median 0.01 s, 99 % 0.01 s, longest 0.01 s kiosk: nobody was answered" in text
+
+
+def test_a_verdict_is_told_with_its_reason() -> None:
+    """What it held to, or which checks did not."""
+    whatever = hung_night().journal(expect={"outcome": ["unharmed", "contained", "grounded"]})
+    broken = hung_night().journal(variant="fixed", expect={"outcome": ["contained"], "leaked_connections": 0})
+    text = " ".join(printed(side_by_side.side_by_side(judged(hung_night().journal(variant="a"), whatever, broken)), 280).split())
+    assert "held: as the scenario expects held: the scenario expects nothing of it broken: outcome, leaked_connections" in text
+
+
+def test_of_a_replay_that_was_killed_nothing_is_said_to_be_zero() -> None:
+    """Its crack is at least what was seen, and the checks that doubt it come before those that were not made."""
+    killed, empty = contained_night(), NightBuilder()
+    killed.events = killed.events[:-3]
+    journals = (killed.journal(variant="killed"), empty.journal(variant="empty"))
+    text = " ".join(printed(side_by_side.side_by_side(judged(*journals)), 280).split())
+    assert "crack unknown, at least 1, lookup: transactions failed or were never answered unknown verdict" in text
+    assert "verdict unknown: complete unknown: complete, " in text
+    assert "health checks 20 of 20 green unknown: none was made" in text
+
+
+def test_each_night_has_tables_of_its_own() -> None:
+    """Another scenario, runtime, seed or other passengers are not comparable; each table has its own title."""
+    nights = [
+        hung_night().journal(),
+        contained_night().journal(variant="fixed"),
+        hung_night().journal(scenario="another", title="Another night"),
+        hung_night().journal(runtime="containers"),
+        hung_night().journal(seed=2),
+    ]
+    judgements = judged(*nights)
+    text = " ".join(printed(side_by_side.side_by_side(judgements), 120).split())
+    assert "A night 2013-10-07, a_night on processes, seed 1 original fixed" in text
+    assert "Another night 2013-10-07, another on processes, seed 1 original" in text
+    assert "A night 2013-10-07, a_night on containers, seed 1 original" in text
+    assert "A night 2013-10-07, a_night on processes, seed 2 original" in text
+    below = printed(side_by_side.findings(judgements), 200).splitlines()
+    assert below[0].startswith("a_night on processes, seed 1, original: ")
+    assert [line for line in below if line.startswith("another on processes, seed 1, original: ")] != []
+
+
+def test_two_journals_of_one_variant_have_columns_with_names_of_their_own() -> None:
+    """Below the table, the same names lead to the journals."""
+    twice = judged(hung_night().journal(), contained_night().journal(expect={"outcome": ["contained"]}))
+    text = " ".join(printed(side_by_side.side_by_side(twice), 120).split())
+    assert "original (1/2) original (2/2)" in text
+    assert [line.partition(":")[0] for line in printed(side_by_side.findings(twice), 200).splitlines()] == [
+        "original (1/2)",
+        "original (2/2)",
+    ]
 
 
 def test_what_did_not_hold_is_listed_with_its_facts() -> None:
