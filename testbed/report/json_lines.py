@@ -6,7 +6,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from testbed.verdict.checks.longevity import STEADY
+
 if TYPE_CHECKING:
+    from testbed.verdict.checks.longevity import Judged
     from testbed.verdict.finding import Finding
     from testbed.verdict.judge import Judgement
 
@@ -34,11 +37,27 @@ def line(judgement: Judgement, wall_s: float) -> str:
             "latency": {caller: {half: asdict(latency) for half, latency in halves.items()} for caller, halves in figures.latency.items()},
             "circuit_breakers": {caller: counts and asdict(counts) for caller, counts in figures.breakers.items()},
             "time_to_hang_s": figures.time_to_hang_night_s,
+            "longevity": [_series(judged) for judged in judgement.longevity],
             "wall_s": round(wall_s, 3),
             "journal": str(figures.journal),
             "findings": [_finding(finding) for finding in judgement.findings],
         }
     )
+
+
+def _series(judged: Judged) -> dict[str, Any]:
+    """Return a resource series as an object: its slope by the hour of the night, the interval, and what it was judged as."""
+    slope, kind = judged.slope, judged.series.kind
+    return {
+        "series": judged.series.name,
+        "unit": kind.unit,
+        "judged": kind.word if slope.rises else STEADY,
+        "per_hour": slope.per_unit,
+        "low": slope.low,
+        "high": slope.high,
+        "threshold": judged.threshold,
+        "confidence": slope.confidence,
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

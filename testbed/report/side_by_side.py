@@ -14,7 +14,7 @@ from rich.text import Text
 from testbed.errors import TestbedError
 from testbed.plan.clock import HOUR_S, clock_text, span_text
 from testbed.plan.expectation import Crack, Outcome
-from testbed.report import nights
+from testbed.report import nights, rises
 from testbed.report.rows import Nothing, Rows
 from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
@@ -41,7 +41,7 @@ OUTCOME_STYLE = {None: "yellow", Outcome.GROUNDED: "bold red", Outcome.CONTAINED
 
 
 def side_by_side(judgements: Sequence[Judgement]) -> RenderableType:
-    """Return the tables of each night: what became of each variant, and what it cost.
+    """Return the tables of each night: what became of each variant, what it cost, and what rises for good where that was asked.
 
     Variants stand side by side as far as the terminal is wide enough to read them, and the others below.
     """
@@ -68,7 +68,7 @@ class _Report:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         names = [column.name for column in self.night.columns]
-        for rows in (_night(self.night), _cost(self.night)):
+        for rows in (_night(self.night), rises.rows(self.night), _cost(self.night)):
             yield from rows.tables(names, options.max_width)
 
 

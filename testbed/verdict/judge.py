@@ -8,27 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from testbed.journal.events import ResourceUsage
 from testbed.plan.expectation import Expectation
 from testbed.verdict import checks, figures, outcome
-from testbed.verdict.checks import ALWAYS
+from testbed.verdict.changes import first_change
+from testbed.verdict.checks import ALWAYS, longevity
 from testbed.verdict.finding import Finding, Verdict
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import Crack, Outcome
+    from testbed.verdict.checks.longevity import Judged
     from testbed.verdict.figures import Figures
     from testbed.verdict.outcome import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a journal means: the verdict, the outcome (None if unknown) with its reason, the crack, every finding, and the figures."""
+    """What a journal means: the verdict, the outcome (None if unknown) with its reason, the crack, every finding, and the figures.
+
+    `longevity`: each resource series with its slope, of a night in which nothing was done to anything, or of which it is expected.
+    """
 
     verdict: Verdict
     reason: Reason
     crack: Crack
     findings: tuple[Finding, ...]
     figures: Figures
+    longevity: tuple[Judged, ...] = ()
 
     def __repr__(self) -> str:
         """Return one line: findings and figures are too many for a prompt."""
@@ -67,7 +74,7 @@ def judge(journal: Journal) -> Judgement:
         expected = [_not_believed(finding) for finding in expected]
     findings = (*always, *expected)
     worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
-    return Judgement(worst, outcome.reason(journal, computed), outcome.crack(journal, computed), findings, computed)
+    return Judgement(worst, outcome.reason(journal, computed), outcome.crack(journal, computed), findings, computed, _longevity(journal))
 
 
 def _wanted(journal: Journal) -> dict[str, Any]:
@@ -76,6 +83,12 @@ def _wanted(journal: Journal) -> dict[str, Any]:
         return Expectation.model_validate(journal.header.expect).checks
     except ValidationError:
         return {}
+
+
+def _longevity(journal: Journal) -> tuple[Judged, ...]:
+    """Return the slopes of the resource series, if they were sampled and a rise is no fault's doing."""
+    told = journal.is_complete and ("longevity" in journal.header.expect or first_change(journal) is None)
+    return longevity.judged(journal) if told and journal.of(ResourceUsage) else ()
 
 
 def _not_believed(finding: Finding) -> Finding:

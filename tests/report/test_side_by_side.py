@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed.errors import TestbedError
-from testbed.journal.events import Request, Response, Sample
-from testbed.report import side_by_side
+from testbed.journal.events import NightSpan, Request, Response, Sample
+from testbed.report import json_lines, side_by_side
 from testbed.report.terminal import plain_console
 from testbed.verdict import judge
-from tests.journals import CALLERS, NightBuilder, contained_night, hung_night
+from tests.journals import CALLERS, EVENING_S, NightBuilder, contained_night, hung_night
+from tests.verdict.test_longevity import HOURS, Day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
     from testbed.journal.reader import Journal
     from testbed.verdict.judge import Judgement
+
+DAY = NightSpan("2013-10-07", EVENING_S, EVENING_S + HOURS * 3600)
 
 
 def printed(what: RenderableType, width: int = 80, *, soft_wrap: bool = False) -> str:
@@ -251,6 +256,47 @@ def test_two_journals_of_one_variant_have_columns_with_names_of_their_own() -> N
         "original (1/2)",
         "original (2/2)",
     ]
+
+
+def day(**rises: float) -> Judgement:
+    """Judge ten hours under load, in which something of cf-1 rises."""
+    made = Day().sample_resources(**rises)
+    made.end(361.0)
+    return judge.judge(made.journal(night=DAY, expect={"outcome": ["unharmed"], "longevity": "leak"}))
+
+
+def test_what_rises_for_good_is_shown_beside_what_is_steady() -> None:
+    """With the slope by the hour of the night and its interval, whether anything rises or not."""
+    text = printed(side_by_side.side_by_side([day(out=2.0), day()]), 140).partition("What rises for good")[2]
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    kinds = [line[0] for line in lines if line[0] in ("memory,", "open", "threads", "connections", "rows", "table,", "log,")]
+    assert sorted(kinds) == ["connections", "log,", "memory,", "open", "rows", "table,", "threads"]
+    assert ["log,", "KiB", "1", "steady:", "0", "1", "steady:", "0"] in lines
+    (leaking,) = (" ".join(line) for line in lines if line[0] == "connections")
+    number = r"[+-]?[\d.]+"
+    assert re.fullmatch(rf"connections leak: cf-1 \+{number} \({number} to {number}\) 2 steady: {number}( to {number})?", leaking)
+    assert [line[:2] for line in lines if line[0] == "1"] == [["1", "steady:"]]  # the connections of cf-2 beside it
+
+
+def test_the_line_for_programs_has_every_series() -> None:
+    """Its slope by the hour of the night, the interval, the threshold, the confidence, and what it was judged as."""
+    series = {found["series"]: found for found in json.loads(json_lines.line(day(out=2.0), 1.0))["longevity"]}
+    assert len(series) == 20
+    leak = series["connections of cf-1"]
+    assert (leak["judged"], leak["unit"]) == ("leak", "connections")
+    assert leak["low"] <= leak["per_hour"] <= leak["high"]
+    assert leak["per_hour"] == pytest.approx(2.0, abs=0.1)
+    assert series["connections of cf-2"]["judged"] == "steady"
+
+
+def test_a_rise_after_a_fault_is_not_told_unless_it_is_expected() -> None:
+    """It may be the fault's doing; and of a night whose resources were not sampled nothing is known."""
+    made = Day().sample_resources(out=2.0)
+    made.switchover(1.0)
+    made.end(361.0)
+    assert judge.judge(made.journal(night=DAY)).longevity == ()
+    assert len(judge.judge(made.journal(night=DAY, expect={"outcome": ["unharmed"], "longevity": "leak"})).longevity) == 20
+    assert judge.judge(quiet_night()).longevity == ()
 
 
 def test_what_did_not_hold_is_listed_with_its_facts() -> None:
