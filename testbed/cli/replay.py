@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from functools import partial
@@ -138,12 +139,14 @@ async def _replay_all(
     started = time.monotonic()
     results: list[Result] = []
     async with batch.started(plan, backend, repetitions, runs, partial(Picture, console)) as (replays, directory):
+        console.print(f"journals go to {directory}", soft_wrap=True)
         async for result in replays:
             results.append(result)
             write(json_lines.line(result.judgement, result.wall_s))
         if repetitions == 1:
             _report(console, [result.judgement for result in results])
-        console.print(f"{time.monotonic() - started:.1f} s from command to verdict; journals in {directory}", soft_wrap=True)
+        took_s, again = time.monotonic() - started, f"testbed judge {shlex.quote(str(directory))}"
+        console.print(f"{took_s:.1f} s from command to verdict; journals in {directory}; to judge them again: {again}", soft_wrap=True)
     return results
 
 

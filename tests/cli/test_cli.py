@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,16 +16,20 @@ import click
 import pytest
 
 from testbed import scenario_file
-from testbed.cli import main, matrix
+from testbed.cli import main, matrix, replay
 from testbed.cli.main import COMMANDS
 from testbed.experiments import batch
 from testbed.experiments.matrix import table
+from testbed.fakes.backend import FakeBackend
+from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers
+from testbed.runtime import backends
 from testbed.verdict.checks import open_loop
 from tests.experiments.matrix.cells import cell
 from tests.journals import contained_night, hung_night
+from tests.nights import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +79,25 @@ def test_a_judged_journal_gives_the_verdict_as_exit_code(testbed, tmp_path: Path
     )
     codes = [testbed("judge", *files)[0] for files in ([held], [broken], [unknown], [held, unknown], [unknown, broken])]
     assert codes == [0, 1, 3, 3, 1]
+
+
+def test_a_replay_says_where_its_journals_go_and_how_to_judge_them_again(  # type: ignore[no-untyped-def]
+    testbed,  # noqa: ANN001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anything is started, and in the last line, as a command that can be pasted."""
+    monkeypatch.setattr(backends, "of", lambda *_: FakeBackend())
+    monkeypatch.setattr(replay, "interruptible", in_virtual_time)
+    scenario(tmp_path)
+    code, out, _ = testbed("replay", tmp_path / "a_night.toml", "--variant", "fixed", "--runs", tmp_path / "my runs")
+    (directory,) = (path for path in (tmp_path / "my runs").iterdir() if not path.is_symlink())
+    first, *_, last = out.splitlines()
+    assert (code, first) == (0, f"journals go to {directory}")
+    assert f" s from command to verdict; journals in {directory}; to judge them again: testbed judge '" in last
+    words = shlex.split(last.partition("again: ")[2])
+    again = testbed(*words[1:])
+    assert (words[0], again[0], "contained" in again[1]) == ("testbed", 0, True)
 
 
 def test_journals_of_several_scenarios_have_a_table_each(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
