@@ -56,8 +56,9 @@ class ProbeResult:
             return f"refused in {self.connected_s * 1000:.2f} ms"
         if self.ended == "unconnected":
             return f"not connected within {self.connected_s:.2f} s"
-        bytes_ = f"{self.size_bytes} bytes" + ("" if self.last_byte_s is None else f", the last after {self.last_byte_s:.2f} s")
-        return f"connected in {self.connected_s * 1000:.2f} ms, {bytes_}, then {self.ended}"
+        bytes_ = f"{self.size_bytes} byte{'' if self.size_bytes == 1 else 's'}"
+        last = "" if self.last_byte_s is None else f", the last after {self.last_byte_s:.2f} s"
+        return f"a probe connected in {self.connected_s * 1000:.2f} ms, received {bytes_}{last}, and was then {self.ended}"
 
 
 class Probe(Protocol):

@@ -204,7 +204,7 @@ async def test_a_probe_in_a_container_is_held_has_a_result_and_ends(tmp_path: Pa
     [
         ("time.sleep(60)", 0.5, "a probe over the link to database printed no line within 0.5 s"),
         ("sys.exit('no route')", WITHIN_S, "a probe over the link to database could not be made: no route"),
-        (RESULT, WITHIN_S, "no probe could be held over the link to database: connected in 500.00 ms, 0 bytes, then closed"),
+        (RESULT, WITHIN_S, "no probe could be held over the link to database: a probe connected in 500.00 ms, received 0 bytes, and was"),
     ],
     ids=["silent", "fails", "not held"],
 )
