@@ -21,16 +21,21 @@ def last_of(journal: Journal, service: str) -> Threads | None:
 
 
 def dump_text(dump: Threads) -> str:
-    """Format in a line what most request threads of a dump do."""
+    """Format in a line what most request threads of a dump do, and within which calls."""
     if dump.error:
         return dump.error
     if not dump.groups:
         return f"no request thread of {dump.service} was ever started"
-    counts: Counter[tuple[str, str]] = Counter()
+    states: Counter[str] = Counter()
     for group in dump.groups:
-        counts[group.state, group.within] += group.count
-    (state, within), count = counts.most_common(1)[0]
-    called = f", called from {within}" if within else ""
+        states[group.state] += group.count
+    state, count = states.most_common(1)[0]
+    calls: Counter[str] = Counter()
+    for group in dump.groups:
+        if group.state == state and group.within:
+            calls[group.within] += group.count
+    of_each = [f"{within} ({times})" if len(calls) > 1 else within for within, times in calls.most_common()]
+    called = f", called from {', '.join(of_each)}" if calls else ""
     return f"{count} of {dump.request_threads} request threads of {dump.service}: {state}{called}"
 
 

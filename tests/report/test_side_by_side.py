@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import TestbedError
-from testbed.journal.events import NightSpan, Request, Response, Sample
+from testbed.journal.events import NightSpan, Request, Response, Sample, ThreadGroup, Threads
+from testbed.journal.thread_states import SOCKET
 from testbed.report import json_lines, side_by_side
 from testbed.report.terminal import plain_console
 from testbed.verdict import judge
@@ -74,6 +75,15 @@ def test_the_report_shows_where_the_threads_are_blocked(both: list[Judgement]) -
     text = " ".join(printed(side_by_side.side_by_side(both), 280).split())
     assert "4 of 4 request threads of cf-1: waiting for a connection from the pool, called from lookup_by_city" in text
     assert "4 of 4 request threads of ivr: blocked reading a socket, called from lookup_by_city" in text
+
+
+def test_threads_that_are_blocked_alike_within_several_calls_are_counted_together() -> None:
+    """Whoever reads that all threads were blocked shall not read of some of them only."""
+    night = hung_night()
+    groups = tuple(ThreadGroup(count, SOCKET, within, ("a.py:2 f",)) for count, within in ((1, "check_in"), (2, "lookup_by_city"), (1, "")))
+    night.events.insert(-3, Threads(**night.at(5.45), service="kiosk", file="kiosk.json", request_threads=4, groups=groups))
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 280).split())
+    assert "4 of 4 request threads of kiosk: blocked reading a socket, called from lookup_by_city (2), check_in (1)" in text
 
 
 def test_words_in_square_brackets_are_printed_as_they_are() -> None:
