@@ -38,13 +38,15 @@ class ActiveFault:
     """A fault that has begun and has to be healed: its word, what heals it, and the number of its step of the timeline.
 
     `longest_delay_s`: the longest that it can delay a transaction, in real seconds; 0 for one that does not delay what comes back at all.
-    `ended` is set when its injection has ended, well or not.
+    `over` returns why nothing is left of it to be healed, or an empty text; None where only healing ends it. `ended` is set when its
+    injection has ended, well or not.
     """
 
     word: str
     heal: Callable[[Any], Awaitable[str]]
     id: int
     longest_delay_s: float = 0.0
+    over: Callable[[Any], Awaitable[str]] | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
@@ -66,7 +68,8 @@ class Facility:
     `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is observed, probed and
     loaded. `redundancy`: balancers, standby and backups, where the runtime has them. `resources`: how resource usage is sampled. `links`:
     those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be healed, and
-    `left`: what remained when all were; a facility that still has any of either serves no other replay.
+    `left`: what remained when all were; a facility that still has any of either serves no other replay. `over`: by the words of
+    faults that are over without a healing, why.
     """
 
     runtime: Runtime
@@ -84,6 +87,7 @@ class Facility:
     log_disks: LogDisks = field(default_factory=NoLogDisks)
     active: list[ActiveFault] = field(default_factory=list)
     left: tuple[str, ...] = ()
+    over: dict[str, str] = field(default_factory=dict)
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their words
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by its word
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

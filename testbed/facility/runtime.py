@@ -116,7 +116,7 @@ class NoRuntime:
 
     async def is_paused(self, name: str) -> bool:
         """Return what the recorded calls say."""
-        return [call for call, of in self.calls if of == name and call in ("pause", "resume", "start")][-1:] == ["pause"]
+        return [call for call, of in self.calls if of == name and call != "reserve"][-1:] == ["pause"]
 
     def address(self, name: str) -> Address:  # noqa: ARG002 - the protocol's signature
         """Return an address that nothing listens at."""

@@ -2,7 +2,7 @@
 
 `fault = "switchover"` in a scenario is `switchover.py` in this directory, class `Switchover`: a frozen dataclass
 whose fields are the parameters that the scenario may give. `inject` is all it must have; `heal` only where the fault
-can be undone. `nothing.py` is the do-nothing twin, and the guide to writing another.
+can be undone, `over` only where what it is done to may be replaced. `nothing.py` is the do-nothing twin, and the guide to writing another.
 
 A fault verifies that it took effect: a step of `inject` probes for the effect from where it is felt, and fails when there
 is none, so that the scenario is `unknown`. A field called `link` is the name of a link of the facility.

@@ -38,6 +38,15 @@ class BacklogFull:
             await probe.wait_held()
         return f"{self.service} is stopped, and its listen queue is full"
 
+    async def over(self, actions: Actions) -> str:
+        """Return that the stopped process is gone, where it is: killed, or replaced by another; its queue went with it."""
+        if await actions.facility.runtime.is_paused(self.service):
+            return ""
+        probe = actions.facility.waiting.pop(WORD, None)
+        if probe is not None:
+            await probe.end()
+        return f"the stopped process of {self.service} is gone, and its listen queue with it"
+
     async def heal(self, actions: Actions) -> str:
         """Resume the server, and verify that the clients in the queue are served."""
         facility = actions.facility

@@ -10,7 +10,6 @@ from pydantic import Field
 from testbed.errors import FacilityError
 from testbed.facility.link import DATABASE, LinkName
 from testbed.facility.probe import ProbeSpec
-from testbed.replay.actions import HEALED
 
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
@@ -56,4 +55,4 @@ class IdleDrop:
         """Remove the limit; what was forgotten stays so."""
         async with actions.step(1, f"forget no more connections over the link to {self.link}"):
             await actions.facility.packet_filter.keep_idle(self.link, actions.facility.link(self.link))
-        return f"the link to {self.link}: {await actions.require_link(2, self.link, HEALED, 'answered')}"
+        return f"the link to {self.link}: {await actions.require_healed(2, self.link)}"

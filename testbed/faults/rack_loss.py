@@ -40,6 +40,13 @@ class RackLoss:
                 raise FacilityError(f"{', '.join(alive)} of rack {self.rack} still runs")
         return f"rack {self.rack} is lost, with {', '.join(lost)}"
 
+    async def over(self, actions: Actions) -> str:
+        """Return that somebody started every server of the rack again, where it is so."""
+        servers = self._servers(actions)
+        if not servers or actions.facility.down & set(servers):
+            return ""
+        return f"somebody started {', '.join(servers)} of rack {self.rack} again"
+
     async def heal(self, actions: Actions) -> str:
         """Start the servers again, and wait until they are ready."""
         lost = [server for server in self._servers(actions) if server in actions.facility.down]

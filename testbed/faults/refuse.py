@@ -45,5 +45,4 @@ class Refuse:
         """Open the listener again."""
         async with actions.step(1, f"open the listener of the link to {self.link} again"):
             await actions.facility.link(self.link).enable()
-        result = await actions.require_link(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
-        return f"the link to {self.link}: {result}"
+        return f"the link to {self.link}: {await actions.require_healed(2, self.link)}"

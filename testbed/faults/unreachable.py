@@ -36,5 +36,4 @@ class Unreachable:
         """Accept attempts to connect again."""
         async with actions.step(1, f"accept attempts to connect over the link to {self.link} again"):
             await actions.facility.packet_filter.accept(self.link, actions.facility.link(self.link))
-        result = await actions.require_link(2, self.link, ProbeSpec("log_in", within_s=10.0), "answered")
-        return f"the link to {self.link}: {result}"
+        return f"the link to {self.link}: {await actions.require_healed(2, self.link)}"

@@ -12,7 +12,19 @@ from dataclasses import fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from testbed.journal.events import FIRST_ERROR_STATUS, End, Healed, Observed, OperationEvent, Request, Response, Sample, Service, Step
+from testbed.journal.events import (
+    FIRST_ERROR_STATUS,
+    End,
+    FaultOver,
+    Healed,
+    Observed,
+    OperationEvent,
+    Request,
+    Response,
+    Sample,
+    Service,
+    Step,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -164,6 +176,10 @@ def _pairs(journal: Journal) -> Iterator[str]:
     for step in steps:
         if step.id not in known and step.id != 0:
             yield f"step {step.number} ({step.step}) belongs to operation {step.id}, which there is none of"
+            return
+    for over in journal.of(FaultOver):
+        if over.id not in known:
+            yield f"{over.fault} is over, which never began"
             return
     yield from _unpaired([(f"step {event.number} of operation {event.id}, {event.step}", event) for event in steps], complete=complete)
 

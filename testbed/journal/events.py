@@ -356,6 +356,16 @@ class Observed(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultOver(Stamped):
+    """An active fault is over without a healing: what it was done to is gone. `id` is that of its operation."""
+
+    fault: str
+    id: int
+    detail: str
+    event: Literal["over"] = "over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Healed(Stamped):
     """Faults still active at the end were healed; `left` names what remains of them."""
 
@@ -390,6 +400,7 @@ Event = (
     | Ledger
     | Restored
     | Observed
+    | FaultOver
     | Healed
     | End
 )

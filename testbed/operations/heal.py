@@ -21,8 +21,11 @@ class Heal:
     of: str | None = None
 
     async def perform(self, actions: Actions) -> str:
-        """Heal the chosen faults, newest first; raises FacilityError when none is active."""
+        """Heal the chosen faults, newest first; raises FacilityError when none is active, nor over without a healing."""
         chosen = [active for active in reversed(actions.facility.active) if self.of in (None, active.word)]
+        over = [f"{word}: {reason}" for word, reason in actions.facility.over.items() if self.of in (None, word)]
+        if not chosen and over:
+            return f"nothing is left to heal: {'; '.join(over)}"
         if not chosen:
             raise FacilityError(f"{self.of or 'no fault'} is not active, so there is nothing to heal")
         return "; ".join([await actions.heal(active) for active in chosen])

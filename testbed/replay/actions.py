@@ -11,7 +11,7 @@ from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.facility.facility import ActiveFault
 from testbed.facility.probe import ProbeSpec
-from testbed.journal.events import Healed, OperationEvent, Step, Threads
+from testbed.journal.events import FaultOver, Healed, OperationEvent, Step, Threads
 from testbed.plan.scenario import PlannedAction
 from testbed.replay.recorder import Recorder
 
@@ -104,6 +104,7 @@ class Actions:
             self._write_operation("failed", str(error), self.recorder.t_s() - started_s)
             raise
         self._write_operation("end", done, self.recorder.t_s() - started_s)
+        await self.see_over()
         return done
 
     def _write_operation(self, state: Progress, detail: str, duration_s: float | None) -> None:
@@ -122,7 +123,7 @@ class Actions:
         """Inject a fault; a healable one is noted as active first, because one that fails half way has to be healed, too."""
         if not isinstance(fault, Healable):
             return await fault.inject(self)
-        active = ActiveFault(self.word, fault.heal, self.id, getattr(fault, "longest_delay_s", 0.0))
+        active = ActiveFault(self.word, fault.heal, self.id, getattr(fault, "longest_delay_s", 0.0), getattr(fault, "over", None))
         self.facility.active.append(active)
         try:
             return await fault.inject(self)
@@ -130,15 +131,37 @@ class Actions:
             active.ended.set()
 
     async def heal(self, active: ActiveFault) -> str:
-        """Heal a fault; it stays active when that fails. Its steps belong to the operation that heals, or else to the fault.
+        """Heal a fault, unless it is over; it stays active when that fails. Its steps belong to the operation that heals, or to the fault.
 
         Waits for the injection to end: healed meanwhile, its probe would find no effect.
         """
         await active.ended.wait()
+        if over := await self._is_over(active):
+            return f"{active.word}: {over}"
         actions = self if self.word else replace(self, word=active.word, id=active.id)
-        healed = await active.heal(actions)
-        self.facility.active.remove(active)
+        place = self.facility.active.index(active)
+        self.facility.active.remove(active)  # what its healing starts again must not make it look as if it were over by itself
+        try:
+            healed = await active.heal(actions)
+        except BaseException:
+            self.facility.active.insert(place, active)
+            raise
         return f"{active.word}: {healed}"
+
+    async def see_over(self) -> None:
+        """Record each active fault that is over: what it was done to is gone, and nothing is left to be healed."""
+        for active in reversed(tuple(self.facility.active)):
+            if active.ended.is_set():  # its own steps may end and start things
+                await self._is_over(active)
+
+    async def _is_over(self, active: ActiveFault) -> str:
+        """Return why a fault is over, and record it, once; an empty text for one that has to be healed."""
+        reason = "" if active.over is None else await active.over(self)
+        if reason and active in self.facility.active:
+            self.facility.active.remove(active)
+            self.facility.over[active.word] = reason
+            self.recorder.add(FaultOver(**self.recorder.stamp(), fault=active.word, id=active.id, detail=reason))
+        return reason
 
     async def heal_all(self) -> None:
         """Heal active faults, newest first, then list what remains. A fault that fails to heal does not stop the others."""
@@ -197,14 +220,22 @@ class Actions:
             await probe.end()
         return result
 
-    async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> ProbeResult:
+    async def remove_toxics(self, number: int, link: str, *toxics: ToxicOn) -> str:
         """Remove those of the toxics that are on a link, and verify that it answers again: two recorded steps."""
         async with self.step(number, f"remove {' and '.join(map(str, toxics))} from the link to {link}"):
             present = await self.facility.link(link).toxics()
             for toxic in toxics:
                 if str(toxic) in present:
                     await self.facility.link(link).remove_toxic(toxic.kind, toxic.stream)
-        return await self.require_link(number + 1, link, HEALED, "answered")
+        return await self.require_healed(number + 1, link)
+
+    async def require_healed(self, number: int, link: str) -> str:
+        """Verify that a link that was healed answers, as a recorded step; where its service was killed on purpose, nobody can answer."""
+        if link not in self.facility.down:
+            return str(await self.require_link(number, link, HEALED, "answered"))
+        async with self.step(number, f"leave the link to {link} unverified") as details:
+            details.append(f"{link} is down")
+        return details[0]
 
     async def kill(self, service: str) -> None:
         """Kill a service on purpose, and record it as stopped; otherwise the journal would say that it died by itself."""
@@ -212,6 +243,7 @@ class Actions:
         await self.facility.kill(service)
         self.recorder.record_service(service, "stopped", pid)
         self.state.forget(service)
+        await self.see_over()
 
     async def restart(self, service: str) -> None:
         """Kill a service and start it as before; `wait_ready` waits until it serves again."""
@@ -220,6 +252,7 @@ class Actions:
         self.recorder.record_service(service, "stopped", pid)
         self.recorder.record_service(service, "started", await self.facility.runtime.pid(service))
         self.state.forget(service)  # its samples were of the process before
+        await self.see_over()
 
     async def wait_ready(self, services: Iterable[str]) -> None:
         """Wait until services are ready, and record it; raises ServiceError with the last lines of one that is not."""
@@ -296,6 +329,9 @@ class Healable(Fault, Protocol):
 
     One that delays answers has a property `longest_delay_s`, the longest that it can delay a transaction, in real seconds: so long the
     replay waits before it believes that nothing comes back.
+
+    One that is done to something that may be replaced has a method `over(actions)`, as `heal` is one: it returns why the fault is over
+    without a healing, or an empty text. It is called whenever a service was killed or started, and when an operation has ended.
     """
 
     async def heal(self, actions: Actions) -> str:

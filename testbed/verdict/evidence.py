@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import REFUSED, Healed, Observed, OperationEvent, Sample, Service
+from testbed.journal.events import REFUSED, FaultOver, Healed, Observed, OperationEvent, Sample, Service
 from testbed.plan.clock import clock_text
 from testbed.verdict.changes import HARMLESS, HEAL, RESTART, first_change
 from testbed.verdict.header_settings import settings_of
@@ -133,16 +133,22 @@ def explained(journal: Journal, silence: Silence) -> bool:
 
 
 def active_faults(journal: Journal) -> list[tuple[float, float]]:
-    """Return from when to when each fault was active: from its begin to its healing, or the night's end; one that lasts not, to its end."""
+    """Return from when to when each fault was active: from its begin to its healing, or the night's end; one that lasts not, to its end.
+
+    One that was over without a healing, because what it was done to was gone, was active until then.
+    """
     events = journal.of(OperationEvent)
     at_end = [word for healed in journal.of(Healed) for word in healed.faults]
+    over_s = {event.id: event.t_s for event in journal.of(FaultOver)}
     heals = [event for event in events if event.operation == HEAL and event.state == "end"]
     spans = []
     for begin in events:
         if begin.state != "begin" or begin.operation in (*HARMLESS, HEAL, RESTART):
             continue
         healed_s = next((heal.t_s for heal in heals if heal.t_s > begin.t_s and f"{begin.operation}:" in heal.detail), None)
-        if healed_s is not None:
+        if begin.id in over_s:
+            spans.append((begin.t_s, over_s[begin.id]))
+        elif healed_s is not None:
             spans.append((begin.t_s, healed_s))
         elif begin.operation in at_end:
             spans.append((begin.t_s, float("inf")))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,17 +8,21 @@ import pytest
 from testbed import scenario_file
 from testbed.errors import ProxyError, ScenarioError
 from testbed.fakes.link import FakeLink
-from testbed.journal.events import Healed, OperationEvent, Step
-from testbed.verdict import checks, figures, judge, stuck_spans
+from testbed.journal.events import FaultOver, Healed, OperationEvent, Service, Step
+from testbed.verdict import checks, evidence, figures, judge, stuck_spans
 from testbed.verdict.finding import Verdict
 from tests.journals import contained_night
 from tests.nights import SMALL, Flight, flown, scenario
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from testbed.journal.reader import Journal
 
+CASES = Path(__file__).parents[1] / "cases"
 SILENCE = '[[timeline]]\nat = "23:00"\nfault = "silence"\n'
 HEAL = '[[timeline]]\nat = "23:30"\noperation = "heal"\nof = "silence"\n'
+BACKLOG_FULL = '[[timeline]]\nat = "23:00"\nfault = "backlog_full"\n'
+RACK_LOSS = '[[timeline]]\nat = "23:10"\nfault = "rack_loss"\n'
+RESTART = '[[timeline]]\nat = "04:00"\noperation = "restart"\nservices = ["cf-1"]\n'
 
 
 def test_a_fault_that_nobody_heals_is_undone_when_the_night_is_over() -> None:
@@ -132,3 +137,67 @@ def test_a_scenario_has_a_proxy_on_each_link_that_its_faults_name(tmp_path: Path
     scenario(tmp_path, SILENCE)
     path.write_text('needs = ["links"]\n' + path.read_text().replace('fault = "silence"', 'fault = "silence"\nlink = "kiosk"'))
     assert scenario_file.load(path).facility.links == ("kiosk",)
+
+
+def _doubts(journal: Journal) -> list[str]:
+    """Return what makes a night unbelievable."""
+    return [finding.text for finding in judge.judge(journal).doubts]
+
+
+def test_a_fault_whose_victim_was_replaced_is_over() -> None:
+    """The journal says so when the stopped process is killed; healing it by hand then finds nothing to do, and that is no failure."""
+    journal = flown("fixed", BACKLOG_FULL + RESTART + HEAL.replace("23:30", "05:00").replace("silence", "backlog_full"))
+    (over,) = journal.of(FaultOver)
+    assert (over.fault, over.id) == ("backlog_full", 1)
+    assert over.detail == "the stopped process of cf-1 is gone, and its listen queue with it"
+    assert over.t_s == next(event.t_s for event in journal.of(Service) if event.state == "started")
+    (healed,) = [event for event in journal.of(OperationEvent) if event.operation == "heal" and event.state == "end"]
+    assert healed.detail == f"nothing is left to heal: backlog_full: {over.detail}"
+    assert (journal.of(Healed)[0].faults, journal.of(Healed)[0].left) == ((), ())
+    assert _doubts(journal) == []
+    assert evidence.active_faults(journal) == [(journal.of(OperationEvent)[0].t_s, over.t_s)]  # a silence after it has no excuse
+
+
+def test_the_restart_of_a_stopped_server_has_a_clear_verdict(tmp_path: Path) -> None:
+    """The case that was `unknown`, because the healing waited for clients of a queue that was gone."""
+    plan = scenario_file.load(CASES / "restart_the_stopped.toml")
+    assert judge.judge(Flight(plan, "original", tmp_path).fly()).verdict is Verdict.HELD
+
+
+def test_a_lost_rack_that_the_operator_starts_again_is_over() -> None:
+    """Nothing is left to be started; healed by its own healing, it is healed and not over."""
+    journal = flown("fixed", RACK_LOSS + RESTART)
+    assert [over.detail for over in journal.of(FaultOver)] == ["somebody started cf-1 of rack 1 again"]
+    assert _doubts(journal) == []
+    journal = flown("fixed", RACK_LOSS)
+    assert (journal.of(FaultOver), journal.of(Healed)[0].faults) == ((), ("rack_loss",))
+
+
+@pytest.mark.parametrize("fault", ["silence", "refuse", "latency", "trickle", "reset", "disconnect", "idle_drop", "unreachable"])
+def test_a_link_is_healed_although_its_service_is_down(tmp_path: Path, fault: str) -> None:
+    """What was put on it is removed; nobody is there who could answer, and that is no failure of the healing."""
+    parameters = 'link = "cf-1"\n' + ("latency_ms = 300\n" if fault == "latency" else "")
+    path = tmp_path / "a_night.toml"
+    scenario(tmp_path, SILENCE.replace("silence", fault) + parameters.replace('"cf-1"', '"database"') + RACK_LOSS)
+    heal = HEAL.replace("silence", fault)
+    path.write_text('needs = ["links"]\n' + path.read_text().replace('"database"', '"cf-1"').replace(RACK_LOSS, RACK_LOSS + heal))
+    flight = Flight(scenario_file.load(path), "fixed", tmp_path)
+    journal = flight.fly()
+    verified = [step for step in journal.of(Step) if step.step == "leave the link to cf-1 unverified" and step.state == "end"]
+    assert [step.detail for step in verified] == ["cf-1 is down"]
+    assert [event.detail for event in journal.of(OperationEvent) if event.state == "failed"] == []
+    assert (flight.builder.links["cf-1"].on, journal.of(Healed)[0].left) == ({}, ())
+
+
+def test_a_disk_is_freed_although_its_server_is_down() -> None:
+    """A server that does not run cannot be asked to log a line."""
+    journal = flown("fixed", SILENCE.replace("silence", "disk_full") + RACK_LOSS + HEAL.replace("silence", "disk_full"))
+    assert [event.detail for event in journal.of(OperationEvent) if event.state == "failed"] == []
+
+
+def test_a_fault_that_is_over_and_never_began_is_a_contradiction() -> None:
+    """No replay writes that."""
+    night = contained_night()
+    night.events.insert(-3, FaultOver(**night.at(9.0), fault="silence", id=9, detail="gone"))
+    finding = checks.load("consistent")(night.journal(), figures.of(night.journal()), None)
+    assert "silence is over, which never began" in finding.text
