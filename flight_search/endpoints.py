@@ -51,7 +51,10 @@ class PassengerOnFlight(BaseModel):
 
 
 class OperationWrapper:
-    """Wraps an endpoint as a named operation: marks its thread, answers database errors with 503, counts how it ended, logs failures."""
+    """Wraps an endpoint as a named operation: marks its thread, answers database errors with 503, counts how it ended, logs failures.
+
+    Any other exception is a failure of this code or of the machine under it. It is counted and logged as such, and goes on.
+    """
 
     def __init__(self, registry: CollectorRegistry, log: Log) -> None:
         self._results = http_service.results(registry, "requests", "operation")
@@ -70,6 +73,10 @@ class OperationWrapper:
                     self._results.labels(name, "failed").inc()  # before the log is written: the count must not depend on the disk (W7)
                     self._log.write("error", f"{name}: {detail}")
                     return JSONResponse({"detail": detail}, status_code=503)
+                except Exception as error:
+                    self._results.labels(name, "internal_error").inc()
+                    self._log.write("error", f"{name}: internal error: {type(error).__name__}: {error}")
+                    raise
             self._results.labels(name, "answered" if response.status_code < FIRST_HTTP_ERROR else "refused").inc()
             return response
 

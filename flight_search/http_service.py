@@ -65,9 +65,11 @@ def create(
     """Build an application with these request threads and with monitoring; `background` starts and ends with it.
 
     Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8). The health check is
-    green unless `not_ready` returns a reason.
+    green unless `not_ready` returns a reason. An exception that nothing handles is counted in the metric `internal_errors`, whoever
+    raised it, and answered with 500 and its name; it goes on to uvicorn, which logs its traceback.
     """
     registry.register(threads)
+    internal_errors = Counter("internal_errors", "Requests that ended in an exception which nothing handles", registry=registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -94,11 +96,16 @@ def create(
     async def bad_input(_: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": [_problem(mistake) for mistake in error.errors()]}, status_code=422)
 
+    @app.exception_handler(Exception)
+    async def internal_error(_: Request, error: Exception) -> JSONResponse:
+        internal_errors.inc()
+        return JSONResponse({"detail": f"internal error: {type(error).__name__}: {error}"}, status_code=500)
+
     return app
 
 
 def results(registry: CollectorRegistry, name: str, what: str) -> Counter:
-    """Return a counter of results: `answered`, `refused` (bad input) or `failed`."""
+    """Return a counter of results: `answered`, `refused` (bad input), `failed`, or `internal_error` (an exception nobody expected)."""
     return Counter(name, f"How many ended, by {what} and result", [what, "result"], registry=registry)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date as Date  # noqa: N812 - a passenger's field is called `date`
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ from flight_search.stability.call import FacilityFailed, FacilityTimedOut, NoSuc
 from flight_search.stability.decoupled import Decoupled
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from prometheus_client import Counter
 
@@ -82,7 +83,8 @@ def _endpoint(transaction: CallerTransaction, flights: RemoteFlightSearch, count
     """Return an endpoint for a transaction. It is `def`, so it runs in a request thread, whether or not it calls the facility."""
 
     def answer(body: PassengerBody) -> JSONResponse:
-        return _response(transaction, _run(transaction, flights, _passenger(body)), counter)
+        with _counted(transaction, counter):
+            return _response(transaction, _run(transaction, flights, _passenger(body)), counter)
 
     return answer
 
@@ -93,13 +95,24 @@ def _waiting_endpoint(
     """Return an endpoint for a transaction that a dispatcher runs. It is `async`, so a request holds no thread while it waits."""
 
     async def answer(body: PassengerBody) -> JSONResponse:
-        try:
-            reply = await decoupled.ask({"transaction": transaction.name, "passenger": asdict(_passenger(body))})
-        except FacilityFailed as error:
-            return _response(transaction, _failed(error), counter)
-        return _response(transaction, TransactionReply(**reply), counter)
+        with _counted(transaction, counter):
+            try:
+                reply = await decoupled.ask({"transaction": transaction.name, "passenger": asdict(_passenger(body))})
+            except FacilityFailed as error:
+                return _response(transaction, _failed(error), counter)
+            return _response(transaction, TransactionReply(**reply), counter)
 
     return answer
+
+
+@contextmanager
+def _counted(transaction: CallerTransaction, counter: Counter) -> Iterator[None]:
+    """Count an exception that nobody expected, as the result that it is; it goes on."""
+    try:
+        yield
+    except Exception:
+        counter.labels(transaction.name, "internal_error").inc()
+        raise
 
 
 def _decoupled(settings: CallerSettings, transactions: tuple[CallerTransaction, ...], flights: RemoteFlightSearch) -> Decoupled:

@@ -12,6 +12,7 @@ import os
 import queue
 import socket
 import threading
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -129,6 +130,7 @@ class Decoupled:
         try:
             reply: Body = {"done": self._work(message.payload)}
         except Exception as error:  # noqa: BLE001 - a border, as the web framework is elsewhere: the error goes to the request, and the dispatcher goes on
+            traceback.print_exception(error)  # the request gets its name only
             reply = {"raised": f"{type(error).__name__}: {error}"}
         _send(consumer.producer, reply, message.properties["reply_to"], message.properties["correlation_id"])
         message.ack()  # not before: a request that is lost with its dispatcher is delivered again

@@ -16,6 +16,7 @@ import click
 from testbed.cli import crash_report
 from testbed.cli.interruption import INTERRUPTED
 from testbed.errors import TestbedError
+from testbed.journal.shortages import shortage_in
 from testbed.report.terminal import forget_output
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FULL = "cannot write {what}: {why}; free space there, or write elsewhere"
 CLOSED = "no access to {what}: {why}; change its permissions, or give another path"
 GONE = "cannot read or write {what}: {why}; see whether its disk or terminal is still there"
 TOO_MANY = "cannot open {what}: {why}; raise the limit (ulimit -n), or do less at a time"
+NO_PROCESS = "cannot start a process or a thread: {why}; raise the limit (ulimit -u), or do less at a time"
 NO_MEMORY = "no memory for {what}: {why}; end other programs, or do less at a time"
 CUT_OFF = "a connection failed: {why}; see whether what it leads to still runs"
 ADVICE = {
@@ -34,9 +36,12 @@ ADVICE = {
     errno.EIO: GONE,
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), TOO_MANY),
     errno.ENOMEM: NO_MEMORY,
+    errno.EAGAIN: NO_PROCESS,
     **dict.fromkeys((errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT), CUT_OFF),
     **dict.fromkeys((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL), CUT_OFF),
 }
+# And what Python itself says in other exceptions: MemoryError, a thread that cannot start, a library that cannot be loaded.
+LACKING = {"memory": NO_MEMORY, "processes": NO_PROCESS, "descriptors": TOO_MANY, "space": FULL}
 # The commands, as the help groups them: name to module and attribute. A module is imported when its command is run, so that
 # `testbed status` does not wait for the imports that building a facility needs.
 SECTIONS = {
@@ -155,13 +160,21 @@ def main() -> None:
         sys.stderr.write(f"testbed: {error}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
-        if not isinstance(error, OSError) or error.errno not in ADVICE:
+        advice = _advice(error)
+        if not advice:
             sys.exit(crash_report.report(error))
         forget_output()  # or Python, at its end, would try to write once more what a full disk refused
         with suppress(OSError):
-            text = ADVICE[error.errno].format(what=error.filename or "a file", why=error.strerror or error)
-            sys.stderr.write(f"testbed: {text}\n")
+            sys.stderr.write(f"testbed: {advice}\n")
         sys.exit(TestbedError.exit_code)
+
+
+def _advice(error: Exception) -> str:
+    """Return in a line what the operating system refused, and the next step; an empty text for a bug of the testbed."""
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        return ADVICE[error.errno].format(what=error.filename or "a file", why=error.strerror or error)
+    resource = shortage_in(f"{type(error).__name__}: {error}")
+    return LACKING[resource].format(what="the testbed", why=str(error) or type(error).__name__) if resource else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a facility is observed: monitoring, thread dumps, resource usage; and a do-nothing twin."""
+"""How a facility is observed: monitoring, thread dumps, resource usage, shortages; and do-nothing twins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.facility.address import Address
-    from testbed.journal.events import Now, Size
+    from testbed.journal.events import Now, Shortage, Size
 
 
 class Dump(Protocol):
@@ -53,5 +53,27 @@ class NoResources:
     every_s: float | None = None
 
     async def look(self, now: Now) -> Sequence[ResourceUsage | Size]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing."""
+        return ()
+
+
+class Shortages(Protocol):
+    """Finds what the parts of a facility lacked, in what they say themselves, stamped by `now`."""
+
+    @property
+    def every_s(self) -> float | None:
+        """The interval between looks, in real seconds; None: only one, when the night is over."""
+
+    async def look(self, now: Now) -> Sequence[Shortage]:
+        """Return what was lacking since the look before, or since the facility was built; what cannot be read is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoShortages:
+    """The do-nothing twin: nothing is ever lacking."""
+
+    every_s: float | None = None
+
+    async def look(self, now: Now) -> Sequence[Shortage]:  # noqa: ARG002 - the protocol's signature
         """Return nothing."""
         return ()

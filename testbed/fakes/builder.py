@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.burst import BurstSpec
     from testbed.facility.load_generator import DueRequest
-    from testbed.facility.observers import Resources
+    from testbed.facility.observers import Resources, Shortages
     from testbed.facility.probe import ProbeSpec
     from testbed.facility.runtime import Runtime
     from testbed.fakes.service import FakeService
@@ -68,6 +68,7 @@ class FakeBuilder:
     packet_filter: FakePacketFilter = field(default_factory=FakePacketFilter)
     log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
     resources: Resources = field(default_factory=observers.NoResources)
+    shortages: Shortages = field(default_factory=observers.NoShortages)
     ineffective: bool = False  # probes see no effect of a fault on a link, and the requests of a burst do not wait at one time
     generator: FakeLoadGenerator | None = None
     bursts: list[FakeBurst] = field(default_factory=list)
@@ -98,6 +99,7 @@ class FakeBuilder:
             links=dict(self.links),
             packet_filter=self.packet_filter,
             resources=self.resources,
+            shortages=self.shortages,
             log_disks=self.log_disks,
         )
         if self.broken is not None:

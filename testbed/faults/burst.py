@@ -36,6 +36,7 @@ class Burst:
     """
 
     needs: ClassVar[str] = "processes"
+    exhausts: ClassVar[tuple[str, ...]] = ("descriptors",)
 
     door: Annotated[str, Field(min_length=1, max_length=20)] = "kiosk"
     requests: Annotated[int, Field(ge=1, le=100_000)] = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ class DiskFull:
     In containers a small file system is filled to the last byte; on processes the log leads to `/dev/full`. Once healed, lines are written
     again; those that were lost stay lost.
     """
+
+    exhausts: ClassVar[tuple[str, ...]] = ("space",)
 
     service: Annotated[str, Field(pattern=r"^cf-\d+$")] | None = None
 

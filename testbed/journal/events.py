@@ -19,6 +19,7 @@ REFUSED = "connection refused"  # the error of a sample: nothing listens at the 
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 BreakerState = Literal["closed", "open", "half_open"]
+Resource = Literal["memory", "processes", "descriptors", "space"]
 Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
 
@@ -112,6 +113,7 @@ class OperationEvent(Stamped):
     due_s: float | None = None
     due_night_s: float | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    exhausts: tuple[Resource, ...] = ()
     event: Literal["operation"] = "operation"
 
 
@@ -202,6 +204,7 @@ class Sample(Stamped):
     waiting: int | None = None
     pool: PoolSample | None = None
     results: dict[str, Counts] = field(default_factory=dict)
+    internal_errors: int | None = None
     log: LogLines | None = None
     breaker: BreakerSample | None = None
     error: str = ""
@@ -267,6 +270,17 @@ class Size(Stamped):
     size_bytes: int
     rows: int | None = None
     event: Literal["size"] = "size"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage(Stamped):
+    """A part of the facility lacked something that the machine has to give, and says so in its log."""
+
+    of: str
+    resource: Resource
+    lines: int
+    line: str
+    event: Literal["shortage"] = "shortage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +408,7 @@ Event = (
     | Threads
     | ResourceUsage
     | Size
+    | Shortage
     | Balancer
     | Recovery
     | BackupTaken

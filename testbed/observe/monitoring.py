@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BREAKER = "circuit_breaker_"
 BREAKER_STATES: tuple[BreakerState, ...] = get_args(BreakerState)
 GAUGES = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting")
+FAILED = ("failed", "internal_error")
 WITHIN_S = 2.0  # the monitoring's own time-out: a later answer counts as none
 
 
@@ -75,6 +76,7 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
     pool: dict[str, int] = {}
     log: dict[str, int] = {}
     breaker: dict[str, int] = {}
+    internal_errors = None
     results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
     try:
         for family in text_string_to_metric_families(text):
@@ -83,16 +85,18 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
                     pool[sample.labels["state"]] = int(sample.value)
                 elif sample.name in ("requests_total", "transactions_total"):
                     name = sample.labels.get("operation") or sample.labels["transaction"]
-                    kind = "failed" if sample.labels["result"] == "failed" else "answered"
+                    kind = "failed" if sample.labels["result"] in FAILED else "answered"
                     results[name][kind] += int(sample.value)
                 elif sample.name == "log_lines_total" and sample.labels["level"] == "error":
                     log[sample.labels["result"]] = int(sample.value)
                 elif sample.name.startswith(BREAKER):
                     breaker[" ".join([sample.name.removeprefix(BREAKER), *sample.labels.values()])] = int(sample.value)
+                elif sample.name == "internal_errors_total":
+                    internal_errors = int(sample.value)
                 elif sample.name in GAUGES:
                     gauges[sample.name] = int(sample.value)
     except (ValueError, KeyError, OverflowError):
-        gauges, pool, log, breaker = {}, {}, {}, {}
+        gauges, pool, log, breaker, internal_errors = {}, {}, {}, {}, None
         results.clear()
     if "request_threads_busy" not in gauges:
         error = error or "the metrics have no request_threads_busy"
@@ -107,6 +111,7 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
         waiting=gauges.get("requests_waiting_for_thread"),
         pool=_pool(gauges, pool) if pool else None,
         results={name: Counts(**counts) for name, counts in sorted(results.items())},
+        internal_errors=internal_errors,
         log=LogLines(log.get("written", 0), log.get("lost", 0)) if log else None,
         breaker=_breaker(breaker),
         error=error,

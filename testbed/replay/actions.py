@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from testbed.facility.facility import Facility
     from testbed.facility.link import ToxicOn
     from testbed.facility.probe import ProbeEnd, ProbeResult
-    from testbed.journal.events import Progress, ThreadGroup
+    from testbed.journal.events import Progress, Resource, ThreadGroup
     from testbed.replay.state import FacilityState
 
 
@@ -81,11 +81,16 @@ class Actions:
         )
 
     async def operate(
-        self, do: Callable[[Actions], Awaitable[str]], arguments: Mapping[str, Any] | None = None, due_night_s: float | None = None
+        self,
+        do: Callable[[Actions], Awaitable[str]],
+        arguments: Mapping[str, Any] | None = None,
+        due_night_s: float | None = None,
+        exhausts: tuple[Resource, ...] = (),
     ) -> str:
         """Run a fault or an operation with its begin and its end in the journal; return the line that says what was done.
 
-        `arguments` and when it was due are written at its begin. A TestbedError is written as its failure, and raised again.
+        `arguments`, when it was due, and what it exhausts are written at its begin. A TestbedError is written as its failure, and raised
+        again.
         """
         started_s = self.recorder.t_s()
         begin = OperationEvent(
@@ -95,6 +100,7 @@ class Actions:
             state="begin",
             arguments=dict(arguments or {}),
             due_night_s=due_night_s,
+            exhausts=exhausts,
         )
         due_s = None if due_night_s is None else self.recorder.t_s_at(due_night_s)
         self.recorder.add(replace(begin, due_s=due_s))
@@ -266,6 +272,11 @@ class Actions:
         for event in await self.facility.resources.look(self.recorder.now):
             self.recorder.add(event)
 
+    async def record_shortages(self) -> None:
+        """Record what the parts of the facility lacked since it was last looked for."""
+        for event in await self.facility.shortages.look(self.recorder.now):
+            self.recorder.add(event)
+
     async def dump_threads(self) -> None:
         """Dump the threads of every application server and caller at the same time, and record the groups (O5, O6, P4).
 
@@ -317,7 +328,10 @@ class Actions:
 
 @runtime_checkable
 class Fault(PlannedAction, Protocol):
-    """Something done to the facility. `actions.step` records each of its steps in the journal."""
+    """Something done to the facility. `actions.step` records each of its steps in the journal.
+
+    One that exhausts what the machine has to give, on purpose, says so in a class variable `exhausts`, such as `("space",)`.
+    """
 
     async def inject(self, actions: Actions) -> str:
         """Inject it, verify that it took effect, and return a line that says what was done; raises FacilityError when it failed."""

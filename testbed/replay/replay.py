@@ -35,7 +35,8 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     5. Sample on until every request was answered, or nothing comes back any more.
     6. Dump the threads of stuck services that were not dumped yet.
     7. Count the answered requests in the databases and backups that should have them, where the runtime has these.
-    8. Stop sampling, heal every fault that is still active, and check that nothing is left of it: none outlives its scenario.
+    8. Stop sampling, heal every fault that is still active, and check that nothing is left of it: none outlives its scenario. Then look
+       once more for what the parts of the facility lacked.
     9. Write the journal's end, and take everything down.
 
     An interruption or an error becomes the journal's end, and is raised again. Time is the event loop's: over `testbed.fakes`, with its
@@ -59,6 +60,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _count(going)  # 7
             await cancel_and_wait(going.background)  # or what comes back by the healing would look as if it had come back by itself
             await going.actions.heal_all()  # 8
+            await going.actions.record_shortages()
             recorder.end("complete", "")  # 9
             display.phase("the facility is taken down")
 

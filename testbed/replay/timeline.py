@@ -60,7 +60,8 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
     replay.at_work += 1
     actions = replace(replay.actions, word=step.word, id=number)
     with suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
-        await actions.operate(lambda of_step: of_step.carry_out(step.action), _arguments(step.action), step.at_night_s)
+        exhausts = getattr(step.action, "exhausts", ())
+        await actions.operate(lambda of_step: of_step.carry_out(step.action), _arguments(step.action), step.at_night_s, exhausts)
     replay.load.release()
     replay.looker.wake()  # what waits for a time of the night may have to wait for less now
     replay.at_work -= 1

@@ -229,6 +229,10 @@ def test_a_trace_that_is_written_can_be_named_in_a_scenario(testbed, tmp_path: P
         (OSError(errno.EACCES, "Permission denied", "b.jsonl"), "no access to b.jsonl: Permission denied; change its permissions"),
         (OSError(errno.ECONNREFUSED, "Connection refused"), "a connection failed: Connection refused; see whether"),
         (OSError(errno.EMFILE, "Too many open files"), "cannot open a file: Too many open files; raise the limit"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "cannot start a process or a thread: Resource temporarily"),
+        (RuntimeError("can't start new thread"), "cannot start a process or a thread: can't start new thread; raise the limit (ulimit -u)"),
+        (MemoryError(), "no memory for the testbed: MemoryError; end other programs"),
+        (ImportError("a.so: failed to map segment from shared object"), "no memory for the testbed: a.so: failed to map segment from"),
     ],
     ids=lambda case: case.strerror if isinstance(case, OSError) else "",
 )

@@ -34,6 +34,9 @@ pool_waiting 0.0
 requests_total{operation="lookup_by_city",result="answered"} 5.0
 requests_total{operation="lookup_by_city",result="refused"} 2.0
 requests_total{operation="lookup_by_city",result="failed"} 1.0
+requests_total{operation="check_in",result="internal_error"} 2.0
+# TYPE internal_errors_total counter
+internal_errors_total 4.0
 # TYPE log_lines_total counter
 log_lines_total{level="error",result="written"} 3.0
 log_lines_total{level="error",result="lost"} 2.0
@@ -49,7 +52,8 @@ def test_every_number_of_a_sample_is_read_from_the_metrics() -> None:
     assert (sample.t_s, sample.night_s, sample.service, sample.health) == (1.5, 82_800.0, "cf-1", True)
     assert (sample.request_threads, sample.busy, sample.waiting) == (40, 3, 2)
     assert sample.pool == PoolSample(size=40, in_=36, out=4, waiting=0, leaked=1)
-    assert sample.results == {"lookup_by_city": Counts(answered=7, failed=1)}
+    assert sample.results == {"check_in": Counts(answered=0, failed=2), "lookup_by_city": Counts(answered=7, failed=1)}
+    assert sample.internal_errors == 4
     assert sample.log == LogLines(written=3, lost=2)
 
 
@@ -59,6 +63,7 @@ def test_a_caller_has_transactions_and_no_pool_or_log() -> None:
     sample = parse_metrics("partner", text, (0.0, 0.0), health=True, health_s=0.0)
     assert (sample.pool, sample.log, sample.results) == (None, None, {"search": Counts(answered=0, failed=2)})
     assert sample.breaker is None
+    assert sample.internal_errors is None  # nobody counts them there, and that is not 0
 
 
 BREAKER_LINES = (

@@ -27,6 +27,7 @@ from testbed.runtime.containers.log_disks import ContainerLogDisks
 from testbed.runtime.containers.redundancy import ContainerRedundancy, virtual_ip_of
 from testbed.runtime.containers.services import OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
+from testbed.runtime.containers.shortages import ContainerShortages
 from testbed.runtime.postgres import sql
 from testbed.runtime.proxied_link import ProxiedLink
 from testbed.runtime.toxiproxy import FaultProxyClient
@@ -180,6 +181,7 @@ class Project:
             log_disks=ContainerLogDisks(self.runtime),
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names),
         )
+        facility.shortages = ContainerShortages(self.runtime, (*facility.services, *HOSTS, LOAD, "toxiproxy"))
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest
         await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)

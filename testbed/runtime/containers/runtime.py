@@ -178,6 +178,14 @@ class Containers(Runtime):
             return ""
         return text.decode(errors="replace").strip()
 
+    def printed_since(self, name: str, since_s: int) -> str:
+        """Return what it printed since a time of the machine's clock; nothing where the engine cannot say. It blocks."""
+        try:
+            text: bytes = self._container(name).logs(since=since_s)
+        except CLIENT_ERRORS:
+            return ""
+        return text.decode(errors="replace")
+
     async def pid(self, name: str) -> int | None:
         """Return the process id that it has on the engine's machine."""
         container = self._container(name)

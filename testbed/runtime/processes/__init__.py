@@ -1,8 +1,9 @@
 """A facility as processes of this machine, on loopback.
 
-`backend`: makes the builders. `shared_parts`: what all replays of a batch share. `builder`: builds one facility. `runtime`: starts and
-ends services. `fork_client`, `fork_server`: a process that has imported everything once and forks each service. `resources`: resource
-usage. `log_disks`, `packet_filter`: what comes closest to a full disk and a firewall without containers.
+`backend`: makes the builders. `shared_parts`: what all replays of a batch share. `builder`: builds one facility.
+`runtime`: starts and ends services. `fork_client`, `fork_server`: a process that has imported everything once and forks
+each service. `resources`: resource usage. `shortages`: what the machine lacked. `log_disks`, `packet_filter`: what
+comes closest to a full disk and a firewall without containers.
 
 Does not import `containers`.
 """

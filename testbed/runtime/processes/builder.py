@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from testbed.concurrency import cancel_and_wait, shield
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
-from testbed.facility.facility import LOAD, Facility, Instruments
+from testbed.facility.facility import FAULT_PROXY, LOAD, Facility, Instruments
 from testbed.facility.runtime import ServiceSpec
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
@@ -25,11 +25,13 @@ from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
+from testbed.runtime.processes.fork_client import FORK_SERVER
 from testbed.runtime.processes.log_disks import ProcessLogDisks
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
 from testbed.runtime.processes.resources import ProcessResources
 from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.processes.shared_parts import SharedParts
+from testbed.runtime.processes.shortages import ProcessShortages
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
 from testbed.runtime.toxiproxy import FaultProxyClient
 
@@ -149,6 +151,8 @@ class ProcessesBuilder:
         )
         self.resources = ProcessResources(plan.resources_every_s, self.runtime, facility.services, self.pair, self.directory)
         facility.resources = self.resources
+        logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
+        facility.shortages = ProcessShortages(self.directory, logs_of_all)
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         self.pair.array = await self._array()
         await self.pair.mount(HOSTS[0])

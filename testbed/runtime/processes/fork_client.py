@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 STOP_WITHIN_S = 5.0
+FORK_SERVER = "fork-server"
 FORK_SERVER_MODULE = "testbed.runtime.processes.fork_server"
 ANSWER_WITHIN_S = 20.0  # its imports come first
 RECEIVE_BYTES = 1 << 16
@@ -62,7 +63,7 @@ class ForkServer:
             with theirs:
                 fd = theirs.fileno()
                 command = python(FORK_SERVER_MODULE, str(fd), *modules)
-                self._child = spawn("fork-server", command, run.path / "fork-server.log", pass_fds=(fd,))
+                self._child = spawn(FORK_SERVER, command, run.path / f"{FORK_SERVER}.log", pass_fds=(fd,))
         except ServiceError:
             self._control.close()
             raise

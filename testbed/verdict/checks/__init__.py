@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from testbed.verdict.figures import Figures
     from testbed.verdict.finding import Finding
 
-ALWAYS = ("complete", "consistent", "monitored", "counted", "timeline", "services", "open_loop", "steady_before", "healed")
+ALWAYS = ("complete", "consistent", "monitored", "counted", "timeline", "services", "resources", "open_loop", "steady_before", "healed")
 CONDITION_NOT_SEEN = "condition_not_seen"  # a step of the timeline waited for something that did not happen
 
 
