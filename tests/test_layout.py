@@ -34,7 +34,7 @@ ROOMS = {
     "faults": "errors concurrency registry plan journal facility replay",
     "operations": "errors registry journal replay",
     "scenario_file": "errors plan facility faultproxy replay faults operations",
-    "verdict": "registry plan journal",
+    "verdict": "errors registry plan journal",
     "report": "errors plan verdict",
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind")
 header_adapter: TypeAdapter[Header] = TypeAdapter(Header)
+# JSON has no such numbers, but its readers take them; and one of 400 digits is infinite, too.
+PERHAPS_NOT_FINITE = re.compile(rb"NaN|Infinity|\d[eE]\+?\d{3}|\d{300}")
 event_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
@@ -81,8 +87,8 @@ class Journal:
 def read(path: Path) -> Journal:
     """Read a journal; raises JournalError, with the line's number, when a line is not as `events.py` says.
 
-    Unknown fields are ignored, so that a journal of a later version can be read as far as it is understood; unknown events are refused.
-    A last line that was cut off is left out.
+    Unknown fields are ignored, so that a journal of a later version can be read as far as it is understood; unknown events are refused,
+    and numbers that are none. A last line that was cut off is left out.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -104,9 +110,22 @@ def read(path: Path) -> Journal:
 
 
 def _decoded(adapter: TypeAdapter[Any], path: Path, number: int, line: bytes) -> Any:
+    if PERHAPS_NOT_FINITE.search(line):
+        _require_finite(path, number, line)
     try:
         return adapter.validate_json(line, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "line"
         raise JournalError(f"{path}, line {number}: {where}: {first['msg']}") from error
+
+
+def _require_finite(path: Path, number: int, line: bytes) -> None:
+    """Raise JournalError for a number that is infinite or none."""
+
+    def require(text: str) -> None:
+        if not math.isfinite(float(text)):
+            raise JournalError(f"{path}, line {number}: {text[:20]} is no number of a journal; allowed: finite numbers")
+
+    with suppress(ValueError, RecursionError):  # no JSON at all, which is told by what decodes it
+        json.loads(line, parse_float=require, parse_int=require, parse_constant=require)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BREAKER = "circuit_breaker_"
 BREAKER_STATES: tuple[BreakerState, ...] = get_args(BreakerState)
-GAUGES = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting")
+PLAIN = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting", "internal_errors_total")
 FAILED = ("failed", "internal_error")
 WITHIN_S = 2.0  # the monitoring's own time-out: a later answer counts as none
 
@@ -72,11 +72,10 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
 
     A text that is empty or not in the format gives a sample without numbers, with `error` or what is wrong with the text as the reason.
     """
-    gauges: dict[str, int] = {}
+    plain: dict[str, int] = {}  # without a label
     pool: dict[str, int] = {}
     log: dict[str, int] = {}
     breaker: dict[str, int] = {}
-    internal_errors = None
     results: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"answered": 0, "failed": 0})
     try:
         for family in text_string_to_metric_families(text):
@@ -91,14 +90,12 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
                     log[sample.labels["result"]] = int(sample.value)
                 elif sample.name.startswith(BREAKER):
                     breaker[" ".join([sample.name.removeprefix(BREAKER), *sample.labels.values()])] = int(sample.value)
-                elif sample.name == "internal_errors_total":
-                    internal_errors = int(sample.value)
-                elif sample.name in GAUGES:
-                    gauges[sample.name] = int(sample.value)
+                elif sample.name in PLAIN:
+                    plain[sample.name] = int(sample.value)
     except (ValueError, KeyError, OverflowError):
-        gauges, pool, log, breaker, internal_errors = {}, {}, {}, {}, None
+        plain, pool, log, breaker = {}, {}, {}, {}
         results.clear()
-    if "request_threads_busy" not in gauges:
+    if "request_threads_busy" not in plain:
         error = error or "the metrics have no request_threads_busy"
     return Sample(
         t_s=at[0],
@@ -106,12 +103,12 @@ def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: b
         service=service,
         health=health,
         health_s=health_s,
-        request_threads=gauges.get("request_threads"),
-        busy=gauges.get("request_threads_busy"),
-        waiting=gauges.get("requests_waiting_for_thread"),
-        pool=_pool(gauges, pool) if pool else None,
+        request_threads=plain.get("request_threads"),
+        busy=plain.get("request_threads_busy"),
+        waiting=plain.get("requests_waiting_for_thread"),
+        pool=_pool(plain, pool) if pool else None,
         results={name: Counts(**counts) for name, counts in sorted(results.items())},
-        internal_errors=internal_errors,
+        internal_errors=plain.get("internal_errors_total"),
         log=LogLines(log.get("written", 0), log.get("lost", 0)) if log else None,
         breaker=_breaker(breaker),
         error=error,

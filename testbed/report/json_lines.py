@@ -55,7 +55,7 @@ def _series(judged: Judged) -> dict[str, Any]:
         "per_hour": slope.per_unit,
         "low": slope.low,
         "high": slope.high,
-        "threshold": judged.threshold,
+        "threshold": slope.threshold,
         "confidence": slope.confidence,
     }
 

@@ -5,5 +5,5 @@ what is read from a journal. `figures`: all figures, computed once. `outcome`: o
 a scenario expects, one file a check. `judge`: makes the judgement. `result`: a judged replay. `student`: Student's t, for `trend`.
 `rate`: how sure a count is.
 
-May import registry, plan and journal: nothing that acts, not even by type.
+May import errors, registry, plan and journal: nothing that acts, not even by type.
 """

@@ -1,4 +1,4 @@
-"""The verdict: a pure function of the journal. A check that itself fails gives `unknown`, never `held`."""
+"""The verdict: a pure function of the journal. A check that itself fails gives `unknown`, never `held`; so do figures that fail."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from testbed.errors import JournalError
 from testbed.journal.events import ResourceUsage
-from testbed.plan.expectation import Expectation
+from testbed.plan.expectation import Crack, Expectation
 from testbed.verdict import checks, figures, outcome
 from testbed.verdict.changes import first_change
 from testbed.verdict.checks import ALWAYS, longevity
 from testbed.verdict.finding import Finding, Verdict
+from testbed.verdict.outcome import Reason
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
-    from testbed.plan.expectation import Crack, Outcome
+    from testbed.plan.expectation import Outcome
     from testbed.verdict.checks.longevity import Judged
     from testbed.verdict.figures import Figures
-    from testbed.verdict.outcome import Reason
+
+FIGURES = "figures"  # the word of the finding that they could not be computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,21 @@ class Judgement:
     @property
     def doubts(self) -> tuple[Finding, ...]:
         """The findings that say why the replay itself cannot be believed."""
-        return tuple(finding for finding in self.findings if finding.check in ALWAYS and finding.verdict is not Verdict.HELD)
+        return tuple(finding for finding in self.findings if finding.check in (*ALWAYS, FIGURES) and finding.verdict is not Verdict.HELD)
 
 
 def judge(journal: Journal) -> Judgement:
     """Run the checks of ALWAYS and one for each expectation of the scenario; the worst finding is the verdict.
 
     Where one of ALWAYS does not hold, the replay cannot be believed: what it seems to show, for an expectation or against it, is unknown.
+    Raises JournalError for a header of which nothing can be computed.
     """
+    try:
+        computed = figures.of(journal)
+        reason, crack = outcome.reason(journal, computed), outcome.crack(journal, computed)
+    except Exception as error:  # noqa: BLE001 - the border of the figures: no replay writes a journal that has none
+        return _without_figures(journal, error)
     wanted = _wanted(journal)
-    computed = figures.of(journal)
     always = [_run_check(journal, computed, name, None) for name in ALWAYS]
     if not journal.is_complete:
         expected = [Finding(name, Verdict.UNKNOWN, "not judged: the replay did not come to its end") for name in wanted]
@@ -74,7 +82,17 @@ def judge(journal: Journal) -> Judgement:
         expected = [_not_believed(finding) for finding in expected]
     findings = (*always, *expected)
     worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
-    return Judgement(worst, outcome.reason(journal, computed), outcome.crack(journal, computed), findings, computed, _longevity(journal))
+    return Judgement(worst, reason, crack, findings, computed, _longevity(journal))
+
+
+def _without_figures(journal: Journal, error: Exception) -> Judgement:
+    """Return the judgement of a journal whose figures cannot be computed: unknown, with the traceback, and figures of no event at all."""
+    try:
+        none = figures.of(replace(journal, events=()))
+    except Exception as failure:
+        raise JournalError(f"the journal {journal.path} cannot be judged: of its header, {type(failure).__name__}: {failure}") from failure
+    findings = (_run_check(journal, none, "consistent", None), _failed(FIGURES, "the figures cannot be computed", error))
+    return Judgement(Verdict.UNKNOWN, Reason(None, "not_judged", "its figures cannot be computed"), Crack.NOTHING, findings, none, ())
 
 
 def _wanted(journal: Journal) -> dict[str, Any]:
@@ -102,5 +120,9 @@ def _run_check(journal: Journal, computed: Figures, name: str, expected: Any) ->
     try:
         return checks.load(name)(journal, computed, expected)
     except Exception as error:  # noqa: BLE001 - the border of a check: its failure says nothing of the facility
-        text = f"the check itself failed: {type(error).__name__}: {error}"
-        return Finding(name, Verdict.UNKNOWN, text, traceback="".join(traceback.format_exception(error)))
+        return _failed(name, "the check itself failed", error)
+
+
+def _failed(name: str, what: str, error: Exception) -> Finding:
+    text = f"{what}: {type(error).__name__}: {error}"
+    return Finding(name, Verdict.UNKNOWN, text, traceback="".join(traceback.format_exception(error)))

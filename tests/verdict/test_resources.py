@@ -7,6 +7,7 @@ import pytest
 
 from testbed.journal.events import LogLines, OperationEvent, ResourceUsage, Response, Sample, Service, Shortage
 from testbed.verdict import checks, figures, judge
+from testbed.verdict.checks.resources import NAMES
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import NightBuilder, contained_night, hung_night
 from tests.nights import Flight, scenario
@@ -47,7 +48,7 @@ def test_what_failed_for_want_of_something_shows_nothing(resource: Resource) -> 
     night = lacking(hung_night(), resource)
     found = finding(night)
     assert found.verdict is Verdict.UNKNOWN
-    assert f"cf-1 lacked {resource} (2 times, as in: MemoryError)" in found.text
+    assert f"{NAMES[resource]} (told by cf-1, 2 times, as in: MemoryError)" in found.text
     assert judge.judge(hung_night().journal(expect={"outcome": ["unharmed"]})).verdict is Verdict.BROKEN
     assert judge.judge(night.journal(expect={"outcome": ["unharmed"]})).verdict is Verdict.UNKNOWN
 
@@ -60,12 +61,12 @@ def test_answers_monitoring_and_last_words_say_it_too() -> None:
     ):
         night = contained_night()
         night.events = [spoil(event) or event for event in night.events]
-        assert "lacked descriptors" in finding(night).text
+        assert "not enough descriptors (told by answers to " in finding(night).text
     night = contained_night()
     night.events.append(
         Service(**night.at(3.0), service="ivr", state="died", pid=7, detail="exit code -6\nmemory allocation of 8 bytes failed")
     )
-    assert "ivr lacked memory (1 times, as in: memory allocation of 8 bytes failed)" in finding(night).text
+    assert "memory (told by ivr, 1 times, as in: memory allocation of 8 bytes failed)" in finding(night).text
 
 
 def test_a_log_line_that_was_lost_had_no_space_unless_the_fault_took_it() -> None:
@@ -73,7 +74,7 @@ def test_a_log_line_that_was_lost_had_no_space_unless_the_fault_took_it() -> Non
     night = contained_night()
     (first, *_) = [event for event in night.events if isinstance(event, Sample) and event.service == "cf-1"]
     night.events[night.events.index(first)] = replace(first, log=LogLines(written=1, lost=3))
-    assert "cf-1 lacked space (3 times, as in: log lines were lost)" in finding(night).text
+    assert "space on a disk (told by cf-1, 3 times, as in: log lines were lost)" in finding(night).text
     assert finding(fault(night, "disk_full", t_s=first.t_s)).verdict is Verdict.HELD
 
 

@@ -4,7 +4,8 @@
 makes the builders. `project_pool`: what all replays of a batch share. `project`: one compose project, which serves one replay after
 another. `builder`: builds one facility. `runtime`: starts and ends services. `engine_client`: the one file
 that imports the engine's client. `deaths`: how containers ended. `database`,
-`redundancy`, `balancers`, `firewall`, `log_disks`, `probe`: parts of the facility. `programs/`: what runs inside the containers.
+`redundancy`, `balancers`, `firewall`, `log_disks`, `probe`: parts of the facility. `shortages`: what the machine lacked. `programs/`:
+what runs inside the containers.
 
 Does not import `processes`.
 """

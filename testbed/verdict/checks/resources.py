@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from testbed.verdict.figures import Figures
 
 MOST = 3  # shortages that are named
-ANSWERS, MONITORING = "an answer to a passenger", "an answer to the monitoring"
+NAMES: dict[Resource, str] = {
+    "memory": "memory",
+    "processes": "processes or threads, or memory for their stacks",
+    "descriptors": "descriptors",
+    "space": "space on a disk",
+}
+ANSWERS, MONITORING = "answers to passengers", "answers to the monitoring"
 # What faults exhaust on purpose; journals that are older than `exhausts` do not say so.
 EXHAUSTED_BY: dict[str, tuple[Resource, ...]] = {"disk_full": ("space",), "burst": ("descriptors",)}
 # What the code of a service may use up by itself, where its resource usage was sampled and rises for good (S7).
@@ -53,10 +59,10 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     fatal = [lack for lack in fatal if not _is_leaked(journal, lack)] if fatal else []
     if not fatal:
         return Finding("resources", Verdict.HELD, "nothing failed for want of memory, processes, descriptors or space")
-    named = [f"{lack.of} lacked {lack.resource} ({lack.count} times, as in: {lack.line})" for lack in fatal[:MOST]]
+    named = [f"{NAMES[lack.resource]} (told by {lack.of}, {lack.count} times, as in: {lack.line})" for lack in fatal[:MOST]]
     more = f"; and {len(fatal) - MOST} more" if len(fatal) > MOST else ""
     advice = "give it more (see ulimit -a), or do less at a time"
-    return Finding("resources", Verdict.UNKNOWN, f"the machine had not enough: {'; '.join(named)}{more}; {advice}")
+    return Finding("resources", Verdict.UNKNOWN, f"the machine had not enough {'; '.join(named)}{more}; {advice}")
 
 
 def _lacks(journal: Journal) -> Iterator[Lack]:
