@@ -223,6 +223,7 @@ class Condition(Stamped):
     condition: str
     seen: bool
     detail: str = ""
+    operation: str = ""
     event: Literal["condition"] = "condition"
 
 

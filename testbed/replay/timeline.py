@@ -54,7 +54,7 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
     else:
         if before is not None:
             await asyncio.wait([before])
-        if not await _wait_condition(replay, step.when or "", step.within_s):
+        if not await _wait_condition(replay, step):
             return
         replay.load.hold()
     replay.at_work += 1
@@ -73,9 +73,10 @@ def _arguments(action: PlannedAction) -> dict[str, Any]:
     return asdict(action) if is_dataclass(action) and not isinstance(action, type) else {}
 
 
-async def _wait_condition(replay: Replay, condition: str, within_s: float) -> bool:
-    """Wait until a condition is seen, or cannot come any more; record and return whether it was seen."""
-    await replay.wait_until(lambda: replay.state.holds(condition) or is_over(replay), within_s)
+async def _wait_condition(replay: Replay, step: PlannedStep) -> bool:
+    """Wait until the condition of a step is seen, or cannot come any more; record and return whether it was seen."""
+    condition, stamp = step.when or "", replay.recorder.stamp
+    await replay.wait_until(lambda: replay.state.holds(condition) or is_over(replay), step.within_s)
     seen = replay.state.holds(condition)
-    replay.recorder.add(Condition(**replay.recorder.stamp(), condition=condition, seen=seen, detail=replay.state.text()))
+    replay.recorder.add(Condition(**stamp(), condition=condition, seen=seen, detail=replay.state.text(), operation=step.word))
     return seen

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from testbed.journal.events import LogLines, Sample, Threads
+from testbed.experiments.matrix import cell
+from testbed.journal.events import Condition, LogLines, Sample, Threads
 from testbed.journal.thread_states import CHECKOUT, SOCKET
 from testbed.plan.expectation import SHARE, Expectation
 from testbed.verdict import checks, figures, judge
-from testbed.verdict.checks import ALWAYS
+from testbed.verdict.checks import ALWAYS, CONDITION_NOT_SEEN
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import SERVERS, NightBuilder, contained_night, hung_night
+from tests.nights import RESTART, SWITCHOVER, flown
 
 GROUNDED = {
     "outcome": ["grounded"],
@@ -146,6 +148,28 @@ def test_errors_are_counted_although_their_lines_were_lost(failed: int, errors: 
     assert finding(night, "errors_counted", "complete").verdict is wanted
 
 
+@pytest.mark.fact("W7")
+@pytest.mark.parametrize(
+    ("failed", "ended", "wanted"),
+    [
+        (3, "cf-1", Verdict.UNKNOWN),  # the third may have failed after the last sample of cf-1
+        (2, "cf-1", Verdict.HELD),
+        (3, "kiosk", Verdict.BROKEN),  # a caller's end takes no count of a server with it
+    ],
+)
+def test_what_failed_after_the_last_sample_of_a_server_that_was_killed_is_in_no_count(failed: int, ended: str, wanted: Verdict) -> None:
+    """Nobody knows whether it was counted; that is unknown, and not broken."""
+    night = NightBuilder()
+    for _ in range(failed):
+        night.request(1.0, "kiosk", "failed")
+    night.sample(2.0, "cf-1", failed=2)
+    sample = night.events.pop()
+    assert isinstance(sample, Sample)
+    night.events.append(replace(sample, log=LogLines(written=1, lost=1)))
+    night.service(3.0, ended, "stopped")
+    assert finding(night, "errors_counted", "complete").verdict is wanted
+
+
 def test_threads_blocked_elsewhere_are_not_the_cases() -> None:
     """All request threads at a socket is not what the case saw of application servers (O5)."""
     night = hung_night(dumps=False)
@@ -179,6 +203,48 @@ def test_a_facility_is_compared_with_what_it_was_before_anything_was_done() -> N
     night.switchover(1.0)
     night.end(2.0)
     assert finding(night, "steady_before", None).verdict is Verdict.HELD
+
+
+@pytest.mark.parametrize(
+    ("expect", "settings", "verdict"),
+    [
+        ({}, {}, Verdict.UNKNOWN),
+        ({"health_green": True}, {}, Verdict.HELD),  # it is asked for, and will break that
+        ({}, {"application_server": {"handshaking": True}}, Verdict.HELD),
+        ({}, {"application_server": {"let_it_crash_s": 1.0}}, Verdict.HELD),
+        ({}, {"application_server": {"fail_fast": True}}, Verdict.UNKNOWN),
+    ],
+)
+def test_a_red_health_check_of_a_night_in_which_nothing_was_done_is_a_doubt(
+    expect: dict[str, Any], settings: dict[str, Any], verdict: Verdict
+) -> None:
+    """Unless the scenario asks for it itself, or the variant makes servers say that they serve nothing; failures are the outcome's."""
+    night = NightBuilder()
+    night.samples(0.0)
+    night.request(0.5, "kiosk", "failed")
+    night.end(2.0)
+    journal = night.journal(expect=expect, settings=settings)
+    assert checks.load("steady_before")(journal, figures.of(journal), None).verdict is Verdict.HELD
+    night.samples(1.0, health=False)
+    journal = night.journal(expect=expect, settings=settings)
+    assert checks.load("steady_before")(journal, figures.of(journal), None).verdict is verdict
+
+
+@pytest.mark.parametrize(("waited", "code"), [("restart", CONDITION_NOT_SEEN), ("", CONDITION_NOT_SEEN), ("silence", ""), ("heal", "")])
+def test_only_a_restart_that_waited_in_vain_is_no_doubt(waited: str, code: str) -> None:
+    """It was not needed. A fault that waited was never injected, and the matrix must not call its variant unharmed."""
+    night = contained_night()
+    night.events.insert(-3, Condition(**night.at(5.4), condition="hung", seen=False, operation=waited))
+    found = finding(night, "timeline", None)
+    assert (found.verdict, found.code) == (Verdict.UNKNOWN, code)
+    known = cell.of(judge.judge(night.journal(expect={"outcome": ["contained"]})))
+    assert (known.outcome is None) is (code != CONDITION_NOT_SEEN)
+
+
+def test_the_journal_has_what_waited_for_a_condition() -> None:
+    """By its word."""
+    (condition,) = flown("fixed", SWITCHOVER + RESTART).of(Condition)
+    assert (condition.condition, condition.seen, condition.operation) == ("hung", False, "restart")
 
 
 def restored_night(**answered: tuple[int, int]) -> NightBuilder:

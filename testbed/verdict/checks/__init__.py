@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.verdict.finding import Finding
 
 ALWAYS = ("complete", "consistent", "monitored", "counted", "timeline", "services", "resources", "open_loop", "steady_before", "healed")
-CONDITION_NOT_SEEN = "condition_not_seen"  # a step of the timeline waited for something that did not happen
+CONDITION_NOT_SEEN = "condition_not_seen"  # all that is missing of the timeline are restarts that waited for what did not happen
 
 
 class Check(Protocol):
