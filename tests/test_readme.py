@@ -252,6 +252,17 @@ def test_the_table_of_faults_and_operations_is_whole() -> None:
         assert taken == set(re.findall(r"`(\w+)`", parameters)), word
 
 
+def test_of_every_fault_it_is_told_whether_it_delays() -> None:
+    """And those that say by how much at most are those that tell the replay."""
+    late = {
+        word: cells[1] for cells in rows(section("testbed/faults/README.md", "Late, or never")) for word in re.findall(r"`(\w+)`", cells[0])
+    }
+    assert late.keys() == set(faults.names()) | {"nothing"}
+    assert {word for word, says in late.items() if says.startswith("at most")} == {
+        word for word in faults.names() if hasattr(faults.load(word), "longest_delay_s")
+    }
+
+
 def test_every_fault_says_by_what_means_it_is_done_and_what_it_cannot_show() -> None:
     """The second table of faults has each of them; the one that does nothing has nothing to say."""
     named = first_words(section("testbed/faults/README.md", "By what means, and what it cannot show"))

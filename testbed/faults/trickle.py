@@ -23,7 +23,8 @@ class Trickle:
     """Slows what comes down the link from behind it to a byte every `every_ms` milliseconds.
 
     Every single read succeeds, so a time-out for reads never fires: only a deadline for the whole answer would. Done by the fault proxy's
-    toxic `slicer`, with pieces of one byte.
+    toxic `slicer`, with pieces of one byte. It tells no longest delay: an answer is late by its length, which has no bound, and even the
+    shortest takes minutes.
     """
 
     every_ms: Annotated[int, Field(ge=100, le=60_000)] = 1000

@@ -342,7 +342,8 @@ class Healable(Fault, Protocol):
     """A fault that can be undone. It is healed when the night is over, at the latest, so that none outlives its scenario.
 
     One that delays answers has a property `longest_delay_s`, the longest that it can delay a transaction, in real seconds: so long the
-    replay waits before it believes that nothing comes back.
+    replay waits before it believes that nothing comes back. One whose delay has no bound has none: no wait would be long enough. The
+    table `Late, or never` in faults/README.md has what each does.
 
     One that is done to something that may be replaced has a method `over(actions)`, as `heal` is one: it returns why the fault is over
     without a healing, or an empty text. It is called whenever a service was killed or started, and when an operation has ended.
