@@ -31,6 +31,7 @@ class SlowDatabase:
         address, flights = facility.virtual_ip.address, facility.database.flights
         async with actions.step(1, "lock the table of flights"):
             facility.held[WORD] = await flights.lock(address, WITHIN_S)
+            facility.held_on[WORD] = facility.database.active
         async with actions.step(2, f"verify that the database answers, and counts no flights within {LOOK_S:.1f} s"):
             await flights.ping(address, WITHIN_S)
             try:
@@ -39,13 +40,27 @@ class SlowDatabase:
                 return "the table of flights is locked"
             raise FacilityError(f"expected the table of flights to be locked; saw: {count} flights counted")
 
+    async def over(self, actions: Actions) -> str:
+        """Return that the session which held the lock is gone, where the database has moved: it ended with its server."""
+        host = actions.facility.held_on.get(WORD)
+        if host in (None, actions.facility.database.active):
+            return ""
+        await _release(actions)
+        return f"the session that held the lock ended with the database server on {host}"
+
     async def heal(self, actions: Actions) -> str:
         """Release the lock, and check that flights can be read again."""
         facility = actions.facility
         async with actions.step(1, "release the lock on the table of flights"):
-            stack = facility.held.pop(WORD, None)
-            if stack is not None:
-                await stack.aclose()
+            await _release(actions)
         async with actions.step(2, "verify that the database counts flights"):
             count = await facility.database.flights.count(facility.virtual_ip.address, WITHIN_S)
         return f"the table of flights is unlocked, with {count} flights"
+
+
+async def _release(actions: Actions) -> None:
+    """Release the lock, where it is held."""
+    actions.facility.held_on.pop(WORD, None)
+    stack = actions.facility.held.pop(WORD, None)
+    if stack is not None:
+        await stack.aclose()

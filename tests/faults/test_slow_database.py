@@ -78,3 +78,27 @@ async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
         with pytest.raises(FacilityError, match=r"expected the table of flights to be locked; saw: [1-9]\d* flights counted"):
             await SlowDatabase().inject(actions)
         await SlowDatabase().heal(actions)
+
+
+async def test_a_lock_whose_session_was_ended_is_released_all_the_same(tmp_path: Path, database: str) -> None:
+    """As a switchover ends it: nothing is left to be released, and that is no error."""
+    with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        actions = await acting(writer, tmp_path)
+        await SlowDatabase().inject(actions)
+        with psycopg.connect(database, autocommit=True) as connection:
+            held = (
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE relation = 'flights'::regclass AND mode = 'AccessExclusiveLock'"
+            )
+            assert connection.execute(held).fetchone() == (True,)
+        assert (await SlowDatabase().heal(actions)).startswith("the table of flights is unlocked")
+
+
+async def test_a_lock_is_over_when_the_database_has_moved(tmp_path: Path, database: str) -> None:
+    """Its session ended with the server on the old host; until then it has to be healed."""
+    with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+        actions = await acting(writer, tmp_path)
+        await SlowDatabase().inject(actions)
+        assert await SlowDatabase().over(actions) == ""
+        actions.facility.database.active = "db-2"
+        assert await SlowDatabase().over(actions) == "the session that held the lock ended with the database server on db-1"
+        assert await asyncio.to_thread(flights_are_read, database)

@@ -201,3 +201,14 @@ def test_a_fault_that_is_over_and_never_began_is_a_contradiction() -> None:
     night.events.insert(-3, FaultOver(**night.at(9.0), fault="silence", id=9, detail="gone"))
     finding = checks.load("consistent")(night.journal(), figures.of(night.journal()), None)
     assert "silence is over, which never began" in finding.text
+
+
+def test_a_lock_ends_with_the_server_that_a_switchover_stops(tmp_path: Path) -> None:
+    """The journal says so when the database has moved."""
+    slow, moves = SILENCE.replace("silence", "slow_database"), SILENCE.replace("23:00", "04:00").replace("silence", "switchover")
+    path = tmp_path / "a_night.toml"
+    scenario(tmp_path, moves)
+    path.write_text('needs = ["processes"]\n' + path.read_text().replace(moves, slow + moves))
+    journal = Flight(scenario_file.load(path), "fixed", tmp_path).fly()
+    assert [over.detail for over in journal.of(FaultOver)] == ["the session that held the lock ended with the database server on db-1"]
+    assert (journal.of(Healed)[0].faults, journal.of(Healed)[0].left) == ((), ())

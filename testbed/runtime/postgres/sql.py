@@ -78,7 +78,8 @@ class FlightsInPostgres:
         """Lock the table in a transaction of a session of its own, which ends with what is returned."""
         async with AsyncExitStack() as stack:
             async with _bounded(address, within_s, "does not lock the table of flights"):
-                connection = await stack.enter_async_context(await _connect(address))
+                connection = await _connect(address)
+                stack.push_async_callback(connection.close)  # not its own exit: that commits, and the session may have ended long before
                 await connection.set_autocommit(False)
                 await connection.execute(LOCK_FLIGHTS)
             return stack.pop_all()
