@@ -9,9 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from testbed.journal.events import Resource
 
 LONGEST_LINE = 300  # characters of a line that are kept
+NEAR = 6  # times as many lines as are told, from the end: a dump of all threads may follow what was lacking
 
 # In this order: a process that could not be forked may lack memory, and says so.
 WORDS: dict[Resource, re.Pattern[str]] = {
@@ -43,3 +46,9 @@ def shortages_in(text: str) -> dict[Resource, list[str]]:
         if resource is not None:
             found.setdefault(resource, []).append(line.strip()[:LONGEST_LINE])
     return found
+
+
+def last_words(lines: Sequence[str], count: int) -> str:
+    """Return the last lines of a program; or the one that says what was lacking, where one is near: frames around it say no more."""
+    lacking = [line.strip()[:LONGEST_LINE] for line in lines[-NEAR * count :] if shortage_in(line) is not None]
+    return lacking[-1] if lacking else "\n".join(lines[-count:])

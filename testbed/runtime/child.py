@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from testbed.concurrency import shield, wait_until
 from testbed.errors import ServiceError, WaitError
+from testbed.journal.shortages import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,12 +77,12 @@ class Child:
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
     def last_lines(self, count: int = LAST_LINES) -> str:
-        """Return the last lines that it wrote; an empty string when it wrote none."""
+        """Return the last lines that it wrote, or the one that says what it lacked; an empty string when it wrote none."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(lines[-count:])
+        return last_words(lines, count)
 
     def signal(self, number: int) -> None:
         """Send a signal; does nothing when the process has ended."""

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from testbed.journal.shortages import LONGEST_LINE, shortage_in, shortages_in
+from testbed.journal.shortages import LONGEST_LINE, last_words, shortage_in, shortages_in
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,11 @@ def test_the_lines_of_a_log_are_told_by_what_was_lacking() -> None:
     assert found["memory"] == ["MemoryError", "MemoryError: again"]
     assert [len(line) for line in found["descriptors"]] == [LONGEST_LINE]
     assert found.keys() == {"memory", "descriptors"}
+
+
+def test_the_last_words_of_a_program_that_lacked_something_say_what() -> None:
+    """In one line, without the frames around it; of any other they are its last lines."""
+    raised = ["Traceback (most recent call last):", '  File "a.py", line 7, in main', "MemoryError", "Extension modules: a"]
+    assert last_words(raised, 2) == "MemoryError"
+    assert last_words(["MemoryError", *["all is well"] * 100, "no such lookup", "bye"], 2) == "no such lookup\nbye"
+    assert last_words([], 2) == ""
