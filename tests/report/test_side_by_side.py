@@ -173,7 +173,7 @@ def test_a_crack_says_what_was_seen(both: list[Judgement]) -> None:
     assert "1, lookup: transactions failed or were never answered" in text
 
 
-def test_an_unharmed_night_with_a_high_crack_is_explained() -> None:
+def test_a_night_without_a_failure_and_a_high_crack_is_explained() -> None:
     """Everything was answered, late: both are told in one sentence, with how long it lasted."""
     night = NightBuilder()
     night.look(0.0)
@@ -186,8 +186,8 @@ def test_an_unharmed_night_with_a_high_crack_is_explained() -> None:
         night.samples(tenth / 10, busy=4, done=1)
     night.look(9.5, done=4)
     night.end(10.0)
-    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal(expect={"outcome": ["unharmed"]}))), 280).split())
-    assert "unharmed: all of 4 transactions were answered" in text
+    text = " ".join(printed(side_by_side.side_by_side(judged(night.journal(expect={"outcome": ["contained"]}))), 280).split())
+    assert "contained: all of 4 transactions were answered, but 3 later than 5 s" in text
     assert (
         "crack 6, airline: every transaction was answered, but all request threads of every caller were blocked, for up to 6.9 real s"
         in text
@@ -233,7 +233,7 @@ def test_of_a_replay_that_was_killed_nothing_is_said_to_be_zero() -> None:
     journals = (killed.journal(variant="killed"), empty.journal(variant="empty"))
     text = " ".join(printed(side_by_side.side_by_side(judged(*journals)), 280).split())
     assert "crack unknown, at least 1, lookup: transactions failed or were never answered unknown verdict" in text
-    assert "verdict unknown: complete unknown: complete, " in text
+    assert "verdict unknown: complete, services unknown: complete, " in text
     assert "health checks 20 of 20 green unknown: none was made" in text
 
 
@@ -313,7 +313,7 @@ def test_what_did_not_hold_is_listed_with_its_facts() -> None:
     """A broken expectation has its own line, below the journal's path, which no width breaks."""
     wrong = hung_night().journal(expect={"outcome": ["contained"], "health_green": True})
     lines = printed(side_by_side.findings(judged(wrong)), 40, soft_wrap=True).splitlines()
-    assert lines[0] == "original: 10 of 11 checks held; journal a_night.jsonl"
+    assert lines[0] == "original: 11 of 12 checks held; journal a_night.jsonl"
     assert lines[1].startswith("  broken outcome: outcome grounded, expected contained: kiosk, ivr and partner stood still to the end; ")
     assert lines[1].endswith(" (O10)")
 
