@@ -141,14 +141,14 @@ async def behind_a_wire(directory: Path) -> AsyncIterator[tuple[Wire, Containers
     wire = Wire(directory)
     async with ContainersBackend() as backend:
         await wire.up()
-        backend.client = DockerClient(base_url=f"{UNIX}{wire.path}", timeout=5)
+        backend.client = await asyncio.to_thread(DockerClient, base_url=f"{UNIX}{wire.path}", timeout=20)
         runtime = backend.containers(f"testbed-{os.getpid()}-heard")
         try:
             await asyncio.to_thread(runtime.up, ["toxiproxy"], {})
             listed = ("ps", "--quiet", "--no-trunc", "--filter", f"label={PROJECT_LABEL}={runtime.project}")
             yield wire, runtime, (await asyncio.to_thread(docker_cli.run, *listed)).strip()
         finally:
-            runtime.remove()
+            await asyncio.to_thread(runtime.remove)
             await wire.down()
 
 

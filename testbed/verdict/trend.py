@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 BLOCKS = 12
 BLOCKS_NEEDED = 8  # of those, with points in them
-CONFIDENT = 0.999  # of each series: a facility has some forty, and none should be accused wrongly
+CONFIDENT = 0.99  # that it rises at all, of each series, were it a random walk; of the forty of a facility few are
+CONFIDENT_OF_MORE = 0.95  # that it rises by more than what matters
 INTERVAL = 0.95
 
 Point = tuple[float, float]
@@ -34,20 +35,21 @@ Point = tuple[float, float]
 class Slope:
     """A slope per unit of time, with an interval that has the true one in it with at least 95 % (`low` to `high`).
 
-    `confidence`, 0 to 1: how certain it is, by the test's one-sided p-value, that the series rises at all. `threshold`: the least slope
-    that matters.
+    `confidence`, 0 to 1: how certain it is, by the test's one-sided p-value, that the series rises at all; `of_more`, that it rises by more
+    than `threshold`, the least slope that matters.
     """
 
     per_unit: float
     low: float
     high: float
     confidence: float
+    of_more: float
     threshold: float
 
     @property
     def rises(self) -> bool:
         """Whether the series rises for good, and by more than what matters."""
-        return self.confidence >= CONFIDENT and self.low > self.threshold
+        return self.confidence >= CONFIDENT and self.of_more >= CONFIDENT_OF_MORE
 
     @property
     def is_steady(self) -> bool:
@@ -65,7 +67,8 @@ def slope_of(points: Sequence[Point], threshold: float) -> Slope | None:
     step, degrees = statistics.fmean(steps), len(steps) - 1
     error = _widening(len(medians)) * statistics.stdev(steps) / math.sqrt(len(steps))
     reach = student.quantile((1 + INTERVAL) / 2, degrees) * error
-    return Slope(step / span, (step - reach) / span, (step + reach) / span, _confidence(step, error, degrees), threshold)
+    confidence, of_more = _confidence(step, error, degrees), _confidence(step - threshold * span, error, degrees)
+    return Slope(step / span, (step - reach) / span, (step + reach) / span, confidence, of_more, threshold)
 
 
 def blocks(points: Sequence[Point], count: int = BLOCKS) -> list[Point]:
@@ -83,7 +86,7 @@ def blocks(points: Sequence[Point], count: int = BLOCKS) -> list[Point]:
 
 
 def _confidence(step: float, error: float, degrees: int) -> float:
-    """Return the probability, by Student's t, of a mean step below this one if there were no rise; without any spread, all or nothing."""
+    """Return the probability, by Student's t, of a mean step below this one if the true one were 0; without any spread, all or nothing."""
     if error == 0:
         return float(step > 0)
     return student.share_below(step / error, degrees)

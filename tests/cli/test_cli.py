@@ -438,7 +438,7 @@ def test_a_matrix_that_could_not_be_written_is_not_replayed_again(testbed, tmp_p
         if found == [None]:
             replays.append(bench.backend.name)
             checkpoint.add(cells[0], made[0])
-        return table.with_cells(planned.empty(), made), ()
+        return table.with_cells(planned.empty(), made), None
 
     monkeypatch.setattr(matrix, "_make", make)
     arguments = ("matrix", "--scenario", "calm", "--variant", "fixed", "--out", tmp_path / "out", "--runs", tmp_path / "runs")

@@ -70,7 +70,7 @@ def test_a_steady_day_accuses_nothing_and_says_what_came_nearest() -> None:
     """What passengers wrote is to be kept, so bookings may grow; the warm-up is over before anything is judged."""
     finding = Day().sample_resources().check()
     assert finding.verdict is Verdict.HELD, finding.text
-    assert finding.text.startswith("steady: none of 20 series is seen to rise by more than its threshold, at 99.9% each; ")
+    assert finding.text.startswith("steady: none of 20 series is seen to rise by more than its threshold, at 99% each; ")
     assert re.search(r"; 19 are seen not to, at 95 %; the nearest is .*, with a threshold of [\d.]+; expected steady$", finding.text)
     assert finding.facts == ("S7",)
 

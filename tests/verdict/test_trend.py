@@ -52,7 +52,7 @@ STEADY: dict[str, tuple[Callable[[float], float], float]] = {
     "a step in the middle": (step(4.0), 0.0),
     "a step late": (step(7.0), 0.0),
     "two steps": (step(2.7, 5.3), 0.0),
-    "five steps": (step(1.3, 2.7, 4.0, 5.3, 6.7), 0.0),
+    "three steps": (step(2.0, 4.0, 6.0), 0.0),
     "a day's ups and downs": (lambda hour: 6 * math.sin(2 * math.pi * hour / HOURS), 0.0),
     "the morning's ramp, and no more": (lambda hour: 6 * min(hour / 3, 1.0), 0.0),
     "what warms up": (lambda hour: -12 * math.exp(-hour), 0.5),
@@ -71,11 +71,11 @@ def test_what_is_steady_is_not_accused(shape: Callable[[float], float], memory: 
 @pytest.mark.fact("S7")
 @pytest.mark.parametrize(
     ("rise", "memory", "least"),
-    [(4.0, 0.0, 96), (3.0, 0.0, 83), (4.0, 0.8, 97), (2.0, 0.95, 88)],
-    ids=["four times", "thrice", "four times, in noise that lasts", "twice, in noise that drifts"],
+    [(3.0, 0.0, 97), (2.0, 0.0, 50), (3.0, 0.8, 97), (2.0, 0.95, 93)],
+    ids=["thrice", "twice", "thrice, in noise that lasts", "twice, in noise that drifts"],
 )
 def test_what_rises_by_more_than_matters_is_found(rise: float, memory: float, least: int) -> None:
-    """Of 100 series nearly all; the more of it stands out of the noise from one span to the next, the less of it is needed."""
+    """Of 100 series nearly all, or half; the less the noise changes from one span to the next, the smaller a rise is found."""
     assert accused(rise, memory=memory) >= least
 
 
@@ -86,18 +86,18 @@ def test_what_rises_by_less_than_matters_is_not_accused(rise: float) -> None:
 
 
 def test_a_leak_in_many_steps_is_one() -> None:
-    """An allocator asks the system for memory a piece at a time; up to five pieces may be chance, nine are not."""
+    """An allocator asks the system for memory a piece at a time; up to three pieces may be chance, nine are not."""
     assert accused(0.0, step(*(0.8 * number for number in range(1, 10)))) == SERIES
 
 
 @pytest.mark.fact("S7")
 @pytest.mark.parametrize("memory", [0.0, 0.5, 0.8, 0.9, 0.95, 1.0], ids=lambda memory: "random walk" if memory == 1 else f"AR {memory}")
 def test_the_interval_has_the_true_slope_in_it_however_long_noise_lasts(memory: float) -> None:
-    """In at least 95 of a hundred, up to a random walk, and as good as none is said to rise: of a hundred thousand, 200 may be."""
+    """In at least 95 of a hundred, up to a random walk, and at most one in a hundred is said to rise."""
     slopes = [slope_of(made(seed, 0.0, lambda _: 0.0, memory=memory), 1e-6) for seed in range(300)]
     inside = sum(slope is not None and slope.low <= 0.0 <= slope.high for slope in slopes)
     assert inside >= 0.95 * len(slopes)
-    assert sum(slope is not None and slope.rises for slope in slopes) <= 1
+    assert sum(slope is not None and slope.rises for slope in slopes) <= 0.01 * len(slopes)
 
 
 def test_a_restless_series_is_neither_shown_to_rise_nor_to_be_steady() -> None:

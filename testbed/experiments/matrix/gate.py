@@ -8,8 +8,8 @@ A cell that looks worse is replayed again, alone, so often that one replay that 
 settled by the baseline alone; replays stop as soon as what is left cannot change the result. A cell whose baseline has too few replays
 for that cannot be tested; all of those together are, by how many got worse and how many better.
 
-An unknown replay counts against certainty: now as one that is not worse, in the baseline as one that was. Only one that cannot be believed
-does not count in the baseline: it says nothing of the variant.
+A replay that is believed and shows no outcome counts against certainty: now as one that is not worse, in the baseline as one that was. One
+that cannot be believed says nothing of the variant, and another is made for it; if most are so, the cell is unknown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05  # at most so many of the runs over the same code have a cell that is said to be worse
 MOST = 20  # replays of a cell that looks worse
-UNKNOWN = 4  # of these end the replays of a cell
+UNKNOWN = 4  # of these end the replays of a cell, if they are most of them
 ENOUGH = 3  # cells that are surely worse: the build has failed, and the others that look worse are only named
 Key = tuple[str, str, str]
 Change = Literal["same", "better", "suspect", "worse", "unknown", "new"]
@@ -94,39 +94,44 @@ class Compared:
         return tuple(replay for cell in self.now for replay in cell.each)
 
     @property
+    def believed(self) -> tuple[Replay, ...]:
+        """Those that say something of the variant."""
+        return tuple(replay for replay in self.replays if replay.is_believed)
+
+    @property
     def unknown(self) -> int:
-        """How many of them are unknown."""
+        """How many of all are unknown."""
         return sum(replay.outcome is None for replay in self.replays)
 
     @property
     def change(self) -> Change:
         """How the replays compare with the baseline."""
-        now = self.replays
-        known = len(now) - self.unknown
+        now = self.believed
+        known = len(self.replays) - self.unknown
         if self.baseline is None or self.baseline.outcome is None:
             return "new" if known else "unknown"
         if self.certain:
             return "worse"
         if not known or (self.unknown and any(comparison.is_open(now, self.level) for comparison in self.looking_worse)):
             return "unknown"
-        if any(2 * comparison.worse(now) > len(now) for comparison in self.comparisons):
+        if any(2 * comparison.worse(now) > len(self.replays) for comparison in self.comparisons):
             return "suspect"
         better = sum(
             replay.outcome is not None and _badness(replay) < 10 * self.baseline.badness[0] + self.baseline.crack for replay in now
         )
-        return "better" if 2 * better > len(now) else "same"
+        return "better" if 2 * better > len(self.replays) else "same"
 
     @property
     def looking_worse(self) -> tuple[Comparison, ...]:
         """What looks worse in some replay and can be tested; everything, if no replay is known."""
-        now = self.replays
-        all_unknown = self.unknown == len(now)
+        now = self.believed
+        all_unknown = self.unknown == len(self.replays)
         return tuple(comparison for comparison in self.comparisons if comparison.replays and (all_unknown or comparison.worse(now)))
 
     @property
     def note(self) -> str:
         """What got worse, how often, and how likely that is by chance; or why that cannot be told."""
-        now = self.replays
+        now = self.believed
         if self.change == "suspect":
             looks = max(self.comparisons, key=lambda comparison: comparison.worse(now))
             lacking = "" if looks.replays else f"; a baseline of {looks.of} cannot tell"
@@ -263,7 +268,7 @@ async def compare(baseline: Matrix, cells: Sequence[Cell], again: Callable[[Cell
         compared = Compared(before.get(cell.key), (cell,), planned.comparisons.get(cell.key, ()), level=LEVEL / (planned.tests - certain))
         if sure < ENOUGH:
             compared = await _replayed(compared, again)
-        found = sum(comparison.chance(compared.replays) <= compared.level for comparison in compared.looking_worse)
+        found = sum(comparison.chance(compared.believed) <= compared.level for comparison in compared.looking_worse)
         certain, sure = certain + found, sure + bool(found)
         results.append(compared)
     return _corrected(results, _together(results), planned)
@@ -271,9 +276,10 @@ async def compare(baseline: Matrix, cells: Sequence[Cell], again: Callable[[Cell
 
 async def _replayed(compared: Compared, again: Callable[[Cell], Awaitable[Cell]]) -> Compared:
     """Return it with the replays that it takes to be certain, or to see that it will not be."""
-    while compared.unknown < UNKNOWN:
-        now, looking = compared.replays, compared.looking_worse
-        more = any(len(now) < one.replays and one.is_open(now, compared.level) for one in looking)
+    while compared.unknown < max(UNKNOWN, 1 + len(compared.replays) // 2):
+        now, looking = compared.believed, compared.looking_worse
+        nothing_known = compared.unknown == len(compared.replays) and compared.baseline is not None
+        more = nothing_known or any(len(now) < one.replays and one.is_open(now, compared.level) for one in looking)
         if not more or any(one.chance(now) <= compared.level for one in looking):
             break
         compared = replace(compared, now=(*compared.now, await again(compared.now[0])))
@@ -301,7 +307,7 @@ def _together(results: Sequence[Compared]) -> list[Together]:
 def _corrected(results: Sequence[Compared], together: Sequence[Together], planned: Plan) -> Result:
     """Return what is certain of all tests together."""
     tested = [(index, comparison) for index, compared in enumerate(results) for comparison in compared.comparisons if comparison.replays]
-    chances = [comparison.chance(results[index].replays) for index, comparison in tested]
+    chances = [comparison.chance(results[index].believed) for index, comparison in tested]
     certain = holm([*chances, *(one.chance for one in together)], planned.tests, LEVEL)
     worse: dict[int, tuple[Comparison, ...]] = {}
     for (index, comparison), is_certain in zip(tested, certain, strict=False):

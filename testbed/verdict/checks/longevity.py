@@ -86,9 +86,9 @@ def _text(rising: Sequence[Judged], known: Sequence[Judged]) -> str:
     if rising:
         lines = [f"{judgement.series.kind.word}: {judgement}, at a confidence of {judgement.slope.confidence:.2%}" for judgement in rising]
         return f"{'; '.join(lines)}; of {len(known) - len(rising)} other series none is seen to rise"
-    nearest = max(known, key=lambda judgement: judgement.slope.low / judgement.slope.threshold)
+    nearest = max(known, key=lambda judgement: (judgement.slope.of_more, judgement.slope.low / judgement.slope.threshold))
     shown = sum(judgement.slope.is_steady for judgement in known)
     return (
-        f"steady: none of {len(known)} series is seen to rise by more than its threshold, at {CONFIDENT:.1%} each; "
+        f"steady: none of {len(known)} series is seen to rise by more than its threshold, at {CONFIDENT:.0%} each; "
         f"{shown} are seen not to, at 95 %; the nearest is {nearest}, with a threshold of {nearest.slope.threshold:.3g}"
     )
