@@ -112,7 +112,10 @@ def _only_directories(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests that judge real time out of the workers."""
+    """Leave out the tests of minutes unless `-m` asks for them, and keep those that judge real time out of the workers."""
+    if "minutes" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if _takes_minutes(item)])
+        items[:] = [item for item in items if not _takes_minutes(item)]
     if workers.in_worker(config):
         items[:] = [item for item in items if not _is_alone(item)]
 
@@ -120,6 +123,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     """Run the tests that judge real time in the main process."""
     workers.run_in_main_process(config, lambda: workers.Part(tuple(_files_with_alone(config)), _is_alone))
+
+
+def _takes_minutes(item: pytest.Item) -> bool:
+    return item.get_closest_marker("minutes") is not None
 
 
 def _is_alone(item: pytest.Item) -> bool:

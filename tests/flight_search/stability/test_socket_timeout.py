@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import ctypes
 import os
 import selectors
 import socket
-import struct
 import sys
 import threading
 import time
@@ -18,22 +16,17 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings
 from flight_search.stability import socket_timeout
+from tests.silent_socket import go_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the options have other names elsewhere")
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # a BPF socket filter of one instruction, "return 0": drop the packet
 WITHIN_S = 10.0
 
 
 class SilentRelay:
-    """A relay to PostgreSQL that can go silent, as a cut cable does.
-
-    A socket filter makes the kernel drop every packet that reaches the relay, before TCP sees it: nothing is acknowledged any more,
-    and nothing is refused or closed. No toxic of the fault proxy does that, and no stopped process: their kernel still acknowledges.
-    """
+    """A relay to PostgreSQL that can go silent, as a cut cable does (`silent_socket.py`)."""
 
     def __init__(self, conninfo: str) -> None:
         parameters = conninfo_to_dict(conninfo)
@@ -57,8 +50,7 @@ class SilentRelay:
 
     def go_silent(self) -> None:
         """Drop every packet from now on."""
-        program = ctypes.create_string_buffer(DROP)
-        self._near.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
+        go_silent(self._near)
 
     def cut(self) -> None:
         """End the relay."""
