@@ -84,7 +84,8 @@ class FacilitySettings(StrictRecord):
     """What a variant may set of the facility around the services.
 
     `database_keepalives_s`: the database probes a connection that has been idle for so many seconds (A8: dead connection detection);
-    None: after the kernel's two hours.
+    None: after the kernel's two hours. With it, application servers reach the host that has the virtual IP straight through the firewall,
+    and toxics on the database's link have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them.
     """
 
     service_groups: bool = False

@@ -68,7 +68,6 @@ def asked_after_s(port: int) -> list[float]:
     return [int(when, 16) / os.sysconf("SC_CLK_TCK") for kind, when in timers if kind == "02"]
 
 
-@pytest.mark.fact("A8")
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's table of sockets is Linux'")
 @pytest.mark.parametrize(
     ("environment", "options", "seconds"), [({}, [], 15), ({KEEPALIVE: "7"}, [], 7), ({KEEPALIVE: "7"}, ["--keepalive", "9"], 9)]

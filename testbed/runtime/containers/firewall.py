@@ -31,7 +31,7 @@ DROP_NEW = "ct state new drop"
 class Firewall:
     """The firewall's container; it is on the link to the database only, and refuses any other. See `PacketFilter`.
 
-    `keepalives_s`: after so many idle seconds the database sends a keep-alive through it (A8). `usual_s`: the idle limit at the beginning
+    `keepalives_s`: after so many idle seconds PostgreSQL sends a keep-alive through it (A8). `usual_s`: the idle limit at the beginning
     of its project, which may serve several replays; it is read once.
     """
 

@@ -38,6 +38,14 @@ MEMORY = "dynamic_shared_memory_type=mmap"  # below the data directory, where it
 STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
 
 
+def dead_connection_detection(every_s: int) -> dict[str, str]:
+    """Return PostgreSQL's settings by which it probes each connection that is quiet for `every_s` seconds (A8).
+
+    A client that has vanished without a word is given up after three times as long: when neither of two probes was acknowledged.
+    """
+    return {"tcp_keepalives_idle": str(every_s), "tcp_keepalives_interval": str(every_s), "tcp_keepalives_count": "2"}
+
+
 async def initialise(programs: Programs, array: Array, log: Path) -> None:
     """Make the data directory of a new array; raises ServiceError with initdb's last lines when that fails."""
     try:

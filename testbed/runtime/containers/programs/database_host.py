@@ -44,7 +44,7 @@ from testbed.runtime.containers.services import PORT, VIRTUAL_IP
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
-from testbed.runtime.postgres.server import start_server
+from testbed.runtime.postgres.server import dead_connection_detection, start_server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class HostSettings(BaseSettings):
     """The settings of a database host, each from the environment with the prefix DATABASE_HOST_.
 
     `role`: one of the pair, or the recovery standby. `begins`: this host of the pair starts the server when the array is mounted
-    nowhere. `array`: the volume. `prepared`: a data directory with the real week in it, for an empty volume. `access`: pg_hba.conf.
+    nowhere. `keepalives_s`: see `dead_connection_detection`. `array`: the volume. `prepared`: a data directory with the real week in it,
+    for an empty volume. `access`: pg_hba.conf.
     """
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid")
@@ -77,6 +78,7 @@ class HostSettings(BaseSettings):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     role: Literal["pair", "recovery"] = "pair"
     begins: bool = False
+    keepalives_s: Annotated[int, Field(ge=1, le=7200)] = 7200
     array: Path = Path("/array")
     prepared: Path = Path("/opt/array")
     access: Path = Path("/etc/testbed/pg_hba.conf")
@@ -194,6 +196,7 @@ class DatabaseHost:
         settings = {
             "hba_file": str(self.settings.access),
             "max_slot_wal_keep_size": "256MB",  # a standby that never comes back does not fill the array
+            **dead_connection_detection(self.settings.keepalives_s),
             **(recovery.settings(self.settings.virtual_ip) if self.settings.role == "recovery" else {}),
         }
         self.server = await start_server(
