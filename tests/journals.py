@@ -130,42 +130,64 @@ class NightBuilder:
                 Response(**self.at(sent_s + took_s), id=self.requests, answered_s=sent_s + took_s, ended=ended, status=status)
             )  # type: ignore[arg-type]
 
-    def switchover(self, t_s: float, *, steps: int = 5, state: str = "end") -> None:
-        """Add a switchover in which `steps` steps ended."""
-        self.events.append(OperationEvent(**self.at(t_s), operation="switchover", id=1, state="begin"))
-        for number in range(1, steps + 1):
+    def switchover(
+        self, t_s: float, *, steps: int = 5, state: str = "end", id_: int = 1, hosts: tuple[str, str] = ("db-1", "db-2")
+    ) -> None:
+        """Add a switchover from one host to the other in which `steps` steps ended."""
+        old, new = hosts
+        texts = (f"stop the server on {old}", f"unmount on {old}", f"mount on {new}", f"start the server on {new}", f"give it to {new}")
+        self.events.append(OperationEvent(**self.at(t_s), operation="switchover", id=id_, state="begin"))
+        for number, text in enumerate(texts[:steps], start=1):
             for progress in ("begin", "end"):
                 self.events.append(
-                    Step(
-                        **self.at(t_s), operation="switchover", id=1, number=number, step=f"step {number}", state=progress, duration_s=0.01
-                    )  # type: ignore[arg-type]
+                    Step(**self.at(t_s), operation="switchover", id=id_, number=number, step=text, state=progress, duration_s=0.01)  # type: ignore[arg-type]
                 )
+        detail = f"the database runs on {new}"
         self.events.append(
-            OperationEvent(
-                **self.at(t_s + 0.1), operation="switchover", id=1, state=state, detail="the database runs on db-2", duration_s=0.1
-            )  # type: ignore[arg-type]
+            OperationEvent(**self.at(t_s + 0.1), operation="switchover", id=id_, state=state, detail=detail, duration_s=0.1)  # type: ignore[arg-type]
         )
 
-    def restart(self, t_s: float) -> None:
-        """Add a restart by hand of both application servers."""
+    def restart(self, t_s: float, *, after_s: float = 0.0) -> None:
+        """Add a restart by hand of both application servers, the first of which is killed after so long."""
         self.events.append(OperationEvent(**self.at(t_s), operation="restart", id=2, state="begin"))
+        killed_s = t_s + after_s
         for number, server in enumerate(SERVERS, start=1):
             for state in ("begin", "end"):
                 self.events.append(
-                    Step(**self.at(t_s), operation="restart", id=2, number=number, step=f"restart {server}", state=state, duration_s=0.1)
-                )  # type: ignore[arg-type]
-        self.events.append(OperationEvent(**self.at(t_s + 0.2), operation="restart", id=2, state="end", duration_s=0.2))
+                    Step(
+                        **self.at(killed_s), operation="restart", id=2, number=number, step=f"restart {server}", state=state, duration_s=0.1
+                    )  # type: ignore[arg-type]
+                )
+        self.events.append(OperationEvent(**self.at(killed_s + 0.2), operation="restart", id=2, state="end", duration_s=after_s + 0.2))
 
     def service(self, t_s: float, service: str, state: str) -> None:
         """Add a change of a service's state."""
         self.events.append(Service(**self.at(t_s), service=service, state=state, pid=None))  # type: ignore[arg-type]
 
     def dump(
-        self, t_s: float, service: str, state: str, within: str = "lookup_by_city", *, count: int = 4, error: str | None = None
+        self,
+        t_s: float,
+        service: str,
+        state: str,
+        within: str = "lookup_by_city",
+        *,
+        count: int = 4,
+        error: str | None = None,
+        took_s: float | None = 0.1,
     ) -> None:
         """Add a dump in which all request threads are in one state."""
         groups = () if error else (ThreadGroup(count, state, within, ("main.py:1 main", f"a.py:2 {within}")),)
-        self.events.append(Threads(**self.at(t_s), service=service, file=f"{service}.json", request_threads=4, groups=groups, error=error))
+        self.events.append(
+            Threads(
+                **self.at(t_s),
+                service=service,
+                file=f"{service}.json",
+                request_threads=4,
+                groups=groups,
+                error=error,
+                took_s=took_s,
+            )
+        )
 
     def end(self, t_s: float, reason: str = "complete") -> None:
         """Add the closing window, the healing and the end."""

@@ -239,13 +239,14 @@ class ThreadGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threads(Stamped):
-    """A dump of the threads of a service; `error` says why there is none."""
+    """A dump of the threads of a service; `error` says why there is none, `took_s` how long it took (None: nobody measured it)."""
 
     service: str
     file: str
     request_threads: int
     groups: tuple[ThreadGroup, ...] = ()
     error: str | None = None
+    took_s: float | None = None
     event: Literal["threads"] = "threads"
 
 

@@ -54,15 +54,18 @@ class Expectation(BaseModel):
     every application server. `servers_blocked_at`: all request threads of every application server, in the dumps, wait there (O5).
     `callers_blocked_at`: all request threads of every caller, in the dumps, read a socket inside that call (O6). `health_green`: every
     health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1). `restored`: after the last restart
-    every caller's transactions that need the facility were answered again (O9). `answered_after`: at least this share of the requests due
-    after the last fault or operation was answered. `answered_within_s`: every transaction after the first fault that did not fail was
-    answered within so many real seconds from when it was due. `recovery_lag_s`: the recovery standby was never further behind, and had
-    everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the database and on the
-    standby. `backups`: so many were taken off site, and each, restored, has the same rows. `longevity`: what rises for good under load,
-    after a warm-up: nothing, memory and other things that leak, or tables and logs (S7). `memory_rise_mib`: no process ever held more than
-    so much more memory than before the first fault (W6). `errors_counted`: although the log lost lines, every failed transaction was
-    counted by an application server, and each operation that failed by its log (W7). `full_first`: the layer of the service that first had
-    every request thread at work after the first fault began (S9).
+    every caller's transactions that need the facility were answered again (O9). `evidence_within_s`: before each restart the threads of
+    every service were dumped, and this delayed it by no more than so many real seconds, and no longer than the dumps took (O9).
+    `served_by_hosts`: on so many hosts of the pair in turn, every application server answered (C1). `answered_after`: at least this share
+    of the requests due after the last fault or operation was answered. `answered_within_s`: every transaction after the first fault that
+    did not fail was answered within so many real seconds from when it was due. `recovery_lag_s`: the recovery standby was never further
+    behind, and had everything once more after the last fault or operation (C2). `ledger`: every answered check-in and booking is in the
+    database and on the standby. `backups`: so many were taken off site, and each, restored, has the same rows. `longevity`: what rises for
+    good under load, after a warm-up: nothing, memory and other things that leak, or tables and logs (S7). `memory_rise_mib`: no process
+    ever held more than so much more memory than before the first fault (W6). `errors_counted`: although the log lost lines, every failed
+    transaction was counted by an application server, and each operation that failed by its log (W7). `full_first`: the layer that was used
+    up first after the first fault began (S9): the pools (a thread waits for a connection), or the request threads of application servers or
+    callers.
 
     Where chance decides, `at_least` replays out of `of` must hold, and not each of them (`verdict/share.py`).
     """
@@ -78,12 +81,14 @@ class Expectation(BaseModel):
     health_green: bool | None = None
     switchover: Literal["success"] | None = None
     restored: bool | None = None
+    evidence_within_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    served_by_hosts: Annotated[int, Field(ge=1, le=100)] | None = None
     answered_after: Annotated[float, Field(ge=0, le=1)] | None = None
     answered_within_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     recovery_lag_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     ledger: Literal["complete"] | None = None
     backups: Annotated[int, Field(ge=1, le=100)] | None = None
-    full_first: Literal["application_servers", "callers", "nobody"] | None = None
+    full_first: Literal["pools", "application_servers", "callers", "nobody"] | None = None
     memory_rise_mib: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     longevity: Literal["steady", "leak", "growth"] | None = None
     errors_counted: Literal["complete"] | None = None

@@ -321,6 +321,7 @@ class Actions:
             request_threads=self.state.request_threads(service),
             groups=groups,
             error=reason,
+            took_s=self.recorder.t_s() - started_s,
         )
         self.recorder.add(threads)
         return threads

@@ -15,7 +15,7 @@ from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from testbed.journal.events import Header, Threads
@@ -62,7 +62,8 @@ class Figures:
     `most_leaked_connections` at once (None: there are no numbers), `failed_operations` after the first fault began (None, likewise). By
     service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`, its last thread dump in `dumps`,
     `full_since_night_s` (when it first had every request thread at work after the first fault; left out if it never had) and
-    `longest_queue` (the most requests that waited for a request thread at one time).
+    `longest_queue` (the most requests that waited for a request thread at one time). `pool_used_up_since_night_s`: when a thread of an
+    application server first waited for a connection after the first fault; left out if none ever did.
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault began (`before` only what had ended by then), and how
     it ended. `latency`: of each caller, `before` and `after` it.
@@ -91,6 +92,7 @@ class Figures:
     health: Mapping[str, HealthChecks]
     dumps: Mapping[str, Threads]
     full_since_night_s: Mapping[str, float]
+    pool_used_up_since_night_s: Mapping[str, float]
     longest_queue: Mapping[str, int]
     transactions: Mapping[str, Mapping[str, Mapping[str, Ends]]]
     latency: Mapping[str, Mapping[str, Latency]]
@@ -137,7 +139,8 @@ def of(journal: Journal) -> Figures:
         blocked_request_threads={service: _blocked(samples[service], spans[service]) for service in spans},
         health={service: _health(samples[service]) for service in spans},
         dumps={service: dump for service, dump in dumps.items() if dump is not None},
-        full_since_night_s=_full_since_night_s(journal),
+        full_since_night_s=_since_night_s(journal, lambda sample: sample.is_full),
+        pool_used_up_since_night_s=_since_night_s(journal, lambda sample: sample.pool is not None and sample.pool.waiting > 0),
         longest_queue={service: max((sample.waiting or 0 for sample in samples[service]), default=0) for service in spans},
         transactions=_transactions(journal),
         latency=latency.by_caller(journal),
@@ -212,16 +215,16 @@ def _health(samples: tuple[Sample, ...]) -> HealthChecks:
     return HealthChecks(len(samples), sum(sample.health for sample in samples), samples[-1].health if samples else None)
 
 
-def _full_since_night_s(journal: Journal) -> dict[str, float]:
-    """Return when each service was first full, in order, to within the sampling interval."""
+def _since_night_s(journal: Journal, is_so: Callable[[Sample], bool]) -> dict[str, float]:
+    """Return when something was first so of each service after the first fault, in order, to within the sampling interval."""
     fault = first_fault(journal)
     if fault is None:
         return {}
-    full: dict[str, float] = {}
+    since: dict[str, float] = {}
     for sample in sorted(journal.of(Sample), key=lambda sample: sample.t_s):
-        if sample.t_s >= fault.t_s and sample.is_full and sample.service in services(journal):
-            full.setdefault(sample.service, sample.night_s)
-    return full
+        if sample.t_s >= fault.t_s and is_so(sample) and sample.service in services(journal):
+            since.setdefault(sample.service, sample.night_s)
+    return since
 
 
 def _transactions(journal: Journal) -> dict[str, dict[str, dict[str, Ends]]]:

@@ -1,21 +1,32 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from testbed.journal.events import OperationEvent
+from testbed.journal.events import OperationEvent, Sample
 from testbed.verdict import figures
 from testbed.verdict.checks import full_first
 from testbed.verdict.finding import Verdict
 from tests.journals import NightBuilder
 
 
-def night(*full: tuple[float, str], fault: str = "slow_database") -> NightBuilder:
-    """Write a night with a fault from 2 s on; `full`: when a service has all four request threads at work."""
+def night(*full: tuple[float, str], fault: str = "slow_database", used_up_s: float | None = None) -> NightBuilder:
+    """Write a night with a fault from 2 s on; `full`: when a service has all four request threads at work.
+
+    `used_up_s`: when a thread of cf-1 waits for a connection.
+    """
     builder = NightBuilder()
     builder.samples(1.0)
     builder.events.append(OperationEvent(**builder.at(2.0), operation=fault, id=1, state="begin"))
     for t_s, service in full:
         builder.sample(t_s, service, busy=4)
+    if used_up_s is not None:
+        builder.sample(used_up_s, "cf-1", busy=3, leaked=4)
+        sample = builder.events[-1]
+        assert isinstance(sample, Sample)
+        assert sample.pool is not None
+        builder.events[-1] = replace(sample, pool=replace(sample.pool, waiting=1, leaked=0))
     for t_s in (3.9, 6.4, 8.9):
         builder.samples(t_s, busy=3)
     builder.end(9.0)
@@ -36,8 +47,18 @@ def test_the_layer_that_was_full_first_is_found(full: tuple[tuple[float, str], .
     """Of what was seen since the first fault began; and any other expectation is broken."""
     journal = night(*full).journal()
     assert full_first.check(journal, figures.of(journal), layer).verdict is Verdict.HELD
-    for other in {"application_servers", "callers", "nobody"} - {layer}:
+    for other in {"pools", "application_servers", "callers", "nobody"} - {layer}:
         assert full_first.check(journal, figures.of(journal), other).verdict is Verdict.BROKEN
+
+
+@pytest.mark.fact("S9")
+@pytest.mark.parametrize(("used_up_s", "layer"), [(2.5, "pools"), (3.5, "application_servers"), (1.5, "application_servers")])
+def test_a_pool_is_used_up_when_a_thread_waits_for_a_connection(used_up_s: float, layer: str) -> None:
+    """First if it was before the request threads, and not at all if it was before the fault."""
+    journal = night((3.0, "cf-1"), used_up_s=used_up_s).journal()
+    finding = full_first.check(journal, figures.of(journal), layer)
+    assert finding.verdict is Verdict.HELD
+    assert ("the pool of cf-1 at " in finding.text) == (used_up_s > 2.0)
 
 
 @pytest.mark.fact("S9")
@@ -45,9 +66,9 @@ def test_every_full_service_is_named_in_order() -> None:
     """Each once, with its time and its longest queue."""
     journal = night((3.0, "kiosk"), (4.0, "cf-2"), (5.0, "cf-2")).journal()
     finding = full_first.check(journal, figures.of(journal), "callers")
-    assert finding.text.startswith("every request thread at work: kiosk at ")
-    assert ", at most 0 requests waiting; cf-2 at " in finding.text
-    assert finding.text.count("cf-2 at ") == 1
+    assert finding.text.startswith("used up, in order: kiosk, at most 0 requests waiting at ")
+    assert "; cf-2, at most 0 requests waiting at " in finding.text
+    assert finding.text.count("cf-2") == 1
     assert finding.text.endswith("; first callers, expected callers")
 
 
