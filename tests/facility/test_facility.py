@@ -156,7 +156,6 @@ def virtual_ip(client: Client) -> ProxiedLink:
     return ProxiedLink(fault_proxy, "virtual-ip-1")
 
 
-@pytest.mark.fact("C5")
 async def test_the_virtual_ip_belongs_to_no_host_until_it_is_given_to_one() -> None:
     """Its address is known before, and stays."""
     client = Client()

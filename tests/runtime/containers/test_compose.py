@@ -30,7 +30,6 @@ def test_what_a_variant_may_set_can_be_set_for_the_containers(prefix: str, setti
         assert written[1] == default, variable
 
 
-@pytest.mark.fact("C5")
 def test_every_published_port_is_this_machine_s_own() -> None:
     """Ports are published at 127.0.0.1 only, and at a free port, so that several facilities can run side by side."""
     published = [port for line in re.findall(r"^ +ports: \[(.*)\]", TEXT, re.MULTILINE) for port in re.findall(r'"(.*?)"', line)]
@@ -47,7 +46,6 @@ def test_every_part_of_the_facility_is_there() -> None:
     assert {*project.STAYING, *BALANCERS} <= named  # what the builder asks for
 
 
-@pytest.mark.fact("C3")
 def test_a_balancer_s_address_outlives_it() -> None:
     """Each balancer runs in the network of a machine of its own, which has its name and ports: without HAProxy, connections are refused."""
     for balancer in BALANCERS:
@@ -57,7 +55,6 @@ def test_a_balancer_s_address_outlives_it() -> None:
         assert f"callers: {{ aliases: [{balancer}] }}" in machine
 
 
-@pytest.mark.fact("C3")
 def test_a_balancer_is_probed_where_it_listens() -> None:
     """At the port at which it takes calls."""
     text = (COMPOSE / "haproxy.cfg").read_text(encoding="utf-8")
@@ -74,7 +71,6 @@ def test_the_disk_that_takes_a_log_is_small_and_the_server_s_own() -> None:
     assert "useradd --system --uid 801 --gid 801" in (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
 
 
-@pytest.mark.fact("C3")
 def test_no_two_application_servers_share_a_rack() -> None:
     """As in the case (C3)."""
     racks = re.findall(rf"{docker_cli.LABEL}\.rack: (\S+)", SERVICES)
