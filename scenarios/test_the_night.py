@@ -9,7 +9,7 @@ import pytest
 from scenarios.conftest import PLANS
 from testbed.journal.events import Sample, Step
 from testbed.plan.clock import HOUR_S
-from testbed.verdict import figures, thread_dumps
+from testbed.verdict import figures, stuck_spans, thread_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,38 @@ def test_every_health_check_is_green_from_first_to_last(original: Journal) -> No
     samples = original.of(Sample)
     assert len(samples) > 100
     assert all(sample.health for sample in samples)
+
+
+def layers_s(journal: Journal) -> list[float | None]:
+    """Return when trouble was first seen in each layer (`t_s`, None: never), from the lookup's code up to the calling systems.
+
+    An operation failed; a connection was leaked; a thread waited for one; every request thread of a server was at work and nothing came
+    out; the same of a caller.
+    """
+    spans = stuck_spans.find(journal)
+    told = sorted((sample for sample in journal.of(Sample) if sample.pool), key=lambda sample: sample.t_s)
+    return [
+        next((sample.t_s for sample in told if any(count.failed for count in sample.results.values())), None),
+        next((sample.t_s for sample in told if sample.pool and sample.pool.leaked), None),
+        next((sample.t_s for sample in told if sample.pool and sample.pool.waiting), None),
+        min((span.from_s for server in SERVERS for span in spans[server]), default=None),
+        min((span.from_s for caller in CALLERS for span in spans[caller]), default=None),
+    ]
+
+
+@pytest.mark.fact("A1")
+def test_the_crack_goes_from_the_code_to_the_pool_to_the_server_to_the_callers(original: Journal, fixed: Journal) -> None:
+    """Each layer is in trouble after the one that it is coupled to; where the code lets go of the pool, no other layer is in any.
+
+    Application code holds on to a shared resource, and the calls between systems hold on to whoever waits for it.
+    """
+    in_order = [at_s for at_s in layers_s(original) if at_s is not None]
+    assert len(in_order) == len(layers_s(original))
+    assert in_order == sorted(in_order)
+    assert in_order[0] < in_order[2] < in_order[4]  # samples are a tenth of a second apart: neighbours may share one
+    failed_s, *above = layers_s(fixed)
+    assert failed_s is not None
+    assert above == [None] * len(above)
 
 
 @pytest.mark.fact("O10")
