@@ -119,7 +119,6 @@ PUT: dict[str, tuple[Fault, dict[str, dict[str, int]]]] = {
 of_every_fault = pytest.mark.parametrize(("fault", "toxics"), PUT.values(), ids=PUT)
 
 
-@pytest.mark.fact("W1", "W2", "W3", "W4", "W5")
 @of_every_fault
 def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
     tmp_path: Path, builder: FakeBuilder, fault: Fault, toxics: dict[str, dict[str, int]]
@@ -132,7 +131,6 @@ def test_a_fault_puts_its_toxics_on_the_link_and_sees_that_it_bites(
     assert builder.virtual_ip.enabled is not isinstance(fault, Refuse | Unreachable)
 
 
-@pytest.mark.fact("A8")
 @pytest.mark.parametrize(("keepalives_s", "forgotten"), [(0.5, False), (3.0, True), (None, True)])
 def test_a_connection_over_which_the_database_asks_is_not_idle(
     tmp_path: Path, builder: FakeBuilder, keepalives_s: float | None, *, forgotten: bool
@@ -144,7 +142,6 @@ def test_a_connection_over_which_the_database_asks_is_not_idle(
     assert ("silent" in steps[-1].step, result.endswith("silent")) == (forgotten, forgotten)
 
 
-@pytest.mark.fact("A8")
 def test_a_connection_that_is_forgotten_although_the_database_asks_is_a_fault_that_failed(tmp_path: Path, builder: FakeBuilder) -> None:
     """What was to keep it known did not."""
     builder.packet_filter.keepalives_s = 0.5
@@ -236,7 +233,6 @@ def test_a_link_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, bu
     assert result == "no link cf-7 that a fault could be put on; there are database"
 
 
-@pytest.mark.fact("C3")
 def test_a_rack_that_is_lost_takes_every_server_in_it(tmp_path: Path) -> None:
     """Servers stand in three racks in turn; healed, those that were lost run again."""
     builder = FakeBuilder(FacilityPlan(application_servers=4, request_threads=1, pool_size=1, callers=("kiosk",)))
@@ -261,7 +257,6 @@ def test_a_rack_with_nobody_in_it_cannot_be_lost(tmp_path: Path, builder: FakeBu
     assert result == "no application server stands in rack 2; there are cf-1"
 
 
-@pytest.mark.fact("W6")
 @pytest.mark.parametrize(
     ("burst", "first_line"),
     [
@@ -280,7 +275,6 @@ def test_a_burst_comes_asks_and_goes(tmp_path: Path, builder: FakeBuilder, burst
     assert (burst.spec.requests, burst.spec.request.splitlines()[0], burst.there) == (300, first_line, False)
 
 
-@pytest.mark.fact("W6")
 def test_a_burst_of_which_nobody_had_to_wait_has_failed(tmp_path: Path, builder: FakeBuilder) -> None:
     """Requests answered one after the other are no burst, and its connections are closed all the same."""
     builder.ineffective = True
@@ -318,7 +312,6 @@ async def balanced(actions: Actions, builder: FakeBuilder, redundancy: OneBalanc
     return await actions.heal(facility.active[0])
 
 
-@pytest.mark.fact("C3")
 @pytest.mark.parametrize("finds", [True, False])
 def test_a_balancer_that_was_lost_is_back_when_it_has_every_application_server(tmp_path: Path, *, finds: bool) -> None:
     """Killed, and refused to whoever connects; started again, it is waited for, and one that never has them all is an error."""
@@ -344,7 +337,6 @@ def test_a_balancer_that_still_listens_is_not_lost(tmp_path: Path) -> None:
     assert "expected a connection over the link to lb-1 to be refused; saw: " in result
 
 
-@pytest.mark.fact("W7")
 @pytest.mark.parametrize(("service", "filled"), [(None, {"cf-1", "cf-2"}), ("cf-2", {"cf-2"})])
 def test_a_disk_that_takes_a_log_is_full_until_it_is_healed(tmp_path: Path, service: str | None, filled: set[str]) -> None:
     """Of every application server, or of one; the servers themselves say so, and nothing is left."""
@@ -372,7 +364,6 @@ def test_a_disk_that_takes_lines_all_the_same_is_not_full(tmp_path: Path, builde
     assert result == "expected the next log line of cf-1 to fail with ENOSPC; saw: the line was written"
 
 
-@pytest.mark.fact("S9")
 def test_a_slow_database_keeps_readers_of_flights_waiting_until_it_is_healed(tmp_path: Path, builder: FakeBuilder) -> None:
     """The lock is held while the fault is active, and no longer."""
 

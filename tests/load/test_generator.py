@@ -101,7 +101,6 @@ async def sent(requests: list[PlannedRequest], until: int) -> list[RequestSent |
     return events
 
 
-@pytest.mark.fact("A5")
 async def test_requests_leave_when_they_are_due_whether_or_not_others_came_back(caller: tuple[Caller, Address]) -> None:
     """Three that are never answered hold up none of those after them: the loop is open."""
     requests = planned(caller[1], *((number / 100, "never" if number < 3 else "at_once") for number in range(10)))

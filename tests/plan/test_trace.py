@@ -72,7 +72,6 @@ def test_the_shares_are_kept(night: Scenario) -> None:
         assert counts[kind] / len(requests) == pytest.approx(weight / sum(weights.values()), abs=0.03)
 
 
-@pytest.mark.fact("O4")
 def test_any_seed_has_enough_passengers_to_empty_every_pool_and_block_every_caller(night: Scenario) -> None:
     """For six seeds: after 80 failures in both pools, each caller has forty calls to hang, some minutes before the end."""
     for seed in range(6):
