@@ -51,7 +51,6 @@ def judged(journal: Journal) -> Verdict:
     return judge.judge(journal).verdict
 
 
-@pytest.mark.fact("O1", "O4", "O5", "O6", "O8", "O10", "S1")
 @pytest.mark.parametrize(("variant", "became", "crack"), [("original", "grounded", 6), ("fixed", "contained", 1)])
 def test_the_night_comes_out_on_fakes_as_its_file_expects_of_the_real_one(tmp_path: Path, variant: str, became: str, crack: int) -> None:
     """The scenario's own file, replayed in virtual time: the same outcome and crack, and every check of the file holds."""

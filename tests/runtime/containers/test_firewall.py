@@ -88,7 +88,6 @@ def test_a_limit_that_does_not_hold_is_an_error() -> None:
         asyncio.run(Firewall(container).wait_forgotten("database", FakeLink(), 2.0))  # type: ignore[arg-type]
 
 
-@pytest.mark.fact("W2")
 def test_new_connections_are_dropped_until_they_are_accepted_again() -> None:
     """By one rule in the chain made for it."""
     container = OneContainer()
