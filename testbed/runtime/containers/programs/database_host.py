@@ -69,16 +69,16 @@ class HostSettings(BaseSettings):
     """The settings of a database host, each from the environment with the prefix DATABASE_HOST_.
 
     `role`: one of the pair, or the recovery standby. `begins`: this host of the pair starts the server when the array is mounted
-    nowhere. `keepalives_s`: see `dead_connection_detection`. `array`: the volume. `prepared`: a data directory with the real week in it,
-    for an empty volume. `access`: pg_hba.conf.
+    nowhere. `keepalives_s`: see `dead_connection_detection`; unset, the kernel's own times hold. `array`: the volume. `prepared`: a data
+    directory with the real week in it, for an empty volume. `access`: pg_hba.conf.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid", env_ignore_empty=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     role: Literal["pair", "recovery"] = "pair"
     begins: bool = False
-    keepalives_s: Annotated[int, Field(ge=1, le=7200)] = 7200
+    keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
     array: Path = Path("/array")
     prepared: Path = Path("/opt/array")
     access: Path = Path("/etc/testbed/pg_hba.conf")
@@ -196,7 +196,7 @@ class DatabaseHost:
         settings = {
             "hba_file": str(self.settings.access),
             "max_slot_wal_keep_size": "256MB",  # a standby that never comes back does not fill the array
-            **dead_connection_detection(self.settings.keepalives_s),
+            **({} if self.settings.keepalives_s is None else dead_connection_detection(self.settings.keepalives_s)),
             **(recovery.settings(self.settings.virtual_ip) if self.settings.role == "recovery" else {}),
         }
         self.server = await start_server(
