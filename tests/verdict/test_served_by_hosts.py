@@ -49,6 +49,18 @@ def test_one_server_that_gets_nothing_from_a_host_is_enough() -> None:
     assert judged(night).verdict is Verdict.BROKEN
 
 
+def test_answers_between_two_samples_across_the_switchover_belong_to_no_host() -> None:
+    """A busy machine samples rarely: whether the first host served is then unknown."""
+    night = NightBuilder()
+    night.look(0.0)
+    night.switchover(1.0)
+    night.look(2.0, done=3)
+    night.look(3.0, done=9)
+    night.end(4.0)
+    assert judged(night).verdict is Verdict.UNKNOWN
+    assert "not sampled often enough: cf-1, cf-2" in judged(night).text
+
+
 def test_a_host_that_serves_twice_is_one_host() -> None:
     """There and back again is two hosts."""
     night = contained_night()

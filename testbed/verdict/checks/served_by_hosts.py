@@ -24,7 +24,8 @@ STOP, START = 1, 4  # of a switchover's five steps: they name the host that had 
 def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     """Count the hosts on which every application server answered, while the database ran there; each switchover moves it.
 
-    Unknown without a switchover that succeeded, which alone names the hosts, or where a service was not seen.
+    Unknown without a switchover that succeeded, which alone names the hosts; where a service was not seen; and where a server may have
+    answered on a host, but between two samples of which one is of another host's time.
     """
     periods = _periods(journal)
     if not periods:
@@ -36,9 +37,13 @@ def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     hosts = {host for host, _, _ in periods}
     served = [host for host in sorted(hosts) if all(count for (on, _), count in answered.items() if on == host)]
     counts = "; ".join(f"{server} on {host} {count}" for (host, server), count in answered.items())
+    unsure = {server for server in journal.header.facility.application_servers if _is_unsure(journal, server, periods)}
+    doubted = [server for (_, server), count in answered.items() if not count and server in unsure]
     text = f"operations answered: {counts}; every application server served on {', '.join(served) or 'no host'}, expected {expected}"
     if figures.evidence.unseen and len(served) < expected:
         return Finding(CHECK, Verdict.UNKNOWN, f"{text}; not seen: {', '.join(sorted(figures.evidence.unseen))}", FACTS)
+    if doubted and len(served) < expected:
+        return Finding(CHECK, Verdict.UNKNOWN, f"{text}; not sampled often enough: {', '.join(sorted(set(doubted)))}", FACTS)
     return Finding(CHECK, held_if(len(served) == expected), text, FACTS)
 
 
@@ -59,6 +64,12 @@ def _periods(journal: Journal) -> list[tuple[str, float, float]]:
     starts = [float("-inf"), *(ended[id_] for id_ in moved)]
     ends = [*(begun[id_] for id_ in moved), float("inf")]
     return list(zip(hosts, starts, ends, strict=True))
+
+
+def _is_unsure(journal: Journal, server: str, periods: Sequence[tuple[str, float, float]]) -> bool:
+    """Return whether a server answered operations that belong to no period: the samples before and after them are not of one."""
+    total = sum(_answered(life, float("-inf"), float("inf")) for life in lives(journal, server))
+    return total > sum(_answered(life, from_s, to_s) for _, from_s, to_s in periods for life in lives(journal, server))
 
 
 def _answered(life: Sequence[Sample], from_s: float, to_s: float) -> int:
