@@ -60,24 +60,31 @@ def test_forty_errors_empty_a_pool_of_forty(original: Journal) -> None:
 
 
 @pytest.mark.fact("O5", "O7")
-def test_all_request_threads_of_a_server_wait_at_one_line(original: Journal) -> None:
-    """The dump of each application server has one group of forty, at the checkout, called from the lookup."""
+def test_all_request_threads_of_every_server_wait_at_one_line(original: Journal) -> None:
+    """The dump of each application server has one group of forty, at the checkout, called from the lookup; and both have one stack."""
+    stacks = set()
     for server in SERVERS:
         dump = thread_dumps.last_of(original, server)
         assert dump is not None
         assert [(group.count, group.state, group.within) for group in dump.groups] == [
             (40, "waiting for a connection from the pool", "lookup_by_city")
         ]
+        stacks.add(dump.groups[0].stack)
+    (stack,) = stacks
+    assert any(frame.startswith("lookup/original.py:") for frame in stack)
 
 
-@pytest.mark.fact("O6", "P4")
-def test_all_request_threads_of_a_caller_read_a_socket(original: Journal) -> None:
-    """Forty of forty, inside the remote lookup, whatever the passenger wanted."""
+@pytest.mark.fact("O6", "O7", "P4")
+def test_all_request_threads_of_every_caller_read_a_socket_at_one_line(original: Journal) -> None:
+    """Forty of forty, inside the remote lookup, whatever the passenger wanted; and from there inwards all of them have one stack."""
+    paths = set()
     for caller in CALLERS:
         dump = thread_dumps.last_of(original, caller)
         assert dump is not None
         assert {(group.state, group.within) for group in dump.groups} == {("blocked reading a socket", "lookup_by_city")}
         assert sum(group.count for group in dump.groups) == 40
+        paths |= {thread_dumps.path_from(group) for group in dump.groups}
+    assert len(paths) == 1
 
 
 @pytest.mark.fact("O8", "C6")

@@ -11,6 +11,7 @@ from testbed.verdict.finding import Finding, Verdict, held_if
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from testbed.journal.events import ThreadGroup
     from testbed.journal.reader import Journal
 
 
@@ -42,19 +43,35 @@ def dump_text(dump: Threads) -> str:
 def judge(journal: Journal, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]) -> Finding:
     """Return whether all request threads of all the services are blocked in a state, inside a call, at one line, as the finding of `check`.
 
-    Unknown if a dump is missing or failed.
+    At one line: from that call inwards, every stack has the same calls at the same lines, on each service and across them; at the
+    innermost alone, any two threads that wait for a lock would be at one. Unknown if a dump is missing or failed.
     """
     dumps = [(service, last_of(journal, service)) for service in services]
     missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in dumps if dump is None or dump.error]
     if missing:
         return Finding(check, Verdict.UNKNOWN, "; ".join(map(str, missing)), facts)
-    good, lines = True, set()
+    good = True
+    paths: set[tuple[str, ...]] = set()
     for _, dump in dumps:
         assert dump is not None
         groups = [group for group in dump.groups if (group.state, group.within) == (state, within)]
         good = good and sum(group.count for group in groups) == journal.header.facility.request_threads
-        lines |= {group.stack[-1] for group in groups if group.stack}
+        paths |= {path_from(group) for group in groups}
     text = "; ".join(dump_text(dump) for _, dump in dumps if dump)
-    if good and len(lines) > 1:
-        return Finding(check, Verdict.BROKEN, f"{text}; but not at one line: {', '.join(sorted(lines))}", facts)
+    if good and len(paths) > 1:
+        return Finding(check, Verdict.BROKEN, f"{text}; but not at one line: {_apart(paths)}", facts)
     return Finding(check, held_if(good), text, facts)
+
+
+def path_from(group: ThreadGroup) -> tuple[str, ...]:
+    """Return the frames of a group from the innermost call of its operation inwards; the outer ones are as different as what was asked."""
+    frames = group.stack
+    begins = [number for number, frame in enumerate(frames) if frame.rpartition(" ")[2].rpartition(".")[2] == group.within]
+    return frames[begins[-1] :] if begins else frames
+
+
+def _apart(paths: set[tuple[str, ...]]) -> str:
+    """Format the first frames in which paths differ."""
+    ordered = sorted(paths)
+    at = next((number for number, frames in enumerate(zip(*ordered, strict=False)) if len(set(frames)) > 1), min(map(len, ordered)))
+    return ", ".join(sorted({path[at] if at < len(path) else "nothing further in" for path in ordered}))

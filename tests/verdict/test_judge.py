@@ -12,7 +12,7 @@ from testbed.plan.expectation import SHARE, Expectation
 from testbed.verdict import checks, figures, judge
 from testbed.verdict.checks import ALWAYS, CONDITION_NOT_SEEN
 from testbed.verdict.finding import Finding, Verdict
-from tests.journals import SERVERS, NightBuilder, contained_night, hung_night
+from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night, hung_night
 from tests.nights import RESTART, SWITCHOVER, flown
 
 GROUNDED = {
@@ -278,18 +278,51 @@ def test_restored_wants_most_of_every_caller_answered_and_the_last(kiosk: tuple[
         assert finding(night, "restored", False).verdict is not verdict
 
 
-def test_request_threads_at_several_lines_are_not_blocked_at_one() -> None:
-    """The same state in the same call is not enough: in the case, every thread stood at the same line (O7)."""
+WAIT = "threading.py:327 Condition.wait"
+
+
+def dumped_night(**stacks: tuple[str, ...]) -> NightBuilder:
+    """Return a hung night in which the request threads of each service have this stack."""
     night = hung_night(dumps=False)
-    for number, server in enumerate(SERVERS):
-        night.dump(5.4, server, CHECKOUT)
+    for service, stack in stacks.items():
+        night.dump(5.4, service.replace("_", "-"), CHECKOUT if service.startswith("cf") else SOCKET)
         dump = night.events[-1]
         assert isinstance(dump, Threads)
         (group,) = dump.groups
-        night.events[-1] = replace(dump, groups=(replace(group, stack=(*group.stack, f"pool.py:{number} wait")),))
-    found = finding(night, "servers_blocked_at", "checkout")
+        night.events[-1] = replace(dump, groups=(replace(group, stack=stack),))
+    return night
+
+
+@pytest.mark.fact("O7")
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        (("a.py:2 lookup_by_city", "pool.py:0 wait"), ("a.py:2 lookup_by_city", "pool.py:1 wait"), "pool.py:0 wait, pool.py:1 wait"),
+        (
+            ("a.py:2 lookup_by_city", "pool.py:5 get", WAIT),
+            ("a.py:2 lookup_by_city", "log.py:7 emit", WAIT),
+            "log.py:7 emit, pool.py:5 get",
+        ),
+        (("a.py:2 lookup_by_city", WAIT), ("a.py:3 lookup_by_city", WAIT), "a.py:2 lookup_by_city, a.py:3 lookup_by_city"),
+        (("a.py:2 lookup_by_city", WAIT), ("a.py:2 lookup_by_city", WAIT, WAIT), f"nothing further in, {WAIT}"),
+    ],
+)
+def test_servers_whose_stacks_differ_are_not_blocked_at_one_line(one: tuple[str, ...], other: tuple[str, ...], apart: str) -> None:
+    """The same state in the same call is not enough, nor is the same innermost line: every thread of every server was at one place."""
+    found = finding(dumped_night(cf_1=one, cf_2=other), "servers_blocked_at", "checkout")
     assert found.verdict is Verdict.BROKEN
-    assert found.text.endswith("but not at one line: pool.py:0 wait, pool.py:1 wait")
+    assert found.text.endswith(f"but not at one line: {apart}")
+    assert finding(dumped_night(cf_1=one, cf_2=one), "servers_blocked_at", "checkout").verdict is Verdict.HELD
+
+
+@pytest.mark.fact("O6", "O7")
+def test_callers_come_to_the_one_line_from_what_they_were_asked() -> None:
+    """Outside the call, a kiosk's stack is not a telephone's; from it inwards a single other line is enough to break."""
+    inner = ("callers/remote.py:66 RemoteFlightSearch.lookup_by_city", "python3.11/socket.py:706 SocketIO.readinto")
+    stacks = {caller: (f"callers/{caller}.py:9 run", *inner) for caller in CALLERS}
+    assert finding(dumped_night(**stacks), "callers_blocked_at", "lookup_by_city").verdict is Verdict.HELD
+    stacks[CALLERS[-1]] = ("callers/last.py:9 run", inner[0], "http/client.py:1 send", inner[1])
+    assert finding(dumped_night(**stacks), "callers_blocked_at", "lookup_by_city").verdict is Verdict.BROKEN
 
 
 def test_a_late_load_generator_proves_nothing() -> None:
