@@ -49,7 +49,7 @@ __all__ = [
     "variants_of",
 ]
 
-SECTIONS = ("title", "summary", "facts", "needs", "facility", "night", "workload", "timeline", "variants")
+SECTIONS = ("title", "summary", "facts", "needs", "matrix", "facility", "night", "workload", "timeline", "variants")
 REQUIRED = ("title", "night", "workload", "variants")
 STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
 
@@ -103,6 +103,7 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     title, summary = (sections.text(data, key, mistakes) for key in ("title", "summary"))
     facts = sections.facts(data.get("facts", []), mistakes)
     needs = sections.needs(data.get("needs", []), mistakes)
+    matrix = sections.switch(data, "matrix", mistakes, default=True)
     facility = sections.facility(data.get("facility", {}), mistakes)
     night = sections.night(data["night"], mistakes) if "night" in data else None
     workload = sections.workload(data["workload"], facility, path, mistakes) if "workload" in data else None
@@ -113,7 +114,8 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
         return None, tuple(mistakes)
     links = {link for step in steps if (link := _own_link(step)) is not None}
     facility = facility.model_copy(update={"links": tuple(sorted({*facility.links, *links}))})
-    return Scenario(path.stem, path, title, summary, facts, facility, night, workload, tuple(steps), tuple(variants), needs), ()
+    planned = Scenario(path.stem, path, title, summary, facts, facility, night, workload, tuple(steps), tuple(variants), needs, matrix)
+    return planned, ()
 
 
 def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: Sequence[Variant], mistakes: list[str]) -> None:

@@ -77,6 +77,7 @@ def test_a_small_scenario_needs_little(tmp_path: Path) -> None:
         ('outcome = "grounded"', 'outcome = "ground"', "variants.original.expect.outcome"),
         ('outcome = "grounded"', "crack = 7", "variants.original.expect.crack"),
         ('title = "Small"', 'title = "Small"\nfacts = ["O99"]', 'facts.0: found "O99", no fact of the case'),
+        ('title = "Small"', 'title = "Small"\nmatrix = 1', "matrix: found 1; allowed: true or false"),
         ('title = "Small"', 'titel = "Small"', "titel: unknown key, did you mean title?"),
         ("[night]", "[facility]\nweighed_every_s = 1.0\n[night]", "facility.weighed_every_s: this key is now called resources_every_s"),
         ('fault = "switchover"', 'fault = "latency"', "timeline.0.latency_ms: missing"),

@@ -321,13 +321,17 @@ def _read(path: Path) -> table.Matrix:
 
 
 def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list[Scenario]:
-    """Read the scenarios: those named, or all that the runtime can run; raises FacilityError if it cannot run one that is named."""
+    """Read the scenarios: those named, or all that are for the matrix and that the runtime can run.
+
+    Raises FacilityError if it cannot run one that is named.
+    """
     chosen = []
     if names:
         scenarios: Sequence[Scenario] = [scenario_file.load(scenario_file.find(name)) for name in names]
     else:
-        scenarios, wrong = scenario_file.load_known()
+        known, wrong = scenario_file.load_known()
         warn_passed_over(wrong)
+        scenarios = [scenario for scenario in known if scenario.matrix]
     for scenario in scenarios:
         lacking = backend.lacks(scenario)
         if not lacking:

@@ -71,7 +71,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario as it was read and checked."""
+    """A scenario as it was read and checked. `matrix`: whether the containment matrix has a column for it unless it is named."""
 
     name: str
     path: Path
@@ -84,6 +84,7 @@ class Scenario:
     steps: tuple[PlannedStep, ...]
     variants: tuple[Variant, ...]
     needs: tuple[str, ...] = ()
+    matrix: bool = True
 
     @property
     def trace_path(self) -> Path | None:

@@ -33,6 +33,15 @@ def text(data: Mapping[str, Any], key: str, mistakes: list[str]) -> str:
     return value
 
 
+def switch(data: Mapping[str, Any], key: str, mistakes: list[str], *, default: bool) -> bool:
+    """Return whether a key is true; the default when it is missing, or neither true nor false."""
+    value = data.get(key, default)
+    if not isinstance(value, bool):
+        mistakes.append(f"{key}: found {found_text(value)}; allowed: true or false")
+        return default
+    return value
+
+
 def facts(value: Any, mistakes: list[str]) -> tuple[str, ...]:
     """Return the ids of facts of the case."""
     if not isinstance(value, list):

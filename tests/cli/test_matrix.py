@@ -94,6 +94,19 @@ def test_a_matrix_is_replayed_printed_and_written(matrix: Command, night: Path, 
     assert (code, "1 of 1 cells are the same" in out) == (0, True)
 
 
+def test_a_scenario_that_is_not_for_the_matrix_is_replayed_where_it_is_named(
+    matrix: Command, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among all that there are, it is passed over."""
+    other = night.with_name("other.toml")
+    other.write_text("matrix = false\n" + night.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(scenario_file, "load_known", lambda: ([scenario_file.load(path) for path in (night, other)], ()))
+    assert matrix(*FIXED, "--out", "all")[0] == 0
+    assert {column.scenario for column in folder.read(tmp_path / "all", VARIANTS).columns} == {night.stem}
+    assert matrix("--scenario", other, *FIXED, "--out", "named")[0] == 0
+    assert {column.scenario for column in folder.read(tmp_path / "named", VARIANTS).columns} == {"other"}
+
+
 def test_a_cell_that_got_worse_is_exit_code_1(matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend) -> None:
     """Also beside one that is unknown; it is replayed again until that is certain."""
     matrix("--scenario", night, *FIXED, "--out", "out")
