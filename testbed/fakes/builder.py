@@ -23,7 +23,7 @@ from testbed.fakes.runtime import FakeRuntime
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import require_modelled
 from testbed.plan.settings import Settings
-from testbed.plan.topology import servers_of
+from testbed.plan.topology import databases_of, servers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +118,9 @@ class FakeBuilder:
 
     def _make(self, name: str) -> FakeService | None:
         if name in self.plan.server_names:
-            return FakeServer(name, self.plan, self.settings.application_server, self.database, self.virtual_ip)
+            shared, *_ = databases_of(self.plan, self.settings.facility).values()
+            database, link = (self.database, self.virtual_ip) if name in shared else (FakeDatabase(), FakeLink())
+            return FakeServer(name, self.plan, self.settings.application_server, database, link)
         if name in self.plan.callers:
             servers = servers_of(self.plan, self.settings.facility)[name]
             return FakeCaller(name, self.plan, self.settings.caller, servers, self.runtime.service)

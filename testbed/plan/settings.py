@@ -83,12 +83,14 @@ class CallerSettings(StrictRecord):
 class FacilitySettings(StrictRecord):
     """What a variant may set of the facility around the services.
 
-    `database_keepalives_s`: the database probes a connection that has been idle for so many seconds (A8: dead connection detection);
-    None: after the kernel's two hours. With it, application servers reach the host that has the virtual IP straight through the firewall,
-    and toxics on the database's link have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them.
+    `service_groups`: the application servers are divided among the callers (S4); with `"own_databases"` each group after the first has a
+    database of its own, too: the same week of flights, and from then on nothing is copied between them. `database_keepalives_s`: the
+    database probes a connection that has been idle for so many seconds (A8: dead connection detection); None: after the kernel's two hours.
+    With it, application servers reach the host that has the virtual IP straight through the firewall, and toxics on the database's link
+    have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them.
     """
 
-    service_groups: bool = False
+    service_groups: Literal[False, True, "own_databases"] = False
     database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
 
 

@@ -23,6 +23,7 @@ HOSTS = ("db-1", "db-2")
 BalancerName = Literal["lb-1", "lb-2"]
 BALANCERS: tuple[str, ...] = get_args(BalancerName)
 PASSENGERS = "passengers"
+OWN_DATABASES = "own_databases"
 
 
 class FacilityPlan(StrictRecord):
@@ -52,15 +53,25 @@ class FacilityPlan(StrictRecord):
         return tuple(f"cf-{number}" for number in range(1, self.application_servers + 1))
 
 
-def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tuple[str, ...]]:
-    """Return the application servers that each caller calls: all of them, or those of its service group (S4).
+def _groups(plan: FacilityPlan, settings: FacilitySettings) -> tuple[tuple[str, ...], ...]:
+    """Return the application servers of each service group (S4): as many groups as the servers allow, at most one for each caller."""
+    groups = min(len(plan.callers), plan.application_servers) if settings.service_groups else 1
+    return tuple(plan.server_names[number::groups] for number in range(groups))
 
-    There are as many groups as the servers allow, at most one for each caller; the callers left over share the last.
+
+def servers_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tuple[str, ...]]:
+    """Return the application servers that each caller calls: those of its service group. The callers left over share the last group."""
+    groups = _groups(plan, settings)
+    return {caller: groups[min(number, len(groups) - 1)] for number, caller in enumerate(plan.callers)}
+
+
+def databases_of(plan: FacilityPlan, settings: FacilitySettings) -> dict[str, tuple[str, ...]]:
+    """Return the application servers of each database, by the name of its link: all share the first, unless groups have their own (S4).
+
+    The first is the one that faults and operations know; the others are `database-2` and so on, and stay well.
     """
-    if not settings.service_groups:
-        return dict.fromkeys(plan.callers, plan.server_names)
-    groups = min(len(plan.callers), plan.application_servers)
-    return {caller: plan.server_names[min(number, groups - 1) :: groups] for number, caller in enumerate(plan.callers)}
+    groups = _groups(plan, settings) if settings.service_groups == OWN_DATABASES else (plan.server_names,)
+    return {"database" if number == 1 else f"database-{number}": servers for number, servers in enumerate(groups, 1)}
 
 
 class IntegrationPoint(StrictRecord):
@@ -71,12 +82,15 @@ class IntegrationPoint(StrictRecord):
 
 
 def integration_points(plan: FacilityPlan, settings: FacilitySettings) -> tuple[IntegrationPoint, ...]:
-    """Return the map of integration points (A2), from the passengers to the database, one for each of the plan's `link_names`."""
+    """Return the map of integration points (A2), from the passengers to the database.
+
+    There is one for each of the plan's `link_names`, and one for each database more that a service group has to itself.
+    """
     called = servers_of(plan, settings)
     return (
         *(IntegrationPoint(link=caller, who=(PASSENGERS,)) for caller in plan.callers),
         *(IntegrationPoint(link=name, who=tuple(who for who in plan.callers if name in called[who])) for name in plan.server_names),
-        IntegrationPoint(link="database", who=plan.server_names),
+        *(IntegrationPoint(link=link, who=who) for link, who in databases_of(plan, settings).items()),
     )
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from testbed.facility.facility import Facility
     from testbed.journal.events import Sample
 
+NEVER = "no answer in a minute"
 PLAN = FacilityPlan(application_servers=1, request_threads=3, pool_size=2, callers=("kiosk", "partner"))
 
 
@@ -413,6 +414,31 @@ def test_a_caller_calls_the_servers_of_its_group() -> None:
         await builder.tear_down()
 
     run(ask())
+
+
+@pytest.mark.fact("S4")
+@pytest.mark.parametrize(("groups", "other"), [("own_databases", [""] * 3), (True, [DEAD, DEAD, NEVER])])
+def test_the_switchover_of_a_group_with_a_database_of_its_own_is_no_business_of_another(
+    groups: Literal[True, "own_databases"], other: list[str]
+) -> None:
+    """Over one database the partner's pool of two is lost as well, and its third call waits for ever."""
+    plan = FacilityPlan(application_servers=2, request_threads=3, pool_size=2, callers=("kiosk", "partner"))
+    builder = FakeBuilder(plan, Settings(facility=FacilitySettings(service_groups=groups)))
+
+    async def ask(caller: str, transaction: str) -> str:
+        try:
+            return await asyncio.wait_for(builder.runtime.service(caller).ask(transaction), 60)
+        except TimeoutError:
+            return NEVER
+
+    async def ask_both() -> None:
+        await builder.build()
+        await switch_over(builder)
+        assert [await ask("kiosk", "check_in") for _ in range(3)] == [DEAD, DEAD, NEVER]
+        assert [await ask("partner", "search") for _ in range(3)] == other
+        await builder.tear_down()
+
+    run(ask_both())
 
 
 def test_requests_beyond_the_threads_wait_for_one() -> None:

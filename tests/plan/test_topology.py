@@ -7,7 +7,16 @@ import pytest
 from flight_search import settings as service
 from flight_search.callers.transaction import transactions_of
 from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettings
-from testbed.plan.topology import CALLERS, TRANSACTIONS, FacilityPlan, caller_environment, server_environment, servers_of
+from testbed.plan.topology import (
+    CALLERS,
+    TRANSACTIONS,
+    FacilityPlan,
+    caller_environment,
+    databases_of,
+    integration_points,
+    server_environment,
+    servers_of,
+)
 
 PLAN = FacilityPlan(application_servers=3, request_threads=7, pool_size=5)
 
@@ -77,3 +86,15 @@ def test_service_groups_divide_the_servers_among_the_callers(
     plan = FacilityPlan.model_validate({"application_servers": servers, "callers": callers})
     assert servers_of(plan, FacilitySettings(service_groups=True)) == groups
     assert set(servers_of(plan, FacilitySettings()).values()) == {plan.server_names}
+
+
+@pytest.mark.fact("S4")
+def test_each_group_has_a_database_of_its_own_where_that_is_chosen() -> None:
+    """Otherwise all servers share one, in groups or not; the callers' groups are the same, and each database is on the map."""
+    plan = FacilityPlan(application_servers=3, callers=("kiosk", "ivr"))
+    apart, groups = FacilitySettings(service_groups="own_databases"), FacilitySettings(service_groups=True)
+    assert servers_of(plan, apart) == servers_of(plan, groups) == {"kiosk": ("cf-1", "cf-3"), "ivr": ("cf-2",)}
+    assert databases_of(plan, apart) == {"database": ("cf-1", "cf-3"), "database-2": ("cf-2",)}
+    assert databases_of(plan, groups) == databases_of(plan, FacilitySettings()) == {"database": ("cf-1", "cf-2", "cf-3")}
+    links = {point.link: point.who for point in integration_points(plan, apart)}
+    assert (links["database"], links["database-2"]) == (("cf-1", "cf-3"), ("cf-2",))

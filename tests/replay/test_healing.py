@@ -108,6 +108,10 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
             'needs: lacks "firewall", which variants.detected.settings.facility.database_keepalives_s requires; add it',
         ),
         (
+            SILENCE + '[variants.apart]\nexpect.outcome = "unharmed"\nsettings.facility.service_groups = "own_databases"\n',
+            'needs: lacks "processes", which variants.apart.settings.facility.service_groups requires; add it',
+        ),
+        (
             SILENCE + 'link = "cf-9"\n',
             "timeline.0.link: found 'cf-9', did you mean cf-2?; allowed: " + "database, cf-1, cf-2, kiosk, ivr, partner",
         ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError, UsageError
-from testbed.plan.topology import BALANCERS, caller_environment, server_environment, servers_of
+from testbed.plan.topology import BALANCERS, OWN_DATABASES, caller_environment, server_environment, servers_of
 from testbed.runtime.containers import balancers
 from testbed.runtime.containers.project import KEEPALIVES, Project
 from testbed.runtime.containers.project_pool import ProjectPool
@@ -49,6 +49,11 @@ class ContainersBuilder:
             raise UsageError(
                 f"facility.application_servers: found {self.plan.application_servers}; compose/compose.yaml has {MOST_SERVERS}, "
                 "so at most that many are allowed with --runtime containers"
+            )
+        if self.settings.facility.service_groups == OWN_DATABASES:
+            raise UsageError(
+                f'facility.service_groups: found "{OWN_DATABASES}"; compose/compose.yaml has one pair of database hosts, '
+                "so databases of their own are allowed with --runtime processes only"
             )
 
     @property

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.concurrency import cancel_and_wait, shield
+from testbed.concurrency import cancel_and_wait, run_all, shield
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY, LOAD, Facility, Instruments
@@ -19,7 +19,7 @@ from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
 from testbed.observe.probe import LocalProbe
 from testbed.observe.py_spy import dump_with_py_spy
-from testbed.plan.topology import HOSTS, caller_environment, server_environment, servers_of
+from testbed.plan.topology import HOSTS, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
@@ -81,7 +81,7 @@ class ProcessesBuilder:
     settings: Settings
     directory: Path = field(init=False)
     runtime: Processes = field(init=False)
-    pair: DatabasePair | None = None
+    pairs: list[DatabasePair] = field(default_factory=list)  # the first is the one that faults and operations know
     resources: ProcessResources | None = None
     links: list[ProxiedLink] = field(default_factory=list)
     building: asyncio.Task[Facility] | None = None
@@ -121,8 +121,13 @@ class ProcessesBuilder:
             )
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]
-        virtual_ip = await self._link(client, "virtual-ip", NOWHERE)
-        address = sql.conninfo(virtual_ip.address)
+        databases = databases_of(plan, self.settings.facility)
+        virtual_ips = [await self._link(client, name.replace("database", "virtual-ip"), NOWHERE) for name in databases]
+        database_of = {
+            name: sql.conninfo(virtual_ip.address)
+            for virtual_ip, names in zip(virtual_ips, databases.values(), strict=True)
+            for name in names
+        }
         logs = ProcessLogDisks(self.directory, plan.server_names)
         logs.prepare()
         servers = [
@@ -130,18 +135,17 @@ class ProcessesBuilder:
                 name,
                 SERVER_MODULE,
                 environment=(
-                    *server_environment(plan, self.settings.application_server, name, address),
+                    *server_environment(plan, self.settings.application_server, name, database_of[name]),
                     ("FLIGHT_SEARCH_LOG_FILE", str(logs.log_of(name))),
                 ),
             )
             for name in plan.server_names
         ]
-        array, connections = Array(self.directory / "storage"), self._connections + SPARE_CONNECTIONS
-        self.pair = DatabasePair(shared.run, shared.programs, array, self.directory, connections)
+        self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
         facility = Facility(
             self.runtime,
-            self.pair,
-            virtual_ip,
+            self.pairs[0],
+            virtual_ips[0],
             plan.server_names,
             plan.callers,
             INSTRUMENTS,
@@ -149,14 +153,12 @@ class ProcessesBuilder:
             packet_filter=ProcessPacketFilter(),
             log_disks=logs,
         )
-        self.resources = ProcessResources(plan.resources_every_s, self.runtime, facility.services, self.pair, self.directory)
+        self.resources = ProcessResources(plan.resources_every_s, self.runtime, facility.services, self.pairs[0], self.directory)
         facility.resources = self.resources
         logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
-        self.pair.array = await self._array()
-        await self.pair.mount(HOSTS[0])
-        await virtual_ip.point(await self.pair.start_server(HOSTS[0]))
+        await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
         await facility.wait_ready(facility.services)
         return facility
 
@@ -188,9 +190,17 @@ class ProcessesBuilder:
         )
         _require_limit(resource.RLIMIT_NPROC, self._connections + threads + HEADROOM, "processes and threads", "ulimit -u")
 
-    async def _array(self) -> Array:
+    def _pair(self, directory: Path) -> DatabasePair:
+        run_directory.make_directory(directory)
+        connections = self._connections + SPARE_CONNECTIONS
+        return DatabasePair(self.shared.run, self.shared.programs, Array(directory / "storage"), directory, connections)
+
+    async def _start(self, pair: DatabasePair, virtual_ip: ProxiedLink) -> None:
+        """Copy the prepared array, start the database server of the first host on it, and give that the virtual IP."""
         prepared = await asyncio.shield(self.shared.prepared)
-        return await shield(asyncio.to_thread(copy_array, self.shared.programs, prepared, self.directory / "storage"))
+        pair.array = await shield(asyncio.to_thread(copy_array, self.shared.programs, prepared, pair.array.root))
+        await pair.mount(HOSTS[0])
+        await virtual_ip.point(await pair.start_server(HOSTS[0]))
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""
@@ -202,9 +212,8 @@ class ProcessesBuilder:
             stack.push_async_callback(asyncio.to_thread, shutil.rmtree, self.directory, ignore_errors=True)
             while self.links:
                 stack.push_async_callback(self.links.pop().delete)
-            if self.pair is not None:
-                pair, self.pair = self.pair, None
-                stack.push_async_callback(pair.throw_away)
+            while self.pairs:
+                stack.push_async_callback(self.pairs.pop().throw_away)
             stack.push_async_callback(self.runtime.stop_all)
             if self.resources is not None:
                 stack.push_async_callback(self.resources.close)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import UsageError
-from testbed.plan.settings import CallerSettings, ServerSettings, Settings
+from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettings, Settings
 from testbed.plan.topology import BALANCERS, CALLERS, FacilityPlan
 from testbed.runtime.containers import builder, docker_cli, log_disks, project, services
 from testbed.runtime.containers.backend import ContainersBackend
@@ -129,3 +129,10 @@ def test_more_servers_than_the_file_has_are_refused() -> None:
     """With the number that was found and the number that is allowed."""
     with pytest.raises(UsageError, match=r"found 4; .* has 3, so at most that many are allowed"):
         ContainersBackend().builder(FacilityPlan(application_servers=4), Settings())
+
+
+def test_groups_with_databases_of_their_own_are_refused() -> None:
+    """The file has one pair of database hosts, and the other runtime can have more."""
+    settings = Settings(facility=FacilitySettings(service_groups="own_databases"))
+    with pytest.raises(UsageError, match=r"one pair of database hosts, .* with --runtime processes only"):
+        ContainersBackend().builder(FacilityPlan(), settings)
