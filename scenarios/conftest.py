@@ -27,6 +27,7 @@ from tests import workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scenarios.layers import Answers
     from testbed.plan.scenario import Scenario
     from testbed.verdict.result import Result
 
@@ -148,6 +149,18 @@ def replayed_often(runtime: str, batch: SuiteBatch, request: pytest.FixtureReque
 def _skip_what_is_left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> None:
     if why := left_out(plan, variant, runtime, config):
         pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def asked(runtime: str, request: pytest.FixtureRequest, replayed: Callable[[str, str], Result]) -> Callable[[str, str], Answers]:
+    """Return a function that gives what each layer answered, from outside, at the end of the replay of a scenario's variant."""
+
+    def answers(name: str, variant: str) -> Answers:
+        replayed(name, variant)
+        batch = next(one for one in request.config.stash[BATCHES] if one.runtime == runtime)
+        return batch.answers[name, variant]
+
+    return answers
 
 
 def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, str]]:

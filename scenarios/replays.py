@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from scenarios.layers import AskingBackend
 from testbed.experiments import batch
 from testbed.experiments.batch import replay_once
 from testbed.plan import passengers
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
+    from scenarios.layers import Answers
     from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario
     from testbed.plan.trace import Trace
     from testbed.verdict.result import Result
 
 ALL = Fraction(1)
+ASKED = ("failure_modes",)  # scenarios whose facilities are asked, layer by layer, when their nights are over
 
 
 @dataclass(slots=True)
@@ -84,12 +87,13 @@ class SuiteBatch:
     """The replays on one runtime. While a test waits for a result, all of them go on.
 
     `wanted`: the replays that tests will need; the first call of `result` starts them all. `again`: what was replayed a second
-    time, alone, because the machine was too busy for it.
+    time, alone, because the machine was too busy for it. `answers`: of the scenarios that are `ASKED`, what each layer told at the end.
     """
 
     runtime: str
     wanted: Iterable[tuple[Scenario, str]]
     again: list[str] = field(default_factory=list)
+    answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
     _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _backend: Backend | None = None
@@ -157,7 +161,12 @@ class SuiteBatch:
         sent, directory = self._of_scenario[plan.name]
         directory = directory / below
         directory.mkdir(exist_ok=True)
-        return await replay_once(slowed.only((variant,)), sent, self._backend, directory)
+        if plan.name not in ASKED:
+            return await replay_once(slowed.only((variant,)), sent, self._backend, directory)
+        asking = AskingBackend(self._backend)
+        result = await replay_once(slowed.only((variant,)), sent, asking, directory)
+        (self.answers[plan.name, variant],) = asking.answers
+        return result
 
     async def _close(self) -> None:
         for task in self._tasks.values():
