@@ -137,11 +137,11 @@ class AskingBackend:
     name: str = field(init=False)
     capabilities: frozenset[str] = field(init=False)
     slowdown: float = field(init=False)
-    postgres_version: str = field(init=False)
+    versions: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.name, self.capabilities = self.backend.name, self.backend.capabilities
-        self.slowdown, self.postgres_version = self.backend.slowdown, self.backend.postgres_version
+        self.slowdown, self.versions = self.backend.slowdown, self.backend.versions
 
     async def __aenter__(self) -> Self:
         return self

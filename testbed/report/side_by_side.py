@@ -120,7 +120,7 @@ def _outcome(judgement: Judgement) -> Text:
 def _crack(judgement: Judgement) -> str:
     """Format how far the trouble went, and what was seen of it; a night can be unharmed although much of the airline stood still."""
     crack = judgement.crack
-    answered = judgement.outcome is Outcome.UNHARMED
+    answered = judgement.reason.code in ("all_answered", "late")
     least = "unknown, at least " if judgement.reason.code == "not_complete" else ""
     if crack is Crack.NOTHING:
         return "unknown" if least else f"{crack}, {crack.word}"

@@ -47,11 +47,15 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What monitoring did not see: `silences`, and the services that told no numbers before the first change, or in the closing window."""
+    """What monitoring did not see: `silences`, and the services that told no numbers before the first change, or in the closing window.
+
+    `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not.
+    """
 
     silences: tuple[Silence, ...]
     not_before: tuple[str, ...]
     not_at_end: tuple[str, ...]
+    silenced: tuple[str, ...]
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -76,7 +80,8 @@ def of(journal: Journal) -> Evidence:
         if not any(t_s >= until_s - CLOSING_S - allowed_s for t_s in told):
             not_at_end.append(service)
         silences += (silence for silence in _silences(journal, service, SILENT_S + allowed_s) if not explained(journal, silence))
-    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end))
+    silenced = (service for service in not_at_end if _is_silenced(journal, service, until_s))
+    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end), tuple(silenced))
 
 
 def is_told(journal: Journal, sample: Sample) -> bool:
@@ -130,6 +135,13 @@ def _ups(journal: Journal, service: str) -> list[tuple[tuple[float, float], tupl
 def explained(journal: Journal, silence: Silence) -> bool:
     """Whether somebody looked, and a fault was active that lasts until it is healed, so that the silence is what it does."""
     return silence.looked and any(from_s < silence.to_s and silence.from_s < to_s for from_s, to_s in active_faults(journal))
+
+
+def _is_silenced(journal: Journal, service: str, until_s: float) -> bool:
+    """Whether somebody looked at a service in the closing window, and a fault that was done to that very service was still active."""
+    looked = any(sample.t_s >= until_s - CLOSING_S for sample in samples_of(journal, service))
+    begins = {event.t_s for event in journal.of(OperationEvent) if event.state == "begin" and event.arguments.get("service") == service}
+    return looked and any(from_s in begins and to_s > until_s for from_s, to_s in active_faults(journal))
 
 
 def active_faults(journal: Journal) -> list[tuple[float, float]]:

@@ -110,6 +110,31 @@ def test_a_silence_while_a_fault_is_active_is_what_the_fault_does(healed: tuple[
     assert (seen(built).silences == ()) is explained
 
 
+@pytest.mark.parametrize(
+    ("service", "healed", "error", "verdict"),
+    [
+        ("cf-1", ("backlog_full",), "no answer within 2 s", Verdict.HELD),
+        ("cf-2", ("backlog_full",), "no answer within 2 s", Verdict.UNKNOWN),  # another was its victim
+        ("cf-1", (), "no answer within 2 s", Verdict.UNKNOWN),  # it was healed before
+        ("cf-1", ("backlog_full",), None, Verdict.UNKNOWN),  # nobody looked
+    ],
+)
+def test_what_a_fault_holds_silent_to_the_end_is_unknown_and_believed(
+    service: str, healed: tuple[str, ...], error: str | None, verdict: Verdict
+) -> None:
+    """The numbers of the fault's victim are not known; the replay is believed all the same."""
+    built = night(silent=(11.0, 20.0), service=service, error=error)
+    for state in ("begin", "end"):
+        arguments = {"service": "cf-1"}
+        event = OperationEvent(**built.at(10.0), operation="backlog_full", id=2, state=state, arguments=arguments)  # type: ignore[arg-type]
+        built.events.append(event)
+    built.events = [event for event in built.events if not isinstance(event, Healed)]
+    built.events.append(Healed(**built.at(13.8), faults=healed))
+    journal = built.journal()
+    assert monitored.check(journal, figures.of(journal), None).verdict is verdict
+    assert figures.of(journal).leaked_connections[service] is None
+
+
 def test_what_nobody_looked_at_no_fault_explains() -> None:
     """A fault makes a service silent, not the testbed blind."""
     built = night(silent=(3.0, 9.0), error=None)
