@@ -39,7 +39,7 @@ def seen(built: NightBuilder) -> evidence.Evidence:
 
 def test_a_night_that_was_looked_at_has_no_silence() -> None:
     """Nor has one in which a service told nothing for a moment."""
-    assert seen(night()) == seen(night(silent=(4.0, 7.0))) == evidence.Evidence((), (), ())
+    assert seen(night()) == seen(night(silent=(4.0, 7.0))) == evidence.Evidence((), (), (), ())
 
 
 @pytest.mark.parametrize(("error", "how"), [("no answer within 2 s", "told no numbers"), (None, "was not looked at")])
@@ -59,7 +59,7 @@ def test_a_service_that_falls_silent_is_a_finding(error: str | None, how: str) -
 def test_a_service_that_is_down_was_seen() -> None:
     """Nothing listens at its address, so that it has no thread and no connection; that is no silence."""
     down = night(silent=(3.0, 20.0), error=REFUSED)
-    assert seen(down) == evidence.Evidence((), (), ())
+    assert seen(down) == evidence.Evidence((), (), (), ())
     assert figures.of(down.journal()).leaked_connections == {"cf-1": 0, "cf-2": 0}
 
 
