@@ -86,7 +86,10 @@ class RemoteFlightSearch:
             raise NoSuchFlight(response.text)
         if not response.ok:
             raise FacilityFailed(f"{response.url}: {response.status_code}: {response.text[:300]}")
-        return FacilityAnswer(response.json())
+        try:
+            return FacilityAnswer(response.json())
+        except requests.JSONDecodeError as error:  # cut off within its headers, an answer has no length that would tell
+            raise FacilityFailed(f"{response.url}: {response.status_code}, but the answer was cut off, or is no JSON: {error}") from error
 
     def _respond(self, call: Call) -> requests.Response:
         headers = {} if call.key is None else {"Idempotency-Key": call.key}

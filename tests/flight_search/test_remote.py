@@ -165,3 +165,25 @@ def test_transactions_that_do_not_need_the_facility_make_no_call(caller: str, tr
     chosen = next(known for known in transactions_of(caller) if known.name == transaction)
     assert not chosen.needs_facility
     assert chosen.run(remote(("http://127.0.0.1:1",)), PASSENGER)
+
+
+CUT = b"HTTP/1.1 200 OK\r\ndate: Sun, 06 Oct 2013 22:00:00 GMT\r\nserver: uvicorn\r\ncontent-length: 900\r\n\r\n" + b'{"flights": ['
+
+
+@pytest.mark.fact("W3")
+@pytest.mark.parametrize("size_bytes", [0, 10, 60, 80, len(CUT) - 5, len(CUT)])
+def test_an_answer_that_is_cut_off_anywhere_is_a_call_that_failed(size_bytes: int) -> None:
+    """In its first line, in its body, and in its headers, where nothing tells how long it should have been: no other exception."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(CUT[:size_bytes])
+
+        cutting = threading.Thread(target=answer)
+        cutting.start()
+        with pytest.raises(FacilityFailed):
+            remote((f"http://127.0.0.1:{listener.getsockname()[1]}",)).lookup_by_city("EWR", "CLT", "2013-10-08")
+        cutting.join()
