@@ -158,10 +158,16 @@ class Facility:
     async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
         """Wait until each named service's health check is green.
 
-        Raises ServiceError with the last lines of a service that ended, or that is not ready in time.
+        Raises ServiceError with the last lines of a service that ended, or that is not ready in time; and with what another part of the
+        facility lacked, which may be why.
         """
-        async with self.instruments.monitoring() as monitoring:
-            await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
+        try:
+            async with self.instruments.monitoring() as monitoring:
+                await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
+        except ServiceError as error:
+            lacking = await self.shortages.look(lambda: (0.0, 0.0))
+            told = [f"{shortage.of} lacked {shortage.resource}: {shortage.line}" for shortage in lacking]
+            raise ServiceError("\n".join([str(error), *told])) from error
 
     async def _wait_ready(self, monitoring: Monitoring, name: str, within_s: float) -> None:
         """Wait until the health check is green, or the process has ended: one that dies at its start may never answer."""

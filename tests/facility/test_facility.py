@@ -14,13 +14,15 @@ from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.monitoring import FakeMonitoring
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
+from testbed.journal.events import Shortage
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
 from testbed.runtime.toxiproxy import ProxyRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from testbed.journal.events import Now
     from testbed.runtime.toxiproxy import FaultProxyClient
 
 PLAN = FacilityPlan(application_servers=2, request_threads=1, pool_size=1, callers=("kiosk",))
@@ -154,6 +156,33 @@ def virtual_ip(client: Client) -> ProxiedLink:
     """Return a virtual IP over such a client."""
     fault_proxy: FaultProxyClient = client  # type: ignore[assignment]
     return ProxiedLink(fault_proxy, "virtual-ip-1")
+
+
+@dataclasses.dataclass
+class Starved:
+    """A facility whose database could not fork."""
+
+    every_s: float | None = None
+
+    async def look(self, now: Now) -> Sequence[Shortage]:
+        """Return what its log says."""
+        t_s, night_s = now()
+        return (Shortage(t_s=t_s, night_s=night_s, of="db-1", resource="processes", lines=1, line="LOG:  could not fork new process"),)
+
+
+def test_a_service_that_is_not_ready_for_want_of_something_is_told_with_it() -> None:
+    """The server says only that it has no connection; the database's own log says why."""
+
+    async def wait(builder: FakeBuilder, facility: Facility) -> None:
+        facility.shortages = Starved()
+        builder.runtime.die("cf-1", 3)
+        builder.runtime.service("cf-1").ready.clear()
+        with pytest.raises(
+            ServiceError, match=r"cf-1 ended with exit code 3 .*\n.*\ndb-1 lacked processes: LOG:  could not fork new process"
+        ):
+            await facility.wait_ready(["cf-1"])
+
+    with_facility(wait)
 
 
 async def test_the_virtual_ip_belongs_to_no_host_until_it_is_given_to_one() -> None:
