@@ -122,9 +122,9 @@ def test_the_crack_goes_from_the_code_to_the_pool_to_the_server_to_the_callers(o
     assert len(in_order) == len(layers_s(original))
     assert in_order == sorted(in_order)
     assert in_order[0] < in_order[2] < in_order[4]  # samples are a tenth of a second apart: neighbours may share one
-    failed_s, *above = layers_s(fixed)
+    failed_s, leaked_s, _, server_s, caller_s = layers_s(fixed)  # a thread may wait there, while stale connections are made anew
     assert failed_s is not None
-    assert above == [None] * len(above)
+    assert (leaked_s, server_s, caller_s) == (None, None, None)
 
 
 @pytest.mark.fact("O10")

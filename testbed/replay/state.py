@@ -50,6 +50,11 @@ class FacilityState:
         standstill = self._standstills.get(service)
         return standstill.first.t_s if standstill is not None and standstill.is_stuck else None
 
+    def standing_since_s(self, service: str) -> float | None:
+        """Return since when no request thread of a service was free and none ended, on the journal's `t_s`: stuck, or perhaps soon."""
+        standstill = self._standstills.get(service)
+        return None if standstill is None else standstill.first.t_s
+
     def hung_since_s(self) -> float | None:
         """Return since when every caller has been stuck, on the journal's `t_s`; None when one of them is not."""
         since_s = [start_s for caller in self.callers if (start_s := self.stuck_since_s(caller)) is not None]

@@ -18,7 +18,7 @@ def replay(stuck_since_s: float) -> Any:
     for number in range(20):
         at_s = stuck_since_s + number * (NOW_S - stuck_since_s) / 19
         state.take(sample(at_s, "kiosk", busy=4))
-        state.take(sample(at_s, "cf-1", busy=4))
+        state.take(sample(at_s, "cf-1", busy=4, leaked=4))
     load = SimpleNamespace(
         all_sent=True, in_flight=1, in_flight_at={"kiosk": 1}, last_sent_s=7.0, last_response_s=7.0, slowest_answer_s=0.5
     )
@@ -33,3 +33,10 @@ def test_what_waits_has_to_be_seen_stuck_for_the_whole_of_the_patience(stuck_sin
     waiting = replay(stuck_since_s)
     assert waiting.state.is_stuck("kiosk")
     assert is_settled(waiting) is settled
+
+
+def test_a_caller_that_is_about_to_be_stuck_is_waited_for() -> None:
+    """Its servers are at rest, as their pools are empty; that it stands still was seen for a third of a second, and it has requests."""
+    waiting = replay(9.7)
+    assert (waiting.state.at_rest(), waiting.state.is_stuck("kiosk")) == (True, False)
+    assert is_settled(waiting) is False
