@@ -160,6 +160,8 @@ change("failed with a good status", lambda line, _: is_of(line, event="response"
 change("a response to nothing", lambda line, lines: line is first_of(lines, event="response"), id=1_000_000)
 change("answered before it was sent", lambda line, _: line["event"] == "response", answered_s=lambda line: line["answered_s"] - 1_000)
 change("sent before it was due", lambda line, _: line["event"] == "request", sent_s=lambda line: line["sent_s"] - 1_000)
+change("taken up before it was due", lambda line, _: line["event"] == "request", begun_s=lambda line: line["begun_s"] - 1_000)
+change("sent before it was taken up", lambda line, _: line["event"] == "request", begun_s=lambda line: line["sent_s"] + 1)
 change("due before the start", lambda line, _: line["event"] == "request", due_s=-1.0)
 change("due long after it was sent", lambda line, _: line["event"] == "request", due_s=lambda line: line["due_s"] + 1_000)
 change("all of an unknown caller", lambda line, _: line["event"] == "request", caller="boat")

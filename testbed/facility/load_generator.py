@@ -77,10 +77,11 @@ class Connect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request's bytes left `sent_s` seconds after the start; one that could not connect in time began to then."""
+    """A request was taken up `begun_s` seconds after the start, and its bytes left at `sent_s`: at `begun_s` if it could not connect."""
 
     id: int
     sent_s: float
+    begun_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ class FakeLoadGenerator:
 
     async def _ask(self, due: DueRequest) -> None:
         now, request = asyncio.get_running_loop().time, due.request
-        self._events.put_nowait(RequestSent(request.id, now() - self._start_s))
+        sent_s = now() - self._start_s
+        self._events.put_nowait(RequestSent(request.id, sent_s, begun_s=sent_s))
         error = await self.runtime.service(request.caller).ask(request.transaction)
         self._events.put_nowait(RequestEnded(request.id, now() - self._start_s, 502 if error else 200, error))
 

@@ -104,8 +104,9 @@ def _requests(journal: Journal) -> Iterator[str]:
             yield f"request {request.id} is a {request.transaction} of {request.caller}, which the header does not have"
             return
     for request in requests:
-        if request.sent_s < request.due_s - EARLY_S or request.due_s < 0:
-            yield f"request {request.id} was due at {request.due_s:.3f} s and sent at {request.sent_s:.3f} s"
+        due_s, taken_up_s, sent_s = request.due_s, request.taken_up_s, request.sent_s
+        if not 0 <= due_s <= taken_up_s + EARLY_S or taken_up_s > sent_s + ROUNDING_S:
+            yield f"request {request.id} was due at {due_s:.3f} s, taken up at {taken_up_s:.3f} s and sent at {sent_s:.3f} s"
             return
 
 

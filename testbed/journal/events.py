@@ -140,7 +140,13 @@ class Request(Stamped):
     transaction: str
     due_s: float
     sent_s: float
+    begun_s: float | None = None
     event: Literal["request"] = "request"
+
+    @property
+    def taken_up_s(self) -> float:
+        """When the load generator took it up; in old journals, when it was sent."""
+        return self.sent_s if self.begun_s is None else self.begun_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ It accepts one connection at the listening socket that it inherits, or one after
 JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an empty line, which it answers
 with `ready`; then a line with the start (seconds of the system's monotonic clock). Each line after that is a list of
 `Rate`, by which it goes from then on. It sends each request when it is due, whether or not earlier ones came back (open
-loop), and writes a line for each request sent (`id`, `sent_s`) and for each that ended (`id`, `answered_s`, `status` or
+loop), and writes a line for each request sent (`id`, `sent_s`, `begun_s`) and for each that ended (`id`, `answered_s`, `status` or
 null, `error`), in seconds after the start. It is sent when its bytes leave; where no connection is made within `CONNECTING_S`,
 when it began to connect: what holds it up then is the facility. A request has no time-out: passengers wait. The end of the
 connection ends the sending, and the process, too, unless it listens at an address; requests in flight stay unanswered.
@@ -112,7 +112,7 @@ class Departure:
             self.timer.cancel()
         if not self.is_recorded:
             self.is_recorded = True
-            self.record(RequestSent(self.id, sent_s - self.start_s))
+            self.record(RequestSent(self.id, sent_s - self.start_s, self.begun_s - self.start_s))
 
 
 async def _on_bytes_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:

@@ -98,6 +98,7 @@ class LoadTracker:
                 transaction=due.request.transaction,
                 due_s=self.started_s + self.recorder.running.due_s(due.due_s),
                 sent_s=sent_s,
+                begun_s=self.started_s + event.begun_s,
             )
         )
 

@@ -64,7 +64,7 @@ def _all_answered(journal: Journal) -> Reason:
         f"all of {count} transactions were answered, but {len(late)} later than {IN_TIME_S:.0f} s after they were due: at worst after "
         f"{waited_s(slowest):.1f} s ({slowest.request.caller} {slowest.request.transaction}, due at {clock_text(slowest.request.night_s)})"
     )
-    if all(transaction.response.answered_s - transaction.request.sent_s <= IN_TIME_S for transaction in late if transaction.response):
+    if all(transaction.response.answered_s - transaction.request.taken_up_s <= IN_TIME_S for transaction in late if transaction.response):
         return Reason(None, "sent_late", f"{text}; the load generator had sent them late")
     return Reason(Outcome.CONTAINED, "late", text)
 

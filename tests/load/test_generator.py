@@ -173,7 +173,7 @@ def test_requests_and_what_becomes_of_them_come_through_as_they_went_in() -> Non
     *lines, end, rest = encode(requests).split(b"\n")
     assert [PlannedRequest(**json.loads(line)) for line in lines] == requests
     assert (end, rest) == (b"", b"")
-    assert decode(b'{"id": 1, "sent_s": 0.5}\n') == RequestSent(1, 0.5)
+    assert decode(b'{"id": 1, "sent_s": 0.5, "begun_s": 0.5}\n') == RequestSent(1, 0.5, 0.5)
     assert decode(b'{"id": 1, "answered_s": 0.5, "status": null, "error": "x"}\n') == RequestEnded(1, 0.5, None, "x")
 
 

@@ -87,7 +87,7 @@ def followed(*script: RequestSent | RequestEnded) -> tuple[LoadTracker, list[Eve
 
 def test_a_request_is_written_with_when_it_was_due_and_when_it_was_sent() -> None:
     """Both on the replay's clock: the start of the night, two seconds in and a moment ahead, and then the trace's time."""
-    _, (sent,) = followed(RequestSent(1, 0.51))
+    _, (sent,) = followed(RequestSent(1, 0.51, 0.51))
     assert isinstance(sent, Request)
     assert (sent.caller, sent.transaction) == ("kiosk", "check_in")
     assert (sent.due_s, sent.sent_s) == (pytest.approx(2.0 + LEAD_S + 0.5), pytest.approx(2.0 + LEAD_S + 0.51))
@@ -99,7 +99,7 @@ def test_a_request_is_written_with_when_it_was_due_and_when_it_was_sent() -> Non
 )
 def test_what_a_request_came_to_is_told_by_its_status(status: int | None, ended: str) -> None:
     """Below 400 the passenger got what they asked for; without a status, the connection broke."""
-    _, (_, response) = followed(RequestSent(1, 0.5), RequestEnded(1, 0.8, status, "why"))
+    _, (_, response) = followed(RequestSent(1, 0.5, 0.5), RequestEnded(1, 0.8, status, "why"))
     assert isinstance(response, Response)
     assert (response.ended, response.status, response.error) == (ended, status, "why")
     assert response.answered_s == pytest.approx(2.0 + LEAD_S + 0.8)
@@ -108,7 +108,11 @@ def test_what_a_request_came_to_is_told_by_its_status(status: int | None, ended:
 def test_what_is_under_way_is_counted_in_all_and_by_caller() -> None:
     """Sent, less what came back in one way or the other."""
     running, _ = followed(
-        RequestSent(1, 0.5), RequestSent(2, 0.7), RequestSent(3, 0.9), RequestEnded(2, 1.0, 200, ""), RequestEnded(1, 1.5, 502, "")
+        RequestSent(1, 0.5, 0.5),
+        RequestSent(2, 0.7, 0.7),
+        RequestSent(3, 0.9, 0.9),
+        RequestEnded(2, 1.0, 200, ""),
+        RequestEnded(1, 1.5, 502, ""),
     )
     assert (running.sent, running.answered, running.failed, running.in_flight, running.all_sent) == (3, 1, 1, 1, True)
     assert running.in_flight_at == {"kiosk": 1, "ivr": 0}
@@ -145,10 +149,10 @@ def test_the_start_is_told_on_the_generators_clock_whatever_the_loops(ahead_s: f
 async def test_a_generator_that_is_killed_ends_its_story_wherever_it_was(end: bytes) -> None:
     """Whole lines count, and half a line is left out."""
     lines = asyncio.StreamReader()
-    lines.feed_data(b'{"id": 1, "sent_s": 0.5}\n{"id": 1, "answered_s": 0.75, "status": null, "error": "gone"}\n' + end)
+    lines.feed_data(b'{"id": 1, "sent_s": 0.5, "begun_s": 0.5}\n{"id": 1, "answered_s": 0.75, "status": null, "error": "gone"}\n' + end)
     lines.feed_eof()
     events = [event async for event in TcpLoadGenerator(lines, Wire()).events()]  # type: ignore[arg-type]
-    assert events == [RequestSent(1, 0.5), RequestEnded(1, 0.75, None, "gone")]
+    assert events == [RequestSent(1, 0.5, 0.5), RequestEnded(1, 0.75, None, "gone")]
 
 
 async def test_a_connection_that_is_reset_is_an_end_like_any_other() -> None:

@@ -15,8 +15,11 @@ LATE_S = 0.5  # some quarter of an hour of the night at the usual speeds: beyond
 
 
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
-    """Compare when each request was sent and was due; unknown if one is missing, or 1 % were later than LATE_S."""
-    late = sorted(transaction.request.sent_s - transaction.request.due_s for transaction in journal.transactions)
+    """Compare when each request was taken up and was due; unknown if one is missing, or 1 % were later than LATE_S.
+
+    What connecting takes then is the facility's doing.
+    """
+    late = sorted(transaction.request.taken_up_s - transaction.request.due_s for transaction in journal.transactions)
     planned = journal.header.trace.requests
     if len(late) < planned or not late:
         return Finding("open_loop", Verdict.UNKNOWN, f"{len(late)} of {planned} requests were sent")
