@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import SimpleNamespace
 
-NICENESS = -5  # where permitted: a request that is due goes out before the facility computes on
+NICENESS = -15  # where permitted: a request that is due goes out before the facility computes on
 SEND_AHEAD_S = 0.0005  # a timer this close is as good as due
 CONNECTING_S = 0.25  # a caller that accepts is connected long before
 ANSWER_HEAD = 300
