@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,6 +239,19 @@ async def test_the_end_of_the_connection_ends_the_process(process: tuple[subproc
         following.cancel()
     assert await asyncio.to_thread(process[0].wait, 10) == 0
     assert [event.event for event in journal.events] == ["request", "response"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not generator.AUTOGROUP.exists(), reason="only root may, and only some kernels group sessions")
+def test_the_process_is_scheduled_before_all_other_sessions() -> None:
+    """Its niceness alone would count among the processes of its own session only."""
+    group = f"nice {generator.NICENESS}"
+    with run_process("setsid", *PROGRAM) as (process, _):
+        told = Path(f"/proc/{process.pid}/autogroup")
+        until_s = time.monotonic() + 10
+        while group not in told.read_text() and time.monotonic() < until_s:
+            time.sleep(0.01)
+        assert told.read_text().rstrip().endswith(group)
+    assert not Path("/proc/self/autogroup").read_text().rstrip().endswith(group)
 
 
 def launcher(kind: str, ahead_s: int) -> tuple[str, ...]:
