@@ -141,6 +141,8 @@ async def behind_a_wire(directory: Path) -> AsyncIterator[tuple[Wire, Containers
     wire = Wire(directory)
     async with ContainersBackend() as backend:
         await wire.up()
+        assert backend.client is not None
+        backend.client.close()
         backend.client = await asyncio.to_thread(DockerClient, base_url=f"{UNIX}{wire.path}", timeout=20)
         runtime = backend.containers(f"testbed-{os.getpid()}-heard")
         try:

@@ -78,6 +78,9 @@ class Deaths:
     def close(self) -> None:
         """Stop reading."""
         self._closed.set()
+        self._close_stream()
+
+    def _close_stream(self) -> None:
         if self._stream is not None:
             with suppress(*CLIENT_ERRORS):  # it has broken already
                 self._stream.close()
@@ -119,6 +122,7 @@ class Deaths:
         deadline = time.monotonic() + REOPENED_WITHIN_S
         failed = ""
         while not self._closed.is_set():
+            self._close_stream()
             try:
                 self._stream = self._open()
                 self._ask()  # after it was opened: what ends from here on is in the stream
