@@ -118,10 +118,10 @@ def test_the_crack_goes_from_the_code_to_the_pool_to_the_server_to_the_callers(o
 
     Application code holds on to a shared resource, and the calls between systems hold on to whoever waits for it.
     """
-    in_order = [at_s for at_s in layers_s(original) if at_s is not None]
-    assert len(in_order) == len(layers_s(original))
-    assert in_order == sorted(in_order)
-    assert in_order[0] < in_order[2] < in_order[4]  # samples are a tenth of a second apart: neighbours may share one
+    failed_s, leaked_s, waiting_s, *stuck_s = (at_s for at_s in layers_s(original) if at_s is not None)
+    assert len(stuck_s) == 2
+    # Samples are a tenth of a second apart, and on a busy machine more. Neighbours may share one, and servers are full as callers are.
+    assert max(failed_s, leaked_s) < waiting_s < min(stuck_s)
     failed_s, leaked_s, _, server_s, caller_s = layers_s(fixed)  # a thread may wait there, while stale connections are made anew
     assert failed_s is not None
     assert (leaked_s, server_s, caller_s) == (None, None, None)
