@@ -52,9 +52,9 @@ class Built:
     @property
     def own_address(self) -> Address:
         """The own address of the host on which the database runs."""
-        assert self.builder.pair is not None
-        assert self.builder.pair.server is not None
-        return self.builder.pair.server.address
+        assert self.builder.pairs
+        assert self.builder.pairs[0].server is not None
+        return self.builder.pairs[0].server.address
 
     async def connected_to(self, service: str) -> set[int]:
         """Return the ports to which a service has made connections, by the kernel's own table."""
@@ -160,16 +160,16 @@ async def test_a_rack_takes_what_stands_in_it_and_nothing_else(backend: Processe
     """Of four servers in three racks, the first and the fourth die; every other process goes on, and the service with them."""
     async with built(backend, tmp_path, application_servers=RACKED) as night:
         before = {name: await night.facility.runtime.pid(name) for name in night.facility.specs}
-        assert night.builder.pair is not None
-        assert night.builder.pair.server is not None
-        database = night.builder.pair.server.child.pid
+        assert night.builder.pairs
+        assert night.builder.pairs[0].server is not None
+        database = night.builder.pairs[0].server.child.pid
         await night.actions.inject(RackLoss(rack=1))
         after = {name: await night.facility.runtime.pid(name) for name in night.facility.specs}
         assert {name for name, pid in after.items() if pid is None} == {"cf-1", "cf-4"}
         assert {name: pid for name, pid in after.items() if pid is not None} == {
             name: pid for name, pid in before.items() if name not in ("cf-1", "cf-4")
         }
-        assert night.builder.pair.server.child.pid == database
+        assert night.builder.pairs[0].server.child.pid == database
         assert await night.answers("cf-2", POOL) == await night.answers("cf-3", POOL) == [True] * POOL
         with pytest.raises(requests.ConnectionError):
             await night.answers("cf-4", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 from contextlib import AsyncExitStack
@@ -44,6 +45,9 @@ def sweep() -> int:
     return removed
 
 
+NUMBERS = itertools.count(1)  # of the projects of this process, whichever pool makes them: two of one name would be one project
+
+
 @dataclass(slots=True)
 class ProjectPool:
     """An engine that answers, an image that is up to date with the code, a run directory, and compose projects.
@@ -57,7 +61,6 @@ class ProjectPool:
     client: docker.DockerClient = field(init=False, repr=False)
     image: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    made: int = 0
     projects: list[Project] = field(default_factory=list)
     idle: list[Project] = field(default_factory=list)
 
@@ -91,8 +94,7 @@ class ProjectPool:
         """Return a new project, not yet started; remove idle ones that fitted no builder, except the last `IDLE_AT_MOST`."""
         while len(self.idle) > IDLE_AT_MOST:
             await self.remove(self.idle.pop(0))
-        self.made += 1
-        project = Project(self.containers(f"testbed-{os.getpid()}-{self.made}"), plan, fits)
+        project = Project(self.containers(f"testbed-{os.getpid()}-{next(NUMBERS)}"), plan, fits)
         self.projects.append(project)
         return project
 

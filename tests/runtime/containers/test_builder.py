@@ -11,9 +11,12 @@ from testbed.plan.settings import Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.builder import ContainersBuilder
 from testbed.runtime.containers.project import STAYING, Project
+from testbed.runtime.containers.project_pool import ProjectPool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from testbed.runtime.containers.runtime import Containers
 
 
 class Pool:
@@ -94,3 +97,18 @@ def test_a_project_is_looked_at_before_it_is_reset(told: tuple[str, ...], seen: 
     else:
         asyncio.run(project._require_nothing_left())  # noqa: SLF001
     assert runtime.asked == [*STAYING]
+
+
+class Unbuilt(ProjectPool):
+    """A pool whose projects are names only."""
+
+    def containers(self, name: str) -> Containers:
+        """Return something that knows its name."""
+        return SimpleNamespace(project=name)  # type: ignore[return-value]
+
+
+async def test_two_pools_of_one_process_make_no_project_of_one_name() -> None:
+    """Compose would take the second for the first, and change it."""
+    pools = [Unbuilt(), Unbuilt()]
+    made = [await pool.make(FacilityPlan(), {}) for pool in (*pools, *pools)]
+    assert len({project.runtime.project for project in made}) == len(made)
