@@ -53,13 +53,9 @@ class Search:
 
             async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
                 cell = columns[scenario].over(candidate.name, candidate.settings)
-                found = None if number else checkpoint.find(cell)
-                if found is not None:
-                    return found
-                replayed = await turns.replay_until_known(lambda _: replays.replay(cell), lambda made: made.outcome is not None)
-                if not number:
-                    checkpoint.add(cell, replayed)
-                return replayed
+                if number:  # of a pass that was interrupted only the first round is kept
+                    return await replays.replay_until_known(cell, turns)
+                return await replays.cell(cell, checkpoint, turns)
 
             trial = minimal.Trial(tuple(columns), self.wanted, replay)
 
@@ -78,7 +74,7 @@ class Search:
 
     async def _confirmed(self, trial: Trial, chosen: Sequence[Reached]) -> list[Reached]:
         work = [(result, scenario) for result in chosen for scenario in trial.scenarios]
-        parts = await map_limited(work, self.jobs, lambda one: trial.confirmed(*one, self.confirmations))
+        parts = await map_limited(work, self.jobs, lambda piece: trial.confirmed(*piece, self.confirmations))
         number = len(trial.scenarios)
         return minimal.ranked(minimal.joined(parts[first : first + number]) for first in range(0, len(parts), number))
 

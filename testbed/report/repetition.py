@@ -62,8 +62,8 @@ def rows(results: Sequence[Result]) -> Iterator[Row]:
 
 def _each(results: Sequence[Result], word: Callable[[Result], str]) -> Iterator[Row]:
     words = [word(result) for result in results]
-    for one in dict.fromkeys(words):
-        yield _rate(one, words.count(one), len(words))
+    for what in dict.fromkeys(words):
+        yield _rate(what, words.count(what), len(words))
 
 
 def _rate(what: str, count: int, of: int) -> Row:

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.errors import UsageError
-from testbed.experiments.matrix.measures import MEASURES, OUTCOME
+from testbed.experiments.matrix.measures import MEASURES, OUTCOME, outcome_badness
 from testbed.experiments.matrix.significance import fisher, holm, sign
 from testbed.experiments.matrix.text import short
 
@@ -116,9 +116,8 @@ class Compared:
             return "unknown"
         if any(2 * comparison.worse(now) > len(self.replays) for comparison in self.comparisons):
             return "suspect"
-        better = sum(
-            replay.outcome is not None and _badness(replay) < 10 * self.baseline.badness[0] + self.baseline.crack for replay in now
-        )
+        before = outcome_badness(*self.baseline.badness)
+        better = sum(badness < before for badness in map(OUTCOME.badness, now) if badness is not None)
         return "better" if 2 * better > len(self.replays) else "same"
 
     @property
@@ -136,7 +135,8 @@ class Compared:
             looks = max(self.comparisons, key=lambda comparison: comparison.worse(now))
             lacking = "" if looks.replays else f"; a baseline of {looks.of} cannot tell"
             return f"{looks.measure.word}: {looks.worse(now)} of {len(now)}{lacking}"
-        return "\n".join(f"{one.measure.word}: {one.worse(now)} of {len(now)}, p {one.chance(now):.2g}" for one in self.certain)
+        found = ((comparison.measure.word, comparison.worse(now), comparison.chance(now)) for comparison in self.certain)
+        return "\n".join(f"{word}: {worse} of {len(now)}, p {chance:.2g}" for word, worse, chance in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Result:
     @property
     def changes(self) -> frozenset[Change]:
         """What happened to cells; `worse` also if that is certain only of many together."""
-        together: tuple[Change, ...] = ("worse",) if any(one.is_certain for one in self.together) else ()
+        together: tuple[Change, ...] = ("worse",) if any(group.is_certain for group in self.together) else ()
         return frozenset((*(compared.change for compared in self.cells), *together))
 
 
@@ -231,7 +231,7 @@ def _candidates(cell: Cell) -> list[list[Comparison]]:
         unknown = sum(replay.outcome is None and measure.badness(replay) is None for replay in believed)
         if not values:
             continue
-        least = 10.0 * cell.badness[0] + cell.crack if measure is OUTCOME else values[-1]
+        least = outcome_badness(*cell.badness) if measure is OUTCOME else values[-1]
         limits = sorted({value for value in values if value >= least}) or [values[-1]]
         found.append(
             [
@@ -279,8 +279,9 @@ async def _replayed(compared: Compared, again: Callable[[Cell], Awaitable[Cell]]
     while compared.unknown < max(UNKNOWN, 1 + len(compared.replays) // 2):
         now, looking = compared.believed, compared.looking_worse
         nothing_known = compared.unknown == len(compared.replays) and compared.baseline is not None
-        more = nothing_known or any(len(now) < one.replays and one.is_open(now, compared.level) for one in looking)
-        if not more or any(one.chance(now) <= compared.level for one in looking):
+        level = compared.level
+        more = nothing_known or any(len(now) < comparison.replays and comparison.is_open(now, level) for comparison in looking)
+        if not more or any(comparison.chance(now) <= level for comparison in looking):
             break
         compared = replace(compared, now=(*compared.now, await again(compared.now[0])))
     return compared
@@ -292,7 +293,8 @@ def _together(results: Sequence[Compared]) -> list[Together]:
     for measure in MEASURES:
         worse = better = 0
         for compared in results:
-            comparison = next((one for one in compared.comparisons if one.measure is measure and not one.replays), None)
+            untested = (comparison for comparison in compared.comparisons if comparison.measure is measure and not comparison.replays)
+            comparison = next(untested, None)
             if comparison is None or compared.baseline is None or compared.baseline.tallies:
                 continue  # in which order those of a tally came is not known
             before, now = measure.badness(compared.baseline.each[0]), measure.badness(compared.replays[0])
@@ -308,20 +310,14 @@ def _corrected(results: Sequence[Compared], together: Sequence[Together], planne
     """Return what is certain of all tests together."""
     tested = [(index, comparison) for index, compared in enumerate(results) for comparison in compared.comparisons if comparison.replays]
     chances = [comparison.chance(results[index].believed) for index, comparison in tested]
-    certain = holm([*chances, *(one.chance for one in together)], planned.tests, LEVEL)
+    certain = holm([*chances, *(group.chance for group in together)], planned.tests, LEVEL)
     worse: dict[int, tuple[Comparison, ...]] = {}
     for (index, comparison), is_certain in zip(tested, certain, strict=False):
         if is_certain:
             worse[index] = (*worse.get(index, ()), comparison)
     cells = tuple(replace(compared, certain=worse.get(index, ())) for index, compared in enumerate(results))
     sure = certain[len(tested) :]
-    return Result(cells, tuple(replace(one, is_certain=is_sure) for one, is_sure in zip(together, sure, strict=True)), planned)
-
-
-def _badness(replay: Replay) -> float:
-    badness = OUTCOME.badness(replay)
-    assert badness is not None
-    return badness
+    return Result(cells, tuple(replace(group, is_certain=is_sure) for group, is_sure in zip(together, sure, strict=True)), planned)
 
 
 def table(result: Result) -> Table:
@@ -342,12 +338,12 @@ def table(result: Result) -> Table:
 
 def lines(result: Result) -> Text:
     """Return what could be tested: a line on cells whose baseline is too small, and what they say together."""
-    untested = [one for one in result.cells if one.comparisons and not any(comparison.replays for comparison in one.comparisons)]
+    untested = [cell for cell in result.cells if cell.comparisons and not any(comparison.replays for comparison in cell.comparisons)]
     told = [f"{result.plan.tests} tests, with Holm's correction: at most {LEVEL:.0%} of the runs over the same code end as worse"]
     if untested:
         told.append(
             f"{len(untested)} cells have too few replays in the baseline to be tested alone (at least {result.plan.least} are needed, see "
             "--replays); what looks worse of them is suspect, and they are tested together:"
         )
-    told += [one.text for one in result.together]
+    told += [group.text for group in result.together]
     return Text("\n".join(told))

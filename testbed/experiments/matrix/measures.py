@@ -33,8 +33,13 @@ class Measure:
         return round(badness * self.factor + self.margin, DIGITS)
 
 
+def outcome_badness(rank: int, crack: int) -> float:
+    """Return how bad an outcome of this rank with this crack is, as a number: the outcome first."""
+    return 10.0 * rank + crack
+
+
 def _outcome(replay: Replay) -> float | None:
-    return None if replay.outcome is None else 10.0 * RANK[replay.outcome] + replay.crack
+    return None if replay.outcome is None else outcome_badness(RANK[replay.outcome], replay.crack)
 
 
 def _answered(replay: Replay) -> float | None:

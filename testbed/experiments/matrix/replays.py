@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import FacilityError, TestbedError
-from testbed.experiments.attempts import map_until_known, replay_until_known
+from testbed.experiments.attempts import map_until_known
 from testbed.experiments.batch import replay_once
 from testbed.experiments.matrix import cell
 from testbed.experiments.matrix.cell import most_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from testbed.experiments.attempts import Turns
     from testbed.experiments.matrix.cell import Cell
     from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
     from testbed.facility.backend import Backend
@@ -54,9 +55,9 @@ class MatrixBatch:
             return cell.unknown(*planned.key, why=str(error))
         return cell.of(result.judgement)
 
-    async def replay_until_known(self, planned: PlannedCell) -> Cell:
-        """Replay a cell until its outcome is known, a few times at most."""
-        return await replay_until_known(lambda _: self.replay(planned), _is_known)
+    async def replay_until_known(self, planned: PlannedCell, turns: Turns) -> Cell:
+        """Replay a cell until its outcome is known, a few times at most, and after the first time alone."""
+        return await turns.replay_until_known(lambda _: self.replay(planned), _is_known)
 
     async def cells(
         self,
@@ -94,12 +95,12 @@ class MatrixBatch:
             for planned_cell in several
         ]
 
-    async def cell(self, planned: PlannedCell, checkpoint: Checkpoint) -> Cell:
+    async def cell(self, planned: PlannedCell, checkpoint: Checkpoint, turns: Turns) -> Cell:
         """Return the cell of the checkpoint, or else replay it until its outcome is known and add it there."""
         found = checkpoint.find(planned)
         if found is not None:
             return found
-        replayed = await self.replay_until_known(planned)
+        replayed = await self.replay_until_known(planned, turns)
         checkpoint.add(planned, replayed)
         return replayed
 

@@ -8,7 +8,7 @@ import pytest
 from testbed import scenario_file
 from testbed.concurrency import map_limited
 from testbed.errors import FacilityError, ServiceError
-from testbed.experiments.attempts import ATTEMPTS
+from testbed.experiments.attempts import ATTEMPTS, Turns
 from testbed.experiments.matrix import plan
 from testbed.experiments.matrix.replays import MatrixBatch
 from testbed.fakes.backend import FakeBackend
@@ -80,7 +80,7 @@ def test_what_was_kept_is_not_replayed(tmp_path: Path) -> None:
     replays = MatrixBatch(backend, tmp_path)
     made, checkpoint = planned(tmp_path, "original").cells, MemoryCheckpoint(original=cell("original"))
     assert in_virtual_time(replays.cells(made, 1, checkpoint, lambda *_: None)) == [cell("original")]
-    assert in_virtual_time(replays.cell(made[0], checkpoint)) == cell("original")
+    assert in_virtual_time(replays.cell(made[0], checkpoint, Turns(1))) == cell("original")
     assert backend.builders == []
 
 
@@ -114,7 +114,7 @@ def test_a_cell_that_cannot_be_told_is_tried_again_and_told_in_the_end(tmp_path:
     """Two replays that fail and one that does not are a cell; no journal is written over another."""
     backend = FakeBackend(failures=[NOT_READY] * 2)
     replays = MatrixBatch(backend, tmp_path / "runs")
-    replayed = in_virtual_time(replays.replay_until_known(planned(tmp_path, "fixed").cells[0]))
+    replayed = in_virtual_time(replays.replay_until_known(planned(tmp_path, "fixed").cells[0], Turns(1)))
     assert (replayed.outcome, len(backend.builders)) == ("contained", 3)
     assert len(list((tmp_path / "runs").rglob("fixed.jsonl"))) == 3
 
@@ -123,7 +123,8 @@ def test_a_cell_that_never_comes_up_is_unknown_with_the_reason(tmp_path: Path) -
     """After some attempts; and it is no failure of the other cells."""
     backend = FakeBackend(failures=[NOT_READY] * ATTEMPTS)
     replays = MatrixBatch(backend, tmp_path / "runs")
-    first, second = in_virtual_time(map_limited(planned(tmp_path, "fixed", "original").cells, 1, replays.replay_until_known))
+    cells, turns = planned(tmp_path, "fixed", "original").cells, Turns(1)
+    first, second = in_virtual_time(map_limited(cells, 1, lambda cell: replays.replay_until_known(cell, turns)))
     assert (first.outcome, first.unknown) == (None, "cf-1 was not ready")
     assert second.outcome == "grounded"
 
