@@ -104,7 +104,7 @@ def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) 
     if lacks or config.getoption("--every-variant"):
         return lacks
     first = plan.variants[0]
-    chosen = next(own for own in plan.variants if own.name == variant)
+    chosen = plan.variant(variant)
     if chosen != first and chosen.expect == first.expect and variant in VARIANTS and chosen.settings == VARIANTS[variant].settings:
         return f"of {plan.name}, {variant} is expected to come out as {first.name} does, and is replayed with --every-variant"
     only_there = bool(backends.of("processes").lacks(plan))
@@ -157,7 +157,7 @@ def asked(runtime: str, request: pytest.FixtureRequest, replayed: Callable[[str,
 
     def answers(name: str, variant: str) -> Answers:
         replayed(name, variant)
-        batch = next(one for one in request.config.stash[BATCHES] if one.runtime == runtime)
+        batch = next(batch for batch in request.config.stash[BATCHES] if batch.runtime == runtime)
         return batch.answers[name, variant]
 
     return answers

@@ -107,7 +107,7 @@ class SuiteBatch:
 
     def results(self, plan: Scenario, variant: str) -> list[Result]:
         """Return as many results of a variant as its expectation asks for: one, or what tells whether its share holds."""
-        expect = next(own.expect for own in plan.variants if own.name == variant)
+        expect = plan.variant(variant).expect
         count = expect.at_least or 1
         while True:
             results = self._runner.run(self._results(plan, variant, count))
@@ -132,7 +132,7 @@ class SuiteBatch:
             self._backend = await self._stack.enter_async_context(backends.of(self.runtime))
             # Largest first, as in bin packing: started between small ones, they would leave capacity idle.
             for scenario, name in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
-                for number in range(next(own.expect.at_least or 1 for own in scenario.variants if own.name == name)):
+                for number in range(scenario.variant(name).expect.at_least or 1):
                     self._begin(scenario, name, number)
         return [await asyncio.shield(self._begin(plan, variant, number)) for number in range(count)]
 

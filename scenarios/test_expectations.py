@@ -21,7 +21,7 @@ CASES = [(plan.name, variant.name) for plan in PLANS.values() for variant in pla
 @pytest.mark.parametrize(("scenario", "variant"), CASES, ids=["-".join(case) for case in CASES])
 def test_the_expectation_of_the_scenario_holds(replayed_often: Callable[[str, str], list[Result]], scenario: str, variant: str) -> None:
     """The verdict is held, in each replay or in as many as it asks for; a scenario is skipped on a runtime that lacks what it needs."""
-    expect = next(own.expect for own in PLANS[scenario].variants if own.name == variant)
+    expect = PLANS[scenario].variant(variant).expect
     judgements = [result.judgement for result in replayed_often(scenario, variant)]
     failed = [finding for judgement in judgements for finding in judgement.findings if finding.verdict is not Verdict.HELD]
     verdict = share.verdict(expect, [judgement.verdict for judgement in judgements])

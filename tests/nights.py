@@ -100,7 +100,7 @@ class Flight:
     """A replay on fakes of one variant of a scenario; everything in it can be changed before `fly`."""
 
     def __init__(self, plan: Scenario, variant: str, directory: Path) -> None:
-        self.variant = next(known for known in plan.variants if known.name == variant)
+        self.variant = plan.variant(variant)
         self.plan = plan
         self.directory = directory
         self.path = directory / f"{variant}.jsonl"

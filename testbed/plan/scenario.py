@@ -103,6 +103,10 @@ class Scenario:
         paces = tuple(pace.model_copy(update={"speed": pace.speed / times}) for pace in self.night.pace)
         return replace(self, night=self.night.model_copy(update={"speed": self.night.speed / times, "pace": paces}))
 
+    def variant(self, name: str) -> Variant:
+        """Return the variant of a name; raises KeyError if there is none."""
+        return {variant.name: variant for variant in self.variants}[name]
+
     def only(self, names: tuple[str, ...]) -> Scenario:
         """Return the scenario with the named variants only, in its own order; with all of them when none is named."""
         if not names:

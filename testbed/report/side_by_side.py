@@ -20,7 +20,6 @@ from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
 from testbed.verdict.figures import trouble_night_s
 from testbed.verdict.finding import Verdict
-from testbed.verdict.latency import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +93,7 @@ def _waits(figures: Figures) -> str:
     """Format how long passengers waited from when their request was due, after the first fault if there was one."""
     lines = []
     for caller, halves in figures.latency.items():
-        wait = halves[_half(figures)]
+        wait = halves[figures.judged_half]
         seconds = {"median": wait.median_s, "99 %": wait.p99_s, "longest": wait.longest_s}
         if wait.answered or wait.unanswered:
             lines.append(f"{caller}: {_until_never(seconds)}")
@@ -256,10 +255,6 @@ def _to_hang(figures: Figures) -> RenderableType:
     return Text(f"{span_text(figures.time_to_hang_night_s)} of the night, at {clock_text(figures.hang.night_s)}", "bold red")
 
 
-def _half(figures: Figures) -> str:
-    return BEFORE if figures.first_fault is None else AFTER
-
-
 def _cost(night: Night) -> Rows:
     """Return how each kind of transaction ended, unless all were answered; in words, because columns of numbers fit no terminal."""
     figures = [judgement.figures for judgement in night.judgements]
@@ -269,7 +264,7 @@ def _cost(night: Night) -> Rows:
     for caller, name in sorted({(caller, name) for by_caller in counts for caller, names in by_caller.items() for name in names}):
         cells: list[RenderableType] = []
         for of_variant, total in zip(figures, totals, strict=True):
-            ends = of_variant.transactions.get(caller, {}).get(name, {}).get(_half(of_variant), {})
+            ends = of_variant.transactions.get(caller, {}).get(name, {}).get(of_variant.judged_half, {})
             total.update(ends)
             cells.append(_ends(ends))
         rows.append((f"{caller} {name}", cells))

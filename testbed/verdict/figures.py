@@ -15,10 +15,10 @@ from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from testbed.journal.events import Header, Threads
+    from testbed.journal.events import BreakerSample, Header, Threads
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.evidence import Evidence
     from testbed.verdict.latency import Latency
@@ -105,6 +105,11 @@ class Figures:
     def __repr__(self) -> str:
         """Return one line: the figures are too many for a prompt."""
         return f"<Figures: {self.header.scenario} over {self.header.variant}, of {str(self.journal)!r}>"
+
+    @property
+    def judged_half(self) -> str:
+        """The transactions that a fault may have harmed: those `after` it, or all of them, which are `before` any, without a fault."""
+        return latency.BEFORE if self.first_fault is None else latency.AFTER
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -250,10 +255,14 @@ def _breakers(journal: Journal) -> dict[str, BreakerCounts | None]:
     for caller in journal.header.facility.callers:
         told = [[sample.breaker for sample in process if sample.breaker] for process in lives(journal, caller)]
         last = [breakers[-1] for breakers in told if breakers]  # a restarted process counts from 0
-        counts[caller] = (
-            BreakerCounts(sum(b.opened for b in last), sum(b.let_through for b in last), sum(b.refused for b in last)) if last else None
-        )
+        counts[caller] = total_of(last) if last else None
     return counts
+
+
+def total_of(counts: Iterable[BreakerSample | BreakerCounts]) -> BreakerCounts:
+    """Return what several circuit breakers did together."""
+    told = [(breaker.opened, breaker.let_through, breaker.refused) for breaker in counts]
+    return BreakerCounts(*(sum(numbers) for numbers in zip(*told, strict=True)))
 
 
 def _time_to_hang_night_s(journal: Journal, hang: Span | None) -> float | None:

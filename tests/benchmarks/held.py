@@ -18,9 +18,9 @@ from testbed import scenario_file
 from testbed.experiments import batch
 from testbed.plan import passengers
 from testbed.replay.display import SilentDisplay
-from testbed.report.repetition import wilson
 from testbed.runtime import backends
 from testbed.verdict.finding import Verdict
+from testbed.verdict.rate import interval_text, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +76,7 @@ def main() -> int:
             sys.stdout.write(f"{plan.name}, {plan.variants[0].name}: not replayed, the time is over\n")
             continue
         held, done = asyncio.run(count(plan, given.runs, until_s))
-        low, high = wilson(held, done)
-        sys.stdout.write(f"{plan.name}, {plan.variants[0].name}: {held} of {done} held (95 %: {low:.0%} to {high:.0%})\n")
+        sys.stdout.write(f"{plan.name}, {plan.variants[0].name}: {held} of {done} held ({interval_text(*wilson(held, done))}, at 95 %)\n")
         sys.stdout.flush()
         counts.append((held, done))
     return int(any(held < done for held, done in counts))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 
 from testbed.plan.expectation import Outcome, OutcomeWord
 from testbed.verdict.checks import CONDITION_NOT_SEEN
-from testbed.verdict.latency import AFTER, BEFORE
+from testbed.verdict.figures import total_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -240,9 +240,7 @@ class Cell(BaseModel):
     def counts(self) -> tuple[Tally, ...]:
         """How often it came out as what, if it was replayed more than once."""
         each = self.each
-        times = Counter((replay.outcome, replay.crack, replay.code) for replay in each)
-        tallies = (Tally(outcome=word, crack=level, times=count, code=code) for (word, level, code), count in times.items())
-        return tuple(sorted(tallies, key=_order)) if len(each) > 1 else ()
+        return _tallied(Counter((replay.outcome, replay.crack, replay.code) for replay in each)) if len(each) > 1 else ()
 
     @property
     def result(self) -> tuple[OutcomeWord | None, int]:
@@ -298,17 +296,18 @@ def _tallies(cells: Sequence[Cell]) -> tuple[Tally, ...]:
     for cell in cells:
         alone = {(*cell.result, ""): 1} if _has_no_reason(cell) and not (cell.tallies or cell.replays) else {}
         times.update({(tally.outcome, tally.crack, tally.code): tally.times for tally in cell.tallies} or alone)
+    return _tallied(times)
+
+
+def _tallied(times: Counter[tuple[OutcomeWord | None, int, str]]) -> tuple[Tally, ...]:
+    """Return the tallies of outcome, crack and code, in order."""
     tallies = (Tally(outcome=word, crack=level, times=count, code=code) for (word, level, code), count in times.items())
-    return tuple(sorted(tallies, key=_order))
+    return tuple(sorted(tallies, key=lambda tally: (tally.outcome or "unknown", tally.crack, tally.code)))
 
 
 def _has_no_reason(cell: Cell) -> bool:
     """Whether it is a cell from before there were reasons, or was put together of such ones."""
     return cell.reason is None or bool(cell.tallies)
-
-
-def _order(tally: Tally) -> tuple[str, int, str]:
-    return tally.outcome or "unknown", tally.crack, tally.code
 
 
 def of(judgement: Judgement) -> Cell:
@@ -342,7 +341,7 @@ def of(judgement: Judgement) -> Cell:
         by_itself=None if recovered is None else figures.needed_restart is None,
         unknown="" if outcome else reason.text,
         reason=reason,
-        waited={caller: _waited(halves[_half(figures)]) for caller, halves in sorted(figures.latency.items())},
+        waited={caller: _waited(halves[figures.judged_half]) for caller, halves in sorted(figures.latency.items())},
         breakers=_breakers(figures),
     )
 
@@ -351,11 +350,8 @@ def _breakers(figures: Figures) -> Breakers | None:
     counts = [told for told in figures.breakers.values() if told is not None]
     if not counts or len(counts) < len(figures.breakers):
         return None
-    return Breakers(
-        opened=sum(told.opened for told in counts),
-        let_through=sum(told.let_through for told in counts),
-        refused=sum(told.refused for told in counts),
-    )
+    total = total_of(counts)
+    return Breakers(opened=total.opened, let_through=total.let_through, refused=total.refused)
 
 
 def _part(count: int, of: int) -> Part:
@@ -364,16 +360,12 @@ def _part(count: int, of: int) -> Part:
 
 
 def _answered(figures: Figures) -> dict[str, Part]:
-    half = _half(figures)
+    half = figures.judged_half
     return {
         f"{caller} {name}": Part(count=ends[half]["answered"], of=sum(ends[half].values()))
         for caller, kinds in sorted(figures.transactions.items())
         for name, ends in sorted(kinds.items())
     }
-
-
-def _half(figures: Figures) -> str:
-    return BEFORE if figures.first_fault is None else AFTER
 
 
 def _waited(latency: Latency) -> Waited:

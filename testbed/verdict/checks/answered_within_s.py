@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.verdict.finding import Finding, Verdict, held_if
-from testbed.verdict.latency import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
@@ -18,7 +17,7 @@ def check(journal: Journal, figures: Figures, expected: float) -> Finding:
 
     What failed is left out: it was no answer. Unknown if nobody was answered, nor waited.
     """
-    half = BEFORE if figures.first_fault is None else AFTER
+    half = figures.judged_half
     waits = {caller: halves[half] for caller, halves in figures.latency.items() if halves[half].answered or halves[half].unanswered}
     texts = [f"{caller} {_longest(wait)} ({wait.answered} answered, {wait.unanswered} unanswered)" for caller, wait in waits.items()]
     text = f"longest wait: {', '.join(texts) or 'nobody was answered, nor waited'}; expected at most {expected:g} s"
