@@ -74,12 +74,15 @@ def _request_threads(plan: FacilityPlan) -> int:
 
 # What a machine that is busy with something else makes of a replay: requests and steps come late, and looks take seconds.
 OF_A_BUSY_MACHINE = ("open_loop", "timeline", "monitored")
+ANSWERED_LATE_BY_IT = "machine_busy"
 
 
 def why_late(result: Result) -> str:
     """Return what the machine was too busy for, so that the replay shows nothing; an empty text if it was in time."""
     doubts = [finding for finding in result.judgement.doubts if finding.check in OF_A_BUSY_MACHINE and finding.code != CONDITION_NOT_SEEN]
-    return "; ".join(finding.text for finding in doubts)
+    texts = [finding.text for finding in doubts]
+    reason = result.judgement.reason
+    return "; ".join([*texts, *([reason.text] if reason.code == ANSWERED_LATE_BY_IT else [])])
 
 
 @dataclass(slots=True)

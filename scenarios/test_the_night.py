@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenarios.conftest import PLANS
-from testbed.journal.events import Sample, Step
+from testbed.journal.events import Pressure, Sample, Step
 from testbed.plan.clock import HOUR_S
+from testbed.runtime.busyness import EVERY_S, FILE
 from testbed.verdict import figures, stuck_spans, thread_dumps
 
 if TYPE_CHECKING:
@@ -157,3 +158,11 @@ def test_both_variants_were_sent_the_same_night(original: Journal, fixed: Journa
         for journal in (original, fixed)
     ]
     assert sent[0] == sent[1]
+
+
+@pytest.mark.skipif(not FILE.exists(), reason="this kernel has no pressure stall information")
+def test_the_journal_tells_how_busy_the_machine_was(original: Journal) -> None:
+    """An answer that is late for want of a processor can be told from one that the facility gave late."""
+    looks = original.of(Pressure)
+    assert looks[-1].t_s - looks[0].t_s > len(looks) * EVERY_S / 2
+    assert looks[-1].cpu_stalled_s > looks[0].cpu_stalled_s

@@ -17,6 +17,7 @@ from testbed.journal.events import (
     Observed,
     OperationEvent,
     PoolSample,
+    Pressure,
     Request,
     Response,
     Sample,
@@ -93,6 +94,11 @@ class NightBuilder:
                 results=results,
             )
         )
+
+    def pressure(self, until_s: float, share: float) -> None:
+        """Add how busy the machine was from the start until a time: the share of it in which something waited for a processor."""
+        looks = [number / 5 for number in range(round(until_s * 5) + 1)]
+        self.events.extend(Pressure(**self.at(t_s), cpu_stalled_s=1000.0 + t_s * share) for t_s in looks)
 
     def _results(self, caller: str, t_s: float) -> dict[str, Counts]:
         """Return how many of a caller's requests had been answered and had failed at a time, by transaction."""

@@ -16,6 +16,7 @@ from testbed.plan.topology import FacilityPlan
 from testbed.verdict.checks import CONDITION_NOT_SEEN
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.judge import judge
+from testbed.verdict.outcome import Reason
 from testbed.verdict.result import Result
 from tests.journals import contained_night
 
@@ -115,6 +116,8 @@ def test_only_a_busy_machine_is_a_reason_to_replay_again() -> None:
     assert why_late("timeline", Verdict.UNKNOWN, CONDITION_NOT_SEEN) == ""
     assert why_late("outcome", Verdict.BROKEN) == ""
     assert why_late("healed", Verdict.UNKNOWN) == ""
+    busy = replace(judgement, reason=Reason(None, replays.ANSWERED_LATE_BY_IT, "answers were late"))
+    assert replays.why_late(Result(journal, busy, 1.0)) == "answers were late"
 
 
 class CommandLine:

@@ -145,7 +145,7 @@ def kept_matrix() -> Path:
     "--variant", "variants", multiple=True, metavar="NAME", help="Only this variant of variants.toml (repeatable); by default all."
 )
 @options_module.runtime
-@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores + 1", help="Replays at a time.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores", help="Replays at a time.")
 @click.option(
     "--replays", type=click.IntRange(1, 100), default=1, metavar="N", show_default=True, help="Replay each cell N times, as for a baseline."
 )

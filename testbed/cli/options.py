@@ -9,7 +9,7 @@ import click
 from testbed.facility.address import Address
 from testbed.facility.runtime import RUNTIMES
 
-JOBS = (os.cpu_count() or 1) + 1  # more than cores: a replay often waits, for its night or for late responses
+JOBS = os.cpu_count() or 1  # one more is no faster, and answers are late then for want of a processor
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:

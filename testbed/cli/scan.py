@@ -68,7 +68,7 @@ MAX_REPETITIONS = 100
     help="Replay each fault on each link N times: what one replay shows may be chance.",
 )
 @options.runtime
-@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores + 1", help="Replays at a time.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores", help="Replays at a time.")
 @click.option(
     "--json",
     "json_file",

@@ -1,4 +1,4 @@
-"""How a facility is observed: monitoring, thread dumps, resource usage, shortages; and do-nothing twins."""
+"""How a facility is observed: monitoring, thread dumps, resource usage, shortages, the machine's pressure; and do-nothing twins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.facility.address import Address
-    from testbed.journal.events import Now, Shortage, Size
+    from testbed.journal.events import Now, Pressure, Shortage, Size
 
 
 class Dump(Protocol):
@@ -75,5 +75,27 @@ class NoShortages:
     every_s: float | None = None
 
     async def look(self, now: Now) -> Sequence[Shortage]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing."""
+        return ()
+
+
+class Busyness(Protocol):
+    """Tells how busy the machine is, stamped by `now`."""
+
+    @property
+    def every_s(self) -> float | None:
+        """The interval between looks, in real seconds; None: never."""
+
+    async def look(self, now: Now) -> Sequence[Pressure]:
+        """Return how long something has waited for a processor so far; nothing where the kernel does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoBusyness:
+    """The do-nothing twin: nobody says how busy the machine is."""
+
+    every_s: float | None = None
+
+    async def look(self, now: Now) -> Sequence[Pressure]:  # noqa: ARG002 - the protocol's signature
         """Return nothing."""
         return ()

@@ -19,6 +19,7 @@ from testbed.journal.events import (
     Healed,
     Observed,
     OperationEvent,
+    Pressure,
     Request,
     Response,
     Sample,
@@ -44,6 +45,7 @@ def contradictions(journal: Journal) -> tuple[str, ...]:
         _times,
         _requests,
         _responses,
+        _pressure,
         _samples,
         _breakers,
         _pairs,
@@ -123,6 +125,14 @@ def _responses(journal: Journal) -> Iterator[str]:
             return
         if (response.ended == "answered") is not (response.status is not None and response.status < FIRST_ERROR_STATUS):
             yield f"response {response.id} says {response.ended}, with the status {response.status}"
+            return
+
+
+def _pressure(journal: Journal) -> Iterator[str]:
+    """The time for which something has waited for a processor only grows."""
+    for before, after in pairwise(journal.of(Pressure)):
+        if after.cpu_stalled_s < before.cpu_stalled_s - ROUNDING_S:
+            yield f"at {after.t_s:.3f} s something had waited {after.cpu_stalled_s:.3f} s for a processor, less than before"
             return
 
 

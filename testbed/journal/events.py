@@ -291,6 +291,14 @@ class Shortage(Stamped):
     event: Literal["shortage"] = "shortage"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure(Stamped):
+    """For how many real seconds something on this machine has waited for a processor so far, since an arbitrary moment."""
+
+    cpu_stalled_s: float
+    event: Literal["pressure"] = "pressure"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
     """An application server as a balancer sees it, in HAProxy's words."""
@@ -417,6 +425,7 @@ Event = (
     | ResourceUsage
     | Size
     | Shortage
+    | Pressure
     | Balancer
     | Recovery
     | BackupTaken

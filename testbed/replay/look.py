@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.facility.facility import Facility
-    from testbed.facility.observers import Monitoring, Resources, Shortages
+    from testbed.facility.observers import Busyness, Monitoring, Resources, Shortages
     from testbed.facility.redundancy import Redundancy
     from testbed.journal.events import Sample
     from testbed.replay.recorder import Recorder
@@ -26,7 +26,7 @@ REDUNDANCY_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Looker:
-    """Samples the services of one facility every `every_s` seconds; its redundancy, resource usage and shortages at their own intervals.
+    """Samples the services of one facility every `every_s` seconds; the rest at their own intervals.
 
     `sampled` is set after each round of samples, and then replaced by a new event.
     """
@@ -41,13 +41,12 @@ class Looker:
 
     async def look(self, after_round: Callable[[], None]) -> None:
         """Sample until cancelled; call `after_round` after each round of samples."""
-        resources = self.facility.resources
+        observers = (self.facility.resources, self.facility.shortages, self.facility.busyness)
         await run_all(
             (
                 self._sample_services(after_round),
                 self._record(self.facility.redundancy, REDUNDANCY_EVERY_S),
-                self._record(resources, resources.every_s),
-                self._record(self.facility.shortages, self.facility.shortages.every_s),
+                *(self._record(observer, observer.every_s) for observer in observers),
             )
         )
 
@@ -91,7 +90,7 @@ class Looker:
         finally:
             await cancel_and_wait(reading.values())
 
-    async def _record(self, source: Redundancy | Resources | Shortages, every_s: float | None) -> None:
+    async def _record(self, source: Redundancy | Resources | Shortages | Busyness, every_s: float | None) -> None:
         """Record the events of a source every `every_s` seconds, or never (None); a long round skips those that it covers."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()

@@ -67,6 +67,34 @@ def test_a_late_answer_does_harm(answers: list[tuple[float, float]], outcome: Ou
     assert (became.outcome, became.code) == (outcome, code)
 
 
+@pytest.mark.parametrize(
+    ("took_s", "late_s", "busy", "outcome", "code"),
+    [
+        (6.0, 0.0, 0.1, Outcome.CONTAINED, "late"),
+        (6.0, 0.0, 0.2, None, "machine_busy"),
+        (7.0, 0.0, 0.2, Outcome.CONTAINED, "late"),
+        (5.5, 0.5, 0.2, None, "machine_busy"),
+        (4.9, 0.2, 1.0, None, "sent_late"),
+        (4.9, 0.0, 1.0, Outcome.UNHARMED, "all_answered"),
+    ],
+)
+def test_an_answer_that_only_the_machine_made_late_shows_nothing(
+    took_s: float, late_s: float, busy: float, outcome: Outcome | None, code: str
+) -> None:
+    """Nor does it show that all was well; what is later than that has its share."""
+    night = night_with_answers((took_s, late_s), (0.1, 0.0))
+    night.pressure(12.0, busy)
+    became = judge.judge(night.journal()).reason
+    assert (became.outcome, became.code) == (outcome, code)
+
+
+def test_one_answer_that_is_late_on_any_machine_is_harm() -> None:
+    """It does not become doubtful because others were late for want of a processor."""
+    night = night_with_answers((6.0, 0.0), (9.0, 0.0))
+    night.pressure(12.0, 0.2)
+    assert judge.judge(night.journal()).reason.code == "late"
+
+
 def test_a_late_answer_is_told_with_its_time() -> None:
     """The reason says how many were late, and which was the worst; recovery is over when the last of them was due."""
     journal = night_with_answers((6.0, 0.0), (7.25, 0.0), (0.1, 0.0)).journal()

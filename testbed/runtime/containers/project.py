@@ -20,6 +20,7 @@ from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
 from testbed.plan.topology import BALANCERS, HOSTS
+from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.containers.balancers import statistics
 from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
@@ -182,6 +183,7 @@ class Project:
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names),
         )
         facility.shortages = ContainerShortages(self.runtime, (*facility.services, *HOSTS, LOAD, "toxiproxy"))
+        facility.busyness = MachineBusyness()
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest
         await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)

@@ -21,6 +21,7 @@ from testbed.observe.probe import LocalProbe
 from testbed.observe.py_spy import dump_with_py_spy
 from testbed.plan.topology import HOSTS, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
+from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
@@ -157,6 +158,7 @@ class ProcessesBuilder:
         facility.resources = self.resources
         logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
+        facility.busyness = MachineBusyness()
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
         await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
         await facility.wait_ready(facility.services)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from testbed.journal.consistency import contradictions
+from testbed.verdict.busyness import stalled_s
+from tests.journals import NightBuilder
+
+
+@pytest.mark.parametrize(
+    ("since_s", "until_s", "expected"),
+    [(0.0, 4.0, 1.0), (1.1, 1.5, 0.1), (3.9, 6.0, 0.025), (5.0, 6.0, 0.0), (2.0, 2.0, 0.0), (-3.0, 0.2, 0.05)],
+)
+def test_the_time_without_a_free_processor_is_counted_within_the_span_only(since_s: float, until_s: float, expected: float) -> None:
+    """Between two looks it is taken to have been even; where nobody looked, it counts as none."""
+    night = NightBuilder()
+    night.pressure(4.0, 0.25)
+    assert stalled_s(night.journal(), since_s, until_s) == pytest.approx(expected)
+
+
+def test_a_count_that_falls_is_no_kernels() -> None:
+    """Somebody edited the journal, or put two together."""
+    night = NightBuilder()
+    night.pressure(0.4, 0.25)
+    assert not [text for text in contradictions(night.journal()) if "processor" in text]
+    night.pressure(0.2, 0.0)
+    (told,) = [text for text in contradictions(night.journal()) if "processor" in text]
+    assert told == "at 0.000 s something had waited 1000.000 s for a processor, less than before"
