@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -91,7 +92,10 @@ class Api:
         async def answer_or_error(request: Request) -> Response:
             if request.headers.get("user-agent", "").startswith("Mozilla/"):
                 return PlainTextResponse("User agent not allowed\n", status_code=403)
-            await request.body()  # before the lock, which a slow sender must not hold
+            try:
+                await request.body()  # before the lock, which a slow sender must not hold
+            except ClientDisconnect:
+                return Response(status_code=400)  # it goes to nobody
             try:
                 async with self._changing:
                     return await endpoint(request)
@@ -108,10 +112,17 @@ class Api:
         return Response(json.dumps({"version": VERSION}) + "\n", media_type="application/json;charset=utf-8")
 
     async def _reset(self, _: Request) -> Response:
+        """Enable every proxy, and remove every toxic; those that cannot listen keep no other from it, and the answer tells of the first."""
+        errors: list[ApiError] = []
         for proxy in self.proxies.values():
-            await _enable(proxy)
+            try:
+                await _enable(proxy)
+            except ApiError as error:
+                errors.append(error)
             for name in list(proxy.toxics):
                 proxy.remove_toxic(name)
+        if errors:
+            raise errors[0]
         return Response(status_code=204)
 
     async def _populate(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ that "would block" can only mean that there is nothing to read, never that the p
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import select
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 READ_BYTES = 64 * 1024  # a read that is as large as this is bulk
 READS = 4  # number of reads in one callback, of up to a pipe each, before other connections have their turn
 PIPE_BYTES = 1024 * 1024  # the most that an unprivileged process may ask for (fs.pipe-max-size)
+NO_SPLICE = (errno.EINVAL, errno.ENOSYS, errno.EPERM)  # of a sandbox's kernel
 CAN_SPLICE = sys.platform == "linux" and hasattr(os, "splice")
 
 
@@ -91,9 +93,7 @@ class FastPath:
         finally:
             self._wait_for_nothing()  # it may have been cancelled
             self._stopped = None
-            if self._pipe is not None:
-                self._pipe.close()
-                self._pipe = None
+            self._close_pipe()
 
     def step_aside(self) -> None:
         """Read nothing more; `run` returns as soon as what is held is sent."""
@@ -120,7 +120,7 @@ class FastPath:
             self._stop(StopReason.ASIDE)
             return False
         try:
-            size = self._splice_in() if self._is_bulk and self._has_pipe() else self._receive()
+            size = self._read()
         except BlockingIOError:
             return False
         except OSError:
@@ -156,6 +156,18 @@ class FastPath:
             return False
         return True
 
+    def _read(self) -> int:
+        """Read once, bulk into the pipe; without one from the first time on that the kernel refuses that."""
+        if self._is_bulk and self._has_pipe():
+            try:
+                return self._splice_in()
+            except OSError as error:
+                if error.errno not in NO_SPLICE:
+                    raise
+                self._may_splice = False
+                self._close_pipe()
+        return self._receive()
+
     def _receive(self) -> int:
         self._rest = self._source.recv(READ_BYTES)
         return len(self._rest)
@@ -184,6 +196,11 @@ class FastPath:
             except OSError:
                 self._may_splice = False
         return self._pipe is not None
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
 
     def _wait_for_target(self) -> None:
         if not self._is_writing:

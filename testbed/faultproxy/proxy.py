@@ -4,7 +4,8 @@ Where Toxiproxy's documentation is silent, and Toxiproxy itself would stand in a
 
     half-close   an end of stream passes as one; Toxiproxy closes the whole connection to the other side, and the answer is lost
     reset_peer   also resets connections that are older than the toxic, and never those that its toxicity spares
-    timeout      its removal closes the connections that it worked on; Toxiproxy also closes those that it spared
+    timeout      its removal, or a change that spares them, closes the connections that it worked on; Toxiproxy's removal also closes those
+                 that it spared, and its change lets a connection go on with a hole
     toxicity     is decided when a toxic is put on a connection or changed, not when its neighbours come and go
     removal      never waits for a receiver that has stopped, and drops nothing then; Toxiproxy waits up to 5 s, and drops
     listen       is, when not given, a free port of the loopback address, and not of every address
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import socket
 from dataclasses import dataclass, field
 from functools import partial
@@ -104,6 +106,7 @@ class Proxy:
     def remove_toxic(self, name: str) -> None:
         """Remove a toxic; raises KeyError when there is none of that name."""
         toxic = self.toxics.pop(name)
+        del self._accepted[name]
         for link in self._links(toxic):
             link.remove(name)
 
@@ -150,7 +153,8 @@ class Proxy:
         for name, toxic in self.toxics.items():
             self._accepted[name] += 1
             refuses = getattr(toxic.toxic, "refuses", None)
-            answers.append(refuses is not None and refuses(self._accepted[name]))
+            wanted = refuses is not None and refuses(self._accepted[name])
+            answers.append(wanted and random.random() < toxic.toxicity)  # noqa: S311 - no secret depends on it
         return any(answers)
 
     async def _serve(self, client: socket.socket) -> None:

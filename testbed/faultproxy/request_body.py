@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
 MAX_ATTRIBUTE = 2**63 - 1  # attributes are 64-bit numbers
+MAX_TOXICITY = 3.4028234663852886e38  # a 32-bit float; more is infinite, which no answer could show
+MAX_NAME = 4_000  # characters: a path that names it, quoted, is still one that a server takes
+UNNAMEABLE = (".", "..")  # clients take these out of a path
 
 Value = TypeVar("Value")
 
@@ -64,12 +67,12 @@ DEFAULTS = ProxyFields("", "", "", enabled=True)
 
 
 def decode(body: bytes) -> Any:
-    """Return the first JSON value of a body; what comes after it is ignored."""
+    """Return the first JSON value of a body; what comes after it is ignored, and half of a character is U+FFFD, as in Toxiproxy."""
     try:
         text = body.decode().lstrip(" \t\r\n")
         if not text:
             raise bad_body("EOF")
-        return json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)[0]
+        return _whole(json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)[0])
     except (ValueError, RecursionError) as error:
         raise bad_body(str(error)) from error
 
@@ -80,6 +83,7 @@ def read_toxic(decoded: Any, taken: Container[str]) -> NamedToxic:
     kind = _field(body, "type", str, "")
     stream = _field(body, "stream", str, DOWNSTREAM)
     name = _field(body, "name", str, "") or f"{kind}_{stream}"
+    _require_path(name)
     toxicity = _toxicity(body, 1.0)
     if stream.lower() not in (UPSTREAM, DOWNSTREAM):
         raise ApiError("stream was invalid, can be either upstream or downstream", 400)
@@ -94,6 +98,19 @@ def read_changes(decoded: Any, toxic: NamedToxic) -> NamedToxic:
     """Return a toxic with the attributes and the toxicity of a request, and nothing else of it."""
     body = _object(decoded)
     return replace(toxic, toxicity=_toxicity(body, toxic.toxicity), toxic=_with_attributes(toxic.toxic, body))
+
+
+def _whole(value: Any) -> Any:
+    """Return a decoded value whose texts have no lone surrogates: no answer could have them, and no path could name them."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_whole(entry) for entry in value]
+        case dict():
+            return {_whole(name): _whole(entry) for name, entry in value.items()}
+        case _:
+            return value
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -121,6 +138,13 @@ def _require(proxy: ProxyFields, where: str) -> None:
     for name, value in (("name", proxy.name), ("upstream", proxy.upstream)):
         if not value:
             raise ApiError(f"missing required field: {name}{where}", 400)
+    _require_path(proxy.name, where)
+
+
+def _require_path(name: str, where: str = "") -> None:
+    """Refuse a name that no path can have: what it names could not be deleted."""
+    if "/" in name or name in UNNAMEABLE or len(name) > MAX_NAME:
+        raise bad_body(f"name{where} must be a part of a path: without a slash, no dots alone, at most {MAX_NAME} characters")
 
 
 def _toxicity(body: Mapping[str, Any], base: float) -> float:
@@ -129,6 +153,8 @@ def _toxicity(body: Mapping[str, Any], base: float) -> float:
         return base
     if isinstance(toxicity, bool) or not isinstance(toxicity, int | float):
         raise bad_body("toxicity must be a number")
+    if not -MAX_TOXICITY <= toxicity <= MAX_TOXICITY:
+        raise bad_body("toxicity must be a number of 32 bits")
     return float(toxicity)
 
 

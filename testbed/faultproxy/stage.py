@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.faultproxy.stream import ROOM_CHUNKS, Channel, Chunk, Interrupted, Sink, StreamEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Iterator
 
     from testbed.faultproxy.activity import Activity
 
@@ -21,7 +21,7 @@ class Toxic(Protocol):
     `pipe` ends by StreamEnded, which it lets pass, by closing or resetting the connection, or when it is interrupted: then it first sends
     the chunk that it holds, and returns or raises Interrupted. A toxic may also have
 
-        removed(stage)    called when it is removed from a living connection that it works on
+        removed(stage)    called when it is removed from a living connection that it works on, or when a change makes it spare that
         room_chunks       how many chunks may wait before it; otherwise ROOM_CHUNKS
         refuses(number)   asked for each new connection before it is served; True resets the connection
     """
@@ -71,7 +71,7 @@ class Stage:
     following: Sink
     input: Channel = field(default_factory=Channel)
     passed_bytes: int = 0  # the toxic's own count, which outlives its changes
-    spared: bool = False  # by the toxicity
+    spared: bool = True  # by the toxicity, which is asked when the stage begins, and with every change
     leaving: bool = False
     over: bool = False  # the last chunk was sent
     task: asyncio.Task[None] | None = None
@@ -85,8 +85,10 @@ class Stage:
         try:
             while not self.leaving and not self.over:
                 self.input.resume()
+                if not self._goes_on():
+                    break
                 try:
-                    await self._work()
+                    await (self.pass_on() if self.spared else self.named.toxic.pipe(self))
                 except Interrupted:
                     pass
                 except StreamEnded:
@@ -102,11 +104,22 @@ class Stage:
         finally:
             self.input.discard()  # nothing receives here any more, so nothing may wait for it
 
-    def _work(self) -> Awaitable[None]:  # not a coroutine of its own: every chunk that arrives would wake it up, too
-        """Return the toxic at work, or a passing on of chunks if its toxicity spares this connection."""
-        self.spared = random.random() >= self.named.toxicity  # noqa: S311 - no secret depends on it
+    def _goes_on(self) -> bool:
+        """Decide whether the toxicity spares this connection; return whether it goes on.
+
+        A toxic that was at work on it, and now spares it, leaves it as if it were removed: `timeout` closes it, after what it has dropped.
+        """
+        was_at_work, self.spared = not self.spared, random.random() >= self.named.toxicity  # noqa: S311 - no secret depends on it
         self.input.room_chunks = ROOM_CHUNKS if self.spared else getattr(self.named.toxic, "room_chunks", ROOM_CHUNKS)
-        return self.pass_on() if self.spared else self.named.toxic.pipe(self)
+        if was_at_work and self.spared:
+            self.remove_toxic()
+        return not self.over
+
+    def remove_toxic(self) -> None:
+        """Tell the toxic, if it wants to know, that it works on this connection no more."""
+        removed = getattr(self.named.toxic, "removed", None)
+        if removed is not None:
+            removed(self)
 
     async def pass_on(self) -> None:
         """Pass every chunk on unchanged; raises StreamEnded after the last and Interrupted when the stage is to change or leave."""

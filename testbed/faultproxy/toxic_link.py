@@ -112,9 +112,8 @@ class ToxicLink:
     def remove(self, name: str) -> None:
         """Remove the toxic of a name."""
         for stage in self._stages_of(name):
-            removed = getattr(stage.named.toxic, "removed", None)
-            if removed is not None and not stage.spared:
-                removed(stage)
+            if not stage.spared:
+                stage.remove_toxic()
             stage.leave()
 
     def _stages_of(self, name: str) -> list[Stage]:

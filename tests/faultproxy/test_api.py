@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,7 +13,19 @@ from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
 from testbed.faultproxy import api as faultproxy
-from tests.faultproxy.servers import ApiAnswer, ApiClient, Wire, address_of, is_refused, is_silent, read_address, receive, rest
+from tests.faultproxy.servers import (
+    NO_LINGER,
+    ApiAnswer,
+    ApiClient,
+    AsyncioWarnings,
+    Wire,
+    address_of,
+    is_refused,
+    is_silent,
+    read_address,
+    receive,
+    rest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -420,6 +433,73 @@ def test_reset_tells_when_a_proxy_cannot_be_enabled(api: ApiClient, taken: str) 
     """A reset whose proxy's address is taken answers with the reason."""
     api.create("db", NOWHERE, listen=taken, enabled=False)
     assert refused(api.ask("POST", "/reset")) == (500, f"listen tcp {taken}: bind: address already in use")
+
+
+def test_reset_goes_through_all_proxies_whichever_cannot_be_enabled(api: ApiClient, taken: str) -> None:
+    """No proxy keeps its toxics because another one's address is taken."""
+    api.create("a", NOWHERE, listen=taken, enabled=False)
+    for name in ("a", "b"):
+        if name == "b":
+            api.create("b", NOWHERE)
+        api.add(name, "latency")
+    assert api.ask("POST", "/reset").status == 500
+    assert [proxy["toxics"] for proxy in api.ask("GET", "/proxies").body.values()] == [[], []]
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400, "1e39", "NaN", "Infinity"])
+def test_a_toxicity_that_no_answer_could_show_is_refused(api: ApiClient, db: dict[str, Any], number: str) -> None:
+    """It would be infinite, or no number: whoever lists the proxies could not be answered."""
+    data = f'{{"type": "noop", "name": "much", "toxicity": {number}}}'
+    assert refused(api.ask("POST", "/proxies/db/toxics", data=data))[0] == 400
+    api.add("db", "noop")
+    assert refused(api.ask("POST", "/proxies/db/toxics/noop_downstream", data=f'{{"toxicity": {number}}}'))[0] == 400
+    assert [toxic["toxicity"] for toxic in api.ask("GET", "/proxies/db/toxics").body] == [1.0]
+
+
+def test_half_of_a_character_is_replaced_wherever_it_stands(api: ApiClient) -> None:
+    """As in Toxiproxy: what was made can be listed, counted and deleted."""
+    data = r'{"name": "a\ud800", "upstream": "\udfff:9", "\ud800": ["\ud800"]}'
+    made = api.ask("POST", "/proxies", data=data)
+    assert (made.status, made.body["name"], made.body["upstream"]) == (201, "a\ufffd", "\ufffd:9")
+    path = "/proxies/a%EF%BF%BD"
+    toxic = api.ask("POST", f"{path}/toxics", data=r'{"type": "noop", "name": "\udc00"}')
+    assert (toxic.status, toxic.body["name"]) == (200, "\ufffd")
+    assert api.ask("GET", "/proxies").status == api.ask("GET", "/metrics").status == 200
+    assert api.ask("DELETE", f"{path}/toxics/%EF%BF%BD").status == 204
+    assert api.ask("DELETE", path).status == 204
+    assert api.ask("POST", "/proxies", data=r'{"name": "\ud83d\ude00", "upstream": "127.0.0.1:1"}').body["name"] == "\U0001f600"
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", ".", "..", "a" * 4_001])
+def test_what_no_path_can_name_is_not_made(api: ApiClient, db: dict[str, Any], name: str) -> None:
+    """It could never be deleted."""
+    body = {"name": name, "upstream": NOWHERE}
+    assert refused(api.ask("POST", "/proxies", body))[0] == 400
+    assert api.ask("POST", "/populate", [body]).status == 400
+    assert refused(api.ask("POST", "/proxies/db/toxics", {"name": name, "type": "noop"}))[0] == 400
+    assert api.ask("GET", "/proxies").body == {"db": db}
+
+
+def test_the_longest_name_can_be_deleted(api: ApiClient) -> None:
+    """Also where every character of it is quoted as twelve."""
+    name = "\U0001f600" * 4_000
+    api.create(name, NOWHERE)
+    assert api.ask("DELETE", f"/proxies/{quote(name)}").status == 204
+
+
+def test_a_client_that_leaves_within_its_body_is_no_error(api: ApiClient) -> None:
+    """Nobody logs a traceback, and the next request is answered."""
+    logged = AsyncioWarnings()
+    logging.getLogger("uvicorn.error").addHandler(logged)
+    try:
+        for _ in range(5):
+            with socket.create_connection((api.host, api.port)) as client:
+                client.sendall(b"POST /proxies HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            assert api.ask("GET", "/version").status == 200
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(logged)
+    assert logged.lines == []
 
 
 def test_a_toxic_is_made_with_a_type(api: ApiClient, late: dict[str, Any]) -> None:

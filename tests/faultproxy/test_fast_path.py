@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 import threading
@@ -23,13 +24,15 @@ BULK = random.Random(1).randbytes(8_000_000)
 ROOM_BYTES = 30_000_000  # more than all buffers on the way hold
 
 
-@pytest.fixture(params=["spliced", "received", "no pipe"], autouse=True)
+@pytest.fixture(params=["spliced", "received", "no pipe", "refused"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Pass bulk as this system can, as one without splice does, and as one does that has no more pipes to give."""
+    """Pass bulk as this system can; as one without splice does; as one that has no more pipes to give; as one whose kernel refuses it."""
     if request.param == "received":
         monkeypatch.setattr(fast_path, "CAN_SPLICE", False)
     elif request.param == "no pipe":
         monkeypatch.setattr(fast_path, "Pipe", _no_pipe)
+    elif request.param == "refused":
+        monkeypatch.setattr(fast_path.os, "splice", _refuse, raising=False)
     way: str = request.param
     return way
 
@@ -63,6 +66,10 @@ def wire_metric(wire: Wire, kind: str) -> float:
 
 def _no_pipe() -> Pipe:
     raise OSError("too many open files")
+
+
+def _refuse(*_: object, **__: object) -> int:
+    raise OSError(errno.EINVAL, "Invalid argument")
 
 
 @pytest.fixture

@@ -130,6 +130,29 @@ class TestIdleDrop:
         client.sendall(b"heard")
         assert receive(upstream, 5) == b"heard"
 
+    def test_of_two_each_keeps_its_own_limit(self, wire: Wire) -> None:
+        """When one is removed, the other's limit holds on: a connection that was idle for longer is forgotten."""
+        wire.add("idle_drop", "upstream", timeout=50)
+        wire.add("idle_drop", "downstream", timeout=60_000)
+        client, upstream = wire.connect()
+        wire.api.remove("wire", "idle_drop_downstream")
+        client.sendall(b"heard")
+        assert receive(upstream, 5) == b"heard"
+        time.sleep(0.1)
+        client.sendall(b"dropped")
+        assert is_silent(upstream, 0.1)
+
+    def test_the_shorter_of_two_limits_holds(self) -> None:
+        """And the longer one from when the shorter is gone."""
+        activity = Activity(began_s=0.0, last_s=0.0)
+        activity.set_limit("a", 5.0)
+        activity.set_limit("b", 3.0)
+        assert activity.idle_limit_s == 3.0
+        activity.set_limit("b", None)
+        assert activity.idle_limit_s == 5.0
+        activity.set_limit("a", None)
+        assert not activity.watched
+
     def test_the_limit_is_passed_by_more_than_itself(self) -> None:
         """To the limit a connection is known; past it, it is forgotten, and no use of it makes it known again."""
         activity = Activity(began_s=0.0, last_s=0.0, idle_limit_s=5.0)
@@ -157,6 +180,24 @@ class TestRefuseFirst:
         client, upstream = wire.connect()
         client.sendall(b"heard")
         assert receive(upstream, 5) == b"heard"
+
+    def test_whom_the_toxicity_spares_is_served(self, wire: Wire) -> None:
+        """At 0 nobody is refused; the connections count all the same."""
+        wire.add("refuse_first", toxicity=0, connections=2)
+        for _ in range(3):
+            client, upstream = wire.connect()
+            client.sendall(b"heard")
+            assert receive(upstream, 5) == b"heard"
+        wire.api.change("wire", "refuse_first_downstream", toxicity=1)
+        wire.connect()
+
+    def test_removed_and_added_again_it_counts_from_the_start(self, wire: Wire) -> None:
+        """Nothing is kept of a toxic that is gone."""
+        for _ in range(2):
+            wire.add("refuse_first", connections=1)
+            assert self._is_refused(wire)
+            wire.connect()
+            wire.api.remove("wire", "refuse_first_downstream")
 
     @staticmethod
     def _is_refused(wire: Wire) -> bool:

@@ -255,6 +255,22 @@ class TestTimeout:
         assert receive(sender, 5) == b"heard"
 
     @both_streams
+    def test_spared_by_a_change_it_does_not_go_on_with_a_hole(self, wire: Wire, stream: str) -> None:
+        """What was dropped cannot come back, so the connection is closed as if the toxic were removed; one that was spared goes on."""
+        wire.add("timeout", stream, timeout=0)
+        sender, receiver = ends(wire, stream)
+        sender.sendall(b"lost")
+        assert is_silent(receiver, 0.1)
+        wire.api.change("wire", f"timeout_{stream}", toxicity=0)
+        assert (rest(receiver), rest(sender)) == (b"", b"")
+        sender, receiver = ends(wire, stream)
+        sender.sendall(b"111")
+        assert receive(receiver, 3) == b"111"
+        wire.api.change("wire", f"timeout_{stream}", toxicity=0)
+        sender.sendall(b"222")
+        assert receive(receiver, 3) == b"222"
+
+    @both_streams
     def test_a_side_that_gives_up_takes_the_connection_with_it(self, wire: Wire, stream: str) -> None:
         """The end passes where data does not, so nothing is left behind of a caller that timed out."""
         wire.add("timeout", stream, timeout=0)

@@ -24,8 +24,8 @@ class IdleDrop:
     async def pipe(self, stage: Stage) -> None:
         """Pass everything on; meanwhile the limit holds, and the link checks with every byte how long the connection was idle."""
         activity = stage.owner.activity
-        activity.idle_limit_s = self.timeout / 1000
+        activity.set_limit(stage, self.timeout / 1000)
         try:
             await stage.pass_on()
         finally:
-            activity.idle_limit_s = None
+            activity.set_limit(stage, None)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class RefuseFirst:
     """Resets the first `connections` connections that are made after the toxic was added; later connections are served.
 
-    A client is connected before it is reset: the kernel accepts before the proxy can decide. It works the same on either stream.
+    A client is connected before it is reset: the kernel accepts before the proxy can decide. It works the same on either stream,
+    and spares those that its toxicity spares.
     """
 
     connections: int = 0
