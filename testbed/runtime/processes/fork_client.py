@@ -9,7 +9,7 @@ import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
 from testbed.facility.runtime import ServiceSpec
@@ -30,14 +30,19 @@ RECEIVE_BYTES = 1 << 16
 
 @dataclass(eq=False, slots=True)
 class ForkedProcess:
-    """A process that the fork server forked."""
+    """A process that the fork server forked. Its process id may come again when it has ended: that is another process.
+
+    `code`: its exit code, once the fork server has reported it.
+    """
 
     fork_server: ForkServer
     pid: int
+    code: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit code as the fork server reported it; None while it runs."""
-        return self.fork_server.exit_code(self.pid)
+        """Return the exit code; None while it runs."""
+        self.fork_server.read_news()
+        return self.fork_server.code if self.code is None else self.code
 
     def send_signal(self, sig: int, /) -> None:
         """Send a signal; does nothing when it has ended."""
@@ -48,7 +53,7 @@ class ForkedProcess:
 class ForkServer:
     """The client of the fork server (fork_server.py): starts it, has services forked, and reads how they ended.
 
-    Raises ServiceError with the fork server's last lines when it has ended. `fork` is called in threads, `exit_code` on the event loop.
+    Raises ServiceError with the fork server's last lines when it has ended. `fork` is called in threads, `read_news` on the event loop.
     """
 
     def __init__(self, run: RunDirectory, modules: tuple[str, ...]) -> None:
@@ -57,7 +62,7 @@ class ForkServer:
         except OSError as error:
             raise ServiceError(f"the fork server cannot be started: {error.strerror}") from error
         self._received = b""
-        self._codes: dict[int, int] = {}
+        self._living: dict[int, ForkedProcess] = {}  # by process id
         self._reading = threading.Lock()
         try:
             with theirs:
@@ -72,6 +77,11 @@ class ForkServer:
     def pid(self) -> int:
         """The process id that it has, or had."""
         return self._child.process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its own exit code; None while it runs. Without it, a service has ended as well."""
+        return self._child.process.poll()
 
     def fork(self, spec: ServiceSpec, listener: socket.socket, log: Path) -> ForkedProcess:
         """Fork a service with its listening socket. Call it in a thread: the first answer takes as long as the server's imports."""
@@ -90,20 +100,20 @@ class ForkServer:
         except OSError as error:
             what = f"does not answer within {ANSWER_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else "is gone"
             raise ServiceError(f"{spec.name} cannot be started: the fork server {what}\n{self._child.last_lines()}") from error
-        if "refused" in answer:
-            raise ServiceError(f"{spec.name} cannot be started: {answer['refused']}; is the number of processes limited (ulimit -u)?")
-        return ForkedProcess(self, answer["forked"])
+        if isinstance(answer, str):
+            raise ServiceError(f"{spec.name} cannot be started: {answer}; is the number of processes limited (ulimit -u)?")
+        return answer
 
-    def _wait_answer(self) -> dict[str, Any]:
+    def _wait_answer(self) -> ForkedProcess | str:
+        """Return the process that was forked, or why none was."""
         while True:
-            for message in self._receive():
-                if "ended" not in message:
-                    return message
+            for answer in self._receive():
+                return answer
 
-    def exit_code(self, pid: int) -> int | None:
-        """Return the exit code of a service; None while it runs."""
+    def read_news(self) -> None:
+        """Read how services ended since the last look."""
         # Only one may read the control socket at a time: else this would consume the answer that an order waits for, and reset its
-        # time-out. While an order waits, nothing is lost by not reading here: `_receive` notes how services ended for both.
+        # time-out. While an order waits, nothing is lost by not reading here: `_receive` takes down how services ended for both.
         if self._reading.acquire(blocking=False):
             try:
                 with suppress(OSError):  # nothing to read, or the fork server has ended
@@ -112,17 +122,26 @@ class ForkServer:
                         self._receive()
             finally:
                 self._reading.release()
-        return self._codes.get(pid, self._child.process.poll())  # without its fork server, a service has ended as well
 
-    def _receive(self) -> list[dict[str, Any]]:
-        """Read its messages, and note how services ended; raises OSError when there is nothing to read, or it has ended."""
+    def _receive(self) -> list[ForkedProcess | str]:
+        """Read its messages: take down how services ended, and return its answers to orders.
+
+        They are taken in order, so that a process id that comes again is a new process. Raises OSError when there is nothing to read, or it
+        has ended.
+        """
         received = self._control.recv(RECEIVE_BYTES)
         if not received:
             raise ConnectionResetError
         *lines, self._received = (self._received + received).split(b"\n")
-        messages = [json.loads(line) for line in lines]
-        self._codes.update({message["ended"]: message["code"] for message in messages if "ended" in message})
-        return messages
+        answers: list[ForkedProcess | str] = []
+        for message in map(json.loads, lines):
+            if "ended" in message:
+                self._living.pop(message["ended"]).code = message["code"]
+            elif "forked" in message:
+                answers.append(self._living.setdefault(message["forked"], ForkedProcess(self, message["forked"])))
+            else:
+                answers.append(message["refused"])
+        return answers
 
     async def end(self) -> None:
         """End the fork server, and with it the services that still run."""

@@ -79,13 +79,14 @@ def _take_order(control: socket.socket, living: set[int]) -> bool:
         if not more:
             return False
         order += more
+    parent = os.getpid()  # taken before the fork: one that is killed right after it would be nobody's parent
     try:
         pid = os.fork()
     except OSError as error:
         _report(control, refused=error.strerror)
     else:
         if pid == 0:
-            _exec(json.loads(order), fds[0])
+            _exec(json.loads(order), fds[0], parent)
         living.add(pid)
         _report(control, forked=pid)
     os.close(fds[0])
@@ -105,11 +106,10 @@ def _report(control: socket.socket, **message: object) -> None:
     control.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _exec(order: dict[str, Any], listener: int) -> None:
+def _exec(order: dict[str, Any], listener: int, parent: int) -> None:
     """Run the service that was ordered, in the forked process; does not return."""
     code = 1
     try:
-        parent = os.getppid()
         os.setsid()
         launch.bind_to_parent(parent, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
@@ -118,7 +118,8 @@ def _exec(order: dict[str, Any], listener: int) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         fd = os.dup(listener)
-        os.closerange(3, fd)  # the control socket above all: only the fork server may write to it
+        os.closerange(3, fd)
+        os.closerange(fd + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # the control socket: only the fork server may write to it
         os.environ.update({name: value.replace(FD, str(fd)) for name, value in order["environment"].items()})
         sys.argv = [order["module"], *(word.replace(FD, str(fd)) for word in order["arguments"])]
         runpy.run_module(order["module"], run_name="__main__", alter_sys=True)

@@ -100,6 +100,19 @@ def test_how_a_service_ended_is_reported(fork_server: ForkServer, text: str, cod
     assert fork_server.log.read_text() == lines
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows the descriptors of a process")
+def test_a_service_has_no_descriptor_that_it_has_no_use_for(fork_server: ForkServer) -> None:
+    """Its log and its listening socket; not the control socket, over which it could tell that others had ended."""
+    text = """
+import os, sys
+own = {int(name): os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")}
+print(sorted(set(own) - {0, 1, 2}) == [int(sys.argv[1])], own[int(sys.argv[1])].startswith("socket:"))
+"""
+    forked = fork_server.order(text, "{fd}")
+    assert fork_server.read() == {"ended": forked["forked"], "code": 0}
+    assert fork_server.log.read_text() == "True True\n"
+
+
 def test_services_end_with_the_fork_server_and_that_with_its_socket(fork_server: ForkServer) -> None:
     """Also on systems where the kernel does not end them."""
     pid = fork_server.order("import time; time.sleep(60)")["forked"]
