@@ -24,7 +24,7 @@ from testbed.facility.link import DATABASE
 from testbed.facility.runtime import Exit, Runtime, ServiceSpec
 from testbed.observe.py_spy import keep_dump, lacks_permission
 from testbed.plan import package_data
-from testbed.runtime.containers import docker_cli, engine_client
+from testbed.runtime.containers import docker_cli, engine_client, env_file
 from testbed.runtime.containers.deaths import Deaths
 from testbed.runtime.containers.engine_client import CLIENT_ERRORS, translated
 from testbed.runtime.containers.probe import ContainerProbe
@@ -80,7 +80,7 @@ class Containers(Runtime):
         """Start these services of the project and return when their containers run; raises EngineError with compose's own words."""
         self._deaths.listen()
         file = self.directory / f"{self.project}.env"
-        file.write_text("".join(f"{name}={value}\n" for name, value in {**self.environment, **settings}.items()))
+        file.write_text(env_file.text({**self.environment, **settings}))
         compose = DockerCompose(
             str(COMPOSE),
             compose_file_name=FILE,
