@@ -22,6 +22,27 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+MISTAKES, MISTAKE_CHARACTERS = 20, 500  # how many mistakes of a file are told, and at what length
+# What a terminal, or the reader of a line, would obey: control characters but the newline, and those that turn the direction of writing.
+OBEYED = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) != "\n"
+}
+
+
+def visible(text: str) -> str:
+    """Return a text of somebody else's in which control characters are shown, so that no terminal obeys them."""
+    return text.translate(OBEYED)
+
+
+def shortened(text: str, characters: int) -> str:
+    """Return a text of at most so many characters: its begin and its end, where it is longer."""
+    if len(text) <= characters:
+        return text
+    end = (characters - 1) // 2
+    return f"{text[: characters - 1 - end]}…{text[-end:]}"
+
 
 class TestbedError(Exception):
     """Any error that the testbed raises on purpose; `exit_code` is what the command line returns for it."""
@@ -39,14 +60,15 @@ class UsageError(TestbedError):
 class ScenarioError(UsageError):
     """A file of plans is wrong.
 
-    `mistakes` holds every mistake found, one line each: key path, what was found, what is allowed.
+    `mistakes` holds every mistake found, one line each: key path, what was found, what is allowed. The message has the first `MISTAKES`.
     """
 
     def __init__(self, file: str, mistakes: tuple[str, ...]) -> None:
         self.file = file
-        self.mistakes = mistakes
+        self.mistakes = tuple(shortened(visible(mistake), MISTAKE_CHARACTERS) for mistake in mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        super().__init__("\n".join([f"{file}: {count}", *(f"  {mistake}" for mistake in mistakes)]))
+        more = [f"  and {len(mistakes) - MISTAKES} more"] if len(mistakes) > MISTAKES else []
+        super().__init__("\n".join([f"{file}: {count}", *(f"  {mistake}" for mistake in self.mistakes[:MISTAKES]), *more]))
 
     @property
     def first(self) -> str:

@@ -21,7 +21,7 @@ from testbed.plan import sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
 from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
-from testbed.plan.scenario_folders import directories, find, known, not_meant, origins
+from testbed.plan.scenario_folders import VARIANTS, directories, find, known, not_meant, origins
 from testbed.plan.settings import StrictRecord
 from testbed.plan.topology import OWN_DATABASES
 from testbed.plan.variants import kept_variants, passed_over, variant_origins, variants_of
@@ -70,6 +70,8 @@ def load(path: Path, *, strict_variants: bool = True) -> Scenario:
 
     Without `strict_variants`, a wrong `variants.toml` of the user's own is passed over.
     """
+    if path.name == VARIANTS:
+        raise ScenarioError(str(path), ("this is the file of the variants, and no scenario; `--variant NAME` takes one of them",))
     scenario, mistakes = _decode(read_toml(path), path, strict_variants=strict_variants)
     if scenario is None:
         raise ScenarioError(str(path), mistakes)

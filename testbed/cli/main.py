@@ -15,7 +15,7 @@ import click
 
 from testbed.cli import crash_report
 from testbed.cli.interruption import INTERRUPTED
-from testbed.errors import TestbedError
+from testbed.errors import TestbedError, visible
 from testbed.journal.shortages import shortage_in
 from testbed.report.terminal import forget_output
 
@@ -157,7 +157,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(INTERRUPTED + signal.SIGINT)
     except TestbedError as error:
-        sys.stderr.write(f"testbed: {error}\n")
+        sys.stderr.write(f"testbed: {visible(str(error))}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
         advice = _advice(error)

@@ -22,7 +22,7 @@ from testbed.facility.runtime import RUNTIMES
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers
-from testbed.plan.decoding import path_text
+from testbed.plan.decoding import path_text, suggestion
 from testbed.plan.scenario import Scenario
 from testbed.plan.trace import FULL
 from testbed.replay.display import SilentDisplay
@@ -107,7 +107,7 @@ def _only(plan: Scenario, variants: Sequence[str]) -> Scenario:
     for name in variants:
         if name not in known:
             raise UsageError(
-                f"scenario {plan.name} has no variant {name!r}; it has {', '.join(own)}; "
+                f"scenario {plan.name} has no variant {name!r}{suggestion(name, list(known))}; it has {', '.join(own)}; "
                 f"variants.toml has {', '.join(other for other in known if other not in own) or 'no others'}"
             )
     return replace(plan, variants=tuple(known[name] for name in dict.fromkeys(variants))) if variants else plan

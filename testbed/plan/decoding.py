@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RENAMED = {"facility.weighed_every_s": "resources_every_s"}  # keys of before, by their path
 FOUND_CHARS = 60
+DEEPEST = 20  # levels of tables and lists; no scenario has more than six
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -25,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raises ScenarioError when it cannot be read as one."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(str(path), (f"not TOML: {error}",)) from error
     except UnicodeDecodeError as error:
@@ -34,6 +35,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
         raise ScenarioError(str(path), (f"cannot be read as TOML: {error}",)) from error
+    if (key := _too_deep(data)) is not None:
+        raise ScenarioError(str(path), (f"{key}: nested deeper than {DEEPEST} levels; allowed: less",))
+    return data
+
+
+def _too_deep(data: dict[str, Any]) -> str | None:
+    """Return the key of what is nested too deep, without going any deeper itself."""
+    level: list[tuple[str, Any]] = list(data.items())
+    for _ in range(DEEPEST):
+        level = [
+            (f"{key}.{name}", value)
+            for key, above in level
+            for name, value in (above.items() if isinstance(above, dict) else enumerate(above) if isinstance(above, list) else ())
+        ]
+    return level[0][0] if level else None
 
 
 def decode(model: type[Model], value: Any, key: str, mistakes: list[str], also: Sequence[str] = ()) -> Model | None:
@@ -92,6 +108,14 @@ def path_text(name: str, value: object, allowed: str = "a path, as a text or an 
     if not isinstance(text, str):
         raise UsageError(f"{name}: found {value!r}; allowed: {allowed}")
     return text
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of this path; a path that no system can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a NUL in it
+        return False
 
 
 def suggestion(word: str, allowed: Sequence[str]) -> str:

@@ -40,12 +40,15 @@ def derive(scenario: Scenario) -> Trace:
     """Return a trace derived from the real schedule by the scenario's seed alone.
 
     Passengers whose check-in falls into the night's window are drawn until the mean rate is met; if the schedule has too few, everybody
-    comes again. Caller and transaction are drawn by the shares. Raises UsageError for a night beyond the schedule, and ScenarioError for
-    a night without passengers.
+    comes again. Caller and transaction are drawn by the shares. Raises ScenarioError for a night beyond the schedule, or without
+    passengers, and UsageError for a schedule that cannot be read.
     """
     night, workload = scenario.night, scenario.workload
     random = Random(workload.seed)  # noqa: S311 - a seed is wanted: the same night again
-    flights = schedule.departing(schedule.read(night.date, night.to_s), night.from_s, night.to_s)
+    try:
+        flights = schedule.departing(schedule.read(night.date, night.to_s), night.from_s, night.to_s)
+    except schedule.NoFlightsError as error:
+        raise ScenarioError(str(scenario.path), (f"night.date: {error}",)) from error
     from_s, to_s = night.from_s, night.to_s
     everybody = [check_in for check_in in schedule.check_ins(flights, random) if from_s <= check_in.at_s < to_s]
     count = round(workload.rate_per_minute * night.minutes)

@@ -38,6 +38,10 @@ class Flight:
     seats: int
 
 
+class NoFlightsError(UsageError):
+    """A night is beyond the schedule; the message says which dates that has."""
+
+
 class CheckIn(NamedTuple):
     """A passenger's seat on a flight, and when they come to check in, in seconds of the night.
 
@@ -60,7 +64,8 @@ def path() -> Path:
 def read(date: datetime.date, to_s: float) -> tuple[Flight, ...]:
     """Read the flights for which people check in from a date to `to_s` seconds after its midnight.
 
-    A flight without a known number of seats gets the median. Raises UsageError when the schedule ends earlier, or cannot be read.
+    A flight without a known number of seats gets the median. Raises NoFlightsError when the schedule ends earlier, and UsageError when
+    it cannot be read.
     """
     file = path()
     try:
@@ -76,10 +81,11 @@ def _read(path: Path, date: datetime.date, to_s: float) -> tuple[Flight, ...]:
     median = round(statistics.median(int(row["seats"]) for row in rows if row["seats"]))
     dates = sorted({row["date"] for row in rows})
     needed, reached = (int(end_s // DAY_S) + 1 for end_s in (to_s, to_s + CHECK_IN_FROM_MIN * MINUTE_S))
-    offsets = {(date + datetime.timedelta(days=day)).isoformat(): day * DAY_S for day in range(reached)}
+    last = min(reached, datetime.date.max.toordinal() - date.toordinal() + 1)  # the calendar ends
+    offsets = {(date + datetime.timedelta(days=day)).isoformat(): day * DAY_S for day in range(last)}
     missing = [iso_date for iso_date in list(offsets)[:needed] if iso_date not in dates]
     if missing:
-        raise UsageError(f"no flights on {' and '.join(missing)}; the schedule has {dates[0]} to {dates[-1]}")
+        raise NoFlightsError(f"no flights on {' and '.join(missing)}; allowed: the schedule has {dates[0]} to {dates[-1]}")
     return tuple(
         Flight(
             row["date"],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import ScenarioError
+from testbed.errors import ScenarioError, visible
 from testbed.plan.clock import clock_text, parse_time
-from testbed.plan.decoding import decode, found_text, suggestion
+from testbed.plan.decoding import decode, found_text, is_file, suggestion
 from testbed.plan.facts import FACTS
 from testbed.plan.night import NightPlan
 from testbed.plan.scenario import NEEDS, Variant, VariantPlan, WorkloadPlan
@@ -25,12 +25,12 @@ VARIANT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
 
 def text(data: Mapping[str, Any], key: str, mistakes: list[str]) -> str:
-    """Return the text of a key; an empty string when it is missing or no text."""
+    """Return the text of a key, with control characters shown; an empty string when it is missing or no text."""
     value = data.get(key, "")
     if not isinstance(value, str):
         mistakes.append(f"{key}: found {found_text(value)}; allowed: a text")
         return ""
-    return value
+    return visible(value)
 
 
 def switch(data: Mapping[str, Any], key: str, mistakes: list[str], *, default: bool) -> bool:
@@ -72,6 +72,12 @@ def facility(value: Any, mistakes: list[str]) -> FacilityPlan | None:
     plan = decode(FacilityPlan, value, "facility", mistakes)
     if plan is not None and len(set(plan.callers)) < len(plan.callers):
         mistakes.append(f"facility.callers: found {found_text(plan.callers)}; allowed: each of them once")
+    if plan is not None:
+        mistakes += [
+            f"facility.links.{number}: found {found_text(link)}{suggestion(link, plan.link_names)}; allowed: {', '.join(plan.link_names)}"
+            for number, link in enumerate(plan.links)
+            if link not in plan.link_names
+        ]
     return plan
 
 
@@ -124,8 +130,8 @@ def workload(value: Any, facility: FacilityPlan | None, path: Path, mistakes: li
     plan = decode(WorkloadPlan, value, "workload", mistakes)
     if plan is not None:
         _check_shares(plan, facility, mistakes)
-        if plan.trace is not None and not (path.parent / plan.trace).is_file():
-            mistakes.append(f"workload.trace: {plan.trace!r} is no file beside the scenario; make one with `testbed trace`")
+        if plan.trace is not None and not is_file(path.parent / plan.trace):
+            mistakes.append(f"workload.trace: {found_text(plan.trace)} is no file beside the scenario; make one with `testbed trace`")
     return plan
 
 

@@ -167,7 +167,10 @@ def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path:
     [
         (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, balancer_loss, "),
         (["replay", "no/such.toml"], "cannot be read: No such file"),
-        (["replay", "the_night", "--variant", "fixd"], "has no variant 'fixd'; it has original, fixed; variants.toml has "),
+        (
+            ["replay", "the_night", "--variant", "fixd"],
+            "has no variant 'fixd', did you mean fixed?; it has original, fixed; variants.toml has ",
+        ),
         (["replay", "the_night", "--repeat", "0"], "0 is not in the range 1<=x<=1000"),
         (["replay", "the_night", "--toxiproxy", "nowhere"], "'nowhere' is not an address; allowed: HOST:PORT"),
         (["replay", "the_night", "--json", "no/such/file"], "--json: no/such/file cannot be written: No such file"),

@@ -209,7 +209,7 @@ def test_whatever_stands_in_a_file_is_read_or_refused(file: Path, path: str, val
         ("night.pace.1.to", "05:31", "night.pace.1: found 00:00:00 to 05:31:00"),
         ("workload.rate_per_minute", float("nan"), "workload.rate_per_minute: found NaN"),
         ("workload.seed", True, "workload.seed: found true"),
-        ("workload.trace", "traces/none.jsonl", "workload.trace: 'traces/none.jsonl' is no file"),
+        ("workload.trace", "traces/none.jsonl", 'workload.trace: "traces/none.jsonl" is no file'),
         ("variants.patient.settings.caller.call_read_timeout_s", "nver", "variants.patient.settings.caller.call_read_timeout_s: found"),
     ],
 )

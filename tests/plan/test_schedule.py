@@ -66,7 +66,7 @@ def test_a_night_that_ends_before_midnight_has_those_who_fly_after_it() -> None:
 )
 def test_a_night_beyond_the_schedule_is_refused(date: datetime.date, missing: str) -> None:
     """A date without flights is reported with the dates that have some, also if only the morning is missing."""
-    with pytest.raises(UsageError, match=f"no flights on {missing}; the schedule has 2013-10-07 to 2013-10-13"):
+    with pytest.raises(schedule.NoFlightsError, match=f"no flights on {missing}; allowed: the schedule has 2013-10-07 to 2013-10-13"):
         schedule.read(date, MORNING_S)
 
 
