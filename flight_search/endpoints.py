@@ -10,12 +10,13 @@ from uuid import UUID
 import psycopg
 from fastapi import FastAPI, Header, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
 from flight_search import http_service, lookup, request_context, transactions
 from flight_search.airports import airports_by_place
 from flight_search.datasource import PoolTimeout
+from flight_search.fields import Carrier, FlightInPath, FlightNumber, IsoDate, Name
 from flight_search.seeded_leaks import SeededLeaks
 from flight_search.sessions import Sessions
 
@@ -32,8 +33,6 @@ Parameters = ParamSpec("Parameters")
 FIRST_HTTP_ERROR = 400
 Origin = Annotated[str, Query(alias="from", min_length=2, max_length=60)]
 Destination = Annotated[str, Query(min_length=2, max_length=60)]
-Carrier = Annotated[str, Field(pattern=r"^[A-Z0-9]{2}$")]
-FlightNumber = Annotated[int, Field(ge=1, le=9999)]
 IdempotencyKey = Annotated[UUID | None, Header(alias="Idempotency-Key")]
 COLUMNS = (
     *("date", "carrier", "airline", "flight", "origin", "destination"),
@@ -44,8 +43,8 @@ COLUMNS = (
 class PassengerOnFlight(BaseModel):
     """A passenger and a flight: the body of a booking and of a check-in."""
 
-    passenger: Annotated[str, Field(min_length=1, max_length=60)]
-    date: Date
+    passenger: Name
+    date: IsoDate
     carrier: Carrier
     flight: FlightNumber
 
@@ -100,7 +99,7 @@ class Endpoints:
         app.post("/bookings")(operation("book", self.bookings))
         app.post("/check-ins")(operation("check_in", self.check_ins))
 
-    def flights(self, from_: Origin, to: Destination, date: Date) -> JSONResponse:
+    def flights(self, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:
         """Answer with the flights between two places on a date; 404 for an unknown place."""
         for field, place in (("from", from_), ("to", to)):
             if place.lower() not in self._airports:
@@ -110,7 +109,7 @@ class Endpoints:
         self._leaks.after_lookup()
         return JSONResponse({"flights": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
 
-    def status(self, date: Date, carrier: Carrier, flight: FlightNumber) -> JSONResponse:
+    def status(self, date: IsoDate, carrier: Carrier, flight: FlightInPath) -> JSONResponse:
         """Answer with a flight's status; 404 for an unknown flight."""
         row = transactions.flight_status(self._pool, {"date": date, "carrier": carrier, "flight": flight})
         if row is None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from flight_search.settings import ListenSettings
 
+UNREADABLE = (UnicodeDecodeError, RecursionError, ValueError)  # what reading JSON raises beside its own error
 KEEP_ALIVE_S = 3600  # the client closes a connection; if we did, it could be just as the client sends its next request
 
 
@@ -96,6 +99,14 @@ def create(
     async def bad_input(_: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": [_problem(mistake) for mistake in error.errors()]}, status_code=422)
 
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(request: Request, error: StarletteHTTPException) -> Response:
+        cause = error.__cause__
+        if not isinstance(cause, UNREADABLE):
+            return await http_exception_handler(request, error)
+        problem = {"field": "body", "found": None, "problem": f"{type(cause).__name__}: {cause}"[:200], "allowed": "JSON in UTF-8"}
+        return JSONResponse({"detail": [problem]}, status_code=422)
+
     @app.exception_handler(Exception)
     async def internal_error(_: Request, error: Exception) -> JSONResponse:
         internal_errors.inc()
@@ -117,6 +128,10 @@ def refusal(field: str, found: object, problem: str, allowed: str) -> JSONRespon
 def _problem(mistake: dict[str, object]) -> dict[str, object]:
     location = mistake["loc"]
     assert isinstance(location, tuple)
+    if mistake["type"] == "json_invalid":  # of which the location is that of the first wrong character
+        context = mistake.get("ctx")
+        reason = context["error"] if isinstance(context, dict) else mistake["msg"]
+        return {"field": "body", "found": None, "problem": f"{reason} at character {location[1]}", "allowed": "JSON"}
     return {
         "field": ".".join(str(part) for part in location[1:]) or str(location[0]),
         "found": None if mistake["type"] == "missing" else repr(mistake["input"])[:100],

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date as Date  # noqa: N812 - a passenger's field is called `date`
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from flight_search import http_service
 from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.callers.transaction import CallerTransaction, Content, transactions_of
+from flight_search.fields import Airport, Carrier, FlightNumber, IsoDate, Name
 from flight_search.stability.call import FacilityFailed, FacilityTimedOut, NoSuchFlight
 from flight_search.stability.decoupled import Decoupled
 
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
     from flight_search.settings import CallerSettings
 
-Airport = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-
 
 class PassengerBody(BaseModel):
     """The body that a passenger sends with every transaction."""
 
-    passenger: Annotated[str, Field(min_length=1, max_length=60)]
-    date: Date
-    carrier: Annotated[str, Field(pattern=r"^[A-Z0-9]{2}$")]
-    flight: Annotated[int, Field(ge=1, le=9999)]
+    passenger: Name
+    date: IsoDate
+    carrier: Carrier
+    flight: FlightNumber
     origin: Airport
     destination: Airport
 

@@ -70,6 +70,58 @@ def test_a_body_is_checked_field_by_field(server: httpx.Client, path: str) -> No
     assert server.post(path, json={**PASSENGER, "flight": 9998}).status_code == 404
 
 
+WRONG = [
+    ("passenger", "a\x00b"),
+    ("passenger", "a\nb"),
+    ("passenger", "\ud800"),
+    ("passenger", 1),
+    ("date", 1381104000),
+    ("date", "1381104000"),
+    ("date", "2013-10-08T00:00:00"),
+    ("date", "2013-02-30"),
+    ("date", None),
+    ("carrier", "us"),
+    ("flight", True),
+    ("flight", "1"),
+    ("flight", 1.0),
+    ("flight", 10**30),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+def test_every_wrong_value_is_422_with_its_field(server: httpx.Client, kiosk: httpx.Client, field: str, value: object) -> None:
+    """At the application server and at a calling system; nothing of it is sent to the database."""
+    content = json.dumps({**PASSENGER, field: value})
+    for client, path in ((server, "/bookings"), (server, "/check-ins"), (kiosk, "/transactions/check_in")):
+        answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, [problem["field"] for problem in answer.json()["detail"]]) == (422, [field]), path
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"{", "Expecting property name enclosed in double quotes at character 1"),
+        (b'{"passenger": "\xff"}', "UnicodeDecodeError: "),
+        (b"[" * 100_000, "RecursionError: "),
+        (b"1" * 5_000, "ValueError: "),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_422_and_says_why(server: httpx.Client, kiosk: httpx.Client, content: bytes, problem: str) -> None:
+    """Its field is the body: there is no other."""
+    for client, path in ((server, "/bookings"), (kiosk, "/transactions/check_in")):
+        answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
+        (mistake,) = answer.json()["detail"]
+        assert (answer.status_code, mistake["field"]) == (422, "body")
+        assert mistake["problem"].startswith(problem)
+
+
+def test_a_date_is_no_number_of_seconds(server: httpx.Client) -> None:
+    """In a query and in a path neither."""
+    for path in ("/flights?from=EWR&to=CLT&date=1381104000", "/flights/1381104000/US/1843"):
+        answer = server.get(path)
+        assert (answer.status_code, answer.json()["detail"][0]["field"]) == (422, "date")
+
+
 def test_checking_in_twice_is_one_check_in(server: httpx.Client) -> None:
     """A second check-in gets the first's sequence number, and the flight's status counts one."""
     passenger = {**PASSENGER, "flight": 1843, "passenger": "P-twice"}
