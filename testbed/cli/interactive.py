@@ -8,12 +8,16 @@ import click
 
 from testbed.cli import interactive_display, options
 from testbed.cli.interruption import interruptible
-from testbed.interactive import client, protocol
+from testbed.interactive import client, control_socket, protocol
 from testbed.report.terminal import plain_console
 
 if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.interactive.protocol import Command
+
+
+named = click.option("--name", metavar="NAME", help="Name of the facility; by default the only one that runs.")
+forced = click.option("--force", is_flag=True, help="Also if another checkout has built the facility.")
 
 
 @click.command(
@@ -35,57 +39,68 @@ if TYPE_CHECKING:
     help="A variant of scenarios/variants.toml: the code and the stability patterns.",
 )
 @click.option("--servers", metavar="N", type=click.IntRange(1, 16), default=2, show_default=True, help="Number of application servers.")
+@click.option("--name", metavar="NAME", default=control_socket.DEFAULT, show_default=True, help="Name of the facility.")
 @options.runtime
 @options.runs
 @options.toxiproxy
 @options.postgres
-def up(variant: str, servers: int, runtime: str, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
+def up(variant: str, servers: int, name: str, runtime: str, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
     """Build a facility and keep it running until `testbed down`.
 
-    Ctrl-C takes it down, too. Each user can have one facility running.
+    Ctrl-C takes it down, too. Several can run side by side, told apart by their names.
     """
     from testbed.interactive import night, server  # noqa: PLC0415 - only this command builds a facility
     from testbed.runtime import backends  # noqa: PLC0415 - only this command builds a facility
 
+    control_socket.path(name)  # a wrong name is an error before the work
     scenario, backend = night.night(variant, servers), backends.of(runtime, toxiproxy, postgres)
     with interactive_display.Terminal(plain_console()) as terminal:
-        interruptible(server.up(scenario, backend, runs, terminal))
+        interruptible(server.up(scenario, backend, runs, terminal, name))
     click.echo("everything was taken down")
 
 
 @click.command()
-def status() -> None:
-    """Show the running facility.
+@named
+def status(name: str | None) -> None:
+    """Show the running facility, or all of them.
 
-    For each service: address, health, request threads and pool. Below them: the host of the database, the last load, and the journal.
+    For each service: address, health, request threads and pool. Below them: the host of the database, the last load, the journal, and
+    whose facility it is.
     """
-    _send(protocol.StatusCommand())
+    names = control_socket.running() if name is None else (name,)
+    for each in names or (control_socket.DEFAULT,):
+        _send(protocol.StatusCommand(), each)
 
 
 @click.command()
-def switchover() -> None:
+@named
+@forced
+def switchover(name: str | None, *, force: bool) -> None:
     """Move the database to the other host, step by step."""
-    _send(protocol.SwitchoverCommand())
+    _send(protocol.SwitchoverCommand(force=force), name)
 
 
 @click.command()
 @click.argument("service")
-def threads(service: str) -> None:
+@named
+def threads(service: str, name: str | None) -> None:
     """Dump the threads of a service, and show them in groups.
 
     SERVICE is a name from `testbed status`. Threads with the same stack are one group: forty stuck request threads are a few lines.
     """
-    _send(protocol.DumpThreadsCommand(service))
+    _send(protocol.DumpThreadsCommand(service), name)
 
 
 @click.command()
 @click.argument("service")
-def restart(service: str) -> None:
+@named
+@forced
+def restart(service: str, name: str | None, *, force: bool) -> None:
     """Kill a service and start it again, after a dump of all threads.
 
     SERVICE is a name from `testbed status`, such as cf-1 or kiosk.
     """
-    _send(protocol.RestartCommand(service))
+    _send(protocol.RestartCommand(service, force=force), name)
 
 
 @click.command()
@@ -96,24 +111,27 @@ def restart(service: str) -> None:
 @click.option(
     "--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Seed that the passengers are drawn by."
 )
-def load(rate: float, seconds: float, seed: int) -> None:
+@named
+def load(rate: float, seconds: float, seed: int, name: str | None) -> None:
     """Send the running facility transactions at a fixed rate.
 
     The rate does not wait for responses. Ctrl-C ends the load. The last line says how many were answered, failed, and are still waiting.
     """
-    _send(protocol.LoadCommand(rate, seconds, seed))
+    _send(protocol.LoadCommand(rate, seconds, seed), name)
 
 
 @click.command()
-def down() -> None:
+@named
+@forced
+def down(name: str | None, *, force: bool) -> None:
     """Take the running facility down."""
-    _send(protocol.DownCommand())
+    _send(protocol.DownCommand(force=force), name)
 
 
-def _send(command: Command) -> None:
-    """Send a command and print its replies as they come."""
+def _send(command: Command, name: str | None) -> None:
+    """Send a command to a facility, the only one if no name is given, and print its replies as they come."""
     console = plain_console()
-    for reply in client.send_command(command):
+    for reply in client.send_command(command, client.the_one(name)):
         text = interactive_display.reply_text(reply)
         if text is not None:
             console.print(text, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.cli.live import REFRESH_PER_S, picture
+from testbed.plan.clock import span_text
 from testbed.report.terminal import forget_output
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def status_table(status: FacilityStatus) -> RenderableType:
         f"{status.variant} on {status.runtime}; the database runs on {status.database}",
         *([] if status.load is None else [_load(status.load)]),
         f"journal: {status.journal}",
+        f"facility {status.name} of {status.owner}, up since {status.started_at} ({span_text(status.age_s)})",
+        f"built by {status.checkout}",
     ]
     return Group(table, *(Text(line) for line in lines))
 

@@ -18,13 +18,26 @@ if TYPE_CHECKING:
     from testbed.interactive.protocol import Command, Reply
 
 
-def send_command(command: Command) -> Iterator[Reply]:
-    """Send a command and yield its replies as they come; the last is `Done`.
+def the_one(name: str | None) -> str:
+    """Return the name of the facility that is meant: the one that was given, or the only one that runs.
+
+    Raises FacilityError when none runs, and UsageError when several do and no name was given.
+    """
+    if name is not None:
+        return name
+    names = control_socket.running()
+    if len(names) > 1:
+        raise UsageError(f"{len(names)} facilities are running: {', '.join(names)}; say which with --name")
+    return names[0] if names else control_socket.DEFAULT
+
+
+def send_command(command: Command, name: str = control_socket.DEFAULT) -> Iterator[Reply]:
+    """Send a command to the facility of a name and yield its replies as they come; the last is `Done`.
 
     Raises UsageError when the command names what does not exist, and FacilityError when no facility is running, when it goes away
     before the end, or when the command could not be carried out. Ctrl-C ends a load in order; its last replies still come.
     """
-    with control_socket.connect() as connection, _ctrl_c_ends_load(connection, command):
+    with control_socket.connect(name) as connection, _ctrl_c_ends_load(connection, command):
         try:
             connection.sendall(protocol.encode_command(command))
             with connection.makefile("rb") as lines:

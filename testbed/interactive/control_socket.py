@@ -1,39 +1,65 @@
-"""The control socket of a running facility: a Unix socket at a path that every command of the same user knows."""
+"""The control socket of a running facility: a Unix socket at a path that every command of the same user knows, by the facility's name."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
+import struct
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, UsageError
 from testbed.runtime import user_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOCKET = "control.sock"
+SUFFIX = ".sock"
+DEFAULT = "facility"
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}")
 BACKLOG = 16
 NOT_RUNNING = "no facility is running; start one with `testbed up`"
+PEER_CREDENTIALS = struct.Struct("3i")  # of Linux: process, user, group
 
 
-def path() -> Path:
-    """Return the socket's path. TMPDIR moves it; how much memory is free does not, unlike the path of run directories."""
-    return user_home.below(tempfile.gettempdir()) / SOCKET
+def home() -> Path:
+    """Return the directory of the sockets. TMPDIR moves it; how much memory is free does not, unlike that of run directories."""
+    return user_home.below(tempfile.gettempdir())
+
+
+def path(name: str = DEFAULT) -> Path:
+    """Return the socket's path of a facility; raises UsageError for what is no name."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"--name: found {name[:60]!r}; allowed: up to 20 of a-z, 0-9, _ and -, beginning with a letter")
+    return home() / f"{name}{SUFFIX}"
+
+
+def running() -> tuple[str, ...]:
+    """Return the names of this user's running facilities; the sockets of killed ones are removed, and the home with the last of them."""
+    if not user_home.is_ours(home()):
+        return ()
+    names = []
+    for socket_path in sorted(home().glob(f"*{SUFFIX}")):
+        if _is_alive(socket_path):
+            names.append(socket_path.name.removesuffix(SUFFIX))
+        else:
+            _remove_dead(socket_path)
+    return tuple(names)
 
 
 @contextmanager
-def claim() -> Iterator[socket.socket]:
-    """Listen on the control socket, which only this user may open, until the end of the block.
+def claim(name: str = DEFAULT) -> Iterator[socket.socket]:
+    """Listen on the control socket of a name, which only this user may open, until the end of the block.
 
     The socket of a facility that was killed is replaced. Raises FacilityError when another facility listens there, or when the socket
     cannot be created.
     """
-    socket_path = path()
+    socket_path = path(name)
     try:
         listener = _listen(socket_path)
     except OSError as error:
@@ -44,10 +70,15 @@ def claim() -> Iterator[socket.socket]:
         yield listener
     finally:
         listener.close()
-        with suppress(OSError), _locked(socket_path.parent):
-            if not _is_alive(socket_path):  # or else the next facility has taken it over: nobody listened there any more
-                socket_path.unlink()
-                socket_path.parent.rmdir()  # fails while a run directory is in it
+        _remove_dead(socket_path)
+
+
+def _remove_dead(socket_path: Path) -> None:
+    """Remove a socket at which nobody listens, and the home if that was the last in it."""
+    with suppress(OSError), _locked(socket_path.parent):
+        if not _is_alive(socket_path):  # or else the next facility has taken it over
+            socket_path.unlink()
+            socket_path.parent.rmdir()  # fails while a run directory is in it
 
 
 @contextmanager
@@ -71,7 +102,11 @@ def _listen_unless_taken(socket_path: Path) -> socket.socket:
     """Check that nobody listens, then listen, both under a lock: of two that do this at once, one finds the other."""
     with _locked(socket_path.parent):
         if _is_alive(socket_path):
-            raise FacilityError("a facility is already running; `testbed status` shows it, and `testbed down` takes it down")
+            name = socket_path.name.removesuffix(SUFFIX)
+            raise FacilityError(
+                f"a facility is already running as {name}; `testbed status` shows it, `testbed down` takes it down, and "
+                "`testbed up --name NAME` starts another beside it"
+            )
         socket_path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         before = os.umask(0o177)  # set before `bind`: at no moment may another user open it
@@ -95,12 +130,33 @@ def _is_alive(socket_path: Path) -> bool:
     return True
 
 
-def connect() -> socket.socket:
-    """Return a connection to the running facility; raises FacilityError when none is running."""
+def connect(name: str) -> socket.socket:
+    """Return a connection to a running facility of this user.
+
+    Raises FacilityError when none of this name is running, or when somebody else listens there: nothing was sent then.
+    """
+    socket_path = path(name)
+    if os.path.lexists(socket_path.parent) and not user_home.is_ours(socket_path.parent):
+        raise FacilityError(f"{socket_path.parent} belongs to another user; nothing was sent. Set TMPDIR as for `testbed up`")
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.connect(str(path()))
+        connection.connect(str(socket_path))
     except OSError as error:
         connection.close()
-        raise FacilityError(NOT_RUNNING) from error
+        others = running()
+        there = f"no facility is running as {name}; there are {', '.join(others)}" if others else NOT_RUNNING
+        raise FacilityError(there) from error
+    listener = _user_of_peer(connection)
+    if listener not in (None, os.getuid()):
+        connection.close()
+        raise FacilityError(f"another user, number {listener}, listens at {socket_path}; nothing was sent")
     return connection
+
+
+def _user_of_peer(connection: socket.socket) -> int | None:
+    """Return the number of the user who listens at the other end; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
+    user: int = PEER_CREDENTIALS.unpack(told)[1]
+    return user

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from testbed.concurrency import cancel_and_wait, wait_until
@@ -12,6 +12,7 @@ from testbed.facility.facility import LOAD
 from testbed.facility.load_generator import DueRequest
 from testbed.faults.switchover import Switchover
 from testbed.interactive import night, protocol
+from testbed.interactive.identity import Identity
 from testbed.journal.events import Observed, Step
 from testbed.operations import restart
 from testbed.replay.actions import Actions
@@ -42,6 +43,7 @@ class Executor:
     facility: Facility
     actions: Actions
     looker: Looker
+    identity: Identity = field(default_factory=Identity)
     load: LoadTracker | None = None
     _following: asyncio.Task[None] | None = None
     _sending: bool = False
@@ -78,6 +80,11 @@ class Executor:
         """Wait for the next round of samples, and return the state of the facility."""
         await self.looker.wait_round()
         return protocol.FacilityStatus(
+            self.identity.name,
+            self.identity.owner,
+            self.identity.checkout,
+            self.identity.started_at.isoformat(timespec="seconds"),
+            self.identity.age_s(),
             self.scenario.variants[0].name,
             self.runtime,
             self.facility.database.active,

@@ -7,12 +7,13 @@ once sent, is carried out to its end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from testbed.errors import TestbedError
+from testbed.interactive.identity import checkout
 from testbed.journal.events import PoolSample, Step, Threads
 
 MAX_REQUESTS = 100_000
@@ -25,8 +26,16 @@ class StatusCommand:
     command: Literal["status"] = "status"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromCheckout:
+    """What a command that takes something away says of its sender: a facility that another `checkout` built refuses it, unless forced."""
+
+    checkout: str = field(default_factory=checkout)
+    force: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class SwitchoverCommand:
+class SwitchoverCommand(FromCheckout):
     """Move the database to the other host."""
 
     command: Literal["switchover"] = "switchover"
@@ -41,7 +50,7 @@ class DumpThreadsCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class RestartCommand:
+class RestartCommand(FromCheckout):
     """Kill a service and start it again."""
 
     service: str
@@ -59,7 +68,7 @@ class LoadCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class DownCommand:
+class DownCommand(FromCheckout):
     """Take everything down."""
 
     command: Literal["down"] = "down"
@@ -94,8 +103,16 @@ class LoadStatus:
 
 @dataclass(frozen=True, slots=True)
 class FacilityStatus:
-    """The state of the facility; `database` is the host whose server runs, `load` the progress of the last load."""
+    """The state of the facility; `database` is the host whose server runs, `load` the progress of the last load.
 
+    `name`, `owner`, `checkout`, `started_at` (ISO 8601, UTC) and `age_s`: whose it is.
+    """
+
+    name: str
+    owner: str
+    checkout: str
+    started_at: str
+    age_s: float
     variant: str
     runtime: str
     database: str

@@ -13,6 +13,7 @@ from testbed.experiments import batch
 from testbed.experiments import header as header_module
 from testbed.interactive import control_socket, night, protocol
 from testbed.interactive.executor import Executor
+from testbed.interactive.identity import Identity
 from testbed.journal.writer import JournalWriter
 from testbed.replay.actions import Actions
 from testbed.replay.look import Looker
@@ -64,6 +65,7 @@ class Dispatcher:
 
     display: FacilityDisplay
     end: Callable[[], object]
+    identity: Identity = field(default_factory=Identity)
     executor: Executor | None = None
     down_requested: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,6 +90,8 @@ class Dispatcher:
     ) -> protocol.DoneReply | protocol.RefusedReply:
         try:
             command = protocol.decode_command(await reader.readline())
+            if isinstance(command, protocol.FromCheckout):
+                self.identity.require(command.checkout, force=command.force)
             if isinstance(command, protocol.DownCommand):
                 return await self._take_down()
             if self.executor is None:
@@ -147,10 +151,10 @@ class Dispatcher:
                 connection.cancel()
 
 
-async def up(scenario: Scenario, backend: Backend, runs: str | None, display: FacilityDisplay) -> None:
+async def up(scenario: Scenario, backend: Backend, runs: str | None, display: FacilityDisplay, name: str = control_socket.DEFAULT) -> None:
     """Build a facility and keep it running until a `down` comes or this task is cancelled.
 
-    1. Claim the control socket: each user can have one facility running. Commands are refused until it is ready.
+    1. Claim the control socket: each user can have one facility of a name running. Commands are refused until it is ready.
     2. Build it, open its journal, and start sampling.
     3. Serve commands, until the end.
     4. Cancel what is being carried out, write the end into the journal, take everything down, and then reply to `down`.
@@ -159,8 +163,8 @@ async def up(scenario: Scenario, backend: Backend, runs: str | None, display: Fa
     """
     task = asyncio.current_task()
     assert task is not None
-    dispatcher = Dispatcher(display, task.cancel)
-    with control_socket.claim() as listener:  # 1
+    dispatcher = Dispatcher(display, task.cancel, Identity(name))
+    with control_socket.claim(name) as listener:  # 1
         async with _receiving(dispatcher, listener):
             try:
                 async with backend:
@@ -202,7 +206,7 @@ async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, d
                 state = FacilityState(facility.application_servers, facility.callers, overflow)
                 actions = Actions(facility, state, recorder, directory / variant.name)
                 looker = Looker(facility, recorder, state, monitoring, LOOK_EVERY_S)
-                executor = Executor(scenario, backend.name, facility, actions, looker)
+                executor = Executor(scenario, backend.name, facility, actions, looker, dispatcher.identity)
                 stack.push_async_callback(executor.end_load)
                 stack.push_async_callback(dispatcher.leave)
                 try:

@@ -18,7 +18,8 @@ SERVER = protocol.ServiceStatus("cf-16", "http://127.0.0.1:65535", True, True, 4
 CALLER = protocol.ServiceStatus("partner", "http://127.0.0.1:65534", True, True, 40, 7, 0, False, None)
 DEAD = protocol.ServiceStatus("kiosk", "http://127.0.0.1:65533", False, False, None, None, None, False, None)
 LOAD = protocol.LoadStatus(100_000, 99_000, 98_000, 80, 920)
-STATUS = protocol.FacilityStatus("checkout_timeout", "containers", "db-2", "runs/original.jsonl", (SERVER, CALLER, DEAD), LOAD)
+WHOSE = ("facility", "somebody", "/here", "2013-10-07T22:00:00+00:00", 18_720.0)
+STATUS = protocol.FacilityStatus(*WHOSE, "checkout_timeout", "containers", "db-2", "runs/original.jsonl", (SERVER, CALLER, DEAD), LOAD)
 
 
 def printed(reply: protocol.Reply) -> str:
@@ -46,10 +47,18 @@ def test_the_status_tells_blocked_from_busy_and_dead_from_red() -> None:
     assert rows["kiosk"][2:5] == ["dead", "no", "answer"]
 
 
+def test_the_status_tells_whose_facility_it_is() -> None:
+    """Its name, its owner, since when it is up, and which checkout has built it."""
+    assert printed(STATUS).splitlines()[-2:] == [
+        "facility facility of somebody, up since 2013-10-07T22:00:00+00:00 (5 h 12 min)",
+        "built by /here",
+    ]
+
+
 def test_the_path_of_the_journal_is_on_one_line_however_long_it_is() -> None:
     """A path that is broken over two lines cannot be pasted."""
     path = "/a/very/long/way" * 10 + "/original.jsonl"
-    assert f"journal: {path}\n" in printed(protocol.FacilityStatus("original", "processes", "db-1", path, (CALLER,), None))
+    assert f"journal: {path}\n" in printed(protocol.FacilityStatus(*WHOSE, "original", "processes", "db-1", path, (CALLER,), None))
 
 
 def test_a_step_is_printed_when_it_ends_and_with_its_reason_when_it_fails() -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.errors import FacilityError
-from testbed.interactive import control_socket
+from testbed.errors import FacilityError, UsageError
+from testbed.interactive import client, control_socket, protocol
+from testbed.interactive.control_socket import DEFAULT
+from testbed.interactive.identity import Identity, checkout
 from testbed.runtime import run_directory, user_home
 
 if TYPE_CHECKING:
@@ -26,18 +31,18 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_connecting_without_a_facility_says_how_to_start_one() -> None:
     """The error of every command without a running facility names the command that starts one."""
     with pytest.raises(FacilityError, match=r"^no facility is running; start one with `testbed up`$"):
-        control_socket.connect()
+        control_socket.connect(DEFAULT)
 
 
 def test_a_second_claim_is_refused_and_the_first_stays_open() -> None:
     """Of two facilities of one user the second is refused with what to do, and the first can still be reached."""
     with control_socket.claim():
         with (
-            pytest.raises(FacilityError, match="is already running; `testbed status` shows it, and `testbed down` takes it down"),
+            pytest.raises(FacilityError, match="is already running as facility; `testbed status` shows it, `testbed down` takes it down"),
             control_socket.claim(),
         ):
             pass
-        control_socket.connect().close()
+        control_socket.connect(DEFAULT).close()
 
 
 def test_the_socket_of_a_killed_facility_is_replaced() -> None:
@@ -47,10 +52,8 @@ def test_the_socket_of_a_killed_facility_is_replaced() -> None:
         dead.bind(str(control_socket.path()))
         dead.listen()
     assert control_socket.path().exists()
-    with pytest.raises(FacilityError, match="no facility is running"):
-        control_socket.connect()
     with control_socket.claim():
-        control_socket.connect().close()
+        control_socket.connect(DEFAULT).close()
     assert not control_socket.path().exists()
 
 
@@ -60,7 +63,7 @@ def test_a_facility_that_closes_late_leaves_the_socket_of_the_next() -> None:
         first.close()
         second = control_socket.claim()
         second.__enter__()
-    control_socket.connect().close()
+    control_socket.connect(DEFAULT).close()
     second.__exit__(None, None, None)
     assert not control_socket.path().exists()
 
@@ -89,7 +92,7 @@ def test_the_socket_and_a_run_directory_share_a_home_and_the_last_to_end_removes
     """Neither takes it away from under the other."""
     home = control_socket.path().parent
     with control_socket.claim():
-        control_socket.connect().close()
+        control_socket.connect(DEFAULT).close()
         user_home.make(home)
         with pytest.raises(OSError, match="not empty"):
             home.rmdir()
@@ -98,3 +101,98 @@ def test_the_socket_and_a_run_directory_share_a_home_and_the_last_to_end_removes
     with control_socket.claim():
         pass
     assert [path.name for path in home.iterdir()] == ["run-1"]
+
+
+def dead(name: str) -> None:
+    """Leave the socket of a facility that was killed."""
+    control_socket.home().mkdir(exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(control_socket.path(name)))
+        killed.listen()
+
+
+def test_the_socket_of_a_killed_facility_is_swept_by_the_next_command() -> None:
+    """Whichever it is; the directory goes with the last."""
+    dead("facility")
+    dead("other")
+    with pytest.raises(FacilityError, match=r"^no facility is running; start one with `testbed up`$"):
+        control_socket.connect(DEFAULT)
+    assert not control_socket.home().exists()
+
+
+def test_facilities_are_told_apart_by_their_names() -> None:
+    """Each has its own socket; a name that does not run is told with those that do."""
+    dead("killed")
+    with control_socket.claim("morning"), control_socket.claim("night"):
+        assert control_socket.running() == ("morning", "night")
+        control_socket.connect("morning").close()
+        with pytest.raises(FacilityError, match=r"^no facility is running as noon; there are morning, night$"):
+            control_socket.connect("noon")
+        with pytest.raises(UsageError, match=r"^2 facilities are running: morning, night; say which with --name$"):
+            client.the_one(None)
+        assert client.the_one("night") == "night"
+    assert control_socket.running() == ()
+    assert client.the_one(None) == DEFAULT
+
+
+def test_the_only_one_that_runs_is_meant_where_no_name_is_given() -> None:
+    """Whatever it is called."""
+    with control_socket.claim("night"):
+        assert client.the_one(None) == "night"
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "Night", "1", "a" * 21, "a\n"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    """It becomes a path."""
+    with pytest.raises(UsageError, match=r"^--name: found "):
+        control_socket.path(name)
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+
+
+@needs_root
+def test_nothing_is_sent_where_the_home_is_another_user_s() -> None:
+    """They could listen there, and be sent a `down`, or whatever comes."""
+    control_socket.home().mkdir()
+    os.chown(control_socket.home(), 65534, 65534)
+    with pytest.raises(FacilityError, match="belongs to another user; nothing was sent"):
+        control_socket.connect(DEFAULT)
+    assert control_socket.running() == ()
+
+
+@needs_root
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who listens")
+def test_nothing_is_sent_to_another_user_who_listens_in_our_home() -> None:
+    """However they came there: the kernel says whose socket it is."""
+    control_socket.home().mkdir()
+    control_socket.home().chmod(0o777)
+    program = """
+import os, socket, sys
+os.setuid(65534)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+os.chmod(sys.argv[1], 0o777)
+print("ready", flush=True)
+connection, _ = listener.accept()
+print(connection.recv(100), flush=True)
+"""
+    command = [sys.executable, "-c", program, str(control_socket.path())]
+    control_socket.home().parent.chmod(0o755)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(FacilityError, match=r"another user, number 65534, listens at .*; nothing was sent"):
+            control_socket.connect(DEFAULT)
+        assert other.stdout.readline() == "b''\n"
+
+
+def test_a_command_of_another_checkout_is_refused_unless_forced() -> None:
+    """The message names both."""
+    identity = Identity(checkout="/here")
+    identity.require("/here", force=False)
+    identity.require("/there", force=True)
+    with pytest.raises(FacilityError, match=r"^facility facility was built by /here, and this command comes from /there; give --force if"):
+        identity.require("/there", force=False)
+    assert protocol.DownCommand().checkout == checkout()

@@ -37,7 +37,10 @@ def test_every_command_comes_out_of_its_line_as_it_went_in(command: Command) -> 
     "reply",
     [
         protocol.FacilityStatus(
-            "original", "processes", "db-1", "a.jsonl", (protocol.ServiceStatus("cf-1", "url", True, True, 40, 1, 0, False, POOL),), LOAD
+            *("night", "somebody", "/here", "2013-10-07T22:00:00+00:00", 12.5),
+            *("original", "processes", "db-1", "a.jsonl"),
+            (protocol.ServiceStatus("cf-1", "url", True, True, 40, 1, 0, False, POOL),),
+            LOAD,
         ),
         LOAD,
         protocol.StepReply(Step(t_s=1.0, night_s=2.0, operation="switchover", id=1, number=1, step="stop", state="end", duration_s=0.5)),

@@ -110,12 +110,24 @@ def test_commands_are_carried_out_and_down_removes_everything(home: Home) -> Non
 
 
 def test_a_second_up_is_refused_and_builds_nothing(home: Home) -> None:
-    """Each user can have one facility: the second is refused before anything is built, and the first still answers."""
+    """Of one name there is one facility: the second is refused before anything is built, and the first still answers."""
     with home.up():
-        with pytest.raises(FacilityError, match=r"a facility is already running; `testbed status` shows it"):
+        with pytest.raises(FacilityError, match=r"a facility is already running as facility; `testbed status` shows it"):
             home.run(Terminal())
         assert len(home.backend.builders) == 1
         assert isinstance(send(protocol.StatusCommand())[0], protocol.FacilityStatus)
+
+
+@pytest.mark.parametrize("kind", [protocol.SwitchoverCommand, protocol.DownCommand])
+def test_a_command_of_another_checkout_is_refused_until_it_is_forced(home: Home, kind: type[protocol.SwitchoverCommand]) -> None:
+    """The facility stays as it is: nobody takes down what they have not built, unless they mean it."""
+    with home.up():
+        with pytest.raises(
+            FacilityError, match=r"^facility facility was built by .*, and this command comes from /elsewhere; give --force"
+        ):
+            send(kind(checkout="/elsewhere"))
+        assert send(protocol.StatusCommand())
+        assert send(kind(checkout="/elsewhere", force=True))
 
 
 @pytest.mark.parametrize("command", [protocol.DumpThreadsCommand("cf-9"), protocol.RestartCommand("cf-9")])
