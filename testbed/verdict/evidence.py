@@ -138,10 +138,14 @@ def explained(journal: Journal, silence: Silence) -> bool:
 
 
 def _is_silenced(journal: Journal, service: str, until_s: float) -> bool:
-    """Whether somebody looked at a service in the closing window, and a fault that was done to that very service was still active."""
+    """Whether somebody looked at a service in the closing window, and a fault that was done to that very service was still active.
+
+    Any fault is done to a server that replaces itself: it cannot come back before the fault is over.
+    """
     looked = any(sample.t_s >= until_s - CLOSING_S for sample in samples_of(journal, service))
+    replaced = service in journal.header.facility.application_servers and settings_of(journal).replaced_within_s > 0
     begins = {event.t_s for event in journal.of(OperationEvent) if event.state == "begin" and event.arguments.get("service") == service}
-    return looked and any(from_s in begins and to_s > until_s for from_s, to_s in active_faults(journal))
+    return looked and any((replaced or from_s in begins) and to_s > until_s for from_s, to_s in active_faults(journal))
 
 
 def active_faults(journal: Journal) -> list[tuple[float, float]]:

@@ -70,6 +70,28 @@ def test_a_server_that_replaces_itself_answers_nothing_meanwhile(service: str, *
     assert (evidence.of(journal).silences == ()) is known
 
 
+@pytest.mark.parametrize(
+    ("service", "settings", "silenced"),
+    [
+        ("cf-1", {"let_it_crash_s": 0.5}, ("cf-1",)),
+        ("cf-1", {}, ()),
+        ("kiosk", {"let_it_crash_s": 0.5}, ()),
+    ],
+)
+def test_a_server_that_replaces_itself_cannot_come_back_while_a_fault_stands_in_its_way(
+    service: str, settings: dict[str, float], silenced: tuple[str, ...]
+) -> None:
+    """So its silence to the end is no doubt; that of any other service is."""
+    built = night(silent=(3.0, 20.0), service=service)
+    for state in ("begin", "end"):
+        built.events.append(OperationEvent(**built.at(2.0), operation="silence", id=2, state=state))  # type: ignore[arg-type]
+    built.events = [event for event in built.events if not isinstance(event, Healed)]
+    built.events.append(Healed(**built.at(13.8), faults=("silence",)))
+    journal = built.journal(settings={"application_server": settings})
+    assert evidence.of(journal).silenced == silenced
+    assert monitored.check(journal, figures.of(journal), None).verdict is (Verdict.HELD if silenced else Verdict.UNKNOWN)
+
+
 def test_what_is_not_seen_at_the_end_is_unknown_and_never_zero() -> None:
     """Neither as it was expected nor otherwise; the other server is known."""
     journal = night(silent=(11.5, 20.0)).journal()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.journal.events import Response, Sample, Service
+import pytest
+
+from testbed.journal.events import Healed, OperationEvent, Response, Sample, Service
 from testbed.verdict import checks, figures
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import NightBuilder, contained_night
@@ -47,3 +49,29 @@ def test_of_a_traceback_only_the_line_that_says_why_is_told() -> None:
         night = contained_night()
         night.events.append(Service(**night.at(3.0), service="ivr", state="died", pid=7, detail=detail))
         assert finding(night).text.endswith(f": {told}")
+
+
+@pytest.mark.parametrize(
+    ("service", "settings", "died_s", "detail", "verdict"),
+    [
+        ("cf-1", {"let_it_crash_s": 0.5}, 3.0, "exit code 3\nno connection within 10 s", Verdict.HELD),
+        ("cf-1", {"let_it_crash_s": 0.5}, 3.0, "exit code 1\nKeyError: 'x'", Verdict.UNKNOWN),
+        ("cf-1", {"let_it_crash_s": 0.5}, 0.9, "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+        ("cf-1", {}, 3.0, "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+        ("kiosk", {"let_it_crash_s": 0.5}, 3.0, "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+    ],
+)
+def test_a_server_that_replaces_itself_may_fail_to_start_while_a_fault_stands_in_its_way(
+    service: str, settings: dict[str, float], died_s: float, detail: str, verdict: Verdict
+) -> None:
+    """Not before the fault, not for another reason, and not if it does not replace itself."""
+    night = contained_night()
+    for state in ("begin", "end"):
+        night.events.append(OperationEvent(**night.at(1.5), operation="silence", id=2, state=state))  # type: ignore[arg-type]
+    night.events = [event for event in night.events if not isinstance(event, Healed)]
+    night.events.append(Healed(**night.at(9.0), faults=("silence",)))
+    night.events.append(Service(**night.at(died_s), service=service, state="died", pid=7, detail=detail))
+    journal = night.journal(settings={"application_server": settings})
+    found = checks.load("services")(journal, figures.of(journal), None)
+    assert found.verdict is verdict
+    assert ("cf-1 replaced itself, and could not start" in found.text) is (verdict is Verdict.HELD)

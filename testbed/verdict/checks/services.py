@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Response
+from testbed.journal.events import Response, Service
 from testbed.plan.clock import clock_text
+from testbed.verdict.evidence import active_faults
 from testbed.verdict.finding import Finding, Verdict
+from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.verdict.figures import Figures
 
+CANNOT_START = "exit code 3"  # of the service
 INTERNAL = "internal error: "  # as services answer with 500
 # In the last lines of a Python process: a frame; the reason of `faulthandler`; and what is only the head of frames, or follows them.
 FRAME, FATAL, HEADS = "  File ", "Fatal Python error", ("Traceback", "Thread", "Current thread", "Extension modules")
@@ -21,9 +24,12 @@ FRAME, FATAL, HEADS = "  File ", "Fatal Python error", ("Traceback", "Thread", "
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     """Check that no service died by itself, or raised what it does not handle; unknown otherwise: no scenario plans what comes after.
 
-    Unknown also where the replay did not come to its end: what could not be seen any more may be why.
+    Unknown also where the replay did not come to its end: what could not be seen any more may be why. A server that replaces itself, as a
+    variant may have it, and cannot start because a fault stands in its way, does what it is meant to do.
     """
-    doubts = [f"{event.service} died at {clock_text(event.night_s)}: {_gist(event.detail)}" for event in figures.died]
+    failed = {event.service: event for event in figures.died if _could_not_start(journal, event)}
+    died = [event for event in figures.died if event not in failed.values()]
+    doubts = [f"{event.service} died at {clock_text(event.night_s)}: {_gist(event.detail)}" for event in died]
     for service in figures.services:
         count = sum(max(sample.internal_errors or 0 for sample in samples) for samples in lives(journal, service))
         if count:
@@ -33,7 +39,18 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         return Finding("services", Verdict.UNKNOWN, "; ".join([*doubts, *(f"as in: {text}" for text in told[:1])]))
     if journal.end is None or journal.end.reason != "complete":
         return Finding("services", Verdict.UNKNOWN, "no service died by itself as far as was seen, which is not to the end")
-    return Finding("services", Verdict.HELD, "no service died by itself, or raised what it does not handle")
+    held = f"; {', '.join(failed)} replaced itself, and could not start while a fault stood in its way" if failed else ""
+    return Finding("services", Verdict.HELD, f"no service died by itself, or raised what it does not handle{held}")
+
+
+def _could_not_start(journal: Journal, event: Service) -> bool:
+    """Whether a server that replaces itself ended because it could not start, while a fault was active."""
+    return (
+        settings_of(journal).replaced_within_s > 0
+        and event.service in journal.header.facility.application_servers
+        and event.detail.startswith(CANNOT_START)
+        and any(from_s < event.t_s <= to_s for from_s, to_s in active_faults(journal))
+    )
 
 
 def _gist(detail: str) -> str:
