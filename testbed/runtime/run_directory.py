@@ -50,7 +50,7 @@ class RunDirectory:
 
     def note_pid(self, pid: int) -> None:
         """Write down a process of this run, with the time it started, for the run that may have to clean up after us."""
-        self._note(PIDS, f"{pid} {_started(pid)}")
+        self._note(PIDS, f"{pid} {started(pid)}")
 
     def note_proxy(self, toxiproxy: Address, name: str) -> None:
         """Write down a proxy that this run makes at a Toxiproxy that outlives it."""
@@ -196,7 +196,7 @@ def _end_remains(path: Path) -> None:
     And every process that has an array's lock open: only its servers' do, and one that was paused does not end with the others.
     """
     noted = [line.partition(" ") for line in _lines(path / PIDS)]
-    running = {int(pid) for pid, _, started in noted if pid.isdecimal() and started and _started(int(pid)) == started}
+    running = {int(pid) for pid, _, since in noted if pid.isdecimal() and since and started(int(pid)) == since}
     for pid in running | set(_holders(path)):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
@@ -254,7 +254,7 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """Return when a process started: in clock ticks since boot, or in the words of `ps`; empty when it has ended."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()

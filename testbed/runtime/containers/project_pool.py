@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import socket
+import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from testbed.concurrency import shield
 from testbed.errors import EngineError
 from testbed.runtime import run_directory
-from testbed.runtime.containers import docker_cli, engine_client, image, runtime
+from testbed.runtime.containers import docker_cli, engine_client, image, run_label, runtime
 from testbed.runtime.containers.project import Project
 from testbed.runtime.containers.runtime import Containers
 
@@ -30,22 +29,13 @@ if TYPE_CHECKING:
 IDLE_AT_MOST = 1  # idle projects that do not fit now, and may the next time: each has its containers
 
 
-def run_label(run: RunDirectory) -> str:
-    """Return the label by which the next run knows whose containers these are: the machine, and the run directory."""
-    return f"{socket.gethostname()}:{run.path}"
-
-
 def sweep() -> int:
-    """Remove what killed runs of this user on this machine left, and return how many containers; living runs are left alone."""
-    removed = 0
-    for run in runtime.runs_left():
-        machine, _, path = run.partition(":")
-        if machine == socket.gethostname() and path and not run_directory.is_owned(path):
-            removed += runtime.remove({docker_cli.USER_LABEL: str(os.getuid()), docker_cli.RUN_LABEL: run})
-    return removed
+    """Remove what killed runs of this user left at the engine, and return how many containers; living runs are left alone.
 
-
-NUMBERS = itertools.count(1)  # of the projects of this process, whichever pool makes them: two of one name would be one project
+    So is what no process here can know of: see `run_label`.
+    """
+    ended = [label for label in runtime.runs_left() if run_label.has_ended(label)]
+    return sum(runtime.remove({docker_cli.USER_LABEL: str(os.getuid()), docker_cli.RUN_LABEL: label}) for label in ended)
 
 
 @dataclass(slots=True)
@@ -59,6 +49,7 @@ class ProjectPool:
 
     run: RunDirectory = field(init=False, repr=False)
     client: docker.DockerClient = field(init=False, repr=False)
+    label: str = field(default_factory=run_label.of_this_process)
     image: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     projects: list[Project] = field(default_factory=list)
@@ -94,7 +85,7 @@ class ProjectPool:
         """Return a new project, not yet started; remove idle ones that fitted no builder, except the last `IDLE_AT_MOST`."""
         while len(self.idle) > IDLE_AT_MOST:
             await self.remove(self.idle.pop(0))
-        project = Project(self.containers(f"testbed-{os.getpid()}-{next(NUMBERS)}"), plan, fits)
+        project = Project(self.containers(f"testbed-{os.getpid()}-{secrets.token_hex(4)}"), plan, fits)
         self.projects.append(project)
         return project
 
@@ -104,7 +95,7 @@ class ProjectPool:
             "COMPOSE_PROJECT_NAME": name,
             "TESTBED_IMAGE": self.image,
             "TESTBED_USER": str(os.getuid()),
-            "TESTBED_RUN": run_label(self.run),
+            "TESTBED_RUN": self.label,
         }
         return Containers(name, self.run.path, environment, self.client)
 

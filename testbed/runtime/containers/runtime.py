@@ -261,9 +261,9 @@ class Containers(Runtime):
         docker_cli.run("rm", "--force", "--volumes", *(self._containers.pop(name).id for name in names))
 
     def remove(self) -> None:
-        """Remove every container, network and volume of the project, at once and by force."""
+        """Remove every container, network and volume of the project that is of this run, at once and by force."""
         self._deaths.close()
-        remove({PROJECT_LABEL: self.project})
+        remove({PROJECT_LABEL: self.project, docker_cli.RUN_LABEL: self.environment["TESTBED_RUN"]})
 
 
 def remove(labels: Mapping[str, str]) -> int:
