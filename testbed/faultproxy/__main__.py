@@ -30,8 +30,9 @@ def main() -> int:
         default=os.environ.get(KEEPALIVE, str(KEEPALIVE_S)),
         help=f"seconds a connection is idle before the kernel probes it (TCP keep-alive); default: {KEEPALIVE}, or {KEEPALIVE_S}",
     )
+    parser.add_argument("--own-user", action="store_true", help="answer no other user of this machine (on Linux, over loopback)")
     options = parser.parse_args()
-    return serve(options.host, options.port, options.fd, options.config, options.keepalive)
+    return serve(options.host, options.port, options.fd, options.config, options.keepalive, own_user=options.own_user)
 
 
 def _seconds(text: str) -> int:

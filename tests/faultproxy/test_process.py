@@ -39,7 +39,7 @@ def running(*command: str) -> Iterator[tuple[subprocess.Popen[str], ApiClient]]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            said = re.fullmatch(r"fault proxy listening at 127\.0\.0\.1:(\d+)\n", line)
+            said = re.fullmatch(r"fault proxy, open to any Toxiproxy client that can connect, listening at 127\.0\.0\.1:(\d+)\n", line)
             assert said is not None, line
             session.trust_env = False
             yield process, ApiClient("127.0.0.1", int(said[1]), session)

@@ -89,7 +89,7 @@ class SharedParts:
         address = self.toxiproxy
         if address is None:
             address = self.runtime.reserve(FAULT_PROXY)
-            await self.runtime.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}")))
+            await self.runtime.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}", "--own-user")))
         return FaultProxyClient(address.host, address.port)
 
     async def wait_fault_proxy(self) -> FaultProxyClient:
