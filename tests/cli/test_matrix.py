@@ -299,7 +299,7 @@ def test_the_folder_is_locked_until_it_is_written(matrix: Command, night: Path, 
 def test_a_shard_of_a_number_without_end_is_refused(matrix: Command, night: Path) -> None:
     """With what is allowed, and exit code 2."""
     code, _, err = matrix("--scenario", night, "--shard", f"1/{'9' * 5000}")
-    assert (code, err) == (2, "testbed: --shard: found '1/999999999999999999...'; allowed: I/N with 1 <= I <= N <= 9999, such as 2/4\n")
+    assert (code, err) == (2, "testbed: --shard: found '1/99999999…999999999'; allowed: I/N with 1 <= I <= N <= 9999, such as 2/4\n")
 
 
 def shards() -> list[Matrix]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
+from testbed.errors import shortened
 from testbed.plan.expectation import Outcome, OutcomeWord
 from testbed.verdict.checks import CONDITION_NOT_SEEN
 from testbed.verdict.figures import total_of
@@ -50,7 +51,7 @@ class Part(BaseModel):
             return value
         count, slash, of = value.partition("/")
         if not (slash and _is_count(count) and _is_count(of)):
-            raise ValueError(f"found {shortened(value)!r}; allowed: a count and a total, such as '77/83'")
+            raise ValueError(f"found {shortened(value, LONGEST_SHOWN)!r}; allowed: a count and a total, such as '77/83'")
         return {"count": int(count), "of": int(of)}
 
     @model_validator(mode="after")
@@ -67,11 +68,6 @@ class Part(BaseModel):
 def _is_count(text: str) -> bool:
     """Return whether a text is a whole number in ASCII digits that is not longer than MOST; Python converts no more than 4,300 digits."""
     return text.isascii() and text.isdecimal() and len(text) <= len(str(MOST))
-
-
-def shortened(text: str) -> str:
-    """Return a wrong text as a message shows it: its beginning, if it is long."""
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 class Reason(BaseModel):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from testbed.errors import UsageError, visible
+from testbed.errors import UsageError
 from testbed.experiments.matrix import picture, plan
 from testbed.experiments.matrix.cell import Cell, Count
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
@@ -219,7 +219,7 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
     column = Column(
         scenario=path.stem,
         runtime=path.parent.name,
-        title=visible(header.title),
+        title=header.title,
         seed=header.seed,
         requests=header.requests,
         trace_sha256=header.trace_sha256,

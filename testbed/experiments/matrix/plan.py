@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from testbed.errors import UsageError
-from testbed.experiments.matrix.cell import shortened
+from testbed.errors import UsageError, shortened
+from testbed.experiments.matrix.cell import LONGEST_SHOWN
 from testbed.experiments.matrix.table import Column, Matrix, Provenance, Row
 from testbed.plan import passengers
 from testbed.plan.expectation import WHATEVER
@@ -127,5 +127,5 @@ def shard(cells: Sequence[PlannedCell], text: str | None) -> tuple[PlannedCell, 
     # Python converts no text of more than 4,300 digits, so their number is looked at first.
     parts = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
     if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
-        raise UsageError(f"--shard: found {shortened(text)!r}; allowed: I/N with 1 <= I <= N <= 9999, such as 2/4")
+        raise UsageError(f"--shard: found {shortened(text, LONGEST_SHOWN)!r}; allowed: I/N with 1 <= I <= N <= 9999, such as 2/4")
     return tuple(cells[int(parts[1]) - 1 :: int(parts[2])])
