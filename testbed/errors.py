@@ -44,6 +44,11 @@ def shortened(text: str, characters: int) -> str:
     return f"{text[: characters - 1 - end]}…{text[-end:]}"
 
 
+def bounded(mistake: str) -> str:
+    """Return a mistake in what somebody else wrote as it is told: in bounds, and visible."""
+    return shortened(visible(mistake), MISTAKE_CHARACTERS)
+
+
 class TestbedError(Exception):
     """Any error that the testbed raises on purpose; `exit_code` is what the command line returns for it."""
 
@@ -65,7 +70,7 @@ class ScenarioError(UsageError):
 
     def __init__(self, file: str, mistakes: tuple[str, ...]) -> None:
         self.file = file
-        self.mistakes = tuple(shortened(visible(mistake), MISTAKE_CHARACTERS) for mistake in mistakes)
+        self.mistakes = tuple(bounded(mistake) for mistake in mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         more = [f"  and {len(mistakes) - MISTAKES} more"] if len(mistakes) > MISTAKES else []
         super().__init__("\n".join([f"{file}: {count}", *(f"  {mistake}" for mistake in self.mistakes[:MISTAKES]), *more]))

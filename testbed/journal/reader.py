@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from testbed.errors import JournalError
+from testbed.errors import JournalError, bounded
 from testbed.journal.events import FORMAT, End, Event, Header, Request, Response
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def _decoded(adapter: TypeAdapter[Any], path: Path, number: int, line: bytes) ->
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "line"
-        raise JournalError(f"{path}, line {number}: {where}: {first['msg']}") from error
+        mistake = bounded(f"{where}: {first['msg']}")
+        raise JournalError(f"{path}, line {number}: {mistake}") from error
 
 
 def _require_finite(path: Path, number: int, line: bytes) -> None:

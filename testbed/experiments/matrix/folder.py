@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from testbed.errors import UsageError
+from testbed.errors import UsageError, bounded
 from testbed.experiments.matrix import picture, plan
 from testbed.experiments.matrix.cell import Cell, Count
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
@@ -230,7 +230,7 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
         where = f"{path}, line {number}"
         line = _decode(Line, text, where)
         if line.variant in settings:
-            raise UsageError(f"{where}: the variant {line.variant} stands on a line before; {REMAKE}")
+            raise UsageError(f"{where}: {bounded(f'the variant {line.variant} stands on a line before')}; {REMAKE}")
         settings[line.variant] = line.settings
         if line.model_extra:
             cells.append(_cell(line, column, where))
@@ -262,7 +262,8 @@ def _refusing(where: str) -> Iterator[None]:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; {REMAKE}") from error
+        mistake = bounded(f"{f'{key}: ' if key else ''}{first['msg']}")
+        raise UsageError(f"{where}: {mistake}; {REMAKE}") from error
 
 
 def _replace(path: Path, text: str) -> None:
