@@ -7,7 +7,6 @@ from datetime import date as Date  # noqa: N812 - the field is called `date`
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -16,7 +15,7 @@ def _iso_text(value: object) -> object:
     """Let a date pass, or the text of one: pydantic would take a number for the seconds since 1970."""
     if isinstance(value, Date) or (isinstance(value, str) and ISO_DATE.fullmatch(value)):
         return value
-    raise PydanticCustomError("date_text", "Input should be the text of a date, such as 2013-10-07")
+    raise ValueError("Input should be the text of a date, such as 2013-10-07")
 
 
 IsoDate = Annotated[Date, BeforeValidator(_iso_text)]

@@ -98,7 +98,7 @@ def test_the_mistakes_of_a_scenario_of_the_users_own_come_with_its_file(own: Pat
 def test_a_trace_is_looked_for_beside_the_scenario_that_names_it(own: Path) -> None:
     """The user's own scenario has its traces in the user's own folder."""
     (own / "mine.toml").write_text(CALM.replace("seed = 2013", 'seed = 2013\ntrace = "traces/kept.jsonl"'))
-    with pytest.raises(ScenarioError, match=r"'traces/kept.jsonl' is no file beside the scenario"):
+    with pytest.raises(ScenarioError, match=r"\"traces/kept.jsonl\" is no file beside the scenario"):
         scenario_file.load(scenario_file.find("mine"))
     (own / "traces").mkdir()
     (own / "traces" / "kept.jsonl").touch()

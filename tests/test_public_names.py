@@ -221,7 +221,7 @@ def test_a_replay_that_fails_takes_everything_down_and_raises_its_error(tmp_path
         ({"seed": "1"}, "seed: found '1'; allowed: a whole number"),
         ({"repetitions": True}, "repetitions: found True; allowed: a whole number"),
         ({"speed": "fast"}, "speed: found 'fast'; allowed: a number"),
-        ({"variants": ["fixd"]}, "has no variant 'fixd'; it has original, fixed"),
+        ({"variants": ["fixd"]}, "has no variant 'fixd', did you mean fixed?; it has original, fixed"),
         ({"runtime": "process"}, "no runtime 'process'; there are processes, containers"),
         ({"seed": -1}, "seed: found -1; allowed: a whole number, at least 0, at most 9,223,372,036,854,775,807"),
         ({"rate_per_minute": 0}, "rate_per_minute: found 0; allowed: a number, more than 0, at most 10,000"),
