@@ -6,6 +6,7 @@ A replay is timed, and so is a test marked `alone`: what runs beside it would be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,7 +68,8 @@ class MainProcess:
         collected = session.perform_collect(arguments)
         items = [item for item in collected if any(part.is_wanted(item) for part in parts)]
         session.testscollected = before + len(items)
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in pairwise([*items, None]):
+            assert item is not None
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
