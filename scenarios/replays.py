@@ -16,6 +16,7 @@ from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import backends
 from testbed.verdict import share
+from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.checks import CONDITION_NOT_SEEN
 from testbed.verdict.finding import Verdict
 
@@ -74,7 +75,6 @@ def _request_threads(plan: FacilityPlan) -> int:
 
 # What a machine that is busy with something else makes of a replay: requests and steps come late, and looks take seconds.
 OF_A_BUSY_MACHINE = ("open_loop", "timeline", "monitored")
-ANSWERED_LATE_BY_IT = "machine_busy"
 
 
 def why_late(result: Result) -> str:
@@ -82,7 +82,9 @@ def why_late(result: Result) -> str:
     doubts = [finding for finding in result.judgement.doubts if finding.check in OF_A_BUSY_MACHINE and finding.code != CONDITION_NOT_SEEN]
     texts = [finding.text for finding in doubts]
     reason = result.judgement.reason
-    return "; ".join([*texts, *([reason.text] if reason.code == ANSWERED_LATE_BY_IT else [])])
+    texts += [reason.text] if reason.code == MACHINE_BUSY else []
+    texts += [finding.text for finding in result.judgement.findings if finding.code == MACHINE_BUSY and finding.text not in texts]
+    return "; ".join(texts)
 
 
 @dataclass(slots=True)

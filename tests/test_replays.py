@@ -13,6 +13,7 @@ from scenarios.replays import ALL, Room
 from testbed.facility.runtime import RUNTIMES
 from testbed.plan.expectation import Outcome
 from testbed.plan.topology import FacilityPlan
+from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.checks import CONDITION_NOT_SEEN
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.judge import judge
@@ -116,8 +117,9 @@ def test_only_a_busy_machine_is_a_reason_to_replay_again() -> None:
     assert why_late("timeline", Verdict.UNKNOWN, CONDITION_NOT_SEEN) == ""
     assert why_late("outcome", Verdict.BROKEN) == ""
     assert why_late("healed", Verdict.UNKNOWN) == ""
-    busy = replace(judgement, reason=Reason(None, replays.ANSWERED_LATE_BY_IT, "answers were late"))
+    busy = replace(judgement, reason=Reason(None, MACHINE_BUSY, "answers were late"))
     assert replays.why_late(Result(journal, busy, 1.0)) == "answers were late"
+    assert why_late("health_green", Verdict.UNKNOWN, MACHINE_BUSY) == "it was late"
 
 
 class CommandLine:

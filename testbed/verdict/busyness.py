@@ -10,6 +10,8 @@ from testbed.journal.events import Pressure
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
+MACHINE_BUSY = "machine_busy"  # the code of what is unknown for want of a processor
+
 
 def stalled_s(journal: Journal, since_s: float, until_s: float) -> float:
     """Return for how many real seconds of a span something waited for a processor; 0.0 where nobody looked."""

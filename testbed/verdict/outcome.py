@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import Observed
 from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
-from testbed.verdict.busyness import stalled_s
+from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
 from testbed.verdict.header_settings import connections
 from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
 from testbed.verdict.recovery import LAST, facility_transactions
@@ -69,7 +69,7 @@ def _all_answered(journal: Journal) -> Reason:
     if all(to_s - from_s <= IN_TIME_S for from_s, to_s in spans_s):
         return Reason(None, "sent_late", f"{text}; the load generator had sent them late")
     if all(to_s - from_s - stalled_s(journal, from_s, to_s) <= IN_TIME_S for from_s, to_s in spans_s):
-        return Reason(None, "machine_busy", f"{text}; without the time in which the machine had no processor free, none was late")
+        return Reason(None, MACHINE_BUSY, f"{text}; without the time in which the machine had no processor free, none was late")
     return Reason(Outcome.CONTAINED, "late", text)
 
 
