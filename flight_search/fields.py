@@ -12,7 +12,7 @@ ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _iso_text(value: object) -> object:
-    """Let a date pass, or the text of one: pydantic would take a number for the seconds since 1970."""
+    """Return a date, or the text of one, as it is, and refuse the rest: pydantic would take a number for the seconds since 1970."""
     if isinstance(value, Date) or (isinstance(value, str) and ISO_DATE.fullmatch(value)):
         return value
     raise ValueError("Input should be the text of a date, such as 2013-10-07")

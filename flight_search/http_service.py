@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flight_search.settings import ListenSettings
 
-UNREADABLE = (UnicodeDecodeError, RecursionError, ValueError)  # what reading JSON raises beside its own error
+UNREADABLE = (RecursionError, ValueError)  # what reading JSON raises beside its own error; bytes that are no UTF-8 are a ValueError
 KEEP_ALIVE_S = 3600  # the client closes a connection; if we did, it could be just as the client sends its next request
 
 

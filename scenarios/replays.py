@@ -82,9 +82,8 @@ def why_late(result: Result) -> str:
     doubts = [finding for finding in result.judgement.doubts if finding.check in OF_A_BUSY_MACHINE and finding.code != CONDITION_NOT_SEEN]
     texts = [finding.text for finding in doubts]
     reason = result.judgement.reason
-    texts += [reason.text] if reason.code == MACHINE_BUSY else []
-    texts += [finding.text for finding in result.judgement.findings if finding.code == MACHINE_BUSY and finding.text not in texts]
-    return "; ".join(texts)
+    busy = [finding.text for finding in result.judgement.findings if finding.code == MACHINE_BUSY]
+    return "; ".join([*texts, *([reason.text] if reason.code == MACHINE_BUSY else busy)])
 
 
 @dataclass(slots=True)

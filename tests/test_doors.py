@@ -24,6 +24,8 @@ from testbed.plan.variants import read_variants
 from tests.mutations import changed, toml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed.plan.scenario import Scenario
 
 SCENARIOS = [tomllib.loads(path.read_text(encoding="utf-8")) for path in scenario_file.known()]
@@ -51,15 +53,21 @@ def require_bounds(error: UsageError, path: Path) -> None:
     assert all(len(line) <= MISTAKE_CHARACTERS + HEAD for line in lines)
 
 
-def taken(path: Path) -> Scenario | None:
-    """Load a scenario, and derive its passengers where there are not too many; None, after a look at the message, if it is refused."""
+def is_taken(read: Callable[[], object], path: Path, refusal: type[UsageError] = ScenarioError) -> bool:
+    """Read a file, and return whether it was taken; the message is looked at if it is refused."""
     try:
-        scenario = scenario_file.load(path)
-        if scenario.workload.trace is None and scenario.workload.rate_per_minute * scenario.night.minutes <= REQUESTS_AT_MOST:
-            passengers.of(scenario)
-    except ScenarioError as error:
+        read()
+    except refusal as error:
         require_bounds(error, path)
-        return None
+        return False
+    return True
+
+
+def load(path: Path) -> Scenario:
+    """Load a scenario, and derive its passengers where there are not too many."""
+    scenario = scenario_file.load(path)
+    if scenario.workload.trace is None and scenario.workload.rate_per_minute * scenario.night.minutes <= REQUESTS_AT_MOST:
+        passengers.of(scenario)
     return scenario
 
 
@@ -68,7 +76,7 @@ def test_a_scenario_is_taken_or_refused(tmp_path: Path) -> None:
     chance, path, ends = random.Random(SEED), tmp_path / "a.toml", []
     for _ in range(times(8_000)):
         path.write_text(toml(changed(chance, chance.choice(SCENARIOS))), encoding="utf-8")
-        ends.append(taken(path) is not None)
+        ends.append(is_taken(lambda: load(path), path))
     assert True in ends
     assert False in ends
 
@@ -81,7 +89,7 @@ def test_a_text_that_was_cut_or_scrambled_is_taken_or_refused(tmp_path: Path) ->
         at, to = sorted(chance.randrange(len(text)) for _ in range(2))
         with_what = chance.choice([b"", b"\xff", b"\x00", b"[", b'"', b"'''", text[to : to + 50], b"1" * 5_000, b"a." * 3_000])
         path.write_bytes(text[:at] + with_what + text[chance.choice([at, to]) :])
-        taken(path)
+        is_taken(lambda: load(path), path)
 
 
 def test_variants_are_taken_or_refused(tmp_path: Path) -> None:
@@ -91,12 +99,7 @@ def test_variants_are_taken_or_refused(tmp_path: Path) -> None:
     for _ in range(times(1_000)):
         some = dict(chance.sample(sorted(kept.items()), 4))
         file.write_text(toml(changed(chance, some)), encoding="utf-8")
-        try:
-            read_variants(file)
-            ends.append(True)
-        except ScenarioError as error:
-            require_bounds(error, file)
-            ends.append(False)
+        ends.append(is_taken(lambda: read_variants(file), file))
     assert True in ends
     assert False in ends
 
@@ -119,12 +122,7 @@ def test_a_trace_is_taken_or_refused(tmp_path: Path) -> None:
         else:
             spoiled[at : at + 1] = [spoiled[at]] * (2 if how == "double" else 0)
         path.write_text("\n".join(spoiled) + "\n", encoding="utf-8")
-        try:
-            trace.read(path, scenario)
-            ends.append(True)
-        except ScenarioError as error:
-            require_bounds(error, path)
-            ends.append(False)
+        ends.append(is_taken(lambda: trace.read(path, scenario), path))
     assert False in ends
 
 
@@ -141,12 +139,7 @@ def test_a_matrix_is_taken_or_refused(tmp_path: Path) -> None:
         spoiled, at = list(lines), chance.randrange(len(lines))
         spoiled[at] = json.dumps(changed(chance, json.loads(spoiled[at])), default=str)
         path.write_text("\n".join(spoiled) + "\n", encoding="utf-8")
-        try:
-            folder.read(tmp_path, kept)
-            ends.append(True)
-        except UsageError as error:
-            require_bounds(error, path)
-            ends.append(False)
+        ends.append(is_taken(lambda: folder.read(tmp_path, kept), path, UsageError))
     assert False in ends
 
 

@@ -18,15 +18,15 @@ class Activity:
     last_s: float
     idle_limit_s: float | None = None  # the shortest of those that are set
     forgotten: bool = False
-    limits_s: dict[int, float] = field(default_factory=dict)  # by who has set it
+    limits_s: dict[object, float] = field(default_factory=dict)  # by who has set it
     busy_poll: BusyPoll = field(default_factory=BusyPoll)
 
     def set_limit(self, who: object, limit_s: float | None) -> None:
         """Set the limit of one toxic; None: it has none any more."""
         if limit_s is None:
-            self.limits_s.pop(id(who), None)
+            self.limits_s.pop(who, None)
         else:
-            self.limits_s[id(who)] = limit_s
+            self.limits_s[who] = limit_s
         self.idle_limit_s = min(self.limits_s.values(), default=None)
 
     @property

@@ -116,7 +116,7 @@ class Stage:
         return not self.over
 
     def remove_toxic(self) -> None:
-        """Tell the toxic, if it wants to know, that it works on this connection no more."""
+        """Call the toxic's `removed`, where it has one: it works on this connection no more."""
         removed = getattr(self.named.toxic, "removed", None)
         if removed is not None:
             removed(self)

@@ -27,8 +27,8 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     Unknown also where the replay did not come to its end: what could not be seen any more may be why. A server that replaces itself, as a
     variant may have it, and cannot start because a fault stands in its way, does what it is meant to do.
     """
-    failed = {event.service: event for event in figures.died if _could_not_start(journal, event)}
-    died = [event for event in figures.died if event not in failed.values()]
+    failed = [event for event in figures.died if _could_not_start(journal, event)]
+    died = [event for event in figures.died if event not in failed]
     doubts = [f"{event.service} died at {clock_text(event.night_s)}: {_gist(event.detail)}" for event in died]
     for service in figures.services:
         count = sum(max(sample.internal_errors or 0 for sample in samples) for samples in lives(journal, service))
@@ -39,7 +39,8 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         return Finding("services", Verdict.UNKNOWN, "; ".join([*doubts, *(f"as in: {text}" for text in told[:1])]))
     if journal.end is None or journal.end.reason != "complete":
         return Finding("services", Verdict.UNKNOWN, "no service died by itself as far as was seen, which is not to the end")
-    held = f"; {', '.join(failed)} replaced itself, and could not start while a fault stood in its way" if failed else ""
+    names = ", ".join(dict.fromkeys(event.service for event in failed))
+    held = f"; {names} replaced itself, and could not start while a fault stood in its way" if failed else ""
     return Finding("services", Verdict.HELD, f"no service died by itself, or raised what it does not handle{held}")
 
 
