@@ -59,9 +59,9 @@ class HostsInProcesses:
                     self.array.unmount(self.array.mounted_on() or host)
                 case "start":
                     log = self.directory.path / f"{host}.log"
-                    self.running[host] = await server.start_server(
-                        self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at
-                    )
+                    started = await server.start_server(self.programs, self.array, host, MAX_CONNECTIONS, log, listen=self.found_at)
+                    await self._wait_gone(host)  # its last server may have been killed in the moment in which it became ready
+                    self.running[host] = started
                 case _:
                     await self.running.pop(host).stop()
         except TestbedError as error:
@@ -95,8 +95,12 @@ class HostsInProcesses:
             if name == host:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
+        await self._wait_gone(host)
+
+    async def _wait_gone(self, host: str) -> None:
+        """Wait for the end of a server that was killed, if there was one."""
         if host in self.running:
-            await self.running.pop(host).child.wait_exit(WITHIN_S)
+            assert await self.running.pop(host).child.wait_exit(WITHIN_S)
 
     async def kill_host(self, host: str) -> None:
         """Kill its server: nothing else runs on it."""
