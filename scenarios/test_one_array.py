@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from testbed.runtime.postgres.pair import HOSTS
+from testbed.plan.topology import HOSTS
+from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import ADMINISTRATOR
 from tests.pair.hosts import POLL_S, Pair
 from tests.pair.in_containers import in_containers
 from tests.pair.in_processes import in_processes
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.facility.address import Address
+    from testbed.runtime.postgres.credentials import Login
 
 pytestmark = pytest.mark.fact("C2")
 
@@ -111,11 +115,11 @@ ACTIONS: tuple[Callable[[Pair], Awaitable[None]], ...] = (
 
 
 @contextmanager
-def writing(address: Address) -> Iterator[list[int]]:
+def writing(address: Address, login: Login) -> Iterator[list[int]]:
     """Write rows over the virtual IP, one after the other, whatever happens to the server; yield the list of acknowledged rows."""
     acknowledged: list[int] = []
     enough = threading.Event()
-    conninfo = f"host={address.host} port={address.port} dbname=postgres user=flights connect_timeout=3"
+    conninfo = make_conninfo(sql.conninfo(address, login), connect_timeout=3)
 
     def write() -> None:
         number = 0
@@ -156,12 +160,12 @@ async def test_no_two_servers_are_ever_on_one_volume(
     async with in_containers() if where == "containers" else in_processes() as hosts:
         pair = Pair(hosts, draw)
         began_s = time.monotonic()
-        with writing(hosts.address) as acknowledged:
+        with writing(hosts.address, hosts.credentials.login(ADMINISTRATOR)) as acknowledged:
             for number, action in enumerate(rounds, 1):
                 await second_is_refused(pair)
                 await action(pair)
                 assert await hosts.servers() == {pair.first: 1, pair.second: 0}, f"round {number}, {action.__name__}"
-            amcheck = ("--host", "{host}", "--port", "{port}", "--username", "flights", "--install-missing", "postgres")
+            amcheck = ("--host", "{host}", "--port", "{port}", "--username", ADMINISTRATOR, "--install-missing", "postgres")
             await hosts.run(pair.first, "pg_amcheck", *amcheck)
         await pair.done(pair.first, "stop")
         assert await hosts.servers() == dict.fromkeys(HOSTS, 0)

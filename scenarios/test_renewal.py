@@ -9,13 +9,13 @@ import psycopg
 import pytest
 import requests
 
-from testbed.facility.address import Address
 from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.database import HOSTS
 from testbed.runtime.containers.firewall import IDLE_LIMIT
 from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import SERVICES
 
 if TYPE_CHECKING:
     from testbed.facility.facility import Facility
@@ -33,9 +33,9 @@ def settings(lookup: str) -> Settings:
     return Settings(application_server=ServerSettings.model_validate({"lookup": lookup}))
 
 
-def written(address: Address) -> int:
+def written(project: Project) -> int:
     """Return the number of rows that passengers wrote."""
-    with psycopg.connect(sql.conninfo(address)) as connection:
+    with psycopg.connect(sql.conninfo(project.database, project.credentials.login(SERVICES))) as connection:
         counted = connection.execute("SELECT (SELECT count(*) FROM check_ins) + (SELECT count(*) FROM bookings)").fetchone()
     assert counted is not None
     return int(counted[0])
@@ -56,7 +56,7 @@ async def leave_behind(project: Project, facility: Facility) -> psycopg.Connecti
     await project.hosts.unmount(old)
     await project.hosts.mount(new)
     await facility.virtual_ip.point(await project.hosts.start_server(new))
-    holder = psycopg.connect(sql.conninfo(project.database))
+    holder = psycopg.connect(sql.conninfo(project.database, project.credentials.login(SERVICES)))
     holder.execute("LOCK TABLE check_ins IN ACCESS SHARE MODE")
     return holder
 
@@ -125,7 +125,7 @@ async def renewed() -> None:
         holder.close()
         assert second.project is project
         assert project.hosts.active == HOSTS[0]
-        assert written(project.database) == 0
+        assert written(project) == 0
         assert facility.services == ("cf-1", "cf-2", "ivr", "kiosk")
         for server in facility.application_servers:
             environment = (await project.runtime.run_in(server, "env", within_s=30.0)).splitlines()

@@ -24,6 +24,7 @@ from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
 from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.processes.backend import ProcessesBackend
 from tests.journals import header
 
@@ -116,7 +117,10 @@ def told(facility: Facility, port: int) -> list[str]:
 async def configure_with(night: Built, server: str, address: Address) -> None:
     """Restart an application server with another address of the database."""
     spec = night.facility.specs[server]
-    environment = tuple((name, sql.conninfo(address) if name == DATABASE else value) for name, value in spec.environment)
+    environment = tuple(
+        (name, sql.conninfo(address, night.builder.shared.credentials.login(SERVICES)) if name == DATABASE else value)
+        for name, value in spec.environment
+    )
     night.facility.specs[server] = replace(spec, environment=environment)
     await night.facility.restart(server)
     await night.facility.wait_ready([server])

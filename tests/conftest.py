@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.credentials import SERVICES, Credentials
 from testbed.runtime.postgres.pair import HOSTS, DatabasePair
 from testbed.runtime.postgres.prepared import copy_array, prepare_array
 from testbed.runtime.postgres.programs import find_programs
@@ -45,32 +46,50 @@ def run_directory() -> Iterator[RunDirectory]:
 
 
 @pytest.fixture(scope="session")
-def conninfo(run_directory: RunDirectory, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+def shared_directory(run_directory: RunDirectory, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Return the directory that all workers share; without workers, the run directory."""
+    return tmp_path_factory.getbasetemp().parent if workers.in_worker(request.config) else run_directory.path
+
+
+@pytest.fixture(scope="session")
+def credentials(shared_directory: Path) -> Credentials:
+    """Return the passwords of every database of this run."""
+    credentials = Credentials(shared_directory / "credentials")
+    with (shared_directory / "credentials.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        credentials.make()
+    return credentials
+
+
+@pytest.fixture(scope="session")
+def conninfo(
+    run_directory: RunDirectory, shared_directory: Path, credentials: Credentials, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """Return the connection string of a PostgreSQL that has the real week; of the workers, one prepares it and the others copy it."""
     programs = find_programs(None, run_directory.path)
 
     async def start() -> tuple[DatabasePair, str]:
         if workers.in_worker(request.config):
-            array = await _shared_array(run_directory, programs, tmp_path_factory.getbasetemp().parent)
+            array = await _shared_array(run_directory, programs, credentials, shared_directory)
         else:
-            array = Array((await prepare_array(run_directory, programs)).parent)
-        pair = DatabasePair(run_directory, programs, array, run_directory.path, 100)
+            array = Array((await prepare_array(run_directory, programs, credentials)).parent)
+        pair = DatabasePair(run_directory, programs, array, run_directory.path, 100, credentials)
         if array.mounted_on() is None:
             await pair.mount(HOSTS[0])
-        return pair, sql.conninfo(await pair.start_server(HOSTS[0]))
+        return pair, sql.conninfo(await pair.start_server(HOSTS[0]), credentials.login(SERVICES))
 
     pair, conninfo = asyncio.run(start())
     yield conninfo
     asyncio.run(pair.throw_away())
 
 
-async def _shared_array(run_directory: RunDirectory, programs: Programs, base: Path) -> Array:
+async def _shared_array(run_directory: RunDirectory, programs: Programs, credentials: Credentials, base: Path) -> Array:
     """Make this worker's array, and the one that all workers copy if there is none yet."""
     shared, growing = base / "array", base / "array.new"
     with (base / "array.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not shared.exists():
-            shutil.copytree(await prepare_array(run_directory, programs), growing)
+            shutil.copytree(await prepare_array(run_directory, programs, credentials), growing)
             growing.rename(shared)
     return copy_array(programs, shared, run_directory.path / "copied")
 

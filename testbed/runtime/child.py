@@ -138,17 +138,18 @@ def spawn(
     death_signal: int = signal.SIGKILL,
     pass_fds: tuple[int, ...] = (),
     lock_fd: int = -1,
+    stdin_fd: int = subprocess.DEVNULL,
 ) -> Child:
     """Start a command that dies with this process, in a session of its own.
 
     Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone. Its lines go to the log,
-    and its standard input is empty. Raises ServiceError when it cannot be started or its log cannot be written.
+    and its standard input is empty unless it is given one. Raises ServiceError when it cannot be started or its log cannot be written.
     """
     try:
         with log.open("ab") as lines:
             process = subprocess.Popen(
                 launched(command, owner=owner, death_signal=death_signal, lock_fd=lock_fd),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin_fd,
                 stdout=lines,
                 stderr=lines,
                 env=environment(),

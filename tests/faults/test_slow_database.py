@@ -20,10 +20,13 @@ from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
 from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import SERVICES
 from tests.journals import header
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from testbed.runtime.postgres.credentials import Credentials
 
 READ = "SELECT count(*) > 0 FROM flights"
 
@@ -37,10 +40,10 @@ def database(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return conninfo
 
 
-async def acting(writer: JournalWriter, directory: Path) -> Actions:
+async def acting(writer: JournalWriter, directory: Path, credentials: Credentials) -> Actions:
     """Build a small facility and return the actions on it."""
     facility = await FakeBuilder(FacilityPlan(application_servers=1, request_threads=1, pool_size=1, callers=("kiosk",))).build()
-    facility.database.flights = sql.FlightsInPostgres()  # type: ignore[misc]  # a field of the fake
+    facility.database.flights = sql.FlightsInPostgres(credentials.login(SERVICES))  # type: ignore[misc]  # a field of the fake
     recorder = Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0)
     return Actions(facility, FacilityState(facility.application_servers, facility.callers), recorder, directory)
 
@@ -56,10 +59,10 @@ def flights_are_read(database: str) -> bool:
             return False
 
 
-async def test_a_locked_table_is_read_by_nobody_until_it_is_healed(tmp_path: Path, database: str) -> None:
+async def test_a_locked_table_is_read_by_nobody_until_it_is_healed(tmp_path: Path, database: str, credentials: Credentials) -> None:
     """The database answers, and no flight is read; healed, flights are read again, and healing twice does no harm."""
     with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
-        actions = await acting(writer, tmp_path)
+        actions = await acting(writer, tmp_path, credentials)
         assert await SlowDatabase().inject(actions) == "the table of flights is locked"
         assert not await asyncio.to_thread(flights_are_read, database)
         healed = await SlowDatabase().heal(actions)
@@ -69,21 +72,21 @@ async def test_a_locked_table_is_read_by_nobody_until_it_is_healed(tmp_path: Pat
 
 
 async def test_a_lock_that_keeps_nobody_waiting_is_a_fault_that_failed(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: str, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flights that are still counted fail the injection, with how many."""
     monkeypatch.setattr(sql, "LOCK_FLIGHTS", "LOCK TABLE flights IN ACCESS SHARE MODE")
     with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
-        actions = await acting(writer, tmp_path)
+        actions = await acting(writer, tmp_path, credentials)
         with pytest.raises(FacilityError, match=r"expected the table of flights to be locked; saw: [1-9]\d* flights counted"):
             await SlowDatabase().inject(actions)
         await SlowDatabase().heal(actions)
 
 
-async def test_a_lock_whose_session_was_ended_is_released_all_the_same(tmp_path: Path, database: str) -> None:
+async def test_a_lock_whose_session_was_ended_is_released_all_the_same(tmp_path: Path, database: str, credentials: Credentials) -> None:
     """As a switchover ends it: nothing is left to be released, and that is no error."""
     with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
-        actions = await acting(writer, tmp_path)
+        actions = await acting(writer, tmp_path, credentials)
         await SlowDatabase().inject(actions)
         with psycopg.connect(database, autocommit=True) as connection:
             held = (
@@ -93,10 +96,10 @@ async def test_a_lock_whose_session_was_ended_is_released_all_the_same(tmp_path:
         assert (await SlowDatabase().heal(actions)).startswith("the table of flights is unlocked")
 
 
-async def test_a_lock_is_over_when_the_database_has_moved(tmp_path: Path, database: str) -> None:
+async def test_a_lock_is_over_when_the_database_has_moved(tmp_path: Path, database: str, credentials: Credentials) -> None:
     """Its session ended with the server on the old host; until then it has to be healed."""
     with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
-        actions = await acting(writer, tmp_path)
+        actions = await acting(writer, tmp_path, credentials)
         await SlowDatabase().inject(actions)
         assert await SlowDatabase().over(actions) == ""
         actions.facility.database.active = "db-2"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import random
 
     from testbed.facility.address import Address
+    from testbed.runtime.postgres.credentials import Credentials
 
 WITHIN_S = 30.0
 POLL_S = 0.02
@@ -26,6 +27,10 @@ class Hosts(Protocol):
     @property
     def address(self) -> Address:
         """The address of their database."""
+
+    @property
+    def credentials(self) -> Credentials:
+        """The passwords of both roles, as this process reads them."""
 
     async def run_step(self, host: str, step: str) -> str:
         """Run a step on a host; return its words where it refuses, and an empty string where it did it."""

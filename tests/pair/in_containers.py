@@ -6,6 +6,7 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
@@ -14,9 +15,11 @@ from testbed.concurrency import wait_until
 from testbed.facility.runtime import ServiceSpec
 from testbed.plan.topology import HOSTS
 from testbed.runtime.containers.backend import ContainersBackend
+from testbed.runtime.containers.project import read_credentials
 from testbed.runtime.containers.runtime import Containers
+from testbed.runtime.containers.services import CREDENTIALS, SERVICE_PORT, authorization
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
-from testbed.runtime.containers.services import SERVICE_PORT
+from testbed.runtime.postgres.credentials import ADMINISTRATOR, Credentials
 from tests.pair.hosts import POLL_S, WITHIN_S
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class HostsInContainers:
     """Two containers with one volume."""
 
     runtime: Containers
+    credentials: Credentials
 
     @property
     def address(self) -> Address:
@@ -59,9 +63,10 @@ class HostsInContainers:
         """Post it to the host's control; a host that starts also takes the virtual IP."""
 
         def post(word: str) -> str:
+            url = f"{self.runtime.published(host, SERVICE_PORT).url}/{word}"
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.post(f"{self.runtime.published(host, SERVICE_PORT).url}/{word}", timeout=WITHIN_S)
+                answer = session.post(url, headers={"Authorization": authorization(self.credentials)}, timeout=WITHIN_S)
                 return "" if answer.ok else str(answer.json()["error"])
 
         refusal = await asyncio.to_thread(post, step)
@@ -103,9 +108,9 @@ class HostsInContainers:
 
     async def run(self, host: str, program: str, *arguments: str) -> str:
         """Run it in the container."""
-        return await self._run_in(
-            host, program, *(word.format(data="/array/array", host="127.0.0.1", port=DATABASE_PORT) for word in arguments)
-        )
+        passfile = Credentials(Path(CREDENTIALS)).login(ADMINISTRATOR).passfile
+        words = (word.format(data="/array/array", host="127.0.0.1", port=DATABASE_PORT) for word in arguments)
+        return await self._run_in(host, "env", f"PGPASSFILE={passfile}", program, *words)
 
     async def _run_in(self, host: str, *command: str) -> str:
         return await self.runtime.run_in(host, *command, within_s=WITHIN_S)
@@ -118,9 +123,10 @@ async def in_containers() -> AsyncIterator[Hosts]:
         runtime = backend.containers(f"testbed-{os.getpid()}-array")
         try:
             await asyncio.to_thread(runtime.up, (*HOSTS, PROXY), {})
-            hosts = HostsInContainers(runtime)
+            hosts = HostsInContainers(runtime, Credentials(runtime.directory / "array-credentials"))
             for host in HOSTS:
                 await hosts.wait_ready(host)
+            await read_credentials(runtime, hosts.credentials)
             yield hosts
         finally:
             await asyncio.to_thread(runtime.remove)

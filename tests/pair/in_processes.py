@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 from collections import Counter
@@ -17,6 +18,7 @@ from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 from testbed.runtime import run_directory
 from testbed.runtime.postgres import prepared, server
+from testbed.runtime.postgres.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres.programs import find_programs
 from tests.pair.hosts import WITHIN_S
 
@@ -40,6 +42,7 @@ class HostsInProcesses:
     programs: Programs
     array: Array
     found_at: Address
+    credentials: Credentials
     running: dict[str, Server] = field(default_factory=dict)
 
     @property
@@ -112,8 +115,15 @@ class HostsInProcesses:
     async def run(self, host: str, program: str, *arguments: str) -> str:  # noqa: ARG002 - all hosts are this machine
         """Run it here."""
         words = [word.format(data=self.array.data, host=self.address.host, port=self.address.port) for word in arguments]
+        passfile = str(self.credentials.login(ADMINISTRATOR).passfile)
         done = await asyncio.to_thread(
-            subprocess.run, [self.programs.path(program), *words], capture_output=True, text=True, check=False, timeout=WITHIN_S
+            subprocess.run,
+            [self.programs.path(program), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WITHIN_S,
+            env={**os.environ, "PGPASSFILE": passfile},
         )
         assert done.returncode == 0, (program, done.stdout, done.stderr)
         return done.stdout
@@ -125,10 +135,12 @@ async def in_processes() -> AsyncIterator[Hosts]:
     directory = run_directory.create_run_directory()
     try:
         programs = find_programs(None, directory.path)
-        array = prepared.copy_array(programs, await prepared.prepare_array(directory, programs), directory.path / "one")
+        credentials = Credentials(directory.path / "credentials")
+        credentials.make()
+        array = prepared.copy_array(programs, await prepared.prepare_array(directory, programs, credentials), directory.path / "one")
         with socket.create_server((server.HOST, 0)) as probe:
             address = Address(*probe.getsockname())
-        hosts = HostsInProcesses(directory, programs, array, address)
+        hosts = HostsInProcesses(directory, programs, array, address, credentials)
         for step in ("mount", "start"):
             refusal = await hosts.run_step(HOSTS[0], step)
             if refusal:

@@ -11,12 +11,14 @@ import requests
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
-from testbed.runtime.containers.services import PORT, SERVICE_PORT
+from testbed.runtime.containers.services import PORT, SERVICE_PORT, authorization
+from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
 if TYPE_CHECKING:
     from testbed.facility.database import FlightsTable
     from testbed.runtime.containers.runtime import Containers
+    from testbed.runtime.postgres.credentials import Credentials
 
 STEP_WITHIN_S = 60.0
 
@@ -26,8 +28,12 @@ class DatabaseHosts:
     """The database pair of one compose project, over the hosts' control (database_host.py). Its steps raise FacilityError."""
 
     runtime: Containers
+    credentials: Credentials
     active: str = HOSTS[0]
-    flights: FlightsTable = field(default_factory=FlightsInPostgres)
+    flights: FlightsTable = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flights = FlightsInPostgres(self.credentials.login(SERVICES))
 
     @property
     def standby(self) -> str:
@@ -61,7 +67,7 @@ class DatabaseHosts:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.post(url, timeout=STEP_WITHIN_S)
+                answer = session.post(url, headers={"Authorization": authorization(self.credentials)}, timeout=STEP_WITHIN_S)
                 status = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise FacilityError(f"{host} does not answer to the step {step!r}: {error}\n{self.runtime.last_lines(host)}") from error

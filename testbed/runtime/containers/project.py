@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, LiteralString
 
 from testbed.concurrency import run_all, shield, wait_until
@@ -26,10 +27,11 @@ from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
 from testbed.runtime.containers.log_disks import ContainerLogDisks
 from testbed.runtime.containers.redundancy import ContainerRedundancy, virtual_ip_of
-from testbed.runtime.containers.services import OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
+from testbed.runtime.containers.services import CREDENTIALS, OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
 from testbed.runtime.containers.shortages import ContainerShortages
 from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import ADMINISTRATOR, ROLES, Credentials
 from testbed.runtime.proxied_link import ProxiedLink
 from testbed.runtime.toxiproxy import FaultProxyClient
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from testbed.facility.load_generator import DueRequest, LoadGenerator
     from testbed.plan.topology import FacilityPlan
     from testbed.runtime.containers.runtime import Containers
+    from testbed.runtime.postgres.credentials import Login
 
 STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
@@ -69,12 +72,14 @@ class Project:
     runtime: Containers
     plan: FacilityPlan
     fits: Mapping[str, str]
+    credentials: Credentials = field(init=False)
     hosts: DatabaseHosts = field(init=False)
     firewall: Firewall = field(init=False)
     facility: Facility | None = None  # of the replay before, or of the one that goes on
 
     def __post_init__(self) -> None:
-        self.hosts = DatabaseHosts(self.runtime)
+        self.credentials = Credentials(self.runtime.directory / f"{self.runtime.project}-credentials")
+        self.hosts = DatabaseHosts(self.runtime, self.credentials)
         self.firewall = Firewall(self.runtime, self._keepalives_s)
 
     @property
@@ -92,6 +97,7 @@ class Project:
         """Start everything, and return the facility when every part of it is ready."""
         await self._up([*STAYING, *self.renewed], settings)
         self.facility = await self._ready()
+        await read_credentials(self.runtime, self.credentials)
         await self.firewall.read_usual()
         return self.facility
 
@@ -131,7 +137,7 @@ class Project:
         await asyncio.to_thread(self.proxy.point, VIRTUAL_IP, str(address))
 
     async def _delete_rows(self) -> None:
-        await sql.execute(self.database, DELETE_ROWS, ASKED_WITHIN_S)
+        await sql.execute(self.database, self._administrator, DELETE_ROWS, ASKED_WITHIN_S)
 
     async def _delete_connections(self) -> None:
         """Delete the firewall's connections of services that have ended, perhaps without closing them."""
@@ -147,6 +153,10 @@ class Project:
         """The virtual IP, as it is published."""
         return virtual_ip_of(self.runtime)
 
+    @property
+    def _administrator(self) -> Login:
+        return self.credentials.login(ADMINISTRATOR)
+
     async def _require_nothing_left(self) -> None:
         """Raise FacilityError with what faults left in the project, whether or not the replay before saw it."""
         assert self.facility is not None
@@ -157,7 +167,7 @@ class Project:
 
     async def _require_reset(self) -> None:
         """Raise FacilityError with what was not reset."""
-        (written,) = await sql.fetch_row(self.database, WRITTEN, {}, ASKED_WITHIN_S)
+        (written,) = await sql.fetch_row(self.database, self._administrator, WRITTEN, {}, ASKED_WITHIN_S)
         if written:
             raise FacilityError(f"the database still has {written} bookings and check-ins of the previous replay")
 
@@ -165,7 +175,7 @@ class Project:
         """Wait until the recovery standby streams and has everything; raises WaitError when that takes too long."""
 
         async def look() -> str | None:
-            (standbys,) = await sql.fetch_row(self.database, STREAMING, {}, ASKED_WITHIN_S)
+            (standbys,) = await sql.fetch_row(self.database, self._administrator, STREAMING, {}, ASKED_WITHIN_S)
             return None if standbys else "no standby that streams and has all of the log"
 
         await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
@@ -180,7 +190,7 @@ class Project:
             Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, open_burst),
             packet_filter=self.firewall,
             log_disks=ContainerLogDisks(self.runtime),
-            redundancy=ContainerRedundancy(self.runtime, self.plan.server_names),
+            redundancy=ContainerRedundancy(self.runtime, self.plan.server_names, self._administrator),
         )
         facility.shortages = ContainerShortages(self.runtime, (*facility.services, *HOSTS, LOAD, "toxiproxy"))
         facility.busyness = MachineBusyness()
@@ -206,6 +216,13 @@ class Project:
         """Return the application servers that are up in a balancer's own statistics."""
         servers = statistics(self.runtime.published(balancer, STATISTICS_PORT), self.plan.server_names)
         return {server.server for server in servers if server.status.startswith("UP")}
+
+
+async def read_credentials(runtime: Containers, credentials: Credentials) -> None:
+    """Keep the passwords that the first database host of a project has made, each in a file of this user."""
+    for role in ROLES:
+        text = await runtime.run_in(HOSTS[0], "cat", str(Credentials(Path(CREDENTIALS)).login(role).passfile), within_s=ASKED_WITHIN_S)
+        credentials.keep(role, text)
 
 
 async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:

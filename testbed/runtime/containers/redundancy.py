@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from testbed.facility.load_generator import AnsweredRequest
     from testbed.journal.events import Now
     from testbed.runtime.containers.runtime import Containers
+    from testbed.runtime.postgres.credentials import Login
     from testbed.runtime.postgres.ledger import Entry
     from testbed.runtime.postgres.sql import Tables
 
@@ -59,10 +60,14 @@ class ReadBackup:
 
 @dataclass(slots=True)
 class ContainerRedundancy(Redundancy):
-    """The balancers, the standby and the off-site container of one compose project; `servers` are the application servers."""
+    """The balancers, the standby and the off-site container of one compose project.
+
+    `servers` are the application servers; `login` is the administrator's.
+    """
 
     runtime: Containers
     servers: tuple[str, ...]
+    login: Login
     lag: Lag = field(default_factory=Lag)
     taken: dict[str, float] = field(default_factory=dict)  # backups, and when each began
 
@@ -87,8 +92,10 @@ class ContainerRedundancy(Redundancy):
 
     async def _sample_standby(self, now: Now) -> Recovery:
         t_s, night_s = now()
-        written, state = await _fetch_pair(self.database, WRITTEN)
-        applied, last_commit_s = await _fetch_pair(self.standby, APPLIED)  # second, or what was written in between would count as lag
+        written, state = await _fetch_pair(self.database, self.login, WRITTEN)
+        applied, last_commit_s = await _fetch_pair(
+            self.standby, self.login, APPLIED
+        )  # second, or what was written in between would count as lag
         lag_s, lag_bytes = self.lag.add(t_s, written, applied)
         return Recovery(
             t_s=t_s, night_s=night_s, standby=RECOVERY, lag_s=lag_s, lag_bytes=lag_bytes, state=state, last_commit_s=last_commit_s
@@ -113,7 +120,7 @@ class ContainerRedundancy(Redundancy):
         counted: list[Ledger | Restored] = []
         entries = ledger.entries(answers)
         try:
-            database = await sql.read(self.database, READ_WITHIN_S)
+            database = await sql.read(self.database, self.login, READ_WITHIN_S)
             counted += self._count_standby(entries, database, await self._wait_standby(entries), now)
         except TestbedError as error:
             t_s, night_s = now()
@@ -132,7 +139,7 @@ class ContainerRedundancy(Redundancy):
 
         async def look() -> str | None:
             nonlocal standby, waited_s
-            standby = await sql.read(self.standby, READ_WITHIN_S, [entry.table for entry in entries])
+            standby = await sql.read(self.standby, self.login, READ_WITHIN_S, [entry.table for entry in entries])
             waited_s = time.monotonic() - began_s
             missing = sum(entry.missing(standby).total() for entry in entries)
             return f"{missing} rows are missing" if missing else None
@@ -183,10 +190,10 @@ class ContainerRedundancy(Redundancy):
         )
 
 
-async def _fetch_pair(address: Address, query: LiteralString) -> tuple[Any, Any]:
+async def _fetch_pair(address: Address, login: Login, query: LiteralString) -> tuple[Any, Any]:
     """Return a row of two values; None twice when there is no answer."""
     try:
-        first, second = await sql.fetch_row(address, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
+        first, second = await sql.fetch_row(address, login, query, {"standby": RECOVERY}, LOOK_WITHIN_S)
     except TestbedError:
         return None, None
     return first, second

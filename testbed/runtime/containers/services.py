@@ -1,13 +1,25 @@
-"""Names and ports of the services in compose.yaml."""
+"""Names, ports and passwords of the services in compose.yaml."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from testbed.plan.topology import BALANCERS
+from testbed.runtime.postgres.credentials import ADMINISTRATOR
+
+if TYPE_CHECKING:
+    from testbed.runtime.postgres.credentials import Credentials
 
 PORT = 5432
 VIRTUAL_IP = "virtual-ip"  # the proxy that is the virtual IP
 RECOVERY = "dr"
 OFF_SITE = "off-site"
 STATISTICS_PORT = 8404
+CREDENTIALS = "/run/credentials"  # the passwords of the databases, as compose.yaml mounts them
 SERVICE_PORT = 8000
 BALANCER_PORTS = dict.fromkeys(BALANCERS, 8080)  # compose/haproxy.cfg
+
+
+def authorization(credentials: Credentials) -> str:
+    """Return the header by which a database host is asked for a step; raises FacilityError while there are no passwords yet."""
+    return f"Bearer {credentials.password(ADMINISTRATOR)}"

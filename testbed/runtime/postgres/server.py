@@ -17,13 +17,15 @@ from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.facility.address import Address
 from testbed.runtime import shared_memory
 from testbed.runtime.child import Child, spawn
-from testbed.runtime.postgres.programs import USER
+from testbed.runtime.postgres import roles
+from testbed.runtime.postgres.credentials import ADMINISTRATOR
 from testbed.runtime.run_directory import SPACE, make_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from testbed.runtime.postgres.array import Array
+    from testbed.runtime.postgres.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
 
 
@@ -46,8 +48,8 @@ def dead_connection_detection(every_s: int) -> dict[str, str]:
     return {"tcp_keepalives_idle": str(every_s), "tcp_keepalives_interval": str(every_s), "tcp_keepalives_count": "2"}
 
 
-async def initialise(programs: Programs, array: Array, log: Path) -> None:
-    """Make the data directory of a new array; raises ServiceError with initdb's last lines when that fails."""
+async def initialise(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
+    """Make the data directory of a new array, into which both roles can log in; raises ServiceError with the last lines when that fails."""
     try:
         make_directory(array.root)
         array.data.mkdir(mode=0o700)
@@ -61,7 +63,7 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
         child = spawn(
             "initdb",
             [
-                *(programs.path("initdb"), "--pgdata", str(array.data), "--username", USER, "--auth", "trust", *settings),
+                *(programs.path("initdb"), "--pgdata", str(array.data), "--username", ADMINISTRATOR, "--auth", "reject", *settings),
                 *("--encoding", "UTF8", "--no-locale", "--no-sync", "--no-clean", "--wal-segsize", "1"),
             ],
             log,
@@ -76,6 +78,8 @@ async def initialise(programs: Programs, array: Array, log: Path) -> None:
         raise ServiceError(_with_advice(str(error))) from error
     finally:
         await shield(_clean_up(child, array))
+    (array.data / "pg_hba.conf").write_text(roles.ACCESS)
+    await roles.set_passwords(programs, array, credentials, log)
 
 
 async def _clean_up(initdb: Child, array: Array) -> None:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from testbed.errors import ServiceError
-from testbed.runtime.postgres import programs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from testbed.facility.address import Address
+    from testbed.runtime.postgres.credentials import Login
 
 DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
 CONNECT_WITHIN_S = 2  # the least that libpq takes
@@ -48,25 +49,27 @@ async def _bounded(address: Address, within_s: float, failing: str) -> AsyncIter
         raise ServiceError(f"the database at {address} {failing}: {reason}") from error
 
 
-async def _connect(address: Address) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+async def _connect(address: Address, login: Login) -> psycopg.AsyncConnection[tuple[Any, ...]]:
     """Connect to the database at an address, with times in UTC."""
     return await psycopg.AsyncConnection.connect(
-        conninfo(address), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
+        conninfo(address, login), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
     )
 
 
-async def fetch_row(address: Address, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
+async def fetch_row(address: Address, login: Login, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
     """Return the first row of a query; raises ServiceError when there is none within `within_s` seconds."""
-    async with _bounded(address, within_s, "does not answer"), await _connect(address) as connection:
+    async with _bounded(address, within_s, "does not answer"), await _connect(address, login) as connection:
         row = await (await connection.execute(query, values)).fetchone()
     if row is None:
         raise ServiceError(f"the database at {address} answers without a row")
     return row
 
 
-async def execute(address: Address, statements: LiteralString, within_s: float, values: Mapping[str, object] | None = None) -> None:
+async def execute(
+    address: Address, login: Login, statements: LiteralString, within_s: float, values: Mapping[str, object] | None = None
+) -> None:
     """Run statements, or one with values; raises ServiceError when they are not done within `within_s` seconds."""
-    async with _bounded(address, within_s, "cannot run the statements"), await _connect(address) as connection:
+    async with _bounded(address, within_s, "cannot run the statements"), await _connect(address, login) as connection:
         await connection.execute(statements, values)
 
 
@@ -74,11 +77,13 @@ async def execute(address: Address, statements: LiteralString, within_s: float, 
 class FlightsInPostgres:
     """The table of flights, over psycopg."""
 
+    login: Login
+
     async def lock(self, address: Address, within_s: float) -> AsyncExitStack:
         """Lock the table in a transaction of a session of its own, which ends with what is returned."""
         async with AsyncExitStack() as stack:
             async with _bounded(address, within_s, "does not lock the table of flights"):
-                connection = await _connect(address)
+                connection = await _connect(address, self.login)
                 stack.push_async_callback(connection.close)  # not its own exit: that commits, and the session may have ended long before
                 await connection.set_autocommit(False)
                 await connection.execute(LOCK_FLIGHTS)
@@ -86,18 +91,19 @@ class FlightsInPostgres:
 
     async def count(self, address: Address, within_s: float) -> int:
         """Count the flights; raises ServiceError when the table is locked for longer."""
-        (count,) = await fetch_row(address, COUNT_FLIGHTS, {}, within_s)
+        (count,) = await fetch_row(address, self.login, COUNT_FLIGHTS, {}, within_s)
         return int(count)
 
     async def ping(self, address: Address, within_s: float) -> None:
         """Run a statement that needs no table."""
-        await fetch_row(address, ALIVE, {}, within_s)
+        await fetch_row(address, self.login, ALIVE, {}, within_s)
 
 
 @dataclass(slots=True)
 class TableSizes:
     """Measures every table over one connection, which it reuses: on a busy machine a new one takes longer than the measurement."""
 
+    login: Login
     _connection: psycopg.Connection[Any] | None = None
     _to: Address | None = None
     _query: sql.Composed = field(default_factory=lambda: sql.Composed([]))
@@ -118,7 +124,7 @@ class TableSizes:
     def _connect(self, address: Address) -> None:
         self._disconnect()
         within_s = CONNECT_WITHIN_S
-        connection = psycopg.connect(conninfo(address), autocommit=True, connect_timeout=within_s, options=PATIENCE)
+        connection = psycopg.connect(conninfo(address, self.login), autocommit=True, connect_timeout=within_s, options=PATIENCE)
         self._connection, self._to = connection, address
         names = [name for (name,) in connection.execute(NAMES)]
         sizes = [SIZE.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in names]
@@ -135,9 +141,9 @@ class TableSizes:
             self._disconnect()
 
 
-async def read(address: Address, within_s: float, names: Iterable[str] = ()) -> Tables:
+async def read(address: Address, login: Login, within_s: float, names: Iterable[str] = ()) -> Tables:
     """Read the named tables, or all of them, at one moment, each row as JSON; raises ServiceError when that is not done in time."""
-    async with _bounded(address, within_s, "cannot be read"), await _connect(address) as connection:
+    async with _bounded(address, within_s, "cannot be read"), await _connect(address, login) as connection:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         wanted = tuple(names) or [name for (name,) in await (await connection.execute(NAMES)).fetchall()]
         tables = {}
@@ -157,6 +163,8 @@ def passenger(passenger: str, date: str, carrier: str, flight: int) -> str:
     return f"{passenger} on {carrier} {flight} of {date}"
 
 
-def conninfo(address: Address) -> str:
-    """Return libpq's connection string for the database at an address."""
-    return f"host={address.host} port={address.port} dbname={DATABASE} user={programs.USER} connect_timeout=10"
+def conninfo(address: Address, login: Login) -> str:
+    """Return libpq's connection string for the database at an address; it has the path of the file with the password."""
+    return make_conninfo(
+        host=address.host, port=address.port, dbname=DATABASE, user=login.role, connect_timeout=10, passfile=str(login.passfile)
+    )

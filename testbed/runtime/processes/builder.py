@@ -24,6 +24,7 @@ from testbed.runtime import run_directory
 from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.processes.fork_client import FORK_SERVER
@@ -122,10 +123,10 @@ class ProcessesBuilder:
             )
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]
-        databases = databases_of(plan, self.settings.facility)
+        databases, login = databases_of(plan, self.settings.facility), shared.credentials.login(SERVICES)
         virtual_ips = [await self._link(client, name.replace("database", "virtual-ip"), NOWHERE) for name in databases]
         database_of = {
-            name: sql.conninfo(virtual_ip.address)
+            name: sql.conninfo(virtual_ip.address, login)
             for virtual_ip, names in zip(virtual_ips, databases.values(), strict=True)
             for name in names
         }
@@ -154,7 +155,9 @@ class ProcessesBuilder:
             packet_filter=ProcessPacketFilter(),
             log_disks=logs,
         )
-        self.resources = ProcessResources(plan.resources_every_s, self.runtime, facility.services, self.pairs[0], self.directory)
+        self.resources = ProcessResources(
+            plan.resources_every_s, self.runtime, facility.services, self.pairs[0], self.directory, sql.TableSizes(login)
+        )
         facility.resources = self.resources
         logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
@@ -195,7 +198,9 @@ class ProcessesBuilder:
     def _pair(self, directory: Path) -> DatabasePair:
         run_directory.make_directory(directory)
         connections = self._connections + SPARE_CONNECTIONS
-        return DatabasePair(self.shared.run, self.shared.programs, Array(directory / "storage"), directory, connections)
+        return DatabasePair(
+            self.shared.run, self.shared.programs, Array(directory / "storage"), directory, connections, self.shared.credentials
+        )
 
     async def _start(self, pair: DatabasePair, virtual_ip: ProxiedLink) -> None:
         """Copy the prepared array, start the database server of the first host on it, and give that the virtual IP."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ResourceUsage, Size
@@ -27,7 +27,7 @@ class ProcessResources:
     services: tuple[str, ...]
     pair: DatabasePair
     directory: Path
-    tables: TableSizes = field(default_factory=TableSizes)
+    tables: TableSizes
 
     async def look(self, now: Callable[[], tuple[float, float]]) -> Sequence[ResourceUsage | Size]:
         """Measure all of it; while the database does not answer, as in a switchover, its tables are left out.

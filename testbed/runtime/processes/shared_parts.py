@@ -13,6 +13,7 @@ from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime import run_directory
+from testbed.runtime.postgres.credentials import Credentials
 from testbed.runtime.postgres.prepared import prepare_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.processes.fork_client import ForkServer
@@ -53,6 +54,7 @@ class SharedParts:
     postgres_directory: str | None = None
     run: RunDirectory = field(init=False, repr=False)
     programs: Programs = field(init=False, repr=False)
+    credentials: Credentials = field(init=False, repr=False)
     fork_server: ForkServer = field(init=False, repr=False)
     runtime: Processes = field(init=False, repr=False)
     prepared: asyncio.Task[Path] = field(init=False, repr=False)
@@ -67,6 +69,8 @@ class SharedParts:
             self.run = run_directory.create_run_directory()
             stack.push_async_callback(self._remove_run)
             run_directory.require_space(self.run.path)
+            self.credentials = Credentials(self.run.path / "credentials")
+            self.credentials.make()
             self.programs = find_programs(self.postgres_directory, self.run.path)
             self.versions = installed_versions(self.programs.version)
             self.fork_server = ForkServer(self.run, PRELOADED)
@@ -76,7 +80,7 @@ class SharedParts:
             self.run.note_pid(self.fork_server.pid)
             self.runtime = Processes(self.run, self.run.path, self.fork_server)
             stack.push_async_callback(self.runtime.stop_all)
-            self.prepared = asyncio.create_task(prepare_array(self.run, self.programs))
+            self.prepared = asyncio.create_task(prepare_array(self.run, self.programs, self.credentials))
             self.proxy_started = asyncio.create_task(self._start_fault_proxy())  # a task: initdb need not wait for the server's imports
             begun += [self.prepared, self.proxy_started]
             self._closing = stack.pop_all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,9 @@ def test_a_project_with_a_fault_or_with_what_one_left_is_removed(active: list[ob
 class Paused:
     """A runtime of which some services are paused."""
 
+    project = "testbed-1"
+    directory = Path()
+
     def __init__(self, *names: str) -> None:
         self.names = names
         self.asked: list[str] = []
@@ -104,7 +108,7 @@ class Unbuilt(ProjectPool):
 
     def containers(self, name: str) -> Containers:
         """Return something that knows its name."""
-        return SimpleNamespace(project=name)  # type: ignore[return-value]
+        return SimpleNamespace(project=name, directory=Path())  # type: ignore[return-value]
 
 
 async def test_two_pools_of_one_process_make_no_project_of_one_name() -> None:

@@ -82,9 +82,9 @@ def test_all_that_is_made_is_labelled_ours() -> None:
     for label in (docker_cli.USER_LABEL, docker_cli.RUN_LABEL):
         assert f"  {label}: ${{TESTBED_" in TEXT
     tail = TEXT.partition("\nnetworks:\n")[2]
-    assert re.findall(r"^  (\w+): \{ labels: \*labels \}$", tail, re.MULTILINE) == [
+    assert re.findall(r"^  ([a-z-]+): \{ labels: \*labels \}$", tail, re.MULTILINE) == [
         *("callers", "servers", "database"),
-        *("array", "recovery", "backups"),
+        *("array", "recovery", "backups", "credentials", "service-credentials"),
     ]
     roles = re.findall(r"^(?:x-[a-z-]+|  [a-z0-9-]+): ?(?:&[a-z-]+)?\n(?=  +<<: )(.*?)(?=^\S|^  \S|\Z)", SERVICES, re.MULTILINE | re.DOTALL)
     assert len(roles) == 17

@@ -18,6 +18,7 @@ from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.postgres.server import initialise, start_server
 
 if TYPE_CHECKING:
+    from testbed.runtime.postgres.credentials import Credentials
     from testbed.runtime.postgres.server import Server
     from testbed.runtime.run_directory import RunDirectory
 
@@ -98,11 +99,11 @@ def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def real(run_directory: RunDirectory) -> tuple[Programs, Array, Path]:
+def real(run_directory: RunDirectory, credentials: Credentials) -> tuple[Programs, Array, Path]:
     """Return PostgreSQL's programs, a real and empty data directory, and the file for its lines."""
     root = run_directory.path / "array-of-its-own"
     array, programs = Array(root), find_programs(None, run_directory.path)
-    asyncio.run(initialise(programs, array, run_directory.path / "initdb.log"))
+    asyncio.run(initialise(programs, array, credentials, run_directory.path / "initdb.log"))
     return programs, array, run_directory.path / "of-its-own.log"
 
 

@@ -19,6 +19,7 @@ from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
     from testbed.runtime.child import Owner
+    from testbed.runtime.postgres.credentials import Credentials
     from testbed.runtime.run_directory import RunDirectory
 
 WORKS = "echo 'postgres (PostgreSQL) 15.9 (Debian 15.9-0)'"
@@ -108,11 +109,11 @@ def test_a_place_that_postgresqls_user_may_not_enter_is_refused(tmp_path: Path) 
         programs_module.find_programs(None, tmp_path / "closed" / "run")
 
 
-async def test_a_failing_initdb_gives_its_last_lines(tmp_path: Path, run: Path) -> None:
+async def test_a_failing_initdb_gives_its_last_lines(tmp_path: Path, run: Path, credentials: Credentials) -> None:
     """And what to do, when there is no space."""
-    directory = programs(tmp_path, WORKS, "echo 'FATAL: No space left on device'; exit 7")
+    found = programs_module.find_programs(str(programs(tmp_path, WORKS, "echo 'FATAL: No space left on device'; exit 7")), run)
     with pytest.raises(ServiceError, match=r"initdb failed with exit code 7:\nFATAL: No space left on device\nset TMPDIR"):
-        await server.initialise(programs_module.find_programs(str(directory), run), Array(tmp_path / "new"), tmp_path / "log")
+        await server.initialise(found, Array(tmp_path / "new"), credentials, tmp_path / "log")
 
 
 async def test_a_server_that_dies_at_start_gives_its_last_lines(tmp_path: Path, run: Path) -> None:
@@ -145,7 +146,7 @@ async def test_a_server_whose_start_is_cancelled_is_ended(tmp_path: Path, run: P
 
 
 async def test_the_segment_of_a_killed_server_is_removed_when_it_is_thrown_away(
-    run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+    run_directory: RunDirectory, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It outlives the process, and nothing names it once the directory is removed."""
     removed: list[tuple[bool, str]] = []
@@ -156,8 +157,8 @@ async def test_the_segment_of_a_killed_server_is_removed_when_it_is_thrown_away(
         remove(postmaster)
 
     found = programs_module.find_programs(None, run_directory.path)
-    pair = DatabasePair(run_directory, found, Array(run_directory.path / "killed"), run_directory.path, 10)
-    await server.initialise(found, pair.array, run_directory.path / "killed-initdb.log")
+    pair = DatabasePair(run_directory, found, Array(run_directory.path / "killed"), run_directory.path, 10, credentials)
+    await server.initialise(found, pair.array, credentials, run_directory.path / "killed-initdb.log")
     await pair.mount(HOSTS[0])
     await pair.start_server(HOSTS[0])
     assert pair.server is not None

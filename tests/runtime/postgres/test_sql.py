@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -9,21 +10,25 @@ from testbed.concurrency import wait_until
 from testbed.errors import ServiceError
 from testbed.facility.address import Address
 from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import SERVICES
+
+if TYPE_CHECKING:
+    from testbed.runtime.postgres.credentials import Credentials
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid <> %s AND query = %s"
 
 
-async def test_a_lock_that_is_not_had_in_time_says_so_and_leaves_no_session(conninfo: str) -> None:
+async def test_a_lock_that_is_not_had_in_time_says_so_and_leaves_no_session(conninfo: str, credentials: Credentials) -> None:
     """Or the lock would be taken later, with nothing to release it."""
     found = re.search(r"host=(\S+) port=(\d+)", conninfo)
     assert found is not None
-    address = Address(found[1], int(found[2]))
+    address, flights = Address(found[1], int(found[2])), sql.FlightsInPostgres(credentials.login(SERVICES))
     with psycopg.connect(conninfo) as locking, psycopg.connect(conninfo, autocommit=True) as watching:
         locking.execute(sql.LOCK_FLIGHTS)
         with pytest.raises(ServiceError, match=f"the database at {address} does not lock the table of flights: not done within 0.2 s"):
-            await sql.FlightsInPostgres().lock(address, 0.2)
+            await flights.lock(address, 0.2)
         with pytest.raises(ServiceError, match=f"the database at {address} does not answer: not done within 0.2 s"):
-            await sql.FlightsInPostgres().count(address, 0.2)
+            await flights.count(address, 0.2)
 
         async def look() -> str | None:
             found = watching.execute(WAITING, [locking.info.backend_pid, sql.LOCK_FLIGHTS]).fetchone()
@@ -32,10 +37,10 @@ async def test_a_lock_that_is_not_had_in_time_says_so_and_leaves_no_session(conn
         await wait_until("the session that asked for the lock did not end", look, 10.0)
 
 
-async def test_a_database_that_refuses_is_an_error_with_the_drivers_words() -> None:
+async def test_a_database_that_refuses_is_an_error_with_the_drivers_words(credentials: Credentials) -> None:
     """Each says what could not be done, and where."""
-    nowhere = Address("127.0.0.1", 1)
+    nowhere, login = Address("127.0.0.1", 1), credentials.login(SERVICES)
     with pytest.raises(ServiceError, match=r"the database at 127.0.0.1:1 cannot run the statements: connection failed.*refused"):
-        await sql.execute(nowhere, sql.ALIVE, 5.0)
+        await sql.execute(nowhere, login, sql.ALIVE, 5.0)
     with pytest.raises(ServiceError, match=r"the database at 127.0.0.1:1 cannot be read: connection failed.*refused"):
-        await sql.read(nowhere, 5.0)
+        await sql.read(nowhere, login, 5.0)

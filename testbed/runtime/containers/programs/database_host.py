@@ -4,9 +4,9 @@
 
 The host keeps running while its database server is stopped and started, so that a switchover has the five steps of C4,
 each a request to one host: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it), answered with the
-host's status and `took_s`, or with 409 and `error`. `GET /status` changes nothing. `POST /release` unmounts the array
-from a host that has ended. In the container, the command `host` does the same. `GET /health` is green when the host has
-done what it does at its own start.
+host's status and `took_s`, or with 409 and `error`; who asks without the administrator's password is answered with 401.
+`GET /status` changes nothing. `POST /release` unmounts the array from a host that has ended. In the container, the
+command `host` does the same. `GET /health` is green when the host has done what it does at its own start.
 
 At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
 when it is mounted nowhere and the settings say that this host begins; then it takes the virtual IP. Otherwise it stands
@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
+import secrets
 import subprocess
 import sys
 import time
@@ -39,11 +41,14 @@ from starlette.routing import Route
 from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, ProxyError, TestbedError
 from testbed.facility.address import Address
+from testbed.runtime.child import Owner
 from testbed.runtime.containers.programs import recovery
-from testbed.runtime.containers.services import PORT, VIRTUAL_IP
+from testbed.runtime.containers.services import CREDENTIALS, PORT, VIRTUAL_IP, authorization
 from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.credentials import ADMINISTRATOR, SERVICES, Credentials
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
+from testbed.runtime.postgres.roles import set_passwords
 from testbed.runtime.postgres.server import dead_connection_detection, start_server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from testbed.runtime.postgres.credentials import Login
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
 
@@ -60,6 +66,8 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, whose networks limit who 
 PROXY_WITHIN_S = 60.0
 POLL_S = 0.1
 LOG = Path("/var/log/database-host.log")
+NOT_AUTHORISED = "a step is for those who have the administrator's password; in the container, the command `host` has it"
+SERVICES_USER = "facility"  # as whom compose.yaml runs the services
 
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -70,7 +78,8 @@ class HostSettings(BaseSettings):
 
     `role`: one of the pair, or the recovery standby. `begins`: this host of the pair starts the server when the array is mounted
     nowhere. `keepalives_s`: see `dead_connection_detection`; unset, the kernel's own times hold. `array`: the volume. `prepared`: a data
-    directory with the real week in it, for an empty volume. `access`: pg_hba.conf.
+    directory with the real week in it, for an empty volume. `access`: pg_hba.conf. `credentials`: the directory of the passwords, which
+    the host that begins makes.
     """
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid", env_ignore_empty=True)
@@ -82,6 +91,7 @@ class HostSettings(BaseSettings):
     array: Path = Path("/array")
     prepared: Path = Path("/opt/array")
     access: Path = Path("/etc/testbed/pg_hba.conf")
+    credentials: Path = Path(CREDENTIALS)
     max_connections: Annotated[int, Field(ge=10, le=10_000)] = 200
     virtual_ip_host: str = VIRTUAL_IP
     virtual_ip_port: Port = PORT
@@ -105,12 +115,20 @@ class DatabaseHost:
     server: Server | None = None
     ready: bool = False
     trouble: str = ""
+    credentials: Credentials = field(init=False)
     _step: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.credentials = Credentials(self.settings.credentials)
 
     @property
     def running(self) -> bool:
         """Whether the server runs; one that was killed does not."""
         return self.server is not None and self.server.child.pid is not None
+
+    @property
+    def _administrator(self) -> Login:
+        return self.credentials.login(ADMINISTRATOR)
 
     def status(self) -> dict[str, object]:
         """Return the status as JSON; `pid` is of the container's own namespace."""
@@ -140,8 +158,10 @@ class DatabaseHost:
         name = self.settings.name
         mounted_on = self.array.mounted_on()
         if mounted_on is None and self.settings.begins:
+            self.credentials.make(self._owners())
             if not self.array.data.is_dir():
                 await asyncio.to_thread(copy_array, self.programs, self.settings.prepared, self.settings.array)
+            await set_passwords(self.programs, self.array, self.credentials, LOG)
             await self.mount()
         elif mounted_on != name:
             write_log(f"{name} stands by; the array is mounted on {mounted_on or 'no host'}")
@@ -149,9 +169,15 @@ class DatabaseHost:
         await self.start()
         await self._wait_virtual_ip()
 
+    def _owners(self) -> dict[str, Owner]:
+        """The users of the two files with passwords: the one who runs PostgreSQL, and the one who runs the services."""
+        services = pwd.getpwnam(SERVICES_USER)
+        owners = {SERVICES: Owner(services.pw_name, services.pw_uid, services.pw_gid)}
+        return owners | ({ADMINISTRATOR: self.programs.owner} if self.programs.owner else {})
+
     async def _begin_recovery(self) -> None:
         name = self.settings.name
-        await recovery.follow(self.programs, self.array, self.settings.virtual_ip, LOG, write_log)
+        await recovery.follow(self.programs, self.array, self.settings.virtual_ip, self._administrator, LOG, write_log)
         if self.array.mounted_on() is None:
             self.array.mount(name)
         await self.start()
@@ -197,7 +223,7 @@ class DatabaseHost:
             "hba_file": str(self.settings.access),
             "max_slot_wal_keep_size": "256MB",  # a standby that never comes back does not fill the array
             **({} if self.settings.keepalives_s is None else dead_connection_detection(self.settings.keepalives_s)),
-            **(recovery.settings(self.settings.virtual_ip) if self.settings.role == "recovery" else {}),
+            **(recovery.settings(self.settings.virtual_ip, self._administrator) if self.settings.role == "recovery" else {}),
         }
         self.server = await start_server(
             self.programs,
@@ -244,9 +270,11 @@ class DatabaseHost:
         return Starlette(routes=routes, lifespan=lifespan)
 
     def _endpoint(self, step: Callable[[], Awaitable[None]]) -> Callable[[Request], Awaitable[JSONResponse]]:
-        async def do(_: Request) -> JSONResponse:
+        async def do(request: Request) -> JSONResponse:
             started = time.monotonic()
             try:
+                if not secrets.compare_digest(request.headers.get("authorization", ""), authorization(self.credentials)):
+                    return JSONResponse({**self.status(), "error": NOT_AUTHORISED}, status_code=401)
                 await self._run_alone(step)
             except TestbedError as error:
                 return JSONResponse({**self.status(), "error": str(error)}, status_code=409)

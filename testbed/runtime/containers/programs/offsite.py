@@ -6,7 +6,7 @@ python -m testbed.runtime.containers.programs.offsite read X   restore backup X 
 
 A backup is a directory named for the time it was taken, and printed as a line of JSON: `backup`, `size_bytes`, and if it
 was just taken `took_s`; if it was read `backup`, `took_s` and `tables`, the rows of each as strings of JSON.
-Settings from the environment: OFFSITE_DIRECTORY and OFFSITE_VIRTUAL_IP (`host:port`).
+Settings from the environment: OFFSITE_DIRECTORY, OFFSITE_VIRTUAL_IP (`host:port`) and OFFSITE_CREDENTIALS (the passwords' directory).
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError, TestbedError
 from testbed.facility.address import Address
+from testbed.runtime.containers.services import CREDENTIALS
 from testbed.runtime.postgres import basebackup, prepared, sql
 from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from testbed.runtime.postgres.credentials import Login
     from testbed.runtime.postgres.sql import Tables
 
 RESTORED_ON = "beside"  # the host on which a restored backup is mounted
@@ -42,11 +45,15 @@ DIRECTORY = "/backups"
 VIRTUAL_IP = "virtual-ip:5432"
 
 
+def _login() -> Login:
+    return Credentials(Path(os.environ.get("OFFSITE_CREDENTIALS", CREDENTIALS))).login(ADMINISTRATOR)
+
+
 def take(directory: Path, source: Address) -> Path:
     """Take a backup, verify it against its own manifest, and return it; raises ServiceError when either fails."""
     programs = find_programs(os.environ.get("TESTBED_POSTGRES"), directory)
     target = directory / datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
-    asyncio.run(basebackup.take(programs, source, target, directory / "offsite.log"))
+    asyncio.run(basebackup.take(programs, source, _login(), target, directory / "offsite.log"))
     verified = subprocess.run([programs.path("pg_verifybackup"), str(target)], capture_output=True, text=True, check=False)
     if verified.returncode != 0:
         raise ServiceError(f"the backup {target.name} does not match its manifest:\n{verified.stderr.strip()[-1000:]}")
@@ -73,7 +80,7 @@ def read(directory: Path, name: str) -> Tables:
 async def _read(programs: Programs, array: Array, log: Path) -> Tables:
     server = await start_server(programs, array, RESTORED_ON, RESTORED_CONNECTIONS, log)
     try:
-        return await sql.read(server.address, READ_WITHIN_S)
+        return await sql.read(server.address, _login(), READ_WITHIN_S)
     finally:
         await server.child.end(signal.SIGQUIT, STOP_WITHIN_S)
 

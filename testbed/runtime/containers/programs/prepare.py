@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.runtime.postgres import prepared, programs
+from testbed.runtime.postgres.credentials import Credentials
 from testbed.runtime.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def main(arguments: Sequence[str]) -> int:
         path = Path(directory)
         path.chmod(0o755)  # as root, PostgreSQL runs as another user, who has to enter it
         run = RunDirectory(path, lock_fd=-1)
-        data = asyncio.run(prepared.prepare_array(run, programs.find_programs(os.environ.get("TESTBED_POSTGRES"), path)))
+        credentials = Credentials(path / "credentials")  # of no use afterwards: a database host sets others before its first start
+        credentials.make()
+        data = asyncio.run(prepared.prepare_array(run, programs.find_programs(os.environ.get("TESTBED_POSTGRES"), path), credentials))
         shutil.copytree(data, arguments[0])
     return 0
 

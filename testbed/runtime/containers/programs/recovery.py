@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
     from testbed.runtime.postgres.array import Array
+    from testbed.runtime.postgres.credentials import Login
     from testbed.runtime.postgres.programs import Programs
 
 SLOT = "dr"
@@ -26,16 +27,16 @@ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %(slot)s)
 """
 
 
-def settings(primary: Address) -> Mapping[str, str]:
+def settings(primary: Address, login: Login) -> Mapping[str, str]:
     """Return PostgreSQL's settings for a standby of the database at `primary`."""
     return {
-        "primary_conninfo": f"{sql.conninfo(primary)} application_name={SLOT}",
+        "primary_conninfo": f"{sql.conninfo(primary, login)} application_name={SLOT}",
         "primary_slot_name": SLOT,
         "wal_retrieve_retry_interval": "250ms",  # its default of 5 s would be most of what a switchover costs the standby
     }
 
 
-async def follow(programs: Programs, array: Array, primary: Address, log: Path, tell: Callable[[str], None]) -> None:
+async def follow(programs: Programs, array: Array, primary: Address, login: Login, log: Path, tell: Callable[[str], None]) -> None:
     """Make the standby's data, where there is none yet, from the database at `primary`; tries until that succeeds.
 
     A replication slot is made first, so that no log is lost between the copy and the following.
@@ -43,9 +44,9 @@ async def follow(programs: Programs, array: Array, primary: Address, log: Path, 
     written = ""
     while not array.data.is_dir():
         try:
-            await sql.execute(primary, MAKE_SLOT, SLOT_WITHIN_S, {"slot": SLOT})
+            await sql.execute(primary, login, MAKE_SLOT, SLOT_WITHIN_S, {"slot": SLOT})
             array.root.mkdir(parents=True, exist_ok=True)
-            await basebackup.take(programs, primary, array.data, log, SLOT)
+            await basebackup.take(programs, primary, login, array.data, log, SLOT)
         except ServiceError as error:
             if str(error) != written:
                 tell(f"no base backup from {primary} yet: {error}")

@@ -1,0 +1,192 @@
+"""Nobody else gets in: what another user of the machine can read, change and run while a facility is up, on both runtimes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, LiteralString
+
+import psycopg
+import pytest
+import requests
+from psycopg import errors
+from psycopg.conninfo import make_conninfo
+
+from testbed.plan.settings import ServerSettings, Settings
+from testbed.plan.topology import HOSTS, FacilityPlan
+from testbed.runtime.containers.backend import ContainersBackend
+from testbed.runtime.containers.services import PORT as DATABASE_PORT
+from testbed.runtime.containers.services import RECOVERY, SERVICE_PORT
+from testbed.runtime.postgres import sql
+from testbed.runtime.postgres.credentials import ROLES, SERVICES
+from testbed.runtime.processes.backend import ProcessesBackend
+from tests.other_user import as_other_user, needs_root
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from testbed.facility.address import Address
+    from testbed.runtime.containers.project import Project
+    from testbed.runtime.postgres.credentials import Credentials
+
+PLAN = FacilityPlan(application_servers=1, request_threads=4, pool_size=4, callers=("kiosk",))
+SETTINGS = Settings(application_server=ServerSettings(lookup="fixed"))
+# What a superuser may do to the machine and to others' tables, and the services' role may not.
+FORBIDDEN: tuple[LiteralString, ...] = (
+    "COPY flights TO PROGRAM 'cat > /dev/null'",
+    "COPY airlines FROM PROGRAM 'echo x,y'",
+    "COPY flights TO '/tmp/flights.csv'",
+    "COPY airlines FROM '/etc/passwd'",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT pg_ls_dir('/')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT rolpassword FROM pg_authid",
+    "ALTER SYSTEM SET log_statement = 'all'",
+    "CREATE ROLE another",
+    "CREATE DATABASE another",
+    "CREATE TABLE another (number int)",
+    "CREATE FUNCTION another() RETURNS void LANGUAGE c AS 'libc', 'abort'",
+    "ALTER ROLE flights SUPERUSER",
+)
+OWNED: LiteralString = """
+SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls,
+       ARRAY(SELECT relname::text FROM pg_class WHERE relowner = r.oid AND relkind = 'r' ORDER BY relname),
+       ARRAY(SELECT nspname::text FROM pg_namespace WHERE nspowner = r.oid)
+FROM pg_roles r WHERE rolname = current_user
+"""
+TABLES = ["airlines", "airports", "bookings", "check_ins", "cities", "flights", "sessions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A facility that is up: where databases listen, their passwords, and where the run keeps its files."""
+
+    databases: tuple[Address, ...]
+    credentials: Credentials
+    files: Path
+    project: Project | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords."""
+        return tuple(map(self.credentials.password, ROLES))
+
+
+@asynccontextmanager
+async def in_processes() -> AsyncIterator[Target]:
+    """Yield a facility of processes: the virtual IP, and the host's own address."""
+    async with ProcessesBackend() as backend:
+        builder = backend.builder(PLAN, SETTINGS)
+        try:
+            facility = await builder.build()
+            (pair,) = builder.pairs
+            assert pair.server is not None
+            yield Target((facility.virtual_ip.address, pair.server.address), pair.credentials, builder.shared.run.path)
+        finally:
+            await builder.tear_down()
+
+
+@asynccontextmanager
+async def in_containers() -> AsyncIterator[Target]:
+    """Yield a facility in containers: the virtual IP and the standby, each at the address at which it is published."""
+    async with ContainersBackend() as backend:
+        builder = backend.builder(PLAN, SETTINGS)
+        try:
+            await builder.build()
+            assert builder.project is not None
+            databases = (builder.project.database, builder.project.runtime.published(RECOVERY, DATABASE_PORT))
+            yield Target(databases, builder.project.credentials, builder.pool.run.path, builder.project)
+        finally:
+            await builder.tear_down()
+
+
+def let_in(databases: tuple[Address, ...]) -> list[str]:
+    """Try to log in without a password and with bad ones; return what let us in."""
+    entered = []
+    for address in databases:
+        for role in (*ROLES, "root", "nobody"):
+            for password in (None, "", role, "postgres"):
+                parameters = {"host": address.host, "port": address.port, "dbname": "postgres", "user": role, "passfile": "/none"}
+                given = {} if password is None else {"password": password}
+                with suppress(psycopg.OperationalError), psycopg.connect(make_conninfo(**parameters, **given), connect_timeout=5):
+                    entered.append(f"{role} with the password {password!r} at {address}")
+    return entered
+
+
+def seen(secrets: tuple[str, ...], *directories: Path) -> list[str]:
+    """Return the files, command lines and environments in which one of the secrets can be read."""
+    found = []
+    files = [file for directory in directories for file in directory.rglob("*")]
+    files += [process / name for process in Path("/proc").glob("[0-9]*") for name in ("cmdline", "environ")]
+    for file in files:
+        with suppress(OSError):
+            if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets):
+                found.append(str(file))
+    return found
+
+
+def refusals(address: Address, credentials: Credentials) -> list[str]:
+    """Return the statements that the services' role was allowed, of those that it should not be."""
+    allowed = []
+    with psycopg.connect(sql.conninfo(address, credentials.login(SERVICES)), autocommit=True) as connection:
+        for statement in FORBIDDEN:
+            try:
+                connection.execute(statement)
+            except errors.InsufficientPrivilege:
+                continue
+            allowed.append(statement)
+        owned = connection.execute(OWNED).fetchone()
+    assert owned == (False, TABLES, [])
+    return allowed
+
+
+async def asked_for_steps(project: Project) -> list[int]:
+    """Ask every database host for its steps without and with a wrong password; return the status of each answer."""
+    statuses = []
+    for host in (*HOSTS, RECOVERY):
+        url = project.runtime.published(host, SERVICE_PORT).url
+        for header in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer flights"}):
+            for step in ("stop", "unmount", "release", "mount", "start", "virtual-ip"):
+                answer = await asyncio.to_thread(requests.post, f"{url}/{step}", headers=header, timeout=10)
+                statuses.append(answer.status_code)
+    return statuses
+
+
+async def tried(target: Target) -> None:
+    """Try all of it."""
+    secrets, directories = target.secrets, (target.files, Path("/var/log"))
+    assert as_other_user(lambda: (let_in(target.databases), seen(secrets, *directories))) == ([], [])
+    assert let_in(target.databases) == []  # also root needs a password
+    assert refusals(target.databases[0], target.credentials) == []
+    # No log, no environment, no command line has one: not even where this user may read it.
+    assert {Path(file).name for file in await asyncio.to_thread(seen, secrets, *directories)} == {"pgpass"}
+    if target.project is not None:
+        assert set(await asked_for_steps(target.project)) == {401}
+        shown = await asyncio.to_thread(inspected, target.project)
+        assert [secret for secret in secrets if secret in shown] == []
+
+
+def inspected(project: Project) -> str:
+    """Return all that the engine says of the project's containers, with what they printed."""
+    containers = project.runtime.client.containers.list(
+        all=True, filters={"label": f"com.docker.compose.project={project.runtime.project}"}
+    )
+    assert len(containers) > len(HOSTS)
+    return "\n".join(f"{container.attrs}\n{container.logs().decode(errors='replace')}" for container in containers)
+
+
+@needs_root
+@pytest.mark.parametrize("where", ["processes", "containers"])
+def test_another_user_reads_changes_and_runs_nothing(where: str, request: pytest.FixtureRequest) -> None:
+    """Neither over the network nor by a file, a log, an environment or a command line; and the services' role owns its tables only."""
+    facilities: dict[str, Callable[[], object]] = {"processes": in_processes, "containers": in_containers}
+    if where == "containers":
+        request.getfixturevalue("engine")
+
+    async def up() -> None:
+        async with facilities[where]() as target:  # type: ignore[attr-defined]
+            await tried(target)
+
+    asyncio.run(up())

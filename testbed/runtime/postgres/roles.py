@@ -1,0 +1,52 @@
+"""Makes the roles of an array, and sets their passwords, while no server runs on it: by PostgreSQL's single-user mode."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from testbed.runtime.child import spawn
+from testbed.runtime.postgres.credentials import ADMINISTRATOR, SERVICES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.runtime.postgres.array import Array
+    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.postgres.programs import Programs
+
+WITHIN_S = 30.0
+# From this version on, the number of hashes that a login costs can be set. Many make a weak password expensive to guess; these are of
+# 256 random bits, and a facility logs in 120 times at its start.
+ITERATIONS_SINCE = 16
+# Who may log in from where, in a new array; the containers have a file of their own for this (compose/pg_hba.conf).
+ACCESS = f"host all {ADMINISTRATOR},{SERVICES} 127.0.0.1/32 scram-sha-256\n"
+
+
+async def set_passwords(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
+    """Set the passwords of both roles, and make the services' role where there is none; raises ServiceError when that fails.
+
+    Each line is a statement. They reach the server by a pipe, and so no command line or file has the passwords.
+    """
+    statements = (
+        f"DO 'BEGIN IF to_regrole(''{SERVICES}'') IS NULL THEN CREATE ROLE {SERVICES} LOGIN; END IF; END'",
+        *(f"ALTER ROLE {role} PASSWORD '{credentials.password(role)}'" for role in (ADMINISTRATOR, SERVICES)),
+    )
+    settings = {"password_encryption": "scram-sha-256", "exit_on_error": "true", "log_min_error_statement": "panic"}
+    if int(re.split(r"\D", programs.version)[0]) >= ITERATIONS_SINCE:
+        settings["scram_iterations"] = "1"
+    reading_fd, writing_fd = os.pipe()
+    try:
+        with os.fdopen(writing_fd, "w") as pipe:
+            pipe.write("".join(f"{statement}\n" for statement in statements))  # a few hundred bytes: a pipe takes them unread
+        lock_fd = array.lock()
+        try:
+            words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+            command = [programs.path("postgres"), "--single", *words, "-D", str(array.data), "postgres"]
+            child = spawn("postgres --single", command, log, owner=programs.owner, lock_fd=lock_fd, stdin_fd=reading_fd)
+        finally:
+            os.close(lock_fd)
+    finally:
+        os.close(reading_fd)
+    await child.wait_done(WITHIN_S)
