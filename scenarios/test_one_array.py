@@ -21,8 +21,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from testbed.plan.topology import HOSTS
+from testbed.runtime.credentials import ADMINISTRATOR
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import ADMINISTRATOR
 from tests.pair.hosts import POLL_S, Pair
 from tests.pair.in_containers import in_containers
 from tests.pair.in_processes import in_processes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.facility.address import Address
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
 
 pytestmark = pytest.mark.fact("C2")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +16,23 @@ import requests
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
+from testbed.facility.address import Address
+from testbed.facility.facility import LOAD
 from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import HOSTS, FacilityPlan
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
 from testbed.runtime.containers.services import RECOVERY, SERVICE_PORT
+from testbed.runtime.credentials import ROLES, SERVICES
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import ROLES, SERVICES
 from testbed.runtime.processes.backend import ProcessesBackend
 from tests.other_user import as_other_user, needs_root
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from testbed.facility.address import Address
     from testbed.runtime.containers.project import Project
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
 
 PLAN = FacilityPlan(application_servers=1, request_threads=4, pool_size=4, callers=("kiosk",))
 SETTINGS = Settings(application_server=ServerSettings(lookup="fixed"))
@@ -60,18 +63,31 @@ TABLES = ["airlines", "airports", "bookings", "check_ins", "cities", "flights", 
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A facility that is up: where databases listen, their passwords, and where the run keeps its files."""
+class Doors:
+    """Where the parts of a facility listen that are for the testbed and for one another alone."""
 
     databases: tuple[Address, ...]
+    fault_proxy: Address
+    load_generator: Address
+
+    def opened(self) -> list[str]:
+        """Try them all; return what was let in, or answered."""
+        return [*let_in(self.databases), *answered(self.fault_proxy), *taken(self.load_generator)]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A facility that is up: its doors, its secrets, and where the run keeps its files."""
+
+    doors: Doors
     credentials: Credentials
     files: Path
     project: Project | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The passwords."""
-        return tuple(map(self.credentials.password, ROLES))
+        """The passwords and the token."""
+        return (*map(self.credentials.password, ROLES), self.credentials.token())
 
 
 @asynccontextmanager
@@ -83,7 +99,10 @@ async def in_processes() -> AsyncIterator[Target]:
             facility = await builder.build()
             (pair,) = builder.pairs
             assert pair.server is not None
-            yield Target((facility.virtual_ip.address, pair.server.address), pair.credentials, builder.shared.run.path)
+            proxy = await builder.shared.wait_fault_proxy()
+            databases = (facility.virtual_ip.address, pair.server.address)
+            doors = Doors(databases, Address(proxy.host, proxy.port), facility.runtime.address(LOAD))
+            yield Target(doors, pair.credentials, builder.shared.run.path)
         finally:
             await builder.tear_down()
 
@@ -94,10 +113,12 @@ async def in_containers() -> AsyncIterator[Target]:
     async with ContainersBackend() as backend:
         builder = backend.builder(PLAN, SETTINGS)
         try:
-            await builder.build()
+            facility = await builder.build()
             assert builder.project is not None
+            proxy = builder.project.proxy
             databases = (builder.project.database, builder.project.runtime.published(RECOVERY, DATABASE_PORT))
-            yield Target(databases, builder.project.credentials, builder.pool.run.path, builder.project)
+            doors = Doors(databases, Address(proxy.host, proxy.port), facility.runtime.address(LOAD))
+            yield Target(doors, builder.project.credentials, builder.pool.run.path, builder.project)
         finally:
             await builder.tear_down()
 
@@ -113,6 +134,25 @@ def let_in(databases: tuple[Address, ...]) -> list[str]:
                 with suppress(psycopg.OperationalError), psycopg.connect(make_conninfo(**parameters, **given), connect_timeout=5):
                     entered.append(f"{role} with the password {password!r} at {address}")
     return entered
+
+
+def answered(fault_proxy: Address) -> list[str]:
+    """Ask the fault proxy for all that it can do; return what it answered."""
+    proxy = {"name": "another", "upstream": str(fault_proxy), "listen": "127.0.0.1:0"}
+    asked = [("GET", "/version"), ("GET", "/proxies"), ("GET", "/metrics"), ("POST", "/proxies"), ("POST", "/populate"), ("POST", "/reset")]
+    answers = [(path, requests.request(method, f"{fault_proxy.url}{path}", json=proxy, timeout=10)) for method, path in asked]
+    return [f"{path}: {answer.status_code}" for path, answer in answers if answer.status_code != requests.codes.unauthorized]
+
+
+def taken(load_generator: Address) -> list[str]:
+    """Hand the load generator a request of ours, as the testbed does; return what it answered."""
+    answer = b""
+    with socket.create_connection((load_generator.host, load_generator.port), timeout=10) as connection:
+        request = {"id": 1, "due_s": 0.0, "url": "http://127.0.0.1:1/", "body": ""}
+        with suppress(ConnectionError):
+            connection.sendall(json.dumps(request).encode() + b"\n\n")
+            answer = connection.recv(100)
+    return [f"the load generator: {answer!r}"] if answer else []
 
 
 def seen(secrets: tuple[str, ...], *directories: Path) -> list[str]:
@@ -157,11 +197,11 @@ async def asked_for_steps(project: Project) -> list[int]:
 async def tried(target: Target) -> None:
     """Try all of it."""
     secrets, directories = target.secrets, (target.files, Path("/var/log"))
-    assert as_other_user(lambda: (let_in(target.databases), seen(secrets, *directories))) == ([], [])
-    assert let_in(target.databases) == []  # also root needs a password
-    assert refusals(target.databases[0], target.credentials) == []
+    assert as_other_user(lambda: (target.doors.opened(), seen(secrets, *directories))) == ([], [])
+    assert target.doors.opened() == []  # this user needs the secrets, too
+    assert refusals(target.doors.databases[0], target.credentials) == []
     # No log, no environment, no command line has one: not even where this user may read it.
-    assert {Path(file).name for file in await asyncio.to_thread(seen, secrets, *directories)} == {"pgpass"}
+    assert {Path(file).name for file in await asyncio.to_thread(seen, secrets, *directories)} == {"pgpass", "token"}
     if target.project is not None:
         assert set(await asked_for_steps(target.project)) == {401}
         shown = await asyncio.to_thread(inspected, target.project)

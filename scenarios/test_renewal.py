@@ -14,8 +14,8 @@ from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.database import HOSTS
 from testbed.runtime.containers.firewall import IDLE_LIMIT
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import SERVICES
 
 if TYPE_CHECKING:
     from testbed.facility.facility import Facility

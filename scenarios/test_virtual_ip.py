@@ -23,8 +23,8 @@ from testbed.plan.topology import HOSTS, FacilityPlan
 from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.processes.backend import ProcessesBackend
 from tests.journals import header
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from testbed.runtime.credentials import SERVICES, Credentials
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.credentials import SERVICES, Credentials
 from testbed.runtime.postgres.pair import HOSTS, DatabasePair
 from testbed.runtime.postgres.prepared import copy_array, prepare_array
 from testbed.runtime.postgres.programs import find_programs

@@ -14,6 +14,7 @@ from testbed.faultproxy.connection import KEEPALIVE_S
 from testbed.faultproxy.server import serve
 
 KEEPALIVE = "FAULT_PROXY_KEEPALIVE_S"
+TOKEN_FILE = "FAULT_PROXY_TOKEN_FILE"  # noqa: S105 - the name of a setting
 KEEPALIVES_S = range(1, 32_768)  # what Linux accepts
 
 
@@ -30,9 +31,14 @@ def main() -> int:
         default=os.environ.get(KEEPALIVE, str(KEEPALIVE_S)),
         help=f"seconds a connection is idle before the kernel probes it (TCP keep-alive); default: {KEEPALIVE}, or {KEEPALIVE_S}",
     )
-    parser.add_argument("--own-user", action="store_true", help="answer no other user of this machine (on Linux, over loopback)")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        default=os.environ.get(TOKEN_FILE) or None,
+        help=f"a file with a token; only requests that bring it as `Authorization: Bearer TOKEN` are answered; default: {TOKEN_FILE}",
+    )
     options = parser.parse_args()
-    return serve(options.host, options.port, options.fd, options.config, options.keepalive, own_user=options.own_user)
+    return serve(options.host, options.port, options.fd, options.config, options.keepalive, token_file=options.token_file)
 
 
 def _seconds(text: str) -> int:

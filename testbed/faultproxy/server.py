@@ -14,7 +14,7 @@ import uvicorn
 from testbed.faultproxy.address import format_address
 from testbed.faultproxy.api import Api
 from testbed.faultproxy.connection import KEEPALIVE_S
-from testbed.faultproxy.own_user import CAN_TELL, only_own_user
+from testbed.faultproxy.token import only_with_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,24 +23,30 @@ BACKLOG = 512
 DRAIN_S = 1  # how long requests in progress may take when the server ends
 
 
-def server(proxies: Any = None, keepalive_s: int = KEEPALIVE_S, *, own_user: bool = False) -> uvicorn.Server:
+def server(proxies: Any = None, keepalive_s: int = KEEPALIVE_S, *, token_file: Path | None = None) -> uvicorn.Server:
     """Return the server of a new API that starts with these proxies; it has no socket yet.
 
-    It drops every connection of its proxies when it ends. `own_user`: it answers no other user of the machine.
+    It drops every connection of its proxies when it ends. `token_file`: it answers only those who bring its token.
     """
     app: Any = Api(proxies, keepalive_s).app()
-    if own_user:
-        app = only_own_user(app)
+    if token_file:
+        app = only_with_token(app, token_file)
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S))
 
 
 def serve(
-    host: str, port: int, fd: int | None = None, config: Path | None = None, keepalive_s: int = KEEPALIVE_S, *, own_user: bool = False
+    host: str,
+    port: int,
+    fd: int | None = None,
+    config: Path | None = None,
+    keepalive_s: int = KEEPALIVE_S,
+    *,
+    token_file: Path | None = None,
 ) -> int:
     """Serve the API until a signal ends the process; return the exit code: 2 for a wrong file, 3 when a port is taken.
 
     `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one. `config` is a file of
-    proxies to start with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`. `own_user`: see `server`.
+    proxies to start with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`. `token_file`: see `server`.
     """
     try:
         proxies = json.loads(config.read_text()) if config else None
@@ -59,10 +65,10 @@ def serve(
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))  # two sockets for every connection
-    whose = "this user only" if own_user and CAN_TELL else "any Toxiproxy client that can connect"
+    whose = f"whoever has the token in {token_file}" if token_file else "any Toxiproxy client that can connect"
     sys.stdout.write(f"fault proxy, open to {whose}, listening at {format_address(listener.getsockname())}\n")
     sys.stdout.flush()
-    serving = server(proxies, keepalive_s, own_user=own_user)
+    serving = server(proxies, keepalive_s, token_file=token_file)
     with suppress(KeyboardInterrupt, SystemExit):  # uvicorn exits when it could not start, and has said why
         serving.run([listener])
     return 0 if serving.started else 3

@@ -1,12 +1,12 @@
 """A burst, or connection flood: thousands of requests at once to one front door, each on a connection that stays open (W6).
 
-    python -m testbed.load.burst LISTEN_FD
+    python -m testbed.load.burst LISTEN_FD [TOKEN_FILE]
 
 It is a process of its own, so that its sockets and its work are not the testbed's. It accepts one connection at the listening
-socket that it inherits, and reads a line of JSON, a `BurstSpec`. It opens that many connections, at most `CONNECTING` of them at a
-time, and answers with a `BurstResult`. After the next line it sends its request over every one of them, and answers with another
-`BurstResult` when all have ended or `within_s` is over. When the testbed's connection ends, it resets all of its own, so that no
-port stays in use, and ends.
+socket that it inherits, as the load generator does, and reads a line of JSON, a `BurstSpec`. It opens that many connections, at
+most `CONNECTING` of them at a time, and answers with a `BurstResult`. After the next line it sends its request over every one
+of them, and answers with another `BurstResult` when all have ended or `within_s` is over. When the testbed's connection ends,
+it resets all of its own, so that no port stays in use, and ends.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.facility.burst import BurstResult, BurstSpec
+from testbed.load.door import accept
 from testbed.observe.probe import is_http
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def _require_files(requests: int) -> None:
 def main(argv: Sequence[str]) -> None:
     """Run the process; see the module's docstring for what it reads and writes."""
     with socket.socket(fileno=int(argv[0])) as listener:
-        connection, _ = listener.accept()
+        connection = accept(listener, Path(argv[1]) if len(argv) > 1 else None)
     with connection, connection.makefile("rw", encoding="utf-8") as lines:
         spec = BurstSpec(**json.loads(lines.readline()))
         sockets = Sockets(spec)

@@ -11,8 +11,11 @@ from testbed.errors import FacilityError
 from testbed.facility.burst import BurstResult, BurstSpec
 from testbed.facility.runtime import ServiceSpec
 from testbed.load.burst import OPEN_WITHIN_S
+from testbed.load.door import greeting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from testbed.facility.burst import BurstConnections
     from testbed.facility.runtime import Runtime
 
@@ -56,15 +59,16 @@ class BurstProcess:
         await self.runtime.stop(NAME)
 
 
-async def open_burst(runtime: Runtime, spec: BurstSpec) -> BurstConnections:
-    """Start the process of a burst and open its connections; see `OpenBurst`."""
+async def open_burst(runtime: Runtime, spec: BurstSpec, *, token_file: Path | None = None) -> BurstConnections:
+    """Start the process of a burst and open its connections; see `OpenBurst`. `token_file`: of the run, for the process and for us."""
     address = runtime.reserve(NAME)
-    await runtime.start(ServiceSpec(NAME, MODULE, ("{fd}",)))
+    await runtime.start(ServiceSpec(NAME, MODULE, ("{fd}", *([] if token_file is None else [str(token_file)]))))
     try:
         lines, writer = await asyncio.open_connection(address.host, address.port)  # the kernel completes it before the process accepts
     except OSError as error:
         raise FacilityError(f"the process of the burst is gone: {error.strerror}\n{await runtime.logs(NAME)}") from error
     burst = BurstProcess(runtime, spec, lines, writer)
+    writer.write(greeting(token_file))
     try:
         burst.opened = await burst.wait_result(json.dumps(asdict(spec)), OPEN_WITHIN_S)
     except BaseException:

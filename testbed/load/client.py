@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from testbed.errors import ServiceError
 from testbed.facility import load_generator
 from testbed.load.clock_offset import SAME_CLOCK, ClockOffset, RoundTrip, clock_offset
+from testbed.load.door import greeting
 from testbed.load.generator import ASK_CLOCK, LINE_LIMIT, PlannedRequest, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
 
     from testbed.facility.address import Address
     from testbed.facility.load_generator import DueRequest, LoadGenerator
@@ -56,13 +58,18 @@ class TcpLoadGenerator:
         self.writer.close()
 
 
-async def connect_over_tcp(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
-    """Send the requests to the process that listens at `generator`, and return when it is ready; see `Connect`."""
+async def connect_over_tcp(
+    requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address], *, token_file: Path | None = None
+) -> LoadGenerator:
+    """Send the requests to the process that listens at `generator`, and return when it is ready; see `Connect`.
+
+    `token_file`: of the run, where the process asks for its token.
+    """
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             lines, writer = await asyncio.open_connection(generator.host, generator.port, limit=LINE_LIMIT)
             try:
-                writer.write(encode([_planned_request(due, callers[due.request.caller]) for due in requests]))
+                writer.write(greeting(token_file) + encode([_planned_request(due, callers[due.request.caller]) for due in requests]))
                 answer = await lines.readline()
                 if answer != b"ready\n":
                     raise ServiceError(f"the load generator at {generator} answered {answer!r}, expected b'ready\\n'; see its log")

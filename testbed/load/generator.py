@@ -1,15 +1,16 @@
 """The load generator: its own process, so that it shares no interpreter with what it measures or with the display.
 
-    python -m testbed.load.generator LISTEN_FD | HOST:PORT
+    python -m testbed.load.generator LISTEN_FD | HOST:PORT [TOKEN_FILE]
 
-It accepts one connection at the listening socket that it inherits, or one after another at an address. Over that it reads
-JSON Lines, one request a line: `id`, `due_s` (seconds after the start), `url`, `body`; then an empty line, which it answers
-with `ready`; then a line with the start (seconds of the system's monotonic clock). Each line after that is a list of
-`Rate`, by which it goes from then on. It sends each request when it is due, whether or not earlier ones came back (open
-loop), and writes a line for each request sent (`id`, `sent_s`, `begun_s`) and for each that ended (`id`, `answered_s`, `status` or
-null, `error`), in seconds after the start. It is sent when its bytes leave; where no connection is made within `CONNECTING_S`,
-when it began to connect: what holds it up then is the facility. A request has no time-out: passengers wait. The end of the
-connection ends the sending, and the process, too, unless it listens at an address; requests in flight stay unanswered.
+It accepts one connection at the listening socket that it inherits, or one after another at an address; with a token's file,
+only one that brings the token first (`door.py`). Over that it reads JSON Lines, one request a line: `id`, `due_s` (seconds
+after the start), `url`, `body`; then an empty line, which it answers with `ready`; then a line with the start (seconds of the
+system's monotonic clock). Each line after that is a list of `Rate`, by which it goes from then on. It sends each request when
+it is due, whether or not earlier ones came back (open loop), and writes a line for each request sent (`id`, `sent_s`,
+`begun_s`) and for each that ended (`id`, `answered_s`, `status` or null, `error`), in seconds after the start. It is sent when
+its bytes leave; where no connection is made within `CONNECTING_S`, when it began to connect: what holds it up then is the
+facility. A request has no time-out: passengers wait. The end of the connection ends the sending, and the process, too, unless
+it listens at an address; requests in flight stay unanswered.
 
 Before the start, it answers each line `clock` with its monotonic clock in seconds: that may be another machine's than the testbed's.
 """
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 
 from testbed.facility.load_generator import AS_PLANNED, Rate, RequestEnded, RequestSent, real_s
+from testbed.load.door import accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,15 +171,16 @@ def main(argv: Sequence[str]) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    token_file = Path(argv[1]) if len(argv) > 1 else None
     if argv[0].isdecimal():
         with socket.socket(fileno=int(argv[0])) as listener:
-            connection, _ = listener.accept()
+            connection = accept(listener, token_file)
         asyncio.run(_run(connection))
         return
     host, _, port = argv[0].rpartition(":")
     with socket.create_server((host, int(port))) as listener:
         while True:
-            connection, _ = listener.accept()
+            connection = accept(listener, token_file)
             with suppress(ConnectionError):  # the testbed closed the connection in the middle
                 asyncio.run(_run(connection))
 

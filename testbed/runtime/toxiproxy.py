@@ -21,6 +21,7 @@ from testbed.errors import ProxyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 WITHIN_S = 10.0
 DIRECT = {"no_proxy": "*"}  # no web proxy of the environment is between us and the fault proxy
@@ -72,11 +73,15 @@ def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Resu
 
 
 class FaultProxyClient:
-    """A client of the Toxiproxy server at `host` and `port`. Thread-safe. Raises ProxyError; waits for `WITHIN_S` at most."""
+    """A client of the Toxiproxy server at `host` and `port`. Thread-safe. Raises ProxyError; waits for `WITHIN_S` at most.
 
-    def __init__(self, host: str, port: int) -> None:
+    `token_file`: a file with the token that a run's own server asks for.
+    """
+
+    def __init__(self, host: str, port: int, token_file: Path | None = None) -> None:
         self.host = host
         self.port = port
+        self._token_file = token_file
         # The package has the server's address in a class, for all of its objects at once, and its objects wait without a limit. So each
         # client has a class of its own, and calls that directly.
         self._api: type[APIConsumer] = type("Consumer", (APIConsumer,), {"host": f"[{host}]" if ":" in host else host, "port": port})
@@ -145,16 +150,29 @@ class FaultProxyClient:
     @_translated
     def reset(self) -> None:
         """Enable every proxy and remove every toxic. Not for a server that others use too."""
-        _checked(self._api.post("/reset", timeout=WITHIN_S, proxies=DIRECT))
+        _checked(self._api.post("/reset", **self._options))
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        headers = {} if self._token_file is None else {"Authorization": f"Bearer {_token(self._token_file)}"}
+        return {"headers": headers, "timeout": WITHIN_S, "proxies": DIRECT}
 
     def _get(self, path: str) -> Any:
-        return _checked(self._api.get(path, timeout=WITHIN_S, proxies=DIRECT)).json()
+        return _checked(self._api.get(path, **self._options)).json()
 
     def _post(self, path: str, body: Mapping[str, object]) -> Any:
-        return _checked(self._api.post(path, json=body, timeout=WITHIN_S, proxies=DIRECT)).json()
+        return _checked(self._api.post(path, json=body, **self._options)).json()
 
     def _delete(self, path: str) -> None:
-        _checked(self._api.delete(path, timeout=WITHIN_S, proxies=DIRECT))
+        _checked(self._api.delete(path, **self._options))
+
+
+def _token(file: Path) -> str:
+    """Read the token; while there is none yet, nothing is brought, and the server refuses."""
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _path(name: str) -> str:

@@ -19,14 +19,14 @@ from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import SERVICES
 from tests.journals import header
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
 
 READ = "SELECT count(*) > 0 FROM flights"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import random
 
     from testbed.facility.address import Address
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
 
 WITHIN_S = 30.0
 POLL_S = 0.02

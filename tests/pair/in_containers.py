@@ -19,7 +19,7 @@ from testbed.runtime.containers.project import read_credentials
 from testbed.runtime.containers.runtime import Containers
 from testbed.runtime.containers.services import CREDENTIALS, SERVICE_PORT, authorization
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, Credentials
+from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from tests.pair.hosts import POLL_S, WITHIN_S
 
 if TYPE_CHECKING:

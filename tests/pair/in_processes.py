@@ -17,8 +17,8 @@ from testbed.errors import FacilityError, TestbedError
 from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 from testbed.runtime import run_directory
+from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres import prepared, server
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres.programs import find_programs
 from tests.pair.hosts import WITHIN_S
 

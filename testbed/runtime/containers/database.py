@@ -12,13 +12,13 @@ from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 from testbed.runtime.containers.services import PORT, SERVICE_PORT, authorization
-from testbed.runtime.postgres.credentials import SERVICES
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
 if TYPE_CHECKING:
     from testbed.facility.database import FlightsTable
     from testbed.runtime.containers.runtime import Containers
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
 
 STEP_WITHIN_S = 60.0
 

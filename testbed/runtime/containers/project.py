@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, LiteralString
 
@@ -30,8 +31,8 @@ from testbed.runtime.containers.redundancy import ContainerRedundancy, virtual_i
 from testbed.runtime.containers.services import CREDENTIALS, OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
 from testbed.runtime.containers.shortages import ContainerShortages
+from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, ROLES, Credentials
 from testbed.runtime.proxied_link import ProxiedLink
 from testbed.runtime.toxiproxy import FaultProxyClient
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from testbed.facility.load_generator import DueRequest, LoadGenerator
     from testbed.plan.topology import FacilityPlan
     from testbed.runtime.containers.runtime import Containers
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
 
 STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
@@ -91,7 +92,7 @@ class Project:
     def proxy(self) -> FaultProxyClient:
         """A client of the fault proxy."""
         address = self.runtime.published("toxiproxy", FAULT_PROXY_PORT)
-        return FaultProxyClient(address.host, address.port)
+        return FaultProxyClient(address.host, address.port, self.credentials.token_file)
 
     async def begin(self, settings: Mapping[str, str]) -> Facility:
         """Start everything, and return the facility when every part of it is ready."""
@@ -181,13 +182,14 @@ class Project:
         await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
 
     async def _ready(self) -> Facility:
+        token = self.credentials.token_file
         facility = Facility(
             self.runtime,
             self.hosts,
             ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT)),
             self.plan.server_names,
             self.plan.callers,
-            Instruments(HttpMonitoring, connect_inside, self.runtime.dump, self.runtime.probe, open_burst),
+            Instruments(HttpMonitoring, partial(connect_inside, token_file=token), self.runtime.dump, self.runtime.probe, open_burst),
             packet_filter=self.firewall,
             log_disks=ContainerLogDisks(self.runtime),
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names, self._administrator),
@@ -219,12 +221,15 @@ class Project:
 
 
 async def read_credentials(runtime: Containers, credentials: Credentials) -> None:
-    """Keep the passwords that the first database host of a project has made, each in a file of this user."""
-    for role in ROLES:
-        text = await runtime.run_in(HOSTS[0], "cat", str(Credentials(Path(CREDENTIALS)).login(role).passfile), within_s=ASKED_WITHIN_S)
-        credentials.keep(role, text)
+    """Keep what the first database host of a project has made, each in a file of this user."""
+    inside = Credentials(Path(CREDENTIALS))
+    for file, kept in zip(inside.files, credentials.files, strict=True):
+        credentials.keep(kept, await runtime.run_in(HOSTS[0], "cat", str(file), within_s=ASKED_WITHIN_S))
 
 
-async def connect_inside(requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> LoadGenerator:
+async def connect_inside(
+    requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address], *, token_file: Path
+) -> LoadGenerator:
     """Pass the requests to the load generator's container, where callers have their own names; see `Connect`."""
-    return await connect_over_tcp(requests, generator, {caller: Address(caller, SERVICE_PORT) for caller in callers})
+    inside = {caller: Address(caller, SERVICE_PORT) for caller in callers}
+    return await connect_over_tcp(requests, generator, inside, token_file=token_file)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from testbed.facility.load_generator import AnsweredRequest
     from testbed.journal.events import Now
     from testbed.runtime.containers.runtime import Containers
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
     from testbed.runtime.postgres.ledger import Entry
     from testbed.runtime.postgres.sql import Tables
 

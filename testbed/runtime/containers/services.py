@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.plan.topology import BALANCERS
-from testbed.runtime.postgres.credentials import ADMINISTRATOR
 
 if TYPE_CHECKING:
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
 
 PORT = 5432
 VIRTUAL_IP = "virtual-ip"  # the proxy that is the virtual IP
@@ -21,5 +20,5 @@ BALANCER_PORTS = dict.fromkeys(BALANCERS, 8080)  # compose/haproxy.cfg
 
 
 def authorization(credentials: Credentials) -> str:
-    """Return the header by which a database host is asked for a step; raises FacilityError while there are no passwords yet."""
-    return f"Bearer {credentials.password(ADMINISTRATOR)}"
+    """Return the header by which a database host is asked for a step; raises FacilityError while there is no token yet."""
+    return f"Bearer {credentials.token()}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.facility.address import Address
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
     from testbed.runtime.postgres.programs import Programs
 
 WITHIN_S = 120.0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from testbed.errors import FacilityError
 from testbed.plan.topology import HOSTS
 from testbed.runtime import shared_memory
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
     from testbed.facility.database import FlightsTable
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
     from testbed.runtime.run_directory import RunDirectory

@@ -10,9 +10,9 @@ from testbed.errors import FacilityError
 from testbed.plan.topology import HOSTS
 from testbed.runtime import run_directory
 from testbed.runtime.child import python, spawn
+from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import DATA, Array
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.programs import copy_failure
 from testbed.runtime.postgres.server import initialise
@@ -20,7 +20,7 @@ from testbed.runtime.postgres.server import initialise
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.run_directory import RunDirectory
 

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from testbed.runtime.child import spawn
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, SERVICES
+from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.array import Array
-    from testbed.runtime.postgres.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
 
 WITHIN_S = 30.0

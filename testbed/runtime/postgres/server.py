@@ -17,15 +17,15 @@ from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.facility.address import Address
 from testbed.runtime import shared_memory
 from testbed.runtime.child import Child, spawn
+from testbed.runtime.credentials import ADMINISTRATOR
 from testbed.runtime.postgres import roles
-from testbed.runtime.postgres.credentials import ADMINISTRATOR
 from testbed.runtime.run_directory import SPACE, make_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.array import Array
-    from testbed.runtime.postgres.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
 
 

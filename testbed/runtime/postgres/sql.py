@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from testbed.facility.address import Address
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
 
 DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
 CONNECT_WITHIN_S = 2  # the least that libpq takes

@@ -7,6 +7,7 @@ import resource
 import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed.concurrency import cancel_and_wait, run_all, shield
@@ -22,9 +23,9 @@ from testbed.observe.py_spy import dump_with_py_spy
 from testbed.plan.topology import HOSTS, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
 from testbed.runtime.busyness import MachineBusyness
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.credentials import SERVICES
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.processes.fork_client import FORK_SERVER
@@ -59,10 +60,6 @@ HEALTH_CHECKS = (("CALLER_HEALTH_CHECK_EVERY_S", "0.5"),)
 
 
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
-
-
-# On loopback a look from this process is a look from where the services are.
-INSTRUMENTS = Instruments(HttpMonitoring, connect_over_tcp, dump_with_py_spy, LocalProbe, open_burst)
 
 
 HEADROOM = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
@@ -144,13 +141,21 @@ class ProcessesBuilder:
             for name in plan.server_names
         ]
         self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
+        token = shared.credentials.token_file
         facility = Facility(
             self.runtime,
             self.pairs[0],
             virtual_ips[0],
             plan.server_names,
             plan.callers,
-            INSTRUMENTS,
+            # On loopback a look from this process is a look from where the services are.
+            Instruments(
+                HttpMonitoring,
+                partial(connect_over_tcp, token_file=token),
+                dump_with_py_spy,
+                LocalProbe,
+                partial(open_burst, token_file=token),
+            ),
             links=dict(links),
             packet_filter=ProcessPacketFilter(),
             log_disks=logs,
@@ -162,7 +167,7 @@ class ProcessesBuilder:
         logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
         facility.busyness = MachineBusyness()
-        await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}",))])
+        await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
         await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
         await facility.wait_ready(facility.services)
         return facility

@@ -13,7 +13,7 @@ from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime import run_directory
-from testbed.runtime.postgres.credentials import Credentials
+from testbed.runtime.credentials import Credentials
 from testbed.runtime.postgres.prepared import prepare_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.processes.fork_client import ForkServer
@@ -93,8 +93,10 @@ class SharedParts:
         address = self.toxiproxy
         if address is None:
             address = self.runtime.reserve(FAULT_PROXY)
-            await self.runtime.start(ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}", "--own-user")))
-        return FaultProxyClient(address.host, address.port)
+            await self.runtime.start(
+                ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}", "--token-file", str(self.credentials.token_file)))
+            )
+        return FaultProxyClient(address.host, address.port, None if self.toxiproxy else self.credentials.token_file)
 
     async def wait_fault_proxy(self) -> FaultProxyClient:
         """Wait until the fault proxy answers, and give its client; raises ProxyError with its last lines when it does not."""

@@ -18,7 +18,7 @@ from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.postgres.server import initialise, start_server
 
 if TYPE_CHECKING:
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.server import Server
     from testbed.runtime.run_directory import RunDirectory
 

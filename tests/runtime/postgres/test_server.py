@@ -19,7 +19,7 @@ from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
     from testbed.runtime.child import Owner
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.run_directory import RunDirectory
 
 WORKS = "echo 'postgres (PostgreSQL) 15.9 (Debian 15.9-0)'"

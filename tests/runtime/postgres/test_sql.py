@@ -9,11 +9,11 @@ import pytest
 from testbed.concurrency import wait_until
 from testbed.errors import ServiceError
 from testbed.facility.address import Address
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
-from testbed.runtime.postgres.credentials import SERVICES
 
 if TYPE_CHECKING:
-    from testbed.runtime.postgres.credentials import Credentials
+    from testbed.runtime.credentials import Credentials
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid <> %s AND query = %s"
 

@@ -13,7 +13,7 @@ import pytest
 from testbed.facility.address import Address
 from testbed.facility.runtime import NoRuntime
 from testbed.journal.events import ResourceUsage, Size
-from testbed.runtime.postgres.credentials import SERVICES
+from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres.sql import TableSizes
 from testbed.runtime.processes.resources import ProcessResources
 from tests.flight_search.services import kill_connections
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from testbed.runtime.postgres.credentials import Credentials, Login
+    from testbed.runtime.credentials import Credentials, Login
     from testbed.runtime.postgres.pair import DatabasePair
 
 AT = (1.0, 82_800.0)

@@ -4,7 +4,7 @@
 
 The host keeps running while its database server is stopped and started, so that a switchover has the five steps of C4,
 each a request to one host: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it), answered with the
-host's status and `took_s`, or with 409 and `error`; who asks without the administrator's password is answered with 401.
+host's status and `took_s`, or with 409 and `error`; who asks without the run's token is answered with 401.
 `GET /status` changes nothing. `POST /release` unmounts the array from a host that has ended. In the container, the
 command `host` does the same. `GET /health` is green when the host has done what it does at its own start.
 
@@ -44,8 +44,8 @@ from testbed.facility.address import Address
 from testbed.runtime.child import Owner
 from testbed.runtime.containers.programs import recovery
 from testbed.runtime.containers.services import CREDENTIALS, PORT, VIRTUAL_IP, authorization
+from testbed.runtime.credentials import ADMINISTRATOR, SERVICES, Credentials
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, SERVICES, Credentials
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.postgres.roles import set_passwords
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
 
@@ -66,7 +66,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, whose networks limit who 
 PROXY_WITHIN_S = 60.0
 POLL_S = 0.1
 LOG = Path("/var/log/database-host.log")
-NOT_AUTHORISED = "a step is for those who have the administrator's password; in the container, the command `host` has it"
+NOT_AUTHORISED = "a step is for those who have the token of this facility; in the container, the command `host` has it"
 SERVICES_USER = "facility"  # as whom compose.yaml runs the services
 
 
@@ -237,7 +237,7 @@ class DatabaseHost:
 
     async def virtual_ip(self) -> None:
         """Point the virtual IP to this host."""
-        client = FaultProxyClient(self.settings.fault_proxy_host, self.settings.fault_proxy_port)
+        client = FaultProxyClient(self.settings.fault_proxy_host, self.settings.fault_proxy_port, self.credentials.token_file)
         await asyncio.to_thread(client.point, VIRTUAL_IP, f"{self.settings.name}:{PORT}")
 
     async def end(self) -> None:

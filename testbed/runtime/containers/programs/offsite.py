@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING
 from testbed.errors import ServiceError, TestbedError
 from testbed.facility.address import Address
 from testbed.runtime.containers.services import CREDENTIALS
+from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres import basebackup, prepared, sql
 from testbed.runtime.postgres.array import Array
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed.runtime.postgres.credentials import Login
+    from testbed.runtime.credentials import Login
     from testbed.runtime.postgres.sql import Tables
 
 RESTORED_ON = "beside"  # the host on which a restored backup is mounted

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed.runtime.credentials import Credentials
 from testbed.runtime.postgres import prepared, programs
-from testbed.runtime.postgres.credentials import Credentials
 from testbed.runtime.run_directory import RunDirectory
 
 if TYPE_CHECKING:

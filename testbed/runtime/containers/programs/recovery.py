@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.facility.address import Address
+    from testbed.runtime.credentials import Login
     from testbed.runtime.postgres.array import Array
-    from testbed.runtime.postgres.credentials import Login
     from testbed.runtime.postgres.programs import Programs
 
 SLOT = "dr"

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from testbed.errors import FacilityError
 from testbed.runtime.child import Owner
-from testbed.runtime.postgres.credentials import ADMINISTRATOR, ROLES, SERVICES, Credentials
+from testbed.runtime.credentials import ADMINISTRATOR, ROLES, SERVICES, Credentials
 from tests.other_user import as_other_user, needs_root
 
 
@@ -20,9 +20,10 @@ def test_only_its_user_can_read_a_password(tmp_path: Path) -> None:
         credentials.make()
     finally:
         os.umask(before)
-    assert {credentials.login(role).passfile.stat().st_mode & 0o777 for role in ROLES} == {0o600}
-    assert len({credentials.password(role) for role in ROLES}) == len(ROLES)
-    assert all(len(credentials.password(role)) == 64 for role in ROLES)
+    assert {file.stat().st_mode & 0o777 for file in credentials.files} == {0o600}
+    made = [*map(credentials.password, ROLES), credentials.token()]
+    assert len(set(made)) == len(made) == 3
+    assert all(len(secret) == 64 for secret in made)
 
 
 def test_passwords_that_are_there_stay(tmp_path: Path) -> None:
@@ -33,7 +34,7 @@ def test_passwords_that_are_there_stay(tmp_path: Path) -> None:
     credentials.login(ADMINISTRATOR).passfile.rename(tmp_path / ADMINISTRATOR / "pgpass.new")
     credentials.make()
     assert credentials.password(SERVICES) == before
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["pgpass", "pgpass"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["pgpass", "pgpass", "token"]
 
 
 @needs_root
@@ -57,9 +58,9 @@ def refused(credentials: Credentials) -> str:
 
 def test_a_place_that_cannot_be_written_is_named() -> None:
     """With what to do."""
-    with pytest.raises(FacilityError, match=r"the password of postgres cannot be written: /proc/none/postgres/pgpass: .*; set TMPDIR"):
+    with pytest.raises(FacilityError, match=r"a secret of this run cannot be written: /proc/none/postgres/pgpass: .*; set TMPDIR"):
         Credentials(Path("/proc/none")).make()
-    with pytest.raises(FacilityError, match="the password of flights cannot be read: /proc/none/flights/pgpass: No such file"):
+    with pytest.raises(FacilityError, match="a secret of this run cannot be read: /proc/none/flights/pgpass: No such file"):
         Credentials(Path("/proc/none")).password(SERVICES)
 
 
