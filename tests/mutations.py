@@ -7,6 +7,8 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import settings
+
 if TYPE_CHECKING:
     import random
 
@@ -31,6 +33,11 @@ TEXTS = (
 )
 DATES = (datetime.date.min, datetime.date.max, datetime.date(2013, 10, 7), datetime.datetime(2013, 10, 7, 22), datetime.time(22, 0))  # noqa: DTZ001
 CONTAINERS: tuple[Any, ...] = ([], {}, [[]], [{}], {"x": {"x": 1}}, ["x"] * 30, {f"key_{number}": 1 for number in range(30)})
+
+
+def times(thorough: int, *, quick: int = 100) -> int:
+    """Return how many are tried at a door: a share with every suite, all of them with `--hypothesis-profile thorough`."""
+    return thorough if settings.get_current_profile_name() == "thorough" else quick
 
 
 def deep(levels: int) -> Any:

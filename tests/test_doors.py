@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
 from testbed import scenario_file
 from testbed.errors import MISTAKE_CHARACTERS, MISTAKES, ScenarioError, UsageError, visible
 from testbed.experiments.matrix import folder
 from testbed.plan import passengers, trace
 from testbed.plan.variants import read_variants
-from tests.mutations import changed, toml
+from tests.mutations import changed, times, toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +34,6 @@ KEPT = NIGHT.parent / "containment"
 SEED = 2013
 REQUESTS_AT_MOST = 2_000  # a trace of more takes its time, and shows nothing new
 HEAD, REST = 300, 20 * (MISTAKE_CHARACTERS + 10)
-
-
-def times(thorough: int, *, quick: int = 100) -> int:
-    """Return how many of a door's files are tried: a share with every suite, all of them in the thorough profile."""
-    return thorough if settings.get_current_profile_name() == "thorough" else quick
 
 
 def require_bounds(error: UsageError, path: Path) -> None:

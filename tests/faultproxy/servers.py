@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import requests
 
@@ -77,7 +78,7 @@ class ApiClient:
     def clear(self) -> None:
         """Delete every proxy."""
         for name in self.ask("GET", "/proxies").body:
-            self.ask("DELETE", f"/proxies/{name}")
+            self.ask("DELETE", f"/proxies/{quote(name, safe='')}")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from testbed.report import json_lines, side_by_side
 from testbed.verdict import figures, judge
 from testbed.verdict.finding import Verdict
 from tests.journals import NightBuilder, contained_night, hung_night
+from tests.mutations import times
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
 NIGHTS = {"hung": hung_night, "contained": contained_night}
-TIMES = 25
 NUMBERS: tuple[float, ...] = (-1.0, 0.0, 0.5, 1e18, 1e308, -1e308, 5e-324, float("nan"), float("inf"), float("-inf"))
 WHOLE = (-1, 0, 1, 2**63, 10**30, -(10**30), 10**400)
 TEXTS = ("", "x", "\x00", "\x1b[31m", "\ud800", "cf-1", "kiosk", "restart", "begin", "complete", "a" * 3000)
@@ -106,7 +106,7 @@ def test_no_journal_raises_anything_but_that_it_is_refused(tmp_path: Path, night
     """Whatever is in it; where nothing was changed, it holds."""
     chance, lines = random.Random(f"{night} {seed}"), lines_of(NIGHTS[night]())
     assert judged(tmp_path / "a.jsonl", lines) == "held"
-    ends = {judged(tmp_path / "a.jsonl", spoil(chance, lines)) for _ in range(TIMES)}
+    ends = {judged(tmp_path / "a.jsonl", spoil(chance, lines)) for _ in range(times(250, quick=25))}
     assert {"refused", "unknown"} <= ends <= {"refused", *(verdict.value for verdict in Verdict)}
 
 
