@@ -20,6 +20,7 @@ from starlette.routing import Route
 from testbed.faultproxy import metrics
 from testbed.faultproxy.api_error import ApiError
 from testbed.faultproxy.connection import KEEPALIVE_S, UPSTREAM
+from testbed.faultproxy.memory import MemoryReturn
 from testbed.faultproxy.proxy import Proxy
 from testbed.faultproxy.request_body import ProxyFields, decode, read_changes, read_toxic
 
@@ -44,6 +45,7 @@ class Api:
         self._keepalive_s = keepalive_s
         self.proxies: dict[str, Proxy] = {}
         self._initial = initial
+        self._memory = MemoryReturn()
         self._changing = asyncio.Lock()  # two requests at once must not both find a name, or an address, to be free
 
     def app(self) -> Starlette:
@@ -146,7 +148,7 @@ class Api:
         return await self._make(wanted)
 
     async def _make(self, wanted: ProxyFields) -> Proxy:
-        proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s)
+        proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s, memory=self._memory)
         if wanted.enabled:
             await _enable(proxy)
         self.proxies[proxy.name] = proxy

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from testbed.faultproxy.activity import Traffic
 from testbed.faultproxy.address import ANY_PORT, BACKLOG, connect, format_address, listen_at, resolve
 from testbed.faultproxy.connection import DOWNSTREAM, KEEPALIVE_S, NO_LINGER, UPSTREAM, Connection, send_end
+from testbed.faultproxy.memory import MemoryReturn
 
 if TYPE_CHECKING:
     from testbed.faultproxy.stage import NamedToxic
@@ -49,6 +50,7 @@ class Proxy:
     upstream: str
     enabled: bool = False
     keepalive_s: int = KEEPALIVE_S
+    memory: MemoryReturn = field(default_factory=MemoryReturn)
     toxics: dict[str, NamedToxic] = field(default_factory=dict)
     traffic: dict[str, Traffic] = field(default_factory=lambda: {UPSTREAM: Traffic(), DOWNSTREAM: Traffic()})
     _accepted: dict[str, int] = field(default_factory=dict)  # number of connections accepted since a toxic was added, by its name
@@ -146,6 +148,7 @@ class Proxy:
     def _forget(self, client: socket.socket, task: asyncio.Task[None]) -> None:
         del self._connections[task]
         client.close()  # it may have been dropped before it was served
+        self.memory.note_end()
 
     def _refuses(self) -> bool:
         """Whether a toxic wants a new connection to be reset; all of them are asked, because each counts."""

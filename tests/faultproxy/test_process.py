@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import re
 import resource
@@ -20,13 +21,14 @@ from testbed.faultproxy.__main__ import KEEPALIVE
 from tests.faultproxy.servers import WITHIN_S, ApiClient, Wire, address_of, is_silent, read_address, rest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BY_HAND = (sys.executable, "-m", "testbed.cli.main", "faultproxy")
 BY_THE_TESTBED = (sys.executable, "-m", "testbed.faultproxy")
 ENDS_WITHIN_S = 3.0
 MANY = 1000
 HEADROOM_FILES = 200
+HELD_BYTES = 100_000
 
 
 @contextmanager
@@ -124,6 +126,10 @@ async def _wait_files(process: subprocess.Popen[str], count: int) -> int:
         await asyncio.sleep(0.01)
 
 
+def _resident_bytes(process: subprocess.Popen[str]) -> int:
+    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 def _open_files(process: subprocess.Popen[str]) -> int:
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
 
@@ -173,3 +179,33 @@ def test_a_signal_ends_it_although_connections_are_open() -> None:
         assert [rest(client) for client in (*clients, *stuck)] == [b""] * 5
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc returns memory when it is asked to")
+def test_what_a_thousand_connections_held_goes_back_to_the_system() -> None:
+    """Each had 100 kB, held by a toxic: when they have ended, the process is nearly as small as before, and not larger each time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * MANY + HEADROOM_FILES) if hard != resource.RLIM_INFINITY else soft, hard))
+    with running(*BY_THE_TESTBED) as (process, api), closing(Wire(api)) as wire:
+        after = []
+        for _ in range(2):
+            before = _resident_bytes(process)
+            wire.add("silence", "upstream")
+            ends = [wire.connect() for _ in range(MANY)]
+            for client, _ in ends:
+                client.sendall(b"x" * HELD_BYTES)
+            peak = _wait_resident(process, lambda resident: resident > MANY * HELD_BYTES * 0.8)
+            for end in (end for pair in ends for end in pair):
+                end.close()
+            assert api.ask("POST", "/reset").status == 204
+            after.append(_wait_resident(process, lambda resident: resident < before + 0.4 * (peak - before)))  # noqa: B023 - of this round
+            assert after[-1] < before + 0.4 * (peak - before)
+        assert after[1] < after[0] * 1.1
+
+
+def _wait_resident(process: subprocess.Popen[str], is_so: Callable[[int], bool]) -> int:
+    """Wait until the memory of the process is so; return how much it has in the end."""
+    deadline = time.monotonic() + WITHIN_S
+    while not is_so(_resident_bytes(process)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return _resident_bytes(process)
