@@ -46,8 +46,15 @@ SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suite."""
     parser.addoption("--array-rounds", type=int, default=7, help="rounds of test_one_array.py (default: 7)")
+    parser.addoption("--switchovers", type=int, default=3, help="switchovers of test_switchovers.py (default: 3)")
     parser.addoption("--every-variant", action="store_true", help="replay every variant of every scenario on both runtimes")
     parser.addoption("--array-seed", type=int, default=None, help="seed of the rounds of test_one_array.py (default: another each time)")
+
+
+@pytest.fixture
+def switchovers(request: pytest.FixtureRequest) -> int:
+    """Return the number of switchovers."""
+    return int(request.config.getoption("--switchovers"))
 
 
 @pytest.fixture
