@@ -1,7 +1,8 @@
 """Counts how often scenarios hold: `python tests/benchmarks/held.py [--runs N] [--scenario NAME] [--variant NAME] [--control] …`.
 
 Each scenario that processes can replay, or each one named, is replayed N times over its first variant, or the one named, `--jobs` at a
-time. Printed is, for each, how many of its journals are `held`, with a Wilson interval, and every finding of one that is not.
+time; what shows nothing because the machine was too busy is made again, alone, as the suite does. Printed is, for each, how many of its
+journals are `held`, with a Wilson interval, and every finding of one that is not.
 
 `--control`: its facility and its passengers, with the fault `nothing` in the place of its timeline, and `unharmed` for all expectation:
 whatever else comes out is a false alarm. `--seconds S`: no replay begins after that, so that a long count can be made in parts. Exit code
@@ -17,6 +18,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scenarios.replays import why_late
 from testbed import scenario_file
 from testbed.cli.options import JOBS
 from testbed.experiments import batch
@@ -56,22 +58,33 @@ def control(plan: Scenario) -> Scenario:
 async def count(plan: Scenario, runs: int, until_s: float, jobs: int) -> tuple[int, int]:
     """Replay one variant so often, or until it is too late for one more; return how many journals are held, and how many there are."""
     held = done = 0
+    busy: list[int] = []
     directory, sent, numbers = batch.runs_directory(None, plan.name), passengers.of(plan), iter(range(1, runs + 1))
 
-    async def work(backend: Backend) -> None:
+    async def replay(backend: Backend, number: int, *, again: bool) -> None:
         nonlocal held, done
+        below = directory / (f"{number}-again" if again else str(number))
+        below.mkdir()
+        result = await batch.replay_once(plan, sent, backend, below)
+        if not again and why_late(result):
+            busy.append(number)
+            return
+        done += 1
+        held += result.judgement.verdict is Verdict.HELD
+        tell(result)
+
+    async def work(backend: Backend) -> None:
         for number in numbers:
             if time.monotonic() > until_s:
                 return
-            below = directory / str(number)
-            below.mkdir()
-            result = await batch.replay_once(plan, sent, backend, below)
-            done += 1
-            held += result.judgement.verdict is Verdict.HELD
-            tell(result)
+            await replay(backend, number, again=False)
 
     async with backends.of(RUNTIME) as backend:
         await asyncio.gather(*(work(backend) for _ in range(jobs)))
+        if busy:
+            sys.stdout.write(f"  {plan.name}: {len(busy)} of {done + len(busy)} for which the machine was too busy are made again, alone\n")
+        for number in busy:
+            await replay(backend, number, again=True)
     return held, done
 
 
