@@ -47,8 +47,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suite."""
     parser.addoption("--array-rounds", type=int, default=7, help="rounds of test_one_array.py (default: 7)")
     parser.addoption("--switchovers", type=int, default=3, help="switchovers of test_switchovers.py (default: 3)")
+    parser.addoption("--kills", type=int, default=5, help="replays that test_kills.py kills on each runtime (default: 5)")
+    parser.addoption("--kill-seed", type=int, default=None, help="seed of the moments of test_kills.py (default: another each time)")
     parser.addoption("--every-variant", action="store_true", help="replay every variant of every scenario on both runtimes")
     parser.addoption("--array-seed", type=int, default=None, help="seed of the rounds of test_one_array.py (default: another each time)")
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """Return the number of replays that are killed."""
+    return int(request.config.getoption("--kills"))
+
+
+@pytest.fixture
+def kill_seed(request: pytest.FixtureRequest) -> int:
+    """Return the seed of the moments, another one for each run unless it is given."""
+    given = request.config.getoption("--kill-seed")
+    return secrets.randbelow(1_000_000) if given is None else int(given)
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def replay(
     `testbed.experiments.batch.replay_scenario` in it, which takes the same); ScenarioError, a UsageError, for a file that is wrong, with
     every mistake in it; FacilityError where the facility cannot be built or the runtime lacks what the scenario needs; another
     TestbedError for anything else that it gives up on. Whatever happens, all that was started is taken down first, also on Ctrl-C
-    (KeyboardInterrupt), SIGTERM and SIGHUP; journals stay, and can be read as far as they go.
+    (KeyboardInterrupt), SIGTERM, SIGHUP and SIGQUIT; journals stay, and can be read as far as they go.
     """
     from testbed.experiments import batch  # noqa: PLC0415 - see `__getattr__`
 

@@ -20,11 +20,11 @@ Result = TypeVar("Result")
 Work = TypeVar("Work")
 Done = TypeVar("Done")
 POLL_S = 0.05
-INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def run_interruptible(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run work in an event loop of its own; Ctrl-C, SIGTERM and a closed terminal end it in order.
+    """Run work in an event loop of its own; Ctrl-C, SIGQUIT, SIGTERM and a closed terminal end it in order.
 
     Raises InterruptionError when all is cleaned up; then the handlers are again those that were there before. Signals come to the main
     thread only: in another one, nothing interrupts the work.

@@ -1,4 +1,4 @@
-"""Interruption: Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a command in order."""
+"""Interruption: Ctrl-C, SIGQUIT, SIGTERM and a closed terminal (SIGHUP) end a command in order."""
 
 from __future__ import annotations
 

@@ -1,0 +1,134 @@
+"""Replays that are killed at random moments leave nothing: no process, no directory, no container, no network and no volume.
+
+A few belong to the suite; a hundred on each runtime are `pytest scenarios/test_kills.py --kills 100 -s`; `--kill-seed` draws another run's
+moments again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scenarios.descendants import descendants
+from testbed.runtime.containers import docker_cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL)
+LONGEST_S = {"processes": 9.0, "containers": 30.0}  # somewhat longer than the replay takes
+ENDS_WITHIN_S = 60.0
+GOES_WITHIN_S = 15.0
+SCENARIO = Path(__file__).parent / "calm.toml"
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the replays of one runtime have their directories, and what can be left of them."""
+
+    home: Path
+    runtime: str
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a replay."""
+        # As from a shell: what ignores signals around this test (nohup, say) would have the replay ignore them, too.
+        command = [
+            "env",
+            "--default-signal",
+            sys.executable,
+            "-m",
+            "testbed",
+            "replay",
+            str(SCENARIO),
+            "--variant",
+            "fixed",
+            "--runtime",
+            self.runtime,
+        ]
+        with (self.home / "printed").open("ab") as printed:
+            return subprocess.Popen(
+                [*command, "--runs", str(self.home / "runs")],
+                stdout=printed,
+                stderr=printed,
+                env={**os.environ, "TMPDIR": str(self.home)},
+            )
+
+    def processes(self) -> list[str]:
+        """Return the processes that are left of any of them."""
+        return [f"process {pid}" for pid in descendants(self.home)]
+
+    def left(self) -> list[str]:
+        """Return all that is left of any of them."""
+        found = self.processes()
+        found += [f"directory {path.name}" for path in self.home.glob("testbed-*/*") if path.is_dir()]
+        return [*found, *self.at_the_engine()]
+
+    def at_the_engine(self) -> list[str]:
+        """Return what the engine has of runs of this user."""
+        if self.runtime != "containers":
+            return []
+        label = f"label={docker_cli.USER_LABEL}={os.getuid()}"
+        listed = {kind: docker_cli.run(*words, "--quiet", "--filter", label).split() for kind, words in LISTED.items()}
+        return [f"{kind} {name}" for kind, names in listed.items() for name in names]
+
+    def wait_gone(self, what: Callable[[], list[str]]) -> list[str]:
+        """Wait until nothing is left; return what is."""
+        deadline = time.monotonic() + GOES_WITHIN_S
+        while (left := what()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
+
+
+LISTED = {"container": ("ps", "--all"), "network": ("network", "ls"), "volume": ("volume", "ls")}
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Yield a directory that every user may enter, as PostgreSQL's must where this is root."""
+    with tempfile.TemporaryDirectory(prefix="testbed-kills-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def test_a_replay_that_is_killed_at_any_moment_leaves_nothing(
+    runtime: str, home: Path, kills: int, kill_seed: int, request: pytest.FixtureRequest
+) -> None:
+    """After a signal that can be caught, at once; after SIGKILL, when the kernel has ended its processes and another command has run."""
+    if runtime == "containers":
+        request.getfixturevalue("engine")
+    chance, place = random.Random(kill_seed), Place(home, runtime)
+    sys.stdout.write(f"seed {kill_seed}\n")
+    before, ends, left = set(place.at_the_engine()), Counter[str](), dict[str, list[str]]()
+    for number in range(kills):
+        sent, at_s = SIGNALS[number % len(SIGNALS)], chance.uniform(0.0, LONGEST_S[runtime])
+        replay = place.start()
+        try:
+            replay.wait(at_s)
+        except subprocess.TimeoutExpired:
+            replay.send_signal(sent)
+        code = replay.wait(ENDS_WITHIN_S)
+        ends[f"{sent.name}: {code}"] += 1
+        remains = place.wait_gone(place.processes)
+        if code >= 0:
+            remains += [item for item in place.left() if item not in before]
+        if remains:
+            left[f"{number}, {sent.name} after {at_s:.2f} s"] = remains
+    assert place.start().wait(120) == 0, (home / "printed").read_text()[-2000:]
+    assert [item for item in place.wait_gone(place.left) if item not in before] == []
+    sys.stdout.write(f"{runtime}: {kills} killed: {dict(sorted(ends.items()))}; left something: {len(left)}\n")
+    assert left == {}
