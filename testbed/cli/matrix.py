@@ -212,7 +212,7 @@ def matrix(context: click.Context, /, **options: Any) -> None:
 def _replay(options: Options) -> NoReturn:
     """Replay the chosen cells; exit with the code of the result."""
     console = plain_console(stderr=False)
-    backend = backends.of(options.runtime, options.toxiproxy, options.postgres)
+    backend = backends.of(options.runtime, options.toxiproxy, options.postgres, jobs=options.jobs)
     variants = scenario_file.kept_variants(options.variants)
     if options.names:
         warn_passed_over(scenario_file.passed_over())

@@ -99,7 +99,7 @@ def scan(
     SCENARIO (by default `morning`) gives the facility and the night. Instead of its timeline, one fault is injected at the time of its
     first step. The exit code is 3 if the effect of any fault is unknown.
     """
-    backend = backends.of(runtime, toxiproxy, postgres)
+    backend = backends.of(runtime, toxiproxy, postgres, jobs=jobs)
     base = scenario_file.load(scenario_file.find(scenario))
     planned = plan.plan(base, plan.Wanted(variants, faults, links, transaction), backend)
     json_path = None if json_file in (None, "-") else Path(str(json_file))

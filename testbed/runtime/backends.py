@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from testbed.facility.backend import Backend
 
 
-def of(runtime: str, toxiproxy: Address | None = None, postgres: str | None = None) -> Backend:
-    """Return the backend of a runtime; raises UsageError for a setting that the runtime does not know."""
+def of(runtime: str, toxiproxy: Address | None = None, postgres: str | None = None, *, jobs: int = 1) -> Backend:
+    """Return the backend of a runtime, for so many facilities at a time; raises UsageError for a setting that the runtime does not know."""
     if runtime == "processes":
-        return ProcessesBackend(toxiproxy, postgres)
+        return ProcessesBackend(toxiproxy, postgres, jobs)
     for option, value in (("--toxiproxy", toxiproxy), ("--postgres", postgres)):
         if value is not None:
             raise UsageError(f"{option} is for --runtime processes; in containers both come from the image (compose/compose.yaml)")

@@ -33,7 +33,7 @@ PIDS = "pids"
 PROXIES = "proxies"
 MEMORY = Path("/dev/shm")  # noqa: S108 - the run directory in it is made by mkdtemp
 MEMORY_FREE_BYTES = 1 << 30
-NEEDED_BYTES = 120_000_000  # three arrays: the prepared one, and a copy for this replay and the next
+ARRAY_BYTES = 40_000_000
 LOCKED, UNLOCKED = "run-", "new-"  # the beginning of a directory's name: it has its lock, or not yet
 UNLOCKED_AT_MOST_S = 60.0
 REMOVED_WITHIN_S = 5.0
@@ -135,12 +135,18 @@ def _make_unlocked(place: Path) -> Path:
         return unlocked
 
 
-def require_space(directory: Path) -> None:
-    """Raise FacilityError when there is too little space for a replay: PostgreSQL would fail in the middle of it."""
+def require_space(directory: Path, jobs: int) -> None:
+    """Raise FacilityError when there is too little space for so many replays at a time: PostgreSQL would fail in the middle of one.
+
+    Each array takes space: the prepared one, and a copy for each replay and for the next.
+    """
     disk = os.statvfs(directory)
-    free = disk.f_bavail * disk.f_frsize
-    if disk.f_blocks and free < NEEDED_BYTES:
-        raise FacilityError(f"{directory.parent} has {free / 1e6:.0f} MB free, and a replay needs {NEEDED_BYTES / 1e6:.0f} MB; {SPACE}")
+    free, needed = disk.f_bavail * disk.f_frsize, (2 + jobs) * ARRAY_BYTES
+    if disk.f_blocks and free < needed:
+        what, advice = (
+            ("a replay needs", SPACE) if jobs == 1 else (f"{jobs} replays at a time need", "set TMPDIR to another, or give fewer --jobs")
+        )
+        raise FacilityError(f"{directory.parent} has {free / 1e6:.0f} MB free, and {what} {needed / 1e6:.0f} MB; {advice}")
 
 
 def sweep() -> tuple[Path, ...]:

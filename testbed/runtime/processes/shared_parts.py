@@ -46,12 +46,14 @@ POLL_S = 0.02
 class SharedParts:
     """A run directory, PostgreSQL's programs, an array with the real week in it, and a fault proxy.
 
-    `toxiproxy`: the address of a running Toxiproxy to use in place of the bundled one. `postgres_directory`: the programs of an
-    installed PostgreSQL in place of the wheel's. The slow parts begin at once and are waited for by the first who needs them.
+    `toxiproxy`: the address of a running Toxiproxy to use in place of the bundled one. `postgres_directory`: the programs of an installed
+    PostgreSQL in place of the wheel's. `jobs`: how many facilities are up at a time. The slow parts begin at once and are waited for by
+    the first who needs them.
     """
 
     toxiproxy: Address | None = None
     postgres_directory: str | None = None
+    jobs: int = 1
     run: RunDirectory = field(init=False, repr=False)
     programs: Programs = field(init=False, repr=False)
     credentials: Credentials = field(init=False, repr=False)
@@ -68,7 +70,7 @@ class SharedParts:
         async with AsyncExitStack() as stack:  # what is taken down again when the rest cannot be had
             self.run = run_directory.create_run_directory()
             stack.push_async_callback(self._remove_run)
-            run_directory.require_space(self.run.path)
+            run_directory.require_space(self.run.path, self.jobs)
             self.credentials = Credentials(self.run.path / "credentials")
             self.credentials.make()
             self.programs = find_programs(self.postgres_directory, self.run.path)

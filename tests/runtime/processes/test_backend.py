@@ -80,11 +80,20 @@ async def test_a_backend_that_cannot_be_had_leaves_nothing(home: Path, tmp_path:
     assert left(home) == []
 
 
-async def test_too_little_space_is_told_before_anything_is_started(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("jobs", "array_bytes", "told"),
+    [
+        (1, 1 << 60, r"a replay needs \d+ MB; set TMPDIR to a directory with 150 MB of space"),
+        (64, 1 << 40, r"64 replays at a time need 72567767 MB; set TMPDIR to another, or give fewer --jobs"),
+    ],
+)
+async def test_too_little_space_is_told_before_anything_is_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, array_bytes: int, told: str
+) -> None:
     """In megabytes, with the place and the way out."""
-    monkeypatch.setattr(run_directory_module, "NEEDED_BYTES", 1 << 60)
-    with pytest.raises(FacilityError, match=rf"{home}.* has \d+ MB free, and a replay needs \d+ MB; set TMPDIR"):
-        async with ProcessesBackend():
+    monkeypatch.setattr(run_directory_module, "ARRAY_BYTES", array_bytes)
+    with pytest.raises(FacilityError, match=rf"{home}.* has \d+ MB free, and {told}"):
+        async with ProcessesBackend(jobs=jobs):
             pass
     assert left(home) == []
 
