@@ -55,7 +55,7 @@ def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def builders(monkeypatch: pytest.MonkeyPatch) -> list[FakeBuilder]:
     """Replay on fakes in virtual time; returns the builders that were made, and a third one fails."""
     backend = FakeBackend(failures=[None, None, ServiceError("cf-1 was not ready")])
-    monkeypatch.setattr(backends, "of", lambda *_: backend)
+    monkeypatch.setattr(backends, "of", lambda *_, **__: backend)
     monkeypatch.setattr(batch, "run_interruptible", in_virtual_time)
     return backend.builders
 

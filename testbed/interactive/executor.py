@@ -15,6 +15,7 @@ from testbed.interactive import night, protocol
 from testbed.interactive.identity import Identity
 from testbed.journal.events import Observed, Step
 from testbed.operations import restart
+from testbed.plan.decoding import suggestion
 from testbed.replay.actions import Actions
 from testbed.replay.load_tracker import LoadTracker
 
@@ -74,7 +75,9 @@ class Executor:
 
     def _require_service(self, service: str) -> None:
         if service not in self.facility.services:
-            raise UsageError(f"no service {service!r}; there are {', '.join(self.facility.services)}")
+            raise UsageError(
+                f"no service {service!r}{suggestion(service, self.facility.services)}; there are {', '.join(self.facility.services)}"
+            )
 
     async def status(self) -> protocol.FacilityStatus:
         """Wait for the next round of samples, and return the state of the facility."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,7 +80,10 @@ def _mistake(model: type[BaseModel], key: str, detail: dict[str, Any], also: Seq
         return f"{path}: unknown key{suggestion(location[-1], allowed)}; allowed: {', '.join(allowed)}"
     if detail["type"] == "missing":
         return f"{path}: missing; it is required"
-    return f"{path}: found {found_text(detail['input'])}; {detail['msg'][0].lower() + detail['msg'][1:]}"
+    found = found_text(detail["input"])
+    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        found += suggestion(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
+    return f"{path}: found {found}; {detail['msg'][0].lower() + detail['msg'][1:]}"
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

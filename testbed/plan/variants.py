@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.errors import ScenarioError, UsageError
-from testbed.plan.decoding import found_text, read_toml
+from testbed.plan.decoding import found_text, read_toml, suggestion
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.scenario import Variant
 from testbed.plan.scenario_folders import SCENARIOS, VARIANTS, directories, is_readable, origin_text
@@ -32,7 +32,9 @@ def kept_variants(only: Sequence[str] = (), *, used: Collection[str] | None = No
         variants |= read_used(file, (only or None) if used is None else used)
     for name in only:
         if name not in variants:
-            raise UsageError(f"no variant {name!r}; there are {', '.join(variants) or 'none'} (scenarios/{VARIANTS})")
+            raise UsageError(
+                f"no variant {name!r}{suggestion(name, list(variants))}; there are {', '.join(variants) or 'none'} (scenarios/{VARIANTS})"
+            )
     return {name: variant for name, variant in variants.items() if not only or name in only}
 
 

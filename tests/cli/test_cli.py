@@ -87,7 +87,7 @@ def test_a_replay_says_where_its_journals_go_and_how_to_judge_them_again(  # typ
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before anything is started, and in the last line, as a command that can be pasted."""
-    monkeypatch.setattr(backends, "of", lambda *_: FakeBackend())
+    monkeypatch.setattr(backends, "of", lambda *_, **__: FakeBackend())
     monkeypatch.setattr(replay, "interruptible", in_virtual_time)
     scenario(tmp_path)
     code, out, _ = testbed("replay", tmp_path / "a_night.toml", "--variant", "fixed", "--runs", tmp_path / "my runs")

@@ -44,7 +44,7 @@ def backend() -> FakeBackend:
 def matrix(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Return `testbed matrix` as a function of its arguments, over fakes; it returns exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(backends, "of", lambda *_: backend)
+    monkeypatch.setattr(backends, "of", lambda *_, **__: backend)
     monkeypatch.setattr(matrix_module, "interruptible", in_virtual_time)
     monkeypatch.chdir(tmp_path)
     numbers = itertools.count(1)

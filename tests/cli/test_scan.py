@@ -32,7 +32,7 @@ def scan(backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str
     async def entered(work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - any coroutine
         return await work
 
-    monkeypatch.setattr(backends, "of", lambda *_: backend)
+    monkeypatch.setattr(backends, "of", lambda *_, **__: backend)
     monkeypatch.setattr(scan_module, "interruptible", lambda work: in_virtual_time(entered(work)))
 
     def command(*arguments: object) -> tuple[int, str, str]:
@@ -81,8 +81,8 @@ def test_with_json_to_standard_output_nothing_else_goes_there(scan, backend: Fak
     [
         (["morningg"], "no scenario 'morningg', did you mean morning?"),
         (["--fault", "switchover"], "--fault: found 'switchover'; allowed: backlog_full"),
-        (["--link", "cf-3"], "--link: found 'cf-3'; allowed: database, cf-1"),
-        (["--variant", "fixd"], "--variant: found 'fixd'; allowed: original"),
+        (["--link", "cf-3"], "--link: found 'cf-3', did you mean cf-2?; allowed: database, cf-1"),
+        (["--variant", "fixd"], "--variant: found 'fixd', did you mean fixed?; allowed: original"),
         (["--transaction", "fly"], "--transaction: found 'fly'; allowed: check_in"),
         (["--out", "no/such/file.md"], "--out: no/such/file.md cannot be written; give a file in an existing directory"),
         (["--json", "no/such/file"], "--json: no/such/file cannot be written"),

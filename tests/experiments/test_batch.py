@@ -232,7 +232,7 @@ def test_a_night_waits_for_the_longest_time_out_of_its_variant(tmp_path: Path, m
 def test_a_runtime_that_is_slow_slows_the_night_unless_a_speed_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As fast as was asked for, or slowed by what the backend says."""
     backend = FakeBackend(slowdown=2.0)
-    monkeypatch.setattr(backends, "of", lambda *_: backend)
+    monkeypatch.setattr(backends, "of", lambda *_, **__: backend)
     plan = scenario(tmp_path)
     assert batch.placed(plan, "processes", as_fast=True) == (plan, backend)
     slowed, _ = batch.placed(plan, "processes", as_fast=False)

@@ -134,7 +134,7 @@ def test_a_command_of_another_checkout_is_refused_until_it_is_forced(home: Home,
 def test_a_command_for_an_unknown_service_is_wrong_usage_for_its_client(home: Home, command: protocol.Command) -> None:
     """The client raises the error with what is allowed; the facility keeps running."""
     with home.up():
-        with pytest.raises(UsageError, match=r"^no service 'cf-9'; there are cf-1, cf-2, kiosk, ivr, partner$"):
+        with pytest.raises(UsageError, match=r"^no service 'cf-9', did you mean cf-2\?; there are cf-1, cf-2, kiosk, ivr, partner$"):
             send(command)
         assert isinstance(send(protocol.StatusCommand())[0], protocol.FacilityStatus)
 

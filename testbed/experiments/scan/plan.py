@@ -11,6 +11,7 @@ from testbed.experiments.scan.effect import NEEDED
 from testbed.facility.link import DATABASE
 from testbed.faults.nothing import NoFault
 from testbed.plan import passengers
+from testbed.plan.decoding import suggestion
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.scenario import PlannedStep, Variant
 from testbed.plan.topology import TRANSACTIONS, integration_points
@@ -204,5 +205,5 @@ def _chosen(option: str, names: Iterable[str], allowed: Iterable[str]) -> list[s
     allowed = list(allowed)
     for name in names:
         if name not in allowed:
-            raise UsageError(f"{option}: found {name!r}; allowed: {', '.join(allowed)}")
+            raise UsageError(f"{option}: found {name!r}{suggestion(name, allowed)}; allowed: {', '.join(allowed)}")
     return list(dict.fromkeys(names))
