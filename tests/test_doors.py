@@ -1,7 +1,6 @@
 """Files that nobody would write, at each door: they are taken, or refused in one message, and nothing else leaves the border.
 
-A hundred of each come with every suite; `pytest tests/test_doors.py --hypothesis-profile thorough` tries 10,000 scenarios and variants,
-2,000 traces and 500 matrices.
+A hundred of each come with every suite, and thousands with `--hypothesis-profile thorough` (tests/README.md).
 """
 
 from __future__ import annotations
