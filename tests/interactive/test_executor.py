@@ -97,7 +97,9 @@ def test_a_command_for_an_unknown_service_names_those_that_are(tmp_path: Path, c
 
     async def steps(session: Session) -> None:
         before = list(session.builder.runtime.calls)
-        with pytest.raises(UsageError, match=r"^no service '(cf-9', did you mean cf-2\?|load'); there are cf-1, cf-2, kiosk, ivr, partner$"):
+        with pytest.raises(
+            UsageError, match=r"^no service '(cf-9', did you mean cf-2\?|load'); there are cf-1, cf-2, kiosk, ivr, partner$"
+        ):
             await session.run(command)
         assert session.builder.runtime.calls == before
         assert session.replies == []
