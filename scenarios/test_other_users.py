@@ -200,6 +200,7 @@ async def tried(target: Target) -> None:
     assert as_other_user(lambda: (target.doors.opened(), seen(secrets, *directories))) == ([], [])
     assert target.doors.opened() == []  # this user needs the secrets, too
     assert refusals(target.doors.databases[0], target.credentials) == []
+    assert [file.name for file in target.files.rglob("*.env") if file.stat().st_mode & 0o077] == []
     # No log, no environment, no command line has one: not even where this user may read it.
     assert {Path(file).name for file in await asyncio.to_thread(seen, secrets, *directories)} == {"pgpass", "token"}
     if target.project is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.journal.events import FacilityNames, Header, NightSpan, TraceSource
 from testbed.plan.topology import TRANSACTIONS
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario, Variant
     from testbed.plan.trace import Trace
+
+
+PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/\s]*(?=@)")  # with the user's name; it may have an @ of its own
+
+
+def without_passwords(value: Any) -> Any:
+    """Return decoded JSON in which the password of every URL is masked: a journal is shown to others, and a broker's URL may have one."""
+    match value:
+        case str():
+            return PASSWORD.sub("***", value)
+        case dict():
+            return {name: without_passwords(inner) for name, inner in value.items()}
+        case list():
+            return [without_passwords(inner) for inner in value]
+    return value
 
 
 def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, repetition: int) -> Header:
@@ -33,7 +49,7 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, 
         facility=FacilityNames(plan.server_names, plan.callers, plan.request_threads, plan.pool_size),
         transactions={caller: TRANSACTIONS[caller] for caller in plan.callers},
         expect=variant.expect.model_dump(mode="json", exclude_none=True),
-        settings=variant.settings.model_dump(mode="json"),
+        settings=without_passwords(variant.settings.model_dump(mode="json")),
         trace=TraceSource(str(scenario.trace_path or ""), len(sent.requests), sent.header.sha256),
         versions={
             "testbed": version("grounded-testbed"),

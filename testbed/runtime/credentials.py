@@ -8,13 +8,12 @@ program (`COPY … PROGRAM`). The token is for the fault proxy, and for the data
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
-from testbed.runtime.run_directory import SPACE, make_directory
+from testbed.runtime.run_directory import SPACE, make_directory, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,16 +74,9 @@ class Credentials:
 
     def keep(self, file: Path, text: str, owner: Owner | None = None) -> None:
         """Write one of the files; it exists once it is complete, and only its owner can read it."""
-        partial = file.with_name(f"{file.name}.new")
         try:
             make_directory(file.parent)
-            partial.unlink(missing_ok=True)
-            fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "w") as written:
-                if owner:
-                    os.fchown(fd, owner.uid, owner.gid)
-                written.write(text)
-            partial.rename(file)
+            write_private(file, text, owner)
         except OSError as error:
             raise FacilityError(f"a secret of this run cannot be written: {file}: {error.strerror}; {SPACE}") from error
 

@@ -28,6 +28,8 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from testbed.runtime.child import Owner
+
 LOCK = "owner.lock"
 PIDS = "pids"
 PROXIES = "proxies"
@@ -105,6 +107,18 @@ def make_directory(path: Path) -> None:
     for missing in reversed([directory for directory in (path, *path.parents) if not directory.exists()]):
         missing.mkdir(exist_ok=True)
         missing.chmod(0o755)
+
+
+def write_private(file: Path, text: str, owner: Owner | None = None) -> None:
+    """Write a file that only its owner can read, this user if none is given; it exists once it is complete. Raises OSError."""
+    partial = file.with_name(f"{file.name}.new")
+    partial.unlink(missing_ok=True)
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as written:
+        if owner:
+            os.fchown(fd, owner.uid, owner.gid)
+        written.write(text)
+    partial.rename(file)
 
 
 def create_run_directory() -> RunDirectory:

@@ -29,6 +29,7 @@ from testbed.runtime.containers.deaths import Deaths
 from testbed.runtime.containers.engine_client import CLIENT_ERRORS, translated
 from testbed.runtime.containers.probe import ContainerProbe
 from testbed.runtime.containers.services import BALANCER_PORTS, SERVICE_PORT
+from testbed.runtime.run_directory import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,7 +81,7 @@ class Containers(Runtime):
         """Start these services of the project and return when their containers run; raises EngineError with compose's own words."""
         self._deaths.listen()
         file = self.directory / f"{self.project}.env"
-        file.write_text(env_file.text({**self.environment, **settings}))
+        write_private(file, env_file.text({**self.environment, **settings}))  # a broker's address may have a password
         compose = DockerCompose(
             str(COMPOSE),
             compose_file_name=FILE,
