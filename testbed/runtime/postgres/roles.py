@@ -6,8 +6,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from testbed.errors import FacilityError
+from testbed.runtime import shared_memory
 from testbed.runtime.child import spawn
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
+from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,15 @@ WITHIN_S = 30.0
 ITERATIONS_SINCE = 16
 # Who may log in from where, in a new array; the containers have a file of their own for this (compose/pg_hba.conf).
 ACCESS = f"host all {ADMINISTRATOR},{SERVICES} 127.0.0.1/32 scram-sha-256\n"
+
+
+async def permit(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
+    """Let both roles log in, each by its password; raises ServiceError or FacilityError when that cannot be done."""
+    try:
+        (array.data / "pg_hba.conf").write_text(ACCESS)
+    except OSError as error:
+        raise FacilityError(f"{array.data / 'pg_hba.conf'} cannot be written: {error.strerror}; {SPACE}") from error
+    await set_passwords(programs, array, credentials, log)
 
 
 async def set_passwords(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
@@ -49,4 +61,7 @@ async def set_passwords(programs: Programs, array: Array, credentials: Credentia
             os.close(lock_fd)
     finally:
         os.close(reading_fd)
-    await child.wait_done(WITHIN_S)
+    try:
+        await child.wait_done(WITHIN_S)
+    finally:
+        shared_memory.remove_segment_of(array.data / "postmaster.pid")  # where it was killed, nobody else would

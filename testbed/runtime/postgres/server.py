@@ -78,8 +78,7 @@ async def initialise(programs: Programs, array: Array, credentials: Credentials,
         raise ServiceError(_with_advice(str(error))) from error
     finally:
         await shield(_clean_up(child, array))
-    (array.data / "pg_hba.conf").write_text(roles.ACCESS)
-    await roles.set_passwords(programs, array, credentials, log)
+    await roles.permit(programs, array, credentials, log)
 
 
 async def _clean_up(initdb: Child, array: Array) -> None:

@@ -273,7 +273,8 @@ class DatabaseHost:
         async def do(request: Request) -> JSONResponse:
             started = time.monotonic()
             try:
-                if not secrets.compare_digest(request.headers.get("authorization", ""), authorization(self.credentials)):
+                brought = request.headers.get("authorization", "").encode()
+                if not secrets.compare_digest(brought, authorization(self.credentials).encode()):
                     return JSONResponse({**self.status(), "error": NOT_AUTHORISED}, status_code=401)
                 await self._run_alone(step)
             except TestbedError as error:
