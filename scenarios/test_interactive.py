@@ -39,7 +39,10 @@ def test_the_night_by_hand_grounds_the_airline_and_two_restarts_bring_it_back(ru
                 0,
                 "40 of 40 request threads: waiting for a connection from the pool, within lookup_by_city",
             )
-            assert terminals.testbed("threads", "cf-9") == (2, "testbed: no service 'cf-9'; there are cf-1, cf-2, kiosk, ivr, partner\n")
+            assert terminals.testbed("threads", "cf-9") == (
+                2,
+                "testbed: no service 'cf-9', did you mean cf-2?; there are cf-1, cf-2, kiosk, ivr, partner\n",
+            )
             status = terminals.testbed("status")[1]
             assert "40/40 blocked" in status
             assert len(found := opened(status)) == 12

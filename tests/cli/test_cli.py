@@ -398,7 +398,7 @@ def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() 
     ("arguments", "message"),
     [
         (["--shard", "3/2"], "--shard: found '3/2'; allowed: I/N"),
-        (["--variant", "fixd"], "no variant 'fixd'; there are original, fixed"),
+        (["--variant", "fixd"], "no variant 'fixd', did you mean fixed?; there are original, fixed"),
         (["--scenario", "the_nite"], "the_nite"),
         (["--against", "none.json"], "the matrix none.json cannot be read"),
         (["--against", "pyproject.toml"], "pyproject.toml is a file; a matrix is a folder since format 2"),

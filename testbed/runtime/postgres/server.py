@@ -35,6 +35,7 @@ READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 20.0
 POLL_S = 0.005
 PORT_TRIES = 5
+RESERVED = 3  # connections for the administrator alone, beside those that the services may have; PostgreSQL's default
 SETTABLE = 16  # the first version whose initdb takes settings
 MEMORY = "dynamic_shared_memory_type=mmap"  # below the data directory, where it is removed with everything else
 STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
@@ -116,8 +117,8 @@ async def start_server(
     """Start the server of `host` on the array mounted there and return it when it accepts connections.
 
     It listens at `listen`, or else at a free port of loopback; when another process takes that port first, another is tried.
-    `settings` are PostgreSQL's, beside those that every server here has. Raises ArrayError when the array is not mounted there or is in
-    use, ServiceError with the server's last lines when it does not start.
+    `max_connections`: that the services' role may have. `settings` are PostgreSQL's, beside those that every server here has. Raises
+    ArrayError when the array is not mounted there or is in use, ServiceError with the server's last lines when it does not start.
     """
     for _ in range(PORT_TRIES):
         lock_fd = array.acquire(host)
@@ -158,7 +159,8 @@ def _configuration(address: Address, max_connections: int, settings: Mapping[str
     every = {
         "listen_addresses": address.host,
         "port": str(address.port),
-        "max_connections": str(max_connections),
+        "max_connections": str(max_connections + RESERVED),
+        "superuser_reserved_connections": str(RESERVED),
         "unix_socket_directories": "",  # the database is reached by the virtual IP only (C5)
         "shared_buffers": "16MB",
         "autovacuum": "off",  # a replay takes minutes; it would only add noise

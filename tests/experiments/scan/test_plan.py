@@ -133,7 +133,7 @@ def test_the_night_goes_by_slower_where_that_is_needed(morning: Scenario) -> Non
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (Wanted(variants=["fixd"]), "--variant: found 'fixd'; allowed: original, fixed, sqlalchemy_connection"),
+        (Wanted(variants=["fixd"]), "--variant: found 'fixd', did you mean fixed?; allowed: original, fixed, sqlalchemy_connection"),
         (Wanted(faults=["switchover"]), "--fault: found 'switchover'; allowed: backlog_full, disconnect"),
         (Wanted(links=["partner"]), "--link: found 'partner'; allowed: database, cf-1, cf-2, kiosk, ivr"),
         (Wanted(transaction="search"), "--transaction: found 'search'; allowed: check_in, reprint_boarding_pass, flight_status"),
