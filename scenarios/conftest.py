@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suite."""
     parser.addoption("--array-rounds", type=int, default=7, help="rounds of test_one_array.py (default: 7)")
     parser.addoption("--switchovers", type=int, default=3, help="switchovers of test_switchovers.py (default: 3)")
-    parser.addoption("--kills", type=int, default=5, help="replays that test_kills.py kills on each runtime (default: 5)")
+    parser.addoption("--kills", type=int, default=2, help="replays that test_kills.py kills on each runtime (default: 2)")
     parser.addoption("--kill-seed", type=int, default=None, help="seed of the moments of test_kills.py (default: another each time)")
     parser.addoption("--every-variant", action="store_true", help="replay every variant of every scenario on both runtimes")
     parser.addoption("--array-seed", type=int, default=None, help="seed of the rounds of test_one_array.py (default: another each time)")

@@ -119,7 +119,7 @@ def _served_no_more(journal: Journal) -> Reason | None:
 def _served_again(journal: Journal, bad: Sequence[Transaction]) -> Reason:
     """Return that every caller was served again, or which one was not seen to be."""
     harmed = f"{len(bad)} of {len(journal.transactions)} transactions failed or were never answered"
-    doubtful = []
+    doubtful, busy = [], True
     for caller in journal.header.facility.callers:
         needing = facility_transactions(journal, caller)
         if all(transaction.ended == "answered" for transaction in needing):
@@ -128,14 +128,27 @@ def _served_again(journal: Journal, bad: Sequence[Transaction]) -> Reason:
         if answered < LAST:
             count = f"{answered} transaction{'' if answered == 1 else 's'}"
             doubtful.append(f"{caller} was answered {count} after its last failure, fewer than {LAST}")
+            waited_for = [transaction for transaction in needing if not _was_cut_short(journal, transaction)]
+            busy = busy and len(_last_in_row(waited_for, answered=True)) >= LAST
+    text = f"{harmed}, and at the end {'; '.join(doubtful)}"
+    if doubtful and busy:
+        return Reason(None, MACHINE_BUSY, f"{text}; for want of a processor, those after it were not waited for as long as the others")
     if doubtful:
-        return Reason(None, "not_seen_to_come_back", f"{harmed}, and at the end {'; '.join(doubtful)}")
+        return Reason(None, "not_seen_to_come_back", text)
     last = max(bad, key=lambda transaction: transaction.request.due_s)
     text = f"{harmed}, the last due at {clock_text(last.request.night_s)} ({last.request.caller}); then every caller was served again"
     late = sum(is_late(transaction) for transaction in journal.transactions)
     if late:
         text += f"; {late} answer{'s' if late > 1 else ''} came later than {IN_TIME_S:.0f} s after when due"
     return Reason(Outcome.CONTAINED, "served_again", text)
+
+
+def _was_cut_short(journal: Journal, transaction: Transaction) -> bool:
+    """Whether the replay waited less than its closing window for a transaction, without the time in which no processor was free."""
+    if transaction.ended != "unanswered":
+        return False
+    closing, due_s = journal.of(Observed)[-1], transaction.request.due_s
+    return closing.since_s < due_s + stalled_s(journal, due_s, closing.until_s)
 
 
 def _last_in_row(by_due: Sequence[Transaction], *, answered: bool) -> list[Transaction]:

@@ -88,6 +88,31 @@ def test_an_answer_that_only_the_machine_made_late_shows_nothing(
     assert (became.outcome, became.code) == (outcome, code)
 
 
+@pytest.mark.parametrize(
+    ("answered", "last", "busy", "code"),
+    [
+        (3, None, 0.5, "machine_busy"),
+        (3, None, 0.2, "not_seen_to_come_back"),
+        (2, None, 0.5, "not_seen_to_come_back"),
+        (3, "failed", 0.5, "not_seen_to_come_back"),
+    ],
+)
+def test_who_was_not_waited_for_on_a_busy_machine_shows_nothing(answered: int, last: str | None, busy: float, code: str) -> None:
+    """The last was under way for 0.6 s; without the time in which no processor was free, for less than the closing window of 0.4 s."""
+    night = NightBuilder()
+    night.look(0.2)
+    night.request(0.3, "kiosk", "failed")
+    for number in range(answered):
+        night.request(1.0 + number / 10, "kiosk", "answered")
+    night.look(2.0, done=answered, failed=1)
+    night.request(5.0, "kiosk", last)
+    night.pressure(6.0, busy)
+    night.look(5.5, done=answered, failed=1)
+    night.end(5.6)
+    became = judge.judge(night.journal()).reason
+    assert (became.outcome, became.code) == (None, code)
+
+
 def test_one_answer_that_is_late_on_any_machine_is_harm() -> None:
     """It does not become doubtful because others were late for want of a processor."""
     night = night_with_answers((6.0, 0.0), (9.0, 0.0))

@@ -223,8 +223,9 @@ class Project:
 async def read_credentials(runtime: Containers, credentials: Credentials) -> None:
     """Keep what the first database host of a project has made, each in a file of this user."""
     inside = Credentials(Path(CREDENTIALS))
-    for file, kept in zip(inside.files, credentials.files, strict=True):
-        credentials.keep(kept, await runtime.run_in(HOSTS[0], "cat", str(file), within_s=ASKED_WITHIN_S))
+    lines = await runtime.run_in(HOSTS[0], "cat", *map(str, inside.files), within_s=ASKED_WITHIN_S)  # each has one
+    for file, line in zip(credentials.files, lines.splitlines(keepends=True), strict=True):
+        credentials.keep(file, line)
 
 
 async def connect_inside(
