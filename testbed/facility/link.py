@@ -59,5 +59,8 @@ class Link(Protocol):
     async def disable(self) -> None:
         """Stop its proxy's listener, and drop every connection over it."""
 
+    async def drop(self) -> None:
+        """Drop every connection over it; it listens again at once."""
+
     async def is_enabled(self) -> bool:
         """Whether its proxy listens."""

@@ -68,6 +68,9 @@ class FakeLink:
         """Stop listening."""
         self.enabled = False
 
+    async def drop(self) -> None:
+        """Do nothing: it has no connections."""
+
     async def is_enabled(self) -> bool:
         """Whether it listens."""
         return self.enabled

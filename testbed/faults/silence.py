@@ -38,6 +38,5 @@ class Silence:
         cut = self.ends == "cut"
         if cut:
             async with actions.step(1, f"drop every connection over the link to {self.link}"):
-                await actions.facility.link(self.link).disable()
-                await actions.facility.link(self.link).enable()
+                await actions.facility.link(self.link).drop()
         return f"the link to {self.link}: {await actions.remove_toxics(1 + cut, self.link, *BOTH)}"
