@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,7 @@ def kills(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def kill_seed(request: pytest.FixtureRequest) -> int:
     """Return the seed of the moments, another one for each run unless it is given."""
-    given = request.config.getoption("--kill-seed")
-    return secrets.randbelow(1_000_000) if given is None else int(given)
+    return _seed(request.config, "--kill-seed")
 
 
 @pytest.fixture
@@ -81,8 +81,20 @@ def array_rounds(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def array_seed(request: pytest.FixtureRequest) -> int:
     """Return the seed of the rounds; a new one unless the option sets it."""
-    seed = request.config.getoption("--array-seed")
-    return secrets.randbelow(1_000_000) if seed is None else int(seed)
+    return _seed(request.config, "--array-seed")
+
+
+def _seed(config: pytest.Config, option: str) -> int:
+    given = config.getoption(option)
+    return secrets.randbelow(1_000_000) if given is None else int(given)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Yield a directory that every user may enter, as PostgreSQL's must where this is root; pytest's own is private."""
+    with tempfile.TemporaryDirectory(prefix="testbed-home-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

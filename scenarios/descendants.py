@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
+
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"
+)
 
 
 def descendants(home: Path) -> list[int]:

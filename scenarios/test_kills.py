@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.descendants import descendants
+from scenarios.descendants import descendants, needs_linux
 from testbed.runtime.containers import docker_cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL)
 LONGEST_S = {"processes": 9.0, "containers": 30.0}  # somewhat longer than the replay takes
@@ -32,9 +31,7 @@ ENDS_WITHIN_S = 60.0
 GOES_WITHIN_S = 15.0
 SCENARIO = Path(__file__).parent / "calm.toml"
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"
-)
+pytestmark = needs_linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +92,6 @@ class Place:
 
 
 LISTED = {"container": ("ps", "--all"), "network": ("network", "ls"), "volume": ("volume", "ls")}
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Yield a directory that every user may enter, as PostgreSQL's must where this is root."""
-    with tempfile.TemporaryDirectory(prefix="testbed-kills-") as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
 
 
 def test_a_replay_that_is_killed_at_any_moment_leaves_nothing(

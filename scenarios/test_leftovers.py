@@ -4,26 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.descendants import descendants
+from scenarios.descendants import descendants, needs_linux
 from testbed.journal import reader
 from testbed.runtime import run_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SCENARIOS = Path(__file__).parent
 WITHIN_S = 30.0
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"
-)
+pytestmark = needs_linux
 
 
 def wait(reached: Callable[[], object], what: str) -> None:
@@ -32,14 +29,6 @@ def wait(reached: Callable[[], object], what: str) -> None:
     while not reached():
         assert time.monotonic() < deadline, f"not within {WITHIN_S:.0f} s: {what}"
         time.sleep(0.02)
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Yield a directory that every user may enter, as PostgreSQL's must where this is root; pytest's own is private."""
-    with tempfile.TemporaryDirectory(prefix="testbed-leftovers-") as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
 
 
 class Run:

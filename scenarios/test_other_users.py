@@ -16,20 +16,20 @@ import requests
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
+from scenarios.facilities import built
 from testbed.facility.address import Address
 from testbed.facility.facility import LOAD
 from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import HOSTS, FacilityPlan
-from testbed.runtime.containers.backend import ContainersBackend
+from testbed.runtime.containers.builder import ContainersBuilder
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
 from testbed.runtime.containers.services import RECOVERY, SERVICE_PORT
 from testbed.runtime.credentials import ROLES, SERVICES
 from testbed.runtime.postgres import sql
-from testbed.runtime.processes.backend import ProcessesBackend
 from tests.other_user import as_other_user, needs_root
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from testbed.runtime.containers.project import Project
     from testbed.runtime.credentials import Credentials
@@ -91,36 +91,21 @@ class Target:
 
 
 @asynccontextmanager
-async def in_processes() -> AsyncIterator[Target]:
-    """Yield a facility of processes: the virtual IP, and the host's own address."""
-    async with ProcessesBackend() as backend:
-        builder = backend.builder(PLAN, SETTINGS)
-        try:
-            facility = await builder.build()
-            (pair,) = builder.pairs
+async def up(where: str) -> AsyncIterator[Target]:
+    """Build a small facility. Its databases: the virtual IP, and the host's own address or, in containers, the standby as published."""
+    async with built(where, PLAN, SETTINGS) as (builder, facility):
+        if isinstance(builder, ContainersBuilder):
+            project = builder.project
+            assert project is not None
+            proxy, run, credentials = project.proxy, builder.pool.run, project.credentials
+            databases = (project.database, project.runtime.published(RECOVERY, DATABASE_PORT))
+        else:
+            project, (pair,) = None, builder.pairs
             assert pair.server is not None
-            proxy = await builder.shared.wait_fault_proxy()
+            proxy, run, credentials = await builder.shared.wait_fault_proxy(), builder.shared.run, pair.credentials
             databases = (facility.virtual_ip.address, pair.server.address)
-            doors = Doors(databases, Address(proxy.host, proxy.port), facility.runtime.address(LOAD))
-            yield Target(doors, pair.credentials, builder.shared.run.path)
-        finally:
-            await builder.tear_down()
-
-
-@asynccontextmanager
-async def in_containers() -> AsyncIterator[Target]:
-    """Yield a facility in containers: the virtual IP and the standby, each at the address at which it is published."""
-    async with ContainersBackend() as backend:
-        builder = backend.builder(PLAN, SETTINGS)
-        try:
-            facility = await builder.build()
-            assert builder.project is not None
-            proxy = builder.project.proxy
-            databases = (builder.project.database, builder.project.runtime.published(RECOVERY, DATABASE_PORT))
-            doors = Doors(databases, Address(proxy.host, proxy.port), facility.runtime.address(LOAD))
-            yield Target(doors, builder.project.credentials, builder.pool.run.path, builder.project)
-        finally:
-            await builder.tear_down()
+        doors = Doors(databases, Address(proxy.host, proxy.port), facility.runtime.address(LOAD))
+        yield Target(doors, credentials, run.path, project)
 
 
 def let_in(databases: tuple[Address, ...]) -> list[str]:
@@ -222,12 +207,11 @@ def inspected(project: Project) -> str:
 @pytest.mark.parametrize("where", ["processes", "containers"])
 def test_another_user_reads_changes_and_runs_nothing(where: str, request: pytest.FixtureRequest) -> None:
     """Neither over the network nor by a file, a log, an environment or a command line; and the services' role owns its tables only."""
-    facilities: dict[str, Callable[[], object]] = {"processes": in_processes, "containers": in_containers}
     if where == "containers":
         request.getfixturevalue("engine")
 
-    async def up() -> None:
-        async with facilities[where]() as target:  # type: ignore[attr-defined]
+    async def try_it() -> None:
+        async with up(where) as target:
             await tried(target)
 
-    asyncio.run(up())
+    asyncio.run(try_it())

@@ -5,9 +5,6 @@ A few belong to the suite; a thousand are `pytest scenarios/test_switchovers.py 
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -17,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scenarios.facilities import built
 from scenarios.test_one_array import writing
+from testbed.concurrency import wait_until
 from testbed.faults.switchover import Switchover
 from testbed.journal.writer import JournalWriter
 from testbed.plan.clock import NightClock
@@ -26,11 +25,11 @@ from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
-from testbed.runtime.containers.backend import ContainersBackend
-from testbed.runtime.containers.services import CREDENTIALS, PORT
-from testbed.runtime.credentials import ADMINISTRATOR, Credentials
-from testbed.runtime.processes.backend import ProcessesBackend
+from testbed.runtime.containers.builder import ContainersBuilder
+from testbed.runtime.containers.services import PORT
+from testbed.runtime.credentials import ADMINISTRATOR
 from tests.journals import header
+from tests.pair.as_administrator import run_here, run_inside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,11 +37,13 @@ if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.facility.facility import Facility
     from testbed.runtime.containers.project import Project
+    from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.pair import DatabasePair
 
 PLAN = FacilityPlan(application_servers=1, request_threads=4, pool_size=4, callers=("kiosk",))
 SETTINGS = Settings(application_server=ServerSettings(lookup="fixed"))
 WITHIN_S = 60.0
+POLL_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,7 @@ class InProcesses:
         return await self._run("pg_checksums", "--check", "--pgdata", str(self.pair.array.data))
 
     async def _run(self, program: str, *arguments: str) -> str:
-        environment = {**os.environ, "PGPASSFILE": str(self.credentials.login(ADMINISTRATOR).passfile)}
-        command = [self.pair.programs.path(program), *arguments]
-        done = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, check=False, timeout=WITHIN_S, env=environment
-        )
-        assert done.returncode == 0, (program, done.stdout, done.stderr)
-        return done.stdout
+        return await run_here(self.pair.programs, self.credentials, program, *arguments, within_s=WITHIN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +103,28 @@ class InContainers:
         return await self._run("pg_checksums", "--check", "--pgdata", "/array/array")
 
     async def _run(self, program: str, *arguments: str) -> str:
-        passfile = Credentials(Path(CREDENTIALS)).login(ADMINISTRATOR).passfile
-        return await self.project.runtime.run_in(
-            self.project.hosts.active, "env", f"PGPASSFILE={passfile}", program, *arguments, within_s=WITHIN_S
-        )
+        return await run_inside(self.project.runtime, self.project.hosts.active, program, *arguments, within_s=WITHIN_S)
 
 
 @asynccontextmanager
-async def built(where: str) -> AsyncIterator[InProcesses | InContainers]:
-    """Build a facility, and take it down at the end."""
-    async with ProcessesBackend() if where == "processes" else ContainersBackend() as backend:
-        builder = backend.builder(PLAN, SETTINGS)
-        try:
-            facility = await builder.build()
-            project = getattr(builder, "project", None)
-            yield InProcesses(facility, builder.pairs[0]) if project is None else InContainers(facility, project)
-        finally:
-            await builder.tear_down()
+async def up(where: str) -> AsyncIterator[InProcesses | InContainers]:
+    """Build a small facility, and take it down at the end."""
+    async with built(where, PLAN, SETTINGS) as (builder, facility):
+        if isinstance(builder, ContainersBuilder):
+            assert builder.project is not None
+            yield InContainers(facility, builder.project)
+        else:
+            yield InProcesses(facility, builder.pairs[0])
+
+
+async def wait_more(rows: list[int], since: int) -> int:
+    """Wait until there are more rows than before; return how many there are."""
+
+    async def look() -> str | None:
+        return None if len(rows) > since else f"still {since}"
+
+    await wait_until("no row was acknowledged", look, WITHIN_S, every_s=POLL_S)
+    return len(rows)
 
 
 @pytest.mark.fact("C2", "C4")
@@ -135,20 +135,18 @@ async def test_what_was_acknowledged_outlives_every_switchover(
     """However often the database moves while rows are written: none of them is lost, no page and no index is damaged."""
     if where == "containers":
         request.getfixturevalue("engine")
-    async with built(where) as built_:
+    async with up(where) as moving:
         began_s = time.monotonic()
         with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
-            facility = built_.facility
+            facility = moving.facility
             state = FacilityState(facility.application_servers, facility.callers)
             actions = Actions(facility, state, Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0), tmp_path)
-            with writing(built_.address, built_.credentials.login(ADMINISTRATOR)) as acknowledged:
+            with writing(moving.address, moving.credentials.login(ADMINISTRATOR)) as acknowledged:
                 since = 0
                 for _ in range(switchovers):
                     await actions.inject(Switchover())
-                    while len(acknowledged) == since:  # each of them is under writes
-                        await asyncio.sleep(0.005)
-                    since = len(acknowledged)
+                    since = await wait_more(acknowledged, since)  # each of them is under writes
         took_s = time.monotonic() - began_s
-        await built_.amcheck("--username", ADMINISTRATOR, "--install-missing", "postgres")
-        assert "Bad checksums:  0" in await built_.checksums()
+        await moving.amcheck("--username", ADMINISTRATOR, "--install-missing", "postgres")
+        assert "Bad checksums:  0" in await moving.checksums()
     sys.stdout.write(f"{where}: {switchovers} switchovers in {took_s:.0f} s; {since} rows and more, none lost\n")

@@ -18,6 +18,7 @@ from testbed.faultproxy import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WITHIN_S = 10.0  # upper bound of every wait; what is waited for comes far sooner
 CLOCK_S = 0.003  # uvloop counts in milliseconds, and from when it last looked
@@ -82,10 +83,10 @@ class ApiClient:
 
 
 @contextmanager
-def in_thread() -> Iterator[ApiClient]:
-    """Run a server in a thread of this process."""
+def in_thread(token_file: Path | None = None) -> Iterator[ApiClient]:
+    """Run a server in a thread of this process; `token_file`: see `server`."""
     listener = socket.create_server(("127.0.0.1", 0))
-    running = server.server()
+    running = server.server(token_file=token_file)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()
     try:

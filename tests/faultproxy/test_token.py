@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import socket
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from testbed.errors import ProxyError
-from testbed.faultproxy import server
 from testbed.runtime.toxiproxy import FaultProxyClient
-from tests.faultproxy.servers import WITHIN_S
+from tests.faultproxy.servers import WITHIN_S, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +28,8 @@ def token_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def guarded(token_file: Path) -> Iterator[int]:
     """Run a server that answers only with the token; yield its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    running = server.server(token_file=token_file)
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        running.should_exit = True
-        thread.join(WITHIN_S)
-        listener.close()
+    with in_thread(token_file) as api:
+        yield api.port
 
 
 def status(port: int, path: str, header: str | None) -> int:

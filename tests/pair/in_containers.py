@@ -6,7 +6,6 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
@@ -17,9 +16,10 @@ from testbed.plan.topology import HOSTS
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.project import read_credentials
 from testbed.runtime.containers.runtime import Containers
-from testbed.runtime.containers.services import CREDENTIALS, SERVICE_PORT, authorization
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
-from testbed.runtime.credentials import ADMINISTRATOR, Credentials
+from testbed.runtime.containers.services import SERVICE_PORT, authorization
+from testbed.runtime.credentials import Credentials
+from tests.pair.as_administrator import run_inside
 from tests.pair.hosts import POLL_S, WITHIN_S
 
 if TYPE_CHECKING:
@@ -108,9 +108,8 @@ class HostsInContainers:
 
     async def run(self, host: str, program: str, *arguments: str) -> str:
         """Run it in the container."""
-        passfile = Credentials(Path(CREDENTIALS)).login(ADMINISTRATOR).passfile
         words = (word.format(data="/array/array", host="127.0.0.1", port=DATABASE_PORT) for word in arguments)
-        return await self._run_in(host, "env", f"PGPASSFILE={passfile}", program, *words)
+        return await run_inside(self.runtime, host, program, *words, within_s=WITHIN_S)
 
     async def _run_in(self, host: str, *command: str) -> str:
         return await self.runtime.run_in(host, *command, within_s=WITHIN_S)

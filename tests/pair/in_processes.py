@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import socket
-import subprocess
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,9 +14,10 @@ from testbed.errors import FacilityError, TestbedError
 from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 from testbed.runtime import run_directory
-from testbed.runtime.credentials import ADMINISTRATOR, Credentials
+from testbed.runtime.credentials import Credentials
 from testbed.runtime.postgres import prepared, server
 from testbed.runtime.postgres.programs import find_programs
+from tests.pair.as_administrator import run_here
 from tests.pair.hosts import WITHIN_S
 
 if TYPE_CHECKING:
@@ -115,18 +113,7 @@ class HostsInProcesses:
     async def run(self, host: str, program: str, *arguments: str) -> str:  # noqa: ARG002 - all hosts are this machine
         """Run it here."""
         words = [word.format(data=self.array.data, host=self.address.host, port=self.address.port) for word in arguments]
-        passfile = str(self.credentials.login(ADMINISTRATOR).passfile)
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [self.programs.path(program), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WITHIN_S,
-            env={**os.environ, "PGPASSFILE": passfile},
-        )
-        assert done.returncode == 0, (program, done.stdout, done.stderr)
-        return done.stdout
+        return await run_here(self.programs, self.credentials, program, *words, within_s=WITHIN_S)
 
 
 @asynccontextmanager

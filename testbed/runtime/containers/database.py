@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
@@ -30,10 +30,11 @@ class DatabaseHosts:
     runtime: Containers
     credentials: Credentials
     active: str = HOSTS[0]
-    flights: FlightsTable = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.flights = FlightsInPostgres(self.credentials.login(SERVICES))
+    @property
+    def flights(self) -> FlightsTable:
+        """The table of flights, as the services log in."""
+        return FlightsInPostgres(self.credentials.login(SERVICES))
 
     @property
     def standby(self) -> str:

@@ -93,9 +93,8 @@ class ContainerRedundancy(Redundancy):
     async def _sample_standby(self, now: Now) -> Recovery:
         t_s, night_s = now()
         written, state = await _fetch_pair(self.database, self.login, WRITTEN)
-        applied, last_commit_s = await _fetch_pair(
-            self.standby, self.login, APPLIED
-        )  # second, or what was written in between would count as lag
+        # Second, or what was written in between would count as lag.
+        applied, last_commit_s = await _fetch_pair(self.standby, self.login, APPLIED)
         lag_s, lag_bytes = self.lag.add(t_s, written, applied)
         return Recovery(
             t_s=t_s, night_s=night_s, standby=RECOVERY, lag_s=lag_s, lag_bytes=lag_bytes, state=state, last_commit_s=last_commit_s

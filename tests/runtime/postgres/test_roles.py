@@ -69,7 +69,7 @@ async def test_a_password_that_cannot_be_set_is_an_error_with_the_server_s_words
     """And without the password."""
     new = Credentials(tmp_path)
     new.make()
-    monkeypatch.setattr(roles, "ADMINISTRATOR", "nobody_has_this_name")
+    monkeypatch.setattr(roles, "ROLES", ("nobody_has_this_name",))
     monkeypatch.setattr(Credentials, "password", lambda *_: "the password")
     with pytest.raises(ServiceError, match=r'failed with exit code 1:(.|\n)*role "nobody_has_this_name" does not exist') as raised:
         await roles.set_passwords(made[0], made[1], new, tmp_path / "log")

@@ -115,11 +115,12 @@ class DatabaseHost:
     server: Server | None = None
     ready: bool = False
     trouble: str = ""
-    credentials: Credentials = field(init=False)
     _step: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def __post_init__(self) -> None:
-        self.credentials = Credentials(self.settings.credentials)
+    @property
+    def credentials(self) -> Credentials:
+        """The secrets of this facility."""
+        return Credentials(self.settings.credentials)
 
     @property
     def running(self) -> bool:
