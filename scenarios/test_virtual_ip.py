@@ -1,4 +1,4 @@
-"""Who reaches the database by which address (C5), on which host it runs (C1), and what a rack takes with it (C3), on real processes."""
+"""Who reaches the database by which address (C5), on which host it runs (C1), and what a rack takes with it (C3), on real parts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import requests
 
+from scenarios import facilities
 from testbed.facility.address import Address
 from testbed.faults.rack_loss import RackLoss
 from testbed.faults.switchover import Switchover
@@ -23,6 +24,7 @@ from testbed.plan.topology import HOSTS, FacilityPlan
 from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
+from testbed.runtime.containers.builder import ContainersBuilder
 from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
 from testbed.runtime.processes.backend import ProcessesBackend
@@ -39,6 +41,16 @@ ESTABLISHED = "01"  # of /proc/net/tcp
 DATABASE = "FLIGHT_SEARCH_DATABASE"
 RACKED = 4  # application servers: the fourth stands in the first rack again
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+REACHED = """
+import os, psycopg
+from psycopg.conninfo import make_conninfo
+try:
+    with psycopg.connect(make_conninfo(os.environ["FLIGHT_SEARCH_DATABASE"], host="{host}", connect_timeout=2)) as connection:
+        print(connection.execute("SELECT host(inet_server_addr())").fetchone()[0])
+except psycopg.OperationalError as error:
+    print(type(error).__name__)
+"""
+UNREACHED = "ConnectionTimeout"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's table of sockets is Linux'")
 
 
@@ -157,6 +169,35 @@ async def test_only_who_uses_the_virtual_ip_is_served_after_a_switchover(backend
         assert not {virtual_ip.port, db_2.port} & await night.connected_to("cf-2")
         health = await asyncio.to_thread(requests.get, f"{night.facility.runtime.address('cf-2').url}/health", timeout=10)
         assert health.ok
+
+
+@pytest.mark.fact("C1", "C5")
+async def test_no_address_but_the_virtual_ip_leads_from_an_application_server_to_the_database(
+    engine: None,
+    tmp_path: Path,
+) -> None:
+    """In containers no application server can even be configured with a host's own address: no network leads there.
+
+    Over the virtual IP the first host answers, and after a switchover the second.
+    """
+    plan = FacilityPlan(application_servers=2, request_threads=POOL, pool_size=POOL, callers=("kiosk",))
+    async with facilities.built("containers", plan, Settings(application_server=ServerSettings(lookup="fixed"))) as (builder, facility):
+        assert isinstance(builder, ContainersBuilder)
+        assert builder.project is not None
+        inside = builder.project.runtime.run_in
+
+        async def reached(server: str, host: str) -> str:
+            return (await inside(server, "python", "-c", REACHED.format(host=host), within_s=20.0)).strip()
+
+        own = {host: (await inside(host, "hostname", "-i", within_s=20.0)).strip() for host in HOSTS}
+        for server in facility.application_servers:
+            assert [await reached(server, own[host]) for host in HOSTS] == [UNREACHED] * 2
+            assert await reached(server, "virtual-ip") == own["db-1"]
+        with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
+            state = FacilityState(facility.application_servers, facility.callers)
+            await Actions(facility, state, Recorder(writer, NightClock(0.0, 1.0), origin_s=0.0), tmp_path).inject(Switchover())
+        for server in facility.application_servers:
+            assert await reached(server, "virtual-ip") == own["db-2"]
 
 
 @pytest.mark.fact("C3")
