@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ class BacklogFull:
     connect, and the client retries. A small `listen_backlog` of the facility is full soon. Healing reports how long the first in the queue
     waited for its answer, and the first past it for its connection.
     """
+
+    holds_answers: ClassVar[bool] = True
 
     service: Annotated[str, Field(pattern=r"^cf-\d+$")] = "cf-1"
 

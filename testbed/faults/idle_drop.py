@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class IdleDrop:
     would do, because a proxy does not see its packets. Where the database sends keep-alives through the firewall (A8), a connection is
     never idle, and only the kernel's table shows that the limit holds. A connection that was forgotten stays so when this is healed.
     """
+
+    holds_answers: ClassVar[bool] = True
 
     idle_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
     link: LinkName = DATABASE

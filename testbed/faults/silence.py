@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from testbed.facility.link import DATABASE, LinkName, ToxicOn
 from testbed.facility.probe import ProbeSpec
@@ -23,6 +23,8 @@ class Silence:
     closes nothing, so that calls that waited go on; with `ends = "cut"` every connection over the link is dropped instead, and they fail.
     It cannot show what a real network does when its own patience ends: no packet is lost, so no kernel ever gives up.
     """
+
+    holds_answers: ClassVar[bool] = True
 
     link: LinkName = DATABASE
     ends: Literal["goes_on", "cut"] = "goes_on"

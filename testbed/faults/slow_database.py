@@ -24,6 +24,7 @@ class SlowDatabase:
     """
 
     needs: ClassVar[str] = "processes"
+    holds_answers: ClassVar[bool] = True
 
     async def inject(self, actions: Actions) -> str:
         """Lock the table, and check that the database answers, but counts no flights."""

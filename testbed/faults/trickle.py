@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -26,6 +26,8 @@ class Trickle:
     toxic `slicer`, with pieces of one byte. It tells no longest delay: an answer is late by its length, which has no bound, and even the
     shortest takes minutes.
     """
+
+    holds_answers: ClassVar[bool] = True
 
     every_ms: Annotated[int, Field(ge=100, le=60_000)] = 1000
     link: LinkName = DATABASE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed.facility.link import DATABASE, LinkName
 from testbed.facility.probe import ProbeSpec
@@ -22,6 +22,8 @@ class Unreachable:
     firewall drops them, and open connections go on. Where there is no firewall, a listener whose queue is full takes the link's place:
     the kernel drops attempts in the same way, but open connections are cut.
     """
+
+    holds_answers: ClassVar[bool] = True
 
     link: LinkName = DATABASE
 

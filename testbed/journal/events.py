@@ -114,6 +114,7 @@ class OperationEvent(Stamped):
     due_night_s: float | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     exhausts: tuple[Resource, ...] = ()
+    delays_s: float | None = 0.0
     event: Literal["operation"] = "operation"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from testbed.concurrency import run_all
@@ -12,7 +12,7 @@ from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.facility.facility import ActiveFault
 from testbed.facility.probe import ProbeSpec
 from testbed.journal.events import FaultOver, Healed, OperationEvent, Step, Threads
-from testbed.plan.scenario import PlannedAction
+from testbed.plan.scenario import PlannedAction, PlannedStep
 from testbed.replay.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from testbed.facility.facility import Facility
     from testbed.facility.link import ToxicOn
     from testbed.facility.probe import ProbeEnd, ProbeResult
-    from testbed.journal.events import Progress, Resource, ThreadGroup
+    from testbed.journal.events import Progress, ThreadGroup
     from testbed.replay.state import FacilityState
 
 
@@ -83,24 +83,24 @@ class Actions:
     async def operate(
         self,
         do: Callable[[Actions], Awaitable[str]],
-        arguments: Mapping[str, Any] | None = None,
-        due_night_s: float | None = None,
-        exhausts: tuple[Resource, ...] = (),
+        planned: PlannedStep | None = None,
     ) -> str:
         """Run a fault or an operation with its begin and its end in the journal; return the line that says what was done.
 
-        `arguments`, when it was due, and what it exhausts are written at its begin. A TestbedError is written as its failure, and raised
-        again.
+        What the scenario says of it, and what it does on purpose, is written at its begin. A TestbedError is written as its failure, and
+        raised again.
         """
         started_s = self.recorder.t_s()
+        action, due_night_s = (None, None) if planned is None else (planned.action, planned.at_night_s)
         begin = OperationEvent(
             **self.recorder.stamp(),
             operation=self.word,
             id=self.id,
             state="begin",
-            arguments=dict(arguments or {}),
+            arguments=_arguments(action),
             due_night_s=due_night_s,
-            exhausts=exhausts,
+            exhausts=getattr(action, "exhausts", ()),
+            delays_s=None if getattr(action, "holds_answers", False) else getattr(action, "longest_delay_s", 0.0),
         )
         due_s = None if due_night_s is None else self.recorder.t_s_at(due_night_s)
         self.recorder.add(replace(begin, due_s=due_s))
@@ -327,11 +327,18 @@ class Actions:
         return threads
 
 
+def _arguments(action: PlannedAction | None) -> dict[str, Any]:
+    """Return what the timeline gives with a word; of one that is no dataclass nothing is known."""
+    return asdict(action) if is_dataclass(action) and not isinstance(action, type) else {}
+
+
 @runtime_checkable
 class Fault(PlannedAction, Protocol):
     """Something done to the facility. `actions.step` records each of its steps in the journal.
 
-    One that exhausts what the machine has to give, on purpose, says so in a class variable `exhausts`, such as `("space",)`.
+    One that exhausts what the machine has to give, on purpose, says so in a class variable `exhausts`, such as `("space",)`. One that
+    holds answers back for as long as it is active has a class variable `holds_answers`, which is true: what is late under it is so on
+    any machine.
     """
 
     async def inject(self, actions: Actions) -> str:

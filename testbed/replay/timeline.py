@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError
 from testbed.journal.events import Condition
 from testbed.replay.settle import is_over
 
 if TYPE_CHECKING:
-    from testbed.plan.scenario import PlannedAction, PlannedStep
+    from testbed.plan.scenario import PlannedStep
     from testbed.replay.running import Replay
 
 HOLD_AHEAD_S = 0.05  # before a step's time, the load generator hears at which pace the night will go on
@@ -60,17 +60,11 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
     replay.at_work += 1
     actions = replace(replay.actions, word=step.word, id=number)
     with suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
-        exhausts = getattr(step.action, "exhausts", ())
-        await actions.operate(lambda of_step: of_step.carry_out(step.action), _arguments(step.action), step.at_night_s, exhausts)
+        await actions.operate(lambda of_step: of_step.carry_out(step.action), step)
     replay.load.release()
     replay.looker.wake()  # what waits for a time of the night may have to wait for less now
     replay.at_work -= 1
     replay.moved_s = replay.recorder.t_s()
-
-
-def _arguments(action: PlannedAction) -> dict[str, Any]:
-    """Return what the timeline gives with a word; of one that is no dataclass nothing is known."""
-    return asdict(action) if is_dataclass(action) and not isinstance(action, type) else {}
 
 
 async def _wait_condition(replay: Replay, step: PlannedStep) -> bool:

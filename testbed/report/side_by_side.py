@@ -18,8 +18,9 @@ from testbed.report import nights, rises
 from testbed.report.rows import Nothing, Rows
 from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
-from testbed.verdict.figures import trouble_night_s
 from testbed.verdict.finding import Verdict
+from testbed.verdict.latency import AFTER, BEFORE
+from testbed.verdict.stuck_spans import together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +80,9 @@ def _night(night: Night) -> Rows:
         ("connections leaked", lambda judgement: _leaked(judgement.figures)),
         ("request threads", lambda judgement: _blocked(judgement.figures)),
         ("health checks", lambda judgement: _health(judgement.figures)),
-        ("waited for answers", lambda judgement: _waits(judgement.figures)),
+        ("wait before the fault", lambda judgement: _waits(judgement.figures, BEFORE)),
+        ("wait after the fault", lambda judgement: _waits(judgement.figures, AFTER)),
+        ("wait for an answer", lambda judgement: _waits(judgement.figures, None)),
         ("circuit breakers", lambda judgement: _breakers(judgement.figures)),
         ("outcome", _outcome),
         ("crack", _crack),
@@ -89,27 +92,29 @@ def _night(night: Night) -> Rows:
     return Rows(night.title, "", [(name, [cell(judgement) for judgement in night.judgements]) for name, cell in rows], apart=True).told()
 
 
-def _waits(figures: Figures) -> str:
-    """Format how long passengers waited from when their request was due, after the first fault if there was one."""
+def _waits(figures: Figures, half: str | None) -> str:
+    """Format how many passengers of each caller were answered, and how long they waited, before or after the first fault.
+
+    Without a fault there is only one such row, for which `half` is None.
+    """
+    if (half is None) is not (figures.first_fault is None):
+        return Nothing("no fault" if half else "a fault")
     lines = []
     for caller, halves in figures.latency.items():
-        wait = halves[figures.judged_half]
-        seconds = {"median": wait.median_s, "99 %": wait.p99_s, "longest": wait.longest_s}
-        if wait.answered or wait.unanswered:
-            lines.append(f"{caller}: {_until_never(seconds)}")
-        elif wait.failed:
-            lines.append(f"{caller}: nobody was answered")
+        wait = halves[half or BEFORE]
+        asked = wait.answered + wait.failed + wait.unanswered
+        seconds = {"median": wait.median_s, "90 %": wait.p90_s, "99 %": wait.p99_s, "longest": wait.longest_s}
+        if asked:
+            waited = f"; {_until_never(seconds)}" if asked > wait.failed else ""
+            lines.append(f"{caller}: {wait.answered} of {asked} answered{waited}")
     return "\n".join(lines) or Nothing("nobody asked")
 
 
 def _until_never(seconds: Mapping[str, float | None]) -> str:
     """Format rising seconds by their names; what comes after a `never` is never, too, and left out."""
-    parts = []
-    for name, value in seconds.items():
-        parts.append(f"{name} never" if value is None else f"{name} {value:.2f} s")
-        if value is None:
-            break
-    return ", ".join(parts)
+    told = [f"{name} {value:.2f}" for name, value in seconds.items() if value is not None]
+    never = next((f"{name} never" for name, value in seconds.items() if value is None), None)
+    return ", ".join([*([f"{', '.join(told)} s"] if told else []), *([never] if never else [])])
 
 
 def _outcome(judgement: Judgement) -> Text:
@@ -139,9 +144,11 @@ def _stood_still(judgement: Judgement) -> str:
     callers = crack >= Crack.CALLER
     services = facility.callers if callers else facility.application_servers
     stuck = [service for service in services if figures.spans[service]]
-    who = f"every {'caller' if callers else 'application server'}" if crack in (Crack.FACILITY, Crack.AIRLINE) else " and ".join(stuck)
-    longest_s = max(span.to_s - span.from_s for service in stuck for span in figures.spans[service])
-    to_the_end = judgement.reason.code == "stuck_at_end" and callers
+    at_once = crack in (Crack.FACILITY, Crack.AIRLINE)
+    who = f"every {'caller' if callers else 'application server'}" if at_once else " and ".join(stuck)
+    spans = together(figures.spans, services) if at_once else [span for service in stuck for span in figures.spans[service]]
+    longest_s = max(span.to_s - span.from_s for span in spans)
+    to_the_end = callers and set(stuck) <= set(figures.stuck_at_end)
     return f"all request threads of {who} were blocked, {'to the end' if to_the_end else f'for up to {longest_s:.1f} real s'}"
 
 
@@ -160,7 +167,7 @@ def _verdict(judgement: Judgement) -> Text:
 
 
 def _done(figures: Figures) -> str:
-    """Format each fault and operation, in the order in which they began."""
+    """Format each fault and operation, in the order in which they began: from when to when it was active, or was carried out."""
     ends = {operation.id: operation for operation in figures.operations}
     lines = []
     for begin in figures.begins:
@@ -170,9 +177,12 @@ def _done(figures: Figures) -> str:
         if end is None:
             lines.append(f"{began} {begin.operation} began, and did not end")
             continue
-        how = "completed" if end.state == "end" else "FAILED"
-        times = f"{began} to {clock_text(end.night_s)}"
-        lines.append(f"{times} {end.operation} {how} in {end.duration_s or 0:.2f} real s: {end.detail}")
+        how, until = ("completed" if end.state == "end" else "FAILED"), clock_text(end.night_s)
+        if begin.id in figures.active_until_night_s:  # what stays is not over when its last step is
+            healed_s = figures.active_until_night_s[begin.id]
+            until = "the night's end" if healed_s is None else clock_text(healed_s)
+            how = "injected" if end.state == "end" else how
+        lines.append(f"{began} to {until} {end.operation}, {how} in {end.duration_s or 0:.2f} real s: {end.detail}")
     return "\n".join(lines) or Nothing("nothing was done")
 
 
@@ -186,12 +196,12 @@ def _quiet(figures: Figures) -> str:
 
 
 def _first_trouble(figures: Figures) -> str:
-    first = figures.first_trouble
-    if first is None:
+    if figures.first_trouble is None:
         return Nothing("none")
-    what = f"{clock_text(trouble_night_s(first))} {first.request.caller} {first.request.transaction}"
+    first, night_s = figures.first_trouble
+    what = f"{clock_text(night_s)} {first.request.caller} {first.request.transaction}"
     if first.ended == "unanswered":
-        return f"{what}, sent then, was never answered"
+        return f"{what}, sent {'then' if night_s == first.request.night_s else 'before'}, was never answered"
     never = figures.first_unanswered_night_s
     return f"{what} {first.ended}" + (f"\n{clock_text(never)} the first that was never answered" if never is not None else "")
 
@@ -204,8 +214,8 @@ def _leaked(figures: Figures) -> RenderableType:
         if count is None:
             lines.append(Text(f"{service}: unknown", "yellow"))
         elif most or count:
-            of = max(most, figures.header.facility.pool_size)  # a pool with an overflow may lose more than its size
-            lines.append(Text(f"{service}: {count} of {of}" + (f" at the end, {most} before" if most > count else ""), "red"))
+            limit = "a pool without a limit" if figures.pool_limit == float("inf") else f"{figures.pool_limit:.0f}"
+            lines.append(Text(f"{service}: {count} of {limit}" + (f" at the end, {most} before" if most > count else ""), "red"))
     return Text("\n").join(lines) if lines else _none("none", figures, "leaked_connections")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
 from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps
-from testbed.verdict.changes import first_fault
-from testbed.verdict.header_settings import settings_of
+from testbed.verdict.changes import active_until, first_fault
+from testbed.verdict.header_settings import pool_limit, settings_of
 from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
@@ -51,26 +52,30 @@ class Figures:
     """The figures of a journal.
 
     `journal`: its path. `begins`, `operations`: the begin, and the end, well or not, of each fault and operation. `first_fault`: the begin
-    of the first that changed something. `spans`: when each service was stuck; `hang`: the first span in which all callers were.
-    `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in the night's seconds).
-    `first_trouble`: the first transaction that failed or was never answered; `first_unanswered_night_s`: when the first of the latter
-    was due.
+    of the first that changed something. `active_until_night_s`: by the id of each fault that stays active until it is healed, when that was
+    (None: after the night). `spans`: when each service was stuck; `hang`: the first span in which all callers were; `stuck_at_end`: the
+    callers that were stuck to the end. `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in
+    the night's seconds).
+    `first_trouble`: the first transaction that failed or was never answered, and since when it was trouble (`trouble_night_s`);
+    `first_unanswered_night_s`: since when the first of the latter was.
 
     `late`: what of the timeline came late in the night. `evidence`: what monitoring did not see.
 
-    By application server: `leaked_connections` in its last sample with numbers (None: there is none, or it is not of the closing window),
-    `most_leaked_connections` at once (None: there are no numbers), `failed_operations` after the first fault began (None, likewise). By
-    service: `blocked_request_threads` in its last stuck sample (0 if there is none), `health`, its last thread dump in `dumps`,
-    `full_since_night_s` (when it first had every request thread at work after the first fault; left out if it never had) and
-    `longest_queue` (the most requests that waited for a request thread at one time). `pool_used_up_since_night_s`: when a thread of an
-    application server first waited for a connection after the first fault; left out if none ever did.
+    `pool_limit`: how many connections a pool may open, infinity without a limit. By application server: `leaked_connections` in its last
+    sample with numbers (None: there is none, or it is not of the closing window), `most_leaked_connections` at once (None: there are no
+    numbers), `failed_operations` after the first fault began (None, likewise). By service: `blocked_request_threads` in its last stuck
+    sample (0 if there is none), `health`, in `dumps` the last thread dump of when it was stuck, `full_since_night_s` (when it first had
+    every request thread at work after the first fault; left out if it never had) and `longest_queue` (the most requests that waited for a
+    request thread at one time). `pool_used_up_since_night_s`: when a thread of an application server first waited for a connection after
+    the first fault; left out if none ever did.
 
     `transactions`: counts by caller, transaction, `before` or `after` the first fault began (`before` only what had ended by then), and how
     it ended. `latency`: of each caller, `before` and `after` it.
     `breakers`: what the circuit breaker of each caller did, if the variant has them (None: monitoring never told of it).
-    `time_to_hang_night_s`: from the end of the first fault to the hang; 0 if the hang began before that end, None without a hang or without
-    a fault before it. `recovery`: how long it took until every caller was served again. `needed_restart`: the first restart by hand that
-    service needed, and the callers that were out of service then. `died`: the services that died by themselves.
+    `time_to_hang_night_s`: from the end of the first fault's last step to the hang, or from its begin if the hang came before that end;
+    None without a hang or without a fault before it. `recovery`: how long it took until every caller was served again. `needed_restart`:
+    the first restart by hand that service needed, and the callers that were out of service then. `died`: the services that died by
+    themselves.
     """
 
     header: Header
@@ -78,13 +83,16 @@ class Figures:
     begins: tuple[OperationEvent, ...]
     operations: tuple[OperationEvent, ...]
     first_fault: OperationEvent | None
+    active_until_night_s: Mapping[int, float | None]
     late: tuple[Late, ...]
     evidence: Evidence
     spans: Spans
     hang: Span | None
+    stuck_at_end: tuple[str, ...]
     quiet_night_s: tuple[float, float]
-    first_trouble: Transaction | None
+    first_trouble: tuple[Transaction, float] | None
     first_unanswered_night_s: float | None
+    pool_limit: float
     leaked_connections: Mapping[str, int | None]
     most_leaked_connections: Mapping[str, int | None]
     failed_operations: Mapping[str, int | None]
@@ -121,23 +129,28 @@ def of(journal: Journal) -> Figures:
     """Return the figures of a journal."""
     spans = stuck_spans.find(journal)
     samples = {service: samples_of(journal, service) for service in spans}
-    bad = [transaction for transaction in journal.transactions if transaction.ended != "answered"]
-    dumps = {service: thread_dumps.last_of(journal, service) for service in spans}
-    hang = stuck_spans.hang(spans, journal.header.facility.callers)
+    fault = first_fault(journal)
+    troubles = [(bad, trouble_night_s(bad, fault)) for bad in journal.transactions if bad.ended != "answered"]
+    dumps = {service: thread_dumps.last_of(journal, service, spans[service]) for service in spans}
+    callers = journal.header.facility.callers
+    hang = next(iter(stuck_spans.together(spans, callers)), None)
     seen = evidence.of(journal)
     return Figures(
         header=journal.header,
         journal=journal.path,
         begins=tuple(event for event in journal.of(OperationEvent) if event.state == "begin"),
         operations=tuple(event for event in journal.of(OperationEvent) if event.state != "begin"),
-        first_fault=first_fault(journal),
+        first_fault=fault,
+        active_until_night_s=active_until(journal),
         late=lateness.late(journal),
         evidence=seen,
         spans=spans,
         hang=hang,
+        stuck_at_end=tuple(caller for caller in callers if stuck_spans.is_stuck_at_end(journal, spans, caller)),
         quiet_night_s=_quiet_night_s(journal),
-        first_trouble=min(bad, key=trouble_night_s, default=None),
-        first_unanswered_night_s=min((late.request.night_s for late in bad if late.ended == "unanswered"), default=None),
+        first_trouble=min(troubles, key=itemgetter(1), default=None),
+        first_unanswered_night_s=min((night_s for bad, night_s in troubles if bad.ended == "unanswered"), default=None),
+        pool_limit=pool_limit(journal),
         leaked_connections=_leaked_connections(journal, seen),
         most_leaked_connections=_most_leaked_connections(journal),
         failed_operations=failed_operations(journal),
@@ -157,9 +170,14 @@ def of(journal: Journal) -> Figures:
     )
 
 
-def trouble_night_s(transaction: Transaction) -> float:
-    """Return when a transaction that was not answered became trouble: when it failed, or when it was sent and nothing came of it."""
-    return transaction.request.night_s if transaction.response is None else transaction.response.night_s
+def trouble_night_s(transaction: Transaction, fault: OperationEvent | None) -> float:
+    """Return when a transaction that was not answered became trouble: when it failed, or nothing came of it, and was not to be yet.
+
+    What was under way when the first fault came, and was never answered, was no trouble before it.
+    """
+    if transaction.response is not None:
+        return transaction.response.night_s
+    return transaction.request.night_s if fault is None else max(transaction.request.night_s, fault.night_s)
 
 
 def _quiet_night_s(journal: Journal) -> tuple[float, float]:
@@ -270,4 +288,4 @@ def _time_to_hang_night_s(journal: Journal, hang: Span | None) -> float | None:
     if fault is None or hang is None or hang.from_s < fault.t_s:
         return None
     end = next((event for event in journal.of(OperationEvent) if event.id == fault.id and event.state != "begin"), fault)
-    return max(0.0, hang.night_s - end.night_s)
+    return hang.night_s - (end if end.night_s <= hang.night_s else fault).night_s

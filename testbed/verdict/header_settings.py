@@ -21,7 +21,11 @@ def settings_of(journal: Journal) -> Settings:
         return Settings()
 
 
+def pool_limit(journal: Journal) -> float:
+    """Return how many connections a pool may open, with its overflow; infinity without a limit."""
+    return journal.header.facility.pool_size + settings_of(journal).application_server.overflow
+
+
 def connections(journal: Journal) -> float:
     """Return how many connections all pools together may open; infinity without a limit."""
-    facility = journal.header.facility
-    return (facility.pool_size + settings_of(journal).application_server.overflow) * len(facility.application_servers)
+    return pool_limit(journal) * len(journal.header.facility.application_servers)

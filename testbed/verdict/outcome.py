@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import Observed
 from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
+from testbed.verdict.changes import active_spans, last_change
 from testbed.verdict.header_settings import connections
 from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
-from testbed.verdict.recovery import LAST, facility_transactions
-from testbed.verdict.stuck_spans import is_stuck_at_end
+from testbed.verdict.recovery import LAST, facility_transactions, needs_facility, transactions_of
+from testbed.verdict.stuck_spans import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,18 +69,26 @@ def _all_answered(journal: Journal) -> Reason:
     spans_s = [(transaction.request.taken_up_s, transaction.response.answered_s) for transaction in late if transaction.response]
     if all(to_s - from_s <= IN_TIME_S for from_s, to_s in spans_s):
         return Reason(None, "sent_late", f"{text}; the load generator had sent them late")
-    if all(to_s - from_s - stalled_s(journal, from_s, to_s) <= IN_TIME_S for from_s, to_s in spans_s):
+    if all(to_s - from_s - _excused_s(journal, from_s, to_s) <= IN_TIME_S for from_s, to_s in spans_s):
         return Reason(None, MACHINE_BUSY, f"{text}; without the time in which the machine had no processor free, none was late")
     return Reason(Outcome.CONTAINED, "late", text)
 
 
+def _excused_s(journal: Journal, from_s: float, to_s: float) -> float:
+    """Return for how long of a span a processor was wanting, but for the time in which a fault alone makes answers late on any machine."""
+    held = ((max(from_s, begin_s), min(to_s, end_s)) for begin_s, end_s in active_spans(journal, IN_TIME_S))
+    return stalled_s(journal, from_s, to_s) - sum(stalled_s(journal, begin_s, end_s) for begin_s, end_s in held if begin_s < end_s)
+
+
 def _grounded(journal: Journal, figures: Figures) -> Reason | None:
     """Return why the airline was grounded, or that a hang cannot be told from a delay; None if neither is so."""
+    stuck = figures.stuck_at_end
     if figures.needed_restart is not None:
         restart, callers = figures.needed_restart
-        text = f"it took a restart by hand at {clock_text(restart.night_s)}, when {_names(callers)} {_was(callers)} out of service"
+        text = f"servers were restarted by hand at {clock_text(restart.night_s)}, when {_names(callers)} {_was(callers)} out of service"
+        if stuck:
+            text += f"; all the same {_names(stuck)} stood still to the end"
         return Reason(Outcome.GROUNDED, "restarted_by_hand", text)
-    stuck = [caller for caller in journal.header.facility.callers if is_stuck_at_end(journal, figures.spans, caller)]
     if stuck:
         window = journal.of(Observed)[-1]
         watched_s = window.until_s - window.since_s
@@ -94,42 +103,57 @@ def _grounded(journal: Journal, figures: Figures) -> Reason | None:
 
 
 def _served_no_more(journal: Journal) -> Reason | None:
-    """Return that to the night's end no facility transaction was answered any more, of all callers together or of one; None if not so.
+    """Return that to the night's end nothing was answered any more, of all callers together or of one; None if not so.
 
     No caller need be stuck: a time-out at the pool turns the hang into errors, and the airline is out of service all the same. Each stale
-    connection may cost a transaction, so more in a row, up to the last, must have failed than there are connections.
+    connection may cost a transaction, so more in a row, up to the last, must have failed than there are connections; and these were due
+    when the last fault or operation was over: what a fault explains that was healed does not show that it goes on. Asked is of what needs
+    the facility, and of each caller of all that it was asked for, too: who asks it for nothing else may find it gone.
     """
-    most = connections(journal)
-    callers = journal.header.facility.callers
-    for group in (callers, *((caller,) for caller in callers)):
-        needing = [transaction for caller in group for transaction in facility_transactions(journal, caller)]
-        needing.sort(key=lambda transaction: transaction.request.due_s)
-        last = _last_in_row(needing, answered=False)
+    most, callers = connections(journal), journal.header.facility.callers
+    change = last_change(journal)
+    since_s = float("-inf") if change is None else change.t_s
+    by_caller = {caller: facility_transactions(journal, caller) for caller in callers}
+    everybody = sorted(chain(*by_caller.values()), key=lambda transaction: transaction.request.due_s)
+    groups = [("no caller was served", everybody)] if len(callers) > 1 else []
+    groups += [(f"{caller} served nothing", needing) for caller, needing in by_caller.items()]
+    groups += [(f"{caller} served nothing", transactions_of(journal, caller)) for caller in callers]
+    for what, asked in groups:
+        row = _last_in_row(asked, answered=False)
+        last = [transaction for transaction in row if transaction.request.due_s >= since_s]
         if len(last) > most:
-            who = "no caller" if group == callers and len(callers) > 1 else group[0]
-            how = "was served" if who == "no caller" else "served nothing"
+            kind = "transactions" if any(not needs_facility(journal, transaction) for transaction in last) else "facility transactions"
             text = (
-                f"{who} {how} after {clock_text(last[0].request.night_s)}: {len(last)} of {len(last)} transactions that need the facility "
-                f"failed or were never answered, more than the {most:.0f} stale connections can explain"
+                f"{what} {_after_last_answer(asked)}: {len(last)} of {len(last)} {kind} {_ended_badly(last)}, more than the "
+                f"{most:.0f} stale connections can explain"
             )
             return Reason(Outcome.GROUNDED, "served_no_more", text)
     return None
 
 
+def _after_last_answer(asked: Sequence[Transaction]) -> str:
+    """Format when the last answer to one of some transactions came."""
+    answered = [transaction.response for transaction in asked if transaction.response and transaction.ended == "answered"]
+    return f"after {clock_text(max(response.night_s for response in answered))}" if answered else "all night"
+
+
+def _ended_badly(bad: Sequence[Transaction]) -> str:
+    """Format how transactions ended none of which was answered."""
+    ends = {transaction.ended for transaction in bad}
+    return "failed" if ends == {"failed"} else "were never answered" if ends == {"unanswered"} else "failed or were never answered"
+
+
 def _served_again(journal: Journal, bad: Sequence[Transaction]) -> Reason:
     """Return that every caller was served again, or which one was not seen to be."""
-    harmed = f"{len(bad)} of {len(journal.transactions)} transactions failed or were never answered"
+    harmed = f"{len(bad)} of {len(journal.transactions)} transactions {_ended_badly(bad)}"
     doubtful, busy = [], True
     for caller in journal.header.facility.callers:
-        needing = facility_transactions(journal, caller)
-        if all(transaction.ended == "answered" for transaction in needing):
-            continue
-        answered = len(_last_in_row(needing, answered=True))
+        answered = _answered_since(journal, caller, facility_transactions(journal, caller))
         if answered < LAST:
             count = f"{answered} transaction{'' if answered == 1 else 's'}"
             doubtful.append(f"{caller} was answered {count} after its last failure, fewer than {LAST}")
-            waited_for = [transaction for transaction in needing if not _was_cut_short(journal, transaction)]
-            busy = busy and len(_last_in_row(waited_for, answered=True)) >= LAST
+            waited_for = [asked for asked in facility_transactions(journal, caller) if not _was_cut_short(journal, asked)]
+            busy = busy and _answered_since(journal, caller, waited_for) >= LAST
     text = f"{harmed}, and at the end {'; '.join(doubtful)}"
     if doubtful and busy:
         return Reason(None, MACHINE_BUSY, f"{text}; for want of a processor, those after it were not waited for as long as the others")
@@ -141,6 +165,21 @@ def _served_again(journal: Journal, bad: Sequence[Transaction]) -> Reason:
     if late:
         text += f"; {late} answer{'s' if late > 1 else ''} came later than {IN_TIME_S:.0f} s after when due"
     return Reason(Outcome.CONTAINED, "served_again", text)
+
+
+def _answered_since(journal: Journal, caller: str, needing: Sequence[Transaction]) -> float:
+    """Return how many answers a caller that had trouble gave after it: infinity if it had none.
+
+    What needs the facility has to be answered to the last. Any answer shows that a caller is there again at which failed what needs
+    nothing else.
+    """
+    if any(transaction.ended != "answered" for transaction in needing):
+        return len(_last_in_row(needing, answered=True))
+    asked = transactions_of(journal, caller)
+    failed = [
+        number for number, transaction in enumerate(asked) if transaction.ended != "answered" and not needs_facility(journal, transaction)
+    ]
+    return sum(transaction.ended == "answered" for transaction in asked[failed[-1] :]) if failed else float("inf")
 
 
 def _was_cut_short(journal: Journal, transaction: Transaction) -> bool:
@@ -177,13 +216,12 @@ def _was(services: Sequence[str]) -> str:
 
 def crack(journal: Journal, figures: Figures) -> Crack:
     """Return how far the crack went at its worst."""
-    callers = [bool(figures.spans[caller]) for caller in journal.header.facility.callers]
-    servers = [bool(figures.spans[server]) for server in journal.header.facility.application_servers]
+    callers, servers = journal.header.facility.callers, journal.header.facility.application_servers
     levels = (
-        (Crack.AIRLINE, bool(callers) and all(callers)),
-        (Crack.CALLER, any(callers)),
-        (Crack.FACILITY, bool(servers) and all(servers)),
-        (Crack.SERVER, any(servers)),
+        (Crack.AIRLINE, figures.hang is not None),
+        (Crack.CALLER, any(figures.spans[caller] for caller in callers)),
+        (Crack.FACILITY, bool(together(figures.spans, servers))),
+        (Crack.SERVER, any(figures.spans[server] for server in servers)),
         (Crack.POOL, any(figures.most_leaked_connections.values())),
         (Crack.LOOKUP, any(transaction.ended != "answered" for transaction in journal.transactions)),
     )

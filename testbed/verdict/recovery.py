@@ -61,10 +61,13 @@ def recovery(journal: Journal) -> RecoveryTime | None:
 
 def facility_transactions(journal: Journal, caller: str) -> list[Transaction]:
     """Return the transactions of a caller that need the facility, in the order in which they were due."""
-    needing = [
-        transaction for transaction in journal.transactions if transaction.request.caller == caller and needs_facility(journal, transaction)
-    ]
-    return sorted(needing, key=lambda transaction: transaction.request.due_s)
+    return [transaction for transaction in transactions_of(journal, caller) if needs_facility(journal, transaction)]
+
+
+def transactions_of(journal: Journal, caller: str) -> list[Transaction]:
+    """Return all transactions of a caller, in the order in which they were due."""
+    asked = (transaction for transaction in journal.transactions if transaction.request.caller == caller)
+    return sorted(asked, key=lambda transaction: transaction.request.due_s)
 
 
 def needed_restart(journal: Journal, spans: Spans) -> tuple[OperationEvent, tuple[str, ...]] | None:

@@ -107,14 +107,14 @@ def _was_stuck(standstill: Standstill, after: Sample, timeout_s: float) -> bool:
     return standstill.is_stuck and lasted_s > IN_TIME_S
 
 
-def hang(spans: Spans, callers: Sequence[str]) -> Span | None:
-    """Return the first span in which every caller was stuck at once; None if there is none."""
-    starts = sorted((span for caller in callers for span in spans[caller]), key=lambda span: span.from_s)
-    for start in starts:
-        covering = [next((span for span in spans[caller] if span.covers(start.from_s)), None) for caller in callers]
+def together(spans: Spans, services: Sequence[str]) -> tuple[Span, ...]:
+    """Return the spans in which all of these services were stuck at once, in the order of time; none if there are no services."""
+    found = []
+    for start in sorted((span for service in services for span in spans[service]), key=lambda span: span.from_s):
+        covering = [next((span for span in spans[service] if span.covers(start.from_s)), None) for service in services]
         if all(covering):
-            return Span(start.from_s, min(span.to_s for span in covering if span), start.night_s)
-    return None
+            found.append(Span(start.from_s, min(span.to_s for span in covering if span), start.night_s))
+    return tuple(found)
 
 
 def is_stuck_at_end(journal: Journal, spans: Spans, service: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Threads
+from testbed.journal.events import Service, Threads
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
@@ -13,12 +13,31 @@ if TYPE_CHECKING:
 
     from testbed.journal.events import ThreadGroup
     from testbed.journal.reader import Journal
+    from testbed.verdict.figures import Figures
+    from testbed.verdict.stuck_spans import Span
+
+GONE = ("stopped", "died")
 
 
-def last_of(journal: Journal, service: str) -> Threads | None:
-    """Return the last dump of a service; None if there is none."""
+AFTER_S = 0.5  # real seconds: a dump stops its process for a moment, and monitoring with it
+
+
+def last_of(journal: Journal, service: str, stuck: Sequence[Span] = ()) -> Threads | None:
+    """Return the last dump of a service from when it was stuck, or the last of all where it never was; None if there is none.
+
+    A dump of the process that came after shows nothing of where the one before it was blocked.
+    """
     dumps = [dump for dump in journal.of(Threads) if dump.service == service]
-    return dumps[-1] if dumps else None
+    if not stuck or not dumps:
+        return dumps[-1] if dumps else None
+    last = stuck[-1]
+    gone_s = min(
+        (event.t_s for event in journal.of(Service) if event.service == service and event.state in GONE and event.t_s >= last.to_s),
+        default=float("inf"),
+    )
+    of_life = [dump for dump in dumps if last.from_s <= dump.t_s <= gone_s]
+    while_stuck = [dump for dump in of_life if dump.t_s <= last.to_s + AFTER_S]
+    return next(iter((while_stuck or of_life)[-1:]), None)
 
 
 def dump_text(dump: Threads) -> str:
@@ -40,13 +59,15 @@ def dump_text(dump: Threads) -> str:
     return f"{count} of {dump.request_threads} request threads of {dump.service}: {state}{called}"
 
 
-def judge(journal: Journal, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]) -> Finding:
+def judge(
+    journal: Journal, figures: Figures, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]
+) -> Finding:
     """Return whether all request threads of all the services are blocked in a state, inside a call, at one line, as the finding of `check`.
 
     At one line: from that call inwards, every stack has the same calls at the same lines, on each service and across them; at the
     innermost alone, any two threads that wait for a lock would be at one. Unknown if a dump is missing or failed.
     """
-    dumps = [(service, last_of(journal, service)) for service in services]
+    dumps = [(service, figures.dumps.get(service)) for service in services]
     missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in dumps if dump is None or dump.error]
     if missing:
         return Finding(check, Verdict.UNKNOWN, "; ".join(map(str, missing)), facts)

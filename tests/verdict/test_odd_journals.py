@@ -24,7 +24,9 @@ from tests.mutations import times
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.journal.events import OperationEvent
     from testbed.journal.reader import Journal
+    from testbed.verdict.stuck_spans import Spans
 
 NIGHTS = {"hung": hung_night, "contained": contained_night}
 NUMBERS: tuple[float, ...] = (-1.0, 0.0, 0.5, 1e18, 1e308, -1e308, 5e-324, float("nan"), float("inf"), float("-inf"))
@@ -111,7 +113,7 @@ def test_no_journal_raises_anything_but_that_it_is_refused(tmp_path: Path, night
 
 
 def impossible(directory: Path) -> Journal:
-    """Return a journal whose figures cannot be computed: there were fewer connections than none."""
+    """Return a journal that cannot be: there were fewer connections than none."""
     night = NightBuilder()
     night.samples(0.0)
     night.request(0.5, "kiosk", "answered")
@@ -123,8 +125,16 @@ def impossible(directory: Path) -> Journal:
     return reader.read(path)
 
 
-def test_figures_that_fail_give_unknown_with_their_traceback(tmp_path: Path) -> None:
+def test_figures_that_fail_give_unknown_with_their_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is kept; and what the journal itself contradicts is told beside it."""
+    needed_restart = figures.needed_restart
+
+    def fails(journal: Journal, spans: Spans) -> tuple[OperationEvent, tuple[str, ...]] | None:
+        if journal.events:
+            raise IndexError
+        return needed_restart(journal, spans)
+
+    monkeypatch.setattr(figures, "needed_restart", fails)
     judgement = judge.judge(impossible(tmp_path))
     assert (judgement.verdict, judgement.outcome, judgement.reason.code) == (Verdict.UNKNOWN, None, "not_judged")
     consistent, failed = judgement.findings
