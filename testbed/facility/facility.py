@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.burst import OpenBurst
     from testbed.facility.load_generator import Connect, DueRequest, LoadGenerator
-    from testbed.facility.observers import Busyness, Dump, Monitoring, Resources, Shortages
+    from testbed.facility.observers import Busyness, Dump, Monitoring, Parts, Resources, Shortages
     from testbed.facility.probe import Probe, Prober, ProbeSpec
 
 
@@ -67,10 +67,10 @@ class Facility:
 
     `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is observed, probed
     and loaded. `redundancy`: balancers, standby and backups, where the runtime has them. `resources`: how resource usage is sampled.
-    `shortages`: how it is found what its parts lacked. `busyness`: how busy the machine is. `links`: those with a proxy of their own,
-    beside the database's, which is the virtual IP. `active`: the faults that have to be healed, and `left`: what remained when all
-    were; a facility that still has any of either serves no other replay. `over`: by the words of those that are over without a healing,
-    why.
+    `shortages`: how it is found what its parts lacked; `parts`: which of those that are no services failed by themselves. `busyness`: how
+    busy the machine is. `links`: those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that
+    have to be healed, and `left`: what remained when all were; a facility that still has any of either serves no other replay. `over`: by
+    the words of those that are over without a healing, why.
     """
 
     runtime: Runtime
@@ -84,6 +84,7 @@ class Facility:
     redundancy: Redundancy = field(default_factory=NoRedundancy)
     resources: Resources = field(default_factory=observers.NoResources)
     shortages: Shortages = field(default_factory=observers.NoShortages)
+    parts: Parts = field(default_factory=observers.NoParts)
     busyness: Busyness = field(default_factory=observers.NoBusyness)
     links: dict[str, Link] = field(default_factory=dict)
     packet_filter: PacketFilter = field(default_factory=NoPacketFilter)

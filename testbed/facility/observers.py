@@ -1,4 +1,4 @@
-"""How a facility is observed: monitoring, thread dumps, resource usage, shortages, the machine's pressure; and do-nothing twins."""
+"""How a facility is observed: monitoring, thread dumps, resource usage, shortages, parts that fail, the machine's pressure; and twins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.facility.address import Address
-    from testbed.journal.events import Now, Pressure, Shortage, Size
+    from testbed.journal.events import Now, Part, Pressure, Shortage, Size
 
 
 class Dump(Protocol):
@@ -75,6 +75,28 @@ class NoShortages:
     every_s: float | None = None
 
     async def look(self, now: Now) -> Sequence[Shortage]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing."""
+        return ()
+
+
+class Parts(Protocol):
+    """Tells which parts of a facility that are no services died or stand still by themselves, stamped by `now`."""
+
+    @property
+    def every_s(self) -> float | None:
+        """The interval between looks, in real seconds; None: never."""
+
+    async def look(self, now: Now) -> Sequence[Part]:
+        """Return those that did so since the look before; each is told once."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoParts:
+    """The do-nothing twin: there is nothing beside the services."""
+
+    every_s: float | None = None
+
+    async def look(self, now: Now) -> Sequence[Part]:  # noqa: ARG002 - the protocol's signature
         """Return nothing."""
         return ()
 

@@ -293,6 +293,16 @@ class Shortage(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Stamped):
+    """A part of the facility that is no service, such as a database server or the fault proxy, died or stood still by itself."""
+
+    part: str
+    state: Literal["died", "stopped"]
+    detail: str
+    event: Literal["part"] = "part"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure(Stamped):
     """For how many real seconds something on this machine has waited for a processor so far, since an arbitrary moment."""
 
@@ -426,6 +436,7 @@ Event = (
     | ResourceUsage
     | Size
     | Shortage
+    | Part
     | Pressure
     | Balancer
     | Recovery

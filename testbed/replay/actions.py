@@ -273,9 +273,10 @@ class Actions:
             self.recorder.add(event)
 
     async def record_shortages(self) -> None:
-        """Record what the parts of the facility lacked since it was last looked for."""
-        for event in await self.facility.shortages.look(self.recorder.now):
-            self.recorder.add(event)
+        """Record what the parts of the facility lacked, and which of them failed, since it was last looked for."""
+        for source in (self.facility.shortages, self.facility.parts):
+            for event in await source.look(self.recorder.now):
+                self.recorder.add(event)
 
     async def dump_threads(self) -> None:
         """Dump the threads of every application server and caller at the same time, and record the groups (O5, O6, P4).

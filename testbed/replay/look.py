@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.facility.facility import Facility
-    from testbed.facility.observers import Busyness, Monitoring, Resources, Shortages
+    from testbed.facility.observers import Busyness, Monitoring, Parts, Resources, Shortages
     from testbed.facility.redundancy import Redundancy
     from testbed.journal.events import Sample
     from testbed.replay.recorder import Recorder
@@ -41,7 +41,7 @@ class Looker:
 
     async def look(self, after_round: Callable[[], None]) -> None:
         """Sample until cancelled; call `after_round` after each round of samples."""
-        observers = (self.facility.resources, self.facility.shortages, self.facility.busyness)
+        observers = (self.facility.resources, self.facility.shortages, self.facility.parts, self.facility.busyness)
         await run_all(
             (
                 self._sample_services(after_round),
@@ -90,7 +90,7 @@ class Looker:
         finally:
             await cancel_and_wait(reading.values())
 
-    async def _record(self, source: Redundancy | Resources | Shortages | Busyness, every_s: float | None) -> None:
+    async def _record(self, source: Redundancy | Resources | Shortages | Parts | Busyness, every_s: float | None) -> None:
         """Record the events of a source every `every_s` seconds, or never (None); a long round skips those that it covers."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import FaultOver, Healed, OperationEvent
@@ -28,44 +29,59 @@ def _first(journal: Journal, excluded: tuple[str, ...]) -> OperationEvent | None
     return next((event for event in journal.of(OperationEvent) if event.state == "begin" and event.operation not in excluded), None)
 
 
-def active_until(journal: Journal) -> dict[int, float | None]:
-    """Return until when of the night each fault that stays active was so, by its id; None: to the end of the night."""
-    at_end = {fault for healed in journal.of(Healed) for fault in healed.faults}
-    until: dict[int, float | None] = {}
-    for begin in _begins(journal):
-        end = _end(journal, begin)
-        if end is not None or begin.operation in at_end:
-            until[begin.id] = None if end is None else end.night_s
-    return until
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A fault, from its begin to what ended it: its healing, or that it was over without one; None: nothing before the night's end did.
+
+    `lasts`: whether it stays active until then. One that does not is over with its last step.
+    """
+
+    begin: OperationEvent
+    end: OperationEvent | FaultOver | None
+    lasts: bool
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """From when to when it was active (`t_s`)."""
+        return self.begin.t_s, float("inf") if self.end is None else self.end.t_s
 
 
-def active_spans(journal: Journal, delays_s: float) -> tuple[tuple[float, float], ...]:
+def active_faults(journal: Journal) -> list[Active]:
+    """Return every fault that changed something, in the order in which they began."""
+    events = journal.of(OperationEvent)
+    at_end = [word for healed in journal.of(Healed) for word in healed.faults]
+    over = {event.id: event for event in journal.of(FaultOver)}
+    heals = [event for event in events if event.operation == HEAL and event.state == "end"]
+    found = []
+    for begin in events:
+        if begin.state != "begin" or begin.operation in (*HARMLESS, HEAL, RESTART):
+            continue
+        healed = next((heal for heal in heals if heal.t_s > begin.t_s and f"{begin.operation}:" in heal.detail), None)
+        ended = next((event for event in events if event.id == begin.id and event.state != "begin"), None)
+        lasting = over.get(begin.id, healed)
+        lasts = lasting is not None or begin.operation in at_end
+        found.append(Active(begin, lasting if lasts else ended, lasts))
+    return found
+
+
+def active_spans(journal: Journal) -> list[tuple[float, float]]:
+    """Return from when to when (`t_s`) each of them was active."""
+    return [active.span_s for active in active_faults(journal)]
+
+
+def spans_that_delay(journal: Journal, delays_s: float) -> tuple[tuple[float, float], ...]:
     """Return from when to when (`t_s`) faults were active that alone can delay a transaction by more than this; none of them overlap."""
     spans: list[tuple[float, float]] = []
-    for begin in _begins(journal):
-        end = _end(journal, begin)
-        end_s = float("inf") if end is None else end.t_s
-        alone_s = end_s - begin.t_s if begin.delays_s is None else begin.delays_s
+    for active in active_faults(journal):
+        from_s, to_s = active.span_s
+        alone_s = to_s - from_s if active.begin.delays_s is None else active.begin.delays_s
         if alone_s <= delays_s:
             continue
-        if spans and begin.t_s <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], end_s))
+        if spans and from_s <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], to_s))
         else:
-            spans.append((begin.t_s, end_s))
+            spans.append((from_s, to_s))
     return tuple(spans)
-
-
-def _begins(journal: Journal) -> list[OperationEvent]:
-    return [event for event in journal.of(OperationEvent) if event.state == "begin" and event.operation != HEAL]
-
-
-def _end(journal: Journal, fault: OperationEvent) -> OperationEvent | FaultOver | None:
-    """Return what ended a fault, the begin of its healing or that it was over without one; None if nothing did before the night's end."""
-    heals = (event for event in journal.of(OperationEvent) if event.state == "begin" and event.operation == HEAL)
-    healed = (event for event in heals if event.t_s >= fault.t_s and event.arguments.get("of") in (None, fault.operation))
-    over = (event for event in journal.of(FaultOver) if event.id == fault.id)
-    ends: list[OperationEvent | FaultOver] = [*healed, *over]
-    return min(ends, key=lambda event: event.t_s, default=None)
 
 
 def last_change(journal: Journal) -> OperationEvent | None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import REFUSED, FaultOver, Healed, Observed, OperationEvent, Sample, Service
+from testbed.journal.events import REFUSED, Observed, OperationEvent, Sample, Service
 from testbed.plan.clock import clock_text
-from testbed.verdict.changes import HARMLESS, HEAL, RESTART, first_change
+from testbed.verdict.changes import active_spans, first_change
 from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
@@ -134,7 +134,7 @@ def _ups(journal: Journal, service: str) -> list[tuple[tuple[float, float], tupl
 
 def explained(journal: Journal, silence: Silence) -> bool:
     """Whether somebody looked, and a fault was active that lasts until it is healed, so that the silence is what it does."""
-    return silence.looked and any(from_s < silence.to_s and silence.from_s < to_s for from_s, to_s in active_faults(journal))
+    return silence.looked and any(from_s < silence.to_s and silence.from_s < to_s for from_s, to_s in active_spans(journal))
 
 
 def _is_silenced(journal: Journal, service: str, until_s: float) -> bool:
@@ -145,30 +145,4 @@ def _is_silenced(journal: Journal, service: str, until_s: float) -> bool:
     looked = any(sample.t_s >= until_s - CLOSING_S for sample in samples_of(journal, service))
     replaced = service in journal.header.facility.application_servers and settings_of(journal).replaced_within_s > 0
     begins = {event.t_s for event in journal.of(OperationEvent) if event.state == "begin" and event.arguments.get("service") == service}
-    return looked and any((replaced or from_s in begins) and to_s > until_s for from_s, to_s in active_faults(journal))
-
-
-def active_faults(journal: Journal) -> list[tuple[float, float]]:
-    """Return from when to when each fault was active: from its begin to its healing, or the night's end; one that lasts not, to its end.
-
-    One that was over without a healing, because what it was done to was gone, was active until then.
-    """
-    events = journal.of(OperationEvent)
-    at_end = [word for healed in journal.of(Healed) for word in healed.faults]
-    over_s = {event.id: event.t_s for event in journal.of(FaultOver)}
-    heals = [event for event in events if event.operation == HEAL and event.state == "end"]
-    spans = []
-    for begin in events:
-        if begin.state != "begin" or begin.operation in (*HARMLESS, HEAL, RESTART):
-            continue
-        healed_s = next((heal.t_s for heal in heals if heal.t_s > begin.t_s and f"{begin.operation}:" in heal.detail), None)
-        if begin.id in over_s:
-            spans.append((begin.t_s, over_s[begin.id]))
-        elif healed_s is not None:
-            spans.append((begin.t_s, healed_s))
-        elif begin.operation in at_end:
-            spans.append((begin.t_s, float("inf")))
-        else:
-            ends_s = (event.t_s for event in events if event.id == begin.id and event.state != "begin")
-            spans.append((begin.t_s, next(ends_s, float("inf"))))
-    return spans
+    return looked and any((replaced or from_s in begins) and to_s > until_s for from_s, to_s in active_spans(journal))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
 from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps
-from testbed.verdict.changes import active_until, first_fault
+from testbed.verdict.changes import active_faults, first_fault
 from testbed.verdict.header_settings import pool_limit, settings_of
 from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
@@ -141,7 +141,7 @@ def of(journal: Journal) -> Figures:
         begins=tuple(event for event in journal.of(OperationEvent) if event.state == "begin"),
         operations=tuple(event for event in journal.of(OperationEvent) if event.state != "begin"),
         first_fault=fault,
-        active_until_night_s=active_until(journal),
+        active_until_night_s={fault.begin.id: fault.end.night_s if fault.end else None for fault in active_faults(journal) if fault.lasts},
         late=lateness.late(journal),
         evidence=seen,
         spans=spans,

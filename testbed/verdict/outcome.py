@@ -10,7 +10,7 @@ from testbed.journal.events import Observed
 from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
-from testbed.verdict.changes import active_spans, last_change
+from testbed.verdict.changes import last_change, spans_that_delay
 from testbed.verdict.header_settings import connections
 from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
 from testbed.verdict.recovery import LAST, facility_transactions, needs_facility, transactions_of
@@ -76,7 +76,7 @@ def _all_answered(journal: Journal) -> Reason:
 
 def _excused_s(journal: Journal, from_s: float, to_s: float) -> float:
     """Return for how long of a span a processor was wanting, but for the time in which a fault alone makes answers late on any machine."""
-    held = ((max(from_s, begin_s), min(to_s, end_s)) for begin_s, end_s in active_spans(journal, IN_TIME_S))
+    held = ((max(from_s, begin_s), min(to_s, end_s)) for begin_s, end_s in spans_that_delay(journal, IN_TIME_S))
     return stalled_s(journal, from_s, to_s) - sum(stalled_s(journal, begin_s, end_s) for begin_s, end_s in held if begin_s < end_s)
 
 

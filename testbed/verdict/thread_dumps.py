@@ -9,11 +9,10 @@ from testbed.journal.events import Service, Threads
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from testbed.journal.events import ThreadGroup
     from testbed.journal.reader import Journal
-    from testbed.verdict.figures import Figures
     from testbed.verdict.stuck_spans import Span
 
 GONE = ("stopped", "died")
@@ -60,25 +59,25 @@ def dump_text(dump: Threads) -> str:
 
 
 def judge(
-    journal: Journal, figures: Figures, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]
+    journal: Journal, dumps: Mapping[str, Threads], check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]
 ) -> Finding:
     """Return whether all request threads of all the services are blocked in a state, inside a call, at one line, as the finding of `check`.
 
     At one line: from that call inwards, every stack has the same calls at the same lines, on each service and across them; at the
     innermost alone, any two threads that wait for a lock would be at one. Unknown if a dump is missing or failed.
     """
-    dumps = [(service, figures.dumps.get(service)) for service in services]
-    missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in dumps if dump is None or dump.error]
+    of_each = [(service, dumps.get(service)) for service in services]
+    missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in of_each if dump is None or dump.error]
     if missing:
         return Finding(check, Verdict.UNKNOWN, "; ".join(map(str, missing)), facts)
     good = True
     paths: set[tuple[str, ...]] = set()
-    for _, dump in dumps:
+    for _, dump in of_each:
         assert dump is not None
         groups = [group for group in dump.groups if (group.state, group.within) == (state, within)]
         good = good and sum(group.count for group in groups) == journal.header.facility.request_threads
         paths |= {path_from(group) for group in groups}
-    text = "; ".join(dump_text(dump) for _, dump in dumps if dump)
+    text = "; ".join(dump_text(dump) for _, dump in of_each if dump)
     if good and len(paths) > 1:
         return Finding(check, Verdict.BROKEN, f"{text}; but not at one line: {_apart(paths)}", facts)
     return Finding(check, held_if(good), text, facts)

@@ -9,7 +9,7 @@ from testbed import scenario_file
 from testbed.errors import ProxyError, ScenarioError
 from testbed.fakes.link import FakeLink
 from testbed.journal.events import FaultOver, Healed, OperationEvent, Service, Step
-from testbed.verdict import checks, evidence, figures, judge, stuck_spans
+from testbed.verdict import changes, checks, figures, judge, stuck_spans
 from testbed.verdict.finding import Verdict
 from tests.journals import contained_night
 from tests.nights import SMALL, Flight, flown, scenario
@@ -159,7 +159,7 @@ def test_a_fault_whose_victim_was_replaced_is_over() -> None:
     assert healed.detail == f"nothing is left to heal: backlog_full: {over.detail}"
     assert (journal.of(Healed)[0].faults, journal.of(Healed)[0].left) == ((), ())
     assert _doubts(journal) == []
-    assert evidence.active_faults(journal) == [(journal.of(OperationEvent)[0].t_s, over.t_s)]  # a silence after it has no excuse
+    assert changes.active_spans(journal) == [(journal.of(OperationEvent)[0].t_s, over.t_s)]  # a silence after it has no excuse
 
 
 def test_the_restart_of_a_stopped_server_has_a_clear_verdict(tmp_path: Path) -> None:

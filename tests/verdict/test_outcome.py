@@ -646,8 +646,8 @@ def test_what_a_fault_holds_back_is_late_on_any_machine(delays_s: float | None, 
     night.events.append(OperationEvent(**night.at(1.0), operation="silence", id=1, state="begin", delays_s=delays_s))
     night.events.append(OperationEvent(**night.at(1.1), operation="silence", id=1, state="end"))
     night.request(1.5, "kiosk", "answered", took_s=7.0)
-    for state, late_s in (("begin", 0.0), ("end", 0.1)):
-        night.events.append(OperationEvent(**night.at(healed_s + late_s), operation="heal", id=2, state=state))  # type: ignore[arg-type]
+    for state, at_s in (("begin", healed_s - 0.1), ("end", healed_s)):
+        night.events.append(OperationEvent(**night.at(at_s), operation="heal", id=2, state=state, detail="silence: answered"))  # type: ignore[arg-type]
     night.pressure(12.0, 0.9)
     night.end(12.0)
     assert judge.judge(night.journal()).reason.code == code

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.journal.events import Healed, OperationEvent, Response, Sample, Service
+from testbed.journal.events import Healed, OperationEvent, Part, Response, Sample, Service
 from testbed.verdict import checks, figures
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import NightBuilder, contained_night
@@ -75,3 +75,13 @@ def test_a_server_that_replaces_itself_may_fail_to_start_while_a_fault_stands_in
     found = checks.load("services")(journal, figures.of(journal), None)
     assert found.verdict is verdict
     assert ("cf-1 replaced itself, and could not start" in found.text) is (verdict is Verdict.HELD)
+
+
+def test_what_services_stand_on_may_fail_by_itself() -> None:
+    """A database server that dies makes everybody fail, and no code is to blame for it."""
+    night = contained_night()
+    night.events.insert(0, Part(**night.at(1.5), part="db-1", state="died", detail="SIGKILL"))
+    night.events.insert(1, Part(**night.at(1.6), part="toxiproxy", state="stopped", detail="stopped by a signal"))
+    found = finding(night)
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.text == "db-1 died at 22:02:30: SIGKILL; toxiproxy stood still at 22:02:40: stopped by a signal"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from testbed.runtime.credentials import Credentials
 
 STEP_WITHIN_S = 60.0
+STATUS_WITHIN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -58,6 +59,17 @@ class DatabaseHosts:
     async def stop_server(self) -> None:
         """Stop the server in order."""
         await asyncio.to_thread(self._post, self.active, "stop")
+
+    def died(self) -> str:
+        """Return how the server of the active host ended by itself, or crashed; an empty text if it did not, or nobody says so now."""
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                url = f"{self.runtime.published(self.active, SERVICE_PORT).url}/status"
+                status = session.get(url, headers={"Authorization": authorization(self.credentials)}, timeout=STATUS_WITHIN_S).json()
+        except (requests.RequestException, ValueError, FacilityError):
+            return ""
+        return str(status.get("died", ""))
 
     async def throw_away(self) -> None:
         """Do nothing: its container and its volume are removed with the project."""

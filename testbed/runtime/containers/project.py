@@ -27,6 +27,7 @@ from testbed.runtime.containers.balancers import statistics
 from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
 from testbed.runtime.containers.log_disks import ContainerLogDisks
+from testbed.runtime.containers.parts import ContainerParts
 from testbed.runtime.containers.redundancy import ContainerRedundancy, virtual_ip_of
 from testbed.runtime.containers.services import CREDENTIALS, OFF_SITE, RECOVERY, SERVICE_PORT, STATISTICS_PORT, VIRTUAL_IP
 from testbed.runtime.containers.services import PORT as DATABASE_PORT
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from testbed.runtime.containers.runtime import Containers
     from testbed.runtime.credentials import Login
 
+PARTS = (*HOSTS, "toxiproxy", "firewall")
 STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
 KEEPALIVES = "DATABASE_KEEPALIVES_S"
@@ -163,6 +165,7 @@ class Project:
         assert self.facility is not None
         left = [*self.facility.left, *await self.facility.left_over()]
         left += [f"{name} is paused" for name in STAYING if await self.runtime.is_paused(name)]
+        left += [f"{self.hosts.active} died: {died}" for died in [await asyncio.to_thread(self.hosts.died)] if died]
         if left:
             raise FacilityError(f"left by the replay before: {'; '.join(dict.fromkeys(left))}")
 
@@ -195,6 +198,7 @@ class Project:
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names, self._administrator),
         )
         facility.shortages = ContainerShortages(self.runtime, (*facility.services, *HOSTS, LOAD, "toxiproxy"))
+        facility.parts = ContainerParts(self.runtime, self.hosts, PARTS)
         facility.busyness = MachineBusyness()
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 INITDB_WITHIN_S = 60.0
 READY_WITHIN_S = 30.0
+CRASHED = "terminating any other active server processes"
 STOP_WITHIN_S = 20.0
 POLL_S = 0.005
 PORT_TRIES = 5
@@ -148,6 +149,11 @@ async def start_server(
         if listen or "could not bind" not in child.last_lines():
             break
     raise ServiceError(_with_advice(f"the database server on {host} ended with {child.ending}:\n{child.last_lines()}"))
+
+
+def crashed_in(log: str) -> str:
+    """Return the line of a server's log that says that it ended every session, because one of its processes ended as none should; or ""."""
+    return next((line for line in log.splitlines() if CRASHED in line), "")
 
 
 def _with_advice(message: str) -> str:

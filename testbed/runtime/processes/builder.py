@@ -31,6 +31,7 @@ from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.processes.fork_client import FORK_SERVER
 from testbed.runtime.processes.log_disks import ProcessLogDisks
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
+from testbed.runtime.processes.parts import ProcessParts
 from testbed.runtime.processes.resources import ProcessResources
 from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.processes.shared_parts import SharedParts
@@ -166,6 +167,7 @@ class ProcessesBuilder:
         facility.resources = self.resources
         logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
+        facility.parts = ProcessParts(self.pairs, shared.runtime)
         facility.busyness = MachineBusyness()
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
         await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))

@@ -114,6 +114,10 @@ class Processes(Runtime):
         code = child.process.poll()
         return None if code is None else Exit(code, child.last_lines())
 
+    def find(self, name: str) -> Child | None:
+        """Return the process of a service; None if it was never started here."""
+        return self._children.get(name)
+
     def _child(self, name: str) -> Child:
         if name not in self._children:
             raise ServiceError(f"no service {name} was started; there are {', '.join(sorted(self._children)) or 'none'}")

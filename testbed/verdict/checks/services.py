@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Response, Service
+from testbed.journal.events import Part, Response, Service
 from testbed.plan.clock import clock_text
-from testbed.verdict.evidence import active_faults
+from testbed.verdict.changes import active_spans
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from testbed.verdict.figures import Figures
 
 CANNOT_START = "exit code 3"  # of the service
+HOW = {"died": "died", "stopped": "stood still"}
 INTERNAL = "internal error: "  # as services answer with 500
 # In the last lines of a Python process: a frame; the reason of `faulthandler`; and what is only the head of frames, or follows them.
 FRAME, FATAL, HEADS = "  File ", "Fatal Python error", ("Traceback", "Thread", "Current thread", "Extension modules")
@@ -24,12 +25,14 @@ FRAME, FATAL, HEADS = "  File ", "Fatal Python error", ("Traceback", "Thread", "
 def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     """Check that no service died by itself, or raised what it does not handle; unknown otherwise: no scenario plans what comes after.
 
-    Unknown also where the replay did not come to its end: what could not be seen any more may be why. A server that replaces itself, as a
-    variant may have it, and cannot start because a fault stands in its way, does what it is meant to do.
+    Nor may what they stand on have failed by itself: a database server, the fault proxy, and what else the facility has. Unknown also where
+    the replay did not come to its end: what could not be seen any more may be why. A server that replaces itself, as a variant may have it,
+    and cannot start because a fault stands in its way, does what it is meant to do.
     """
     failed = [event for event in figures.died if _could_not_start(journal, event)]
     died = [event for event in figures.died if event not in failed]
     doubts = [f"{event.service} died at {clock_text(event.night_s)}: {_gist(event.detail)}" for event in died]
+    doubts += [f"{part.part} {HOW[part.state]} at {clock_text(part.night_s)}: {_gist(part.detail)}" for part in journal.of(Part)]
     for service in figures.services:
         count = sum(max(sample.internal_errors or 0 for sample in samples) for samples in lives(journal, service))
         if count:
@@ -50,7 +53,7 @@ def _could_not_start(journal: Journal, event: Service) -> bool:
         settings_of(journal).replaced_within_s > 0
         and event.service in journal.header.facility.application_servers
         and event.detail.startswith(CANNOT_START)
-        and any(from_s < event.t_s <= to_s for from_s, to_s in active_faults(journal))
+        and any(from_s < event.t_s <= to_s for from_s, to_s in active_spans(journal))
     )
 
 

@@ -49,7 +49,7 @@ from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.postgres.roles import set_passwords
-from testbed.runtime.postgres.server import dead_connection_detection, start_server
+from testbed.runtime.postgres.server import crashed_in, dead_connection_detection, start_server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -139,8 +139,17 @@ class DatabaseHost:
             "trouble": self.trouble,
             "mounted_on": self.array.mounted_on(),
             "running": self.running,
+            "died": self._died(),
             "pid": self.server.child.pid if self.server else None,
         }
+
+    def _died(self) -> str:
+        """Return how the server ended by itself, or that it crashed; an empty text if it did not."""
+        if self.server is None:
+            return ""
+        if self.server.child.pid is None:
+            return f"{self.server.child.ending}\n{self.server.child.last_lines()}"
+        return crashed_in(LOG.read_text(errors="replace")) if LOG.exists() else ""
 
     async def begin(self) -> None:
         """Run what the host does at its own start; then it is `ready`, or `trouble` says why not."""
