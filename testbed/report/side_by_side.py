@@ -6,6 +6,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -23,7 +24,7 @@ from testbed.verdict.latency import AFTER, BEFORE
 from testbed.verdict.stuck_spans import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PICTURE_COLUMNS = 110
 FONT_FACE = re.compile(r"@font-face \{[^}]*\}\s*")  # rich's is fetched from the web; the reader's own font is enough
+WAITS = "median, 90 %, 99 %,\nlongest (answered)"
 DONE_NOTHING = "nothing"  # the do-nothing fault
 
 STYLE = {Verdict.HELD: "bold green", Verdict.BROKEN: "bold red", Verdict.UNKNOWN: "bold yellow"}
@@ -80,9 +82,9 @@ def _night(night: Night) -> Rows:
         ("connections leaked", lambda judgement: _leaked(judgement.figures)),
         ("request threads", lambda judgement: _blocked(judgement.figures)),
         ("health checks", lambda judgement: _health(judgement.figures)),
-        ("wait before the fault", lambda judgement: _waits(judgement.figures, BEFORE)),
-        ("wait after the fault", lambda judgement: _waits(judgement.figures, AFTER)),
-        ("wait for an answer", lambda judgement: _waits(judgement.figures, None)),
+        (f"wait before the fault\n{WAITS}", lambda judgement: _waits(judgement.figures, BEFORE)),
+        (f"wait after the fault\n{WAITS}", lambda judgement: _waits(judgement.figures, AFTER)),
+        (f"wait for an answer\n{WAITS}", lambda judgement: _waits(judgement.figures, None)),
         ("circuit breakers", lambda judgement: _breakers(judgement.figures)),
         ("outcome", _outcome),
         ("crack", _crack),
@@ -93,7 +95,7 @@ def _night(night: Night) -> Rows:
 
 
 def _waits(figures: Figures, half: str | None) -> str:
-    """Format how many passengers of each caller were answered, and how long they waited, before or after the first fault.
+    """Format how long passengers of each caller waited, and how many of them were answered, before or after the first fault.
 
     Without a fault there is only one such row, for which `half` is None.
     """
@@ -103,18 +105,17 @@ def _waits(figures: Figures, half: str | None) -> str:
     for caller, halves in figures.latency.items():
         wait = halves[half or BEFORE]
         asked = wait.answered + wait.failed + wait.unanswered
-        seconds = {"median": wait.median_s, "90 %": wait.p90_s, "99 %": wait.p99_s, "longest": wait.longest_s}
         if asked:
-            waited = f"; {_until_never(seconds)}" if asked > wait.failed else ""
-            lines.append(f"{caller}: {wait.answered} of {asked} answered{waited}")
+            waited = _until_never((wait.median_s, wait.p90_s, wait.p99_s, wait.longest_s)) if asked > wait.failed else "nobody"
+            lines.append(f"{caller}: {waited} ({wait.answered} of {asked})")
     return "\n".join(lines) or Nothing("nobody asked")
 
 
-def _until_never(seconds: Mapping[str, float | None]) -> str:
-    """Format rising seconds by their names; what comes after a `never` is never, too, and left out."""
-    told = [f"{name} {value:.2f}" for name, value in seconds.items() if value is not None]
-    never = next((f"{name} never" for name, value in seconds.items() if value is None), None)
-    return ", ".join([*([f"{', '.join(told)} s"] if told else []), *([never] if never else [])])
+def _until_never(seconds: Iterable[float | None]) -> str:
+    """Format rising seconds; what comes after a `never` is never, too, and left out."""
+    values = tuple(seconds)
+    told = [f"{value:.2f}" for value in takewhile(lambda value: value is not None, values)]
+    return ", ".join(told) + " s" if len(told) == len(values) else ", ".join([*told, "never"])
 
 
 def _outcome(judgement: Judgement) -> Text:
