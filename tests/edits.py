@@ -221,3 +221,85 @@ twice("every response twice", lambda line: line["event"] == "response")
 twice("every sample twice", lambda line: line["event"] == "sample")
 twice("every operation twice", lambda line: line["event"] == "operation")
 twice("the closing window twice", lambda line: line["event"] == "observed")
+
+# What one witness says, and another contradicts: found by trying to deceive the verdict.
+
+
+def _callers_restarted(lines: Lines) -> Lines:
+    """All that failed was answered, and callers are said to have been replaced, so that their counts would not matter."""
+    at = {name: value for name, value in first_of(lines, event="operation", state="end").items() if name in ("t_s", "night_s")}
+    later = {name: value + 0.5 for name, value in at.items()}
+    events = [
+        {"event": "service", "service": caller, "state": state, "pid": 1, "detail": "", **when}
+        for caller in CALLERS
+        for state, when in (("stopped", later), ("ready", later))
+    ]
+    place = next(number for number, line in enumerate(lines) if line["t_s"] > later["t_s"]) if len(lines) > 1 else 1
+    return [*lines[:place], *events, *lines[place:]]
+
+
+def _sparse(lines: Lines) -> Lines:
+    """Monitoring looked once in three and a half seconds, never long enough apart to be a silence."""
+    last: dict[str, float] = {}
+    kept = []
+    for line in lines:
+        if _is_sample(line):
+            if line["t_s"] - last.get(line["service"], -9.0) < 3.5 and line["t_s"] < closed_s(lines) - 1.0:
+                continue
+            last[line["service"]] = line["t_s"]
+        kept.append(line)
+    return kept
+
+
+def _shorter_trace_without_unanswered(lines: Lines) -> Lines:
+    """The first request is gone, and was never in the trace."""
+    kept = [line for line in lines if line["event"] not in ("request", "response") or line["id"] != 1]
+    kept[0]["trace"]["requests"] -= 1
+    return kept
+
+
+EDITS["callers are said to be restarted"] = lambda lines: [lines[0], *_callers_restarted(lines[1:])]
+EDITS["looked at once in three and a half seconds"] = _sparse
+EDITS["one request less, and a shorter trace"] = _shorter_trace_without_unanswered
+change("fewer than no threads at work", lambda line, _: _is_sample(line), busy=-5)
+change("no number of threads", lambda line, _: _is_sample(line), request_threads=None)
+change("more connections than a pool may open", lambda line, _: _is_sample(line, *SERVERS), pool=lambda line: {**line["pool"], "in": 500})
+change("fewer than no connections", lambda line, _: _is_sample(line, *SERVERS), pool=lambda line: {**line["pool"], "out": -1})
+change("more leaked than are out", lambda line, _: _is_sample(line, *SERVERS), pool=lambda line: {**line["pool"], "leaked": 999})
+change(
+    "refused at the end, and healthy",
+    lambda line, lines: _is_sample(line, *SERVERS) and line["t_s"] > closed_s(lines) - 1.5,
+    busy=None,
+    waiting=None,
+    request_threads=None,
+    pool=None,
+    results={},
+    error="connection refused",
+)
+change(
+    "refused all night",
+    lambda line, lines: _is_sample(line, "kiosk") and line["t_s"] > fault_s(lines),
+    busy=None,
+    waiting=None,
+    request_threads=None,
+    results={},
+    health=False,
+    error="connection refused",
+)
+change("answered when it was sent", lambda line, _: line["event"] == "response", answered_s=lambda line: line["answered_s"] - 0.5)
+change(
+    "answered long after it was written", lambda line, _: line["event"] == "response", answered_s=lambda line: line["answered_s"] + 1_000
+)
+change("a status that there is not", lambda line, _: line["event"] == "response", status=lambda line: line["status"] + 600)
+change("every time a tenth", lambda line, _: "t_s" in line, t_s=lambda line: line["t_s"] / 10)
+change("a closing window of the whole night", lambda line, _: line["event"] == "observed", since_s=0.0)
+change("the fault took an hour", lambda line, _: is_of(line, event="operation", state="end"), duration_s=3_600.0)
+change("every step failed", lambda line, _: is_of(line, event="step", state="end"), state="failed")
+change("another fault", lambda line, _: line["event"] in ("operation", "step"), operation="sorcery")
+change("healed what never began", lambda line, _: line["event"] == "healed", faults=["silence"])
+drop("the fault was never done", lambda line, _: line["event"] in ("operation", "step"))
+change_header("a day that there is not", lambda header: header["night"].update(date="2013-99-99"))
+change_header("a night without an end", lambda header: header["night"].update(to_s=1e308))
+change_header("no repetition", lambda header: header.update(repetition=-5))
+change_header("a lookup that there is not", lambda header: header["settings"].update(application_server={"lookup": "magic"}))
+EDITS["a part of a line after the end"] = lambda lines: [*lines, {"event": "torn"}]

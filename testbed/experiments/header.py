@@ -55,6 +55,7 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, 
             "testbed": version("grounded-testbed"),
             **backend.versions,
         },
+        timeline=tuple(step.word for step in scenario.steps),
         machine={
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             "cores": os.cpu_count() or 0,

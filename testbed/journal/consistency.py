@@ -6,12 +6,14 @@ alone is no contradiction: it shows less, and what it shows is true.
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections import Counter
 from dataclasses import fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from testbed.journal import witnesses
 from testbed.journal.events import (
     FIRST_ERROR_STATUS,
     End,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     from testbed.journal.reader import Journal
 
+LONGEST_NIGHT_S = 3 * 86_400.0
+CLOSES_EARLY_S = 1.0  # the closing window begins with the night's end, and some of the last requests are sent late
 ROUNDING_S = 1e-6  # what arithmetic on times may lose
 EARLY_S = 0.002  # an event loop's timer counts in milliseconds, and may fire so much too soon
 
@@ -51,6 +55,14 @@ def contradictions(journal: Journal) -> tuple[str, ...]:
         _pairs,
         _end,
         _closing,
+        witnesses.service_events,
+        witnesses.numbers,
+        witnesses.dumps,
+        witnesses.refusals,
+        witnesses.written,
+        witnesses.durations,
+        witnesses.pressure,
+        witnesses.done,
     )
     return tuple(sentence for check in checks for sentence in check(journal))
 
@@ -63,6 +75,14 @@ def _header(journal: Journal) -> Iterator[str]:
         yield "the header names no application server, or no caller"
     if len(set(names)) < len(names):
         yield "the header names a service twice"
+    try:
+        datetime.date.fromisoformat(header.night.date)
+    except ValueError:
+        yield f"the header's night is of {header.night.date!r}, which is no day"
+    if not 0 <= header.night.from_s < header.night.to_s <= LONGEST_NIGHT_S:
+        yield f"the header's night is from {header.night.from_s} s to {header.night.to_s} s"
+    if header.repetition < 1 or header.seed < 0:
+        yield f"the header says repetition {header.repetition}, seed {header.seed}"
     if header.trace.requests < 1:
         yield f"the header's trace has {header.trace.requests} requests"
     ready = {event.service for event in journal.of(Service) if event.state == "ready"}
@@ -101,6 +121,9 @@ def _requests(journal: Journal) -> Iterator[str]:
     yield from _twice("request", (request.id for request in requests))
     if len(requests) > header.trace.requests:
         yield f"{len(requests)} requests were sent, of a trace of {header.trace.requests}"
+    strange = next((request.id for request in requests if not 1 <= request.id <= header.trace.requests), None)
+    if strange is not None:
+        yield f"request {strange} is in no trace of {header.trace.requests}"
     for request in requests:
         if request.transaction not in header.transactions.get(request.caller, {}):
             yield f"request {request.id} is a {request.transaction} of {request.caller}, which the header does not have"
@@ -141,8 +164,8 @@ def _samples(journal: Journal) -> Iterator[str]:
     last: dict[str, float] = {}
     threads = journal.header.facility.request_threads
     for sample in journal.of(Sample):
-        if sample.t_s <= last.get(sample.service, -1.0):
-            yield f"a sample of {sample.service} at {sample.t_s:.3f} s comes after one at {last[sample.service]:.3f} s"
+        if sample.t_s <= (before_s := last.get(sample.service, -1.0)):
+            yield f"a sample of {sample.service} at {sample.t_s:.3f} s comes after one at {before_s:.3f} s"
             return
         last[sample.service] = sample.t_s
         if sample.request_threads not in (None, threads) or (sample.busy or 0) > threads:
@@ -223,6 +246,8 @@ def _end(journal: Journal) -> Iterator[str]:
     elif ends:
         if journal.events[-1] is not ends[0]:
             yield f"a line after the end: {journal.events[-1].event}"
+        if journal.torn:
+            yield "a part of a line after the end"
         latest = max(journal.events, key=lambda event: event.t_s)
         if latest.t_s > ends[0].t_s + ROUNDING_S:
             yield f"{latest.event} at {latest.t_s:.3f} s, after the end at {ends[0].t_s:.3f} s"
@@ -238,7 +263,8 @@ def _closing(journal: Journal) -> Iterator[str]:
             yield f"{count or 'no'} {word}{'s' if count > 1 else ''} in a journal that says it is complete"
     last_sent_s = max((request.sent_s for request in journal.of(Request)), default=0.0)
     for observed in journal.of(Observed):
-        if not last_sent_s <= observed.until_s <= journal.end.t_s + ROUNDING_S or not 0 <= observed.since_s <= observed.until_s:
+        begins_late = observed.since_s >= last_sent_s - CLOSES_EARLY_S
+        if not last_sent_s <= observed.until_s <= journal.end.t_s + ROUNDING_S or not begins_late or observed.since_s > observed.until_s:
             yield (
                 f"a closing window from {observed.since_s:.3f} s to {observed.until_s:.3f} s, with the last request at {last_sent_s:.3f} s "
                 f"and the end at {journal.end.t_s:.3f} s"

@@ -71,6 +71,7 @@ class Header:
     trace: TraceSource
     versions: dict[str, str]
     machine: dict[str, str | int]
+    timeline: tuple[str, ...] = ()
     journal: int = FORMAT
     event: Literal["header"] = "header"
 

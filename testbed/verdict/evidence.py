@@ -7,6 +7,7 @@ as a variant may have it, answers nothing meanwhile, and that is no silence eith
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,10 +19,13 @@ from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.journal.reader import Journal
 
 SILENT_S = 4.0  # real seconds without numbers that are too many, where somebody looked; busy machines were seen to take 1.8
 UNSEEN_S = 6.0  # and where nobody did: one look may take 4 s, and on a busy machine the testbed is late with it, too
+SELDOM_S = 2.0  # real seconds between samples, half of the time: a busy machine was seen to take 0.84, a quiet one takes 0.1
 CLOSING_S = 2.0  # what was seen in the closing window must be of its last seconds; a slow look takes almost as long
 
 
@@ -49,13 +53,15 @@ class Silence:
 class Evidence:
     """What monitoring did not see: `silences`, and the services that told no numbers before the first change, or in the closing window.
 
-    `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not.
+    `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not. `seldom`:
+    the services that were looked at so seldom that a hang could have passed unseen between, with the median of the long gaps in seconds.
     """
 
     silences: tuple[Silence, ...]
     not_before: tuple[str, ...]
     not_at_end: tuple[str, ...]
     silenced: tuple[str, ...]
+    seldom: tuple[tuple[str, float], ...] = ()
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -81,7 +87,16 @@ def of(journal: Journal) -> Evidence:
             not_at_end.append(service)
         silences += (silence for silence in _silences(journal, service, SILENT_S + allowed_s) if not explained(journal, silence))
     silenced = (service for service in not_at_end if _is_silenced(journal, service, until_s))
-    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end), tuple(silenced))
+    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end), tuple(silenced), tuple(_seldom(journal)))
+
+
+def _seldom(journal: Journal) -> Iterator[tuple[str, float]]:
+    """Yield the services that were looked at less than once in `SELDOM_S` seconds for half of the time."""
+    for service in services(journal):
+        gaps_s = [after.t_s - before.t_s for before, after in pairwise(samples_of(journal, service))]
+        long_s = [gap_s for gap_s in gaps_s if gap_s > SELDOM_S]
+        if sum(long_s) > sum(gaps_s) / 2:
+            yield service, statistics.median(long_s)
 
 
 def is_told(journal: Journal, sample: Sample) -> bool:

@@ -29,13 +29,12 @@ def last_of(journal: Journal, service: str, stuck: Sequence[Span] = ()) -> Threa
     dumps = [dump for dump in journal.of(Threads) if dump.service == service]
     if not stuck or not dumps:
         return dumps[-1] if dumps else None
-    last = stuck[-1]
+    while_stuck = [dump for dump in dumps if any(span.from_s <= dump.t_s <= span.to_s + AFTER_S for span in stuck)]
     gone_s = min(
-        (event.t_s for event in journal.of(Service) if event.service == service and event.state in GONE and event.t_s >= last.to_s),
+        (event.t_s for event in journal.of(Service) if event.service == service and event.state in GONE and event.t_s >= stuck[-1].to_s),
         default=float("inf"),
     )
-    of_life = [dump for dump in dumps if last.from_s <= dump.t_s <= gone_s]
-    while_stuck = [dump for dump in of_life if dump.t_s <= last.to_s + AFTER_S]
+    of_life = [dump for dump in dumps if stuck[-1].from_s <= dump.t_s <= gone_s]
     return next(iter((while_stuck or of_life)[-1:]), None)
 
 

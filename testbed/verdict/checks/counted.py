@@ -41,6 +41,9 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         # Nothing is under way at a caller at rest; of another, the last answers may be on their way, or counted a moment later.
         at_rest = samples[-1].busy == samples[-1].waiting == 0
         until_s = samples[-2].t_s if at_rest else samples[-1].t_s - UNDER_WAY_S
+        waiting = sum(transaction.response is None for transaction in journal.transactions if transaction.request.caller == caller)
+        if at_rest and exact and waiting:
+            doubts.append(f"{caller} had nothing under way at the end, but {waiting} of its requests were never answered")
         most = samples[-1] if at_rest else next((sample for sample in reversed(samples) if sample.t_s < until_s), samples[0])
         for name in journal.header.transactions.get(caller, {}):
             responses = [response for transaction in _of(journal, caller, name) if (response := transaction.response) is not None]

@@ -24,7 +24,7 @@ def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noq
     """
     restarts = [event for event in journal.of(OperationEvent) if (event.operation, event.state) == (RESTART, "end")]
     if not restarts:
-        return Finding("restored", held_if(not expected), "nothing was restarted", ("O9",))
+        return Finding("restored", Verdict.BROKEN if expected else Verdict.UNKNOWN, "nothing was restarted", ("O9",))
     after = {
         caller: [transaction.ended == "answered" for transaction in due if transaction.request.due_s > restarts[-1].t_s]
         for caller in journal.header.facility.callers
