@@ -11,6 +11,7 @@ command line do.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -38,7 +39,21 @@ CONTAINERS = "containers"
 # variant the long nights, and faults that containers inject by other means.
 IN_FULL = ("the_night",)
 ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable")
-PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()}
+EXAMPLE = "half_a_restart"  # the scenario that README.md has the reader write
+
+
+def _example() -> Scenario:
+    """Return the example of README.md, saved as its reader saves it."""
+    block = re.search(r"^```toml\n(.*?)^```", (HERE / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    with tempfile.TemporaryDirectory(prefix="testbed-example-") as made:
+        path = Path(made) / f"{EXAMPLE}.toml"
+        path.write_text(block[1], encoding="utf-8")
+        return scenario_file.load(path)
+
+
+# Whatever a stranger copies must hold as well: the example is replayed beside the scenarios of this folder.
+PLANS = {path.stem: scenario_file.load(path) for path in scenario_file.known()} | {EXAMPLE: _example()}
 VARIANTS = scenario_file.kept_variants()
 BATCHES = pytest.StashKey[list[SuiteBatch]]()
 SMOKE = ("the_night", "refuse", "silence", "disconnect_idle")

@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import click
 import pytest
 
+from scenarios.conftest import PLANS
+from scenarios.test_expectations import CASES
 from testbed import faults, operations, scenario_file
 from testbed.cli import output
 from testbed.cli.main import COMMANDS, main_group
@@ -384,6 +386,13 @@ def test_the_example_is_a_scenario_and_has_passengers(example: Scenario) -> None
     assert [variant.name for variant in example.variants] == ["original", "impatient"]
     assert len(passengers.of(example).requests) > 300
     assert set(example.facts) <= set(facts.FACTS)
+
+
+def test_the_example_is_replayed_with_every_suite(example: Scenario) -> None:
+    """What the page says of both its variants is asserted on real parts, as of every scenario of the folder."""
+    replayed = PLANS[example.name]
+    assert replace(replayed, path=example.path) == example
+    assert {(example.name, variant.name) for variant in example.variants} <= set(CASES)
 
 
 def python_blocks(page: str) -> list[str]:
