@@ -36,7 +36,7 @@ ROOMS = {
     "scenario_file": "errors plan facility faultproxy replay faults operations",
     "verdict": "errors registry plan journal",
     "report": "errors plan verdict",
-    "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict",
+    "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
     "fakes": "errors plan journal facility",
     "cli": "errors concurrency plan journal facility faultproxy runtime replay scenario_file verdict report experiments interactive",

@@ -17,14 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from testbed.errors import UsageError
 from testbed.experiments.matrix.measures import MEASURES, OUTCOME, outcome_badness
 from testbed.experiments.matrix.significance import fisher, holm, sign
 from testbed.experiments.matrix.text import short
+from testbed.report.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -320,12 +319,15 @@ def _corrected(results: Sequence[Compared], together: Sequence[Together], planne
     return Result(cells, tuple(replace(group, is_certain=is_sure) for group, is_sure in zip(together, sure, strict=True)), planned)
 
 
-def table(result: Result) -> Table:
+def table(result: Result) -> FittedTable:
     """Return a table of the cells that changed, with the number of those that did not."""
     same = sum(compared.change == "same" for compared in result.cells)
-    drawn = Table(title="Against the baseline", caption=f"{same} of {len(result.cells)} cells are the same", box=box.SIMPLE_HEAD)
-    for head in ("scenario", "runtime", "variant", "baseline", "now", "", ""):
-        drawn.add_column(head)
+    drawn = FittedTable(
+        [Column(head) for head in ("scenario", "runtime", "variant", "baseline", "now", "", "")],
+        title="Against the baseline",
+        caption=f"{same} of {len(result.cells)} cells are the same",
+        labels=3,
+    )
     for compared in result.cells:
         if compared.change == "same" and len(compared.now) == 1:
             continue

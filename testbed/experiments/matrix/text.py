@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from testbed.experiments.matrix import lessons
 from testbed.plan.clock import span_text
 from testbed.plan.expectation import Crack, Outcome
+from testbed.report.fitted import Column as Drawn
+from testbed.report.fitted import FittedTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,10 +33,10 @@ PAGE = f"""\
 The digit is the crack: 0 nothing, 1 lookup, 2 pool, 3 server, 4 facility, 5 caller, 6 airline.
 The number after these is the percentage of the transactions due after the first fault that were answered, if not all were."""
 NOT_REPLAYED = "-"
-LONGEST = len(Outcome.CONTAINED)  # of the words for an outcome: none of them is cut, however narrow the terminal
+LONGEST = len(Outcome.CONTAINED) + len(" 0")  # an outcome with its crack: both stand in one line, however narrow the terminal
 NO_BREAK = "\N{NO-BREAK SPACE}"
 FULL = 100  # percent
-NARROWEST = 12  # characters of a column that folds
+NARROWEST = 12  # characters of a column of names or sentences
 STOOD_STILL: dict[int, str] = {
     Crack.POOL: "connections leaked, and no service was stuck",
     Crack.SERVER: "all request threads of an application server were blocked for a while",
@@ -83,17 +83,13 @@ def percent(part: Part) -> str:
     return "" if part.share is None else str(int(100 * part.share))
 
 
-def table(matrix: Matrix) -> Table:
+def table(matrix: Matrix) -> FittedTable:
     """Return a table for a terminal: a row for each variant, level by level, a column for each scenario."""
-    drawn = Table(
+    drawn = FittedTable(
+        [Drawn("variant", least=NARROWEST), *(Drawn(heading(column, matrix.columns), least=LONGEST) for column in matrix.columns)],
         title="How far the crack went",
         caption="outcome, crack (0 nothing to 6 airline), share of the transactions answered after the fault",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
     )
-    drawn.add_column("variant", overflow="fold")
-    for column in matrix.columns:
-        drawn.add_column(heading(column, matrix.columns), min_width=LONGEST)
     level = None
     for row in matrix.rows:
         if level not in (None, row.level):
@@ -116,7 +112,7 @@ def unknown_lines(cells: Iterable[Cell]) -> Text:
     return Text("\n").join(Text(f"unknown: {' '.join(cell.key)}: {cell.unknown}", "yellow") for cell in cells if cell.outcome is None)
 
 
-def figures(matrix: Matrix, column: Column) -> tuple[Table, ...]:
+def figures(matrix: Matrix, column: Column) -> tuple[FittedTable, ...]:
     """Return tables for a terminal of one column, a row for each variant.
 
     What became of it; what was answered of each kind; and, if that was kept of any: how long passengers waited, why it came out so, and
@@ -124,17 +120,20 @@ def figures(matrix: Matrix, column: Column) -> tuple[Table, ...]:
     """
     cells = {row.variant: matrix.cell(column.key, row.variant) for row in matrix.rows}
     kinds = sorted({kind for cell in cells.values() if cell is not None for kind in cell.answered})
-    title = f"{column.scenario} on {column.runtime}: {column.title}"
-    became = Table(title=title, caption=_made(matrix, column), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    answered = Table(title="Answered of the transactions due after the first fault, %", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    became.add_column("variant", overflow="fold", min_width=NARROWEST)
-    became.add_column("outcome", no_wrap=True)
-    for head in ("leaked", "servers blocked", "callers blocked", "red checks", "hung after"):
-        became.add_column(_stacked(head), justify="right", no_wrap=True)
-    became.add_column("recovered after", min_width=NARROWEST)
-    answered.add_column("variant", overflow="fold", min_width=NARROWEST)
-    for kind in kinds:
-        answered.add_column(_stacked(kind), justify="right", no_wrap=True)
+    became = FittedTable(
+        [
+            Drawn("variant", least=NARROWEST),
+            Drawn("outcome", least=LONGEST),
+            *(Drawn(_stacked(head), "right") for head in ("leaked", "servers blocked", "callers blocked", "red checks", "hung after")),
+            Drawn("recovered after", least=NARROWEST),
+        ],
+        title=f"{column.scenario} on {column.runtime}: {column.title}",
+        caption=_made(matrix, column),
+    )
+    answered = FittedTable(
+        [Drawn("variant", least=NARROWEST), *(Drawn(_stacked(kind), "right") for kind in kinds)],
+        title="Answered of the transactions due after the first fault, %",
+    )
     level = None
     for row in matrix.rows:
         if level not in (None, row.level):
@@ -148,15 +147,17 @@ def figures(matrix: Matrix, column: Column) -> tuple[Table, ...]:
     return (became, answered, *_waits(known), *_reasons(known), *_breakers(known))
 
 
-def _waits(cells: Sequence[Cell]) -> Iterator[Table]:
+def _waits(cells: Sequence[Cell]) -> Iterator[FittedTable]:
     """Yield the table of waits, a row for each caller; none for cells that do not have them."""
     if not any(cell.waited for cell in cells):
         return
-    drawn = Table(title="Seconds from due until answered, after the first fault", caption="never: for ever", box=box.SIMPLE_HEAD)
-    drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
-    drawn.add_column("caller")
-    for head in ("answered or\nnever", "median", "90 %", "99 %", "longest"):
-        drawn.add_column(head, justify="right", no_wrap=True)
+    heads = ("answered or\nnever", "median", f"90{NO_BREAK}%", f"99{NO_BREAK}%", "longest")
+    drawn = FittedTable(
+        [Drawn("variant", least=NARROWEST), Drawn("caller"), *(Drawn(head, "right") for head in heads)],
+        title="Seconds from due until answered, after the first fault",
+        caption="never: for ever",
+        labels=2,
+    )
     for cell in cells:
         for number, (caller, waited) in enumerate(cell.waited.items()):
             waits = (waited.median_s, waited.p90_s, waited.p99_s, waited.longest_s)
@@ -169,15 +170,12 @@ def _seconds(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.1f}"
 
 
-def _reasons(cells: Sequence[Cell]) -> Iterator[Table]:
+def _reasons(cells: Sequence[Cell]) -> Iterator[FittedTable]:
     """Yield the table of reasons, and of what outcome and crack mean beside each other; none if there is nothing to say."""
     told = [(cell.variant, cell.reason.code if cell.reason else NOT_REPLAYED, words) for cell in cells if (words := why(cell))]
     if not told:
         return
-    drawn = Table(title="Why", box=box.SIMPLE_HEAD)
-    drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
-    drawn.add_column("reason", overflow="fold", min_width=NARROWEST)
-    drawn.add_column("")
+    drawn = FittedTable([Drawn(head, least=NARROWEST) for head in ("variant", "reason", "")], title="Why")
     for row in told:
         drawn.add_row(*row)
     yield drawn
@@ -198,15 +196,16 @@ def beside(cell: Cell) -> str:
     return f"{'all in time' if unharmed and cell.crack > Crack.POOL else 'well at the end'}: {STOOD_STILL[cell.crack]}"
 
 
-def _breakers(cells: Sequence[Cell]) -> Iterator[Table]:
+def _breakers(cells: Sequence[Cell]) -> Iterator[FittedTable]:
     """Yield the table of what circuit breakers did; none for cells that do not tell."""
     told = [(cell.variant, cell.breakers) for cell in cells if cell.breakers is not None]
     if not told:
         return
-    drawn = Table(title="What the circuit breakers of all callers did", box=box.SIMPLE_HEAD)
-    drawn.add_column("variant", overflow="fold", min_width=NARROWEST)
-    for head in ("opened", "calls let through", "calls refused"):
-        drawn.add_column(_stacked(head), justify="right", no_wrap=True)
+    heads = ("opened", "calls let through", "calls refused")
+    drawn = FittedTable(
+        [Drawn("variant", least=NARROWEST), *(Drawn(_stacked(head), "right") for head in heads)],
+        title="What the circuit breakers of all callers did",
+    )
     for variant, breakers in told:
         drawn.add_row(variant, *map(str, (breakers.opened, breakers.let_through, breakers.refused)))
     yield drawn

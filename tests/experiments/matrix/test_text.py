@@ -99,6 +99,45 @@ def test_the_tables_of_a_scenario_have_all_figures_of_its_cells() -> None:
     assert "seed 1, 100 requests; made by `testbed matrix` at commit 0123456789ab" in " ".join(lines)
 
 
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_no_figure_of_a_scenario_is_lost_on_a_narrow_terminal(width: int) -> None:
+    """Names end a line after an underscore at most, headings and caption between words, and nothing is cut off."""
+    reason = {"code": "restarted_by_hand", "text": "it took a restart by hand, when kiosk and partner were out of service"}
+    waited = dict.fromkeys(("median_s", "p90_s", "p99_s", "longest_s"), 1234.5)
+    kinds = (
+        "kiosk reprint_boarding_pass",
+        "kiosk check_in",
+        "ivr baggage_allowance",
+        "ivr flight_status",
+        "partner fare_rules",
+        "partner book",
+    )
+    answered = {kind: Part(count=100 + number, of=1000) for number, kind in enumerate(kinds)}
+    variants = ("checkout_timeout", "sqlalchemy_connection", "circuit_breaker")
+    made = matrix(
+        [
+            cell(name, "grounded", 6, reason=reason, waited={"kiosk": {"count": 99, **waited}}, breakers=OFTEN, answered=answered)
+            for name in variants
+        ]
+    )
+    command = "testbed matrix --scenario the_night --variant original --variant checkout_timeout"
+    key = made.columns[0].key
+    made = made.model_copy(update={"made": {key: made.made[key].model_copy(update={"made_by": command, "commit": "0123456789ab"})}})
+    console = plain_console(width=width)
+    with console.capture() as captured:
+        for drawn in figures(made, made.columns[0]):
+            console.print(drawn)
+    output = captured.get()
+    heads = "outcome leaked servers blocked callers blocked red checks hung after recovered after not within the night median longest"
+    texts = [*kinds, *variants, command, "0123456789ab", heads, *reason.values(), "80/80 120/120 1234.5 99 let through refused"]
+    wanted = {piece for word in " ".join(texts).split() for piece in re.findall("[^_]*_+|[^_]+", word)}
+    found = {piece.strip("`") for word in output.split() for piece in re.findall("[^_]*_+|[^_]+", word)}
+    headings = {piece.rstrip("_") for piece in wanted}  # a kind of transaction is a heading, without underscores
+    assert {piece.rstrip("_") for piece in found} >= headings
+    assert {piece for name in variants for piece in re.findall("[^_]*_+|[^_]+", name)} <= found
+    assert max(map(len, output.splitlines())) <= width
+
+
 def test_the_tables_of_a_scenario_say_why_and_how_long_passengers_waited() -> None:
     """Where that was kept: reason and sentence, and by caller the percentiles; what never came is never."""
     reason = {"code": "stuck_at_end", "text": "kiosk stood still to the end"}
