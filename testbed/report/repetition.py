@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
-
 from testbed.plan.clock import span_text
+from testbed.report.fitted import Column, FittedTable
 from testbed.verdict.finding import Verdict
 from testbed.verdict.rate import interval_text, wilson
 
@@ -25,14 +24,14 @@ CAPTION = (
 )
 
 
-def table(results: Sequence[Result]) -> Table:
+def table(results: Sequence[Result]) -> FittedTable:
     """Return a table: for each variant how often it came out as expected, with which outcome and crack, and how often and when it hung.
 
-    What is unknown is counted in rows of its own, and is in no rate. Of a replay that cannot be believed, no outcome, crack or hang counts.
+    Which checks did not hold is told with the number of replays in which each was broken or unknown. What is unknown is counted in rows of
+    its own, and is in no rate. Of a replay that cannot be believed, no outcome, crack or hang counts.
     """
-    drawn = Table(title="Repeated", caption=CAPTION, box=box.SIMPLE_HEAD)
-    for heading in ("variant", "what", "replays", "interval, or time"):
-        drawn.add_column(heading)
+    headings = ("variant", "what", "replays", "interval, or time")
+    drawn = FittedTable([Column(heading) for heading in headings], title="Repeated", caption=CAPTION)
     for variant in dict.fromkeys(result.judgement.figures.header.variant for result in results):
         of_variant = [result for result in results if result.judgement.figures.header.variant == variant]
         for number, row in enumerate(rows(of_variant)):
@@ -50,6 +49,7 @@ def rows(results: Sequence[Result]) -> Iterator[Row]:
         yield "verdict unknown", f"{len(results) - len(known)} of {len(results)}", ""
     if len(believed) < len(results):
         yield "not to be believed", f"{len(results) - len(believed)} of {len(results)}", ""
+    yield from _not_held(results)
     yield from _each(believed, lambda result: f"{result.judgement.outcome or 'outcome unknown'} ({result.judgement.reason.code})")
     yield from _each(believed, lambda result: f"crack {int(result.judgement.crack)} {result.judgement.crack.word}")
     hung = [result for result in believed if result.judgement.figures.hang is not None]
@@ -58,6 +58,18 @@ def rows(results: Sequence[Result]) -> Iterator[Row]:
     if spans:
         yield "time to hang", f"{len(spans)}", _spread(spans, span_text)
     yield "wall time", f"{len(results)}", _spread([result.wall_s for result in results], lambda wall_s: f"{wall_s:.1f} s")
+
+
+def _not_held(results: Sequence[Result]) -> Iterator[Row]:
+    """Yield a row for each check that did not hold in every replay, in the order in which they first did not."""
+    counts: dict[str, Counter[str]] = {}
+    for result in results:
+        for finding in result.judgement.findings:
+            if finding.verdict is not Verdict.HELD:
+                counts.setdefault(finding.check, Counter())[finding.verdict.value] += 1
+    for check, verdicts in counts.items():
+        words = ", ".join(f"{count} {word}" for word, count in sorted(verdicts.items()))
+        yield f"not held: {check}", f"{verdicts.total()} of {len(results)}", words if len(verdicts) > 1 else "".join(verdicts)
 
 
 def _each(results: Sequence[Result], word: Callable[[Result], str]) -> Iterator[Row]:

@@ -58,6 +58,19 @@ def test_what_cannot_be_believed_is_counted_by_itself_and_in_no_rate() -> None:
     assert rows(doubtful)["as expected"] == ["0 of 0", "unknown"]
 
 
+def test_each_check_that_did_not_hold_is_named_with_how_often() -> None:
+    """Broken and unknown are told apart; what held in every replay has no row."""
+    held = result(hung=True)
+    broken, unknown = (
+        replace(held, judgement=replace(held.judgement, findings=(*held.judgement.findings, Finding("answered_after", verdict, "few"))))
+        for verdict in (Verdict.BROKEN, Verdict.UNKNOWN)
+    )
+    assert rows(unknown, unknown)["not held: answered_after"] == ["2 of 2", "unknown"]
+    assert rows(held, broken)["not held: answered_after"] == ["1 of 2", "broken"]
+    assert rows(held, unknown, broken, broken)["not held: answered_after"] == ["3 of 4", "2 broken, 1 unknown"]
+    assert not [what for what in rows(held, held) if what.startswith("not held")]
+
+
 def test_an_outcome_that_nobody_saw_is_counted_as_unknown() -> None:
     """Of a replay that can be believed it is one more thing that a variant does."""
     held = result(hung=False, verdict=Verdict.UNKNOWN)
