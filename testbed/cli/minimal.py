@@ -60,7 +60,7 @@ class Search:
             trial = minimal.Trial(tuple(columns), self.wanted, replay)
 
             async def passing(candidates: list[PatternSet]) -> list[Reached]:
-                self._print(f"{len(candidates)} sets of {len(candidates[0].patterns) if candidates else 0}")
+                self._print(_count(candidates))
                 found = [reached for reached in await map_limited(candidates, self.jobs, trial.passes) if reached is not None]
                 self._print(f"{len(found)} passed {minimal.PASSES} times in each of {len(columns)} scenarios")
                 return found
@@ -88,7 +88,8 @@ class Search:
                 if result.cells
                 else "nothing is known"
             )
-            self._print(f"{number}. {' + '.join(sorted(result.patterns.patterns))}: {cost}")
+            names = " + ".join(sorted(result.patterns.patterns)) or f"no pattern is needed: {minimal.NO_PATTERN}"
+            self._print(f"{number}. {names}: {cost}")
             for tally in result.tallies:
                 unknown = f"; {tally.unknown} more are unknown" if tally.unknown else ""
                 counted = f"{tally.reached} of {tally.known} ({interval_text(*tally.interval)}, at 95 %)"
@@ -96,3 +97,11 @@ class Search:
 
     def _print(self, line: str) -> None:
         self.console.print(line, soft_wrap=True)
+
+
+def _count(candidates: Sequence[PatternSet]) -> str:
+    """Return in a line how many sets are tried, and of how many patterns."""
+    if not candidates:
+        return "no set is left of this size"
+    size = len(candidates[0].patterns)
+    return f"{len(candidates)} sets of {size}" if size else f"no pattern at all, so {minimal.NO_PATTERN}"

@@ -228,21 +228,31 @@ def test_the_smallest_sets_are_printed(matrix: Command, night: Path, tmp_path: P
     chosen = ("--scenario", night, *FIXED, "--variant", "original")
     code, out, _ = matrix("--minimal", "contained", *chosen, "--runs", "runs", "--confirm", 4)
     assert code == 0
+    assert out.startswith("no pattern at all, so original\n0 passed 3 times in each of 1 scenarios\n")
     assert "1 sets of 1\n1 passed 3 times in each of 1 scenarios\neach is now replayed 4 more times in each scenario" in out
     assert "\n1. fixed: at least " in out
     assert out.endswith("   a_night: contained in 4 of 4 (at least 51 %, at 95 %)\n")
-    assert len(backend.builders) == 3 + 4
+    assert len(backend.builders) == 1 + 3 + 4  # the first replay of the original is not contained
     assert (tmp_path / "runs" / "cells.jsonl").read_text() == ""
     code, out, _ = matrix("--minimal", "unharmed", "--scenario", night, *FIXED, "--largest", 1)
     assert (code, out.splitlines()[-1]) == (1, "no set of up to 1 patterns is known to be unharmed in every scenario")
 
 
+def test_where_nothing_is_needed_the_search_says_so(matrix: Command, tmp_path: Path, backend: FakeBackend) -> None:
+    """With the counts and the interval of any set; no pattern is replayed."""
+    calm = scenario(tmp_path, "").path.rename(tmp_path / "a_calm_night.toml")
+    code, out, _ = matrix("--minimal", "unharmed", "--scenario", calm, *FIXED, "--confirm", 4)
+    assert (code, len(backend.builders)) == (0, 3 + 4)
+    assert "1. no pattern is needed: original: at least 100% answered, at most 0 connections leaked\n" in out
+    assert out.endswith("   a_calm_night: unharmed in 4 of 4 (at least 51 %, at 95 %)\n")
+
+
 def test_a_search_in_which_nothing_can_be_told_ends_unknown(matrix: Command, night: Path, backend: FakeBackend) -> None:
     """Exit code 3: a set that could not be replayed may be one."""
-    backend.failures = [ServiceError("cf-1 was not ready")] * ATTEMPTS
+    backend.failures = [ServiceError("cf-1 was not ready")] * 2 * ATTEMPTS
     code, out, _ = matrix("--minimal", "contained", "--scenario", night, *FIXED, "--variant", "original", "--largest", 1)
     assert code == 3
-    assert "unknown, so not chosen: fixed\n" in out
+    assert "unknown, so not chosen: original, fixed\n" in out
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Search for the smallest sets of patterns that reach an outcome: every set, the smallest first, without those already decided."""
+"""Search for the smallest sets of patterns that reach an outcome: no pattern at all first, then every set not yet decided, by size."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PASSES = 3  # replays that a set must pass to be chosen, in each scenario: a single pass may be luck
 CONFIRMATIONS = 10  # replays of a chosen set, in each scenario: of many sets the luckiest are chosen, and those passes say too much
+NO_PATTERN = "original"  # as variants.toml names the settings of that night
 Changes = dict[tuple[str, str], Any]
 
 
@@ -32,8 +33,8 @@ class PatternSet:
 
     @property
     def name(self) -> str:
-        """Their names joined, as the name of a variant."""
-        return "+".join(sorted(self.patterns))
+        """Their names joined, as the name of a variant; that of the night itself if there is none."""
+        return "+".join(sorted(self.patterns)) or NO_PATTERN
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +115,16 @@ def _is_several(name: str, alone: Mapping[str, Changes]) -> bool:
 
 
 def sets(patterns: Mapping[str, Changes], size: int) -> Iterator[PatternSet]:
-    """Yield the sets of a size that are worth a replay.
+    """Yield the sets of a size that are worth a replay; of size 0 there is one, without a pattern.
 
     Left out are those whose patterns contradict each other, and those with the settings of a smaller set, which was replayed before.
     """
     for names in combinations(patterns, size):
         settings = merged_settings({name: patterns[name] for name in names})
         if settings is None or any(
-            settings == merged_settings({name: patterns[name] for name in fewer}) for fewer in combinations(names, size - 1) if fewer
+            settings == merged_settings({name: patterns[name] for name in fewer})
+            for fewer in combinations(names, max(0, size - 1))
+            if fewer
         ):
             continue
         yield PatternSet(frozenset(names), settings)
@@ -171,8 +174,8 @@ class Trial:
 async def search(
     patterns: Mapping[str, Changes], largest: int, passing: Callable[[list[PatternSet]], Awaitable[list[Reached]]]
 ) -> list[Reached]:
-    """Try the sets size by size; return those of the first size at which some reach the outcome, ranked."""
-    for size in range(1, largest + 1):
+    """Try the sets size by size, from no pattern at all; return those of the first size at which some reach the outcome, ranked."""
+    for size in range(largest + 1):
         reached = await passing(list(sets(patterns, size)))
         if reached:
             return ranked(reached)

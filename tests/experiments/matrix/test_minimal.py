@@ -41,6 +41,8 @@ def test_sets_hold_no_two_patterns_that_contradict_each_other() -> None:
     assert names(1) == ["lifo", "fixed", "library", "retry"]
     assert names(2) == ["fixed+lifo", "library+lifo", "lifo+retry", "fixed+retry", "library+retry"]
     assert names(4) == []
+    (nothing,) = minimal.sets(PATTERNS, 0)
+    assert (nothing.name, nothing.patterns, nothing.settings) == ("original", frozenset(), Settings())
 
 
 def test_a_set_has_the_settings_of_all_its_patterns() -> None:
@@ -140,8 +142,21 @@ def test_the_search_ends_with_the_first_size_that_has_some() -> None:
 
     reached = asyncio.run(minimal.search(PATTERNS, 3, passing))
     assert [result.patterns.name for result in reached] == ["fixed+retry", "library+retry", "lifo+retry"]
-    assert len(tried) == 4 + 5
+    assert tried[0] == "original"
+    assert len(tried) == 1 + 4 + 5
     assert asyncio.run(minimal.search(PATTERNS, 1, passing)) == []
+
+
+def test_where_the_original_reaches_the_outcome_no_pattern_is_tried() -> None:
+    """Nothing is needed, and a set of one would say that something is."""
+    tried: list[str] = []
+
+    async def passing(candidates: list[PatternSet]) -> list[Reached]:
+        tried.extend(candidate.name for candidate in candidates)
+        return [Reached(candidate, (cell(),)) for candidate in candidates]
+
+    (reached,) = asyncio.run(minimal.search(PATTERNS, 3, passing))
+    assert (reached.patterns.patterns, tried) == (frozenset(), ["original"])
 
 
 def test_sets_are_ranked_by_size_and_then_by_what_they_kept() -> None:
