@@ -343,9 +343,11 @@ def lines(result: Result) -> Text:
     untested = [cell for cell in result.cells if cell.comparisons and not any(comparison.replays for comparison in cell.comparisons)]
     told = [f"{result.plan.tests} tests, with Holm's correction: at most {LEVEL:.0%} of the runs over the same code end as worse"]
     if untested:
+        nothing = "together they show nothing: of those with a first replay to compare, none got worse or better"
+        together = "they are tested together:" if result.together else nothing
         told.append(
             f"{len(untested)} cells have too few replays in the baseline to be tested alone (at least {result.plan.least} are needed, see "
-            "--replays); what looks worse of them is suspect, and they are tested together:"
+            f"--replays); what looks worse of them is suspect, and {together}"
         )
     told += [group.text for group in result.together]
     return Text("\n".join(told))

@@ -186,6 +186,17 @@ def test_cells_that_cannot_be_tested_alone_are_tested_together() -> None:
     assert "worse" not in mixed.changes
 
 
+def test_the_lines_on_cells_tested_together_announce_nothing_that_does_not_follow() -> None:
+    """Where none of them changed, there is no line of what they say together, and a sentence that says so."""
+    changed, _ = run([CONTAINED], [WORSE])
+    announced, *groups = gate.lines(changed).plain.splitlines()[1:]
+    assert announced.endswith("they are tested together:")
+    assert groups
+    same, _ = run([CONTAINED], [CONTAINED])
+    (told,) = gate.lines(same).plain.splitlines()[1:]
+    assert told.endswith("together they show nothing: of those with a first replay to compare, none got worse or better")
+
+
 def test_after_three_that_are_sure_the_others_are_only_named() -> None:
     """The build has failed already."""
     names = ["a", "b", "c", "d"]
