@@ -6,7 +6,7 @@ It alone knows the plan and the words for faults and operations, and the toxics 
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from inspect import getfile
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -16,7 +16,6 @@ from testbed import faults, operations
 from testbed.errors import ScenarioError, WordError
 from testbed.facility.link import DATABASE, ToxicOn
 from testbed.faultproxy import toxics
-from testbed.operations.heal import Heal
 from testbed.plan import sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
 from testbed.plan.night import TimeOfDay
@@ -25,7 +24,6 @@ from testbed.plan.scenario_folders import VARIANTS, directories, find, known, no
 from testbed.plan.settings import StrictRecord
 from testbed.plan.topology import OWN_DATABASES
 from testbed.plan.variants import kept_variants, passed_over, variant_origins, variants_of
-from testbed.replay.actions import Healable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from testbed.plan.night import NightPlan
     from testbed.plan.scenario import Variant
     from testbed.plan.topology import FacilityPlan
-    from testbed.replay.actions import Fault, Operation
 
 __all__ = [
     "check",
@@ -148,10 +145,8 @@ def _timeline(value: Any, night: NightPlan | None, facility: FacilityPlan | None
         mistakes.append(f"timeline: found {found_text(value)}; allowed: [[timeline]] tables, each a step")
         return []
     steps = [_step(step, f"timeline.{number}", night, facility, mistakes) for number, step in enumerate(value)]
-    planned = [step for step in steps if step is not None]
-    if len(planned) == len(value):
-        mistakes += _wrong_heals(planned)
-    return planned
+    mistakes += _wrong_heals(value)
+    return [step for step in steps if step is not None]
 
 
 def _step(
@@ -165,42 +160,55 @@ def _step(
         mistakes.append(f"{key}.within_s: found beside `at`; allowed: beside `when` only, as the bound of its wait")
     at_s = None if plan is None else _due(plan, key, night, mistakes)
     action = _action(table, key, mistakes)
-    if facility is not None and action is not None:
-        mistakes += _wrong_places(action, key, facility)
+    if facility is not None:
+        mistakes += _wrong_places(table if action is None else asdict(action), key, facility)
     if plan is None or action is None or len(mistakes) > before:
         return None
     return PlannedStep(plan.fault or plan.operation or "", action, at_s, plan.when, plan.within_s)
 
 
-def _wrong_places(action: Fault | Operation, key: str, facility: FacilityPlan) -> list[str]:
-    """Return a mistake for each link and service that a step names and the facility does not have."""
-    services, link = getattr(action, "services", ()), getattr(action, "link", DATABASE)
-    wrong = _wrong_services(services, f"{key}.services", facility) if isinstance(services, tuple) else []
-    if (service := getattr(action, "service", None)) is not None:
+def _wrong_places(given: Mapping[str, Any], key: str, facility: FacilityPlan) -> list[str]:
+    """Return a mistake for each link and service that a step names and the facility does not have.
+
+    `given`: the parameters of the step, as they were decoded; where that could not be done, as they stand in the file.
+    """
+    services = given.get("services")
+    wrong = _wrong_services(services, f"{key}.services", facility) if isinstance(services, tuple | list) else []
+    if (service := given.get("service")) is not None:
         wrong += _wrong_services((service,), f"{key}.service", facility)
-    if (door := getattr(action, "door", None)) is not None and door not in (doors := (*facility.callers, *facility.server_names)):
-        wrong.append(f"{key}.door: found {door!r}{suggestion(door, doors)}; allowed: {', '.join(doors)}")
-    if link not in facility.link_names:
-        wrong.append(f"{key}.link: found {link!r}{suggestion(link, facility.link_names)}; allowed: {', '.join(facility.link_names)}")
+    for name, allowed in (("door", (*facility.callers, *facility.server_names)), ("link", facility.link_names)):
+        place = given.get(name)
+        if isinstance(place, str) and place not in allowed:
+            wrong.append(f"{key}.{name}: found {place!r}{suggestion(place, allowed)}; allowed: {', '.join(allowed)}")
     return wrong
 
 
-def _wrong_heals(steps: Sequence[PlannedStep]) -> list[str]:
-    """Return a mistake for each step that heals a fault which is not in the timeline or cannot be undone."""
-    can = sorted({step.word for step in steps if isinstance(step.action, Healable)})
+def _wrong_heals(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a mistake for each step that heals a fault which is not in the timeline or cannot be undone.
+
+    The tables are those of the file: a step that is wrong in another way hides none of them, unless nobody can tell which fault it is.
+    """
+    words = [table.get("fault") for table in tables if "fault" in table]
+    try:
+        can = sorted({word for word in words if isinstance(word, str) and hasattr(faults.load(word), "heal")})
+    except (KeyError, WordError):
+        return []
     allowed = ", ".join(can) or "nothing: no fault here can be undone"
+    healed = [table.get("of") for table in tables if table.get("operation") == "heal"]
     return [
-        f"timeline: a step heals {step.action.of or 'what is active'!r}; allowed: {allowed}"
-        for step in steps
-        if isinstance(step.action, Heal) and (step.action.of not in can if step.action.of else not can)
+        f"timeline: a step heals {of or 'what is active'!r}; allowed: {allowed}"
+        for of in healed
+        if (of is None and not can) or (isinstance(of, str) and of not in can)
     ]
 
 
-def _wrong_services(services: Sequence[str], key: str, facility: FacilityPlan) -> list[str]:
+def _wrong_services(services: Sequence[object], key: str, facility: FacilityPlan) -> list[str]:
     """Return a mistake for each application server that a step names and the facility does not have, or that it names twice."""
     allowed = facility.server_names
     wrong = []
     for number, name in enumerate(services):
+        if not isinstance(name, str):
+            continue  # the check of the step's parameters has added this mistake
         if name not in allowed:
             wrong.append(f"{key}.{number}: found {name!r}{suggestion(name, allowed)}; allowed: {', '.join(allowed)}")
         elif name in services[:number]:

@@ -97,6 +97,37 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert all(key in found for key in ("timeline.0.fault", "workload.shares.kiosk.fly", "expect.outcome", "night.to"))
 
 
+def test_a_mistake_of_one_key_hides_none_that_compares_two(tmp_path: Path) -> None:
+    """A share, a heal and a place are checked although a key beside each is wrong: nobody mends a file in three rounds."""
+    steps = """
+[[timeline]]
+at = "23:10"
+fault = "latency"
+link = "cf-9"
+[[timeline]]
+at = "half past ten"
+operation = "heal"
+of = "silence"
+"""
+    share = 'outcome = "down"\nat_least = 5\nof = 5'
+    text = SMALL.replace("[variants", f"{steps}[variants").replace('outcome = "grounded"', share)
+    found = "\n".join(mistakes_of(tmp_path, text))
+    wanted = (
+        "timeline.1.latency_ms: missing",
+        "timeline.1.link: found 'cf-9'",
+        "timeline.2.at",
+        "a step heals 'silence'; allowed: latency",
+    )
+    assert all(mistake in found for mistake in (*wanted, "expect.outcome", "is no share"))
+
+
+def test_a_heal_is_not_blamed_for_a_fault_that_is_misspelt(tmp_path: Path) -> None:
+    """One mistake has one message: nobody can tell whether the misspelt fault is the one that is healed."""
+    heal = '[[timeline]]\nat = "23:10"\noperation = "heal"\nof = "silence"\n[variants'
+    (mistake,) = mistakes_of(tmp_path, SMALL.replace('"switchover"', '"silense"').replace("[variants", heal))
+    assert "did you mean silence?" in mistake
+
+
 @pytest.mark.parametrize(("content", "message"), [(b"title = ", "not TOML"), (b"\xff", "not UTF-8"), (b"", "title: missing")])
 def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     """Broken TOML comes with its line, other encodings with their byte."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Outcome(StrEnum):
@@ -93,7 +93,7 @@ class Expectation(BaseModel):
     longevity: Literal["steady", "leak", "growth"] | None = None
     errors_counted: Literal["complete"] | None = None
     at_least: Annotated[int, Field(ge=1)] | None = None
-    of: Annotated[int, Field(ge=2, le=MOST_REPLAYS)] | None = None
+    of: Annotated[Annotated[int, Field(ge=2, le=MOST_REPLAYS)] | None, Field(validate_default=True)] = None
 
     @property
     def checks(self) -> dict[str, Any]:
@@ -107,14 +107,21 @@ class Expectation(BaseModel):
         outcomes, cracks = set(get_args(OutcomeWord)) - set(self.outcome), set(Crack) - set(self.crack or Crack)
         return bool(asked or outcomes or cracks or self.answered_after)
 
-    @model_validator(mode="after")
-    def _require_a_share(self) -> Self:
-        """Raise ValueError unless `at_least` and `of` are there both, or neither, and leave something to chance."""
-        if (self.at_least is None) is not (self.of is None):
+    @field_validator("of")
+    @classmethod
+    def _require_a_share(cls, of: int | None, info: ValidationInfo) -> int | None:
+        """Raise ValueError unless `at_least` and `of` are there both, or neither, and leave something to chance.
+
+        It looks at one key, and not at the whole record, so that a mistake in another key does not hide this one.
+        """
+        if "at_least" not in info.data:  # it is wrong itself
+            return of
+        at_least = info.data["at_least"]
+        if (at_least is None) is not (of is None):
             raise ValueError("at_least and of are a share together: at least so many replays hold, of so many")
-        if self.at_least is not None and self.of is not None and self.at_least >= self.of:
-            raise ValueError(f"at_least = {self.at_least} of = {self.of} is no share; allowed: at_least below of, or neither")
-        return self
+        if at_least is not None and of is not None and at_least >= of:
+            raise ValueError(f"at_least = {at_least} of = {of} is no share; allowed: at_least below of, or neither")
+        return of
 
 
 WHATEVER = Expectation(outcome=get_args(OutcomeWord))  # the outcome is reported, and not judged

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from testbed import scenario_file
-from testbed.experiments.matrix import folder, lessons, picture, plan
+from testbed.experiments.matrix import folder, gate, lessons, picture, plan
+from testbed.experiments.matrix.measures import OUTCOME
 from testbed.experiments.matrix.text import markdown
 from testbed.facility.runtime import RUNTIMES
 from testbed.plan.expectation import Outcome
@@ -54,6 +56,20 @@ def test_page_and_picture_are_of_the_same_matrix() -> None:
     """Neither was edited, and neither is of another run."""
     assert (DIRECTORY / folder.PAGE).read_text(encoding="utf-8") == markdown(KEPT)
     assert (DIRECTORY / folder.PICTURE).read_text(encoding="utf-8") == picture.draw(KEPT)
+
+
+def test_the_page_on_experiments_says_how_many_replays_the_kept_cells_have() -> None:
+    """Of the night that is gated, how many cells have how many, and how many replays make a cell certain; of the others, how many."""
+    gated = [cell for cell in KEPT.cells if cell.column == ("the_night", "processes")]
+    (first, cells), *others = Counter(len(cell.each) for cell in gated).most_common()
+    several = "".join(f" and {replays} in {count}" for replays, count in others)
+    planned = gate.plan(gated)
+    (certain,) = {of.replays for several in planned.comparisons.values() for of in several if of.measure is OUTCOME}
+    fewer = sorted({len(cell.each) for cell in KEPT.cells if cell not in gated})
+    page = (ROOT / "testbed" / "experiments" / "README.md").read_text(encoding="utf-8")
+    assert f"has {first} replays in {cells} of its cells{several}: of a cell that looks worse, {certain - 1} of {certain} replays" in page
+    assert f"All other kept cells have {' or '.join(map(str, fewer))}, too few for that" in page
+    assert max(fewer) < planned.least
 
 
 def test_there_are_as_many_lessons_as_the_page_on_experiments_says() -> None:
