@@ -16,7 +16,7 @@ from testbed import faults, operations
 from testbed.errors import ScenarioError, WordError
 from testbed.facility.link import DATABASE, ToxicOn
 from testbed.faultproxy import toxics
-from testbed.plan import sections
+from testbed.plan import conflicts, sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
 from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
@@ -146,7 +146,10 @@ def _timeline(value: Any, night: NightPlan | None, facility: FacilityPlan | None
         return []
     steps = [_step(step, f"timeline.{number}", night, facility, mistakes) for number, step in enumerate(value)]
     mistakes += _wrong_heals(value)
-    return [step for step in steps if step is not None]
+    planned = [step for step in steps if step is not None]
+    if len(planned) == len(steps):  # a step that is wrong may be the one that heals
+        mistakes += conflicts.of(planned)
+    return planned
 
 
 def _step(

@@ -33,7 +33,7 @@ ROOMS = {
     "replay": "errors concurrency plan journal facility",
     "faults": "errors concurrency registry plan journal facility replay",
     "operations": "errors registry journal replay",
-    "scenario_file": "errors plan facility faultproxy replay faults operations",
+    "scenario_file": "errors plan facility faultproxy faults operations",
     "verdict": "errors registry plan journal",
     "report": "errors plan verdict",
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",

@@ -31,6 +31,16 @@ class Disconnect:
     bytes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 100
     link: LinkName = DATABASE
 
+    @property
+    def no_answer(self) -> bool:
+        """Whether no answer comes over the link while it is active; one that is cut in the middle does, if it is short enough."""
+        return self.moment == "connect"
+
+    @property
+    def momentary(self) -> bool:
+        """Whether it leaves nothing on the link."""
+        return self.moment == "idle"
+
     async def inject(self, actions: Actions) -> str:
         """Put the toxic on the link and verify that a connection ends; `idle` cuts those that are open, and removes the toxic at once."""
         if self.moment == "answer":

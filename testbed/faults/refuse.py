@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed.errors import FacilityError
 from testbed.facility.link import DATABASE, LinkName
@@ -23,6 +23,8 @@ class Refuse:
 
     The kernel refuses (RST to a SYN), and at once: of `TRIES` attempts, the median must take less than 10 ms.
     """
+
+    no_answer: ClassVar[bool] = True
 
     link: LinkName = DATABASE
 

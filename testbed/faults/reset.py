@@ -29,6 +29,16 @@ class Reset:
     moment: Moment = "answer"
     link: LinkName = DATABASE
 
+    @property
+    def no_answer(self) -> bool:
+        """Whether no answer comes over the link while it is active."""
+        return not self.momentary
+
+    @property
+    def momentary(self) -> bool:
+        """Whether it leaves nothing on the link."""
+        return self.moment == "idle"
+
     async def inject(self, actions: Actions) -> str:
         """Put the toxic on the link and verify a reset; `idle` resets those that are open, and removes the toxic at once."""
         if self.moment == "idle":

@@ -25,6 +25,7 @@ class Silence:
     """
 
     holds_answers: ClassVar[bool] = True
+    no_answer: ClassVar[bool] = True
 
     link: LinkName = DATABASE
     ends: Literal["goes_on", "cut"] = "goes_on"

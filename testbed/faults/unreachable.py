@@ -24,6 +24,7 @@ class Unreachable:
     """
 
     holds_answers: ClassVar[bool] = True
+    no_answer: ClassVar[bool] = True
 
     link: LinkName = DATABASE
 
