@@ -16,7 +16,7 @@ from testbed import faults, operations
 from testbed.errors import ScenarioError, WordError
 from testbed.facility.link import DATABASE, ToxicOn
 from testbed.faultproxy import toxics
-from testbed.plan import conflicts, sections
+from testbed.plan import conflicts, impossible, sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
 from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
@@ -110,6 +110,10 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     steps = _timeline(data.get("timeline", []), night, facility, mistakes)
     variants = sections.variants(data["variants"], path, mistakes, strict=strict_variants) if "variants" in data else []
     _check_needs(needs, steps, variants, mistakes)
+    timeline = data.get("timeline", [])
+    words = {step.word for step in steps} if isinstance(timeline, list) and len(steps) == len(timeline) else None
+    for variant in variants:
+        mistakes += impossible.of(variant, facility, words)
     if mistakes or facility is None or night is None or workload is None:
         return None, tuple(mistakes)
     links = {link for step in steps if (link := _own_link(step)) is not None}

@@ -121,6 +121,48 @@ of = "silence"
     assert all(mistake in found for mistake in (*wanted, "expect.outcome", "is no share"))
 
 
+@pytest.mark.parametrize(
+    ("expected", "variant", "message"),
+    [
+        ("leaked_connections = 5", "", "leaked_connections: found 5; allowed: at most 4, all that a pool of original can have"),
+        ("leaked_connections = 7", "pool_max_overflow = 2", "leaked_connections: found 7; allowed: at most 6"),
+        ("served_by_hosts = 9", "", "served_by_hosts: found 9; allowed: at most 2, as the pair has db-1 and db-2"),
+        ("memory_rise_mib = 1.5", "", "memory_rise_mib: found 1.5 without samples; allowed: with `resources_every_s` below [facility]"),
+        ('longevity = "steady"', "", "longevity: found 'steady' without samples; allowed: with `resources_every_s` below [facility]"),
+        ("restored = true", "", "restored: found true in a timeline without `restart`"),
+        ("evidence_within_s = 1", "", "evidence_within_s: found 1.0 in a timeline without `restart`"),
+    ],
+)
+def test_what_no_replay_can_meet_is_refused(tmp_path: Path, expected: str, variant: str, message: str) -> None:
+    """One message for each, with what the facility or the timeline would have to have."""
+    settings = f"[variants.original.settings.application_server]\n{variant}\n" if variant else ""
+    text = SMALL.replace("[night]", "[facility]\npool_size = 4\n[night]").replace(
+        'outcome = "grounded"', f'outcome = "grounded"\n{expected}'
+    )
+    (mistake,) = mistakes_of(tmp_path, text + settings)
+    assert mistake.startswith(f"variants.original.expect.{message}")
+
+
+@pytest.mark.parametrize(
+    ("expected", "variant", "facility"),
+    [
+        ("leaked_connections = 4", "", ""),
+        ("leaked_connections = 1000", "pool_max_overflow = -1", ""),
+        ("served_by_hosts = 2", "", ""),
+        ("memory_rise_mib = 1.5", "", "resources_every_s = 1.0"),
+        ("restored = false", "", ""),
+        ('switchover = "success"', "", ""),
+    ],
+)
+def test_what_a_replay_can_meet_is_accepted(tmp_path: Path, expected: str, variant: str, facility: str) -> None:
+    """The last connection, a pool without a bound, the second host."""
+    settings = f"[variants.original.settings.application_server]\n{variant}\n" if variant else ""
+    text = SMALL.replace("[night]", f"[facility]\npool_size = 4\n{facility}\n[night]")
+    path = tmp_path / "right.toml"
+    path.write_text(text.replace('outcome = "grounded"', f'outcome = "grounded"\n{expected}') + settings)
+    assert scenario_file.load(path).variants[0].expect.can_be_broken
+
+
 def test_a_heal_is_not_blamed_for_a_fault_that_is_misspelt(tmp_path: Path) -> None:
     """One mistake has one message: nobody can tell whether the misspelt fault is the one that is healed."""
     heal = '[[timeline]]\nat = "23:10"\noperation = "heal"\nof = "silence"\n[variants'

@@ -5,6 +5,7 @@ scenario expects, and the words for outcome and crack. `facts`: the facts of the
 from a real week. `scenario`: a scenario as it was read. `package_data`: where scenarios and compose files lie, installed or in a checkout.
 `scenario_folders`, `variants`: scenario files and kept variants, by name. `decoding`: TOML to records, with every mistake. `sections`: the
 sections of a scenario file, but its timeline. `conflicts`: faults of a timeline that one link cannot carry at one time.
+`impossible`: expectations that no replay can meet.
 
 May import errors.
 """
