@@ -13,7 +13,7 @@ from testbed.cli import matrix as matrix_module
 from testbed.errors import ServiceError
 from testbed.experiments.attempts import ATTEMPTS
 from testbed.experiments.matrix import commit, folder
-from testbed.experiments.matrix.cell import Part, Replay
+from testbed.experiments.matrix.cell import Part, Reason, Replay
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.runtime import backends
@@ -68,9 +68,18 @@ def night(tmp_path: Path) -> Path:
     return scenario(tmp_path).path
 
 
-def changed(directory: Path, **fields: object) -> Path:
-    """Change every cell of a written matrix."""
+def unharmed_before(directory: Path, replays: int = 1) -> Path:
+    """Make every cell of a written matrix one that was unharmed, so many times."""
     read = folder.read(directory, VARIANTS)
+    all_answered = Part(count=9, of=9)
+    fields: dict[str, object] = {
+        "outcome": "unharmed",
+        "crack": 0,
+        "answered": {"kiosk check_in": all_answered},
+        "reason": Reason(code="all_answered", text="all were answered"),
+        "waited": {},
+        "replays": (Replay(outcome="unharmed", crack=0, answered=all_answered, recovery_s=0),) * replays if replays > 1 else (),
+    }
     cells = tuple(kept.model_copy(update=fields) for kept in read.cells)
     folder.write(read.model_copy(update={"cells": cells}), directory, VARIANTS)
     return directory
@@ -110,8 +119,7 @@ def test_a_scenario_that_is_not_for_the_matrix_is_replayed_where_it_is_named(
 def test_a_cell_that_got_worse_is_exit_code_1(matrix: Command, night: Path, tmp_path: Path, backend: FakeBackend) -> None:
     """Also beside one that is unknown; it is replayed again until that is certain."""
     matrix("--scenario", night, *FIXED, "--out", "out")
-    unharmed = Replay(outcome="unharmed", crack=0, answered=Part(count=9, of=9), recovery_s=0)
-    changed(tmp_path / "out", outcome="unharmed", crack=0, replays=(unharmed,) * 5)
+    unharmed_before(tmp_path / "out", 5)
     backend.builders.clear()
     backend.failures = [None, ServiceError("cf-1 was not ready")]
     code, out, _ = matrix("--scenario", night, *FIXED, "--against", "out")
@@ -121,7 +129,7 @@ def test_a_cell_that_got_worse_is_exit_code_1(matrix: Command, night: Path, tmp_
 def test_a_baseline_of_one_replay_fails_nothing_and_says_so(matrix: Command, night: Path, tmp_path: Path) -> None:
     """What looks worse of it is suspect."""
     matrix("--scenario", night, *FIXED, "--out", "out")
-    changed(tmp_path / "out", outcome="unharmed", crack=0)
+    unharmed_before(tmp_path / "out")
     code, out, _ = matrix("--scenario", night, *FIXED, "--against", "out")
     assert (code, "suspect" in out, "1 cells have too few replays in the baseline" in out) == (0, True, True)
 

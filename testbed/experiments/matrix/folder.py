@@ -6,8 +6,9 @@
 
 The header has `title`, `seed`, `requests` (how many the trace has), `trace_sha256`, `made_by` (the command) and `commit` (of the code that
 replayed it). A variant's line has `settings` (the digest of the settings it was replayed with, see `plan.digest`) and the fields of its
-cell (`cell.py`); a line without these was not replayed. A variant's line changes only if its measurement or a setting does; the header
-also if the command or the code is another, or the scenario's title, trace or seed.
+cell (`cell.py`), which contradict neither each other nor the header (`consistency.py`); a line
+without these was not replayed. A variant's line changes only if its measurement or a setting does; the header also if the command or the
+code is another, or the scenario's title, trace or seed.
 Files are replaced as a whole, so that whoever reads one while it is written, or after a kill, has the old one or the new one.
 """
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.errors import UsageError, bounded
-from testbed.experiments.matrix import picture, plan
+from testbed.experiments.matrix import consistency, picture, plan
 from testbed.experiments.matrix.cell import Cell, Count
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
 from testbed.experiments.matrix.text import GENERATED, markdown
@@ -240,13 +241,16 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
 
 
 def _cell(line: Line, column: Column, where: str) -> Cell:
-    """Return the cell of a line."""
+    """Return the cell of a line; raises UsageError for one that contradicts itself, with the first field that does."""
     fields = line.model_extra or {}
     for key in ("scenario", "runtime"):
         if key in fields:
             raise UsageError(f"{where}: {key}: not allowed in a line, as the name of the file says it; {REMAKE}")
     with _refusing(where):
-        return Cell.model_validate({"scenario": column.scenario, "runtime": column.runtime, "variant": line.variant, **fields})
+        cell = Cell.model_validate({"scenario": column.scenario, "runtime": column.runtime, "variant": line.variant, **fields})
+    for key, mistake in consistency.mistakes(cell, column):
+        raise UsageError(f"{where}: {bounded(f'{key}: {mistake}')}; {REMAKE}")
+    return cell
 
 
 def _decode(record: type[FileRecord], text: str, where: str) -> FileRecord:

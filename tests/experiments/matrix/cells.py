@@ -14,12 +14,16 @@ NIGHT = ("the_night", "processes")
 
 
 def cell(variant: str = "original", outcome: str | None = "grounded", crack: int = 6, **more: object) -> Cell:
-    """Make a cell of a night over a variant; 80 connections, 120 request threads of callers, 100 transactions."""
+    """Make a cell of a night over a variant; 80 connections, 120 request threads of callers, 100 transactions.
+
+    All of them were answered if it is unharmed, and otherwise 15.
+    """
     callers = 120 if crack == 6 else 0
+    check_ins, passes = (90, 10) if outcome == "unharmed" else (10, 5)
     fields = {
         "scenario": NIGHT[0],
         "runtime": NIGHT[1],
-        "answered": {"kiosk check_in": Part(count=10, of=90), "kiosk reprint_boarding_pass": Part(count=5, of=10)},
+        "answered": {"kiosk check_in": Part(count=check_ins, of=90), "kiosk reprint_boarding_pass": Part(count=passes, of=10)},
         "leaked": Part(count=80, of=80),
         "blocked": {"servers": Part(count=80, of=80), "callers": Part(count=callers, of=120)},
         "red": 0,

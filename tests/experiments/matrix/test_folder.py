@@ -34,7 +34,7 @@ def two() -> Matrix:
         "reason": {"code": "stuck_at_end", "text": "kiosk stood still to the end"},
         "waited": {"kiosk": waited},
         "replays": (
-            Replay(outcome="grounded", crack=6, answered=Part(count=1, of=9), waited=Slowest(median_s=0.1, p99_s=None)),
+            Replay(outcome="grounded", crack=6, answered=Part(count=15, of=100), waited=Slowest(median_s=0.1, p99_s=None)),
             Replay(outcome=None, crack=2, code="doubted"),
         ),
     }

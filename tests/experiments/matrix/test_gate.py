@@ -57,7 +57,7 @@ def test_a_cell_that_is_as_it_was_is_the_same_at_the_first_look() -> None:
     ("before", "now", "what"),
     [
         (CONTAINED, WORSE, "outcome and crack"),
-        (cell("fixed", "unharmed", 0), CONTAINED, "outcome and crack"),
+        (cell("fixed", "unharmed", 0), cell("fixed", "contained", 1, answered=cell("fixed", "unharmed", 0).answered), "outcome and crack"),
         (CONTAINED, cell("fixed", "contained", 2), "outcome and crack"),
         (cell("fixed", "contained", 1, answered={"a": Part(count=99, of=100)}), cell("fixed", "contained", 1), "answered"),
         (cell("fixed", "contained", 1, recovery_s=1), cell("fixed", "contained", 1, recovery_s=5), "recovery"),

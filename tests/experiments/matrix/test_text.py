@@ -63,7 +63,7 @@ def test_the_page_has_the_outcome_of_every_cell_and_how_it_was_made() -> None:
     page = markdown(two())
     assert "- the_night, calm: made by `testbed matrix` at commit 0123456789ab" in page
     assert "| the_night | G6\N{NO-BREAK SPACE}15 | C1\N{NO-BREAK SPACE}15 |" in page
-    assert "| calm | - | U0\N{NO-BREAK SPACE}15 |" in page
+    assert "| calm | - | U0 |" in page
     for block in page.split("\n\n"):
         if block.startswith("| "):
             assert len({line.count(" | ") for line in block.strip().splitlines()}) == 1, block
@@ -210,7 +210,7 @@ def test_the_picture_has_a_field_for_every_cell_in_words_too() -> None:
     """It is well-formed, can be read without its colours, and marks what was not replayed."""
     picture = Xml.fromstring(draw(two()))  # noqa: S314 - our own
     texts = ["".join(text.itertext()) for text in picture.iter(f"{SVG}text")]
-    assert {"G615", "C115", "U015", "G grounded", "the_night", "calm", NOT_REPLAYED} <= set(texts)
+    assert {"G615", "C115", "U0", "G grounded", "the_night", "calm", NOT_REPLAYED} <= set(texts)
     assert [field.get("class") for field in picture.iter(f"{SVG}use")] == ["G6", "C1", "x", "U0"]
     style = "".join(picture.find(f"{SVG}style").itertext())  # type: ignore[union-attr]
     assert {f".{letter}{crack}{{" for letter in "UCG" for crack in range(7)} <= {part + "{" for part in re.findall(r"[.]\w+(?={)", style)}
