@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The units of settings and expectations, by the last word of their names.
 REAL_S = {"s": 1.0, "ms": 0.001}
 SIZES = {"kib": "KiB", "mib": "MiB"}
+ALL = "all"  # of the night
 
 
 def scenarios(known: Sequence[Scenario], origins: Mapping[str, str], variant_origins: Mapping[str, str]) -> Table:
@@ -89,7 +90,7 @@ def _variants(variants: Sequence[Variant], night: NightPlan) -> Table:
 
 
 def _setting(name: str, value: object, night: NightPlan, at_night_s: float | None = None) -> str:
-    """Format a setting in words: `pool_checkout_timeout_s` of 2.0 is `pool checkout timeout: 2 s (2 h 00 min of the night)`."""
+    """Format a setting in words: `pool_checkout_timeout_s` of 2.0 is `pool checkout timeout: 2 real s (2 h 00 min of the night)`."""
     stem, _, unit = name.rpartition("_")
     if unit in REAL_S and isinstance(value, int | float):
         text = _both(value * REAL_S[unit], night, at_night_s)
@@ -113,16 +114,20 @@ def _value(value: object) -> str:
 
 def _both(real_s: float, night: NightPlan, at_night_s: float | None = None) -> str:
     """Format real seconds, and their length in the night: from a time on, or where the night goes slowest and fastest."""
-    real = f"{real_s:g} s" if real_s >= 1 or not real_s else f"{real_s * 1000:g} ms"
+    real, unit = (f"{real_s:g}", "s") if real_s >= 1 or not real_s else (f"{real_s * 1000:g}", "ms")
     clock, whole_s = night.clock(), night.to_s - night.from_s
     if at_night_s is None:
         spans_s = [real_s * speed for speed in (min(clock.speeds), max(clock.speeds))]
     else:
         spans_s = [clock.night_s(clock.real_s(at_night_s) + real_s) - at_night_s]
     if not real_s or spans_s == [real_s]:
-        return real
-    spans = dict.fromkeys(span_text(span_s) if span_s < whole_s else "all" for span_s in spans_s)
-    return f"{real} ({' to '.join(spans)} of the night)"
+        return f"{real} {unit}"
+    spans = list(dict.fromkeys(span_text(span_s) if span_s < whole_s else ALL for span_s in spans_s))
+    if len(spans) == 1:
+        words = f"{spans[0]} of the night"
+    else:
+        words = f"by pace, {spans[0]} of the night up to all of it" if spans[1] == ALL else f"by pace, {' to '.join(spans)} of the night"
+    return f"{real} real {unit} ({words})"
 
 
 def _passengers(sent: Trace) -> Table:

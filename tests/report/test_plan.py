@@ -72,9 +72,9 @@ def test_a_plan_with_a_choice_of_outcomes_and_services_lists_them(tmp_path: Path
 
 def test_real_seconds_are_shown_on_both_clocks() -> None:
     """From a step's time on where it is known; else where the night goes slowest and fastest, up to all of it."""
-    assert "idle: 2 s (23 min 20 s of the night)" in drawn(of("five_oclock"))  # 700 seconds of the night in a real one
-    assert "pool recycle: 400 ms (4 min 40 s to 8 min 00 s of the night)" in drawn(of("five_oclock"))  # 700 and 1200
-    assert "within 30 s (15 min 00 s to all of the night)" in drawn(of("restore"))
+    assert "idle: 2 real s (23 min 20 s of the night)" in drawn(of("five_oclock"))  # 700 seconds of the night in a real one
+    assert "pool recycle: 400 real ms (by pace, 4 min 40 s to 8 min 00 s of the night)" in drawn(of("five_oclock"))  # 700 and 1200
+    assert "within 30 real s (by pace, 15 min 00 s of the night up to all of it)" in drawn(of("restore"))
 
 
 def test_where_a_night_goes_as_fast_as_it_did_one_clock_is_enough() -> None:
