@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.plan.clock import clock_text, span_text
+from testbed.report.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,9 +55,8 @@ def plan(scenario: Scenario, sent: Trace) -> RenderableType:
         f"{span_text(night.to_s - night.from_s)} in {clock.real_s(night.to_s):.1f} real seconds; "
         f"{' to '.join(f'{speed:g}' for speed in sorted({min(clock.speeds), max(clock.speeds)}))} seconds of the night in a real one"
     )
-    steps = Table(box=box.SIMPLE_HEAD, title="Timeline")
-    for heading in ("step", "due", "real s", "what"):
-        steps.add_column(heading, justify="right" if heading == "real s" else "left")
+    headings = ("step", "due", "real s", "what")
+    steps = FittedTable([Column(heading, "right" if heading == "real s" else "left") for heading in headings], title="Timeline")
     for number, step in enumerate(scenario.steps, start=1):
         if step.at_night_s is None:
             due, real = f"when {step.when}, within {_both(step.within_s, night)}", ""
@@ -72,12 +72,9 @@ def _what(step: PlannedStep, night: NightPlan) -> str:
     return "\n  ".join([step.word, *settings])
 
 
-def _variants(variants: Sequence[Variant], night: NightPlan) -> Table:
+def _variants(variants: Sequence[Variant], night: NightPlan) -> FittedTable:
     """Return a table of the variants: the settings that differ from `original`, and every expectation."""
-    drawn = Table(box=box.SIMPLE_HEAD, title="Variants")
-    drawn.add_column("variant", no_wrap=True)
-    drawn.add_column("what it sets")
-    drawn.add_column("what is expected of it")
+    drawn = FittedTable([Column(heading) for heading in ("variant", "what it sets", "what is expected of it")], title="Variants")
     for variant in variants:
         roles = variant.settings.model_dump(exclude_defaults=True)
         sets = [_setting(name, value, night) for settings in roles.values() for name, value in settings.items()]
@@ -85,7 +82,8 @@ def _variants(variants: Sequence[Variant], night: NightPlan) -> Table:
         expects = [
             _setting(name, " or ".join(map(str, value)) if isinstance(value, tuple) else value, night) for name, value in expected.items()
         ]
-        drawn.add_row(variant.name, "\n".join(sets) or "nothing", "\n".join(expects), end_section=True)
+        drawn.add_row(variant.name, "\n".join(sets) or "nothing", "\n".join(expects))
+        drawn.add_section()
     return drawn
 
 
@@ -130,15 +128,17 @@ def _both(real_s: float, night: NightPlan, at_night_s: float | None = None) -> s
     return f"{real} real {unit} ({words})"
 
 
-def _passengers(sent: Trace) -> Table:
+def _passengers(sent: Trace) -> FittedTable:
     """Return a table of the requests of each kind, by hour of the night."""
-    drawn = Table(box=box.SIMPLE_HEAD, title=f"Passengers: {len(sent.requests)} requests, seed {sent.header.seed}")
     kinds = Counter((request.caller, request.transaction) for request in sent.requests)
     hours = sorted({int(request.due_night_s // 3600) for request in sent.requests})
-    drawn.add_column("caller, transaction")
-    for hour in hours:
-        drawn.add_column(f"{hour % 24:02}h", justify="right")
-    drawn.add_column("all", justify="right")
+    drawn = FittedTable(
+        [
+            Column("caller, transaction", least=20),
+            *(Column(heading, "right") for heading in (*(f"{hour % 24:02}h" for hour in hours), "all")),
+        ],
+        title=f"Passengers: {len(sent.requests)} requests, seed {sent.header.seed}",
+    )
     by_hour = Counter((request.caller, request.transaction, int(request.due_night_s // 3600)) for request in sent.requests)
     for caller, name in sorted(kinds):
         drawn.add_row(f"{caller} {name}", *(str(by_hour[caller, name, hour]) for hour in hours), str(kinds[caller, name]))

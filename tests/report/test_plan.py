@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_a_plan_shows_words_and_no_python(name: str) -> None:
     text = drawn(of(name))
     assert not [word for word in ("('", ",)", "None", "True", "False", "Fault(") if word in text]
     assert "=" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_plan_loses_no_name_on_a_narrow_terminal(width: int) -> None:
+    """Of a night of twelve hours neither: every transaction, hour and check is there, divided after an underscore at most."""
+    text = drawn(of("longevity"), width)
+    words = [word.strip("`:") for word in drawn(of("longevity")).split()]
+    pieces = {piece for word in words for piece in re.findall("[^_]*_+|[^_]+", word) if piece.strip("─")}
+    assert pieces <= {piece.strip(":") for word in text.split() for piece in re.findall("[^_]*_+|[^_]+", word)}
+    assert "…" not in text
 
 
 def test_no_line_ends_with_a_blank_where_there_is_no_summary() -> None:
