@@ -279,6 +279,7 @@ def test_where_no_traceback_can_be_kept_it_is_printed(testbed, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".testbed").write_text("in the way")
     monkeypatch.setattr(scenario_file, "known", Mock(side_effect=ZeroDivisionError("by us")))
+    (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     code, _, err = testbed("list")
     assert code == 4
