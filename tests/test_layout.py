@@ -24,7 +24,7 @@ ROOMS = {
     "registry": "errors",
     "concurrency": "errors",
     "plan": "errors",
-    "journal": "errors",
+    "journal": "errors plan",
     "facility": "errors concurrency plan journal",
     "observe": "errors concurrency journal facility",
     "load": "errors facility observe",

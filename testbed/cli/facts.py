@@ -13,7 +13,7 @@ from rich.text import Text
 
 from testbed import scenario_file
 from testbed.cli.output import warn_passed_over
-from testbed.plan import package_data
+from testbed.plan import given_file, package_data
 from testbed.plan.facts import FACTS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _marked(root: Path) -> defaultdict[str, list[str]]:
 def _tests(path: Path) -> list[tuple[str, list[str]]]:
     """Return the tests of a file with their facts; none if it cannot be read as Python: a folder, a dangling link, too deep a text."""
     try:
-        module = ast.parse(path.read_bytes(), str(path))
+        module = ast.parse(given_file.read(path, given_file.MOST_TEXT_BYTES), str(path))
         of_module = [
             mark for node in module.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"] for mark in _marks(node)
         ]

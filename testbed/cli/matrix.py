@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,13 +18,14 @@ from testbed.cli import options as options_module
 from testbed.cli.interruption import interruptible
 from testbed.cli.minimal import Search
 from testbed.cli.options import JOBS
-from testbed.cli.output import BatchProgress, require_writable_folder, warn_passed_over, writing
+from testbed.cli.output import BatchProgress, reading, require_writable_folder, warn_passed_over, writing
 from testbed.errors import FacilityError, UsageError
 from testbed.experiments import batch
 from testbed.experiments.matrix import commit, folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
-from testbed.plan import package_data
+from testbed.facility.runtime import RUNTIMES
+from testbed.plan import given_file, package_data
 from testbed.report.terminal import plain_console, whole_line_console
 from testbed.runtime import backends
 
@@ -48,6 +49,7 @@ WORSE, UNKNOWN = 1, 3
 
 
 HOME = ".testbed/matrix"
+CHECKPOINT = "cells.jsonl"
 
 
 KEPT = "(kept)"  # what `--against` without a value stands for
@@ -114,7 +116,10 @@ class MatrixRun:
         return batch.runs_directory(str(self.runs), what)
 
     def checkpoint(self) -> AbstractContextManager[CheckpointFile]:
-        """Open the checkpoint and lock it."""
+        """Open the checkpoint and lock it; raises UsageError for one that is no regular file."""
+        checkpoint = self.runs / CHECKPOINT
+        with reading("--runs", checkpoint), suppress(FileNotFoundError):
+            given_file.opened(checkpoint, given_file.MOST_LINES_BYTES).close()
         return checkpoint_in(self.runs, anew=self.fresh, given=self._given)
 
     def _given(self) -> tuple[str, ...]:
@@ -317,7 +322,15 @@ def show(scenario: str, runtime: str, kept: Path | None) -> None:
 
 
 def _read(path: Path) -> table.Matrix:
+    _require_readable(path)
     return folder.read(path, scenario_file.kept_variants(used=()))
+
+
+def _require_readable(directory: Path) -> None:
+    """Raise UsageError if a file of a matrix is no regular file, or too large to be read as a whole."""
+    for path in (path for runtime in RUNTIMES for path in (directory / runtime).glob("*.jsonl")):
+        with reading("the matrix", path):
+            given_file.opened(path, given_file.MOST_MATRIX_BYTES).close()
 
 
 def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list[Scenario]:
@@ -385,6 +398,7 @@ def _reserved(out: Path | None, columns: Sequence[Column], keys: Sequence[tuple[
         return
     require_writable_folder("--out", out)
     folder.require_writable(out, columns)
+    _require_readable(out)
     with folder.locked(out):
         folder.require_nothing_lost(out, columns, keys, scenario_file.kept_variants())
         yield

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from testbed.errors import UsageError
+from testbed.plan import given_file
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class JsonLines:
         if self._target == "-":
             return click.echo
         with writing("--json", Path(self._target)):
-            self._file = Path(self._target).open("w", encoding="utf-8")
+            self._file = given_file.open_to_write(Path(self._target))
         return lambda line: print(line, file=self._file, flush=True)
 
     def __exit__(self, *_: object) -> None:
@@ -60,6 +61,8 @@ def require_writable(option: str, path: Path | None) -> None:
             is_directory, needed = stat.S_ISDIR(path.stat().st_mode), path
         except FileNotFoundError:
             is_directory, needed = False, path.parent
+        else:
+            given_file.require_reader(path)
     if is_directory or not os.access(needed, os.W_OK):
         raise UsageError(f"{option}: {path} cannot be written; give a file in an existing directory")
 
@@ -74,8 +77,8 @@ def require_writable_folder(option: str, path: Path) -> None:
 def write_text(option: str, path: Path | None, text: str) -> None:
     """Write a text to the file of an option, if the option is given; raises UsageError when the file cannot be written."""
     if path is not None:
-        with writing(option, path):
-            path.write_text(text, encoding="utf-8")
+        with writing(option, path), given_file.open_to_write(path) as file:
+            file.write(text)
 
 
 @contextmanager
@@ -85,6 +88,15 @@ def writing(option: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"{option}: {error.filename or path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def reading(option: str, path: Path) -> Iterator[None]:
+    """Raise UsageError with the option and the file if something that was named cannot be read, or looked at."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{option}: {error.filename or path} cannot be read: {error.strerror}") from error
 
 
 @dataclass(slots=True)

@@ -4,5 +4,5 @@
 `stuck`: the one rule by which a service counts as stuck, for the replay and the verdict. `reader`, `writer`: from and to the file.
 `consistency`: whether a journal can be what a replay wrote. `shortages`: the words for what the machine lacked.
 
-May import errors.
+May import errors and plan.
 """

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -15,8 +15,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from testbed.errors import JournalError, bounded
 from testbed.journal.events import FORMAT, End, Event, Header, Request, Response
+from testbed.plan import given_file
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 
@@ -85,28 +87,34 @@ class Journal:
 
 
 def read(path: Path) -> Journal:
-    """Read a journal; raises JournalError, with the line's number, when a line is not as `events.py` says.
+    """Read a journal, line by line; raises JournalError, with the line's number, when a line is not as `events.py` says.
 
+    Also for what is no regular file, and for one of more than 4 GiB, or with a line of more than 64 MiB.
     Unknown fields are ignored, so that a journal of a later version can be read as far as it is understood; unknown events are refused,
     and numbers that are none. A last line that was cut off is left out.
     """
+    events: list[Event] = []
+    torn = False
+    with closing(_lines(path)) as lines:
+        first = next(lines, b"")
+        if not first.endswith(b"\n"):
+            raise JournalError(f"the journal {path} is empty; its first line must be the header")
+        header = _decoded(header_adapter, path, 1, first)
+        if header.journal != FORMAT:
+            raise JournalError(f"the journal {path} has format {header.journal}; this testbed reads format {FORMAT}")
+        for number, line in enumerate(lines, start=2):
+            torn = not line.endswith(b"\n")  # only the last can be
+            if not torn:
+                events.append(_decoded(event_adapter, path, number, line))
+    return Journal(path, header, tuple(events), torn)
+
+
+def _lines(path: Path) -> Generator[bytes, None, None]:
+    """Yield the lines of a journal, each with its newline; raises JournalError when it cannot be read."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        yield from given_file.lines(path)
     except (OSError, ValueError) as error:  # ValueError: a path that no system has
         raise JournalError(f"the journal {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    torn = lines[-1] != b""
-    lines = lines[:-1]
-    if not lines:
-        raise JournalError(f"the journal {path} is empty; its first line must be the header")
-    header = _decoded(header_adapter, path, 1, lines[0])
-    if header.journal != FORMAT:
-        raise JournalError(f"the journal {path} has format {header.journal}; this testbed reads format {FORMAT}")
-    return Journal(
-        path,
-        header,
-        tuple(_decoded(event_adapter, path, number, line) for number, line in enumerate(lines[1:], start=2)),
-        torn,
-    )
 
 
 def _decoded(adapter: TypeAdapter[Any], path: Path, number: int, line: bytes) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from testbed.errors import ScenarioError, UsageError
+from testbed.plan import given_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +26,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raises ScenarioError when it cannot be read as one."""
+    """Read a TOML file; raises ScenarioError when it cannot be read as one, is larger than 4 MiB, or no regular file."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(given_file.read(path, given_file.MOST_TEXT_BYTES).decode())
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(str(path), (f"not TOML: {error}",)) from error
     except UnicodeDecodeError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from testbed.errors import ScenarioError, TestbedError, UsageError
+from testbed.plan import given_file
 from testbed.plan.clock import clock_text
 from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from testbed.plan.scenario import Scenario
 
 
 FORMAT = 1
+MOST_MISTAKES = 1_000  # of which twenty are told
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no mistake of whoever gave the file
 
 
@@ -85,7 +88,8 @@ def write(trace: Trace, path: Path) -> None:
     """Write a trace file: a header line, then a line for each request. Raises UsageError if it cannot be; TestbedError: a full disk."""
     lines = [json.dumps(asdict(trace.header)), *_lines(trace.requests)]
     try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with given_file.open_to_write(path) as file:
+            file.write("\n".join(lines) + "\n")
     except OSError as error:
         kind = TestbedError if error.errno in FULL else UsageError
         raise kind(f"the trace cannot be written to {path}: {error.strerror}; give another file") from error
@@ -94,32 +98,44 @@ def write(trace: Trace, path: Path) -> None:
 def read(path: Path, scenario: Scenario) -> Trace:
     """Read a trace file for a scenario; raises ScenarioError with every mistake, by line.
 
-    Its requests must lie in the scenario's night and go to callers of its facility.
+    Its requests must lie in the scenario's night and go to callers of its facility. After `MOST_MISTAKES` the rest is not read. A trace is
+    a regular file of at most 4 GiB, which is read line by line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(str(path), (f"cannot be read: {error}",)) from error
     mistakes: list[str] = []
-    header = _decoded(TypeAdapter(TraceHeader), lines[0] if lines else "", 1, mistakes)
-    adapter = TypeAdapter(TraceRequest)
-    requests: list[TraceRequest] = []
-    line_of: dict[int, int] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        request = _decoded(adapter, line, number, mistakes)
-        if request is None:
-            continue
-        requests.append(request)
-        mistakes += [f"line {number}: {mistake}" for mistake in _misfits(request, scenario)]
-        if (first := line_of.setdefault(request.id, number)) != number:
-            mistakes.append(f"line {number}: id: found {request.id}, which line {first} has; allowed: an id of its own")
+    with closing(_read_lines(path)) as lines:
+        header = _decoded(TypeAdapter(TraceHeader), next(lines, ""), 1, mistakes)
+        adapter = TypeAdapter(TraceRequest)
+        requests: list[TraceRequest] = []
+        line_of: dict[int, int] = {}
+        checksum, separator = hashlib.sha256(), ""
+        for number, line in enumerate(lines, start=2):
+            checksum.update(f"{separator}{line}".encode())  # as `_checksum` joins them
+            separator = "\n"
+            request = _decoded(adapter, line, number, mistakes)
+            if len(mistakes) >= MOST_MISTAKES:
+                break
+            if request is None:
+                continue
+            requests.append(request)
+            mistakes += [f"line {number}: {mistake}" for mistake in _misfits(request, scenario)]
+            if (first := line_of.setdefault(request.id, number)) != number:
+                mistakes.append(f"line {number}: id: found {request.id}, which line {first} has; allowed: an id of its own")
     if header is not None and header.trace != FORMAT:
         mistakes.append(f"line 1: trace: found format {header.trace}; allowed: {FORMAT}; make the trace again with `testbed trace`")
-    if not mistakes and header is not None and header.sha256 != _checksum(lines[1:]):
+    if not mistakes and header is not None and header.sha256 != checksum.hexdigest():
         mistakes.append("sha256: the lines do not match the checksum of the header; make the trace again with `testbed trace`")
     if header is None or mistakes:
         raise ScenarioError(str(path), tuple(mistakes))
     return Trace(header, tuple(sorted(requests, key=lambda request: request.due_night_s)))
+
+
+def _read_lines(path: Path) -> Generator[str, None, None]:
+    """Yield the lines of a trace; raises ScenarioError when it cannot be read."""
+    try:
+        for line in given_file.lines(path):
+            yield line.decode().rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise ScenarioError(str(path), (f"cannot be read: {getattr(error, 'strerror', None) or error}",)) from error
 
 
 def _decoded(adapter: TypeAdapter[Any], line: str, number: int, mistakes: list[str]) -> Any:
