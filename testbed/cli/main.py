@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import click
 
 from testbed.cli import crash_report
 from testbed.cli.interruption import INTERRUPTED
-from testbed.errors import TestbedError, visible
+from testbed.errors import TestbedError, UsageError, visible
 from testbed.journal.shortages import shortage_in
 from testbed.report.terminal import forget_output
 
@@ -40,6 +40,7 @@ ADVICE = {
     **dict.fromkeys((errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT), CUT_OFF),
     **dict.fromkeys((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL), CUT_OFF),
 }
+OF_THE_MACHINE = {code for code, advice in ADVICE.items() if advice is not CLOSED}  # whichever path is given
 # And what Python itself says in other exceptions: MemoryError, a thread that cannot start, a library that cannot be loaded.
 LACKING = {"memory": NO_MEMORY, "processes": NO_PROCESS, "descriptors": TOO_MANY, "space": FULL}
 # The commands, as the help groups them: name to module and attribute. A module is imported when its command is run, so that
@@ -160,6 +161,9 @@ def main() -> None:
         sys.stderr.write(f"testbed: {visible(str(error))}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
+        if _is_of_given_path(error):
+            sys.stderr.write(f"testbed: {error.filename}: {error.strerror}; give another path\n")
+            sys.exit(UsageError.exit_code)
         advice = _advice(error)
         if not advice:
             sys.exit(crash_report.report(error))
@@ -167,6 +171,13 @@ def main() -> None:
         with suppress(OSError):
             sys.stderr.write(f"testbed: {advice}\n")
         sys.exit(TestbedError.exit_code)
+
+
+def _is_of_given_path(error: Exception) -> TypeGuard[OSError]:
+    """Return whether the operating system refused a path that stands on the command line, and not for want of space or memory."""
+    if not isinstance(error, OSError) or not isinstance(error.filename, str) or error.errno in OF_THE_MACHINE:
+        return False
+    return any(error.filename in (word, word.partition("=")[2]) for word in sys.argv[1:])
 
 
 def _advice(error: Exception) -> str:

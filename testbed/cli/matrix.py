@@ -327,7 +327,9 @@ def _read(path: Path) -> table.Matrix:
 
 
 def _require_readable(directory: Path) -> None:
-    """Raise UsageError if a file of a matrix is no regular file, or too large to be read as a whole."""
+    """Raise UsageError if a file of a matrix is no regular file, or too large to be read as a whole, or its folder cannot be looked at."""
+    with reading("the matrix", directory), suppress(FileNotFoundError, NotADirectoryError):
+        directory.stat()
     for path in (path for runtime in RUNTIMES for path in (directory / runtime).glob("*.jsonl")):
         with reading("the matrix", path):
             given_file.opened(path, given_file.MOST_MATRIX_BYTES).close()

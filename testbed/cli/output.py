@@ -69,7 +69,8 @@ def require_writable(option: str, path: Path | None) -> None:
 
 def require_writable_folder(option: str, path: Path) -> None:
     """Raise UsageError now, and not after all the replays, when a folder can neither be written to nor made."""
-    there = path if path.is_dir() else path.parent
+    with writing(option, path):
+        there = path if path.is_dir() else path.parent
     if path.is_file() or not (there.is_dir() and os.access(there, os.W_OK)):
         raise UsageError(f"{option}: nothing can be written to {path}; give a folder, such as scenarios/containment")
 

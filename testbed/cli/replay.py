@@ -16,7 +16,7 @@ from testbed import scenario_file
 from testbed.cli import facts, options
 from testbed.cli.interruption import interruptible
 from testbed.cli.live import Picture
-from testbed.cli.output import EXIT, JsonLines, require_writable, warn_passed_over
+from testbed.cli.output import EXIT, JsonLines, reading, require_writable, warn_passed_over
 from testbed.errors import TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.journal import reader
@@ -199,9 +199,10 @@ def _exit(console: Console, judgements: list[Judgement]) -> NoReturn:
 def _latest(home: Path) -> Path:
     """Return the last run: where `latest` leads, or else the newest that is there, with a warning; raises UsageError without any."""
     latest = home / batch.LATEST
-    if latest.exists():
-        return latest
-    found = [path for path in home.iterdir() if path.is_dir() and any(path.rglob("*.jsonl"))] if home.is_dir() else []
+    with reading("--runs", home):
+        if latest.exists():
+            return latest
+        found = [path for path in home.iterdir() if path.is_dir() and any(path.rglob("*.jsonl"))] if home.is_dir() else []
     lost = "is a link that leads nowhere" if latest.is_symlink() else "is not there"
     if not found:
         advice = "`testbed replay` makes one, or give a journal or a directory"
@@ -217,9 +218,8 @@ def _latest(home: Path) -> Path:
 
 def _journals(path: Path) -> list[Journal]:
     """Return the journal of a file, or all journals below a directory, in the order in which their replays started."""
-    if not path.is_dir():
-        return [reader.read(path)]
-    files = sorted(path.resolve().rglob("*.jsonl"))
+    with reading("JOURNALS", path):
+        files = sorted(path.resolve().rglob("*.jsonl")) if path.is_dir() else [path]
     if not files:
         raise UsageError(f"there are no journals (*.jsonl) in {path}; give another directory or file")
     return sorted((reader.read(file) for file in files), key=lambda journal: journal.header.started_at)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
 from testbed.cli import main, matrix, replay, scan
+from testbed.fakes.backend import FakeBackend
+from testbed.fakes.virtual_time import run as in_virtual_time
+from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
+from testbed.runtime import backends
 from tests.journals import hung_night
 
 if TYPE_CHECKING:
@@ -116,3 +122,62 @@ def test_a_pipe_of_the_users_own_folders_is_passed_over(testbed: Testbed) -> Non
         os.mkfifo(f"scenarios/{name}")
     code, _, err = testbed("plan", "mine")
     assert (code, "no scenario 'mine'" in err) == (2, True), err
+
+
+PATHS = {"x" * 300: "long", "loop/a": "loop", "held.jsonl/a": "file", f"{'x' * 300}/a": "below-long"}
+COMMANDS = (
+    "plan {}.toml",
+    "replay {}.toml",
+    "scan {}.toml",
+    "matrix --scenario {}.toml",
+    "judge {}",
+    "judge --runs {}",
+    "judge held.jsonl --json {}",
+    "judge held.jsonl --svg {}",
+    "trace calm {}",
+    "replay calm --json {}",
+    "scan --json {}",
+    "scan --out {}",
+    "matrix --out {} --scenario calm",
+    "matrix --against {}",
+    "matrix --runs {} --scenario calm",
+    "matrix merge {} --out new",
+    "matrix show calm --kept {}",
+)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=PATHS.get)
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_path_that_cannot_be_is_wrong_usage(testbed: Testbed, words: str, path: str) -> None:
+    """In a line that names it, and no bug of the testbed."""
+    require_refusal(*testbed(*words.format(path).split()), path)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=PATHS.get)
+@pytest.mark.parametrize("words", ["replay calm --runs {}", "scan --runs {}"])
+def test_a_directory_for_journals_that_cannot_be_is_wrong_usage(
+    testbed: Testbed, words: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made when the work begins."""
+    monkeypatch.setattr(backends, "of", lambda *_, **__: FakeBackend())
+    for module in (replay, scan):
+        monkeypatch.setattr(module, "interruptible", in_virtual_time)
+    require_refusal(*testbed(*words.format(path).split()), path)
+
+
+def test_whatever_the_system_refuses_of_a_given_path_is_wrong_usage(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no command expects it; of any other path it is a bug of the testbed."""
+    error = OSError(errno.ENAMETOOLONG, "File name too long", "held.jsonl")
+    monkeypatch.setattr(reader, "read", Mock(side_effect=error))
+    assert testbed("judge", "held.jsonl") == (2, "", "testbed: held.jsonl: File name too long; give another path\n")
+    assert testbed("judge", "other.jsonl")[0] == 4
+
+
+def require_refusal(code: int, _: str, err: str, path: str) -> None:
+    """Check that a command ended as for wrong usage, with one message that names the path."""
+    assert code == 2, err
+    assert path in err.replace("\n", "")
+    assert "[Errno" not in err
+    assert len(err.splitlines()) <= 2
+    assert all(len(line) <= LINE_CHARACTERS for line in err.splitlines())
+    assert not Path(".testbed/errors").exists()
