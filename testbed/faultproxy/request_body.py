@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 from testbed.faultproxy import toxics
 from testbed.faultproxy.api_error import ApiError, bad_body
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_ATTRIBUTE = 2**63 - 1  # attributes are 64-bit numbers
 MAX_TOXICITY = 3.4028234663852886e38  # a 32-bit float; more is infinite, which no answer could show
-MAX_NAME = 4_000  # characters: a path that names it, quoted, is still one that a server takes
+MAX_NAME_BYTES = 4_000  # as a path quotes it: one that names a proxy and a toxic of it is still one that any server takes
 UNNAMEABLE = (".", "..")  # clients take these out of a path
 
 Value = TypeVar("Value")
@@ -57,7 +58,7 @@ class ProxyFields:
         """Return the fields of every proxy of an array."""
         if not isinstance(decoded, list):
             raise bad_body("an array of proxies is wanted")
-        proxies = [cls.read(entry, DEFAULTS) for entry in decoded]
+        proxies = [cls.read(entry, DEFAULTS) for entry in _whole(decoded)]  # also those of a file, which `decode` has not read
         for place, proxy in enumerate(proxies, start=1):
             _require(proxy, f" at proxy {place}")
         return proxies
@@ -143,8 +144,10 @@ def _require(proxy: ProxyFields, where: str) -> None:
 
 def _require_path(name: str, where: str = "") -> None:
     """Refuse a name that no path can have: what it names could not be deleted."""
-    if "/" in name or name in UNNAMEABLE or len(name) > MAX_NAME:
-        raise bad_body(f"name{where} must be a part of a path: without a slash, no dots alone, at most {MAX_NAME} characters")
+    if "/" in name or name in UNNAMEABLE or len(quote(name, safe="")) > MAX_NAME_BYTES:
+        raise bad_body(
+            f"name{where} must be a part of a path: without a slash, no dots alone, at most {MAX_NAME_BYTES} bytes as a URL quotes it"
+        )
 
 
 def _toxicity(body: Mapping[str, Any], base: float) -> float:

@@ -470,7 +470,7 @@ def test_half_of_a_character_is_replaced_wherever_it_stands(api: ApiClient) -> N
     assert api.ask("POST", "/proxies", data=r'{"name": "\ud83d\ude00", "upstream": "127.0.0.1:1"}').body["name"] == "\U0001f600"
 
 
-@pytest.mark.parametrize("name", ["a/b", "/", ".", "..", "a" * 4_001])
+@pytest.mark.parametrize("name", ["a/b", "/", ".", "..", "a" * 4_001, "\U0001f600" * 334], ids=lambda name: name[:3])
 def test_what_no_path_can_name_is_not_made(api: ApiClient, db: dict[str, Any], name: str) -> None:
     """It could never be deleted."""
     body = {"name": name, "upstream": NOWHERE}
@@ -480,11 +480,21 @@ def test_what_no_path_can_name_is_not_made(api: ApiClient, db: dict[str, Any], n
     assert api.ask("GET", "/proxies").body == {"db": db}
 
 
-def test_the_longest_name_can_be_deleted(api: ApiClient) -> None:
-    """Also where every character of it is quoted as twelve."""
-    name = "\U0001f600" * 4_000
-    api.create(name, NOWHERE)
-    assert api.ask("DELETE", f"/proxies/{quote(name)}").status == 204
+@pytest.mark.parametrize("character", ["a", "%", "\n", "\x00", "ü", "日", "\U0001f600"])
+@pytest.mark.parametrize("longest", [True, False])
+def test_whatever_name_is_taken_can_be_shown_changed_and_deleted(api: ApiClient, character: str, *, longest: bool) -> None:
+    """A toxic of the longest name on a proxy of the longest, too, whatever a path makes of its characters; a longer one is not made."""
+    name = character * (4_000 // len(quote(character)) if longest else 4_000)
+    made = api.ask("POST", "/proxies", {"name": name, "upstream": NOWHERE})
+    if made.status == 400 and not longest:
+        return
+    path = f"/proxies/{quote(name)}"
+    assert made.status == 201
+    assert api.ask("POST", f"{path}/toxics", {"name": name, "type": "noop"}).status == 200
+    path_of_toxic = f"{path}/toxics/{quote(name)}"
+    assert api.ask("GET", path_of_toxic).body["name"] == name
+    assert api.ask("PATCH", path_of_toxic, {"toxicity": 0.5}).body["toxicity"] == 0.5
+    assert [api.ask("DELETE", each).status for each in (path_of_toxic, path)] == [204, 204]
 
 
 def test_a_client_that_leaves_within_its_body_is_no_error(api: ApiClient) -> None:

@@ -27,6 +27,19 @@ def test_the_server_begins_with_the_proxies_of_a_file(tmp_path: Path) -> None:
     assert proxies["virtual-ip"]["enabled"]
 
 
+def test_half_of_a_character_in_a_file_is_replaced(tmp_path: Path) -> None:
+    """As in a request: what was made can be listed and deleted."""
+    config = tmp_path / "toxiproxy.json"
+    config.write_text(r'[{"name": "a\ud800", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}]')
+    with subprocess.Popen([*COMMAND, f"-config={config}"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        names = list(requests.get(f"http://{address}/proxies", timeout=10).json())
+        deleted = requests.delete(f"http://{address}/proxies/a%EF%BF%BD", timeout=10).status_code
+        server.terminate()
+    assert (names, deleted) == (["a\ufffd"], 204)
+
+
 @pytest.mark.parametrize(("content", "code"), [(None, 2), ("no JSON", 2), ("{}", 3), ('[{"name": "x"}]', 3)])
 def test_a_wrong_file_ends_the_server(tmp_path: Path, content: str | None, code: int) -> None:
     """A missing or wrong file ends the server with an error that names it."""
