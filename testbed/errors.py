@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 MISTAKES, MISTAKE_CHARACTERS = 20, 500  # how many mistakes of a file are told, and at what length
+INDENT = 8  # characters; the lines of a message have two
 # What a terminal, or the reader of a line, would obey: control characters but the newline, and those that turn the direction of writing.
 OBEYED = {
     code: f"\\u{code:04x}"
@@ -46,7 +47,19 @@ def shortened(text: str, characters: int) -> str:
 
 def bounded(mistake: str) -> str:
     """Return a mistake in what somebody else wrote as it is told: in bounds, and visible."""
-    return shortened(visible(mistake), MISTAKE_CHARACTERS)
+    return shortened(visible(mistake).replace("\n", r"\u000a"), MISTAKE_CHARACTERS)
+
+
+def told(message: str) -> str:
+    """Return the message of an error, in which somebody else's words may stand at any length, as it is printed: in bounds, and visible.
+
+    It has a head, at most `MISTAKES` lines below it, and one that counts the others; each line has its indent and `MISTAKE_CHARACTERS`.
+    """
+    lines = visible(message).split("\n")
+    if len(lines) > MISTAKES + 2:
+        lines[MISTAKES + 1 :] = [f"  and {len(lines) - MISTAKES - 1} more lines"]
+    indents = (line[: len(line) - len(line.lstrip(" "))][:INDENT] for line in lines)
+    return "\n".join(indent + shortened(line[len(indent) :], MISTAKE_CHARACTERS) for indent, line in zip(indents, lines, strict=True))
 
 
 class TestbedError(Exception):

@@ -38,7 +38,7 @@ forced = click.option("--force", is_flag=True, help="Also if another checkout ha
     show_default=True,
     help="A variant of scenarios/variants.toml: the code and the stability patterns.",
 )
-@click.option("--servers", metavar="N", type=click.IntRange(1, 16), default=2, show_default=True, help="Number of application servers.")
+@click.option("--servers", metavar="N", type=options.Whole(1, 16), default=2, show_default=True, help="Number of application servers.")
 @click.option("--name", metavar="NAME", default=control_socket.DEFAULT, show_default=True, help="Name of the facility.")
 @options.runtime
 @options.runs
@@ -104,12 +104,12 @@ def restart(service: str, name: str | None, *, force: bool) -> None:
 
 
 @click.command()
-@click.option("--rate", metavar="R", type=click.FloatRange(0, 1000, min_open=True), required=True, help="Transactions per second.")
+@click.option("--rate", metavar="R", type=options.Number(0, 1000, min_open=True), required=True, help="Transactions per second.")
 @click.option(
-    "--seconds", metavar="S", type=click.FloatRange(0, 86_400, min_open=True), default=10.0, show_default=True, help="Duration of the load."
+    "--seconds", metavar="S", type=options.Number(0, 86_400, min_open=True), default=10.0, show_default=True, help="Duration of the load."
 )
 @click.option(
-    "--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Seed that the passengers are drawn by."
+    "--seed", metavar="N", type=options.Whole(0, 2**63 - 1), default=1, show_default=True, help="Seed that the passengers are drawn by."
 )
 @named
 def load(rate: float, seconds: float, seed: int, name: str | None) -> None:

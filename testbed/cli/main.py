@@ -8,14 +8,14 @@ import sys
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO
 from typing import TYPE_CHECKING, TypeGuard
 
 import click
 
-from testbed.cli import crash_report
+from testbed.cli import crash_report, standard_streams
 from testbed.cli.interruption import INTERRUPTED
-from testbed.errors import TestbedError, UsageError, visible
+from testbed.errors import TestbedError, UsageError, told, visible
 from testbed.journal.shortages import shortage_in
 from testbed.report.terminal import forget_output
 
@@ -145,31 +145,32 @@ def _exit_if_reader_left() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line, and exit with its code; every error becomes one line on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # None when it was closed
-            stream.reconfigure(errors="backslashreplace")  # a path may have what the terminal cannot show
+    standard_streams.prepare()
     try:
         main_group(prog_name="testbed", standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        sys.stderr.write(told(shown.getvalue()))
         sys.exit(2)
     except click.Abort:
         sys.exit(INTERRUPTED + signal.SIGINT)
     except TestbedError as error:
-        sys.stderr.write(f"testbed: {visible(str(error))}\n")
+        wrong_input = error.exit_code == UsageError.exit_code  # other errors have lines of a service's log
+        sys.stderr.write(f"testbed: {told(str(error)) if wrong_input else visible(str(error))}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the border of the command line: exit code 1 means a broken expectation
         if _is_of_given_path(error):
-            sys.stderr.write(f"testbed: {error.filename}: {error.strerror}; give another path\n")
+            sys.stderr.write(f"testbed: {told(f'{error.filename}: {error.strerror}')}; give another path\n")
             sys.exit(UsageError.exit_code)
         advice = _advice(error)
         if not advice:
             sys.exit(crash_report.report(error))
         forget_output()  # or Python, at its end, would try to write once more what a full disk refused
         with suppress(OSError):
-            sys.stderr.write(f"testbed: {advice}\n")
+            sys.stderr.write(f"testbed: {told(advice)}\n")
         sys.exit(TestbedError.exit_code)
 
 

@@ -150,11 +150,16 @@ def kept_matrix() -> Path:
     "--variant", "variants", multiple=True, metavar="NAME", help="Only this variant of variants.toml (repeatable); by default all."
 )
 @options_module.runtime
-@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores", help="Replays at a time.")
+@click.option("--jobs", type=options_module.Whole(1, 64), default=JOBS, metavar="N", show_default="cores", help="Replays at a time.")
 @click.option(
-    "--replays", type=click.IntRange(1, 100), default=1, metavar="N", show_default=True, help="Replay each cell N times, as for a baseline."
+    "--replays",
+    type=options_module.Whole(1, 100),
+    default=1,
+    metavar="N",
+    show_default=True,
+    help="Replay each cell N times, as for a baseline.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Draw other passengers, by this seed.")
+@click.option("--seed", type=options_module.Whole(0, 2**63 - 1), metavar="N", help="Draw other passengers, by this seed.")
 @click.option(
     "--shard", metavar="I/N", help="Replay part I of N of the cells, as one of N runners; `testbed matrix merge` joins the parts."
 )
@@ -179,12 +184,17 @@ def kept_matrix() -> Path:
     help="Instead, search for the smallest sets of patterns with this outcome in every scenario.",
 )
 @click.option(
-    "--largest", type=click.IntRange(1, 6), default=3, metavar="N", show_default=True, help="With --minimal: the most patterns in a set."
+    "--largest",
+    type=options_module.Whole(1, 6),
+    default=3,
+    metavar="N",
+    show_default=True,
+    help="With --minimal: the most patterns in a set.",
 )
 @click.option(
     "--confirm",
     "confirmations",
-    type=click.IntRange(1, 100),
+    type=options_module.Whole(1, 100),
     default=minimal.CONFIRMATIONS,
     metavar="N",
     show_default=True,

@@ -1,15 +1,42 @@
-"""The options that commands share: the backend of a facility, the programs it uses, and the directory of its journals."""
+"""The options that commands share, and what they take: a facility's backend, its programs, the directory of its journals, and numbers."""
 
 from __future__ import annotations
 
+import math
 import os
+import re
+from typing import Any
 
 import click
 
+from testbed.errors import shortened
 from testbed.facility.address import Address
 from testbed.facility.runtime import RUNTIMES
 
+WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+DECIMAL = re.compile(r"[+-]?([0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})([eE][+-]?[0-9]{1,3})?")
+FOUND_CHARS = 60
 JOBS = os.cpu_count() or 1  # one more is no faster, and answers are late then for want of a processor
+
+
+class Whole(click.IntRange):
+    """A whole number in a range, in the digits 0 to 9: Python itself also takes those of every other script, and `1_0`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return it; a text that is none is an error of the command line."""
+        if isinstance(value, str) and not WHOLE.fullmatch(value):
+            self.fail(f"found {shortened(value, FOUND_CHARS)!r}; allowed: a whole number, such as 10", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range, in the digits 0 to 9: `nan`, which is neither below nor above anything, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return it; a text that is no finite number is an error of the command line."""
+        if isinstance(value, str) and not (DECIMAL.fullmatch(value) and math.isfinite(float(value))):
+            self.fail(f"found {shortened(value, FOUND_CHARS)!r}; allowed: a finite number, such as 2.5", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:

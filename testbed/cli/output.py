@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.errors import UsageError
+from testbed.errors import UsageError, bounded
 from testbed.plan import given_file
 from testbed.verdict.finding import Verdict
 
@@ -39,17 +39,35 @@ class JsonLines:
             return click.echo
         with writing("--json", Path(self._target)):
             self._file = given_file.open_to_write(Path(self._target))
-        return lambda line: print(line, file=self._file, flush=True)
+        return self._write
+
+    def _write(self, line: str) -> None:
+        with self._naming():
+            print(line, file=self._file, flush=True)
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._naming():
+                self._file.close()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Name the file in what the system refuses: it names none that is open."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._target) from error
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error, in a line of which no terminal obeys a character."""
+    click.echo(f"testbed: warning: {bounded(text)}", err=True)
 
 
 def warn_passed_over(mistakes: Iterable[str]) -> None:
     """Print a line on standard error for each file of the user's own `scenarios` that is passed over."""
     for mistake in mistakes:
-        click.echo(f"testbed: warning: passed over {mistake}", err=True)
+        warn(f"passed over {mistake}")
 
 
 def require_writable(option: str, path: Path | None) -> None:

@@ -16,8 +16,8 @@ from testbed import scenario_file
 from testbed.cli import facts, options
 from testbed.cli.interruption import interruptible
 from testbed.cli.live import Picture
-from testbed.cli.output import EXIT, JsonLines, reading, require_writable, warn_passed_over
-from testbed.errors import TestbedError, UsageError
+from testbed.cli.output import EXIT, JsonLines, reading, require_writable, warn, warn_passed_over
+from testbed.errors import TestbedError, UsageError, visible
 from testbed.experiments import batch
 from testbed.journal import reader
 from testbed.plan import passengers, trace
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 
-_seed = click.option("--seed", metavar="N", type=click.IntRange(0, batch.MAX_SEED), help="Draw other passengers, by this seed.")
+_seed = click.option("--seed", metavar="N", type=options.Whole(0, batch.MAX_SEED), help="Draw other passengers, by this seed.")
 
 
 _rate = click.option(
     "--rate",
     metavar="R",
-    type=click.FloatRange(0, batch.MAX_RATE_PER_MINUTE, min_open=True),
+    type=options.Number(0, batch.MAX_RATE_PER_MINUTE, min_open=True),
     help="Mean transactions per minute of the night.",
 )
 
@@ -54,7 +54,7 @@ _rate = click.option(
 _speed = click.option(
     "--speed",
     metavar="S",
-    type=click.FloatRange(0, batch.MAX_SPEED, min_open=True),
+    type=options.Number(0, batch.MAX_SPEED, min_open=True),
     help="Seconds of the night per real second, all night.",
 )
 
@@ -87,7 +87,7 @@ _json = click.option(
     "--repeat",
     "repetitions",
     metavar="N",
-    type=click.IntRange(1, batch.MAX_REPETITIONS),
+    type=options.Whole(1, batch.MAX_REPETITIONS),
     default=1,
     show_default=True,
     help="Replay each variant N times, and print how often each outcome came.",
@@ -212,7 +212,7 @@ def _latest(home: Path) -> Path:
             else f"there is no run at {latest} yet; {advice}"
         )
     newest = max(found, key=lambda path: path.name)  # names begin with the time
-    click.echo(f"testbed: warning: {latest} {lost}; judged is the newest run, {newest}", err=True)
+    warn(f"{latest} {lost}; judged is the newest run, {newest}")
     return newest
 
 
@@ -280,13 +280,13 @@ def trace_(scenario: str, file: Path, seed: int | None, rate: float | None) -> N
     require_writable("FILE", file)
     sent = passengers.of(batch.planned(scenario, seed=seed, rate_per_minute=rate))
     trace.write(sent, file)
-    click.echo(f"{len(sent.requests)} requests in {file}")
+    click.echo(f"{len(sent.requests)} requests in {visible(str(file))}")
 
 
 @click.command()
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address of the HTTP API.")
 @click.option(
-    "--port", metavar="N", type=click.IntRange(0, 65_535), default=8474, show_default=True, help="Port of the HTTP API; 0 takes a free one."
+    "--port", metavar="N", type=options.Whole(0, 65_535), default=8474, show_default=True, help="Port of the HTTP API; 0 takes a free one."
 )
 def faultproxy(host: str, port: int) -> None:
     """Run the bundled fault proxy, with Toxiproxy's HTTP API."""

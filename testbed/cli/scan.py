@@ -62,13 +62,13 @@ MAX_REPETITIONS = 100
     "--repeat",
     "repetitions",
     metavar="N",
-    type=click.IntRange(1, MAX_REPETITIONS),
+    type=options.Whole(1, MAX_REPETITIONS),
     default=1,
     show_default=True,
     help="Replay each fault on each link N times: what one replay shows may be chance.",
 )
 @options.runtime
-@click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N", show_default="cores", help="Replays at a time.")
+@click.option("--jobs", type=options.Whole(1, 64), default=JOBS, metavar="N", show_default="cores", help="Replays at a time.")
 @click.option(
     "--json",
     "json_file",

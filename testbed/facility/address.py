@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LAST_PORT = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -24,6 +26,6 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Parse `host:port`; raises ValueError for any other text."""
         host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal():
+        if not host or not (port.isascii() and port.isdecimal() and int(port[:6]) <= LAST_PORT):
             raise ValueError(f"{text!r} is not an address; allowed: HOST:PORT, such as 127.0.0.1:8474")
         return cls(host.strip("[]"), int(port))

@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) not in KEEPALIVES_S:
+    if not (text.isascii() and text.isdecimal()) or int(text) not in KEEPALIVES_S:
         raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {KEEPALIVES_S.start} to {KEEPALIVES_S.stop - 1}")
     return int(text)
 

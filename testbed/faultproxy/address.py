@@ -14,7 +14,7 @@ LAST_PORT = 65_535
 def split_address(address: str) -> tuple[str, int]:
     """Return host and port of a `host:port`; raises OSError when it is not one, as listening there would."""
     host, _, port = address.rpartition(":")
-    if not port.isdecimal():
+    if not (port.isascii() and port.isdecimal()):
         raise OSError(f"address {address}: missing port in address")
     if int(port[: len(str(LAST_PORT)) + 1]) > LAST_PORT:
         raise OSError(f"address {port[:20]}: invalid port")

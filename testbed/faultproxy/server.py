@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from testbed.errors import bounded
 from testbed.faultproxy.address import format_address
 from testbed.faultproxy.api import Api
 from testbed.faultproxy.connection import KEEPALIVE_S
@@ -51,16 +52,16 @@ def serve(
     try:
         proxies = json.loads(config.read_text()) if config else None
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"the fault proxy cannot read its proxies in {config}: {error}\n")
+        sys.stderr.write(f"{bounded(f'the fault proxy cannot read its proxies in {config}: {error}')}\n")
         return 2
     try:
         listener = socket.socket(fileno=fd) if fd is not None else _listen(host, port)
-    except (OSError, OverflowError) as error:
-        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
+    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: a host that nobody can be asked for
+        known = "no such host" if isinstance(error, UnicodeError) else getattr(error, "strerror", None)
+        reason = str(known or error).partition(" (while")[0]
         where = f"{host}:{port}" if fd is None else f"file descriptor {fd}"
-        sys.stderr.write(
-            f"the fault proxy cannot listen at {where}: {reason}; end what listens there, or give another --port (0 takes a free one)\n"
-        )
+        advice = "end what listens there, or give another --port (0 takes a free one)"
+        sys.stderr.write(f"{bounded(f'the fault proxy cannot listen at {where}: {reason}; {advice}')}\n")
         return 3
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
@@ -75,4 +76,5 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    host.encode("idna")  # or `create_server` leaves a socket open when it cannot
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
