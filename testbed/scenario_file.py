@@ -212,15 +212,13 @@ def _wrong_heals(tables: Sequence[Mapping[str, Any]]) -> list[str]:
 def _wrong_services(services: Sequence[object], key: str, facility: FacilityPlan) -> list[str]:
     """Return a mistake for each application server that a step names and the facility does not have, or that it names twice."""
     allowed = facility.server_names
-    wrong = []
-    for number, name in enumerate(services):
-        if not isinstance(name, str):
-            continue  # the check of the step's parameters has added this mistake
-        if name not in allowed:
-            wrong.append(f"{key}.{number}: found {name!r}{suggestion(name, allowed)}; allowed: {', '.join(allowed)}")
-        elif name in services[:number]:
-            wrong.append(f"{key}.{number}: found {name!r} a second time; allowed: each once")
-    return wrong
+    names = {number: name for number, name in enumerate(services) if isinstance(name, str)}  # the check of the parameters tells of others
+    wrong = [
+        f"{key}.{number}: found {name!r}{suggestion(name, allowed)}; allowed: {', '.join(allowed)}"
+        for number, name in names.items()
+        if name not in allowed
+    ]
+    return wrong + sections.twice(services, key)
 
 
 def _due(plan: StepPlan, key: str, night: NightPlan | None, mistakes: list[str]) -> float | None:

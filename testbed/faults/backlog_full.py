@@ -28,7 +28,7 @@ class BacklogFull:
 
     holds_answers: ClassVar[bool] = True
 
-    service: Annotated[str, Field(pattern=r"^cf-\d+$")] = "cf-1"
+    service: Annotated[str, Field(pattern=r"^cf-[0-9]+$")] = "cf-1"
 
     async def inject(self, actions: Actions) -> str:
         """Stop the server, and open connections until one is not established."""

@@ -28,7 +28,7 @@ class DiskFull:
 
     exhausts: ClassVar[tuple[str, ...]] = ("space",)
 
-    service: Annotated[str, Field(pattern=r"^cf-\d+$")] | None = None
+    service: Annotated[str, Field(pattern=r"^cf-[0-9]+$")] | None = None
 
     async def inject(self, actions: Actions) -> str:
         """Fill the disks, and verify that each server itself fails to log a line."""

@@ -85,7 +85,7 @@ def parse_time(text: str, evening_s: float | None = None) -> float:
     Times before the evening's start belong to the next morning. Raises ValueError for any other text.
     """
     parts = text.split(":")
-    if len(parts) not in (2, 3) or not all(len(part) == 2 and part.isdecimal() for part in parts):  # noqa: PLR2004
+    if len(parts) not in (2, 3) or not all(len(part) == 2 and part.isascii() and part.isdecimal() for part in parts):  # noqa: PLR2004
         raise ValueError(f"{text!r} is no time of day; allowed: HH:MM or HH:MM:SS")
     hours, minutes, seconds = (*map(int, parts), 0)[:3]
     if hours > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a day's

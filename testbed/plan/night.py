@@ -10,7 +10,7 @@ from pydantic import Field
 from testbed.plan.clock import MINUTE_S, NightClock, Pace, parse_time
 from testbed.plan.settings import StrictRecord
 
-TimeOfDay = Annotated[str, Field(pattern=r"^\d\d:\d\d(:\d\d)?$")]
+TimeOfDay = Annotated[str, Field(pattern=r"^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$")]
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
 

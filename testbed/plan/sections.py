@@ -52,6 +52,7 @@ def facts(value: Any, mistakes: list[str]) -> tuple[str, ...]:
         for number, fact in enumerate(value)
         if not isinstance(fact, str) or fact not in FACTS
     ]
+    mistakes += twice(value, "facts")
     return tuple(fact for fact in value if isinstance(fact, str) and fact in FACTS)
 
 
@@ -64,7 +65,20 @@ def needs(value: Any, mistakes: list[str]) -> tuple[str, ...]:
         if need not in NEEDS:
             meant = suggestion(need, NEEDS) if isinstance(need, str) else ""
             mistakes.append(f"needs.{number}: found {found_text(need)}{meant}; allowed: {', '.join(NEEDS)}")
+    mistakes += twice(value, "needs")
     return tuple(need for need in value if need in NEEDS)
+
+
+def twice(values: Sequence[object], key: str) -> list[str]:
+    """Return a mistake for each text of a list that stands there a second time."""
+    seen: set[str] = set()
+    mistakes = []
+    for number, text in enumerate(values):
+        if isinstance(text, str) and text in seen:
+            mistakes.append(f"{key}.{number}: found {found_text(text)} a second time; allowed: each once")
+        elif isinstance(text, str):
+            seen.add(text)
+    return mistakes
 
 
 def facility(value: Any, mistakes: list[str]) -> FacilityPlan | None:
@@ -78,6 +92,7 @@ def facility(value: Any, mistakes: list[str]) -> FacilityPlan | None:
             for number, link in enumerate(plan.links)
             if link not in plan.link_names
         ]
+        mistakes += twice(plan.links, "facility.links")
     return plan
 
 

@@ -6,13 +6,15 @@ time-out, or no expiry.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 NEVER = "never"
 RESTART_S = 2.0  # within this, an application server that replaced itself answers again
 GOVERNED_S = 60.0  # the governor counts replacements in a minute
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!-~]{0,2000}")  # in the characters that a URL may have
 CALLS = 2  # a transaction looks up, and then books or checks in
 
 
@@ -22,6 +24,12 @@ def _never(value: object) -> object:
     if isinstance(value, str):
         raise ValueError('allowed: a number of seconds, or "never"')  # noqa: TRY004 - pydantic takes ValueError for bad input
     return value
+
+
+def _url(text: str) -> str:
+    if not URL.fullmatch(text):
+        raise ValueError("allowed: the URL of a broker, such as memory:// or redis://localhost:6379")
+    return text
 
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -77,7 +85,7 @@ class CallerSettings(StrictRecord):
     bulkhead_at: OptionalCount = None
     cached_answers_s: Seconds = None
     decoupled: bool = False
-    decoupled_broker: Annotated[str, Field(min_length=1)] = "memory://"
+    decoupled_broker: Annotated[str, AfterValidator(_url)] = "memory://"
 
 
 class FacilitySettings(StrictRecord):

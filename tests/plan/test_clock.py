@@ -36,7 +36,7 @@ def test_a_time_earlier_than_the_evening_is_next_morning() -> None:
     assert parse_time("05:00", parse_time("22:00")) == 104_400
 
 
-@pytest.mark.parametrize("text", ["24:00", "7:00", "12:60", "noon", "12", "12:00:61", "-1:00"])
+@pytest.mark.parametrize("text", ["24:00", "7:00", "12:60", "noon", "12", "12:00:61", "-1:00", "٢٢:٣٠"])
 def test_what_is_no_time_of_day_is_refused(text: str) -> None:
     """Only a day's times are times."""
     with pytest.raises(ValueError, match="time of day"):
