@@ -1,9 +1,9 @@
 """Real facilities: where services run, with databases, links and all else that a facility has.
 
 `backends`: processes and containers, by name. `processes/`, `containers/`: one folder each. `postgres/`: database servers, for both.
-`toxiproxy`, `proxied_link`: links over a fault proxy. `child`, `launch`: processes that die with the testbed. `run_directory`,
-`user_home`, `shared_memory`: what a run has on a machine, and how the next run removes what a killed one left. `credentials`: the
-secrets of a run. `versions`: what it runs on. `busyness`: how busy the machine is.
+`toxiproxy`, `proxied_link`: links over a fault proxy. `child`, `launch`: processes that die with the testbed. `owner`: as whom
+one runs. `run_directory`, `user_home`, `shared_memory`: what a run has on a machine, and how the next run removes what a killed
+one left. `credentials`: the secrets of a run. `versions`: what it runs on. `busyness`: how busy the machine is.
 
 May import errors, concurrency, plan, journal, facility, observe and load. `postgres` knows neither backend, and no backend the other.
 """

@@ -14,23 +14,17 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.concurrency import shield, wait_until
 from testbed.errors import ServiceError, WaitError
 from testbed.journal.shortages import last_words
+from testbed.runtime.credentials import AUTHENTICATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from testbed.runtime.owner import Owner
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.005
 END_WITHIN_S = 10.0
 LAST_LINES = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The user that a process runs as."""
-
-    name: str
-    uid: int
-    gid: int
 
 
 class ProcessHandle(Protocol):
@@ -177,9 +171,11 @@ def environment() -> dict[str, str]:
     """Return the environment of every child: ours, without what would change the facility.
 
     Left out are web proxies, because everything is on loopback; libpq's defaults (PGHOST, PGSSLMODE, …), because the settings are complete;
-    and PYTHONWARNINGS, which is for tests of our own code. Modules are found where this process finds them.
+    and PYTHONWARNINGS, which is for tests of our own code. Modules are found where this process finds them. A client of PostgreSQL logs in
+    only where the server proves that it knows the password, whatever its connection string says (libpq from 16 on; see `sql.conninfo`).
     """
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PG") and not name.lower().endswith("_proxy")}
     variables.pop("PYTHONWARNINGS", None)
+    variables["PGREQUIREAUTH"] = AUTHENTICATION
     variables["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return variables

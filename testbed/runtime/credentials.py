@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from testbed.runtime.child import Owner
+    from testbed.runtime.owner import Owner
 
 ADMINISTRATOR = "postgres"
 SERVICES = "flights"
 ROLES = (ADMINISTRATOR, SERVICES)
+AUTHENTICATION = "scram-sha-256"  # each side proves to the other that it knows the password, and tells nothing of it
 BYTES = 32
 ANYWHERE = "*:*:*"  # any host, port and database: a switchover changes the first two
 

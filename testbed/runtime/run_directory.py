@@ -28,7 +28,7 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.runtime.child import Owner
+    from testbed.runtime.owner import Owner
 
 LOCK = "owner.lock"
 PIDS = "pids"

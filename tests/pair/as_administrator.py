@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.runtime.containers.services import CREDENTIALS
-from testbed.runtime.credentials import ADMINISTRATOR, Credentials
+from testbed.runtime.credentials import ADMINISTRATOR, AUTHENTICATION, Credentials
 
 if TYPE_CHECKING:
     from testbed.runtime.containers.runtime import Containers
@@ -25,7 +25,7 @@ async def run_here(programs: Programs, credentials: Credentials, name: str, *arg
         text=True,
         check=False,
         timeout=within_s,
-        env={**os.environ, "PGPASSFILE": str(credentials.login(ADMINISTRATOR).passfile)},
+        env={**os.environ, "PGPASSFILE": str(credentials.login(ADMINISTRATOR).passfile), "PGREQUIREAUTH": AUTHENTICATION},
     )
     assert done.returncode == 0, (name, done.stdout, done.stderr)
     return done.stdout
@@ -34,4 +34,6 @@ async def run_here(programs: Programs, credentials: Credentials, name: str, *arg
 async def run_inside(runtime: Containers, host: str, name: str, *arguments: str, within_s: float) -> str:
     """Run a program in the container of a database host, and return what it printed."""
     passfile = Credentials(Path(CREDENTIALS)).login(ADMINISTRATOR).passfile
-    return await runtime.run_in(host, "env", f"PGPASSFILE={passfile}", name, *arguments, within_s=within_s)
+    return await runtime.run_in(
+        host, "env", f"PGPASSFILE={passfile}", f"PGREQUIREAUTH={AUTHENTICATION}", name, *arguments, within_s=within_s
+    )

@@ -15,7 +15,7 @@ from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 from testbed.runtime import run_directory
 from testbed.runtime.credentials import Credentials
-from testbed.runtime.postgres import prepared, server
+from testbed.runtime.postgres import held_ports, prepared, server
 from testbed.runtime.postgres.programs import find_programs
 from tests.pair.as_administrator import run_here
 from tests.pair.hosts import WITHIN_S
@@ -125,7 +125,7 @@ async def in_processes() -> AsyncIterator[Hosts]:
         credentials = Credentials(directory.path / "credentials")
         credentials.make()
         array = prepared.copy_array(programs, await prepared.prepare_array(directory, programs, credentials), directory.path / "one")
-        with socket.create_server((server.HOST, 0)) as probe:
+        with socket.create_server((held_ports.HOST, 0)) as probe:
             address = Address(*probe.getsockname())
         hosts = HostsInProcesses(directory, programs, array, address, credentials)
         for step in ("mount", "start"):

@@ -107,11 +107,11 @@ async def test_a_program_whose_wait_is_cancelled_is_ended(tmp_path: Path) -> Non
 
 
 def test_a_users_environment_does_not_make_another_facility(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Web proxies, libpq's defaults and warnings made errors stay here; all else is passed on."""
+    """Web proxies, libpq's defaults and warnings made errors stay here; all else is passed on. The testbed's own word to libpq is added."""
     for name in ("http_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy", "PGSSLMODE", "PGSERVICE", "PYTHONWARNINGS", "ELSE"):
         monkeypatch.setenv(name, "x")
     passed = environment()
-    assert [name for name in passed if name.lower().endswith("proxy") or name.startswith("PG")] == []
+    assert [name for name in passed if name.lower().endswith("proxy") or name.startswith("PG")] == ["PGREQUIREAUTH"]
     assert "PYTHONWARNINGS" not in passed
     assert passed["ELSE"] == "x"
 

@@ -8,8 +8,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from testbed.errors import FacilityError
-from testbed.runtime.child import Owner
 from testbed.runtime.credentials import ADMINISTRATOR, ROLES, SERVICES, Credentials
+from testbed.runtime.owner import Owner
 from tests.other_user import as_other_user, needs_root
 
 

@@ -1,6 +1,7 @@
 """PostgreSQL: its programs, its servers on one array, and queries. Used by both backends.
 
-`programs`: from the wheel, or an installed PostgreSQL. `server`: one server. `array`: the volume that two hosts share. `prepared`: an
+`programs`: from the wheel, or an installed PostgreSQL. `server`: one server. `held_ports`: its ports, once it has
+ended. `array`: the volume that two hosts share. `prepared`: an
 array with the real week in it. `roles`: who may log in. `pair`: two hosts over one array. `basebackup`: a copy of a running server.
 `sql`: queries; the one file that knows psycopg. `lag`, `ledger`: the recovery standby compared with the database.
 

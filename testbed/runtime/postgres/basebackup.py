@@ -34,7 +34,7 @@ async def take(programs: Programs, source: Address, login: Login, target: Path, 
     if programs.owner:
         os.chown(partial, programs.owner.uid, programs.owner.gid)
     command = [
-        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source, login), "--pgdata", str(partial)),
+        *(programs.path("pg_basebackup"), "--dbname", sql.conninfo(source, login, programs.major), "--pgdata", str(partial)),
         *("--checkpoint", "fast", "--wal-method", "stream", "--no-password"),
         *(("--slot", slot) if slot else ()),
     ]

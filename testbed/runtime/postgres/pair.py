@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
@@ -11,6 +11,7 @@ from testbed.plan.topology import HOSTS
 from testbed.runtime import shared_memory
 from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres.array import Array
+from testbed.runtime.postgres.held_ports import HeldPorts
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
@@ -37,6 +38,7 @@ class DatabasePair:
     credentials: Credentials
     active: str = HOSTS[0]
     server: Server | None = None
+    ports: HeldPorts = field(default_factory=HeldPorts)
 
     @property
     def flights(self) -> FlightsTable:
@@ -58,7 +60,8 @@ class DatabasePair:
 
     async def start_server(self, host: str) -> Address:
         """Start the server of a host on the array mounted there; return its own address once it accepts connections."""
-        self.server = await start_server(self.programs, self.array, host, self.max_connections, self.logs / f"{host}.log")
+        log = self.logs / f"{host}.log"
+        self.server = await start_server(self.programs, self.array, host, self.max_connections, log, ports=self.ports)
         self.active = host
         self.run.note_pid(self.server.child.process.pid)
         return self.server.address
@@ -73,8 +76,10 @@ class DatabasePair:
     async def throw_away(self) -> None:
         """End the server at once: its data is no longer needed.
 
-        Where it was killed, wait for its last processes, and remove the shared memory that it could not remove.
+        Where it was killed, wait for its last processes, and remove the shared memory that it could not remove. Its ports are anybody's
+        from then on.
         """
+        self.ports.release()
         if self.server is not None:
             server, self.server = self.server, None
             await server.child.end(signal.SIGQUIT, STOP_WITHIN_S)

@@ -49,9 +49,8 @@ async def prepare_array(run: RunDirectory, programs: Programs, credentials: Cred
         await load.wait_done(LOAD_WITHIN_S)
         await sql.execute(address, administrator, FORBID, LOAD_WITHIN_S)
         await pair.stop_server()
-    except BaseException:
+    finally:
         await pair.throw_away()
-        raise
     return array.data
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
-from testbed.runtime.child import Owner, environment, launched
+from testbed.runtime.child import environment, launched
+from testbed.runtime.owner import Owner
 from testbed.runtime.run_directory import SPACE, make_directory
 
 if TYPE_CHECKING:

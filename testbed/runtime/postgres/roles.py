@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import FacilityError
 from testbed.runtime import shared_memory
 from testbed.runtime.child import spawn
-from testbed.runtime.credentials import ROLES, SERVICES
+from testbed.runtime.credentials import AUTHENTICATION, ROLES, SERVICES
 from testbed.runtime.postgres.programs import setting_words
 from testbed.runtime.run_directory import SPACE
 
@@ -24,7 +24,7 @@ WITHIN_S = 30.0
 # 256 random bits, and a facility logs in 120 times at its start.
 ITERATIONS_SINCE = 16
 # Who may log in from where, in a new array; the containers have a file of their own for this (compose/pg_hba.conf).
-ACCESS = f"host all {','.join(ROLES)} 127.0.0.1/32 scram-sha-256\n"
+ACCESS = f"host all {','.join(ROLES)} 127.0.0.1/32 {AUTHENTICATION}\n"
 
 
 async def permit(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
@@ -45,7 +45,7 @@ async def set_passwords(programs: Programs, array: Array, credentials: Credentia
         f"DO 'BEGIN IF to_regrole(''{SERVICES}'') IS NULL THEN CREATE ROLE {SERVICES} LOGIN; END IF; END'",
         *(f"ALTER ROLE {role} PASSWORD '{credentials.password(role)}'" for role in ROLES),
     )
-    settings = {"password_encryption": "scram-sha-256", "exit_on_error": "true", "log_min_error_statement": "panic"}
+    settings = {"password_encryption": AUTHENTICATION, "exit_on_error": "true", "log_min_error_statement": "panic"}
     if programs.major >= ITERATIONS_SINCE:
         settings["scram_iterations"] = "1"
     reading_fd, writing_fd = os.pipe()

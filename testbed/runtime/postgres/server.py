@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from testbed.runtime import shared_memory
 from testbed.runtime.child import Child, spawn
 from testbed.runtime.credentials import ADMINISTRATOR
 from testbed.runtime.postgres import roles
+from testbed.runtime.postgres.held_ports import HeldPorts
 from testbed.runtime.postgres.programs import setting_words
 from testbed.runtime.run_directory import SPACE, make_directory
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres.programs import Programs
 
 
-HOST = "127.0.0.1"
 INITDB_WITHIN_S = 60.0
 READY_WITHIN_S = 30.0
 CRASHED = "terminating any other active server processes"
@@ -114,46 +113,57 @@ async def start_server(
     *,
     listen: Address | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
+    ports: HeldPorts | None = None,
 ) -> Server:
     """Start the server of `host` on the array mounted there and return it when it accepts connections.
 
     It listens at `listen`, or else at a free port of loopback; when another process takes that port first, another is tried.
-    `max_connections`: that the services' role may have. `settings` are PostgreSQL's, beside those that every server here has. Raises
-    ArrayError when the array is not mounted there or is in use, ServiceError with the server's last lines when it does not start.
+    `max_connections`: that the services' role may have. `settings` are PostgreSQL's, beside those that every server here has. `ports`
+    keep that port when the server has ended; without them, it is anybody's then. Raises ArrayError when the array is not mounted there or
+    is in use, ServiceError with the server's last lines when it does not start.
     """
-    for _ in range(PORT_TRIES):
-        lock_fd = array.acquire(host)
-        try:
-            # What a killed server left here is void: we have the lock, so none runs. PostgreSQL itself would look for the process that
-            # the file names, and on another host may find an unrelated one with that number.
-            shared_memory.remove_segment_of(array.data / "postmaster.pid")
-            (array.data / "postmaster.pid").unlink(missing_ok=True)
-            address = listen or Address(HOST, _free_port())
-            child = spawn(
-                host,
-                [programs.path("postgres"), "-D", str(array.mount_of(host)), *_configuration(address, max_connections, settings)],
-                log,
-                owner=programs.owner,
-                death_signal=signal.SIGQUIT,  # "immediate": it ends at once and takes its shared memory with it
-                lock_fd=lock_fd,
-            )
-        finally:
-            os.close(lock_fd)
-        try:
-            ready = await _wait_ready(child, array)
-        except BaseException:
-            await shield(child.end(signal.SIGQUIT, STOP_WITHIN_S))
-            raise
-        if ready:
-            return Server(host, address, child)
-        if listen or "could not bind" not in child.last_lines():
-            break
+    with ExitStack() as stack:
+        if ports is None:
+            ports = HeldPorts()
+            stack.callback(ports.release)
+        for _ in range(PORT_TRIES):
+            address = listen or ports.find()
+            child = _spawn(programs, array, host, log, _configuration(address, max_connections, settings))
+            try:
+                ready = await _wait_ready(child, array)
+            except BaseException:
+                await shield(child.end(signal.SIGQUIT, STOP_WITHIN_S))
+                raise
+            if ready:
+                ports.keep()
+                return Server(host, address, child)
+            if listen or "could not bind" not in child.last_lines():
+                break
     raise ServiceError(_with_advice(f"the database server on {host} ended with {child.ending}:\n{child.last_lines()}"))
 
 
 def crashed_in(log: str) -> str:
     """Return the line of a server's log that says that it ended every session, because one of its processes ended as none should; or ""."""
     return next((line for line in log.splitlines() if CRASHED in line), "")
+
+
+def _spawn(programs: Programs, array: Array, host: str, log: Path, configuration: list[str]) -> Child:
+    lock_fd = array.acquire(host)
+    try:
+        # What a killed server left here is void: we have the lock, so none runs. PostgreSQL itself would look for the process that
+        # the file names, and on another host may find an unrelated one with that number.
+        shared_memory.remove_segment_of(array.data / "postmaster.pid")
+        (array.data / "postmaster.pid").unlink(missing_ok=True)
+        return spawn(
+            host,
+            [programs.path("postgres"), "-D", str(array.mount_of(host)), *configuration],
+            log,
+            owner=programs.owner,
+            death_signal=signal.SIGQUIT,  # "immediate": it ends at once and takes its shared memory with it
+            lock_fd=lock_fd,
+        )
+    finally:
+        os.close(lock_fd)
 
 
 def _with_advice(message: str) -> str:
@@ -174,13 +184,6 @@ def _configuration(address: Address, max_connections: int, settings: Mapping[str
         **settings,
     }
     return ["-c", MEMORY, *setting_words(every)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _wait_ready(child: Child, array: Array) -> bool:

@@ -16,6 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from testbed.errors import ServiceError
+from testbed.runtime.credentials import AUTHENTICATION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from testbed.runtime.credentials import Login
 
 DATABASE = "postgres"  # the one that initdb makes; a database of its own would be one more thing to create
+PROVING_SINCE = 16  # the first libpq that can require a server to prove that it knows the password
 CONNECT_WITHIN_S = 2  # the least that libpq takes
 NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 LOCK_FLIGHTS: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
@@ -163,8 +165,14 @@ def passenger(passenger: str, date: str, carrier: str, flight: int) -> str:
     return f"{passenger} on {carrier} {flight} of {date}"
 
 
-def conninfo(address: Address, login: Login) -> str:
-    """Return libpq's connection string for the database at an address; it has the path of the file with the password."""
-    return make_conninfo(
+def conninfo(address: Address, login: Login, libpq: int | None = None) -> str:
+    """Return libpq's connection string for the database at an address; it has the path of the file with the password.
+
+    A server that does not prove that it knows the password gets nothing of it: while no server listens, who listens in its place may ask
+    for the password itself. `libpq`: the major version of the program's that will read it, psycopg's if none is given. One before 16 knows
+    no such requirement, and refuses to be asked for it.
+    """
+    known = make_conninfo(
         host=address.host, port=address.port, dbname=DATABASE, user=login.role, connect_timeout=10, passfile=str(login.passfile)
     )
+    return f"{known} require_auth={AUTHENTICATION}" if (libpq or psycopg.pq.version() // 10_000) >= PROVING_SINCE else known

@@ -13,6 +13,7 @@ from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettin
 from testbed.plan.topology import BALANCERS, CALLERS, FacilityPlan
 from testbed.runtime.containers import builder, docker_cli, log_disks, project, services
 from testbed.runtime.containers.backend import ContainersBackend
+from testbed.runtime.credentials import AUTHENTICATION
 
 COMPOSE = Path(__file__).parents[3] / "compose"
 TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
@@ -44,6 +45,13 @@ def test_every_part_of_the_facility_is_there() -> None:
     around = {"db-1", "db-2", "dr", "off-site", "toxiproxy", "firewall", "lb-1", "lb-2", "lb-1-machine", "lb-2-machine", "load"}
     assert named == {*around, *servers, *CALLERS}
     assert {*project.STAYING, *BALANCERS} <= named  # what the builder asks for
+
+
+def test_a_service_gives_its_password_to_no_server_that_does_not_know_it() -> None:
+    """Every connection string, and whatever else is run in a container, asks for the proof."""
+    strings = re.findall(r"^  FLIGHT_SEARCH_DATABASE: >-\n((?:    .*\n)+)", TEXT, re.MULTILINE)
+    assert [f"require_auth={AUTHENTICATION}" in string.split() for string in strings] == [True]
+    assert f" PGREQUIREAUTH={AUTHENTICATION} " in (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_a_balancer_s_address_outlives_it() -> None:

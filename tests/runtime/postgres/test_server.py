@@ -18,8 +18,8 @@ from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
-    from testbed.runtime.child import Owner
     from testbed.runtime.credentials import Credentials
+    from testbed.runtime.owner import Owner
     from testbed.runtime.run_directory import RunDirectory
 
 WORKS = "echo 'postgres (PostgreSQL) 15.9 (Debian 15.9-0)'"

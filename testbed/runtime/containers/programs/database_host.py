@@ -41,10 +41,10 @@ from starlette.routing import Route
 from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, ProxyError, TestbedError
 from testbed.facility.address import Address
-from testbed.runtime.child import Owner
 from testbed.runtime.containers.programs import recovery
 from testbed.runtime.containers.services import CREDENTIALS, PORT, VIRTUAL_IP, authorization
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES, Credentials
+from testbed.runtime.owner import Owner
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
@@ -233,7 +233,7 @@ class DatabaseHost:
             "hba_file": str(self.settings.access),
             "max_slot_wal_keep_size": "256MB",  # a standby that never comes back does not fill the array
             **({} if self.settings.keepalives_s is None else dead_connection_detection(self.settings.keepalives_s)),
-            **(recovery.settings(self.settings.virtual_ip, self._administrator) if self.settings.role == "recovery" else {}),
+            **(recovery.settings(self.programs, self.settings.virtual_ip, self._administrator) if self.settings.role == "recovery" else {}),
         }
         self.server = await start_server(
             self.programs,

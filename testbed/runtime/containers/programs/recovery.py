@@ -27,10 +27,10 @@ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %(slot)s)
 """
 
 
-def settings(primary: Address, login: Login) -> Mapping[str, str]:
-    """Return PostgreSQL's settings for a standby of the database at `primary`."""
+def settings(programs: Programs, primary: Address, login: Login) -> Mapping[str, str]:
+    """Return PostgreSQL's settings for a standby, run by these programs, of the database at `primary`."""
     return {
-        "primary_conninfo": f"{sql.conninfo(primary, login)} application_name={SLOT}",
+        "primary_conninfo": f"{sql.conninfo(primary, login, programs.major)} application_name={SLOT}",
         "primary_slot_name": SLOT,
         "wal_retrieve_retry_interval": "250ms",  # its default of 5 s would be most of what a switchover costs the standby
     }

@@ -1,0 +1,14 @@
+"""The user that a process runs as, where it is another than the testbed's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user that a process runs as."""
+
+    name: str
+    uid: int
+    gid: int
