@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.005
 END_WITHIN_S = 10.0
 LAST_LINES = 15
+# What a process of another user gets of our environment. Whoever is that user can read all of it, and root's may have passwords.
+FOR_OTHERS = re.compile(r"PATH|LANG|LANGUAGE|LC_\w+|TZ|(DY)?LD_LIBRARY_PATH")
 
 
 class ProcessHandle(Protocol):
@@ -146,7 +149,7 @@ def spawn(
                 stdin=stdin_fd,
                 stdout=lines,
                 stderr=lines,
-                env=environment(),
+                env=environment(owner),
                 pass_fds=(*pass_fds, lock_fd) if lock_fd != -1 else pass_fds,
                 start_new_session=True,  # Ctrl-C at the terminal reaches the testbed alone, which then ends its children in order
             )
@@ -167,13 +170,16 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]  # without the working directory: a random.py there is not ours
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of every child: ours, without what would change the facility.
+def environment(owner: Owner | None = None) -> dict[str, str]:
+    """Return the environment of a child: ours, without what would change the facility; of another owner's, no more than it needs.
 
     Left out are web proxies, because everything is on loopback; libpq's defaults (PGHOST, PGSSLMODE, …), because the settings are complete;
     and PYTHONWARNINGS, which is for tests of our own code. Modules are found where this process finds them. A client of PostgreSQL logs in
     only where the server proves that it knows the password, whatever its connection string says (libpq from 16 on; see `sql.conninfo`).
     """
+    if owner is not None:
+        passed = {name: value for name, value in os.environ.items() if FOR_OTHERS.fullmatch(name)}
+        return {**passed, "HOME": owner.home, "PGREQUIREAUTH": AUTHENTICATION}
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PG") and not name.lower().endswith("_proxy")}
     variables.pop("PYTHONWARNINGS", None)
     variables["PGREQUIREAUTH"] = AUTHENTICATION

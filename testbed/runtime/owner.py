@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from dataclasses import dataclass
 
 
@@ -12,3 +13,8 @@ class Owner:
     name: str
     uid: int
     gid: int
+
+    @property
+    def home(self) -> str:
+        """The user's home directory, which need not exist."""
+        return pwd.getpwnam(self.name).pw_dir

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import pwd
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from testbed.errors import ServiceError
 from testbed.runtime.child import environment, python, spawn
+from testbed.runtime.owner import Owner
+from tests.other_user import OTHER, needs_root
 
 # A small testbed: starts a child, prints its process id, and waits to be killed.
 PARENT = """
@@ -114,6 +118,30 @@ def test_a_users_environment_does_not_make_another_facility(monkeypatch: pytest.
     assert [name for name in passed if name.lower().endswith("proxy") or name.startswith("PG")] == ["PGREQUIREAUTH"]
     assert "PYTHONWARNINGS" not in passed
     assert passed["ELSE"] == "x"
+
+
+@needs_root
+async def test_a_process_of_another_user_has_none_of_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what it needs to run, with that user's home: whoever is that user can read its environment."""
+    kept = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"}
+    for name, value in {**kept, "API_TOKEN": "x", "HOME": "/root/of/ours", "PYTHONPATH": "x", "LCX": "x", "MYPATH": "x"}.items():
+        monkeypatch.setenv(name, value)
+    user = pwd.getpwnam(OTHER)
+    child = spawn("sleeper", ["/bin/sleep", "60"], tmp_path / "log", owner=Owner(OTHER, user.pw_uid, user.pw_gid))
+    try:
+        process = psutil.Process(child.process.pid)
+        async with asyncio.timeout(10):
+            while process.name() != "sleep":
+                await asyncio.sleep(0.01)
+        passed = process.environ()
+    finally:
+        await child.end(signal.SIGKILL, 10)
+    loader = {"LANG", "LANGUAGE", "LD_LIBRARY_PATH", *(name for name in passed if name.startswith("LC_"))}
+    assert {name: value for name, value in passed.items() if name not in loader - kept.keys()} == {
+        **kept,
+        "HOME": user.pw_dir,
+        "PGREQUIREAUTH": "scram-sha-256",
+    }
 
 
 async def test_a_module_in_the_working_directory_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

