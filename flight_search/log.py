@@ -43,7 +43,7 @@ class Log:
     def _append(self, line: bytes) -> str:
         try:
             # Opened for each line, so that rotation of the file, or a move to another disk, needs no signal.
-            fd = os.dup(STANDARD_ERROR) if self._path is None else os.open(self._path, APPENDING, 0o644)
+            fd = os.dup(STANDARD_ERROR) if self._path is None else os.open(self._path, APPENDING, 0o600)
             try:
                 # The last block of a disk may take half a line, and `os.write` does not raise then.
                 return "" if os.write(fd, line) == len(line) else "only part of the line was written"

@@ -152,6 +152,12 @@ def seen(secrets: tuple[str, ...], *directories: Path) -> list[str]:
     return found
 
 
+def readable(run: Path) -> list[str]:
+    """Return the files of a run that others could read or change if they knew their names; not PostgreSQL's programs, which all may run."""
+    files = [file for file in run.rglob("*") if file.is_file() and "postgresql" not in file.relative_to(run).parts]
+    return [str(file) for file in files if not file.is_symlink() and file.stat().st_mode & 0o066]
+
+
 def refusals(address: Address, credentials: Credentials) -> list[str]:
     """Return the statements that the services' role was allowed, of those that it should not be."""
     allowed = []
@@ -185,7 +191,7 @@ async def tried(target: Target) -> None:
     assert as_other_user(lambda: (target.doors.opened(), seen(secrets, *directories))) == ([], [])
     assert target.doors.opened() == []  # this user needs the secrets, too
     assert refusals(target.doors.databases[0], target.credentials) == []
-    assert [file.name for file in target.files.rglob("*.env") if file.stat().st_mode & 0o077] == []
+    assert readable(target.files) == []
     # No log, no environment, no command line has one: not even where this user may read it.
     assert {Path(file).name for file in await asyncio.to_thread(seen, secrets, *directories)} == {"pgpass", "token"}
     if target.project is not None:

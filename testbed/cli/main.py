@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -68,6 +69,7 @@ SECTIONS = {
     },
 }
 COMMANDS = {name: target for commands in SECTIONS.values() for name, target in commands.items()}
+OURS_TO_WRITE = 0o022  # whatever the umask permits: journals, dumps and reports of this user's are for nobody else to change
 MARGINS = 4  # columns of the help: two before a command and two behind it
 EXIT_CODES = """\b
 Exit codes:
@@ -145,6 +147,7 @@ def _exit_if_reader_left() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line, and exit with its code; every error becomes one line on standard error."""
+    os.umask(os.umask(OURS_TO_WRITE) | OURS_TO_WRITE)
     standard_streams.prepare()
     try:
         main_group(prog_name="testbed", standalone_mode=False)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class JournalWriter:
     """A journal being written; a context manager.
 
-    No line waits in a buffer, so that the journal of a killed run can be read up to there. Raises TestbedError when the file cannot be
+    No line waits in a buffer, so that the journal of a killed run can be read up to there. Who may read it is up to the umask; nobody else
+    may write to it. Raises TestbedError when the file cannot be
     created or written (no space, no permission).
     """
 
@@ -26,7 +27,7 @@ class JournalWriter:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("xb", buffering=0)
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), "wb", buffering=0)
         except OSError as error:
             raise TestbedError(f"the journal {path} cannot be created: {error.strerror}; give another directory with --runs") from error
         self._write(header_adapter.dump_json(header, by_alias=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -133,7 +134,8 @@ def keep_dump(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ..
     stacks = parse_dump(printed)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(printed)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "wb") as dump:  # as of a journal
+            dump.write(printed)
     except OSError as error:
         raise DumpError(f"the dump of {service} cannot be written to {file}: {error.strerror}") from error
     return group_stacks(stacks)

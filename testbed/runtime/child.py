@@ -140,10 +140,11 @@ def spawn(
     """Start a command that dies with this process, in a session of its own.
 
     Call it from the main thread only: the kernel sends the death signal when the *thread* that forked is gone. Its lines go to the log,
-    and its standard input is empty unless it is given one. Raises ServiceError when it cannot be started or its log cannot be written.
+    which only this user can read, and its standard input is empty unless it is given one. Raises ServiceError when it cannot be started or
+    its log cannot be written.
     """
     try:
-        with log.open("ab") as lines:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as lines:
             process = subprocess.Popen(
                 launched(command, owner=owner, death_signal=death_signal, lock_fd=lock_fd),
                 stdin=stdin_fd,

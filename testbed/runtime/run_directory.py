@@ -4,6 +4,8 @@ A run that was killed cannot clean up. The kernel has released its lock, so the 
 the processes noted there that still run (where the kernel does not end children with their parent), removes the proxies
 noted there from a Toxiproxy that is not ours and still runs, and removes the directory. Two runs at once never touch
 each other.
+
+Other users may pass through the directories, because PostgreSQL may run as one of them; they can neither list them nor read a log in them.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ LOCKED, UNLOCKED = "run-", "new-"  # the beginning of a directory's name: it has
 UNLOCKED_AT_MOST_S = 60.0
 REMOVED_WITHIN_S = 5.0
 POLL_S = 0.01
+PASSABLE = 0o711
 SPACE = "set TMPDIR to a directory with 150 MB of space"
 
 
@@ -60,7 +63,7 @@ class RunDirectory:
 
     def _note(self, file: str, line: str) -> None:
         try:
-            with (self.path / file).open("a") as notes:
+            with os.fdopen(os.open(self.path / file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as notes:
                 notes.write(f"{line}\n")
         except OSError as error:
             raise FacilityError(f"{self.path / file} cannot be written: {error.strerror}; {SPACE}") from error
@@ -103,10 +106,10 @@ def _homes() -> tuple[Path, ...]:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and those above it, that every user may enter whatever our umask: PostgreSQL may run as another user."""
+    """Make a directory, and those above it, that every user may pass through whatever our umask: PostgreSQL may run as another."""
     for missing in reversed([directory for directory in (path, *path.parents) if not directory.exists()]):
         missing.mkdir(exist_ok=True)
-        missing.chmod(0o755)
+        missing.chmod(PASSABLE)
 
 
 def write_private(file: Path, text: str, owner: Owner | None = None) -> None:
@@ -141,11 +144,11 @@ def _make_unlocked(place: Path) -> Path:
     while True:
         user_home.make(place)
         try:
-            place.chmod(0o755)
+            place.chmod(PASSABLE)
             unlocked = Path(tempfile.mkdtemp(prefix=UNLOCKED, dir=place))
         except FileNotFoundError:
             continue  # another run was the last to end there, and has removed it
-        unlocked.chmod(0o755)
+        unlocked.chmod(PASSABLE)
         return unlocked
 
 

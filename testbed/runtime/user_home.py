@@ -22,7 +22,7 @@ def make(place: Path) -> None:
 
     The last run that ends removes it: what is done in it next may raise FileNotFoundError, and is then to be tried again.
     """
-    place.mkdir(mode=0o755, exist_ok=True)
+    place.mkdir(mode=0o711, exist_ok=True)
     if os.path.lexists(place) and not is_ours(place):
         raise FacilityError(f"{place} belongs to another user; set TMPDIR to a directory of your own")
 

@@ -492,3 +492,15 @@ def test_the_status_does_not_wait_for_the_imports_that_build_a_facility() -> Non
     code = "import sys, testbed.cli.interactive; print(sorted({'aiohttp', 'psycopg', 'requests', 'toxiproxy'} & sys.modules.keys()))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("given", "mode"), [(0o000, 0o755), (0o002, 0o755), (0o077, 0o700)])
+def test_what_a_command_writes_is_for_nobody_else_to_change(given: int, mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may read it is up to the umask."""
+    monkeypatch.setattr(main, "main_group", lambda **_: (tmp_path / "runs").mkdir())
+    before = os.umask(given)
+    try:
+        main.main()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "runs").stat().st_mode & 0o777 == mode

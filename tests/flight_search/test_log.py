@@ -38,12 +38,13 @@ def redirect(link: Path, target: Path) -> None:
 
 
 def test_an_error_is_a_line(tmp_path: Path) -> None:
-    """A line has a time, a level and the text, whose line breaks are replaced."""
+    """A line has a time, a level and the text, whose line breaks are replaced; it is for the server's user alone."""
     counted = CountedLog(tmp_path / "errors.log")
     assert not counted.log.write("error", "check_in: OperationalError: the connection\n\tis lost")
     (line,) = (tmp_path / "errors.log").read_text().splitlines()
     assert line.partition(" ")[2] == "error check_in: OperationalError: the connection is lost"
     assert (counted.count("written"), counted.count("lost")) == (1, 0)
+    assert (tmp_path / "errors.log").stat().st_mode & 0o777 == 0o600
 
 
 @needs_full

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     assert read.events == tuple(hung_night().events)
     assert read.header == header()
     assert not read.torn
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o000, 0o644), (0o022, 0o644), (0o077, 0o600)])
+def test_nobody_else_may_change_a_journal(tmp_path: Path, umask: int, mode: int) -> None:
+    """Who may read it is up to the umask."""
+    before = os.umask(umask)
+    try:
+        assert written(tmp_path / "a.jsonl").stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
 
 
 def test_a_journal_cut_off_at_any_byte_can_be_read_up_to_there(tmp_path: Path) -> None:

@@ -201,6 +201,16 @@ async def test_a_dump_that_cannot_be_kept_is_an_error(tmp_path: Path, monkeypatc
         await dump_with_py_spy("cf-1", os.getpid(), tmp_path / "threads" / "cf-1.json")
 
 
+def test_nobody_else_may_change_a_dump(tmp_path: Path) -> None:
+    """Even with a umask that permits everything."""
+    before = os.umask(0)
+    try:
+        py_spy.keep_dump("cf-1", b"[]", tmp_path / "cf-1.json")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "cf-1.json").stat().st_mode & 0o777 == 0o644
+
+
 def test_groups_of_nothing_are_none() -> None:
     """A service that never had a request has no request thread yet."""
     assert group_stacks(()) == ()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pwd
 import signal
 import subprocess
@@ -82,6 +83,16 @@ def test_a_log_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None
     """It names the service."""
     with pytest.raises(ServiceError, match=r"sleeper cannot be started: .*No such file"):
         spawn("sleeper", ["/bin/sleep", "1"], tmp_path / "no" / "log")
+
+
+async def test_a_log_is_for_this_user_alone(tmp_path: Path) -> None:
+    """Even with a umask that permits everything, and whoever writes it."""
+    before = os.umask(0)
+    try:
+        await spawn("writer", ["/bin/echo", "a line"], tmp_path / "log").wait_done(10)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_program_that_fails_gives_its_last_lines(tmp_path: Path) -> None:

@@ -125,8 +125,20 @@ def test_a_place_of_another_user_is_neither_used_nor_swept(home: Path) -> None:
     assert (elsewhere / "run-theirs" / run_directory.LOCK).exists()
 
 
-def test_every_user_may_enter_whatever_our_umask() -> None:
-    """As root, PostgreSQL runs as another user."""
+def test_what_is_noted_for_the_next_run_is_for_this_user_alone() -> None:
+    """Even with a umask that permits everything."""
+    before = os.umask(0)
+    try:
+        run = run_directory.create_run_directory()
+        run.note_pid(os.getpid())
+    finally:
+        os.umask(before)
+    assert [file.name for file in run.path.iterdir() if file.stat().st_mode & 0o077] == []
+    run.remove()
+
+
+def test_every_user_may_pass_through_whatever_our_umask_and_look_at_nothing() -> None:
+    """As root, PostgreSQL runs as another user; the others have nothing to read there."""
     before = os.umask(0o077)
     try:
         run = run_directory.create_run_directory()
@@ -134,7 +146,7 @@ def test_every_user_may_enter_whatever_our_umask() -> None:
     finally:
         os.umask(before)
     paths = (run_directory.home(), run.path, run.path / "one", run.path / "one" / "two")
-    assert [path.stat().st_mode & 0o777 for path in paths] == [0o755] * 4
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o711] * 4
     run.remove()
 
 

@@ -57,10 +57,12 @@ async def prepare_array(run: RunDirectory, programs: Programs, credentials: Cred
 def copy_array(programs: Programs, prepared: Path, root: Path) -> Array:
     """Copy a prepared array to `root`, where it exists once it is complete; raises FacilityError when there is no space for it."""
     array = Array(root)
-    partial = root / f"{DATA}.new"
+    closed = root / f"{DATA}.new"  # nobody else may enter it: until a file has its mode, everybody may read it
+    partial = closed / DATA
     try:
         run_directory.make_directory(root)
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(closed, ignore_errors=True)
+        closed.mkdir(mode=0o700)
         shutil.copytree(prepared, partial)
         partial.chmod(0o700)  # PostgreSQL requires it, and `prepared` may have lost it on its way here
         if programs.owner:
@@ -68,6 +70,7 @@ def copy_array(programs: Programs, prepared: Path, root: Path) -> Array:
                 for name in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118 - 1,000 files
                     os.chown(name, programs.owner.uid, programs.owner.gid)
         partial.rename(array.data)
+        closed.rmdir()
     except OSError as error:  # also shutil.Error
         raise FacilityError(f"the array cannot be made in {root / DATA}: {copy_failure(error)}; {run_directory.SPACE}") from error
     return array

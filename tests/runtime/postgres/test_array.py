@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,6 +83,36 @@ def test_of_all_hosts_that_mount_at_once_one_has_it(array: Array) -> None:
         assert array.mounted_on() == winner
         assert all(winner in error for error in refusals.values() if error)
         array.unmount(winner)
+
+
+def test_an_array_is_nobody_else_s_while_it_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for a moment can another user read one of its files, whatever the umask: they have the hashes of the passwords."""
+    (tmp_path / "prepared" / "global").mkdir(parents=True)
+    for name in ("PG_VERSION", "global/1260"):
+        (tmp_path / "prepared" / name).touch(mode=0o600)
+    (tmp_path / "volume").mkdir()
+    readable: list[str] = []
+    copied: list[str] = []
+    copystat = shutil.copystat
+
+    def look(source: str, target: str, **more: bool) -> None:
+        """See what others can reach, when a file is whole and has not its mode yet."""
+        copied.append(target)
+        below = Path(target).relative_to(tmp_path / "volume")
+        directories = [tmp_path / "volume" / parent for parent in below.parents][:-1]
+        if all(directory.stat().st_mode & 0o001 for directory in directories):
+            readable.append(target)
+        copystat(source, target, **more)
+
+    monkeypatch.setattr(shutil, "copystat", look)
+    before = os.umask(0)
+    try:
+        array = copy_array(Programs(tmp_path, "18.6", None), tmp_path / "prepared", tmp_path / "volume")
+    finally:
+        os.umask(before)
+    assert len(copied) == 4
+    assert readable == []
+    assert array.data.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_copied_array_is_complete_and_fit_for_postgresql(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ print(os.environ["PLACE"] == f"at {fd}", socket.socket(fileno=fd).getsockname()[
     forked = fork_server.order(text, "{fd}", environment={"PLACE": "at {fd}"})
     assert fork_server.read() == {"ended": forked["forked"], "code": 0}
     assert fork_server.log.read_text() == "True 127.0.0.1\n"
+    assert fork_server.log.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def main() -> int:
     except TestbedError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    LOG.touch()
+    LOG.touch(mode=0o600)
     host = DatabaseHost(settings, programs, Array(settings.array))
     control = uvicorn.Config(
         host.app(), host=EVERYWHERE, port=settings.control_port, log_level="warning", access_log=False, timeout_graceful_shutdown=1

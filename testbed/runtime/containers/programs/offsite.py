@@ -31,6 +31,7 @@ from testbed.runtime.postgres import basebackup, prepared, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
+from testbed.runtime.run_directory import PASSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ def read(directory: Path, name: str) -> Tables:
     programs = find_programs(os.environ.get("TESTBED_POSTGRES"), directory)
     with TemporaryDirectory(prefix="restored-") as place:
         root = Path(place)
-        root.chmod(0o755)  # the server runs as another user, who has to enter it
+        root.chmod(PASSABLE)  # the server runs as another user, who has to enter it
         array = prepared.copy_array(programs, backups[name], root)
         array.mount(RESTORED_ON)
         return asyncio.run(_read(programs, array, root / "server.log"))

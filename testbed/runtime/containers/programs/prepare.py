@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from testbed.runtime.credentials import Credentials
 from testbed.runtime.postgres import prepared, programs
-from testbed.runtime.run_directory import RunDirectory
+from testbed.runtime.run_directory import PASSABLE, RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
-        path.chmod(0o755)  # as root, PostgreSQL runs as another user, who has to enter it
+        path.chmod(PASSABLE)  # as root, PostgreSQL runs as another user, who has to enter it
         run = RunDirectory(path, lock_fd=-1)
         credentials = Credentials(path / "credentials")  # of no use afterwards: a database host sets others before its first start
         credentials.make()

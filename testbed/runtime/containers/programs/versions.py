@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from testbed.runtime.postgres import programs
+from testbed.runtime.run_directory import PASSABLE
 from testbed.runtime.versions import installed_versions
 
 DEBIAN_PACKAGES = ("haproxy", "nftables", "conntrack")
@@ -18,7 +19,7 @@ DEBIAN_PACKAGES = ("haproxy", "nftables", "conntrack")
 def main() -> int:
     """Print them, each as the program or the package manager itself has it."""
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)  # as root, PostgreSQL runs as another user, who has to enter it
+        Path(directory).chmod(PASSABLE)  # as root, PostgreSQL runs as another user, who has to enter it
         postgresql = programs.find_programs(os.environ.get("TESTBED_POSTGRES"), Path(directory)).version
     shown = subprocess.run(
         ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", *DEBIAN_PACKAGES], capture_output=True, text=True, check=True
