@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,3 +99,23 @@ def test_where_no_token_is_kept_nobody_is_let_in(guarded: Door, token_file: Path
     assert [guarded.answer(brought) for brought in (b"\n", TOKEN.encode() + b"\n")] == [b"", b""]
     with pytest.raises(FileNotFoundError):
         door.greeting(token_file.with_name("none"))
+
+
+def test_strangers_who_say_nothing_keep_nobody_out(guarded: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as many as may stand there nor more, nor by one letter at a time: whoever brings the token is in at once."""
+    monkeypatch.setattr(door, "AT_THE_DOOR", 20)
+    monkeypatch.setattr(door, "WITHIN_S", 60.0)
+    with ExitStack() as stack:
+        strangers = [stack.enter_context(socket.create_connection(guarded.listener.getsockname(), timeout=10)) for _ in range(50)]
+        strangers[-1].sendall(TOKEN[:1].encode())
+        assert guarded.answer(f"{TOKEN}\nours".encode()) == b"in: ours"
+        assert [stranger.recv(1) for stranger in strangers[:30]] == [b""] * 30  # they had stood there for longest
+
+
+def test_who_goes_away_again_is_forgotten(guarded: Door) -> None:
+    """Before he has said all of it, or by a reset."""
+    for rest in (b"", TOKEN[:3].encode()):
+        with socket.create_connection(guarded.listener.getsockname(), timeout=10) as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stranger.sendall(rest)
+    assert guarded.answer(f"{TOKEN}\nours".encode()) == b"in: ours"
