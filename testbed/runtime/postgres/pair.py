@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from testbed.errors import FacilityError
 from testbed.plan.topology import HOSTS
 from testbed.runtime import shared_memory
-from testbed.runtime.credentials import SERVICES
+from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
+from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.held_ports import HeldPorts
 from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
-from testbed.runtime.postgres.sql import FlightsInPostgres
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
     from testbed.runtime.run_directory import RunDirectory
+
+
+LIMIT_WITHIN_S = 20.0
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class DatabasePair:
     @property
     def flights(self) -> FlightsTable:
         """The table of flights, as the services log in."""
-        return FlightsInPostgres(self.credentials.login(SERVICES))
+        return sql.FlightsInPostgres(self.credentials.login(SERVICES))
 
     @property
     def standby(self) -> str:
@@ -65,6 +68,12 @@ class DatabasePair:
         self.active = host
         self.run.note_pid(self.server.child.process.pid)
         return self.server.address
+
+    async def limit_services(self) -> None:
+        """Let the services' role have `max_connections` and no more, from now on: the array keeps it. Raises ServiceError."""
+        assert self.server is not None
+        administrator = self.credentials.login(ADMINISTRATOR)
+        await sql.limit_connections(self.server.address, administrator, SERVICES, self.max_connections, LIMIT_WITHIN_S)
 
     async def stop_server(self) -> None:
         """Stop the server in order; raises FacilityError when none runs."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres.programs import Programs
 
 WITHIN_S = 30.0
+NO_LIMIT = -1
 # From this version on, the number of hashes that a login costs can be set. Many make a weak password expensive to guess; these are of
 # 256 random bits, and a facility logs in 120 times at its start.
 ITERATIONS_SINCE = 16
@@ -36,13 +37,16 @@ async def permit(programs: Programs, array: Array, credentials: Credentials, log
     await set_passwords(programs, array, credentials, log)
 
 
-async def set_passwords(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:
+async def set_passwords(programs: Programs, array: Array, credentials: Credentials, log: Path, connections: int = NO_LIMIT) -> None:
     """Set the passwords of both roles, and make the services' role where there is none; raises ServiceError when that fails.
+
+    `connections`: how many the services' role may have.
 
     Each line is a statement. They reach the server by a pipe, and so no command line or file has the passwords.
     """
     statements = (
         f"DO 'BEGIN IF to_regrole(''{SERVICES}'') IS NULL THEN CREATE ROLE {SERVICES} LOGIN; END IF; END'",
+        f"ALTER ROLE {SERVICES} CONNECTION LIMIT {connections}",
         *(f"ALTER ROLE {role} PASSWORD '{credentials.password(role)}'" for role in ROLES),
     )
     settings = {"password_encryption": AUTHENTICATION, "exit_on_error": "true", "log_min_error_statement": "panic"}

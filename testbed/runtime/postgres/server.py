@@ -36,6 +36,10 @@ STOP_WITHIN_S = 20.0
 POLL_S = 0.005
 PORT_TRIES = 5
 RESERVED = 3  # connections for the administrator alone, beside those that the services may have; PostgreSQL's default
+# Further ones that nobody may have who is logged in: whoever can connect takes one until he has said who he is. They are for strangers who
+# never do, and whom PostgreSQL gives up after `LOGIN_WITHIN_S`: as long as clients of ours wait themselves (`connect_timeout`).
+SPARE = 100
+LOGIN_WITHIN_S = 10
 SETTABLE = 16  # the first version whose initdb takes settings
 MEMORY = "dynamic_shared_memory_type=mmap"  # below the data directory, where it is removed with everything else
 STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
@@ -118,9 +122,10 @@ async def start_server(
     """Start the server of `host` on the array mounted there and return it when it accepts connections.
 
     It listens at `listen`, or else at a free port of loopback; when another process takes that port first, another is tried.
-    `max_connections`: that the services' role may have. `settings` are PostgreSQL's, beside those that every server here has. `ports`
-    keep that port when the server has ended; without them, it is anybody's then. Raises ArrayError when the array is not mounted there or
-    is in use, ServiceError with the server's last lines when it does not start.
+    `max_connections`: for the services' role, whose limit is set apart (`DatabasePair.limit_services`, `roles.set_passwords`). `settings`
+    are PostgreSQL's, beside those that every server here has. `ports` keep that port when the server has ended; without them, it is
+    anybody's then. Raises ArrayError when the array is not mounted there or is in use, ServiceError with the server's last lines when it
+    does not start.
     """
     with ExitStack() as stack:
         if ports is None:
@@ -175,8 +180,9 @@ def _configuration(address: Address, max_connections: int, settings: Mapping[str
     every = {
         "listen_addresses": address.host,
         "port": str(address.port),
-        "max_connections": str(max_connections + RESERVED),
+        "max_connections": str(max_connections + RESERVED + SPARE),
         "superuser_reserved_connections": str(RESERVED),
+        "authentication_timeout": str(LOGIN_WITHIN_S),
         "unix_socket_directories": "",  # the database is reached by the virtual IP only (C5)
         "shared_buffers": "16MB",
         "autovacuum": "off",  # a replay takes minutes; it would only add noise

@@ -75,6 +75,13 @@ async def execute(
         await connection.execute(statements, values)
 
 
+async def limit_connections(address: Address, administrator: Login, role: str, connections: int, within_s: float) -> None:
+    """Let a role have so many connections and no more; raises ServiceError when that is not done within `within_s` seconds."""
+    statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(connections))
+    async with _bounded(address, within_s, "cannot limit the connections"), await _connect(address, administrator) as connection:
+        await connection.execute(statement)
+
+
 @dataclass(frozen=True, slots=True)
 class FlightsInPostgres:
     """The table of flights, over psycopg."""

@@ -214,7 +214,9 @@ class ProcessesBuilder:
         prepared = await asyncio.shield(self.shared.prepared)
         pair.array = await shield(asyncio.to_thread(copy_array, self.shared.programs, prepared, pair.array.root))
         await pair.mount(HOSTS[0])
-        await virtual_ip.point(await pair.start_server(HOSTS[0]))
+        address = await pair.start_server(HOSTS[0])
+        await pair.limit_services()
+        await virtual_ip.point(address)
 
     async def tear_down(self) -> None:
         """End everything that was started, and remove what it wrote."""

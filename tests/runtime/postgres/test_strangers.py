@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 import psycopg
@@ -16,7 +16,7 @@ from testbed.errors import ServiceError
 from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
 from testbed.runtime.credentials import ADMINISTRATOR, AUTHENTICATION, ROLES, SERVICES, Credentials
-from testbed.runtime.postgres import basebackup, sql
+from testbed.runtime.postgres import basebackup, server, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.held_ports import HeldPorts
 from testbed.runtime.postgres.pair import DatabasePair
@@ -152,3 +152,31 @@ def test_a_port_that_is_held_is_nobody_else_s() -> None:
         assert len(set(found)) == len(found)
     finally:
         ports.release()
+
+
+async def test_who_connects_and_never_logs_in_takes_no_connection_of_the_services(
+    run_directory: RunDirectory, credentials: Credentials, tmp_path: Path
+) -> None:
+    """As many as are spare may stand there: the services still have all of theirs, and no more; and PostgreSQL gives the others up."""
+    programs, services = find_programs(None, run_directory.path), 5
+    pair = DatabasePair(run_directory, programs, Array(run_directory.path / "flooded"), run_directory.path, services, credentials)
+    await initialise(programs, pair.array, credentials, tmp_path / "log")
+    startup = struct.pack("!i", 196608) + b"user\0flights\0database\0postgres\0\0"
+    try:
+        await pair.mount(HOSTS[0])
+        address = await pair.start_server(HOSTS[0])
+        await pair.limit_services()
+        own = sql.conninfo(address, credentials.login(SERVICES))
+        with ExitStack() as stack:
+            for _ in range(server.SPARE):
+                stranger = stack.enter_context(socket.create_connection((address.host, address.port), 10))
+                stranger.sendall(struct.pack("!i", 4 + len(startup)) + startup)
+                assert stranger.recv(1) == b"R"
+            for _ in range(services):
+                stack.enter_context(psycopg.connect(own))
+            with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+                psycopg.connect(own)
+            limit = await sql.fetch_row(address, credentials.login(ADMINISTRATOR), "SHOW authentication_timeout", {}, 10.0)
+            assert limit == (f"{server.LOGIN_WITHIN_S}s",)
+    finally:
+        await pair.throw_away()

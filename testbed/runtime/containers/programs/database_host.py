@@ -171,7 +171,7 @@ class DatabaseHost:
             self.credentials.make(self._owners())
             if not self.array.data.is_dir():
                 await asyncio.to_thread(copy_array, self.programs, self.settings.prepared, self.settings.array)
-            await set_passwords(self.programs, self.array, self.credentials, LOG)
+            await set_passwords(self.programs, self.array, self.credentials, LOG, self.settings.max_connections)
             await self.mount()
         elif mounted_on != name:
             write_log(f"{name} stands by; the array is mounted on {mounted_on or 'no host'}")
