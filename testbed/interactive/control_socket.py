@@ -1,4 +1,8 @@
-"""The control socket of a running facility: a Unix socket at a path that every command of the same user knows, by the facility's name."""
+"""The control socket of a running facility: a Unix socket at a path that every command of the same user knows, by the facility's name.
+
+Nothing here waits for the process that holds the facility: it may be stopped, and then accepts no connection, but the kernel makes them
+until `BACKLOG` wait.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +44,21 @@ def path(name: str = DEFAULT) -> Path:
 
 
 def running() -> tuple[str, ...]:
-    """Return the names of this user's running facilities; the sockets of killed ones are removed, and the home with the last of them."""
+    """Return the names of this user's running facilities.
+
+    What killed ones left is removed: processes, run directories (their arrays take memory), sockets, and the home with the last of them.
+    """
     if not user_home.is_ours(home()):
         return ()
-    names = []
-    for socket_path in sorted(home().glob(f"*{SUFFIX}")):
-        if _is_alive(socket_path):
-            names.append(socket_path.name.removesuffix(SUFFIX))
-        else:
-            _remove_dead(socket_path)
-    return tuple(names)
+    sockets = sorted(home().glob(f"*{SUFFIX}"))
+    living = [socket_path for socket_path in sockets if _is_alive(socket_path)]
+    if len(living) < len(sockets):
+        from testbed.runtime import run_directory  # noqa: PLC0415 - it takes longer to import than a command takes
+
+        run_directory.sweep()  # before the sockets: without them, no command would do it
+    for socket_path in set(sockets).difference(living):
+        _remove_dead(socket_path)
+    return tuple(socket_path.name.removesuffix(SUFFIX) for socket_path in living)
 
 
 @contextmanager

@@ -120,6 +120,20 @@ def test_the_socket_of_a_killed_facility_is_swept_by_the_next_command() -> None:
     assert not control_socket.home().exists()
 
 
+def test_the_run_directory_of_a_killed_facility_is_swept_by_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its array takes memory, and what comes next may be no replay; that of a living run stays."""
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+    dead("facility")
+    living = run_directory.create_run_directory()
+    killed = living.path.with_name("run-killed")
+    killed.mkdir()
+    for file in (run_directory.LOCK, "array"):
+        (killed / file).touch()
+    assert control_socket.running() == ()
+    assert [path.name for path in control_socket.home().iterdir()] == [living.path.name]
+    living.remove()
+
+
 def test_facilities_are_told_apart_by_their_names() -> None:
     """Each has its own socket; a name that does not run is told with those that do."""
     dead("killed")
