@@ -8,6 +8,7 @@ import click
 
 from testbed.cli import interactive_display, options
 from testbed.cli.interruption import interruptible
+from testbed.errors import FacilityError
 from testbed.interactive import client, control_socket, protocol
 from testbed.report.terminal import plain_console
 
@@ -67,9 +68,14 @@ def status(name: str | None) -> None:
     For each service: address, health, request threads and pool. Below them: the host of the database, the last load, the journal, and
     whose facility it is.
     """
-    names = control_socket.running() if name is None else (name,)
+    names, failures = control_socket.running() if name is None else (name,), []
     for each in names or (control_socket.DEFAULT,):
-        _send(protocol.StatusCommand(), each)
+        try:
+            _send(protocol.StatusCommand(), each)
+        except FacilityError as error:  # of the others there is a status all the same
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 @click.command()

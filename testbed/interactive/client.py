@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError, UsageError
 from testbed.interactive import control_socket, protocol
-from testbed.interactive.protocol import DoneReply, RefusedReply
+from testbed.interactive.protocol import DoneReply, RefusedReply, WorkingReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,8 @@ def send_command(command: Command, name: str = control_socket.DEFAULT) -> Iterat
     """Send a command to the facility of a name and yield its replies as they come; the last is `Done`.
 
     Raises UsageError when the command names what does not exist, and FacilityError when no facility is running, when it goes away
-    before the end, or when the command could not be carried out. Ctrl-C ends a load in order; its last replies still come.
+    before the end or says nothing for `control_socket.ANSWERS_WITHIN_S`, or when the command could not be carried out. Ctrl-C ends a load
+    in order; its last replies still come.
     """
     with control_socket.connect(name) as connection, _ctrl_c_ends_load(connection, command):
         try:
@@ -45,9 +46,13 @@ def send_command(command: Command, name: str = control_socket.DEFAULT) -> Iterat
                     reply = protocol.decode_reply(line)
                     if isinstance(reply, RefusedReply):
                         raise (UsageError if reply.exit_code == UsageError.exit_code else FacilityError)(reply.text)
+                    if isinstance(reply, WorkingReply):
+                        continue
                     yield reply
                     if isinstance(reply, DoneReply):
                         return
+        except TimeoutError as error:
+            raise FacilityError(control_socket.silence(connection, name)) from error
         except ConnectionError as error:
             raise FacilityError(f"the facility went away: {error.strerror}; see the terminal of `testbed up`") from error
     raise FacilityError("the facility went away before this was done; see the terminal of `testbed up`")

@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ SUFFIX = ".sock"
 DEFAULT = "facility"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}")
 BACKLOG = 16
+ANSWERS_WITHIN_S = 15.0  # a facility that is at work on a command says so every second
+POLL_S = 0.05
 NOT_RUNNING = "no facility is running; start one with `testbed up`"
 PEER_CREDENTIALS = struct.Struct("3i")  # of Linux: process, user, group
 
@@ -132,40 +135,70 @@ def _listen_unless_taken(socket_path: Path) -> socket.socket:
 
 def _is_alive(socket_path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as trial:
+        trial.setblocking(False)
         try:
             trial.connect(str(socket_path))
         except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except BlockingIOError:  # as many as can wait already do
+            return True
     return True
 
 
 def connect(name: str) -> socket.socket:
-    """Return a connection to a running facility of this user.
+    """Return a connection to a running facility of this user, on which nothing is waited for longer than `ANSWERS_WITHIN_S`.
 
-    Raises FacilityError when none of this name is running, or when somebody else listens there: nothing was sent then.
+    Raises FacilityError when none of this name is running, when it takes no more connections, or when somebody else listens there: nothing
+    was sent then.
     """
     socket_path = path(name)
     if os.path.lexists(socket_path.parent) and not user_home.is_ours(socket_path.parent):
         raise FacilityError(f"{socket_path.parent} belongs to another user; nothing was sent. Set TMPDIR as for `testbed up`")
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.connect(str(socket_path))
+        _connect_within(connection, socket_path)
+    except BlockingIOError as error:
+        connection.close()
+        raise FacilityError(
+            f"the facility {name} does not answer: {BACKLOG} connections wait at {socket_path}; if its process is stopped, continue it"
+        ) from error
     except OSError as error:
         connection.close()
         others = running()
         there = f"no facility is running as {name}; there are {', '.join(others)}" if others else NOT_RUNNING
         raise FacilityError(there) from error
-    listener = _user_of_peer(connection)
+    _, listener = _peer(connection)
     if listener not in (None, os.getuid()):
         connection.close()
         raise FacilityError(f"another user, number {listener}, listens at {socket_path}; nothing was sent")
     return connection
 
 
-def _user_of_peer(connection: socket.socket) -> int | None:
-    """Return the number of the user who listens at the other end; None where the system does not tell."""
+def _connect_within(connection: socket.socket, socket_path: Path) -> None:
+    """Connect, and set the limit of what is waited for; raises OSError, a BlockingIOError when it is full until the limit."""
+    connection.settimeout(ANSWERS_WITHIN_S)
+    until_s = time.monotonic() + ANSWERS_WITHIN_S
+    while True:
+        try:
+            return connection.connect(str(socket_path))
+        except BlockingIOError:  # of a Unix socket it comes at once, whatever the time-out
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(POLL_S)
+
+
+def silence(connection: socket.socket, name: str) -> str:
+    """Return what to say of a facility that does not answer: who holds it, and what to do."""
+    pid, _ = _peer(connection)
+    holder = f"process {pid}, which holds it," if pid else "the process that holds it"
+    advice = f"`ps -o stat= -p {pid}` says T, `kill -CONT {pid}` continues it" if pid else "it is stopped, continue it"
+    return f"the facility {name} does not answer: {holder} has said nothing for {ANSWERS_WITHIN_S:.0f} s; if {advice}"
+
+
+def _peer(connection: socket.socket) -> tuple[int | None, int | None]:
+    """Return the process and the number of the user that listens at the other end; None where the system does not tell."""
     if sys.platform != "linux":
-        return None
+        return None, None
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
-    user: int = PEER_CREDENTIALS.unpack(told)[1]
-    return user
+    pid, user, _ = PEER_CREDENTIALS.unpack(told)
+    return pid, user

@@ -140,6 +140,13 @@ class ThreadsReply:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkingReply:
+    """The facility is still at work on the command; the client waits on, and shows nothing of it."""
+
+    reply: Literal["working"] = "working"
+
+
+@dataclass(frozen=True, slots=True)
 class DoneReply:
     """The command was carried out; `text` says what was done, and is empty where there is nothing to say."""
 
@@ -157,7 +164,7 @@ class RefusedReply:
 
 
 Command = StatusCommand | SwitchoverCommand | DumpThreadsCommand | RestartCommand | LoadCommand | DownCommand
-Reply = FacilityStatus | LoadStatus | StepReply | ThreadsReply | DoneReply | RefusedReply
+Reply = FacilityStatus | LoadStatus | StepReply | ThreadsReply | WorkingReply | DoneReply | RefusedReply
 
 _command: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
 _reply: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="reply")])

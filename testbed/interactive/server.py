@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from testbed.replay.load_tracker import LoadTracker
 
 LAST_REPLIES_WITHIN_S = 2.0
+WORKING_EVERY_S = 1.0  # a client does not wait for a process that is silent for much longer
 LOOK_EVERY_S = 0.25  # a facility may run for hours, and each sample is a line in the journal
 
 
@@ -73,15 +74,19 @@ class Dispatcher:
     _executions: set[asyncio.Task[str]] = field(default_factory=set)
 
     async def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection: read its command, write the replies. A client that has gone away misses them."""
+        """Serve one connection: read its command, write the replies, each second also that it is at work. Who has gone away misses them."""
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
+        working = asyncio.create_task(_say_working(writer))
         try:
             with suppress(ConnectionError, asyncio.CancelledError):  # cancelled by `close` only, which waits for nothing more
-                writer.write(protocol.encode_reply(await self._answer(reader, lambda reply: writer.write(protocol.encode_reply(reply)))))
+                last = await self._answer(reader, lambda reply: writer.write(protocol.encode_reply(reply)))
+                working.cancel()
+                writer.write(protocol.encode_reply(last))
                 await writer.drain()
         finally:
+            working.cancel()
             writer.close()
             self._connections.discard(connection)
 
@@ -149,6 +154,12 @@ class Dispatcher:
             _, still_open = await asyncio.wait(list(self._connections), timeout=LAST_REPLIES_WITHIN_S)
             for connection in still_open:
                 connection.cancel()
+
+
+async def _say_working(writer: asyncio.StreamWriter) -> None:
+    while not writer.is_closing():
+        await asyncio.sleep(WORKING_EVERY_S)
+        writer.write(protocol.encode_reply(protocol.WorkingReply()))
 
 
 async def up(scenario: Scenario, backend: Backend, runs: str | None, display: FacilityDisplay, name: str = control_socket.DEFAULT) -> None:

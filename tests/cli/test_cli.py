@@ -18,10 +18,12 @@ import pytest
 from testbed import scenario_file
 from testbed.cli import main, matrix, replay
 from testbed.cli.main import COMMANDS
+from testbed.errors import FacilityError
 from testbed.experiments import batch
 from testbed.experiments.matrix import table
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
+from testbed.interactive import client, control_socket, protocol
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers
@@ -32,7 +34,7 @@ from tests.journals import contained_night, hung_night
 from tests.nights import scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from testbed.experiments.matrix.plan import MatrixPlan, PlannedCell
     from testbed.experiments.matrix.replays import Checkpoint
@@ -504,3 +506,18 @@ def test_what_a_command_writes_is_for_nobody_else_to_change(given: int, mode: in
     finally:
         os.umask(before)
     assert (tmp_path / "runs").stat().st_mode & 0o777 == mode
+
+
+def test_a_facility_that_does_not_answer_hides_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is an error all the same, once the others are shown."""
+
+    def send_command(_: protocol.Command, name: str) -> Iterator[protocol.Reply]:
+        if name == "evening":
+            raise FacilityError("evening does not answer")
+        yield protocol.DoneReply(f"shown: {name}")
+
+    monkeypatch.setattr(control_socket, "running", lambda: ("evening", "night"))
+    monkeypatch.setattr(client, "send_command", send_command)
+    with pytest.raises(FacilityError, match="evening does not answer"):
+        main.main_group(["status"], standalone_mode=False)
+    assert capsys.readouterr().out == "shown: night\n"

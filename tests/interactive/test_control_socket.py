@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -160,6 +161,43 @@ def test_what_is_no_name_is_refused(name: str) -> None:
     """It becomes a path."""
     with pytest.raises(UsageError, match=r"^--name: found "):
         control_socket.path(name)
+
+
+def test_a_facility_whose_process_is_stopped_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel makes the connection, and nobody reads the command: the message has the process, and what to do."""
+    monkeypatch.setattr(control_socket, "ANSWERS_WITHIN_S", 0.2)
+    program = f"""
+import os, signal, tempfile
+from testbed.interactive import control_socket
+tempfile.tempdir = {tempfile.gettempdir()!r}
+with control_socket.claim("night"):
+    print("ready", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as stopped:
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline() == "ready\n"
+        try:
+            holder = f"process {stopped.pid}, which holds it" if sys.platform == "linux" else "the process that holds it"
+            for command in (protocol.StatusCommand(), protocol.DownCommand(), protocol.LoadCommand(1, 1, 1)):
+                with pytest.raises(FacilityError, match=rf"^the facility night does not answer: {holder}, .*continue"):
+                    list(client.send_command(command, "night"))
+        finally:
+            stopped.kill()
+
+
+def test_a_facility_that_takes_no_more_connections_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It still counts as running, and no other takes its name."""
+    monkeypatch.setattr(control_socket, "ANSWERS_WITHIN_S", 0.2)
+    monkeypatch.setattr(control_socket, "BACKLOG", 2)
+    with control_socket.claim("night"), ExitStack() as stack:
+        for _ in range(control_socket.BACKLOG + 1):  # that is how Linux counts
+            stack.enter_context(control_socket.connect("night"))
+        with pytest.raises(FacilityError, match=r"^the facility night does not answer: 2 connections wait at .*continue it"):
+            control_socket.connect("night")
+        assert control_socket.running() == ("night",)
+        with pytest.raises(FacilityError, match="is already running as night"), control_socket.claim("night"):
+            pass
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")

@@ -55,6 +55,7 @@ def test_every_command_comes_out_of_its_line_as_it_went_in(command: Command) -> 
             ),
             "/f",
         ),
+        protocol.WorkingReply(),
         protocol.DoneReply("ünd"),
         protocol.RefusedReply("no\nservice", 2),
     ],

@@ -18,6 +18,7 @@ from testbed.fakes import service
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.builder import FakeBuilder
 from testbed.interactive import client, control_socket, night, protocol, server
+from testbed.interactive.executor import Executor
 from testbed.journal import reader
 
 if TYPE_CHECKING:
@@ -225,6 +226,20 @@ def test_two_commands_at_once_are_both_carried_out(home: Home) -> None:
         assert status.load is not None
         assert status.load.of == 30
         assert list(load)[-1] == protocol.DoneReply("30 sent: 30 answered, 0 failed, 0 still waiting (unanswered)")
+
+
+def test_a_command_may_take_longer_than_silence_is_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the facility is at work it says so, and nothing of that is shown."""
+    monkeypatch.setattr(control_socket, "ANSWERS_WITHIN_S", 0.5)
+    monkeypatch.setattr(server, "WORKING_EVERY_S", 0.05)
+
+    async def carry_out(*_: object) -> str:
+        await asyncio.sleep(1.5)
+        return "done at last"
+
+    with home.up():
+        monkeypatch.setattr(Executor, "carry_out", carry_out)
+        assert list(client.send_command(protocol.SwitchoverCommand())) == [protocol.DoneReply("done at last")]
 
 
 def test_a_load_fails_when_the_facility_is_taken_down_under_it(home: Home) -> None:
