@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import fcntl
+import itertools
 import os
 import signal
 import time
@@ -140,15 +141,29 @@ def runs_directory(given: str | PathLike[str] | None, scenario: str) -> Path:
     """
     home = runs_home(None if given is None else path_text("runs", given))
     stamp = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    path = home / f"{stamp}-{scenario}-{os.getpid()}"
+    name = f"{stamp}-{scenario}-{os.getpid()}"
     try:
-        path.mkdir(parents=True)
+        path = _make_next(home, name)
     except OSError as error:
         kind = TestbedError if error.errno in FULL else UsageError
-        raise kind(f"no directory for journals at {path}: {error.strerror}; give another with --runs") from error
+        raise kind(f"no directory for journals at {home / name}: {error.strerror}; give another with --runs") from error
     except ValueError as error:  # a null character, or one that no file name has
         raise UsageError(f"runs: found {given!r}; allowed: a path that the system can have ({error})") from error
     _lead_to(path)
+    return path
+
+
+def _make_next(home: Path, name: str) -> Path:
+    """Make a directory of this name, or with a number after it: this process may have begun another replay in the same second."""
+    for number in itertools.count(1):
+        path = home / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not os.path.lexists(path):  # something above it is no directory
+                raise
+        else:
+            break
     return path
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import errno
 import fcntl
 import os
@@ -9,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import aclosing, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
 
-from testbed.errors import ServiceError, TestbedError
+from testbed.errors import ServiceError, TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.experiments.batch import BuildAhead, replay_all
 from testbed.fakes.backend import FakeBackend
@@ -141,6 +143,18 @@ def test_each_command_has_a_directory_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     with pytest.raises(TestbedError, match="give another with --runs"):
         batch.runs_directory(str(tmp_path / "a file"), "the_night")
+
+
+def test_runs_of_one_process_in_one_second_have_a_directory_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of two replays that one program awaits together."""
+    now = datetime.datetime.now(tz=datetime.UTC)
+    monkeypatch.setattr(batch, "datetime", SimpleNamespace(datetime=Mock(now=lambda **_: now), UTC=datetime.UTC))
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: batch.runs_directory(str(tmp_path), "a_night"), range(20)))
+    assert len(set(made)) == 20
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none" / "none")
+    with pytest.raises(UsageError, match=r"no directory for journals at .*nowhere/.*: File exists; give another with --runs"):
+        batch.runs_directory(str(tmp_path / "nowhere"), "a_night")
 
 
 def test_latest_leads_to_the_last_run_that_kept_something(tmp_path: Path) -> None:
