@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SILENT_S = 4.0  # real seconds without numbers that are too many, where somebody looked; busy machines were seen to take 1.8
 UNSEEN_S = 6.0  # and where nobody did: one look may take 4 s, and on a busy machine the testbed is late with it, too
-SELDOM_S = 2.0  # real seconds between samples, half of the time: a busy machine was seen to take 0.84, a quiet one takes 0.1
+SELDOM_S = 3.0  # real seconds between samples, for half of the time: a look takes 2 s at a service that is silent, 0.1 at others
 CLOSING_S = 2.0  # what was seen in the closing window must be of its last seconds; a slow look takes almost as long
 
 
