@@ -148,7 +148,8 @@ def _timeline(value: Any, night: NightPlan | None, facility: FacilityPlan | None
     if not isinstance(value, list) or not all(isinstance(step, dict) for step in value):
         mistakes.append(f"timeline: found {found_text(value)}; allowed: [[timeline]] tables, each a step")
         return []
-    steps = [_step(step, f"timeline.{number}", night, facility, mistakes) for number, step in enumerate(value)]
+    words: dict[tuple[str, str], Any] = {}
+    steps = [_step(step, f"timeline.{number}", night, facility, words, mistakes) for number, step in enumerate(value)]
     mistakes += _wrong_heals(value)
     planned = [step for step in steps if step is not None]
     if len(planned) == len(steps):  # a step that is wrong may be the one that heals
@@ -157,8 +158,14 @@ def _timeline(value: Any, night: NightPlan | None, facility: FacilityPlan | None
 
 
 def _step(
-    table: dict[str, Any], key: str, night: NightPlan | None, facility: FacilityPlan | None, mistakes: list[str]
+    table: dict[str, Any],
+    key: str,
+    night: NightPlan | None,
+    facility: FacilityPlan | None,
+    words: dict[tuple[str, str], tuple[Any, type[BaseModel]]],
+    mistakes: list[str],
 ) -> PlannedStep | None:
+    """Return a step; None, with every mistake added, when it is wrong. `words`: the faults and operations of the steps before it."""
     before = len(mistakes)
     plan = decode(StepPlan, {name: value for name, value in table.items() if name in STEP_KEYS}, key, mistakes)
     if ("at" in table) == ("when" in table):
@@ -166,7 +173,7 @@ def _step(
     elif "at" in table and "within_s" in table:
         mistakes.append(f"{key}.within_s: found beside `at`; allowed: beside `when` only, as the bound of its wait")
     at_s = None if plan is None else _due(plan, key, night, mistakes)
-    action = _action(table, key, mistakes)
+    action = _action(table, key, words, mistakes)
     if facility is not None:
         mistakes += _wrong_places(table if action is None else asdict(action), key, facility)
     if plan is None or action is None or len(mistakes) > before:
@@ -233,7 +240,7 @@ def _due(plan: StepPlan, key: str, night: NightPlan | None, mistakes: list[str])
     return at_s
 
 
-def _action(table: dict[str, Any], key: str, mistakes: list[str]) -> Any:
+def _action(table: dict[str, Any], key: str, words: dict[tuple[str, str], tuple[Any, type[BaseModel]]], mistakes: list[str]) -> Any:
     """Return a step's fault or operation with its parameters; None, with every mistake added, when it is wrong."""
     kinds = [kind for kind in ("fault", "operation") if kind in table]
     if len(kinds) != 1:
@@ -244,15 +251,18 @@ def _action(table: dict[str, Any], key: str, mistakes: list[str]) -> Any:
         return None  # the check of the step's own keys has added this mistake
     parameters = {name: value for name, value in table.items() if name not in STEP_KEYS}
     registry = faults if kind == "fault" else operations
-    if word not in registry.names():
-        mistakes.append(f"{key}.{kind}: found {word!r}{suggestion(word, registry.names())}; allowed: {', '.join(registry.names())}")
-        return None
     try:
-        action, model = _with_model(word, registry.load(word))
-        _load_toxics(action)
+        if (kind, word) not in words:
+            if word not in (names := registry.names()):
+                mistakes.append(f"{key}.{kind}: found {word!r}{suggestion(word, names)}; allowed: {', '.join(names)}")
+                return None
+            words[kind, word] = _with_model(word, registry.load(word))
+            _load_toxics(words[kind, word][0])
     except WordError as error:
+        words.pop((kind, word), None)
         mistakes.append(f"{key}.{kind}: {error}")
         return None
+    action, model = words[kind, word]
     record = decode(model, parameters, key, mistakes, STEP_KEYS)
     if record is None:
         return None

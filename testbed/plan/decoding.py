@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from testbed.errors import ScenarioError, UsageError
+from testbed.errors import MISTAKE_CHARACTERS, ScenarioError, UsageError, shortened
 from testbed.plan import given_file
 
 if TYPE_CHECKING:
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 RENAMED = {"facility.weighed_every_s": "resources_every_s"}  # keys of before, by their path
 FOUND_CHARS = 60
 DEEPEST = 20  # levels of tables and lists; no scenario has more than six
+MOST_ENTRIES = 1_000  # of a table or list, such as steps of a timeline; the packaged scenarios have at most some dozens
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raises ScenarioError when it cannot be read as one, is larger than 4 MiB, or no regular file."""
+    """Read a TOML file; raises ScenarioError when it cannot be read as one, is larger than 4 MiB, or no regular file.
+
+    No table or list in it has more than `MOST_ENTRIES` entries, or is deeper than `DEEPEST` levels.
+    """
     try:
         data = tomllib.loads(given_file.read(path, given_file.MOST_TEXT_BYTES).decode())
     except tomllib.TOMLDecodeError as error:
@@ -37,21 +41,24 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
         raise ScenarioError(str(path), (f"cannot be read as TOML: {error}",)) from error
-    if (key := _too_deep(data)) is not None:
-        raise ScenarioError(str(path), (f"{key}: nested deeper than {DEEPEST} levels; allowed: less",))
+    if (mistake := _out_of_bounds(data)) is not None:
+        raise ScenarioError(str(path), (mistake,))
     return data
 
 
-def _too_deep(data: dict[str, Any]) -> str | None:
-    """Return the key of what is nested too deep, without going any deeper itself."""
-    level: list[tuple[str, Any]] = list(data.items())
-    for _ in range(DEEPEST):
+def _out_of_bounds(data: dict[str, Any]) -> str | None:
+    """Return the mistake of a table or list that is nested too deep or has too many entries, without going any further itself."""
+    level: list[tuple[str, Any]] = [("", data)]
+    for _ in range(DEEPEST + 1):
+        for key, above in level:
+            if isinstance(above, dict | list) and len(above) > MOST_ENTRIES:
+                return f"{key or 'the file'}: {len(above):,} entries; allowed: at most {MOST_ENTRIES:,}"
         level = [
-            (f"{key}.{name}", value)
+            (shortened(f"{key}.{name}" if key else str(name), MISTAKE_CHARACTERS), value)
             for key, above in level
             for name, value in (above.items() if isinstance(above, dict) else enumerate(above) if isinstance(above, list) else ())
         ]
-    return level[0][0] if level else None
+    return f"{level[0][0]}: nested deeper than {DEEPEST} levels; allowed: less" if level else None
 
 
 def decode(model: type[Model], value: Any, key: str, mistakes: list[str], also: Sequence[str] = ()) -> Model | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from typing import Annotated
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from testbed.plan.clock import MINUTE_S, NightClock, Pace, parse_time
 from testbed.plan.settings import StrictRecord
 
 TimeOfDay = Annotated[str, Field(pattern=r"^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$")]
+MOST_PACES = 100
 Speed = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
@@ -29,7 +31,7 @@ class NightPlan(StrictRecord):
     from_: Annotated[TimeOfDay, Field(alias="from")]
     to: TimeOfDay
     speed: Speed = 3600
-    pace: tuple[PacePlan, ...] = ()
+    pace: Annotated[tuple[PacePlan, ...], Field(max_length=MOST_PACES)] = ()
 
     @property
     def from_s(self) -> float:
@@ -52,5 +54,10 @@ class NightPlan(StrictRecord):
 
     def clock(self) -> NightClock:
         """Return the night's clock, its paces in order."""
-        paces = sorted((self.time_s(pace.from_), self.time_s(pace.to), pace.speed) for pace in self.pace)
-        return NightClock(self.from_s, self.speed, tuple(Pace(*pace) for pace in paces))
+        return _clock(self)
+
+
+@functools.lru_cache(maxsize=64)  # a plan that is shown asks for it for each setting of each step
+def _clock(plan: NightPlan) -> NightClock:
+    paces = sorted((plan.time_s(pace.from_), plan.time_s(pace.to), pace.speed) for pace in plan.pace)
+    return NightClock(plan.from_s, plan.speed, tuple(Pace(*pace) for pace in paces))

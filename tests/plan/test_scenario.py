@@ -3,8 +3,11 @@ from __future__ import annotations
 import copy
 import datetime
 import tomllib
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -312,3 +315,58 @@ def test_a_scenario_that_is_not_there_is_wrong_usage(name: str) -> None:
     """A name that is not known, however odd, is refused with those that are."""
     with pytest.raises(UsageError, match=r"no scenario .*; there are .*the_night"):
         scenario_file.find(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[timeline]]\nat = "23:00"\nfault = "latency"\n' * 20_000, "timeline: 20,000 entries"),
+        ("[facility]\nlinks = [" + '"kiosc", ' * 1_001 + "]\n", "facility.links: 1,001 entries"),
+        ("".join(f"key_{number} = 1\n" for number in range(1_001)), "the file: 1,001 entries"),
+        ("".join(f"[variants.v{number}]\n" for number in range(1_001)), "variants: 1,001 entries"),
+    ],
+    ids=["steps", "links", "keys", "variants"],
+)
+def test_a_table_or_list_of_thousands_is_one_mistake(tmp_path: Path, text: str, message: str) -> None:
+    """It is not read any further, as each of its entries would be planned, shown or told."""
+    path = tmp_path / "long.toml"
+    path.write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        scenario_file.load(path)
+    assert caught.value.mistakes == (f"{message}; allowed: at most 1,000",)
+
+
+def test_a_long_key_is_not_kept_once_more_for_each_value_below_it(tmp_path: Path) -> None:
+    """The memory that a file takes grows as the file does."""
+    path = tmp_path / "key.toml"
+    path.write_text(f"[{'k' * 2**20}]\na = {[[0] * 9] * 100}\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ScenarioError):
+            scenario_file.load(path)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 50 * 2**20
+
+
+def test_a_word_is_looked_up_once_for_all_its_steps(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are; a wrong one is told at each."""
+    made = Mock(wraps=scenario_file._with_model)  # noqa: SLF001 - counted
+    monkeypatch.setattr(scenario_file, "_with_model", made)
+    data = copy.deepcopy(FULL)
+    data["timeline"] = [{"at": "23:30", "fault": "latency", "latency_ms": number} for number in range(1, 1_001)]
+    steps = scenario_file.load(written(file, data)).steps
+    assert [step.action.latency_ms for step in steps if isinstance(step.action, Latency)] == list(range(1, 1_001))
+    assert made.call_count == 1
+    data["timeline"] = [{"at": "23:30", "fault": "latencz"}] * 2
+    assert [mistake.partition(":")[0] for mistake in mistakes(written(file, data))] == ["timeline.0.fault", "timeline.1.fault"]
+
+
+def test_a_night_has_one_clock_and_a_hundred_paces(file: Path) -> None:
+    """It is asked for with each setting of each step that is shown; another night has another."""
+    night = scenario_file.load(written(file, FULL)).night
+    assert night.clock() is night.clock()
+    assert night.model_copy(update={"speed": 7.0}).clock() == replace(night.clock(), speed=7.0)
+    paces = [{"from": "23:00", "to": "23:01", "speed": 1.0}] * 101
+    assert any(mistake.startswith("night.pace: found") for mistake in mistakes(written(file, changed("night.pace", paces))))
