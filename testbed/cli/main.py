@@ -16,7 +16,7 @@ import click
 
 from testbed.cli import crash_report, standard_streams
 from testbed.cli.interruption import INTERRUPTED
-from testbed.errors import TestbedError, UsageError, told, visible
+from testbed.errors import TestbedError, UsageError, shortened, told, visible
 from testbed.journal.shortages import shortage_in
 from testbed.report.terminal import forget_output
 
@@ -70,6 +70,8 @@ SECTIONS = {
 }
 COMMANDS = {name: target for commands in SECTIONS.values() for name, target in commands.items()}
 OURS_TO_WRITE = 0o022  # whatever the umask permits: journals, dumps and reports of this user's are for nobody else to change
+DELETE = "\x7f"
+FOUND_CHARS = 60
 MARGINS = 4  # columns of the help: two before a command and two behind it
 EXIT_CODES = """\b
 Exit codes:
@@ -133,6 +135,14 @@ def main_group() -> None:
 
     Start with `testbed replay the_night`. Every command has its own --help.
     """
+    _require_plain_tmpdir()
+
+
+def _require_plain_tmpdir() -> None:
+    """Raise UsageError for a directory that PostgreSQL, whose settings are lines of a file, could not have its data in."""
+    given = os.environ.get("TMPDIR", "")
+    if any(character < " " or character == DELETE for character in given):
+        raise UsageError(f"TMPDIR: found {shortened(given, FOUND_CHARS)!r}; allowed: a directory whose path has no control character")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from testbed.facility.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Testbed = Callable[..., tuple[int, str, str]]
 
@@ -145,3 +146,16 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     """A port is a number of the digits 0 to 9 that a port can have."""
     with pytest.raises(ValueError, match="is not an address"):
         Address.parse(text)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "\x1b[31m", "x" * 5_000 + "\n"], ids=lambda name: ascii(name[:4]))
+@pytest.mark.parametrize("words", ["list", "replay the_night", "up"])
+def test_a_temporary_directory_that_postgresql_cannot_use_is_refused(
+    testbed: Testbed, words: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, in a line: its settings are lines of a file, in which this would be two."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+    code, out, err = testbed(*words.split())
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("testbed: TMPDIR: found '")
+    require_bounds(err)
