@@ -306,7 +306,7 @@ def image_build() -> None:
     from testbed.runtime.containers import image  # noqa: PLC0415 - only these two commands need the engine
 
     started = time.monotonic()
-    built = image.build(lambda line: click.echo(f"{time.monotonic() - started:6.1f} s  {line}"))
+    built = image.build(lambda line: click.echo(f"{time.monotonic() - started:6.1f} s  {visible(line)}"))
     click.echo(f"{built.name}: {built.size_bytes / 1e6:.0f} MB, {time.monotonic() - started:.1f} s")
 
 

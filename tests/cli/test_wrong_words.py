@@ -10,8 +10,9 @@ import pytest
 
 from testbed.cli import main, options
 from testbed.cli.main import COMMANDS
-from testbed.errors import MISTAKE_CHARACTERS, MISTAKES, told
+from testbed.errors import MISTAKE_CHARACTERS, MISTAKES, EngineError, told
 from testbed.facility.address import Address
+from testbed.runtime.containers import image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,3 +160,15 @@ def test_a_temporary_directory_that_postgresql_cannot_use_is_refused(
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith("testbed: TMPDIR: found '")
     require_bounds(err)
+
+
+def test_no_terminal_obeys_the_build_of_an_image(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines are the engine's."""
+
+    def build(tell: Callable[[str], None]) -> image.Image:
+        tell(f"Step 1/2 : {RED}")
+        raise EngineError("it ends here")
+
+    monkeypatch.setattr(image, "build", build)
+    code, out, _ = testbed("image", "build")
+    assert (code, out.endswith(r"s  Step 1/2 : \u001b[31m" + "\n")) == (3, True)

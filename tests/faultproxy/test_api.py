@@ -159,6 +159,7 @@ async def test_of_many_who_take_a_name_at_once_one_gets_it() -> None:
     [
         ("127.0.0.1", "listen tcp: address 127.0.0.1: missing port in address"),
         ("127.0.0.1:http", "listen tcp: address 127.0.0.1:http: missing port in address"),
+        ("127.0.0.1:٨٨", "listen tcp: address 127.0.0.1:٨٨: missing port in address"),
         ("127.0.0.1:70000", "listen tcp: address 70000: invalid port"),
         ("127.0.0.1:" + "9" * 5000, "listen tcp: address 99999999999999999999: invalid port"),
         ("x" * 64 + ".invalid:1", f"listen tcp: lookup {'x' * 64}.invalid: no such host"),
