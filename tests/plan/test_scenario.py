@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from testbed import scenario_file
 from testbed.errors import ScenarioError, UsageError
+from testbed.faults.burst import Burst
 from testbed.faults.latency import Latency
 from testbed.faults.switchover import Switchover
 from testbed.operations.restart import Restart
@@ -355,9 +356,10 @@ def test_a_word_is_looked_up_once_for_all_its_steps(file: Path, monkeypatch: pyt
     made = Mock(wraps=scenario_file._with_model)  # noqa: SLF001 - counted
     monkeypatch.setattr(scenario_file, "_with_model", made)
     data = copy.deepcopy(FULL)
-    data["timeline"] = [{"at": "23:30", "fault": "latency", "latency_ms": number} for number in range(1, 1_001)]
+    data["needs"] = ["processes"]
+    data["timeline"] = [{"at": "23:30", "fault": "burst", "requests": number} for number in range(1, 1_001)]
     steps = scenario_file.load(written(file, data)).steps
-    assert [step.action.latency_ms for step in steps if isinstance(step.action, Latency)] == list(range(1, 1_001))
+    assert [step.action.requests for step in steps if isinstance(step.action, Burst)] == list(range(1, 1_001))
     assert made.call_count == 1
     data["timeline"] = [{"at": "23:30", "fault": "latencz"}] * 2
     assert [mistake.partition(":")[0] for mistake in mistakes(written(file, data))] == ["timeline.0.fault", "timeline.1.fault"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, ServiceError
 from testbed.plan.settings import Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.builder import ContainersBuilder
@@ -17,6 +17,7 @@ from testbed.runtime.containers.project_pool import ProjectPool
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from testbed.facility.address import Address
     from testbed.runtime.containers.runtime import Containers
 
 
@@ -71,6 +72,10 @@ class Paused:
     def __init__(self, *names: str) -> None:
         self.names = names
         self.asked: list[str] = []
+
+    def published(self, name: str, port: int) -> Address:
+        """Fail: nobody can be asked whether a database server died."""
+        raise ServiceError(f"{name}:{port} was never published")
 
     async def is_paused(self, name: str) -> bool:
         """Return whether it is."""
