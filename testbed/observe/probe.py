@@ -32,9 +32,12 @@ MOST_IN_QUEUE = 600
 # PostgreSQL's protocol 3.0: a request for encryption is answered by one byte, and by one more when another kind is asked for.
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 GSS_REQUEST = bytes.fromhex("0000000804d21630")
-_LOG_IN = b"\0\3\0\0user\0flights\0database\0postgres\0\0"
+# Nobody has these names, so that the log-in is rejected: in a whole answer of a few hundred bytes, and with no password.
+_NAME = b"probe" * 12
+_LOG_IN = b"\0\3\0\0user\0" + _NAME + b"\0database\0" + _NAME + b"\0\0"
 STARTUP = (len(_LOG_IN) + 4).to_bytes(4, "big") + _LOG_IN
-READY = b"Z\0\0\0\5I"
+
+HEAD_BYTES = 5  # of a message: its type, and how many bytes follow, these four among them
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: facility\r\n\r\n"
 
@@ -71,7 +74,7 @@ async def _converse(connection: _Connection, spec: ProbeSpec, database: bool, he
         return connection.result
     if spec.kind == "log_in":
         request = STARTUP if database else HEALTH
-        return await connection.request(request, spec.within_s, _is_logged_in if database else is_http)
+        return await connection.request(request, spec.within_s, _is_rejected if database else is_http)
     first = await connection.request(SSL_REQUEST if database else HEALTH, spec.within_s, bool if database else is_http)
     if first.ended != "answered":
         return first
@@ -164,8 +167,9 @@ class _Connection:
         return self.result if chunk else replace(self.result, ended="closed")
 
 
-def _is_logged_in(received: bytes) -> bool:
-    return READY in received
+def _is_rejected(received: bytes) -> bool:
+    """Whether a whole ErrorResponse was received: its type, and as many bytes as it says (PostgreSQL's protocol 3.0)."""
+    return received[:1] == b"E" and len(received) >= HEAD_BYTES and len(received) > int.from_bytes(received[1:HEAD_BYTES], "big")
 
 
 def is_http(received: bytes) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.probe import ProbeResult, ProbeSpec
-from testbed.observe.probe import GSS_REQUEST, READY, SSL_REQUEST, STARTUP, LocalProbe, ask
+from testbed.observe.probe import GSS_REQUEST, SSL_REQUEST, STARTUP, LocalProbe, ask
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
 from testbed.runtime.proxied_link import NOWHERE
 
@@ -32,7 +32,7 @@ async def like_postgres(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
             writer.write(b"N")
         else:
             await reader.readexactly(len(STARTUP) - 8)
-            writer.write(b"R" * 200 + READY)
+            writer.write(b"E" + (200).to_bytes(4, "big") + b"r" * 196)
     writer.close()
 
 
