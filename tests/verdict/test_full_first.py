@@ -40,7 +40,7 @@ def night(*full: tuple[float, str], fault: str = "slow_database", used_up_s: flo
         (((3.0, "cf-1"), (4.0, "kiosk")), "application_servers"),
         (((3.0, "kiosk"), (4.0, "cf-1"), (5.0, "kiosk")), "callers"),
         ((), "nobody"),
-        (((1.5, "cf-1"), (3.0, "ivr")), "callers"),  # before the fault is not after it
+        (((0.5, "cf-1"), (3.0, "ivr")), "callers"),  # before the fault is not after it
     ],
 )
 def test_the_layer_that_was_full_first_is_found(full: tuple[tuple[float, str], ...], layer: str) -> None:
@@ -75,3 +75,14 @@ def test_every_full_service_is_named_in_order() -> None:
 def test_a_night_without_a_fault_fills_nobody() -> None:
     """Whatever its load does."""
     assert figures.of(night((3.0, "kiosk"), fault="nothing").journal()).full_since_night_s == {}
+
+
+@pytest.mark.fact("S9")
+@pytest.mark.parametrize(("busy", "code"), [(0.9, "machine_busy"), (0.1, "")])
+def test_what_was_used_up_before_the_fault_tells_nothing_of_it(busy: float, code: str) -> None:
+    """A machine that is busy fills everybody, and the suite makes such a replay again; another night had no room to begin with."""
+    made = night((1.9, "ivr"), (2.1, "ivr"), (3.0, "cf-1"))
+    made.pressure(6.0, busy)
+    finding = full_first.check(made.journal(), figures.of(made.journal()), "application_servers")
+    assert (finding.verdict, finding.code) == (Verdict.UNKNOWN, code)
+    assert finding.text.endswith("; used up before the fault came: ivr")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from testbed.runtime.containers.database import DatabaseHosts
     from testbed.runtime.containers.runtime import Containers
 
-EVERY_S = 1.0
+EVERY_S = 5.0  # each look asks the database host over HTTP, and one more is made when the night is over
 
 
 @dataclass(slots=True)

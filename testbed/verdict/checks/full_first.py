@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.plan.clock import clock_text
+from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
 from testbed.verdict.finding import Finding, Verdict, held_if
+from testbed.verdict.stuck_spans import samples_of
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.verdict.figures import Figures
 
+BUSY_S = 0.2  # of the second before the fault, without a processor free
 NOBODY, POOLS = "nobody", "pools"
 
 
@@ -18,7 +21,7 @@ def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Compare the layer that was used up first after the first fault began with the expected one.
 
     A pool is when a thread waits for one of its connections, and a service when every request thread is at work. Unknown where a service
-    was not seen. The text lists all of them in order, each service with its longest queue.
+    was not seen, or was used up already when the fault came. The text lists all of them in order, each service with its longest queue.
     """
     full, pools, queues = figures.full_since_night_s, figures.pool_used_up_since_night_s, figures.longest_queue
     used_up = [(night_s, POOLS, f"the pool of {server}") for server, night_s in pools.items()]
@@ -31,4 +34,18 @@ def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     text = f"used up, in order: {layers or NOBODY}; first {first}, expected {expected}"
     if figures.evidence.unseen:
         return Finding("full_first", Verdict.UNKNOWN, f"{text}; not seen: {', '.join(sorted(figures.evidence.unseen))}", ("S9",))
+    before = _used_up_before(journal, figures)
+    if before:
+        busy = figures.first_fault is not None and stalled_s(journal, figures.first_fault.t_s - 1.0, figures.first_fault.t_s) > BUSY_S
+        text = f"{text}; used up before the fault came: {', '.join(before)}"
+        return Finding("full_first", Verdict.UNKNOWN, text, ("S9",), code=MACHINE_BUSY if busy else "")
     return Finding("full_first", held_if(first == expected), text, ("S9",))
+
+
+def _used_up_before(journal: Journal, figures: Figures) -> list[str]:
+    """Return the services that had no request thread free in their last sample before the first fault."""
+    if figures.first_fault is None:
+        return []
+    fault_s = figures.first_fault.t_s
+    before = {service: [sample for sample in samples_of(journal, service) if sample.t_s < fault_s] for service in figures.services}
+    return [service for service, samples in before.items() if samples and samples[-1].is_full]

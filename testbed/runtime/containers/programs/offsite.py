@@ -96,10 +96,14 @@ def _record(backup: Path) -> dict[str, object]:
     return {"backup": backup.name, "size_bytes": size_bytes}
 
 
+NICENESS = 10  # a backup has time, and passengers have not
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run a command; return exit code 2 for wrong usage, 3 for a backup that cannot be taken or read."""
     directory = Path(os.environ.get("OFFSITE_DIRECTORY", DIRECTORY))
     started = time.monotonic()
+    os.nice(NICENESS)
     try:
         match tuple(arguments):
             case ("list",):
