@@ -118,8 +118,7 @@ def _served_no_more(journal: Journal) -> Reason | None:
     groups = [("no caller was served", everybody)] if len(callers) > 1 else []
     groups += [(f"{caller} served nothing", needing) for caller, needing in by_caller.items()]
     groups += [(f"{caller} served nothing", transactions_of(journal, caller)) for caller in callers]
-    for what, every in groups:
-        asked = [transaction for transaction in every if not _may_come_yet(journal, transaction)]
+    for what, asked in groups:
         row = _last_in_row(asked, answered=False)
         last = [transaction for transaction in row if transaction.request.due_s >= since_s]
         if len(last) > most:
@@ -130,11 +129,6 @@ def _served_no_more(journal: Journal) -> Reason | None:
             )
             return Reason(Outcome.GROUNDED, "served_no_more", text)
     return None
-
-
-def _may_come_yet(journal: Journal, transaction: Transaction) -> bool:
-    """Whether nobody waited for an answer for as long as one may take."""
-    return transaction.response is None and journal.of(Observed)[-1].until_s - transaction.request.due_s < IN_TIME_S
 
 
 def _after_last_answer(asked: Sequence[Transaction]) -> str:

@@ -7,9 +7,9 @@ import pytest
 from testbed.journal import reader
 from testbed.journal.events import REFUSED, Healed, OperationEvent, Sample
 from testbed.verdict import evidence, figures, judge
-from testbed.verdict.checks import crack, errors_per_server, full_first, leaked_connections, monitored
+from testbed.verdict.checks import counted, crack, errors_per_server, full_first, leaked_connections, monitored
 from testbed.verdict.finding import Verdict
-from tests.journals import CALLERS, SERVERS, NightBuilder
+from tests.journals import CALLERS, SERVERS, NightBuilder, contained_night
 
 CASES = Path(__file__).parents[1] / "cases"
 
@@ -177,3 +177,13 @@ def test_a_calm_night_whose_samples_were_taken_out_is_unknown() -> None:
     judgement = judge.judge(reader.read(CASES / "calm_stripped.jsonl"))
     assert judgement.verdict is Verdict.UNKNOWN
     assert {"consistent", "monitored"} <= {finding.check for finding in judgement.doubts}
+
+
+@pytest.mark.parametrize(("decoupled", "verdict"), [(False, Verdict.UNKNOWN), (True, Verdict.HELD)])
+def test_who_has_nothing_under_way_has_answered_everybody(*, decoupled: bool, verdict: Verdict) -> None:
+    """Unless passengers wait with a broker, and not in a thread of the caller or a queue for one."""
+    night = contained_night()
+    night.request(5.2, "kiosk", None)
+    night.events.sort(key=lambda event: event.t_s)
+    journal = night.journal(settings={"caller": {"decoupled": decoupled}})
+    assert counted.check(journal, figures.of(journal), None).verdict is verdict
