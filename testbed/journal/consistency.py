@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.journal import witnesses
 from testbed.journal.events import (
+    ENDED,
     FIRST_ERROR_STATUS,
     End,
     FaultOver,
@@ -178,7 +179,7 @@ def _samples(journal: Journal) -> Iterator[str]:
 
 def _breakers(journal: Journal) -> Iterator[str]:
     """The counts of a circuit breaker never fall within a life of its process, and it opens only by a call that it let through."""
-    ends = [(event.service, event.t_s) for event in journal.of(Service) if event.state in ("stopped", "died")]
+    ends = [(event.service, event.t_s) for event in journal.of(Service) if event.state in ENDED]
     last: dict[str, Sample] = {}
     for sample in journal.of(Sample):
         if sample.breaker is None:

@@ -91,6 +91,9 @@ class Stamped:
     night_s: float
 
 
+ENDED = ("stopped", "died")  # the states of a service whose process has ended
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Stamped):
     """A service was started, was ready, was stopped on purpose, or died by itself."""
@@ -217,6 +220,11 @@ class Sample(Stamped):
     breaker: BreakerSample | None = None
     error: str = ""
     event: Literal["sample"] = "sample"
+
+    @property
+    def ended(self) -> int:
+        """How many operations have ended since the process started."""
+        return sum(counts.answered + counts.failed for counts in self.results.values())
 
     @property
     def is_full(self) -> bool:

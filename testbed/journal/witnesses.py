@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import (
+    ENDED,
     REFUSED,
     Condition,
     Counts,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from testbed.journal.reader import Journal
 
-ENDED = ("stopped", "died")
 HEAL = "heal"
 IN_A_ROW = 3  # samples: the numbers of one are read one after the other, while the service goes on
 BESIDE_S = 1.0  # between two looks at the same thing
@@ -61,11 +61,11 @@ def service_events(journal: Journal) -> Iterator[str]:
             ended = any(before.t_s <= end_s <= after.t_s for end_s in ends[service])
             soon = after.t_s - before.t_s <= BESIDE_S  # in which no process has started and done as much again
             ended_between = any(before.t_s <= end_s < after.t_s for end_s in ends[service])
-            if ended_between and soon and _ended(before) >= IN_A_ROW and _goes_on(before, after):
+            if ended_between and soon and before.ended >= IN_A_ROW and _goes_on(before, after):
                 yield f"{service} ended at {before.t_s:.3f} s or later, and goes on to count at {after.t_s:.3f} s as if it had not"
                 return
-            if not ended and not _replaces_itself(journal, service) and _ended(after) < _ended(before):
-                yield f"{service} had ended {_ended(before)} operations at {before.t_s:.3f} s, and {_ended(after)} at {after.t_s:.3f} s"
+            if not ended and not _replaces_itself(journal, service) and after.ended < before.ended:
+                yield f"{service} had ended {before.ended} operations at {before.t_s:.3f} s, and {after.ended} at {after.t_s:.3f} s"
                 return
 
 
@@ -232,10 +232,6 @@ def _spans(journal: Journal) -> list[tuple[float, float]]:
             ends = (event.t_s for event in events if event.id == begin.id and event.state != "begin")
             spans.append((begin.t_s, next(ends, float("inf"))))
     return spans
-
-
-def _ended(sample: Sample) -> int:
-    return sum(counts.answered + counts.failed for counts in sample.results.values())
 
 
 def _goes_on(before: Sample, after: Sample) -> bool:

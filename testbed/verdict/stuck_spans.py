@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Observed, Sample, Service
+from testbed.journal.events import ENDED, Observed, Sample, Service
 from testbed.journal.stuck import STUCK_S, follow
 from testbed.verdict.header_settings import settings_of
 from testbed.verdict.latency import IN_TIME_S
@@ -47,21 +47,16 @@ def lives(journal: Journal, service: str) -> list[list[Sample]]:
 
     A restarted process counts from 0, so its counts must not be compared with those of the process before it.
     """
-    ends = [event.t_s for event in journal.of(Service) if event.service == service and event.state in ("stopped", "died")]
+    ends = [event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED]
     grouped: list[list[Sample]] = []
     for sample in samples_of(journal, service):
         if sample.busy is None:
             continue
         before = grouped[-1][-1] if grouped else None
-        if before is None or any(before.t_s <= end_s < sample.t_s for end_s in ends) or _ended(sample) < _ended(before):
+        if before is None or any(before.t_s <= end_s < sample.t_s for end_s in ends) or sample.ended < before.ended:
             grouped.append([])
         grouped[-1].append(sample)
     return grouped
-
-
-def _ended(sample: Sample) -> int:
-    """Return how many operations have ended since the process started."""
-    return sum(counts.answered + counts.failed for counts in sample.results.values())
 
 
 def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
@@ -122,7 +117,7 @@ def is_stuck_at_end(journal: Journal, spans: Spans, service: str) -> bool:
     processes, window = lives(journal, service), journal.of(Observed)
     if not spans[service] or not window or spans[service][-1].to_s < processes[-1][-1].t_s:
         return False
-    ended = (event for event in journal.of(Service) if event.service == service and event.state in ("stopped", "died"))
+    ended = (event for event in journal.of(Service) if event.service == service and event.state in ENDED)
     if any(event.t_s > spans[service][-1].to_s for event in ended):
         return False
     responses = (transaction.response for transaction in journal.transactions if transaction.request.caller == service)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Service, Threads
+from testbed.journal.events import ENDED, Service, Threads
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup
     from testbed.journal.reader import Journal
     from testbed.verdict.stuck_spans import Span
-
-GONE = ("stopped", "died")
-
 
 AFTER_S = 0.5  # real seconds: a dump stops its process for a moment, and monitoring with it
 
@@ -31,7 +28,7 @@ def last_of(journal: Journal, service: str, stuck: Sequence[Span] = ()) -> Threa
         return dumps[-1] if dumps else None
     while_stuck = [dump for dump in dumps if any(span.from_s <= dump.t_s <= span.to_s + AFTER_S for span in stuck)]
     gone_s = min(
-        (event.t_s for event in journal.of(Service) if event.service == service and event.state in GONE and event.t_s >= stuck[-1].to_s),
+        (event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED and event.t_s >= stuck[-1].to_s),
         default=float("inf"),
     )
     of_life = [dump for dump in dumps if stuck[-1].from_s <= dump.t_s <= gone_s]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Counts, OperationEvent, Service
+from testbed.journal.events import ENDED, Counts, OperationEvent, Service
 from testbed.verdict.changes import HARMLESS, HEAL, RESTART
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.header_settings import settings_of
@@ -32,7 +32,7 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     No caller can have answered fewer than came back answered. Nor more, or ended more than came back, where no fault can lose an answer
     on its way. Unknown otherwise. A caller that was replaced counts from 0, and is left out.
     """
-    replaced = {event.service for event in journal.of(Service) if event.state in ("stopped", "died")}
+    replaced = {event.service for event in journal.of(Service) if event.state in ENDED}
     exact = all(_spares_callers(journal, event) for event in journal.of(OperationEvent) if event.state == "begin")
     doubts: list[str] = []
     for caller in journal.header.facility.callers:

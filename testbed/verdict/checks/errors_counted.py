@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import Service
+from testbed.journal.events import ENDED, Service
 from testbed.verdict.finding import Finding, Verdict, held_if
 from testbed.verdict.recovery import needs_facility
 from testbed.verdict.stuck_spans import lives
@@ -12,8 +12,6 @@ from testbed.verdict.stuck_spans import lives
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.verdict.figures import Figures
-
-ENDED = ("stopped", "died")
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
