@@ -24,7 +24,6 @@ from testbed.experiments import batch
 from testbed.experiments.matrix import commit, folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
-from testbed.facility.runtime import RUNTIMES
 from testbed.plan import given_file, package_data
 from testbed.report.terminal import plain_console, whole_line_console
 from testbed.runtime import backends
@@ -337,12 +336,9 @@ def _read(path: Path) -> table.Matrix:
 
 
 def _require_readable(directory: Path) -> None:
-    """Raise UsageError if a file of a matrix is no regular file, or too large to be read as a whole, or its folder cannot be looked at."""
+    """Raise UsageError if the folder of a matrix cannot be looked at."""
     with reading("the matrix", directory), suppress(FileNotFoundError, NotADirectoryError):
         directory.stat()
-    for path in (path for runtime in RUNTIMES for path in (directory / runtime).glob("*.jsonl")):
-        with reading("the matrix", path):
-            given_file.opened(path, given_file.MOST_MATRIX_BYTES).close()
 
 
 def _scenarios(names: Sequence[str], backend: Backend, console: Console) -> list[Scenario]:

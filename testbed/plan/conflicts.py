@@ -7,6 +7,7 @@ fault begins under one that lets no answer through (`no_answer` of its class), a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from testbed.plan.clock import clock_text
@@ -78,9 +79,7 @@ def of(steps: Sequence[PlannedStep]) -> list[str]:
     Steps that wait for a condition are left out; what one of them may have healed by then counts as healed.
     """
     links = _Links(tuple(_healed_from_s(steps)))
-    timed = sorted(
-        ((step.at_night_s, number, step) for number, step in enumerate(steps) if step.at_night_s is not None), key=lambda one: one[0]
-    )
+    timed = sorted(((step.at_night_s, number, step) for number, step in enumerate(steps) if step.at_night_s is not None), key=itemgetter(0))
     mistakes: list[str] = []
     for at_s, number, step in timed:
         link = getattr(step.action, "link", None)

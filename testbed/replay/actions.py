@@ -272,7 +272,7 @@ class Actions:
         for event in await self.facility.resources.look(self.recorder.now):
             self.recorder.add(event)
 
-    async def record_shortages(self) -> None:
+    async def record_failures(self) -> None:
         """Record what the parts of the facility lacked, and which of them failed, since it was last looked for."""
         for source in (self.facility.shortages, self.facility.parts):
             for event in await source.look(self.recorder.now):

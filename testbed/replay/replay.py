@@ -60,7 +60,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await _count(going)  # 7
             await cancel_and_wait(going.background)  # or what comes back by the healing would look as if it had come back by itself
             await going.actions.heal_all()  # 8
-            await going.actions.record_shortages()
+            await going.actions.record_failures()
             recorder.end("complete", "")  # 9
             display.phase("the facility is taken down")
 

@@ -28,6 +28,7 @@ from testbed.experiments.matrix.cell import Cell, Count
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
 from testbed.experiments.matrix.text import GENERATED, markdown
 from testbed.facility.runtime import RUNTIMES
+from testbed.plan import given_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -213,9 +214,10 @@ def _read_file(path: Path) -> tuple[Column, Provenance, list[Cell]]:
     """Read one file: its column, how that was made, and its cells."""
     try:
         # Not splitlines(): a title may have U+2028 or U+0085, which JSON does not escape.
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        lines = given_file.read(path, given_file.MOST_MATRIX_BYTES).decode().removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}; {REMAKE}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read: {why}; {REMAKE}") from error
     header = _decode(FileHeader, lines[0], f"{path}, line 1")
     column = Column(
         scenario=path.stem,
