@@ -25,6 +25,7 @@ from testbed.journal.events import (
     Step,
     Threads,
 )
+from testbed.journal.header_settings import pool_limit, settings_of
 from testbed.journal.thread_states import IDLE
 
 if TYPE_CHECKING:
@@ -41,30 +42,35 @@ READ_LATE_S = 0.5  # between reading a number and taking its time
 FASTER = 1.1  # nothing waits for a processor for longer than real time goes on
 
 
-def service_events(journal: Journal) -> Iterator[str]:
-    """Services are stopped by what is being done, and what comes after counts from 0."""
+def stops(journal: Journal) -> Iterator[str]:
+    """Services are stopped by what is being done."""
     done = _spans(journal)
     for event in journal.of(Service):
         if event.state == "stopped" and not any(from_s - SLACK_S <= event.t_s <= to_s + SLACK_S for from_s, to_s in done):
             yield f"{event.service} was stopped at {event.t_s:.3f} s, and nothing was being done then"
             return
+
+
+def counts(journal: Journal) -> Iterator[str]:
+    """What a process counts never falls, and the one that comes after it counts from 0."""
+    replacing = _replacing(journal)
     by_service: defaultdict[str, list[Sample]] = defaultdict(list)
     for sample in journal.of(Sample):
-        by_service[sample.service].append(sample)
+        if sample.busy is not None:
+            by_service[sample.service].append(sample)
     ends: defaultdict[str, list[float]] = defaultdict(list)
     for event in journal.of(Service):
         if event.state in ENDED:
             ends[event.service].append(event.t_s)
     for service, samples in by_service.items():
-        counted = [sample for sample in samples if sample.busy is not None]
-        for before, after in pairwise(counted):
+        for before, after in pairwise(samples):
             ended = any(before.t_s <= end_s <= after.t_s for end_s in ends[service])
             soon = after.t_s - before.t_s <= BESIDE_S  # in which no process has started and done as much again
             ended_between = any(before.t_s <= end_s < after.t_s for end_s in ends[service])
             if ended_between and soon and before.ended >= IN_A_ROW and _goes_on(before, after):
                 yield f"{service} ended at {before.t_s:.3f} s or later, and goes on to count at {after.t_s:.3f} s as if it had not"
                 return
-            if not ended and not _replaces_itself(journal, service) and after.ended < before.ended:
+            if not ended and service not in replacing and after.ended < before.ended:
                 yield f"{service} had ended {before.ended} operations at {before.t_s:.3f} s, and {after.ended} at {after.t_s:.3f} s"
                 return
 
@@ -72,14 +78,14 @@ def service_events(journal: Journal) -> Iterator[str]:
 def numbers(journal: Journal) -> Iterator[str]:
     """No count is below zero, and those of a pool fit each other."""
     facility = journal.header.facility
-    limit = _pool_limit(journal)
+    limit = pool_limit(journal)
     at_odds: defaultdict[str, int] = defaultdict(int)
     for sample in journal.of(Sample):
         pool = sample.pool
-        counts = [sample.busy, sample.waiting, sample.internal_errors]
-        counts += [] if pool is None else [pool.in_, pool.out, pool.waiting, pool.leaked]
-        counts += [count for result in sample.results.values() for count in (result.answered, result.failed)]
-        if any(count is not None and count < 0 for count in counts):
+        told = [sample.busy, sample.waiting, sample.internal_errors]
+        told += [] if pool is None else [pool.in_, pool.out, pool.waiting, pool.leaked]
+        told += [count for result in sample.results.values() for count in (result.answered, result.failed)]
+        if any(count is not None and count < 0 for count in told):
             yield f"{sample.service} told a number below zero at {sample.t_s:.3f} s"
             return
         if (sample.busy is None) is not (sample.request_threads is None):
@@ -121,7 +127,7 @@ def dumps(journal: Journal) -> Iterator[str]:
 
 def refusals(journal: Journal) -> Iterator[str]:
     """At a service that is there, connections are not refused, nor is one healthy where they are."""
-    gone = {event.service for event in journal.of(Service) if event.state in ENDED}
+    gone = {event.service for event in journal.of(Service) if event.state in ENDED} | _replacing(journal)
     in_a_row: defaultdict[str, int] = defaultdict(int)
     for sample in journal.of(Sample):
         in_a_row[sample.service] = in_a_row[sample.service] + 1 if sample.error == REFUSED else 0
@@ -130,7 +136,7 @@ def refusals(journal: Journal) -> Iterator[str]:
         if sample.health:
             yield f"{sample.service} was healthy at {sample.t_s:.3f} s, where connections to it were refused"
             return
-        if sample.service not in gone and not _replaces_itself(journal, sample.service):
+        if sample.service not in gone:
             yield f"connections to {sample.service} were refused at {sample.t_s:.3f} s, and it had not ended"
             return
 
@@ -241,14 +247,7 @@ def _goes_on(before: Sample, after: Sample) -> bool:
     return all(later[name].answered >= was.answered and later[name].failed >= was.failed for name, was in before.results.items())
 
 
-def _replaces_itself(journal: Journal, service: str) -> bool:
-    """Whether a variant has its application servers replace themselves."""
-    settings = journal.header.settings.get("application_server", {})
-    return service in journal.header.facility.application_servers and settings.get("let_it_crash_s") is not None
-
-
-def _pool_limit(journal: Journal) -> float:
-    overflow = journal.header.settings.get("application_server", {}).get("pool_max_overflow", 0)
-    if not isinstance(overflow, int) or overflow < 0:
-        return float("inf")
-    return journal.header.facility.pool_size + overflow
+def _replacing(journal: Journal) -> frozenset[str]:
+    """Return the application servers, if the variant has them replace themselves."""
+    replaced = settings_of(journal).replaced_within_s > 0
+    return frozenset(journal.header.facility.application_servers if replaced else ())

@@ -42,6 +42,14 @@ class ProcessHandle(Protocol):
         """Send a signal."""
 
 
+def proc_state(pid: int) -> str | None:
+    """Return the letter of a process's state by Linux' /proc, such as `T` for one that is stopped; None where that is not told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # proc(5); the command's name may contain brackets
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A process, its name, and the file that takes its lines."""
@@ -61,9 +69,8 @@ class Child:
         pid = self.pid
         if pid is None:
             return False
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # proc(5); the command's name may contain brackets
-        except OSError:
+        state = proc_state(pid)
+        if state is None:
             state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
         return state.startswith("T")
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import REFUSED, Observed, OperationEvent, Sample, Service
+from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import clock_text
 from testbed.verdict.changes import active_spans, first_change
-from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives, samples_of, services
 
 if TYPE_CHECKING:

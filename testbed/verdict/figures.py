@@ -9,9 +9,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
+from testbed.journal.header_settings import pool_limit, settings_of
 from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps
 from testbed.verdict.changes import active_faults, first_fault
-from testbed.verdict.header_settings import pool_limit, settings_of
 from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
 

@@ -7,11 +7,11 @@ from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import Observed
+from testbed.journal.header_settings import connections
 from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
 from testbed.verdict.changes import last_change, spans_that_delay
-from testbed.verdict.header_settings import connections
 from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
 from testbed.verdict.recovery import LAST, facility_transactions, needs_facility, transactions_of
 from testbed.verdict.stuck_spans import together

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ENDED, Observed, Sample, Service
+from testbed.journal.header_settings import settings_of
 from testbed.journal.stuck import STUCK_S, follow
-from testbed.verdict.header_settings import settings_of
 from testbed.verdict.latency import IN_TIME_S
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.facility.facility import FAULT_PROXY
 from testbed.journal.events import Part
+from testbed.runtime.child import proc_state
 from testbed.runtime.postgres.server import crashed_in
 from testbed.runtime.processes.new_lines import NewLines
 
@@ -61,7 +62,7 @@ class ProcessParts:
             return
         if child.name != FAULT_PROXY and (line := crashed_in(self._new.of(child.log))):
             yield "crashed", line
-        stopped = [number for number in (pid, *children_of(pid)) if is_stopped(number)]
+        stopped = [number for number in (pid, *children_of(pid)) if proc_state(number) == "T"]
         if stopped:
             yield "stopped", f"stopped by a signal: {len(stopped)} of its processes, such as {stopped[0]}"
 
@@ -72,11 +73,3 @@ def children_of(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped by a signal, by Linux' /proc; False elsewhere."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ENDED, Counts, OperationEvent, Service
+from testbed.journal.header_settings import settings_of
 from testbed.verdict.changes import HARMLESS, HEAL, RESTART
 from testbed.verdict.finding import Finding, Verdict
-from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import samples_of
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Response, Sample, Service, Shortage
+from testbed.journal.header_settings import settings_of
 from testbed.journal.shortages import LONGEST_LINE, shortage_in
 from testbed.verdict import resource_series
 from testbed.verdict.checks import longevity
 from testbed.verdict.finding import Finding, Verdict
-from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives
 
 if TYPE_CHECKING:

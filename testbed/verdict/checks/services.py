@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import Part, Response, Service
+from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import clock_text
 from testbed.verdict.changes import active_spans
 from testbed.verdict.finding import Finding, Verdict
-from testbed.verdict.header_settings import settings_of
 from testbed.verdict.stuck_spans import lives
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import Sample
+from testbed.journal.header_settings import settings_of
 from testbed.verdict.changes import first_change
 from testbed.verdict.finding import Finding, Verdict
-from testbed.verdict.header_settings import settings_of
 from testbed.verdict.latency import IN_TIME_S, is_late
 
 if TYPE_CHECKING:
