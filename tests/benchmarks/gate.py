@@ -2,8 +2,9 @@
 
 FOLDER is a kept matrix; `testbed matrix --scenario the_night --variant fixed --variant governor --replays 5 --out FOLDER` makes one.
 
-`--runs N`: so many gate runs over the cells of a folder, of real replays. `--planted NAME`: the first variant has the settings of this one,
-as if somebody had broken it; every run should say so.
+`--runs N`: so many gate runs over the cells of a folder, of real replays. `--planted CELL=VARIANT`, which may be given more than
+once: after each run another one over the same replays, but for those of one cell, which are made anew with the settings of another
+variant, as if somebody had broken it. Each of these should find that cell to be worse.
 
 `--draws N`: so many gate runs whose replays are drawn from those of the folder, baseline and now alike, with `--replays` a cell in the
 baseline. Where only a tally was kept, figures are those of the cell, and nobody waited. Without another option all that is found is a
@@ -17,11 +18,12 @@ import argparse
 import asyncio
 import random
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import scenario_file
+from testbed.cli.options import JOBS
 from testbed.experiments import batch
 from testbed.experiments.matrix import folder, gate, plan, table
 from testbed.experiments.matrix.cell import Cell, Part, Replay, Slowest, most_of
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from testbed.experiments.matrix.plan import PlannedCell
     from testbed.experiments.matrix.table import Matrix
+    from testbed.plan.settings import KeptVariant
 
 NOBODY_WAITED = Slowest(median_s=0.0, p99_s=0.0)
 LEAST_SHARE = 0.12  # of what a cell answered: half of less is within the margin
@@ -59,27 +62,46 @@ def told(result: gate.Result) -> str:
     return "; ".join([word, *cells])
 
 
-async def replayed(baseline: Matrix, runs: int, planted: str | None) -> Counter[str]:
-    """Make gate runs of real replays; prints each and returns how many ended as what."""
+async def replayed(baseline: Matrix, runs: int, planted: Sequence[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """Make gate runs of real replays, and print each; returns how many ended as what, and what became of each cell that was broken."""
     (column,) = baseline.columns
     kept = scenario_file.kept_variants(used=())
-    variants = {row.variant: kept[row.variant] for row in baseline.rows}
-    if planted is not None:
-        variants[baseline.rows[0].variant] = kept[planted]
     backend = backends.of(column.runtime)
-    planned = plan.plan([scenario_file.load(scenario_file.find(column.scenario))], variants, column.runtime, backend.slowdown)
-    by_key = {cell.key: cell for cell in planned.cells}
-    words: Counter[str] = Counter()
+    scenario = scenario_file.load(scenario_file.find(column.scenario))
+
+    def cells_of(variants: dict[str, KeptVariant]) -> tuple[PlannedCell, ...]:
+        return plan.plan([scenario], variants, column.runtime, backend.slowdown).cells
+
+    cells = cells_of({row.variant: kept[row.variant] for row in baseline.rows})
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+
+    async def run(name: str, made: Sequence[PlannedCell], beside: Sequence[Cell]) -> tuple[list[Cell], gate.Result]:
+        replays = MatrixBatch(backend, batch.runs_directory(None, f"gate-{name}"))
+        planned = {cell.key: cell for cell in (*cells, *made)}
+        anew = {cell.key: cell for cell in await replays.cells(made, JOBS, NoCheckpoint(), lambda *_: None)}
+        now = list(({cell.key: cell for cell in beside} | anew).values())
+        result = await gate.compare(baseline, now, lambda cell: replays.replay(planned[cell.key]))
+        sys.stdout.write(f"{name}: {told(result)}\n")
+        sys.stdout.flush()
+        return now, result
+
     async with backend:
         for number in range(1, runs + 1):
-            replays = MatrixBatch(backend, batch.runs_directory(None, f"gate-{number}"))
-            now = await replays.cells(planned.cells, 2, NoCheckpoint(), lambda *_: None)
-            result = await gate.compare(baseline, now, lambda cell, replays=replays: replays.replay(by_key[cell.key]))  # type: ignore[misc]
-            line = told(result)
-            words[line.partition(";")[0]] += 1
-            sys.stdout.write(f"{number}: {line}\n")
-            sys.stdout.flush()
-    return words
+            now, result = await run(str(number), cells, ())
+            counts["the same code"][told(result).partition(";")[0]] += 1
+            for into, settings in planted:
+                _, result = await run(f"{number}-{into}-as-{settings}", cells_of({into: kept[settings]}), now)
+                counts[f"{into} as {settings}"][next(one.change for one in result.cells if one.now[0].variant == into)] += 1
+    return counts
+
+
+def broken(text: str) -> tuple[str, str]:
+    """Return the cell's variant and the one whose settings it gets."""
+    into, separator, settings = text.partition("=")
+    if not separator:
+        message = f"CELL=VARIANT is needed, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return into, settings
 
 
 def alone(cell: Cell, replay: Replay) -> Cell:
@@ -165,7 +187,7 @@ def main() -> None:
     parser.add_argument("--scenario", default="the_night", help="of this folder (default: the_night)")
     parser.add_argument("--runtime", default="processes", help="default: processes")
     parser.add_argument("--runs", type=int, default=0, help="gate runs of real replays")
-    parser.add_argument("--planted", help="the variant whose settings the first one gets")
+    parser.add_argument("--planted", action="append", default=[], type=broken, metavar="CELL=VARIANT", help="a cell that gets worse")
     parser.add_argument("--draws", type=int, default=0, help="gate runs that are drawn")
     parser.add_argument("--replays", type=int, default=5, help="replays of a cell in a baseline that is drawn (default: 5)")
     parser.add_argument("--into", choices=("grounded", "fewer"), help="what one cell comes out as in a share of the nights that are drawn")
@@ -173,8 +195,8 @@ def main() -> None:
     given = parser.parse_args()
     kept = folder.read(given.against, scenario_file.kept_variants(used=())).only((given.scenario, given.runtime))
     if given.runs:
-        words = asyncio.run(replayed(kept, given.runs, given.planted))
-        sys.stdout.write(f"{given.runs} runs: {dict(words)}\n")
+        for what, counted in asyncio.run(replayed(kept, given.runs, given.planted)).items():
+            sys.stdout.write(f"{what}: {dict(counted)} of {given.runs} runs\n")
     if given.draws:
         simulated(kept.cells, given)
 
