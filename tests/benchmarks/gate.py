@@ -2,9 +2,9 @@
 
 FOLDER is a kept matrix; `testbed matrix --scenario the_night --variant fixed --variant governor --replays 5 --out FOLDER` makes one.
 
-`--runs N`: so many gate runs over the cells of a folder, of real replays. `--planted CELL=VARIANT`, which may be given more than
-once: after each run another one over the same replays, but for those of one cell, which are made anew with the settings of another
-variant, as if somebody had broken it. Each of these should find that cell to be worse.
+`--runs N`: so many gate runs over the cells of a folder, of real replays. `--planted CELL=VARIANT`: after each run another one over
+the same replays, but for those of one cell, which are made anew with the settings of another variant, as if somebody had broken it. It
+should find that cell to be worse. Given more than once, they take turns.
 
 `--draws N`: so many gate runs whose replays are drawn from those of the folder, baseline and now alike, with `--replays` a cell in the
 baseline. Where only a tally was kept, figures are those of the cell, and nobody waited. Without another option all that is found is a
@@ -89,7 +89,8 @@ async def replayed(baseline: Matrix, runs: int, planted: Sequence[tuple[str, str
         for number in range(1, runs + 1):
             now, result = await run(str(number), cells, ())
             counts["the same code"][told(result).partition(";")[0]] += 1
-            for into, settings in planted:
+            if planted:
+                into, settings = planted[(number - 1) % len(planted)]
                 _, result = await run(f"{number}-{into}-as-{settings}", cells_of({into: kept[settings]}), now)
                 counts[f"{into} as {settings}"][next(one.change for one in result.cells if one.now[0].variant == into)] += 1
     return counts
@@ -196,7 +197,7 @@ def main() -> None:
     kept = folder.read(given.against, scenario_file.kept_variants(used=())).only((given.scenario, given.runtime))
     if given.runs:
         for what, counted in asyncio.run(replayed(kept, given.runs, given.planted)).items():
-            sys.stdout.write(f"{what}: {dict(counted)} of {given.runs} runs\n")
+            sys.stdout.write(f"{what}: {dict(counted)} of {counted.total()} runs\n")
     if given.draws:
         simulated(kept.cells, given)
 
