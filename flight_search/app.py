@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from flight_search import http_service, pool_admin
+from flight_search import about, http_service, pool_admin
 from flight_search.endpoints import Endpoints, OperationWrapper
 from flight_search.log import Log
 from flight_search.stability.admission import Admission
@@ -32,4 +32,5 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:
         app.add_middleware(Admission, gate=gate)
     Endpoints(settings, pool).add_to(app, OperationWrapper(registry, log))
     pool_admin.add_to(app, settings, pool, patterns, log)
+    about.add_to(app, settings.name, settings)
     return app

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
-from flight_search import request_context
+from flight_search import calls, request_context
 from flight_search.stability import socket_timeout, statement_timeout
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class PoolState:
 class PooledConnection:
     """A connection checked out of the pool. `driver` is psycopg's own; `close` checks it in.
 
-    `checkout_id`: its key in the table of connections out, a new one for each checkout.
+    `checkout_id`: its key in the table of connections out, a new one for each checkout. `checked_out_at`: the calls that led to it.
+    `backend_pid`: the process in the database server that served it at its checkout, 0 if the driver knew that the link is dead.
     `by_library`: SQLAlchemy's `Connection` has it, and checks it in by itself, also if the link turns out to be dead.
     """
 
@@ -66,6 +67,8 @@ class PooledConnection:
     request: RequestContext
     since_s: float
     checkout_id: int
+    checked_out_at: tuple[calls.Call, ...] = ()
+    backend_pid: int = 0
     by_library: bool = False
 
     @property
@@ -189,7 +192,8 @@ class MonitoredDataSource:
         assert isinstance(driver, psycopg.Connection)
         assert fairy.record_info is not None
         fairy.record_info[CHECKOUT_ID] = checkout_id
-        connection = PooledConnection(self, fairy, driver, request_context.current(), time.monotonic(), checkout_id)
+        request, taken_at = request_context.current(), calls.current(beyond=__file__)
+        connection = PooledConnection(self, fairy, driver, request, time.monotonic(), checkout_id, taken_at, driver.info.backend_pid)
         with self._lock:
             self._out[checkout_id] = connection
         return connection

@@ -64,15 +64,17 @@ class OperationWrapper:
 
         @wraps(endpoint)
         def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> JSONResponse:
-            with request_context.request():
+            with request_context.request(name) as request:
                 try:
                     response = endpoint(*args, **kwargs)
                 except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+                    request.fail(error)
                     detail = f"{type(error).__name__}: {str(error).strip()}"
                     self._results.labels(name, "failed").inc()  # before the log is written: the count must not depend on the disk (W7)
                     self._log.write("error", f"{name}: {detail}")
                     return JSONResponse({"detail": detail}, status_code=503)
                 except Exception as error:
+                    request.fail(error)
                     self._results.labels(name, "internal_error").inc()
                     self._log.write("error", f"{name}: internal error: {type(error).__name__}: {error}")
                     raise

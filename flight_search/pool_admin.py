@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from fastapi.responses import JSONResponse
 from prometheus_client.core import GaugeMetricFamily
 
+from flight_search import calls
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fastapi import FastAPI
     from prometheus_client.core import Metric
 
-    from flight_search.datasource import MonitoredDataSource
+    from flight_search.datasource import MonitoredDataSource, PooledConnection
     from flight_search.log import Log
     from flight_search.settings import ServerSettings
     from flight_search.stability.patterns import Patterns
@@ -64,13 +66,21 @@ def _state(settings: ServerSettings, pool: MonitoredDataSource) -> dict[str, obj
         "leaked": state.leaked,
         "opened_total": state.opened_total,
         "invalidated_total": state.invalidated_total,
-        "connections_out": [
-            {
-                "connection": connection.number,
-                "thread": connection.request.thread,
-                "out_s": round(time.monotonic() - connection.since_s, 3),
-                "request_running": connection.request.running,
-            }
-            for connection in pool.out()
-        ],
+        "connections_out": [_row(connection) for connection in pool.out()],
+    }
+
+
+def _row(connection: PooledConnection) -> dict[str, object]:
+    """Return a connection that is out: which request has it, since when, where it was taken, and how the request ended if it has."""
+    request = connection.request
+    return {
+        "connection": connection.number,
+        "backend_pid": connection.backend_pid,
+        "thread": request.thread,
+        "operation": request.operation,
+        "out_s": round(time.monotonic() - connection.since_s, 3),
+        "request_running": request.running,
+        "checked_out_at": calls.formatted(connection.checked_out_at),
+        "error": request.error,
+        "raised_at": calls.formatted(request.raised_at),
     }

@@ -1,4 +1,4 @@
-"""The request that a thread works on, so that a connection whose request has ended can be recognised as leaked."""
+"""The request that a thread works on, so that a connection whose request has ended can be recognised as leaked, and how it ended."""
 
 from __future__ import annotations
 
@@ -7,16 +7,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flight_search import calls
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ERROR_CHARS = 200
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """A request and the thread that works on it; `running` becomes False when the request ends."""
+    """A request for an operation and the thread that works on it; `running` becomes False when the request ends.
+
+    `error` and `raised_at`: what it failed with, and the calls in that error's traceback, the innermost first.
+    """
 
     thread: str
+    operation: str = ""
     running: bool = True
+    error: str = ""
+    raised_at: tuple[calls.Call, ...] = ()
+
+    def fail(self, error: Exception) -> None:
+        """Record the error with which it ends; the error itself is not kept, with all that its frames refer to."""
+        self.error = f"{type(error).__name__}: {str(error).strip()}"[:ERROR_CHARS]
+        self.raised_at = calls.of(error)
 
 
 _of_thread = threading.local()
@@ -25,9 +40,9 @@ _ended_total = 0
 
 
 @contextmanager
-def request() -> Iterator[RequestContext]:
-    """Mark the current thread as working on a request, for as long as the context lasts."""
-    context = RequestContext(threading.current_thread().name)
+def request(operation: str = "") -> Iterator[RequestContext]:
+    """Mark the current thread as working on a request for an operation, for as long as the context lasts."""
+    context = RequestContext(threading.current_thread().name, operation)
     _of_thread.request = context
     try:
         yield context

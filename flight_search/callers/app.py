@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from flight_search import http_service
+from flight_search import about, http_service
 from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.callers.transaction import CallerTransaction, Content, transactions_of
@@ -57,6 +57,7 @@ def create_app(settings: CallerSettings) -> FastAPI:
     background = (flights.round_robin,) if decoupled is None else (flights.round_robin, decoupled)
     threads = http_service.RequestThreads(settings.request_threads)
     app = http_service.create(settings.name, threads, registry, background=background)
+    about.add_to(app, settings.name, settings)
     if flights.circuit_breaker is not None:
         registry.register(flights.circuit_breaker)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pytest
 
+import flight_search
 from flight_search.__main__ import main as server_main
 from flight_search.callers.__main__ import main as caller_main
 from tests.flight_search.services import application_server, client_of, forked_service, kill_connections
@@ -148,6 +150,18 @@ def test_a_kiosk_checks_a_passenger_in_by_way_of_the_facility(kiosk: httpx.Clien
     assert (answer.status_code, answer.json()["departure"]) == (200, "05:00")
 
 
+def test_a_service_tells_what_it_is_and_no_password(server: httpx.Client, kiosk: httpx.Client, conninfo: str) -> None:
+    """Its settings say which database it uses, and its packages are those that it has loaded."""
+    about = server.get("/admin/about").json()
+    assert (about["service"], about["settings"]["lookup"], about["settings"]["pool_size"]) == ("cf-1", "original", 2)
+    assert sorted(about["settings"]["database"].split()) == sorted(conninfo.split())
+    assert about["installed"]["psycopg"] == about["loaded"]["psycopg"] == psycopg.__version__
+    assert kiosk.get("/admin/about").json()["settings"]["flight_search_urls"] == [str(server.base_url)]
+    with application_server(f"{conninfo} password='a secret'", POOL_FILL="false") as other:
+        told = other.get("/admin/about").text
+    assert ("a secret" in told, "(hidden)" in told) == (False, True)
+
+
 def test_a_flight_that_does_not_go_there_is_refused(kiosk: httpx.Client) -> None:
     """A flight that the facility does not know is answered with 404, not as a failure."""
     assert kiosk.post("/transactions/check_in", json={**PASSENGER, "flight": 9998}).status_code == 404
@@ -165,11 +179,23 @@ def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Clien
         thread.start()
     pool = _wait_until_waiting(server, 2)
     assert (pool["leaked"], pool["out"], pool["in_pool"], pool["checkout_timeout_s"]) == (2, 2, 0, None)
+    lost, line = pool["connections_out"][0], _lines_of("lookup/original.py")
+    assert (lost["operation"], lost["request_running"]) == ("lookup_by_city", False)
+    assert lost["checked_out_at"][0] == f"lookup/original.py:{line['connection = data_source.get_connection()']} lookup_by_city"
+    assert lost["raised_at"][1] == f"lookup/original.py:{line['statement.close()']} lookup_by_city"
+    assert lost["raised_at"][0].endswith(" close")
+    assert lost["error"].startswith(("AdminShutdown: ", "OperationalError: "))
     assert server.get("/health").json() == {"status": "ok", "service": "cf-1"}
     metrics = server.get("/metrics").text
     assert "request_threads_busy 2.0" in metrics
     assert 'pool_connections{state="leaked"} 2.0' in metrics
     assert kiosk.get("/health").status_code == 200
+
+
+def _lines_of(file: str) -> dict[str, int]:
+    """Return the lines of a file of the service, each with its number."""
+    source = (Path(flight_search.__file__).parent / file).read_text(encoding="utf-8")
+    return {line.strip(): number for number, line in enumerate(source.splitlines(), start=1)}
 
 
 def _unanswered(kiosk: httpx.Client) -> None:
