@@ -24,6 +24,7 @@ from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.faultproxy import toxics
 from testbed.journal import events
+from testbed.journal.evidence import Evidence
 from testbed.journal.reader import read
 from testbed.journal.stuck import STUCK_S, STUCK_SAMPLES
 from testbed.journal.writer import JournalWriter
@@ -368,10 +369,17 @@ def _parts(hint: Any) -> Iterator[type]:
 def test_every_event_of_the_journal_is_explained(event: type) -> None:
     """Each kind of event has its section, with every field, and nothing else."""
     word = next(field.default for field in fields(event) if field.name == "event")  # type: ignore[arg-type]
-    found = re.search(rf"^### `{word}`\n(.*?)(?=^### |\Z)", text_of("testbed/journal/README.md"), re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^### `{word}`\n(.*?)(?=^###? |\Z)", text_of("testbed/journal/README.md"), re.MULTILINE | re.DOTALL)
     assert found is not None, word
     wanted = set(names_of(event)) - {"event", "t_s", "night_s"}
     assert sorted(first_words(found[1])) == sorted(wanted)
+
+
+def test_every_field_of_the_evidence_is_explained() -> None:
+    """The table of the evidence has every field of its records, by the list that it is in, and no other."""
+    section = text_of("testbed/journal/README.md").partition("\n## The evidence\n")[2]
+    named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`([\w.]+)`", row)]
+    assert sorted(named) == sorted(".".join(name.split(".")[-2:]) for name in names_of(Evidence))
 
 
 def test_no_event_is_explained_that_there_is_not() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.burst import OpenBurst
     from testbed.facility.load_generator import Connect, DueRequest, LoadGenerator
-    from testbed.facility.observers import Busyness, Dump, Monitoring, Parts, Resources, Shortages
+    from testbed.facility.observers import Busyness, Dump, Monitoring, Parts, Questions, Resources, Shortages
     from testbed.facility.probe import Probe, Prober, ProbeSpec
 
 
@@ -68,9 +68,9 @@ class Facility:
     `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is observed, probed
     and loaded. `redundancy`: balancers, standby and backups, where the runtime has them. `resources`: how resource usage is sampled.
     `shortages`: how it is found what its parts lacked; `parts`: which of those that are no services failed by themselves. `busyness`: how
-    busy the machine is. `links`: those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that
-    have to be healed, and `left`: what remained when all were; a facility that still has any of either serves no other replay. `over`: by
-    the words of those that are over without a healing, why.
+    busy the machine is. `questions`: what can be asked of its parts when something is wrong. `links`: those with a proxy of their own,
+    beside the database's, which is the virtual IP. `active`: the faults that have to be healed, and `left`: what remained when all were;
+    a facility that still has any of either serves no other replay. `over`: by the words of those that are over without a healing, why.
     """
 
     runtime: Runtime
@@ -86,6 +86,7 @@ class Facility:
     shortages: Shortages = field(default_factory=observers.NoShortages)
     parts: Parts = field(default_factory=observers.NoParts)
     busyness: Busyness = field(default_factory=observers.NoBusyness)
+    questions: Questions = field(default_factory=observers.NoQuestions)
     links: dict[str, Link] = field(default_factory=dict)
     packet_filter: PacketFilter = field(default_factory=NoPacketFilter)
     log_disks: LogDisks = field(default_factory=NoLogDisks)

@@ -1,4 +1,4 @@
-"""How a facility is observed: monitoring, thread dumps, resource usage, shortages, parts that fail, the machine's pressure; and twins."""
+"""How a facility is observed: monitoring, dumps, questions, resource usage, shortages, failing parts, the machine's pressure; and twins."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from testbed.journal.events import ResourceUsage, Sample, ThreadGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from testbed.facility.address import Address
     from testbed.journal.events import Now, Part, Pressure, Shortage, Size
+    from testbed.journal.evidence import Answer
 
 
 class Dump(Protocol):
@@ -110,6 +111,30 @@ class Busyness(Protocol):
 
     async def look(self, now: Now) -> Sequence[Pressure]:
         """Return how long something has waited for a processor so far; nothing where the kernel does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What can be asked of a part of a facility: `what` it is about, and `ask`, which raises FacilityError where there is no answer."""
+
+    what: str
+    ask: Callable[[], Awaitable[Answer]]
+
+
+class Questions(Protocol):
+    """Tells what can be asked of a facility when something is wrong with it."""
+
+    def all(self) -> Sequence[Question]:
+        """Return every question there is now. They are asked at once, and what is not answered in time is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoQuestions:
+    """The do-nothing twin: nobody can be asked."""
+
+    def all(self) -> Sequence[Question]:
+        """Return nothing."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

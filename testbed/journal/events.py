@@ -267,6 +267,22 @@ class Threads(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceTaken(Stamped):
+    """Every part of the facility was asked what it can tell, and the answers are in `file`, beside the journal (`evidence.py`).
+
+    `why`: the callers hang, an operator asked, a restart was to follow, or something was stuck when the night was over. `missing`: what
+    could not be had. `error`: why there is no file.
+    """
+
+    why: Literal["hung", "asked", "restart", "end"]
+    file: str
+    took_s: float
+    missing: tuple[str, ...] = ()
+    error: str | None = None
+    event: Literal["evidence"] = "evidence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceUsage(Stamped):
     """A measurement of the process of a service; leaks show in `private_bytes`, the memory that no file backs."""
 
@@ -442,6 +458,7 @@ Event = (
     | Sample
     | Condition
     | Threads
+    | EvidenceTaken
     | ResourceUsage
     | Size
     | Shortage

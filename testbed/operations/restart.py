@@ -37,7 +37,7 @@ class Restart:
 
 async def restart(actions: Actions, services: Sequence[str]) -> str:
     """Dump the threads of all services, then restart the ones named and wait until they are ready; return a line that names them."""
-    await actions.dump_threads()
+    await actions.collect_evidence("restart")
     for number, service in enumerate(services, start=1):
         async with actions.step(number, f"restart {service}"):
             await actions.restart(service)

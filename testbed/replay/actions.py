@@ -11,8 +11,10 @@ from testbed.concurrency import run_all
 from testbed.errors import DumpError, FacilityError, TestbedError
 from testbed.facility.facility import ActiveFault
 from testbed.facility.probe import ProbeSpec
-from testbed.journal.events import FaultOver, Healed, OperationEvent, Step, Threads
+from testbed.journal import evidence as journal_evidence
+from testbed.journal.events import EvidenceTaken, FaultOver, Healed, OperationEvent, Step, Threads
 from testbed.plan.scenario import PlannedAction, PlannedStep
+from testbed.replay import evidence
 from testbed.replay.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from testbed.facility.link import ToxicOn
     from testbed.facility.probe import ProbeEnd, ProbeResult
     from testbed.journal.events import Progress, ThreadGroup
+    from testbed.journal.evidence import Why
     from testbed.replay.state import FacilityState
 
 
@@ -48,6 +51,7 @@ class Actions:
     dumped_s: dict[str, float] = field(default_factory=dict)
     _files: dict[str, int] = field(default_factory=dict)
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _evidence: int = 0
 
     def alone_on(self, part: Literal["database", "services"]) -> asyncio.Lock:
         """Return the lock on a part of the facility, for work that only one may do to it at a time."""
@@ -278,14 +282,38 @@ class Actions:
             for event in await source.look(self.recorder.now):
                 self.recorder.add(event)
 
-    async def dump_threads(self) -> None:
-        """Dump the threads of every application server and caller at the same time, and record the groups (O5, O6, P4).
+    async def collect_evidence(self, why: Why) -> None:
+        """Dump the threads of every service and ask every part of the facility what it can tell, all at once (O5, O6, O9, P4).
 
-        A service that was dumped since it has been stuck, or since all callers have hung, is left out: a second dump would show nothing
-        new, and the evidence must not make the outage longer (O9).
+        A service that was dumped since it has been stuck, or since all callers have hung, is left out, and where none is left nothing is
+        asked: it would show nothing new, and the evidence must not make the outage longer (O9).
         """
         async with self._dumping:
-            await run_all(self._write_dump(service) for service in self.facility.services if not self._is_dumped(service))
+            services = [service for service in self.facility.services if not self._is_dumped(service)]
+            if services:
+                await run_all([*(self._write_dump(service) for service in services), self._write_evidence(why)])
+
+    async def _write_evidence(self, why: Why) -> None:
+        self._evidence += 1
+        file = self.directory / "evidence" / f"{self._evidence}.json"
+        taken = await evidence.take(self.facility.questions.all(), why, self.recorder)
+        if taken is None:
+            return
+        error = None
+        try:
+            journal_evidence.write(taken, file)
+        except OSError as failure:
+            error = f"the evidence cannot be written to {file}: {failure.strerror}"
+        self.recorder.add(
+            EvidenceTaken(
+                **self.recorder.stamp(),
+                why=why,
+                file=str(file.relative_to(self.directory.parent)),
+                took_s=taken.took_s,
+                missing=tuple(f"{missing.what}: {missing.reason}" for missing in taken.missing),
+                error=error,
+            )
+        )
 
     async def dump(self, service: str) -> Threads:
         """Dump the threads of one service, however recent its last dump is; return the recorded event."""

@@ -93,7 +93,7 @@ async def _dump_stuck(going: Replay) -> None:
     if going.dumping is not None:
         await going.dumping
     if going.state.stuck:
-        await going.actions.dump_threads()
+        await going.actions.collect_evidence("end")
 
 
 async def _count(going: Replay) -> None:

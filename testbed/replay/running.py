@@ -93,7 +93,7 @@ class Replay:
         self.display.update(self.recorder.now()[1], self.state, self.load)
 
     async def _dump_hung(self) -> None:
-        await self.actions.dump_threads()
+        await self.actions.collect_evidence("hung")
         if all(step.done() for step in self.steps):  # otherwise a restart may be about to follow
             self.display.quiet()
 

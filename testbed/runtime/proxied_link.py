@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from testbed.facility.link import Stream
-    from testbed.runtime.toxiproxy import FaultProxyClient
+    from testbed.runtime.toxiproxy import FaultProxyClient, ProxyRecord
 
 NOWHERE = Address("127.0.0.1", 1)  # nothing listens at tcpmux's port: until the database is up, the virtual IP belongs to no host
 
@@ -69,10 +69,16 @@ class ProxiedLink:
         self.client.disable(self.name)
         self.client.enable(self.name)
 
+    async def proxy(self) -> ProxyRecord:
+        """Return the proxy as its server reports it: whether it listens, and where it leads; raises ProxyError when it has no such one."""
+        for proxy in await asyncio.to_thread(self.client.list):
+            if proxy.name == self.name:
+                return proxy
+        raise ProxyError(f"the fault proxy has no proxy {self.name}")
+
     async def is_enabled(self) -> bool:
         """Whether the proxy listens."""
-        proxies = await asyncio.to_thread(self.client.list)
-        return any(proxy.enabled for proxy in proxies if proxy.name == self.name)
+        return (await self.proxy()).enabled
 
     async def delete(self) -> None:
         """Remove the proxy; does nothing when its server is gone already."""

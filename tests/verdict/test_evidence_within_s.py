@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from testbed.journal.events import EvidenceTaken
 from testbed.journal.thread_states import CHECKOUT
 from testbed.verdict import figures
 from testbed.verdict.checks import evidence_within_s
@@ -52,9 +53,16 @@ def test_a_restart_waits_for_the_evidence_and_no_longer(after_s: float, expected
 def test_the_evidence_is_compared_with_the_outage() -> None:
     """From when the first service was stuck until the servers were ready again."""
     assert judged(restarted(after_s=0.8)).text == (
-        "evidence of 5 services delayed the restart by 0.80 s (the slowest dump took 0.80 s), "
+        "evidence of 5 services delayed the restart by 0.80 s (the slowest took 0.80 s), "
         "of an outage of 2.00 s until the servers were ready; expected within 2 s"
     )
+
+
+def test_a_restart_may_wait_for_what_the_parts_tell_of_themselves() -> None:
+    """As for a dump that took as long."""
+    night = restarted(after_s=1.9)
+    night.events.append(EvidenceTaken(t_s=RESTARTED_S + 1.5, night_s=0.0, why="restart", file="original/evidence/1.json", took_s=1.5))
+    assert judged(night).verdict is Verdict.HELD
 
 
 @pytest.mark.parametrize("lacks", [{"left_out": "cf-2"}, {"took_s": None}, {"error": "py-spy did not end"}])

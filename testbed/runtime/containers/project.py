@@ -17,6 +17,7 @@ from testbed.concurrency import run_all, shield, wait_until
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import LOAD, Facility, Instruments
+from testbed.facility.link import DATABASE
 from testbed.facility.runtime import ServiceSpec
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
@@ -35,6 +36,7 @@ from testbed.runtime.containers.shortages import ContainerShortages
 from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres import sql
 from testbed.runtime.proxied_link import ProxiedLink
+from testbed.runtime.questions import FacilityQuestions
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -186,10 +188,11 @@ class Project:
 
     async def _ready(self) -> Facility:
         token = self.credentials.token_file
+        virtual_ip = ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT))
         facility = Facility(
             self.runtime,
             self.hosts,
-            ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT)),
+            virtual_ip,
             self.plan.server_names,
             self.plan.callers,
             Instruments(HttpMonitoring, partial(connect_inside, token_file=token), self.runtime.dump, self.runtime.probe, open_burst),
@@ -200,6 +203,9 @@ class Project:
         facility.shortages = ContainerShortages(self.runtime, (*facility.services, *HOSTS, LOAD, "toxiproxy"))
         facility.parts = ContainerParts(self.runtime, self.hosts, PARTS)
         facility.busyness = MachineBusyness()
+        facility.questions = FacilityQuestions(
+            facility, {DATABASE: lambda: (self.hosts.active, self.database)}, (virtual_ip,), self._administrator
+        )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest
         await facility.wait_ready((*HOSTS, RECOVERY, *facility.services), READY_WITHIN_S)

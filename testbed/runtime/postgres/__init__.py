@@ -3,7 +3,8 @@
 `programs`: from the wheel, or an installed PostgreSQL. `server`: one server. `held_ports`: its ports, once it has
 ended. `array`: the volume that two hosts share. `prepared`: an
 array with the real week in it. `roles`: who may log in. `pair`: two hosts over one array. `basebackup`: a copy of a running server.
-`sql`: queries; the one file that knows psycopg. `lag`, `ledger`: the recovery standby compared with the database.
+`sql`: queries; the one file that knows psycopg. `lag`, `ledger`: the recovery standby compared with the database. `activity`: what a
+server says of its sessions and locks.
 
 Does not import `processes` or `containers`.
 """

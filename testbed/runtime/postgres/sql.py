@@ -67,6 +67,14 @@ async def fetch_row(address: Address, login: Login, query: LiteralString, values
     return row
 
 
+async def fetch_all(
+    address: Address, login: Login, queries: Iterable[LiteralString], within_s: float
+) -> tuple[tuple[tuple[Any, ...], ...], ...]:
+    """Return all rows of each query, over one connection; raises ServiceError when that is not done within `within_s` seconds."""
+    async with _bounded(address, within_s, "does not answer"), await _connect(address, login) as connection:
+        return tuple([tuple(await (await connection.execute(query)).fetchall()) for query in queries])
+
+
 async def execute(
     address: Address, login: Login, statements: LiteralString, within_s: float, values: Mapping[str, object] | None = None
 ) -> None:

@@ -23,7 +23,7 @@ from testbed.observe.py_spy import dump_with_py_spy
 from testbed.plan.topology import HOSTS, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
 from testbed.runtime.busyness import MachineBusyness
-from testbed.runtime.credentials import SERVICES
+from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
@@ -37,6 +37,7 @@ from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.processes.shortages import ProcessShortages
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
+from testbed.runtime.questions import FacilityQuestions
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
+    from testbed.runtime.questions import Server
 
 
 SERVER_MODULE = "flight_search"
@@ -70,6 +72,10 @@ def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY and most < needed:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
+
+
+def _server_of(pair: DatabasePair) -> Server:
+    return pair.active, None if pair.server is None else pair.server.address
 
 
 @dataclass(slots=True)
@@ -169,6 +175,12 @@ class ProcessesBuilder:
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
         facility.parts = ProcessParts(self.pairs, shared.runtime)
         facility.busyness = MachineBusyness()
+        facility.questions = FacilityQuestions(
+            facility,
+            {name: partial(_server_of, pair) for name, pair in zip(databases, self.pairs, strict=True)},
+            virtual_ips,
+            shared.credentials.login(ADMINISTRATOR),
+        )
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
         await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
         await facility.wait_ready(facility.services)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import OperationEvent, Step, Threads
+from testbed.journal.events import EvidenceTaken, OperationEvent, Step, Threads
 from testbed.verdict.changes import RESTART
 from testbed.verdict.finding import Finding, Verdict, held_if
 
@@ -17,7 +17,7 @@ BESIDE_S = 0.5  # what a restart may take beside the dumps until its first serve
 
 
 def check(journal: Journal, figures: Figures, expected: float) -> Finding:
-    """Check that no restart waited longer than `expected` seconds for thread dumps, nor longer than the slowest of them took.
+    """Check that no restart waited longer than `expected` seconds for evidence, nor longer than the slowest of it took.
 
     Broken if there was no restart. Unknown if a service was not dumped before a restart that killed a server, or nobody measured how
     long that took.
@@ -33,10 +33,11 @@ def check(journal: Journal, figures: Figures, expected: float) -> Finding:
         missing = [name for name in figures.services if name not in dumps or dumps[name].error or dumps[name].took_s is None]
         if missing:
             return Finding(CHECK, Verdict.UNKNOWN, f"no dump of a known length before the restart: {', '.join(missing)}", FACTS)
-        delay_s, slowest_s = kills[restart.id] - restart.t_s, max(dump.took_s or 0.0 for dump in dumps.values())
+        taken = [event.took_s for event in journal.of(EvidenceTaken) if began_s <= event.t_s <= kills[restart.id]]
+        delay_s, slowest_s = kills[restart.id] - restart.t_s, max(*(dump.took_s or 0.0 for dump in dumps.values()), *taken)
         good = good and delay_s <= min(expected, slowest_s + BESIDE_S)
         texts.append(
-            f"evidence of {len(dumps)} services delayed the restart by {delay_s:.2f} s (the slowest dump took {slowest_s:.2f} s), "
+            f"evidence of {len(dumps)} services delayed the restart by {delay_s:.2f} s (the slowest took {slowest_s:.2f} s), "
             f"of an outage of {_ended_s(journal, restart) - began_s:.2f} s until the servers were ready"
         )
     return Finding(CHECK, held_if(good), f"{'; '.join(texts)}; expected within {expected:g} s", FACTS)

@@ -1,0 +1,164 @@
+"""The evidence of one moment: what every part of a facility told of itself when it was asked, and what could not be had.
+
+It lies beside the journal, in a file of its own, which the journal's event `evidence` names. The page `README.md` has every field. Names
+end with their unit, as those of events do; addresses are `host:port`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from testbed.errors import JournalError, bounded
+from testbed.plan import given_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_BYTES = 64 << 20
+Why = Literal["hung", "asked", "restart", "end"]  # the callers hang; an operator asked; before a restart; stuck when the night was over
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOut:
+    """A connection that is out of its pool: since when, which request has it, where it was taken, and how the request ended, if it has.
+
+    `checked_out_at` and `raised_at` are calls of the service's own code, the innermost first: `lookup/original.py:18 lookup_by_city`.
+    `backend_pid`: the process in the database server that served it at its checkout, 0 if there was none.
+    """
+
+    connection: int
+    thread: str
+    out_s: float
+    request_running: bool
+    backend_pid: int = 0
+    operation: str = ""
+    checked_out_at: tuple[str, ...] = ()
+    error: str = ""
+    raised_at: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTable:
+    """The pool of an application server, and every connection that is out of it, the longest out first."""
+
+    service: str
+    size: int
+    max_overflow: int
+    checkout_timeout_s: float | None
+    in_pool: int
+    out: int
+    waiting: int
+    leaked: int
+    connections_out: tuple[ConnectionOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded."""
+
+    service: str
+    pid: int
+    programs: dict[str, str]
+    installed: dict[str, str]
+    loaded: dict[str, str]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session in the database server (`pg_stat_activity`), and the processes whose locks it waits for.
+
+    `state_s` and `transaction_s`: for how long it has been in its state, and its transaction open.
+    """
+
+    pid: int
+    role: str
+    client: str
+    state: str
+    wait: str
+    query: str
+    state_s: float | None = None
+    transaction_s: float | None = None
+    blocked_by: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """A lock on a relation that a session holds, or waits for (`pg_locks`)."""
+
+    pid: int
+    relation: str
+    mode: str
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSide:
+    """A database as its server sees it: on which host it runs, its version, its sessions and their locks, and settings of its own."""
+
+    database: str
+    host: str
+    address: str
+    version: str
+    max_connections: int
+    sessions: tuple[Session, ...] = ()
+    locks: tuple[HeldLock, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualIp:
+    """The virtual IP: the address that servers connect to, and the host to which it leads."""
+
+    address: str
+    leads_to: str
+    listens: bool
+
+
+Answer = PoolTable | About | DatabaseSide | VirtualIp
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What was asked for and not had, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All answers of one moment, on both clocks. `took_s`: how long it took to collect them, in real seconds."""
+
+    why: Why
+    t_s: float
+    night_s: float
+    took_s: float
+    pools: tuple[PoolTable, ...] = ()
+    services: tuple[About, ...] = ()
+    databases: tuple[DatabaseSide, ...] = ()
+    virtual_ips: tuple[VirtualIp, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
+_adapter: TypeAdapter[Evidence] = TypeAdapter(Evidence)
+
+
+def write(evidence: Evidence, file: Path) -> None:
+    """Write evidence to a file that is not there yet; nobody else may change it. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as written:  # as of a journal
+        written.write(_adapter.dump_json(evidence))
+
+
+def read(file: Path) -> Evidence:
+    """Read evidence; raises JournalError when the file cannot be read, or is not what `write` writes. Unknown fields are ignored."""
+    try:
+        return _adapter.validate_json(given_file.read(file, MOST_BYTES), strict=True)
+    except (OSError, ValueError) as error:  # ValidationError is a ValueError, and so is a path that no system has
+        reason = bounded(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else getattr(error, "strerror", None) or str(error)
+        raise JournalError(f"the evidence {file} cannot be read: {reason}") from error

@@ -1,0 +1,60 @@
+"""What can be asked of a facility when something is wrong with it: its services, its databases, its virtual IPs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from testbed.errors import ServiceError
+from testbed.facility.observers import Question
+from testbed.journal.evidence import VirtualIp
+from testbed.observe.service_admin import about, pool_table
+from testbed.runtime.postgres import activity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from testbed.facility.address import Address
+    from testbed.facility.facility import Facility
+    from testbed.journal.evidence import DatabaseSide
+    from testbed.runtime.credentials import Login
+    from testbed.runtime.proxied_link import ProxiedLink
+
+Server = tuple[str, "Address | None"]  # the host on which a database server runs, and its address; None while none does
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityQuestions:
+    """Asks what a facility is made of. `servers` returns where the server of each database is now; `virtual_ips` lead to them."""
+
+    facility: Facility
+    servers: Mapping[str, Callable[[], Server]]
+    virtual_ips: Sequence[ProxiedLink]
+    administrator: Login
+
+    def all(self) -> Sequence[Question]:
+        """Return a question for each pool, service, database and virtual IP."""
+        return tuple(self._questions())
+
+    def _questions(self) -> Iterator[Question]:
+        address = self.facility.runtime.address
+        for server in self.facility.application_servers:
+            yield Question(f"pool of {server}", partial(pool_table, server, address(server)))
+        for service in self.facility.services:
+            yield Question(f"what {service} is", partial(about, service, address(service)))
+        for database, where in self.servers.items():
+            yield Question(f"database server of {database}", partial(self._database, database, where))
+        for link in self.virtual_ips:
+            yield Question(f"virtual IP {link.address}", partial(_virtual_ip, link))
+
+    async def _database(self, database: str, where: Callable[[], Server]) -> DatabaseSide:
+        host, address = where()
+        if address is None:
+            raise ServiceError(f"no server of it runs on {host}")
+        return await activity.look(database, host, address, self.administrator)
+
+
+async def _virtual_ip(link: ProxiedLink) -> VirtualIp:
+    proxy = await link.proxy()
+    return VirtualIp(str(link.address), proxy.upstream, proxy.enabled)

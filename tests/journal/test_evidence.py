@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import JournalError
+from testbed.journal import evidence
+from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Session, VirtualIp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOST = ConnectionOut(7, "worker", 2.5, False, 100, "lookup_by_city", ("lookup/original.py:16 lookup_by_city",), "OperationalError: dead")
+ALL = Evidence(
+    "hung",
+    10.0,
+    82_800.0,
+    0.5,
+    (PoolTable("cf-1", 40, 0, None, 0, 40, 40, 40, (LOST,)),),
+    (About("cf-1", 11, {"python": "3.11"}, {"psycopg": "3.2"}, {"psycopg": "3.2"}, {"pool_size": 40, "database": "host=db"}),),
+    (
+        DatabaseSide(
+            "database", "db-2", "127.0.0.1:5432", "18.0", 100, (Session(1, "flights", "", "active", "Lock: relation", "SELECT 1", 1.0),)
+        ),
+    ),
+    (VirtualIp("127.0.0.1:1", "127.0.0.1:2", True),),
+    (Missing("pool of cf-2", "no answer within 2 s"),),
+)
+
+
+def test_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Every record and every value of it."""
+    file = tmp_path / "original" / "evidence" / "1.json"
+    evidence.write(ALL, file)
+    assert evidence.read(file) == ALL
+    assert file.stat().st_mode & 0o022 == 0
+
+
+def test_evidence_is_never_written_over(tmp_path: Path) -> None:
+    """An earlier moment is evidence, too."""
+    evidence.write(ALL, tmp_path / "1.json")
+    with pytest.raises(FileExistsError):
+        evidence.write(ALL, tmp_path / "1.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"why": "hung"}', b'{"why": "bored", "t_s": 1, "night_s": 1, "took_s": 1}', b"\xff\xfe"])
+def test_what_is_no_evidence_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
+    """One message, whatever is wrong with it."""
+    file = tmp_path / "1.json"
+    file.write_bytes(content)
+    with pytest.raises(JournalError, match=r"the evidence .*1\.json cannot be read: \w"):
+        evidence.read(file)
+
+
+def test_a_pipe_and_a_file_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    """Neither is waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "nothing", "\0"):
+        with pytest.raises(JournalError, match="cannot be read"):
+            evidence.read(tmp_path / name)
+
+
+def test_locks_are_read_too(tmp_path: Path) -> None:
+    """A lock that is waited for is one that is not granted."""
+    side = DatabaseSide("database", "db-1", "a:1", "18.0", 10, locks=(HeldLock(1, "flights", "AccessShareLock", granted=False),))
+    evidence.write(Evidence("asked", 1.0, 1.0, 0.1, databases=(side,)), tmp_path / "1.json")
+    assert not evidence.read(tmp_path / "1.json").databases[0].locks[0].granted

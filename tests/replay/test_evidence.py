@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import FacilityError
+from testbed.facility.observers import Question
+from testbed.fakes.builder import DUMP_S
+from testbed.journal import evidence as journal_evidence
+from testbed.journal.events import EvidenceTaken, Threads
+from testbed.journal.evidence import PoolTable
+from testbed.replay import evidence
+from tests.replay.test_actions import acted, add_stuck_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from testbed.fakes.builder import FakeBuilder
+    from testbed.journal.evidence import Answer
+    from testbed.replay.actions import Actions
+
+POOL = PoolTable("cf-1", 4, 0, None, 0, 4, 4, 4)
+
+
+async def answered() -> Answer:
+    """Answer at once."""
+    return POOL
+
+
+async def refused() -> Answer:
+    """Answer that there is no answer."""
+    raise FacilityError("cf-2 does not answer: connection refused")
+
+
+async def silent() -> Answer:
+    """Never answer."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class ThreeQuestions:
+    """One that is answered, one that is refused, and one that is never answered."""
+
+    def all(self) -> Sequence[Question]:
+        """Return them."""
+        return (Question("pool of cf-1", answered), Question("pool of cf-2", refused), Question("database server", silent))
+
+
+async def collected_twice(actions: Actions, _: FakeBuilder) -> None:
+    """Collect evidence of a facility that hangs, and again while it still does."""
+    actions.facility.questions = ThreeQuestions()
+    add_stuck_samples(actions, *actions.facility.services)
+    await actions.collect_evidence("hung")
+    await actions.collect_evidence("restart")
+
+
+def test_what_is_not_answered_in_time_is_missing_and_named(tmp_path: Path) -> None:
+    """The answers are in the file, and nothing is waited for longer than the bound, beside the dumps."""
+    journal = acted(tmp_path, collected_twice)
+    (taken,) = journal.of(EvidenceTaken)
+    assert (taken.why, taken.error) == ("hung", None)
+    assert taken.missing == (
+        "pool of cf-2: cf-2 does not answer: connection refused",
+        "database server: no answer within 2 s",
+    )
+    assert max(DUMP_S, evidence.WITHIN_S) <= taken.took_s < evidence.WITHIN_S + 0.1
+    read = journal_evidence.read(tmp_path / taken.file)
+    assert (read.pools, len(read.missing), read.took_s) == ((POOL,), 2, taken.took_s)
+
+
+def test_evidence_of_the_same_hang_is_taken_once(tmp_path: Path) -> None:
+    """A second one would show nothing new, and make the outage longer (O9)."""
+    journal = acted(tmp_path, collected_twice)
+    assert len(journal.of(EvidenceTaken)) == 1
+    assert len(journal.of(Threads)) == 3
+
+
+def test_a_facility_that_cannot_be_asked_has_dumps_and_no_other_evidence(tmp_path: Path) -> None:
+    """The do-nothing twin asks nothing."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        await actions.collect_evidence("end")
+
+    journal = acted(tmp_path, collect)
+    assert journal.of(EvidenceTaken) == ()
+    assert len(journal.of(Threads)) == 3
+
+
+def test_evidence_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    """And the replay goes on."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        actions.facility.questions = ThreeQuestions()
+        (tmp_path / "original").mkdir()
+        (tmp_path / "original" / "evidence").write_text("in the way")
+        await actions.collect_evidence("end")
+
+    (taken,) = acted(tmp_path, collect).of(EvidenceTaken)
+    assert taken.error is not None
+    assert taken.error.startswith("the evidence cannot be written to ")
