@@ -77,6 +77,7 @@ def _row(connection: PooledConnection) -> dict[str, object]:
         "connection": connection.number,
         "backend_pid": connection.backend_pid,
         "thread": request.thread,
+        "thread_id": request.thread_id,
         "operation": request.operation,
         "out_s": round(time.monotonic() - connection.since_s, 3),
         "request_running": request.running,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flight_search import calls
@@ -19,11 +19,13 @@ ERROR_CHARS = 200
 class RequestContext:
     """A request for an operation and the thread that works on it; `running` becomes False when the request ends.
 
+    `thread_id`: the operating system's number of the thread, because the threads of a pool share one name.
     `error` and `raised_at`: what it failed with, and the calls in that error's traceback, the innermost first.
     """
 
     thread: str
     operation: str = ""
+    thread_id: int = field(default_factory=threading.get_native_id)
     running: bool = True
     error: str = ""
     raised_at: tuple[calls.Call, ...] = ()

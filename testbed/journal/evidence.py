@@ -27,13 +27,15 @@ class ConnectionOut:
     """A connection that is out of its pool: since when, which request has it, where it was taken, and how the request ended, if it has.
 
     `checked_out_at` and `raised_at` are calls of the service's own code, the innermost first: `lookup/original.py:18 lookup_by_city`.
-    `backend_pid`: the process in the database server that served it at its checkout, 0 if there was none.
+    `thread_id`: the operating system's number of the thread. `backend_pid`: the process in the database server that served it at its
+    checkout, 0 if there was none.
     """
 
     connection: int
     thread: str
     out_s: float
     request_running: bool
+    thread_id: int = 0
     backend_pid: int = 0
     operation: str = ""
     checked_out_at: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidenc
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOST = ConnectionOut(7, "worker", 2.5, False, 100, "lookup_by_city", ("lookup/original.py:16 lookup_by_city",), "OperationalError: dead")
+LOST = ConnectionOut(7, "worker", 2.5, False, 12, 100, "lookup_by_city", ("lookup/original.py:16 lookup_by_city",), "OperationalError: dead")
 ALL = Evidence(
     "hung",
     10.0,
