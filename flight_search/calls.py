@@ -6,12 +6,13 @@ keeps every local variable alive.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import CodeType, FrameType, TracebackType
 
 Call = tuple["CodeType", int]  # a function's code, and the line at which it stands
@@ -32,7 +33,24 @@ def of(error: BaseException) -> tuple[Call, ...]:
 
 def formatted(calls: tuple[Call, ...]) -> list[str]:
     """Format calls as `lookup/original.py:18 lookup_by_city`, by paths within this package."""
-    return [f"{Path(code.co_filename).relative_to(_HERE).as_posix()}:{line} {code.co_name}" for code, line in calls]
+    return [f"{_path(code)}:{line} {code.co_name}" for code, line in calls]
+
+
+def sources(calls: Iterable[Call]) -> list[dict[str, object]]:
+    """Return each function of these calls once, as it stands in its file, with the number of its first line."""
+    return [_source(code) for code in dict.fromkeys(code for code, _ in calls)]
+
+
+def _source(code: CodeType) -> dict[str, object]:
+    try:
+        lines, first = inspect.getsourcelines(code)
+    except OSError:  # the file is gone
+        lines, first = [], code.co_firstlineno
+    return {"file": _path(code), "function": code.co_name, "first_line": first, "text": "".join(lines)}
+
+
+def _path(code: CodeType) -> str:
+    return Path(code.co_filename).relative_to(_HERE).as_posix()
 
 
 def _walk(frame: FrameType | None) -> Iterator[Call]:

@@ -54,7 +54,7 @@ def add_to(app: FastAPI, settings: ServerSettings, pool: MonitoredDataSource, pa
 
 
 def _state(settings: ServerSettings, pool: MonitoredDataSource) -> dict[str, object]:
-    state = pool.state()
+    state, out = pool.state(), pool.out()
     return {
         "service": settings.name,
         "size": state.size,
@@ -66,7 +66,8 @@ def _state(settings: ServerSettings, pool: MonitoredDataSource) -> dict[str, obj
         "leaked": state.leaked,
         "opened_total": state.opened_total,
         "invalidated_total": state.invalidated_total,
-        "connections_out": [_row(connection) for connection in pool.out()],
+        "connections_out": [_row(connection) for connection in out],
+        "sources": calls.sources(connection.checked_out_at[0] for connection in out if connection.checked_out_at),
     }
 
 

@@ -44,8 +44,21 @@ class ConnectionOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A function of the service's code as it stood in its file; `first_line` is the number of its first line."""
+
+    file: str
+    function: str
+    first_line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolTable:
-    """The pool of an application server, and every connection that is out of it, the longest out first."""
+    """The pool of an application server, and every connection that is out of it, the longest out first.
+
+    `sources`: the functions in which those connections were taken.
+    """
 
     service: str
     size: int
@@ -56,6 +69,7 @@ class PoolTable:
     waiting: int
     leaked: int
     connections_out: tuple[ConnectionOut, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,9 @@ def test_monitoring_answers_while_every_request_thread_hangs(server: httpx.Clien
     assert lost["raised_at"][1] == f"lookup/original.py:{line['statement.close()']} lookup_by_city"
     assert lost["raised_at"][0].endswith(" close")
     assert lost["error"].startswith(("AdminShutdown: ", "OperationalError: "))
+    (source,) = pool["sources"]
+    lines = dict(enumerate(source["text"].splitlines(), start=source["first_line"]))
+    assert lines[line["statement.close()"]].strip() == "statement.close()"
     assert server.get("/health").json() == {"status": "ok", "service": "cf-1"}
     metrics = server.get("/metrics").text
     assert "request_threads_busy 2.0" in metrics

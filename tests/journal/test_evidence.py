@@ -7,18 +7,21 @@ import pytest
 
 from testbed.errors import JournalError
 from testbed.journal import evidence
-from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Session, VirtualIp
+from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Session, Source, VirtualIp
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOST = ConnectionOut(7, "worker", 2.5, False, 12, 100, "lookup_by_city", ("lookup/original.py:16 lookup_by_city",), "OperationalError: dead")
+LOST = ConnectionOut(
+    7, "worker", 2.5, False, 12, 100, "lookup_by_city", ("lookup/original.py:16 lookup_by_city",), "OperationalError: dead"
+)
+SOURCE = Source("lookup/original.py", "lookup_by_city", 14, "def lookup_by_city() -> None:\n    ...\n")
 ALL = Evidence(
     "hung",
     10.0,
     82_800.0,
     0.5,
-    (PoolTable("cf-1", 40, 0, None, 0, 40, 40, 40, (LOST,)),),
+    (PoolTable("cf-1", 40, 0, None, 0, 40, 40, 40, (LOST,), (SOURCE,)),),
     (About("cf-1", 11, {"python": "3.11"}, {"psycopg": "3.2"}, {"psycopg": "3.2"}, {"pool_size": 40, "database": "host=db"}),),
     (
         DatabaseSide(
