@@ -22,6 +22,7 @@ The rooms, in the order of the data. Each imports only rooms that stand before i
     operations/     what an operator does to it: one word, one file
     scenario_file   finds, reads and checks scenarios
     verdict/        what a journal means: checks, outcome, crack and figures
+    postmortem/     what could have warned, and what a thread dump tells
     report/         what people and programs read
     experiments/    many replays: batch, matrix and scan
     interactive/    a facility that is kept running, and its commands

@@ -27,12 +27,12 @@ def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noq
     if not count:
         return Finding("health_green", Verdict.UNKNOWN, text, ("O8",))
     red = [sample for sample in journal.of(Sample) if not sample.health]
-    if red and all(_for_want_of_a_processor(journal, sample) for sample in red):
+    if red and all(for_want_of_a_processor(journal, sample) for sample in red):
         text = f"{text}: the others had no answer, while the machine had no processor free"
         return Finding("health_green", Verdict.UNKNOWN, text, ("O8",), MACHINE_BUSY)
     return Finding("health_green", held_if((green == count) == expected), text, ("O8", "C6"))
 
 
-def _for_want_of_a_processor(journal: Journal, sample: Sample) -> bool:
+def for_want_of_a_processor(journal: Journal, sample: Sample) -> bool:
     """Whether a look had no answer, and would have waited for less than `ANSWER_S` with a processor free all the time."""
     return sample.error.startswith(NO_ANSWER) and sample.health_s - stalled_s(journal, sample.t_s - sample.health_s, sample.t_s) < ANSWER_S

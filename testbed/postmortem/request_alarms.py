@@ -1,0 +1,109 @@
+"""The alarms on what requests show: the rate of errors, the age of the oldest request, and robots, which are derived from real ones."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import Response
+from testbed.plan.clock import MINUTE_S, clock_text
+from testbed.postmortem.alarm import Alarm, Moment, Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.journal.reader import Transaction
+    from testbed.postmortem.alarm import Watch
+
+
+def errors(watch: Watch) -> Alarm:
+    """Return the alarm on failed requests; a request that hangs is no error, and is not counted."""
+    within = f"{watch.rules.errors_within_night_s / MINUTE_S:g} min of the night"
+    recent: deque[float] = deque()
+    rings = []
+    for response in sorted(watch.journal.of(Response), key=lambda response: response.answered_s):
+        if response.ended != "failed":
+            continue
+        recent.append(response.night_s)
+        while recent[0] < response.night_s - watch.rules.errors_within_night_s:
+            recent.popleft()
+        if len(recent) >= watch.rules.errors:
+            rings.append(Ring(Moment(response.answered_s, response.night_s), f"{len(recent)} failed within {within}"))
+    rule = f"{watch.rules.errors} requests failed within {within}"
+    return watch.alarm("errors", "the rate of errors", rule, rings, _nobody_asked(watch))
+
+
+def in_flight(watch: Watch) -> Alarm:
+    """Return the alarm on the oldest request that is under way."""
+    bound_s, rings, doubts = watch.rules.answer_within_s, [], []
+    for transaction in watch.journal.transactions:
+        request, ended_s = transaction.request, _ended_s(transaction)
+        if ended_s - request.sent_s <= bound_s:
+            continue
+        if request.sent_s + bound_s <= watch.until_s:
+            asked = f"{request.caller} {request.transaction} of {clock_text(request.night_s)}"
+            rings.append(Ring(watch.at(request.sent_s + bound_s), f"{asked} had no answer", (request.sent_s, request.sent_s + bound_s)))
+        else:
+            doubts.append(
+                (request.sent_s, f"the journal ends {watch.until_s - request.sent_s:.1f} s after a request that was never answered")
+            )
+    rule = f"one has been under way for {bound_s:g} s"
+    return watch.alarm("in_flight", "the age of the oldest request", rule, rings, (*_nobody_asked(watch), *doubts))
+
+
+def robots(watch: Watch) -> Iterator[Alarm]:
+    """Yield an alarm for a robot of each kind of transaction that needs the facility.
+
+    Derived, not measured: a robot did not ask. One that had asked at a moment would have fared as the next real transaction of its kind,
+    of the same caller, if no fault or operation began or ended until that was told. It rings when that would have failed, or when it would
+    have had no answer for `answer_within_s`. Other moments say nothing. What the robot itself would have done to the facility, such as
+    using up stale connections, is not counted.
+    """
+    every = f"{watch.rules.robot_every_night_s / MINUTE_S:g} min of the night"
+    for caller, kinds in watch.journal.header.transactions.items():
+        for kind in (kind for kind, needs in kinds.items() if needs):
+            fates = list(_fates(watch, caller, kind))
+            rings = (ring for _, ring in fates if ring is not None)
+            known = any(watch.fault is None or t_s >= watch.fault.t_s for t_s, _ in fates)
+            doubts = () if known else ((0.0, f"nobody asked {caller} for {kind} from which it could be told"),)
+            rule = f"asked every {every}, it fails or has no answer within {watch.rules.answer_within_s:g} s (derived)"
+            yield watch.alarm(f"robot_{caller}_{kind}", f"a {kind} by a robot at {caller}", rule, rings, doubts)
+
+
+def _fates(watch: Watch, caller: str, kind: str) -> Iterator[tuple[float, Ring | None]]:
+    """Yield when a robot asks, and its ring, if any, for each moment at which a real transaction tells what would have become of it."""
+    asked_for = (transaction for transaction in watch.journal.transactions if transaction.request.caller == caller)
+    real = sorted(
+        (transaction for transaction in asked_for if transaction.request.transaction == kind), key=lambda real: real.request.sent_s
+    )
+    sent_s = [transaction.request.sent_s for transaction in real]
+    header = watch.journal.header.night
+    rounds = int((header.to_s - header.from_s) // watch.rules.robot_every_night_s)
+    for number in range(rounds + 1):
+        asked = watch.at_night(header.from_s + number * watch.rules.robot_every_night_s)
+        following = bisect_left(sent_s, asked.t_s)
+        if following == len(real):
+            break
+        transaction = real[following]
+        took_s = _ended_s(transaction) - transaction.request.sent_s
+        told_by_s = transaction.request.sent_s + min(took_s, watch.rules.answer_within_s)
+        if watch.changed_between(asked.t_s, told_by_s):
+            continue
+        told_s = asked.t_s + min(took_s, watch.rules.answer_within_s)
+        like = f"as that of {clock_text(transaction.request.night_s)}, asked at {clock_text(asked.night_s)}"
+        if took_s > watch.rules.answer_within_s:
+            if told_by_s <= watch.until_s:
+                yield asked.t_s, Ring(watch.at(told_s), f"no answer, {like}", (transaction.request.sent_s, told_by_s))
+        elif transaction.ended == "failed":
+            yield asked.t_s, Ring(watch.at(told_s), f"failed, {like}")
+        else:
+            yield asked.t_s, None
+
+
+def _ended_s(transaction: Transaction) -> float:
+    return float("inf") if transaction.response is None else transaction.response.answered_s
+
+
+def _nobody_asked(watch: Watch) -> tuple[tuple[float, str], ...]:
+    return () if watch.journal.transactions else ((0.0, "nobody asked for anything"),)
