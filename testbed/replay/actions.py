@@ -285,11 +285,11 @@ class Actions:
     async def collect_evidence(self, why: Why) -> None:
         """Dump the threads of every service and ask every part of the facility what it can tell, all at once (O5, O6, O9, P4).
 
-        A service that was dumped since it has been stuck, or since all callers have hung, is left out, and where none is left nothing is
-        asked: it would show nothing new, and the evidence must not make the outage longer (O9).
+        Unless somebody asked, a service that was dumped since it has been stuck, or since all callers have hung, is left out, and where
+        none is left nothing is asked: it would show nothing new, and the evidence must not make the outage longer (O9).
         """
         async with self._dumping:
-            services = [service for service in self.facility.services if not self._is_dumped(service)]
+            services = [service for service in self.facility.services if why == "asked" or not self._is_dumped(service)]
             if services:
                 await run_all([*(self._write_dump(service) for service in services), self._write_evidence(why)])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 RESTART = "restart"
 HEAL = "heal"
-HARMLESS = ("nothing", "backup")  # they change nothing
+HARMLESS = ("nothing", "backup", "collect_evidence")  # they change nothing
 
 
 def first_change(journal: Journal) -> OperationEvent | None:

@@ -13,6 +13,7 @@ from testbed.fakes.virtual_time import run
 from testbed.journal import reader
 from testbed.journal.events import Service, Step, Threads
 from testbed.journal.writer import JournalWriter
+from testbed.operations.collect_evidence import CollectEvidence
 from testbed.operations.nothing import NoOperation
 from testbed.operations.restart import Restart
 from testbed.plan.clock import NightClock
@@ -49,6 +50,13 @@ def performed(
 
     result = run(performing())
     return result, [call for call in builder.runtime.calls if call[0] == "kill"], reader.read(directory / "a.jsonl")
+
+
+def test_an_operator_gets_evidence_of_all_services_however_they_are(tmp_path: Path) -> None:
+    """Nothing is killed; another question is answered anew."""
+    result, killed, journal = performed(tmp_path, CollectEvidence(), stuck=("cf-1", "cf-2", "cf-3", "kiosk"))
+    assert (result, killed) == ("evidence of 4 services", [])
+    assert sorted(dump.service for dump in journal.of(Threads)) == ["cf-1", "cf-2", "cf-3", "kiosk"]
 
 
 @pytest.mark.fact("O9", "P4")
@@ -112,6 +120,6 @@ def test_nothing_does_nothing(tmp_path: Path) -> None:
 
 def test_an_operation_is_found_by_its_word() -> None:
     """One file, one word; what is no file is no operation."""
-    assert {operations.load(word).__name__ for word in operations.names()} == {"Backup", "Heal", "Restart", "NoOperation"}
+    assert {operations.load(word).__name__ for word in operations.names()} == {"Backup", "CollectEvidence", "Heal", "Restart", "NoOperation"}
     with pytest.raises(KeyError):
         operations.load("prayer")

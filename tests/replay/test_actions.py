@@ -131,7 +131,7 @@ def test_a_dump_is_of_every_service_at_once(tmp_path: Path) -> None:
     async def dumps(actions: Actions, _: FakeBuilder) -> None:
         add_stuck_samples(actions, "cf-1")
         started = actions.recorder.t_s()
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
         took.append(actions.recorder.t_s() - started)
 
     dumped = acted(tmp_path, dumps).of(Threads)
@@ -145,11 +145,11 @@ def test_what_is_stuck_is_dumped_once_and_anew_when_it_is_stuck_anew(tmp_path: P
 
     async def dumps(actions: Actions, _: FakeBuilder) -> None:
         add_stuck_samples(actions, "cf-1")
-        await actions.collect_evidence("asked")
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
+        await actions.collect_evidence("hung")
         await actions.restart("cf-1")
         add_stuck_samples(actions, "cf-1", from_s=actions.recorder.t_s())
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
 
     files = [dump.file.rpartition("/")[2] for dump in acted(tmp_path, dumps).of(Threads)]
     assert [file for file in files if file.startswith("cf-1")] == ["cf-1.json", "cf-1-2.json"]
@@ -161,8 +161,8 @@ def test_nothing_is_dumped_twice_while_all_hangs(tmp_path: Path) -> None:
 
     async def dumps(actions: Actions, _: FakeBuilder) -> None:
         add_stuck_samples(actions, "kiosk")
-        await actions.collect_evidence("asked")
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
+        await actions.collect_evidence("hung")
 
     assert len(acted(tmp_path, dumps).of(Threads)) == 3
 
@@ -173,9 +173,9 @@ def test_a_dump_that_failed_is_tried_again(tmp_path: Path) -> None:
     async def dumps(actions: Actions, builder: FakeBuilder) -> None:
         add_stuck_samples(actions, "kiosk")
         builder.not_permitted = "not permitted"
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
         builder.not_permitted = None
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
 
     errors = [dump.error for dump in acted(tmp_path, dumps).of(Threads) if dump.service == "cf-2"]
     assert errors == ["not permitted", None]
@@ -186,7 +186,7 @@ def test_a_service_that_does_not_run_cannot_be_dumped_and_hinders_no_other(tmp_p
 
     async def dumps(actions: Actions, builder: FakeBuilder) -> None:
         builder.runtime.die("cf-2")
-        await actions.collect_evidence("asked")
+        await actions.collect_evidence("hung")
 
     errors = {dump.service: dump.error for dump in acted(tmp_path, dumps).of(Threads)}
     assert errors == {"cf-1": None, "cf-2": "the threads of cf-2 cannot be dumped: it does not run", "kiosk": None}
