@@ -120,6 +120,7 @@ def test_nothing_does_nothing(tmp_path: Path) -> None:
 
 def test_an_operation_is_found_by_its_word() -> None:
     """One file, one word; what is no file is no operation."""
-    assert {operations.load(word).__name__ for word in operations.names()} == {"Backup", "CollectEvidence", "Heal", "Restart", "NoOperation"}
+    names = {operations.load(word).__name__ for word in operations.names()}
+    assert names == {"Backup", "CollectEvidence", "Heal", "Restart", "NoOperation"}
     with pytest.raises(KeyError):
         operations.load("prayer")
