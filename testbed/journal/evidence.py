@@ -74,7 +74,10 @@ class PoolTable:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded."""
+    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded.
+
+    `address`: at which it was asked.
+    """
 
     service: str
     pid: int
@@ -82,6 +85,7 @@ class About:
     installed: dict[str, str]
     loaded: dict[str, str]
     settings: dict[str, Any]
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +131,16 @@ class DatabaseSide:
 
 
 @dataclass(frozen=True, slots=True)
-class VirtualIp:
-    """The virtual IP: the address that servers connect to, and the host to which it leads."""
+class Route:
+    """A proxy that takes connections at `address` for the part whose address is `leads_to`; the virtual IP is one, too."""
 
+    name: str
     address: str
     leads_to: str
     listens: bool
 
 
-Answer = PoolTable | About | DatabaseSide | VirtualIp
+Answer = PoolTable | About | DatabaseSide | Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ class Evidence:
     pools: tuple[PoolTable, ...] = ()
     services: tuple[About, ...] = ()
     databases: tuple[DatabaseSide, ...] = ()
-    virtual_ips: tuple[VirtualIp, ...] = ()
+    routes: tuple[Route, ...] = ()
     missing: tuple[Missing, ...] = ()
 
 

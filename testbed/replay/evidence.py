@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError
-from testbed.journal.evidence import About, DatabaseSide, Evidence, Missing, PoolTable, VirtualIp
+from testbed.journal.evidence import About, DatabaseSide, Evidence, Missing, PoolTable, Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ async def take(questions: Sequence[Question], why: Why, recorder: Recorder) -> E
         pools=tuple(answer for answer in answers if isinstance(answer, PoolTable)),
         services=tuple(answer for answer in answers if isinstance(answer, About)),
         databases=tuple(answer for answer in answers if isinstance(answer, DatabaseSide)),
-        virtual_ips=tuple(answer for answer in answers if isinstance(answer, VirtualIp)),
+        routes=tuple(answer for answer in answers if isinstance(answer, Route)),
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
 

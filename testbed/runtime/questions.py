@@ -1,4 +1,4 @@
-"""What can be asked of a facility when something is wrong with it: its services, its databases, its virtual IPs."""
+"""What can be asked of a facility when something is wrong with it: its services, its databases, and the proxies between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import ServiceError
 from testbed.facility.observers import Question
-from testbed.journal.evidence import VirtualIp
+from testbed.journal.evidence import Route
 from testbed.observe.service_admin import about, pool_table
 from testbed.runtime.postgres import activity
 
@@ -26,15 +26,15 @@ Server = tuple[str, "Address | None"]  # the host on which a database server run
 
 @dataclass(frozen=True, slots=True)
 class FacilityQuestions:
-    """Asks what a facility is made of. `servers` returns where the server of each database is now; `virtual_ips` lead to them."""
+    """Asks what a facility is made of. `servers`: where the server of each database is now. `routes`: its proxies, by what they lead to."""
 
     facility: Facility
     servers: Mapping[str, Callable[[], Server]]
-    virtual_ips: Sequence[ProxiedLink]
+    routes: Mapping[str, ProxiedLink]
     administrator: Login
 
     def all(self) -> Sequence[Question]:
-        """Return a question for each pool, service, database and virtual IP."""
+        """Return a question for each pool, service, database and proxy."""
         return tuple(self._questions())
 
     def _questions(self) -> Iterator[Question]:
@@ -45,8 +45,8 @@ class FacilityQuestions:
             yield Question(f"what {service} is", partial(about, service, address(service)))
         for database, where in self.servers.items():
             yield Question(f"database server of {database}", partial(self._database, database, where))
-        for link in self.virtual_ips:
-            yield Question(f"virtual IP {link.address}", partial(_virtual_ip, link))
+        for name, link in self.routes.items():
+            yield Question(name, partial(_route, name, link))
 
     async def _database(self, database: str, where: Callable[[], Server]) -> DatabaseSide:
         host, address = where()
@@ -55,6 +55,6 @@ class FacilityQuestions:
         return await activity.look(database, host, address, self.administrator)
 
 
-async def _virtual_ip(link: ProxiedLink) -> VirtualIp:
+async def _route(name: str, link: ProxiedLink) -> Route:
     proxy = await link.proxy()
-    return VirtualIp(str(link.address), proxy.upstream, proxy.enabled)
+    return Route(name, str(link.address), proxy.upstream, proxy.enabled)

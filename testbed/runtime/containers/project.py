@@ -204,7 +204,7 @@ class Project:
         facility.parts = ContainerParts(self.runtime, self.hosts, PARTS)
         facility.busyness = MachineBusyness()
         facility.questions = FacilityQuestions(
-            facility, {DATABASE: lambda: (self.hosts.active, self.database)}, (virtual_ip,), self._administrator
+            facility, {DATABASE: lambda: (self.hosts.active, self.database)}, {f"virtual IP of {DATABASE}": virtual_ip}, self._administrator
         )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest

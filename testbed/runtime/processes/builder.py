@@ -178,7 +178,10 @@ class ProcessesBuilder:
         facility.questions = FacilityQuestions(
             facility,
             {name: partial(_server_of, pair) for name, pair in zip(databases, self.pairs, strict=True)},
-            virtual_ips,
+            {
+                **{f"virtual IP of {name}": link for name, link in zip(databases, virtual_ips, strict=True)},
+                **{f"link to {name}": link for name, link in links.items()},
+            },
             shared.credentials.login(ADMINISTRATOR),
         )
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
