@@ -5,7 +5,6 @@ Both, because a wrong package is often one that another directory has put in fro
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import sys
@@ -23,30 +22,34 @@ if TYPE_CHECKING:
 HIDDEN = "(hidden)"
 
 
-def add_to(app: FastAPI, name: str, settings: ListenSettings) -> None:
-    """Add `GET /admin/about` to an application; it needs no request thread, and shows no password."""
-
-    @app.get("/admin/about")
-    async def about() -> JSONResponse:
-        installed = await asyncio.to_thread(_installed)  # reads a file for each package: the event loop has others to answer
-        return JSONResponse(
-            {
-                "service": name,
-                "pid": os.getpid(),
-                "programs": {"python": platform.python_version(), "libpq": _libpq()},
-                "installed": installed,
-                "loaded": _loaded(),
-                "settings": _shown(settings),
-            }
-        )
-
-
 def _installed() -> dict[str, str]:
     """Return the version of every package by its name, of those of a name the one that is imported."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
         found.setdefault(distribution.metadata["Name"], distribution.version)
     return dict(sorted(found.items()))
+
+
+# Read when the process starts, as what was installed then: it is a file for each package, and whoever asks may ask a process that is
+# busy enough.
+INSTALLED = _installed()
+
+
+def add_to(app: FastAPI, name: str, settings: ListenSettings) -> None:
+    """Add `GET /admin/about` to an application; it needs no request thread, and shows no password."""
+
+    @app.get("/admin/about")
+    async def about() -> JSONResponse:
+        return JSONResponse(
+            {
+                "service": name,
+                "pid": os.getpid(),
+                "programs": {"python": platform.python_version(), "libpq": _libpq()},
+                "installed": INSTALLED,
+                "loaded": _loaded(),
+                "settings": _shown(settings),
+            }
+        )
 
 
 def _loaded() -> dict[str, str]:

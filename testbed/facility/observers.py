@@ -124,6 +124,9 @@ class Question:
 class Questions(Protocol):
     """Tells what can be asked of a facility when something is wrong with it."""
 
+    def addresses(self) -> dict[str, str]:
+        """Return the address of each service, as the others know it: nobody need be asked for that."""
+
     def all(self) -> Sequence[Question]:
         """Return every question there is now. They are asked at once, and what is not answered in time is missing."""
 
@@ -131,6 +134,10 @@ class Questions(Protocol):
 @dataclass(frozen=True, slots=True)
 class NoQuestions:
     """The do-nothing twin: nobody can be asked."""
+
+    def addresses(self) -> dict[str, str]:
+        """Return nothing."""
+        return {}
 
     def all(self) -> Sequence[Question]:
         """Return nothing."""

@@ -244,13 +244,25 @@ class Condition(Stamped):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupWait:
+    """What so many threads of a group wait for, as the kernel sees it: the system call, and the other ends of its connections."""
+
+    count: int
+    kind: str
+    call: str
+    peer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadGroup:
-    """Request threads with the same stack, outermost call first."""
+    """Request threads with the same stack, outermost call first; `waits` is empty where nobody looked."""
 
     count: int
     state: str
     within: str
     stack: tuple[str, ...]
+    waits: tuple[GroupWait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,10 +74,7 @@ class PoolTable:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded.
-
-    `address`: at which it was asked.
-    """
+    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded."""
 
     service: str
     pid: int
@@ -85,7 +82,6 @@ class About:
     installed: dict[str, str]
     loaded: dict[str, str]
     settings: dict[str, Any]
-    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +149,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All answers of one moment, on both clocks. `took_s`: how long it took to collect them, in real seconds."""
+    """All answers of one moment, on both clocks. `took_s`: how long it took to collect them, in real seconds.
+
+    `addresses`: that of each service, whether or not it answers.
+    """
 
     why: Why
     t_s: float
@@ -163,6 +162,7 @@ class Evidence:
     services: tuple[About, ...] = ()
     databases: tuple[DatabaseSide, ...] = ()
     routes: tuple[Route, ...] = ()
+    addresses: dict[str, str] = field(default_factory=dict)
     missing: tuple[Missing, ...] = ()
 
 

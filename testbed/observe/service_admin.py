@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -21,7 +20,7 @@ _pool_table: TypeAdapter[PoolTable] = TypeAdapter(PoolTable)
 
 async def about(service: str, address: Address) -> About:
     """Return what a service is; raises FacilityError when it does not say so. It is not bounded: the caller has a bound."""
-    return replace(await _read(service, f"{address.url}/admin/about", _about), address=str(address))
+    return await _read(service, f"{address.url}/admin/about", _about)
 
 
 async def pool_table(server: str, address: Address) -> PoolTable:

@@ -2,7 +2,7 @@
 
 `warning_time`: how long before service stopped each alarm rang, for all of them. `alarm`: when one rings, with every threshold.
 `gauges`, `request_alarms`: the alarms on what monitoring samples, and on what requests show. `service_stop`: when service stopped.
-`loss`: where a connection was lost, by the line of code.
+`who_waits`: who waits for whom, over all processes, and for what in the end. `loss`: where a connection was lost, by the line of code.
 
 May import plan, journal and verdict.
 """

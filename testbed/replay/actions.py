@@ -296,7 +296,7 @@ class Actions:
     async def _write_evidence(self, why: Why) -> None:
         self._evidence += 1
         file = self.directory / "evidence" / f"{self._evidence}.json"
-        taken = await evidence.take(self.facility.questions.all(), why, self.recorder)
+        taken = await evidence.take(self.facility.questions, why, self.recorder)
         if taken is None:
             return
         error = None

@@ -9,17 +9,16 @@ from testbed.errors import TestbedError
 from testbed.journal.evidence import About, DatabaseSide, Evidence, Missing, PoolTable, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from testbed.facility.observers import Question
+    from testbed.facility.observers import Question, Questions
     from testbed.journal.evidence import Answer, Why
     from testbed.replay.recorder import Recorder
 
 WITHIN_S = 2.0  # a part that answers later is one that does not answer, and so is the evidence never later than that
 
 
-async def take(questions: Sequence[Question], why: Why, recorder: Recorder) -> Evidence | None:
+async def take(asked: Questions, why: Why, recorder: Recorder) -> Evidence | None:
     """Ask all questions at once and return the answers, with what was not answered within `WITHIN_S`; None where nobody can be asked."""
+    questions = asked.all()
     if not questions:
         return None
     began_s, night_s = recorder.now()
@@ -33,6 +32,7 @@ async def take(questions: Sequence[Question], why: Why, recorder: Recorder) -> E
         services=tuple(answer for answer in answers if isinstance(answer, About)),
         databases=tuple(answer for answer in answers if isinstance(answer, DatabaseSide)),
         routes=tuple(answer for answer in answers if isinstance(answer, Route)),
+        addresses=asked.addresses(),
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
     )
 

@@ -33,6 +33,10 @@ class FacilityQuestions:
     routes: Mapping[str, ProxiedLink]
     administrator: Login
 
+    def addresses(self) -> dict[str, str]:
+        """Return the address of each service, as this machine reaches it."""
+        return {service: str(self.facility.runtime.address(service)) for service in self.facility.services}
+
     def all(self) -> Sequence[Question]:
         """Return a question for each pool, service, database and proxy."""
         return tuple(self._questions())

@@ -22,13 +22,14 @@ ALL = Evidence(
     82_800.0,
     0.5,
     (PoolTable("cf-1", 40, 0, None, 0, 40, 40, 40, (LOST,), (SOURCE,)),),
-    (About("cf-1", 11, {"python": "3.11"}, {"psycopg": "3.2"}, {"psycopg": "3.2"}, {"pool_size": 40, "database": "host=db"}, "a:1"),),
+    (About("cf-1", 11, {"python": "3.11"}, {"psycopg": "3.2"}, {"psycopg": "3.2"}, {"pool_size": 40, "database": "host=db"}),),
     (
         DatabaseSide(
             "database", "db-2", "127.0.0.1:5432", "18.0", 100, (Session(1, "flights", "", "active", "Lock: relation", "SELECT 1", 1.0),)
         ),
     ),
     (Route("virtual IP", "127.0.0.1:1", "127.0.0.1:2", True),),
+    {"cf-1": "127.0.0.1:3"},
     (Missing("pool of cf-2", "no answer within 2 s"),),
 )
 

@@ -44,6 +44,10 @@ async def silent() -> Answer:
 class ThreeQuestions:
     """One that is answered, one that is refused, and one that is never answered."""
 
+    def addresses(self) -> dict[str, str]:
+        """Return that of one of them."""
+        return {"cf-1": "127.0.0.1:1"}
+
     def all(self) -> Sequence[Question]:
         """Return them."""
         return (Question("pool of cf-1", answered), Question("pool of cf-2", refused), Question("database server", silent))
@@ -69,6 +73,7 @@ def test_what_is_not_answered_in_time_is_missing_and_named(tmp_path: Path) -> No
     assert max(DUMP_S, evidence.WITHIN_S) <= taken.took_s < evidence.WITHIN_S + 0.1
     read = journal_evidence.read(tmp_path / taken.file)
     assert (read.pools, len(read.missing), read.took_s) == ((POOL,), 2, taken.took_s)
+    assert read.addresses == {"cf-1": "127.0.0.1:1"}
 
 
 def test_evidence_of_the_same_hang_is_taken_once(tmp_path: Path) -> None:

@@ -1,0 +1,312 @@
+"""Who waits for whom, over all processes of a facility, and for what all of them wait in the end.
+
+From the dumps and the evidence of one moment alone: neither the scenario's timeline nor the variant's name is looked at. Each group of
+request threads leads to what it waits for, and that to what it waits for in turn: a service that works on the call, a pool, the line where
+its connections were lost, a session in the database and the lock of another, or another end that does not answer. Where a way ends is a
+cause. What was not seen ends a way, too, and is named as such.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, SOCKET
+from testbed.postmortem import loss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from testbed.journal.events import ThreadGroup, Threads
+    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
+
+Code = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "unseen"]
+Named = TypeVar("Named", "About", "PoolTable")
+DATABASE_PORT = "5432"
+UNKNOWN_ADDRESS = "an address that is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What others wait for and what waits for nobody: a code for programs, where it is, and what it is, in words that name it."""
+
+    code: Code
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """So many threads, sessions or connections of `source` wait for `target`, or are held there; `how` says what they do."""
+
+    source: str
+    target: str
+    count: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """A cause, how many request threads wait for it in the end, and of which services."""
+
+    cause: Cause
+    threads: int
+    services: tuple[str, ...]
+
+    def __str__(self) -> str:
+        waiting = f"{self.threads} threads wait" if self.threads > 1 else "one thread waits"
+        through = f"{len(self.services)} services ({', '.join(self.services)})" if len(self.services) > 1 else self.services[0]
+        return f"{self.cause.text}; {waiting} for it, of {through}"
+
+
+@dataclass(frozen=True, slots=True)
+class WhoWaits:
+    """The graph, and what is blamed: the cause that most threads wait for first, and what was not seen last."""
+
+    edges: tuple[Edge, ...] = ()
+    blamed: tuple[Blamed, ...] = ()
+
+    @property
+    def root(self) -> Blamed | None:
+        """What most threads wait for in the end; None if nothing is blocked."""
+        return self.blamed[0] if self.blamed else None
+
+
+def of(dumps: Mapping[str, Threads], evidence: Evidence | None) -> WhoWaits:
+    """Return who waits for whom, from a dump of each service and the evidence of the same moment.
+
+    Services whose request threads are all at work are followed; the others only where somebody waits for them.
+    """
+    walk = _Walk(dict(dumps), evidence)
+    threads: Counter[Cause] = Counter()
+    services: dict[Cause, list[str]] = {}
+    for service, dump in dumps.items():
+        if is_blocked(dump):
+            for cause, count in walk.causes_of(service).items():
+                threads[cause] += count
+                services.setdefault(cause, []).append(service)
+    blamed = [Blamed(cause, count, tuple(services[cause])) for cause, count in threads.items()]
+    edges = (Edge(source, target, count, how) for (source, target, how), count in walk.edges.items())
+    return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda one: (one.cause.code == "unseen", -one.threads, one.cause.text))))
+
+
+def is_blocked(dump: Threads) -> bool:
+    """Whether every request thread of a service was at work in a dump."""
+    return dump.request_threads > 0 and count_at_work(dump) >= dump.request_threads
+
+
+def at_work(dump: Threads) -> Sequence[ThreadGroup]:
+    """Return the groups of request threads that do something, or wait for something."""
+    return [group for group in dump.groups if group.state != IDLE]
+
+
+def count_at_work(dump: Threads) -> int:
+    """Return how many request threads do something, or wait for something."""
+    return sum(group.count for group in at_work(dump))
+
+
+@dataclass(slots=True)
+class _Walk:
+    dumps: dict[str, Threads]
+    evidence: Evidence | None
+    edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    known: dict[str, Counter[Cause]] = field(default_factory=dict)
+    under_way: list[str] = field(default_factory=list)
+
+    def causes_of(self, service: str) -> Counter[Cause]:
+        """Return what the request threads of a service wait for in the end, and how many."""
+        if service in self.known:
+            return self.known[service]
+        if service in self.under_way:
+            circle = ", ".join(sorted(self.under_way[self.under_way.index(service) :]))
+            return Counter({Cause("deadlock", circle, f"a deadlock: {circle} wait for one another"): 1})
+        dump = self.dumps.get(service)
+        if dump is None or dump.error:
+            return Counter({_unseen(service, "its threads were not dumped" if dump is None or not dump.error else dump.error): 1})
+        self.under_way.append(service)
+        found: Counter[Cause] = Counter()
+        for group in at_work(dump):
+            found.update(self._causes_of(service, group))
+        self.under_way.pop()
+        self.known[service] = found
+        return found
+
+    def _causes_of(self, service: str, group: ThreadGroup) -> Counter[Cause]:
+        if group.state == CHECKOUT:
+            self.edges[service, f"pool of {service}", group.state] += group.count
+            return Counter({self._through_pool(service): group.count})
+        if group.state == DATABASE:
+            return Counter({self._through_database(service, group): group.count})
+        if group.state == SOCKET or any(wait.kind == "socket" and wait.peer for wait in group.waits):
+            return self._through_sockets(service, group)
+        at = group.stack[-1] if group.stack else "a line that is not known"
+        self.edges[service, f"{service}, {at}", group.state] += group.count
+        if group.state == LOCK:
+            return Counter({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
+        return Counter({Cause("work", f"{service}, {at}", f"work of {service} itself at {at}"): group.count})
+
+    # The pool
+
+    def _through_pool(self, service: str) -> Cause:
+        pool, table = f"pool of {service}", self._table(service)
+        if table is None:
+            return _unseen(pool, self._why_missing(pool))
+        lost = loss.losses(table.connections_out, table.sources)
+        running = _running(table)
+        if lost and lost.total() >= len(running):
+            for one, count in lost.items():
+                self.edges[pool, one.at, "lost"] = count
+            return self._lost(lost.most_common(1)[0][0])
+        if not running:
+            return _unseen(pool, f"{table.out} of its {table.size} connections are out, and nobody recorded who has them")
+        using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
+        if not using:
+            return _unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
+        self.edges[pool, service, "held by requests that run"] = len(running)
+        return _most(self._causes_of(service, max(using, key=lambda group: group.count)))
+
+    def _lost(self, worst: loss.Loss) -> Cause:
+        """Return the cause of connections that were lost at one line, in all servers."""
+        tables = () if self.evidence is None else self.evidence.pools
+        lost = {table.service: loss.losses(table.connections_out, table.sources)[worst] for table in tables}
+        of = [table for table in tables if lost[table.service]]
+        servers = " and ".join(table.service for table in of)
+        text = f"{sum(lost.values())} of {sum(table.size for table in of)} connections of {servers} were lost in {worst}"
+        return Cause("lost", worst.at, text)
+
+    # The database
+
+    def _through_database(self, service: str, group: ThreadGroup) -> Cause:
+        name, address, side = self._database_of(service)
+        self.edges[service, name, group.state] += group.count
+        if side is None:
+            return Cause("no_answer", name, f"{name}{address} does not answer: {self._why_missing(f'database server of {name}')}")
+        sessions = {session.pid: session for session in side.sessions}
+        table = self._table(service)
+        used = [sessions.get(row.backend_pid) for row in ([] if table is None else _running(table)) if row.backend_pid]
+        if not used:
+            return _unseen(name, f"which of its sessions {service} waits for")
+        seen = [session for session in used if session is not None]
+        if 2 * len(blocked := [session for session in seen if session.blocked_by]) >= len(used):
+            self.edges[name, "a lock", "wait"] = sum(bool(session.blocked_by) for session in side.sessions)
+            return self._locked(side, sessions, blocked[0])
+        if 2 * len(active := [session for session in seen if session.state == "active"]) >= len(used):
+            return Cause("statement", name, f"statements at work in {name}, such as: {active[0].query}")
+        if 2 * len(seen) < len(used):
+            return Cause("no_session", name, f"the link to {name}{address}: connections over it have no session at the other end any more")
+        text = (
+            f"the link to {name}{address}: threads wait for answers that the sessions at the other end have given, or were never asked for"
+        )
+        return Cause("no_answer", f"link to {name}", text)
+
+    def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Session) -> Cause:
+        """Return the session at the end of those that wait for one another's locks."""
+        holder, passed = blocked, [blocked.pid]
+        while holder.blocked_by:
+            pid = holder.blocked_by[0]
+            if pid in passed:
+                pids = ", ".join(map(str, sorted(passed[passed.index(pid) :])))
+                return Cause("deadlock", side.database, f"a deadlock: the sessions {pids} of {side.database} wait for one another's locks")
+            if pid not in sessions:
+                return Cause("lock", side.database, f"a lock in {side.database} that process {pid} of its server holds")
+            holder = sessions[pid]
+            passed.append(pid)
+        held = next((lock for lock in side.locks if lock.pid == holder.pid and lock.granted and "Exclusive" in lock.mode), None)
+        open_s = "" if holder.transaction_s is None else f" for {holder.transaction_s:.1f} s"
+        text = (
+            f"a lock on {held.relation if held else 'a table'} of {side.database} that {self._owner(holder)} holds{open_s}: "
+            f"session {holder.pid}, {holder.state}, last statement: {holder.query}"
+        )
+        return Cause("lock", f"session {holder.pid} of {side.database}", text)
+
+    def _owner(self, session: Session) -> str:
+        """Return which request has a session; where none of the facility's has it, its role in the database."""
+        tables = () if self.evidence is None else self.evidence.pools
+        rows = ((table.service, row) for table in tables for row in table.connections_out if row.backend_pid == session.pid)
+        service, row = next(rows, ("", None))
+        return f"the role {session.role}" if row is None else f"{row.operation or 'a thread'} of {service}"
+
+    # Other services
+
+    def _through_sockets(self, service: str, group: ThreadGroup) -> Counter[Cause]:
+        found: Counter[Cause] = Counter()
+        for peer, count in self._peers(service, group):
+            target = self._part_at(peer)
+            self.edges[service, target or peer, group.state] += count
+            found[self._other_end(peer, target, count)] += count
+        return found
+
+    def _peers(self, service: str, group: ThreadGroup) -> Iterator[tuple[str, int]]:
+        """Yield the other ends that the threads of a group wait for; where nobody looked, those of the settings, in equal shares."""
+        seen = [(wait.peer, wait.count) for wait in group.waits if wait.peer]
+        about = self._about(service)
+        urls = [] if about is None else [urlsplit(url).netloc for url in about.settings.get("flight_search_urls", ())]
+        shares = [(url, group.count // len(urls) + (number < group.count % len(urls))) for number, url in enumerate(urls)]
+        yield from seen or shares or [(UNKNOWN_ADDRESS, group.count)]
+
+    def _other_end(self, peer: str, target: str, count: int) -> Cause:
+        """Return what `count` threads wait for in the end that wait for another end."""
+        if not target:
+            return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
+        dump = self.dumps.get(target)
+        if dump is None or dump.error or self._is_missing(f"what {target} is"):
+            reason = dump.error if dump is not None and dump.error else self._why_missing(f"what {target} is")
+            return Cause("frozen", target, f"{target} answers nobody: {reason}")
+        if count_at_work(dump) and (is_blocked(dump) or 2 * count_at_work(dump) >= count):
+            return _most(self.causes_of(target))  # it works on these calls
+        text = f"the link to {target}: it has {dump.request_threads - count_at_work(dump)} of {dump.request_threads} request threads free"
+        return Cause("no_answer", f"link to {target}", f"{text}, and does not answer over it")
+
+    # What was seen
+
+    def _table(self, service: str) -> PoolTable | None:
+        return _named(service, () if self.evidence is None else self.evidence.pools)
+
+    def _about(self, service: str) -> About | None:
+        return _named(service, () if self.evidence is None else self.evidence.services)
+
+    def _database_of(self, service: str) -> tuple[str, str, DatabaseSide | None]:
+        """Return the database that a server's settings lead to: its name, the address that they have, and what its server told."""
+        about = self._about(service)
+        if about is None or self.evidence is None:
+            return "the database", "", None
+        words = dict(word.partition("=")[::2] for word in str(about.settings.get("database", "")).split())
+        named = f"{words.get('host', '')}:{words.get('port', DATABASE_PORT)}"
+        route = next((route for route in self.evidence.routes if route.address == named), None)
+        leads_to = named if route is None else route.leads_to
+        side = next((side for side in self.evidence.databases if side.address == leads_to), None)
+        name = "the database" if route is None else route.name.rpartition(" ")[2]
+        return name if side is None else side.database, f" at {named}", side
+
+    def _part_at(self, address: str) -> str:
+        """Return the service at an address, or behind the proxy there; empty for one that is not known."""
+        if self.evidence is None:
+            return ""
+        address = next((route.leads_to for route in self.evidence.routes if route.address == address), address)
+        return next((service for service, at in self.evidence.addresses.items() if at == address), "")
+
+    def _is_missing(self, what: str) -> bool:
+        return self.evidence is not None and any(missing.what == what for missing in self.evidence.missing)
+
+    def _why_missing(self, what: str) -> str:
+        missing = () if self.evidence is None else self.evidence.missing
+        return next((one.reason for one in missing if one.what == what), "nobody asked")
+
+
+def _named(service: str, found: Iterable[Named]) -> Named | None:
+    return next((one for one in found if one.service == service), None)
+
+
+def _running(table: PoolTable) -> list[ConnectionOut]:
+    return [row for row in table.connections_out if row.request_running]
+
+
+def _most(causes: Counter[Cause]) -> Cause:
+    """Return the cause that most threads wait for; of several, the first by its words."""
+    return min(causes, key=lambda cause: (-causes[cause], cause.text))
+
+
+def _unseen(what: str, reason: str) -> Cause:
+    return Cause("unseen", what, f"what is behind {what} is not known: {reason}")

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from testbed.journal.events import GroupWait, ThreadGroup, Threads
+from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Route, Session
+from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
+from testbed.postmortem import who_waits
+from testbed.postmortem.who_waits import Edge, WhoWaits
+
+ADDRESSES = {"cf-1": "a:1", "cf-2": "a:2", "kiosk": "a:3", "ivr": "a:4"}
+VIRTUAL_IP = Route("virtual IP of database", "a:10", "a:20", listens=True)
+LEAKED = ConnectionOut(1, "w", 9.0, request_running=False, checked_out_at=("lookup/original.py:16 lookup_by_city",), error="Error: x")
+
+
+def group(count: int, state: str, *peers: tuple[str, int], kind: str = "socket") -> ThreadGroup:
+    """Return request threads that do the same, and the other ends that they wait for."""
+    return ThreadGroup(
+        count, state, "lookup_by_city", ("app.py:1 f", "socket.py:9 recv"), tuple(GroupWait(n, kind, "recv", p, "") for p, n in peers)
+    )
+
+
+def dump(service: str, *groups: ThreadGroup, threads: int = 4, error: str | None = None) -> Threads:
+    """Return a dump of a service."""
+    return Threads(t_s=5.0, night_s=5.0, service=service, file="", request_threads=threads, groups=groups, error=error)
+
+
+def about(service: str, **settings: object) -> About:
+    """Return what a service is."""
+    return About(service, 1, {}, {}, {}, {"database": "host=a port=10 user=flights", **settings})
+
+
+def table(server: str, *rows: ConnectionOut, size: int = 4) -> PoolTable:
+    """Return the pool of a server, with these connections out."""
+    leaked = sum(not row.request_running for row in rows)
+    return PoolTable(server, size, 0, None, size - len(rows), len(rows), 4, leaked, rows)
+
+
+def evidence(*pools: PoolTable, side: DatabaseSide | None = None, missing: tuple[Missing, ...] = ()) -> Evidence:
+    """Return the evidence of a facility with two servers and two callers."""
+    services = tuple(about(service) for service in ADDRESSES if all(one.what != f"what {service} is" for one in missing))
+    sides = () if side is None else (side,)
+    return Evidence("hung", 5.0, 5.0, 0.1, pools, services, sides, (VIRTUAL_IP,), ADDRESSES, missing)
+
+
+def database(*sessions: Session, locks: tuple[HeldLock, ...] = ()) -> DatabaseSide:
+    """Return what the server behind the virtual IP tells."""
+    return DatabaseSide("database", "db-1", "a:20", "18", 100, sessions, locks)
+
+
+def found(evidence: Evidence | None, *dumps: Threads) -> WhoWaits:
+    """Return who waits for whom."""
+    return who_waits.of({dump.service: dump for dump in dumps}, evidence)
+
+
+def root(evidence: Evidence | None, *dumps: Threads) -> str:
+    """Return what most threads wait for, in a line."""
+    worst = found(evidence, *dumps).root
+    assert worst is not None
+    return f"{worst.cause.code}: {worst}"
+
+
+CALLERS = (dump("kiosk", group(4, SOCKET, ("a:1", 2), ("a:2", 2))), dump("ivr", group(4, SOCKET, ("a:1", 3), ("a:2", 1))))
+RUNNING_ROWS = tuple(ConnectionOut(n, "w", 5.0, request_running=True, thread_id=n, backend_pid=100 + n) for n in range(4))
+IN_DATABASE = (dump("cf-1", group(4, DATABASE)), dump("cf-2", group(4, DATABASE)))
+
+
+@pytest.mark.fact("O3", "O4", "O7")
+def test_connections_that_were_lost_are_the_root_of_all_that_wait() -> None:
+    """Through the pool, the servers and the callers, however the calls fell."""
+    servers = (dump("cf-1", group(4, CHECKOUT)), dump("cf-2", group(4, CHECKOUT)))
+    assert root(evidence(table("cf-1", *[LEAKED] * 4), table("cf-2", *[LEAKED] * 4)), *CALLERS, *servers) == (
+        "lost: 8 of 8 connections of cf-1 and cf-2 were lost in lookup/original.py:16, in lookup_by_city: its connection was never checked "
+        "in, and the request ended with Error; 16 threads wait for it, of 4 services (kiosk, ivr, cf-1, cf-2)"
+    )
+
+
+def test_forty_threads_are_one_edge() -> None:
+    """Grouped by whom they wait for, and counted."""
+    graph = found(evidence(table("cf-1", *[LEAKED] * 4)), dump("kiosk", group(4, SOCKET, ("a:1", 4))), dump("cf-1", group(4, CHECKOUT)))
+    assert graph.edges == (
+        Edge("kiosk", "cf-1", 4, SOCKET),
+        Edge("cf-1", "pool of cf-1", 4, CHECKOUT),
+        Edge("pool of cf-1", "lookup/original.py:16", 4, "lost"),
+    )
+
+
+def test_a_lock_in_the_database_is_followed_to_the_session_that_holds_it() -> None:
+    """Past those that wait for it themselves; of a request of ours, it is told which."""
+    holder = Session(7, "flights", "", "idle in transaction", "", "LOCK TABLE flights", 4.0, 4.5)
+    waiting = [Session(100 + n, "flights", "", "active", "Lock: relation", "SELECT", blocked_by=(100,) if n else (7,)) for n in range(4)]
+    side = database(holder, *waiting, locks=(HeldLock(7, "flights", "AccessExclusiveLock", granted=True),))
+    seen = evidence(table("cf-1", *RUNNING_ROWS), table("cf-2", *RUNNING_ROWS), side=side)
+    assert root(seen, *CALLERS, *IN_DATABASE) == (
+        "lock: a lock on flights of database that the role flights holds for 4.5 s: session 7, idle in transaction, last statement: "
+        "LOCK TABLE flights; 16 threads wait for it, of 4 services (kiosk, ivr, cf-1, cf-2)"
+    )
+    mine = replace(RUNNING_ROWS[0], backend_pid=7, operation="book")
+    assert "that book of cf-1 holds" in root(replace(seen, pools=(table("cf-1", mine, *RUNNING_ROWS[1:]),)), *IN_DATABASE)
+
+
+def test_sessions_that_wait_for_one_another_are_a_deadlock() -> None:
+    """PostgreSQL itself would see it a second later."""
+    sessions = [Session(100 + n, "flights", "", "active", "Lock: tuple", "UPDATE", blocked_by=(101 - n,)) for n in range(2)]
+    seen = evidence(table("cf-1", *RUNNING_ROWS[:2], size=2), side=database(*sessions))
+    assert root(seen, dump("cf-1", group(2, DATABASE), threads=2)).startswith(
+        "deadlock: a deadlock: the sessions 100, 101 of database wait"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sessions", "cause"),
+    [
+        (
+            [Session(100 + n, "flights", "", "active", "", "SELECT pg_sleep(9)") for n in range(4)],
+            "statement: statements at work in database, such as: SELECT",
+        ),
+        (
+            [Session(100 + n, "flights", "", "idle", "Client: ClientRead", "SELECT 1") for n in range(4)],
+            "no_answer: the link to database at a:10: threads wait",
+        ),
+        ([], "no_session: the link to database at a:10: connections over it have no session"),
+    ],
+)
+def test_what_the_database_knows_of_a_statement_tells_on_which_side_the_trouble_is(sessions: list[Session], cause: str) -> None:
+    """At work: the statement. Idle: the way back. No session: the other end is gone, and nobody said so."""
+    seen = evidence(table("cf-1", *RUNNING_ROWS), table("cf-2", *RUNNING_ROWS), side=database(*sessions))
+    assert root(seen, *CALLERS, *IN_DATABASE).startswith(cause)
+    assert root(seen, *CALLERS, *IN_DATABASE).endswith("16 threads wait for it, of 4 services (kiosk, ivr, cf-1, cf-2)")
+
+
+def test_a_pool_that_others_use_up_leads_to_what_they_wait_for() -> None:
+    """Those that wait for a connection wait for the same as those that have one."""
+    idle = [Session(100 + n, "flights", "", "idle", "", "SELECT 1") for n in range(2)]
+    seen = evidence(table("cf-1", *RUNNING_ROWS[:2], size=2), side=database(*idle))
+    (blamed,) = found(seen, dump("cf-1", group(2, DATABASE), group(2, CHECKOUT))).blamed
+    assert (blamed.cause.code, blamed.threads) == ("no_answer", 4)
+
+
+def test_a_server_with_free_threads_is_not_blamed_for_calls_that_never_came() -> None:
+    """The link to it is."""
+    servers = (dump("cf-1", group(4, IDLE)), dump("cf-2", group(4, IDLE)))
+    callers = [dump(caller, group(4, SOCKET, ("a:1", 4))) for caller in ("kiosk", "ivr")]
+    assert root(evidence(table("cf-1"), table("cf-2")), *callers, *servers) == (
+        "no_answer: the link to cf-1: it has 4 of 4 request threads free, and does not answer over it; "
+        "8 threads wait for it, of 2 services (kiosk, ivr)"
+    )
+
+
+def test_a_proxy_is_looked_through() -> None:
+    """The address that a caller knows may be that of a proxy."""
+    route = Route("link to cf-2", "a:99", "a:2", listens=True)
+    seen = replace(evidence(table("cf-2")), routes=(VIRTUAL_IP, route))
+    assert found(seen, dump("ivr", group(4, SOCKET, ("a:99", 4))), dump("cf-2", group(4, IDLE))).edges[0].target == "cf-2"
+
+
+def test_a_service_that_answers_nobody_is_frozen() -> None:
+    """Neither its threads nor its settings could be had, and the reason is given."""
+    missing = (Missing("what cf-1 is", "no answer within 2 s"),)
+    stopped = dump("cf-1", error="cf-1 is stopped (state T)")
+    assert root(evidence(missing=missing), dump("kiosk", group(4, SOCKET, ("a:1", 4))), stopped) == (
+        "frozen: cf-1 answers nobody: cf-1 is stopped (state T); 4 threads wait for it, of kiosk"
+    )
+
+
+def test_services_that_wait_for_one_another_are_a_deadlock() -> None:
+    """Each is blocked in a call to the other."""
+    dumps = (dump("cf-1", group(4, SOCKET, ("a:2", 4))), dump("cf-2", group(4, SOCKET, ("a:1", 4))))
+    graph = found(evidence(), *dumps)
+    assert {one.cause.text for one in graph.blamed} == {"a deadlock: cf-1, cf-2 wait for one another"}
+    assert graph.root is not None
+    assert graph.root.threads == 8
+
+
+def test_locks_and_work_of_a_service_itself_are_named_by_their_line() -> None:
+    """Nothing behind them is guessed."""
+    assert (
+        root(evidence(), dump("cf-1", group(4, LOCK)))
+        == "monitor: a lock in cf-1 that threads take at socket.py:9 recv; 4 threads wait for it, of cf-1"
+    )
+    assert (
+        root(evidence(), dump("cf-1", group(1, RUNNING), threads=1))
+        == "work: work of cf-1 itself at socket.py:9 recv; one thread waits for it, of cf-1"
+    )
+
+
+def test_a_thread_that_connects_waits_for_the_other_end() -> None:
+    """However its stack looks: the kernel tells of the socket."""
+    graph = found(evidence(table("cf-1")), dump("kiosk", group(4, RUNNING, ("a:1", 4))), dump("cf-1", group(4, IDLE)))
+    assert [one.cause.where for one in graph.blamed] == ["link to cf-1"]
+
+
+def test_where_nobody_looked_at_sockets_the_settings_say_who_is_called() -> None:
+    """In equal shares, as the callers take turns."""
+    seen = replace(evidence(), services=(about("kiosk", flight_search_urls=["http://a:1", "http://a:2"]),))
+    graph = found(seen, dump("kiosk", group(3, SOCKET), threads=3), dump("cf-1", group(4, IDLE)), dump("cf-2", group(4, IDLE)))
+    assert [(edge.target, edge.count) for edge in graph.edges] == [("cf-1", 2), ("cf-2", 1)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (None, "nobody asked"),
+        (evidence(missing=(Missing("pool of cf-1", "no answer within 2 s"),)), "no answer within 2 s"),
+        (
+            evidence(table("cf-1", *[replace(LEAKED, checked_out_at=())] * 4)),
+            "4 of its 4 connections are out, and nobody recorded who has them",
+        ),
+        (evidence(table("cf-1", *RUNNING_ROWS)), "4 requests have its connections, and none of them was seen"),
+    ],
+)
+def test_what_was_not_seen_is_named_and_nothing_is_blamed_for_it(seen: Evidence | None, reason: str) -> None:
+    """With the reason why it is not known."""
+    assert root(seen, dump("cf-1", group(4, CHECKOUT))) == (
+        f"unseen: what is behind pool of cf-1 is not known: {reason}; 4 threads wait for it, of cf-1"
+    )
+
+
+def test_what_was_seen_comes_before_what_was_not() -> None:
+    """However many threads end there."""
+    dumps = (dump("cf-1", group(8, CHECKOUT), threads=8), dump("cf-2", group(2, LOCK), threads=2))
+    assert [one.cause.code for one in found(None, *dumps).blamed] == ["monitor", "unseen"]
+
+
+def test_a_facility_that_works_has_nobody_to_blame() -> None:
+    """A thread is free everywhere, and nothing of what is at work is a cause."""
+    servers = [dump(server, group(3, DATABASE), group(1, IDLE)) for server in ("cf-1", "cf-2")]
+    assert found(evidence(), *servers, dump("kiosk", group(3, SOCKET, ("a:1", 3)))) == WhoWaits()
+    assert found(evidence(), dump("cf-1", threads=0)).root is None
