@@ -36,11 +36,12 @@ ROOMS = {
     "scenario_file": "errors plan facility faultproxy faults operations",
     "verdict": "errors registry plan journal",
     "postmortem": "plan journal verdict",
-    "report": "errors plan verdict postmortem",
+    "report": "errors plan observe verdict postmortem",
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
     "fakes": "errors plan journal facility",
-    "cli": "errors concurrency plan journal facility faultproxy runtime replay scenario_file verdict report experiments interactive",
+    "cli": "errors concurrency plan journal facility observe faultproxy runtime replay scenario_file verdict report experiments "
+    "interactive",
     "__main__": "cli",
 }
 # Within a room: what a folder never imports.

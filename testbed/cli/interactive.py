@@ -8,7 +8,7 @@ import click
 
 from testbed.cli import interactive_display, options
 from testbed.cli.interruption import interruptible
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, UsageError
 from testbed.interactive import client, control_socket, protocol
 from testbed.report.terminal import plain_console
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.interactive.protocol import Command
 
+LAST_PID = 2**22  # proc(5), pid_max
 
 named = click.option("--name", metavar="NAME", help="Name of the facility; by default the only one that runs.")
 forced = click.option("--force", is_flag=True, help="Also if another checkout has built the facility.")
@@ -86,14 +87,41 @@ def switchover(name: str | None, *, force: bool) -> None:
     _send(protocol.SwitchoverCommand(force=force), name)
 
 
-@click.command()
-@click.argument("service")
+@click.command(epilog=options.examples("testbed threads cf-1", "testbed threads --pid 4711 --pid 4712 --json threads.jsonl"))
+@click.argument("service", required=False)
+@click.option(
+    "--pid",
+    "pids",
+    metavar="N",
+    type=options.Whole(1, LAST_PID),
+    multiple=True,
+    help="Look into any Python process of this machine instead, on Linux; may be given several times.",
+)
+@click.option("--json", "target", metavar="FILE", help="Also write a JSON line for each --pid; - is standard output.")
 @named
-def threads(service: str, name: str | None) -> None:
+def threads(service: str | None, pids: tuple[int, ...], target: str | None, name: str | None) -> None:
     """Dump the threads of a service, and show them in groups.
 
     SERVICE is a name from `testbed status`. Threads with the same stack are one group: forty stuck request threads are a few lines.
+
+    With --pid, the same of any Python process of yours: what each group waits for, with peer, lock and its holder; the other end of
+    each connection, where that is a process of this machine; deadlocks, and listeners with their queues. Nothing is stopped but for the
+    moment in which py-spy reads the stacks; a process that does not let itself be dumped within 20 s is an error. Locks of asyncio are
+    not seen.
     """
+    if (service is None) == (not pids):
+        raise UsageError(
+            "testbed threads: found " + ("neither" if service is None else "both") + " SERVICE and --pid; allowed: one of them"
+        )
+    if service is None:
+        if name is not None:
+            raise UsageError("testbed threads: --name is of a facility, and not allowed with --pid")
+        from testbed.cli.process_threads import show_threads  # noqa: PLC0415 - only this command reads /proc
+
+        show_threads(pids, target)
+        return
+    if target is not None:
+        raise UsageError("testbed threads: --json is allowed with --pid only; the dump of a service is in its run's directory")
     _send(protocol.DumpThreadsCommand(service), name)
 
 

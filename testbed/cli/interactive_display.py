@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from testbed.interactive.protocol import FacilityStatus, LoadStatus, Reply, ServiceStatus
-    from testbed.journal.events import Step, Threads
+    from testbed.journal.events import GroupWait, Step, Threads
     from testbed.replay.load_tracker import LoadTracker
     from testbed.replay.state import FacilityState
 
@@ -151,12 +151,19 @@ def threads(dump: Threads) -> RenderableType:
         within = f", within {group.within}" if group.within else ""
         calls = "".join(f"\n    {call}" for call in reversed(group.stack[-INNERMOST:]))
         outer = f"\n    … and {len(group.stack) - INNERMOST} calls further out" if len(group.stack) > INNERMOST else ""
+        waits = "".join(f"\n  {_wait(wait)}" for wait in group.waits)
         parts.append(
-            Text.assemble((f"{group.count} of {dump.request_threads} request threads: {group.state}{within}", "bold"), calls, outer)
+            Text.assemble((f"{group.count} of {dump.request_threads} request threads: {group.state}{within}", "bold"), waits, calls, outer)
         )
     if started < dump.request_threads:
         parts.append(Text(f"{dump.request_threads - started} were never needed, so never started"))
     return Group(*parts)
+
+
+def _wait(wait: GroupWait) -> str:
+    """Format what so many threads of a group wait for, as the kernel sees it."""
+    told = [wait.kind, *([f"({wait.call})"] if wait.call else []), *([wait.peer] if wait.peer else [])]
+    return f"{wait.count} of them: {' '.join(told)}{f': {wait.detail}' if wait.detail else ''}"
 
 
 def _load(load: LoadStatus) -> str:

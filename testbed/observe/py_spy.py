@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
+import signal
 import sys
+import time
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.errors import DumpError
-from testbed.journal.events import ThreadGroup
+from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
+from testbed.observe.proc import STOPPED, process_state
+from testbed.observe.thread_waits import lasting_waits, thread_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from testbed.observe.thread_waits import Wait
 
 WITHIN_S = 20.0
+RESUMED_WITHIN_S, LOOK_EVERY_S = 0.3, 0.01
+MOST_PEERS = 3  # of the connections that one thread waits for
 OPERATIONS = ("lookup_by_city", "flight_status", "check_in", "book")
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """A local variable: its name, the address of the object, and what py-spy makes of it, such as `<_thread.lock at 0x7f…>`."""
+
+    name: str
+    address: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """One call on a stack: the function (with its class, where the interpreter tells), the file, the line."""
+    """One call on a stack: the function (with its class, where the interpreter tells), the file, the line; its locals, if asked for."""
 
     name: str
     file: str
     line: int
+    locals: tuple[Local, ...] = ()
 
     def __str__(self) -> str:
         return f"{'/'.join(Path(self.file).parts[-2:])}:{self.line} {self.name}"
@@ -42,10 +62,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A thread and its calls, the outermost first."""
+    """A thread and its calls, the outermost first; its ids for the kernel and for Python (`threading.get_ident`), 0 where not told."""
 
     thread: str
     frames: tuple[Frame, ...]
+    os_id: int = 0
+    ident: int = 0
 
     @property
     def is_request_thread(self) -> bool:
@@ -68,6 +90,12 @@ class Stack:
             return IDLE  # in the queue of work itself, or in the lock beneath it
         return LOCK if innermost.file.endswith("/threading.py") else RUNNING
 
+    @property
+    def waits_for_notification(self) -> bool:
+        """Whether it is in `Condition.wait`, as also for an event, a semaphore, a barrier or a queue: no lock that somebody holds."""
+        innermost = itertools.takewhile(lambda frame: frame.file.endswith("/threading.py"), reversed(self.frames))
+        return any(frame.function in {"wait", "wait_for"} for frame in innermost)
+
     def within(self, operations: Iterable[str] = OPERATIONS) -> str:
         """Return the innermost call that is one of the service's operations; empty when there is none."""
         return next((frame.function for frame in reversed(self.frames) if frame.function in operations), "")
@@ -82,7 +110,12 @@ def parse_dump(text: bytes) -> tuple[Stack, ...]:
         return tuple(
             Stack(
                 thread["thread_name"] or f"thread {thread['thread_id']}",
-                tuple(Frame(frame["name"], frame["filename"], frame["line"]) for frame in reversed(thread["frames"])),
+                tuple(
+                    Frame(frame["name"], frame["filename"], frame["line"], _locals(frame.get("locals") or ()))
+                    for frame in reversed(thread["frames"])
+                ),
+                thread.get("os_thread_id") or 0,
+                thread["thread_id"],
             )
             for thread in json.loads(text)
         )
@@ -90,46 +123,103 @@ def parse_dump(text: bytes) -> tuple[Stack, ...]:
         raise DumpError(f"py-spy printed no dump: {text[:80]!r}") from error
 
 
-def group_stacks(stacks: Iterable[Stack]) -> tuple[ThreadGroup, ...]:
-    """Group request threads by their stacks, the largest group first; idle ones are one group."""
-    counts: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+def _locals(variables: Iterable[dict[str, Any]]) -> tuple[Local, ...]:
+    return tuple(Local(variable["name"], variable["addr"], variable["repr"] or "") for variable in variables)
+
+
+def group_stacks(stacks: Iterable[Stack], waits: Mapping[int, Wait] | None = None) -> tuple[ThreadGroup, ...]:
+    """Group request threads by their stacks, the largest group first; idle ones are one group.
+
+    `waits`, by the kernel's id of a thread, are counted within each group.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Stack]] = {}
     for stack in stacks:
         if stack.is_request_thread:
             frames = () if stack.state == IDLE else tuple(str(frame) for frame in stack.frames)
-            counts[stack.state, stack.within(), frames] += 1
+            groups.setdefault((stack.state, stack.within(), frames), []).append(stack)
     return tuple(
-        ThreadGroup(count=count, state=state, within=within, stack=frames) for (state, within, frames), count in counts.most_common()
+        ThreadGroup(count=len(alike), state=state, within=within, stack=frames, waits=_counted(alike, waits or {}))
+        for (state, within, frames), alike in sorted(groups.items(), key=lambda group: -len(group[1]))
     )
 
 
+def _counted(alike: Iterable[Stack], waits: Mapping[int, Wait]) -> tuple[GroupWait, ...]:
+    seen = (wait_of(stack, waits[stack.os_id]) for stack in alike if stack.os_id in waits)
+    counts = Counter((wait.kind, wait.call, ", ".join(wait.peers[:MOST_PEERS]), wait.detail) for wait in seen)
+    return tuple(GroupWait(count, *what) for what, count in counts.most_common())
+
+
+def wait_of(stack: Stack, wait: Wait) -> Wait:
+    """Return what a thread waits for as its stack completes it: a pool of connections, or to be notified, where the kernel sees a futex.
+
+    Who waits to be notified has a futex of its own, which is nobody's lock.
+    """
+    if wait.kind != "lock":
+        return wait
+    if stack.state == CHECKOUT:
+        return replace(wait, kind="pool", lock=None, detail="a connection from the pool")
+    if stack.waits_for_notification:
+        return replace(wait, lock=None, detail="to be notified")
+    return wait
+
+
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
-    """Dump the threads of a process by its id, from outside, whatever it is doing (P4); see `Dump`."""
+    """Dump the threads of a process by its id, from outside, whatever it is doing (P4), with what they wait for; see `Dump`."""
+    before = thread_waits(pid)
+    printed = await run_py_spy(service, pid)
+    return keep_dump(service, printed, file, await asyncio.to_thread(lasting_waits, pid, before))
+
+
+async def run_py_spy(service: str, pid: int, *options: str, within_s: float | None = None) -> bytes:
+    """Return what `py-spy dump --json` prints of a process; raises DumpError, after `within_s` at the latest (by default `WITHIN_S`).
+
+    py-spy pauses the process while it reads the stacks. Was it killed meanwhile, the process goes on all the same.
+    """
+    within_s = WITHIN_S if within_s is None else within_s
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if program is None:
         raise DumpError(f"the threads of {service} cannot be dumped: py-spy is not installed; pip install py-spy")
+    was_stopped = process_state(pid) == STOPPED
     try:
         process = await asyncio.create_subprocess_exec(
-            *(program, "dump", "--json", "--pid", str(pid)),
+            *(program, "dump", "--json", "--pid", str(pid), *options),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
         raise DumpError(f"the threads of {service} cannot be dumped: {program}: {error.strerror}") from error
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(within_s):
             out, err = await process.communicate()
     except TimeoutError as error:
-        raise DumpError(f"the threads of {service} cannot be dumped: py-spy did not end within {WITHIN_S:.0f} s") from error
+        raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: py-spy did not end within {within_s:.0f} s") from error
     finally:
         if process.returncode is None:  # too slow, or the replay was given up
             process.kill()
             await process.wait()
-    if process.returncode != 0:
+        if process.returncode and not was_stopped:
+            resume(pid)
+    if process.returncode and process.returncode < 0:
+        raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: py-spy was killed by signal {-process.returncode}")
+    if process.returncode:
         raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: {_reason(err.decode(errors='replace'))}")
-    return keep_dump(service, out, file)
+    return out
 
 
-def keep_dump(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ...]:
+def resume(pid: int) -> None:
+    """Let a process go on that a killed py-spy has left stopped.
+
+    The kernel frees what a dead debugger held, but the SIGSTOP that attached it may still be under way, and then stops the process.
+    """
+    until_s = time.monotonic() + RESUMED_WITHIN_S
+    while time.monotonic() < until_s:
+        if process_state(pid) == STOPPED:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(LOOK_EVERY_S)
+
+
+def keep_dump(service: str, printed: bytes, file: Path, waits: Mapping[int, Wait] | None = None) -> tuple[ThreadGroup, ...]:
     """Write the output of `py-spy dump --json` to `file`, and return the request threads in groups; raises DumpError when either fails."""
     stacks = parse_dump(printed)
     try:
@@ -138,7 +228,7 @@ def keep_dump(service: str, printed: bytes, file: Path) -> tuple[ThreadGroup, ..
             dump.write(printed)
     except OSError as error:
         raise DumpError(f"the dump of {service} cannot be written to {file}: {error.strerror}") from error
-    return group_stacks(stacks)
+    return group_stacks(stacks, waits)
 
 
 def lacks_permission(printed: str) -> bool:

@@ -10,7 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.journal import reader
-from testbed.journal.events import BreakerSample, Counts, Event, LogLines, PoolSample, Response, Sample, ServerStatistics, ThreadGroup
+from testbed.journal.events import (
+    BreakerSample,
+    Counts,
+    Event,
+    GroupWait,
+    LogLines,
+    PoolSample,
+    Response,
+    Sample,
+    ServerStatistics,
+    ThreadGroup,
+)
 from testbed.journal.writer import JournalWriter
 from tests.journals import header
 
@@ -31,7 +42,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
     if origin is tuple:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
-    if hint in (BreakerSample, Counts, LogLines, PoolSample, ServerStatistics, ThreadGroup):
+    if hint in (BreakerSample, Counts, GroupWait, LogLines, PoolSample, ServerStatistics, ThreadGroup):
         return made(hint)
     return st.one_of([values(argument) for argument in arguments])
 
