@@ -35,7 +35,7 @@ ROOMS = {
     "operations": "errors registry journal replay",
     "scenario_file": "errors plan facility faultproxy faults operations",
     "verdict": "errors registry plan journal",
-    "postmortem": "plan journal verdict",
+    "postmortem": "errors plan journal verdict",
     "report": "errors plan observe verdict postmortem",
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
