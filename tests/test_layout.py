@@ -40,8 +40,8 @@ ROOMS = {
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
     "fakes": "errors plan journal facility",
-    "cli": "errors concurrency plan journal facility observe faultproxy runtime replay scenario_file verdict report experiments "
-    "interactive",
+    "cli": "errors concurrency plan journal facility observe faultproxy runtime replay scenario_file verdict postmortem report "
+    "experiments interactive",
     "__main__": "cli",
 }
 # Within a room: what a folder never imports.

@@ -52,6 +52,7 @@ SECTIONS = {
         "plan": ("testbed.cli.replay", "plan"),
         "replay": ("testbed.cli.replay", "replay"),
         "judge": ("testbed.cli.replay", "judge_"),
+        "postmortem": ("testbed.cli.postmortem", "postmortem"),
         "trace": ("testbed.cli.replay", "trace_"),
         "facts": ("testbed.cli.replay", "facts_"),
     },

@@ -175,7 +175,7 @@ def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, 
     require_writable("--json", None if json_file in (None, "-") else Path(str(json_file)))
     require_writable("--svg", svg)
     console = plain_console(stderr=json_file == "-")
-    read = [journal for path in journals or (_latest(batch.runs_home(runs)),) for journal in _journals(path)]
+    read = [journal for path in journals or (latest_run(batch.runs_home(runs)),) for journal in journals_in(path)]
     judgements = [judge.judge(journal) for journal in read]
     with JsonLines(json_file) as write:
         for journal, judgement in zip(read, judgements, strict=True):
@@ -196,7 +196,7 @@ def _exit(console: Console, judgements: list[Judgement]) -> NoReturn:
     sys.exit(EXIT[max((over.verdict for over in verdicts), key=lambda verdict: verdict.rank)])
 
 
-def _latest(home: Path) -> Path:
+def latest_run(home: Path) -> Path:
     """Return the last run: where `latest` leads, or else the newest that is there, with a warning; raises UsageError without any."""
     latest = home / batch.LATEST
     with reading("--runs", home):
@@ -216,7 +216,7 @@ def _latest(home: Path) -> Path:
     return newest
 
 
-def _journals(path: Path) -> list[Journal]:
+def journals_in(path: Path) -> list[Journal]:
     """Return the journal of a file, or all journals below a directory, in the order in which their replays started."""
     with reading("JOURNALS", path):
         files = sorted(path.resolve().rglob("*.jsonl")) if path.is_dir() else [path]

@@ -98,6 +98,15 @@ def _rings(watch: Watch, service: str, text: Text, row: int) -> Iterator[Ring]:
             yield Ring(Moment(sample.t_s, sample.night_s), told, slow_s)
 
 
+def _unanswered(watch: Watch, looks: Sequence[Sample]) -> Iterator[tuple[float, str]]:
+    """Yield the health checks that had no answer only because no processor was free: they may have been red."""
+    for sample in looks:
+        after_fault = watch.fault is None or sample.t_s >= watch.fault.t_s
+        if after_fault and not sample.health and for_want_of_a_processor(watch.journal, sample):
+            told = f"{sample.service} had no answer at {clock_text(sample.night_s)}, when the machine had no processor free"
+            yield sample.t_s, told
+
+
 def _unseen(watch: Watch, seen: Evidence, services: Sequence[str], *, health: bool) -> Iterator[tuple[float, str]]:
     """Yield what monitoring did not see of services, and from when on; for a health check a look without an answer is one, too."""
     journal = watch.journal
@@ -110,6 +119,8 @@ def _unseen(watch: Watch, seen: Evidence, services: Sequence[str], *, health: bo
         if not told:
             yield 0.0, f"{service} told no numbers all night"
             continue
+        if health:
+            yield from _unanswered(watch, looks)
         if watch.fault is not None and told[0] >= watch.fault.t_s:
             yield 0.0, f"{service} was not seen before the fault"
         if service in seen.not_at_end and not (health and service in seen.silenced):

@@ -67,7 +67,7 @@ def robots(watch: Watch) -> Iterator[Alarm]:
             rings = (ring for _, ring in fates if ring is not None)
             known = any(watch.fault is None or t_s >= watch.fault.t_s for t_s, _ in fates)
             doubts = () if known else ((0.0, f"nobody asked {caller} for {kind} from which it could be told"),)
-            rule = f"asked every {every}, it fails or has no answer within {watch.rules.answer_within_s:g} s (derived)"
+            rule = f"one, asked every {every}, fails or has no answer within {watch.rules.answer_within_s:g} s (derived)"
             yield watch.alarm(f"robot_{caller}_{kind}", f"a {kind} by a robot at {caller}", rule, rings, doubts)
 
 

@@ -19,15 +19,15 @@ CAPTION = (
 
 
 def table(times: WarningTimes) -> FittedTable:
-    """Return a table with a row for each alarm: when it rang, how long before service stopped, what it said, and by which rule."""
-    headings = ("what could have been watched", "rang", "before service stopped", "what it said", "it rings when")
+    """Return a table with a row for each alarm: when it rang, how long before service stopped, and what it said, or when it rings."""
+    headings = ("what could have been watched", "rang", "before service stopped", "what it said")
     drawn = FittedTable([Column(heading) for heading in headings], title=f"What could have warned; {stop_text(times)}", caption=CAPTION)
     for alarm in times.alarms:
-        said = alarm.rang.text if alarm.rang else alarm.doubt
-        drawn.add_row(alarm.what, _rang(alarm), lead_text(times.lead(alarm)), said, alarm.rule)
+        said = alarm.rang.text if alarm.rang else alarm.doubt or f"it rings when {alarm.rule}"
+        drawn.add_row(alarm.what, _rang(alarm), lead_text(times.lead(alarm)), said)
         if alarm.false_alarm:
             ring = alarm.false_alarm
-            drawn.add_row("", f"false alarm {clock_text(ring.at.night_s, seconds=False)}", "", ring.text, "")
+            drawn.add_row("", f"false alarm {clock_text(ring.at.night_s, seconds=False)}", "", ring.text)
     return drawn
 
 

@@ -136,6 +136,20 @@ def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_l
     assert testbed("judge", "--runs", tmp_path / "runs", "--json", "-")[1] == out
 
 
+def test_a_post_mortem_tells_what_could_have_warned_and_what_the_dumps_tell(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Of each journal of the last run; a dump that is not there is told, and a broken expectation is no error."""
+    run_directory = batch.runs_directory(str(tmp_path / "runs"), "a_night")
+    write_journal(run_directory / "a.jsonl", hung_night().journal())
+    write_journal(run_directory / "b.jsonl", contained_night().journal(started_at="2026-01-02T00:00:00.000+00:00"))
+    code, out, _ = testbed("postmortem", "--runs", tmp_path / "runs")
+    assert code == 0
+    hung, contained = out.split("a_night over original: ")[1:]
+    for told in ("service stopped at 22:08:20 (every caller hung)", "the health check", "What the thread dumps tell", "cannot be read: No"):
+        assert told in " ".join(hung.split())
+    assert "service did not stop for good" in " ".join(contained.split())
+    assert "There is no thread dump of this replay" in contained
+
+
 def test_a_check_that_itself_fails_leaves_its_traceback(testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """In the line for programs and in a file beside the journal; other findings have none."""
     path = write_journal(tmp_path / "held.jsonl", hung_night().journal())
@@ -178,6 +192,7 @@ def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path:
         (["replay", "the_night", "--json", "no/such/file"], "--json: no/such/file cannot be written: No such file"),
         (["plan", "the_night", "--rate", "-1"], "--rate"),
         (["judge", "no.jsonl"], "no.jsonl cannot be read: No such file"),
+        (["postmortem", "no.jsonl"], "no.jsonl cannot be read: No such file"),
         (["fly"], "No such command 'fly'."),
         (["reply", "the_night"], "No such command 'reply', did you mean replay?"),
         ([], "Usage: testbed"),

@@ -135,7 +135,7 @@ def test_the_table_has_one_line_a_fact_and_fits_80_columns() -> None:
 def test_an_id_is_whole_at_any_width(width: int) -> None:
     """However narrow the terminal is, the other columns give way."""
     words = [line.split()[0] for line in drawn(facts.shown(), width).splitlines() if line.split()]
-    assert [word for word in words if word in FACTS] == list(FACTS)
+    assert [word for word in dict.fromkeys(words) if word in FACTS] == list(FACTS)  # the foot has those again that nothing shows
 
 
 def test_no_text_is_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed.errors import DumpError
 from testbed.observe.py_spy import dump_with_py_spy
 from testbed.postmortem import dump, stack_reading
 
@@ -105,13 +105,17 @@ def asking(port: int, count: int, request: bytes) -> Iterator[None]:
 
 async def wait_for_reading(process: subprocess.Popen[bytes], file: Path, seen: Callable[[StackReading], bool]) -> StackReading:
     """Dump a process until what its stacks tell is as it should become, or some seconds have gone by; return what they told last."""
-    ends_s = asyncio.get_running_loop().time() + WITHIN_S
+    ends_s = time.monotonic() + WITHIN_S
     while True:
-        await dump_with_py_spy("a program", process.pid, file)
+        try:
+            await dump_with_py_spy("a program", process.pid, file)
+        except DumpError:  # while it starts, it is no Python yet
+            if time.monotonic() > ends_s:
+                raise
+            continue
         found = stack_reading.of(dump.read(file))
-        if seen(found) or asyncio.get_running_loop().time() > ends_s:
+        if seen(found) or time.monotonic() > ends_s:
             return found
-        await asyncio.sleep(0.1)
 
 
 def told(found: StackReading) -> tuple[list[tuple[str, int, int]], set[tuple[str, str]], dict[str, int]]:

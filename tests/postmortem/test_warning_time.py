@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import FaultOver, OperationEvent
+from testbed.journal.events import FaultOver, OperationEvent, Sample
 from testbed.postmortem import warning_time
 from testbed.postmortem.alarm import RULES, Rules
 from testbed.report import warnings
@@ -226,6 +226,18 @@ def test_what_is_slow_for_want_of_a_processor_says_nothing() -> None:
         assert "no processor free" in alarm(times, code).doubt
     idle = told(replace(night.journal(), events=tuple(event for event in night.journal().events if event.event != "pressure")), EVERY)
     assert {found.code for found in idle.false_alarms} == {"busy_callers", "in_flight", ROBOTS[1]}
+
+
+def test_a_health_check_without_an_answer_for_want_of_a_processor_is_unknown() -> None:
+    """It is not red, and nobody knows that it was green."""
+    night = sampled()
+    night.pressure(6.0, 0.95)
+    red = Sample(**night.at(4.0), service="cf-2", health=False, health_s=2.0, error="no answer within 2.0 s")
+    night.events.append(red)
+    night.end(6.0)
+    found = alarm(told(night.journal()), HEALTH[0])
+    assert (found.rang, found.false_alarm) == (None, None)
+    assert found.doubt == "cf-2 had no answer at 22:06:40, when the machine had no processor free"
 
 
 def test_the_age_of_a_request_counts_until_it_ends() -> None:

@@ -1,0 +1,47 @@
+"""The command that tells what a post-mortem asks: what could have warned, and what the thread dumps tell (P1, P3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli import options
+from testbed.cli.replay import journals_in, latest_run
+from testbed.experiments import batch
+from testbed.postmortem import stack_reading, warning_time
+from testbed.report import stacks, warnings
+from testbed.report.terminal import plain_console
+from testbed.verdict import judge
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from testbed.journal.reader import Journal
+
+
+@click.command(epilog=options.examples("testbed postmortem", "testbed postmortem .testbed/runs/latest/original.jsonl"))
+@click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
+@options.runs
+def postmortem(journals: tuple[Path, ...], runs: str | None) -> None:
+    """Tell what could have warned, and what the thread dumps tell.
+
+    JOURNALS are files, or directories of them; without any, the last run below --runs.
+    """
+    console = plain_console()
+    for path in journals or (latest_run(batch.runs_home(runs)),):
+        for journal in journals_in(path):
+            _tell(console, journal)
+
+
+def _tell(console: Console, journal: Journal) -> None:
+    judgement = judge.judge(journal)
+    header = journal.header
+    console.print(f"{header.scenario} over {header.variant}: {judgement.summary}; of {journal.path}", soft_wrap=True)
+    console.print(warnings.table(warning_time.of(journal, judgement)))
+    dumps = stack_reading.of_journal(journal)
+    if dumps:
+        console.print(stacks.table(dumps))
+    else:
+        console.print("There is no thread dump of this replay: nothing hung, and nobody asked for one.")
