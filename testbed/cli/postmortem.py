@@ -1,4 +1,4 @@
-"""The command that tells what a post-mortem asks: what could have warned, and what the thread dumps tell (P1, P3)."""
+"""The command that tells what a post-mortem asks: who waited for whom, what could have warned, what the thread dumps tell (P1, P3)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 from testbed.cli import options
 from testbed.cli.replay import journals_in, latest_run
 from testbed.experiments import batch
-from testbed.postmortem import stack_reading, warning_time
-from testbed.report import stacks, warnings
+from testbed.postmortem import stack_reading, warning_time, who_waits
+from testbed.report import stacks, waits, warnings
 from testbed.report.terminal import plain_console
 from testbed.verdict import judge
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
 @options.runs
 def postmortem(journals: tuple[Path, ...], runs: str | None) -> None:
-    """Tell what could have warned, and what the thread dumps tell.
+    """Tell who waited for whom and for what in the end, what could have warned, and what the thread dumps tell.
 
     JOURNALS are files, or directories of them; without any, the last run below --runs.
     """
@@ -39,6 +39,12 @@ def _tell(console: Console, journal: Journal) -> None:
     judgement = judge.judge(journal)
     header = journal.header
     console.print(f"{header.scenario} over {header.variant}: {judgement.summary}; of {journal.path}", soft_wrap=True)
+    for look in who_waits.of_journal(journal):
+        console.print(f"Root, {waits.title(look)}:")
+        for sentence in waits.sentences(look):
+            console.print(f"  {sentence}", soft_wrap=True)
+        if look.who_waits.edges:
+            console.print(waits.table(look))
     console.print(warnings.table(warning_time.of(journal, judgement)))
     dumps = stack_reading.of_journal(journal)
     if dumps:

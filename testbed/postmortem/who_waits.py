@@ -13,14 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from testbed.errors import JournalError
+from testbed.journal import evidence as evidence_file
+from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, SOCKET
 from testbed.postmortem import loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from testbed.journal.events import ThreadGroup, Threads
-    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
+    from testbed.journal.events import ThreadGroup
+    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session, Why
+    from testbed.journal.reader import Journal
 
 Code = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "unseen"]
 Named = TypeVar("Named", "About", "PoolTable")
@@ -72,6 +76,43 @@ class WhoWaits:
     def root(self) -> Blamed | None:
         """What most threads wait for in the end; None if nothing is blocked."""
         return self.blamed[0] if self.blamed else None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Who waited for whom at one moment of a night; `why`: why evidence was taken then. `unread`: why the evidence could not be read."""
+
+    night_s: float
+    why: Why
+    who_waits: WhoWaits
+    unread: str = ""
+
+
+def of_journal(journal: Journal) -> tuple[Look, ...]:
+    """Return who waited for whom at each moment at which evidence was taken, in the order of time.
+
+    A service that was not dumped then is as its last dump shows it: nothing was dumped twice of one hang. A journal from before evidence
+    was taken has one moment, that of its last dump.
+    """
+    dumps = sorted((dump for dump in journal.of(Threads)), key=lambda dump: dump.t_s)
+    looks = []
+    for taken in sorted(journal.of(EvidenceTaken), key=lambda taken: taken.t_s):
+        read, unread = None, taken.error or ""
+        try:
+            read = None if unread else evidence_file.read(journal.path.parent / taken.file)
+        except JournalError as error:
+            unread = str(error)
+        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read), unread))
+    if not looks and dumps:
+        looks.append(
+            Look(dumps[-1].night_s, "hung", of(_last_of_each(dumps, dumps[-1].t_s), None), "no evidence was taken beside the dumps")
+        )
+    return tuple(looks)
+
+
+def _last_of_each(dumps: Sequence[Threads], until_s: float) -> dict[str, Threads]:
+    """Return the last dump of each service that had begun by a moment."""
+    return {dump.service: dump for dump in dumps if dump.t_s - (dump.took_s or 0.0) <= until_s}
 
 
 def of(dumps: Mapping[str, Threads], evidence: Evidence | None) -> WhoWaits:
@@ -248,6 +289,8 @@ class _Walk:
 
     def _other_end(self, peer: str, target: str, count: int) -> Cause:
         """Return what `count` threads wait for in the end that wait for another end."""
+        if peer == UNKNOWN_ADDRESS:
+            return _unseen("the sockets that threads read", "nobody looked at them")
         if not target:
             return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
         dump = self.dumps.get(target)

@@ -2,9 +2,9 @@
 
 `side_by_side`: the variants of a night beside each other, as far as a terminal is wide (`rows`). `nights`: which of several judgements
 stand beside each other. `rises`: what rises for good over a long run. `json_lines`: one object a replay, for programs. `repetition`: how
-often a variant came out as expected. `warnings`: what could have warned. `stacks`: what thread dumps tell. `plan`: scenarios and their
-plans. `process_threads`: what the threads of any process wait for. `fitted`: tables that lose nothing on a narrow terminal. `terminal`: a
-console without mark-up.
+often a variant came out as expected. `waits`: who waited for whom. `warnings`: what could have warned. `stacks`: what thread dumps tell.
+`plan`: scenarios and their plans. `process_threads`: what the threads of any process wait for. `fitted`: tables that lose nothing on a
+narrow terminal. `terminal`: a console without mark-up.
 
 May import errors, plan, observe, verdict and postmortem.
 """

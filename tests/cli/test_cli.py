@@ -144,7 +144,13 @@ def test_a_post_mortem_tells_what_could_have_warned_and_what_the_dumps_tell(test
     code, out, _ = testbed("postmortem", "--runs", tmp_path / "runs")
     assert code == 0
     hung, contained = out.split("a_night over original: ")[1:]
-    for told in ("service stopped at 22:08:20 (every caller hung)", "the health check", "What the thread dumps tell", "cannot be read: No"):
+    for told in (
+        "what is behind pool of cf-1 is not known: nobody asked",
+        "service stopped at 22:08:20 (every caller hung)",
+        "the health check",
+        "What the thread dumps tell",
+        "cannot be read: No",
+    ):
         assert told in " ".join(hung.split())
     assert "service did not stop for good" in " ".join(contained.split())
     assert "There is no thread dump of this replay" in contained

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import GroupWait, ThreadGroup, Threads
+from testbed.journal import evidence as evidence_file
+from testbed.journal.events import EvidenceTaken, GroupWait, ThreadGroup, Threads
 from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Route, Session
+from testbed.journal.reader import Journal
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from testbed.postmortem import who_waits
 from testbed.postmortem.who_waits import Edge, WhoWaits
+from tests.journals import header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.journal.events import Event
 
 ADDRESSES = {"cf-1": "a:1", "cf-2": "a:2", "kiosk": "a:3", "ivr": "a:4"}
 VIRTUAL_IP = Route("virtual IP of database", "a:10", "a:20", listens=True)
@@ -229,3 +238,43 @@ def test_a_facility_that_works_has_nobody_to_blame() -> None:
     servers = [dump(server, group(3, DATABASE), group(1, IDLE)) for server in ("cf-1", "cf-2")]
     assert found(evidence(), *servers, dump("kiosk", group(3, SOCKET, ("a:1", 3)))) == WhoWaits()
     assert found(evidence(), dump("cf-1", threads=0)).root is None
+
+
+def test_sockets_that_nobody_looked_at_are_not_known() -> None:
+    """As in journals from before it was looked at, of a service whose settings are not known either."""
+    (blamed,) = found(None, dump("kiosk", group(4, SOCKET))).blamed
+    assert blamed.cause.code == "unseen"
+
+
+def journal_with(tmp_path: Path, *events: Event) -> Journal:
+    """Return a journal with these events, which lies in a directory."""
+    return Journal(tmp_path / "original.jsonl", header(), events)
+
+
+def test_each_moment_of_a_night_has_its_own_graph(tmp_path: Path) -> None:
+    """With the dumps that had begun by then."""
+    file = tmp_path / "original" / "evidence" / "1.json"
+    evidence_file.write(evidence(table("cf-1", *[LEAKED] * 4)), file)
+    taken = EvidenceTaken(t_s=6.0, night_s=106.0, why="hung", file="original/evidence/1.json", took_s=1.0)
+    later = replace(dump("cf-1", group(4, IDLE)), t_s=9.0, took_s=0.5)
+    asked = replace(taken, t_s=9.0, night_s=109.0, why="asked")
+    looks = who_waits.of_journal(journal_with(tmp_path, later, dump("cf-1", group(4, CHECKOUT)), asked, taken))
+    assert [(look.night_s, look.why, look.who_waits.root is not None) for look in looks] == [(106.0, "hung", True), (109.0, "asked", False)]
+    assert looks[0].who_waits.blamed[0].cause.code == "lost"
+
+
+def test_evidence_that_cannot_be_read_says_why_and_the_dumps_are_used(tmp_path: Path) -> None:
+    """Deleted, or never written."""
+    gone = EvidenceTaken(t_s=6.0, night_s=106.0, why="hung", file="original/evidence/1.json", took_s=1.0)
+    failed = replace(gone, error="the evidence cannot be written to 1.json: No space left on device")
+    for taken, reason in ((gone, "1.json cannot be read: No such file"), (failed, "No space left")):
+        (look,) = who_waits.of_journal(journal_with(tmp_path, dump("cf-1", group(4, LOCK)), taken))
+        assert reason in look.unread
+        assert [blamed.cause.code for blamed in look.who_waits.blamed] == ["monitor"]
+
+
+def test_a_journal_from_before_there_was_evidence_has_the_moment_of_its_last_dump(tmp_path: Path) -> None:
+    """And one without a dump has none."""
+    (look,) = who_waits.of_journal(journal_with(tmp_path, dump("cf-1", group(4, CHECKOUT))))
+    assert (look.night_s, look.unread) == (5.0, "no evidence was taken beside the dumps")
+    assert who_waits.of_journal(journal_with(tmp_path)) == ()
