@@ -10,10 +10,10 @@ import click
 from testbed.cli import options
 from testbed.cli.replay import journals_in, latest_run
 from testbed.experiments import batch
-from testbed.postmortem import stack_reading, warning_time, who_waits
+from testbed.postmortem import stack_reading, warning_time
 from testbed.report import stacks, waits, warnings
 from testbed.report.terminal import plain_console
-from testbed.verdict import judge
+from testbed.verdict import judge, who_waits
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -38,6 +38,9 @@ class Crack(IntEnum):
         return self.name.lower()
 
 
+# What threads may wait for in the end (`verdict/README.md` has what each is); `nobody` where nothing is blocked.
+CauseCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "unseen"]
+RootCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "nobody"]
 MOST_REPLAYS = 100
 SHARE = ("at_least", "of")
 OutcomeWord = Literal["unharmed", "contained", "grounded"]
@@ -45,6 +48,15 @@ OutcomeWord = Literal["unharmed", "contained", "grounded"]
 
 def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+class Root(BaseModel):
+    """The root of a hang: what most threads wait for in the end, and a part of the words that name it, such as `lookup/original.py`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    code: RootCode
+    at: str = ""
 
 
 class Expectation(BaseModel):
@@ -65,7 +77,7 @@ class Expectation(BaseModel):
     ever held more than so much more memory than before the first fault (W6). `errors_counted`: although the log lost lines, every failed
     transaction was counted by an application server, and each operation that failed by its log (W7). `full_first`: the layer that was used
     up first after the first fault began (S9): the pools (a thread waits for a connection), or the request threads of application servers or
-    callers.
+    callers. `root`: what most threads waited for in the end, by the dumps and the evidence of the worst moment (O5 to O7, P1).
 
     Where chance decides, `at_least` replays out of `of` must hold, and not each of them (`verdict/share.py`).
     """
@@ -92,6 +104,7 @@ class Expectation(BaseModel):
     memory_rise_mib: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     longevity: Literal["steady", "leak", "growth"] | None = None
     errors_counted: Literal["complete"] | None = None
+    root: Root | None = None
     at_least: Annotated[int, Field(ge=1)] | None = None
     of: Annotated[Annotated[int, Field(ge=2, le=MOST_REPLAYS)] | None, Field(validate_default=True)] = None
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from testbed.plan.topology import FacilityPlan
 
 MEASURED = ("memory_rise_mib", "longevity")  # of the resource usage of services
+EVIDENCE = "collect_evidence"  # what hangs is looked at anyway, and what does not is not
 # What a timeline must have, for an expectation of this value (None: any).
 STEPS: dict[str, tuple[object, str]] = {
     "switchover": (None, "switchover"),
@@ -42,6 +43,8 @@ def of(variant: Variant, facility: FacilityPlan | None, words: Collection[str] |
                     yield f"{key}.{name}: found {value!r} without samples; allowed: with `resources_every_s` below [facility]"
     if expect.served_by_hosts is not None and expect.served_by_hosts > len(HOSTS):
         yield f"{key}.served_by_hosts: found {expect.served_by_hosts}; allowed: at most {len(HOSTS)}, as the pair has {' and '.join(HOSTS)}"
+    if words is not None and expect.root is not None and expect.root.code == "nobody" and EVIDENCE not in words:
+        yield f"{key}.root: found nobody in a timeline without `{EVIDENCE}`; allowed: with a step that asks how all are"
     if words is not None:
         yield from _without_steps(expect, key, words)
 

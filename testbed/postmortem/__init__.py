@@ -2,7 +2,6 @@
 
 `warning_time`: how long before service stopped each alarm rang, for all of them. `alarm`: when one rings, with every threshold.
 `gauges`, `request_alarms`: the alarms on what monitoring samples, and on what requests show. `service_stop`: when service stopped.
-`who_waits`: who waits for whom, over all processes, and for what in the end. `loss`: where a connection was lost, by the line of code.
 `stack_reading`: what a thread dump tells, for all of it. `dump`: its threads and their calls. `libraries`, `protocols`, `thread_kinds`:
 which libraries are on the stacks, which protocols are spoken, and what kinds of thread there are, each with its table.
 

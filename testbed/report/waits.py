@@ -8,7 +8,7 @@ from testbed.plan.clock import clock_text
 from testbed.report.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
-    from testbed.postmortem.who_waits import Look
+    from testbed.verdict.who_waits import Look
 
 WHY = {
     "hung": "when every caller hung",

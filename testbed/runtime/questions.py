@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,21 +21,36 @@ if TYPE_CHECKING:
     from testbed.runtime.credentials import Login
     from testbed.runtime.proxied_link import ProxiedLink
 
-Server = tuple[str, "Address | None"]  # the host on which a database server runs, and its address; None while none does
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The host on which a database server should run, where to ask it (None: none runs), and its address as proxies know it."""
+
+    host: str
+    address: Address | None
+    inside: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FacilityQuestions:
-    """Asks what a facility is made of. `servers`: where the server of each database is now. `routes`: its proxies, by what they lead to."""
+    """Asks what a facility is made of.
+
+    `servers`: where the server of each database is now. `routes`: its proxies, by what they lead to. `inside`: the address of each service
+    as the others know it, where that is not the one at which this machine reaches it. `balanced`: the routes of balancers, one for each
+    application server behind them.
+    """
 
     facility: Facility
     servers: Mapping[str, Callable[[], Server]]
     routes: Mapping[str, ProxiedLink]
     administrator: Login
+    inside: Callable[[str], Address] | None = None
+    balanced: Sequence[Route] = ()
 
     def addresses(self) -> dict[str, str]:
-        """Return the address of each service, as this machine reaches it."""
-        return {service: str(self.facility.runtime.address(service)) for service in self.facility.services}
+        """Return the address of each service, as the others know it."""
+        address = self.inside or self.facility.runtime.address
+        return {service: str(address(service)) for service in self.facility.services}
 
     def all(self) -> Sequence[Question]:
         """Return a question for each pool, service, database and proxy."""
@@ -51,14 +66,21 @@ class FacilityQuestions:
             yield Question(f"database server of {database}", partial(self._database, database, where))
         for name, link in self.routes.items():
             yield Question(name, partial(_route, name, link))
+        for route in self.balanced:
+            yield Question(route.name, partial(_known, route))
 
     async def _database(self, database: str, where: Callable[[], Server]) -> DatabaseSide:
-        host, address = where()
-        if address is None:
-            raise ServiceError(f"no server of it runs on {host}")
-        return await activity.look(database, host, address, self.administrator)
+        server = where()
+        if server.address is None:
+            raise ServiceError(f"no server of it runs on {server.host}")
+        side = await activity.look(database, server.host, server.address, self.administrator)
+        return side if server.inside is None else replace(side, address=str(server.inside))
 
 
 async def _route(name: str, link: ProxiedLink) -> Route:
     proxy = await link.proxy()
     return Route(name, str(link.address), proxy.upstream, proxy.enabled)
+
+
+async def _known(route: Route) -> Route:
+    return route

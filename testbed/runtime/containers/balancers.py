@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests
 
 from testbed.journal.events import ServerStatistics
+from testbed.journal.evidence import Route
+from testbed.runtime.containers.services import BALANCER_PORTS, SERVICE_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from testbed.facility.address import Address
 
@@ -22,6 +25,16 @@ ALONE_PORT = 8080  # plus a server's number: at that port a balancer has that se
 def url_of(balancer: str, server: str) -> str:
     """Return the URL at which a balancer has one application server alone, for a service group."""
     return f"http://{balancer}:{ALONE_PORT + int(server.rpartition('-')[2])}"
+
+
+def balanced_routes(servers: Sequence[str]) -> tuple[Route, ...]:
+    """Return where the balancers lead, as compose/haproxy.cfg says: at one port to all application servers in turn, at others to one."""
+    return tuple(
+        Route(f"{balancer} to {server}", address, f"{server}:{SERVICE_PORT}", listens=True)
+        for balancer, port in BALANCER_PORTS.items()
+        for server in servers
+        for address in (f"{balancer}:{port}", urlsplit(url_of(balancer, server)).netloc)
+    )
 
 
 def statistics(address: Address, servers: Collection[str]) -> tuple[ServerStatistics, ...]:

@@ -24,7 +24,7 @@ from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
 from testbed.plan.topology import BALANCERS, HOSTS
 from testbed.runtime.busyness import MachineBusyness
-from testbed.runtime.containers.balancers import statistics
+from testbed.runtime.containers.balancers import balanced_routes, statistics
 from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
 from testbed.runtime.containers.log_disks import ContainerLogDisks
@@ -36,7 +36,7 @@ from testbed.runtime.containers.shortages import ContainerShortages
 from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres import sql
 from testbed.runtime.proxied_link import ProxiedLink
-from testbed.runtime.questions import FacilityQuestions
+from testbed.runtime.questions import FacilityQuestions, Server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -204,7 +204,12 @@ class Project:
         facility.parts = ContainerParts(self.runtime, self.hosts, PARTS)
         facility.busyness = MachineBusyness()
         facility.questions = FacilityQuestions(
-            facility, {DATABASE: lambda: (self.hosts.active, self.database)}, {f"virtual IP of {DATABASE}": virtual_ip}, self._administrator
+            facility,
+            {DATABASE: lambda: Server(self.hosts.active, self.database, Address(self.hosts.active, DATABASE_PORT))},
+            {f"virtual IP of {DATABASE}": virtual_ip},
+            self._administrator,
+            lambda service: Address(service, SERVICE_PORT),
+            balanced_routes(self.plan.server_names),
         )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest

@@ -37,7 +37,7 @@ from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.processes.shortages import ProcessShortages
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
-from testbed.runtime.questions import FacilityQuestions
+from testbed.runtime.questions import FacilityQuestions, Server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
-    from testbed.runtime.questions import Server
 
 
 SERVER_MODULE = "flight_search"
@@ -75,7 +74,7 @@ def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
 
 
 def _server_of(pair: DatabasePair) -> Server:
-    return pair.active, None if pair.server is None else pair.server.address
+    return Server(pair.active, None if pair.server is None else pair.server.address)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from testbed.journal.events import EvidenceTaken, GroupWait, ThreadGroup, Thread
 from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Route, Session
 from testbed.journal.reader import Journal
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
-from testbed.postmortem import who_waits
-from testbed.postmortem.who_waits import Edge, WhoWaits
+from testbed.verdict import who_waits
+from testbed.verdict.who_waits import Edge, WhoWaits
 from tests.journals import header
 
 if TYPE_CHECKING:
@@ -163,6 +163,14 @@ def test_a_proxy_is_looked_through() -> None:
     route = Route("link to cf-2", "a:99", "a:2", listens=True)
     seen = replace(evidence(table("cf-2")), routes=(VIRTUAL_IP, route))
     assert found(seen, dump("ivr", group(4, SOCKET, ("a:99", 4))), dump("cf-2", group(4, IDLE))).edges[0].target == "cf-2"
+
+
+def test_a_balancer_is_looked_through_to_all_that_stand_behind_it() -> None:
+    """In equal shares, as it takes them in turn."""
+    routes = [Route(f"lb-1 to {server}", "lb-1:8080", ADDRESSES[server], listens=True) for server in ("cf-1", "cf-2")]
+    seen = replace(evidence(table("cf-1"), table("cf-2")), routes=(VIRTUAL_IP, *routes))
+    dumps = [dump("ivr", group(4, SOCKET, ("lb-1:8080", 4))), dump("cf-1", group(4, IDLE)), dump("cf-2", group(4, IDLE))]
+    assert [(edge.target, edge.count) for edge in found(seen, *dumps).edges] == [("cf-1", 2), ("cf-2", 2)]
 
 
 def test_a_service_that_answers_nobody_is_frozen() -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, SOCKET
-from testbed.postmortem import loss
+from testbed.verdict import loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup
     from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session, Why
     from testbed.journal.reader import Journal
+    from testbed.plan.expectation import CauseCode
 
-Code = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "unseen"]
 Named = TypeVar("Named", "About", "PoolTable")
 DATABASE_PORT = "5432"
 UNKNOWN_ADDRESS = "an address that is not known"
@@ -36,7 +36,7 @@ UNKNOWN_ADDRESS = "an address that is not known"
 class Cause:
     """What others wait for and what waits for nobody: a code for programs, where it is, and what it is, in words that name it."""
 
-    code: Code
+    code: CauseCode
     where: str
     text: str
 
@@ -273,10 +273,10 @@ class _Walk:
 
     def _through_sockets(self, service: str, group: ThreadGroup) -> Counter[Cause]:
         found: Counter[Cause] = Counter()
-        for peer, count in self._peers(service, group):
-            target = self._part_at(peer)
-            self.edges[service, target or peer, group.state] += count
-            found[self._other_end(peer, target, count)] += count
+        for peer, waiting in self._peers(service, group):
+            for target, count in _shares(self._parts_at(peer), waiting):
+                self.edges[service, target or peer, group.state] += count
+                found[self._other_end(peer, target, count)] += count
         return found
 
     def _peers(self, service: str, group: ThreadGroup) -> Iterator[tuple[str, int]]:
@@ -284,8 +284,7 @@ class _Walk:
         seen = [(wait.peer, wait.count) for wait in group.waits if wait.peer]
         about = self._about(service)
         urls = [] if about is None else [urlsplit(url).netloc for url in about.settings.get("flight_search_urls", ())]
-        shares = [(url, group.count // len(urls) + (number < group.count % len(urls))) for number, url in enumerate(urls)]
-        yield from seen or shares or [(UNKNOWN_ADDRESS, group.count)]
+        yield from seen or _shares(urls or [UNKNOWN_ADDRESS], group.count)
 
     def _other_end(self, peer: str, target: str, count: int) -> Cause:
         """Return what `count` threads wait for in the end that wait for another end."""
@@ -323,12 +322,11 @@ class _Walk:
         name = "the database" if route is None else route.name.rpartition(" ")[2]
         return name if side is None else side.database, f" at {named}", side
 
-    def _part_at(self, address: str) -> str:
-        """Return the service at an address, or behind the proxy there; empty for one that is not known."""
-        if self.evidence is None:
-            return ""
-        address = next((route.leads_to for route in self.evidence.routes if route.address == address), address)
-        return next((service for service, at in self.evidence.addresses.items() if at == address), "")
+    def _parts_at(self, address: str) -> list[str]:
+        """Return the service at an address, or those behind the proxy or balancer there; an empty name if none is known."""
+        routes, addresses = ((), {}) if self.evidence is None else (self.evidence.routes, self.evidence.addresses)
+        leads_to = [route.leads_to for route in routes if route.address == address] or [address]
+        return [service for service, at in addresses.items() if at in leads_to] or [""]
 
     def _is_missing(self, what: str) -> bool:
         return self.evidence is not None and any(missing.what == what for missing in self.evidence.missing)
@@ -336,6 +334,13 @@ class _Walk:
     def _why_missing(self, what: str) -> str:
         missing = () if self.evidence is None else self.evidence.missing
         return next((one.reason for one in missing if one.what == what), "nobody asked")
+
+
+def _shares(of: Sequence[str], count: int) -> Iterator[tuple[str, int]]:
+    """Yield each with its share of a count: they are taken in turn."""
+    for number, one in enumerate(of):
+        if share := count // len(of) + (number < count % len(of)):
+            yield one, share
 
 
 def _named(service: str, found: Iterable[Named]) -> Named | None:

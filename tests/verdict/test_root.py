@@ -1,0 +1,82 @@
+"""What most threads waited for in the end, as an expectation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.journal import evidence as evidence_file
+from testbed.journal.events import EvidenceTaken
+from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK
+from testbed.plan.expectation import Root
+from testbed.verdict import figures
+from testbed.verdict.checks import root
+from testbed.verdict.finding import Finding, Verdict
+from tests.journals import hung_night
+from tests.verdict.test_who_waits import LEAKED, dump, evidence, group, journal_with, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.journal.events import Event
+
+TAKEN = EvidenceTaken(t_s=6.0, night_s=90_000.0, why="hung", file="original/evidence/1.json", took_s=1.0)
+
+
+def judged(tmp_path: Path, expected: Root, *events: Event) -> Finding:
+    """Return the finding over a journal with these events, beside which the evidence of a leak lies."""
+    file = tmp_path / TAKEN.file
+    if not file.exists():
+        evidence_file.write(evidence(table("cf-1", *[LEAKED] * 4)), file)
+    return root.check(journal_with(tmp_path, *events), figures.of(hung_night().journal()), expected)
+
+
+@pytest.mark.fact("O7", "P1")
+@pytest.mark.parametrize(
+    ("expected", "verdict"),
+    [
+        (Root(code="lost"), Verdict.HELD),
+        (Root(code="lost", at="lookup/original.py"), Verdict.HELD),
+        (Root(code="lost", at="lookup/fixed.py"), Verdict.BROKEN),
+        (Root(code="lock"), Verdict.BROKEN),
+        (Root(code="nobody"), Verdict.BROKEN),
+    ],
+)
+def test_a_root_is_compared_by_its_kind_and_by_what_names_it(tmp_path: Path, expected: Root, verdict: Verdict) -> None:
+    """The line of code is in the text, whatever the verdict."""
+    finding = judged(tmp_path, expected, dump("cf-1", group(4, CHECKOUT)), TAKEN)
+    assert finding.verdict is verdict
+    assert "at 01:00 4 of 4 connections of cf-1 were lost in lookup/original.py:16" in finding.text
+
+
+def test_the_worst_moment_counts(tmp_path: Path) -> None:
+    """What was blocked once is not made good by a later look at a facility that works."""
+    later = replace(TAKEN, t_s=9.0, night_s=95_000.0, why="asked")
+    well = replace(dump("cf-1", group(4, IDLE)), t_s=9.0, took_s=0.1)
+    events = (dump("cf-1", group(4, CHECKOUT)), TAKEN, well, later)
+    assert judged(tmp_path, Root(code="lost"), *events).verdict is Verdict.HELD
+    assert judged(tmp_path, Root(code="nobody"), *events).verdict is Verdict.BROKEN
+    assert judged(tmp_path, Root(code="nobody"), well, later).verdict is Verdict.HELD
+    assert judged(tmp_path, Root(code="lost"), well, later).verdict is Verdict.BROKEN
+
+
+def test_what_is_not_known_is_unknown_and_never_nobody(tmp_path: Path) -> None:
+    """No evidence, evidence that is gone, and evidence that does not tell."""
+    blocked = dump("cf-2", group(4, CHECKOUT))
+    gone = replace(TAKEN, file="original/evidence/2.json")
+    for events, reason in (
+        ((), "no threads were dumped"),
+        ((blocked, gone), "cannot be read"),
+        ((blocked, TAKEN), "pool of cf-2 is not known"),
+    ):
+        for expected in (Root(code="nobody"), Root(code="lost")):
+            finding = judged(tmp_path, expected, *events)
+            assert finding.verdict is Verdict.UNKNOWN
+            assert reason in finding.text
+
+
+def test_the_root_needs_no_leak(tmp_path: Path) -> None:
+    """A lock within a service is one, too."""
+    assert judged(tmp_path, Root(code="monitor", at="socket.py:9"), dump("cf-2", group(4, LOCK)), TAKEN).verdict is Verdict.HELD
