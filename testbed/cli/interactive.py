@@ -110,9 +110,8 @@ def threads(service: str | None, pids: tuple[int, ...], target: str | None, name
     not seen.
     """
     if (service is None) == (not pids):
-        raise UsageError(
-            "testbed threads: found " + ("neither" if service is None else "both") + " SERVICE and --pid; allowed: one of them"
-        )
+        found = "neither SERVICE nor --pid" if service is None else "both SERVICE and --pid"
+        raise UsageError(f"testbed threads: found {found}; allowed: one of them")
     if service is None:
         if name is not None:
             raise UsageError("testbed threads: --name is of a facility, and not allowed with --pid")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from testbed.observe import lock_memory
 from testbed.observe.lock_source import LockExpression, LockSource
 from testbed.observe.proc import PROC, started_at_s
+from testbed.observe.py_spy import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +107,7 @@ def find_locks(pid: int, stacks: Sequence[Stack], waits: Mapping[int, Wait], pro
     found: list[LockWait] = []
     for stack in stacks:
         wait = waits.get(stack.os_id)
-        if wait is None or wait.kind != "lock" or wait.lock is None or not stack.frames or stack.waits_for_notification:
+        if wait is None or not stack.frames or (wait := wait_of(stack, wait)).kind != "lock" or wait.lock is None:
             continue
         if (joined := _joined(stack, stacks)) is not None:
             frame, target = joined

@@ -160,12 +160,14 @@ def wait_of(stack: Stack, wait: Wait) -> Wait:
         return replace(wait, kind="pool", lock=None, detail="a connection from the pool")
     if stack.waits_for_notification:
         return replace(wait, lock=None, detail="to be notified")
+    if stack.frames and stack.frames[-1].file.endswith("/threading.py") and stack.frames[-1].function == "_shutdown":
+        return replace(wait, lock=None, detail="for the end of its other threads")
     return wait
 
 
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
     """Dump the threads of a process by its id, from outside, whatever it is doing (P4), with what they wait for; see `Dump`."""
-    before = thread_waits(pid)
+    before = await asyncio.to_thread(thread_waits, pid)
     printed = await run_py_spy(service, pid)
     return keep_dump(service, printed, file, await asyncio.to_thread(lasting_waits, pid, before))
 

@@ -17,7 +17,7 @@ from testbed.observe import netlink
 from testbed.observe.deadlocks import LockFindings, find_locks
 from testbed.observe.proc import PROC, STOPPED, TRACED, ZOMBIE, process_state
 from testbed.observe.py_spy import parse_dump, run_py_spy, wait_of
-from testbed.observe.sockets import LISTEN, SocketTable, descriptors, inode_of, owners
+from testbed.observe.sockets import SocketTable, descriptors, inode_of, owners
 from testbed.observe.thread_waits import PERMIT, Descriptor, Wait, lasting_waits, thread_waits
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ async def _look(name: str, pid: int, within_s: float | None) -> tuple[tuple[Stac
 
 def _listeners(pid: int, table: SocketTable) -> tuple[Listener, ...]:
     mine = {inode for _, target in descriptors(pid) if (inode := inode_of(target)) is not None}
-    listening = [socket for socket in table.sockets if socket.state == LISTEN and socket.inode in mine]
+    listening = [socket for socket in table.listeners() if socket.inode in mine]
     backlogs = netlink.backlogs(pid) if listening else {}
     return tuple(Listener(socket.local, socket.queued if socket.kind == TCP else None, backlogs.get(socket.inode)) for socket in listening)
 

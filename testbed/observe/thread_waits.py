@@ -224,5 +224,5 @@ def _descriptor(pid: int, number: int, table: SocketTable, proc: Path) -> Descri
     socket = table.of(inode)
     if socket is None:
         return Descriptor(number, "socket", "; ".join(table.unread) or "neither TCP nor Unix", inode=inode)
-    what: Literal["tcp", "unix"] = "tcp" if socket.kind == "tcp" else "unix"
-    return Descriptor(number, what, "" if what == "tcp" else socket.local, socket.local, socket.peer, socket.state, inode)
+    name = socket.local if socket.kind == "unix" else ""
+    return Descriptor(number, socket.kind, name, socket.local, socket.peer, socket.state, inode)

@@ -126,7 +126,7 @@ def _group_fields(group: Sequence[PythonThread]) -> dict[str, object]:
 
 def _group_lines(process: PythonProcess, group: Sequence[PythonThread]) -> list[str]:
     first = group[0]
-    names = _some([thread.stack.thread for thread in group])
+    names = _some(list(dict.fromkeys(thread.stack.thread for thread in group)))
     lines = [f"{_count(len(group), 'thread')} ({names}): {wait_text(first.wait)}"]
     waits = [wait for wait in process.locks.waits if wait.thread in {thread.stack.os_id for thread in group}]
     told = Counter(f"{_lock(wait)}, {_holder(process, wait)}" for wait in waits)
@@ -147,8 +147,8 @@ def _end_lines(ends: Iterable[OtherEnd]) -> list[str]:
     for (program, waited_for, detail), same in alike.items():
         pids = _some([str(end.pid) for end in same if end.pid is not None])
         who = f"{program} (pid {pids})" if pids else "unknown"
-        threads = _some([name for end in same for name in end.threads])
-        there = f"; there waits for it: {threads}" if waited_for else "; no thread there waits for it" if pids else ""
+        threads = _some(list(dict.fromkeys(name for end in same for name in end.threads)))
+        there = f"; there waits for it: {threads}" if waited_for else "; no thread there waits for it" if pids and not detail else ""
         lines.append(f"  the other end: {who}{f', {detail}' if detail else ''}{there}")
     return lines
 

@@ -362,7 +362,7 @@ async def test_a_server_shows_where_it_listens(server: subprocess.Popen[bytes], 
     (listener,) = process.listeners
     assert (listener.address, listener.queued) == (f"127.0.0.1:{port}", 0)
     assert listener.backlog in (5, 2048)
-    wait = named(process, "MainThread").wait
+    (wait,) = (thread.wait for thread in process.threads if thread.stack.os_id == server.pid)
     assert wait.kind == "socket"
     assert "LISTEN" in {descriptor.state for descriptor in wait.descriptors}
 
@@ -481,6 +481,35 @@ def test_what_is_no_process_to_look_into_is_refused_with_the_reason(tmp_path: Pa
             require_python_processes([ended])
     finally:
         os.waitpid(ended, 0)
+
+
+# What another user gets to see, who has read the program before he became one.
+AS_NOBODY = """
+import os, sys
+from testbed.errors import DumpError
+from testbed.observe.python_threads import require_python_processes
+from testbed.observe.thread_waits import thread_waits
+os.setuid(65534)
+pid = int(sys.argv[1])
+try:
+    require_python_processes([pid])
+except DumpError as error:
+    print(error)
+for wait in thread_waits(pid).values():
+    print(wait.kind, wait.detail)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
+def test_somebody_elses_process_is_refused_with_what_permits_it(tmp_path: Path) -> None:
+    """And whoever looks all the same finds every thread unknown, for that reason."""
+    with running(tmp_path, "start(lambda: time.sleep(600))") as started:
+        command = [sys.executable, "-c", AS_NOBODY, str(started.pid)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"--pid {started.pid} (")
+    assert all(line.startswith("unknown ") for line in lines[1:])
+    assert all("to permit it: " in line for line in lines)
 
 
 @pytest.mark.skipif(process_state(2) == "" or Path("/proc/2/comm").read_text() != "kthreadd\n", reason="no kernel thread is seen here")
