@@ -41,8 +41,8 @@ class LockObject:
 def python_version(pid: int, proc: Path = PROC) -> tuple[int, int] | None:
     """Return the version of Python that a process runs, from the files that it has mapped; None when these do not tell."""
     with suppress(OSError):
-        found = re.search(r"/(?:lib)?python(3)\.(\d+)[^/\n]*$", (proc / str(pid) / "maps").read_text(), re.MULTILINE)
-        return (int(found[1]), int(found[2])) if found else None
+        found = re.search(r"/(?:lib)?python3\.(\d+)", (proc / str(pid) / "maps").read_text())
+        return (3, int(found[1])) if found else None
     return None
 
 

@@ -197,9 +197,10 @@ async def run_py_spy(service: str, pid: int, *options: str, within_s: float | No
         raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: py-spy did not end within {within_s:.0f} s") from error
     finally:
         if process.returncode is None:  # too slow, or the replay was given up
+            was_stopped = was_stopped or process_state(pid) == STOPPED  # by somebody else: py-spy would trace it
             process.kill()
             await process.wait()
-        if process.returncode and not was_stopped:
+        if (process.returncode or 0) < 0 and not was_stopped:
             resume(pid)
     if process.returncode and process.returncode < 0:
         raise DumpError(f"the threads of {service} (pid {pid}) cannot be dumped: py-spy was killed by signal {-process.returncode}")

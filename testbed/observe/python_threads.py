@@ -28,16 +28,18 @@ if TYPE_CHECKING:
 NO_PYTHON = "Failed to find python version"
 TCP = "tcp"
 STOPPED_STATES = {STOPPED: "by a signal; to let it go on: kill -CONT", TRACED: "by a debugger; end that, or detach it from"}
+NOT_FOUND = "a process that this user may not look into, or that was not found in time"
+NOT_HERE = "on another machine, in another network namespace, or gone"
 MOST_CONNECTIONS = 8  # of one thread, whose other ends are looked for
 
 
 @dataclass(frozen=True, slots=True)
 class OtherEnd:
-    """Who has the other end of a connection of this machine, and which of its threads wait for it; `detail`: what else is seen."""
+    """Who has the other end of a connection, and which of its threads wait for it; `detail`: what else is seen. None: not known."""
 
     pid: int | None
     program: str = ""
-    threads: tuple[str, ...] = ()
+    threads: tuple[str, ...] | None = None
     detail: str = ""
 
 
@@ -134,7 +136,8 @@ async def _look_into(pid: int, within_s: float | None) -> PythonProcess | Testbe
         stacks, waits, locks = await _look(name, pid, within_s)
         if locks.deadlocks:  # one lasts for ever: what is not there at a second look was the moment's
             _, _, again = await _look(name, pid, within_s)
-            locks = replace(locks, deadlocks=tuple(each for each in locks.deadlocks if each in again.deadlocks))
+            lasting = {frozenset(each.waits) for each in again.deadlocks}
+            locks = replace(locks, deadlocks=tuple(each for each in locks.deadlocks if frozenset(each.waits) in lasting))
     except DumpError as error:
         if NO_PYTHON in str(error):
             return UsageError(f"--pid {pid} ({name}): it runs no Python that py-spy knows; allowed: the pid of a Python process")
@@ -194,7 +197,7 @@ class _OtherEnds:
                 if owner != pid or descriptor.what == TCP:  # both ends of a socket pair are often one process's, to wake itself
                     found[OtherEnd(owner, program(owner), self._waiting(owner, inode), detail)] = None
             if descriptor.peer and inode not in self._owners:
-                unseen = "a process that this user may not look into" if inode else "not on this machine, or in another network namespace"
+                unseen = NOT_FOUND if inode else NOT_HERE
                 found[OtherEnd(None, detail=detail or unseen)] = None
         return found
 
@@ -212,9 +215,12 @@ class _OtherEnds:
             return 0, ""
         return listener.inode, "which listens there, and has not accepted it"
 
-    def _waiting(self, pid: int, inode: int) -> tuple[str, ...]:
+    def _waiting(self, pid: int, inode: int) -> tuple[str, ...] | None:
+        """Return the threads of a process that wait for a socket; None where it is not permitted to see what they wait for."""
         if pid not in self._waits:
             self._waits[pid] = thread_waits(pid)
+        if all(wait.kind == "unknown" for wait in self._waits[pid].values()):
+            return None
         return tuple(
             self._names.get((pid, thread), f"{_thread_name(pid, thread)} ({thread})")
             for thread, wait in self._waits[pid].items()

@@ -118,7 +118,7 @@ def _group_fields(group: Sequence[PythonThread]) -> dict[str, object]:
             for each in thread.wait.descriptors
         ],
         "other_ends": [
-            {"pid": end.pid, "program": end.program, "threads": list(end.threads), "detail": end.detail} for end in _other_ends(group)
+            {"pid": end.pid, "program": end.program, "threads": end.threads, "detail": end.detail} for end in _other_ends(group)
         ],
         "stack": list(_calls(first)),
     }
@@ -129,8 +129,7 @@ def _group_lines(process: PythonProcess, group: Sequence[PythonThread]) -> list[
     names = _some(list(dict.fromkeys(thread.stack.thread for thread in group)))
     lines = [f"{_count(len(group), 'thread')} ({names}): {wait_text(first.wait)}"]
     waits = [wait for wait in process.locks.waits if wait.thread in {thread.stack.os_id for thread in group}]
-    told = Counter(f"{_lock(wait)}, {_holder(process, wait)}" for wait in waits)
-    lines += [f"  {lock}" for lock in told]
+    lines += [f"  {lock}" for lock in dict.fromkeys(f"{_lock(wait)}, {_holder(process, wait)}" for wait in waits)]
     lines += _end_lines(_other_ends(group))
     calls = _calls(first)
     lines += [f"    {call}" for call in reversed(calls[-INNERMOST:])]
@@ -140,17 +139,20 @@ def _group_lines(process: PythonProcess, group: Sequence[PythonThread]) -> list[
 
 def _end_lines(ends: Iterable[OtherEnd]) -> list[str]:
     """Return a line for the other ends that are alike; each of forty connections may have a process of its own."""
-    alike: dict[tuple[str, bool, str], list[OtherEnd]] = {}
+    alike: dict[tuple[str, str, bool | None], list[OtherEnd]] = {}
     for end in ends:
-        alike.setdefault((end.program, bool(end.threads), end.detail), []).append(end)
-    lines = []
-    for (program, waited_for, detail), same in alike.items():
-        pids = _some([str(end.pid) for end in same if end.pid is not None])
-        who = f"{program} (pid {pids})" if pids else "unknown"
-        threads = _some(list(dict.fromkeys(name for end in same for name in end.threads)))
-        there = f"; there waits for it: {threads}" if waited_for else "; no thread there waits for it" if pids and not detail else ""
-        lines.append(f"  the other end: {who}{f', {detail}' if detail else ''}{there}")
-    return lines
+        alike.setdefault((end.program, end.detail, None if end.threads is None else bool(end.threads)), []).append(end)
+    return [f"  the other end: {_end(program, detail, same)}" for (program, detail, _), same in alike.items()]
+
+
+def _end(program: str, detail: str, same: Sequence[OtherEnd]) -> str:
+    if same[0].pid is None:
+        return f"not known: {detail}"
+    who = f"{program} (pid {_some([str(end.pid) for end in same])}){f', {detail}' if detail else ''}"
+    threads = list(dict.fromkeys(name for end in same for name in end.threads or ()))
+    if threads:
+        return f"{who}; there waits for it: {_some(threads)}"
+    return f"{who}; {'what its threads wait for is not known' if same[0].threads is None else 'no thread there waits for it'}"
 
 
 def _calls(thread: PythonThread) -> tuple[str, ...]:

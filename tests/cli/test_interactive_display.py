@@ -7,7 +7,7 @@ from rich.console import Console
 
 from testbed.cli import interactive_display
 from testbed.interactive import protocol
-from testbed.journal.events import PoolSample, Step, ThreadGroup, Threads
+from testbed.journal.events import GroupWait, PoolSample, Step, ThreadGroup, Threads
 
 if TYPE_CHECKING:
     from testbed.journal.events import Progress
@@ -94,6 +94,22 @@ def test_a_dump_shows_the_innermost_calls_first_and_how_many_are_left_out() -> N
     assert lines[1].strip() == "f.py:10 f10"
     assert lines[-2].strip() == "… and 2 calls further out"
     assert lines[-1] == "10 were never needed, so never started"
+
+
+def test_a_dump_shows_what_its_threads_wait_for() -> None:
+    """With the other end, where there is one, and counted: threads at one line may wait for different servers."""
+    waits = (
+        GroupWait(2, "socket", "recvfrom", "127.0.0.1:80", ""),
+        GroupWait(1, "running", "", "", ""),
+        GroupWait(1, "unknown", "", "", "why"),
+    )
+    dump = Threads(t_s=1.0, night_s=2.0, service="kiosk", file="f", request_threads=4, groups=(ThreadGroup(4, "s", "w", ("f",), waits),))
+    lines = printed(protocol.ThreadsReply(dump, "/f")).splitlines()
+    assert [line.strip() for line in lines[1:4]] == [
+        "2 of them: socket (recvfrom) 127.0.0.1:80",
+        "1 of them: running",
+        "1 of them: unknown: why",
+    ]
 
 
 def test_done_with_nothing_to_say_prints_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed.errors import DumpError
-from testbed.journal.events import ThreadGroup
+from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe import py_spy
 from testbed.observe.py_spy import dump_with_py_spy, group_stacks, parse_dump
@@ -142,6 +142,8 @@ async def test_the_threads_of_a_living_process_are_dumped_by_its_id(process: sub
     file = tmp_path / "threads" / "waiting.json"
     groups = await dump_with_py_spy("waiting", process.pid, file)
     assert [(group.count, group.state, group.stack) for group in groups] == [(1, IDLE, ())]
+    if sys.platform == "linux":
+        assert [group.waits for group in groups] == [(GroupWait(1, "lock", "futex", "", "to be notified"),)]
     states = {stack.within(): stack.state for stack in parse_dump(file.read_bytes())}
     assert states["lookup_by_city"] == LOCK
 

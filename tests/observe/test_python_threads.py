@@ -61,6 +61,24 @@ async def test_a_thread_that_reads_a_silent_socket_is_seen_with_both_addresses(t
                 assert (end.pid, end.detail, end.threads) == (os.getpid(), "", ())
 
 
+@pytest.mark.fact("A4")
+async def test_a_thread_that_connects_to_a_full_queue_leads_to_the_listener(tmp_path: Path) -> None:
+    """It waits in the kernel before any connection is there; the listener's queue is seen to be full."""
+    serve = """
+import os, socket
+listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+port = listener.getsockname()[1]
+first = socket.create_connection(("127.0.0.1", port))
+start(socket.create_connection, ("127.0.0.1", port), name="connects")
+"""
+    with running(tmp_path, serve) as started:
+        process = await looked_into(started.pid)
+    thread = named(process, "connects")
+    assert (thread.wait.call, [each.state for each in thread.wait.descriptors]) == ("connect", ["SYN_SENT"])
+    assert [(end.pid, end.detail) for end in thread.other_ends] == [(started.pid, "which listens there, and has not accepted it")]
+    assert [(listener.queued, listener.backlog) for listener in process.listeners] == [(1, 0)]
+
+
 async def test_a_thread_that_waits_with_a_time_out_is_still_in_its_call_after_py_spy(tmp_path: Path) -> None:
     """What was interrupted goes on as `restart_syscall`; it is the same call all the same, and has an end."""
     text = """
@@ -159,6 +177,18 @@ async def test_the_same_shape_without_a_circle_is_no_deadlock(lock: str, times: 
         assert process.locks.deadlocks == ()
         assert len({wait.address for wait in process.locks.waits}) == 1
         assert len(process.locks.waits) == 2
+
+
+@pytest.mark.parametrize(("text", "count"), [(CROSSED, 1), (HELD_BY_A_THIRD, 0)])
+async def test_without_the_address_of_a_lock_its_expression_tells(
+    text: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a Python whose futexes are no lock's own: the same attribute of the same object is one lock, of another object it is not."""
+    monkeypatch.setattr("testbed.observe.lock_memory.python_version", lambda *_: (3, 14))
+    with running(tmp_path, text.replace("LOCK", "threading.RLock")) as started:
+        process = await looked_into(started.pid)
+    assert [deadlock.sure for deadlock in process.locks.deadlocks] == ["likely"] * count
+    assert {wait.address for wait in process.locks.waits} == {None}
 
 
 def made(directory: Path, number: int) -> Path:
