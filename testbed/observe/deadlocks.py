@@ -102,7 +102,6 @@ def find_locks(pid: int, stacks: Sequence[Stack], waits: Mapping[int, Wait], pro
     4. Follow who waits for whom; a circle is a deadlock.
     """
     sources = _Sources(pid, proc)
-    held = {stack.os_id: tuple(_held(stack, waits.get(stack.os_id), sources)) for stack in stacks}
     takers: list[_Taker] = []
     found: list[LockWait] = []
     for stack in stacks:
@@ -114,6 +113,7 @@ def find_locks(pid: int, stacks: Sequence[Stack], waits: Mapping[int, Wait], pro
             found.append(LockWait(stack.os_id, "Thread.join", None, str(frame), target.os_id, "its end", "certain", wait.timed))
         elif uses := _taken(stack, sources):
             takers.append(_Taker(stack.os_id, wait.lock, str(_own_frame(stack)), uses, wait.timed))
+    held = {stack.os_id: tuple(_held(stack, waits.get(stack.os_id), sources)) for stack in stacks if takers}
     found += _with_holders(pid, takers, held, {stack.ident: stack.os_id for stack in stacks}, proc)
     return LockFindings(tuple(found), tuple(_circles(found)), tuple(sources.unread))
 
@@ -233,13 +233,21 @@ def _taken(stack: Stack, sources: _Sources) -> tuple[_Use, ...]:
 
 def _held(stack: Stack, wait: Wait | None, sources: _Sources) -> list[_Use]:
     innermost = _own_frame(stack) if stack.frames else None
+    has_released = _is_in_condition(stack)
     uses: list[_Use] = []
     for frame in stack.frames:
         source = None if frame.file.endswith("/threading.py") else sources.of(frame.file)
-        if source is not None:
+        if source is not None and not (has_released and frame is innermost):
             blocked = frame is innermost and wait is not None and wait.kind == "lock"
             uses += [_use(lock, frame) for lock in source.locks_at(frame.function, frame.line, blocked=blocked).held]
     return uses
+
+
+def _is_in_condition(stack: Stack) -> bool:
+    """Whether its own code has called a condition's `wait`, which gives back the lock that the lines around it took."""
+    inner = list(itertools.takewhile(lambda frame: frame.file.endswith("/threading.py"), reversed(stack.frames)))
+    is_wait = bool(inner) and inner[-1].function in {"wait", "wait_for"}  # as an event has one, too, which gives back nothing
+    return is_wait and any(local.name == "self" and local.text.startswith("<Condition ") for local in inner[-1].locals)
 
 
 def _use(lock: LockExpression, frame: Frame) -> _Use:

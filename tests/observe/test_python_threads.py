@@ -311,6 +311,31 @@ start(twice)
     assert circles == {frozenset({"Thread.join", "LOCK"}), frozenset({"AGAIN"})}
 
 
+async def test_a_thread_that_waits_to_be_notified_has_given_the_lock_back(tmp_path: Path) -> None:
+    """Its lines are within the condition all the same; who sleeps there holds it."""
+    text = """
+changed = threading.Condition(threading.Lock())
+def listen():
+    with changed:
+        changed.wait()
+def hold():
+    with changed:
+        time.sleep(600)
+def enter():
+    with changed:
+        pass
+start(listen)
+time.sleep(0.1)
+start(hold)
+time.sleep(0.1)
+start(enter)
+"""
+    with running(tmp_path, text) as started:
+        process = await looked_into(started.pid)
+    ((waits, holder, sure),) = ((wait.thread, wait.holder, wait.sure) for wait in process.locks.waits)
+    assert (waits, holder, sure) == (named(process, "enter").stack.os_id, named(process, "hold").stack.os_id, "likely")
+
+
 async def test_a_file_that_changed_after_the_start_tells_nothing(tmp_path: Path) -> None:
     """Its lines may be others now; that is said, and no deadlock is made of it."""
     with running(tmp_path, CROSSED.replace("LOCK", "threading.Lock")) as started:
