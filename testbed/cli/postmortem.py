@@ -39,6 +39,8 @@ def _tell(console: Console, journal: Journal) -> None:
     judgement = judge.judge(journal)
     header = journal.header
     console.print(f"{header.scenario} over {header.variant}: {judgement.summary}; of {journal.path}", soft_wrap=True)
+    for finding in judgement.doubts:
+        console.print(f"the replay cannot be believed: {finding.text}", soft_wrap=True)
     for look in who_waits.of_journal(journal):
         console.print(f"Root, {waits.title(look)}:")
         for sentence in waits.sentences(look):

@@ -110,19 +110,22 @@ class Watch:
     def alarm(self, code: str, what: str, rule: str, rings: Iterable[Ring], doubts: Iterable[tuple[float, str]] = ()) -> Alarm:
         """Return an alarm by all the times at which it rings, and the doubts about it, each with the time from which on it holds."""
         fault_s = float("inf") if self.fault is None else self.fault.t_s
-        told: list[Ring] = []
-        excused: list[tuple[float, str]] = []
-        for ring in sorted(rings, key=lambda ring: ring.at.t_s):
-            if self._is_restarted(ring.at.t_s):
-                continue
-            if not self._is_of_the_machine(ring):
-                told.append(ring)
-            elif self.fault is None or ring.at.t_s >= fault_s:
-                excused.append((ring.at.t_s, f"{ring.text} at {clock_text(ring.at.night_s)}, when the machine had no processor free"))
-        rang = next((ring for ring in told if ring.at.t_s >= fault_s), None)
+        ordered = [ring for ring in sorted(rings, key=lambda ring: ring.at.t_s) if not self._is_restarted(ring.at.t_s)]
+        before = [ring for ring in ordered if ring.at.t_s < fault_s]
+        after = ordered[len(before) :]
+        rang, false_alarm = self._first(after), self._first(before)
         rang_s = float("inf") if rang is None else rang.at.t_s
+        excused = (
+            (ring.at.t_s, f"{ring.text} at {clock_text(ring.at.night_s)}, when the machine had no processor free")
+            for ring in (after if self.fault else before)[:1]
+            if ring not in (rang, false_alarm)
+        )
         doubt = next((text for from_s, text in (*doubts, *excused, *self._cut_off()) if from_s < rang_s), "")
-        return Alarm(code, what, rule, rang, told[0] if told and told[0].at.t_s < fault_s else None, doubt)
+        return Alarm(code, what, rule, rang, false_alarm, doubt)
+
+    def _first(self, rings: Sequence[Ring]) -> Ring | None:
+        """Return the first that is not the machine's doing."""
+        return next((ring for ring in rings if not self._is_of_the_machine(ring)), None)
 
     def changed_between(self, from_s: float, to_s: float) -> bool:
         """Whether a fault or an operation began or ended after the one time and by the other."""

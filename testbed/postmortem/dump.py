@@ -20,6 +20,8 @@ MAIN = "MainThread"
 INSTALLED = re.compile(r"^(.*/(?:site|dist)-packages)/(.+)$")
 STANDARD = re.compile(r"/lib(?:64)?/(?:python|pypy)3(?:\.\d+)?t?/((?!(?:site|dist)-packages/).+)$")
 FROZEN = re.compile(r"^<frozen ([\w.]+)>$")
+# The calls by which any thread starts; before Python 3.11, py-spy knows no class of a call.
+STARTS = {"Thread._bootstrap", "Thread._bootstrap_inner", "Thread.run", "_bootstrap", "_bootstrap_inner", "run"}
 SUFFIX = re.compile(r"(?:/__init__)?\.pyc?$")
 
 
@@ -66,13 +68,10 @@ class Thread:
     def own_calls(self) -> tuple[Call, ...]:
         """Its calls without those by which Python starts any thread or program."""
         for number, call in enumerate(self.calls):
-            starts = call.is_in("threading") and call.name in {"Thread._bootstrap", "Thread._bootstrap_inner", "Thread.run", *STARTS}
+            starts = call.is_in("threading") and call.name in STARTS
             if not starts and not call.is_in("runpy"):
                 return self.calls[number:]
         return ()
-
-
-STARTS = ("_bootstrap", "_bootstrap_inner", "run")  # before Python 3.11 a call has no class
 
 
 class _Call(BaseModel):

@@ -32,7 +32,7 @@ def gauges(watch: Watch, seen: Evidence) -> Iterator[Alarm]:
     servers, kinds = facility.application_servers, (facility.application_servers, facility.callers)
     row, in_row = watch.rules.samples, f"in {watch.rules.samples} samples in a row"
 
-    def alarm(code: str, what: str, rule: str, services: Sequence[str], text: Text, *, row: int = 1, health: bool = False) -> Alarm:
+    def alarm(code: str, what: str, rule: str, services: Sequence[str], text: Text, *, row: int = 0, health: bool = False) -> Alarm:
         rings = (ring for service in services for ring in _rings(watch, service, text, row))
         return watch.alarm(code, what, rule, rings, _unseen(watch, seen, services, health=health))
 
@@ -69,7 +69,7 @@ def _empty(sample: Sample, limit: float) -> str:
 
 
 def _waiting(sample: Sample) -> str:
-    return f"{sample.pool.waiting} threads of {sample.service} waited" if sample.pool is not None and sample.pool.waiting else ""
+    return f"{sample.service} had {sample.pool.waiting} waiting" if sample.pool is not None and sample.pool.waiting else ""
 
 
 def _leaked(sample: Sample) -> str:
@@ -83,7 +83,10 @@ def _busy(sample: Sample, share: float) -> str:
 
 
 def _rings(watch: Watch, service: str, text: Text, row: int) -> Iterator[Ring]:
-    """Yield each sample that completes a row of so many of a service with something to tell; those without numbers do not end a row."""
+    """Yield each sample of a service with something to tell, or each that completes a row of so many; one without numbers ends no row.
+
+    What must be seen in a row is a matter of speed, which may be the machine's; a red check, or a leak (`row` 0), is not.
+    """
     in_row: list[Sample] = []
     before_s = 0.0
     for sample in samples_of(watch.journal, service):
@@ -93,8 +96,7 @@ def _rings(watch: Watch, service: str, text: Text, row: int) -> Iterator[Ring]:
         elif sample.busy is not None:
             in_row, before_s = [], sample.t_s
         if told and len(in_row) >= row:
-            # A gauge that must show something in a row may show how slow the machine is; a red check or a leak does not.
-            slow_s = (max(before_s, in_row[-row].t_s - LOOK_S), sample.t_s) if row > 1 else None
+            slow_s = (max(before_s, in_row[-row].t_s - LOOK_S), sample.t_s) if row else None
             yield Ring(Moment(sample.t_s, sample.night_s), told, slow_s)
 
 

@@ -42,10 +42,6 @@ def installed_version(directory: str, package: str) -> str | None:
     return _versions(directory).get(package)
 
 
-def unknown_version(directory: str, package: str) -> None:
-    """Return None: the version is unknown."""
-
-
 @functools.cache
 def _versions(directory: str) -> dict[str, str]:
     """Return the version of each package in a directory by the name that it is imported by, from the lists of files beside them."""
