@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from testbed.errors import JournalError
+from testbed.journal.consistency import LONGEST_NIGHT_S
 from testbed.journal.events import FaultOver, Observed, OperationEvent
 from testbed.plan.clock import MINUTE_S, clock_text
 from testbed.verdict.busyness import stalled_s
@@ -88,7 +91,9 @@ class Watch:
         self.journal = journal
         self.rules = rules
         stamps = sorted((event.t_s, event.night_s) for event in journal.events)
-        self._t_s, self._night_s = [t_s for t_s, _ in stamps], [night_s for _, night_s in stamps]
+        self._t_s = [t_s for t_s, _ in stamps]
+        self._night_s = list(accumulate((night_s for _, night_s in stamps), max))  # rounding may turn it back by a trifle
+        self._require_times()
         operations = journal.of(OperationEvent)
         self.fault = first_fault(journal)
         changes = (event.t_s for event in operations if event.operation not in HARMLESS)
@@ -98,6 +103,15 @@ class Watch:
         self.restarts_s = [(begin.t_s, ends.get(begin.id, float("inf"))) for begin in begins]
         windows = journal.of(Observed)
         self.until_s = windows[-1].until_s if windows else self._t_s[-1] if self._t_s else 0.0
+
+    def _require_times(self) -> None:
+        """Raise JournalError for times that no replay writes: robots would be asked for as long as the night is."""
+        night = self.journal.header.night
+        for time_s in (night.from_s, night.to_s, *self._t_s, *self._night_s):
+            if not 0 <= time_s <= LONGEST_NIGHT_S:
+                raise JournalError(
+                    f"no post-mortem of the journal {self.journal.path}: it has a time of {time_s:g} s; allowed: 0 to {LONGEST_NIGHT_S:g} s"
+                )
 
     def at(self, t_s: float) -> Moment:
         """Return a real time on both clocks."""

@@ -140,7 +140,7 @@ def sort(threads: Iterable[Thread]) -> Sorted:
             pooled[kind, NUMBER.sub("", thread.name) if kind is EXECUTOR else ""].append(thread)
         elif task is not None:
             tasks[task] += 1
-        elif thread.is_main:
+        elif thread.is_main and main is None:  # a thread may be given any name
             main = _outermost(thread)
         else:
             plain[_outermost(thread)].append(thread.name)

@@ -49,7 +49,7 @@ class WarningTimes:
 
 
 def of(journal: Journal, judgement: Judgement, rules: Rules = RULES) -> WarningTimes:
-    """Return when each alarm rang, of a journal and its judgement."""
+    """Return when each alarm rang, of a journal and its judgement; raises JournalError for one whose times cannot be."""
     watch = Watch(journal, rules)
     fault = None if watch.fault is None else Moment(watch.fault.t_s, watch.fault.night_s)
     alarms = (*gauges(watch, judgement.figures.evidence), errors(watch), in_flight(watch), *robots(watch))

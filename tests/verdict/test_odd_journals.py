@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,8 @@ from testbed.errors import JournalError
 from testbed.experiments import batch
 from testbed.journal import reader
 from testbed.journal.reader import event_adapter, header_adapter
-from testbed.report import json_lines, side_by_side
+from testbed.postmortem import stack_reading, warning_time
+from testbed.report import json_lines, side_by_side, stacks, warnings
 from testbed.verdict import figures, judge
 from testbed.verdict.finding import Verdict
 from tests.journals import NightBuilder, contained_night, hung_night
@@ -93,12 +95,16 @@ def judged(path: Path, lines: list[dict[str, Any]]) -> str:
     """Return what becomes of a journal: its verdict, or `refused`; all that the terminal and programs get of it is made, too."""
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     try:
-        judgement = judge.judge(reader.read(path))
+        journal = reader.read(path)
+        judgement = judge.judge(journal)
     except JournalError as error:
         return "refused" if len(str(error).splitlines()) == 1 else str(error)
     console = Console(file=io.StringIO(), width=100)
     console.print(side_by_side.side_by_side([judgement]), side_by_side.findings([judgement]))
     json_lines.line(judgement, 1.0)
+    with suppress(JournalError):  # of times that cannot be
+        console.print(warnings.table(warning_time.of(journal, judgement)))
+    console.print(stacks.table(stack_reading.of_journal(journal)))
     return judgement.verdict.value
 
 
