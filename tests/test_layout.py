@@ -36,7 +36,7 @@ ROOMS = {
     "scenario_file": "errors plan facility faultproxy faults operations",
     "verdict": "errors registry plan journal",
     "postmortem": "errors plan journal verdict",
-    "report": "errors plan observe verdict postmortem",
+    "report": "errors plan journal observe verdict postmortem",
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
     "fakes": "errors plan journal facility",

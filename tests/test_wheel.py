@@ -16,9 +16,11 @@ from zipfile import ZipFile
 import pytest
 
 from testbed import scenario_file
+from testbed.journal.writer import JournalWriter
 from testbed.plan.facts import FACTS
 from testbed.runtime.containers import image
 from tests import workers
+from tests.journals import contained_night
 
 ROOT = Path(__file__).parents[1]
 NO_ENGINE = "unix:///nowhere/docker.sock"
@@ -103,8 +105,14 @@ def test_the_wheel_has_every_file_that_is_read_and_no_test(installed: Installed)
     ]
     assert {f"testbed/data/{file.as_posix()}" for file in files} == {name for name in names if name.startswith("testbed/data/")}
     assert Path("scenarios/the_night.toml") in files
+    html = [
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "testbed/report/html").rglob("*") if path.is_file() and path.suffix != ".pyc"
+    ]
+    assert set(html) <= names
+    assert {"testbed/report/html/page.js", "testbed/report/html/page.css", "testbed/report/html/vendor/d3.min.js"} <= set(html)
     assert not [name for name in names if "/test_" in name or "conftest" in name]
-    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    for licence in ("LICENSE", "testbed/report/html/vendor/d3.LICENSE.txt", "testbed/report/html/vendor/plot.LICENSE.txt"):
+        assert any(name.endswith(f"/licenses/{licence}") for name in names), licence
     assert (ROOT / "README.md").read_text(encoding="utf-8").strip() in metadata
 
 
@@ -134,6 +142,17 @@ def test_replay_replays_the_night_and_keeps_its_journal_in_the_folder(installed:
     assert code == 0, text
     assert "held" in text
     assert len([*installed.folder.glob(".testbed/runs/latest/*.jsonl")]) == 1
+
+
+def test_the_page_is_made_of_what_the_wheel_has(installed: Installed, tmp_path: Path) -> None:
+    """With its scripts and its style."""
+    made = contained_night().journal()
+    with JournalWriter(tmp_path / "a.jsonl", made.header) as writer:
+        for event in made.events:
+            writer.append(event)
+    code, text = installed.testbed("report", str(tmp_path / "a.jsonl"), "--html", str(tmp_path / "a.html"))
+    assert code == 0, text
+    assert "Observable" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_facts_says_that_the_tests_are_not_installed(installed: Installed) -> None:

@@ -53,6 +53,7 @@ SECTIONS = {
         "replay": ("testbed.cli.replay", "replay"),
         "judge": ("testbed.cli.replay", "judge_"),
         "postmortem": ("testbed.cli.postmortem", "postmortem"),
+        "report": ("testbed.cli.report", "report"),
         "trace": ("testbed.cli.replay", "trace_"),
         "facts": ("testbed.cli.replay", "facts_"),
     },

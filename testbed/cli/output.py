@@ -100,6 +100,43 @@ def write_text(option: str, path: Path | None, text: str) -> None:
             file.write(text)
 
 
+def require_replaceable(option: str, path: Path | None) -> None:
+    """Raise UsageError before the work, and not after it, if `replace_text` cannot write a file."""
+    if path is not None and str(path) == "-":
+        raise UsageError(f"{option}: found -; allowed: a file")
+    require_writable(option, path)
+    if path is not None and _is_replaced(path) and not os.access(path.resolve().parent, os.W_OK):
+        raise UsageError(f"{option}: {path} cannot be written; give a file in a directory that can be written to")
+
+
+def replace_text(option: str, path: Path, text: str) -> None:
+    """Write a text to a file so that nobody ever sees half of it; raises UsageError when that cannot be done, and leaves what was there.
+
+    A device or a pipe is written to as it is, and where a link leads is replaced, and not the link.
+    """
+    if not _is_replaced(path):
+        write_text(option, path, text)
+        return
+    with writing(option, path):
+        target = path.resolve()
+        beside = target.with_name(f".{target.name[:100]}.{os.getpid()}")
+        try:
+            with given_file.open_to_write(beside) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _is_replaced(path: Path) -> bool:
+    """Whether a path leads to a regular file, or to none yet."""
+    return path.is_file() or not path.exists()
+
+
 @contextmanager
 def writing(option: str, path: Path) -> Iterator[None]:
     """Raise UsageError with the option and the file if a file cannot be written; `path` is where, if the error does not say it."""

@@ -8,35 +8,36 @@ from typing import TYPE_CHECKING
 import click
 
 from testbed.cli import options
-from testbed.cli.replay import journals_in, latest_run
-from testbed.experiments import batch
+from testbed.cli.journals import judged
 from testbed.postmortem import stack_reading, warning_time
 from testbed.report import stacks, waits, warnings
 from testbed.report.terminal import plain_console
-from testbed.verdict import judge, who_waits
+from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.journal.reader import Journal
+    from testbed.verdict.judge import Judgement
 
 
 @click.command(epilog=options.examples("testbed postmortem", "testbed postmortem .testbed/runs/latest/original.jsonl"))
 @click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
 @options.runs
 def postmortem(journals: tuple[Path, ...], runs: str | None) -> None:
-    """Tell who waited for whom and for what in the end, what could have warned, and what the thread dumps tell.
+    """Tell who waited for whom, and what could have warned.
+
+    Of each moment at which evidence was taken: what all that hangs waits for in the end. Then when each alarm would have rung, and what
+    the thread dumps tell of libraries, protocols and thread pools.
 
     JOURNALS are files, or directories of them; without any, the last run below --runs.
     """
     console = plain_console()
-    for path in journals or (latest_run(batch.runs_home(runs)),):
-        for journal in journals_in(path):
-            _tell(console, journal)
+    for result in judged(journals, runs):
+        _tell(console, result.journal, result.judgement)
 
 
-def _tell(console: Console, journal: Journal) -> None:
-    judgement = judge.judge(journal)
+def _tell(console: Console, journal: Journal, judgement: Judgement) -> None:
     header = journal.header
     console.print(f"{header.scenario} over {header.variant}: {judgement.summary}; of {journal.path}", soft_wrap=True)
     for finding in judgement.doubts:

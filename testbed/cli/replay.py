@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from testbed import scenario_file
-from testbed.cli import facts, options
+from testbed.cli import facts, options, report
 from testbed.cli.interruption import interruptible
+from testbed.cli.journals import judged
 from testbed.cli.live import Picture
-from testbed.cli.output import EXIT, JsonLines, reading, require_writable, warn, warn_passed_over
-from testbed.errors import TestbedError, UsageError, visible
+from testbed.cli.output import EXIT, JsonLines, require_replaceable, require_writable, warn_passed_over
+from testbed.errors import TestbedError, visible
 from testbed.experiments import batch
-from testbed.journal import reader
 from testbed.plan import passengers, trace
 from testbed.report import json_lines, repetition, side_by_side
 from testbed.report import plan as plan_module
 from testbed.report.plan import scenarios
 from testbed.report.terminal import plain_console, whole_line_console
-from testbed.verdict import judge, share
-from testbed.verdict.result import Result
+from testbed.verdict import share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
     from testbed.facility.backend import Backend
-    from testbed.journal.reader import Journal
     from testbed.plan.scenario import Scenario
     from testbed.verdict.judge import Judgement
+    from testbed.verdict.result import Result
 
 
 _seed = click.option("--seed", metavar="N", type=options.Whole(0, batch.MAX_SEED), help="Draw other passengers, by this seed.")
@@ -97,6 +96,7 @@ _json = click.option(
 @_speed
 @options.runtime
 @_json
+@report.html
 @options.runs
 @options.toxiproxy
 @options.postgres
@@ -109,6 +109,7 @@ def replay(
     rate: float | None,
     speed: float | None,
     json_file: str | None,
+    html: Path | None,
     runs: str | None,
     toxiproxy: Address | None,
     postgres: str | None,
@@ -117,6 +118,7 @@ def replay(
 
     SCENARIO is a name from `testbed list`, or a path to a .toml file. Journals and thread dumps are kept; the last line has their path.
     """
+    require_replaceable("--html", html)
     plan = batch.planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
     plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
     console = plain_console(stderr=json_file == "-")
@@ -129,6 +131,7 @@ def replay(
         results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write))
     if repetitions > 1:
         console.print(repetition.table(results))
+    report.write_html(html, results)
     _exit(console, [result.judgement for result in results])
 
 
@@ -167,23 +170,25 @@ def _report(console: Console, judgements: list[Judgement]) -> None:
 @options.runs
 @_json
 @click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), help="Draw the printed report as an SVG file, too.")
-def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, svg: Path | None) -> None:
+@report.html
+def judge_(journals: tuple[Path, ...], runs: str | None, json_file: str | None, svg: Path | None, html: Path | None) -> None:
     """Judge old journals again, by today's rules.
 
     JOURNALS are files, or directories of them; without any, the last run below --runs.
     """
     require_writable("--json", None if json_file in (None, "-") else Path(str(json_file)))
     require_writable("--svg", svg)
+    require_replaceable("--html", html)
     console = plain_console(stderr=json_file == "-")
-    read = [journal for path in journals or (latest_run(batch.runs_home(runs)),) for journal in journals_in(path)]
-    judgements = [judge.judge(journal) for journal in read]
+    results = judged(journals, runs)
+    judgements = [result.judgement for result in results]
     with JsonLines(json_file) as write:
-        for journal, judgement in zip(read, judgements, strict=True):
-            batch.keep_tracebacks(journal.path, judgement)
-            write(json_lines.line(judgement, max((event.t_s for event in journal.events), default=0.0)))
+        for result in results:
+            write(json_lines.line(result.judgement, result.wall_s))
     _report(console, judgements)
     if svg is not None:
         side_by_side.draw(judgements, svg)
+    report.write_html(html, results)
     _exit(console, judgements)
 
 
@@ -194,35 +199,6 @@ def _exit(console: Console, judgements: list[Judgement]) -> NoReturn:
         if over.text:
             console.print(f"{over.variant}: {over.verdict.value}, {over.text}", soft_wrap=True)
     sys.exit(EXIT[max((over.verdict for over in verdicts), key=lambda verdict: verdict.rank)])
-
-
-def latest_run(home: Path) -> Path:
-    """Return the last run: where `latest` leads, or else the newest that is there, with a warning; raises UsageError without any."""
-    latest = home / batch.LATEST
-    with reading("--runs", home):
-        if latest.exists():
-            return latest
-        found = [path for path in home.iterdir() if path.is_dir() and any(path.rglob("*.jsonl"))] if home.is_dir() else []
-    lost = "is a link that leads nowhere" if latest.is_symlink() else "is not there"
-    if not found:
-        advice = "`testbed replay` makes one, or give a journal or a directory"
-        raise UsageError(
-            f"there is no run in {home}, and {latest} {lost}; {advice}"
-            if latest.is_symlink()
-            else f"there is no run at {latest} yet; {advice}"
-        )
-    newest = max(found, key=lambda path: path.name)  # names begin with the time
-    warn(f"{latest} {lost}; judged is the newest run, {newest}")
-    return newest
-
-
-def journals_in(path: Path) -> list[Journal]:
-    """Return the journal of a file, or all journals below a directory, in the order in which their replays started."""
-    with reading("JOURNALS", path):
-        files = sorted(path.resolve().rglob("*.jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise UsageError(f"there are no journals (*.jsonl) in {path}; give another directory or file")
-    return sorted((reader.read(file) for file in files), key=lambda journal: journal.header.started_at)
 
 
 @click.command(name="list")

@@ -70,11 +70,12 @@ class _Report:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         names = [column.name for column in self.night.columns]
-        for rows in (_night(self.night), rises.rows(self.night), _cost(self.night)):
+        for rows in (night_rows(self.night), rises.rows(self.night), cost_rows(self.night)):
             yield from rows.tables(names, options.max_width)
 
 
-def _night(night: Night) -> Rows:
+def night_rows(night: Night) -> Rows:
+    """Return what became of each variant of a night, a row for each question; rows that tell nothing of any variant are left out."""
     rows: list[tuple[str, Callable[[Judgement], RenderableType]]] = [
         ("done", lambda judgement: _done(judgement.figures)),
         ("quiet hours", lambda judgement: _quiet(judgement.figures)),
@@ -87,8 +88,8 @@ def _night(night: Night) -> Rows:
         (f"wait for an answer\n{WAITS}", lambda judgement: _waits(judgement.figures, None)),
         ("circuit breakers", lambda judgement: _breakers(judgement.figures)),
         ("outcome", _outcome),
-        ("crack", _crack),
-        ("verdict", _verdict),
+        ("crack", crack_text),
+        ("verdict", verdict_text),
         ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
     ]
     return Rows(night.title, "", [(name, [cell(judgement) for judgement in night.judgements]) for name, cell in rows], apart=True).told()
@@ -122,7 +123,7 @@ def _outcome(judgement: Judgement) -> Text:
     return Text.assemble((judgement.outcome or "unknown", OUTCOME_STYLE[judgement.outcome]), f": {judgement.reason.text}")
 
 
-def _crack(judgement: Judgement) -> str:
+def crack_text(judgement: Judgement) -> str:
     """Format how far the trouble went, and what was seen of it; a night can be unharmed although much of the airline stood still."""
     crack = judgement.crack
     answered = judgement.reason.code in ("all_answered", "late")
@@ -153,7 +154,7 @@ def _stood_still(judgement: Judgement) -> str:
     return f"all request threads of {who} were blocked, {'to the end' if to_the_end else f'for up to {longest_s:.1f} real s'}"
 
 
-def _verdict(judgement: Judgement) -> Text:
+def verdict_text(judgement: Judgement) -> Text:
     """Format the verdict with its reason: what did not hold is told below the tables, by these names."""
     verdict = judgement.verdict
     unmet = judgement.doubts or [finding for finding in judgement.findings if finding.verdict is verdict]
@@ -266,7 +267,7 @@ def _to_hang(figures: Figures) -> RenderableType:
     return Text(f"{span_text(figures.time_to_hang_night_s)} of the night, at {clock_text(figures.hang.night_s)}", "bold red")
 
 
-def _cost(night: Night) -> Rows:
+def cost_rows(night: Night) -> Rows:
     """Return how each kind of transaction ended, unless all were answered; in words, because columns of numbers fit no terminal."""
     figures = [judgement.figures for judgement in night.judgements]
     counts = [of_variant.transactions for of_variant in figures]

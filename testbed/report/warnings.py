@@ -8,10 +8,13 @@ from testbed.plan.clock import clock_text, span_text
 from testbed.report.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.postmortem.alarm import Alarm
     from testbed.postmortem.service_stop import Stop
     from testbed.postmortem.warning_time import Lead, WarningTimes
 
+HEADINGS = ("what could have been watched", "rang", "before service stopped", "what it said")
 CAPTION = (
     "before: of the night (real seconds), until service stopped; a robot is derived from the next real transaction of its kind, "
     "if nothing was done to the facility until that had ended"
@@ -20,15 +23,19 @@ CAPTION = (
 
 def table(times: WarningTimes) -> FittedTable:
     """Return a table with a row for each alarm: when it rang, how long before service stopped, and what it said, or when it rings."""
-    headings = ("what could have been watched", "rang", "before service stopped", "what it said")
-    drawn = FittedTable([Column(heading) for heading in headings], title=f"What could have warned; {stop_text(times)}", caption=CAPTION)
+    drawn = FittedTable([Column(heading) for heading in HEADINGS], title=f"What could have warned; {stop_text(times)}", caption=CAPTION)
+    for row in rows(times):
+        drawn.add_row(*row)
+    return drawn
+
+
+def rows(times: WarningTimes) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each alarm, and one below it if it gave a false alarm."""
     for alarm in times.alarms:
         said = alarm.rang.text if alarm.rang else alarm.doubt or f"it rings when {alarm.rule}"
-        drawn.add_row(alarm.what, _rang(alarm), lead_text(times.lead(alarm)), said)
-        if alarm.false_alarm:
-            ring = alarm.false_alarm
-            drawn.add_row("", f"false alarm {clock_text(ring.at.night_s, seconds=False)}", "", ring.text)
-    return drawn
+        yield alarm.what, _rang(alarm), lead_text(times.lead(alarm)), said
+        if ring := alarm.false_alarm:
+            yield "", f"false alarm {clock_text(ring.at.night_s, seconds=False)}", "", ring.text
 
 
 def line(times: WarningTimes, alarm: Alarm) -> str:

@@ -97,6 +97,8 @@ def require_bounds(err: str) -> None:
         ["replay", "the_night", "--toxiproxy", "ODD"],
         ["judge", "ODD"],
         ["judge", "--runs", "ODD"],
+        ["report", "ODD", "--html", "x.html"],
+        ["report", "--runs", "ODD", "--junit", "x.xml"],
         ["trace", "ODD", "x.jsonl"],
         ["scan", "ODD"],
         ["scan", "--link", "ODD"],

@@ -8,6 +8,7 @@ import json
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -17,9 +18,11 @@ from testbed.experiments import batch
 from testbed.journal import reader
 from testbed.journal.reader import event_adapter, header_adapter
 from testbed.postmortem import stack_reading, warning_time
-from testbed.report import json_lines, side_by_side, stacks, warnings
+from testbed.report import json_lines, junit, markdown, side_by_side, stacks, warnings
+from testbed.report.html.page import FAILED, page
 from testbed.verdict import figures, judge
 from testbed.verdict.finding import Verdict
+from testbed.verdict.result import Result
 from tests.journals import NightBuilder, contained_night, hung_night
 from tests.mutations import times
 
@@ -105,6 +108,9 @@ def judged(path: Path, lines: list[dict[str, Any]]) -> str:
     with suppress(JournalError):  # of times that cannot be
         console.print(warnings.table(warning_time.of(journal, judgement)))
     console.print(stacks.table(stack_reading.of_journal(journal)))
+    assert FAILED not in page([Result(journal, judgement, 1.0)])
+    ElementTree.fromstring(junit.xml([judgement]))  # noqa: S314 - our own
+    markdown.summary([judgement]).encode()
     return judgement.verdict.value
 
 

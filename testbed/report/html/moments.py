@@ -1,0 +1,156 @@
+"""What happened in a night, moment by moment: what was done to the facility, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import Condition, End, Healed, OperationEvent, Part, Service, Shortage, Step
+from testbed.plan.clock import HOUR_S, clock_text, span_text
+from testbed.verdict.changes import active_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.journal.reader import Journal
+    from testbed.report.html.judged import JudgedReplay
+    from testbed.verdict.figures import Figures
+
+DONE, SEEN, BAD, END = "done", "quiet", "trouble", "end"  # kinds of moments
+DONE_NOTHING = "nothing"  # the do-nothing fault
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened at a time, or from then `until_s` (both clocks, or neither); `parts` are its steps."""
+
+    kind: str
+    t_s: float
+    night_s: float
+    what: str
+    until_s: tuple[float, float] | None = None
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A time in which a fault was active or an operation was carried out, on both clocks."""
+
+    word: str
+    from_s: tuple[float, float]
+    to_s: tuple[float, float]
+
+
+def last_s(journal: Journal) -> tuple[float, float]:
+    """Return when the last event was, in real seconds and by the night's clock."""
+    return max((event.t_s for event in journal.events), default=0.0), max(
+        (event.night_s for event in journal.events), default=journal.header.night.to_s
+    )
+
+
+def shades(journal: Journal) -> tuple[Shade, ...]:
+    """Return when each fault was active, and when each other operation was carried out."""
+    last = last_s(journal)
+    active = {fault.begin.id: (fault.end.t_s, fault.end.night_s) if fault.end else last for fault in active_faults(journal)}
+    ends = {event.id: (event.t_s, event.night_s) for event in journal.of(OperationEvent) if event.state != "begin"}
+    return tuple(
+        Shade(begin.operation, (begin.t_s, begin.night_s), active.get(begin.id) or ends.get(begin.id, last))
+        for begin in journal.of(OperationEvent)
+        if begin.state == "begin" and begin.operation != DONE_NOTHING
+    )
+
+
+def of(replay: JudgedReplay) -> tuple[Moment, ...]:
+    """Return the moments of a night, in the order of time."""
+    found = [*_done(replay.journal), *_trouble(replay.journal, replay.judgement.figures), *_services(replay.journal)]
+    return tuple(sorted((*found, *_end(replay.journal)), key=lambda moment: moment.t_s))
+
+
+def _done(journal: Journal) -> Iterator[Moment]:
+    """Yield every fault and operation with its steps, and every condition that was waited for in vain."""
+    ends = {event.id: event for event in journal.of(OperationEvent) if event.state != "begin"}
+    until_s = {(shade.word, shade.from_s[0]): shade.to_s for shade in shades(journal)}
+    for begin in journal.of(OperationEvent):
+        if begin.state != "begin" or begin.operation == DONE_NOTHING:
+            continue
+        end = ends.get(begin.id)
+        how = "began, and did not end" if end is None else "completed" if end.state == "end" else "FAILED"
+        took = "" if end is None or end.duration_s is None else f" in {end.duration_s:.2f} real s"
+        detail = f": {end.detail}" if end is not None and end.detail else ""
+        given = ", ".join(f"{name} = {value}" for name, value in begin.arguments.items())
+        steps = tuple(
+            f"{step.number}. {step.step}: {'done' if step.state == 'end' else 'FAILED'}"
+            + ("" if step.duration_s is None else f" in {step.duration_s:.2f} real s")
+            + (f", {step.detail}" if step.detail else "")
+            for step in journal.of(Step)
+            if step.id == begin.id and step.operation == begin.operation and step.state != "begin"
+        )
+        what = f"{begin.operation}{f' ({given})' if given else ''} {how}{took}{detail}"
+        yield Moment(DONE, begin.t_s, begin.night_s, what, until_s[begin.operation, begin.t_s], steps)
+    for condition in journal.of(Condition):
+        if not condition.seen:
+            what = f"{condition.operation or 'a step'} was not carried out: {condition.condition} was never seen ({condition.detail})"
+            yield Moment(DONE, condition.t_s, condition.night_s, what)
+
+
+def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
+    """Yield the quiet hours, the first failure, when services first stood still, and when all callers did."""
+    start_s, length_s = figures.quiet_night_s
+    if figures.first_fault is not None and length_s >= HOUR_S:
+        due = [(asked.request.night_s, asked.request.due_s) for asked in journal.transactions]
+        begin_s = max([figures.first_fault.t_s, *(due_s for night_s, due_s in due if night_s <= start_s)])
+        end_s = min((due_s for night_s, due_s in due if night_s >= start_s + length_s), default=begin_s)
+        what = f"quiet: {span_text(length_s)} without a passenger, so nobody could notice anything"
+        yield Moment(SEEN, begin_s, start_s, what, (end_s, start_s + length_s))
+    if figures.first_trouble is not None:
+        first, night_s = figures.first_trouble
+        at_s = first.request.due_s if first.response is None else first.response.answered_s
+        how = "was never answered" if first.ended == "unanswered" else "failed"
+        why = f": {first.response.error}" if first.response is not None and first.response.error else ""
+        yield Moment(BAD, at_s, night_s, f"first failure: {first.request.caller} {first.request.transaction} {how}{why}")
+    for service, spans in figures.spans.items():
+        for span in spans[:1]:
+            what = f"all request threads of {service} are blocked, and nothing comes back from it"
+            yield Moment(BAD, span.from_s, span.night_s, what)
+    if figures.hang is not None:
+        after_s = figures.time_to_hang_night_s
+        after = "" if after_s is None else f", {span_text(after_s)} of the night after the first fault"
+        yield Moment(BAD, figures.hang.from_s, figures.hang.night_s, f"hang: every calling system stands still{after}")
+
+
+def _services(journal: Journal) -> Iterator[Moment]:
+    """Yield which services went and came after all had been ready, and what else of the facility failed by itself."""
+    ready: set[str] = set()
+    for event in journal.of(Service):
+        if event.state == "ready" and event.service not in ready:
+            ready.add(event.service)
+        elif event.service in ready:
+            how = {"died": "died by itself", "stopped": "was stopped", "started": "was started", "ready": "is ready again"}[event.state]
+            detail = f": {event.detail}" if event.detail else ""
+            yield Moment(BAD if event.state == "died" else DONE, event.t_s, event.night_s, f"{event.service} {how}{detail}")
+    for part in journal.of(Part):
+        yield Moment(BAD, part.t_s, part.night_s, f"{part.part} {part.state} by itself: {part.detail}")
+    for lack in journal.of(Shortage):
+        yield Moment(BAD, lack.t_s, lack.night_s, f"{lack.of} lacks {lack.resource}: {lack.line}")
+
+
+def _end(journal: Journal) -> Iterator[Moment]:
+    """Yield what was healed at the end, and how the replay ended."""
+    for healed in journal.of(Healed):
+        if healed.faults or healed.left:
+            left = f"; left: {', '.join(healed.left)}" if healed.left else ""
+            yield Moment(END, healed.t_s, healed.night_s, f"healed when the night was over: {', '.join(healed.faults) or 'nothing'}{left}")
+    end: End | None = journal.end
+    if end is None:
+        at_s, night_s = last_s(journal)
+        yield Moment(BAD, at_s, night_s, "here the journal breaks off: the replay was killed")
+    else:
+        yield Moment(END, end.t_s, end.night_s, f"end of the replay: {end.reason}{f' ({end.detail})' if end.detail else ''}")
+
+
+def text(moment: Moment) -> str:
+    """Format when a moment was, by the night's clock and in real seconds."""
+    when = clock_text(moment.night_s)
+    if moment.until_s is not None and clock_text(moment.until_s[1]) != when:
+        when += f" to {clock_text(moment.until_s[1])}"
+    return f"{when} ({moment.t_s:.1f} s)"

@@ -1,0 +1,179 @@
+"""What was measured, over one axis of time: pools, request threads, health checks, latency, and what became of transactions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import count
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import Request
+from testbed.report.html import chart, moments, series
+from testbed.report.html.chart import DOTS, LINES, SPANS, STRIPS, Axes, Bar, Chart, Stroke
+from testbed.report.html.fragment import Fragment
+from testbed.report.html.markup import Markup, element, joined, void
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.report.html.judged import JudgedNight, JudgedReplay
+
+MOST_REPLAYS = 24  # of a page: a hundred would be no page any more; all the rest of it tells of every replay
+MOST_POINTS = 40_000  # of all charts of a page, of some 20 bytes each
+
+
+def section(nights: Sequence[JudgedNight]) -> Fragment | None:
+    """Return the charts of each replay, all of a night with the same axis; None if nothing was measured of any."""
+    drawn: list[tuple[JudgedNight, list[tuple[JudgedReplay, list[Chart]]]]] = []
+    left = MOST_REPLAYS
+    for judged in nights:
+        if left > 0:
+            drawn.append((judged, [(replay, of(replay)) for replay in judged.replays[:left]]))
+            left -= len(drawn[-1][1])
+    lines = sum(len(one.series) for _, replays in drawn for _, charts in replays for one in charts)
+    if not lines:
+        return None
+    buckets = chart.buckets_for(lines, MOST_POINTS)
+    body = [_axis_choice()]
+    for judged, replays in drawn:
+        body.append(element("h3", judged.title) if len(nights) > 1 else Markup())
+        body.append(_pace(judged))
+        axes = _axes(replays)
+        body.append(
+            element(
+                "div",
+                *(
+                    element(
+                        "section",
+                        element("h4", replay.name),
+                        *(chart.figure(one, axes, replay.label, buckets) for one in charts),
+                        aria_label=f"{replay.label}, charts",
+                    )
+                    for replay, charts in replays
+                ),
+                class_="columns",
+            )
+        )
+    total = sum(len(judged.replays) for judged in nights)
+    if total > MOST_REPLAYS:
+        body.append(element("p", f"Drawn are the first {MOST_REPLAYS} of {total} replays; for the others, make a report of each."))
+    return Fragment("charts", "What was measured", joined(*body))
+
+
+def of(replay: JudgedReplay) -> list[Chart]:
+    """Return the charts of a replay, from what was done to what became of the passengers.
+
+    The height of an axis does not depend on what was seen, so that variants can be compared.
+    """
+    journal = replay.journal
+    facility, shades = journal.header.facility, moments.shades(journal)
+    note = "A thin line is a green health check, a thick bar one that was not green, and nothing is where nobody looked."
+    asked = Counter(request.caller for request in journal.of(Request))
+    found = [
+        Chart("spans", SPANS, "Faults, operations and trouble", "when", bars=_bars(replay), shades=shades),
+        *(
+            Chart(
+                f"pool {server}",
+                LINES,
+                f"Pool of {server}",
+                "connections, or threads that wait for one",
+                [(one, chart.stroke(number)) for number, one in enumerate(pool)],
+                top=facility.pool_size,
+                shades=shades,
+            )
+            for server, pool in series.pools(journal).items()
+        ),
+        Chart(
+            "busy",
+            LINES,
+            "Busy request threads",
+            f"of {facility.request_threads} each",
+            [(one, chart.stroke(number)) for number, one in enumerate(series.busy(journal))],
+            top=facility.request_threads,
+            shades=shades,
+        ),
+        Chart(
+            "health",
+            STRIPS,
+            "Health checks",
+            "1 is green, 0 is not",
+            [(one, Stroke(0)) for one in series.health(journal)],
+            note=note,
+            shades=shades,
+        ),
+        _latency(replay, shades),
+        Chart(
+            "ended",
+            LINES,
+            "Transactions, added up",
+            "answered or failed so far",
+            [(one, _of_pair(number)) for number, one in enumerate(series.ended(journal))],
+            top=max(asked.values(), default=0),
+            shades=shades,
+        ),
+    ]
+    return [one for one in found if one.series or one.bars]
+
+
+def _of_pair(number: int) -> Stroke:
+    """Return how answered (a line) and failed (dashes) of a caller are drawn, in one colour."""
+    caller, failed = divmod(number, 2)
+    return Stroke(caller % chart.COLOURS, chart.DASHES[failed + 2 * (caller // chart.COLOURS % 2)], steps=True)
+
+
+def _latency(replay: JudgedReplay, shades: Sequence[moments.Shade]) -> Chart:
+    symbols = {"failed": "times", "unanswered": "never"}
+    dots = [
+        (one, Stroke(how.colour, symbol=symbols.get(ended, how.symbol)))
+        for how, ends in zip(map(chart.stroke, count()), series.latency(replay.journal).values(), strict=False)
+        for ended, one in ends.items()
+    ]
+    note = "A dot stands where its transaction was due. A line at the top is one that was never answered."
+    return Chart("latency", DOTS, "Latency", "real seconds from when due", dots, note=note, shades=shades)
+
+
+def _bars(replay: JudgedReplay) -> list[Bar]:
+    """Return what was done, the quiet hours, the trouble, and when each service stood still, a row each."""
+    found = [Bar(shade.word, shade.from_s, shade.to_s, bad=False) for shade in moments.shades(replay.journal)]
+    for moment in moments.of(replay):
+        begin, (row, _, _) = (moment.t_s, moment.night_s), moment.what.partition(":")
+        if moment.kind == moments.SEEN and moment.until_s is not None:
+            found.append(Bar("quiet hours", begin, moment.until_s, bad=False))
+        elif moment.kind == moments.BAD and row in ("first failure", "hang"):
+            found.append(Bar(row, begin, begin, bad=True))
+    journal, figures = replay.journal, replay.judgement.figures
+    night_s = {event.t_s: event.night_s for event in journal.events}  # a span begins and ends with a sample
+    for service, spans in figures.spans.items():
+        found += [
+            Bar(f"{service} stuck", (span.from_s, span.night_s), (span.to_s, night_s.get(span.to_s, span.night_s)), bad=True)
+            for span in spans
+        ]
+    return found
+
+
+def _axes(replays: Sequence[tuple[JudgedReplay, list[Chart]]]) -> Axes:
+    """Return the axis that the charts of a night share: from its begin to the last event of any of its replays."""
+    header = replays[0][0].journal.header
+    ends = [moments.last_s(replay.journal) for replay, _ in replays]
+    return Axes((0.0, max(real_s for real_s, _ in ends)), (header.night.from_s, max(header.night.to_s, *(night_s for _, night_s in ends))))
+
+
+def _axis_choice() -> Markup:
+    """Return the choice between the two clocks; without a script, there is nothing to choose."""
+    choices = [
+        element("label", void("input", type="radio", name="clock", value=value, checked="" if value == "n" else None), f" {words}")
+        for value, words in (("n", "the night's clock"), ("t", "real seconds"))
+    ]
+    return element("fieldset", element("legend", "All charts go by"), *choices, class_="clock")
+
+
+def _pace(judged: JudgedNight) -> Markup:
+    """Return what grey is, and that hours of the night are not equally long in real seconds, with the shortest and the longest."""
+    grey = "Grey: a fault is active, or something is done to the facility."
+    paces = [pace for replay in judged.replays if (pace := series.pace(replay.journal)) is not None]
+    if not paces:
+        return element("p", grey, class_="note")
+    unit = paces[0].unit
+    fewest, most = min(pace.fewest_s for pace in paces), max(pace.most_s for pace in paces)
+    took = f"{fewest:.2g} to {most:.2g}" if f"{fewest:.2g}" != f"{most:.2g}" else f"{most:.2g}"
+    text = f"The night goes by faster than real time, and its pace may change: {unit} of it took {took} real seconds."
+    return element("p", f"{text} {grey}", class_="note")

@@ -1,0 +1,38 @@
+"""What was replayed on what: journal, seed, trace, machine, versions, and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from testbed.report.html import markup
+from testbed.report.html.fragment import Fragment
+from testbed.report.html.markup import Markup, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.report.html.judged import JudgedNight, JudgedReplay
+
+
+def section(nights: Sequence[JudgedNight]) -> Fragment | None:
+    """Return what is needed to replay the same again, of each replay."""
+    return Fragment("origin", "What was replayed, on what", joined(*(_of(replay) for judged in nights for replay in judged.replays)))
+
+
+def _of(replay: JudgedReplay) -> Markup:
+    header = replay.journal.header
+    rows = [
+        ["journal", str(replay.journal.path)],
+        ["started at", header.started_at],
+        ["scenario, variant", f"{header.scenario}, {header.variant}"],
+        ["runtime, seed, repetition", f"{header.runtime}, {header.seed}, {header.repetition}"],
+        ["trace", f"{header.trace.requests} requests, {header.trace.path or 'derived'}, SHA-256 {header.trace.sha256}"],
+        ["machine", _listed(header.machine)],
+        ["versions", _listed(header.versions)],
+        *([f"settings of the {role}", _listed(settings)] for role, settings in header.settings.items()),
+    ]
+    return markup.details(replay.label, markup.table(f"Origin of {replay.label}", ["what", "value"], rows), print_=False)
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "not told"
