@@ -19,6 +19,7 @@ from testbed.fakes.link import FakeLink, FakePacketFilter
 from testbed.fakes.load import FakeLoadGenerator
 from testbed.fakes.monitoring import FakeLogDisks, FakeMonitoring
 from testbed.fakes.probe import FakeBurst, FakeProbe
+from testbed.fakes.questions import FakeQuestions
 from testbed.fakes.runtime import FakeRuntime
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import require_modelled
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.burst import BurstSpec
     from testbed.facility.load_generator import DueRequest
-    from testbed.facility.observers import Questions, Resources, Shortages
+    from testbed.facility.observers import Resources, Shortages
     from testbed.facility.probe import ProbeSpec
     from testbed.facility.runtime import Runtime
     from testbed.fakes.service import FakeService
@@ -69,7 +70,6 @@ class FakeBuilder:
     log_disks: FakeLogDisks = field(default_factory=FakeLogDisks)
     resources: Resources = field(default_factory=observers.NoResources)
     shortages: Shortages = field(default_factory=observers.NoShortages)
-    questions: Questions = field(default_factory=observers.NoQuestions)
     ineffective: bool = False  # probes see no effect of a fault on a link, and the requests of a burst do not wait at one time
     generator: FakeLoadGenerator | None = None
     bursts: list[FakeBurst] = field(default_factory=list)
@@ -101,7 +101,7 @@ class FakeBuilder:
             packet_filter=self.packet_filter,
             resources=self.resources,
             shortages=self.shortages,
-            questions=self.questions,
+            questions=FakeQuestions(self.plan, self.settings, self.runtime),
             log_disks=self.log_disks,
         )
         if self.broken is not None:

@@ -15,6 +15,7 @@ from testbed.fakes.server import DEAD, NO_CONNECTION, NOT_MODELLED, REFUSED, TRI
 from testbed.fakes.service import LAST_WORDS, START_S, FakeService
 from testbed.fakes.virtual_time import run
 from testbed.journal.events import BreakerSample, Counts, PoolSample
+from testbed.journal.evidence import About, PoolTable
 from testbed.journal.thread_states import CHECKOUT, IDLE, SOCKET
 from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettings, Settings
 from testbed.plan.topology import FacilityPlan
@@ -534,3 +535,30 @@ def test_a_fake_service_has_to_say_what_it_does() -> None:
             await FakeService("x", 1).answer("anything")
 
     run(ask())
+
+
+def test_the_parts_of_a_fake_facility_tell_what_they_are_and_who_has_their_connections() -> None:
+    """As those of a real one do when it hangs; one that is dead does not answer."""
+    asked: dict[str, object] = {}
+
+    async def asking() -> None:
+        builder = FakeBuilder(PLAN, Settings())
+        facility = await builder.build()
+        assert facility.questions.addresses() == {"cf-1": "cf-1:80", "kiosk": "kiosk:80", "partner": "partner:80"}
+        await switch_over(builder)
+        for _ in range(2):
+            assert await builder.runtime.service("cf-1").ask("lookup_by_city") == DEAD
+        asked.update({question.what: await question.ask() for question in facility.questions.all()})
+        builder.runtime.die("cf-1")
+        for question in facility.questions.all()[:2]:
+            with pytest.raises(FacilityError, match="cf-1 does not answer"):
+                await question.ask()
+
+    run(asking())
+    pool, kiosk = asked["pool of cf-1"], asked["what kiosk is"]
+    assert isinstance(pool, PoolTable)
+    assert isinstance(kiosk, About)
+    assert (pool.size, pool.out, pool.leaked) == (2, 2, 2)
+    assert [row.checked_out_at for row in pool.connections_out] == [("lookup/original.py:0 lookup_by_city",)] * 2
+    assert kiosk.settings["flight_search_urls"] == ["http://cf-1:80"]
+    assert set(asked) == {"pool of cf-1", "what cf-1 is", "what kiosk is", "what partner is"}

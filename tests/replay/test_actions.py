@@ -134,7 +134,7 @@ def test_a_dump_is_of_every_service_at_once(tmp_path: Path) -> None:
         await actions.collect_evidence("hung")
         took.append(actions.recorder.t_s() - started)
 
-    dumped = acted(tmp_path, dumps).of(Threads)
+    dumped = sorted(acted(tmp_path, dumps).of(Threads), key=lambda dump: dump.service)
     assert [(dump.service, dump.file) for dump in dumped] == [(name, f"original/threads/{name}.json") for name in ("cf-1", "cf-2", "kiosk")]
     assert took == [pytest.approx(0.3)]
     assert [dump.request_threads for dump in dumped] == [4, 0, 0]  # of those that were never seen, nothing is claimed

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
-from testbed.facility.observers import Question
+from testbed.facility.observers import NoQuestions, Question
 from testbed.fakes.builder import DUMP_S
 from testbed.journal import evidence as journal_evidence
 from testbed.journal.events import EvidenceTaken, Threads
@@ -87,6 +87,7 @@ def test_a_facility_that_cannot_be_asked_has_dumps_and_no_other_evidence(tmp_pat
     """The do-nothing twin asks nothing."""
 
     async def collect(actions: Actions, _: FakeBuilder) -> None:
+        actions.facility.questions = NoQuestions()
         await actions.collect_evidence("end")
 
     journal = acted(tmp_path, collect)

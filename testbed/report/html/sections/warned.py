@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed.errors import JournalError
 from testbed.postmortem import warning_time
 from testbed.report import warnings
 from testbed.report.html import markup
@@ -25,7 +26,10 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
 
 
 def _of_replay(replay: JudgedReplay) -> Markup | None:
-    times = warning_time.of(replay.journal, replay.judgement)
+    try:
+        times = warning_time.of(replay.journal, replay.judgement)
+    except JournalError as error:  # of times that cannot be
+        return element("p", f"{replay.label}: {error}")
     if times.stop.at is None:
         return None
     caption = f"{replay.label}: {warnings.stop_text(times)}"
