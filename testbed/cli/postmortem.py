@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli import options
+from testbed.cli import kept, options
 from testbed.cli.journals import judged
-from testbed.postmortem import stack_reading, warning_time
-from testbed.report import stacks, waits, warnings
+from testbed.postmortem import questions, stack_reading, warning_time
+from testbed.report import five_questions, stacks, waits, warnings
 from testbed.report.terminal import plain_console
 from testbed.verdict import who_waits
 
@@ -27,28 +27,32 @@ if TYPE_CHECKING:
 def postmortem(journals: tuple[Path, ...], runs: str | None) -> None:
     """Tell who waited for whom, and what could have warned.
 
-    Of each moment at which evidence was taken: what all that hangs waits for in the end. Then when each alarm would have rung, and what
-    the thread dumps tell of libraries, protocols and thread pools.
+    Of each moment at which evidence was taken: what all that hangs waits for in the end. Then the five questions of the case with their
+    answers, when each alarm would have rung, and what the thread dumps tell of libraries, protocols and thread pools.
 
     JOURNALS are files, or directories of them; without any, the last run below --runs.
     """
     console = plain_console()
+    contained_by = kept.contained_by()
     for result in judged(journals, runs):
-        _tell(console, result.journal, result.judgement)
+        header = result.journal.header
+        _tell(console, result.journal, result.judgement, contained_by.get((header.scenario, header.runtime)))
 
 
-def _tell(console: Console, journal: Journal, judgement: Judgement) -> None:
+def _tell(console: Console, journal: Journal, judgement: Judgement, contained_by: tuple[str, ...] | None) -> None:
     header = journal.header
     console.print(f"{header.scenario} over {header.variant}: {judgement.summary}; of {journal.path}", soft_wrap=True)
     for finding in judgement.doubts:
         console.print(f"the replay cannot be believed: {finding.text}", soft_wrap=True)
-    for look in who_waits.of_journal(journal):
+    looks, times = who_waits.of_journal(journal), warning_time.of(journal, judgement)
+    for look in looks:
         console.print(f"Root, {waits.title(look)}:")
         for sentence in waits.sentences(look):
             console.print(f"  {sentence}", soft_wrap=True)
         if look.who_waits.edges:
             console.print(waits.table(look))
-    console.print(warnings.table(warning_time.of(journal, judgement)))
+    console.print(five_questions.table(questions.of(journal, judgement, looks, times, contained_by)))
+    console.print(warnings.table(times))
     dumps = stack_reading.of_journal(journal)
     if dumps:
         console.print(stacks.table(dumps))

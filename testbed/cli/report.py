@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli import options
+from testbed.cli import kept, options
 from testbed.cli.journals import judged
 from testbed.cli.output import replace_text, require_replaceable
 from testbed.errors import UsageError
@@ -73,4 +73,4 @@ def report(journals: tuple[Path, ...], html: Path | None, markdown: Path | None,
 def write_html(path: Path | None, results: Sequence[Result]) -> None:
     """Write the page of some replays, if a file is given; raises UsageError when it cannot be written."""
     if path is not None:
-        replace_text("--html", path, page(results))
+        replace_text("--html", path, page(results, contained_by=kept.contained_by()))

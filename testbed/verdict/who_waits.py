@@ -86,6 +86,17 @@ class Look:
     why: Why
     who_waits: WhoWaits
     unread: str = ""
+    evidence: Evidence | None = None
+
+    @property
+    def blocked(self) -> int:
+        """How many request threads waited for anything in the end."""
+        return sum(blamed.threads for blamed in self.who_waits.blamed)
+
+
+def worst_of(looks: Sequence[Look]) -> Look | None:
+    """Return the moment with the most blocked threads; of several, the first."""
+    return max(looks, key=lambda look: look.blocked, default=None)
 
 
 def of_journal(journal: Journal) -> tuple[Look, ...]:
@@ -102,7 +113,7 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
             read = None if unread else evidence_file.read(journal.path.parent / taken.file)
         except JournalError as error:
             unread = str(error)
-        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read), unread))
+        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read), unread, read))
     if not looks and dumps:
         looks.append(
             Look(dumps[-1].night_s, "hung", of(_last_of_each(dumps, dumps[-1].t_s), None), "no evidence was taken beside the dumps")

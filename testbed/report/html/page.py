@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING
 from testbed.report.html import judged
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined, void
-from testbed.report.html.sections import charts, compared, findings, origin, stacks, summary, timeline, waits, warned
+from testbed.report.html.sections import charts, compared, findings, origin, questions, stacks, summary, timeline, waits, warned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from testbed.report.html.fragment import Section
     from testbed.report.html.judged import JudgedNight
     from testbed.verdict.result import Result
 
-# The page from top to bottom. A section that is to come (the five questions) is a file in sections/ and an entry here.
+# The page from top to bottom. A section that is to come is a file in sections/ and an entry here.
 SECTIONS: tuple[Section, ...] = (
     summary.section,
     timeline.section,
     charts.section,
     waits.section,
+    questions.section,
     warned.section,
     stacks.section,
     compared.section,
@@ -40,9 +41,14 @@ STYLE = "page.css"
 FAILED = "This section could not be made"
 
 
-def page(results: Sequence[Result], sections: Sequence[Section] = SECTIONS) -> str:
-    """Return the report of some replays as an HTML file; at least one, or there is nothing to report."""
-    nights = judged.of(results)
+def page(
+    results: Sequence[Result], sections: Sequence[Section] = SECTIONS, contained_by: Mapping[tuple[str, str], tuple[str, ...]] | None = None
+) -> str:
+    """Return the report of some replays as an HTML file; at least one, or there is nothing to report.
+
+    `contained_by`: by scenario and runtime, the variants over which a kept matrix says that the airline was not grounded.
+    """
+    nights = judged.of(results, contained_by or {})
     told = [fragment for section in sections if (fragment := _made(section, nights)) is not None]
     titles = "; ".join(dict.fromkeys(f"{night.title}, {night.replays[0].journal.header.night.date}" for night in nights))
     scripts = [_file(name) for name in SCRIPTS]

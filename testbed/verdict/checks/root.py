@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import Root
     from testbed.verdict.figures import Figures
-    from testbed.verdict.who_waits import Look
 
 CHECK, FACTS = "root", ("O7", "P1")
 NOBODY = "nobody"
@@ -23,10 +22,9 @@ def check(journal: Journal, figures: Figures, expected: Root) -> Finding:
 
     Unknown also where the evidence of that moment could not be read, or does not tell what the threads wait for.
     """
-    looks = who_waits.of_journal(journal)
-    if not looks:
+    worst = who_waits.worst_of(who_waits.of_journal(journal))
+    if worst is None:
         return Finding(CHECK, Verdict.UNKNOWN, "no threads were dumped, and no evidence was taken", FACTS)
-    worst = max(looks, key=_blocked)
     root, at = worst.who_waits.root, clock_text(worst.night_s, seconds=False)
     wanted = f"{expected.code}{f' at {expected.at}' if expected.at else ''}"
     if worst.unread or (root is not None and root.cause.code == "unseen"):
@@ -36,7 +34,3 @@ def check(journal: Journal, figures: Figures, expected: Root) -> Finding:
         return Finding(CHECK, held_if(expected.code == NOBODY), f"at {at} nothing was blocked; expected {wanted}", FACTS)
     good = root.cause.code == expected.code and expected.at in f"{root.cause.where} {root.cause.text}"
     return Finding(CHECK, held_if(good), f"at {at} {root}; expected {wanted}", FACTS)
-
-
-def _blocked(look: Look) -> int:
-    return sum(blamed.threads for blamed in look.who_waits.blamed)

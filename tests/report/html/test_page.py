@@ -107,7 +107,7 @@ def test_every_section_is_there_and_in_the_contents(two: str) -> None:
     """In the order of the list, and none of them failed."""
     elements = Elements(two)
     anchors = [attributes["id"] for attributes in elements.named("section") if attributes.get("id")]
-    assert anchors == ["summary", "timeline", "charts", "waits", "warned", "stacks", "compared", "findings", "origin"]
+    assert anchors == ["summary", "timeline", "charts", "waits", "questions", "warned", "stacks", "compared", "findings", "origin"]
     links = [str(attributes["href"]) for attributes in elements.named("a")]
     assert links == ["#report", *(f"#{anchor}" for anchor in anchors)]
     assert FAILED not in two

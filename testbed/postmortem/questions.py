@@ -1,0 +1,187 @@
+"""The five questions of the case (P1), each with an answer, the evidence for it, and how sure it is.
+
+What evidence does not tell is said so. Of what was done to the facility only the operators' own log is looked at: switchovers and restarts.
+Neither the faults of the scenario nor the variant's name is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from testbed.journal.events import OperationEvent
+from testbed.plan.clock import clock_text, span_text
+from testbed.verdict import who_waits
+from testbed.verdict.checks import switchover
+from testbed.verdict.finding import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from testbed.journal.evidence import About, Evidence
+    from testbed.journal.reader import Journal
+    from testbed.postmortem.warning_time import WarningTimes
+    from testbed.verdict.judge import Judgement
+    from testbed.verdict.who_waits import Blamed, Look
+
+Sure = Literal["certain", "likely", "not told"]
+MOVE = "switchover"
+OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question, its answer, what was seen that says so, and how sure that is."""
+
+    question: str
+    answer: str
+    evidence: tuple[str, ...]
+    sure: Sure
+
+
+def of(
+    journal: Journal, judgement: Judgement, looks: Sequence[Look], times: WarningTimes, contained_by: Sequence[str] | None
+) -> tuple[Answer, ...]:
+    """Return the five answers.
+
+    `looks`: who waited for whom, of this journal. `contained_by`: the variants of the kept matrix over which this scenario did not ground
+    the airline; None if there is no such matrix.
+    """
+    worst = who_waits.worst_of(looks)
+    root = None if worst is None else worst.who_waits.root
+    root = None if root is not None and root.cause.code == "unseen" else root
+    evidence = None if worst is None else worst.evidence
+    return (
+        _cause(journal, times, root),
+        _cluster(evidence),
+        _operators(journal, judgement),
+        _detection(times),
+        _prevention(root, contained_by),
+    )
+
+
+def _cause(journal: Journal, times: WarningTimes, root: Blamed | None) -> Answer:
+    question = "Did the switchover cause the outage, and if not, what did?"
+    stop = times.stop.at
+    if stop is None:
+        known = times.stop.known
+        text = "Service did not stop, so there is nothing to explain." if known else "It is not known whether service stopped."
+        return Answer(question, text, (times.stop.text,), "certain" if known else "not told")
+    moves = [event for event in journal.of(OperationEvent) if event.operation == MOVE and event.state != "begin" and event.t_s <= stop.t_s]
+    named = () if root is None else (str(root),)
+    if not moves:
+        text = "No: there was none." if root is not None else "No: there was none. What did is not known."
+        return Answer(question, text, named, "certain" if root is not None else "likely")
+    last = max(moves, key=lambda event: event.t_s)
+    apart = span_text(stop.night_s - last.night_s)
+    seen = (
+        f"it ended at {clock_text(last.night_s)}: {last.detail}",
+        f"service stopped at {clock_text(stop.night_s)}, {apart} later",
+        *named,
+    )
+    if last.state == "failed":
+        return Answer(question, "It failed, and service stopped after it.", seen, "likely")
+    if root is None:
+        return Answer(question, "It was carried out, and service stopped after it; what lies between was not seen.", seen, "not told")
+    if root.cause.code == "lost":
+        text = "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code."
+        return Answer(question, text, seen, "certain")
+    return Answer(question, "Not by itself: it was carried out, and what all wait for is something else.", seen, "likely")
+
+
+def _cluster(evidence: Evidence | None) -> Answer:
+    question = "Was the cluster configured correctly?"
+    if evidence is None or not evidence.services:
+        return Answer(question, "That is not told.", ("no service was asked for its settings",), "not told")
+    wrong = [*_addresses(evidence), *_differences(evidence.services)]
+    untold = "how the database hosts watch each other is not told: they exchange no heartbeats here"
+    if wrong:
+        return Answer(question, "No.", (*wrong, untold), "certain")
+    right = (
+        "every application server connects to the virtual IP",
+        *(f"{route.name} at {route.address} leads to {route.leads_to}" for route in evidence.routes if route.name.startswith("virtual IP")),
+        f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
+    )
+    return Answer(question, "Yes, as far as it was asked.", (*right, untold), "likely")
+
+
+def _addresses(evidence: Evidence) -> Iterator[str]:
+    """Yield each server that goes to another address than a virtual IP, and each virtual IP that leads to no database that answers."""
+    virtual_ips = {route.address: route for route in evidence.routes if route.name.startswith("virtual IP")}
+    for about in evidence.services:
+        words = dict(word.partition("=")[::2] for word in str(about.settings.get("database", "")).split())
+        address = f"{words.get('host', '')}:{words.get('port', '')}"
+        if words and virtual_ips and address not in virtual_ips:
+            whose = next((f", which is {side.host}'s own" for side in evidence.databases if side.address == address), "")
+            yield f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
+    known = {side.address for side in evidence.databases}
+    for route in virtual_ips.values():
+        if known and route.leads_to not in known:
+            yield f"{route.name} leads to {route.leads_to}, where no database server was found"
+
+
+def _differences(services: Sequence[About]) -> Iterator[str]:
+    """Yield each package of which services have different versions, and each setting in which those of a kind differ."""
+    packages: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for about in services:
+        for package, version in {**about.installed, **about.loaded}.items():
+            packages[package][version].append(about.service)
+    for package, versions in sorted(packages.items()):
+        if len(versions) > 1:
+            yield f"{package}: {'; '.join(f'{version} in {_some(names)}' for version, names in versions.items())}"
+    kinds: defaultdict[frozenset[str], list[About]] = defaultdict(list)
+    for about in services:
+        kinds[frozenset(about.settings)].append(about)
+    for alike in kinds.values():
+        for name in sorted(set(alike[0].settings) - OWN_SETTINGS - {"database", "flight_search_urls"}):
+            values: defaultdict[str, list[str]] = defaultdict(list)
+            for about in alike:
+                values[str(about.settings[name])].append(about.service)
+            if len(values) > 1:
+                yield f"{name}: {'; '.join(f'{value} in {_some(names)}' for value, names in values.items())}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _operators(journal: Journal, judgement: Judgement) -> Answer:
+    question = "Did the operators do the maintenance by the book?"
+    finding = switchover.check(journal, judgement.figures, "success")
+    if not any(event.operation == MOVE for event in journal.of(OperationEvent)):
+        return Answer(question, "There was no maintenance.", ("no switchover is in the log",), "certain")
+    words: dict[Verdict, tuple[str, Sure]] = {
+        Verdict.HELD: ("Yes.", "certain"),
+        Verdict.BROKEN: ("No, or it did not succeed.", "certain"),
+        Verdict.UNKNOWN: ("That is not told.", "not told"),
+    }
+    text, sure = words[finding.verdict]
+    return Answer(question, text, (finding.text,), sure)
+
+
+def _detection(times: WarningTimes) -> Answer:
+    question = "How could it have been detected before service stopped?"
+    if times.stop.at is None:
+        return Answer(question, "Service did not stop." if times.stop.known else "That is not told.", (times.stop.text,), "certain")
+    leads = [(lead, alarm) for alarm in times.alarms if (lead := times.lead(alarm)) is not None and lead.t_s > 0.0]
+    silent = [alarm.what for alarm in times.alarms if alarm.rang is None and not alarm.is_unknown]
+    never = (f"never rang: {', '.join(silent)}",) if silent else ()
+    if not leads:
+        return Answer(question, "By nothing that was looked at.", never, "likely")
+    ordered = sorted(leads, key=lambda pair: -pair[0].night_s)
+    first, alarm = ordered[0]
+    seen = tuple(f"{alarm.what}: {span_text(lead.night_s)} before" for lead, alarm in ordered[:SHOWN])
+    return Answer(question, f"By {alarm.what}, {span_text(first.night_s)} before.", (*seen, *never), "certain")
+
+
+def _prevention(root: Blamed | None, contained_by: Sequence[str] | None) -> Answer:
+    question = "How is it kept from ever happening again?"
+    mended = (f"mend {root.cause.where}: check in what was taken, whatever raises",) if root and root.cause.code == "lost" else ()
+    if contained_by is None:
+        if not mended:
+            return Answer(question, "That is not told.", (), "not told")
+        return Answer(question, "By mending the code; what else contains it was not measured.", mended, "likely")
+    kept = f"The airline was not grounded over {', '.join(contained_by)}." if contained_by else "No variant that was measured keeps it."
+    return Answer(question, kept, (*mended, "the kept matrix has each of them over this scenario"), "likely")

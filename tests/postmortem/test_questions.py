@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.journal.evidence import About, DatabaseSide, Evidence, Route
+from testbed.postmortem import questions, warning_time
+from testbed.verdict import judge
+from testbed.verdict.who_waits import Blamed, Cause, Look, WhoWaits
+from tests.journals import NightBuilder, contained_night, hung_night
+
+if TYPE_CHECKING:
+    from testbed.postmortem.questions import Answer
+
+LOST = Cause("lost", "lookup/original.py:24", "8 of 8 connections were lost in lookup/original.py:24")
+VIRTUAL_IP = Route("virtual IP of database", "a:10", "a:20", listens=True)
+SETTINGS = {"name": "cf-1", "pool_size": 40, "database": "host=a port=10 user=flights"}
+
+
+def about(service: str, *, psycopg: str = "3.2", **settings: object) -> About:
+    """Return what an application server is."""
+    return About(service, 1, {}, {"psycopg": psycopg}, {}, {**SETTINGS, "name": service, **settings})
+
+
+def evidence(*services: About, routes: tuple[Route, ...] = (VIRTUAL_IP,), address: str = "a:20") -> Evidence:
+    """Return what the services told, and the database server."""
+    side = DatabaseSide("database", "db-2", address, "18", 100)
+    return Evidence("hung", 5.0, 5.0, 0.1, (), services or (about("cf-1"), about("cf-2")), (side,), routes)
+
+
+def look(cause: Cause | None = LOST, told: Evidence | None = None) -> Look:
+    """Return a moment at which all wait for one cause."""
+    blamed = () if cause is None else (Blamed(cause, 20, ("cf-1", "kiosk")),)
+    return Look(90_000.0, "hung", WhoWaits((), blamed), "", told)
+
+
+def answers(night: NightBuilder, *looks: Look, contained_by: tuple[str, ...] | None = None) -> list[Answer]:
+    """Return the five answers of a night."""
+    journal = night.journal()
+    judgement = judge.judge(journal)
+    return list(questions.of(journal, judgement, looks, warning_time.of(journal, judgement), contained_by))
+
+
+@pytest.mark.fact("P1")
+def test_a_move_that_succeeded_is_not_blamed_for_what_the_code_lost() -> None:
+    """The first question: no, and what did is named by its line; both times stand beside it."""
+    cause, *_ = answers(hung_night(), look())
+    assert (cause.answer[:3], cause.sure) == ("No.", "certain")
+    assert any("lost in lookup/original.py:24" in seen for seen in cause.evidence)
+    assert any(seen.startswith("service stopped at 22:08:20") for seen in cause.evidence)
+
+
+@pytest.mark.fact("P1")
+def test_what_was_not_seen_is_not_told() -> None:
+    """Without evidence nobody is blamed, and no cluster is called correct."""
+    cause, cluster, operators, _, prevention = answers(hung_night())
+    assert [answer.sure for answer in (cause, cluster, prevention)] == ["not told"] * 3
+    assert (operators.answer, operators.sure) == ("Yes.", "certain")
+    assert answers(hung_night(), look(Cause("unseen", "pool of cf-1", "not known")))[0].sure == "not told"
+
+
+def test_another_cause_is_likely_and_no_more() -> None:
+    """That a lock is what all wait for does not say that the move had no part in it."""
+    cause, *_ = answers(hung_night(), look(Cause("lock", "session 7", "a lock")))
+    assert (cause.answer.startswith("Not by itself"), cause.sure) == (True, "likely")
+
+
+def test_a_night_in_which_service_did_not_stop_has_nothing_to_explain() -> None:
+    """Whatever failed for a while."""
+    cause, *_, detection, _ = answers(contained_night(), look(None))
+    assert cause.answer == "Service did not stop, so there is nothing to explain."
+    assert detection.answer == "Service did not stop."
+
+
+def test_without_a_switchover_it_cannot_have_been_one() -> None:
+    """Nor was there any maintenance."""
+    night = hung_night()
+    night.events = [event for event in night.events if event.event not in ("operation", "step")]
+    cause, _, operators, *_ = answers(night, look())
+    assert (cause.answer, operators.answer) == ("No: there was none.", "There was no maintenance.")
+
+
+@pytest.mark.fact("P1", "P2")
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        (evidence(), ""),
+        (
+            evidence(about("cf-1"), about("cf-2", database="host=a port=20")),
+            "cf-2 connects to a:20, which is db-2's own, and not to the virtual IP at a:10",
+        ),
+        (evidence(address="a:99"), "virtual IP of database leads to a:20, where no database server was found"),
+        (evidence(about("cf-1"), about("cf-2", psycopg="3.1")), "psycopg: 3.2 in cf-1; 3.1 in cf-2"),
+        (evidence(about("cf-1"), about("cf-2", pool_size=4)), "pool_size: 40 in cf-1; 4 in cf-2"),
+    ],
+)
+def test_a_cluster_is_wrong_where_one_of_it_is_not_as_the_others_or_goes_elsewhere(told: Evidence, wrong: str) -> None:
+    """What is wrong is named; and that heartbeats are not told is always said."""
+    _, cluster, *_ = answers(hung_night(), look(told=told))
+    assert (cluster.answer == "No.") is bool(wrong)
+    assert wrong in "; ".join(cluster.evidence)
+    assert "heartbeats" in cluster.evidence[-1]
+
+
+def test_a_switchover_that_failed_is_no_work_by_the_book() -> None:
+    """And one whose steps are missing is not told."""
+    night = hung_night()
+    night.events = [
+        replace(event, state="failed") if event.event == "operation" and event.state == "end" else event for event in night.events
+    ]  # type: ignore[type-var]
+    cause, _, operators, *_ = answers(night, look())
+    assert (cause.answer, operators.answer) == ("It failed, and service stopped after it.", "No, or it did not succeed.")
+
+
+def test_what_would_have_warned_first_is_named_with_its_lead() -> None:
+    """And what never rang, such as the health check."""
+    *_, detection, _ = answers(hung_night(), look())
+    assert detection.sure == "certain"
+    assert detection.answer.endswith(" before.")
+    assert "never rang: the health check" in detection.evidence[-1]
+
+
+def test_the_line_is_to_be_mended_and_the_kept_matrix_names_what_else_contains_it() -> None:
+    """Without a matrix only the line; without either, nothing is claimed."""
+    assert (
+        answers(hung_night(), look(), contained_by=("fixed", "recycle"))[-1].answer == "The airline was not grounded over fixed, recycle."
+    )
+    assert answers(hung_night(), look(), contained_by=())[-1].answer == "No variant that was measured keeps it."
+    mended = answers(hung_night(), look())[-1]
+    assert mended.evidence == ("mend lookup/original.py:24: check in what was taken, whatever raises",)
+    assert mended.sure == "likely"
