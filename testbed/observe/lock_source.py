@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import symtable
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,30 @@ class LinesLocks:
     taken: tuple[LockExpression, ...] = ()
 
 
+_parsing = threading.Lock()
+PARSE_TRIES = 5
+
+
+def _parsed(text: str) -> ast.Module:
+    """Parse a source. One at a time, and again where another thread of the process parsed, too.
+
+    Python 3.11 counts the depth of its recursion for all threads together, and raises SystemError when the count does not come out.
+    """
+    with _parsing:
+        for _ in range(PARSE_TRIES - 1):
+            try:
+                return ast.parse(text)
+            except SystemError:
+                continue
+        return ast.parse(text)
+
+
 class LockSource:
     """The source of a module; raises ValueError when the text is no Python of this interpreter."""
 
     def __init__(self, text: str, file: str) -> None:
         try:
-            self._tree = ast.parse(text)
+            self._tree = _parsed(text)
             self._table = symtable.symtable(text, file, "exec")
         except (SyntaxError, RecursionError, MemoryError) as error:
             raise ValueError(f"{file} cannot be parsed: {error}") from error

@@ -20,7 +20,7 @@ from testbed.errors import DumpError
 from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe.proc import STOPPED, process_state
-from testbed.observe.thread_waits import lasting_waits, thread_waits
+from testbed.observe.thread_waits import thread_waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -167,9 +167,18 @@ def wait_of(stack: Stack, wait: Wait) -> Wait:
 
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
     """Dump the threads of a process by its id, from outside, whatever it is doing (P4), with what they wait for; see `Dump`."""
-    before = await asyncio.to_thread(thread_waits, pid)
     printed = await run_py_spy(service, pid)
-    return keep_dump(service, printed, file, await asyncio.to_thread(lasting_waits, pid, before))
+    return keep_dump(service, printed, file, await asyncio.to_thread(_other_ends, pid, printed))
+
+
+def _other_ends(pid: int, printed: bytes) -> dict[int, Wait]:
+    """Return what the request threads wait for of which the stack does not tell whom they wait for: one look, and only at them.
+
+    Every look costs milliseconds of the process that also samples the facility, and of a machine that has none to spare.
+    """
+    told = (IDLE, CHECKOUT, DATABASE)
+    threads = {stack.os_id for stack in parse_dump(printed) if stack.is_request_thread and stack.state not in told}
+    return thread_waits(pid, threads=threads) if threads else {}
 
 
 async def run_py_spy(service: str, pid: int, *options: str, within_s: float | None = None) -> bytes:

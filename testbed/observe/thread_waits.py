@@ -17,7 +17,7 @@ from testbed.observe.proc import PROC
 from testbed.observe.sockets import SocketTable, inode_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Kind = Literal["running", "socket", "lock", "pool", "sleep", "process", "file", "unknown"]
 MOST_POLLED = 4_096  # descriptors of one call that are read
@@ -74,19 +74,22 @@ class Call:
     reason: str = ""
 
 
-def read_calls(pid: int, proc: Path = PROC) -> dict[int, Call]:
-    """Return the system call of each thread, by its id; of a process that is gone, none."""
+def read_calls(pid: int, proc: Path = PROC, threads: Collection[int] | None = None) -> dict[int, Call]:
+    """Return the system call of each thread, or of those given, by its id; of a process that is gone, none."""
     if proc == PROC and sys.platform != "linux":
         return {}
     with suppress(FileNotFoundError, ProcessLookupError):
-        return {int(task.name): _read_call(task) for task in sorted((proc / str(pid) / "task").iterdir())}
+        tasks = {int(task.name): task for task in sorted((proc / str(pid) / "task").iterdir())}
+        return {thread: _read_call(task) for thread, task in tasks.items() if threads is None or thread in threads}
     return {}
 
 
-def thread_waits(pid: int, sockets: SocketTable | None = None, proc: Path = PROC) -> dict[int, Wait]:
-    """Return what each thread of a process waits for at this moment, by the thread's id."""
+def thread_waits(
+    pid: int, sockets: SocketTable | None = None, proc: Path = PROC, threads: Collection[int] | None = None
+) -> dict[int, Wait]:
+    """Return what each thread of a process, or each of those given, waits for at this moment, by the thread's id."""
     table = SocketTable(pid, proc) if sockets is None else sockets
-    return {thread: _describe(pid, thread, call, table, proc) for thread, call in read_calls(pid, proc).items()}
+    return {thread: _describe(pid, thread, call, table, proc) for thread, call in read_calls(pid, proc, threads).items()}
 
 
 def lasting_waits(pid: int, before: Mapping[int, Wait], sockets: SocketTable | None = None) -> dict[int, Wait]:

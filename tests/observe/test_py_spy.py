@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed.errors import DumpError
-from testbed.journal.events import GroupWait, ThreadGroup
+from testbed.journal.events import ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe import py_spy
 from testbed.observe.py_spy import dump_with_py_spy, group_stacks, parse_dump
@@ -138,12 +139,11 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.skipif(sys.platform == "darwin" and os.geteuid() != 0, reason="macOS lets only root look into another process")
 @pytest.mark.fact("P4")
 async def test_the_threads_of_a_living_process_are_dumped_by_its_id(process: subprocess.Popen[str], tmp_path: Path) -> None:
-    """The dump is kept as it came, and tells what the threads wait for."""
+    """The dump is kept as it came; of a thread that is idle the state tells all."""
     file = tmp_path / "threads" / "waiting.json"
     groups = await dump_with_py_spy("waiting", process.pid, file)
     assert [(group.count, group.state, group.stack) for group in groups] == [(1, IDLE, ())]
-    if sys.platform == "linux":
-        assert [group.waits for group in groups] == [(GroupWait(1, "lock", "futex", "", "to be notified"),)]
+    assert [group.waits for group in groups] == [()]
     states = {stack.within(): stack.state for stack in parse_dump(file.read_bytes())}
     assert states["lookup_by_city"] == LOCK
 
@@ -217,3 +217,35 @@ def test_groups_of_nothing_are_none() -> None:
     """A service that never had a request has no request thread yet."""
     assert group_stacks(()) == ()
     assert group_stacks(parse_dump(dumped(thread(STATES[IDLE])))) == (ThreadGroup(1, IDLE, "", ()),)
+
+
+READING = """
+import ctypes, socket, sys, threading
+
+ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)
+
+def run():
+    connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    print("ready", flush=True)
+    connection.makefile("rb").readline()
+
+threading.Thread(target=run).start()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a thread waits for")
+def test_of_a_thread_that_reads_a_socket_the_other_end_is_told(tmp_path: Path) -> None:
+    """By its address, which says to whom the thread has spoken."""
+    path = tmp_path / "anyio" / "_backends" / "reading.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(READING)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with subprocess.Popen([sys.executable, str(path), str(port)], stdout=subprocess.PIPE, text=True) as started:
+            assert started.stdout is not None
+            assert started.stdout.readline() == "ready\n"
+            groups = asyncio.run(dump_with_py_spy("reading", started.pid, tmp_path / "reading.json"))
+            started.kill()
+    (group,) = groups
+    assert (group.count, group.state) == (1, SOCKET)
+    assert [(wait.count, wait.kind, wait.peer) for wait in group.waits] == [(1, "socket", f"127.0.0.1:{port}")]
