@@ -76,6 +76,18 @@ def test_what_is_not_answered_in_time_is_missing_and_named(tmp_path: Path) -> No
     assert read.addresses == {"cf-1": "127.0.0.1:1"}
 
 
+def test_a_restart_waits_for_no_part_that_does_not_answer(tmp_path: Path) -> None:
+    """Restoring service comes first (O9): no longer than for a dump or so."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        actions.facility.questions = ThreeQuestions()
+        await actions.collect_evidence("restart")
+
+    (taken,) = acted(tmp_path, collect).of(EvidenceTaken)
+    assert taken.took_s < evidence.RESTART_WITHIN_S + 0.1
+    assert "database server: no answer within 0.5 s" in taken.missing
+
+
 def test_evidence_of_the_same_hang_is_taken_once(tmp_path: Path) -> None:
     """A second one would show nothing new, and make the outage longer (O9)."""
     journal = acted(tmp_path, collected_twice)
