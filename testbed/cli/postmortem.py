@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
 @options.runs
 def postmortem(journals: tuple[Path, ...], runs: str | None) -> None:
-    """Tell who waited for whom, and what could have warned.
+    """Show who waited for whom, and what could have warned.
 
     Of each moment at which evidence was taken: what all that hangs waits for in the end. Then the five questions of the case with their
     answers, when each alarm would have rung, and what the thread dumps tell of libraries, protocols and thread pools.

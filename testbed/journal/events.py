@@ -20,6 +20,7 @@ KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 BreakerState = Literal["closed", "open", "half_open"]
 Resource = Literal["memory", "processes", "descriptors", "space"]
+Why = Literal["hung", "asked", "restart", "end"]  # evidence was taken: callers hang; somebody asked; a restart follows; stuck at the end
 Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
 
@@ -286,7 +287,7 @@ class EvidenceTaken(Stamped):
     could not be had. `error`: why there is no file.
     """
 
-    why: Literal["hung", "asked", "restart", "end"]
+    why: Why
     file: str
     took_s: float
     missing: tuple[str, ...] = ()

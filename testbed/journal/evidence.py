@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.errors import JournalError, bounded
+from testbed.journal.events import Why
 from testbed.plan import given_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES = 64 << 20
-Why = Literal["hung", "asked", "restart", "end"]  # the callers hang; an operator asked; before a restart; stuck when the night was over
+POSTGRES_PORT = "5432"  # libpq's default
+VIRTUAL_IP = "virtual IP of "  # and the database: the name of its route
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ class About:
     loaded: dict[str, str]
     settings: dict[str, Any]
 
+    @property
+    def database_address(self) -> str:
+        """The address of its database as its settings name it; empty for a service without one."""
+        words = dict(word.partition("=")[::2] for word in str(self.settings.get("database") or "").split())
+        return f"{words.get('host', '')}:{words.get('port', POSTGRES_PORT)}" if words else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -134,6 +142,11 @@ class Route:
     address: str
     leads_to: str
     listens: bool
+
+    @property
+    def is_virtual_ip(self) -> bool:
+        """Whether it leads to a database."""
+        return self.name.startswith(VIRTUAL_IP)
 
 
 Answer = PoolTable | About | DatabaseSide | Route

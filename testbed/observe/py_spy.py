@@ -168,16 +168,16 @@ def wait_of(stack: Stack, wait: Wait) -> Wait:
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
     """Dump the threads of a process by its id, from outside, whatever it is doing (P4), with what they wait for; see `Dump`."""
     printed = await run_py_spy(service, pid)
-    return keep_dump(service, printed, file, await asyncio.to_thread(_other_ends, pid, printed))
+    return await asyncio.to_thread(keep_dump, service, printed, file, pid)
 
 
-def _other_ends(pid: int, printed: bytes) -> dict[int, Wait]:
+def _other_ends(pid: int, stacks: Iterable[Stack]) -> dict[int, Wait]:
     """Return what the request threads wait for of which the stack does not tell whom they wait for: one look, and only at them.
 
     Every look costs milliseconds of the process that also samples the facility, and of a machine that has none to spare.
     """
     told = (IDLE, CHECKOUT, DATABASE)
-    threads = {stack.os_id for stack in parse_dump(printed) if stack.is_request_thread and stack.state not in told}
+    threads = {stack.os_id for stack in stacks if stack.is_request_thread and stack.state not in told}
     return thread_waits(pid, threads=threads) if threads else {}
 
 
@@ -219,7 +219,7 @@ async def run_py_spy(service: str, pid: int, *options: str, within_s: float | No
 
 
 def resume(pid: int) -> None:
-    """Let a process go on that a killed py-spy has left stopped.
+    """Resume a process that a killed py-spy has left stopped.
 
     The kernel frees what a dead debugger held, but the SIGSTOP that attached it may still be under way, and then stops the process.
     """
@@ -231,9 +231,13 @@ def resume(pid: int) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def keep_dump(service: str, printed: bytes, file: Path, waits: Mapping[int, Wait] | None = None) -> tuple[ThreadGroup, ...]:
-    """Write the output of `py-spy dump --json` to `file`, and return the request threads in groups; raises DumpError when either fails."""
+def keep_dump(service: str, printed: bytes, file: Path, pid: int | None = None) -> tuple[ThreadGroup, ...]:
+    """Write the output of `py-spy dump --json` to `file`, and return the request threads in groups; raises DumpError when either fails.
+
+    `pid`: of the process, where it is one of this machine, so that it can be seen what its threads wait for.
+    """
     stacks = parse_dump(printed)
+    waits = {} if pid is None else _other_ends(pid, stacks)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "wb") as dump:  # as of a journal

@@ -39,8 +39,9 @@ class Crack(IntEnum):
 
 
 # What threads may wait for in the end (`verdict/README.md` has what each is); `nobody` where nothing is blocked.
-CauseCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "unseen"]
-RootCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "nobody"]
+SeenCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work"]
+CauseCode = Literal[SeenCode, "unseen"]
+RootCode = Literal[SeenCode, "nobody"]
 MOST_REPLAYS = 100
 SHARE = ("at_least", "of")
 OutcomeWord = Literal["unharmed", "contained", "grounded"]

@@ -101,7 +101,7 @@ def _cluster(evidence: Evidence | None) -> Answer:
         return Answer(question, "No.", (*wrong, untold), "certain")
     right = (
         "every application server connects to the virtual IP",
-        *(f"{route.name} at {route.address} leads to {route.leads_to}" for route in evidence.routes if route.name.startswith("virtual IP")),
+        *(f"{route.name} at {route.address} leads to {route.leads_to}" for route in evidence.routes if route.is_virtual_ip),
         f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
     )
     return Answer(question, "Yes, as far as it was asked.", (*right, untold), "likely")
@@ -109,11 +109,10 @@ def _cluster(evidence: Evidence | None) -> Answer:
 
 def _addresses(evidence: Evidence) -> Iterator[str]:
     """Yield each server that goes to another address than a virtual IP, and each virtual IP that leads to no database that answers."""
-    virtual_ips = {route.address: route for route in evidence.routes if route.name.startswith("virtual IP")}
+    virtual_ips = {route.address: route for route in evidence.routes if route.is_virtual_ip}
     for about in evidence.services:
-        words = dict(word.partition("=")[::2] for word in str(about.settings.get("database", "")).split())
-        address = f"{words.get('host', '')}:{words.get('port', '')}"
-        if words and virtual_ips and address not in virtual_ips:
+        address = about.database_address
+        if address and virtual_ips and address not in virtual_ips:
             whose = next((f", which is {side.host}'s own" for side in evidence.databases if side.address == address), "")
             yield f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
     known = {side.address for side in evidence.databases}

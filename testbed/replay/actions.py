@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from testbed.facility.facility import Facility
     from testbed.facility.link import ToxicOn
     from testbed.facility.probe import ProbeEnd, ProbeResult
-    from testbed.journal.events import Progress, ThreadGroup
-    from testbed.journal.evidence import Why
+    from testbed.journal.events import Progress, ThreadGroup, Why
     from testbed.replay.state import FacilityState
 
 

@@ -10,7 +10,8 @@ from testbed.journal.evidence import About, DatabaseSide, Evidence, Missing, Poo
 
 if TYPE_CHECKING:
     from testbed.facility.observers import Question, Questions
-    from testbed.journal.evidence import Answer, Why
+    from testbed.journal.events import Why
+    from testbed.journal.evidence import Answer
     from testbed.replay.recorder import Recorder
 
 WITHIN_S = 2.0  # a part that answers later is one that does not answer, and so is the evidence never later than that

@@ -8,6 +8,8 @@ from testbed.plan.clock import clock_text
 from testbed.report.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.verdict.who_waits import Look
 
 WHY = {
@@ -16,6 +18,7 @@ WHY = {
     "restart": "before a restart",
     "end": "when the night was over",
 }
+HEADINGS = ("who", "how many", "for whom or what", "how")
 NOBODY = "nothing is blamed: every service had a request thread free"
 
 
@@ -32,8 +35,13 @@ def sentences(look: Look) -> list[str]:
 
 def table(look: Look) -> FittedTable:
     """Return the graph: a row for each edge, with how many threads, sessions or connections it stands for."""
-    headings = ("who", "how many", "for whom or what", "how")
-    drawn = FittedTable([Column(heading) for heading in headings], title=f"Who waited for whom {title(look)}")
-    for edge in look.who_waits.edges:
-        drawn.add_row(edge.source, str(edge.count), edge.target, edge.how)
+    drawn = FittedTable([Column(heading) for heading in HEADINGS], title=f"Who waited for whom {title(look)}")
+    for row in rows(look):
+        drawn.add_row(*row)
     return drawn
+
+
+def rows(look: Look) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each edge."""
+    for edge in look.who_waits.edges:
+        yield edge.source, str(edge.count), edge.target, edge.how

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,15 @@ class Loss:
 
 def losses(rows: Iterable[ConnectionOut], sources: Sequence[Source]) -> Counter[Loss]:
     """Return where the connections whose request has ended were lost, and how many there; what tells no call is left out."""
-    return Counter(loss for row in rows if not row.request_running and (loss := of(row, sources)) is not None)
+    alike: defaultdict[object, list[ConnectionOut]] = defaultdict(list)  # of forty that were lost at one line, its code is parsed once
+    for row in rows:
+        if not row.request_running:
+            alike[row.checked_out_at, row.error, row.raised_at].append(row)
+    found: Counter[Loss] = Counter()
+    for group in alike.values():
+        if (loss := of(group[0], sources)) is not None:
+            found[loss] += len(group)
+    return found
 
 
 def of(row: ConnectionOut, sources: Sequence[Source]) -> Loss | None:
@@ -61,7 +69,7 @@ def of(row: ConnectionOut, sources: Sequence[Source]) -> Loss | None:
     raised = next(raising, None)
     if raised is None:
         return Loss(f"{file}:{line}", function, error)
-    source = next((one for one in sources if (one.file, one.function) == (file, function)), None)
+    source = next((source for source in sources if (source.file, source.function) == (file, function)), None)
     statement, skipped = ("", "") if source is None else _around(source, int(line), int(raised))
     return Loss(f"{file}:{raised}", function, error, statement, skipped)
 

@@ -22,13 +22,12 @@ from testbed.verdict import loss
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from testbed.journal.events import ThreadGroup
-    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session, Why
+    from testbed.journal.events import ThreadGroup, Why
+    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import CauseCode
 
 Named = TypeVar("Named", "About", "PoolTable")
-DATABASE_PORT = "5432"
 UNKNOWN_ADDRESS = "an address that is not known"
 
 
@@ -105,7 +104,7 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
     A service that was not dumped then is as its last dump shows it: nothing was dumped twice of one hang. A journal from before evidence
     was taken has one moment, that of its last dump.
     """
-    dumps = sorted((dump for dump in journal.of(Threads)), key=lambda dump: dump.t_s)
+    dumps = sorted(journal.of(Threads), key=lambda dump: dump.t_s)
     looks = []
     for taken in sorted(journal.of(EvidenceTaken), key=lambda taken: taken.t_s):
         read, unread = None, taken.error or ""
@@ -141,7 +140,7 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None) -> WhoWaits:
                 services.setdefault(cause, []).append(service)
     blamed = [Blamed(cause, count, tuple(services[cause])) for cause, count in threads.items()]
     edges = (Edge(source, target, count, how) for (source, target, how), count in walk.edges.items())
-    return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda one: (one.cause.code == "unseen", -one.threads, one.cause.text))))
+    return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda each: (each.cause.code == "unseen", -each.threads, each.cause.text))))
 
 
 def is_blocked(dump: Threads) -> bool:
@@ -208,8 +207,8 @@ class _Walk:
         lost = loss.losses(table.connections_out, table.sources)
         running = _running(table)
         if lost and lost.total() >= len(running):
-            for one, count in lost.items():
-                self.edges[pool, one.at, "lost"] = count
+            for where, count in lost.items():
+                self.edges[pool, where.at, "lost"] = count
             return self._lost(lost.most_common(1)[0][0])
         if not running:
             return _unseen(pool, f"{table.out} of its {table.size} connections are out, and nobody recorded who has them")
@@ -325,12 +324,11 @@ class _Walk:
         about = self._about(service)
         if about is None or self.evidence is None:
             return "the database", "", None
-        words = dict(word.partition("=")[::2] for word in str(about.settings.get("database", "")).split())
-        named = f"{words.get('host', '')}:{words.get('port', DATABASE_PORT)}"
+        named = about.database_address
         route = next((route for route in self.evidence.routes if route.address == named), None)
         leads_to = named if route is None else route.leads_to
         side = next((side for side in self.evidence.databases if side.address == leads_to), None)
-        name = "the database" if route is None else route.name.rpartition(" ")[2]
+        name = "the database" if route is None else route.name.removeprefix(evidence_file.VIRTUAL_IP)
         return name if side is None else side.database, f" at {named}", side
 
     def _parts_at(self, address: str) -> list[str]:
@@ -344,18 +342,18 @@ class _Walk:
 
     def _why_missing(self, what: str) -> str:
         missing = () if self.evidence is None else self.evidence.missing
-        return next((one.reason for one in missing if one.what == what), "nobody asked")
+        return next((answer.reason for answer in missing if answer.what == what), "nobody asked")
 
 
 def _shares(of: Sequence[str], count: int) -> Iterator[tuple[str, int]]:
-    """Yield each with its share of a count: they are taken in turn."""
-    for number, one in enumerate(of):
+    """Yield each name with its share of a count: they are taken in turn."""
+    for number, name in enumerate(of):
         if share := count // len(of) + (number < count % len(of)):
-            yield one, share
+            yield name, share
 
 
 def _named(service: str, found: Iterable[Named]) -> Named | None:
-    return next((one for one in found if one.service == service), None)
+    return next((answer for answer in found if answer.service == service), None)
 
 
 def _running(table: PoolTable) -> list[ConnectionOut]:

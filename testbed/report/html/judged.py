@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from testbed.postmortem import warning_time
 from testbed.report import nights
+from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from testbed.journal.reader import Journal
+    from testbed.postmortem.warning_time import WarningTimes
     from testbed.report.nights import Night
     from testbed.verdict.judge import Judgement
     from testbed.verdict.result import Result
+    from testbed.verdict.who_waits import Look
 
     ContainedBy = Mapping[tuple[str, str], tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JudgedReplay:
     """A replay of a night: its name, which no other of the night has, and a label that no other of the page has.
 
@@ -31,6 +36,16 @@ class JudgedReplay:
     journal: Journal
     judgement: Judgement
     contained_by: tuple[str, ...] | None = None
+
+    @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """Who waited for whom; several sections ask."""
+        return who_waits.of_journal(self.journal)
+
+    @cached_property
+    def times(self) -> WarningTimes:
+        """When service stopped, and what could have warned; raises JournalError of times that cannot be."""
+        return warning_time.of(self.journal, self.judgement)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from testbed.report.html import judged
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined, void
-from testbed.report.html.sections import charts, compared, findings, origin, questions, stacks, summary, timeline, waits, warned
+from testbed.report.html.sections import after_the_stop, charts, compared, findings, origin, stacks, summary, timeline, waits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ SECTIONS: tuple[Section, ...] = (
     timeline.section,
     charts.section,
     waits.section,
-    questions.section,
-    warned.section,
+    after_the_stop.questions,
+    after_the_stop.warned,
     stacks.section,
     compared.section,
     findings.section,

@@ -19,6 +19,7 @@ from testbed.facility.address import Address
 from testbed.facility.facility import LOAD, Facility, Instruments
 from testbed.facility.link import DATABASE
 from testbed.facility.runtime import ServiceSpec
+from testbed.journal import evidence
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
@@ -206,7 +207,7 @@ class Project:
         facility.questions = FacilityQuestions(
             facility,
             {DATABASE: lambda: Server(self.hosts.active, self.database, Address(self.hosts.active, DATABASE_PORT))},
-            {f"virtual IP of {DATABASE}": virtual_ip},
+            {f"{evidence.VIRTUAL_IP}{DATABASE}": virtual_ip},
             self._administrator,
             lambda service: Address(service, SERVICE_PORT),
             balanced_routes(self.plan.server_names),

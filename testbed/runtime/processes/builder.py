@@ -15,6 +15,7 @@ from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY, LOAD, Facility, Instruments
 from testbed.facility.runtime import ServiceSpec
+from testbed.journal.evidence import VIRTUAL_IP
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
@@ -178,7 +179,7 @@ class ProcessesBuilder:
             facility,
             {name: partial(_server_of, pair) for name, pair in zip(databases, self.pairs, strict=True)},
             {
-                **{f"virtual IP of {name}": link for name, link in zip(databases, virtual_ips, strict=True)},
+                **{f"{VIRTUAL_IP}{name}": link for name, link in zip(databases, virtual_ips, strict=True)},
                 **{f"link to {name}": link for name, link in links.items()},
             },
             shared.credentials.login(ADMINISTRATOR),

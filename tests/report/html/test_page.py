@@ -19,7 +19,7 @@ from testbed.report.html import page as page_module
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element
 from testbed.report.html.page import FAILED, SECTIONS, page
-from testbed.report.html.sections import stacks, warned
+from testbed.report.html.sections import after_the_stop, stacks
 from testbed.verdict import judge
 from testbed.verdict.result import Result
 from tests.journals import CALLERS, NightBuilder, contained_night, hung_night
@@ -263,7 +263,7 @@ def test_the_root_stands_above_the_graph_and_the_warnings_have_their_leads() -> 
     text = " ".join(re.sub(r"<[^>]*>", " ", page(results(hung_night().journal()))).split())
     assert "what is behind pool of cf-1 is not known: nobody asked; 4 threads wait for it" in text
     assert "service stopped at 22:08:20 (every caller hung)" in text
-    assert warned.section(judged.of(results(contained_night().journal()))) is None
+    assert after_the_stop.warned(judged.of(results(contained_night().journal()))) is None
 
 
 def test_the_stacks_of_all_services_stand_together() -> None:

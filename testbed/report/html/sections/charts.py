@@ -29,7 +29,7 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
         if left > 0:
             drawn.append((judged, [(replay, of(replay)) for replay in judged.replays[:left]]))
             left -= len(drawn[-1][1])
-    lines = sum(len(one.series) for _, replays in drawn for _, charts in replays for one in charts)
+    lines = sum(len(chart_.series) for _, replays in drawn for _, charts in replays for chart_ in charts)
     if not lines:
         return None
     buckets = chart.buckets_for(lines, MOST_POINTS)
@@ -45,7 +45,7 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
                     element(
                         "section",
                         element("h4", replay.name),
-                        *(chart.figure(one, axes, replay.label, buckets) for one in charts),
+                        *(chart.figure(chart_, axes, replay.label, buckets) for chart_ in charts),
                         aria_label=f"{replay.label}, charts",
                     )
                     for replay, charts in replays
@@ -96,7 +96,7 @@ def of(replay: JudgedReplay) -> list[Chart]:
             STRIPS,
             "Health checks",
             "1 is green, 0 is not",
-            [(one, Stroke(0)) for one in series.health(journal)],
+            [(health, Stroke(0)) for health in series.health(journal)],
             note=note,
             shades=shades,
         ),

@@ -8,7 +8,6 @@ from testbed.report import waits
 from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined
-from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,7 @@ NOTE = (
 
 def section(nights: Sequence[JudgedNight]) -> Fragment | None:
     """Return the graph of each moment of each replay; None without any evidence."""
-    told = [(replay, looks) for judged in nights for replay in judged.replays if (looks := who_waits.of_journal(replay.journal))]
+    told = [(replay, looks) for judged in nights for replay in judged.replays if (looks := replay.looks)]
     if not told:
         return None
     replays = [_of_replay(replay, looks) for replay, looks in told]
@@ -38,10 +37,10 @@ def _of_replay(replay: JudgedReplay, looks: Sequence[Look]) -> Markup:
 
 def _of_look(look: Look) -> list[Markup]:
     root, *others = waits.sentences(look)
-    rows = [[edge.source, str(edge.count), edge.target, edge.how] for edge in look.who_waits.edges]
+    rows = [list(row) for row in waits.rows(look)]
     parts = [element("p", element("strong", f"{waits.title(look).capitalize()}: "), root)]
     if others:
         parts.append(element("ul", *(element("li", sentence) for sentence in others)))
     if rows:
-        parts.append(markup.table(f"Who waited for whom {waits.title(look)}", ["who", "how many", "for whom or what", "how"], rows))
+        parts.append(markup.table(f"Who waited for whom {waits.title(look)}", list(waits.HEADINGS), rows))
     return parts
