@@ -162,8 +162,10 @@ def _operators(journal: Journal, judgement: Judgement) -> Answer:
 
 def _detection(times: WarningTimes) -> Answer:
     question = "How could it have been detected before service stopped?"
+    if times.stop.at is None and times.stop.known:
+        return Answer(question, "Service did not stop.", (times.stop.text,), "certain")
     if times.stop.at is None:
-        return Answer(question, "Service did not stop." if times.stop.known else "That is not told.", (times.stop.text,), "certain")
+        return Answer(question, "That is not told.", (times.stop.text,), "not told")
     leads = [(lead, alarm) for alarm in times.alarms if (lead := times.lead(alarm)) is not None and lead.t_s > 0.0]
     silent = [alarm.what for alarm in times.alarms if alarm.rang is None and not alarm.is_unknown]
     never = (f"never rang: {', '.join(silent)}",) if silent else ()

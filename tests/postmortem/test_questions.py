@@ -74,6 +74,15 @@ def test_a_night_in_which_service_did_not_stop_has_nothing_to_explain() -> None:
     assert detection.answer == "Service did not stop."
 
 
+def test_where_it_is_not_known_whether_service_stopped_nothing_is_certain() -> None:
+    """As of a replay that was killed: neither why it stopped nor how that could have been seen."""
+    night = contained_night()
+    night.events = [event for event in night.events if event.event not in ("observed", "healed", "end")]
+    cause, *_, detection, _ = answers(night)
+    assert (cause.answer, cause.sure) == ("It is not known whether service stopped.", "not told")
+    assert (detection.answer, detection.sure) == ("That is not told.", "not told")
+
+
 def test_without_a_switchover_it_cannot_have_been_one() -> None:
     """Nor was there any maintenance."""
     night = hung_night()
