@@ -40,15 +40,17 @@ class RunningClock:
     def hold(self, after_s: float, at_night_s: float | None = None) -> None:
         """Go on at the pace of a moment until as many `release` as `hold` were called; the first hold decides the pace.
 
-        The moment is a time of the night that is still to come, or else soon after `after_s` real seconds from the night's start.
+        The moment is a time of the night, or else soon after `after_s` real seconds from the night's start. What has gone by has gone by: a
+        time of the night that is over by now gives the pace, and the night goes on at it soon.
         """
         self.holds += 1
         if self.holds > 1:
             return
-        from_s = max(0.0, after_s) + LEAD_S if at_night_s is None else self.real_s(at_night_s)
+        soon_s = max(0.0, after_s) + LEAD_S
+        from_s = soon_s if at_night_s is None else max(soon_s, self.real_s(at_night_s))
         due_s = planned_s(self.rates, from_s)
-        night_s = self.clock.night_s(due_s) if at_night_s is None else at_night_s
-        held = self.clock.speed_at(night_s)
+        night_s = self.clock.night_s(due_s)
+        held = self.clock.speed_at(night_s if at_night_s is None else at_night_s)
         rates = []
         for start_s, speed in self.clock.speeds_after(night_s):
             starts_s = from_s + (start_s - night_s) / held

@@ -84,6 +84,19 @@ def test_what_was_is_not_changed_by_what_comes() -> None:
     assert before == sorted(before)
 
 
+@pytest.mark.parametrize("at_night_s", [45.0, 59.0])
+def test_a_hold_that_comes_late_keeps_the_pace_of_its_time_from_now_on(at_night_s: float) -> None:
+    """A busy machine comes to a step's time when it is over, perhaps with its whole pace: events have been stamped since."""
+    running, late_s = RunningClock(CLOCK), 1.5
+    stamped = [running.night_s(number / 100) for number in range(151)]
+    running.hold(late_s, at_night_s)
+    assert [running.night_s(number / 100) for number in range(151)] == stamped
+    soon_s = late_s + LEAD_S
+    assert running.night_s(soon_s + 2.0) == pytest.approx(CLOCK.night_s(soon_s) + 2.0 * 60.0)
+    running.release(soon_s + 2.0)
+    assert running.night_s(soon_s + 2.1) == pytest.approx(CLOCK.night_s(soon_s) + 120.0 + 360.0)
+
+
 @pytest.mark.fact("C4")
 def test_a_switchover_that_outlasts_its_pace_is_over_when_the_scenario_means_it(tmp_path: Path) -> None:
     """At 300 it takes seconds of the night; two seconds later the quiet hours begin, and it would be over after two in the morning.
