@@ -53,7 +53,7 @@ def running() -> tuple[str, ...]:
     """
     if not user_home.is_ours(home()):
         return ()
-    sockets = sorted(home().glob(f"*{SUFFIX}"))
+    sockets = user_home.found(home(), f"*{SUFFIX}")
     living = [socket_path for socket_path in sockets if _is_alive(socket_path)]
     if len(living) < len(sockets):
         from testbed.runtime import run_directory  # noqa: PLC0415 - it takes longer to import than a command takes

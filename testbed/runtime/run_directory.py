@@ -172,12 +172,12 @@ def sweep() -> tuple[Path, ...]:
 
 
 def _sweep(place: Path) -> list[Path]:
-    for path in place.glob(f"{UNLOCKED}*"):  # killed in the microseconds before its lock
+    for path in user_home.found(place, f"{UNLOCKED}*"):  # killed in the microseconds before its lock
         with suppress(FileNotFoundError):  # or just locked, and renamed
             if time.time() - path.stat().st_mtime > UNLOCKED_AT_MOST_S:
                 shutil.rmtree(path, ignore_errors=True)
     removed = []
-    for path in sorted(place.glob(f"{LOCKED}*")):
+    for path in user_home.found(place, f"{LOCKED}*"):
         try:
             lock_fd = os.open(path / LOCK, os.O_RDWR)
         except OSError:  # another sweep or its owner is removing it, or was killed just before the end of that
@@ -228,14 +228,14 @@ def _end_remains(path: Path) -> None:
         with suppress(ProxyError, ValueError):  # gone with its Toxiproxy
             toxiproxy = Address.parse(address)
             FaultProxyClient(toxiproxy.host, toxiproxy.port).delete(name)
-    for postmaster in path.glob("**/array/postmaster.pid"):
+    for postmaster in user_home.found(path, "**/array/postmaster.pid"):
         shared_memory.remove_segment_of(postmaster)
 
 
 def _holders(path: Path) -> Iterator[int]:
     """Yield the processes that have the lock of an array of this run open, where there is a /proc."""
-    locks = set(path.glob("**/array.lock"))
-    for fd in Path("/proc").glob("[0-9]*/fd/*") if locks else ():
+    locks = set(user_home.found(path, "**/array.lock"))
+    for fd in user_home.found(Path("/proc"), "[0-9]*/fd/*") if locks else ():
         with suppress(OSError):  # ended meanwhile, or another user's
             if fd.readlink() in locks:
                 yield int(fd.parts[2])

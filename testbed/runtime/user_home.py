@@ -5,6 +5,7 @@ It is named by the user's number: a user of a container may have no name, and $L
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from pathlib import Path
@@ -25,6 +26,14 @@ def make(place: Path) -> None:
     place.mkdir(mode=0o711, exist_ok=True)
     if os.path.lexists(place) and not is_ours(place):
         raise FacilityError(f"{place} belongs to another user; set TMPDIR to a directory of your own")
+
+
+def found(place: Path, pattern: str) -> list[Path]:
+    """Return what of a place matches a pattern, in order; nothing where the place, or a part of it, goes away meanwhile.
+
+    `Path.glob` would raise then, before Python 3.13.
+    """
+    return sorted(place / name for name in glob.glob(pattern, root_dir=place, recursive=True))  # noqa: PTH207 - see above
 
 
 def is_ours(place: Path) -> bool:

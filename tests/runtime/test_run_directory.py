@@ -10,13 +10,15 @@ import pytest
 
 from testbed.errors import FacilityError, ProxyError
 from testbed.facility.address import Address
-from testbed.runtime import run_directory
+from testbed.interactive import control_socket
+from testbed.runtime import run_directory, user_home
 from testbed.runtime.postgres.array import Array
 
 # Makes a run directory, notes a process in it, prints both, and waits to be killed.
 OWNER = """
 import subprocess, sys, time
-from testbed.runtime import run_directory
+from testbed.interactive import control_socket
+from testbed.runtime import run_directory, user_home
 run = run_directory.create_run_directory()
 child = subprocess.Popen(["sleep", "60"], start_new_session=True)
 run.note_pid(child.pid)
@@ -161,6 +163,14 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next_sweep() -> None:
     run_directory.make_directory(place / "new-now")
     run_directory.sweep()
     assert [path.name for path in place.iterdir()] == ["new-now"]
+
+
+def test_a_home_that_goes_away_under_a_sweep_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run was the last to end there, just after this one had looked whose it is."""
+    monkeypatch.setattr(user_home, "is_ours", lambda place: not place.exists())
+    assert not run_directory.home().exists()
+    assert run_directory.sweep() == ()
+    assert control_socket.running() == ()
 
 
 def test_sweeps_at_the_same_time_do_not_disturb_each_other() -> None:
