@@ -52,6 +52,11 @@ class Slope:
         return self.confidence >= CONFIDENT and self.of_more >= CONFIDENT_OF_MORE
 
     @property
+    def may_rise(self) -> bool:
+        """Whether the series seems to rise by more than what matters, and is too restless to show it."""
+        return self.per_unit > self.threshold and not self.rises
+
+    @property
     def is_steady(self) -> bool:
         """Whether the series is shown not to rise by more than what matters; of a restless one, neither may be shown."""
         return self.high < self.threshold
