@@ -81,9 +81,10 @@ def why_late(result: Result) -> str:
     """Return what the machine was too busy for, so that the replay shows nothing; an empty text if it was in time."""
     doubts = [finding for finding in result.judgement.doubts if finding.check in OF_A_BUSY_MACHINE and finding.code != CONDITION_NOT_SEEN]
     texts = [finding.text for finding in doubts]
-    reason = result.judgement.reason
-    busy = [finding.text for finding in result.judgement.findings if finding.code == MACHINE_BUSY]
-    return "; ".join([*texts, *([reason.text] if reason.code == MACHINE_BUSY else busy)])
+    reason, findings = result.judgement.reason, result.judgement.findings
+    busy = [finding.text for finding in findings if finding.code == MACHINE_BUSY]
+    held = any((finding.check, finding.verdict) == ("outcome", Verdict.HELD) for finding in findings)  # whatever it was of what it may be
+    return "; ".join([*texts, *([reason.text] if reason.code == MACHINE_BUSY and not held else busy)])
 
 
 @dataclass(slots=True)

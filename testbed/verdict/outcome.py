@@ -23,13 +23,20 @@ if TYPE_CHECKING:
     from testbed.verdict.figures import Figures
 
 
+EVERYBODY_ANSWERED = (Outcome.UNHARMED, Outcome.CONTAINED)  # what it can be if everybody was, in time or late
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an outcome is what it is (None: it is unknown): a code for programs, and a sentence with names, numbers and times."""
+    """Why an outcome is what it is (None: it is unknown): a code for programs, and a sentence with names, numbers and times.
+
+    `may_be`: of an unknown one, what alone it can be, where the journal shows that much.
+    """
 
     outcome: Outcome | None
     code: str
     text: str
+    may_be: tuple[Outcome, ...] = ()
 
 
 def outcome(journal: Journal, figures: Figures) -> Outcome | None:
@@ -68,9 +75,10 @@ def _all_answered(journal: Journal) -> Reason:
     )
     spans_s = [(transaction.request.taken_up_s, transaction.response.answered_s) for transaction in late if transaction.response]
     if all(to_s - from_s <= IN_TIME_S for from_s, to_s in spans_s):
-        return Reason(None, "sent_late", f"{text}; the load generator had sent them late")
+        return Reason(None, "sent_late", f"{text}; the load generator had sent them late", EVERYBODY_ANSWERED)
     if all(to_s - from_s - _excused_s(journal, from_s, to_s) <= IN_TIME_S for from_s, to_s in spans_s):
-        return Reason(None, MACHINE_BUSY, f"{text}; without the time in which the machine had no processor free, none was late")
+        text += "; without the time in which the machine had no processor free, none was late"
+        return Reason(None, MACHINE_BUSY, text, EVERYBODY_ANSWERED)
     return Reason(Outcome.CONTAINED, "late", text)
 
 

@@ -7,6 +7,7 @@ import pytest
 from testbed.journal.events import FacilityNames, Observed, OperationEvent
 from testbed.plan.expectation import Outcome
 from testbed.verdict import changes, figures, judge, stuck_spans
+from testbed.verdict.checks import outcome as outcome_check
 from testbed.verdict.checks import steady_before
 from testbed.verdict.finding import Verdict
 from testbed.verdict.recovery import LAST
@@ -86,6 +87,28 @@ def test_an_answer_that_only_the_machine_made_late_shows_nothing(
     night.pressure(12.0, busy)
     became = judge.judge(night.journal()).reason
     assert (became.outcome, became.code) == (outcome, code)
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdict"),
+    [
+        (("unharmed", "contained"), Verdict.HELD),
+        (("contained", "grounded"), Verdict.UNKNOWN),
+        (("unharmed",), Verdict.UNKNOWN),
+        (("grounded",), Verdict.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize(("took_s", "late_s", "busy"), [(6.0, 0.0, 0.2), (4.9, 0.2, 0.0)], ids=["machine", "sent_late"])
+def test_an_unknown_outcome_is_held_if_all_that_it_can_be_is_expected(
+    took_s: float, late_s: float, busy: float, expected: tuple[str, ...], verdict: Verdict
+) -> None:
+    """Everybody was answered, in time or late: that is unharmed or contained, whatever the machine did to it."""
+    night = night_with_answers((took_s, late_s), (0.1, 0.0))
+    night.pressure(12.0, busy)
+    journal = night.journal()
+    finding = outcome_check.check(journal, figures.of(journal), expected)
+    assert finding.verdict is verdict
+    assert finding.text.startswith("outcome unharmed or contained, expected " if verdict is Verdict.HELD else "the outcome is unknown: ")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def check(journal: Journal, figures: Figures, expected: tuple[str, ...]) -> Finding:
-    """Compare the outcome with the expected ones; unknown where the journal does not show one."""
+    """Compare the outcome with the expected ones; unknown where the journal shows none, unless all that it can be is expected."""
     reason = outcome.reason(journal, figures)
     wanted = " or ".join(expected)
+    if reason.may_be and set(reason.may_be) <= set(expected):
+        return Finding("outcome", Verdict.HELD, f"outcome {' or '.join(reason.may_be)}, expected {wanted}: {reason.text}")
     if reason.outcome is None:
         return Finding("outcome", Verdict.UNKNOWN, f"the outcome is unknown: {reason.text}; expected {wanted}", code=reason.code)
     facts = ("O10",) if reason.outcome == Outcome.GROUNDED else ()
