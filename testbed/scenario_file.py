@@ -22,7 +22,7 @@ from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
 from testbed.plan.scenario_folders import VARIANTS, directories, find, known, not_meant, origins
 from testbed.plan.settings import StrictRecord
-from testbed.plan.topology import OWN_DATABASES
+from testbed.plan.topology import OWN_DATABASES, PHYSICAL
 from testbed.plan.variants import kept_variants, passed_over, variant_origins, variants_of
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: S
         required += [(f"variants.{variant.name}.expect.{key}", need) for key, need in EXPECTATION_NEEDS.items() if key in expected]
         if variant.settings.facility.service_groups == OWN_DATABASES:  # compose.yaml has one pair of database hosts
             required.append((f"variants.{variant.name}.settings.facility.service_groups", "processes"))
+        if variant.settings.facility.database_address == PHYSICAL:  # compose.yaml has no network from a server to a database host
+            required.append((f"variants.{variant.name}.settings.facility.database_address", "processes"))
         if variant.settings.facility.database_keepalives_s is not None:  # packets that only a kernel on the way sees
             required.append((f"variants.{variant.name}.settings.facility.database_keepalives_s", "firewall"))
     mistakes += [

@@ -24,7 +24,7 @@ from testbed.fakes.runtime import FakeRuntime
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import require_modelled
 from testbed.plan.settings import Settings
-from testbed.plan.topology import databases_of, servers_of
+from testbed.plan.topology import PHYSICAL, databases_of, servers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,6 +122,8 @@ class FakeBuilder:
         if name in self.plan.server_names:
             shared, *_ = databases_of(self.plan, self.settings.facility).values()
             database, link = (self.database, self.virtual_ip) if name in shared else (FakeDatabase(), FakeLink())
+            if self.settings.facility.database_address == PHYSICAL:
+                link = FakeLink()  # to the first host, and never pointed at another
             return FakeServer(name, self.plan, self.settings.application_server, database, link)
         if name in self.plan.callers:
             servers = servers_of(self.plan, self.settings.facility)[name]

@@ -95,11 +95,14 @@ class FacilitySettings(StrictRecord):
     database of its own, too: the same week of flights, and from then on nothing is copied between them. `database_keepalives_s`: the
     database probes a connection that has been idle for so many seconds (A8: dead connection detection); None: after the kernel's two hours.
     With it, application servers reach the host that has the virtual IP straight through the firewall, and toxics on the database's link
-    have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them.
+    have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them. `database_address`: application
+    servers connect to the virtual IP (C5), or, wrongly, to the own address of db-1 (P2): what is done to the database's link is not felt
+    there, and after a switchover nobody listens.
     """
 
     service_groups: Literal[False, True, "own_databases"] = False
     database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
+    database_address: Literal["virtual_ip", "physical"] = "virtual_ip"
 
 
 class Settings(StrictRecord):

@@ -24,6 +24,7 @@ BalancerName = Literal["lb-1", "lb-2"]
 BALANCERS: tuple[str, ...] = get_args(BalancerName)
 PASSENGERS = "passengers"
 OWN_DATABASES = "own_databases"
+PHYSICAL = "physical"
 
 
 class FacilityPlan(StrictRecord):

@@ -442,6 +442,23 @@ def test_the_switchover_of_a_group_with_a_database_of_its_own_is_no_business_of_
     run(ask_both())
 
 
+@pytest.mark.fact("C5", "P2")
+def test_who_is_configured_with_a_host_s_own_address_is_served_no_more_after_the_switchover() -> None:
+    """Until the database is back on that host."""
+    plan = FacilityPlan(application_servers=1, request_threads=3, pool_size=2, callers=("kiosk",))
+    settings = Settings(application_server=ServerSettings(lookup="fixed"), facility=FacilitySettings(database_address="physical"))
+    builder = FakeBuilder(plan, settings)
+
+    async def ask() -> None:
+        await builder.build()
+        for answers in ([""] * 2, [DEAD] * 6, [""] * 2):
+            assert [await builder.runtime.service("kiosk").ask("check_in") for _ in answers] == answers
+            await switch_over(builder)
+        await builder.tear_down()
+
+    run(ask())
+
+
 def test_requests_beyond_the_threads_wait_for_one() -> None:
     """Four at three threads, with no connection to be had."""
 

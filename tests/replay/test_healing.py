@@ -112,6 +112,14 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
             'needs: lacks "processes", which variants.apart.settings.facility.service_groups requires; add it',
         ),
         (
+            SILENCE + '[variants.wrong]\nexpect.outcome = "grounded"\nsettings.facility.database_address = "physical"\n',
+            'needs: lacks "processes", which variants.wrong.settings.facility.database_address requires; add it',
+        ),
+        (
+            SILENCE + '[variants.wrong]\nexpect.outcome = "grounded"\nsettings.facility.database_address = "db-1"\n',
+            'variants.wrong.settings.facility.database_address: found "db-1"; input should be ' + "'virtual_ip' or 'physical'",
+        ),
+        (
             SILENCE + 'link = "cf-9"\n',
             "timeline.0.link: found 'cf-9', did you mean cf-2?; allowed: " + "database, cf-1, cf-2, kiosk, ivr, partner",
         ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError, UsageError
-from testbed.plan.topology import BALANCERS, OWN_DATABASES, caller_environment, server_environment, servers_of
+from testbed.plan.topology import BALANCERS, OWN_DATABASES, PHYSICAL, caller_environment, server_environment, servers_of
 from testbed.runtime.containers import balancers
 from testbed.runtime.containers.project import KEEPALIVES, Project
 from testbed.runtime.containers.project_pool import ProjectPool
@@ -54,6 +54,11 @@ class ContainersBuilder:
             raise UsageError(
                 f'facility.service_groups: found "{OWN_DATABASES}"; compose/compose.yaml has one pair of database hosts, '
                 "so databases of their own are allowed with --runtime processes only"
+            )
+        if self.settings.facility.database_address == PHYSICAL:
+            raise UsageError(
+                f'facility.database_address: found "{PHYSICAL}"; compose/compose.yaml has no network from an application server to a '
+                "database host, so a host's own address is allowed with --runtime processes only"
             )
 
     @property

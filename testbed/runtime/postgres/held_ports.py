@@ -40,6 +40,12 @@ class HeldPorts:
                 held.close()
         return address
 
+    def open(self, address: Address) -> None:
+        """Let a server bind this port, which is one of ours, until `keep`: the one whose it is starts again."""
+        for held in self._held:
+            if held.getsockname() == (address.host, address.port):
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
     def keep(self) -> None:
         """Let nobody bind the ports from now on, because their servers listen."""
         for held in self._held:

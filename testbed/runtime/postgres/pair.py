@@ -31,7 +31,10 @@ LIMIT_WITHIN_S = 20.0
 
 @dataclass(slots=True)
 class DatabasePair:
-    """`db-1` and `db-2` over one array. `active` is the host whose server runs, or ran last."""
+    """`db-1` and `db-2` over one array. `active` is the host whose server runs, or ran last.
+
+    `addresses`: the own address of each host, as far as it is known: where its server runs or ran last, or will run (`reserve`).
+    """
 
     run: RunDirectory
     programs: Programs
@@ -42,6 +45,8 @@ class DatabasePair:
     active: str = HOSTS[0]
     server: Server | None = None
     ports: HeldPorts = field(default_factory=HeldPorts)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    reserved: set[str] = field(default_factory=set)
 
     @property
     def flights(self) -> FlightsTable:
@@ -61,11 +66,19 @@ class DatabasePair:
         """Unmount the array on a host; raises ArrayError when a server still runs on it."""
         self.array.unmount(host)
 
+    def reserve(self, host: str) -> Address:
+        """Return the own address of a host, at which every server of it will listen; its port is ours before the first does."""
+        self.addresses[host] = self.ports.find()
+        self.reserved.add(host)
+        return self.addresses[host]
+
     async def start_server(self, host: str) -> Address:
         """Start the server of a host on the array mounted there; return its own address once it accepts connections."""
-        log = self.logs / f"{host}.log"
-        self.server = await start_server(self.programs, self.array, host, self.max_connections, log, ports=self.ports)
-        self.active = host
+        log, listen = self.logs / f"{host}.log", self.addresses[host] if host in self.reserved else None
+        if listen is not None:
+            self.ports.open(listen)
+        self.server = await start_server(self.programs, self.array, host, self.max_connections, log, listen=listen, ports=self.ports)
+        self.active, self.addresses[host] = host, self.server.address
         self.run.note_pid(self.server.child.process.pid)
         return self.server.address
 

@@ -21,7 +21,7 @@ from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
 from testbed.observe.probe import LocalProbe
 from testbed.observe.py_spy import dump_with_py_spy
-from testbed.plan.topology import HOSTS, caller_environment, databases_of, server_environment, servers_of
+from testbed.plan.topology import HOSTS, PHYSICAL, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
 from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
@@ -129,10 +129,11 @@ class ProcessesBuilder:
         ]
         databases, login = databases_of(plan, self.settings.facility), shared.credentials.login(SERVICES)
         virtual_ips = [await self._link(client, name.replace("database", "virtual-ip"), NOWHERE) for name in databases]
+        self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
+        physical = self.settings.facility.database_address == PHYSICAL
+        reached = [pair.reserve(HOSTS[0]) for pair in self.pairs] if physical else [virtual_ip.address for virtual_ip in virtual_ips]
         database_of = {
-            name: sql.conninfo(virtual_ip.address, login)
-            for virtual_ip, names in zip(virtual_ips, databases.values(), strict=True)
-            for name in names
+            name: sql.conninfo(address, login) for address, names in zip(reached, databases.values(), strict=True) for name in names
         }
         logs = ProcessLogDisks(self.directory, plan.server_names)
         logs.prepare()
@@ -147,7 +148,6 @@ class ProcessesBuilder:
             )
             for name in plan.server_names
         ]
-        self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
         token = shared.credentials.token_file
         facility = Facility(
             self.runtime,

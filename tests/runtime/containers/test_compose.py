@@ -144,3 +144,10 @@ def test_groups_with_databases_of_their_own_are_refused() -> None:
     settings = Settings(facility=FacilitySettings(service_groups="own_databases"))
     with pytest.raises(UsageError, match=r"one pair of database hosts, .* with --runtime processes only"):
         ContainersBackend().builder(FacilityPlan(), settings)
+
+
+def test_a_host_s_own_address_is_refused() -> None:
+    """No network leads there from an application server, and on the other runtime one does (P2)."""
+    settings = Settings(facility=FacilitySettings(database_address="physical"))
+    with pytest.raises(UsageError, match=r'found "physical"; .* no network .* with --runtime processes only'):
+        ContainersBackend().builder(FacilityPlan(), settings)

@@ -144,6 +144,27 @@ async def test_the_port_of_a_server_that_has_ended_stays_its_own(
     bound(former).close()
 
 
+async def test_a_host_whose_address_is_reserved_has_it_at_every_start(
+    run_directory: RunDirectory, credentials: Credentials, tmp_path: Path
+) -> None:
+    """Before its first server runs, and again after the other host's has; the other host has one of its own."""
+    programs = find_programs(None, run_directory.path)
+    pair = DatabasePair(run_directory, programs, Array(run_directory.path / "reserved"), run_directory.path, 10, credentials)
+    await initialise(programs, pair.array, credentials, tmp_path / "log")
+    try:
+        reserved, started = pair.reserve(HOSTS[0]), []
+        for host in (*HOSTS, HOSTS[0]):
+            await pair.mount(host)
+            started.append(await pair.start_server(host))
+            await pair.stop_server()
+            await pair.unmount(host)
+        assert started[::2] == [reserved] * 2
+        assert started[1] != reserved
+        assert pair.addresses == dict(zip(HOSTS, started[:2], strict=True))
+    finally:
+        await pair.throw_away()
+
+
 def test_a_port_that_is_held_is_nobody_else_s() -> None:
     """Not even before its server listens is it given to another pair."""
     ports = HeldPorts()
