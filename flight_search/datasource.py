@@ -40,7 +40,8 @@ class PoolTimeout(Exception):  # noqa: N818 - named for what happened, as psycop
 class PoolState:
     """The pool's state, in numbers of connections; `waiting` is a number of threads.
 
-    `leaked`: connections out whose request has ended, so that nothing is left to check them in (O3, O4).
+    `leaked`: connections out whose request has ended, so that nothing is left to check them in (O3, O4). `connects_failed`: attempts to
+    open a connection that have failed since one last succeeded, each of which fails a checkout, and `connect_error` with what the last did.
     """
 
     size: int
@@ -50,6 +51,8 @@ class PoolState:
     leaked: int
     opened_total: int
     invalidated_total: int
+    connects_failed: int = 0
+    connect_error: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -99,6 +102,8 @@ class MonitoredDataSource:
         self._waiting = 0
         self._opened = 0
         self._lost = 0
+        self._connects_failed = 0
+        self._connect_error = ""
         self._checkout_ids = itertools.count(1)
         # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
         # collect a connection that its request forgot, and SQLAlchemy would silently put the collected one back into the pool.
@@ -145,9 +150,16 @@ class MonitoredDataSource:
         return self._settings.lookup_row_work_ms / 1000
 
     def _open(self) -> psycopg.Connection[tuple[Any, ...]]:
-        connection = self._connect()
+        try:
+            connection = self._connect()
+        except psycopg.Error as error:
+            with self._lock:
+                self._connects_failed += 1
+                self._connect_error = request_context.error_text(error)
+            raise
         with self._lock:
             self._opened += 1
+            self._connects_failed, self._connect_error = 0, ""
         return connection
 
     def fill(self) -> None:
@@ -248,6 +260,7 @@ class MonitoredDataSource:
             # Under the lock: a connection that is just being checked in, by a request that then ends, would otherwise count as leaked.
             leaked = sum(not connection.request.running for connection in self._out.values())
             waiting, opened, lost = self._waiting, self._opened, self._lost
+            connects_failed, connect_error = self._connects_failed, self._connect_error
         return PoolState(
             size=self._settings.pool_size,
             in_pool=self._pool.checkedin(),
@@ -256,6 +269,8 @@ class MonitoredDataSource:
             leaked=leaked,
             opened_total=opened,
             invalidated_total=lost,
+            connects_failed=connects_failed,
+            connect_error=connect_error,
         )
 
     def out(self) -> list[PooledConnection]:

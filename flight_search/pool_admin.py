@@ -66,6 +66,8 @@ def _state(settings: ServerSettings, pool: MonitoredDataSource) -> dict[str, obj
         "leaked": state.leaked,
         "opened_total": state.opened_total,
         "invalidated_total": state.invalidated_total,
+        "connects_failed": state.connects_failed,
+        "connect_error": state.connect_error,
         "connections_out": [_row(connection) for connection in out],
         "sources": calls.sources(connection.checked_out_at[0] for connection in out if connection.checked_out_at),
     }

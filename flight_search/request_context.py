@@ -32,8 +32,13 @@ class RequestContext:
 
     def fail(self, error: Exception) -> None:
         """Record the error with which it ends; the error itself is not kept, with all that its frames refer to."""
-        self.error = f"{type(error).__name__}: {str(error).strip()}"[:ERROR_CHARS]
+        self.error = error_text(error)
         self.raised_at = calls.of(error)
+
+
+def error_text(error: Exception) -> str:
+    """Format an error by its class and its message, of `ERROR_CHARS` characters at most."""
+    return f"{type(error).__name__}: {str(error).strip()}"[:ERROR_CHARS]
 
 
 _of_thread = threading.local()

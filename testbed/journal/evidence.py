@@ -59,7 +59,9 @@ class Source:
 class PoolTable:
     """The pool of an application server, and every connection that is out of it, the longest out first.
 
-    `sources`: the functions in which those connections were taken.
+    `sources`: the functions in which those connections were taken. `connects_failed`: attempts to open a connection that have failed
+    since one last succeeded, each of which fails a checkout, and `connect_error` with what the last did; 0 in evidence from before that
+    was asked.
     """
 
     service: str
@@ -72,6 +74,8 @@ class PoolTable:
     leaked: int
     connections_out: tuple[ConnectionOut, ...] = ()
     sources: tuple[Source, ...] = ()
+    connects_failed: int = 0
+    connect_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,16 @@ class Route:
         return self.name.startswith(VIRTUAL_IP)
 
 
-Answer = PoolTable | About | DatabaseSide | Route
+@dataclass(frozen=True, slots=True)
+class OwnAddress:
+    """The own address of a host of a database, whether or not a server runs there, as far as it is known."""
+
+    database: str
+    host: str
+    address: str
+
+
+Answer = PoolTable | About | DatabaseSide | Route | OwnAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +177,7 @@ class Missing:
 class Evidence:
     """All answers of one moment, on both clocks. `took_s`: how long it took to collect them, in real seconds.
 
-    `addresses`: that of each service, whether or not it answers.
+    `addresses`: that of each service, whether or not it answers. `hosts`: those of the database hosts.
     """
 
     why: Why
@@ -177,6 +190,7 @@ class Evidence:
     routes: tuple[Route, ...] = ()
     addresses: dict[str, str] = field(default_factory=dict)
     missing: tuple[Missing, ...] = ()
+    hosts: tuple[OwnAddress, ...] = ()
 
 
 _adapter: TypeAdapter[Evidence] = TypeAdapter(Evidence)

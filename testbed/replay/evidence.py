@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError
-from testbed.journal.evidence import About, DatabaseSide, Evidence, Missing, PoolTable, Route
+from testbed.journal.evidence import About, DatabaseSide, Evidence, Missing, OwnAddress, PoolTable, Route
 
 if TYPE_CHECKING:
     from testbed.facility.observers import Question, Questions
@@ -37,6 +37,7 @@ async def take(asked: Questions, why: Why, recorder: Recorder) -> Evidence | Non
         routes=tuple(answer for answer in answers if isinstance(answer, Route)),
         addresses=asked.addresses(),
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
+        hosts=tuple(answer for answer in answers if isinstance(answer, OwnAddress)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from testbed.errors import ServiceError
 from testbed.facility.observers import Question
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from testbed.facility.address import Address
     from testbed.facility.facility import Facility
-    from testbed.journal.evidence import DatabaseSide
+    from testbed.journal.evidence import DatabaseSide, OwnAddress
     from testbed.runtime.credentials import Login
     from testbed.runtime.proxied_link import ProxiedLink
+
+Known = TypeVar("Known", "Route", "OwnAddress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class FacilityQuestions:
 
     `servers`: where the server of each database is now. `routes`: its proxies, by what they lead to. `inside`: the address of each service
     as the others know it, where that is not the one at which this machine reaches it. `balanced`: the routes of balancers, one for each
-    application server behind them.
+    application server behind them. `hosts`: returns the own addresses of the database hosts.
     """
 
     facility: Facility
@@ -46,6 +48,7 @@ class FacilityQuestions:
     administrator: Login
     inside: Callable[[str], Address] | None = None
     balanced: Sequence[Route] = ()
+    hosts: Callable[[], Sequence[OwnAddress]] = tuple
 
     def addresses(self) -> dict[str, str]:
         """Return the address of each service, as the others know it."""
@@ -68,6 +71,8 @@ class FacilityQuestions:
             yield Question(name, partial(_route, name, link))
         for route in self.balanced:
             yield Question(route.name, partial(_known, route))
+        for own in self.hosts():
+            yield Question(f"own address of {own.host} of {own.database}", partial(_known, own))
 
     async def _database(self, database: str, where: Callable[[], Server]) -> DatabaseSide:
         server = where()
@@ -82,5 +87,5 @@ async def _route(name: str, link: ProxiedLink) -> Route:
     return Route(name, str(link.address), proxy.upstream, proxy.enabled)
 
 
-async def _known(route: Route) -> Route:
-    return route
+async def _known(answer: Known) -> Known:
+    return answer

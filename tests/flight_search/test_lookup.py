@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,29 @@ def test_a_checkout_that_timed_out_leaves_the_pool_usable(pool: MonitoredDataSou
 
 @pytest.mark.variant("fixed")
 @pytest.mark.fact("S1")
+@pytest.mark.fact("P2")
+def test_connects_that_fail_are_counted_until_one_succeeds(conninfo: str) -> None:
+    """Each fails a checkout, which takes no place in the pool, and the last error is kept."""
+    nowhere = socket.socket()
+    nowhere.bind(("127.0.0.1", 0))  # it never listens, so to connect there is refused
+    database = [f"host=127.0.0.1 port={nowhere.getsockname()[1]}"]
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=2), lambda: psycopg.connect(database[0]))
+    try:
+        for _ in range(3):
+            with pytest.raises(psycopg.OperationalError, match="refused"):
+                pool.get_connection()
+        state = pool.state()
+        assert (state.connects_failed, state.out, state.waiting) == (3, 0, 0)
+        assert state.connect_error.startswith("OperationalError: connection failed: ")
+        assert "Connection refused" in state.connect_error
+        database[0] = conninfo
+        pool.get_connection().close()
+        assert (pool.state().connects_failed, pool.state().connect_error) == (0, "")
+    finally:
+        nowhere.close()
+        pool.dispose()
+
+
 def test_a_lookup_whose_close_fails_still_returns_its_connection_in_fixed(pool: MonitoredDataSource, conninfo: str) -> None:
     """Each stale connection fails one lookup and is replaced."""
     kill_connections(conninfo)

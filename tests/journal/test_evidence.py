@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed.errors import JournalError
 from testbed.journal import evidence
-from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Route, Session, Source
+from testbed.journal.evidence import (
+    About,
+    ConnectionOut,
+    DatabaseSide,
+    Evidence,
+    HeldLock,
+    Missing,
+    OwnAddress,
+    PoolTable,
+    Route,
+    Session,
+    Source,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +35,7 @@ ALL = Evidence(
     10.0,
     82_800.0,
     0.5,
-    (PoolTable("cf-1", 40, 0, None, 0, 40, 40, 40, (LOST,), (SOURCE,)),),
+    (PoolTable("cf-1", 40, 0, None, 0, 40, 40, 40, (LOST,), (SOURCE,), 3, "OperationalError: refused"),),
     (About("cf-1", 11, {"python": "3.11"}, {"psycopg": "3.2"}, {"psycopg": "3.2"}, {"pool_size": 40, "database": "host=db"}),),
     (
         DatabaseSide(
@@ -31,6 +45,7 @@ ALL = Evidence(
     (Route("virtual IP", "127.0.0.1:1", "127.0.0.1:2", True),),
     {"cf-1": "127.0.0.1:3"},
     (Missing("pool of cf-2", "no answer within 2 s"),),
+    (OwnAddress("database", "db-1", "127.0.0.1:4"),),
 )
 
 
@@ -40,6 +55,16 @@ def test_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
     evidence.write(ALL, file)
     assert evidence.read(file) == ALL
     assert file.stat().st_mode & 0o022 == 0
+
+
+def test_evidence_from_before_connects_were_counted_is_read(tmp_path: Path) -> None:
+    """As if none had failed, and no host were known."""
+    evidence.write(ALL, tmp_path / "1.json")
+    older = json.loads((tmp_path / "1.json").read_text())
+    del older["hosts"], older["pools"][0]["connects_failed"], older["pools"][0]["connect_error"]
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    pools = tuple(replace(table, connects_failed=0, connect_error="") for table in ALL.pools)
+    assert evidence.read(tmp_path / "older.json") == replace(ALL, pools=pools, hosts=())
 
 
 def test_evidence_is_never_written_over(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY, LOAD, Facility, Instruments
 from testbed.facility.runtime import ServiceSpec
-from testbed.journal.evidence import VIRTUAL_IP
+from testbed.journal.evidence import VIRTUAL_IP, OwnAddress
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
@@ -183,6 +183,11 @@ class ProcessesBuilder:
                 **{f"link to {name}": link for name, link in links.items()},
             },
             shared.credentials.login(ADMINISTRATOR),
+            hosts=lambda: [
+                OwnAddress(name, host, str(address))
+                for name, pair in zip(databases, self.pairs, strict=True)
+                for host, address in pair.addresses.items()
+            ],
         )
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
         await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
