@@ -39,7 +39,7 @@ class Crack(IntEnum):
 
 
 # What threads may wait for in the end (`verdict/README.md` has what each is); `nobody` where nothing is blocked.
-SeenCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work"]
+SeenCode = Literal["lost", "lock", "statement", "no_session", "no_answer", "frozen", "deadlock", "monitor", "work", "wrong_address"]
 CauseCode = Literal[SeenCode, "unseen"]
 RootCode = Literal[SeenCode, "nobody"]
 MOST_REPLAYS = 100

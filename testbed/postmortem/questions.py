@@ -29,6 +29,11 @@ Sure = Literal["certain", "likely", "not told"]
 MOVE = "switchover"
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
+# Roots that lie in something else, whatever the switchover left behind, and why.
+NOT_THE_MOVE = {
+    "lost": "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code.",
+    "wrong_address": "No. It moved the virtual IP with the database, and the servers that are not served any more do not use it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,8 @@ def _cause(journal: Journal, times: WarningTimes, root: Blamed | None) -> Answer
         return Answer(question, "It failed, and service stopped after it.", seen, "likely")
     if root is None:
         return Answer(question, "It was carried out, and service stopped after it; what lies between was not seen.", seen, "not told")
-    if root.cause.code == "lost":
-        text = "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code."
-        return Answer(question, text, seen, "certain")
+    if root.cause.code in NOT_THE_MOVE:
+        return Answer(question, NOT_THE_MOVE[root.cause.code], seen, "certain")
     return Answer(question, "Not by itself: it was carried out, and what all wait for is something else.", seen, "likely")
 
 
@@ -110,10 +114,11 @@ def _cluster(evidence: Evidence | None) -> Answer:
 def _addresses(evidence: Evidence) -> Iterator[str]:
     """Yield each server that goes to another address than a virtual IP, and each virtual IP that leads to no database that answers."""
     virtual_ips = {route.address: route for route in evidence.routes if route.is_virtual_ip}
+    hosts = [*((side.address, side.host) for side in evidence.databases), *((own.address, own.host) for own in evidence.hosts)]
     for about in evidence.services:
         address = about.database_address
         if address and virtual_ips and address not in virtual_ips:
-            whose = next((f", which is {side.host}'s own" for side in evidence.databases if side.address == address), "")
+            whose = next((f", which is {host}'s own" for at, host in hosts if at == address), "")
             yield f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
     known = {side.address for side in evidence.databases}
     for route in virtual_ips.values():
@@ -180,9 +185,11 @@ def _detection(times: WarningTimes) -> Answer:
 def _prevention(root: Blamed | None, contained_by: Sequence[str] | None) -> Answer:
     question = "How is it kept from ever happening again?"
     mended = (f"mend {root.cause.where}: check in what was taken, whatever raises",) if root and root.cause.code == "lost" else ()
+    if root and root.cause.code == "wrong_address":
+        mended = (f"set the virtual IP as the database's address on {_some(root.services)}, and compare what each says of its settings",)
     if contained_by is None:
         if not mended:
             return Answer(question, "That is not told.", (), "not told")
-        return Answer(question, "By mending the code; what else contains it was not measured.", mended, "likely")
+        return Answer(question, "By mending what was wrong; what else contains it was not measured.", mended, "likely")
     kept = f"The airline was not grounded over {', '.join(contained_by)}." if contained_by else "No variant that was measured keeps it."
     return Answer(question, kept, (*mended, "the kept matrix has each of them over this scenario"), "likely")

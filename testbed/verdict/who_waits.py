@@ -17,7 +17,7 @@ from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, SOCKET
-from testbed.verdict import loss
+from testbed.verdict import loss, wrong_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import CauseCode
+    from testbed.verdict.wrong_address import WrongAddress
 
 Named = TypeVar("Named", "About", "PoolTable")
 UNKNOWN_ADDRESS = "an address that is not known"
@@ -52,13 +53,15 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Blamed:
-    """A cause, how many request threads wait for it in the end, and of which services."""
+    """A cause, how many request threads wait for it in the end, and of which services; none wait where it makes requests fail at once."""
 
     cause: Cause
     threads: int
     services: tuple[str, ...]
 
     def __str__(self) -> str:
+        if not self.threads:
+            return self.cause.text
         waiting = f"{self.threads} threads wait" if self.threads > 1 else "one thread waits"
         through = f"{len(self.services)} services ({', '.join(self.services)})" if len(self.services) > 1 else self.services[0]
         return f"{self.cause.text}; {waiting} for it, of {through}"
@@ -94,8 +97,8 @@ class Look:
 
 
 def worst_of(looks: Sequence[Look]) -> Look | None:
-    """Return the moment with the most blocked threads; of several, the first."""
-    return max(looks, key=lambda look: look.blocked, default=None)
+    """Return the moment with the most blocked threads; of several, the first at which anything is blamed, or the first of all."""
+    return max(looks, key=lambda look: (look.blocked, bool(look.who_waits.blamed)), default=None)
 
 
 def of_journal(journal: Journal) -> tuple[Look, ...]:
@@ -128,7 +131,8 @@ def _last_of_each(dumps: Sequence[Threads], until_s: float) -> dict[str, Threads
 def of(dumps: Mapping[str, Threads], evidence: Evidence | None) -> WhoWaits:
     """Return who waits for whom, from a dump of each service and the evidence of the same moment.
 
-    Services whose request threads are all at work are followed; the others only where somebody waits for them.
+    Services whose request threads are all at work are followed; the others only where somebody waits for them. Servers whose checkouts
+    fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
     """
     walk = _Walk(dict(dumps), evidence)
     threads: Counter[Cause] = Counter()
@@ -138,6 +142,11 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None) -> WhoWaits:
             for cause, count in walk.causes_of(service).items():
                 threads[cause] += count
                 services.setdefault(cause, []).append(service)
+    for wrong in wrong_address.found(evidence):
+        if wrong.failed:
+            walk.edges[" and ".join(wrong.servers), wrong.address, "checkouts that failed"] += wrong.failed
+            services.setdefault(_wrong(wrong), list(wrong.servers))
+            threads[_wrong(wrong)] += 0
     blamed = [Blamed(cause, count, tuple(services[cause])) for cause, count in threads.items()]
     edges = (Edge(source, target, count, how) for (source, target, how), count in walk.edges.items())
     return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda each: (each.cause.code == "unseen", -each.threads, each.cause.text))))
@@ -189,7 +198,10 @@ class _Walk:
             self.edges[service, f"pool of {service}", group.state] += group.count
             return Counter({self._through_pool(service): group.count})
         if group.state == DATABASE:
-            return Counter({self._through_database(service, group): group.count})
+            wrong = next((wrong for wrong in wrong_address.found(self.evidence) if service in wrong.servers), None)
+            if wrong is not None:
+                self.edges[service, wrong.address, group.state] += group.count
+            return Counter({self._through_database(service, group) if wrong is None else _wrong(wrong): group.count})
         if group.state == SOCKET or any(wait.kind == "socket" and wait.peer for wait in group.waits):
             return self._through_sockets(service, group)
         at = group.stack[-1] if group.stack else "a line that is not known"
@@ -363,6 +375,10 @@ def _running(table: PoolTable) -> list[ConnectionOut]:
 def _most(causes: Counter[Cause]) -> Cause:
     """Return the cause that most threads wait for; of several, the first by its words."""
     return min(causes, key=lambda cause: (-causes[cause], cause.text))
+
+
+def _wrong(wrong: WrongAddress) -> Cause:
+    return Cause("wrong_address", wrong.address, str(wrong))
 
 
 def _unseen(what: str, reason: str) -> Cause:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.evidence import About, DatabaseSide, Evidence, Route
+from testbed.journal.evidence import About, DatabaseSide, Evidence, OwnAddress, Route
 from testbed.postmortem import questions, warning_time
 from testbed.verdict import judge
 from testbed.verdict.who_waits import Blamed, Cause, Look, WhoWaits
@@ -65,6 +65,21 @@ def test_another_cause_is_likely_and_no_more() -> None:
     """That a lock is what all wait for does not say that the move had no part in it."""
     cause, *_ = answers(hung_night(), look(Cause("lock", "session 7", "a lock")))
     assert (cause.answer.startswith("Not by itself"), cause.sure) == (True, "likely")
+
+
+@pytest.mark.fact("C5", "P1", "P2")
+def test_servers_that_do_not_use_the_virtual_ip_are_blamed_and_not_the_move() -> None:
+    """The second question names whose address it is, also of a host on which no server runs; the last, what is to be set."""
+    cause = Cause("wrong_address", "a:19", "cf-1 and cf-2 connect to a:19")
+    told = replace(
+        evidence(about("cf-1", database="host=a port=19"), about("cf-2", database="host=a port=19")),
+        hosts=(OwnAddress("database", "db-1", "a:19"),),
+    )
+    seen = Look(90_000.0, "asked", WhoWaits((), (Blamed(cause, 0, ("cf-1", "cf-2")),)), "", told)
+    first, cluster, *_, prevention = answers(hung_night(), seen)
+    assert (first.answer[:3], first.sure, first.evidence[-1]) == ("No.", "certain", cause.text)
+    assert cluster.evidence[0] == "cf-1 connects to a:19, which is db-1's own, and not to the virtual IP at a:10"
+    assert prevention.evidence[0].startswith("set the virtual IP as the database's address on cf-1, cf-2")
 
 
 def test_a_night_in_which_service_did_not_stop_has_nothing_to_explain() -> None:
