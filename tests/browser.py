@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WITHIN_S = 60.0
+WIDE, NARROW = 1_280, 390  # of a laptop and of a telephone, pixels
 OPTIONS = (
     "--headless=new",
     "--remote-debugging-pipe",
@@ -33,6 +34,22 @@ OPTIONS = (
     "--hide-scrollbars",
     "about:blank",
 )
+
+# What ends outside of the window, or holds a text that is wider than itself. What only a screen reader sees stands apart.
+CUT_OFF = """
+[...document.querySelectorAll("body *")].filter((element) => {
+  const box = element.getBoundingClientRect(), drawn = element.closest("svg");
+  if (!box.width || element.closest(".skip, thead") || (drawn && !["svg", "text"].includes(element.tagName))) return false;
+  const hides = !drawn && getComputedStyle(element).overflow !== "visible";
+  return box.right > innerWidth + 1 || box.left < -1 || (hides && element.scrollWidth > element.clientWidth + 1);
+}).map((element) => `${element.tagName} ${element.textContent.slice(0, 60)}`)
+"""
+# Draws what is further down, too, and returns how many charts there are.
+ALL = """
+window.dispatchEvent(new Event("beforeprint"));
+window.dispatchEvent(new Event("afterprint"));
+document.querySelectorAll(".chart svg").length
+"""
 
 
 def program() -> str | None:
@@ -162,3 +179,10 @@ class Browser:
     def requests(self) -> list[str]:
         """The addresses that were asked for."""
         return [params["request"]["url"] for name, params in self.events if name == "Network.requestWillBeSent"]
+
+
+def wait_for(browser: Browser, script: str) -> None:
+    """Wait until something is so in the page, at most 20 s."""
+    until_s = time.monotonic() + 20
+    while not browser.run(script):
+        assert time.monotonic() < until_s, f"not seen within 20 s: {script}"

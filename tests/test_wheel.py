@@ -111,7 +111,12 @@ def test_the_wheel_has_every_file_that_is_read_and_no_test(installed: Installed)
     assert set(html) <= names
     assert {"testbed/report/html/page.js", "testbed/report/html/page.css", "testbed/report/html/vendor/d3.min.js"} <= set(html)
     assert not [name for name in names if "/test_" in name or "conftest" in name]
-    for licence in ("LICENSE", "testbed/report/html/vendor/d3.LICENSE.txt", "testbed/report/html/vendor/plot.LICENSE.txt"):
+    for licence in (
+        "LICENSE",
+        "testbed/report/html/vendor/d3.LICENSE.txt",
+        "testbed/report/html/vendor/plot.LICENSE.txt",
+        "testbed/report/html/vendor/dagre.LICENSE.txt",
+    ):
         assert any(name.endswith(f"/licenses/{licence}") for name in names), licence
     assert (ROOT / "README.md").read_text(encoding="utf-8").strip() in metadata
 

@@ -151,12 +151,11 @@ def _legend(chart: Chart) -> Markup:
         return Markup()
     entries = []
     for series, how in chart.series:
-        colour = f"color: var(--c{how.colour})"
         if chart.kind == DOTS:
-            sample = element("span", SIGNS[how.symbol], style=colour, aria_hidden="true")
+            sample = element("span", SIGNS[how.symbol], class_=f"c{how.colour}", aria_hidden="true")
         else:
-            line = element("line", x1="0", y1="5", x2="28", y2="5", stroke_dasharray=how.dash or None)
-            sample = element("svg", line, style=colour, viewBox="0 0 28 10", width="28", height="10", class_="stroke", aria_hidden="true")
+            line = element("line", y1="5", x2="28", y2="5", stroke_dasharray=how.dash or None)
+            sample = element("svg", line, class_=f"stroke c{how.colour}", aria_hidden="true")
         entries.append(element("li", sample, " ", series.name))
     return element("ul", *entries, class_="legend")
 

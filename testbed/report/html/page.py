@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ SECTIONS: tuple[Section, ...] = (
     findings.section,
     origin.section,
 )
-SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")  # in this order: each uses the one before
+SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "vendor/dagre.min.js", "page.js", "graph.js")  # each uses those before it
 STYLE = "page.css"
 FAILED = "This section could not be made"
 
@@ -51,7 +52,7 @@ def page(
     nights = judged.of(results, contained_by or {})
     told = [fragment for section in sections if (fragment := _made(section, nights)) is not None]
     titles = "; ".join(dict.fromkeys(f"{night.title}, {night.replays[0].journal.header.night.date}" for night in nights))
-    scripts = [_file(name) for name in SCRIPTS]
+    scripts = [_script(name) for name in SCRIPTS]
     head = element(
         "head",
         void("meta", charset="utf-8"),
@@ -95,6 +96,11 @@ def _policy(scripts: Sequence[str]) -> str:
     allowed = " ".join(f"'sha256-{checksum}'" for checksum in sums)
     # What draws writes styles into its SVG; a style can ask for nothing here, either.
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _script(name: str) -> str:
+    """Return a script without the address of its source map, for which a browser's developer tools would ask."""
+    return re.sub(r"^//# sourceMappingURL=.*$", "", _file(name), flags=re.MULTILINE)
 
 
 def _file(name: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,27 +14,16 @@ from testbed.report.html.page import page
 from testbed.verdict import judge
 from testbed.verdict.latency import waited_s
 from testbed.verdict.result import Result
-from tests import browser as browser_module
-from tests.browser import PROGRAMS, Browser
+from tests.browser import ALL, CUT_OFF, NARROW, WIDE, wait_for
 from tests.nights import RESTART, SWITCHOVER, flown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from testbed.journal.reader import Journal
+    from tests.browser import Browser
 
-WIDE, NARROW = 1_280, 390
 PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
-# What ends outside of the window, or holds a text that is wider than itself. What only a screen reader sees stands apart.
-CUT_OFF = """
-[...document.querySelectorAll("body *")].filter((element) => {
-  const box = element.getBoundingClientRect(), drawn = element.closest("svg");
-  if (!box.width || element.closest(".skip, thead") || (drawn && !["svg", "text"].includes(element.tagName))) return false;
-  const hides = !drawn && getComputedStyle(element).overflow !== "visible";
-  return box.right > innerWidth + 1 || box.left < -1 || (hides && element.scrollWidth > element.clientWidth + 1);
-}).map((element) => `${element.tagName} ${element.textContent.slice(0, 60)}`)
-"""
 # Every point of the lines of a chart, by their names, in the numbers of its axes.
 LINES = """
 (() => {
@@ -46,12 +33,6 @@ LINES = """
   const drawn = [...box.querySelectorAll("path[aria-label]")].filter((path) => path.getAttribute("d"));
   return Object.fromEntries(drawn.map((path) => [path.getAttribute("aria-label"), path.getAttribute("d").split("M").slice(1).map(points)]));
 })()
-"""
-# Draws what is further down, too, and returns how many charts there are.
-ALL = """
-window.dispatchEvent(new Event("beforeprint"));
-window.dispatchEvent(new Event("afterprint"));
-document.querySelectorAll(".chart svg").length
 """
 
 
@@ -67,19 +48,6 @@ def path(journals: dict[str, Journal], tmp_path_factory: pytest.TempPathFactory)
     file = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(page([Result(journal, judge.judge(journal), 1.0) for journal in journals.values()]), encoding="utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Return a browser; without any, skip, or fail where one is required, as in CI."""
-    program = browser_module.program()
-    if program is None:
-        reason = f"NO BROWSER: {', '.join(PROGRAMS)}: none of them is installed; apt-get install chromium"
-        if "browser" in os.environ.get("TESTBED_REQUIRE", ""):
-            pytest.fail(f"TESTBED_REQUIRE=browser, but {reason}", pytrace=False)
-        pytest.skip(reason)
-    with Browser(program, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -157,13 +125,6 @@ def test_the_first_leak_is_drawn_when_it_was_seen(browser: Browser, journals: di
         points = [point for part in lines(browser, "pool cf-1", "original")["leaked"] for point in part]
         at = next(x for x, y in points if y == pytest.approx(most, abs=0.05))
         assert at == pytest.approx(expected, abs=near)
-
-
-def wait_for(browser: Browser, script: str) -> None:
-    """Wait until something is so in the page, at most 20 s."""
-    until_s = time.monotonic() + 20
-    while not browser.run(script):
-        assert time.monotonic() < until_s, f"not seen within 20 s: {script}"
 
 
 def test_paper_has_the_clock_that_was_chosen(browser: Browser) -> None:
@@ -293,7 +254,7 @@ def test_everything_can_be_read_in_the_light_and_in_the_dark(browser: Browser, s
 
 def test_every_detail_can_be_unfolded_with_the_keyboard(browser: Browser) -> None:
     """The tabulator reaches each of them, and every link and choice; Enter unfolds, and Enter folds again."""
-    wanted = browser.run("document.querySelectorAll('a, summary, fieldset').length")
+    wanted = browser.run("document.querySelectorAll('a, summary, fieldset, [tabindex]').length")
     reached: list[str] = []
     for _ in range(wanted + 20):
         browser.press("Tab", 9)
@@ -305,7 +266,7 @@ def test_every_detail_can_be_unfolded_with_the_keyboard(browser: Browser) -> Non
                 assert browser.run("document.activeElement.parentElement.open") is opened
             assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     missed = """
-    [...document.querySelectorAll("a, summary")]
+    [...document.querySelectorAll("a, summary, [tabindex]")]
       .filter((each) => !each.dataset.seen && !each.closest("details:not([open]) > :not(summary)")).length
     """
     assert browser.run(missed) == 0

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from testbed.report.html.judged import JudgedNight, JudgedReplay
 
-MOST_REPLAYS = 24  # of a page: a hundred would be no page any more; all the rest of it tells of every replay
-MOST_POINTS = 40_000  # of all charts of a page, of some 20 bytes each
+MOST_REPLAYS = 16  # of a page: a hundred would be no page any more; all the rest of it tells of every replay
+MOST_POINTS = 30_000  # of all charts of a page, of some 20 bytes each
 
 
 def section(nights: Sequence[JudgedNight]) -> Fragment | None:
