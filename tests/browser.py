@@ -84,6 +84,7 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Performance.enable", timeDomain="threadTicks")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -144,6 +145,12 @@ class Browser:
         if "exceptionDetails" in found:
             raise RuntimeError(found["exceptionDetails"].get("exception", {}).get("description", str(found["exceptionDetails"])))
         return found["result"].get("value")
+
+    @property
+    def worked_s(self) -> float:
+        """For how many seconds of a processor the page has worked since it was opened: who else works on the machine does not count."""
+        metrics = self.call("Performance.getMetrics")["metrics"]
+        return sum(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
     def size(self, width: int, height: int = 900) -> None:
         """Make the window as wide as a screen."""

@@ -10,9 +10,15 @@
   const boxes = [...document.querySelectorAll(".graph")].map((box) => ({ box, data: JSON.parse(box.querySelector("script").textContent) }));
   const pencil = document.createElement("canvas").getContext("2d");
 
+  const fonts = getComputedStyle(document.body).fontFamily;
+  const known = new Map(); // the same few words are measured for every layout that is tried
   const widthOf = (text, bold) => {
-    pencil.font = `${bold ? 700 : 400} ${SIZE}px ${getComputedStyle(document.body).fontFamily}`;
-    return pencil.measureText(text).width;
+    const font = `${bold ? 700 : 400} ${SIZE}px ${fonts}`, key = font + text;
+    if (!known.has(key)) {
+      pencil.font = font;
+      known.set(key, pencil.measureText(text).width);
+    }
+    return known.get(key);
   };
 
   // Lines that fit: broken after spaces and slashes, and within a word that is wider than a line.
