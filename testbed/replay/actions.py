@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -18,7 +19,7 @@ from testbed.replay import evidence
 from testbed.replay.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from testbed.facility.facility import Facility
@@ -50,7 +51,7 @@ class Actions:
     dumped_s: dict[str, float] = field(default_factory=dict)
     _files: dict[str, int] = field(default_factory=dict)
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _evidence: int = 0
+    _evidence: Iterator[int] = field(default_factory=lambda: itertools.count(1))  # shared with the copies that steps have
 
     def alone_on(self, part: Literal["database", "services"]) -> asyncio.Lock:
         """Return the lock on a part of the facility, for work that only one may do to it at a time."""
@@ -293,8 +294,7 @@ class Actions:
                 await run_all([*(self._write_dump(service) for service in services), self._write_evidence(why)])
 
     async def _write_evidence(self, why: Why) -> None:
-        self._evidence += 1
-        file = self.directory / "evidence" / f"{self._evidence}.json"
+        file = self.directory / "evidence" / f"{next(self._evidence)}.json"
         taken = await evidence.take(self.facility.questions, why, self.recorder)
         if taken is None:
             return

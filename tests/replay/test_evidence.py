@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
@@ -93,6 +93,21 @@ def test_evidence_of_the_same_hang_is_taken_once(tmp_path: Path) -> None:
     journal = acted(tmp_path, collected_twice)
     assert len(journal.of(EvidenceTaken)) == 1
     assert len(journal.of(Threads)) == 3
+
+
+def test_evidence_that_a_step_asks_for_has_a_file_of_its_own(tmp_path: Path) -> None:
+    """Steps act through a copy, which counts on with the others: no evidence is in the way of another's."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        actions.facility.questions = ThreeQuestions()
+        await replace(actions, word="collect_evidence", id=1).collect_evidence("asked")
+        await replace(actions, word="collect_evidence", id=2).collect_evidence("asked")
+
+    journal = acted(tmp_path, collect)
+    assert [(taken.file, taken.error) for taken in journal.of(EvidenceTaken)] == [
+        ("original/evidence/1.json", None),
+        ("original/evidence/2.json", None),
+    ]
 
 
 def test_a_facility_that_cannot_be_asked_has_dumps_and_no_other_evidence(tmp_path: Path) -> None:
