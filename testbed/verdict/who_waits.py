@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
-from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, SOCKET
-from testbed.verdict import loss, wrong_address
+from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
+from testbed.verdict import loss, slowness, wrong_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -208,7 +208,16 @@ class _Walk:
         self.edges[service, f"{service}, {at}", group.state] += group.count
         if group.state == LOCK:
             return Counter({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
-        return Counter({Cause("work", f"{service}, {at}", f"work of {service} itself at {at}"): group.count})
+        return Counter({self._work(at, group.within): group.count})
+
+    def _work(self, at: str, within: str) -> Cause:
+        """Return the cause of threads that work at a line, of all services whose threads are there."""
+        there = {
+            service: sum(group.count for group in at_work(dump) if group.state == RUNNING and group.stack[-1:] == (at,))
+            for service, dump in self.dumps.items()
+        }
+        pools = () if self.evidence is None else self.evidence.pools
+        return Cause("work", *slowness.work(at, within, {service: count for service, count in there.items() if count}, pools))
 
     # The pool
 
@@ -259,10 +268,21 @@ class _Walk:
             return Cause("statement", name, f"statements at work in {name}, such as: {active[0].query}")
         if 2 * len(seen) < len(used):
             return Cause("no_session", name, f"the link to {name}{address}: connections over it have no session at the other end any more")
-        text = (
-            f"the link to {name}{address}: threads wait for answers that the sessions at the other end have given, or were never asked for"
-        )
+        return self._unanswered(name, address, side, sessions)
+
+    def _unanswered(self, name: str, address: str, side: DatabaseSide, sessions: Mapping[int, Session]) -> Cause:
+        """Return the cause of threads that wait for sessions which have nothing to do: the link between them."""
+        link = f"the link to {name}{address}"
+        if (late_s := slowness.answers_late_s(self._rows_over(side), sessions)) is not None:
+            text = f"{link} answers late: sessions at the other end have given answers that are still not here"
+            return Cause("late_answer", f"link to {name}", f"{text} after up to {late_s:.1f} s, and earlier ones of the same calls came")
+        text = f"{link}: threads wait for answers that the sessions at the other end have given, or were never asked for"
         return Cause("no_answer", f"link to {name}", text)
+
+    def _rows_over(self, side: DatabaseSide) -> list[ConnectionOut]:
+        """Return the connections of all servers to a database whose requests run."""
+        tables = () if self.evidence is None else self.evidence.pools
+        return [row for table in tables if self._database_of(table.service)[2] is side for row in _running(table)]
 
     def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Session) -> Cause:
         """Return the session at the end of those that wait for one another's locks."""

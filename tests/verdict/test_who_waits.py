@@ -203,6 +203,32 @@ def test_locks_and_work_of_a_service_itself_are_named_by_their_line() -> None:
     )
 
 
+def test_work_at_one_line_is_one_cause_with_the_time_that_its_longest_call_has_taken() -> None:
+    """Of however many servers; those that wait for them wait for it, too."""
+    working = (dump("cf-1", group(4, RUNNING)), dump("cf-2", group(4, RUNNING)))
+    rows = tuple(ConnectionOut(n, "w", 1.5 + n, request_running=True, operation="lookup_by_city") for n in range(4))
+    other = ConnectionOut(9, "w", 60.0, request_running=True, operation="book")
+    assert root(evidence(table("cf-1", *rows), table("cf-2", other)), *CALLERS, *working) == (
+        "work: work of cf-1 and cf-2 themselves at socket.py:9 recv, where the longest of 4 calls has had its connection for 4.5 s; "
+        "16 threads wait for it, of 4 services (kiosk, ivr, cf-1, cf-2)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("still_s", "cause"),
+    [
+        ((0.9, 0.9, 0.9, 0.2), "late_answer: the link to database at a:10 answers late: sessions at the other end have given answers that"),
+        ((4.9, 5.0, 9.0, 9.0), "no_answer: the link to database at a:10: threads wait for answers"),
+    ],
+)
+def test_a_link_that_answers_late_is_not_one_that_does_not_answer(still_s: tuple[float, ...], cause: str) -> None:
+    """All calls have had their connections for 5 s: were they answered meanwhile, their sessions have stood still for less."""
+    sessions = [Session(100 + n, "flights", "", "idle in transaction", "", "FETCH", at_s) for n, at_s in enumerate(still_s)]
+    seen = evidence(table("cf-1", *RUNNING_ROWS), table("cf-2", *RUNNING_ROWS), side=database(*sessions))
+    assert root(seen, *CALLERS, *IN_DATABASE).startswith(cause)
+    assert ("up to 0.9 s" in root(seen, *CALLERS, *IN_DATABASE)) is cause.startswith("late")
+
+
 def test_a_thread_that_connects_waits_for_the_other_end() -> None:
     """However its stack looks: the kernel tells of the socket."""
     graph = found(evidence(table("cf-1")), dump("kiosk", group(4, RUNNING, ("a:1", 4))), dump("cf-1", group(4, IDLE)))
