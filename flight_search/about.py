@@ -15,6 +15,8 @@ from fastapi.responses import JSONResponse
 from psycopg import conninfo, pq
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
 
     from flight_search.settings import ListenSettings
@@ -35,8 +37,8 @@ def _installed() -> dict[str, str]:
 INSTALLED = _installed()
 
 
-def add_to(app: FastAPI, name: str, settings: ListenSettings) -> None:
-    """Add `GET /admin/about` to an application; it needs no request thread, and shows no password."""
+def add_to(app: FastAPI, name: str, settings: ListenSettings, more: Callable[[], dict[str, object]] = dict) -> None:
+    """Add `GET /admin/about` to an application, with what `more` returns; it needs no request thread, and shows no password."""
 
     @app.get("/admin/about")
     async def about() -> JSONResponse:
@@ -48,6 +50,7 @@ def add_to(app: FastAPI, name: str, settings: ListenSettings) -> None:
                 "installed": INSTALLED,
                 "loaded": _loaded(),
                 "settings": _shown(settings),
+                **more(),
             }
         )
 

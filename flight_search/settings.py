@@ -99,6 +99,8 @@ class CallerSettings(ListenSettings):
     """The settings of a caller: its name, the addresses of the application servers, and its call time-outs (none: wait for ever).
 
     `health_check_every_s`: how often it checks the health of each address; unset if a balancer in front does that.
+    `call_connections`: at most so many connections to each address, for which calls wait; unset, as many as calls need.
+    `leak_connection_every` loses one of them every so many lookups (`callers/seeded_leaks.py`).
     The stability patterns are all off by default; `stability/` describes them.
     """
 
@@ -109,6 +111,8 @@ class CallerSettings(ListenSettings):
     call_connect_timeout_s: MaybeSeconds = None
     call_read_timeout_s: MaybeSeconds = None
     health_check_every_s: MaybeSeconds = None
+    call_connections: MaybeCount = None
+    leak_connection_every: MaybeCount = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_wait_s: Seconds = 0.1
     circuit_breaker_at: MaybeCount = None

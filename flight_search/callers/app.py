@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from flight_search import about, http_service
+from flight_search import about, http_service, request_context
 from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.callers.transaction import CallerTransaction, Content, transactions_of
@@ -57,7 +57,8 @@ def create_app(settings: CallerSettings) -> FastAPI:
     background = (flights.round_robin,) if decoupled is None else (flights.round_robin, decoupled)
     threads = http_service.RequestThreads(settings.request_threads)
     app = http_service.create(settings.name, threads, registry, background=background)
-    about.add_to(app, settings.name, settings)
+    connections = flights.connections
+    about.add_to(app, settings.name, settings, dict if connections is None else lambda: {"connections": connections.shown()})
     if flights.circuit_breaker is not None:
         registry.register(flights.circuit_breaker)
 
@@ -129,12 +130,13 @@ def _passenger(body: PassengerBody) -> Passenger:
 
 def _run(transaction: CallerTransaction, flights: RemoteFlightSearch, passenger: Passenger) -> TransactionReply:
     """Run a transaction in the calling thread, whichever that is."""
-    try:
-        return TransactionReply("answered", 200, transaction.run(flights, passenger))
-    except NoSuchFlight as error:
-        return TransactionReply("refused", 404, {"detail": str(error)})
-    except FacilityFailed as error:
-        return _failed(error)
+    with request_context.request(transaction.name):
+        try:
+            return TransactionReply("answered", 200, transaction.run(flights, passenger))
+        except NoSuchFlight as error:
+            return TransactionReply("refused", 404, {"detail": str(error)})
+        except FacilityFailed as error:
+            return _failed(error)
 
 
 def _failed(error: FacilityFailed) -> TransactionReply:

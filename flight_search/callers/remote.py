@@ -9,8 +9,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from flight_search.callers.connections import BoundedAdapter
 from flight_search.callers.patterns_chain import patterns_chain
 from flight_search.callers.round_robin import CHECK_TIMEOUT_S, RoundRobin
+from flight_search.callers.seeded_leaks import SeededLeaks
 from flight_search.stability.call import Call, FacilityAnswer, FacilityFailed, FacilityTimedOut, NoSuchFlight
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class RemoteFlightSearch:
     Calls go to application servers (or balancers) in turn, and past addresses where nothing listens. `round_robin`, as a context
     manager, also leaves out servers whose health is red, if `health_check_every_s` is set. Each call goes through the stability
     patterns that the settings turn on (`patterns_chain.py`); by default, none. `circuit_breaker` is the one among them, or None.
+    `connections`: the table of its connections, where there are only so many; None otherwise.
     """
 
     def __init__(self, settings: CallerSettings) -> None:
@@ -57,14 +60,20 @@ class RemoteFlightSearch:
         # `flights.lookup_by_city(…)` would think of giving it one. A call waits for as long as the other side likes (O6, S3).
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
         urls = settings.flight_search_urls
-        self._session = _session(HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads))
+        adapter = HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads)
+        if settings.call_connections is not None:
+            adapter = BoundedAdapter(len(urls), settings.call_connections)
+        self.connections = adapter.table if isinstance(adapter, BoundedAdapter) else None
+        self._session = _session(adapter)
         chain = patterns_chain(self._send, settings)
         self._call, self.circuit_breaker = chain.send, chain.circuit_breaker
         self.round_robin = RoundRobin(urls, settings.health_check_every_s, _HealthCheck(len(urls)))
+        self._leaks = SeededLeaks(self._session, self.round_robin, settings.leak_connection_every)
 
     def lookup_by_city(self, origin: str, destination: str, date: str) -> FoundFlights:
         """Look up the flights between two cities or airports on a date."""
         answer = self._call(Call("lookup_by_city", "/flights", params=(("from", origin), ("to", destination), ("date", date))))
+        self._leaks.after_lookup()
         return FoundFlights(answer.content["flights"], answer.age_s)
 
     def flight_status(self, passenger: Passenger) -> FlightStatus:

@@ -127,7 +127,7 @@ class FakeBuilder:
             return FakeServer(name, self.plan, self.settings.application_server, database, link)
         if name in self.plan.callers:
             servers = servers_of(self.plan, self.settings.facility)[name]
-            return FakeCaller(name, self.plan, self.settings.caller, servers, self.runtime.service)
+            return FakeCaller(name, self.plan, self.settings.of_caller(name), servers, self.runtime.service)
         return None
 
     async def _connect(self, requests: Sequence[DueRequest], generator: Address, callers: Mapping[str, Address]) -> FakeLoadGenerator:  # noqa: ARG002

@@ -79,8 +79,20 @@ class PoolTable:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpPool:
+    """The HTTP connections that a caller may have at once, to all addresses together, and those that are out, the longest out first."""
+
+    size: int
+    connections_out: tuple[ConnectionOut, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class About:
-    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded."""
+    """What a service is: its settings, the programs it runs on, and the versions of the packages it could import and has loaded.
+
+    `connections`: those of a caller that has only so many; None where nobody counts them.
+    """
 
     service: str
     pid: int
@@ -88,6 +100,7 @@ class About:
     installed: dict[str, str]
     loaded: dict[str, str]
     settings: dict[str, Any]
+    connections: HttpPool | None = None
 
     @property
     def database_address(self) -> str:

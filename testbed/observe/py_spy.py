@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import DumpError
 from testbed.journal.events import GroupWait, ThreadGroup
-from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
+from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe.proc import STOPPED, process_state
 from testbed.observe.thread_waits import thread_waits
 
@@ -80,8 +80,8 @@ class Stack:
         if not self.frames:
             return RUNNING
         innermost = self.frames[-1]
-        if self._calls("_do_get") and any(frame.file.endswith("/sqlalchemy/util/queue.py") for frame in self.frames):
-            return CHECKOUT
+        if pool := self._pool_asked:
+            return pool
         if innermost.file.endswith(("/socket.py", "/ssl.py")):
             return SOCKET
         if "/psycopg/" in innermost.file:
@@ -89,6 +89,15 @@ class Stack:
         if any(frame.file.endswith("/queue.py") and frame.function == "get" for frame in self.frames[-2:]):
             return IDLE  # in the queue of work itself, or in the lock beneath it
         return LOCK if innermost.file.endswith("/threading.py") else RUNNING
+
+    @property
+    def _pool_asked(self) -> str:
+        """The state of a thread that waits in the queue of a pool, SQLAlchemy's or that of HTTP connections; empty for another."""
+        if self._calls("_do_get") and any(frame.file.endswith("/sqlalchemy/util/queue.py") for frame in self.frames):
+            return CHECKOUT
+        asking = next((n for n, frame in enumerate(self.frames) if frame.function == "_get_conn" and "/urllib3/" in frame.file), None)
+        inner = () if asking is None else self.frames[asking:]
+        return HTTP_CONNECTION if any(frame.file.endswith("/queue.py") and frame.function == "get" for frame in inner) else ""
 
     @property
     def waits_for_notification(self) -> bool:
@@ -176,7 +185,7 @@ def _other_ends(pid: int, stacks: Iterable[Stack]) -> dict[int, Wait]:
 
     Every look costs milliseconds of the process that also samples the facility, and of a machine that has none to spare.
     """
-    told = (IDLE, CHECKOUT, DATABASE)
+    told = (IDLE, CHECKOUT, HTTP_CONNECTION, DATABASE)
     threads = {stack.os_id for stack in stacks if stack.is_request_thread and stack.state not in told}
     return thread_waits(pid, threads=threads) if threads else {}
 

@@ -40,7 +40,18 @@ class Crack(IntEnum):
 
 # What threads may wait for in the end (`verdict/README.md` has what each is); `nobody` where nothing is blocked.
 SeenCode = Literal[
-    "lost", "lock", "statement", "no_session", "no_answer", "late_answer", "frozen", "wrong_address", "deadlock", "monitor", "work"
+    "lost",
+    "lock",
+    "statement",
+    "no_session",
+    "no_answer",
+    "late_answer",
+    "frozen",
+    "wrong_address",
+    "deadlock",
+    "monitor",
+    "work",
+    "exhausted",
 ]
 CauseCode = Literal[SeenCode, "unseen"]
 RootCode = Literal[SeenCode, "nobody"]

@@ -78,6 +78,8 @@ class CallerSettings(StrictRecord):
 
     call_connect_timeout_s: Seconds = None
     call_read_timeout_s: Seconds = None
+    call_connections: OptionalCount = None
+    leak_connection_every: OptionalCount = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_wait_s: PositiveSeconds = 0.1
     circuit_breaker_at: OptionalCount = None
@@ -91,6 +93,8 @@ class CallerSettings(StrictRecord):
 class FacilitySettings(StrictRecord):
     """What a variant may set of the facility around the services.
 
+    `only_caller`: the settings of callers are this one's alone, and all other callers are as they were that night.
+
     `service_groups`: the application servers are divided among the callers (S4); with `"own_databases"` each group after the first has a
     database of its own, too: the same week of flights, and from then on nothing is copied between them. `database_keepalives_s`: the
     database probes a connection that has been idle for so many seconds (A8: dead connection detection); None: after the kernel's two hours.
@@ -101,6 +105,7 @@ class FacilitySettings(StrictRecord):
     """
 
     service_groups: Literal[False, True, "own_databases"] = False
+    only_caller: Literal["kiosk", "ivr", "partner"] | None = None
     database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
     database_address: Literal["virtual_ip", "physical"] = "virtual_ip"
 
@@ -111,6 +116,10 @@ class Settings(StrictRecord):
     application_server: ServerSettings = ServerSettings()
     caller: CallerSettings = CallerSettings()
     facility: FacilitySettings = FacilitySettings()
+
+    def of_caller(self, name: str) -> CallerSettings:
+        """Return the settings of one caller."""
+        return self.caller if self.facility.only_caller in (None, name) else CallerSettings()
 
     @property
     def longest_timeout_s(self) -> float:

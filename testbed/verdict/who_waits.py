@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
-from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
-from testbed.verdict import loss, slowness, wrong_address
+from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
+from testbed.verdict import loss, own_connections, slowness, wrong_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -197,6 +197,8 @@ class _Walk:
         if group.state == CHECKOUT:
             self.edges[service, f"pool of {service}", group.state] += group.count
             return Counter({self._through_pool(service): group.count})
+        if group.state == HTTP_CONNECTION:
+            return Counter({self._through_own_connections(service, group): group.count})
         if group.state == DATABASE:
             wrong = next((wrong for wrong in wrong_address.found(self.evidence) if service in wrong.servers), None)
             if wrong is not None:
@@ -218,6 +220,20 @@ class _Walk:
         }
         pools = () if self.evidence is None else self.evidence.pools
         return Cause("work", *slowness.work(at, within, {service: count for service, count in there.items() if count}, pools))
+
+    # A caller's own connections
+
+    def _through_own_connections(self, service: str, group: ThreadGroup) -> Cause:
+        at, about = own_connections.called_at(group.stack), self._about(service)
+        self.edges[service, f"HTTP connections of {service}", group.state] += group.count
+        using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
+        pool = None if about is None else about.connections
+        if using and not own_connections.are_lost(pool):
+            return _most(self._causes_of(service, max(using, key=lambda other: other.count)))  # they have them
+        waiting = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
+        servers = {} if self.evidence is None else {table.service: self.dumps.get(table.service) for table in self.evidence.pools}
+        free = {name: (dump.request_threads - count_at_work(dump), dump.request_threads) for name, dump in servers.items() if dump}
+        return Cause("exhausted", f"{service}, {at}", own_connections.exhausted(service, at, waiting, pool, free))
 
     # The pool
 

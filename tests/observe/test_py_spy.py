@@ -12,7 +12,7 @@ import pytest
 
 from testbed.errors import DumpError
 from testbed.journal.events import ThreadGroup
-from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
+from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe import py_spy
 from testbed.observe.py_spy import dump_with_py_spy, group_stacks, parse_dump
 
@@ -27,6 +27,12 @@ CALLER = [*WORKER, ("check_in", "/app/flight_search/callers/kiosk.py"), ("Remote
 QUEUE_WAIT = [("get", "/site/sqlalchemy/util/queue.py"), ("wait", "/lib/threading.py")]
 STATES: dict[str, Calls] = {
     CHECKOUT: [*SERVER, ("QueuePool._do_get", "/site/sqlalchemy/pool/impl.py"), *QUEUE_WAIT],
+    HTTP_CONNECTION: [
+        *CALLER,
+        ("HTTPConnectionPool._get_conn", "/site/urllib3/connectionpool.py"),
+        ("Queue.get", "/lib/queue.py"),
+        ("Condition.wait", "/lib/threading.py"),
+    ],
     SOCKET: [*CALLER, ("Session.request", "/site/requests/sessions.py"), ("SocketIO.readinto", "/lib/socket.py")],
     DATABASE: [*SERVER, ("execute", "/app/statement.py"), ("Connection.wait", "/site/psycopg/connection.py")],
     LOCK: [*SERVER, ("checkin", "/app/flight_search/datasource.py"), ("Condition.wait", "/lib/threading.py")],

@@ -60,6 +60,11 @@ class ContainersBuilder:
                 f'facility.database_address: found "{PHYSICAL}"; compose/compose.yaml has no network from an application server to a '
                 "database host, so a host's own address is allowed with --runtime processes only"
             )
+        if self.settings.facility.only_caller is not None:
+            raise UsageError(
+                f'facility.only_caller: found "{self.settings.facility.only_caller}"; compose/compose.yaml gives all callers the same '
+                "settings, so a caller with settings of its own is allowed with --runtime processes only"
+            )
 
     @property
     def _fits(self) -> dict[str, str]:

@@ -123,7 +123,8 @@ class ProcessesBuilder:
             ServiceSpec(
                 name,
                 CALLER_MODULE,
-                environment=caller_environment(plan, self.settings.caller, name, tuple(urls[server] for server in servers)) + HEALTH_CHECKS,
+                environment=caller_environment(plan, self.settings.of_caller(name), name, tuple(urls[server] for server in servers))
+                + HEALTH_CHECKS,
             )
             for name, servers in servers_of(plan, self.settings.facility).items()
         ]

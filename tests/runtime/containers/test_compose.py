@@ -139,6 +139,12 @@ def test_more_servers_than_the_file_has_are_refused() -> None:
         ContainersBackend().builder(FacilityPlan(application_servers=4), Settings())
 
 
+def test_a_caller_with_settings_of_its_own_is_refused() -> None:
+    """The file gives all callers the same, and the other runtime each its own."""
+    with pytest.raises(UsageError, match=r"gives all callers the same settings, .* with --runtime processes only"):
+        ContainersBackend().builder(FacilityPlan(), Settings(facility=FacilitySettings(only_caller="kiosk")))
+
+
 def test_groups_with_databases_of_their_own_are_refused() -> None:
     """The file has one pair of database hosts, and the other runtime can have more."""
     settings = Settings(facility=FacilitySettings(service_groups="own_databases"))
