@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from testbed.facility.address import Address
-    from testbed.journal.events import Now, Part, Pressure, Shortage, Size
+    from testbed.journal.events import Now, Part, Pressure, Shortage, Size, Threads
     from testbed.journal.evidence import Answer
 
 
@@ -115,10 +115,13 @@ class Busyness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What can be asked of a part of a facility: `what` it is about, and `ask`, which raises FacilityError where there is no answer."""
+    """What can be asked of a part of a facility: `what` it is about, and `ask`, which raises TestbedError where there is no answer.
+
+    None is an answer, too: that there is nothing to tell.
+    """
 
     what: str
-    ask: Callable[[], Awaitable[Answer]]
+    ask: Callable[[], Awaitable[Answer | None]]
 
 
 class Questions(Protocol):
@@ -130,6 +133,9 @@ class Questions(Protocol):
     def all(self) -> Sequence[Question]:
         """Return every question there is now. They are asked at once, and what is not answered in time is missing."""
 
+    def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:
+        """Return what is to be asked once the threads of a service are dumped, because of what the dump shows; `file`: the whole dump."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoQuestions:
@@ -140,6 +146,10 @@ class NoQuestions:
         return {}
 
     def all(self) -> Sequence[Question]:
+        """Return nothing."""
+        return ()
+
+    def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:  # noqa: ARG002 - the protocol's signature
         """Return nothing."""
         return ()
 

@@ -14,8 +14,10 @@ from testbed.plan.topology import servers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from testbed.fakes.runtime import FakeRuntime
+    from testbed.journal.events import Threads
     from testbed.journal.evidence import Answer
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
@@ -38,6 +40,10 @@ class FakeQuestions:
     def all(self) -> Sequence[Question]:
         """Return a question for each pool and each service."""
         return tuple(self._questions())
+
+    def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing: a fake service has no locks."""
+        return ()
 
     def _questions(self) -> Iterator[Question]:
         for server in self.plan.server_names:

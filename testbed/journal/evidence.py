@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -175,7 +175,89 @@ class OwnAddress:
     address: str
 
 
-Answer = PoolTable | About | DatabaseSide | Route | OwnAddress
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket on which a service listens: how many connections wait to be accepted, and how many may (`backlog`).
+
+    The kernel takes one more than the backlog before it drops attempts to connect. None: it did not say.
+    """
+
+    address: str
+    queued: int
+    backlog: int | None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the kernel drops attempts to connect."""
+        return self.backlog is not None and self.queued > self.backlog
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets on which a service listens."""
+
+    service: str
+    sockets: tuple[Listener, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventLoop:
+    """Where the event loop of a service whose queue is full stood when its threads were dumped: its main thread, innermost call last."""
+
+    service: str
+    stack: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockWait:
+    """A thread of a service that waits for a lock, or for another thread's end: the line, and who holds it, since which line, how sure.
+
+    `thread` and `holder` are the operating system's numbers; without a `holder` it is not known who that is. `lock`: the expression of
+    the source, empty where it does not tell. `timed`: the wait ends by itself.
+    """
+
+    thread: int
+    name: str
+    at: str
+    lock: str
+    holder: int | None = None
+    holder_name: str = ""
+    held_at: str = ""
+    sure: Literal["certain", "likely"] | None = None
+    timed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A thread that holds a lock for which others wait, and waits for none itself: what it does instead, in the words of a dump."""
+
+    thread: int
+    name: str
+    state: str
+    within: str
+    stack: tuple[str, ...]
+    kind: str = ""
+    call: str = ""
+    peer: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLocks:
+    """The locks between the threads of a service: who waits for which, the threads that hold one, and the deadlocks.
+
+    A deadlock is the numbers of its threads, each of which waits for what the next holds, and the last for what the first does. `unread`:
+    the sources that could not be used.
+    """
+
+    service: str
+    lock_waits: tuple[LockWait, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    deadlocks: tuple[tuple[int, ...], ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+Answer = PoolTable | About | DatabaseSide | Route | OwnAddress | Listeners | EventLoop | ThreadLocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +272,9 @@ class Missing:
 class Evidence:
     """All answers of one moment, on both clocks. `took_s`: how long it took to collect them, in real seconds.
 
-    `addresses`: that of each service, whether or not it answers. `hosts`: those of the database hosts.
+    `addresses`: that of each service, whether or not it answers. `hosts`: those of the database hosts. `thread_locks`: of services in
+    whose dumps a thread may wait for a lock; `event_loops`: of those whose listen queue is full. Evidence from before listeners and locks
+    were looked at has none.
     """
 
     why: Why
@@ -204,6 +288,9 @@ class Evidence:
     addresses: dict[str, str] = field(default_factory=dict)
     missing: tuple[Missing, ...] = ()
     hosts: tuple[OwnAddress, ...] = ()
+    listeners: tuple[Listeners, ...] = ()
+    event_loops: tuple[EventLoop, ...] = ()
+    thread_locks: tuple[ThreadLocks, ...] = ()
 
 
 _adapter: TypeAdapter[Evidence] = TypeAdapter(Evidence)

@@ -4,7 +4,7 @@
 `thread_waits`: what each thread waits for, by its system call (`system_calls`) and descriptors (`sockets`, `netlink`). `deadlocks`: who
 holds which lock, from sources (`lock_source`) and memory (`lock_memory`). `python_threads`: all of that, of any Python process.
 `probe`: one connection over a link, and how it ended; also a program. `log_line`: whether a server can still log.
-`service_admin`: what a service is, and who has the connections of a pool.
+`service_admin`: what a service is, and who has the connections of a pool. `service_locks`: its locks and listen queues, as evidence.
 
 May import errors, concurrency, journal and facility.
 """

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.observe.proc import PROC
@@ -18,20 +19,37 @@ REQUEST_DUMP, ERROR, DONE = 0x301, 2, 3
 LISTENING = 1 << 10  # TCP_LISTEN among the states
 ANY_STATE, SHOW_PEER, PEER = 0xFFFFFFFF, 4, 2  # UDIAG_SHOW_PEER, UNIX_DIAG_PEER
 HEADER = struct.Struct("=IHHII")  # nlmsghdr
-INET_REQUEST, INET_ANSWER = struct.Struct("=BBBxI48x"), struct.Struct("=BBBB48xIIIII")  # inet_diag_req_v2, inet_diag_msg
+INET_REQUEST, INET_ANSWER = struct.Struct("=BBBxI48x"), struct.Struct("=BBBB48sIIIII")  # inet_diag_req_v2, inet_diag_msg
+PORT, HOST_OFFSET = struct.Struct("!H"), 4  # of inet_diag_sockid, which is in network byte order
 UNIX_REQUEST, UNIX_ANSWER = struct.Struct("=BBxxIIIII"), struct.Struct("=BBBxI8x")  # unix_diag_req, unix_diag_msg
 ATTRIBUTE = struct.Struct("=HH")
 ANSWER_BYTES, WITHIN_S = 1 << 16, 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class ListenQueue:
+    """A TCP listener: its address, how many connections wait to be accepted, and how many may."""
+
+    address: str
+    queued: int
+    backlog: int
+
+
+def listen_queues(pid: int) -> dict[int, ListenQueue]:
+    """Return each TCP listener of this machine, by its inode; nothing where a process is in another network namespace."""
+    found: dict[int, ListenQueue] = {}
+    for family, size_bytes in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
+        for answer in _answers(pid, INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, LISTENING)):
+            *_, ends, _, queued, backlog, _, inode = INET_ANSWER.unpack_from(answer)
+            host = socket.inet_ntop(family, ends[HOST_OFFSET : HOST_OFFSET + size_bytes])
+            place = host if family == socket.AF_INET else f"[{host}]"
+            found[inode] = ListenQueue(f"{place}:{PORT.unpack_from(ends)[0]}", queued, backlog)
+    return found
+
+
 def backlogs(pid: int) -> dict[int, int]:
     """Return the backlog of each TCP listener, by its inode; nothing of a process in another network namespace."""
-    found: dict[int, int] = {}
-    for family in (socket.AF_INET, socket.AF_INET6):
-        for answer in _answers(pid, INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, LISTENING)):
-            *_, backlog, _, inode = INET_ANSWER.unpack_from(answer)
-            found[inode] = backlog
-    return found
+    return {inode: queue.backlog for inode, queue in listen_queues(pid).items()}
 
 
 def unix_peers(pid: int) -> dict[int, int]:

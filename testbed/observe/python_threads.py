@@ -133,9 +133,9 @@ def _process_of(directory: Path) -> str:
 async def _look_into(pid: int, within_s: float | None) -> PythonProcess | TestbedError:
     name, started_s = program(pid) or "process", time.monotonic()
     try:
-        stacks, waits, locks = await _look(name, pid, within_s)
+        stacks, waits, locks = await look_once(name, pid, within_s)
         if locks.deadlocks:  # one lasts for ever: what is not there at a second look was the moment's
-            _, _, again = await _look(name, pid, within_s)
+            _, _, again = await look_once(name, pid, within_s)
             lasting = {frozenset(each.waits) for each in again.deadlocks}
             locks = replace(locks, deadlocks=tuple(each for each in locks.deadlocks if frozenset(each.waits) in lasting))
     except DumpError as error:
@@ -158,7 +158,7 @@ def _told(stack: Stack, waits: Mapping[int, Wait], *, is_taking: bool) -> Wait:
     return wait
 
 
-async def _look(name: str, pid: int, within_s: float | None) -> tuple[tuple[Stack, ...], dict[int, Wait], LockFindings]:
+async def look_once(name: str, pid: int, within_s: float | None = None) -> tuple[tuple[Stack, ...], dict[int, Wait], LockFindings]:
     """Return the stacks of a process, what each thread waits for before and after, and its locks."""
     before = await asyncio.to_thread(thread_waits, pid)
     stacks = parse_dump(await run_py_spy(name, pid, "--locals", within_s=within_s))

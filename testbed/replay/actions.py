@@ -52,6 +52,7 @@ class Actions:
     _files: dict[str, int] = field(default_factory=dict)
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _evidence: Iterator[int] = field(default_factory=lambda: itertools.count(1))  # shared with the copies that steps have
+    _dumps: dict[str, Threads] = field(default_factory=dict)  # the last of each service
 
     def alone_on(self, part: Literal["database", "services"]) -> asyncio.Lock:
         """Return the lock on a part of the facility, for work that only one may do to it at a time."""
@@ -291,11 +292,16 @@ class Actions:
         async with self._dumping:
             services = [service for service in self.facility.services if why == "asked" or not self._is_dumped(service)]
             if services:
-                await run_all([*(self._write_dump(service) for service in services), self._write_evidence(why)])
+                dumped: dict[str, asyncio.Future[Threads]] = {}
+                for service in self.facility.services:
+                    dumped[service] = asyncio.get_running_loop().create_future()
+                    if service not in services:  # it is asked again because of the dump that there is
+                        dumped[service].set_result(self._dumps[service])
+                await run_all([*(self._write_dump(service, dumped[service]) for service in services), self._write_evidence(why, dumped)])
 
-    async def _write_evidence(self, why: Why) -> None:
+    async def _write_evidence(self, why: Why, dumped: Mapping[str, asyncio.Future[Threads]]) -> None:
         file = self.directory / "evidence" / f"{next(self._evidence)}.json"
-        taken = await evidence.take(self.facility.questions, why, self.recorder)
+        taken = await evidence.take(self.facility.questions, why, self.recorder, dumped, self.directory.parent)
         if taken is None:
             return
         error = None
@@ -319,8 +325,8 @@ class Actions:
         async with self._dumping:
             return await self._dump(service)
 
-    async def _write_dump(self, service: str) -> None:
-        await self._dump(service)
+    async def _write_dump(self, service: str, dumped: asyncio.Future[Threads]) -> None:
+        dumped.set_result(await self._dump(service))
 
     def _is_dumped(self, service: str) -> bool:
         dumped_s = self.dumped_s.get(service)
@@ -352,6 +358,7 @@ class Actions:
             took_s=self.recorder.t_s() - started_s,
         )
         self.recorder.add(threads)
+        self._dumps[service] = threads
         return threads
 
 

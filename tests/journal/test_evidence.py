@@ -13,19 +13,26 @@ from testbed.journal.evidence import (
     About,
     ConnectionOut,
     DatabaseSide,
+    EventLoop,
     Evidence,
     HeldLock,
+    Holder,
+    Listener,
+    Listeners,
+    LockWait,
     Missing,
     OwnAddress,
     PoolTable,
     Route,
     Session,
     Source,
+    ThreadLocks,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+LATER = ("listeners", "event_loops", "thread_locks")
 LOST = ConnectionOut(
     7, "worker", 2.5, False, 12, 100, "lookup_by_city", ("lookup/original.py:16 lookup_by_city",), "OperationalError: dead"
 )
@@ -46,6 +53,17 @@ ALL = Evidence(
     {"cf-1": "127.0.0.1:3"},
     (Missing("pool of cf-2", "no answer within 2 s"),),
     (OwnAddress("database", "db-1", "127.0.0.1:4"),),
+    (Listeners("cf-1", (Listener("127.0.0.1:3", 5, 4),)),),
+    (EventLoop("cf-1", ("flight_search/app.py:1 main", "lib/selectors.py:9 select")),),
+    (
+        ThreadLocks(
+            "cf-1",
+            (LockWait(7, "worker", "a.py:3 f", "lock", 8, "other", "b.py:4", "certain"), LockWait(9, "third", "a.py:3 f", "lock")),
+            (Holder(8, "other", "running", "book", ("b.py:5 g",), "sleep", "clock_nanosleep"),),
+            ((7, 8),),
+            ("c.py: changed",),
+        ),
+    ),
 )
 
 
@@ -65,6 +83,19 @@ def test_evidence_from_before_connects_were_counted_is_read(tmp_path: Path) -> N
     (tmp_path / "older.json").write_text(json.dumps(older))
     pools = tuple(replace(table, connects_failed=0, connect_error="") for table in ALL.pools)
     assert evidence.read(tmp_path / "older.json") == replace(ALL, pools=pools, hosts=())
+
+
+def test_evidence_from_before_locks_and_listeners_were_looked_at_is_read(tmp_path: Path) -> None:
+    """It has none of them, and all of the rest."""
+    evidence.write(ALL, tmp_path / "1.json")
+    older = {name: value for name, value in json.loads((tmp_path / "1.json").read_text()).items() if name not in LATER}
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    assert evidence.read(tmp_path / "older.json") == replace(ALL, listeners=(), event_loops=(), thread_locks=())
+
+
+def test_a_listen_queue_is_full_with_one_more_than_its_backlog() -> None:
+    """As Linux counts; where the kernel does not tell the backlog, nothing is said."""
+    assert [Listener("a:1", queued, backlog).is_full for queued, backlog in ((4, 4), (5, 4), (5, None))] == [False, True, False]
 
 
 def test_evidence_is_never_written_over(tmp_path: Path) -> None:

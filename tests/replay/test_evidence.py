@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
@@ -9,7 +10,7 @@ from testbed.facility.observers import NoQuestions, Question
 from testbed.fakes.builder import DUMP_S
 from testbed.journal import evidence as journal_evidence
 from testbed.journal.events import EvidenceTaken, Threads
-from testbed.journal.evidence import PoolTable
+from testbed.journal.evidence import Missing, PoolTable, ThreadLocks
 from testbed.replay import evidence
 from tests.replay.test_actions import acted, add_stuck_samples
 
@@ -52,6 +53,10 @@ class ThreeQuestions:
         """Return them."""
         return (Question("pool of cf-1", answered), Question("pool of cf-2", refused), Question("database server", silent))
 
+    def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing."""
+        return ()
+
 
 async def collected_twice(actions: Actions, _: FakeBuilder) -> None:
     """Collect evidence of a facility that hangs, and again while it still does."""
@@ -74,6 +79,68 @@ def test_what_is_not_answered_in_time_is_missing_and_named(tmp_path: Path) -> No
     read = journal_evidence.read(tmp_path / taken.file)
     assert (read.pools, len(read.missing), read.took_s) == ((POOL,), 2, taken.took_s)
     assert read.addresses == {"cf-1": "127.0.0.1:1"}
+
+
+@dataclass(frozen=True)
+class LocksToo(ThreeQuestions):
+    """Asks of a dump, too: of one service it is told, of the next there is nothing to tell, and one never answers."""
+
+    def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:
+        """Return one question, whose answer names the service that was dumped and the file."""
+        asks = {"cf-1": partial(told, dump.service, file), "cf-2": nothing, "kiosk": silent}
+        return (Question(f"locks of {dump.service}", asks[dump.service]),)
+
+
+async def told(service: str, file: Path) -> Answer:
+    """Answer with the name of the file, as a source that could not be read."""
+    return ThreadLocks(service, unread=(file.name,))
+
+
+async def nothing() -> None:
+    """Answer that there is nothing to tell."""
+
+
+def test_what_a_dump_shows_is_asked_about_within_the_same_bound(tmp_path: Path) -> None:
+    """The dump is awaited first, and the bound is that of the evidence as a whole."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        actions.facility.questions = LocksToo()
+        await actions.collect_evidence("restart")
+
+    (taken,) = acted(tmp_path, collect).of(EvidenceTaken)
+    assert journal_evidence.read(tmp_path / taken.file).thread_locks == (ThreadLocks("cf-1", unread=("cf-1.json",)),)
+    assert [text for text in taken.missing if "locks" in text] == ["locks of kiosk: no answer within 0.5 s"]
+    assert taken.took_s < evidence.RESTART_WITHIN_S + 0.1
+
+
+def test_a_dump_that_is_late_leaves_the_locks_unknown_and_goes_on(tmp_path: Path) -> None:
+    """They are named as missing, and the dump is not given up."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        late: asyncio.Future[Threads] = asyncio.get_running_loop().create_future()
+        taken = await evidence.take(LocksToo(), "hung", actions.recorder, {"cf-1": late}, tmp_path)
+        assert taken is not None
+        assert [missing for missing in taken.missing if "locks" in missing.what] == [
+            Missing("locks of cf-1", "its threads were not dumped within 2 s")
+        ]
+        assert not late.cancelled()
+
+    acted(tmp_path, collect)
+
+
+def test_a_service_that_was_dumped_before_is_asked_again_because_of_that_dump(tmp_path: Path) -> None:
+    """Evidence of a later moment of the same hang has the locks of all services."""
+
+    async def collect(actions: Actions, _: FakeBuilder) -> None:
+        actions.facility.questions = LocksToo()
+        add_stuck_samples(actions, "cf-1")
+        await actions.dump("cf-1")
+        await actions.collect_evidence("end")
+
+    journal = acted(tmp_path, collect)
+    (taken,) = journal.of(EvidenceTaken)
+    assert sorted(dump.service for dump in journal.of(Threads)) == ["cf-1", "cf-2", "kiosk"]
+    assert [found.service for found in journal_evidence.read(tmp_path / taken.file).thread_locks] == ["cf-1"]
 
 
 def test_a_restart_waits_for_no_part_that_does_not_answer(tmp_path: Path) -> None:

@@ -212,6 +212,7 @@ class Project:
             lambda service: Address(service, SERVICE_PORT),
             balanced_routes(self.plan.server_names),
             lambda: [evidence.OwnAddress(DATABASE, host, str(Address(host, DATABASE_PORT))) for host in HOSTS],
+            is_local=False,
         )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest
