@@ -62,7 +62,7 @@ REGISTRIES = {
 WORDS = ("faults", "operations", "checks", "toxics")
 MOST_FOLDERS = 17
 # Of the libraries whose stacks a thread dump shows, a frame of a fake stack, and a module of somebody else's.
-FOREIGN_FILES = {"queue.py", "socket.py", "ssl.py", "threading.py", "fake.py", "random.py"}
+FOREIGN_FILES = {"queue.py", "selectors.py", "socket.py", "ssl.py", "threading.py", "fake.py", "random.py"}
 MOST_FILES = 6
 
 

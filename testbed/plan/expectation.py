@@ -47,6 +47,7 @@ SeenCode = Literal[
     "no_answer",
     "late_answer",
     "frozen",
+    "full_queue",
     "wrong_address",
     "deadlock",
     "monitor",

@@ -18,6 +18,10 @@ from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
 from testbed.verdict import loss, own_connections, slowness, wrong_address
+from testbed.verdict.cause import Cause
+from testbed.verdict.cause import most as _most
+from testbed.verdict.cause import unseen as _unseen
+from testbed.verdict.lock_causes import LockCauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,20 +29,10 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup, Why
     from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
     from testbed.journal.reader import Journal
-    from testbed.plan.expectation import CauseCode
     from testbed.verdict.wrong_address import WrongAddress
 
 Named = TypeVar("Named", "About", "PoolTable")
 UNKNOWN_ADDRESS = "an address that is not known"
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What others wait for and what waits for nobody: a code for programs, where it is, and what it is, in words that name it."""
-
-    code: CauseCode
-    where: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +168,10 @@ class _Walk:
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
     under_way: list[str] = field(default_factory=list)
+    locks: LockCauses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.locks = LockCauses(self.evidence, self.edges, self._causes_of)
 
     def causes_of(self, service: str) -> Counter[Cause]:
         """Return what the request threads of a service wait for in the end, and how many."""
@@ -206,6 +204,8 @@ class _Walk:
             return Counter({self._through_database(service, group) if wrong is None else _wrong(wrong): group.count})
         if group.state == SOCKET or any(wait.kind == "socket" and wait.peer for wait in group.waits):
             return self._through_sockets(service, group)
+        if (found := self.locks.of_group(service, group)) is not None:
+            return found
         at = group.stack[-1] if group.stack else "a line that is not known"
         self.edges[service, f"{service}, {at}", group.state] += group.count
         if group.state == LOCK:
@@ -353,6 +353,8 @@ class _Walk:
         dump = self.dumps.get(target)
         if dump is None or dump.error or self._is_missing(f"what {target} is"):
             reason = dump.error if dump is not None and dump.error else self._why_missing(f"what {target} is")
+            if (full := self.locks.full_queue(target, None if dump is None else dump.error)) is not None:
+                return full
             return Cause("frozen", target, f"{target} answers nobody: {reason}")
         if count_at_work(dump) and (is_blocked(dump) or 2 * count_at_work(dump) >= count):
             return _most(self.causes_of(target))  # it works on these calls
@@ -408,14 +410,5 @@ def _running(table: PoolTable) -> list[ConnectionOut]:
     return [row for row in table.connections_out if row.request_running]
 
 
-def _most(causes: Counter[Cause]) -> Cause:
-    """Return the cause that most threads wait for; of several, the first by its words."""
-    return min(causes, key=lambda cause: (-causes[cause], cause.text))
-
-
 def _wrong(wrong: WrongAddress) -> Cause:
     return Cause("wrong_address", wrong.address, str(wrong))
-
-
-def _unseen(what: str, reason: str) -> Cause:
-    return Cause("unseen", what, f"what is behind {what} is not known: {reason}")

@@ -1,0 +1,28 @@
+"""A cause: what threads wait for in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.plan.expectation import CauseCode
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What others wait for and what waits for nobody: a code for programs, where it is, and what it is, in words that name it."""
+
+    code: CauseCode
+    where: str
+    text: str
+
+
+def unseen(what: str, reason: str) -> Cause:
+    """Return the cause where a way ends because nothing more was seen."""
+    return Cause("unseen", what, f"what is behind {what} is not known: {reason}")
+
+
+def most(causes: dict[Cause, int]) -> Cause:
+    """Return the cause that most threads wait for; of several, the first by its words."""
+    return min(causes, key=lambda cause: (-causes[cause], cause.text))

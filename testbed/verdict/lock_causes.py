@@ -1,0 +1,167 @@
+"""What threads wait for in the end that wait for a lock, and what callers wait for that nobody accepts: from the evidence alone.
+
+A thread that waits for a lock waits for whatever the thread that holds it waits for. Threads that do so in a circle are a deadlock, and so
+are those whose lock is held by a thread that waits for something which only they could give back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import GroupWait, ThreadGroup
+from testbed.journal.thread_states import CHECKOUT, DATABASE, LOCK, SOCKET, may_wait_for_lock
+from testbed.verdict.cause import Cause, most, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from testbed.journal.evidence import Evidence, Holder, LockWait, ThreadLocks
+
+JOIN = "Thread.join"  # as the lock of a thread that waits for another's end
+THREADING = "/threading.py:"
+SELECTS = "/selectors.py:"
+
+
+@dataclass(slots=True)
+class LockCauses:
+    """Follows those who wait for a lock; `follow` returns what the threads of a group wait for, and `edges` takes who waits for whom."""
+
+    evidence: Evidence | None
+    edges: Counter[tuple[str, str, str]]
+    follow: Callable[[str, ThreadGroup], Counter[Cause]]
+    _under_way: list[tuple[str, int]] = field(default_factory=list)
+
+    def of_group(self, service: str, group: ThreadGroup) -> Counter[Cause] | None:
+        """Return what the threads of a group wait for in the end; None where it is not known that they wait for a lock.
+
+        There may be fewer of them by the time that locks were looked at, or more: the rest are taken to wait for what most do.
+        """
+        if not may_wait_for_lock(group):
+            return None
+        locks, at = self._locks(service), _own_call(group.stack)
+        if locks is None:
+            reason = self._why_missing(f"locks of {service}")
+            is_lock = group.state == LOCK or bool(group.waits)
+            return Counter({unseen(f"a lock in {service} that threads take at {at}", reason): group.count}) if reason and is_lock else None
+        waits = [wait for wait in locks.lock_waits if wait.at == at][: group.count]
+        if not waits:
+            return None
+        found: Counter[Cause] = Counter()
+        for wait in waits:
+            self.edges[service, _place(service, wait), LOCK] += 1
+            found[self._end_of(service, locks, wait)] += 1
+        if left := group.count - len(waits):
+            self.edges[service, _place(service, waits[0]), LOCK] += left
+            found[most(found)] += left
+        return found
+
+    def full_queue(self, service: str, error: str | None) -> Cause | None:
+        """Return the listen queue of a service that answers nobody, where it is full; `error`: why its threads could not be dumped."""
+        listening = () if self.evidence is None else self.evidence.listeners
+        full = next((each for seen in listening if seen.service == service for each in seen.sockets if each.is_full), None)
+        if full is None:
+            return None
+        queue = f"listen queue of {service}"
+        self.edges[service, queue, "not accepted"] = full.queued
+        behind = error or self._busy_at(service)
+        text = f"the {queue} at {full.address} is full: {full.queued} of {full.backlog} wait to be accepted, and nobody accepts"
+        return Cause("full_queue", queue, f"{text}: {behind}" if behind else text)
+
+    def _busy_at(self, service: str) -> str:
+        """Return where the event loop of a service stood, in words; empty where it was not seen, or only waited."""
+        loops = () if self.evidence is None else self.evidence.event_loops
+        stack = next((loop.stack for loop in loops if loop.service == service), ())
+        return "" if not stack or SELECTS in stack[-1] else f"its event loop is busy at {stack[-1]}"
+
+    def _end_of(self, service: str, locks: ThreadLocks, first: LockWait) -> Cause:
+        waiting = {wait.thread: wait for wait in locks.lock_waits}
+        passed: list[LockWait] = []
+        wait = first
+        while wait not in passed:
+            passed.append(wait)
+            circle = next((threads for threads in locks.deadlocks if wait.thread in threads), None)
+            if circle is not None:
+                return _deadlock(service, [waiting[thread] for thread in circle if thread in waiting])
+            if wait.holder is None:
+                return _monitor(service, wait, "and who holds it is not known")
+            if wait.holder not in waiting:
+                return self._through_holder(service, locks, wait)
+            behind = waiting[wait.holder]
+            self.edges[_place(service, wait), _place(service, behind), "held by a thread that waits for a lock"] = 1
+            wait = behind
+        return _monitor(service, wait, "by threads that waited for one another when it was looked at, and not before")
+
+    def _through_holder(self, service: str, locks: ThreadLocks, wait: LockWait) -> Cause:
+        """Return what the holder of a lock waits for, or where it works, while it holds it."""
+        holder = next((each for each in locks.holders if each.thread == wait.holder), None)
+        who = f"{wait.holder_name or 'a thread'} ({wait.holder})"
+        held = f"which {who} holds{f' since {wait.held_at}' if wait.held_at else ''}"
+        if holder is None:
+            return _monitor(service, wait, held)
+        if (service, holder.thread) in self._under_way:
+            text = f"a deadlock in {service}: {who} holds the lock taken at {wait.held_at} and waits at {_own_call(holder.stack)} for what"
+            return Cause("deadlock", f"{service}, {wait.held_at}", f"{text} threads have that wait for this lock at {wait.at}")
+        if holder.state not in (CHECKOUT, DATABASE, SOCKET) and not (holder.kind == "socket" and holder.peer):
+            return _monitor(service, wait, f"{held}, and is {_does(holder)} at {_own_call(holder.stack)}")
+        self.edges[_place(service, wait), service, "held by one of its threads"] = 1
+        self._under_way.append((service, holder.thread))
+        found = self.follow(service, _alone(holder))
+        self._under_way.pop()
+        return most(found)
+
+    def _locks(self, service: str) -> ThreadLocks | None:
+        found = () if self.evidence is None else self.evidence.thread_locks
+        return next((locks for locks in found if locks.service == service), None)
+
+    def _why_missing(self, what: str) -> str:
+        missing = () if self.evidence is None else self.evidence.missing
+        return next((answer.reason for answer in missing if answer.what == what), "")
+
+
+def _own_call(stack: Sequence[str]) -> str:
+    """Return the innermost call that is not in `threading` itself."""
+    return next((call for call in reversed(stack) if THREADING not in call), stack[-1] if stack else "a line that is not known")
+
+
+def _place(service: str, wait: LockWait) -> str:
+    """Return the name of a lock in the graph: where it was taken, or where it is waited for if that is not known."""
+    return f"{service}, lock taken at {wait.held_at}" if wait.held_at else f"{service}, lock at {wait.at}"
+
+
+def _alone(holder: Holder) -> ThreadGroup:
+    """Return a thread as a group of one."""
+    waits = (GroupWait(1, holder.kind, holder.call, holder.peer, holder.detail),) if holder.kind else ()
+    return ThreadGroup(1, holder.state, holder.within, holder.stack, waits)
+
+
+def _does(holder: Holder) -> str:
+    """Return what a thread does that holds a lock and waits for nothing that leads further."""
+    doing: Mapping[str, str] = {"sleep": "asleep", "lock": "waiting to be notified", "file": "waiting for a file", "process": "waiting"}
+    return doing.get(holder.kind, "at work")
+
+
+def _monitor(service: str, wait: LockWait, who: str) -> Cause:
+    lock = f" ({wait.lock})" if wait.lock else ""
+    return Cause("monitor", f"{service}, {wait.at}", f"a lock in {service}{lock} that threads take at {wait.at}, {who}")
+
+
+def _deadlock(service: str, waits: Sequence[LockWait]) -> Cause:
+    """Return a circle of threads: each holds the lock that the one before it waits for. It begins with the first line by its name."""
+    begin = min(range(len(waits)), key=lambda number: (waits[number].at, waits[number].thread))
+    circle = [*waits[begin:], *waits[:begin]]
+    names = {wait.thread: wait.name for wait in circle}
+    distinct = len(set(names.values())) == len(names)
+    who = {thread: name if distinct else f"{name} ({thread})" for thread, name in names.items()}
+    first, last = circle[0], circle[-1]
+    holds = "has not ended" if last.lock == JOIN else f"holds the lock taken at {last.held_at}"
+    links = [f"waits at {wait.at} for {_wanted(wait, who)}" for wait in circle]
+    text = f"a deadlock in {service}: {who[first.thread]} {holds} and {', which '.join(links)}"
+    likely = "" if all(wait.sure == "certain" for wait in circle) else " (likely: the locks are told by their names on the same objects)"
+    return Cause("deadlock", f"{service}, {first.at}", text + likely)
+
+
+def _wanted(wait: LockWait, who: Mapping[int, str]) -> str:
+    holder = who.get(wait.holder or 0, wait.holder_name)
+    return f"the end of {holder}" if wait.lock == JOIN else f"the one that {holder} took at {wait.held_at}"
