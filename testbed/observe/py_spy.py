@@ -217,7 +217,7 @@ async def run_py_spy(service: str, pid: int, *options: str, within_s: float | No
         if process.returncode is None:  # too slow, or the replay was given up
             was_stopped = was_stopped or process_state(pid) == STOPPED  # by somebody else: py-spy would trace it
             process.kill()
-            await process.wait()
+            await process.communicate()  # and not wait(): with a full buffer nobody reads the end of the pipe, for which it waits for ever
         if (process.returncode or 0) < 0 and not was_stopped:
             resume(pid)
     if process.returncode and process.returncode < 0:

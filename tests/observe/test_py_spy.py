@@ -193,6 +193,16 @@ async def test_a_dump_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: py
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+async def test_a_long_dump_that_is_given_up_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has written more than a pipe and a buffer hold, and nobody reads it any more: its end is seen all the same."""
+    grow = "import fcntl; fcntl.fcntl(1, 1031, 1 << 20)" if sys.platform == "linux" else "pass"  # F_SETPIPE_SZ
+    (tmp_path / "writes.py").write_text(f"import os\n{grow}\nwhile True:\n    os.write(1, bytes(1 << 20))\n")
+    fake_py_spy(tmp_path, monkeypatch, f"exec {sys.executable} -S {tmp_path}/writes.py")
+    async with asyncio.timeout(10.0):
+        with pytest.raises(DumpError, match="did not end within 1 s"):
+            await py_spy.run_py_spy("cf-1", os.getpid(), within_s=1.0)
+
+
 async def test_without_py_spy_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And where there is none, none is called."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
