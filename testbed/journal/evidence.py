@@ -194,10 +194,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The sockets on which a service listens."""
+    """The sockets on which a service listens, and whether its process was stopped by a signal, so that it accepts nobody."""
 
     service: str
     sockets: tuple[Listener, ...] = ()
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

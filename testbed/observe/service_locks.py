@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import DumpError, FacilityError
 from testbed.journal.evidence import EventLoop, Holder, Listener, Listeners, LockWait, ThreadLocks
 from testbed.observe import netlink
-from testbed.observe.proc import PROC
+from testbed.observe.proc import PROC, STOPPED, process_state
 from testbed.observe.py_spy import MOST_PEERS, parse_dump, wait_of
 from testbed.observe.python_threads import look_once
 from testbed.observe.sockets import descriptors, inode_of
@@ -73,7 +73,8 @@ def _listeners(service: str, pid: int) -> Listeners:
     found = [queue for inode, queue in netlink.listen_queues(pid).items() if inode in mine]
     if not found:
         raise FacilityError(f"none is seen of process {pid}: none is there, or it may not be looked into")
-    return Listeners(service, tuple(Listener(queue.address, queue.queued, queue.backlog) for queue in found))
+    sockets = tuple(Listener(queue.address, queue.queued, queue.backlog) for queue in found)
+    return Listeners(service, sockets, process_state(pid) == STOPPED)
 
 
 def _event_loop(service: str, dump: Path) -> EventLoop:

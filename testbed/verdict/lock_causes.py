@@ -60,12 +60,13 @@ class LockCauses:
     def full_queue(self, service: str, error: str | None) -> Cause | None:
         """Return the listen queue of a service that answers nobody, where it is full; `error`: why its threads could not be dumped."""
         listening = () if self.evidence is None else self.evidence.listeners
-        full = next((each for seen in listening if seen.service == service for each in seen.sockets if each.is_full), None)
-        if full is None:
+        seen = next((each for each in listening if each.service == service), None)
+        full = None if seen is None else next((each for each in seen.sockets if each.is_full), None)
+        if seen is None or full is None:
             return None
         queue = f"listen queue of {service}"
         self.edges[service, queue, "not accepted"] = full.queued
-        behind = error or self._busy_at(service)
+        behind = "its process is stopped by a signal" if seen.is_stopped else error or self._busy_at(service)
         text = f"the {queue} at {full.address} is full: {full.queued} of {full.backlog} wait to be accepted, and nobody accepts"
         return Cause("full_queue", queue, f"{text}: {behind}" if behind else text)
 

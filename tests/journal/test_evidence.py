@@ -53,7 +53,7 @@ ALL = Evidence(
     {"cf-1": "127.0.0.1:3"},
     (Missing("pool of cf-2", "no answer within 2 s"),),
     (OwnAddress("database", "db-1", "127.0.0.1:4"),),
-    (Listeners("cf-1", (Listener("127.0.0.1:3", 5, 4),)),),
+    (Listeners("cf-1", (Listener("127.0.0.1:3", 5, 4),), is_stopped=True),),
     (EventLoop("cf-1", ("flight_search/app.py:1 main", "lib/selectors.py:9 select")),),
     (
         ThreadLocks(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -73,7 +75,15 @@ waiting = [socket.create_connection(listener.getsockname()) for _ in range(COUNT
             found = await service_locks.listeners("cf-1", started.pid)
         port = int((tmp_path / "port").read_text())
         assert found.sockets == (Listener(f"127.0.0.1:{port}", count, 1),)
-        assert found.sockets[0].is_full is is_full
+        assert (found.sockets[0].is_full, found.is_stopped) == (is_full, False)
+
+
+async def test_a_process_that_is_stopped_says_so_of_its_listeners(tmp_path: Path) -> None:
+    """The kernel goes on to queue, and nobody accepts."""
+    with running(tmp_path, 'import socket\nlistener = socket.create_server(("127.0.0.1", 0))') as started:
+        started.send_signal(signal.SIGSTOP)
+        await asyncio.to_thread(os.waitid, os.P_PID, started.pid, os.WSTOPPED | os.WNOWAIT)
+        assert (await service_locks.listeners("cf-1", started.pid)).is_stopped
 
 
 async def test_a_process_that_does_not_listen_or_is_gone_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from testbed.replay import evidence
 from tests.replay.test_actions import acted, add_stuck_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from testbed.fakes.builder import FakeBuilder
@@ -87,7 +87,11 @@ class LocksToo(ThreeQuestions):
 
     def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:
         """Return one question, whose answer names the service that was dumped and the file."""
-        asks = {"cf-1": partial(told, dump.service, file), "cf-2": nothing, "kiosk": silent}
+        asks: dict[str, Callable[[], Awaitable[Answer | None]]] = {
+            "cf-1": partial(told, dump.service, file),
+            "cf-2": nothing,
+            "kiosk": silent,
+        }
         return (Question(f"locks of {dump.service}", asks[dump.service]),)
 
 

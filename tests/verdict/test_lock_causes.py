@@ -164,6 +164,8 @@ def test_a_queue_that_nobody_empties_is_the_root_of_those_who_wait_for_a_connect
         "full_queue: the listen queue of cf-1 at 127.0.0.1:8001 is full: 5 of 4 wait to be accepted, and nobody accepts: "
         "cf-1 is stopped (state T); 8 threads wait for it, of 2 services (kiosk, ivr)"
     )
+    stopped = replace(seen, listeners=(replace(FULL, is_stopped=True),))
+    assert "nobody accepts: its process is stopped by a signal; 4 threads" in root(stopped, ONLY_CF_1[0], STOPPED, FREE)
 
 
 def test_an_event_loop_that_is_busy_stands_behind_its_queue() -> None:
