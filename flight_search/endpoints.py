@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from flight_search import http_service, lookup, request_context, transactions
 from flight_search.airports import airports_by_place
 from flight_search.datasource import PoolTimeout
+from flight_search.departure_board import DepartureBoard
 from flight_search.fields import Carrier, FlightInPath, FlightNumber, IsoDate, Name
 from flight_search.seeded_leaks import SeededLeaks
 from flight_search.sessions import Sessions
@@ -93,6 +94,7 @@ class Endpoints:
         self._airports = airports_by_place()
         self._sessions = Sessions.start(settings, pool)
         self._leaks = SeededLeaks(settings, pool)
+        self._board = DepartureBoard(settings.departure_board)
 
     def add_to(self, app: FastAPI, operation: OperationWrapper) -> None:
         """Add the endpoints to an application."""
@@ -113,7 +115,8 @@ class Endpoints:
 
     def status(self, date: IsoDate, carrier: Carrier, flight: FlightInPath) -> JSONResponse:
         """Answer with a flight's status; 404 for an unknown flight."""
-        row = transactions.flight_status(self._pool, {"date": date, "carrier": carrier, "flight": flight})
+        asked = {"date": date, "carrier": carrier, "flight": flight}
+        row = self._board.status(f"{carrier} {flight} on {date}", lambda: transactions.flight_status(self._pool, asked))
         if row is None:
             return _no_flight(date, carrier, flight)
         origin, destination, departure, arrival, booked, checked_in = row
@@ -139,7 +142,8 @@ class Endpoints:
 
     def check_ins(self, passenger: PassengerOnFlight) -> JSONResponse:
         """Check a passenger in and answer with the sequence number; 404 for an unknown flight."""
-        sequence = transactions.check_in(self._pool, passenger.model_dump())
+        flight = f"{passenger.carrier} {passenger.flight} on {passenger.date}"
+        sequence = self._board.check_in(flight, lambda: transactions.check_in(self._pool, passenger.model_dump()))
         return _created("sequence", sequence) or _no_flight(passenger.date, passenger.carrier, passenger.flight)
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"]
+DepartureBoardOrder = Literal["one", "two"]
 CallerName = Literal["kiosk", "ivr", "partner"]
 
 
@@ -64,6 +65,7 @@ class ServerSettings(ListenSettings):
     (`log.py`); without it, standard error does. A time without a value means: wait for ever, or never expire.
     The stability patterns are all off by default; `stability/` and `datasource.py` describe them. For long runs (S7) there are
     `sessions` and `sessions_kept_s` (`sessions.py`), `leak_connection_every` and `leak_memory_kib` (`seeded_leaks.py`).
+    `departure_board`: whether there is one, and in how many orders it takes its two locks (`departure_board.py`).
     """
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_SEARCH_", frozen=True, extra="forbid")
@@ -93,6 +95,7 @@ class ServerSettings(ListenSettings):
     sessions_kept_s: MaybeSeconds = None
     leak_connection_every: MaybeCount = None
     leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
+    departure_board: Annotated[DepartureBoardOrder | None, BeforeValidator(_none_if_empty)] = None
 
 
 class CallerSettings(ListenSettings):

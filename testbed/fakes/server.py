@@ -23,11 +23,11 @@ REFUSED = "503: refused before any work"
 NOT_OPEN = 0  # a pooled connection that is opened at its checkout
 
 # Its connections have no age, its statements and links are never slow, its health is green while it lives, it does not replace
-# itself, stores no sessions, and leaks nothing but connections that died.
+# itself, stores no sessions, has no departure board, and leaks nothing but connections that died.
 NOT_MODELLED = (
     *("pool_max_overflow", "pool_recycle_s", "statement_timeout_s", "socket_timeout_s"),
     *("handshaking", "let_it_crash_s", "governor_per_minute"),
-    *("sessions", "sessions_kept_s", "leak_connection_every", "leak_memory_kib"),
+    *("sessions", "sessions_kept_s", "leak_connection_every", "leak_memory_kib", "departure_board"),
 )
 
 

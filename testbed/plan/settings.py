@@ -66,6 +66,7 @@ class ServerSettings(StrictRecord):
     sessions_kept_s: Seconds = None
     leak_connection_every: OptionalCount = None
     leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
+    departure_board: Literal["one", "two"] | None = None
 
     @property
     def overflow(self) -> float:

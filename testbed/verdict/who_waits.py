@@ -192,16 +192,8 @@ class _Walk:
         return found
 
     def _causes_of(self, service: str, group: ThreadGroup) -> Counter[Cause]:
-        if group.state == CHECKOUT:
-            self.edges[service, f"pool of {service}", group.state] += group.count
-            return Counter({self._through_pool(service): group.count})
-        if group.state == HTTP_CONNECTION:
-            return Counter({self._through_own_connections(service, group): group.count})
-        if group.state == DATABASE:
-            wrong = next((wrong for wrong in wrong_address.found(self.evidence) if service in wrong.servers), None)
-            if wrong is not None:
-                self.edges[service, wrong.address, group.state] += group.count
-            return Counter({self._through_database(service, group) if wrong is None else _wrong(wrong): group.count})
+        if (cause := self._through_connections(service, group)) is not None:
+            return Counter({cause: group.count})
         if group.state == SOCKET or any(wait.kind == "socket" and wait.peer for wait in group.waits):
             return self._through_sockets(service, group)
         if (found := self.locks.of_group(service, group)) is not None:
@@ -211,6 +203,21 @@ class _Walk:
         if group.state == LOCK:
             return Counter({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
         return Counter({self._work(at, group.within): group.count})
+
+    def _through_connections(self, service: str, group: ThreadGroup) -> Cause | None:
+        """Return what threads wait for that wait for a connection, or over one to a database; None for others."""
+        if group.state == CHECKOUT:
+            self.edges[service, f"pool of {service}", group.state] += group.count
+            return self._through_pool(service)
+        if group.state == HTTP_CONNECTION:
+            return self._through_own_connections(service, group)
+        if group.state != DATABASE:
+            return None
+        wrong = next((wrong for wrong in wrong_address.found(self.evidence) if service in wrong.servers), None)
+        if wrong is None:
+            return self._through_database(service, group)
+        self.edges[service, wrong.address, group.state] += group.count
+        return _wrong(wrong)
 
     def _work(self, at: str, within: str) -> Cause:
         """Return the cause of threads that work at a line, of all services whose threads are there."""
