@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.journal.events import FacilityNames
-    from testbed.verdict.who_waits import Blamed, Cause, WhoWaits
+    from testbed.verdict.cause import Cause
+    from testbed.verdict.who_waits import Blamed, WhoWaits
 
 PASSENGERS = "passengers"
 POOL_OF, LINK_TO, LOCK = "pool of ", "link to ", "a lock"  # names of nodes, as the verdict makes them
