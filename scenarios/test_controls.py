@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from testbed.verdict.result import Result
 
 # The scenarios that show a pattern beside its control; and of which variants a journal also meets another's expectation.
-COMPARED = ("silent_server", "failure_modes", "shock_absorber", "wrong_address")
+COMPARED = ("silent_server", "failure_modes", "shock_absorber", "wrong_address", "two_locks", "full_queue")
 ALIKE = {
     ("failure_modes", "original"): {"service_groups"},  # groups that share a database change nothing
     ("failure_modes", "service_groups"): {"original"},
