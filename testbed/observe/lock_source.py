@@ -68,9 +68,20 @@ class LockSource:
             self._table = symtable.symtable(text, file, "exec")
         except (SyntaxError, RecursionError, MemoryError) as error:
             raise ValueError(f"{file} cannot be parsed: {error}") from error
+        self._functions = list(_functions(self._tree.body))
+        self._known: dict[tuple[str, int, bool], LinesLocks] = {}
 
     def locks_at(self, function: str, line: int, *, blocked: bool) -> LinesLocks:
-        """Return the locks of a line of a function; `blocked`: it stands in a futex, so where it may be taking a lock it is."""
+        """Return the locks of a line of a function; `blocked`: it stands in a futex, so where it may be taking a lock it is.
+
+        Each line is looked at once: forty threads of a pool stand at the same few.
+        """
+        place = (function, line, blocked)
+        if place not in self._known:
+            self._known[place] = self._locks_at(function, line, blocked=blocked)
+        return self._known[place]
+
+    def _locks_at(self, function: str, line: int, *, blocked: bool) -> LinesLocks:
         scope = self._scope(function, line)
         held: list[ast.expr] = []
         taken: list[ast.expr] = []
@@ -92,7 +103,7 @@ class LockSource:
     def _scope(self, function: str, line: int) -> Function | ast.Module | None:
         if function == MODULE:
             return self._tree
-        named = [node for node in ast.walk(self._tree) if isinstance(node, Function) and node.name == function and _covers(node, line)]
+        named = [node for node in self._functions if node.name == function and _covers(node, line)]
         return max(named, key=lambda node: node.lineno, default=None)
 
     def _symbols(self, scope: Function | ast.Module) -> symtable.SymbolTable | None:
@@ -112,12 +123,25 @@ def _covers(node: ast.stmt | ast.expr, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
+def _functions(block: list[ast.stmt]) -> Iterator[Function]:
+    """Yield the functions that are defined in a block, at any depth. Expressions, which are most of a source, have none."""
+    for statement in block:
+        if isinstance(statement, Function):
+            yield statement
+        for inner in _blocks(statement):
+            yield from _functions(inner)
+
+
+def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
+    blocks = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
+    return blocks + [part.body for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ()))]
+
+
 def _block_of(statement: ast.stmt, line: int) -> list[ast.stmt] | None:
     """Return the block of a compound statement that a line is in; None where it is in none, or in a function's or a class's own."""
     if isinstance(statement, Function | ast.ClassDef):
         return None
-    blocks = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
-    blocks += [part.body for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ()))]
+    blocks = _blocks(statement)
     return next((block for block in blocks if block and block[0].lineno <= line <= (block[-1].end_lineno or line)), None)
 
 
