@@ -376,10 +376,10 @@ def test_every_event_of_the_journal_is_explained(event: type) -> None:
 
 
 def test_every_field_of_the_evidence_is_explained() -> None:
-    """The table of the evidence has every field of its records, by the list that it is in, and no other."""
+    """The table of the evidence has every field of its records, by the list that it is in, once, and no other."""
     section = text_of("testbed/journal/README.md").partition("\n## The evidence\n")[2]
     named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`([\w.]+)`", row)]
-    assert sorted(named) == sorted(".".join(name.split(".")[-2:]) for name in names_of(Evidence))
+    assert sorted(named) == sorted({".".join(name.split(".")[-2:]) for name in names_of(Evidence)})
 
 
 def test_no_event_is_explained_that_there_is_not() -> None:

@@ -234,7 +234,9 @@ class _Walk:
         at, about = own_connections.called_at(group.stack), self._about(service)
         self.edges[service, f"HTTP connections of {service}", group.state] += group.count
         using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
-        pool = None if about is None else about.connections
+        if about is None:
+            return _unseen(f"HTTP connections of {service}", self._why_missing(f"what {service} is"))
+        pool = about.connections
         if using and not own_connections.are_lost(pool):
             return _most(self._causes_of(service, max(using, key=lambda other: other.count)))  # they have them
         waiting = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
