@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from testbed.journal.events import OperationEvent
 from testbed.plan.clock import clock_text, span_text
-from testbed.verdict import who_waits
+from testbed.verdict import who_waits, wrong_package
 from testbed.verdict.checks import switchover
 from testbed.verdict.finding import Verdict
 
@@ -58,8 +58,9 @@ def of(
     root = None if worst is None else worst.who_waits.root
     root = None if root is not None and root.cause.code == "unseen" else root
     evidence = None if worst is None else worst.evidence
+    apart = wrong_package.differences(evidence, root.cause.where) if root is not None and root.cause.code == "lost" else ()
     return (
-        _cause(journal, times, root),
+        _cause(journal, times, root, apart),
         _cluster(evidence),
         _operators(journal, judgement),
         _detection(times),
@@ -67,7 +68,7 @@ def of(
     )
 
 
-def _cause(journal: Journal, times: WarningTimes, root: Blamed | None) -> Answer:
+def _cause(journal: Journal, times: WarningTimes, root: Blamed | None, different: tuple[str, ...]) -> Answer:
     question = "Did the switchover cause the outage, and if not, what did?"
     stop = times.stop.at
     if stop is None:
@@ -75,7 +76,7 @@ def _cause(journal: Journal, times: WarningTimes, root: Blamed | None) -> Answer
         text = "Service did not stop, so there is nothing to explain." if known else "It is not known whether service stopped."
         return Answer(question, text, (times.stop.text,), "certain" if known else "not told")
     moves = [event for event in journal.of(OperationEvent) if event.operation == MOVE and event.state != "begin" and event.t_s <= stop.t_s]
-    named = () if root is None else (str(root),)
+    named = () if root is None else (str(root), *different)
     if not moves:
         text = "No: there was none." if root is not None else "No: there was none. What did is not known."
         return Answer(question, text, named, "certain" if root is not None else "likely")
@@ -128,13 +129,19 @@ def _addresses(evidence: Evidence) -> Iterator[str]:
 
 def _differences(services: Sequence[About]) -> Iterator[str]:
     """Yield each package of which services have different versions, and each setting in which those of a kind differ."""
-    packages: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    # What is installed is compared with what is installed, and what is loaded with what is loaded: a package may say another version of
+    # itself than its metadata does.
+    packages: defaultdict[tuple[str, bool], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for about in services:
-        for package, version in {**about.installed, **about.loaded}.items():
-            packages[package][version].append(about.service)
-    for package, versions in sorted(packages.items()):
-        if len(versions) > 1:
-            yield f"{package}: {'; '.join(f'{version} in {_some(names)}' for version, names in versions.items())}"
+        for loaded, found in enumerate((about.installed, about.loaded)):
+            for package, version in found.items():
+                packages[package, bool(loaded)][version].append(about.service)
+    told = [
+        f"{package}: {'; '.join(f'{version} in {_some(names)}' for version, names in versions.items())}"
+        for (package, _), versions in sorted(packages.items())
+        if len(versions) > 1
+    ]
+    yield from dict.fromkeys(told)
     kinds: defaultdict[frozenset[str], list[About]] = defaultdict(list)
     for about in services:
         kinds[frozenset(about.settings)].append(about)

@@ -68,6 +68,15 @@ def test_another_cause_is_likely_and_no_more() -> None:
     assert (cause.answer.startswith("Not by itself"), cause.sure) == (True, "likely")
 
 
+def test_a_package_that_says_another_version_than_its_metadata_is_no_difference() -> None:
+    """One service has loaded it, and the other has not; where two have loaded different ones, that is named."""
+    first, second = about("cf-1"), about("cf-2")
+    told = evidence(replace(first, loaded={"psycopg": "3.2.0"}), second)
+    assert answers(hung_night(), look(told=told))[1].answer != "No."
+    told = evidence(replace(first, loaded={"psycopg": "3.2.0"}), replace(second, loaded={"psycopg": "3.1.9"}))
+    assert answers(hung_night(), look(told=told))[1].evidence[0] == "psycopg: 3.2.0 in cf-1; 3.1.9 in cf-2"
+
+
 @pytest.mark.fact("C5", "P1", "P2")
 def test_servers_that_do_not_use_the_virtual_ip_are_blamed_and_not_the_move() -> None:
     """The second question names whose address it is, also of a host on which no server runs; the last, what is to be set."""
