@@ -133,6 +133,8 @@ def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: S
             required.append((f"variants.{variant.name}.settings.facility.service_groups", "processes"))
         if variant.settings.facility.database_address == PHYSICAL:  # compose.yaml has no network from a server to a database host
             required.append((f"variants.{variant.name}.settings.facility.database_address", "processes"))
+        if variant.settings.facility.other_psycopg is not None:  # one image has all services
+            required.append((f"variants.{variant.name}.settings.facility.other_psycopg", "processes"))
         if variant.settings.facility.database_keepalives_s is not None:  # packets that only a kernel on the way sees
             required.append((f"variants.{variant.name}.settings.facility.database_keepalives_s", "firewall"))
     mistakes += [

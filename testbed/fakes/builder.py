@@ -80,6 +80,7 @@ class FakeBuilder:
     def __post_init__(self) -> None:
         require_modelled("an application server", self.settings.application_server, server.NOT_MODELLED)
         require_modelled("a caller", self.settings.caller, caller.NOT_MODELLED)
+        require_modelled("a facility", self.settings.facility, ("other_psycopg",))
 
     def begin(self) -> None:
         """Record the call; there is nothing to prepare."""

@@ -102,13 +102,14 @@ class FacilitySettings(StrictRecord):
     With it, application servers reach the host that has the virtual IP straight through the firewall, and toxics on the database's link
     have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them. `database_address`: application
     servers connect to the virtual IP (C5), or, wrongly, to the own address of db-1 (P2): what is done to the database's link is not felt
-    there, and after a switchover nobody listens.
+    there, and after a switchover nobody listens. `other_psycopg`: the last application server runs on this version of the driver (P2).
     """
 
     service_groups: Literal[False, True, "own_databases"] = False
     only_caller: Literal["kiosk", "ivr", "partner"] | None = None
     database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
     database_address: Literal["virtual_ip", "physical"] = "virtual_ip"
+    other_psycopg: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){1,2}$", max_length=20)] | None = None
 
 
 class Settings(StrictRecord):

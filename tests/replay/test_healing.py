@@ -116,6 +116,10 @@ def test_old_journals_of_faults_that_leave_nothing_still_hold() -> None:
             'needs: lacks "processes", which variants.wrong.settings.facility.database_address requires; add it',
         ),
         (
+            SILENCE + '[variants.wrong]\nexpect.outcome = "grounded"\nsettings.facility.other_psycopg = "3.0.5"\n',
+            'needs: lacks "processes", which variants.wrong.settings.facility.other_psycopg requires; add it',
+        ),
+        (
             SILENCE + '[variants.wrong]\nexpect.outcome = "grounded"\nsettings.facility.database_address = "db-1"\n',
             'variants.wrong.settings.facility.database_address: found "db-1"; input should be ' + "'virtual_ip' or 'physical'",
         ),

@@ -65,6 +65,11 @@ class ContainersBuilder:
                 f'facility.only_caller: found "{self.settings.facility.only_caller}"; compose/compose.yaml gives all callers the same '
                 "settings, so a caller with settings of its own is allowed with --runtime processes only"
             )
+        if self.settings.facility.other_psycopg is not None:
+            raise UsageError(
+                f'facility.other_psycopg: found "{self.settings.facility.other_psycopg}"; all services are of one image, '
+                "so another driver on one server is allowed with --runtime processes only"
+            )
 
     @property
     def _fits(self) -> dict[str, str]:

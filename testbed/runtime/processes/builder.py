@@ -29,6 +29,7 @@ from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
+from testbed.runtime.processes import other_driver
 from testbed.runtime.processes.fork_client import FORK_SERVER
 from testbed.runtime.processes.log_disks import ProcessLogDisks
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
@@ -136,6 +137,9 @@ class ProcessesBuilder:
         database_of = {
             name: sql.conninfo(address, login) for address, names in zip(reached, databases.values(), strict=True) for name in names
         }
+        version, packages = self.settings.facility.other_psycopg, {}
+        if version is not None:
+            packages[plan.server_names[-1]] = await asyncio.to_thread(other_driver.prepare, version)
         logs = ProcessLogDisks(self.directory, plan.server_names)
         logs.prepare()
         servers = [
@@ -145,6 +149,7 @@ class ProcessesBuilder:
                 environment=(
                     *server_environment(plan, self.settings.application_server, name, database_of[name]),
                     ("FLIGHT_SEARCH_LOG_FILE", str(logs.log_of(name))),
+                    *packages.get(name, {}).items(),
                 ),
             )
             for name in plan.server_names

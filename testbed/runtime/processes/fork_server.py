@@ -5,7 +5,7 @@
 Every service of a facility is a Python program that spends most of its start on the same imports. This process imports
 them once (the named modules) and then forks for each service that is ordered; the fork becomes `python -m` of its
 module, with an environment, a log and a listening socket of its own. It is a process like any other, with its own
-memory and threads, and may end at any time.
+memory and threads, and may end at any time. One whose environment has a PYTHONPATH becomes a new interpreter, with that first.
 
 The control socket carries lines of JSON. An order has `module`, `arguments`, `environment` and `log`, and the listening
 socket comes with it. Each order is answered in turn, `{"forked": pid}` or `{"refused": reason}`, and whenever a service
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 ORDER_BYTES = 1 << 16
 OPEN_FILES = 16_384  # for ten thousand connections at once (W6); the default of many systems is 256 or 1,024
 FD = "{fd}"
+PATH = "PYTHONPATH"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -120,8 +121,13 @@ def _exec(order: dict[str, Any], listener: int, parent: int) -> None:
         fd = os.dup(listener)
         os.closerange(3, fd)
         os.closerange(fd + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # the control socket: only the fork server may write to it
+        path = os.environ.get(PATH, "")
         os.environ.update({name: value.replace(FD, str(fd)) for name, value in order["environment"].items()})
         sys.argv = [order["module"], *(word.replace(FD, str(fd)) for word in order["arguments"])]
+        if PATH in order["environment"]:  # other packages than those that are imported here
+            os.environ[PATH] = os.pathsep.join(filter(None, (order["environment"][PATH], path)))
+            os.set_inheritable(fd, True)
+            os.execv(sys.executable, [sys.executable, "-P", "-m", *sys.argv])  # noqa: S606 - a list, no shell
         runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:

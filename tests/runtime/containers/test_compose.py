@@ -157,3 +157,10 @@ def test_a_host_s_own_address_is_refused() -> None:
     settings = Settings(facility=FacilitySettings(database_address="physical"))
     with pytest.raises(UsageError, match=r'found "physical"; .* no network .* with --runtime processes only'):
         ContainersBackend().builder(FacilityPlan(), settings)
+
+
+def test_another_driver_on_one_server_is_refused() -> None:
+    """All services are of one image (P2)."""
+    settings = Settings(facility=FacilitySettings(other_psycopg="3.0.5"))
+    with pytest.raises(UsageError, match=r'found "3.0.5"; .* one image, .* with --runtime processes only'):
+        ContainersBackend().builder(FacilityPlan(), settings)

@@ -90,6 +90,21 @@ print(os.environ["PLACE"] == f"at {fd}", socket.socket(fileno=fd).getsockname()[
     assert fork_server.log.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_service_with_packages_of_its_own_is_an_interpreter_of_its_own(fork_server: ForkServer) -> None:
+    """What is imported in the fork server is imported anew, its own first; the socket is inherited, and how it ended is reported."""
+    own = fork_server.directory / "own"
+    own.mkdir()
+    (own / "json.py").write_text("dumps = 'another json'\n")  # the fork server has imported the library's
+    text = """
+import json, socket, sys
+print(json.dumps, socket.socket(fileno=int(sys.argv[1])).getsockname()[0])
+sys.exit(3)
+"""
+    forked = fork_server.order(text, "{fd}", environment={"PYTHONPATH": str(own)})
+    assert fork_server.read() == {"ended": forked["forked"], "code": 3}
+    assert fork_server.log.read_text() == "another json 127.0.0.1\n"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "lines"),
     [("import sys; sys.exit(3)", 3, ""), ("import sys; sys.exit('no')", 1, "no\n"), ("import os; os.kill(os.getpid(), 9)", -9, "")],
