@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 
 from flight_search import about, http_service, pool_admin
+from flight_search.call_senders import CallSenders, TellSender
 from flight_search.endpoints import Endpoints, OperationWrapper
 from flight_search.log import Log
 from flight_search.stability.admission import Admission
@@ -30,7 +31,9 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:
     app = http_service.create(settings.name, threads, registry, patterns.not_ready, patterns.background)
     for gate in patterns.gates:
         app.add_middleware(Admission, gate=gate)
+    senders = CallSenders()
+    app.add_middleware(TellSender, senders=senders)
     Endpoints(settings, pool).add_to(app, OperationWrapper(registry, log))
-    pool_admin.add_to(app, settings, pool, patterns, log)
+    pool_admin.add_to(app, settings, pool, patterns, log, senders)
     about.add_to(app, settings.name, settings)
     return app

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from prometheus_client.core import Metric
 
+    from flight_search.call_senders import CallSenders
     from flight_search.datasource import MonitoredDataSource, PooledConnection
     from flight_search.log import Log
     from flight_search.settings import ServerSettings
@@ -41,12 +42,12 @@ class PoolMetrics:
         yield GaugeMetricFamily("pool_invalidated", "Connections thrown away because they were dead", state.invalidated_total)
 
 
-def add_to(app: FastAPI, settings: ServerSettings, pool: MonitoredDataSource, patterns: Patterns, log: Log) -> None:
+def add_to(app: FastAPI, settings: ServerSettings, pool: MonitoredDataSource, patterns: Patterns, log: Log, senders: CallSenders) -> None:
     """Add the endpoints to an application. They are `async`, so they answer from the event loop even if every request thread hangs (C6)."""
 
     @app.get("/admin/pool")
     async def admin_pool() -> JSONResponse:
-        return JSONResponse({**_state(settings, pool), **patterns.totals()})
+        return JSONResponse({**_state(settings, pool), "calls": senders.shown(), **patterns.totals()})
 
     @app.post("/admin/log")
     async def admin_log() -> JSONResponse:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ERROR_CHARS = 200
+CALLER, ATTEMPT = "X-Caller", "X-Attempt"  # headers of a call
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a call, and which attempt at it this is: 1 is the first, 0 is not known."""
+
+    caller: str = ""
+    attempt: int = 0
+
+
+NOBODY = Sender()
+sent_by: ContextVar[Sender] = ContextVar("sent_by", default=NOBODY)
+
+
+@dataclass(eq=False, slots=True)
 class RequestContext:
     """A request for an operation and the thread that works on it; `running` becomes False when the request ends.
 
+    `sender`: who sent it, where it is a call. `since_s`: when the thread took it up, on the monotonic clock, in seconds.
     `thread_id`: the operating system's number of the thread, because the threads of a pool share one name.
     `error` and `raised_at`: what it failed with, and the calls in that error's traceback, the innermost first.
     """
@@ -29,6 +45,8 @@ class RequestContext:
     running: bool = True
     error: str = ""
     raised_at: tuple[calls.Call, ...] = ()
+    sender: Sender = field(default_factory=sent_by.get)
+    since_s: float = field(default_factory=time.monotonic)
 
     def fail(self, error: Exception) -> None:
         """Record the error with which it ends; the error itself is not kept, with all that its frames refer to."""
@@ -43,6 +61,7 @@ def error_text(error: Exception) -> str:
 
 _of_thread = threading.local()
 _lock = threading.Lock()
+_running: dict[int, RequestContext] = {}
 _ended_total = 0
 
 
@@ -51,18 +70,27 @@ def request(operation: str = "") -> Iterator[RequestContext]:
     """Mark the current thread as working on a request for an operation, for as long as the context lasts."""
     context = RequestContext(threading.current_thread().name, operation)
     _of_thread.request = context
+    with _lock:
+        _running[context.thread_id] = context
     try:
         yield context
     finally:
         context.running = False
         _of_thread.request = None
-        _count_ended()
+        _end(context)
 
 
-def _count_ended() -> None:
+def _end(context: RequestContext) -> None:
     global _ended_total  # noqa: PLW0603 - requests of a process are counted in the process
     with _lock:
         _ended_total += 1
+        _running.pop(context.thread_id, None)
+
+
+def running() -> tuple[RequestContext, ...]:
+    """Return the requests at which threads of this process are."""
+    with _lock:
+        return tuple(_running.values())
 
 
 def ended_total() -> int:

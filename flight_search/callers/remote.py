@@ -13,6 +13,7 @@ from flight_search.callers.connections import BoundedAdapter
 from flight_search.callers.patterns_chain import patterns_chain
 from flight_search.callers.round_robin import CHECK_TIMEOUT_S, RoundRobin
 from flight_search.callers.seeded_leaks import SeededLeaks
+from flight_search.request_context import ATTEMPT, CALLER
 from flight_search.stability.call import Call, FacilityAnswer, FacilityFailed, FacilityTimedOut, NoSuchFlight
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class RemoteFlightSearch:
         # This is the hole that the crack goes through: `requests` has no time-out unless it is given one, and nobody who reads
         # `flights.lookup_by_city(…)` would think of giving it one. A call waits for as long as the other side likes (O6, S3).
         self._timeout = (settings.call_connect_timeout_s, settings.call_read_timeout_s)
-        urls = settings.flight_search_urls
+        urls, self._name = settings.flight_search_urls, settings.name
         adapter = HTTPAdapter(pool_connections=len(urls), pool_maxsize=settings.request_threads)
         if settings.call_connections is not None:
             adapter = BoundedAdapter(len(urls), settings.call_connections)
@@ -101,7 +102,9 @@ class RemoteFlightSearch:
             raise FacilityFailed(f"{response.url}: {response.status_code}, but the answer was cut off, or is no JSON: {error}") from error
 
     def _respond(self, call: Call) -> requests.Response:
-        headers = {} if call.key is None else {"Idempotency-Key": call.key}
+        headers = {CALLER: self._name, ATTEMPT: str(call.attempt)}
+        if call.key is not None:
+            headers["Idempotency-Key"] = call.key
         refused, url = None, ""
         for base in self.round_robin.in_turn():
             url = base + call.path

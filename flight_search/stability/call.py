@@ -34,6 +34,7 @@ class Call:
     """A call: an operation of the facility, and the HTTP request that asks for it.
 
     `params` are the query's pairs, `body` is sent as JSON. `key` is the idempotency key by which the facility recognises a repeated write.
+    `attempt`: 1 for the first, 2 for its first repetition, and so on.
     """
 
     operation: str
@@ -41,6 +42,7 @@ class Call:
     params: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, object] | None = None
     key: str | None = None
+    attempt: int = 1
 
     @property
     def is_read(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import stamina
@@ -38,7 +40,8 @@ class Retry:
 
     def __call__(self, call: Call) -> FacilityAnswer:
         """Send a call until it succeeds or has failed `retries` + 1 times."""
-        return self._retrying(_may_help, self._send, call)
+        attempts = itertools.count(1)
+        return self._retrying(_may_help, lambda: self._send(replace(call, attempt=next(attempts))))
 
 
 def _may_help(error: Exception) -> bool:

@@ -56,12 +56,43 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningCall:
+    """A call that a thread of an application server is at: for how long, who sent it, and which attempt it is (1: the first).
+
+    `thread_id`: the operating system's number of the thread. An empty caller, and the attempt 0, are not known.
+    """
+
+    thread_id: int
+    operation: str
+    running_s: float
+    caller: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SentCalls:
+    """How many calls a caller has sent to an application server since its start, and how many were no repetition of another."""
+
+    caller: str
+    calls: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls that an application server is at, the longest first, and those that have come, by who sent them."""
+
+    running: tuple[RunningCall, ...] = ()
+    sent: tuple[SentCalls, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PoolTable:
     """The pool of an application server, and every connection that is out of it, the longest out first.
 
     `sources`: the functions in which those connections were taken. `connects_failed`: attempts to open a connection that have failed
     since one last succeeded, each of which fails a checkout, and `connect_error` with what the last did; 0 in evidence from before that
-    was asked.
+    was asked. `calls`: who sent what the server works on; None in older files.
     """
 
     service: str
@@ -76,6 +107,7 @@ class PoolTable:
     sources: tuple[Source, ...] = ()
     connects_failed: int = 0
     connect_error: str = ""
+    calls: Calls | None = None
 
 
 @dataclass(frozen=True, slots=True)

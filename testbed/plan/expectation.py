@@ -53,6 +53,7 @@ SeenCode = Literal[
     "monitor",
     "work",
     "exhausted",
+    "retries",
 ]
 CauseCode = Literal[SeenCode, "unseen"]
 RootCode = Literal[SeenCode, "nobody"]

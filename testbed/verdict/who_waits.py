@@ -17,7 +17,7 @@ from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
-from testbed.verdict import loss, own_connections, slowness, wrong_address
+from testbed.verdict import callers_load, loss, own_connections, slowness, wrong_address
 from testbed.verdict.cause import Cause
 from testbed.verdict.cause import most as _most
 from testbed.verdict.cause import unseen as _unseen
@@ -188,6 +188,8 @@ class _Walk:
         for group in at_work(dump):
             found.update(self._causes_of(service, group))
         self.under_way.pop()
+        if found and (storm := self._storm(service, _most(found).code)) is not None:
+            found = Counter({storm: found.total()})
         self.known[service] = found
         return found
 
@@ -227,6 +229,15 @@ class _Walk:
         }
         pools = () if self.evidence is None else self.evidence.pools
         return Cause("work", *slowness.work(at, within, {service: count for service, count in there.items() if count}, pools))
+
+    # Repetitions
+
+    def _storm(self, service: str, code: CauseCode) -> Cause | None:
+        """Return the caller whose repetitions keep the threads of a server busy, if there is one; `code`: of what they are at."""
+        table = self._table(service) if code in callers_load.OF_LOAD else None
+        if self.evidence is None or table is None or not callers_load.is_mostly_repetitions([table]):
+            return None
+        return Cause("retries", *callers_load.blamed(self.evidence.pools)) if callers_load.is_storm(self.evidence, code) else None
 
     # A caller's own connections
 

@@ -11,12 +11,14 @@ from testbed.errors import JournalError
 from testbed.journal import evidence
 from testbed.journal.evidence import (
     About,
+    Calls,
     ConnectionOut,
     DatabaseSide,
     EventLoop,
     Evidence,
     HeldLock,
     Holder,
+    HttpPool,
     Listener,
     Listeners,
     LockWait,
@@ -24,6 +26,8 @@ from testbed.journal.evidence import (
     OwnAddress,
     PoolTable,
     Route,
+    RunningCall,
+    SentCalls,
     Session,
     Source,
     ThreadLocks,
@@ -96,6 +100,19 @@ def test_evidence_from_before_locks_and_listeners_were_looked_at_is_read(tmp_pat
 def test_a_listen_queue_is_full_with_one_more_than_its_backlog() -> None:
     """As Linux counts; where the kernel does not tell the backlog, nothing is said."""
     assert [Listener("a:1", queued, backlog).is_full for queued, backlog in ((4, 4), (5, 4), (5, None))] == [False, True, False]
+
+
+def test_an_older_file_is_read_without_what_it_did_not_have(tmp_path: Path) -> None:
+    """Who sent the calls, and who has a caller's connections: nobody asked then."""
+    file = tmp_path / "1.json"
+    sent = Calls((RunningCall(12, "lookup_by_city", 2.5, "partner", 3),), (SentCalls("partner", 9, 2),))
+    full = replace(ALL, pools=(replace(ALL.pools[0], calls=sent),), services=(replace(ALL.services[0], connections=HttpPool(6, (LOST,))),))
+    evidence.write(full, file)
+    assert evidence.read(file) == full
+    older = json.loads(file.read_text())
+    del older["pools"][0]["calls"], older["services"][0]["connections"]
+    file.write_text(json.dumps(older))
+    assert evidence.read(file) == ALL
 
 
 def test_evidence_is_never_written_over(tmp_path: Path) -> None:
