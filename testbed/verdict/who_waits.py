@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup, Why
     from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
     from testbed.journal.reader import Journal
+    from testbed.plan.expectation import CauseCode
     from testbed.verdict.wrong_address import WrongAddress
 
 Named = TypeVar("Named", "About", "PoolTable")
