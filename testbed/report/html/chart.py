@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from testbed.report.html.moments import Shade
 
+ROWS = 4  # of a chart: its heading, what is drawn, a note, and the table; the same chart of two replays stands beside the other
 COLOURS = 5
 DASHES = ("", "6 3", "2 3", "9 3 2 3")
 SYMBOLS = ("circle", "square", "triangle", "diamond", "star")
@@ -100,7 +101,7 @@ def figure(chart: Chart, axes: Axes, replay: str, buckets: int) -> Markup:
             data_key=chart.key,
             data_replay=replay,
         ),
-        element("p", chart.note, class_="note") if chart.note else Markup(),
+        element("p", chart.note, class_="note"),
         markup.details(f"{chart.title} as a table", _table(chart), print_=False),
         class_="panel",
     )

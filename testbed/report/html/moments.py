@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,8 +107,10 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
         first, night_s = figures.first_trouble
         at_s = first.request.due_s if first.response is None else first.response.answered_s
         how = "was never answered" if first.ended == "unanswered" else "failed"
-        why = f": {first.response.error}" if first.response is not None and first.response.error else ""
-        yield Moment(BAD, at_s, night_s, f"first failure: {first.request.caller} {first.request.transaction} {how}{why}")
+        error = "" if first.response is None else first.response.error or ""
+        said = innermost(error)
+        what = f"first failure: {first.request.caller} {first.request.transaction} {how}{f': {said}' if said else ''}"
+        yield Moment(BAD, at_s, night_s, what, parts=(error,) if said != error else ())
     for service, spans in figures.spans.items():
         for span in spans[:1]:
             what = f"all request threads of {service} are blocked, and nothing comes back from it"
@@ -116,6 +119,16 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
         after_s = figures.time_to_hang_night_s
         after = "" if after_s is None else f", {span_text(after_s)} of the night after the first fault"
         yield Moment(BAD, figures.hang.from_s, figures.hang.night_s, f"hang: every calling system stands still{after}")
+
+
+def innermost(error: str) -> str:
+    """Return what the innermost service said of an error: each that it went through put it into a JSON object of its own, as `detail`."""
+    begin = error.find("{")
+    try:
+        detail = json.loads(error[begin:]).get("detail") if begin >= 0 else None
+    except (ValueError, AttributeError, RecursionError):  # no JSON after all, or not one of ours
+        return error
+    return innermost(detail) if isinstance(detail, str) and detail else error
 
 
 def _services(journal: Journal) -> Iterator[Moment]:

@@ -218,6 +218,15 @@ def test_the_names_of_rows_are_whole(browser: Browser) -> None:
     assert sorted(set(rows)) == ["cf-1", "cf-2", "ivr", "kiosk", "partner"]
 
 
+def test_the_same_chart_of_two_variants_stands_side_by_side(browser: Browser) -> None:
+    """At the same height, although legends and rows of one are longer; on a narrow screen, below each other."""
+    browser.run(ALL)
+    tops = "[...document.querySelectorAll('.chart')].map((box) => [box.dataset.key, Math.round(box.getBoundingClientRect().top)])"
+    assert len(set(map(tuple, browser.run(tops)))) == 7
+    browser.size(NARROW)
+    assert len(set(map(tuple, browser.run(tops)))) == 14
+
+
 def test_what_is_cut_off_would_be_seen(browser: Browser) -> None:
     """Both what is too wide for the screen, and what is clipped."""
     for style in ("width: 3000px", "width: 20px; overflow: hidden; white-space: nowrap"):

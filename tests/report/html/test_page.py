@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,43 @@ def test_the_page_says_what_became_of_each_variant(two: str) -> None:
         "held",
     ):
         assert words in text, words
+
+
+def test_a_card_says_what_its_variant_is_and_the_page_what_its_words_mean(two: str) -> None:
+    """The settings in which replays of a night differ; a replay that is alone has none of its own."""
+    summary = two.partition('id="timeline"')[0]
+    assert [re.findall(r"Its own settings: ([^<]*)<", card) for card in summary.split("<article")[1:]] == [
+        ["lookup = original"],
+        ["lookup = fixed"],
+    ]
+    assert {"<dt>grounded</dt>", "<dt>crack</dt>", "<dt>held</dt>"} <= set(re.findall(r"<dt>\w+</dt>", summary))
+    assert "Its own settings" not in page(results(flown("original")))
+
+
+def test_headings_leave_out_no_level() -> None:
+    """Of one night and of several."""
+    for journals in ([hung_night().journal()], [hung_night().journal(seed=seed) for seed in (1, 2)]):
+        levels = [int(tag[1]) for tag, _ in Elements(page(results(*journals))).found if re.fullmatch(r"h\d", tag)]
+        assert levels[0] == 1
+        assert max(later - earlier for earlier, later in pairwise(levels)) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("", ""),
+        ("ReadTimeout: 2 s", "ReadTimeout: 2 s"),
+        ('503: {"detail":"the pool is empty"}', "the pool is empty"),
+        ('{"transaction":"book","detail":"http://a/flights: 503: {\\"detail\\":\\"closed\\"}"}', "closed"),
+        ('{"detail": 3}', '{"detail": 3}'),
+        ("{}", "{}"),
+        ("{not JSON", "{not JSON"),
+        ("{" * 100_000, "{" * 100_000),
+    ],
+)
+def test_an_error_is_told_by_the_innermost_service(error: str, said: str) -> None:
+    """Whatever put it into JSON on its way; what is no such JSON stays as it is."""
+    assert moments.innermost(error) == said
 
 
 def test_every_section_is_there_and_in_the_contents(two: str) -> None:

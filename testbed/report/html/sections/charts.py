@@ -44,13 +44,14 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
                 *(
                     element(
                         "section",
-                        element("h4", replay.name),
+                        element("h4" if len(nights) > 1 else "h3", replay.name),
                         *(chart.figure(chart_, axes, replay.label, buckets) for chart_ in charts),
                         aria_label=f"{replay.label}, charts",
+                        style=f"--rows: {1 + chart.ROWS * len(charts)}",
                     )
                     for replay, charts in replays
                 ),
-                class_="columns",
+                class_="columns beside",
             )
         )
     total = sum(len(judged.replays) for judged in nights)
@@ -168,7 +169,7 @@ def _axis_choice() -> Markup:
 
 def _pace(judged: JudgedNight) -> Markup:
     """Return what grey is, and that hours of the night are not equally long in real seconds, with the shortest and the longest."""
-    grey = "Grey: a fault is active, or something is done to the facility."
+    grey = "Grey, from a dashed line on: a fault is active, or something is done to the facility; what is short is a dashed line alone."
     paces = [pace for replay in judged.replays if (pace := series.pace(replay.journal)) is not None]
     if not paces:
         return element("p", grey, class_="note")

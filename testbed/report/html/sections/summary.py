@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.plan.expectation import Crack, Outcome
 from testbed.report import side_by_side
+from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined
 from testbed.verdict.finding import Verdict
@@ -26,6 +27,26 @@ MEANING = {
     Outcome.GROUNDED: "the airline stood still, or needed a hand to bring service back",
     None: "the journal does not show it",
 }
+CRACK = (
+    "how far the trouble went: 0 nothing; 1 lookup, calls failed; 2 pool, connections leaked; 3 server, all request threads of one "
+    "application server blocked; 4 facility, of every one; 5 caller, of one calling system; 6 airline, of every one"
+)
+WORDS = (
+    (
+        "kiosk, ivr, partner",
+        "calling systems: check-in kiosks, the telephone system, and travel agencies; passengers use the airline by them",
+    ),
+    (
+        "cf-1, cf-2",
+        "application servers of the flight search, which calling systems ask, and which ask the database over a pool of connections",
+    ),
+    ("request thread", "serves one request at a time; a service whose request threads are all blocked serves nobody"),
+    *((outcome.value, meaning) for outcome, meaning in MEANING.items() if outcome is not None),
+    ("crack", CRACK),
+    ("held", "the verdict where the night came out as its scenario expects: of the code that failed, that is grounded"),
+    ("broken, unknown", "the verdict where it came out otherwise; where the journal does not show it"),
+)
+MOST_SETTINGS = 6  # of a card
 SIGN = {Outcome.UNHARMED: "✓", Outcome.CONTAINED: "◐", Outcome.GROUNDED: "✕", None: "?"}
 VERDICT_SIGN = {Verdict.HELD: "✓", Verdict.BROKEN: "✕", Verdict.UNKNOWN: "?"}
 
@@ -38,19 +59,34 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
         if len(nights) > 1:
             body.append(element("h3", judged.title))
         body.append(element("p", f"The night of {header.night.date}; {judged.night.name}", class_="note"))
-        body.append(element("div", *map(_card, judged.replays), class_="cards"))
+        differ, heading = _differing(judged), "h4" if len(nights) > 1 else "h3"
+        body.append(element("div", *(_card(replay, differ, heading) for replay in judged.replays), class_="cards"))
+    body.append(
+        markup.details("What these words mean", element("dl", *(joined(element("dt", word), element("dd", text)) for word, text in WORDS)))
+    )
     return Fragment("summary", "What became of the airline", joined(*body))
 
 
-def _card(replay: JudgedReplay) -> Markup:
+def _differing(judged: JudgedNight) -> tuple[tuple[str, str], ...]:
+    """Return the settings, by role and name, in which the replays of a night differ; none of a replay that is alone."""
+    all_of = [replay.journal.header.settings for replay in judged.replays]
+    names = dict.fromkeys((role, name) for settings in all_of for role, values in settings.items() for name in values)
+    return tuple(key for key in names if len({repr(settings.get(key[0], {}).get(key[1])) for settings in all_of}) > 1)
+
+
+def _card(replay: JudgedReplay, differ: Sequence[tuple[str, str]], heading: str) -> Markup:
     judgement = replay.judgement
     outcome, crack = judgement.outcome, judgement.crack
     word = outcome or "unknown"
     levels = [element("span", class_="level reached" if level <= crack else "level") for level in Crack if level]
     verdict = side_by_side.verdict_text(judgement).plain
+    settings = replay.journal.header.settings
+    own = [f"{name} = {settings.get(role, {}).get(name, 'not told')}" for role, name in differ[:MOST_SETTINGS]]
+    more = [f"and {len(differ) - MOST_SETTINGS} more"] if len(differ) > MOST_SETTINGS else []
     return element(
         "article",
-        element("h4", replay.name),
+        element(heading, replay.name),
+        element("p", f"Its own settings: {', '.join([*own, *more])}", class_="note") if own else Markup(),
         element(
             "p",
             element("span", SIGN[outcome], aria_hidden="true"),

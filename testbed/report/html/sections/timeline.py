@@ -29,20 +29,21 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
     for judged in nights:
         if len(nights) > 1:
             body.append(element("h3", judged.title))
-        body.append(element("div", *map(_list, judged.replays), class_="columns"))
+        heading = "h4" if len(nights) > 1 else "h3"
+        body.append(element("div", *(_list(replay, heading) for replay in judged.replays), class_="columns"))
     return Fragment("timeline", "The night, moment by moment", joined(*body))
 
 
-def _list(replay: JudgedReplay) -> Markup:
+def _list(replay: JudgedReplay, heading: str) -> Markup:
     found = moments.of(replay)
     more = [element("p", f"And {len(found) - MOST_MOMENTS} more.", class_="note")] if len(found) > MOST_MOMENTS else []
     items = element("ol", *map(_item, found[:MOST_MOMENTS]), class_="moments")
-    return element("section", element("h4", replay.name), items, *more, aria_label=f"{replay.label}, moment by moment")
+    return element("section", element(heading, replay.name), items, *more, aria_label=f"{replay.label}, moment by moment")
 
 
 def _item(moment: Moment) -> Markup:
     steps: list[Markup] = []
     if moment.parts:
-        count = f"{len(moment.parts)} step{'' if len(moment.parts) == 1 else 's'}"
+        count = "in full" if moment.kind == moments.BAD else f"{len(moment.parts)} step{'' if len(moment.parts) == 1 else 's'}"
         steps = [markup.details(count, element("ul", *(element("li", part) for part in moment.parts)))]
     return element("li", element("span", moments.text(moment), class_="when"), " ", moment.what, *steps, class_=moment.kind)
