@@ -152,9 +152,9 @@ class Browser:
         metrics = self.call("Performance.getMetrics")["metrics"]
         return sum(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
-    def size(self, width: int, height: int = 900) -> None:
-        """Make the window as wide as a screen."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    def size(self, width: int, height: int = 900, scale: float = 1) -> None:
+        """Make the window as wide as a screen; `scale`: how many pixels the screen has for each of the page."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)
 
     def media(self, *, media: str = "", **features: str) -> None:
         """Pretend a medium (`print`), and features such as `prefers_color_scheme="dark"`."""
