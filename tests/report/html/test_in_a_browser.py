@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import Sample
+from testbed.journal.events import OperationEvent, Sample
 from testbed.report.html import series
 from testbed.report.html.page import page
 from testbed.verdict import judge
@@ -182,6 +183,65 @@ def test_faults_are_shaded_in_every_chart(browser: Browser) -> None:
       .map((rect) => rect.getAttribute("x"))).size
     """)
     assert places == 1
+
+
+# Where marks of a chart begin and end, by a selector, in the numbers of its axis of time.
+MARKS = """
+(() => {
+  const box = document.querySelector('[data-key="KEY"][data-replay="original"]'), x = box.plot.scale("x");
+  return [...box.querySelectorAll('SELECTOR')].map((mark) => {
+    const { x: left, width } = mark.getBBox(), moved = (mark.getAttribute("transform") ?? "").match(/translate\\(([\\d.]+)/);
+    return moved ? [x.invert(+moved[1]), x.invert(+moved[1])] : [x.invert(left), x.invert(left + width)];
+  });
+})()
+"""
+
+
+def marks(browser: Browser, key: str, selector: str) -> list[list[float]]:
+    """Return from when until when each mark of a chart is drawn, by the clock that was chosen."""
+    browser.run("document.querySelector('input[value=t]').click()")
+    browser.run(ALL)
+    found: list[list[float]] = browser.run(MARKS.replace("KEY", key).replace("SELECTOR", selector))
+    return found
+
+
+def test_a_fault_is_shaded_from_when_it_began_until_it_ended(browser: Browser, journals: dict[str, Journal]) -> None:
+    """In the journal's own seconds, in the chart of a pool: the switchover, and the restart."""
+    events = journals["original"].of(OperationEvent)
+    for word in ("switchover", "restart"):
+        begin, end = (
+            next(event.t_s for event in events if event.operation == word and (event.state == "begin") is first) for first in (True, False)
+        )
+        assert marks(browser, "pool cf-1", f'[aria-label="active: {word}"]') == [
+            [pytest.approx(begin, abs=0.02), pytest.approx(end, abs=0.02)]
+        ]
+
+
+def test_the_first_failure_and_the_hang_are_drawn_when_they_were(browser: Browser, journals: dict[str, Journal]) -> None:
+    """The first failure is the first answer with an error, and the hang when the last caller had no thread free for good."""
+    journal = journals["original"]
+    failed_s = min(asked.response.answered_s for asked in journal.transactions if asked.ended == "failed" and asked.response is not None)
+    blocked_s = []
+    for caller in journal.header.facility.callers:
+        samples = sorted((sample for sample in journal.of(Sample) if sample.service == caller), key=lambda sample: sample.t_s)
+        blocked_s.append(next(sample.t_s for sample in samples if sample.busy == sample.request_threads))
+    first, hang = sorted(marks(browser, "spans", '[aria-label="moments"]'))[-2:]
+    assert first[0] == pytest.approx(failed_s, abs=0.02)
+    assert hang[0] == pytest.approx(max(blocked_s), abs=0.3)
+
+
+def test_the_pool_at_a_time_is_what_was_sampled_then(browser: Browser, journals: dict[str, Journal]) -> None:
+    """Wherever a sample says another number than the one before it, the line goes through it."""
+    browser.run("document.querySelector('input[value=t]').click()")
+    browser.run(ALL)
+    samples = sorted((one for one in journals["original"].of(Sample) if one.service == "cf-2" and one.pool), key=lambda one: one.t_s)
+    changed = [
+        (later.t_s, later.pool.out) for one, later in pairwise(samples) if one.pool and later.pool and one.pool.out != later.pool.out
+    ]
+    drawn = [tuple(point) for part in lines(browser, "pool cf-2", "original")["out"] for point in part]
+    assert len(changed) >= 5
+    for at_s, out in changed:
+        assert min(abs(x - at_s) / 0.02 + abs(y - out) / 0.1 for x, y in drawn) < 2, (at_s, out)
 
 
 @pytest.mark.parametrize("unfolded", [False, True])
