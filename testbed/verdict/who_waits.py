@@ -74,6 +74,11 @@ class WhoWaits:
         """What most threads wait for in the end; None if nothing is blocked."""
         return self.blamed[0] if self.blamed else None
 
+    @property
+    def knows_root(self) -> bool:
+        """Whether something is blamed that was seen."""
+        return self.root is not None and self.root.cause.code != "unseen"
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -92,8 +97,8 @@ class Look:
 
 
 def worst_of(looks: Sequence[Look]) -> Look | None:
-    """Return the moment with the most blocked threads; of several, the first at which anything is blamed, or the first of all."""
-    return max(looks, key=lambda look: (look.blocked, bool(look.who_waits.blamed)), default=None)
+    """Return the moment with the most blocked threads; of several, the first of which the root is known, or the first of all."""
+    return max(looks, key=lambda look: (look.blocked, look.who_waits.knows_root), default=None)
 
 
 def of_journal(journal: Journal) -> tuple[Look, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken
+from testbed.journal.evidence import Missing
 from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK
 from testbed.plan.expectation import Root
 from testbed.verdict import figures
@@ -75,6 +76,16 @@ def test_what_is_not_known_is_unknown_and_never_nobody(tmp_path: Path) -> None:
             finding = judged(tmp_path, expected, *events)
             assert finding.verdict is Verdict.UNKNOWN
             assert reason in finding.text
+
+
+def test_of_moments_that_are_equally_bad_one_that_tells_the_root_counts(tmp_path: Path) -> None:
+    """Whatever was late at the first, on a busy machine: the same threads wait for the same."""
+    late = evidence(missing=(Missing("pool of cf-1", "no answer within 2 s"),))
+    evidence_file.write(late, tmp_path / "original/evidence/2.json")
+    early = replace(TAKEN, t_s=5.5, night_s=89_000.0, file="original/evidence/2.json")
+    events = (dump("cf-1", group(4, CHECKOUT)), early, TAKEN)
+    assert judged(tmp_path, Root(code="lost"), *events).verdict is Verdict.HELD
+    assert judged(tmp_path, Root(code="lost"), *events[:2]).verdict is Verdict.UNKNOWN
 
 
 def test_the_root_needs_no_leak(tmp_path: Path) -> None:
