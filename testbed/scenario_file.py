@@ -109,7 +109,7 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     workload = sections.workload(data["workload"], facility, path, mistakes) if "workload" in data else None
     steps = _timeline(data.get("timeline", []), night, facility, mistakes)
     variants = sections.variants(data["variants"], path, mistakes, strict=strict_variants) if "variants" in data else []
-    _check_needs(needs, steps, variants, mistakes)
+    _check_needs(needs, facility, steps, variants, mistakes)
     timeline = data.get("timeline", [])
     words = {step.word for step in steps} if isinstance(timeline, list) and len(steps) == len(timeline) else None
     for variant in variants:
@@ -122,10 +122,18 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     return planned, ()
 
 
-def _check_needs(needs: Sequence[str], steps: Sequence[PlannedStep], variants: Sequence[Variant], mistakes: list[str]) -> None:
-    """Check that a scenario's `needs` has what its steps and its expectations require."""
+def _check_needs(
+    needs: Sequence[str],
+    facility: FacilityPlan | None,
+    steps: Sequence[PlannedStep],
+    variants: Sequence[Variant],
+    mistakes: list[str],
+) -> None:
+    """Check that a scenario's `needs` has what its facility, its steps and its expectations require."""
     required = [(step.word, getattr(step.action, "needs", None)) for step in steps]
     required += [(f"{step.word} on the link to {link}", "links") for step in steps if (link := _own_link(step)) is not None]
+    if facility is not None and facility.heartbeat_every_s is not None:
+        required.append(("facility.heartbeat_every_s", "heartbeats"))
     for variant in variants:
         expected = variant.expect.model_dump(exclude_none=True)
         required += [(f"variants.{variant.name}.expect.{key}", need) for key, need in EXPECTATION_NEEDS.items() if key in expected]

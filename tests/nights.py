@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # and of its passengers, go by four times as fast and come out the same.
 SCENARIO = """
 title = "A night on fakes"
+needs = {needs}
 
 [facility]
 {facility}
@@ -86,10 +87,18 @@ def trace_of(plan: Scenario) -> trace.Trace:
     return _traces[key]
 
 
-def scenario(directory: Path, timeline: str = SWITCHOVER, *, facility: str = SMALL, variants: str = "", rate: float = RATE) -> Scenario:
+def scenario(
+    directory: Path,
+    timeline: str = SWITCHOVER,
+    *,
+    facility: str = SMALL,
+    variants: str = "",
+    rate: float = RATE,
+    needs: tuple[str, ...] = (),
+) -> Scenario:
     """Return a scenario of a few lines, read from a file."""
     path = directory / "a_night.toml"
-    text = SCENARIO.format(timeline=timeline, facility=facility, variants=variants, rate=rate)
+    text = SCENARIO.format(timeline=timeline, facility=facility, variants=variants, rate=rate, needs=list(needs))
     if ONE_CALLER in facility:
         text = "\n".join(line for line in text.splitlines() if not line.startswith(("ivr", "partner")))
     path.write_text(text)

@@ -130,6 +130,11 @@ of = "silence"
         ("memory_rise_mib = 1.5", "", "memory_rise_mib: found 1.5 without samples; allowed: with `resources_every_s` below [facility]"),
         ('longevity = "steady"', "", "longevity: found 'steady' without samples; allowed: with `resources_every_s` below [facility]"),
         ("restored = true", "", "restored: found true in a timeline without `restart`"),
+        (
+            "cluster_switchovers = 1",
+            "",
+            "cluster_switchovers: found 1 without heartbeats; allowed: with `heartbeat_every_s` below [facility]",
+        ),
         ("evidence_within_s = 1", "", "evidence_within_s: found 1.0 in a timeline without `restart`"),
     ],
 )
@@ -161,6 +166,42 @@ def test_what_a_replay_can_meet_is_accepted(tmp_path: Path, expected: str, varia
     path = tmp_path / "right.toml"
     path.write_text(text.replace('outcome = "grounded"', f'outcome = "grounded"\n{expected}') + settings)
     assert scenario_file.load(path).variants[0].expect.can_be_broken
+
+
+@pytest.mark.parametrize(
+    ("facility", "needs", "link", "settings", "message"),
+    [
+        ("heartbeat_every_s = 1.0", "[]", "database", "", 'needs: lacks "heartbeats", which facility.heartbeat_every_s requires; add it'),
+        ("heartbeat_every_s = 0.01", '["heartbeats"]', "database", "", "facility.heartbeat_every_s: found 0.01; input should be"),
+        ("", '["links"]', "heartbeats", "", "timeline.0.link: found 'heartbeats'; allowed: database, cf-1"),
+        ("", "[]", "database", "heartbeats_missed = 1", "variants.own.settings.facility.heartbeats_missed: found 1 without heartbeats"),
+        (
+            "heartbeat_every_s = 1.0",
+            '["heartbeats"]',
+            "database",
+            'heartbeat_link = "kiosk"',
+            'variants.own.settings.facility.heartbeat_link: found "kiosk"; input should be',
+        ),
+    ],
+)
+def test_what_is_wrong_with_heartbeats_is_one_mistake(
+    tmp_path: Path, facility: str, needs: str, link: str, settings: str, message: str
+) -> None:
+    """What a scenario needs, the interval, the link, and settings of a cluster that there is not."""
+    own = f'[variants.own.settings.facility]\n{settings}\n[variants.own.expect]\noutcome = "grounded"\n'
+    text = SMALL.replace('fault = "switchover"', f'fault = "silence"\nlink = "{link}"').replace(
+        "[night]", f"[facility]\n{facility}\n[night]"
+    )
+    (mistake,) = mistakes_of(tmp_path, f"needs = {needs}\n{text}{own}")
+    assert mistake.startswith(message)
+
+
+def test_a_switchover_may_be_expected_of_a_cluster(tmp_path: Path) -> None:
+    """The timeline of a facility with heartbeats need not have one."""
+    text = SMALL.replace('fault = "switchover"', 'fault = "nothing"').replace("[night]", "[facility]\nheartbeat_every_s = 1.0\n[night]")
+    path = tmp_path / "right.toml"
+    path.write_text('needs = ["heartbeats"]\n' + text.replace('outcome = "grounded"', 'outcome = "grounded"\nswitchover = "success"'))
+    assert scenario_file.load(path).variants[0].expect.switchover == "success"
 
 
 def test_a_heal_is_not_blamed_for_a_fault_that_is_misspelt(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.concurrency import run_all, wait_until
 from testbed.errors import FacilityError, ServiceError, WaitError
 from testbed.facility import observers
+from testbed.facility.cluster import ClusterManager, NoCluster
 from testbed.facility.database import Database
 from testbed.facility.link import DATABASE, Link
 from testbed.facility.log_disks import LogDisks, NoLogDisks
@@ -67,10 +68,11 @@ class Facility:
 
     `application_servers` and `callers`: their names, in the order in which they are taken. `instruments`: how it is observed, probed
     and loaded. `redundancy`: balancers, standby and backups, where the runtime has them. `resources`: how resource usage is sampled.
-    `shortages`: how it is found what its parts lacked; `parts`: which of those that are no services failed by themselves. `busyness`: how
-    busy the machine is. `questions`: what can be asked of its parts when something is wrong. `links`: those with a proxy of their own,
-    beside the database's, which is the virtual IP. `active`: the faults that have to be healed, and `left`: what remained when all were;
-    a facility that still has any of either serves no other replay. `over`: by the words of those that are over without a healing, why.
+    `shortages`: how it is found what its parts lacked; `parts`: which of those that are no services failed by themselves. `cluster`: how
+    the database hosts watch each other. `busyness`: how busy the machine is. `questions`: what can be asked of its parts when something is
+    wrong. `links`: those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be
+    healed, and `left`: what remained when all were; a facility that still has any of either serves no other replay. `over`: by the words of
+    those that are over without a healing, why.
     """
 
     runtime: Runtime
@@ -85,6 +87,7 @@ class Facility:
     resources: Resources = field(default_factory=observers.NoResources)
     shortages: Shortages = field(default_factory=observers.NoShortages)
     parts: Parts = field(default_factory=observers.NoParts)
+    cluster: ClusterManager = field(default_factory=NoCluster)
     busyness: Busyness = field(default_factory=observers.NoBusyness)
     questions: Questions = field(default_factory=observers.NoQuestions)
     links: dict[str, Link] = field(default_factory=dict)

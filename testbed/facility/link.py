@@ -1,7 +1,7 @@
 """Links: the connections between the parts of a facility, as faults know them. Each goes through a proxy of its own.
 
 A link has the name of the part behind it: `database` is that from the application servers to the virtual IP, `cf-1` that from the
-callers to this application server, `kiosk` that from the passengers to this caller.
+callers to this application server, `kiosk` that from the passengers to this caller. `heartbeats` is that between the database hosts.
 """
 
 from __future__ import annotations

@@ -10,10 +10,12 @@ from testbed.errors import DumpError, FacilityError
 from testbed.facility import observers
 from testbed.facility.address import Address
 from testbed.facility.facility import LOAD, Facility, Instruments
+from testbed.facility.heartbeat_watch import HeartbeatWatch
 from testbed.facility.link import DATABASE
 from testbed.facility.runtime import ServiceSpec
 from testbed.fakes import caller, server
 from testbed.fakes.caller import FakeCaller
+from testbed.fakes.cluster import FakeCluster
 from testbed.fakes.database import FakeDatabase
 from testbed.fakes.link import FakeLink, FakePacketFilter
 from testbed.fakes.load import FakeLoadGenerator
@@ -24,7 +26,7 @@ from testbed.fakes.runtime import FakeRuntime
 from testbed.fakes.server import FakeServer
 from testbed.fakes.service import require_modelled
 from testbed.plan.settings import Settings
-from testbed.plan.topology import PHYSICAL, databases_of, servers_of
+from testbed.plan.topology import HEARTBEATS, PHYSICAL, databases_of, servers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,8 +58,8 @@ class FakeBuilder:
 
     Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
     setting `call_connect_timeout_s`, because a connection is established at once or not at all; toxics other than `latency`, and links
-    other than the one to the database, which probes see and services do not; pause and resume. A variant with settings that are not
-    modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused with UsageError.
+    other than the one to the database, which probes and heartbeats see and services do not; pause and resume. A variant with settings that
+    are not modelled and would change its night (`NOT_MODELLED` in `server.py` and `caller.py`) is refused with UsageError.
     """
 
     plan: FacilityPlan
@@ -90,7 +92,8 @@ class FakeBuilder:
         """Start every service and return when all are ready."""
         self.calls.append("build")
         self.runtime.make = self._make
-        self.links = {name: FakeLink(name) for name in self.plan.links}
+        heartbeats = () if self.plan.heartbeat_every_s is None else (HEARTBEATS,)
+        self.links = {name: FakeLink(name) for name in (*self.plan.links, *heartbeats)}
         facility = Facility(
             self.runtime,
             self.database,
@@ -102,14 +105,21 @@ class FakeBuilder:
             packet_filter=self.packet_filter,
             resources=self.resources,
             shortages=self.shortages,
-            questions=FakeQuestions(self.plan, self.settings, self.runtime),
             log_disks=self.log_disks,
         )
+        if self.plan.heartbeat_every_s is not None:
+            facility.cluster = self._cluster(self.plan.heartbeat_every_s)
+        facility.questions = FakeQuestions(self.plan, self.settings, self.runtime, facility.cluster)
         if self.broken is not None:
             raise self.broken
         await facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
         await facility.wait_ready(facility.services)
         return facility
+
+    def _cluster(self, every_s: float) -> FakeCluster:
+        settings = self.settings.facility
+        network = self.virtual_ip if settings.heartbeat_link == DATABASE else self.links[HEARTBEATS]
+        return FakeCluster(self.database, network, HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed))
 
     async def _open_burst(self, runtime: Runtime, spec: BurstSpec) -> FakeBurst:  # noqa: ARG002 - the protocol's signature
         self.bursts.append(FakeBurst(spec, self.ineffective))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from testbed.facility.cluster import ClusterManager
     from testbed.fakes.runtime import FakeRuntime
     from testbed.journal.events import Threads
     from testbed.journal.evidence import Answer
@@ -27,18 +28,19 @@ PORT = 80
 
 @dataclass(frozen=True, slots=True)
 class FakeQuestions:
-    """Answers for the services of a fake facility. Addresses are their names; of a database and of proxies nothing is told."""
+    """Answers for the services and the cluster of a fake facility. Addresses are names; of a database and of proxies nothing is told."""
 
     plan: FacilityPlan
     settings: Settings
     runtime: FakeRuntime
+    cluster: ClusterManager
 
     def addresses(self) -> dict[str, str]:
         """Return that of each service."""
         return {service: f"{service}:{PORT}" for service in (*self.plan.server_names, *self.plan.callers)}
 
     def all(self) -> Sequence[Question]:
-        """Return a question for each pool and each service."""
+        """Return a question for each pool, each service and the cluster."""
         return tuple(self._questions())
 
     def of_dump(self, dump: Threads, file: Path) -> Sequence[Question]:  # noqa: ARG002 - the protocol's signature
@@ -52,6 +54,8 @@ class FakeQuestions:
         for caller, servers in servers_of(self.plan, self.settings.facility).items():
             urls: dict[str, object] = {"flight_search_urls": [f"http://{server}:{PORT}" for server in servers]}
             yield Question(f"what {caller} is", partial(self._about, caller, urls))
+        if self.cluster.is_on:
+            yield Question("heartbeats of the database hosts", self.cluster.heartbeats)
 
     async def _pool(self, server: str) -> Answer:
         fake = self.runtime.service(server)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from testbed.replay.switchover import switch_over
+
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
@@ -15,18 +17,4 @@ class Switchover:
 
     async def inject(self, actions: Actions) -> str:
         """Run the five steps of C4 in order; a second switchover that is due meanwhile begins after the first."""
-        facility = actions.facility
-        database = facility.database
-        async with actions.alone_on("database"):
-            old, new = database.active, database.standby
-            async with actions.step(1, f"stop the database server on {old}"):
-                await database.stop_server()
-            async with actions.step(2, f"unmount the array on {old}"):
-                await database.unmount(old)
-            async with actions.step(3, f"mount the array on {new}"):
-                await database.mount(new)
-            async with actions.step(4, f"start the database server on {new}"):
-                address = await database.start_server(new)
-            async with actions.step(5, f"give the virtual IP to {new}"):
-                await facility.virtual_ip.point(address)
-        return f"the database runs on {new}"
+        return await switch_over(actions)

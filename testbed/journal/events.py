@@ -20,6 +20,7 @@ KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 BreakerState = Literal["closed", "open", "half_open"]
 Resource = Literal["memory", "processes", "descriptors", "space"]
+By = Literal["operator", "cluster"]  # who ordered an operation
 Why = Literal["hung", "asked", "restart", "end"]  # evidence was taken: callers hang; somebody asked; a restart follows; stuck at the end
 Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
@@ -108,7 +109,10 @@ class Service(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationEvent(Stamped):
-    """A fault or an operation of the timeline begins or ends; after `failed` the facility may be in any state between."""
+    """A fault or an operation begins or ends; after `failed` the facility may be in any state between.
+
+    `by`: who ordered it; what the cluster ordered is in no timeline, and `reason` says at its begin why it did.
+    """
 
     operation: str
     id: int
@@ -120,6 +124,8 @@ class OperationEvent(Stamped):
     arguments: dict[str, Any] = field(default_factory=dict)
     exhausts: tuple[Resource, ...] = ()
     delays_s: float | None = 0.0
+    by: By = "operator"
+    reason: str = ""
     event: Literal["operation"] = "operation"
 
 
@@ -341,6 +347,20 @@ class Part(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatCount(Stamped):
+    """How many heartbeats of a database host have come to the other one so far, and how many were missed."""
+
+    sender: str
+    watcher: str
+    link: str
+    received: int
+    missed: int
+    in_row: int
+    longest_gap_s: float
+    event: Literal["heartbeats"] = "heartbeats"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure(Stamped):
     """For how many real seconds something on this machine has waited for a processor so far, since an arbitrary moment."""
 
@@ -476,6 +496,7 @@ Event = (
     | Size
     | Shortage
     | Part
+    | HeartbeatCount
     | Pressure
     | Balancer
     | Recovery

@@ -290,7 +290,24 @@ class ThreadLocks:
     unread: tuple[str, ...] = ()
 
 
-Answer = PoolTable | About | DatabaseSide | Route | OwnAddress | Listeners | EventLoop | ThreadLocks
+@dataclass(frozen=True, slots=True)
+class Heartbeats:
+    """How a database host watches the other: one heartbeat of `sender` is due every `every_s` seconds over a link.
+
+    After `take_over_after` missed in a row `watcher` takes over. `received`, `missed`, `longest_gap_s`: since the night began.
+    """
+
+    sender: str
+    watcher: str
+    link: str
+    every_s: float
+    take_over_after: int
+    received: int
+    missed: int
+    longest_gap_s: float
+
+
+Answer = PoolTable | About | DatabaseSide | Route | OwnAddress | Listeners | EventLoop | ThreadLocks | Heartbeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +341,7 @@ class Evidence:
     listeners: tuple[Listeners, ...] = ()
     event_loops: tuple[EventLoop, ...] = ()
     thread_locks: tuple[ThreadLocks, ...] = ()
+    heartbeats: tuple[Heartbeats, ...] = ()
 
 
 _adapter: TypeAdapter[Evidence] = TypeAdapter(Evidence)

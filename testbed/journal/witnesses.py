@@ -188,7 +188,7 @@ def done(journal: Journal) -> Iterator[str]:
     planned = journal.header.timeline
     begins = [event for event in events if event.state == "begin"]
     for begin in begins:
-        if planned and not (1 <= begin.id <= len(planned) and planned[begin.id - 1] == begin.operation):
+        if planned and begin.by == "operator" and not (1 <= begin.id <= len(planned) and planned[begin.id - 1] == begin.operation):
             yield f"operation {begin.id} is {begin.operation}, which the header's timeline does not have at that place"
             return
     # A restart of several services, or a healing of several faults, goes on after one of them failed.

@@ -81,7 +81,8 @@ class Expectation(BaseModel):
     `leaked_connections`: on every application server at the end (O4). `errors_per_server`: operations that failed after the first fault, on
     every application server. `servers_blocked_at`: all request threads of every application server, in the dumps, wait there (O5).
     `callers_blocked_at`: all request threads of every caller, in the dumps, read a socket inside that call (O6). `health_green`: every
-    health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1). `restored`: after the last restart
+    health check from first to last (O8). `switchover`: its five steps ended, within a minute (C4, O1).
+    `cluster_switchovers`: so many were ordered by the cluster and not by an operator (P2). `restored`: after the last restart
     every caller's transactions that need the facility were answered again (O9). `evidence_within_s`: before each restart the threads of
     every service were dumped, and this delayed it by no more than so many real seconds, and no longer than the dumps took (O9).
     `served_by_hosts`: on so many hosts of the pair in turn, every application server answered (C1). `answered_after`: at least this share
@@ -108,6 +109,7 @@ class Expectation(BaseModel):
     callers_blocked_at: Literal["lookup_by_city"] | None = None
     health_green: bool | None = None
     switchover: Literal["success"] | None = None
+    cluster_switchovers: Annotated[int, Field(ge=0, le=100)] | None = None
     restored: bool | None = None
     evidence_within_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     served_by_hosts: Annotated[int, Field(ge=1, le=100)] | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from testbed.plan.topology import FacilityPlan
 
 MEASURED = ("memory_rise_mib", "longevity")  # of the resource usage of services
+HEARTBEAT_SETTINGS = {"heartbeats_missed", "heartbeat_link"}
 EVIDENCE = "collect_evidence"  # what hangs is looked at anyway, and what does not is not
 # What a timeline must have, for an expectation of this value (None: any).
 STEPS: dict[str, tuple[object, str]] = {
@@ -45,8 +46,21 @@ def of(variant: Variant, facility: FacilityPlan | None, words: Collection[str] |
         yield f"{key}.served_by_hosts: found {expect.served_by_hosts}; allowed: at most {len(HOSTS)}, as the pair has {' and '.join(HOSTS)}"
     if words is not None and expect.root is not None and expect.root.code == "nobody" and EVIDENCE not in words:
         yield f"{key}.root: found nobody in a timeline without `{EVIDENCE}`; allowed: with a step that asks how all are"
+    if facility is not None and facility.heartbeat_every_s is None:
+        yield from _without_heartbeats(variant)
     if words is not None:
-        yield from _without_steps(expect, key, words)
+        moves = () if facility is None or facility.heartbeat_every_s is None else ("switchover",)  # the cluster may order one
+        yield from _without_steps(expect, key, {*words, *moves})
+
+
+def _without_heartbeats(variant: Variant) -> Iterator[str]:
+    """Yield a mistake for what a variant sets or expects of heartbeats where the facility has none."""
+    allowed = "allowed: with `heartbeat_every_s` below [facility]"
+    if (expected := variant.expect.cluster_switchovers) is not None:
+        yield f"variants.{variant.name}.expect.cluster_switchovers: found {expected} without heartbeats; {allowed}"
+    for name in sorted(HEARTBEAT_SETTINGS & variant.settings.facility.model_fields_set):
+        found = getattr(variant.settings.facility, name)
+        yield f"variants.{variant.name}.settings.facility.{name}: found {found!r} without heartbeats; {allowed}"
 
 
 def _without_steps(expect: Expectation, key: str, words: Collection[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # What a scenario may need of a runtime, whose `capabilities` must have it.
-NEEDS = ("backups", "balancers", "containers", "firewall", "links", "processes", "recovery")
+NEEDS = ("backups", "balancers", "containers", "firewall", "heartbeats", "links", "processes", "recovery")
 # Expectations, and what a runtime needs to meet them.
 EXPECTATION_NEEDS = {"backups": "backups", "ledger": "recovery", "recovery_lag_s": "recovery"}
 CONDITIONS = ("hung", "servers_hung", "pool_empty", "recovered")

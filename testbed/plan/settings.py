@@ -103,6 +103,10 @@ class FacilitySettings(StrictRecord):
     have no effect: keep-alives are of the two ends of one connection, and a proxy would be one of them. `database_address`: application
     servers connect to the virtual IP (C5), or, wrongly, to the own address of db-1 (P2): what is done to the database's link is not felt
     there, and after a switchover nobody listens. `other_psycopg`: the last application server runs on this version of the driver (P2).
+
+    Where the database hosts exchange heartbeats (`heartbeat_every_s` of the facility): after `heartbeats_missed` in a row the standby takes
+    over. `heartbeat_link`: the network over which they go, one of their own, or that of the database, which carries the service traffic
+    too (P2): a fault of that link is then one of theirs.
     """
 
     service_groups: Literal[False, True, "own_databases"] = False
@@ -110,6 +114,8 @@ class FacilitySettings(StrictRecord):
     database_keepalives_s: Annotated[int, Field(ge=1, le=7200)] | None = None
     database_address: Literal["virtual_ip", "physical"] = "virtual_ip"
     other_psycopg: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){1,2}$", max_length=20)] | None = None
+    heartbeats_missed: Annotated[int, Field(ge=1, le=100)] = 3
+    heartbeat_link: Literal["heartbeats", "database"] = "heartbeats"
 
 
 class Settings(StrictRecord):

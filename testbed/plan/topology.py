@@ -25,6 +25,7 @@ BALANCERS: tuple[str, ...] = get_args(BalancerName)
 PASSENGERS = "passengers"
 OWN_DATABASES = "own_databases"
 PHYSICAL = "physical"
+HEARTBEATS = "heartbeats"  # the link between the database hosts
 
 
 class FacilityPlan(StrictRecord):
@@ -32,7 +33,9 @@ class FacilityPlan(StrictRecord):
 
     `listen_backlog`: how many connections may wait in the kernel until an application server accepts them. `links`: the links with a
     fault proxy of their own, beside the database's; those that a timeline names are added. `resources_every_s`: the sampling interval, in
-    real seconds, of each service's memory, open files and threads and of the sizes of tables and logs; None: never.
+    real seconds, of each service's memory, open files and threads and of the sizes of tables and logs; None: never. `heartbeat_every_s`:
+    the interval, in real seconds, at which the active database host sends a heartbeat to the other, which takes over without them; None:
+    they do not watch each other.
     """
 
     application_servers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -42,11 +45,12 @@ class FacilityPlan(StrictRecord):
     listen_backlog: Annotated[int, Field(ge=1, le=4096)] = 512
     links: tuple[str, ...] = ()
     resources_every_s: Annotated[float, Field(ge=0.05, le=3600)] | None = None
+    heartbeat_every_s: Annotated[float, Field(ge=0.05, le=60)] | None = None
 
     @property
     def link_names(self) -> tuple[str, ...]:
-        """The links that faults can be put on, each named by the service behind it."""
-        return ("database", *self.server_names, *self.callers)
+        """The links that faults can be put on, each named by the service behind it; and that of the heartbeats, if there are any."""
+        return ("database", *self.server_names, *self.callers, *(() if self.heartbeat_every_s is None else (HEARTBEATS,)))
 
     @property
     def server_names(self) -> tuple[str, ...]:
@@ -92,6 +96,7 @@ def integration_points(plan: FacilityPlan, settings: FacilitySettings) -> tuple[
         *(IntegrationPoint(link=caller, who=(PASSENGERS,)) for caller in plan.callers),
         *(IntegrationPoint(link=name, who=tuple(who for who in plan.callers if name in called[who])) for name in plan.server_names),
         *(IntegrationPoint(link=link, who=who) for link, who in databases_of(plan, settings).items()),
+        *(() if plan.heartbeat_every_s is None else (IntegrationPoint(link=HEARTBEATS, who=HOSTS[1:]),)),
     )
 
 

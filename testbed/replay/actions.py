@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from testbed.facility.facility import Facility
     from testbed.facility.link import ToxicOn
     from testbed.facility.probe import ProbeEnd, ProbeResult
-    from testbed.journal.events import Progress, ThreadGroup, Why
+    from testbed.journal.events import By, Progress, ThreadGroup, Why
     from testbed.replay.state import FacilityState
 
 
@@ -89,11 +89,14 @@ class Actions:
         self,
         do: Callable[[Actions], Awaitable[str]],
         planned: PlannedStep | None = None,
+        *,
+        by: By = "operator",
+        reason: str = "",
     ) -> str:
         """Run a fault or an operation with its begin and its end in the journal; return the line that says what was done.
 
-        What the scenario says of it, and what it does on purpose, is written at its begin. A TestbedError is written as its failure, and
-        raised again.
+        What the scenario says of it, what it does on purpose, who ordered it (`by`) and why, is written at its begin. A
+        TestbedError is written as its failure, and raised again.
         """
         started_s = self.recorder.t_s()
         action, due_night_s = (None, None) if planned is None else (planned.action, planned.at_night_s)
@@ -106,21 +109,24 @@ class Actions:
             due_night_s=due_night_s,
             exhausts=getattr(action, "exhausts", ()),
             delays_s=None if getattr(action, "holds_answers", False) else getattr(action, "longest_delay_s", 0.0),
+            by=by,
+            reason=reason,
         )
         due_s = None if due_night_s is None else self.recorder.t_s_at(due_night_s)
         self.recorder.add(replace(begin, due_s=due_s))
         try:
             done = await do(self)
         except TestbedError as error:
-            self._write_operation("failed", str(error), self.recorder.t_s() - started_s)
+            self._write_operation("failed", str(error), self.recorder.t_s() - started_s, by)
             raise
-        self._write_operation("end", done, self.recorder.t_s() - started_s)
+        self._write_operation("end", done, self.recorder.t_s() - started_s, by)
         await self.see_over()
         return done
 
-    def _write_operation(self, state: Progress, detail: str, duration_s: float | None) -> None:
+    def _write_operation(self, state: Progress, detail: str, duration_s: float, by: By) -> None:
+        stamp = self.recorder.stamp()
         self.recorder.add(
-            OperationEvent(**self.recorder.stamp(), operation=self.word, id=self.id, state=state, detail=detail, duration_s=duration_s)
+            OperationEvent(**stamp, operation=self.word, id=self.id, state=state, detail=detail, duration_s=duration_s, by=by)
         )
 
     async def carry_out(self, action: PlannedAction) -> str:

@@ -7,7 +7,19 @@ import itertools
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError
-from testbed.journal.evidence import About, DatabaseSide, EventLoop, Evidence, Listeners, Missing, OwnAddress, PoolTable, Route, ThreadLocks
+from testbed.journal.evidence import (
+    About,
+    DatabaseSide,
+    EventLoop,
+    Evidence,
+    Heartbeats,
+    Listeners,
+    Missing,
+    OwnAddress,
+    PoolTable,
+    Route,
+    ThreadLocks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +68,7 @@ async def take(
         thread_locks=tuple(answer for answer in answers if isinstance(answer, ThreadLocks)),
         missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
         hosts=tuple(answer for answer in answers if isinstance(answer, OwnAddress)),
+        heartbeats=tuple(answer for answer in answers if isinstance(answer, Heartbeats)),
     )
 
 

@@ -12,6 +12,7 @@ from testbed.errors import WaitError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testbed.facility.cluster import ClusterManager
     from testbed.facility.facility import Facility
     from testbed.facility.observers import Busyness, Monitoring, Parts, Resources, Shortages
     from testbed.facility.redundancy import Redundancy
@@ -41,7 +42,7 @@ class Looker:
 
     async def look(self, after_round: Callable[[], None]) -> None:
         """Sample until cancelled; call `after_round` after each round of samples."""
-        observers = (self.facility.resources, self.facility.shortages, self.facility.parts, self.facility.busyness)
+        observers = (self.facility.resources, self.facility.shortages, self.facility.parts, self.facility.busyness, self.facility.cluster)
         await run_all(
             (
                 self._sample_services(after_round),
@@ -90,7 +91,7 @@ class Looker:
         finally:
             await cancel_and_wait(reading.values())
 
-    async def _record(self, source: Redundancy | Resources | Shortages | Parts | Busyness, every_s: float | None) -> None:
+    async def _record(self, source: Redundancy | Resources | Shortages | Parts | Busyness | ClusterManager, every_s: float | None) -> None:
         """Record the events of a source every `every_s` seconds, or never (None); a long round skips those that it covers."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()

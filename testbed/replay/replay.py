@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from testbed.concurrency import cancel_and_wait
-from testbed.replay import load_tracker, timeline
+from testbed.replay import load_tracker, takeover, timeline
 from testbed.replay.actions import Actions
 from testbed.replay.look import Looker
 from testbed.replay.recorder import Recorder
@@ -30,7 +30,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     1. Build the facility and the load generator, and wait until every service is ready.
     2. Start to sample: every service ten times a second until the end, redundancy once a second, and resource usage as often as the
        scenario says. When all callers are hung, dump the threads at once, before anything is restarted.
-    3. Start the night's clock and the load.
+    3. Start the night's clock and the load; from then on the cluster, if there is one, takes over when it loses the active database host.
     4. Carry out the timeline: each step `at` its time, or `when` its condition is seen; and wait for the night's end.
     5. Sample on until every request was answered, or nothing comes back any more.
     6. Dump the threads of stuck services that were not dumped yet.
@@ -52,6 +52,8 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             await going.wait_steady()
             display.phase("the night goes on")
             recorder.night_start_s = going.load.start()  # 3
+            if going.facility.cluster.is_on:
+                going.run_beside(takeover.watch(going))
             await timeline.carry_out(going)  # 4
             display.phase("the night is over; waiting for the last answers")
             display.quiet()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from testbed.errors import WaitError
 from testbed.replay.look import SAMPLES_WITHIN_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from testbed.facility.facility import Facility
     from testbed.plan.clock import NightClock
@@ -77,6 +77,16 @@ class Replay:
 
         task.add_done_callback(wake)
         return task
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count what the block does as a step at work. The caller has held the night at its pace; it goes on as planned afterwards."""
+        self.at_work += 1
+        yield
+        self.load.release()
+        self.looker.wake()  # what waits for a time of the night may have to wait for less now
+        self.at_work -= 1
+        self.moved_s = self.recorder.t_s()
 
     def check_background(self) -> None:
         """Raise the failure of a background task that has failed."""

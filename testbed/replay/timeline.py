@@ -57,14 +57,9 @@ async def _step(replay: Replay, number: int, step: PlannedStep, due: asyncio.Eve
         if not await _wait_condition(replay, step):
             return
         replay.load.hold()
-    replay.at_work += 1
     actions = replace(replay.actions, word=step.word, id=number)
-    with suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
+    with replay.working(), suppress(TestbedError):  # the journal has the failure, and the checks judge it; the night goes on
         await actions.operate(lambda of_step: of_step.carry_out(step.action), step)
-    replay.load.release()
-    replay.looker.wake()  # what waits for a time of the night may have to wait for less now
-    replay.at_work -= 1
-    replay.moved_s = replay.recorder.t_s()
 
 
 async def _wait_condition(replay: Replay, step: PlannedStep) -> bool:

@@ -87,6 +87,8 @@ class FacilityQuestions:
             yield Question(f"database server of {database}", partial(self._database, database, where))
         for name, link in self.routes.items():
             yield Question(name, partial(_route, name, link))
+        if self.facility.cluster.is_on:
+            yield Question("heartbeats of the database hosts", self.facility.cluster.heartbeats)
         for route in self.balanced:
             yield Question(route.name, partial(_known, route))
         for own in self.hosts():

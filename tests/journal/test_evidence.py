@@ -16,6 +16,7 @@ from testbed.journal.evidence import (
     DatabaseSide,
     EventLoop,
     Evidence,
+    Heartbeats,
     HeldLock,
     Holder,
     HttpPool,
@@ -68,6 +69,7 @@ ALL = Evidence(
             ("c.py: changed",),
         ),
     ),
+    (Heartbeats("db-1", "db-2", "heartbeats", 1.0, 3, 100, 2, 2.5),),
 )
 
 
@@ -113,6 +115,15 @@ def test_an_older_file_is_read_without_what_it_did_not_have(tmp_path: Path) -> N
     del older["pools"][0]["calls"], older["services"][0]["connections"]
     file.write_text(json.dumps(older))
     assert evidence.read(file) == ALL
+
+
+def test_evidence_of_before_there_were_heartbeats_is_read(tmp_path: Path) -> None:
+    """Whoever has kept an older file can still judge by it; it tells of no heartbeats."""
+    evidence.write(ALL, tmp_path / "1.json")
+    content = json.loads((tmp_path / "1.json").read_text())
+    del content["heartbeats"]
+    (tmp_path / "2.json").write_text(json.dumps(content))
+    assert evidence.read(tmp_path / "2.json") == replace(ALL, heartbeats=())
 
 
 def test_evidence_is_never_written_over(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from testbed.concurrency import cancel_and_wait, run_all, shield
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY, LOAD, Facility, Instruments
+from testbed.facility.heartbeat_watch import HeartbeatWatch
+from testbed.facility.link import DATABASE
 from testbed.facility.runtime import ServiceSpec
 from testbed.journal.evidence import VIRTUAL_IP, OwnAddress
 from testbed.load.burst_client import open_burst
@@ -21,9 +23,10 @@ from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
 from testbed.observe.probe import LocalProbe
 from testbed.observe.py_spy import dump_with_py_spy
-from testbed.plan.topology import HOSTS, PHYSICAL, caller_environment, databases_of, server_environment, servers_of
+from testbed.plan.topology import HEARTBEATS, HOSTS, PHYSICAL, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
 from testbed.runtime.busyness import MachineBusyness
+from testbed.runtime.cluster.manager import Cluster
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
@@ -40,6 +43,7 @@ from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.processes.shortages import ProcessShortages
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
 from testbed.runtime.questions import FacilityQuestions, Server
+from testbed.runtime.shared_network import SharedNetwork
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -91,6 +95,7 @@ class ProcessesBuilder:
     pairs: list[DatabasePair] = field(default_factory=list)  # the first is the one that faults and operations know
     resources: ProcessResources | None = None
     links: list[ProxiedLink] = field(default_factory=list)
+    cluster: Cluster | None = None
     building: asyncio.Task[Facility] | None = None
 
     def __post_init__(self) -> None:
@@ -118,7 +123,7 @@ class ProcessesBuilder:
         self._see_limits()
         addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
         client = await shared.wait_fault_proxy()
-        links = {name: await self._link(client, name, addresses[name]) for name in plan.links}
+        links = {name: await self._link(client, name, addresses[name]) for name in plan.links if name != HEARTBEATS}
         urls = {name: links[name].address.url if name in links else addresses[name].url for name in plan.server_names}
         callers = [
             ServiceSpec(
@@ -195,19 +200,37 @@ class ProcessesBuilder:
                 for host, address in pair.addresses.items()
             ],
         )
+        if plan.heartbeat_every_s is not None:
+            await self._watch_each_other(facility, client, plan.heartbeat_every_s)
         await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
         await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
         await facility.wait_ready(facility.services)
         return facility
 
+    async def _watch_each_other(self, facility: Facility, client: FaultProxyClient, every_s: float) -> None:
+        """Let the hosts of the first database exchange heartbeats: over a network of their own, or that of the service traffic."""
+        settings = self.settings.facility
+        link = self._new_link(client, HEARTBEATS)
+        self.cluster = Cluster(facility.database, link, HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed))
+        await shield(self.cluster.start())
+        facility.cluster = self.cluster
+        facility.links[HEARTBEATS] = link
+        if settings.heartbeat_link == DATABASE:
+            facility.virtual_ip = SharedNetwork(facility.virtual_ip, link)
+
     async def _link(self, client: FaultProxyClient, name: str, upstream: Address) -> ProxiedLink:
-        """Make a link; its proxy is removed with the facility, and by the next run when this one is killed before."""
+        """Make a link, and its proxy."""
+        link = self._new_link(client, name)
+        await shield(link.create(upstream))
+        return link
+
+    def _new_link(self, client: FaultProxyClient, name: str) -> ProxiedLink:
+        """Return a link whose proxy is to be made; it is removed with the facility, and by the next run when this one is killed before."""
         shared = self.shared
         link = ProxiedLink(client, f"{name}-{shared.run.path.name}-{self.directory.name}")
         self.links.append(link)
         if shared.toxiproxy is not None:
             shared.run.note_proxy(shared.toxiproxy, link.name)
-        await shield(link.create(upstream))
         return link
 
     @property
@@ -257,5 +280,7 @@ class ProcessesBuilder:
             while self.pairs:
                 stack.push_async_callback(self.pairs.pop().throw_away)
             stack.push_async_callback(self.runtime.stop_all)
+            if self.cluster is not None:
+                stack.push_async_callback(self.cluster.stop)
             if self.resources is not None:
                 stack.push_async_callback(self.resources.close)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 BACKLOG = 512
-CAPABILITIES = frozenset({"processes", "links"})
+CAPABILITIES = frozenset({"processes", "links", "heartbeats"})
 
 
 @dataclass(slots=True)

@@ -1,0 +1,32 @@
+"""The five steps of a switchover (C4), whoever orders it: an operator, or the cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.replay.actions import Actions
+
+WORD = "switchover"
+
+
+async def switch_over(actions: Actions) -> str:
+    """Move the database to the other host; return a line that says where it runs. A second one that is due meanwhile begins after it.
+
+    Meanwhile the cluster does not watch the heartbeats; afterwards it watches those of the other host.
+    """
+    facility = actions.facility
+    database = facility.database
+    async with actions.alone_on("database"), facility.cluster.moving():
+        old, new = database.active, database.standby
+        async with actions.step(1, f"stop the database server on {old}"):
+            await database.stop_server()
+        async with actions.step(2, f"unmount the array on {old}"):
+            await database.unmount(old)
+        async with actions.step(3, f"mount the array on {new}"):
+            await database.mount(new)
+        async with actions.step(4, f"start the database server on {new}"):
+            address = await database.start_server(new)
+        async with actions.step(5, f"give the virtual IP to {new}"):
+            await facility.virtual_ip.point(address)
+    return f"the database runs on {new}"
