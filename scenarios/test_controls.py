@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from testbed.verdict.result import Result
 
 # The scenarios that show a pattern beside its control; and of which variants a journal also meets another's expectation.
-COMPARED = ("silent_server", "failure_modes", "shock_absorber", "wrong_address", "two_locks", "full_queue")
+COMPARED = (
+    "silent_server",
+    "failure_modes",
+    "shock_absorber",
+    "wrong_address",
+    "two_locks",
+    "full_queue",
+    "nervous_cluster",
+    "shared_heartbeats",
+)
 ALIKE = {
     ("failure_modes", "original"): {"service_groups"},  # groups that share a database change nothing
     ("failure_modes", "service_groups"): {"original"},
@@ -36,7 +45,7 @@ def verdict_by(result: Result, expect: Expectation) -> Verdict:
     return judge.judge(replace(result.journal, header=header)).verdict
 
 
-@pytest.mark.fact("S3", "S4", "S5", "S8", "S10")
+@pytest.mark.fact("P2", "S3", "S4", "S5", "S8", "S10")
 @pytest.mark.parametrize(("scenario", "variant"), CASES, ids=["-".join(case) for case in CASES])
 def test_a_night_without_the_pattern_breaks_what_is_expected_with_it(
     replayed: Callable[[str, str], Result], scenario: str, variant: str

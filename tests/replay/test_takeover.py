@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed import scenario_file
 from testbed.errors import FacilityError
 from testbed.journal.events import HeartbeatCount, OperationEvent, Step
 from testbed.verdict import judge
@@ -23,6 +24,18 @@ SILENT = '[[timeline]]\nat = "22:30"\nfault = "silence"\nlink = "heartbeats"\n'
 def orders(journal: Journal) -> list[tuple[str, int, str, str]]:
     """Return each operation with who ordered it, in the order of the journal."""
     return [(event.operation, event.id, event.state, event.by) for event in journal.of(OperationEvent)]
+
+
+@pytest.mark.fact("P2")
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [("nervous_cluster", "nervous"), ("nervous_cluster", "patient"), ("shared_heartbeats", "shared"), ("shared_heartbeats", "apart")],
+)
+def test_a_night_of_heartbeats_comes_out_on_fakes_as_its_file_expects(tmp_path: Path, name: str, variant: str) -> None:
+    """In virtual time: the wrong setting leads to a switchover that nobody ordered, and the right one to nothing."""
+    plan = scenario_file.load(scenario_file.find(name))
+    judgement = judge.judge(Flight(plan, variant, tmp_path).fly())
+    assert [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD] == []
 
 
 @pytest.mark.fact("C2", "P2")
