@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from testbed.journal.events import OperationEvent
 from testbed.plan.clock import clock_text, span_text
-from testbed.verdict import who_waits, wrong_package
+from testbed.verdict import who_waits
+from testbed.verdict.causes import wrong_package
 from testbed.verdict.checks import switchover
 from testbed.verdict.finding import Verdict
 

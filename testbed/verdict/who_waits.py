@@ -10,29 +10,28 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
-from testbed.verdict import callers_load, loss, own_connections, slowness, wrong_address
-from testbed.verdict.cause import Cause
-from testbed.verdict.cause import most as _most
-from testbed.verdict.cause import unseen as _unseen
-from testbed.verdict.lock_causes import LockCauses
+from testbed.verdict.causes import callers_load, loss, own_connections, slowness, wrong_address
+from testbed.verdict.causes.cause import Cause, most, unseen
+from testbed.verdict.causes.databases import DatabaseCauses
+from testbed.verdict.causes.locks import LockCauses
+from testbed.verdict.causes.seen import Seen, in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from testbed.journal.events import ThreadGroup, Why
-    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, PoolTable, Session
+    from testbed.journal.evidence import Evidence
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import CauseCode
-    from testbed.verdict.wrong_address import WrongAddress
+    from testbed.verdict.causes.wrong_address import WrongAddress
 
-Named = TypeVar("Named", "About", "PoolTable")
 UNKNOWN_ADDRESS = "an address that is not known"
 
 
@@ -174,10 +173,14 @@ class _Walk:
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
     under_way: list[str] = field(default_factory=list)
+    seen: Seen = field(init=False)
+    databases: DatabaseCauses = field(init=False)
     locks: LockCauses = field(init=False)
 
     def __post_init__(self) -> None:
-        self.locks = LockCauses(self.evidence, self.edges, self._causes_of)
+        self.seen = Seen(self.evidence)
+        self.databases = DatabaseCauses(self.seen, self.edges)
+        self.locks = LockCauses(self.seen, self.edges, self._causes_of)
 
     def causes_of(self, service: str) -> Counter[Cause]:
         """Return what the request threads of a service wait for in the end, and how many."""
@@ -188,13 +191,13 @@ class _Walk:
             return Counter({Cause("deadlock", circle, f"a deadlock: {circle} wait for one another"): 1})
         dump = self.dumps.get(service)
         if dump is None or dump.error:
-            return Counter({_unseen(service, "its threads were not dumped" if dump is None or not dump.error else dump.error): 1})
+            return Counter({unseen(service, "its threads were not dumped" if dump is None or not dump.error else dump.error): 1})
         self.under_way.append(service)
         found: Counter[Cause] = Counter()
         for group in at_work(dump):
             found.update(self._causes_of(service, group))
         self.under_way.pop()
-        if found and (storm := self._storm(service, _most(found).code)) is not None:
+        if found and (storm := self._storm(service, most(found).code)) is not None:
             found = Counter({storm: found.total()})
         self.known[service] = found
         return found
@@ -223,7 +226,7 @@ class _Walk:
             return None
         wrong = next((wrong for wrong in wrong_address.found(self.evidence) if service in wrong.servers), None)
         if wrong is None:
-            return self._through_database(service, group)
+            return self.databases.of_group(service, group)
         self.edges[service, wrong.address, group.state] += group.count
         return _wrong(wrong)
 
@@ -233,14 +236,14 @@ class _Walk:
             service: sum(group.count for group in at_work(dump) if group.state == RUNNING and group.stack[-1:] == (at,))
             for service, dump in self.dumps.items()
         }
-        pools = () if self.evidence is None else self.evidence.pools
+        pools = self.seen.pools
         return Cause("work", *slowness.work(at, within, {service: count for service, count in there.items() if count}, pools))
 
     # Repetitions
 
     def _storm(self, service: str, code: CauseCode) -> Cause | None:
         """Return the caller whose repetitions keep the threads of a server busy, if there is one; `code`: of what they are at."""
-        table = self._table(service) if code in callers_load.OF_LOAD else None
+        table = self.seen.pool(service) if code in callers_load.OF_LOAD else None
         if self.evidence is None or table is None or not callers_load.is_mostly_repetitions([table]):
             return None
         return Cause("retries", *callers_load.blamed(self.evidence.pools)) if callers_load.is_storm(self.evidence, code) else None
@@ -248,14 +251,14 @@ class _Walk:
     # A caller's own connections
 
     def _through_own_connections(self, service: str, group: ThreadGroup) -> Cause:
-        at, about = own_connections.called_at(group.stack), self._about(service)
+        at, about = own_connections.called_at(group.stack), self.seen.about(service)
         self.edges[service, f"HTTP connections of {service}", group.state] += group.count
         using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
         if about is None:
-            return _unseen(f"HTTP connections of {service}", self._why_missing(f"what {service} is"))
+            return unseen(f"HTTP connections of {service}", self.seen.why_missing(f"what {service} is"))
         pool = about.connections
         if using and not own_connections.are_lost(pool):
-            return _most(self._causes_of(service, max(using, key=lambda other: other.count)))  # they have them
+            return most(self._causes_of(service, max(using, key=lambda other: other.count)))  # they have them
         waiting = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
         servers = {} if self.evidence is None else {table.service: self.dumps.get(table.service) for table in self.evidence.pools}
         free = {name: (dump.request_threads - count_at_work(dump), dump.request_threads) for name, dump in servers.items() if dump}
@@ -264,101 +267,38 @@ class _Walk:
     # The pool
 
     def _through_pool(self, service: str) -> Cause:
-        pool, table = f"pool of {service}", self._table(service)
+        pool, table = f"pool of {service}", self.seen.pool(service)
         if table is None:
-            return _unseen(pool, self._why_missing(pool))
+            return unseen(pool, self.seen.why_missing(pool))
         lost = loss.losses(table.connections_out, table.sources)
-        running = _running(table)
+        running = in_use(table)
         if lost and lost.total() >= len(running):
             for where, count in lost.items():
                 self.edges[pool, where.at, "lost"] = count
             return self._lost(lost.most_common(1)[0][0])
         if not running:
-            return _unseen(pool, f"{table.out} of its {table.size} connections are out, and nobody recorded who has them")
+            return unseen(pool, f"{table.out} of its {table.size} connections are out, and nobody recorded who has them")
         using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
         if not using:
-            return _unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
+            return unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
         self.edges[pool, service, "held by requests that run"] = len(running)
-        return _most(self._causes_of(service, max(using, key=lambda group: group.count)))
+        return most(self._causes_of(service, max(using, key=lambda group: group.count)))
 
     def _lost(self, worst: loss.Loss) -> Cause:
         """Return the cause of connections that were lost at one line, in all servers."""
-        tables = () if self.evidence is None else self.evidence.pools
+        tables = self.seen.pools
         lost = {table.service: loss.losses(table.connections_out, table.sources)[worst] for table in tables}
         of = [table for table in tables if lost[table.service]]
         servers = " and ".join(table.service for table in of)
         text = f"{sum(lost.values())} of {sum(table.size for table in of)} connections of {servers} were lost in {worst}"
         return Cause("lost", worst.at, text)
 
-    # The database
-
-    def _through_database(self, service: str, group: ThreadGroup) -> Cause:
-        name, address, side = self._database_of(service)
-        self.edges[service, name, group.state] += group.count
-        if side is None:
-            return Cause("no_answer", name, f"{name}{address} does not answer: {self._why_missing(f'database server of {name}')}")
-        sessions = {session.pid: session for session in side.sessions}
-        table = self._table(service)
-        used = [sessions.get(row.backend_pid) for row in ([] if table is None else _running(table)) if row.backend_pid]
-        if not used:
-            return _unseen(name, f"which of its sessions {service} waits for")
-        seen = [session for session in used if session is not None]
-        if 2 * len(blocked := [session for session in seen if session.blocked_by]) >= len(used):
-            self.edges[name, "a lock", "wait"] = sum(bool(session.blocked_by) for session in side.sessions)
-            return self._locked(side, sessions, blocked[0])
-        if 2 * len(active := [session for session in seen if session.state == "active"]) >= len(used):
-            return Cause("statement", name, f"statements at work in {name}, such as: {active[0].query}")
-        if 2 * len(seen) < len(used):
-            return Cause("no_session", name, f"the link to {name}{address}: connections over it have no session at the other end any more")
-        return self._unanswered(name, address, side, sessions)
-
-    def _unanswered(self, name: str, address: str, side: DatabaseSide, sessions: Mapping[int, Session]) -> Cause:
-        """Return the cause of threads that wait for sessions which have nothing to do: the link between them."""
-        link = f"the link to {name}{address}"
-        if (late_s := slowness.answers_late_s(self._rows_over(side), sessions)) is not None:
-            text = f"{link} answers late: sessions at the other end have given answers that are still not here"
-            return Cause("late_answer", f"link to {name}", f"{text} after up to {late_s:.1f} s, and earlier ones of the same calls came")
-        text = f"{link}: threads wait for answers that the sessions at the other end have given, or were never asked for"
-        return Cause("no_answer", f"link to {name}", text)
-
-    def _rows_over(self, side: DatabaseSide) -> list[ConnectionOut]:
-        """Return the connections of all servers to a database whose requests run."""
-        tables = () if self.evidence is None else self.evidence.pools
-        return [row for table in tables if self._database_of(table.service)[2] is side for row in _running(table)]
-
-    def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Session) -> Cause:
-        """Return the session at the end of those that wait for one another's locks."""
-        holder, passed = blocked, [blocked.pid]
-        while holder.blocked_by:
-            pid = holder.blocked_by[0]
-            if pid in passed:
-                pids = ", ".join(map(str, sorted(passed[passed.index(pid) :])))
-                return Cause("deadlock", side.database, f"a deadlock: the sessions {pids} of {side.database} wait for one another's locks")
-            if pid not in sessions:
-                return Cause("lock", side.database, f"a lock in {side.database} that process {pid} of its server holds")
-            holder = sessions[pid]
-            passed.append(pid)
-        held = next((lock for lock in side.locks if lock.pid == holder.pid and lock.granted and "Exclusive" in lock.mode), None)
-        open_s = "" if holder.transaction_s is None else f" for {holder.transaction_s:.1f} s"
-        text = (
-            f"a lock on {held.relation if held else 'a table'} of {side.database} that {self._owner(holder)} holds{open_s}: "
-            f"session {holder.pid}, {holder.state}, last statement: {holder.query}"
-        )
-        return Cause("lock", f"session {holder.pid} of {side.database}", text)
-
-    def _owner(self, session: Session) -> str:
-        """Return which request has a session; where none of the facility's has it, its role in the database."""
-        tables = () if self.evidence is None else self.evidence.pools
-        rows = ((table.service, row) for table in tables for row in table.connections_out if row.backend_pid == session.pid)
-        service, row = next(rows, ("", None))
-        return f"the role {session.role}" if row is None else f"{row.operation or 'a thread'} of {service}"
-
     # Other services
 
     def _through_sockets(self, service: str, group: ThreadGroup) -> Counter[Cause]:
         found: Counter[Cause] = Counter()
         for peer, waiting in self._peers(service, group):
-            for target, count in _shares(self._parts_at(peer), waiting):
+            for target, count in _shares(self.seen.parts_at(peer), waiting):
                 self.edges[service, target or peer, group.state] += count
                 found[self._other_end(peer, target, count)] += count
         return found
@@ -366,59 +306,26 @@ class _Walk:
     def _peers(self, service: str, group: ThreadGroup) -> Iterator[tuple[str, int]]:
         """Yield the other ends that the threads of a group wait for; where nobody looked, those of the settings, in equal shares."""
         seen = [(wait.peer, wait.count) for wait in group.waits if wait.peer]
-        about = self._about(service)
+        about = self.seen.about(service)
         urls = [] if about is None else [urlsplit(url).netloc for url in about.settings.get("flight_search_urls", ())]
         yield from seen or _shares(urls or [UNKNOWN_ADDRESS], group.count)
 
     def _other_end(self, peer: str, target: str, count: int) -> Cause:
         """Return what `count` threads wait for in the end that wait for another end."""
         if peer == UNKNOWN_ADDRESS:
-            return _unseen("the sockets that threads read", "nobody looked at them")
+            return unseen("the sockets that threads read", "nobody looked at them")
         if not target:
             return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
         dump = self.dumps.get(target)
-        if dump is None or dump.error or self._is_missing(f"what {target} is"):
-            reason = dump.error if dump is not None and dump.error else self._why_missing(f"what {target} is")
+        if dump is None or dump.error or self.seen.is_missing(f"what {target} is"):
+            reason = dump.error if dump is not None and dump.error else self.seen.why_missing(f"what {target} is")
             if (full := self.locks.full_queue(target, None if dump is None else dump.error)) is not None:
                 return full
             return Cause("frozen", target, f"{target} answers nobody: {reason}")
         if count_at_work(dump) and (is_blocked(dump) or 2 * count_at_work(dump) >= count):
-            return _most(self.causes_of(target))  # it works on these calls
+            return most(self.causes_of(target))  # it works on these calls
         text = f"the link to {target}: it has {dump.request_threads - count_at_work(dump)} of {dump.request_threads} request threads free"
         return Cause("no_answer", f"link to {target}", f"{text}, and does not answer over it")
-
-    # What was seen
-
-    def _table(self, service: str) -> PoolTable | None:
-        return _named(service, () if self.evidence is None else self.evidence.pools)
-
-    def _about(self, service: str) -> About | None:
-        return _named(service, () if self.evidence is None else self.evidence.services)
-
-    def _database_of(self, service: str) -> tuple[str, str, DatabaseSide | None]:
-        """Return the database that a server's settings lead to: its name, the address that they have, and what its server told."""
-        about = self._about(service)
-        if about is None or self.evidence is None:
-            return "the database", "", None
-        named = about.database_address
-        route = next((route for route in self.evidence.routes if route.address == named), None)
-        leads_to = named if route is None else route.leads_to
-        side = next((side for side in self.evidence.databases if side.address == leads_to), None)
-        name = "the database" if route is None else route.name.removeprefix(evidence_file.VIRTUAL_IP)
-        return name if side is None else side.database, f" at {named}", side
-
-    def _parts_at(self, address: str) -> list[str]:
-        """Return the service at an address, or those behind the proxy or balancer there; an empty name if none is known."""
-        routes, addresses = ((), {}) if self.evidence is None else (self.evidence.routes, self.evidence.addresses)
-        leads_to = [route.leads_to for route in routes if route.address == address] or [address]
-        return [service for service, at in addresses.items() if at in leads_to] or [""]
-
-    def _is_missing(self, what: str) -> bool:
-        return self.evidence is not None and any(missing.what == what for missing in self.evidence.missing)
-
-    def _why_missing(self, what: str) -> str:
-        missing = () if self.evidence is None else self.evidence.missing
-        return next((answer.reason for answer in missing if answer.what == what), "nobody asked")
 
 
 def _shares(of: Sequence[str], count: int) -> Iterator[tuple[str, int]]:
@@ -426,14 +333,6 @@ def _shares(of: Sequence[str], count: int) -> Iterator[tuple[str, int]]:
     for number, name in enumerate(of):
         if share := count // len(of) + (number < count % len(of)):
             yield name, share
-
-
-def _named(service: str, found: Iterable[Named]) -> Named | None:
-    return next((answer for answer in found if answer.service == service), None)
-
-
-def _running(table: PoolTable) -> list[ConnectionOut]:
-    return [row for row in table.connections_out if row.request_running]
 
 
 def _wrong(wrong: WrongAddress) -> Cause:

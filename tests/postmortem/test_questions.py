@@ -8,7 +8,7 @@ import pytest
 from testbed.journal.evidence import About, DatabaseSide, Evidence, OwnAddress, Route
 from testbed.postmortem import questions, warning_time
 from testbed.verdict import judge
-from testbed.verdict.cause import Cause
+from testbed.verdict.causes.cause import Cause
 from testbed.verdict.who_waits import Blamed, Look, WhoWaits
 from tests.journals import NightBuilder, contained_night, hung_night
 

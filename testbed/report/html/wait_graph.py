@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.journal.events import FacilityNames
-    from testbed.verdict.cause import Cause
+    from testbed.verdict.causes.cause import Cause
     from testbed.verdict.who_waits import Blamed, WhoWaits
 
 PASSENGERS = "passengers"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.verdict import loss, wrong_package
+from testbed.verdict.causes import loss, wrong_package
 from tests.verdict.test_who_waits import LEAKED, about, evidence, table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from testbed.journal.events import ThreadGroup
 from testbed.journal.evidence import ConnectionOut, Evidence, HttpPool
 from testbed.journal.thread_states import HTTP_CONNECTION, IDLE, SOCKET
-from testbed.verdict import own_connections
+from testbed.verdict.causes import own_connections
 from tests.verdict.test_who_waits import about, dump, evidence, group, root, table
 
 STACK = ("callers/kiosk.py:18 check_in", "callers/remote.py:9 _respond", "requests/sessions.py:1 request", "lib/queue.py:3 get")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.verdict import loss
+from testbed.verdict.causes import loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

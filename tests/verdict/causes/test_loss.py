@@ -7,7 +7,7 @@ import pytest
 
 from flight_search.lookup import driver_cursor, fixed, original
 from testbed.journal.evidence import ConnectionOut, Source
-from testbed.verdict import loss
+from testbed.verdict.causes import loss
 
 TAKEN = ConnectionOut(1, "worker", 3.0, request_running=False, operation="lookup_by_city")
 FORGETS = """def report(pool):

@@ -12,7 +12,8 @@ from testbed.journal.events import EvidenceTaken
 from testbed.journal.evidence import DatabaseSide, Missing, OwnAddress
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE
 from testbed.plan.expectation import Root
-from testbed.verdict import figures, who_waits, wrong_address
+from testbed.verdict import figures, who_waits
+from testbed.verdict.causes import wrong_address
 from testbed.verdict.checks import root
 from testbed.verdict.finding import Verdict
 from tests.journals import hung_night

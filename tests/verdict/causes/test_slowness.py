@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.journal.evidence import ConnectionOut, Session
-from testbed.verdict import slowness
+from testbed.verdict.causes import slowness
 
 
 def late_s(*calls: tuple[float, float | None]) -> float | None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, LOCK, SOCKET, may_wait_for_lock
-from testbed.verdict.cause import Cause, most, unseen
+from testbed.verdict.causes.cause import Cause, most, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from testbed.journal.evidence import Evidence, Holder, LockWait, ThreadLocks
+    from testbed.journal.evidence import Holder, LockWait, ThreadLocks
+    from testbed.verdict.causes.seen import Seen
 
 JOIN = "Thread.join"  # as the lock of a thread that waits for another's end
 THREADING = "/threading.py:"
@@ -28,7 +29,7 @@ SELECTS = "/selectors.py:"
 class LockCauses:
     """Follows those who wait for a lock; `follow` returns what the threads of a group wait for, and `edges` takes who waits for whom."""
 
-    evidence: Evidence | None
+    seen: Seen
     edges: Counter[tuple[str, str, str]]
     follow: Callable[[str, ThreadGroup], Counter[Cause]]
     _under_way: list[tuple[str, int]] = field(default_factory=list)
@@ -40,11 +41,12 @@ class LockCauses:
         """
         if not may_wait_for_lock(group):
             return None
-        locks, at = self._locks(service), _own_call(group.stack)
+        locks, at = self.seen.locks(service), _own_call(group.stack)
         if locks is None:
-            reason = self._why_missing(f"locks of {service}")
-            is_lock = group.state == LOCK or bool(group.waits)
-            return Counter({unseen(f"a lock in {service} that threads take at {at}", reason): group.count}) if reason and is_lock else None
+            what, is_lock = f"locks of {service}", group.state == LOCK or bool(group.waits)
+            if not is_lock or not self.seen.is_missing(what):
+                return None
+            return Counter({unseen(f"a lock in {service} that threads take at {at}", self.seen.why_missing(what)): group.count})
         waits = [wait for wait in locks.lock_waits if wait.at == at][: group.count]
         if not waits:
             return None
@@ -59,8 +61,7 @@ class LockCauses:
 
     def full_queue(self, service: str, error: str | None) -> Cause | None:
         """Return the listen queue of a service that answers nobody, where it is full; `error`: why its threads could not be dumped."""
-        listening = () if self.evidence is None else self.evidence.listeners
-        seen = next((each for each in listening if each.service == service), None)
+        seen = self.seen.listeners(service)
         full = None if seen is None else next((each for each in seen.sockets if each.is_full), None)
         if seen is None or full is None:
             return None
@@ -72,9 +73,8 @@ class LockCauses:
 
     def _busy_at(self, service: str) -> str:
         """Return where the event loop of a service stood, in words; empty where it was not seen, or only waited."""
-        loops = () if self.evidence is None else self.evidence.event_loops
-        stack = next((loop.stack for loop in loops if loop.service == service), ())
-        return "" if not stack or SELECTS in stack[-1] else f"its event loop is busy at {stack[-1]}"
+        loop = self.seen.event_loop(service)
+        return "" if loop is None or not loop.stack or SELECTS in loop.stack[-1] else f"its event loop is busy at {loop.stack[-1]}"
 
     def _end_of(self, service: str, locks: ThreadLocks, first: LockWait) -> Cause:
         waiting = {wait.thread: wait for wait in locks.lock_waits}
@@ -111,14 +111,6 @@ class LockCauses:
         found = self.follow(service, _alone(holder))
         self._under_way.pop()
         return most(found)
-
-    def _locks(self, service: str) -> ThreadLocks | None:
-        found = () if self.evidence is None else self.evidence.thread_locks
-        return next((locks for locks in found if locks.service == service), None)
-
-    def _why_missing(self, what: str) -> str:
-        missing = () if self.evidence is None else self.evidence.missing
-        return next((answer.reason for answer in missing if answer.what == what), "")
 
 
 def _own_call(stack: Sequence[str]) -> str:
