@@ -36,7 +36,7 @@ async def _take_over(replay: Replay, reason: str) -> None:
     actions = replace(replay.actions, word=switchover.WORD, id=number)
 
     async def move(of_takeover: Actions) -> str:
-        return f"{await switchover.switch_over(of_takeover)}, by the cluster: {reason}"
+        return f"{await switchover.switch_over(of_takeover)}, as the cluster ordered"
 
     replay.load.hold()
     with replay.working(), suppress(TestbedError):  # the journal has the failure

@@ -184,7 +184,8 @@ def _done(figures: Figures) -> str:
             healed_s = figures.active_until_night_s[begin.id]
             until = "the night's end" if healed_s is None else clock_text(healed_s)
             how = "injected" if end.state == "end" else how
-        lines.append(f"{began} to {until} {end.operation}, {how} in {end.duration_s or 0:.2f} real s: {end.detail}")
+        reason = f"; {begin.reason}" if begin.reason else ""
+        lines.append(f"{began} to {until} {end.operation}, {how} in {end.duration_s or 0:.2f} real s: {end.detail}{reason}")
     return "\n".join(lines) or Nothing("nothing was done")
 
 

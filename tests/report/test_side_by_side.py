@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ from testbed.errors import TestbedError
 from testbed.journal.events import NightSpan, Request, Response, Sample, ThreadGroup, Threads
 from testbed.journal.thread_states import SOCKET
 from testbed.report import json_lines, side_by_side
+from testbed.report.html import moments
+from testbed.report.html.judged import JudgedReplay
 from testbed.report.terminal import plain_console
 from testbed.verdict import judge
 from tests.journals import CALLERS, EVENING_S, NightBuilder, contained_night, hung_night
@@ -68,6 +71,22 @@ def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[Judgement
     assert "first fault to hang 6 min 30 s of the night, at 22:08:20 never hung" in text
     assert "kiosk check_in 3 failed, 4 unanswered 3 answered, 3 failed" in text
     assert "all 8 failed, 12 unanswered 9 answered, 8 failed" in text
+
+
+@pytest.mark.fact("P2")
+def test_the_report_tells_why_the_cluster_ordered_a_switchover() -> None:
+    """In the terminal and on the page; of an operator's there is no reason to tell."""
+    night = hung_night()
+    night.events = [
+        replace(event, by="cluster", reason="db-2 heard nothing") if event.event == "operation" and event.state == "begin" else event
+        for event in night.events
+    ]
+    (judgement,) = judged(night.journal())
+    text = " ".join(printed(side_by_side.side_by_side([judgement]), 280).split())
+    assert "switchover, completed in 0.10 real s: the database runs on db-2; db-2 heard nothing" in text
+    told = [moment.what for moment in moments.of(JudgedReplay("a", "a", night.journal(), judgement))]
+    assert any(what.endswith("the database runs on db-2; db-2 heard nothing") for what in told)
+    assert "db-2;" not in " ".join(printed(side_by_side.side_by_side(judged(hung_night().journal())), 280).split())
 
 
 def test_the_report_shows_where_the_threads_are_blocked(both: list[Judgement]) -> None:

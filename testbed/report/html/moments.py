@@ -78,6 +78,7 @@ def _done(journal: Journal) -> Iterator[Moment]:
         how = "began, and did not end" if end is None else "completed" if end.state == "end" else "FAILED"
         took = "" if end is None or end.duration_s is None else f" in {end.duration_s:.2f} real s"
         detail = f": {end.detail}" if end is not None and end.detail else ""
+        reason = f"; {begin.reason}" if begin.reason else ""
         given = ", ".join(f"{name} = {value}" for name, value in begin.arguments.items())
         steps = tuple(
             f"{step.number}. {step.step}: {'done' if step.state == 'end' else 'FAILED'}"
@@ -86,7 +87,7 @@ def _done(journal: Journal) -> Iterator[Moment]:
             for step in journal.of(Step)
             if step.id == begin.id and step.operation == begin.operation and step.state != "begin"
         )
-        what = f"{begin.operation}{f' ({given})' if given else ''} {how}{took}{detail}"
+        what = f"{begin.operation}{f' ({given})' if given else ''} {how}{took}{detail}{reason}"
         yield Moment(DONE, begin.t_s, begin.night_s, what, until_s[begin.operation, begin.t_s], steps)
     for condition in journal.of(Condition):
         if not condition.seen:

@@ -20,6 +20,6 @@ def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     if not counts or not counts[-1].received:
         return Finding("cluster_switchovers", Verdict.UNKNOWN, f"{text}; no heartbeat was counted", ("P2",))
     last = counts[-1]
-    came = f"{last.received} heartbeats came over the link {last.link}, {last.missed} were missed"
-    text = "; ".join([text, came, f"the longest gap was {last.longest_gap_s:.2f} s", *(event.reason for event in ordered)])
+    came = f"{last.received} heartbeats came over the link {last.link}, {last.missed} missed"
+    text = "; ".join([text, came, f"longest gap {last.longest_gap_s:.2f} s", *(event.reason for event in ordered)])
     return Finding("cluster_switchovers", held_if(len(ordered) == expected), text, ("P2",))
