@@ -1,16 +1,17 @@
 """The five questions of the case (P1), each with an answer, the evidence for it, and how sure it is.
 
-What evidence does not tell is said so. Of what was done to the facility only the operators' own log is looked at: switchovers and restarts.
-Neither the faults of the scenario nor the variant's name is.
+What evidence does not tell is said so. Of what was done to the facility only the log of the operators, and that of the cluster, are looked
+at: switchovers and restarts. Neither the faults of the scenario nor the variant's name is.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from testbed.journal.events import OperationEvent
+from testbed.journal.evidence import VIRTUAL_IP
 from testbed.plan.clock import clock_text, span_text
 from testbed.verdict import who_waits
 from testbed.verdict.causes import wrong_package
@@ -20,7 +21,7 @@ from testbed.verdict.finding import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed.journal.evidence import About, Evidence
+    from testbed.journal.evidence import About, Evidence, Heartbeats
     from testbed.journal.reader import Journal
     from testbed.postmortem.warning_time import WarningTimes
     from testbed.verdict.judge import Judgement
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Sure = Literal["certain", "likely", "not told"]
 MOVE = "switchover"
+UNORDERED = "No operator ordered the switchover: the cluster did."
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
 # Roots that lie in something else, whatever the switchover left behind, and why.
@@ -35,6 +37,7 @@ NOT_THE_MOVE = {
     "lost": "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code.",
     "wrong_address": "No. It moved the virtual IP with the database, and the servers that are not served any more do not use it.",
 }
+LEAST_MISSED = 3  # heartbeats until a host counts as dead, as VRRP has it (RFC 5798, 6.1: the master is down after three intervals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +87,90 @@ def _cause(journal: Journal, times: WarningTimes, root: Blamed | None, different
     last = max(moves, key=lambda event: event.t_s)
     apart = span_text(stop.night_s - last.night_s)
     seen = (
+        *_reasons(journal, last),
         f"it ended at {clock_text(last.night_s)}: {last.detail}",
         f"service stopped at {clock_text(stop.night_s)}, {apart} later",
         *named,
     )
-    if last.state == "failed":
-        return Answer(question, "It failed, and service stopped after it.", seen, "likely")
+    text, sure = _part_of(last, root)
+    return Answer(question, f"{text} {UNORDERED}" if last.by == "cluster" else text, seen, sure)
+
+
+def _part_of(move: OperationEvent, root: Blamed | None) -> tuple[str, Sure]:
+    """Return what part a switchover had in what all wait for, and how sure that is."""
+    if move.state == "failed":
+        return "It failed, and service stopped after it.", "likely"
     if root is None:
-        return Answer(question, "It was carried out, and service stopped after it; what lies between was not seen.", seen, "not told")
+        return "It was carried out, and service stopped after it; what lies between was not seen.", "not told"
     if root.cause.code in NOT_THE_MOVE:
-        return Answer(question, NOT_THE_MOVE[root.cause.code], seen, "certain")
-    return Answer(question, "Not by itself: it was carried out, and what all wait for is something else.", seen, "likely")
+        return NOT_THE_MOVE[root.cause.code], "certain"
+    return "Not by itself: it was carried out, and what all wait for is something else.", "likely"
+
+
+def _reasons(journal: Journal, *moves: OperationEvent) -> tuple[str, ...]:
+    """Return why the cluster ordered those of the switchovers that it did."""
+    begins = {event.id: event for event in journal.of(OperationEvent) if event.state == "begin"}
+    return tuple(
+        f"the cluster ordered it at {clock_text(begin.night_s)}: {begin.reason}"
+        for move in moves
+        if (begin := begins.get(move.id, move)).by == "cluster"
+    )
 
 
 def _cluster(evidence: Evidence | None) -> Answer:
     question = "Was the cluster configured correctly?"
     if evidence is None or not evidence.services:
         return Answer(question, "That is not told.", ("no service was asked for its settings",), "not told")
-    wrong = [*_addresses(evidence), *_differences(evidence.services)]
-    untold = "how the database hosts watch each other is not told: they exchange no heartbeats here"
+    wrong = [*_addresses(evidence), *_differences(evidence.services), *_wrong_heartbeats(evidence)]
+    heartbeats = tuple(_right_heartbeats(evidence))
+    if not evidence.heartbeats:
+        heartbeats = ("how the database hosts watch each other is not told: they exchange no heartbeats here",)
     if wrong:
-        return Answer(question, "No.", (*wrong, untold), "certain")
+        return Answer(question, "No.", (*wrong, *heartbeats), "certain")
     right = (
         "every application server connects to the virtual IP",
         *(f"{route.name} at {route.address} leads to {route.leads_to}" for route in evidence.routes if route.is_virtual_ip),
         f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
     )
-    return Answer(question, "Yes, as far as it was asked.", (*right, untold), "likely")
+    return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats), "likely")
+
+
+def _wrong_heartbeats(evidence: Evidence) -> Iterator[str]:
+    """Yield where too few missed heartbeats are enough to move the database, and where they go over the network of the service traffic."""
+    for beats in evidence.heartbeats:
+        if beats.take_over_after < LEAST_MISSED:
+            yield (
+                f"too few heartbeats: {beats.watcher} takes over after {_counted(beats.take_over_after)} missed in a row, "
+                f"one due every {beats.every_s:g} s; fewer than {LEAST_MISSED} make a hiccup a death; {_came(beats)}"
+            )
+        if beats.link in _service_links(evidence):
+            yield f"heartbeats go over the link {beats.link}, with the service traffic: what stops that stops them; {_came(beats)}"
+
+
+def _right_heartbeats(evidence: Evidence) -> Iterator[str]:
+    """Yield with numbers that the heartbeats are as they should be, where they are."""
+    for beats in evidence.heartbeats:
+        if beats.take_over_after >= LEAST_MISSED:
+            yield (
+                f"{beats.watcher} takes over after {_counted(beats.take_over_after)} missed in a row, one due every {beats.every_s:g} s; "
+                f"{_came(beats)}"
+            )
+        services = _service_links(evidence)
+        if services and beats.link not in services:
+            yield f"heartbeats go over the link {beats.link}, and the service traffic over {', '.join(sorted(services))}"
+
+
+def _service_links(evidence: Evidence) -> set[str]:
+    """Return the links that lead to databases, and carry the service traffic."""
+    return {route.name.removeprefix(VIRTUAL_IP) for route in evidence.routes if route.is_virtual_ip}
+
+
+def _counted(heartbeats: int) -> str:
+    return "1 heartbeat" if heartbeats == 1 else f"{heartbeats} heartbeats"
+
+
+def _came(beats: Heartbeats) -> str:
+    return f"{beats.received} came, {beats.missed} missed, longest gap {beats.longest_gap_s:.2f} s"
 
 
 def _addresses(evidence: Evidence) -> Iterator[str]:
@@ -161,9 +221,14 @@ def _some(names: Sequence[str]) -> str:
 
 def _operators(journal: Journal, judgement: Judgement) -> Answer:
     question = "Did the operators do the maintenance by the book?"
-    finding = switchover.check(journal, judgement.figures, "success")
-    if not any(event.operation == MOVE for event in journal.of(OperationEvent)):
+    moves = [event for event in journal.of(OperationEvent) if event.operation == MOVE]
+    if not moves:
         return Answer(question, "There was no maintenance.", ("no switchover is in the log",), "certain")
+    if all(event.by == "cluster" for event in moves):
+        begins = (event for event in moves if event.state == "begin")
+        return Answer(question, f"There was no maintenance. {UNORDERED}", _reasons(journal, *begins), "certain")
+    of_operators = replace(journal, events=tuple(event for event in journal.events if getattr(event, "by", "operator") == "operator"))
+    finding = switchover.check(of_operators, judgement.figures, "success")
     words: dict[Verdict, tuple[str, Sure]] = {
         Verdict.HELD: ("Yes.", "certain"),
         Verdict.BROKEN: ("No, or it did not succeed.", "certain"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.evidence import About, DatabaseSide, Evidence, OwnAddress, Route
+from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, OwnAddress, Route
 from testbed.postmortem import questions, warning_time
 from testbed.verdict import judge
 from testbed.verdict.causes.cause import Cause
@@ -136,6 +136,80 @@ def test_a_cluster_is_wrong_where_one_of_it_is_not_as_the_others_or_goes_elsewhe
     assert (cluster.answer == "No.") is bool(wrong)
     assert wrong in "; ".join(cluster.evidence)
     assert "heartbeats" in cluster.evidence[-1]
+
+
+APART = Heartbeats("db-1", "db-2", "heartbeats", 1.0, 3, 240, 2, 2.61)
+COUNTS = "240 came, 2 missed, longest gap 2.61 s"
+
+
+@pytest.mark.fact("P1", "P2")
+@pytest.mark.parametrize(
+    ("beats", "wrong"),
+    [
+        (replace(APART, take_over_after=1), ["too few heartbeats: db-2 takes over after 1 heartbeat missed in a row"]),
+        (replace(APART, take_over_after=2), ["too few heartbeats: db-2 takes over after 2 heartbeats missed in a row"]),
+        (replace(APART, link="database"), ["heartbeats go over the link database, with the service traffic"]),
+        (replace(APART, link="database", take_over_after=1), ["too few heartbeats", "heartbeats go over the link database"]),
+    ],
+)
+def test_heartbeats_that_are_too_few_or_share_the_service_network_are_named(beats: Heartbeats, wrong: list[str]) -> None:
+    """Each with what was counted; what is right of the two is said as well."""
+    _, cluster, *_ = answers(hung_night(), look(told=replace(evidence(), heartbeats=(beats,))))
+    assert (cluster.answer, cluster.sure) == ("No.", "certain")
+    assert [any(text.startswith(named) and text.endswith(COUNTS) for text in cluster.evidence) for named in wrong] == [True] * len(wrong)
+    assert len(cluster.evidence) == 2
+    assert not any("is not told" in text for text in cluster.evidence)
+
+
+@pytest.mark.fact("P1", "P2")
+def test_heartbeats_that_are_as_they_should_be_are_ruled_out_with_numbers() -> None:
+    """How many came and may be missed, and that they have a link to themselves."""
+    _, cluster, *_ = answers(hung_night(), look(told=replace(evidence(), heartbeats=(APART,))))
+    assert cluster.answer == "Yes, as far as it was asked."
+    assert cluster.evidence[-2:] == (
+        f"db-2 takes over after 3 heartbeats missed in a row, one due every 1 s; {COUNTS}",
+        "heartbeats go over the link heartbeats, and the service traffic over database",
+    )
+
+
+def test_where_nobody_told_of_the_service_network_heartbeats_are_not_said_to_be_apart() -> None:
+    """Without a route to a database only their number is judged."""
+    _, cluster, *_ = answers(hung_night(), look(told=replace(evidence(routes=()), heartbeats=(APART,))))
+    assert not any("over the link" in text for text in cluster.evidence)
+
+
+def of_cluster(night: NightBuilder, *ids: int) -> NightBuilder:
+    """Let the cluster have ordered what has these numbers."""
+    night.events = [
+        replace(event, by="cluster", reason="db-2 heard nothing" if event.state == "begin" else "")
+        if event.event == "operation" and event.id in ids
+        else event
+        for event in night.events
+    ]
+    return night
+
+
+@pytest.mark.fact("P1", "P2")
+def test_a_switchover_that_the_cluster_ordered_is_told_from_an_operators() -> None:
+    """With the cluster's own reason; the code is blamed as before, and no operator is."""
+    cause, _, operators, *_ = answers(of_cluster(hung_night(), 1), look())
+    assert (cause.answer[:3], cause.sure) == ("No.", "certain")
+    assert cause.answer.endswith("No operator ordered the switchover: the cluster did.")
+    assert any(seen.startswith("the cluster ordered it at ") and seen.endswith("db-2 heard nothing") for seen in cause.evidence)
+    assert operators.answer == "There was no maintenance. No operator ordered the switchover: the cluster did."
+    assert operators.sure == "certain"
+    assert operators.evidence[0].endswith("db-2 heard nothing")
+    assert not any("cluster" in answers(hung_night(), look())[number].answer for number in (0, 2))
+
+
+def test_what_the_cluster_did_badly_is_not_the_operators_fault() -> None:
+    """Their own switchover went by the book, and the cluster's failed."""
+    night = hung_night()
+    night.switchover(1.5, steps=2, state="failed", id_=7, hosts=("db-2", "db-1"))
+    assert answers(night, look())[2].answer == "No, or it did not succeed."
+    cause, _, operators, *_ = answers(of_cluster(night, 7), look())
+    assert operators.answer == "Yes."
+    assert cause.answer == "It failed, and service stopped after it. No operator ordered the switchover: the cluster did."
 
 
 def test_a_switchover_that_failed_is_no_work_by_the_book() -> None:
