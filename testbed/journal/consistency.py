@@ -65,6 +65,7 @@ def contradictions(journal: Journal) -> tuple[str, ...]:
         witnesses.durations,
         witnesses.pressure,
         witnesses.done,
+        witnesses.heartbeats,
     )
     return tuple(sentence for check in checks for sentence in check(journal))
 

@@ -16,6 +16,7 @@ from testbed.journal.events import (
     Counts,
     FaultOver,
     Healed,
+    HeartbeatCount,
     OperationEvent,
     Pressure,
     Request,
@@ -199,6 +200,24 @@ def done(journal: Journal) -> Iterator[str]:
             return
     if journal.is_complete:
         yield from _undone(journal, begins)
+
+
+def heartbeats(journal: Journal) -> Iterator[str]:
+    """Counts of heartbeats never fall, and what the cluster ordered is a switchover of its own, after heartbeats were missed."""
+    counted = journal.of(HeartbeatCount)
+    for before, after in pairwise(counted):
+        if after.received < before.received or after.missed < before.missed:
+            yield f"fewer heartbeats were counted at {after.t_s:.3f} s than at {before.t_s:.3f} s"
+            return
+    for begin in journal.of(OperationEvent):
+        if begin.by != "cluster" or begin.state != "begin":
+            continue
+        if begin.operation != "switchover" or begin.id <= len(journal.header.timeline):
+            yield f"operation {begin.id}, {begin.operation}, is none that a cluster orders"
+            return
+        if not any(count.in_row and count.t_s <= begin.t_s for count in counted):
+            yield f"the cluster ordered a switchover at {begin.t_s:.3f} s, and had missed no heartbeat before"
+            return
 
 
 def _undone(journal: Journal, begins: list[OperationEvent]) -> Iterator[str]:

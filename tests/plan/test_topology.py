@@ -98,3 +98,11 @@ def test_each_group_has_a_database_of_its_own_where_that_is_chosen() -> None:
     assert databases_of(plan, groups) == databases_of(plan, FacilitySettings()) == {"database": ("cf-1", "cf-2", "cf-3")}
     links = {point.link: point.who for point in integration_points(plan, apart)}
     assert (links["database"], links["database-2"]) == (("cf-1", "cf-3"), ("cf-2",))
+
+
+def test_the_map_has_the_link_of_the_heartbeats_where_there_are_any() -> None:
+    """It leads to the host that sends them from the one that watches; no other plan has it."""
+    watched = FacilityPlan(application_servers=1, callers=("kiosk",), heartbeat_every_s=1.0)
+    assert watched.link_names == ("database", "cf-1", "kiosk", "heartbeats")
+    assert [(point.link, point.who) for point in integration_points(watched, FacilitySettings())][-1] == ("heartbeats", ("db-2",))
+    assert "heartbeats" not in PLAN.link_names

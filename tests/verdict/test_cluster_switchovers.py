@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from testbed.journal import witnesses
 from testbed.journal.events import HeartbeatCount, OperationEvent
 from testbed.verdict import figures
 from testbed.verdict.checks import cluster_switchovers
@@ -19,8 +22,7 @@ def found(expected: int, *, ordered: int = 0, received: int | None = 100) -> Fin
         )
     night.events.append(OperationEvent(**night.at(3.0), operation="switchover", id=1, state="begin"))  # an operator's
     if received is not None:
-        counts = {"received": received, "missed": 2, "in_row": 0, "longest_gap_s": 2.5}
-        night.events.append(HeartbeatCount(**night.at(4.0), sender="db-1", watcher="db-2", link="heartbeats", **counts))  # type: ignore[arg-type]
+        night.events.append(replace(count(night, 4.0, received=received, missed=2), longest_gap_s=2.5))
     night.end(9.0)
     journal = night.journal()
     return cluster_switchovers.check(journal, figures.of(journal), expected)
@@ -42,3 +44,29 @@ def test_only_what_the_cluster_ordered_counts(expected: int, ordered: int, verdi
 def test_where_nobody_watched_nothing_is_known(received: int | None) -> None:
     """No switchover is no proof of a good setting when no heartbeat ever came."""
     assert found(0, received=received).verdict is Verdict.UNKNOWN
+
+
+def count(night: NightBuilder, t_s: float, *, received: int, missed: int, in_row: int = 0) -> HeartbeatCount:
+    """Return a count of heartbeats at a time."""
+    counts = {"received": received, "missed": missed, "in_row": in_row, "longest_gap_s": 1.0}
+    return HeartbeatCount(**night.at(t_s), sender="db-1", watcher="db-2", link="heartbeats", **counts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("missed", "id_", "word", "wrong"),
+    [
+        ((0, 1), 2, "switchover", ""),
+        ((0, 0), 2, "switchover", "and had missed no heartbeat before"),
+        ((1, 0), 2, "switchover", "fewer heartbeats were counted at 1.500 s than at 1.000 s"),
+        ((0, 1), 1, "switchover", "operation 1, switchover, is none that a cluster orders"),
+        ((0, 1), 2, "restart", "operation 2, restart, is none that a cluster orders"),
+    ],
+)
+def test_what_a_cluster_did_follows_from_what_it_missed(missed: tuple[int, int], id_: int, word: str, wrong: str) -> None:
+    """A journal that says otherwise contradicts itself."""
+    night = NightBuilder()
+    night.events += [count(night, t_s, received=10, missed=number, in_row=number) for t_s, number in zip((1.0, 1.5), missed, strict=True)]
+    night.events.append(OperationEvent(**night.at(2.0), operation=word, id=id_, state="begin", by="cluster"))
+    night.end(3.0)
+    found = list(witnesses.heartbeats(night.journal(timeline=("silence",))))
+    assert (wrong in found[0], len(found)) == (True, 1) if wrong else found == []
