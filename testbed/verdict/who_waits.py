@@ -17,6 +17,7 @@ from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
+from testbed.verdict.busyness import stalled_s
 from testbed.verdict.causes import callers_load, loss, own_connections, slowness, wrong_address
 from testbed.verdict.causes.cause import Cause, most, unseen
 from testbed.verdict.causes.databases import DatabaseCauses
@@ -114,7 +115,8 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
             read = None if unread else evidence_file.read(journal.path.parent / taken.file)
         except JournalError as error:
             unread = str(error)
-        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read), unread, read))
+        busy_s = 0.0 if read is None else stalled_s(journal, read.t_s, read.t_s + read.took_s)
+        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read, busy_s), unread, read))
     if not looks and dumps:
         looks.append(
             Look(dumps[-1].night_s, "hung", of(_last_of_each(dumps, dumps[-1].t_s), None), "no evidence was taken beside the dumps")
@@ -127,13 +129,15 @@ def _last_of_each(dumps: Sequence[Threads], until_s: float) -> dict[str, Threads
     return {dump.service: dump for dump in dumps if dump.t_s - (dump.took_s or 0.0) <= until_s}
 
 
-def of(dumps: Mapping[str, Threads], evidence: Evidence | None) -> WhoWaits:
+def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 0.0) -> WhoWaits:
     """Return who waits for whom, from a dump of each service and the evidence of the same moment.
+
+    `busy_s`: for how many seconds of that the machine had no processor free for all.
 
     Services whose request threads are all at work are followed; the others only where somebody waits for them. Servers whose checkouts
     fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
     """
-    walk = _Walk(dict(dumps), evidence)
+    walk = _Walk(dict(dumps), evidence, busy_s)
     threads: Counter[Cause] = Counter()
     services: dict[Cause, list[str]] = {}
     for service, dump in dumps.items():
@@ -170,6 +174,7 @@ def count_at_work(dump: Threads) -> int:
 class _Walk:
     dumps: dict[str, Threads]
     evidence: Evidence | None
+    busy_s: float
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
     under_way: list[str] = field(default_factory=list)
@@ -178,7 +183,7 @@ class _Walk:
     locks: LockCauses = field(init=False)
 
     def __post_init__(self) -> None:
-        self.seen = Seen(self.evidence)
+        self.seen = Seen(self.evidence, self.busy_s)
         self.databases = DatabaseCauses(self.seen, self.edges)
         self.locks = LockCauses(self.seen, self.edges, self._causes_of)
 
@@ -318,14 +323,21 @@ class _Walk:
             return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
         dump = self.dumps.get(target)
         if dump is None or dump.error or self.seen.is_missing(f"what {target} is"):
-            reason = dump.error if dump is not None and dump.error else self.seen.why_missing(f"what {target} is")
-            if (full := self.locks.full_queue(target, None if dump is None else dump.error)) is not None:
-                return full
-            return Cause("frozen", target, f"{target} answers nobody: {reason}")
+            return self._silent(target, dump)
         if count_at_work(dump) and (is_blocked(dump) or 2 * count_at_work(dump) >= count):
             return most(self.causes_of(target))  # it works on these calls
         text = f"the link to {target}: it has {dump.request_threads - count_at_work(dump)} of {dump.request_threads} request threads free"
         return Cause("no_answer", f"link to {target}", f"{text}, and does not answer over it")
+
+    def _silent(self, target: str, dump: Threads | None) -> Cause:
+        """Return what is wrong with a service whose threads could not be dumped, or that did not tell what it is."""
+        error = None if dump is None else dump.error
+        if (full := self.locks.full_queue(target, error)) is not None:
+            return full
+        reason = error or self.seen.why_missing(f"what {target} is")
+        if dump is not None and not error and self.seen.machine_busy:  # its threads could be dumped: it may only have been late
+            return unseen(target, f"{reason}, but {self.seen.machine_busy}")
+        return Cause("frozen", target, f"{target} answers nobody: {reason}")
 
 
 def _shares(of: Sequence[str], count: int) -> Iterator[tuple[str, int]]:

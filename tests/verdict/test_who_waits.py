@@ -182,6 +182,25 @@ def test_a_service_that_answers_nobody_is_frozen() -> None:
     )
 
 
+HALF = "0.1 of the 0.1 s that the look took, the machine had no processor free"
+
+
+@pytest.mark.parametrize(
+    ("busy_s", "cause"),
+    [
+        (0.04, "frozen: cf-1 answers nobody: no answer within 2 s"),
+        (0.06, f"unseen: what is behind cf-1 is not known: no answer within 2 s, but for {HALF}"),
+    ],
+)
+def test_a_service_that_was_late_on_a_busy_machine_is_not_frozen(busy_s: float, cause: str) -> None:
+    """Its threads could be dumped, so it is there; that it did not answer in time shows nothing then."""
+    missing = (Missing("what cf-1 is", "no answer within 2 s"),)
+    dumps = (dump("kiosk", group(4, SOCKET, ("a:1", 4))), dump("cf-1", group(4, IDLE)))
+    worst = who_waits.of({one.service: one for one in dumps}, evidence(missing=missing), busy_s).root
+    assert worst is not None
+    assert f"{worst.cause.code}: {worst.cause.text}" == cause
+
+
 def test_services_that_wait_for_one_another_are_a_deadlock() -> None:
     """Each is blocked in a call to the other."""
     dumps = (dump("cf-1", group(4, SOCKET, ("a:2", 4))), dump("cf-2", group(4, SOCKET, ("a:1", 4))))

@@ -15,13 +15,23 @@ if TYPE_CHECKING:
     Named = TypeVar("Named", About, EventLoop, Listeners, PoolTable, ThreadLocks)
 
 NOBODY_ASKED = "nobody asked"
+BUSY_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Looks into evidence; None: none was taken."""
+    """Looks into evidence; None: none was taken. `stalled_s`: for how long of it the machine had no processor free for all."""
 
     evidence: Evidence | None
+    stalled_s: float = 0.0
+
+    @property
+    def machine_busy(self) -> str:
+        """Why an answer that did not come in time shows nothing, in words; empty where the machine was not too busy for it."""
+        took_s = 0.0 if self.evidence is None else self.evidence.took_s
+        if not self.stalled_s or self.stalled_s < BUSY_SHARE * took_s:
+            return ""
+        return f"for {self.stalled_s:.1f} of the {took_s:.1f} s that the look took, the machine had no processor free"
 
     @property
     def pools(self) -> tuple[PoolTable, ...]:
