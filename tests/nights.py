@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 # and of its passengers, go by four times as fast and come out the same.
 SCENARIO = """
 title = "A night on fakes"
-needs = {needs}
-
+{needs}
 [facility]
 {facility}
 
@@ -98,7 +97,9 @@ def scenario(
 ) -> Scenario:
     """Return a scenario of a few lines, read from a file."""
     path = directory / "a_night.toml"
-    text = SCENARIO.format(timeline=timeline, facility=facility, variants=variants, rate=rate, needs=list(needs))
+    text = SCENARIO.format(
+        timeline=timeline, facility=facility, variants=variants, rate=rate, needs=f"needs = {list(needs)}\n" if needs else ""
+    )
     if ONE_CALLER in facility:
         text = "\n".join(line for line in text.splitlines() if not line.startswith(("ivr", "partner")))
     path.write_text(text)

@@ -8,6 +8,7 @@ import pytest
 
 from testbed.errors import DumpError, FacilityError
 from testbed.facility.address import Address
+from testbed.facility.cluster import NoCluster
 from testbed.facility.runtime import NoRuntime
 from testbed.journal.events import GroupWait, ThreadGroup, Threads
 from testbed.journal.evidence import Listener, Listeners
@@ -37,6 +38,7 @@ class OneServer:
         self.runtime = Running()
         self.application_servers = ("cf-1",)
         self.services = ("cf-1",)
+        self.cluster = NoCluster()
 
 
 def questions(*, is_local: bool = True) -> FacilityQuestions:

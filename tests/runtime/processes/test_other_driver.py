@@ -30,6 +30,7 @@ def test_what_is_in_the_cache_is_not_installed_again(tmp_path: Path, monkeypatch
     package.mkdir(parents=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # of the same size and second, the former's would be taken for the module
     module = package / "__init__.py"
     module.write_text("class pq:\n    version = staticmethod(lambda: 180001)\n")
     assert other_driver.prepare("3.0.5")["PYTHONPATH"] == str(package.parent)
