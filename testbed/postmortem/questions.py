@@ -68,7 +68,7 @@ def of(
         _cluster(evidence),
         _operators(journal, judgement),
         _detection(times),
-        _prevention(root, contained_by),
+        _prevention(root, evidence, contained_by),
     )
 
 
@@ -255,11 +255,27 @@ def _detection(times: WarningTimes) -> Answer:
     return Answer(question, f"By {alarm.what}, {span_text(first.night_s)} before.", (*seen, *never), "certain")
 
 
-def _prevention(root: Blamed | None, contained_by: Sequence[str] | None) -> Answer:
+def _mended(root: Blamed | None, evidence: Evidence | None) -> Iterator[str]:
+    """Yield what would mend the root, and what in the cluster let it move by itself."""
+    where, services = ("", "") if root is None else (root.cause.where, _some(root.services))
+    match "" if root is None else root.cause.code:
+        case "lost":
+            yield f"mend {where}: check in what was taken, whatever raises"
+        case "wrong_address":
+            yield f"set the virtual IP as the database's address on {services}, and compare what each says of its settings"
+        case "deadlock":
+            yield "take what is held in one order everywhere, and wait for nothing else meanwhile"
+        case "retries":
+            yield f"let {where} make fewer attempts, each after a longer wait, and give up what nobody waits for any more"
+        case "exhausted":
+            yield f"read or close every answer that {services} gets, and wait only so long for a connection"
+    if evidence is not None and any(_wrong_heartbeats(evidence)):
+        yield f"miss at least {LEAST_MISSED} heartbeats before a host counts as dead, over a network of their own"
+
+
+def _prevention(root: Blamed | None, evidence: Evidence | None, contained_by: Sequence[str] | None) -> Answer:
     question = "How is it kept from ever happening again?"
-    mended = (f"mend {root.cause.where}: check in what was taken, whatever raises",) if root and root.cause.code == "lost" else ()
-    if root and root.cause.code == "wrong_address":
-        mended = (f"set the virtual IP as the database's address on {_some(root.services)}, and compare what each says of its settings",)
+    mended = tuple(_mended(root, evidence))
     if contained_by is None:
         if not mended:
             return Answer(question, "That is not told.", (), "not told")

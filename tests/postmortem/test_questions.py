@@ -13,6 +13,7 @@ from testbed.verdict.who_waits import Blamed, Look, WhoWaits
 from tests.journals import NightBuilder, contained_night, hung_night
 
 if TYPE_CHECKING:
+    from testbed.plan.expectation import CauseCode
     from testbed.postmortem.questions import Answer
 
 LOST = Cause("lost", "lookup/original.py:24", "8 of 8 connections were lost in lookup/original.py:24")
@@ -220,6 +221,28 @@ def test_a_switchover_that_failed_is_no_work_by_the_book() -> None:
     ]  # type: ignore[type-var]
     cause, _, operators, *_ = answers(night, look())
     assert (cause.answer, operators.answer) == ("It failed, and service stopped after it.", "No, or it did not succeed.")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("deadlock", "take what is held in one order everywhere"),
+        ("retries", "let partner make fewer attempts"),
+        ("exhausted", "read or close every answer that cf-1 gets"),
+        ("work", ""),
+    ],
+)
+def test_what_would_mend_a_root_is_said_where_there_is_a_remedy(code: CauseCode, said: str) -> None:
+    """Of a root that none is known for, nothing is claimed."""
+    prevention = answers(hung_night(), Look(1.0, "hung", WhoWaits((), (Blamed(Cause(code, "partner", "it"), 4, ("cf-1",)),))))[-1]
+    assert [text[: len(said)] for text in prevention.evidence] == ([said] if said else [])
+    assert prevention.sure == ("likely" if said else "not told")
+
+
+def test_heartbeats_that_moved_the_database_are_to_be_mended_too() -> None:
+    """Beside the line that lost the connections."""
+    prevention = answers(hung_night(), look(told=replace(evidence(), heartbeats=(replace(APART, take_over_after=1),))))[-1]
+    assert [text.partition(" ")[0] for text in prevention.evidence] == ["mend", "miss"]
 
 
 def test_what_would_have_warned_first_is_named_with_its_lead() -> None:
