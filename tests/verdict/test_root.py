@@ -10,7 +10,7 @@ import pytest
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken
 from testbed.journal.evidence import Missing
-from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK
+from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK, RUNNING
 from testbed.plan.expectation import Root
 from testbed.verdict import figures
 from testbed.verdict.checks import root
@@ -86,6 +86,15 @@ def test_of_moments_that_are_equally_bad_one_that_tells_the_root_counts(tmp_path
     events = (dump("cf-1", group(4, CHECKOUT)), early, TAKEN)
     assert judged(tmp_path, Root(code="lost"), *events).verdict is Verdict.HELD
     assert judged(tmp_path, Root(code="lost"), *events[:2]).verdict is Verdict.UNKNOWN
+
+
+def test_a_cause_of_few_is_not_held_against_what_most_may_wait_for(tmp_path: Path) -> None:
+    """One thread at work, and three of which it was not seen what they wait for: the root is not known."""
+    blocked = dump("cf-2", group(1, RUNNING), group(3, CHECKOUT))
+    for expected, verdict in (("lost", Verdict.UNKNOWN), ("nobody", Verdict.UNKNOWN), ("work", Verdict.HELD)):
+        assert judged(tmp_path, Root(code=expected), blocked, TAKEN).verdict is verdict
+    seen = dump("cf-2", group(3, RUNNING), group(1, CHECKOUT))
+    assert judged(tmp_path, Root(code="lost"), seen, TAKEN).verdict is Verdict.BROKEN
 
 
 def test_the_root_needs_no_leak(tmp_path: Path) -> None:
