@@ -50,26 +50,25 @@ class ContainersBuilder:
                 f"facility.application_servers: found {self.plan.application_servers}; compose/compose.yaml has {MOST_SERVERS}, "
                 "so at most that many are allowed with --runtime containers"
             )
-        if self.settings.facility.service_groups == OWN_DATABASES:
-            raise UsageError(
-                f'facility.service_groups: found "{OWN_DATABASES}"; compose/compose.yaml has one pair of database hosts, '
-                "so databases of their own are allowed with --runtime processes only"
-            )
-        if self.settings.facility.database_address == PHYSICAL:
-            raise UsageError(
-                f'facility.database_address: found "{PHYSICAL}"; compose/compose.yaml has no network from an application server to a '
-                "database host, so a host's own address is allowed with --runtime processes only"
-            )
-        if self.settings.facility.only_caller is not None:
-            raise UsageError(
-                f'facility.only_caller: found "{self.settings.facility.only_caller}"; compose/compose.yaml gives all callers the same '
-                "settings, so a caller with settings of its own is allowed with --runtime processes only"
-            )
-        if self.settings.facility.other_psycopg is not None:
-            raise UsageError(
-                f'facility.other_psycopg: found "{self.settings.facility.other_psycopg}"; all services are of one image, '
-                "so another driver on one server is allowed with --runtime processes only"
-            )
+        facility = self.settings.facility
+        refused = {
+            "service_groups": (
+                facility.service_groups == OWN_DATABASES,
+                "compose/compose.yaml has one pair of database hosts, so databases of their own are",
+            ),
+            "database_address": (
+                facility.database_address == PHYSICAL,
+                "compose/compose.yaml has no network from an application server to a database host, so a host's own address is",
+            ),
+            "only_caller": (
+                facility.only_caller is not None,
+                "compose/compose.yaml gives all callers the same settings, so a caller with settings of its own is",
+            ),
+            "other_psycopg": (facility.other_psycopg is not None, "all services are of one image, so another driver on one server is"),
+        }
+        for name, (is_set, why) in refused.items():
+            if is_set:
+                raise UsageError(f'facility.{name}: found "{getattr(facility, name)}"; {why} allowed with --runtime processes only')
 
     @property
     def _fits(self) -> dict[str, str]:
