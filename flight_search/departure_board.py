@@ -23,8 +23,8 @@ Answer = TypeVar("Answer")
 class DepartureBoard:
     """What the hall is shown: the flights by their last status, and how many have checked in at each gate.
 
-    `order`: `one`, both operations take the lock of the gates first; `two`, each takes first what it needs first; None, there is no board,
-    and nothing is locked. The first lock is held while the database is asked, so that the board shows what the database has.
+    `order`: `one`, both operations ask the database and then take the lock of the gates first; `two`, each takes first what it needs first,
+    and holds it while the database is asked; None, there is no board, and nothing is locked.
     """
 
     def __init__(self, order: DepartureBoardOrder | None) -> None:
@@ -38,24 +38,31 @@ class DepartureBoard:
         """Return what `ask` returns, which checks a passenger in; count them at the gate, and show the count."""
         if self._order is None:
             return ask()
+        if self._order == "one":
+            answer = ask()
+            with self._gates, self._board:
+                return self._count(flight, answer)
         with self._gates:
             answer = ask()
-            self._checked_in[flight] += 1
             with self._board:
-                self._shown[flight] = self._checked_in[flight]
-        return answer
+                return self._count(flight, answer)
 
     def status(self, flight: str, ask: Callable[[], Answer]) -> Answer:
         """Return what `ask` returns, a flight's status; show the flight, with those who have checked in."""
         if self._order is None:
             return ask()
         if self._order == "one":
+            answer = ask()
             with self._gates, self._board:
-                return self._show(flight, ask())
+                return self._show(flight, answer)
         with self._board:
             answer = ask()
             with self._gates:  # the other way round than in `check_in`: whoever holds the gates may be waiting for the board
                 return self._show(flight, answer)
+
+    def _count(self, flight: str, answer: Answer) -> Answer:
+        self._checked_in[flight] += 1
+        return self._show(flight, answer)
 
     def _show(self, flight: str, answer: Answer) -> Answer:
         self._shown[flight] = self._checked_in[flight]
