@@ -34,6 +34,6 @@ def check(journal: Journal, figures: Figures, expected: Root) -> Finding:
         return Finding(CHECK, held_if(expected.code == NOBODY), f"at {at} nothing was blocked; expected {wanted}", FACTS)
     good = root.cause.code == expected.code and expected.at in f"{root.cause.where} {root.cause.text}"
     unseen = [blamed for blamed in worst.who_waits.blamed if blamed.cause.code == "unseen"]
-    if not good and sum(blamed.threads for blamed in unseen) >= root.threads:  # what most of them wait for may be what is expected
+    if unseen and not good and sum(blamed.threads for blamed in unseen) >= root.threads:  # most may wait for what is expected
         return Finding(CHECK, Verdict.UNKNOWN, f"at {at} the root is not known: {unseen[0]}; {root}; expected {wanted}", FACTS)
     return Finding(CHECK, held_if(good), f"at {at} {root}; expected {wanted}", FACTS)
