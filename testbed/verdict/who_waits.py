@@ -82,13 +82,22 @@ class WhoWaits:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Who waited for whom at one moment of a night; `why`: why evidence was taken then. `unread`: why the evidence could not be read."""
+    """Who waited for whom at one moment of a night; `why`: why evidence was taken then. `unread`: why the evidence could not be read.
+
+    `busy_s`: for how many seconds of that the machine had no processor free for all.
+    """
 
     night_s: float
     why: Why
     who_waits: WhoWaits
     unread: str = ""
     evidence: Evidence | None = None
+    busy_s: float = 0.0
+
+    @property
+    def machine_busy(self) -> str:
+        """Why what was not seen then shows nothing, in words; empty where the machine was not too busy for it."""
+        return Seen(self.evidence, self.busy_s).machine_busy
 
     @property
     def blocked(self) -> int:
@@ -116,7 +125,7 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
         except JournalError as error:
             unread = str(error)
         busy_s = 0.0 if read is None else stalled_s(journal, read.t_s, read.t_s + read.took_s)
-        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read, busy_s), unread, read))
+        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read, busy_s), unread, read, busy_s))
     if not looks and dumps:
         looks.append(
             Look(dumps[-1].night_s, "hung", of(_last_of_each(dumps, dumps[-1].t_s), None), "no evidence was taken beside the dumps")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.journal import evidence as evidence_file
-from testbed.journal.events import EvidenceTaken
+from testbed.journal.events import EvidenceTaken, Pressure
 from testbed.journal.evidence import Missing
 from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK, RUNNING
 from testbed.plan.expectation import Root
 from testbed.verdict import figures
+from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.checks import root
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import hung_night
@@ -100,3 +101,12 @@ def test_a_cause_of_few_is_not_held_against_what_most_may_wait_for(tmp_path: Pat
 def test_the_root_needs_no_leak(tmp_path: Path) -> None:
     """A lock within a service is one, too."""
     assert judged(tmp_path, Root(code="monitor", at="socket.py:9"), dump("cf-2", group(4, LOCK)), TAKEN).verdict is Verdict.HELD
+
+
+@pytest.mark.parametrize(("stalled_s", "code"), [(2.0, MACHINE_BUSY), (0.2, "")])
+def test_a_root_that_a_busy_machine_hid_is_unknown_for_that_reason(tmp_path: Path, stalled_s: float, code: str) -> None:
+    """So that the suite replays the night again, alone."""
+    evidence_file.write(evidence(), tmp_path / TAKEN.file)
+    pressure = [Pressure(t_s=at_s, night_s=90_000.0, cpu_stalled_s=so_far_s) for at_s, so_far_s in ((4.0, 0.0), (6.0, stalled_s))]
+    finding = judged(tmp_path, Root(code="lost"), dump("cf-1", group(4, CHECKOUT)), TAKEN, *pressure)
+    assert (finding.verdict, finding.code) == (Verdict.UNKNOWN, code)

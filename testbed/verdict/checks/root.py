@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.plan.clock import clock_text
 from testbed.verdict import who_waits
+from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ def check(journal: Journal, figures: Figures, expected: Root) -> Finding:
     if worst is None:
         return Finding(CHECK, Verdict.UNKNOWN, "no threads were dumped, and no evidence was taken", FACTS)
     root, at = worst.who_waits.root, clock_text(worst.night_s, seconds=False)
+    busy = MACHINE_BUSY if worst.machine_busy else ""
     wanted = f"{expected.code}{f' at {expected.at}' if expected.at else ''}"
     if worst.unread or (root is not None and root.cause.code == "unseen"):
         why = worst.unread or str(root)
-        return Finding(CHECK, Verdict.UNKNOWN, f"at {at} the root is not known: {why}; expected {wanted}", FACTS)
+        return Finding(CHECK, Verdict.UNKNOWN, f"at {at} the root is not known: {why}; expected {wanted}", FACTS, busy)
     if root is None:
         return Finding(CHECK, held_if(expected.code == NOBODY), f"at {at} nothing was blocked; expected {wanted}", FACTS)
     good = root.cause.code == expected.code and expected.at in f"{root.cause.where} {root.cause.text}"
     unseen = [blamed for blamed in worst.who_waits.blamed if blamed.cause.code == "unseen"]
     if unseen and not good and sum(blamed.threads for blamed in unseen) >= root.threads:  # most may wait for what is expected
-        return Finding(CHECK, Verdict.UNKNOWN, f"at {at} the root is not known: {unseen[0]}; {root}; expected {wanted}", FACTS)
+        return Finding(CHECK, Verdict.UNKNOWN, f"at {at} the root is not known: {unseen[0]}; {root}; expected {wanted}", FACTS, busy)
     return Finding(CHECK, held_if(good), f"at {at} {root}; expected {wanted}", FACTS)
