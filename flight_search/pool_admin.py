@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
 from prometheus_client.core import GaugeMetricFamily
 
-from flight_search import calls
+from flight_search import calls, request_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,17 +74,6 @@ def _state(settings: ServerSettings, pool: MonitoredDataSource) -> dict[str, obj
 
 
 def _row(connection: PooledConnection) -> dict[str, object]:
-    """Return a connection that is out: which request has it, since when, where it was taken, and how the request ended if it has."""
-    request = connection.request
-    return {
-        "connection": connection.number,
-        "backend_pid": connection.backend_pid,
-        "thread": request.thread,
-        "thread_id": request.thread_id,
-        "operation": request.operation,
-        "out_s": round(time.monotonic() - connection.since_s, 3),
-        "request_running": request.running,
-        "checked_out_at": calls.formatted(connection.checked_out_at),
-        "error": request.error,
-        "raised_at": calls.formatted(request.raised_at),
-    }
+    """Return a connection that is out, with the process of the database server that serves it, and who has it."""
+    who = request_context.in_use(connection.request, connection.since_s, connection.checked_out_at)
+    return {"connection": connection.number, "backend_pid": connection.backend_pid, **who}

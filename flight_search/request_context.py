@@ -59,6 +59,23 @@ def error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip()}"[:ERROR_CHARS]
 
 
+def in_use(request: RequestContext, since_s: float, taken_at: tuple[calls.Call, ...]) -> dict[str, object]:
+    """Return, for a table of connections, which request has one, for how long, where it was taken, and how the request ended if it has.
+
+    `since_s`: since when, on the monotonic clock, in seconds.
+    """
+    return {
+        "thread": request.thread,
+        "thread_id": request.thread_id,
+        "operation": request.operation,
+        "out_s": round(time.monotonic() - since_s, 3),
+        "request_running": request.running,
+        "checked_out_at": calls.formatted(taken_at),
+        "error": request.error,
+        "raised_at": calls.formatted(request.raised_at),
+    }
+
+
 _of_thread = threading.local()
 _lock = threading.Lock()
 _running: dict[int, RequestContext] = {}

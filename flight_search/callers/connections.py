@@ -99,15 +99,4 @@ class _RecordedPool(HTTPConnectionPool):
 
 def _row(row: ConnectionInUse) -> dict[str, object]:
     """Return a connection that is out, with the fields of one in `/admin/pool` of an application server."""
-    request = row.request
-    return {
-        "connection": id(row.connection),
-        "thread": request.thread,
-        "thread_id": request.thread_id,
-        "operation": request.operation,
-        "out_s": round(time.monotonic() - row.since_s, 3),
-        "request_running": request.running,
-        "checked_out_at": calls.formatted(row.taken_at),
-        "error": request.error,
-        "raised_at": calls.formatted(request.raised_at),
-    }
+    return {"connection": id(row.connection), **request_context.in_use(row.request, row.since_s, row.taken_at)}
