@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from testbed.errors import TestbedError
 from testbed.journal.evidence import (
@@ -22,7 +22,7 @@ from testbed.journal.evidence import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from testbed.facility.observers import Question, Questions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from testbed.journal.evidence import Answer
     from testbed.replay.recorder import Recorder
 
+Kind = TypeVar("Kind")
 WITHIN_S = 2.0  # a part that answers later is one that does not answer, and so is the evidence never later than that
 RESTART_WITHIN_S = 0.5  # restoring service comes first (O9): before a restart nobody waits longer for a part that does not answer
 
@@ -58,18 +59,22 @@ async def take(
         t_s=began_s,
         night_s=night_s,
         took_s=recorder.t_s() - began_s,
-        pools=tuple(answer for answer in answers if isinstance(answer, PoolTable)),
-        services=tuple(answer for answer in answers if isinstance(answer, About)),
-        databases=tuple(answer for answer in answers if isinstance(answer, DatabaseSide)),
-        routes=tuple(answer for answer in answers if isinstance(answer, Route)),
+        pools=_of(PoolTable, answers),
+        services=_of(About, answers),
+        databases=_of(DatabaseSide, answers),
+        routes=_of(Route, answers),
         addresses=asked.addresses(),
-        listeners=tuple(answer for answer in answers if isinstance(answer, Listeners)),
-        event_loops=tuple(answer for answer in answers if isinstance(answer, EventLoop)),
-        thread_locks=tuple(answer for answer in answers if isinstance(answer, ThreadLocks)),
-        missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
-        hosts=tuple(answer for answer in answers if isinstance(answer, OwnAddress)),
-        heartbeats=tuple(answer for answer in answers if isinstance(answer, Heartbeats)),
+        listeners=_of(Listeners, answers),
+        event_loops=_of(EventLoop, answers),
+        thread_locks=_of(ThreadLocks, answers),
+        missing=_of(Missing, answers),
+        hosts=_of(OwnAddress, answers),
+        heartbeats=_of(Heartbeats, answers),
     )
+
+
+def _of(kind: type[Kind], answers: Iterable[object]) -> tuple[Kind, ...]:
+    return tuple(answer for answer in answers if isinstance(answer, kind))
 
 
 async def _of_dump(
