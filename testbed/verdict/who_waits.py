@@ -154,7 +154,7 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
             for cause, count in walk.causes_of(service).items():
                 threads[cause] += count
                 services.setdefault(cause, []).append(service)
-    for wrong in wrong_address.found(evidence):
+    for wrong in walk.wrong:
         if wrong.failed:
             walk.edges[" and ".join(wrong.servers), wrong.address, "checkouts that failed"] += wrong.failed
             services.setdefault(_wrong(wrong), list(wrong.servers))
@@ -188,11 +188,13 @@ class _Walk:
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
     under_way: list[str] = field(default_factory=list)
     seen: Seen = field(init=False)
+    wrong: tuple[WrongAddress, ...] = field(init=False)
     databases: DatabaseCauses = field(init=False)
     locks: LockCauses = field(init=False)
 
     def __post_init__(self) -> None:
         self.seen = Seen(self.evidence, self.busy_s)
+        self.wrong = wrong_address.found(self.evidence)
         self.databases = DatabaseCauses(self.seen, self.edges)
         self.locks = LockCauses(self.seen, self.edges, self._causes_of)
 
@@ -238,7 +240,7 @@ class _Walk:
             return self._through_own_connections(service, group)
         if group.state != DATABASE:
             return None
-        wrong = next((wrong for wrong in wrong_address.found(self.evidence) if service in wrong.servers), None)
+        wrong = next((wrong for wrong in self.wrong if service in wrong.servers), None)
         if wrong is None:
             return self.databases.of_group(service, group)
         self.edges[service, wrong.address, group.state] += group.count
