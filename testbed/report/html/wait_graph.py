@@ -54,7 +54,7 @@ class WaitGraph:
                     "name": _short(node.name),
                     "kind": node.kind,
                     "does": list(map(_short, node.does)),
-                    "blamed": [{"threads": one.threads, "text": _short(one.cause.text)} for one in node.blamed],
+                    "blamed": [{"threads": each.threads, "text": _short(each.cause.text)} for each in node.blamed],
                     "root": node.name in self.root,
                 }
                 for node in self.nodes
@@ -128,7 +128,7 @@ def _does(name: str, edges: Sequence[Edge], facility: FacilityNames) -> tuple[st
 
 
 def _blamed(name: str, blamed: Sequence[Blamed], at: dict[Cause, tuple[str, ...]]) -> tuple[Blamed, ...]:
-    return tuple(one for one in blamed if name in at[one.cause])
+    return tuple(each for each in blamed if name in at[each.cause])
 
 
 def _short(text: str) -> str:
