@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass
+from abc import abstractmethod
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.errors import FacilityError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from testbed.facility.heartbeat_watch import HeartbeatWatch
     from testbed.journal.events import HeartbeatCount, Now
     from testbed.journal.evidence import Heartbeats
 
@@ -38,6 +40,43 @@ class ClusterManager(Protocol):
 
     async def heartbeats(self) -> Heartbeats:
         """Return how the hosts watch each other, and what was counted so far, as evidence; raises FacilityError when they do not."""
+
+
+@dataclass(slots=True)
+class WatchingCluster(ClusterManager):
+    """A cluster manager whose hosts exchange heartbeats, however these go; `watch` counts them."""
+
+    watch: HeartbeatWatch
+    moves: int = field(default=0, init=False)
+
+    @property
+    def is_on(self) -> bool:
+        """Always."""
+        return True
+
+    @abstractmethod
+    async def hand_over(self) -> None:
+        """Let the active host send from now on, and watch it anew."""
+
+    @asynccontextmanager
+    async def moving(self) -> AsyncIterator[None]:
+        """Pause the watching, as a cluster in maintenance does; afterwards the active host sends, unless the other was lost."""
+        was_lost = self.watch.is_lost
+        self.moves += 1
+        try:
+            yield
+        finally:
+            self.moves -= 1
+            if not was_lost:
+                await self.hand_over()
+
+    async def look(self, now: Now) -> Sequence[HeartbeatCount]:
+        """Return what was counted so far."""
+        return [self.watch.count(now)]
+
+    async def heartbeats(self) -> Heartbeats:
+        """Return how the hosts watch each other, and what was counted so far."""
+        return self.watch.evidence()
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class FakeBuilder:
     def _cluster(self, every_s: float) -> FakeCluster:
         settings = self.settings.facility
         network = self.virtual_ip if settings.heartbeat_link == DATABASE else self.links[HEARTBEATS]
-        return FakeCluster(self.database, network, HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed))
+        return FakeCluster(HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed), self.database, network)
 
     async def _open_burst(self, runtime: Runtime, spec: BurstSpec) -> FakeBurst:  # noqa: ARG002 - the protocol's signature
         self.bursts.append(FakeBurst(spec, self.ineffective))

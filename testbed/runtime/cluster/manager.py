@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed.concurrency import cancel_and_wait
-from testbed.facility.cluster import ClusterManager
+from testbed.facility.cluster import WatchingCluster
 from testbed.plan.topology import HOSTS
 from testbed.runtime.cluster.beat import BEAT, SUBSCRIBE, BeatServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
     from testbed.facility.address import Address
     from testbed.facility.database import Database
     from testbed.facility.heartbeat_watch import HeartbeatWatch
-    from testbed.journal.events import HeartbeatCount, Now
-    from testbed.journal.evidence import Heartbeats
     from testbed.runtime.proxied_link import ProxiedLink
 
 COUNTS_EVERY_S = 1.0
@@ -28,20 +23,13 @@ CONNECT_AGAIN_S = 0.1
 
 
 @dataclass(slots=True)
-class Cluster(ClusterManager):
+class Cluster(WatchingCluster):
     """The manager of a pair of database hosts; the heartbeats go through the proxy of `link`. It tells of a loss, and moves nothing."""
 
     database: Database
     link: ProxiedLink
-    watch: HeartbeatWatch
     _servers: dict[str, BeatServer] = field(default_factory=dict)
     _addresses: dict[str, Address] = field(default_factory=dict)
-    _moving: int = 0
-
-    @property
-    def is_on(self) -> bool:
-        """Always."""
-        return True
 
     @property
     def every_s(self) -> float:
@@ -68,7 +56,7 @@ class Cluster(ClusterManager):
         try:
             while not self.watch.is_lost:
                 await asyncio.sleep(self.watch.due_s - loop.time())
-                if self._moving:
+                if self.moves:
                     self.watch.start(loop.time())
                 else:
                     self.watch.look(loop.time())
@@ -95,31 +83,12 @@ class Cluster(ClusterManager):
                 transport.abort()
             await asyncio.sleep(CONNECT_AGAIN_S)
 
-    @asynccontextmanager
-    async def moving(self) -> AsyncIterator[None]:
-        """Pause the watching, as a cluster in maintenance does; afterwards the active host sends, unless the other was lost."""
-        was_lost = self.watch.is_lost
-        self._moving += 1
-        try:
-            yield
-        finally:
-            self._moving -= 1
-            if not was_lost:
-                await self._hand_over()
-
-    async def _hand_over(self) -> None:
+    async def hand_over(self) -> None:
+        """Point the link to the active host, and watch it anew."""
         if self.database.active != self.watch.sender:
             self.watch.sender = self.database.active
             await self.link.point(self._addresses[self.watch.sender])
         self.watch.start(asyncio.get_running_loop().time())
-
-    async def look(self, now: Now) -> Sequence[HeartbeatCount]:
-        """Return what was counted so far."""
-        return [self.watch.count(now)]
-
-    async def heartbeats(self) -> Heartbeats:
-        """Return how the hosts watch each other, and what was counted so far."""
-        return self.watch.evidence()
 
 
 class _Subscriber(asyncio.Protocol):

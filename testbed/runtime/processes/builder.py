@@ -211,7 +211,7 @@ class ProcessesBuilder:
         """Let the hosts of the first database exchange heartbeats: over a network of their own, or that of the service traffic."""
         settings = self.settings.facility
         link = self._new_link(client, HEARTBEATS)
-        self.cluster = Cluster(facility.database, link, HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed))
+        self.cluster = Cluster(HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed), facility.database, link)
         await shield(self.cluster.start())
         facility.cluster = self.cluster
         facility.links[HEARTBEATS] = link

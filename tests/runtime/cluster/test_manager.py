@@ -61,7 +61,7 @@ class Watched:
 async def watching(api: ApiClient, take_over_after: int = 1000) -> AsyncIterator[Watched]:
     """Watch the heartbeats of the first host, which may miss so many in a row."""
     link = ProxiedLink(FaultProxyClient(api.host, api.port), "heartbeats")
-    cluster = Cluster(FakeDatabase(), link, HeartbeatWatch("heartbeats", EVERY_S, take_over_after))
+    cluster = Cluster(HeartbeatWatch("heartbeats", EVERY_S, take_over_after), FakeDatabase(), link)
     await cluster.start()
     losing = asyncio.create_task(cluster.wait_lost())
     try:
