@@ -10,7 +10,8 @@ from scenarios.conftest import PLANS
 from testbed.journal.events import Pressure, Sample, Step
 from testbed.plan.clock import HOUR_S
 from testbed.runtime.busyness import EVERY_S, FILE
-from testbed.verdict import figures, stuck_spans, thread_dumps
+from testbed.verdict import figures, stuck_spans, thread_dumps, who_waits
+from testbed.verdict.causes.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,20 @@ def test_all_request_threads_of_every_caller_read_a_socket_at_one_line(original:
         assert sum(group.count for group in dump.groups) == 40
         paths |= {thread_dumps.path_from(group) for group in dump.groups}
     assert len(paths) == 1
+
+
+@pytest.mark.fact("O6")
+def test_the_kernel_shows_that_every_caller_waits_for_the_servers(original: Journal) -> None:
+    """The other ends of its threads' sockets are servers, or balancers before them; py-spy has just let some go on."""
+    look = who_waits.worst_of(who_waits.of_journal(original))
+    assert look is not None
+    seen = Seen(look.evidence)
+    for caller in CALLERS:
+        dump = thread_dumps.last_of(original, caller)
+        assert dump is not None
+        waits = [wait for group in dump.groups for wait in group.waits if wait.peer]
+        assert sum(wait.count for wait in waits) > 20
+        assert {part for wait in waits for part in seen.parts_at(wait.peer)} <= set(SERVERS)
 
 
 @pytest.mark.fact("O8", "C6")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.observe.proc import PROC
+from testbed.observe.sockets import descriptors, inode_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,12 @@ def listen_queues(pid: int) -> dict[int, ListenQueue]:
             place = host if family == socket.AF_INET else f"[{host}]"
             found[inode] = ListenQueue(f"{place}:{PORT.unpack_from(ends)[0]}", queued, backlog)
     return found
+
+
+def own_listen_queues(pid: int) -> tuple[ListenQueue, ...]:
+    """Return the TCP listeners of one process; none of one that may not be looked into."""
+    mine = {inode for _, target in descriptors(pid) if (inode := inode_of(target)) is not None}
+    return tuple(queue for inode, queue in listen_queues(pid).items() if inode in mine)
 
 
 def backlogs(pid: int) -> dict[int, int]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 WITHIN_S = 20.0
 RESUMED_WITHIN_S, LOOK_EVERY_S = 0.3, 0.01
 MOST_PEERS = 3  # of the connections that one thread waits for
+TOLD = (IDLE, CHECKOUT, HTTP_CONNECTION, DATABASE)  # the stack itself tells what such a thread waits for
 OPERATIONS = ("lookup_by_city", "flight_status", "check_in", "book")
 
 
@@ -153,7 +154,7 @@ def group_stacks(stacks: Iterable[Stack], waits: Mapping[int, Wait] | None = Non
 
 
 def _counted(alike: Iterable[Stack], waits: Mapping[int, Wait]) -> tuple[GroupWait, ...]:
-    seen = (wait_of(stack, waits[stack.os_id]) for stack in alike if stack.os_id in waits)
+    seen = (wait_of(stack, waits[stack.os_id]) for stack in alike if stack.os_id in waits and stack.state not in TOLD)
     counts = Counter((wait.kind, wait.call, ", ".join(wait.peers[:MOST_PEERS]), wait.detail) for wait in seen)
     return tuple(GroupWait(count, *what) for what, count in counts.most_common())
 
@@ -177,7 +178,7 @@ def wait_of(stack: Stack, wait: Wait) -> Wait:
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
     """Dump the threads of a process by its id, from outside, whatever it is doing (P4), with what they wait for; see `Dump`."""
     printed = await run_py_spy(service, pid)
-    return await asyncio.to_thread(keep_dump, service, printed, file, pid)
+    return await asyncio.to_thread(lambda: keep_dump(service, printed, file, _other_ends(pid, parse_dump(printed))))
 
 
 def _other_ends(pid: int, stacks: Iterable[Stack]) -> dict[int, Wait]:
@@ -185,8 +186,7 @@ def _other_ends(pid: int, stacks: Iterable[Stack]) -> dict[int, Wait]:
 
     Every look costs milliseconds of the process that also samples the facility, and of a machine that has none to spare.
     """
-    told = (IDLE, CHECKOUT, HTTP_CONNECTION, DATABASE)
-    threads = {stack.os_id for stack in stacks if stack.is_request_thread and stack.state not in told}
+    threads = {stack.os_id for stack in stacks if stack.is_request_thread and stack.state not in TOLD}
     return thread_waits(pid, threads=threads) if threads else {}
 
 
@@ -240,13 +240,12 @@ def resume(pid: int) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def keep_dump(service: str, printed: bytes, file: Path, pid: int | None = None) -> tuple[ThreadGroup, ...]:
+def keep_dump(service: str, printed: bytes, file: Path, waits: Mapping[int, Wait] | None = None) -> tuple[ThreadGroup, ...]:
     """Write the output of `py-spy dump --json` to `file`, and return the request threads in groups; raises DumpError when either fails.
 
-    `pid`: of the process, where it is one of this machine, so that it can be seen what its threads wait for.
+    `waits`: what its threads wait for, by the kernel's id, where that was seen.
     """
     stacks = parse_dump(printed)
-    waits = {} if pid is None else _other_ends(pid, stacks)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "wb") as dump:  # as of a journal

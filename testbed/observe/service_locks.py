@@ -12,14 +12,12 @@ from testbed.observe import netlink
 from testbed.observe.proc import PROC, STOPPED, process_state
 from testbed.observe.py_spy import MOST_PEERS, parse_dump, wait_of
 from testbed.observe.python_threads import look_once
-from testbed.observe.sockets import descriptors, inode_of
 from testbed.observe.thread_waits import RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from testbed.journal.events import ThreadGroup
     from testbed.observe import deadlocks
     from testbed.observe.py_spy import Stack
     from testbed.observe.thread_waits import Wait
@@ -37,16 +35,15 @@ async def event_loop(service: str, dump: Path) -> EventLoop:
     return await asyncio.to_thread(_event_loop, service, dump)
 
 
-async def thread_locks(service: str, pid: int, dumped: Sequence[ThreadGroup]) -> ThreadLocks:
+async def thread_locks(service: str, pid: int, seen: Collection[str]) -> ThreadLocks:
     """Return who waits for whose lock among the threads of a service; raises DumpError.
 
-    `dumped`: the groups of an earlier dump, which are the first of two looks. A deadlock lasts for ever: where a thread of it was not
+    `seen`: the lines of an earlier dump's stacks, which is the first of two looks. A deadlock lasts for ever: where a thread of it was not
     seen at its line before, it is the moment's, and none.
     """
     _require_linux(service)
     stacks, waits, found = await look_once(service, pid)
     named = {stack.os_id: stack for stack in stacks}
-    seen = {call for group in dumped for call in group.stack}
     return ThreadLocks(
         service,
         tuple(_lock_wait(wait, named) for wait in found.waits),
@@ -69,8 +66,7 @@ def _listeners(service: str, pid: int) -> Listeners:
     _require_linux(service)
     if not (PROC / str(pid)).exists():
         raise FacilityError(f"{service} does not run")
-    mine = {inode for _, target in descriptors(pid) if (inode := inode_of(target)) is not None}
-    found = [queue for inode, queue in netlink.listen_queues(pid).items() if inode in mine]
+    found = netlink.own_listen_queues(pid)
     if not found:
         raise FacilityError(f"none is seen of process {pid}: none is there, or it may not be looked into")
     sockets = tuple(Listener(queue.address, queue.queued, queue.backlog) for queue in found)

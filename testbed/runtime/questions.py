@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from testbed.errors import DumpError, FacilityError, ServiceError
+from testbed.errors import ServiceError
 from testbed.facility.observers import Question
 from testbed.journal.evidence import Route
 from testbed.journal.thread_states import may_wait_for_lock
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.facility.facility import Facility
     from testbed.journal.events import ThreadGroup, Threads
-    from testbed.journal.evidence import DatabaseSide, EventLoop, Listeners, OwnAddress, ThreadLocks
+    from testbed.journal.evidence import DatabaseSide, EventLoop, OwnAddress, ThreadLocks
     from testbed.runtime.credentials import Login
+    from testbed.runtime.inspector import Inspector
     from testbed.runtime.proxied_link import ProxiedLink
 
 Known = TypeVar("Known", "Route", "OwnAddress")
@@ -43,18 +44,17 @@ class FacilityQuestions:
 
     `servers`: where the server of each database is now. `routes`: its proxies, by what they lead to. `inside`: the address of each service
     as the others know it, where that is not the one at which this machine reaches it. `balanced`: the routes of balancers, one for each
-    application server behind them. `hosts`: returns the own addresses of the database hosts. `is_local`: whether the processes of services
-    are this machine's own, so that the kernel can be asked about them.
+    application server behind them. `hosts`: returns the own addresses of the database hosts.
     """
 
     facility: Facility
+    inspector: Inspector
     servers: Mapping[str, Callable[[], Server]]
     routes: Mapping[str, ProxiedLink]
     administrator: Login
     inside: Callable[[str], Address] | None = None
     balanced: Sequence[Route] = ()
     hosts: Callable[[], Sequence[OwnAddress]] = tuple
-    is_local: bool = True
 
     def addresses(self) -> dict[str, str]:
         """Return the address of each service, as the others know it."""
@@ -74,7 +74,7 @@ class FacilityQuestions:
             return ()
         loop = Question(f"event loop of {dump.service}", partial(self._event_loop, dump.service, file))
         locks = Question(f"locks of {dump.service}", partial(self._locks, dump.service, dump.groups))
-        return (*((loop,) if self.is_local else ()), *((locks,) if any(map(may_wait_for_lock, dump.groups)) else ()))
+        return (loop, *((locks,) if any(map(may_wait_for_lock, dump.groups)) else ()))
 
     def _questions(self) -> Iterator[Question]:
         address = self.facility.runtime.address
@@ -82,7 +82,7 @@ class FacilityQuestions:
             yield Question(f"pool of {server}", partial(pool_table, server, address(server)))
         for service in self.facility.services:
             yield Question(f"what {service} is", partial(about, service, address(service)))
-            yield Question(f"listeners of {service}", partial(self._listeners, service))
+            yield Question(f"listeners of {service}", partial(self.inspector.listeners, service))
         for database, where in self.servers.items():
             yield Question(f"database server of {database}", partial(self._database, database, where))
         for name, link in self.routes.items():
@@ -94,24 +94,13 @@ class FacilityQuestions:
         for own in self.hosts():
             yield Question(f"own address of {own.host} of {own.database}", partial(_known, own))
 
-    async def _listeners(self, service: str) -> Listeners:
-        return await service_locks.listeners(service, await self._pid(service))
-
     async def _event_loop(self, service: str, file: Path) -> EventLoop | None:
         """Return where the event loop stood of a service whose queue is full; of any other, nothing."""
-        is_full = any(each.is_full for each in (await self._listeners(service)).sockets)
+        is_full = any(each.is_full for each in (await self.inspector.listeners(service)).sockets)
         return await service_locks.event_loop(service, file) if is_full else None
 
     async def _locks(self, service: str, groups: Sequence[ThreadGroup]) -> ThreadLocks:
-        return await service_locks.thread_locks(service, await self._pid(service), groups)
-
-    async def _pid(self, service: str) -> int:
-        if not self.is_local:
-            raise FacilityError("the kernel is not asked from outside about the sockets and futexes of a container's process")
-        pid = await self.facility.runtime.pid(service)
-        if pid is None:
-            raise DumpError(f"{service} does not run")
-        return pid
+        return await self.inspector.thread_locks(service, frozenset(line for group in groups for line in group.stack))
 
     async def _database(self, database: str, where: Callable[[], Server]) -> DatabaseSide:
         server = where()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from testbed.errors import DumpError, FacilityError
+from testbed.errors import DumpError
 from testbed.facility.address import Address
 from testbed.facility.cluster import NoCluster
 from testbed.facility.runtime import NoRuntime
@@ -14,6 +14,7 @@ from testbed.journal.events import GroupWait, ThreadGroup, Threads
 from testbed.journal.evidence import Listener, Listeners
 from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK, RUNNING, SOCKET
 from testbed.runtime.credentials import Login
+from testbed.runtime.inspector import LocalInspector
 from testbed.runtime.questions import FacilityQuestions
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ class OneServer:
         self.cluster = NoCluster()
 
 
-def questions(*, is_local: bool = True) -> FacilityQuestions:
+def questions() -> FacilityQuestions:
     """Return the questions about one server."""
     login = cast("Login", None)  # no database is asked
-    return FacilityQuestions(cast("Facility", OneServer()), {}, {}, login, lambda name: Address(name, 1), is_local=is_local)
+    server = OneServer()
+    return FacilityQuestions(cast("Facility", server), LocalInspector(server.runtime), {}, {}, login, lambda name: Address(name, 1))
 
 
 def dump(*groups: ThreadGroup, service: str = "cf-1", error: str | None = None) -> Threads:
@@ -105,12 +107,7 @@ async def test_the_event_loop_is_told_only_where_the_listen_queue_is_full(tmp_pa
     assert getattr(loop, "stack", None) == ("a/b.py:1 f",)
 
 
-async def test_in_containers_what_the_kernel_would_tell_is_refused_with_the_reason(tmp_path: Path) -> None:
+async def test_of_a_service_that_does_not_run_that_is_said(tmp_path: Path) -> None:
     """So that it is among what is missing, and not left out in silence."""
-    asked = questions(is_local=False)
-    found = (*asked.all(), *asked.of_dump(dump(group(LOCK)), tmp_path / "cf-1.json"))
-    for word in ("listeners of cf-1", "locks of cf-1"):
-        with pytest.raises(FacilityError, match="of a container's process"):
-            await named(found, word).ask()
     with pytest.raises(DumpError, match="gone does not run"):
         await named(questions().of_dump(dump(group(LOCK), service="gone"), tmp_path / "gone.json"), "locks of gone").ask()

@@ -28,6 +28,7 @@ from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.containers.balancers import balanced_routes, statistics
 from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
+from testbed.runtime.containers.inspector import ContainerInspector
 from testbed.runtime.containers.log_disks import ContainerLogDisks
 from testbed.runtime.containers.parts import ContainerParts
 from testbed.runtime.containers.redundancy import ContainerRedundancy, virtual_ip_of
@@ -188,7 +189,7 @@ class Project:
         await wait_until(f"{RECOVERY} has not caught up", look, CAUGHT_UP_WITHIN_S, every_s=POLL_S)
 
     async def _ready(self) -> Facility:
-        token = self.credentials.token_file
+        token, inspector = self.credentials.token_file, ContainerInspector(self.runtime)
         virtual_ip = ProxiedLink(self.proxy, VIRTUAL_IP, Address(VIRTUAL_IP, DATABASE_PORT))
         facility = Facility(
             self.runtime,
@@ -196,7 +197,7 @@ class Project:
             virtual_ip,
             self.plan.server_names,
             self.plan.callers,
-            Instruments(HttpMonitoring, partial(connect_inside, token_file=token), self.runtime.dump, self.runtime.probe, open_burst),
+            Instruments(HttpMonitoring, partial(connect_inside, token_file=token), inspector.dump, self.runtime.probe, open_burst),
             packet_filter=self.firewall,
             log_disks=ContainerLogDisks(self.runtime),
             redundancy=ContainerRedundancy(self.runtime, self.plan.server_names, self._administrator),
@@ -206,13 +207,13 @@ class Project:
         facility.busyness = MachineBusyness()
         facility.questions = FacilityQuestions(
             facility,
+            inspector,
             {DATABASE: lambda: Server(self.hosts.active, self.database, Address(self.hosts.active, DATABASE_PORT))},
             {f"{evidence.VIRTUAL_IP}{DATABASE}": virtual_ip},
             self._administrator,
             lambda service: Address(service, SERVICE_PORT),
             balanced_routes(self.plan.server_names),
             lambda: [evidence.OwnAddress(DATABASE, host, str(Address(host, DATABASE_PORT))) for host in HOSTS],
-            is_local=False,
         )
         for name in facility.services:
             facility.specs[name] = ServiceSpec(name, "")  # compose.yaml has the rest

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 from testcontainers.compose import DockerCompose
 
 from testbed.concurrency import shield
-from testbed.errors import DumpError, EngineError, FacilityError, ServiceError
+from testbed.errors import EngineError, FacilityError, ServiceError
 from testbed.facility.address import Address
 from testbed.facility.link import DATABASE
 from testbed.facility.runtime import Exit, Runtime, ServiceSpec
-from testbed.observe.py_spy import keep_dump, lacks_permission
 from testbed.plan import package_data
 from testbed.runtime.containers import docker_cli, engine_client, env_file
 from testbed.runtime.containers.deaths import Deaths
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from testbed.facility.probe import ProbeSpec
-    from testbed.journal.events import ThreadGroup
 
 
 COMPOSE = package_data.directory("compose")
@@ -46,8 +44,8 @@ FILE = "compose.yaml"
 HOST = "127.0.0.1"
 LAST_LINES = 15
 COMMAND_CHARACTERS = 100
+SHORT_ID = 12  # digits, which is also an alias of a container
 STOP_WITHIN_S = 10
-DUMP_WITHIN_S = 20.0
 PROBE_WITHIN_S = 20.0  # beyond what its question takes: the interpreter has to start in the container
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
@@ -162,6 +160,19 @@ class Containers(Runtime):
             return self._published[addressed.id, port]
         raise ServiceError(f"{name} publishes no port {port}; its last lines:\n{self.last_lines(name)}")
 
+    def names_by_host(self) -> dict[str, str]:
+        """Return the name by which services know each container, by the address that it has in a network of the project.
+
+        That is its alias there, if it has one: the machine of a balancer has the balancer's name.
+        """
+        names: dict[str, str] = {}
+        for service, container in self._containers.items():
+            for network in container.attrs["NetworkSettings"]["Networks"].values():
+                own = {service, container.name, container.id[:SHORT_ID]}
+                if network["IPAddress"]:
+                    names[network["IPAddress"]] = next((alias for alias in network["Aliases"] or () if alias not in own), service)
+        return names
+
     def _addressed(self, container: Container) -> Container:
         """Return the container that has the addresses of this one: itself, or the one whose network it shares."""
         kind, _, shared = container.attrs["HostConfig"]["NetworkMode"].partition(":")
@@ -245,17 +256,6 @@ class Containers(Runtime):
         return ContainerProbe(
             link, [docker_cli.COMMAND, "exec", self._container(container).id, *command], question.longest_s + PROBE_WITHIN_S
         )
-
-    async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
-        """Dump the threads of a service from inside its container, where that is permitted (P4); see `Dump`."""
-        try:
-            out = await self.run_in(service, "py-spy", "dump", "--json", "--pid", "1", within_s=DUMP_WITHIN_S)
-        except EngineError as error:
-            raise DumpError(f"the threads of {service} cannot be dumped: {error}") from error
-        except FacilityError as error:
-            permit = "; its container needs the capability SYS_PTRACE" if lacks_permission(str(error)) else ""
-            raise DumpError(f"the threads of {service} cannot be dumped: {error}{permit}") from error
-        return keep_dump(service, out.encode(), file)
 
     def discard(self, names: Iterable[str]) -> None:
         """Remove the containers of some services by force, so that `up` makes new ones."""

@@ -28,6 +28,7 @@ from testbed.runtime import run_directory
 from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.cluster.manager import Cluster
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
+from testbed.runtime.inspector import LocalInspector
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
@@ -188,6 +189,7 @@ class ProcessesBuilder:
         facility.busyness = MachineBusyness()
         facility.questions = FacilityQuestions(
             facility,
+            LocalInspector(self.runtime),
             {name: partial(_server_of, pair) for name, pair in zip(databases, self.pairs, strict=True)},
             {
                 **{f"{VIRTUAL_IP}{name}": link for name, link in zip(databases, virtual_ips, strict=True)},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ResourceUsage, Size
-from testbed.observe import proc
+from testbed.observe import resource_usage
 from testbed.runtime.postgres.sql import TableSizes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ProcessResources:
         pids = [(service, pid) for service in self.services if (pid := await self.runtime.pid(service)) is not None]
         server, at = self.pair.server, now()
         processes, measured = await asyncio.gather(
-            asyncio.to_thread(lambda: [*(proc.usage_of(service, pid, at) for service, pid in pids), *self._logs(at)]),
+            asyncio.to_thread(lambda: [*(resource_usage.usage_of(service, pid, at) for service, pid in pids), *self._logs(at)]),
             asyncio.to_thread(lambda: [] if server is None else self.tables.look(server.address)),
         )
         t_s, night_s = now()

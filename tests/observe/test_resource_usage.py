@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.facility.observers import NoResources
-from testbed.observe.proc import usage_of
+from testbed.observe.resource_usage import usage_of
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it by files below /proc")
 AT = (1.0, 82_800.0)
