@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from testbed.errors import ServiceError
 from testbed.facility.observers import Question
 from testbed.journal.evidence import Route
 from testbed.journal.thread_states import may_wait_for_lock
 from testbed.observe import service_locks
 from testbed.observe.service_admin import about, pool_table
-from testbed.runtime.postgres import activity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from testbed.facility.address import Address
     from testbed.facility.facility import Facility
     from testbed.journal.events import ThreadGroup, Threads
     from testbed.journal.evidence import DatabaseSide, EventLoop, OwnAddress, ThreadLocks
-    from testbed.runtime.credentials import Login
     from testbed.runtime.inspector import Inspector
     from testbed.runtime.proxied_link import ProxiedLink
 
@@ -30,28 +27,18 @@ Known = TypeVar("Known", "Route", "OwnAddress")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """The host on which a database server should run, where to ask it (None: none runs), and its address as proxies know it."""
-
-    host: str
-    address: Address | None
-    inside: Address | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FacilityQuestions:
     """Asks what a facility is made of.
 
-    `servers`: where the server of each database is now. `routes`: its proxies, by what they lead to. `inside`: the address of each service
-    as the others know it, where that is not the one at which this machine reaches it. `balanced`: the routes of balancers, one for each
-    application server behind them. `hosts`: returns the own addresses of the database hosts.
+    `databases`: asks the server of each database, wherever it runs now. `routes`: its proxies, by what they lead to. `inside`: the
+    address of each service as the others know it, where that is not the one at which this machine reaches it. `balanced`: the routes of
+    balancers, one for each application server behind them. `hosts`: returns the own addresses of the database hosts.
     """
 
     facility: Facility
     inspector: Inspector
-    servers: Mapping[str, Callable[[], Server]]
+    databases: Mapping[str, Callable[[], Awaitable[DatabaseSide]]]
     routes: Mapping[str, ProxiedLink]
-    administrator: Login
     inside: Callable[[str], Address] | None = None
     balanced: Sequence[Route] = ()
     hosts: Callable[[], Sequence[OwnAddress]] = tuple
@@ -83,8 +70,8 @@ class FacilityQuestions:
         for service in self.facility.services:
             yield Question(f"what {service} is", partial(about, service, address(service)))
             yield Question(f"listeners of {service}", partial(self.inspector.listeners, service))
-        for database, where in self.servers.items():
-            yield Question(f"database server of {database}", partial(self._database, database, where))
+        for database, ask in self.databases.items():
+            yield Question(f"database server of {database}", ask)
         for name, link in self.routes.items():
             yield Question(name, partial(_route, name, link))
         if self.facility.cluster.is_on:
@@ -101,13 +88,6 @@ class FacilityQuestions:
 
     async def _locks(self, service: str, groups: Sequence[ThreadGroup]) -> ThreadLocks:
         return await self.inspector.thread_locks(service, frozenset(line for group in groups for line in group.stack))
-
-    async def _database(self, database: str, where: Callable[[], Server]) -> DatabaseSide:
-        server = where()
-        if server.address is None:
-            raise ServiceError(f"no server of it runs on {server.host}")
-        side = await activity.look(database, server.host, server.address, self.administrator)
-        return side if server.inside is None else replace(side, address=str(server.inside))
 
 
 async def _route(name: str, link: ProxiedLink) -> Route:

@@ -13,7 +13,6 @@ from testbed.facility.runtime import NoRuntime
 from testbed.journal.events import GroupWait, ThreadGroup, Threads
 from testbed.journal.evidence import Listener, Listeners
 from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK, RUNNING, SOCKET
-from testbed.runtime.credentials import Login
 from testbed.runtime.inspector import LocalInspector
 from testbed.runtime.questions import FacilityQuestions
 
@@ -44,9 +43,8 @@ class OneServer:
 
 def questions() -> FacilityQuestions:
     """Return the questions about one server."""
-    login = cast("Login", None)  # no database is asked
     server = OneServer()
-    return FacilityQuestions(cast("Facility", server), LocalInspector(server.runtime), {}, {}, login, lambda name: Address(name, 1))
+    return FacilityQuestions(cast("Facility", server), LocalInspector(server.runtime), {}, {}, lambda name: Address(name, 1))
 
 
 def dump(*groups: ThreadGroup, service: str = "cf-1", error: str | None = None) -> Threads:

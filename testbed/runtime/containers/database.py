@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import requests
+from pydantic import TypeAdapter
 
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
+from testbed.facility.link import DATABASE
+from testbed.journal.evidence import DatabaseSide
 from testbed.plan.topology import HOSTS
 from testbed.runtime.containers.services import PORT, SERVICE_PORT, authorization
 from testbed.runtime.credentials import SERVICES
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 STEP_WITHIN_S = 60.0
 STATUS_WITHIN_S = 2.0
+ASKED_WITHIN_S = 5.0
+_side: TypeAdapter[DatabaseSide] = TypeAdapter(DatabaseSide)
 
 
 @dataclass(slots=True)
@@ -70,6 +75,22 @@ class DatabaseHosts:
         except (requests.RequestException, ValueError, FacilityError):
             return ""
         return str(status.get("died", ""))
+
+    async def ask(self) -> DatabaseSide:
+        """Return what the server of the active host says of itself; it is asked on its own host, over no link that may be silent."""
+        return await asyncio.to_thread(self._ask)
+
+    def _ask(self) -> DatabaseSide:
+        host, headers = self.active, {"Authorization": authorization(self.credentials)}
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.get(f"{self.runtime.published(host, SERVICE_PORT).url}/activity", headers=headers, timeout=ASKED_WITHIN_S)
+                if not answer.ok:
+                    raise FacilityError(answer.json()["error"])
+                return replace(_side.validate_json(answer.content), database=DATABASE, address=str(Address(host, PORT)))
+        except (requests.RequestException, ValueError, KeyError) as error:
+            raise FacilityError(f"{host} does not say what its server does: {error}") from error
 
     async def throw_away(self) -> None:
         """Do nothing: its container and its volume are removed with the project."""

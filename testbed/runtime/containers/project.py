@@ -38,7 +38,7 @@ from testbed.runtime.containers.shortages import ContainerShortages
 from testbed.runtime.credentials import ADMINISTRATOR, Credentials
 from testbed.runtime.postgres import sql
 from testbed.runtime.proxied_link import ProxiedLink
-from testbed.runtime.questions import FacilityQuestions, Server
+from testbed.runtime.questions import FacilityQuestions
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
@@ -208,9 +208,8 @@ class Project:
         facility.questions = FacilityQuestions(
             facility,
             inspector,
-            {DATABASE: lambda: Server(self.hosts.active, self.database, Address(self.hosts.active, DATABASE_PORT))},
+            {DATABASE: self.hosts.ask},
             {f"{evidence.VIRTUAL_IP}{DATABASE}": virtual_ip},
-            self._administrator,
             lambda service: Address(service, SERVICE_PORT),
             balanced_routes(self.plan.server_names),
             lambda: [evidence.OwnAddress(DATABASE, host, str(Address(host, DATABASE_PORT))) for host in HOSTS],

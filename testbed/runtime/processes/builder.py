@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed.concurrency import cancel_and_wait, run_all, shield
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, ServiceError
 from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY, LOAD, Facility, Instruments
 from testbed.facility.heartbeat_watch import HeartbeatWatch
@@ -29,7 +29,7 @@ from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.cluster.manager import Cluster
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.inspector import LocalInspector
-from testbed.runtime.postgres import sql
+from testbed.runtime.postgres import activity, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
@@ -43,15 +43,17 @@ from testbed.runtime.processes.runtime import Processes
 from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.processes.shortages import ProcessShortages
 from testbed.runtime.proxied_link import NOWHERE, ProxiedLink
-from testbed.runtime.questions import FacilityQuestions, Server
+from testbed.runtime.questions import FacilityQuestions
 from testbed.runtime.shared_network import SharedNetwork
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.journal.evidence import DatabaseSide
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
+    from testbed.runtime.credentials import Login
 
 
 SERVER_MODULE = "flight_search"
@@ -80,8 +82,10 @@ def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
 
 
-def _server_of(pair: DatabasePair) -> Server:
-    return Server(pair.active, None if pair.server is None else pair.server.address)
+async def _ask(database: str, pair: DatabasePair, administrator: Login) -> DatabaseSide:
+    if pair.server is None:
+        raise ServiceError(f"no server of it runs on {pair.active}")
+    return await activity.look(database, pair.active, pair.server.address, administrator)
 
 
 @dataclass(slots=True)
@@ -187,15 +191,15 @@ class ProcessesBuilder:
         facility.shortages = ProcessShortages(self.directory, logs_of_all)
         facility.parts = ProcessParts(self.pairs, shared.runtime)
         facility.busyness = MachineBusyness()
+        administrator = shared.credentials.login(ADMINISTRATOR)
         facility.questions = FacilityQuestions(
             facility,
             LocalInspector(self.runtime),
-            {name: partial(_server_of, pair) for name, pair in zip(databases, self.pairs, strict=True)},
+            {name: partial(_ask, name, pair, administrator) for name, pair in zip(databases, self.pairs, strict=True)},
             {
                 **{f"{VIRTUAL_IP}{name}": link for name, link in zip(databases, virtual_ips, strict=True)},
                 **{f"link to {name}": link for name, link in links.items()},
             },
-            shared.credentials.login(ADMINISTRATOR),
             hosts=lambda: [
                 OwnAddress(name, host, str(address))
                 for name, pair in zip(databases, self.pairs, strict=True)

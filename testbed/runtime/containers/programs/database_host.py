@@ -5,8 +5,9 @@
 The host keeps running while its database server is stopped and started, so that a switchover has the five steps of C4,
 each a request to one host: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it), answered with the
 host's status and `took_s`, or with 409 and `error`; who asks without the run's token is answered with 401.
-`GET /status` changes nothing. `POST /release` unmounts the array from a host that has ended. In the container, the
-command `host` does the same. `GET /health` is green when the host has done what it does at its own start.
+`GET /status` changes nothing, nor does `GET /activity`, which tells those who have
+the token what the server works on. `POST /release` unmounts the array from a host that has ended. In the container, the command
+`host` does the same. `GET /health` is green when the host has done what it does at its own start.
 
 At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
 when it is mounted nowhere and the settings say that this host begins; then it takes the virtual IP. Otherwise it stands
@@ -27,7 +28,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -45,6 +46,7 @@ from testbed.runtime.containers.programs import recovery
 from testbed.runtime.containers.services import CREDENTIALS, PORT, VIRTUAL_IP, authorization
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES, Credentials
 from testbed.runtime.owner import Owner
+from testbed.runtime.postgres import activity
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, whose networks limit who reaches it
+HERE = "127.0.0.1"
 PROXY_WITHIN_S = 60.0
 POLL_S = 0.1
 LOG = Path("/var/log/database-host.log")
@@ -276,15 +279,14 @@ class DatabaseHost:
             await self.end()
 
         routes = [Route(f"/{name}", self._endpoint(step), methods=["POST"]) for name, step in steps.items()]
-        routes += [Route("/status", self._status), Route("/health", self._health)]
+        routes += [Route("/status", self._status), Route("/health", self._health), Route("/activity", self._activity)]
         return Starlette(routes=routes, lifespan=lifespan)
 
     def _endpoint(self, step: Callable[[], Awaitable[None]]) -> Callable[[Request], Awaitable[JSONResponse]]:
         async def do(request: Request) -> JSONResponse:
             started = time.monotonic()
             try:
-                brought = request.headers.get("authorization", "").encode()
-                if not secrets.compare_digest(brought, authorization(self.credentials).encode()):
+                if not self._is_authorised(request):
                     return JSONResponse({**self.status(), "error": NOT_AUTHORISED}, status_code=401)
                 await self._run_alone(step)
             except TestbedError as error:
@@ -293,6 +295,11 @@ class DatabaseHost:
 
         return do
 
+    def _is_authorised(self, request: Request) -> bool:
+        """Whether who asks has the token; raises FacilityError while there is none."""
+        brought = request.headers.get("authorization", "").encode()
+        return secrets.compare_digest(brought, authorization(self.credentials).encode())
+
     async def _run_alone(self, step: Callable[[], Awaitable[None]]) -> None:
         """Run a step once no other runs."""
         async with self._step:
@@ -300,6 +307,18 @@ class DatabaseHost:
 
     async def _status(self, _: Request) -> JSONResponse:
         return JSONResponse(self.status())
+
+    async def _activity(self, request: Request) -> JSONResponse:
+        """Answer what the server says of its sessions and locks, whatever step is under way."""
+        try:
+            if not self._is_authorised(request):
+                return JSONResponse({"error": NOT_AUTHORISED}, status_code=401)
+            if not self.running:
+                raise FacilityError(f"no server of it runs on {self.settings.name}")
+            side = await activity.look("", self.settings.name, Address(HERE, PORT), self._administrator)
+        except TestbedError as error:
+            return JSONResponse({"error": str(error)}, status_code=409)
+        return JSONResponse(asdict(side))
 
     async def _health(self, _: Request) -> JSONResponse:
         return JSONResponse(self.status(), status_code=200 if self.ready else 503)
