@@ -312,10 +312,11 @@ Answer = PoolTable | About | DatabaseSide | Route | OwnAddress | Listeners | Eve
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What was asked for and not had, and why."""
+    """What was asked for and not had, and why; `late`: no answer came in time, which on a busy machine shows nothing."""
 
     what: str
     reason: str
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ async def _of_dump(
         async with asyncio.timeout_at(until_s):
             threads = await asyncio.shield(dump)  # the dump itself goes on
     except TimeoutError:
-        return [Missing(f"locks of {service}", f"its threads were not dumped within {within_s:g} s")]
+        return [Missing(f"locks of {service}", f"its threads were not dumped within {within_s:g} s", late=True)]
     return await asyncio.gather(*(_answer(question, within_s, until_s) for question in asked.of_dump(threads, directory / threads.file)))
 
 
@@ -93,6 +93,6 @@ async def _answer(question: Question, within_s: float, until_s: float) -> Answer
         async with asyncio.timeout_at(until_s):
             return await question.ask()
     except TimeoutError:
-        return Missing(question.what, f"no answer within {within_s:g} s")
+        return Missing(question.what, f"no answer within {within_s:g} s", late=True)
     except TestbedError as error:
         return Missing(question.what, str(error))

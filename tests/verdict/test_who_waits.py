@@ -201,6 +201,31 @@ def test_a_service_that_was_late_on_a_busy_machine_is_not_frozen(busy_s: float, 
     assert f"{worst.cause.code}: {worst.cause.text}" == cause
 
 
+@pytest.mark.parametrize(
+    ("missing", "busy_s", "cause"),
+    [
+        (Missing("", "no answer within 2 s", late=True), 0.04, "no_answer: the database at a:10 does not answer: no answer within 2 s"),
+        (
+            Missing("", "no answer within 2 s", late=True),
+            0.06,
+            f"unseen: what is behind the database is not known: no answer within 2 s, but for {HALF}",
+        ),
+        (
+            Missing("", "no server of it runs on db-1"),
+            0.06,
+            "no_answer: the database at a:10 does not answer: no server of it runs on db-1",
+        ),
+    ],
+)
+def test_a_database_that_was_late_on_a_busy_machine_is_not_blamed(missing: Missing, busy_s: float, cause: str) -> None:
+    """That no server runs is as certain as ever."""
+    seen = evidence(table("cf-1"), missing=(replace(missing, what="database server of the database"),))
+    seen = replace(seen, routes=())
+    worst = who_waits.of({"cf-1": dump("cf-1", group(4, DATABASE))}, seen, busy_s).root
+    assert worst is not None
+    assert f"{worst.cause.code}: {worst.cause.text}" == cause
+
+
 def test_services_that_wait_for_one_another_are_a_deadlock() -> None:
     """Each is blocked in a call to the other."""
     dumps = (dump("cf-1", group(4, SOCKET, ("a:2", 4))), dump("cf-2", group(4, SOCKET, ("a:1", 4))))

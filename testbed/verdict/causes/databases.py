@@ -30,7 +30,7 @@ class DatabaseCauses:
         name, address, side = self.seen.database_of(service)
         self.edges[service, name, group.state] += group.count
         if side is None:
-            return Cause("no_answer", name, f"{name}{address} does not answer: {self.seen.why_missing(f'database server of {name}')}")
+            return self._not_told(name, address)
         sessions = {session.pid: session for session in side.sessions}
         table = self.seen.pool(service)
         used = [sessions.get(row.backend_pid) for row in in_use(table) if row.backend_pid]
@@ -45,6 +45,14 @@ class DatabaseCauses:
         if 2 * len(seen) < len(used):
             return Cause("no_session", name, f"the link to {name}{address}: connections over it have no session at the other end any more")
         return self._unanswered(name, address, side, sessions)
+
+    def _not_told(self, name: str, address: str) -> Cause:
+        """Return the cause of threads that wait for a database whose server told nothing."""
+        what = f"database server of {name}"
+        reason = self.seen.why_missing(what)
+        if self.seen.may_only_be_late(what):
+            return unseen(name, f"{reason}, but {self.seen.machine_busy}")
+        return Cause("no_answer", name, f"{name}{address} does not answer: {reason}")
 
     def _unanswered(self, name: str, address: str, side: DatabaseSide, sessions: Mapping[int, Session]) -> Cause:
         """Return the cause of threads that wait for sessions which have nothing to do: the link between them."""

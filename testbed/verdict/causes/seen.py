@@ -10,7 +10,7 @@ from testbed.journal.evidence import VIRTUAL_IP
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, EventLoop, Evidence, Listeners, PoolTable, ThreadLocks
+    from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, EventLoop, Evidence, Listeners, Missing, PoolTable, ThreadLocks
 
     Named = TypeVar("Named", About, EventLoop, Listeners, PoolTable, ThreadLocks)
 
@@ -82,8 +82,15 @@ class Seen:
 
     def why_missing(self, what: str) -> str:
         """Return why something was not had."""
-        missing = () if self.evidence is None else self.evidence.missing
-        return next((answer.reason for answer in missing if answer.what == what), NOBODY_ASKED)
+        return next((answer.reason for answer in self._missing if answer.what == what), NOBODY_ASKED)
+
+    def may_only_be_late(self, what: str) -> bool:
+        """Whether something did not answer in time, and the machine was too busy for that to show anything."""
+        return bool(self.machine_busy) and any(answer.late for answer in self._missing if answer.what == what)
+
+    @property
+    def _missing(self) -> tuple[Missing, ...]:
+        return () if self.evidence is None else self.evidence.missing
 
 
 def in_use(table: PoolTable | None) -> list[ConnectionOut]:
