@@ -244,11 +244,16 @@ def _detection(times: WarningTimes) -> Answer:
         return Answer(question, "Service did not stop.", (times.stop.text,), "certain")
     if times.stop.at is None:
         return Answer(question, "That is not told.", (times.stop.text,), "not told")
-    leads = [(lead, alarm) for alarm in times.alarms if (lead := times.lead(alarm)) is not None and lead.t_s > 0.0]
+    rang = [(lead, alarm) for alarm in times.alarms if (lead := times.lead(alarm)) is not None]
+    leads = [(lead, alarm) for lead, alarm in rang if lead.t_s > 0.0]
     silent = [alarm.what for alarm in times.alarms if alarm.rang is None and not alarm.is_unknown]
     never = (f"never rang: {', '.join(silent)}",) if silent else ()
+    if not leads and rang:
+        lead, alarm = max(rang, key=lambda pair: pair[0].night_s)
+        late = f"{alarm.what}: {span_text(-lead.night_s)} after service had stopped"
+        return Answer(question, "By nothing that was looked at: the first alarm came too late.", (late, *never), "likely")
     if not leads:
-        return Answer(question, "By nothing that was looked at.", never, "likely")
+        return Answer(question, "By nothing that was looked at: no alarm rang.", never, "likely")
     ordered = sorted(leads, key=lambda pair: -pair[0].night_s)
     first, alarm = ordered[0]
     seen = tuple(f"{alarm.what}: {span_text(lead.night_s)} before" for lead, alarm in ordered[:SHOWN])

@@ -107,6 +107,8 @@ def _value(value: object) -> str:
             return f"{value:g}"
         case tuple():
             return ", ".join(map(str, value))
+        case {"code": code, "at": at}:  # of a root
+            return f"{code} at {at}" if at else str(code)
     return "never" if value is None else str(value)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, OwnAddress, Route
 from testbed.postmortem import questions, warning_time
+from testbed.postmortem.alarm import Ring
 from testbed.verdict import judge
 from testbed.verdict.causes.cause import Cause
 from testbed.verdict.who_waits import Blamed, Look, WhoWaits
@@ -251,6 +252,23 @@ def test_what_would_have_warned_first_is_named_with_its_lead() -> None:
     assert detection.sure == "certain"
     assert detection.answer.endswith(" before.")
     assert "never rang: the health check" in detection.evidence[-1]
+
+
+def test_an_alarm_that_came_after_service_had_stopped_is_no_warning() -> None:
+    """It is named with how late it was; where none rang at all, that is said."""
+    journal = hung_night().journal()
+    judgement = judge.judge(journal)
+    times = warning_time.of(journal, judgement)
+    assert times.stop.at is not None
+    late = Ring(replace(times.stop.at, t_s=times.stop.at.t_s + 1.0, night_s=times.stop.at.night_s + 120.0), "")
+
+    def detection(rang: Ring | None) -> Answer:
+        alarms = (replace(times.alarms[0], what="the first", rang=rang), *(replace(alarm, rang=None) for alarm in times.alarms[1:]))
+        return list(questions.of(journal, judgement, [look()], replace(times, alarms=alarms), None))[3]
+
+    assert detection(late).answer == "By nothing that was looked at: the first alarm came too late."
+    assert detection(late).evidence[0] == "the first: 2 min 00 s after service had stopped"
+    assert detection(None).answer == "By nothing that was looked at: no alarm rang."
 
 
 def test_the_line_is_to_be_mended_and_the_kept_matrix_names_what_else_contains_it() -> None:
