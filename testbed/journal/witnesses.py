@@ -28,13 +28,13 @@ from testbed.journal.events import (
 )
 from testbed.journal.header_settings import pool_limit, settings_of
 from testbed.journal.thread_states import IDLE
+from testbed.plan.conflicts import HEAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.journal.reader import Journal
 
-HEAL = "heal"
 IN_A_ROW = 3  # samples: the numbers of one are read one after the other, while the service goes on
 BESIDE_S = 1.0  # between two looks at the same thing
 SLACK_S = 0.05  # what a clock that is read twice may be apart

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import FaultOver, Healed, OperationEvent
+from testbed.plan.conflicts import HEAL
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
 RESTART = "restart"
-HEAL = "heal"
 HARMLESS = ("nothing", "backup", "collect_evidence")  # they change nothing
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import ENDED, Counts, OperationEvent, Service
 from testbed.journal.header_settings import settings_of
-from testbed.verdict.changes import HARMLESS, HEAL, RESTART
+from testbed.plan.conflicts import HEAL
+from testbed.verdict.changes import HARMLESS, RESTART
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.stuck_spans import samples_of
 
