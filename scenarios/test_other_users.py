@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
+import tempfile
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,10 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from scenarios.facilities import built
+from scenarios.terminals import WITHIN_S, open_terminals
 from testbed.facility.address import Address
 from testbed.facility.facility import LOAD
+from testbed.interactive import control_socket
 from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import HOSTS, FacilityPlan
 from testbed.runtime.containers.builder import ContainersBuilder
@@ -182,6 +186,7 @@ async def asked_for_steps(project: Project) -> list[int]:
             for step in ("stop", "unmount", "release", "mount", "start", "virtual-ip"):
                 answer = await asyncio.to_thread(requests.post, f"{url}/{step}", headers=header, timeout=10)
                 statuses.append(answer.status_code)
+            statuses.append((await asyncio.to_thread(requests.get, f"{url}/activity", headers=header, timeout=10)).status_code)
     return statuses
 
 
@@ -207,6 +212,40 @@ def inspected(project: Project) -> str:
     )
     assert len(containers) > len(HOSTS)
     return "\n".join(f"{container.attrs}\n{container.logs().decode(errors='replace')}" for container in containers)
+
+
+def connected(sockets: list[str]) -> list[str]:
+    """Connect to Unix sockets by their paths; return those that let us in."""
+    entered = []
+    for path in sockets:
+        with suppress(PermissionError), socket.socket(socket.AF_UNIX) as control:
+            control.connect(path)
+            entered.append(path)
+    return entered
+
+
+def found_in(directory: Path) -> tuple[str, ...]:
+    """Return the facilities that a command finds for its user where TMPDIR is this directory."""
+    tempfile.tempdir = str(directory)  # of this process, which is a fork that ends here
+    return control_socket.running()
+
+
+@needs_root
+@pytest.mark.parametrize("where", ["processes", "containers"])
+def test_another_user_finds_no_interactive_facility_and_ends_none(where: str, request: pytest.FixtureRequest) -> None:
+    """Who knows where its control socket is may not open it; its owner sees it go on as before, and takes it down."""
+    if where == "containers":
+        request.getfixturevalue("engine")
+    with open_terminals() as terminals, terminals.up("--runtime", where) as process:
+        sockets = [str(path) for path in terminals.home.rglob("*.sock")]
+        assert sockets
+        before = terminals.testbed("status")
+        assert as_other_user(lambda: (found_in(terminals.home), connected(sockets))) == ((), [])
+        after = terminals.testbed("status")
+        assert [code for code, _ in (before, after)] == [0, 0]
+        assert re.findall(r"http://\S+", after[1]) == re.findall(r"http://\S+", before[1])
+        assert terminals.testbed("down") == (0, "everything was taken down\n")
+        assert process.wait(WITHIN_S) == 0
 
 
 @needs_root
