@@ -58,14 +58,15 @@ class Room:
 
 
 def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
-    """Return the capacity that a facility needs: a core carries two, and no more request threads than the case's facility has.
+    """Return the capacity that a facility needs: a core carries two of the case's, and no more of smaller ones.
 
-    A facility whose resource usage is sampled gets twice as much, and at least half of all: its neighbours should not be measured.
+    One in containers needs a core. A facility whose resource usage is sampled gets twice as much, and at least half of all: its neighbours
+    should not be measured.
     """
-    if runtime != "processes":
-        return ALL
     cores = os.cpu_count() or 1
-    part = max(Fraction(1, 2 * cores), Fraction(_request_threads(plan), cores * _request_threads(FacilityPlan())))
+    if runtime != "processes":
+        return Fraction(1, cores)
+    part = Fraction(1, 2 * cores) * max(ALL, Fraction(_request_threads(plan), _request_threads(FacilityPlan())))
     return min(ALL, part if plan.resources_every_s is None else max(2 * part, Fraction(1, 2)))
 
 

@@ -16,7 +16,7 @@ from testbed.facility.runtime import RUNTIMES
 WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 DECIMAL = re.compile(r"[+-]?([0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})([eE][+-]?[0-9]{1,3})?")
 FOUND_CHARS = 60
-JOBS = os.cpu_count() or 1  # one more is no faster, and answers are late then for want of a processor
+JOBS = os.cpu_count() or 1  # twice as many take two thirds of the time, but twice the memory, and now and then one has to be replayed again
 
 
 class Whole(click.IntRange):
