@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def test_every_scenario_of_the_project_can_be_loaded(path: Path) -> None:
     assert loaded.name == path.stem
     assert loaded.variants
     assert loaded.facts
+
+
+@pytest.mark.parametrize("path", scenario_file.known(), ids=lambda path: path.stem)
+def test_who_allows_several_outcomes_says_why(path: Path) -> None:
+    """In a comment: on the line, on that of the variant, or above the variant."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("outcome = ["):
+            table = max(before for before in range(number) if lines[before].startswith("["))
+            above = itertools.takewhile(str.strip, reversed(lines[:table]))
+            assert "#" in "".join([*above, *lines[table : number + 1]]), f"{path.name}:{number + 1}"
 
 
 def test_a_small_scenario_needs_little(tmp_path: Path) -> None:
