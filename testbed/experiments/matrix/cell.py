@@ -239,6 +239,19 @@ class Cell(BaseModel):
         return _tallied(Counter((replay.outcome, replay.crack, replay.code) for replay in each)) if len(each) > 1 else ()
 
     @property
+    def agreeing(self) -> Part | None:
+        """How many of its replays had its outcome, of those that can be believed; None if all had, or there was only one."""
+        each = [replay for replay in self.each if replay.is_believed]
+        same = sum(replay.outcome == self.outcome for replay in each)
+        return None if same == len(each) else Part(count=same, of=len(each))
+
+    @property
+    def others(self) -> tuple[OutcomeWord | None, ...]:
+        """The other outcomes of its replays that can be believed, the most frequent first."""
+        times = Counter(replay.outcome for replay in self.each if replay.is_believed and replay.outcome != self.outcome)
+        return tuple(outcome for outcome, _ in times.most_common())
+
+    @property
     def result(self) -> tuple[OutcomeWord | None, int]:
         """Outcome and crack."""
         return self.outcome, self.crack

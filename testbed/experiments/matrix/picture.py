@@ -34,7 +34,14 @@ COLOUR: dict[str, tuple[int, int, int]] = {
 LEAST = 0.45  # how much of its colour a field with a crack of 0 has
 TITLE = "The containment matrix: what became of the airline, by scenario and variant"
 GENERATED = f"<title>{TITLE}</title>"  # by this a picture is known as one that may be overwritten
-EXPLAINED = ("letter: the outcome", "digit: the crack, 0 to 6", "below: % answered after", "the fault, if not all")
+EXPLAINED = (
+    "letter: the outcome",
+    "digit: the crack, 0 to 6",
+    "below: % answered after",
+    "the fault, if not all",
+    "corner: of other replays",
+)
+CORNER = 11  # pixels of a field's two sides
 STYLE = """\
 text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1b1b1b}
 .row text{text-anchor:middle;font-size:14px}
@@ -118,6 +125,12 @@ def _heads(rows: Sequence[Row], places: Sequence[int], left: int, top: int) -> I
         yield f'<text transform="translate({left + x + WIDTH // 2} {top - ABOVE_FIELDS}) rotate({LEAN})">{escape(row.variant)}</text>'
 
 
+def _corner_of(right: int, other: str | None) -> str:
+    """Return the upper right corner of a field of which some replays had another outcome, in the colour of that."""
+    shade = "x" if other is None else f"{other[0].upper()}{max(Crack)}"
+    return f'<path class="{shade}" stroke="#fff" d="M{right - CORNER} -12h{CORNER}v{CORNER}z"/>'
+
+
 def _row(matrix: Matrix, column: Column, places: Sequence[int], left: int, y: int) -> Iterator[str]:
     name = f'<text class="name" x="-{BEFORE_FIELDS}" y="7">{escape(column.scenario)}</text>'
     yield f'<g class="row" transform="translate({left} {y + 12})">{name}'
@@ -127,5 +140,6 @@ def _row(matrix: Matrix, column: Column, places: Sequence[int], left: int, y: in
         middle = x + WIDTH // 2
         below = partial_percent(cell)
         share, y_of_mark = (f'<tspan x="{middle}" dy="13">{below}</tspan>', "") if below else ("", ' y="7"')
-        yield f'<use href="#f" x="{x}" class="{shade}"/><text x="{middle}"{y_of_mark}>{mark(cell)}{share}</text>'
+        corner = "" if cell is None or not cell.others else _corner_of(x + WIDTH, cell.others[0])
+        yield f'<use href="#f" x="{x}" class="{shade}"/>{corner}<text x="{middle}"{y_of_mark}>{mark(cell)}{share}</text>'
     yield "</g>"

@@ -31,7 +31,8 @@ PAGE = f"""\
 
 `U` is unharmed, `C` contained, `G` grounded.
 The digit is the crack: 0 nothing, 1 lookup, 2 pool, 3 server, 4 facility, 5 caller, 6 airline.
-The number after these is the percentage of the transactions due after the first fault that were answered, if not all were."""
+The number after these is the percentage of the transactions due after the first fault that were answered, if not all were.
+`3/5`: of five replays three came out so, and the others otherwise, which a corner of the picture shows; where it is missing, all did."""
 NOT_REPLAYED = "-"
 LONGEST = len(Outcome.CONTAINED) + len(" 0")  # an outcome with its crack: both stand in one line, however narrow the terminal
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -53,10 +54,11 @@ def heading(column: Column, columns: Iterable[Column]) -> str:
 
 
 def short(cell: Cell | None) -> str:
-    """Return a cell in a few words: outcome, crack, share of the transactions answered."""
+    """Return a cell in a few words: outcome, crack, share of the transactions answered; how many replays had it, if not all."""
     if cell is None:
         return NOT_REPLAYED
-    return f"{cell.word} {cell.crack} {share(cell.all_answered)}".strip()
+    words = f"{cell.word} {cell.crack} {share(cell.all_answered)}".strip()
+    return words if cell.agreeing is None else f"{words}, {cell.agreeing.count} of {cell.agreeing.of}"
 
 
 def share(part: Part) -> str:
@@ -256,7 +258,9 @@ def markdown(matrix: Matrix) -> str:
 
 
 def _overview(cell: Cell | None) -> str:
-    return f"{mark(cell)} {partial_percent(cell)}".strip().replace(" ", NO_BREAK)
+    agreeing = None if cell is None else cell.agreeing
+    times = "" if agreeing is None else f"{agreeing.count}/{agreeing.of}"
+    return NO_BREAK.join(filter(None, (mark(cell), partial_percent(cell), times)))
 
 
 def _lessons(matrix: Matrix) -> list[str]:

@@ -83,7 +83,7 @@ def test_everything_lies_within_the_picture(scenarios: list[str], variants: list
     picture = Xml.fromstring(draw(matrix(cells)))  # noqa: S314 - our own
     _, _, width, height = map(float, picture.get("viewBox", "").split())
     drawn = list(corners(picture))
-    assert {"G grounded", "the fault, if not all", "field", *scenarios, *variants, *runtimes} <= {what for what, _ in drawn}
+    assert {"G grounded", "corner: of other replays", "field", *scenarios, *variants, *runtimes} <= {what for what, _ in drawn}
     assert [what for what, box in drawn for x, y in box if not (0 <= x <= width and 0 <= y <= height)] == []
 
 
@@ -91,7 +91,9 @@ def test_everything_lies_within_the_picture(scenarios: list[str], variants: list
 def test_no_name_lies_on_the_legend(variants: list[str]) -> None:
     """A long name of a variant rises beside it, and that of a scenario stands below it."""
     drawn = list(corners(Xml.fromstring(draw(matrix([cell(variant) for variant in variants])))))  # noqa: S314 - our own
-    legend = [box for what, box in drawn if what in ("rect", "the fault, if not all", "digit: the crack, 0 to 6")]
+    legend = [
+        box for what, box in drawn if what in ("rect", "the fault, if not all", "digit: the crack, 0 to 6", "corner: of other replays")
+    ]
     right, bottom = max(x for box in legend for x, _ in box), max(y for box in legend for _, y in box)
     others = [(what, box) for what, box in drawn if what in ("processes", "the_night", *variants)]
     assert [what for what, box in others if any(x < right and y < bottom for x, y in box)] == []

@@ -51,6 +51,16 @@ def test_the_table_has_each_cell_in_a_few_words() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_a_cell_whose_replays_differ_says_how_many_had_its_outcome() -> None:
+    """In the table, on the page, and in the picture by a corner; what cannot be believed is not counted."""
+    replays = [{"outcome": word, "crack": 6} for word in ("grounded", "grounded", "contained", "grounded", "contained")]
+    late = {"outcome": None, "crack": 0, "code": "sent_late"}
+    mixed = matrix([cell("original", replays=(*replays, late)), cell("fixed", replays=(replays[0], replays[1], late))])
+    assert "grounded 6 15\N{NO-BREAK SPACE}%, 3 of 5" in " ".join(printed(mixed).split(" "))
+    assert "| the_night | G6\N{NO-BREAK SPACE}15\N{NO-BREAK SPACE}3/5 | G6\N{NO-BREAK SPACE}15 |" in markdown(mixed)
+    assert [path.get("class") for path in Xml.fromstring(draw(mixed)).iter(f"{SVG}path")] == ["C6"]  # noqa: S314 - our own
+
+
 def test_an_unknown_cell_says_why() -> None:
     """In the table a word, below it the reason."""
     text = printed(matrix([cell("retry", None, 2)]))
