@@ -11,7 +11,7 @@ from testbed.journal.header_settings import connections
 from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
-from testbed.verdict.changes import last_change, spans_that_delay
+from testbed.verdict.changes import first_fault, last_change, spans_that_delay
 from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
 from testbed.verdict.recovery import LAST, facility_transactions, needs_facility, transactions_of
 from testbed.verdict.stuck_spans import together
@@ -210,8 +210,10 @@ def _last_answer(journal: Journal, callers: Sequence[str]) -> str:
     ]
     if not answered:
         return "nothing that needs the facility was answered all night"
-    last = max(answered, key=lambda transaction: transaction.request.due_s)
-    return f"nothing that needs the facility and was due after {clock_text(last.request.night_s)} was answered"
+    last, fault = max(answered, key=lambda transaction: transaction.request.due_s).request, first_fault(journal)
+    if fault is not None and last.due_s < fault.t_s:  # nobody asked in between
+        return f"nothing that needs the facility and was due after the {fault.operation} of {clock_text(fault.night_s)} was answered"
+    return f"nothing that needs the facility and was due after {clock_text(last.night_s)} was answered"
 
 
 def _names(services: Sequence[str]) -> str:

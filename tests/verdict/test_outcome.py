@@ -706,3 +706,15 @@ def test_the_dump_of_a_new_process_does_not_tell_where_the_old_one_was_blocked()
     night.end(4.5)
     dumps = figures.of(night.journal()).dumps
     assert {service: dump.t_s for service, dump in dumps.items()} == {"cf-1": 2.5, "cf-2": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("last_s", "words"), [(None, "after the switchover of 22:01:40 was"), (3.5, "after 22:05:50 was"), (3.8, "after 22:06:20 was")]
+)
+def test_the_reason_says_since_when_nobody_was_served(last_s: float | None, words: str) -> None:
+    """Since the fault where nobody was afterwards, and not since the last who was asked for before it."""
+    night = hung_night()
+    if last_s is not None:
+        night.request(last_s, "kiosk", "answered")
+    text = judge.judge(night.journal()).reason.text
+    assert f"nothing that needs the facility and was due {words} answered" in text
