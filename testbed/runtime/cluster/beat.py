@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from testbed.concurrency import cancel_and_wait
 from testbed.facility.address import Address
 
-HOST = "127.0.0.1"
+LOOPBACK = Address("127.0.0.1", 0)
 BEAT = b"beat\n"
 END_OF_REQUEST = b"\r\n\r\n"
 SUBSCRIBE = b"GET /heartbeats HTTP/1.1\r\nHost: cluster" + END_OF_REQUEST
@@ -18,15 +18,19 @@ WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 0" + END_OF_REQUEST  # to the probe 
 
 @dataclass(slots=True)
 class BeatServer:
-    """The heartbeats of one host: whoever subscribes gets one at once, and then one every `every_s` real seconds."""
+    """The heartbeats of one host: whoever subscribes gets one at once, and then one every `every_s` real seconds.
+
+    It listens at `listen`; by default at a free port of loopback.
+    """
 
     every_s: float
+    listen: Address = LOOPBACK
     _server: asyncio.Server | None = None
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> Address:
-        """Listen at a free port of loopback; return the address."""
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
+        """Listen; return the address."""
+        self._server = await asyncio.start_server(self._serve, self.listen.host, self.listen.port)
         return Address(*self._server.sockets[0].getsockname()[:2])
 
     async def stop(self) -> None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
-from testbed.concurrency import cancel_and_wait
 from testbed.facility.cluster import WatchingCluster
 from testbed.plan.topology import HOSTS
-from testbed.runtime.cluster.beat import BEAT, SUBSCRIBE, BeatServer
+from testbed.runtime.cluster.beat import BeatServer
+from testbed.runtime.cluster.subscriber import watch_until_lost
 
 if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.facility.database import Database
-    from testbed.facility.heartbeat_watch import HeartbeatWatch
     from testbed.runtime.proxied_link import ProxiedLink
 
 COUNTS_EVERY_S = 1.0
-CONNECT_AGAIN_S = 0.1
 
 
 @dataclass(slots=True)
@@ -50,38 +47,8 @@ class Cluster(WatchingCluster):
 
     async def wait_lost(self) -> str:
         """Watch the heartbeats until too many in a row were missed; see `ClusterManager`."""
-        loop = asyncio.get_running_loop()
-        self.watch.start(loop.time())
-        listening = asyncio.create_task(self._listen())
-        try:
-            while not self.watch.is_lost:
-                await asyncio.sleep(self.watch.due_s - loop.time())
-                if self.moves:
-                    self.watch.start(loop.time())
-                else:
-                    self.watch.look(loop.time())
-        finally:
-            await cancel_and_wait([listening])
-        return self.watch.describe_loss(loop.time())
-
-    async def _listen(self) -> None:
-        """Subscribe to the heartbeats, and again whenever the connection ends."""
-        loop = asyncio.get_running_loop()
-        while True:
-            ended = loop.create_future()
-            address = self.link.address
-            try:
-                async with asyncio.timeout(max(self.watch.every_s, CONNECT_AGAIN_S)):
-                    subscriber = partial(_Subscriber, self.watch, ended)
-                    transport, _ = await loop.create_connection(subscriber, address.host, address.port)
-            except OSError:  # TimeoutError is one
-                await asyncio.sleep(CONNECT_AGAIN_S)
-                continue
-            try:
-                await ended
-            finally:
-                transport.abort()
-            await asyncio.sleep(CONNECT_AGAIN_S)
+        await watch_until_lost(self.watch, self.link.address, lambda: self.moves > 0)
+        return self.watch.describe_loss(asyncio.get_running_loop().time())
 
     async def hand_over(self) -> None:
         """Point the link to the active host, and watch it anew."""
@@ -89,24 +56,3 @@ class Cluster(WatchingCluster):
             self.watch.sender = self.database.active
             await self.link.point(self._addresses[self.watch.sender])
         self.watch.start(asyncio.get_running_loop().time())
-
-
-class _Subscriber(asyncio.Protocol):
-    """Counts heartbeats as they come. A protocol and no stream: what has come is counted before a look that is due at the same time."""
-
-    def __init__(self, watch: HeartbeatWatch, ended: asyncio.Future[None]) -> None:
-        self._watch = watch
-        self._ended = ended
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(SUBSCRIBE)
-
-    def data_received(self, data: bytes) -> None:
-        at_s = asyncio.get_running_loop().time()
-        for _ in range(data.count(BEAT[-1:])):
-            self._watch.beat(at_s)
-
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        if not self._ended.done():
-            self._ended.set_result(None)
