@@ -134,6 +134,8 @@ def _check_needs(
     required += [(f"{step.word} on the link to {link}", "links") for step in steps if (link := _own_link(step)) is not None]
     if facility is not None and facility.heartbeat_every_s is not None:
         required.append(("facility.heartbeat_every_s", "heartbeats"))
+    if facility is not None and facility.database_network_kbit_s is not None:  # on loopback there is no network to be narrow
+        required.append(("facility.database_network_kbit_s", "containers"))
     for variant in variants:
         expected = variant.expect.model_dump(exclude_none=True)
         required += [(f"variants.{variant.name}.expect.{key}", need) for key, need in EXPECTATION_NEEDS.items() if key in expected]

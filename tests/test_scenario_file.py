@@ -194,12 +194,20 @@ def test_what_a_replay_can_meet_is_accepted(tmp_path: Path, expected: str, varia
             'heartbeat_link = "kiosk"',
             'variants.own.settings.facility.heartbeat_link: found "kiosk"; input should be',
         ),
+        (
+            "database_network_kbit_s = 6000",
+            "[]",
+            "database",
+            "",
+            'needs: lacks "containers", which facility.database_network_kbit_s requires; add it',
+        ),
+        ("database_network_kbit_s = 1", '["containers"]', "database", "", "facility.database_network_kbit_s: found 1; input should be"),
     ],
 )
 def test_what_is_wrong_with_heartbeats_is_one_mistake(
     tmp_path: Path, facility: str, needs: str, link: str, settings: str, message: str
 ) -> None:
-    """What a scenario needs, the interval, the link, and settings of a cluster that there is not."""
+    """What a scenario needs, the interval, the link and its network, and settings of a cluster that there is not."""
     own = f'[variants.own.settings.facility]\n{settings}\n[variants.own.expect]\noutcome = "grounded"\n'
     text = SMALL.replace('fault = "switchover"', f'fault = "silence"\nlink = "{link}"').replace(
         "[night]", f"[facility]\n{facility}\n[night]"

@@ -58,12 +58,16 @@ class WatchingCluster(ClusterManager):
     async def hand_over(self) -> None:
         """Let the active host send from now on, and watch it anew."""
 
+    async def pause(self) -> None:
+        """Count nothing from now on, because the database is about to move; where `moves` is looked at, that is enough."""
+
     @asynccontextmanager
     async def moving(self) -> AsyncIterator[None]:
         """Pause the watching, as a cluster in maintenance does; afterwards the active host sends, unless the other was lost."""
         was_lost = self.watch.is_lost
         self.moves += 1
         try:
+            await self.pause()
             yield
         finally:
             self.moves -= 1

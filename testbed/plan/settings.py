@@ -106,7 +106,7 @@ class FacilitySettings(StrictRecord):
 
     Where the database hosts exchange heartbeats (`heartbeat_every_s` of the facility): after `heartbeats_missed` in a row the standby takes
     over. `heartbeat_link`: the network over which they go, one of their own, or that of the database, which carries the service traffic
-    too (P2): a fault of that link is then one of theirs.
+    too (P2): a fault of that link is then one of theirs, on processes; in containers its load is.
     """
 
     service_groups: Literal[False, True, "own_databases"] = False

@@ -35,7 +35,8 @@ class FacilityPlan(StrictRecord):
     fault proxy of their own, beside the database's; those that a timeline names are added. `resources_every_s`: the sampling interval, in
     real seconds, of each service's memory, open files and threads and of the sizes of tables and logs; None: never. `heartbeat_every_s`:
     the interval, in real seconds, at which the active database host sends a heartbeat to the other, which takes over without them; None:
-    they do not watch each other.
+    they do not watch each other. `database_network_kbit_s`: how much each database host sends at most over the network that carries the
+    service traffic, in kbit/s, behind a queue of four seconds; None: as much as it can.
     """
 
     application_servers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -46,6 +47,7 @@ class FacilityPlan(StrictRecord):
     links: tuple[str, ...] = ()
     resources_every_s: Annotated[float, Field(ge=0.05, le=3600)] | None = None
     heartbeat_every_s: Annotated[float, Field(ge=0.05, le=60)] | None = None
+    database_network_kbit_s: Annotated[int, Field(ge=100, le=1_000_000)] | None = None
 
     @property
     def link_names(self) -> tuple[str, ...]:

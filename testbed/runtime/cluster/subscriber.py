@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from testbed.concurrency import cancel_and_wait
 from testbed.runtime.cluster.beat import BEAT, SUBSCRIBE
@@ -68,8 +68,7 @@ class _Subscriber(asyncio.Protocol):
         self._ended = ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(SUBSCRIBE)
+        cast("asyncio.WriteTransport", transport).write(SUBSCRIBE)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         at_s = asyncio.get_running_loop().time()

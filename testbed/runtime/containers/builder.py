@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import TestbedError, UsageError
+from testbed.facility.heartbeat_watch import HeartbeatWatch
 from testbed.plan.topology import BALANCERS, OWN_DATABASES, PHYSICAL, caller_environment, server_environment, servers_of
 from testbed.runtime.containers import balancers
-from testbed.runtime.containers.project import KEEPALIVES, Project
+from testbed.runtime.containers.project import KEEPALIVES, NETWORK, Project
 from testbed.runtime.containers.project_pool import ProjectPool
 
 if TYPE_CHECKING:
@@ -77,7 +78,15 @@ class ContainersBuilder:
         fits = {"DATABASE_HOST_MAX_CONNECTIONS": str(each * self.plan.application_servers + SPARE_CONNECTIONS)}
         if self.settings.facility.database_keepalives_s is not None:
             fits[KEEPALIVES] = str(self.settings.facility.database_keepalives_s)
+        if self.plan.database_network_kbit_s is not None:
+            fits[NETWORK] = str(self.plan.database_network_kbit_s)
         return fits
+
+    @property
+    def _watch(self) -> HeartbeatWatch | None:
+        """How the database hosts watch each other in this replay, if they do."""
+        settings, every_s = self.settings.facility, self.plan.heartbeat_every_s
+        return None if every_s is None else HeartbeatWatch(settings.heartbeat_link, every_s, settings.heartbeats_missed)
 
     @property
     def _services(self) -> dict[str, str]:
@@ -104,12 +113,12 @@ class ContainersBuilder:
         while (project := self.pool.take(self._fits)) is not None:
             self.project = project
             try:
-                return await project.renew(self.plan, self._services)
+                return await project.renew(self.plan, self._services, self._watch)
             except TestbedError as error:  # it is not what it was; another one is
                 sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
                 await self.pool.remove(project)
         self.project = await self.pool.make(self.plan, self._fits)
-        return await self.project.begin(self._services)
+        return await self.project.begin(self._services, self._watch)
 
     async def tear_down(self) -> None:
         """Return the project to the pool for the next replay; remove it with all that is in it when it did not come up.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import requests
@@ -14,12 +14,16 @@ from testbed.facility.address import Address
 from testbed.facility.link import DATABASE
 from testbed.journal.evidence import DatabaseSide
 from testbed.plan.topology import HOSTS
+from testbed.runtime.cluster.orders import watched
 from testbed.runtime.containers.services import PORT, SERVICE_PORT, authorization
 from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres.sql import FlightsInPostgres
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed.facility.database import FlightsTable
+    from testbed.runtime.cluster.orders import BeatOrder, Watched, WatchOrder
     from testbed.runtime.containers.runtime import Containers
     from testbed.runtime.credentials import Credentials
 
@@ -81,27 +85,56 @@ class DatabaseHosts:
         return await asyncio.to_thread(self._ask)
 
     def _ask(self) -> DatabaseSide:
-        host, headers = self.active, {"Authorization": authorization(self.credentials)}
+        host = self.active
+        try:
+            side = _side.validate_json(self._get(host, "activity"))
+        except ValueError as error:
+            raise FacilityError(f"{host} does not say what its server does: {error}") from error
+        return replace(side, database=DATABASE, address=str(Address(host, PORT)))
+
+    def _get(self, host: str, what: str) -> bytes:
+        """Return what a host tells those who have the token; raises FacilityError when it refuses or does not answer."""
+        headers = {"Authorization": authorization(self.credentials)}
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.get(f"{self.runtime.published(host, SERVICE_PORT).url}/activity", headers=headers, timeout=ASKED_WITHIN_S)
+                answer = session.get(f"{self.runtime.published(host, SERVICE_PORT).url}/{what}", headers=headers, timeout=ASKED_WITHIN_S)
                 if not answer.ok:
                     raise FacilityError(answer.json()["error"])
-                return replace(_side.validate_json(answer.content), database=DATABASE, address=str(Address(host, PORT)))
+                return answer.content
         except (requests.RequestException, ValueError, KeyError) as error:
-            raise FacilityError(f"{host} does not say what its server does: {error}") from error
+            raise FacilityError(f"{host} does not answer what its {what} is: {error}") from error
+
+    async def beat(self, host: str, order: BeatOrder) -> None:
+        """Let a host send heartbeats."""
+        await asyncio.to_thread(self._post, host, "beat", asdict(order))
+
+    async def watch(self, host: str, order: WatchOrder) -> None:
+        """Let a host watch the heartbeats of the other one."""
+        await asyncio.to_thread(self._post, host, "watch", asdict(order))
+
+    async def rest(self, host: str) -> None:
+        """Let a host neither send heartbeats nor watch any more."""
+        await asyncio.to_thread(self._post, host, "rest")
+
+    async def watched(self, host: str) -> Watched:
+        """Return what a host has counted of the other one's heartbeats; raises FacilityError when it watches none."""
+        return watched.validate_json(await asyncio.to_thread(self._get, host, "heartbeats"))
+
+    async def narrow(self, host: str) -> None:
+        """Limit how fast a host sends over the network of the database, to what the project says."""
+        await asyncio.to_thread(self._post, host, "narrow")
 
     async def throw_away(self) -> None:
         """Do nothing: its container and its volume are removed with the project."""
 
-    def _post(self, host: str, step: str) -> None:
+    def _post(self, host: str, step: str, order: Mapping[str, object] | None = None) -> None:
         """Ask a host to do a step; raises FacilityError when it refuses, or does not answer within `STEP_WITHIN_S`."""
         url = f"{self.runtime.published(host, SERVICE_PORT).url}/{step}"
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.post(url, headers={"Authorization": authorization(self.credentials)}, timeout=STEP_WITHIN_S)
+                answer = session.post(url, json=order, headers={"Authorization": authorization(self.credentials)}, timeout=STEP_WITHIN_S)
                 status = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise FacilityError(f"{host} does not answer to the step {step!r}: {error}\n{self.runtime.last_lines(host)}") from error

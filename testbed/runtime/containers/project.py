@@ -26,6 +26,7 @@ from testbed.observe.monitoring import HttpMonitoring
 from testbed.plan.topology import BALANCERS, HOSTS
 from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.containers.balancers import balanced_routes, statistics
+from testbed.runtime.containers.cluster import ContainerCluster
 from testbed.runtime.containers.database import DatabaseHosts
 from testbed.runtime.containers.firewall import Firewall
 from testbed.runtime.containers.inspector import ContainerInspector
@@ -44,6 +45,7 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from testbed.facility.heartbeat_watch import HeartbeatWatch
     from testbed.facility.load_generator import DueRequest, LoadGenerator
     from testbed.plan.topology import FacilityPlan
     from testbed.runtime.containers.runtime import Containers
@@ -53,6 +55,7 @@ PARTS = (*HOSTS, "toxiproxy", "firewall")
 STAYING = (*HOSTS, RECOVERY, OFF_SITE, "toxiproxy", "firewall", *(f"{balancer}-machine" for balancer in BALANCERS))
 FAULT_PROXY_PORT = 8474
 KEEPALIVES = "DATABASE_KEEPALIVES_S"
+NETWORK = "DATABASE_NETWORK_KBIT_S"
 READY_WITHIN_S = 60.0
 CAUGHT_UP_WITHIN_S = 30.0
 ASKED_WITHIN_S = 10.0
@@ -73,7 +76,8 @@ SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND replay_ls
 class Project:
     """A project on the containers runtime; `fits` are the settings that are fixed when it comes up.
 
-    The `settings` of `begin` and `renew` are those of the services. Both are environment variables of `compose.yaml`.
+    The `settings` of `begin` and `renew` are those of the services. Both are environment variables of `compose.yaml`. `watch` is how the
+    database hosts watch each other, if they do.
     """
 
     runtime: Containers
@@ -100,20 +104,23 @@ class Project:
         address = self.runtime.published("toxiproxy", FAULT_PROXY_PORT)
         return FaultProxyClient(address.host, address.port, self.credentials.token_file)
 
-    async def begin(self, settings: Mapping[str, str]) -> Facility:
+    async def begin(self, settings: Mapping[str, str], watch: HeartbeatWatch | None = None) -> Facility:
         """Start everything, and return the facility when every part of it is ready."""
         await self._up([*STAYING, *self.renewed], settings)
         self.facility = await self._ready()
         await read_credentials(self.runtime, self.credentials)
         await self.firewall.read_usual()
+        if NETWORK in self.fits:  # only now, or the standby's first copy would take as long as a backup
+            await run_all(self.hosts.narrow(host) for host in HOSTS)
+        await self._watch_each_other(self.facility, watch)
         return self.facility
 
-    async def renew(self, plan: FacilityPlan, settings: Mapping[str, str]) -> Facility:
+    async def renew(self, plan: FacilityPlan, settings: Mapping[str, str], watch: HeartbeatWatch | None = None) -> Facility:
         """Reset everything, start the services of a plan with these settings, and return the facility when it is as at its beginning.
 
         1. Look for what faults left, before what would show it is gone: it is not undone here, because there may be more of it.
         2. Discard the services.
-        3. Move the array back to the first host, before any service starts, because this breaks open connections.
+        3. End the heartbeats, and move the array back to the first host, before any service starts, because this breaks open connections.
         4. Start the services, and meanwhile delete the rows of the replay before.
         5. Wait until all are ready, and check that everything was reset.
 
@@ -122,12 +129,21 @@ class Project:
         await self._require_nothing_left()  # 1
         await asyncio.to_thread(self.runtime.discard, self.renewed)  # 2
         self.plan = plan
-        await run_all([self._move_back(), self._delete_connections()])  # 3
+        await run_all(self.hosts.rest(host) for host in HOSTS)  # 3
+        await run_all([self._move_back(), self._delete_connections()])
         await run_all([self._up(self.renewed, settings), self._delete_rows()])  # 4
         self.facility = await self._ready()  # 5
         await self._require_reset()
         await self._wait_caught_up()
+        await self._watch_each_other(self.facility, watch)
         return self.facility
+
+    async def _watch_each_other(self, facility: Facility, watch: HeartbeatWatch | None) -> None:
+        """Let the database hosts exchange heartbeats, if they are to watch each other."""
+        if watch is not None:
+            cluster = ContainerCluster(watch, self.hosts)
+            await cluster.start()
+            facility.cluster = cluster
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         every = {**self.fits, **settings}

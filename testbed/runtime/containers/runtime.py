@@ -49,7 +49,7 @@ STOP_WITHIN_S = 10
 PROBE_WITHIN_S = 20.0  # beyond what its question takes: the interpreter has to start in the container
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
-CAPABILITIES = frozenset({"containers", "firewall", "balancers", "recovery", "backups"})
+CAPABILITIES = frozenset({"containers", "firewall", "balancers", "recovery", "backups", "heartbeats"})
 
 
 @dataclass(slots=True)
@@ -163,14 +163,17 @@ class Containers(Runtime):
     def names_by_host(self) -> dict[str, str]:
         """Return the name by which services know each container, by the address that it has in a network of the project.
 
-        That is its alias there, if it has one: the machine of a balancer has the balancer's name.
+        That is its alias there, if it has one: the machine of a balancer has the balancer's name. An alias that begins with the own name,
+        as db-1-heartbeats does, only says in which network it is.
         """
         names: dict[str, str] = {}
         for service, container in self._containers.items():
             for network in container.attrs["NetworkSettings"]["Networks"].values():
                 own = {service, container.name, container.id[:SHORT_ID]}
                 if network["IPAddress"]:
-                    names[network["IPAddress"]] = next((alias for alias in network["Aliases"] or () if alias not in own), service)
+                    names[network["IPAddress"]] = next(
+                        (alias for alias in network["Aliases"] or () if alias not in own and not alias.startswith(f"{service}-")), service
+                    )
         return names
 
     def _addressed(self, container: Container) -> Container:

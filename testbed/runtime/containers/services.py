@@ -16,7 +16,13 @@ OFF_SITE = "off-site"
 STATISTICS_PORT = 8404
 CREDENTIALS = "/run/credentials"  # the passwords of the databases, as compose.yaml mounts them
 SERVICE_PORT = 8000
+HEARTBEAT_PORT = 8001  # at which a database host sends heartbeats to who subscribes
 BALANCER_PORTS = dict.fromkeys(BALANCERS, 8080)  # compose/haproxy.cfg
+
+
+def heartbeats_of(host: str, link: str) -> str:
+    """Return where the other database host has the heartbeats of `host`, by the name that this one has on that network of compose.yaml."""
+    return f"{host}-{link}:{HEARTBEAT_PORT}"
 
 
 def authorization(credentials: Credentials) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed.errors import FacilityError, ServiceError
-from testbed.plan.settings import Settings
+from testbed.facility.heartbeat_watch import HeartbeatWatch
+from testbed.plan.settings import FacilitySettings, Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.builder import ContainersBuilder
-from testbed.runtime.containers.project import STAYING, Project
+from testbed.runtime.containers.project import NETWORK, STAYING, Project
 from testbed.runtime.containers.project_pool import ProjectPool
 
 if TYPE_CHECKING:
@@ -61,6 +62,27 @@ def test_a_project_with_a_fault_or_with_what_one_left_is_removed(active: list[ob
 
     asyncio.run(served())
     assert pool.became == became
+
+
+async def test_a_facility_with_a_narrow_network_or_heartbeats_is_built_with_them() -> None:
+    """A project is narrow from its beginning, and only such a one fits; how its hosts watch each other is said anew for each replay."""
+    asked: list[tuple[object, ...]] = []
+
+    class Kept(Pool):
+        def take(self, fits: Mapping[str, str]) -> Any:
+            asked.append((fits.get(NETWORK),))
+
+            async def renew(*of: object) -> SimpleNamespace:
+                asked.append(of[2:])
+                return self.facility
+
+            return SimpleNamespace(renew=renew)
+
+    for plan in (FacilityPlan(), FacilityPlan(database_network_kbit_s=6000, heartbeat_every_s=0.5)):
+        pool = Kept(SimpleNamespace(active=[], left=()))
+        settings = Settings(facility=FacilitySettings(heartbeat_link="database", heartbeats_missed=2))
+        await ContainersBuilder(pool, plan, settings).build()  # type: ignore[arg-type]
+    assert asked == [(None,), (None,), ("6000",), (HeartbeatWatch("database", 0.5, 2),)]
 
 
 class Paused:

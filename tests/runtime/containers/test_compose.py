@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from testbed.errors import UsageError
 from testbed.plan.settings import CallerSettings, FacilitySettings, ServerSettings, Settings
-from testbed.plan.topology import BALANCERS, CALLERS, FacilityPlan
+from testbed.plan.topology import BALANCERS, CALLERS, HOSTS, FacilityPlan
 from testbed.runtime.containers import builder, docker_cli, log_disks, project, services
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.credentials import AUTHENTICATION
@@ -90,14 +91,36 @@ def test_all_that_is_made_is_labelled_ours() -> None:
     for label in (docker_cli.USER_LABEL, docker_cli.RUN_LABEL):
         assert f"  {label}: ${{TESTBED_" in TEXT
     tail = TEXT.partition("\nnetworks:\n")[2]
-    assert re.findall(r"^  ([a-z-]+): \{ labels: \*labels \}$", tail, re.MULTILINE) == [
-        *("callers", "servers", "database"),
+    assert re.findall(r"^  ([a-z-]+): \{ labels: \*labels \}(?: #.*)?$", tail, re.MULTILINE) == [
+        *("callers", "servers", "database", "heartbeats"),
         *("array", "recovery", "backups", "credentials", "service-credentials"),
     ]
     roles = re.findall(r"^(?:x-[a-z-]+|  [a-z0-9-]+): ?(?:&[a-z-]+)?\n(?=  +<<: )(.*?)(?=^\S|^  \S|\Z)", SERVICES, re.MULTILINE | re.DOTALL)
     assert len(roles) == 17
     assert all("<<: *" in role for role in roles)
     assert "container_name" not in TEXT
+
+
+@pytest.mark.fact("P2")
+def test_each_database_host_has_a_name_on_either_network_that_heartbeats_may_take() -> None:
+    """The name is that of the host and the link, for every link that a variant may choose; no other service is on their own network."""
+    links = get_args(FacilitySettings.model_fields["heartbeat_link"].annotation)
+    assert set(links) == {"database", "heartbeats"}
+    for host in HOSTS:
+        told = SERVICES.partition(f"\n  {host}:\n")[2].partition("\n\n")[0]
+        for link in links:
+            assert f"{link}: {{ aliases: [{services.heartbeats_of(host, link).partition(':')[0]}] }}" in told
+    assert SERVICES.count("heartbeats: {") == len(HOSTS)
+    assert re.findall(r"networks: \[.*heartbeats.*\]", TEXT) == []
+
+
+def test_a_database_host_may_narrow_its_own_network_and_no_other() -> None:
+    """The command is there and can be run; what it needs, only the pair may do."""
+    command = COMPOSE / "commands" / "narrow"
+    assert command.stat().st_mode & 0o111
+    assert "iproute2" in (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
+    assert "cap_add: [NET_ADMIN]" in TEXT.partition("x-pair-host: &pair-host\n")[2].partition("\n\n")[0]
+    assert SERVICES.count("<<: *pair-host\n") == len(HOSTS)
 
 
 def test_files_that_containers_mount_exist() -> None:

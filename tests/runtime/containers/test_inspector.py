@@ -155,3 +155,15 @@ def test_a_container_s_name_is_its_alias_in_a_network_where_it_has_one(tmp_path:
     machine = SimpleNamespace(id="0123456789abcdef", name="a-project-lb-1-machine-1", attrs={"NetworkSettings": {"Networks": networks}})
     containers._containers["lb-1-machine"] = machine  # type: ignore[assignment] # noqa: SLF001 - what the engine listed
     assert containers.names_by_host() == {"10.0.0.7": "lb-1", "10.0.1.7": "lb-1-machine"}
+
+
+def test_a_database_host_has_its_own_name_in_both_of_its_networks(tmp_path: Path) -> None:
+    """An alias that tells them apart begins with it, and is no other name."""
+    containers = Containers("a-project", tmp_path, {}, SimpleNamespace())  # type: ignore[arg-type]
+    networks = {
+        "database": {"IPAddress": "10.0.2.7", "Aliases": ["a-project-db-1-1", "db-1", "db-1-database", "0123456789ab"]},
+        "heartbeats": {"IPAddress": "10.0.3.7", "Aliases": ["db-1-heartbeats", "db-1", "0123456789ab"]},
+    }
+    host = SimpleNamespace(id="0123456789abcdef", name="a-project-db-1-1", attrs={"NetworkSettings": {"Networks": networks}})
+    containers._containers["db-1"] = host  # type: ignore[assignment] # noqa: SLF001 - what the engine listed
+    assert containers.names_by_host() == {"10.0.2.7": "db-1", "10.0.3.7": "db-1"}

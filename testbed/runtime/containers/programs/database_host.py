@@ -6,8 +6,10 @@ The host keeps running while its database server is stopped and started, so that
 each a request to one host: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it), answered with the
 host's status and `took_s`, or with 409 and `error`; who asks without the run's token is answered with 401.
 `GET /status` changes nothing, nor does `GET /activity`, which tells those who have
-the token what the server works on. `POST /release` unmounts the array from a host that has ended. In the container, the command
-`host` does the same. `GET /health` is green when the host has done what it does at its own start.
+the token what the server works on. `POST /beat`, `/watch` and `/rest` are for the heartbeats between the two hosts of the pair, with a
+body (orders.py); `GET /heartbeats` tells those who have the token what was counted. `POST /narrow` limits how fast this host sends over
+the network of the database, where the settings say so. `POST /release` unmounts the array from a host that has ended. In the
+container, the command `host` does the same. `GET /health` is green when the host has done what it does at its own start.
 
 At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
 when it is mounted nowhere and the settings say that this host begins; then it takes the virtual IP. Otherwise it stands
@@ -30,7 +32,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import uvicorn
 from pydantic import Field, ValidationError
@@ -42,8 +44,11 @@ from starlette.routing import Route
 from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, ProxyError, TestbedError
 from testbed.facility.address import Address
+from testbed.facility.link import DATABASE
+from testbed.runtime.cluster.orders import beat_order, watch_order
 from testbed.runtime.containers.programs import recovery
-from testbed.runtime.containers.services import CREDENTIALS, PORT, VIRTUAL_IP, authorization
+from testbed.runtime.containers.programs.heartbeats import HostHeartbeats
+from testbed.runtime.containers.services import CREDENTIALS, HEARTBEAT_PORT, PORT, VIRTUAL_IP, authorization
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES, Credentials
 from testbed.runtime.owner import Owner
 from testbed.runtime.postgres import activity
@@ -57,6 +62,7 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from pydantic import TypeAdapter
     from starlette.requests import Request
 
     from testbed.runtime.credentials import Login
@@ -74,6 +80,7 @@ SERVICES_USER = "facility"  # as whom compose.yaml runs the services
 
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Order = TypeVar("Order")
 
 
 class HostSettings(BaseSettings):
@@ -82,7 +89,7 @@ class HostSettings(BaseSettings):
     `role`: one of the pair, or the recovery standby. `begins`: this host of the pair starts the server when the array is mounted
     nowhere. `keepalives_s`: see `dead_connection_detection`; unset, the kernel's own times hold. `array`: the volume. `prepared`: a data
     directory with the real week in it, for an empty volume. `access`: pg_hba.conf. `credentials`: the directory of the passwords, which
-    the host that begins makes.
+    the host that begins makes. `network_kbit_s`: how fast the host sends over the network of the database once it was narrowed.
     """
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_HOST_", frozen=True, extra="forbid", env_ignore_empty=True)
@@ -96,11 +103,13 @@ class HostSettings(BaseSettings):
     access: Path = Path("/etc/testbed/pg_hba.conf")
     credentials: Path = Path(CREDENTIALS)
     max_connections: Annotated[int, Field(ge=10, le=10_000)] = 200
+    network_kbit_s: Annotated[int, Field(ge=100, le=1_000_000)] | None = None
     virtual_ip_host: str = VIRTUAL_IP
     virtual_ip_port: Port = PORT
     fault_proxy_host: str = "toxiproxy"
     fault_proxy_port: Port = 8474
     control_port: Port = 8000
+    heartbeat_port: Port = HEARTBEAT_PORT
 
     @property
     def virtual_ip(self) -> Address:
@@ -118,7 +127,11 @@ class DatabaseHost:
     server: Server | None = None
     ready: bool = False
     trouble: str = ""
+    heartbeats: HostHeartbeats = field(init=False)
     _step: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.heartbeats = HostHeartbeats(self.settings.name, Address(EVERYWHERE, self.settings.heartbeat_port))
 
     @property
     def credentials(self) -> Credentials:
@@ -253,6 +266,15 @@ class DatabaseHost:
         client = FaultProxyClient(self.settings.fault_proxy_host, self.settings.fault_proxy_port, self.credentials.token_file)
         await asyncio.to_thread(client.point, VIRTUAL_IP, f"{self.settings.name}:{PORT}")
 
+    async def narrow(self) -> None:
+        """Limit how fast this host sends over the network of the database; see compose/commands/narrow."""
+        if self.settings.network_kbit_s is None:
+            raise FacilityError(f"{self.settings.name} is not told how fast the network of the database is")
+        command = ("narrow", f"{self.settings.name}-{DATABASE}", str(self.settings.network_kbit_s))
+        ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise FacilityError(f"the network of {self.settings.name} cannot be narrowed: {ran.stderr.strip()}")
+
     async def end(self) -> None:
         """Stop the server, if one runs, because the container ends; the array stays mounted here, as on a machine that goes down."""
         if self.running:
@@ -267,6 +289,8 @@ class DatabaseHost:
             "mount": self.mount,
             "start": self.start,
             "virtual-ip": self.virtual_ip,
+            "narrow": self.narrow,
+            "rest": self.heartbeats.rest,
         }
 
         @asynccontextmanager
@@ -276,10 +300,13 @@ class DatabaseHost:
             beginning.cancel()
             with suppress(asyncio.CancelledError):
                 await beginning
+            await self.heartbeats.rest()
             await self.end()
 
         routes = [Route(f"/{name}", self._endpoint(step), methods=["POST"]) for name, step in steps.items()]
         routes += [Route("/status", self._status), Route("/health", self._health), Route("/activity", self._activity)]
+        routes += [Route("/beat", self._beat, methods=["POST"]), Route("/watch", self._watch, methods=["POST"])]
+        routes += [Route("/heartbeats", self._heartbeats)]
         return Starlette(routes=routes, lifespan=lifespan)
 
     def _endpoint(self, step: Callable[[], Awaitable[None]]) -> Callable[[Request], Awaitable[JSONResponse]]:
@@ -319,6 +346,36 @@ class DatabaseHost:
         except TestbedError as error:
             return JSONResponse({"error": str(error)}, status_code=409)
         return JSONResponse(asdict(side))
+
+    async def _beat(self, request: Request) -> JSONResponse:
+        """Send heartbeats as the body orders; answer with the port."""
+        return await self._ordered(request, beat_order, self.heartbeats.beat)
+
+    async def _watch(self, request: Request) -> JSONResponse:
+        """Watch the other host as the body orders."""
+        return await self._ordered(request, watch_order, self.heartbeats.watch)
+
+    async def _ordered(self, request: Request, kind: TypeAdapter[Order], do: Callable[[Order], Awaitable[Address | None]]) -> JSONResponse:
+        """Do what is ordered, whatever step is under way; 400 for a body that is no such order."""
+        try:
+            if not self._is_authorised(request):
+                return JSONResponse({"error": NOT_AUTHORISED}, status_code=401)
+            done = await do(kind.validate_json(await request.body()))
+        except ValidationError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        except TestbedError as error:
+            return JSONResponse({"error": str(error)}, status_code=409)
+        return JSONResponse({} if done is None else {"port": done.port})
+
+    async def _heartbeats(self, request: Request) -> JSONResponse:
+        """Answer what was counted of the other host's heartbeats, whatever step is under way."""
+        try:
+            if not self._is_authorised(request):
+                return JSONResponse({"error": NOT_AUTHORISED}, status_code=401)
+            told = self.heartbeats.told()
+        except TestbedError as error:
+            return JSONResponse({"error": str(error)}, status_code=409)
+        return JSONResponse(asdict(told))
 
     async def _health(self, _: Request) -> JSONResponse:
         return JSONResponse(self.status(), status_code=200 if self.ready else 503)
