@@ -9,11 +9,14 @@ import psycopg
 import pytest
 import requests
 
+from testbed.concurrency import cancel_and_wait, wait_until
+from testbed.errors import FacilityError
 from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime.containers.backend import ContainersBackend
 from testbed.runtime.containers.database import HOSTS
 from testbed.runtime.containers.firewall import IDLE_LIMIT
+from testbed.runtime.containers.services import HEARTBEAT_PORT
 from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres import sql
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 PLAN = FacilityPlan(application_servers=1, callers=("kiosk",))
 OTHER = FacilityPlan(application_servers=2, pool_size=20, callers=("ivr", "kiosk"))  # as many connections to the database
 CHECK_IN = {"passenger": "a passenger", "date": "2013-10-07", "carrier": "UA", "flight": 1545, "origin": "EWR", "destination": "IAH"}
+WITHIN_S = 30.0
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -145,3 +149,36 @@ def test_a_project_is_put_back_before_it_serves_again_or_thrown_away(capsys: pyt
     """Host, rows and locks are as at the beginning for the next replay, of another plan; one with a dead host serves nobody."""
     asyncio.run(renewed())
     assert capsys.readouterr().err.count("a facility that served before is thrown away") == 1
+
+
+async def watched_before() -> None:
+    """Build a facility whose database hosts watch each other, and another one with the same backend."""
+    async with ContainersBackend() as backend:
+        first = backend.builder(PLAN.model_copy(update={"heartbeat_every_s": 0.2}), settings("fixed"))
+        facility = await first.build()
+        project = first.project
+        assert project is not None
+        losing = asyncio.create_task(facility.cluster.wait_lost())
+
+        async def look() -> str | None:
+            return None if (await facility.cluster.heartbeats()).received >= 3 else "fewer than three heartbeats"
+
+        await wait_until("no heartbeats came", look, WITHIN_S)
+        assert not losing.done()
+        await cancel_and_wait([losing])
+        await first.tear_down()
+
+        second = backend.builder(PLAN, settings("fixed"))
+        assert not (await second.build()).cluster.is_on
+        assert second.project is project
+        for host in HOSTS:
+            with pytest.raises(FacilityError, match=f"^{host} watches no other host$"):
+                await project.hosts.watched(host)
+            listening = await project.runtime.run_in(host, "ss", "--listening", "--tcp", "--numeric", "--no-header", within_s=WITHIN_S)
+            assert f":{HEARTBEAT_PORT} " not in listening
+        await second.tear_down()
+
+
+def test_nothing_of_a_watch_stays_for_the_next_replay() -> None:
+    """Heartbeats come over the hosts' own network, and the same project has none of them afterwards."""
+    asyncio.run(watched_before())
