@@ -1,4 +1,4 @@
-"""The cluster manager in containers: each database host sends heartbeats, and the one that stands by watches those of the active one."""
+"""The cluster manager in containers: the active database host sends heartbeats, and the one that stands by watches them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from testbed.concurrency import run_all
 from testbed.errors import FacilityError
 from testbed.facility.cluster import WatchingCluster
-from testbed.plan.topology import HOSTS
 from testbed.runtime.cluster.orders import BeatOrder, WatchOrder
 from testbed.runtime.containers.services import heartbeats_of
 
@@ -40,12 +38,8 @@ class ContainerCluster(WatchingCluster):
         """Once a second."""
         return COUNTS_EVERY_S
 
-    async def start(self) -> None:
-        """Let both hosts send heartbeats; nobody watches yet. Raises FacilityError."""
-        await run_all(self.hosts.beat(host, BeatOrder(self.watch.every_s)) for host in HOSTS)
-
     async def wait_lost(self) -> str:
-        """Let the standing-by host watch, and ask it until it would take over; see `ClusterManager`."""
+        """Let the active host send and the other one watch, and ask that one until it would take over; see `ClusterManager`."""
         self.watch = replace(self.watch, in_row=0)
         while True:
             if not self.moves:
@@ -56,15 +50,21 @@ class ContainerCluster(WatchingCluster):
             await asyncio.sleep(ASKED_EVERY_S)
 
     async def pause(self) -> None:
-        """Keep what was counted, and let the host that counted rest: its heartbeats stop coming now, and that is no sign of anything."""
-        await self._ask()
-        self.is_watching = False
-        self.orders += 1
+        """Keep what was counted, and let the host that counted rest: what it would miss now is no sign of anything.
+
+        The sender is not told: it may be the one that is lost, and nobody takes its heartbeats any more.
+        """
+        if self.is_watching:
+            await self._ask()
+            self.is_watching = False
+            self.orders += 1
+            await self.hosts.rest(self.watch.watcher)
 
     async def hand_over(self) -> None:
-        """Let the standing-by host watch the active one, and count on from what was counted before."""
+        """Let the active host send and the standing-by one watch, and count on from what was counted before."""
         self.orders += 1
         self.watch = replace(self.watch, sender=self.hosts.active, in_row=0)
+        await self.hosts.beat(self.watch.sender, BeatOrder(self.watch.every_s))
         order = WatchOrder(heartbeats_of(self.watch.sender, self.watch.link), self.watch)
         await self.hosts.watch(self.watch.watcher, order)
         self.is_watching = True

@@ -112,7 +112,7 @@ class Project:
         await self.firewall.read_usual()
         if NETWORK in self.fits:  # only now, or the standby's first copy would take as long as a backup
             await run_all(self.hosts.narrow(host) for host in HOSTS)
-        await self._watch_each_other(self.facility, watch)
+        self._watch_each_other(self.facility, watch)
         return self.facility
 
     async def renew(self, plan: FacilityPlan, settings: Mapping[str, str], watch: HeartbeatWatch | None = None) -> Facility:
@@ -135,15 +135,13 @@ class Project:
         self.facility = await self._ready()  # 5
         await self._require_reset()
         await self._wait_caught_up()
-        await self._watch_each_other(self.facility, watch)
+        self._watch_each_other(self.facility, watch)
         return self.facility
 
-    async def _watch_each_other(self, facility: Facility, watch: HeartbeatWatch | None) -> None:
-        """Let the database hosts exchange heartbeats, if they are to watch each other."""
+    def _watch_each_other(self, facility: Facility, watch: HeartbeatWatch | None) -> None:
+        """Give the facility a cluster manager, if the database hosts are to watch each other."""
         if watch is not None:
-            cluster = ContainerCluster(watch, self.hosts)
-            await cluster.start()
-            facility.cluster = cluster
+            facility.cluster = ContainerCluster(watch, self.hosts)
 
     async def _up(self, services: Sequence[str], settings: Mapping[str, str]) -> None:
         every = {**self.fits, **settings}

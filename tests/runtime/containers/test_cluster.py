@@ -163,7 +163,11 @@ class Hosts:
             await event.wait()
         return watched.validate_json(watched.dump_json(self.beats[host].told()))
 
-    async def rest(self) -> None:
+    async def rest(self, host: str) -> None:
+        """Let a host rest."""
+        await self.beats[host].rest()
+
+    async def end(self) -> None:
         """Let both rest."""
         for host in self.beats.values():
             await host.rest()
@@ -174,7 +178,6 @@ async def cluster_of(take_over_after: int = 1000) -> AsyncIterator[tuple[Contain
     """Watch the active host of a pair; yield the cluster, its hosts, and the task that waits for a loss."""
     hosts = Hosts()
     cluster = ContainerCluster(watch_of(take_over_after), hosts)  # type: ignore[arg-type]
-    await cluster.start()
     losing = asyncio.create_task(cluster.wait_lost())
 
     async def look() -> str | None:
@@ -186,7 +189,7 @@ async def cluster_of(take_over_after: int = 1000) -> AsyncIterator[tuple[Contain
         yield cluster, hosts, losing
     finally:
         await cancel_and_wait([losing])
-        await hosts.rest()
+        await hosts.end()
 
 
 @pytest.mark.fact("C1", "P2")
@@ -199,7 +202,7 @@ async def test_the_cluster_finds_a_host_lost_as_the_other_one_does() -> None:
         assert reason.startswith("db-2 heard nothing of db-1 for ")
         async with cluster.moving():
             hosts.active = "db-2"
-        await hosts.rest()
+        assert [host.order for host in hosts.beats.values()] == [None, None]  # nobody watches any more
         told = await cluster.heartbeats()
         (count,) = await cluster.look(lambda: (1.0, 2.0))
         assert (told.sender, told.link, count.in_row) == ("db-1", "database", 3)
@@ -217,6 +220,7 @@ async def test_a_planned_switchover_swaps_the_roles_and_counts_on() -> None:
             assert not losing.done()
             hosts.active = "db-2"
         assert (cluster.watch.sender, cluster.watch.watcher) == ("db-2", "db-1")
+        assert hosts.beats["db-2"].order is None
         await wait_received(hosts.beats["db-1"])
         assert (await cluster.heartbeats()).received >= before + ENOUGH
         assert not losing.done()
@@ -229,6 +233,6 @@ async def test_an_answer_from_before_a_move_counts_no_more() -> None:
         asking = asyncio.create_task(cluster.heartbeats())
         await asyncio.sleep(0)
         cluster.is_watching, cluster.orders = False, cluster.orders + 1
-        await hosts.rest()
+        await hosts.end()
         held.set()
         assert (await asking).received >= ENOUGH
