@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from testbed.journal.evidence import About, Evidence, Heartbeats
     from testbed.journal.reader import Journal
+    from testbed.postmortem.alarm import Moment
     from testbed.postmortem.warning_time import WarningTimes
     from testbed.verdict.judge import Judgement
     from testbed.verdict.who_waits import Blamed, Look
@@ -79,26 +80,70 @@ def _cause(journal: Journal, times: WarningTimes, root: Blamed | None, different
         known = times.stop.known
         text = "Service did not stop, so there is nothing to explain." if known else "It is not known whether service stopped."
         return Answer(question, text, (times.stop.text,), "certain" if known else "not told")
-    moves = [event for event in journal.of(OperationEvent) if event.operation == MOVE and event.state != "begin" and event.t_s <= stop.t_s]
     named = () if root is None else (str(root), *different)
-    if not moves:
-        text = "No: there was none." if root is not None else "No: there was none. What did is not known."
-        return Answer(question, text, named, "certain" if root is not None else "likely")
-    last = max(moves, key=lambda event: event.t_s)
-    apart = span_text(stop.night_s - last.night_s)
-    seen = (
-        *_reasons(journal, last),
-        f"it ended at {clock_text(last.night_s)}: {last.detail}",
-        f"service stopped at {clock_text(stop.night_s)}, {apart} later",
-        *named,
-    )
-    text, sure = _part_of(last, root)
-    return Answer(question, f"{text} {UNORDERED}" if last.by == "cluster" else text, seen, sure)
+    moves = _moves(journal)
+    before = [move for move in moves if move.begin.t_s <= stop.t_s]
+    if not before:
+        late = min(moves, key=lambda move: move.begin.t_s, default=None)
+        text = "No: there was none." if late is None else "No: it began only after service had stopped."
+        after = () if late is None else (f"{_began(late)}, {_apart(stop, late.begin)} after service had stopped",)
+        if root is None:
+            return Answer(question, f"{text} What did is not known.", after, "likely")
+        return Answer(question, text, (*after, *named), "certain")
+    last = max(before, key=lambda move: float("inf") if move.end is None else move.end.t_s)
+    text, sure = _part_of(last, stop, root)
+    seen = (*_reasons(last.begin), *_order(last, stop), *named)
+    return Answer(question, f"{text} {UNORDERED}" if last.begin.by == "cluster" else text, seen, sure)
 
 
-def _part_of(move: OperationEvent, root: Blamed | None) -> tuple[str, Sure]:
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A switchover as the log has it: where its begin is missing, that is its end; without an `end`, nobody saw it end."""
+
+    begin: OperationEvent
+    end: OperationEvent | None
+
+    def ended_by(self, moment: Moment) -> bool:
+        """Whether it had ended, or failed, by a moment."""
+        return self.end is not None and self.end.t_s <= moment.t_s
+
+
+def _moves(journal: Journal) -> list[_Move]:
+    events = [event for event in journal.of(OperationEvent) if event.operation == MOVE]
+    begins = {event.id: event for event in events if event.state == "begin"}
+    ends = {event.id: event for event in events if event.state != "begin"}
+    return [_Move(first, ends.get(id_)) for id_, first in (ends | begins).items()]
+
+
+def _order(move: _Move, stop: Moment) -> Iterator[str]:
+    """Yield when a switchover began or ended, and when service stopped, in the order of time."""
+    stopped, end = f"service stopped at {clock_text(stop.night_s)}", move.end
+    if end is not None and move.ended_by(stop):
+        yield _ended(end)
+        yield f"{stopped}, {_apart(stop, end)} later"
+        return
+    yield _began(move)
+    yield f"{stopped}, {_apart(stop, move.begin)} later"
+    yield "that it ended is not in the log" if end is None else f"{_ended(end)}, {_apart(stop, end)} after service had stopped"
+
+
+def _began(move: _Move) -> str:
+    return f"it began at {clock_text(move.begin.night_s)}"
+
+
+def _ended(end: OperationEvent) -> str:
+    return f"it {'failed' if end.state == 'failed' else 'ended'} at {clock_text(end.night_s)}: {end.detail}"
+
+
+def _apart(stop: Moment, event: OperationEvent) -> str:
+    return span_text(abs(stop.night_s - event.night_s))
+
+
+def _part_of(move: _Move, stop: Moment, root: Blamed | None) -> tuple[str, Sure]:
     """Return what part a switchover had in what all wait for, and how sure that is."""
-    if move.state == "failed":
+    if not move.ended_by(stop):
+        return "It was under way when service stopped.", "likely"
+    if move.end is not None and move.end.state == "failed":
         return "It failed, and service stopped after it.", "likely"
     if root is None:
         return "It was carried out, and service stopped after it; what lies between was not seen.", "not told"
@@ -107,14 +152,9 @@ def _part_of(move: OperationEvent, root: Blamed | None) -> tuple[str, Sure]:
     return "Not by itself: it was carried out, and what all wait for is something else.", "likely"
 
 
-def _reasons(journal: Journal, *moves: OperationEvent) -> tuple[str, ...]:
+def _reasons(*begins: OperationEvent) -> tuple[str, ...]:
     """Return why the cluster ordered those of the switchovers that it did."""
-    begins = {event.id: event for event in journal.of(OperationEvent) if event.state == "begin"}
-    return tuple(
-        f"the cluster ordered it at {clock_text(begin.night_s)}: {begin.reason}"
-        for move in moves
-        if (begin := begins.get(move.id, move)).by == "cluster"
-    )
+    return tuple(f"the cluster ordered it at {clock_text(begin.night_s)}: {begin.reason}" for begin in begins if begin.by == "cluster")
 
 
 def _cluster(evidence: Evidence | None) -> Answer:
@@ -226,7 +266,11 @@ def _operators(journal: Journal, judgement: Judgement) -> Answer:
         return Answer(question, "There was no maintenance.", ("no switchover is in the log",), "certain")
     if all(event.by == "cluster" for event in moves):
         begins = (event for event in moves if event.state == "begin")
-        return Answer(question, f"There was no maintenance. {UNORDERED}", _reasons(journal, *begins), "certain")
+        return Answer(question, f"There was no maintenance. {UNORDERED}", _reasons(*begins), "certain")
+    unended = [move for move in _moves(journal) if move.end is None and move.begin.by == "operator"]
+    if unended:
+        seen = tuple(f"{_began(move)}, and that it ended is not in the log" for move in unended)
+        return Answer(question, "That is not told: it did not come to its end.", seen, "not told")
     of_operators = replace(journal, events=tuple(event for event in journal.events if getattr(event, "by", "operator") == "operator"))
     finding = switchover.check(of_operators, judgement.figures, "success")
     words: dict[Verdict, tuple[str, Sure]] = {

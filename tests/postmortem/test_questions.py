@@ -11,7 +11,7 @@ from testbed.postmortem.alarm import Ring
 from testbed.verdict import judge
 from testbed.verdict.causes.cause import Cause
 from testbed.verdict.who_waits import Blamed, Look, WhoWaits
-from tests.journals import NightBuilder, contained_night, hung_night
+from tests.journals import EVENING_S, NightBuilder, contained_night, hung_night
 
 if TYPE_CHECKING:
     from testbed.plan.expectation import CauseCode
@@ -116,6 +116,51 @@ def test_without_a_switchover_it_cannot_have_been_one() -> None:
     night.events = [event for event in night.events if event.event not in ("operation", "step")]
     cause, _, operators, *_ = answers(night, look())
     assert (cause.answer, operators.answer) == ("No: there was none.", "There was no maintenance.")
+
+
+def moved(**of_end: object) -> NightBuilder:
+    """Return the hung night in which the switchover, which began at 1 s, ended like this; without anything, it never ended."""
+    night = hung_night()
+    changed = (
+        replace(event, **of_end) if event.event == "operation" and event.state != "begin" else event  # type: ignore[arg-type]
+        for event in night.events
+        if of_end or event.event != "operation" or event.state == "begin"
+    )
+    night.events = sorted(changed, key=lambda event: event.t_s)
+    return night
+
+
+@pytest.mark.parametrize(
+    ("night", "ended", "by_the_book"),
+    [
+        (moved(t_s=5.2, night_s=EVENING_S + 520.0, duration_s=4.2), "it ended at 22:08:40: the database runs on db-2, 20 s after", "Yes."),
+        (moved(), "that it ended is not in the log", "That is not told: it did not come to its end."),
+        (
+            moved(t_s=5.2, night_s=EVENING_S + 520.0, duration_s=4.2, state="failed"),
+            "it failed at 22:08:40: the database runs on db-2, 20 s after",
+            "No, or it did not succeed.",
+        ),
+    ],
+)
+def test_a_switchover_that_was_under_way_when_service_stopped_is_no_switchover_that_was_not(
+    night: NightBuilder, ended: str, by_the_book: str
+) -> None:
+    """It is told with when it began and what became of it, and the third question does not contradict the first."""
+    cause, _, operators, *_ = answers(night, look(Cause("no_answer", "database", "the database does not answer")))
+    assert (cause.answer, cause.sure) == ("It was under way when service stopped.", "likely")
+    assert cause.evidence[:2] == ("it began at 22:01:40", "service stopped at 22:08:20, 6 min 40 s later")
+    assert cause.evidence[2].startswith(ended)
+    assert operators.answer == by_the_book
+
+
+def test_a_switchover_after_service_had_stopped_did_not_cause_that() -> None:
+    """Such as the one that mended it; that there was one is said all the same."""
+    night = hung_night()
+    night.events = [event for event in night.events if event.event not in ("operation", "step")]
+    night.switchover(5.3)
+    cause, *_ = answers(night, look())
+    assert cause.answer == "No: it began only after service had stopped."
+    assert cause.evidence[0] == "it began at 22:08:50, 30 s after service had stopped"
 
 
 @pytest.mark.fact("P1", "P2")
