@@ -33,6 +33,7 @@ MOVE = "switchover"
 UNORDERED = "No operator ordered the switchover: the cluster did."
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
+ONLY_LIKELY = "(likely"  # so a cause says of itself that it is not certain
 # Roots that lie in something else, whatever the switchover left behind, and why.
 NOT_THE_MOVE = {
     "lost": "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code.",
@@ -60,38 +61,76 @@ def of(
     the airline; None if there is no such matrix.
     """
     worst = who_waits.worst_of(looks)
-    root = None if worst is None else worst.who_waits.root
-    root = None if root is not None and root.cause.code == "unseen" else root
     evidence = None if worst is None else worst.evidence
+    known = _known(worst, times.stop.at)
+    root = known.root
     apart = wrong_package.differences(evidence, root.cause.where) if root is not None and root.cause.code == "lost" else ()
-    return (
-        _cause(journal, times, root, apart),
+    answers = (
+        _cause(journal, times, known, apart),
         _cluster(evidence),
         _operators(journal, judgement),
         _detection(times),
         _prevention(root, evidence, contained_by),
     )
+    return tuple(_in_doubt(answer, judgement) for answer in answers) if judgement.doubts else answers
 
 
-def _cause(journal: Journal, times: WarningTimes, root: Blamed | None, different: tuple[str, ...]) -> Answer:
+def _in_doubt(answer: Answer, judgement: Judgement) -> Answer:
+    """Return an answer as what it is worth of a replay that cannot be believed: nothing of that is certain."""
+    if answer.sure != "certain":
+        return answer
+    return replace(answer, sure="likely", evidence=(*answer.evidence, f"the replay cannot be believed: {judgement.doubts[0].text}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The root, None where it is not known; what was seen of it, in sentences; and whether it is only likely."""
+
+    root: Blamed | None
+    told: tuple[str, ...] = ()
+    only_likely: bool = False
+
+
+def _known(worst: Look | None, stop: Moment | None) -> _Known:
+    """Return what the worst moment tells of the root.
+
+    It is not known where the evidence of that moment could not be read, or where at least as many threads wait for what was not seen. It
+    is only likely where threads wait for something else as well, where the cause itself says so, or where that was before service stopped.
+    """
+    if worst is None:
+        return _Known(None)
+    blamed = worst.who_waits.blamed
+    told = (*([worst.unread] if worst.unread else []), *map(str, blamed[: SHOWN + 1]))
+    if worst.unread or not worst.who_waits.knows_root:
+        return _Known(None, told)
+    root, *others = blamed
+    unseen = [other for other in others if other.cause.code == "unseen"]
+    if unseen and sum(other.threads for other in unseen) >= root.threads:
+        return _Known(None, told)
+    if stop is not None and worst.night_s < stop.night_s:
+        return _Known(root, (*told, f"that was seen at {clock_text(worst.night_s)}, before service stopped"), only_likely=True)
+    return _Known(root, told, only_likely=bool(others) or ONLY_LIKELY in root.cause.text)
+
+
+def _cause(journal: Journal, times: WarningTimes, known: _Known, different: tuple[str, ...]) -> Answer:
     question = "Did the switchover cause the outage, and if not, what did?"
     stop = times.stop.at
     if stop is None:
-        known = times.stop.known
-        text = "Service did not stop, so there is nothing to explain." if known else "It is not known whether service stopped."
-        return Answer(question, text, (times.stop.text,), "certain" if known else "not told")
-    named = () if root is None else (str(root), *different)
+        if times.stop.known:
+            return Answer(question, "Service did not stop, so there is nothing to explain.", (times.stop.text,), "certain")
+        return Answer(question, "It is not known whether service stopped.", (times.stop.text,), "not told")
+    named = (*known.told, *different)
     moves = _moves(journal)
     before = [move for move in moves if move.begin.t_s <= stop.t_s]
     if not before:
         late = min(moves, key=lambda move: move.begin.t_s, default=None)
         text = "No: there was none." if late is None else "No: it began only after service had stopped."
         after = () if late is None else (f"{_began(late)}, {_apart(stop, late.begin)} after service had stopped",)
-        if root is None:
-            return Answer(question, f"{text} What did is not known.", after, "likely")
-        return Answer(question, text, (*after, *named), "certain")
+        if known.root is None:
+            return Answer(question, f"{text} What did is not known.", (*after, *named), "not told")
+        return Answer(question, text, (*after, *named), "likely" if known.only_likely else "certain")
     last = max(before, key=lambda move: float("inf") if move.end is None else move.end.t_s)
-    text, sure = _part_of(last, stop, root)
+    text, sure = _part_of(last, stop, known)
     seen = (*_reasons(last.begin), *_order(last, stop), *named)
     return Answer(question, f"{text} {UNORDERED}" if last.begin.by == "cluster" else text, seen, sure)
 
@@ -139,17 +178,21 @@ def _apart(stop: Moment, event: OperationEvent) -> str:
     return span_text(abs(stop.night_s - event.night_s))
 
 
-def _part_of(move: _Move, stop: Moment, root: Blamed | None) -> tuple[str, Sure]:
+def _part_of(move: _Move, stop: Moment, known: _Known) -> tuple[str, Sure]:
     """Return what part a switchover had in what all wait for, and how sure that is."""
     if not move.ended_by(stop):
-        return "It was under way when service stopped.", "likely"
-    if move.end is not None and move.end.state == "failed":
-        return "It failed, and service stopped after it.", "likely"
-    if root is None:
-        return "It was carried out, and service stopped after it; what lies between was not seen.", "not told"
-    if root.cause.code in NOT_THE_MOVE:
-        return NOT_THE_MOVE[root.cause.code], "certain"
-    return "Not by itself: it was carried out, and what all wait for is something else.", "likely"
+        text = "It was under way when service stopped"
+    elif move.end is not None and move.end.state == "failed":
+        text = "It failed, and service stopped after it"
+    elif known.root is None:
+        text = "It was carried out, and service stopped after it"
+    elif known.root.cause.code in NOT_THE_MOVE:
+        return NOT_THE_MOVE[known.root.cause.code], "likely" if known.only_likely else "certain"
+    else:
+        return "Not by itself: it was carried out, and what all wait for is something else.", "likely"
+    if known.root is None:
+        return f"{text}; what lies between was not seen.", "not told"
+    return f"{text}.", "likely"
 
 
 def _reasons(*begins: OperationEvent) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed.journal.events import HeartbeatCount
 from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, OwnAddress, Route
 from testbed.postmortem import questions, warning_time
 from testbed.postmortem.alarm import Ring
@@ -46,6 +47,18 @@ def answers(night: NightBuilder, *looks: Look, contained_by: tuple[str, ...] | N
     return list(questions.of(journal, judgement, looks, warning_time.of(journal, judgement), contained_by))
 
 
+def moved(**of_end: object) -> NightBuilder:
+    """Return the hung night in which the switchover, which began at 1 s, ended like this; without anything, it never ended."""
+    night = hung_night()
+    changed = (
+        replace(event, **of_end) if event.event == "operation" and event.state != "begin" else event  # type: ignore[arg-type]
+        for event in night.events
+        if of_end or event.event != "operation" or event.state == "begin"
+    )
+    night.events = sorted(changed, key=lambda event: event.t_s)
+    return night
+
+
 @pytest.mark.fact("P1")
 def test_a_move_that_succeeded_is_not_blamed_for_what_the_code_lost() -> None:
     """The first question: no, and what did is named by its line; both times stand beside it."""
@@ -62,6 +75,70 @@ def test_what_was_not_seen_is_not_told() -> None:
     assert [answer.sure for answer in (cause, cluster, prevention)] == ["not told"] * 3
     assert (operators.answer, operators.sure) == ("Yes.", "certain")
     assert answers(hung_night(), look(Cause("unseen", "pool of cf-1", "not known")))[0].sure == "not told"
+
+
+UNSEEN = Cause("unseen", "pool of cf-1", "what is behind pool of cf-1 is not known: no answer")
+NO_ANSWER = Cause("no_answer", "database", "the database does not answer")
+WRONG = Cause("wrong_address", "a:19", "cf-2 connects to a:19")
+BY_NAMES = Cause("deadlock", "cf-1", "a deadlock in cf-1 (likely: the locks are told by their names on the same objects)")
+
+
+def waited_for(*causes: tuple[Cause, int], unread: str = "") -> Look:
+    """Return a moment at which so many threads wait for each cause."""
+    return Look(90_000.0, "hung", WhoWaits((), tuple(Blamed(cause, threads, ("cf-1",)) for cause, threads in causes)), unread)
+
+
+@pytest.mark.parametrize("moves", [True, False])
+@pytest.mark.parametrize(
+    ("seen", "sure", "named"),
+    [
+        (waited_for((LOST, 40)), "certain", ""),
+        (waited_for((LOST, 39), (UNSEEN, 1)), "likely", "one thread waits for it"),
+        (waited_for((LOST, 1), (UNSEEN, 39)), "not told", "39 threads wait for it"),
+        (waited_for((WRONG, 0), (UNSEEN, 20)), "not told", "20 threads wait for it"),
+        (waited_for((LOST, 20), (NO_ANSWER, 20)), "likely", "the database does not answer"),
+        (waited_for((LOST, 40), unread="the evidence cannot be read"), "not told", "the evidence cannot be read"),
+        (waited_for((UNSEEN, 40)), "not told", "no answer"),
+        (waited_for(), "not told", ""),
+    ],
+)
+def test_a_cause_is_certain_only_where_nothing_else_is_waited_for(seen: Look, sure: str, named: str, *, moves: bool) -> None:
+    """It is not told where most was not seen; what else is waited for stands beside it, with a switchover before the stop or without."""
+    night = hung_night()
+    night.events = [event for event in night.events if moves or event.event not in ("operation", "step")]
+    cause, *_, prevention = answers(night, seen)
+    assert cause.sure == sure
+    assert named in "; ".join(cause.evidence)
+    assert (prevention.sure == "not told") is (sure == "not told")
+
+
+def test_a_cause_that_calls_itself_likely_is_no_more() -> None:
+    """As a deadlock whose locks are known by their names alone."""
+    night = hung_night()
+    night.events = [event for event in night.events if event.event not in ("operation", "step")]
+    assert answers(night, look(BY_NAMES))[0].sure == "likely"
+
+
+def test_what_was_seen_before_service_stopped_is_only_likely_to_have_stopped_it() -> None:
+    """When that was is said."""
+    cause, *_ = answers(hung_night(), replace(look(), night_s=79_000.0))
+    assert (cause.sure, cause.evidence[-1]) == ("likely", "that was seen at 21:56:40, before service stopped")
+
+
+@pytest.mark.parametrize("night", [hung_night(), moved(), moved(state="failed")])
+def test_without_a_known_root_no_part_of_the_switchover_is_told(night: NightBuilder) -> None:
+    """Whether it was carried out, was under way, or failed."""
+    cause = answers(night, look(UNSEEN))[0]
+    assert (cause.answer.endswith("; what lies between was not seen."), cause.sure) == (True, "not told")
+
+
+def test_of_a_replay_that_cannot_be_believed_nothing_is_certain() -> None:
+    """As of a journal that contradicts itself, which is said."""
+    night = hung_night()
+    night.events = night.events[::-1]
+    told = answers(night, look())
+    assert "certain" not in [answer.sure for answer in told]
+    assert told[0].evidence[-1].startswith("the replay cannot be believed: the journal contradicts itself")
 
 
 def test_another_cause_is_likely_and_no_more() -> None:
@@ -118,18 +195,6 @@ def test_without_a_switchover_it_cannot_have_been_one() -> None:
     assert (cause.answer, operators.answer) == ("No: there was none.", "There was no maintenance.")
 
 
-def moved(**of_end: object) -> NightBuilder:
-    """Return the hung night in which the switchover, which began at 1 s, ended like this; without anything, it never ended."""
-    night = hung_night()
-    changed = (
-        replace(event, **of_end) if event.event == "operation" and event.state != "begin" else event  # type: ignore[arg-type]
-        for event in night.events
-        if of_end or event.event != "operation" or event.state == "begin"
-    )
-    night.events = sorted(changed, key=lambda event: event.t_s)
-    return night
-
-
 @pytest.mark.parametrize(
     ("night", "ended", "by_the_book"),
     [
@@ -146,7 +211,7 @@ def test_a_switchover_that_was_under_way_when_service_stopped_is_no_switchover_t
     night: NightBuilder, ended: str, by_the_book: str
 ) -> None:
     """It is told with when it began and what became of it, and the third question does not contradict the first."""
-    cause, _, operators, *_ = answers(night, look(Cause("no_answer", "database", "the database does not answer")))
+    cause, _, operators, *_ = answers(night, look(NO_ANSWER))
     assert (cause.answer, cause.sure) == ("It was under way when service stopped.", "likely")
     assert cause.evidence[:2] == ("it began at 22:01:40", "service stopped at 22:08:20, 6 min 40 s later")
     assert cause.evidence[2].startswith(ended)
@@ -226,13 +291,17 @@ def test_where_nobody_told_of_the_service_network_heartbeats_are_not_said_to_be_
 
 
 def of_cluster(night: NightBuilder, *ids: int) -> NightBuilder:
-    """Let the cluster have ordered what has these numbers."""
-    night.events = [
+    """Let the cluster have ordered what has these numbers, after it had missed heartbeats."""
+    missed = HeartbeatCount(
+        **night.at(0.9), sender="db-1", watcher="db-2", link="heartbeats", received=240, missed=3, in_row=3, longest_gap_s=3.5
+    )
+    by_cluster = [
         replace(event, by="cluster", reason="db-2 heard nothing" if event.state == "begin" else "")
         if event.event == "operation" and event.id in ids
         else event
         for event in night.events
     ]
+    night.events = [missed, *by_cluster]
     return night
 
 
