@@ -15,13 +15,15 @@ from testbed.journal.evidence import VIRTUAL_IP
 from testbed.plan.clock import clock_text, span_text
 from testbed.verdict import who_waits
 from testbed.verdict.causes import wrong_package
+from testbed.verdict.causes.seen import NOBODY_ASKED, Seen
 from testbed.verdict.checks import switchover
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed.journal.evidence import About, Evidence, Heartbeats
+    from testbed.journal.events import FacilityNames
+    from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, Route
     from testbed.journal.reader import Journal
     from testbed.postmortem.alarm import Moment
     from testbed.postmortem.warning_time import WarningTimes
@@ -33,6 +35,7 @@ MOVE = "switchover"
 UNORDERED = "No operator ordered the switchover: the cluster did."
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
+HEARTBEATS = "heartbeats of the database hosts"  # as the question is named
 ONLY_LIKELY = "(likely"  # so a cause says of itself that it is not certain
 # Roots that lie in something else, whatever the switchover left behind, and why.
 NOT_THE_MOVE = {
@@ -67,7 +70,7 @@ def of(
     apart = wrong_package.differences(evidence, root.cause.where) if root is not None and root.cause.code == "lost" else ()
     answers = (
         _cause(journal, times, known, apart),
-        _cluster(evidence),
+        _cluster(journal, worst),
         _operators(journal, judgement),
         _detection(times),
         _prevention(root, evidence, contained_by),
@@ -200,22 +203,55 @@ def _reasons(*begins: OperationEvent) -> tuple[str, ...]:
     return tuple(f"the cluster ordered it at {clock_text(begin.night_s)}: {begin.reason}" for begin in begins if begin.by == "cluster")
 
 
-def _cluster(evidence: Evidence | None) -> Answer:
+def _cluster(journal: Journal, worst: Look | None) -> Answer:
     question = "Was the cluster configured correctly?"
-    if evidence is None or not evidence.services:
-        return Answer(question, "That is not told.", ("no service was asked for its settings",), "not told")
+    evidence = None if worst is None else worst.evidence
+    if worst is None or evidence is None:
+        return Answer(question, "That is not told.", ((worst.unread if worst else "") or "no evidence was taken",), "not told")
     wrong = [*_addresses(evidence), *_differences(evidence.services), *_wrong_heartbeats(evidence)]
+    untold = tuple(_untold(evidence, journal.header.facility))
     heartbeats = tuple(_right_heartbeats(evidence))
-    if not evidence.heartbeats:
+    if not evidence.heartbeats and not Seen(evidence).is_missing(HEARTBEATS):
         heartbeats = ("how the database hosts watch each other is not told: they exchange no heartbeats here",)
     if wrong:
-        return Answer(question, "No.", (*wrong, *heartbeats), "certain")
+        return Answer(question, "No.", (*wrong, *untold, *heartbeats), "certain")
+    if untold:
+        return Answer(question, "That is not told: not all of it was seen.", (*untold, *heartbeats), "not told")
     right = (
         "every application server connects to the virtual IP",
         *(f"{route.name} at {route.address} leads to {route.leads_to}" for route in evidence.routes if route.is_virtual_ip),
         f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
     )
     return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats), "likely")
+
+
+def _untold(evidence: Evidence, facility: FacilityNames) -> Iterator[str]:
+    """Yield what of a cluster was not seen, and why: a service's settings, a virtual IP, the database server behind one, or heartbeats."""
+    seen = Seen(evidence)
+    for service in (*facility.application_servers, *facility.callers):
+        about = seen.about(service)
+        if about is None:
+            yield f"what {service} is: {seen.why_missing(f'what {service} is')}"
+        elif service in facility.application_servers and not about.database_address:
+            yield f"which database {service} connects to: its settings name none"
+    virtual_ips = [route for route in evidence.routes if route.is_virtual_ip]
+    missing = [missing for missing in evidence.missing if missing.what.startswith(VIRTUAL_IP)]
+    yield from (f"{each.what}: {each.reason}" for each in missing)
+    if not virtual_ips and not missing:
+        yield f"where the virtual IP leads: {NOBODY_ASKED}"
+    for route in virtual_ips:
+        server = f"database server of {route.name.removeprefix(VIRTUAL_IP)}"
+        if not route.listens:
+            yield f"{route.name} at {route.address}: it takes no connections"
+        if not _sides(evidence, route):
+            yield f"{server}, to which {route.name} leads at {route.leads_to}: {seen.why_missing(server)}"
+    if seen.is_missing(HEARTBEATS):
+        yield f"{HEARTBEATS}: {seen.why_missing(HEARTBEATS)}"
+
+
+def _sides(evidence: Evidence, route: Route) -> list[DatabaseSide]:
+    """Return what the server of the database told to which a virtual IP leads."""
+    return [side for side in evidence.databases if side.database == route.name.removeprefix(VIRTUAL_IP)]
 
 
 def _wrong_heartbeats(evidence: Evidence) -> Iterator[str]:
@@ -265,9 +301,9 @@ def _addresses(evidence: Evidence) -> Iterator[str]:
         if address and virtual_ips and address not in virtual_ips:
             whose = next((f", which is {host}'s own" for at, host in hosts if at == address), "")
             yield f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
-    known = {side.address for side in evidence.databases}
     for route in virtual_ips.values():
-        if known and route.leads_to not in known:
+        sides = _sides(evidence, route)
+        if sides and route.leads_to not in {side.address for side in sides}:
             yield f"{route.name} leads to {route.leads_to}, where no database server was found"
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.journal.events import HeartbeatCount
-from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, OwnAddress, Route
+from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, Missing, OwnAddress, Route
 from testbed.postmortem import questions, warning_time
 from testbed.postmortem.alarm import Ring
 from testbed.verdict import judge
 from testbed.verdict.causes.cause import Cause
 from testbed.verdict.who_waits import Blamed, Look, WhoWaits
-from tests.journals import EVENING_S, NightBuilder, contained_night, hung_night
+from tests.journals import CALLERS, EVENING_S, NightBuilder, contained_night, hung_night
 
 if TYPE_CHECKING:
     from testbed.plan.expectation import CauseCode
@@ -31,7 +31,8 @@ def about(service: str, *, psycopg: str = "3.2", **settings: object) -> About:
 def evidence(*services: About, routes: tuple[Route, ...] = (VIRTUAL_IP,), address: str = "a:20") -> Evidence:
     """Return what the services told, and the database server."""
     side = DatabaseSide("database", "db-2", address, "18", 100)
-    return Evidence("hung", 5.0, 5.0, 0.1, (), services or (about("cf-1"), about("cf-2")), (side,), routes)
+    callers = tuple(About(caller, 1, {}, {}, {}, {"name": caller}) for caller in CALLERS)
+    return Evidence("hung", 5.0, 5.0, 0.1, (), (*(services or (about("cf-1"), about("cf-2"))), *callers), (side,), routes)
 
 
 def look(cause: Cause | None = LOST, told: Evidence | None = None) -> Look:
@@ -248,6 +249,56 @@ def test_a_cluster_is_wrong_where_one_of_it_is_not_as_the_others_or_goes_elsewhe
     assert (cluster.answer == "No.") is bool(wrong)
     assert wrong in "; ".join(cluster.evidence)
     assert "heartbeats" in cluster.evidence[-1]
+
+
+BOOKINGS = Route("virtual IP of bookings", "a:11", "a:30", listens=True)
+HEARTBEATS = "heartbeats of the database hosts"
+OF_BOOKINGS = "database server of bookings"
+ELSEWHERE = (about("cf-1", database="host=a port=20"), about("cf-2", database="host=a port=21"))
+
+
+@pytest.mark.fact("P1", "P2")
+@pytest.mark.parametrize(
+    ("told", "unseen"),
+    [
+        (evidence(*ELSEWHERE, routes=()), "where the virtual IP leads: nobody asked"),
+        (replace(evidence(routes=()), missing=(Missing("virtual IP of database", "refused"),)), "virtual IP of database: refused"),
+        (evidence(routes=(replace(VIRTUAL_IP, listens=False),)), "virtual IP of database at a:10: it takes no connections"),
+        (evidence(about("cf-1")), "what cf-2 is: nobody asked"),
+        (replace(evidence(about("cf-1")), missing=(Missing("what cf-2 is", "refused"),)), "what cf-2 is: refused"),
+        (replace(evidence(), services=evidence().services[:-1]), "what partner is: nobody asked"),
+        (evidence(about("cf-1"), about("cf-2", database="")), "which database cf-2 connects to: its settings name none"),
+        (
+            replace(evidence(routes=(VIRTUAL_IP, BOOKINGS)), missing=(Missing(OF_BOOKINGS, "no answer within 2 s", late=True),)),
+            f"{OF_BOOKINGS}, to which virtual IP of bookings leads at a:30: no answer within 2 s",
+        ),
+        (
+            replace(evidence(), missing=(Missing("heartbeats of the database hosts", "refused"),)),
+            "heartbeats of the database hosts: refused",
+        ),
+        (replace(evidence(), databases=()), "database server of database, to which virtual IP of database leads at a:20: nobody asked"),
+    ],
+)
+def test_a_cluster_of_which_something_was_not_seen_is_not_called_correct(told: Evidence, unseen: str) -> None:
+    """Nor wrong; what was not seen is named, with why, and nothing is said of every server."""
+    _, cluster, *_ = answers(hung_night(), look(told=told))
+    assert (cluster.answer, cluster.sure) == ("That is not told: not all of it was seen.", "not told")
+    assert cluster.evidence[0] == unseen
+    assert not any("every application server" in text for text in cluster.evidence)
+    assert any("they exchange no heartbeats" in text for text in cluster.evidence) is not unseen.startswith(HEARTBEATS)
+
+
+def test_what_is_wrong_with_a_cluster_is_told_beside_what_was_not_seen() -> None:
+    """One late answer hides no wrong address."""
+    _, cluster, *_ = answers(hung_night(), look(told=evidence(about("cf-1", database="host=a port=20"))))
+    assert (cluster.answer, cluster.sure) == ("No.", "certain")
+    assert cluster.evidence[1] == "what cf-2 is: nobody asked"
+
+
+def test_evidence_that_could_not_be_read_tells_nothing_of_the_cluster() -> None:
+    """And that is why, not that nobody asked."""
+    _, cluster, *_ = answers(hung_night(), replace(look(), unread="the evidence cannot be read"))
+    assert (cluster.sure, cluster.evidence) == ("not told", ("the evidence cannot be read",))
 
 
 APART = Heartbeats("db-1", "db-2", "heartbeats", 1.0, 3, 240, 2, 2.61)
