@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from testbed.journal.events import OperationEvent
 from testbed.journal.evidence import VIRTUAL_IP
 from testbed.plan.clock import clock_text, span_text
+from testbed.postmortem.request_alarms import is_derived
 from testbed.verdict import who_waits
 from testbed.verdict.causes import wrong_package
 from testbed.verdict.causes.seen import NOBODY_ASKED, Seen
@@ -379,8 +380,11 @@ def _detection(times: WarningTimes) -> Answer:
         return Answer(question, "By nothing that was looked at: no alarm rang.", never, "likely")
     ordered = sorted(leads, key=lambda pair: -pair[0].night_s)
     first, alarm = ordered[0]
-    seen = tuple(f"{alarm.what}: {span_text(lead.night_s)} before" for lead, alarm in ordered[:SHOWN])
-    return Answer(question, f"By {alarm.what}, {span_text(first.night_s)} before.", (*seen, *never), "certain")
+    measured = [pair for pair in ordered if not is_derived(pair[1])][:1]
+    shown = dict.fromkeys((*ordered[:SHOWN], *measured))
+    seen = tuple(f"{alarm.what}: {span_text(lead.night_s)} before{' (derived)' if is_derived(alarm) else ''}" for lead, alarm in shown)
+    text = f"By {alarm.what}, {span_text(first.night_s)} before."
+    return Answer(question, text, (*seen, *never), "likely" if is_derived(alarm) else "certain")
 
 
 def _mended(root: Blamed | None, evidence: Evidence | None) -> Iterator[str]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from testbed.journal.events import Response
+from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import MINUTE_S, clock_text
+from testbed.plan.topology import FacilityPlan, servers_of
 from testbed.postmortem.alarm import Alarm, Moment, Ring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
-    from testbed.journal.reader import Transaction
+    from testbed.journal.reader import Journal, Transaction
     from testbed.postmortem.alarm import Watch
+
+ROBOT = "robot_"  # and the caller and the kind: the code of an alarm
 
 
 def errors(watch: Watch) -> Alarm:
@@ -57,22 +63,56 @@ def robots(watch: Watch) -> Iterator[Alarm]:
 
     Derived, not measured: a robot did not ask. One that had asked at a moment would have fared as the next real transaction of its kind,
     of the same caller, if no fault or operation began or ended until that was told. It rings when that would have failed, or when it would
-    have had no answer for `answer_within_s`. Other moments say nothing. What the robot itself would have done to the facility, such as
-    using up stale connections, is not counted.
+    have had no answer for `answer_within_s`; not if the application servers that the caller calls answered another transaction before the
+    real one was asked. Other moments say nothing. What the robot itself would have done to the facility, such as using up stale
+    connections, is not counted.
     """
     every = f"{watch.rules.robot_every_night_s / MINUTE_S:g} min of the night"
     for caller, kinds in watch.journal.header.transactions.items():
+        served_s = _served_s(watch.journal, caller)
         for kind in (kind for kind, needs in kinds.items() if needs):
-            fates = list(_fates(watch, caller, kind))
+            fates = list(_fates(watch, caller, kind, served_s))
             rings = (ring for _, ring in fates if ring is not None)
             known = any(watch.fault is None or t_s >= watch.fault.t_s for t_s, _ in fates)
             doubts = () if known else ((0.0, f"nobody asked {caller} for {kind} from which it could be told"),)
             rule = f"one, asked every {every}, fails or has no answer within {watch.rules.answer_within_s:g} s (derived)"
-            yield watch.alarm(f"robot_{caller}_{kind}", f"a {kind} by a robot at {caller}", rule, rings, doubts)
+            yield watch.alarm(f"{ROBOT}{caller}_{kind}", f"a {kind} by a robot at {caller}", rule, rings, doubts)
 
 
-def _fates(watch: Watch, caller: str, kind: str) -> Iterator[tuple[float, Ring | None]]:
-    """Yield when a robot asks, and its ring, if any, for each moment at which a real transaction tells what would have become of it."""
+def is_derived(alarm: Alarm) -> bool:
+    """Whether nobody measured what an alarm rings for."""
+    return alarm.code.startswith(ROBOT)
+
+
+def _served_s(journal: Journal, caller: str) -> list[float]:
+    """Return when the application servers that a caller calls had answered a transaction (`t_s`), whichever caller that was of."""
+    asked, callers = journal.header.transactions, _of_same_servers(journal, caller)
+    return sorted(
+        transaction.response.answered_s
+        for transaction in journal.transactions
+        if transaction.response is not None
+        and transaction.ended == "answered"
+        and transaction.request.caller in callers
+        and asked.get(transaction.request.caller, {}).get(transaction.request.transaction, False)
+    )
+
+
+def _of_same_servers(journal: Journal, caller: str) -> Collection[str]:
+    """Return the callers that call the same application servers as one of them does."""
+    facility = journal.header.facility
+    names = {"application_servers": len(facility.application_servers), "callers": facility.callers}
+    try:
+        servers = servers_of(FacilityPlan.model_validate(names), settings_of(journal).facility)
+    except ValidationError:  # of a header that no replay writes
+        return facility.callers
+    return [other for other in servers if servers[other] == servers.get(caller)]
+
+
+def _fates(watch: Watch, caller: str, kind: str, served_s: Sequence[float]) -> Iterator[tuple[float, Ring | None]]:
+    """Yield when a robot asks, and its ring, if any, for each moment at which a real transaction tells what would have become of it.
+
+    `served_s`: when the servers had answered anybody.
+    """
     asked_for = (transaction for transaction in watch.journal.transactions if transaction.request.caller == caller)
     real = sorted(
         (transaction for transaction in asked_for if transaction.request.transaction == kind), key=lambda real: real.request.sent_s
@@ -90,13 +130,15 @@ def _fates(watch: Watch, caller: str, kind: str) -> Iterator[tuple[float, Ring |
         told_by_s = transaction.request.sent_s + min(took_s, watch.rules.answer_within_s)
         if watch.changed_between(asked.t_s, told_by_s):
             continue
+        served = bisect_right(served_s, asked.t_s) < bisect_right(served_s, transaction.request.sent_s)
         told_s = asked.t_s + min(took_s, watch.rules.answer_within_s)
         like = f"as that of {clock_text(transaction.request.night_s)}, asked at {clock_text(asked.night_s)}"
         if took_s > watch.rules.answer_within_s:
-            if told_by_s <= watch.until_s:
+            if told_by_s <= watch.until_s and not served:
                 yield asked.t_s, Ring(watch.at(told_s), f"no answer, {like}", (transaction.request.sent_s, told_by_s))
         elif transaction.ended == "failed":
-            yield asked.t_s, Ring(watch.at(told_s), f"failed, {like}")
+            if not served:
+                yield asked.t_s, Ring(watch.at(told_s), f"failed, {like}")
         else:
             yield asked.t_s, None
 

@@ -419,6 +419,24 @@ def test_what_would_have_warned_first_is_named_with_its_lead() -> None:
     assert "never rang: the health check" in detection.evidence[-1]
 
 
+@pytest.mark.parametrize(("leaked_s", "sure"), [(4.0, "likely"), (1.5, "certain")])
+def test_what_is_derived_is_likely_at_most(leaked_s: float, sure: str) -> None:
+    """However many robots would have rung before it, the first alarm that was measured is named, too."""
+    journal = hung_night().journal()
+    judgement = judge.judge(journal)
+    times = warning_time.of(journal, judgement)
+    assert times.stop.at is not None
+    rang = [("health_callers", leaked_s), *((f"robot_{number}", 2.0 + number / 10) for number in range(4))]
+    alarms = tuple(
+        replace(times.alarms[0], code=code, what=code, rang=Ring(replace(times.stop.at, t_s=t_s, night_s=EVENING_S + 100 * t_s), ""))
+        for code, t_s in rang
+    )
+    detection = questions.of(journal, judgement, [look()], replace(times, alarms=alarms), None)[3]
+    assert (detection.sure, detection.answer.endswith(" before.")) == (sure, True)
+    assert [text.partition(":")[0] for text in detection.evidence if not text.endswith("(derived)")] == ["health_callers"]
+    assert len(detection.evidence) == (4 if sure == "likely" else 3)
+
+
 def test_an_alarm_that_came_after_service_had_stopped_is_no_warning() -> None:
     """It is named with how late it was; where none rang at all, that is said."""
     journal = hung_night().journal()

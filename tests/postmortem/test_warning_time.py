@@ -299,6 +299,35 @@ def test_a_robot_s_fate_is_not_told_across_a_change(kind: str) -> None:
     assert rang_s(told(night.journal(), EVERY), ROBOTS[0]) == pytest.approx(3.51)
 
 
+@pytest.mark.parametrize(
+    ("caller", "transaction", "settings", "rings_s"),
+    [
+        ("ivr", "flight_status", {}, 3.51),
+        ("ivr", "flight_status", {"facility": {"service_groups": True}}, 2.51),  # it has a server of its own
+        ("kiosk", "local", {}, 2.51),  # needs no server
+    ],
+)
+@pytest.mark.parametrize(("ended", "later_s"), [("failed", 0.0), (None, 0.99)])
+def test_a_robot_does_not_ring_while_its_servers_answered_another(
+    caller: str, transaction: str, settings: dict[str, object], rings_s: float, ended: str | None, later_s: float
+) -> None:
+    """Somebody was answered at 3.01 s: what the robot asks before then tells nothing, if the same servers did it."""
+    night = robot_night(ended)
+    night.request(3.0, caller, "answered", transaction=transaction)
+    night.end(6.0)
+    assert rang_s(told(night.journal(settings=settings), EVERY), ROBOTS[0]) == pytest.approx(rings_s + later_s)
+
+
+def test_a_robot_of_whom_the_servers_answered_others_all_the_time_is_unknown() -> None:
+    """Only at 5 s did anything go wrong, and what a robot would have met before that is not told."""
+    night = robot_night(None, asked_s=4.9)
+    for number in range(27):
+        night.request(2.2 + number / 10, "ivr", "answered")
+    night.end(6.0)
+    found = alarm(told(night.journal(), EVERY), ROBOTS[0])
+    assert (found.rang, found.is_unknown) == (None, True)
+
+
 def test_what_was_under_way_when_the_fault_came_is_no_false_alarm_of_a_robot() -> None:
     """The real transaction failed by the fault, and the robot's would have been over."""
     night = NightBuilder()
