@@ -1,7 +1,7 @@
 """The five questions of the case (P1), each with an answer, the evidence for it, and how sure it is.
 
 What evidence does not tell is said so. Of what was done to the facility only the log of the operators, and that of the cluster, are looked
-at: switchovers and restarts. Neither the faults of the scenario nor the variant's name is.
+at: switchovers and restarts. The faults of the scenario are not, and the variant's name only so that it is no remedy for itself.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from testbed.journal.events import OperationEvent
 from testbed.journal.evidence import VIRTUAL_IP
 from testbed.plan.clock import clock_text, span_text
+from testbed.plan.expectation import Outcome
 from testbed.postmortem.request_alarms import is_derived
 from testbed.verdict import who_waits
 from testbed.verdict.causes import wrong_package
@@ -74,7 +75,7 @@ def of(
         _cluster(journal, worst),
         _operators(journal, judgement),
         _detection(times),
-        _prevention(root, evidence, contained_by),
+        _prevention(root, evidence, contained_by, judgement),
     )
     return tuple(_in_doubt(answer, judgement) for answer in answers) if judgement.doubts else answers
 
@@ -405,12 +406,17 @@ def _mended(root: Blamed | None, evidence: Evidence | None) -> Iterator[str]:
         yield f"miss at least {LEAST_MISSED} heartbeats before a host counts as dead, over a network of their own"
 
 
-def _prevention(root: Blamed | None, evidence: Evidence | None, contained_by: Sequence[str] | None) -> Answer:
+def _prevention(root: Blamed | None, evidence: Evidence | None, contained_by: Sequence[str] | None, judgement: Judgement) -> Answer:
     question = "How is it kept from ever happening again?"
     mended = tuple(_mended(root, evidence))
     if contained_by is None:
         if not mended:
             return Answer(question, "That is not told.", (), "not told")
         return Answer(question, "By mending what was wrong; what else contains it was not measured.", mended, "likely")
-    kept = f"The airline was not grounded over {', '.join(contained_by)}." if contained_by else "No variant that was measured keeps it."
-    return Answer(question, kept, (*mended, "the kept matrix has each of them over this scenario"), "likely")
+    here = judgement.figures.header.variant
+    others = [variant for variant in contained_by if variant != here]
+    kept = f"The airline was not grounded over {', '.join(others)}." if others else "No other variant that was measured keeps it."
+    seen = (*mended, "the kept matrix has each of them over this scenario")
+    if here in contained_by and judgement.outcome is Outcome.GROUNDED:
+        seen = (*seen, f"the kept matrix says that over {here} it was not grounded, and here it was")
+    return Answer(question, kept, seen, "likely")

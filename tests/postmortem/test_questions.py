@@ -459,7 +459,28 @@ def test_the_line_is_to_be_mended_and_the_kept_matrix_names_what_else_contains_i
     assert (
         answers(hung_night(), look(), contained_by=("fixed", "recycle"))[-1].answer == "The airline was not grounded over fixed, recycle."
     )
-    assert answers(hung_night(), look(), contained_by=())[-1].answer == "No variant that was measured keeps it."
+    assert answers(hung_night(), look(), contained_by=())[-1].answer == "No other variant that was measured keeps it."
     mended = answers(hung_night(), look())[-1]
     assert mended.evidence == ("mend lookup/original.py:24: check in what was taken, whatever raises",)
     assert mended.sure == "likely"
+
+
+@pytest.mark.parametrize(
+    ("contained_by", "answer"),
+    [
+        (("fixed", "original"), "The airline was not grounded over fixed."),
+        (("original",), "No other variant that was measured keeps it."),
+    ],
+)
+def test_the_variant_that_was_grounded_is_no_remedy_for_itself(contained_by: tuple[str, ...], answer: str) -> None:
+    """That the kept matrix says something else of it is told."""
+    prevention = answers(hung_night(), look(), contained_by=contained_by)[-1]
+    assert prevention.answer == answer
+    assert prevention.evidence[-1] == "the kept matrix says that over original it was not grounded, and here it was"
+
+
+def test_the_matrix_is_not_contradicted_by_a_night_that_came_out_as_it_says() -> None:
+    """The variant of that night is left out all the same."""
+    prevention = answers(contained_night(), look(), contained_by=("fixed", "original"))[-1]
+    assert prevention.answer == "The airline was not grounded over fixed."
+    assert not any("original it was" in seen for seen in prevention.evidence)
