@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from testbed.journal.events import FacilityNames
-    from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, Route
+    from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, Missing, Route
     from testbed.journal.reader import Journal
     from testbed.postmortem.alarm import Moment
     from testbed.postmortem.warning_time import WarningTimes
@@ -237,7 +237,7 @@ def _untold(evidence: Evidence, facility: FacilityNames) -> Iterator[str]:
         elif service in facility.application_servers and not about.database_address:
             yield f"which database {service} connects to: its settings name none"
     virtual_ips = [route for route in evidence.routes if route.is_virtual_ip]
-    missing = [missing for missing in evidence.missing if missing.what.startswith(VIRTUAL_IP)]
+    missing = _missing_virtual_ips(evidence)
     yield from (f"{each.what}: {each.reason}" for each in missing)
     if not virtual_ips and not missing:
         yield f"where the virtual IP leads: {NOBODY_ASKED}"
@@ -249,6 +249,10 @@ def _untold(evidence: Evidence, facility: FacilityNames) -> Iterator[str]:
             yield f"{server}, to which {route.name} leads at {route.leads_to}: {seen.why_missing(server)}"
     if seen.is_missing(HEARTBEATS):
         yield f"{HEARTBEATS}: {seen.why_missing(HEARTBEATS)}"
+
+
+def _missing_virtual_ips(evidence: Evidence) -> list[Missing]:
+    return [missing for missing in evidence.missing if missing.what.startswith(VIRTUAL_IP)]
 
 
 def _sides(evidence: Evidence, route: Route) -> list[DatabaseSide]:
@@ -298,10 +302,11 @@ def _addresses(evidence: Evidence) -> Iterator[str]:
     """Yield each server that goes to another address than a virtual IP, and each virtual IP that leads to no database that answers."""
     virtual_ips = {route.address: route for route in evidence.routes if route.is_virtual_ip}
     hosts = [*((side.address, side.host) for side in evidence.databases), *((own.address, own.host) for own in evidence.hosts)]
+    may_be_one = bool(_missing_virtual_ips(evidence))  # what is at an address that nobody told of
     for about in evidence.services:
         address = about.database_address
-        if address and virtual_ips and address not in virtual_ips:
-            whose = next((f", which is {host}'s own" for at, host in hosts if at == address), "")
+        whose = next((f", which is {host}'s own" for at, host in hosts if at == address), "")
+        if virtual_ips and address and address not in virtual_ips and (whose or not may_be_one):
             yield f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
     for route in virtual_ips.values():
         sides = _sides(evidence, route)

@@ -288,6 +288,14 @@ def test_a_cluster_of_which_something_was_not_seen_is_not_called_correct(told: E
     assert any("they exchange no heartbeats" in text for text in cluster.evidence) is not unseen.startswith(HEARTBEATS)
 
 
+@pytest.mark.parametrize(("port", "answer"), [("20", "No."), ("11", "That is not told: not all of it was seen.")])
+def test_an_address_that_may_be_that_of_a_missing_virtual_ip_is_not_called_wrong(port: str, answer: str) -> None:
+    """That of a host is none, whatever was not told."""
+    servers = about("cf-1"), about("cf-2", database=f"host=a port={port}")
+    told = replace(evidence(*servers), missing=(Missing(BOOKINGS.name, "no answer within 2 s", late=True),))
+    assert answers(hung_night(), look(told=told))[1].answer == answer
+
+
 def test_what_is_wrong_with_a_cluster_is_told_beside_what_was_not_seen() -> None:
     """One late answer hides no wrong address."""
     _, cluster, *_ = answers(hung_night(), look(told=evidence(about("cf-1", database="host=a port=20"))))
