@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.verdict.causes import slowness
@@ -10,12 +11,16 @@ from testbed.verdict.causes.cause import Cause, unseen
 from testbed.verdict.causes.seen import in_use
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from testbed.journal.events import ThreadGroup
     from testbed.journal.evidence import ConnectionOut, DatabaseSide, Session
     from testbed.verdict.causes.seen import Seen
+
+LOCK = "a lock"  # in the graph
+STANDBY_WAIT = "IPC: SyncRep"
+PREPARED = 0  # what `pg_blocking_pids` gives for a prepared transaction, which no process has
+MOST_RELATIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +29,42 @@ class DatabaseCauses:
 
     seen: Seen
     edges: Counter[tuple[str, str, str]]
+    _known: dict[tuple[str, ThreadGroup], Cause] = field(default_factory=dict)
 
     def of_group(self, service: str, group: ThreadGroup) -> Cause:
-        """Return what the threads of a group wait for in the end."""
+        """Return what the threads of a group wait for in the end; a group is counted once, however many ways lead to it."""
+        if (service, group) not in self._known:
+            self._known[service, group] = self._followed(service, group)
+        return self._known[service, group]
+
+    def _followed(self, service: str, group: ThreadGroup) -> Cause:
         name, address, side = self.seen.database_of(service)
         self.edges[service, name, group.state] += group.count
         if side is None:
             return self._not_told(name, address)
         sessions = {session.pid: session for session in side.sessions}
-        table = self.seen.pool(service)
-        used = [sessions.get(row.backend_pid) for row in in_use(table) if row.backend_pid]
+        used = [sessions.get(row.backend_pid) for row in self._rows_of(service, group)]
         if not used:
             return unseen(name, f"which of its sessions {service} waits for")
         seen = [session for session in used if session is not None]
-        if 2 * len(blocked := [session for session in seen if session.blocked_by]) >= len(used):
-            self.edges[name, "a lock", "wait"] = sum(bool(session.blocked_by) for session in side.sessions)
-            return self._locked(side, sessions, blocked[0])
-        if 2 * len(active := [session for session in seen if session.state == "active"]) >= len(used):
-            return Cause("statement", name, f"statements at work in {name}, such as: {active[0].query}")
-        if 2 * len(seen) < len(used):
+        blocked = [session for session in seen if session.blocked_by]
+        active = [session for session in seen if session.state == "active" and not session.blocked_by]
+        # Who has a connection and works elsewhere has a session without work: only what is left after these may be the link.
+        if (busy := len(blocked) + len(active)) and 2 * busy >= min(group.count, len(used)):
+            return self._locked(side, sessions, blocked) if len(blocked) >= len(active) else self._active(name, active)
+        if 2 * (missing := len(used) - len(seen)) > missing + len(seen) - busy:
             return Cause("no_session", name, f"the link to {name}{address}: connections over it have no session at the other end any more")
         return self._unanswered(name, address, side, sessions)
+
+    def _rows_of(self, service: str, group: ThreadGroup) -> list[ConnectionOut]:
+        """Return the connections that the threads of a group may have: those of their operation, or all where these are too few."""
+        rows = [row for row in in_use(self.seen.pool(service)) if row.backend_pid]
+        own = [row for row in rows if row.operation == group.within]
+        return own if len(own) >= group.count else rows
+
+    def _active(self, name: str, active: Sequence[Session]) -> Cause:
+        """Return the cause of threads whose sessions are at a statement, by what most of these wait for."""
+        return Cause("statement", name, f"statements at work in {name}, such as: {active[0].query}")
 
     def _not_told(self, name: str, address: str) -> Cause:
         """Return the cause of threads that wait for a database whose server told nothing."""
@@ -67,28 +87,49 @@ class DatabaseCauses:
         """Return the connections of all servers to a database whose requests run."""
         return [row for table in self.seen.pools if self.seen.database_of(table.service)[2] is side for row in in_use(table)]
 
-    def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Session) -> Cause:
-        """Return the session at the end of those that wait for one another's locks."""
-        holder, passed = blocked, [blocked.pid]
-        while holder.blocked_by:
-            pid = holder.blocked_by[0]
-            if pid in passed:
-                pids = ", ".join(map(str, sorted(passed[passed.index(pid) :])))
-                return Cause("deadlock", side.database, f"a deadlock: the sessions {pids} of {side.database} wait for one another's locks")
-            if pid not in sessions:
-                return Cause("lock", side.database, f"a lock in {side.database} that process {pid} of its server holds")
-            holder = sessions[pid]
-            passed.append(pid)
-        held = next((lock for lock in side.locks if lock.pid == holder.pid and lock.granted and "Exclusive" in lock.mode), None)
+    def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Sequence[Session]) -> Cause:
+        """Return the session at the end of those that wait for one another's locks: of several, the one that most of them wait for."""
+        waiting = [session for session in side.sessions if session.blocked_by]
+        self.edges[side.database, LOCK, "wait"] = len(waiting)
+        ends = Counter(_end_of(session, sessions) for session in blocked)
+        pids = min(ends, key=lambda pids: (-ends[pids], pids))
+        if len(pids) > 1:
+            listed = ", ".join(map(str, pids))
+            return Cause("deadlock", side.database, f"a deadlock: the sessions {listed} of {side.database} wait for one another's locks")
+        (pid,) = pids
+        lock = f"a lock on {_relation(side, pid)} of {side.database} that"
+        if pid == PREPARED:
+            text = f"{lock} a prepared transaction holds: no session has it, until it is committed or rolled back"
+            return Cause("lock", f"prepared transaction of {side.database}", text)
+        if (holder := sessions.get(pid)) is None:
+            return Cause("lock", f"process {pid} of {side.database}", f"{lock} process {pid} of its server holds")
         open_s = "" if holder.transaction_s is None else f" for {holder.transaction_s:.1f} s"
-        text = (
-            f"a lock on {held.relation if held else 'a table'} of {side.database} that {self._owner(holder)} holds{open_s}: "
-            f"session {holder.pid}, {holder.state}, last statement: {holder.query}"
-        )
-        return Cause("lock", f"session {holder.pid} of {side.database}", text)
+        text = f"{lock} {self._owner(holder)} holds{open_s}: session {pid}, {holder.state}, last statement: {holder.query}"
+        return Cause("lock", f"session {pid} of {side.database}", text)
 
     def _owner(self, session: Session) -> str:
         """Return which request has a session; where none of the facility's has it, its role in the database."""
         rows = ((table.service, row) for table in self.seen.pools for row in table.connections_out if row.backend_pid == session.pid)
         service, row = next(rows, ("", None))
         return f"the role {session.role}" if row is None else f"{row.operation or 'a thread'} of {service}"
+
+
+def _end_of(blocked: Session, sessions: Mapping[int, Session]) -> tuple[int, ...]:
+    """Return the process at the end of those that wait for one another's locks, or all of them, in order, that do so in a circle."""
+    passed = [blocked.pid]
+    while (session := sessions.get(passed[-1])) is not None and session.blocked_by:
+        pid = session.blocked_by[0]
+        if pid in passed:
+            return tuple(sorted(passed[passed.index(pid) :]))
+        passed.append(pid)
+    return (passed[-1],)
+
+
+def _relation(side: DatabaseSide, holder: int) -> str:
+    """Return the relation that is waited for; where no session that waits for the holder tells, those that the holder locks."""
+    waiting = {session.pid for session in side.sessions if holder in session.blocked_by}
+    wanted = Counter(lock.relation for lock in side.locks if lock.pid in waiting and not lock.granted)
+    if wanted:
+        return min(wanted, key=lambda relation: (-wanted[relation], relation))
+    held = {lock.relation for lock in side.locks if lock.pid == holder and lock.granted and "Exclusive" in lock.mode}
+    return " or ".join(sorted(held)) if 0 < len(held) <= MOST_RELATIONS else "a table"

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.journal.events import ThreadGroup
+from testbed.journal.evidence import ConnectionOut, HeldLock, Session
+from testbed.journal.thread_states import CHECKOUT, DATABASE, RUNNING
+from tests.verdict.test_who_waits import database, dump, evidence, found, group, root, table
+
+if TYPE_CHECKING:
+    from testbed.journal.evidence import DatabaseSide, Evidence
+
+ROWS = tuple(ConnectionOut(n, "w", 5.0, request_running=True, thread_id=n, backend_pid=100 + n, operation="lookup") for n in range(10))
+HOLDER = Session(7, "etl", "", "idle in transaction", "Client: ClientRead", "LOCK TABLE flights", 9.0, 9.0)
+OTHER = Session(8, "etl", "", "idle in transaction", "Client: ClientRead", "LOCK TABLE bookings", 9.0, 9.0)
+
+
+def blocked(number: int, *by: int) -> Session:
+    """Return the session of a row that waits for the locks of others."""
+    return Session(100 + number, "flights", "", "active", "Lock: relation", "SELECT", blocked_by=by)
+
+
+def idle(number: int) -> Session:
+    """Return the session of a row whose statement has ended."""
+    return Session(100 + number, "flights", "", "idle in transaction", "Client: ClientRead", "SELECT", 5.0, 5.0)
+
+
+def active(number: int, wait: str = "", query: str = "SELECT 1") -> Session:
+    """Return the session of a row that is at a statement."""
+    return Session(100 + number, "flights", "", "active", wait, query, 5.0)
+
+
+def with_rows(side: DatabaseSide, *rows: ConnectionOut) -> Evidence:
+    """Return the evidence of a server with ten connections, of which these are used."""
+    return evidence(table("cf-1", *(rows or ROWS), size=10), side=side)
+
+
+def elsewhere(count: int, line: int) -> ThreadGroup:
+    """Return threads at work at a line of their own, with a connection each."""
+    return ThreadGroup(count, RUNNING, "lookup", (f"app.py:{line} f",))
+
+
+ALL = dump("cf-1", group(10, DATABASE), threads=10)
+FOUR = dump("cf-1", group(4, DATABASE), elsewhere(3, 6), elsewhere(3, 7), threads=10)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "cause"),
+    [
+        ([*(blocked(n, 7) for n in range(4)), *map(idle, range(4, 10))], "lock: a lock on a table of database that the role etl holds"),
+        ([*map(active, range(4)), *map(idle, range(4, 10))], "statement: statements at work in database"),
+        ([*map(active, range(2)), *(blocked(n, 7) for n in range(2, 4)), *map(idle, range(4, 10))], "lock:"),
+        ([blocked(0, 7), *map(idle, range(1, 10))], "no_answer: the link to database"),
+        (list(map(idle, range(10))), "no_answer: the link to database"),
+        (list(map(idle, range(3))), "no_session: the link to database"),
+    ],
+)
+def test_connections_of_threads_at_work_elsewhere_do_not_hide_a_lock(sessions: list[Session], cause: str) -> None:
+    """Their sessions have nothing to do: as many sessions as threads wait for the database explain these."""
+    assert root(with_rows(database(HOLDER, *sessions)), FOUR).startswith(cause)
+    assert root(with_rows(database(HOLDER, *sessions)), FOUR).endswith("4 threads wait for it, of cf-1")
+
+
+def test_where_all_threads_wait_for_the_database_most_of_their_sessions_tell() -> None:
+    """Four of ten that are blocked are not enough."""
+    assert root(with_rows(database(HOLDER, *(blocked(n, 7) for n in range(4)), *map(idle, range(4, 10)))), ALL).startswith("no_answer:")
+
+
+def test_threads_are_told_apart_by_their_operation() -> None:
+    """Where enough connections have that of the group: the bookings are blocked, and the lookups are not."""
+    rows = [replace(row, operation="book" if number < 5 else "lookup") for number, row in enumerate(ROWS)]
+    sessions = [*(blocked(n, 7) for n in range(5)), *map(active, range(5, 10))]
+    groups = [ThreadGroup(5, DATABASE, within, ("app.py:1 f",)) for within in ("book", "lookup")]
+    blamed = found(with_rows(database(HOLDER, *sessions), *rows), dump("cf-1", *groups, threads=10)).blamed
+    assert [(each.cause.code, each.threads) for each in blamed] == [("lock", 5), ("statement", 5)]
+
+
+def test_threads_are_counted_once_however_many_ways_lead_to_them() -> None:
+    """Those that wait for a connection wait for what those do that have one."""
+    seen = evidence(table("cf-1", *ROWS[:2], size=2), side=database(*map(idle, range(2))))
+    edges = found(seen, dump("cf-1", group(2, CHECKOUT), group(2, DATABASE))).edges
+    assert [edge.count for edge in edges if edge.target == "database"] == [2]
+
+
+def test_of_two_holders_the_one_that_most_wait_for_is_blamed() -> None:
+    """Whichever session is seen first, and past those that only wait themselves."""
+    waiting = [blocked(0, 7), blocked(1, 8), *(blocked(n, 101) for n in range(2, 10))]
+    assert "session 8, idle in transaction, last statement: LOCK TABLE bookings" in root(with_rows(database(HOLDER, OTHER, *waiting)), ALL)
+
+
+def test_the_table_is_the_one_that_is_waited_for() -> None:
+    """Whatever else the holder locks; of several, the one that most wait for."""
+    held = (HeldLock(7, "audit_log", "RowExclusiveLock", granted=True), HeldLock(7, "flights", "AccessShareLock", granted=True))
+    wanted = [HeldLock(100 + n, "flights" if n else "audit_log", "AccessExclusiveLock", granted=False) for n in range(4)]
+    side = database(HOLDER, *(blocked(n, 7) for n in range(4)), locks=(*held, *wanted))
+    assert root(with_rows(side, *ROWS[:4]), FOUR).startswith("lock: a lock on flights of database")
+
+
+@pytest.mark.parametrize(("relations", "said"), [((), "a table"), (("a",), "a"), (("b", "a"), "a or b"), (("a", "b", "c", "d"), "a table")])
+def test_where_nobody_tells_which_table_is_waited_for_all_that_the_holder_locks_are_named(relations: tuple[str, ...], said: str) -> None:
+    """As with a row: its lock names no relation. Of more than three, none."""
+    locks = tuple(HeldLock(7, relation, "RowExclusiveLock", granted=True) for relation in relations)
+    side = database(HOLDER, *(blocked(n, 7) for n in range(4)), locks=locks)
+    assert root(with_rows(side, *ROWS[:4]), FOUR).startswith(f"lock: a lock on {said} of database that the role etl holds for 9.0 s")
+
+
+@pytest.mark.parametrize(
+    ("pid", "said"),
+    [
+        (0, "that a prepared transaction holds: no session has it, until it is committed or rolled back;"),
+        (9, "that process 9 of its server holds;"),
+    ],
+)
+def test_a_lock_that_no_session_holds_says_who_does(pid: int, said: str) -> None:
+    """PostgreSQL gives no process for a prepared transaction."""
+    locks = tuple(HeldLock(100 + n, "flights", "AccessShareLock", granted=False) for n in range(4))
+    side = database(*(blocked(n, pid) for n in range(4)), locks=locks)
+    assert f"a lock on flights of database {said} 4 threads" in root(with_rows(side, *ROWS[:4]), FOUR)
