@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from testbed.verdict.causes.seen import Seen
 
 LOCK = "a lock"  # in the graph
-STANDBY_WAIT = "IPC: SyncRep"
+CLIENT_WAIT, STANDBY_WAIT = "Client: ", "IPC: SyncRep"  # what a session waits for, as `pg_stat_activity` names it
 PREPARED = 0  # what `pg_blocking_pids` gives for a prepared transaction, which no process has
 MOST_RELATIONS = 3
 
@@ -51,7 +51,7 @@ class DatabaseCauses:
         active = [session for session in seen if session.state == "active" and not session.blocked_by]
         # Who has a connection and works elsewhere has a session without work: only what is left after these may be the link.
         if (busy := len(blocked) + len(active)) and 2 * busy >= min(group.count, len(used)):
-            return self._locked(side, sessions, blocked) if len(blocked) >= len(active) else self._active(name, active)
+            return self._locked(side, sessions, blocked) if len(blocked) >= len(active) else self._active(name, address, active)
         if 2 * (missing := len(used) - len(seen)) > missing + len(seen) - busy:
             return Cause("no_session", name, f"the link to {name}{address}: connections over it have no session at the other end any more")
         return self._unanswered(name, address, side, sessions)
@@ -62,9 +62,21 @@ class DatabaseCauses:
         own = [row for row in rows if row.operation == group.within]
         return own if len(own) >= group.count else rows
 
-    def _active(self, name: str, active: Sequence[Session]) -> Cause:
+    def _active(self, name: str, address: str, active: Sequence[Session]) -> Cause:
         """Return the cause of threads whose sessions are at a statement, by what most of these wait for."""
-        return Cause("statement", name, f"statements at work in {name}, such as: {active[0].query}")
+        waits = Counter(session.wait for session in active)
+        wait = min(waits, key=lambda wait: (-waits[wait], wait))
+        such_as = f"such as: {next(session.query for session in active if session.wait == wait)}"
+        if wait.startswith(CLIENT_WAIT):
+            text = f"the link to {name}{address}, or whoever uses it: sessions at the other end wait for their client"
+            return Cause("no_answer", f"link to {name}", f"{text} ({wait}), {such_as}")
+        if wait == STANDBY_WAIT:
+            standby = f"standby of {name}"
+            self.edges[name, standby, "wait"] = waits[wait]
+            text = f"the {standby}, or the link to it: sessions wait for it to confirm their commits"
+            return Cause("no_answer", standby, f"{text} ({wait}), {such_as}")
+        waiting = f", which waits for {wait}" if wait else ""
+        return Cause("statement", name, f"statements at work in {name}, {such_as}{waiting}")
 
     def _not_told(self, name: str, address: str) -> Cause:
         """Return the cause of threads that wait for a database whose server told nothing."""

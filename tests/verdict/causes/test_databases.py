@@ -119,3 +119,30 @@ def test_a_lock_that_no_session_holds_says_who_does(pid: int, said: str) -> None
     locks = tuple(HeldLock(100 + n, "flights", "AccessShareLock", granted=False) for n in range(4))
     side = database(*(blocked(n, pid) for n in range(4)), locks=locks)
     assert f"a lock on flights of database {said} 4 threads" in root(with_rows(side, *ROWS[:4]), FOUR)
+
+
+@pytest.mark.parametrize(
+    ("wait", "cause"),
+    [
+        (
+            "Client: ClientWrite",
+            "no_answer: the link to database at a:10, or whoever uses it: sessions at the other end wait for their client (Client:",
+        ),
+        (
+            "IPC: SyncRep",
+            "no_answer: the standby of database, or the link to it: sessions wait for it to confirm their commits (IPC: SyncRep),",
+        ),
+        ("IO: DataFileRead", "statement: statements at work in database, such as: SELECT 1, which waits for IO: DataFileRead; 10"),
+        ("", "statement: statements at work in database, such as: SELECT 1; 10"),
+    ],
+)
+def test_a_session_that_is_active_is_blamed_for_what_it_waits_for(wait: str, cause: str) -> None:
+    """One that cannot send its answer, or waits for the standby, is at no statement any more."""
+    sessions = [active(n, wait) if n else active(0, "LWLock: WALWrite", "COMMIT") for n in range(10)]
+    assert root(with_rows(database(*sessions)), ALL).startswith(cause)
+
+
+def test_the_standby_that_does_not_confirm_is_waited_for_by_the_database() -> None:
+    """In the graph, by as many sessions."""
+    edges = found(with_rows(database(*(active(n, "IPC: SyncRep") for n in range(10)))), ALL).edges
+    assert [(edge.source, edge.count) for edge in edges if edge.target == "standby of database"] == [("database", 10)]
