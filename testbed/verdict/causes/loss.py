@@ -100,7 +100,10 @@ def _around(source: Source, taken: str, raised: str) -> tuple[str, str]:
 
 def _at(tree: ast.Module, line: int) -> ast.stmt | None:
     """Return the statement at a line; None where there is none, or more than one, or it has others in it."""
-    there = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not hasattr(node, "body") and _covers(node, line)]
+    simple = (
+        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not isinstance(node, ast.Match) and not hasattr(node, "body")
+    )
+    there = [node for node in simple if _covers(node, line)]
     return there[0] if len(there) == 1 else None
 
 

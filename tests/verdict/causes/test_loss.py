@@ -190,6 +190,13 @@ def test_where_the_way_is_not_plain_no_close_is_named(body: tuple[str, ...]) -> 
     assert not skipped(*body)
 
 
+def test_the_head_of_a_statement_with_others_in_it_is_not_quoted() -> None:
+    """All of it would be."""
+    text = "def report(pool):\n    connection = pool.get()\n    match connection.kind():\n        case 1:\n            pass\n"
+    row = replace(TAKEN, checked_out_at=("a.py:10 report",), error="Error: x", raised_at=("a.py:11 report",))
+    assert loss.of(row, [Source("a.py", "report", 9, text)]) == loss.Loss("a.py:11", "report", "Error", taken="10")
+
+
 def test_what_a_running_request_has_is_not_lost() -> None:
     """Nor is what nobody recorded: it is not guessed."""
     row = replace(TAKEN, checked_out_at=("a.py:10 report",))
