@@ -33,11 +33,13 @@ class LockCauses:
     edges: Counter[tuple[str, str, str]]
     follow: Callable[[str, ThreadGroup], Counter[Cause]]
     _under_way: list[tuple[str, int]] = field(default_factory=list)
+    _waits: dict[tuple[str, ThreadGroup], list[LockWait]] = field(default_factory=dict)
 
     def of_group(self, service: str, group: ThreadGroup) -> Counter[Cause] | None:
         """Return what the threads of a group wait for in the end; None where it is not known that they wait for a lock.
 
-        There may be fewer of them by the time that locks were looked at, or more: the rest are taken to wait for what most do.
+        There may be fewer of them by the time that locks were looked at, or more: the rest are taken to wait for what most do. A group is
+        counted once, however many ways lead to it.
         """
         if not may_wait_for_lock(group):
             return None
@@ -47,17 +49,28 @@ class LockCauses:
             if not is_lock or not self.seen.is_missing(what):
                 return None
             return Counter({unseen(f"a lock in {service} that threads take at {at}", self.seen.why_missing(what)): group.count})
-        waits = [wait for wait in locks.lock_waits if wait.at == at][: group.count]
+        is_new = (service, group) not in self._waits
+        waits = self._waits_of(service, group, [wait for wait in locks.lock_waits if wait.at == at])
         if not waits:
             return None
-        found: Counter[Cause] = Counter()
-        for wait in waits:
-            self.edges[service, _place(service, wait), LOCK] += 1
-            found[self._end_of(service, locks, wait)] += 1
-        if left := group.count - len(waits):
+        left = group.count - len(waits)
+        if is_new:
+            self.edges.update((service, _place(service, wait), LOCK) for wait in waits)
             self.edges[service, _place(service, waits[0]), LOCK] += left
-            found[most(found)] += left
+        found = Counter(self._end_of(service, locks, wait) for wait in waits)
+        found[most(found)] += left
         return found
+
+    def _waits_of(self, service: str, group: ThreadGroup, at_line: Sequence[LockWait]) -> list[LockWait]:
+        """Return as many of the waits at a line as a group has threads: nothing tells which are whose, and no other group has them, too.
+
+        Where other groups have all of them, it is any.
+        """
+        if (service, group) not in self._waits:
+            taken = [wait for (other, _), waits in self._waits.items() if other == service for wait in waits]
+            left = [wait for wait in at_line if wait not in taken] or at_line
+            self._waits[service, group] = list(left[: group.count])
+        return self._waits[service, group]
 
     def full_queue(self, service: str, error: str | None) -> Cause | None:
         """Return the listen queue of a service that answers nobody, where it is full; `error`: why its threads could not be dumped."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,6 +9,9 @@ from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.evidence import EventLoop, Evidence, Holder, Listener, Listeners, LockWait, Missing, ThreadLocks
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from tests.verdict.test_who_waits import RUNNING_ROWS, database, dump, evidence, found, root, table
+
+if TYPE_CHECKING:
+    from testbed.journal.events import Threads
 
 GATES, BOARD = "flight_search/board.py:40 check_in", "flight_search/board.py:55 status"
 FREE = dump("cf-2", ThreadGroup(4, IDLE, "", ()))
@@ -76,6 +80,38 @@ def test_threads_that_have_come_since_wait_for_what_those_at_their_line_do() -> 
     seen = dump("cf-1", taking(3, CROSSED[2].at), taking(1, GATES))
     (blamed,) = found(with_locks(DEADLOCK), seen).blamed
     assert (blamed.cause.code, blamed.threads) == ("deadlock", 4)
+
+
+def behind_two_locks(*callers: int) -> tuple[Evidence, Threads]:
+    """Return what is seen of four threads that take a lock at one line, two each one of two; of their stacks so many have one caller."""
+    waits = tuple(LockWait(n, "worker", GATES, "gate.lock", 90 + n // 2, "holder", f"a.py:{6 + n // 2}", "certain") for n in range(4))
+    stacks = [(count, (f"app.py:{line} f", GATES)) for line, count in enumerate(callers)]
+    groups = [ThreadGroup(count, LOCK, "", stack, (GroupWait(count, "lock", "futex", "", ""),)) for count, stack in stacks]
+    return with_locks(ThreadLocks("cf-1", waits)), dump("cf-1", *groups, threads=sum(callers))
+
+
+@pytest.mark.parametrize("callers", [(4,), (2, 2), (1, 1, 1, 1), (3, 1)])
+def test_threads_that_take_two_locks_at_one_line_wait_for_both(callers: tuple[int, ...]) -> None:
+    """However their callers differ: no wait is counted for two stacks."""
+    graph = found(*behind_two_locks(*callers))
+    assert [(blamed.cause.text[-7:], blamed.threads) for blamed in graph.blamed] == [(" a.py:6", 2), (" a.py:7", 2)]
+    assert [(edge.target, edge.count) for edge in graph.edges] == [(f"cf-1, lock taken at a.py:{line}", 2) for line in (6, 7)]
+
+
+def test_threads_at_a_line_at_which_others_have_all_waits_wait_for_the_same() -> None:
+    """They came there after the locks were looked at, or the others left."""
+    graph = found(*behind_two_locks(4, 2))
+    assert [(blamed.cause.text[-7:], blamed.threads) for blamed in graph.blamed] == [(" a.py:6", 4), (" a.py:7", 2)]
+    assert sum(edge.count for edge in graph.edges) == 6
+
+
+def test_threads_that_wait_for_a_lock_are_counted_once_however_many_ways_lead_to_them() -> None:
+    """Those that wait for a connection wait for what those do that have one."""
+    seen, dumped = behind_two_locks(4)
+    seen = replace(seen, pools=(table("cf-1", *RUNNING_ROWS),))
+    graph = found(seen, replace(dumped, request_threads=8, groups=(ThreadGroup(4, CHECKOUT, "", ("queue.py:1 get",)), *dumped.groups)))
+    assert sum(edge.count for edge in graph.edges if edge.how == LOCK) == 4
+    assert sum(blamed.threads for blamed in graph.blamed) == 8
 
 
 def holding(state: str, *, kind: str = "", peer: str = "", at: str = "flight_search/board.py:70 f") -> ThreadLocks:
