@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import shortened, visible
 from testbed.journal.thread_states import DATABASE
+from testbed.verdict.causes.databases import HELD_BY, LOCK
+from testbed.verdict.causes.locks import OF_CIRCLE
 from testbed.verdict.who_waits import UNKNOWN_ADDRESS, Edge
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from testbed.verdict.who_waits import Blamed, WhoWaits
 
 PASSENGERS = "passengers"
-POOL_OF, LINK_TO, LOCK = "pool of ", "link to ", "a lock"  # names of nodes, as the verdict makes them
-WAIT, HELD_BY, SILENT = "waiting for an answer", "held by", "no answer comes back"  # what only the drawing has arrows for
+POOL_OF, CONNECTIONS_OF, LINK_TO, STANDBY_OF = "pool of ", "HTTP connections of ", "link to ", "standby of "  # as the verdict names them
+WAIT, SILENT = "waiting for an answer", "no answer comes back"  # what only the drawing has arrows for
 MOST_CHARACTERS = 300  # of a text in a node; the page has all of it beside the graph
 
 
@@ -67,7 +69,7 @@ class WaitGraph:
 
 
 def of(found: WhoWaits, facility: FacilityNames) -> WaitGraph | None:
-    """Return the graph of a moment; None where nobody waited. Every cause is a node, and passengers wait for callers."""
+    """Return the graph of a moment; None where nobody waited. Every cause has its nodes, and passengers wait for callers."""
     if not found.edges:
         return None
     edges, at = list(found.edges), {}
@@ -75,28 +77,41 @@ def of(found: WhoWaits, facility: FacilityNames) -> WaitGraph | None:
         edges, at[blamed.cause] = _with_cause(edges, blamed.cause)
     asked = {caller: sum(edge.count for edge in edges if edge.source == caller) for caller in facility.callers}
     edges = [*(Edge(PASSENGERS, caller, count, WAIT) for caller, count in asked.items() if count), *edges]
-    names = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
+    names = dict.fromkeys(
+        [*(name for edge in edges for name in (edge.source, edge.target)), *(name for each in at.values() for name in each)]
+    )
     nodes = tuple(Node(name, _kind(name, edges, facility), _does(name, edges, facility), _blamed(name, found.blamed, at)) for name in names)
     return WaitGraph(nodes, tuple(edges), at[found.root.cause] if found.root else ())
 
 
 def _with_cause(edges: Sequence[Edge], cause: Cause) -> tuple[list[Edge], tuple[str, ...]]:
-    """Return the edges with those that lead to a cause, and the names of its nodes."""
+    """Return the edges with those that lead to a cause, and the names of its nodes; a cause to which no way leads is a node by itself."""
     names = {name for edge in edges for name in (edge.source, edge.target)}
-    circle = tuple(cause.where.split(", "))
-    waiting = sum(edge.count for edge in edges if edge.target == LOCK)
-    if cause.code in ("lock", "deadlock") and waiting and Edge(LOCK, cause.where, waiting, HELD_BY) not in edges:
-        return [*edges, Edge(LOCK, cause.where, waiting, HELD_BY)], (cause.where,)
-    if cause.where in names:
-        return list(edges), (cause.where,)
-    if cause.code == "deadlock" and names.issuperset(circle):
-        return list(edges), circle
+    if places := _places(cause, names):
+        return list(edges), places
     end = cause.where.removeprefix(LINK_TO)
     if end in names and end != cause.where:
         over = [edge for edge in edges if edge.target == end and edge.source != POOL_OF + end]
         led = [Edge(edge.source, cause.where, edge.count, edge.how) if edge in over else edge for edge in edges]
         return [*led, Edge(cause.where, end, sum(edge.count for edge in over), SILENT)], (cause.where,)
-    return list(edges), (UNKNOWN_ADDRESS,) if UNKNOWN_ADDRESS in names else ()
+    if cause.code == "unseen" and UNKNOWN_ADDRESS in names:
+        return list(edges), (UNKNOWN_ADDRESS,)
+    return list(edges), (cause.where,)
+
+
+def _places(cause: Cause, names: set[str]) -> tuple[str, ...]:
+    """Return the nodes at which a cause lies: several of what waits for one another, and of work that several services do at one line."""
+    if cause.where in names:
+        return (cause.where,)
+    services, _, at = cause.where.partition(", ")
+    several: Sequence[str] = ()
+    if cause.code == "deadlock":
+        several = cause.where.split(OF_CIRCLE if OF_CIRCLE in cause.where else ", ")
+    elif cause.code == "exhausted":
+        several = (CONNECTIONS_OF + services,)
+    elif cause.code == "work":
+        several = [f"{service}, {at}" for service in services.split(" and ")]
+    return tuple(name for name in several if name in names)
 
 
 def _kind(name: str, edges: Sequence[Edge], facility: FacilityNames) -> str:
@@ -106,12 +121,14 @@ def _kind(name: str, edges: Sequence[Edge], facility: FacilityNames) -> str:
         ("", name == PASSENGERS),
         ("calling system", name in facility.callers),
         ("application server", name in facility.application_servers),
-        ("connection pool", name.startswith(POOL_OF)),
+        ("connection pool", name.startswith((POOL_OF, CONNECTIONS_OF))),
         ("network link", name.startswith(LINK_TO)),
         ("in the database", name == LOCK),
         ("database", DATABASE in into),
         ("holds the lock", HELD_BY in into),
         ("line of code", ".py:" in name),
+        ("standby database", name.startswith(STANDBY_OF)),
+        ("", not any(name in (edge.source, edge.target) for edge in edges)),
     )
     return next((kind for kind, fits in kinds if fits), "another end")
 

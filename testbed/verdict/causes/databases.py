@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.journal.evidence import ConnectionOut, DatabaseSide, Session
     from testbed.verdict.causes.seen import Seen
 
-LOCK = "a lock"  # in the graph
+LOCK, HELD_BY = "a lock", "held by"  # in the graph
 CLIENT_WAIT, STANDBY_WAIT = "Client: ", "IPC: SyncRep"  # what a session waits for, as `pg_stat_activity` names it
 PREPARED = 0  # what `pg_blocking_pids` gives for a prepared transaction, which no process has
 MOST_RELATIONS = 3
@@ -101,23 +101,29 @@ class DatabaseCauses:
 
     def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Sequence[Session]) -> Cause:
         """Return the session at the end of those that wait for one another's locks: of several, the one that most of them wait for."""
-        waiting = [session for session in side.sessions if session.blocked_by]
-        self.edges[side.database, LOCK, "wait"] = len(waiting)
-        ends = Counter(_end_of(session, sessions) for session in blocked)
-        pids = min(ends, key=lambda pids: (-ends[pids], pids))
+        ends = {session.pid: _end_of(session, sessions) for session in side.sessions if session.blocked_by}
+        self.edges[side.database, LOCK, "wait"] = len(ends)
+        for place, waiting in Counter(_place(side, sessions, pids) for pids in ends.values()).items():
+            self.edges[LOCK, place, HELD_BY] = waiting
+        counted = Counter(ends[session.pid] for session in blocked)
+        pids = min(counted, key=lambda pids: (-counted[pids], pids))
+        return self._held(side, sessions, pids)
+
+    def _held(self, side: DatabaseSide, sessions: Mapping[int, Session], pids: Sequence[int]) -> Cause:
+        """Return the cause of those that wait for a lock: who holds it, or the sessions that wait for one another's."""
+        where = _place(side, sessions, pids)
         if len(pids) > 1:
             listed = ", ".join(map(str, pids))
-            return Cause("deadlock", side.database, f"a deadlock: the sessions {listed} of {side.database} wait for one another's locks")
+            return Cause("deadlock", where, f"a deadlock: the sessions {listed} of {side.database} wait for one another's locks")
         (pid,) = pids
         lock = f"a lock on {_relation(side, pid)} of {side.database} that"
         if pid == PREPARED:
-            text = f"{lock} a prepared transaction holds: no session has it, until it is committed or rolled back"
-            return Cause("lock", f"prepared transaction of {side.database}", text)
+            return Cause("lock", where, f"{lock} a prepared transaction holds: no session has it, until it is committed or rolled back")
         if (holder := sessions.get(pid)) is None:
-            return Cause("lock", f"process {pid} of {side.database}", f"{lock} process {pid} of its server holds")
+            return Cause("lock", where, f"{lock} process {pid} of its server holds")
         open_s = "" if holder.transaction_s is None else f" for {holder.transaction_s:.1f} s"
         text = f"{lock} {self._owner(holder)} holds{open_s}: session {pid}, {holder.state}, last statement: {holder.query}"
-        return Cause("lock", f"session {pid} of {side.database}", text)
+        return Cause("lock", where, text)
 
     def _owner(self, session: Session) -> str:
         """Return which request has a session; where none of the facility's has it, its role in the database."""
@@ -135,6 +141,15 @@ def _end_of(blocked: Session, sessions: Mapping[int, Session]) -> tuple[int, ...
             return tuple(sorted(passed[passed.index(pid) :]))
         passed.append(pid)
     return (passed[-1],)
+
+
+def _place(side: DatabaseSide, sessions: Mapping[int, Session], pids: Sequence[int]) -> str:
+    """Return the name in the graph of who holds a lock; sessions that wait for one another's are in the database."""
+    if len(pids) > 1:
+        return side.database
+    (pid,) = pids
+    who = "prepared transaction" if pid == PREPARED else f"session {pid}" if pid in sessions else f"process {pid}"
+    return f"{who} of {side.database}"
 
 
 def _relation(side: DatabaseSide, holder: int) -> str:

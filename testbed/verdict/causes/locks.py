@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 JOIN = "Thread.join"  # as the lock of a thread that waits for another's end
 THREADING = "/threading.py:"
 SELECTS = "/selectors.py:"
+HELD_BY_WAITING = "held by a thread that waits for a lock"
+OF_CIRCLE = "; "  # between the names of what waits for one another
 
 
 @dataclass(slots=True)
@@ -48,7 +50,9 @@ class LockCauses:
             what, is_lock = f"locks of {service}", group.state == LOCK or bool(group.waits)
             if not is_lock or not self.seen.is_missing(what):
                 return None
-            return Counter({unseen(f"a lock in {service} that threads take at {at}", self.seen.why_missing(what)): group.count})
+            lock = f"a lock in {service} that threads take at {at}"
+            self.edges[service, lock, LOCK] += group.count
+            return Counter({unseen(lock, self.seen.why_missing(what)): group.count})
         is_new = (service, group) not in self._waits
         waits = self._waits_of(service, group, [wait for wait in locks.lock_waits if wait.at == at])
         if not waits:
@@ -97,15 +101,34 @@ class LockCauses:
             passed.append(wait)
             circle = next((threads for threads in locks.deadlocks if wait.thread in threads), None)
             if circle is not None:
-                return _deadlock(service, [waiting[thread] for thread in circle if thread in waiting])
+                return self._deadlock(service, [waiting[thread] for thread in circle if thread in waiting])
             if wait.holder is None:
                 return _monitor(service, wait, "and who holds it is not known")
             if wait.holder not in waiting:
                 return self._through_holder(service, locks, wait)
             behind = waiting[wait.holder]
-            self.edges[_place(service, wait), _place(service, behind), "held by a thread that waits for a lock"] = 1
+            self.edges[_place(service, wait), _place(service, behind), HELD_BY_WAITING] = 1
             wait = behind
         return _monitor(service, wait, "by threads that waited for one another when it was looked at, and not before")
+
+    def _deadlock(self, service: str, waits: Sequence[LockWait]) -> Cause:
+        """Return a circle of threads: each holds the lock that the one before it waits for. It begins with the first line by its name."""
+        begin = min(range(len(waits)), key=lambda number: (waits[number].at, waits[number].thread))
+        circle = [*waits[begin:], *waits[:begin]]
+        for wait, behind in zip(circle, [*circle[1:], circle[0]], strict=True):
+            self.edges[_place(service, wait), _place(service, behind), HELD_BY_WAITING] = 1
+        names = {wait.thread: wait.name for wait in circle}
+        distinct = len(set(names.values())) == len(names)
+        who = {thread: name if distinct else f"{name} ({thread})" for thread, name in names.items()}
+        first, last = circle[0], circle[-1]
+        holds = "has not ended" if last.lock == JOIN else f"holds the lock taken at {last.held_at}"
+        links = [f"waits at {wait.at} for {_wanted(wait, who)}" for wait in circle]
+        text = f"a deadlock in {service}: {who[first.thread]} {holds} and {', which '.join(links)}"
+        likely = (
+            "" if all(wait.sure == "certain" for wait in circle) else " (likely: the locks are told by their names on the same objects)"
+        )
+        places = dict.fromkeys(_place(service, wait) for wait in circle)
+        return Cause("deadlock", OF_CIRCLE.join(places), text + likely)
 
     def _through_holder(self, service: str, locks: ThreadLocks, wait: LockWait) -> Cause:
         """Return what the holder of a lock waits for, or where it works, while it holds it."""
@@ -116,7 +139,7 @@ class LockCauses:
             return _monitor(service, wait, held)
         if (service, holder.thread) in self._under_way:
             text = f"a deadlock in {service}: {who} holds the lock taken at {wait.held_at} and waits at {_own_call(holder.stack)} for what"
-            return Cause("deadlock", f"{service}, {wait.held_at}", f"{text} threads have that wait for this lock at {wait.at}")
+            return Cause("deadlock", _place(service, wait), f"{text} threads have that wait for this lock at {wait.at}")
         if holder.state not in (CHECKOUT, DATABASE, SOCKET) and not (holder.kind == "socket" and holder.peer):
             return _monitor(service, wait, f"{held}, and is {_does(holder)} at {_own_call(holder.stack)}")
         self.edges[_place(service, wait), service, "held by one of its threads"] = 1
@@ -132,7 +155,9 @@ def _own_call(stack: Sequence[str]) -> str:
 
 
 def _place(service: str, wait: LockWait) -> str:
-    """Return the name of a lock in the graph: where it was taken, or where it is waited for if that is not known."""
+    """Return the name of a lock in the graph: where it was taken, or where it is waited for if that is not known; or of a thread's end."""
+    if wait.lock == JOIN:
+        return f"{service}, end of {wait.holder_name or 'a thread'}"
     return f"{service}, lock taken at {wait.held_at}" if wait.held_at else f"{service}, lock at {wait.at}"
 
 
@@ -150,22 +175,7 @@ def _does(holder: Holder) -> str:
 
 def _monitor(service: str, wait: LockWait, who: str) -> Cause:
     lock = f" ({wait.lock})" if wait.lock else ""
-    return Cause("monitor", f"{service}, {wait.at}", f"a lock in {service}{lock} that threads take at {wait.at}, {who}")
-
-
-def _deadlock(service: str, waits: Sequence[LockWait]) -> Cause:
-    """Return a circle of threads: each holds the lock that the one before it waits for. It begins with the first line by its name."""
-    begin = min(range(len(waits)), key=lambda number: (waits[number].at, waits[number].thread))
-    circle = [*waits[begin:], *waits[:begin]]
-    names = {wait.thread: wait.name for wait in circle}
-    distinct = len(set(names.values())) == len(names)
-    who = {thread: name if distinct else f"{name} ({thread})" for thread, name in names.items()}
-    first, last = circle[0], circle[-1]
-    holds = "has not ended" if last.lock == JOIN else f"holds the lock taken at {last.held_at}"
-    links = [f"waits at {wait.at} for {_wanted(wait, who)}" for wait in circle]
-    text = f"a deadlock in {service}: {who[first.thread]} {holds} and {', which '.join(links)}"
-    likely = "" if all(wait.sure == "certain" for wait in circle) else " (likely: the locks are told by their names on the same objects)"
-    return Cause("deadlock", f"{service}, {first.at}", text + likely)
+    return Cause("monitor", _place(service, wait), f"a lock in {service}{lock} that threads take at {wait.at}, {who}")
 
 
 def _wanted(wait: LockWait, who: Mapping[int, str]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testbed.journal.thread_states import LOCK, SOCKET
 from testbed.report.html import wait_graph
 from testbed.report.html.page import page
 from testbed.verdict import judge, who_waits
+from testbed.verdict.causes.cause import Cause
 from testbed.verdict.result import Result
+from testbed.verdict.who_waits import Blamed, Edge, WhoWaits
 from tests import hangs
 from tests.browser import ALL, CUT_OFF, NARROW, WIDE, wait_for
 
@@ -77,6 +80,37 @@ def test_the_graph_that_is_drawn_is_the_verdicts(running: Browser, tmp_path: Pat
     assert not [(one, other) for number, one in enumerate(boxes) for other in boxes[:number] if overlap(one, other)]
     assert drawn["outside"] == 0
     assert running.run(CUT_OFF) == []
+    assert running.complaints == []
+
+
+LOCKS = tuple(f"cf-1, lock taken at a.py:{line}" for line in (4, 9))
+HELD = "held by a thread that waits for a lock"
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize(
+    ("edges", "root"),
+    [
+        ((Edge("kiosk", "cf-1", 4, SOCKET),), ("somebody",)),
+        ((Edge("cf-1", LOCKS[0], 4, LOCK), Edge(*LOCKS, 1, HELD), Edge(*reversed(LOCKS), 1, HELD)), LOCKS),
+    ],
+    ids=["by itself", "circle"],
+)
+def test_every_root_is_drawn_and_marked(
+    running: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edges: tuple[Edge, ...], root: tuple[str, ...], width: int
+) -> None:
+    """Also one to which no arrow leads, and two that wait for each other."""
+    journal, cause = hangs.lost(tmp_path), Cause("deadlock", "; ".join(root), "what is blamed")
+    graph = wait_graph.of(WhoWaits(edges, (Blamed(cause, 4, ("cf-1",)),)), journal.header.facility)
+    assert graph is not None
+    assert graph.root == root
+    monkeypatch.setattr(wait_graph, "of", lambda *_: graph)
+    drawn = shown(running, journal, tmp_path, width)
+    assert set(drawn["root"]) == set(root)
+    assert all("what is blamed" in drawn["texts"][name] for name in root)
+    assert drawn["nodes"].keys() == {node.name for node in graph.nodes}
+    assert not [pair for pair in combinations(drawn["nodes"].values(), 2) if overlap(*pair)]
+    assert drawn["outside"] == 0
     assert running.complaints == []
 
 

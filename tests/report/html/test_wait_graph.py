@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.journal.events import FacilityNames
-from testbed.journal.thread_states import SOCKET
+from testbed.journal.events import FacilityNames, GroupWait, ThreadGroup
+from testbed.journal.evidence import ConnectionOut, LockWait, Missing, Session, ThreadLocks
+from testbed.journal.thread_states import DATABASE, HTTP_CONNECTION, LOCK, RUNNING, SOCKET
 from testbed.report.html import wait_graph
 from testbed.verdict import who_waits
 from testbed.verdict.who_waits import Blamed, Cause, Edge, WhoWaits
 from tests import hangs
+from tests.verdict.test_who_waits import database, dump, evidence, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from testbed.journal.events import Threads
+    from testbed.journal.evidence import Evidence
     from testbed.journal.reader import Journal
     from testbed.report.html.wait_graph import WaitGraph
 
@@ -68,18 +73,84 @@ def test_every_cause_is_a_node_to_which_an_arrow_leads(
     assert {edge.target for edge in found.edges} >= set(root)
 
 
+ROWS = tuple(ConnectionOut(n, "w", 5.0, request_running=True, backend_pid=100 + n) for n in range(4))
+
+
+def drawn(seen: Evidence, *dumps: Threads) -> WaitGraph:
+    """Return the graph of what was seen."""
+    found = wait_graph.of(who_waits.of({dump.service: dump for dump in dumps}, seen), NAMES)
+    assert found is not None
+    return found
+
+
+def at_line(count: int, state: str, *stack: str) -> ThreadGroup:
+    """Return threads whose stack ends at a line; those that wait for a lock stand in a futex."""
+    return ThreadGroup(count, state, "lookup", stack, (GroupWait(count, "lock", "futex", "", ""),) if state == LOCK else ())
+
+
+def with_locks(*waits: LockWait, deadlocks: tuple[tuple[int, ...], ...] = (), missing: tuple[Missing, ...] = ()) -> Evidence:
+    """Return evidence with what threads of a server wait for."""
+    return replace(evidence(missing=missing), thread_locks=() if missing else (ThreadLocks("cf-1", waits, deadlocks=deadlocks),))
+
+
+TWO_LOCKS = tuple(LockWait(n, "w", "a.py:5 c", "l", 50 + n // 2, "h", f"a.py:{8 + n // 2}", "certain") for n in range(4))
+CROSSED = (
+    LockWait(11, "t1", "a.py:5 c", "a", 22, "t2", "a.py:9", "certain"),
+    LockWait(22, "t2", "a.py:9 d", "b", 11, "t1", "a.py:4", "certain"),
+)
+HTTP_STACK = ("a.py:5 call", "requests/sessions.py:3 send")
+SYNCS = tuple(Session(row.backend_pid, "flights", "", "active", "IPC: SyncRep", "COMMIT", 5.0) for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("seen", "dumps", "root"),
+    [
+        (
+            evidence(),
+            [dump(server, at_line(4, RUNNING, "a.py:5 c")) for server in ("cf-1", "cf-2")],
+            ("cf-1, a.py:5 c", "cf-2, a.py:5 c"),
+        ),
+        (evidence(), [dump("kiosk", at_line(4, HTTP_CONNECTION, *HTTP_STACK))], ("HTTP connections of kiosk",)),
+        (with_locks(TWO_LOCKS[0]), [dump("cf-1", at_line(4, LOCK, "a.py:5 c"))], ("cf-1, lock taken at a.py:8",)),
+        (
+            with_locks(*TWO_LOCKS),
+            [dump("cf-1", at_line(3, LOCK, "a.py:1 x", "a.py:5 c"), at_line(1, LOCK, "a.py:5 c"))],
+            ("cf-1, lock taken at a.py:8",),
+        ),
+        (
+            with_locks(*CROSSED, deadlocks=((11, 22),)),
+            [dump("cf-1", at_line(4, LOCK, "a.py:5 c"))],
+            ("cf-1, lock taken at a.py:9", "cf-1, lock taken at a.py:4"),
+        ),
+        (
+            with_locks(missing=(Missing("locks of cf-1", "no answer"),)),
+            [dump("cf-1", at_line(4, LOCK, "a.py:5 c"))],
+            ("a lock in cf-1 that threads take at a.py:5 c",),
+        ),
+        (evidence(table("cf-1", *ROWS), side=database(*SYNCS)), [dump("cf-1", at_line(4, DATABASE, "a.py:5 c"))], ("standby of database",)),
+    ],
+    ids=["work", "exhausted", "monitor", "two locks", "deadlock", "unseen", "standby"],
+)
+def test_every_kind_of_root_is_a_node_to_which_an_arrow_leads(seen: Evidence, dumps: list[Threads], root: tuple[str, ...]) -> None:
+    """However the verdict names it: the sentence stands there."""
+    found = drawn(seen, *dumps)
+    assert found.root == root
+    assert {node.name for node in found.nodes if node.blamed} >= set(root)
+    assert {edge.target for edge in found.edges} >= set(root)
+
+
 def test_a_lock_that_sessions_hold_against_one_another_goes_round() -> None:
     """From the database to the lock, and back."""
-    cause = Cause("deadlock", "database", "a deadlock: the sessions 1, 2 of database wait for one another's locks")
-    edges = (Edge("cf-1", "database", 2, "waiting for the database"), Edge("database", "a lock", 2, "wait"))
-    found = wait_graph.of(WhoWaits(edges, (Blamed(cause, 2, ("cf-1",)),)), NAMES)
-    assert found is not None
+    waiting = tuple(
+        Session(row.backend_pid, "flights", "", "active", "Lock: tuple", "UPDATE", blocked_by=(201 - row.backend_pid,)) for row in ROWS[:2]
+    )
+    found = drawn(evidence(table("cf-1", *ROWS[:2]), side=database(*waiting)), dump("cf-1", at_line(2, DATABASE, "a.py:5 c"), threads=2))
     assert found.root == ("database",)
-    assert Edge("a lock", "database", 2, "held by") in found.edges
+    assert {Edge("database", "a lock", 2, "wait"), Edge("a lock", "database", 2, "held by")} <= set(found.edges)
 
 
 def test_what_was_not_seen_is_at_the_address_that_is_not_known() -> None:
-    """And a cause of which the graph has no place is in the sentences alone."""
+    """As of sockets that nobody looked at."""
     seen = WhoWaits(
         (Edge("kiosk", who_waits.UNKNOWN_ADDRESS, 4, SOCKET),),
         (Blamed(Cause("unseen", "the sockets that threads read", "?"), 4, ("kiosk",)),),
@@ -87,9 +158,15 @@ def test_what_was_not_seen_is_at_the_address_that_is_not_known() -> None:
     found = wait_graph.of(seen, NAMES)
     assert found is not None
     assert found.root == (who_waits.UNKNOWN_ADDRESS,)
-    elsewhere = wait_graph.of(WhoWaits((Edge("cf-1", "x", 4, SOCKET),), (Blamed(Cause("work", "y", "?"), 4, ("cf-1",)),)), NAMES)
-    assert elsewhere is not None
-    assert elsewhere.root == ()
+
+
+def test_a_cause_to_which_no_way_leads_is_a_node_by_itself() -> None:
+    """The root is in the drawing, whatever was seen of the way."""
+    cause = Cause("retries", "somebody", "?")
+    found = wait_graph.of(WhoWaits((Edge("cf-1", "x", 4, SOCKET),), (Blamed(cause, 4, ("cf-1",)),)), NAMES)
+    assert found is not None
+    assert found.root == ("somebody",)
+    assert [(node.kind, node.does) for node in found.nodes if node.blamed] == [("", ())]
 
 
 def test_where_nobody_waits_there_is_no_graph() -> None:

@@ -88,7 +88,11 @@ def test_threads_are_counted_once_however_many_ways_lead_to_them() -> None:
 def test_of_two_holders_the_one_that_most_wait_for_is_blamed() -> None:
     """Whichever session is seen first, and past those that only wait themselves."""
     waiting = [blocked(0, 7), blocked(1, 8), *(blocked(n, 101) for n in range(2, 10))]
-    assert "session 8, idle in transaction, last statement: LOCK TABLE bookings" in root(with_rows(database(HOLDER, OTHER, *waiting)), ALL)
+    graph = found(with_rows(database(HOLDER, OTHER, *waiting)), ALL)
+    assert graph.root is not None
+    assert "session 8, idle in transaction, last statement: LOCK TABLE bookings" in graph.root.cause.text
+    held = [(edge.target, edge.count) for edge in graph.edges if (edge.source, edge.how) == ("a lock", "held by")]
+    assert held == [("session 7 of database", 1), ("session 8 of database", 9)]
 
 
 def test_the_table_is_the_one_that_is_waited_for() -> None:
@@ -108,17 +112,18 @@ def test_where_nobody_tells_which_table_is_waited_for_all_that_the_holder_locks_
 
 
 @pytest.mark.parametrize(
-    ("pid", "said"),
+    ("pid", "who", "said"),
     [
-        (0, "that a prepared transaction holds: no session has it, until it is committed or rolled back;"),
-        (9, "that process 9 of its server holds;"),
+        (0, "prepared transaction", "that a prepared transaction holds: no session has it, until it is committed or rolled back;"),
+        (9, "process 9", "that process 9 of its server holds;"),
     ],
 )
-def test_a_lock_that_no_session_holds_says_who_does(pid: int, said: str) -> None:
+def test_a_lock_that_no_session_holds_says_who_does(pid: int, who: str, said: str) -> None:
     """PostgreSQL gives no process for a prepared transaction."""
     locks = tuple(HeldLock(100 + n, "flights", "AccessShareLock", granted=False) for n in range(4))
     side = database(*(blocked(n, pid) for n in range(4)), locks=locks)
     assert f"a lock on flights of database {said} 4 threads" in root(with_rows(side, *ROWS[:4]), FOUR)
+    assert f"{who} of database" in [edge.target for edge in found(with_rows(side, *ROWS[:4]), FOUR).edges]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_deadlock_that_is_certain_is_told_without_a_reservation() -> None:
     sure = tuple(replace(wait, name=f"w{wait.thread}", sure="certain") for wait in CROSSED)
     worst = found(with_locks(ThreadLocks("cf-1", sure, deadlocks=((12, 11),))), STUCK).root
     assert worst is not None
-    assert worst.cause.where == f"cf-1, {GATES}"
+    assert worst.cause.where == "; ".join(f"cf-1, lock taken at flight_search/board.py:{line}" for line in (52, 37))
     assert worst.cause.text.startswith("a deadlock in cf-1: w11 holds the lock taken at flight_search/board.py:37 and waits at")
     assert worst.cause.text.endswith("for the one that w11 took at flight_search/board.py:37")
 
@@ -67,8 +67,13 @@ def test_a_thread_that_joins_another_is_part_of_a_deadlock() -> None:
     """It waits for an end, and not for a lock."""
     joins = LockWait(12, "main", "a.py:9 stop", "Thread.join", 11, "worker", "its end", "certain")
     takes = LockWait(11, "worker", GATES, "LOCK", 12, "main", "a.py:8", "certain")
-    worst = found(with_locks(ThreadLocks("cf-1", (joins, takes), deadlocks=((11, 12),))), dump("cf-1", taking(1, GATES), threads=1)).root
+    graph = found(with_locks(ThreadLocks("cf-1", (joins, takes), deadlocks=((11, 12),))), dump("cf-1", taking(1, GATES), threads=1))
+    worst, held_by = graph.root, "held by a thread that waits for a lock"
     assert worst is not None
+    assert [(edge.source, edge.target) for edge in graph.edges if edge.how == held_by] == [
+        ("cf-1, end of worker", "cf-1, lock taken at a.py:8"),
+        ("cf-1, lock taken at a.py:8", "cf-1, end of worker"),
+    ]
     assert worst.cause.text == (
         "a deadlock in cf-1: main holds the lock taken at a.py:8 and waits at a.py:9 stop for the end of worker, "
         "which waits at flight_search/board.py:40 check_in for the one that main took at a.py:8"
