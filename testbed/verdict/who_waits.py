@@ -9,7 +9,7 @@ cause. What was not seen ends a way, too, and is named as such.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,9 +25,9 @@ from testbed.verdict.causes.locks import LockCauses
 from testbed.verdict.causes.seen import Seen, in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from testbed.journal.events import ThreadGroup, Why
+    from testbed.journal.events import GroupWait, ThreadGroup, Why
     from testbed.journal.evidence import Evidence
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import CauseCode
@@ -179,14 +179,38 @@ def count_at_work(dump: Threads) -> int:
     return sum(group.count for group in at_work(dump))
 
 
+@dataclass(frozen=True, slots=True)
+class _Server(Cause):
+    """A service that others wait for, in the place of what its own threads wait for in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The address of another end, and the service there, or one of those behind it; an empty name if none is known."""
+
+    peer: str
+    target: str
+
+    def __str__(self) -> str:
+        return self.target or self.peer
+
+
 @dataclass(slots=True)
 class _Walk:
+    """The way from each service to what its threads wait for in the end.
+
+    First, what the threads of a service wait for by themselves (`_own`): a cause, or another service. Then services are followed
+    (`causes_of`), all that call one another in a circle together, so that it makes no difference with which of them the walk begins.
+    """
+
     dumps: dict[str, Threads]
     evidence: Evidence | None
     busy_s: float
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
-    under_way: list[str] = field(default_factory=list)
+    own: dict[str, Counter[Cause]] = field(default_factory=dict)
+    pools_under_way: list[str] = field(default_factory=list)
+    callers: Counter[str] = field(default_factory=Counter)
     seen: Seen = field(init=False)
     wrong: tuple[WrongAddress, ...] = field(init=False)
     databases: DatabaseCauses = field(init=False)
@@ -196,33 +220,89 @@ class _Walk:
         self.seen = Seen(self.evidence, self.busy_s)
         self.wrong = wrong_address.found(self.evidence)
         self.databases = DatabaseCauses(self.seen, self.edges)
-        self.locks = LockCauses(self.seen, self.edges, self._causes_of)
+        self.locks = LockCauses(self.seen, self.edges, lambda service, group: self._of_groups(service, [group]))
+        for service, dump in self.dumps.items():
+            for (ends, _), count in self._calls(service, at_work(dump)).items():
+                self.callers.update({end.target: share for end, share in _shares(ends, count)})
 
     def causes_of(self, service: str) -> Counter[Cause]:
         """Return what the request threads of a service wait for in the end, and how many."""
-        if service in self.known:
-            return self.known[service]
-        if service in self.under_way:
-            circle = ", ".join(sorted(self.under_way[self.under_way.index(service) :]))
-            return Counter({Cause("deadlock", circle, f"a deadlock: {circle} wait for one another"): 1})
-        dump = self.dumps.get(service)
-        if dump is None or dump.error:
-            return Counter({unseen(service, "its threads were not dumped" if dump is None or not dump.error else dump.error): 1})
-        self.under_way.append(service)
+        if service not in self.known:
+            circle, found = self._circle(service), Counter[Cause]()
+            for cause, count in self._own(service).items():
+                found.update(share_out(count, self._round(circle) if _is_one_of(cause, circle) else self._followed(cause)))
+            storm = self._storm(service, most(found).code) if found else None
+            self.known[service] = found if storm is None else Counter({storm: found.total()})
+        return self.known[service]
+
+    def _followed(self, cause: Cause) -> Counter[Cause]:
+        """Return a cause itself, or of a service, what most of its threads wait for; of several, all, in equal shares."""
+        return _mostly(self.causes_of(cause.where)) if isinstance(cause, _Server) else Counter({cause: 1})
+
+    def _own(self, service: str) -> Counter[Cause]:
+        """Return what the request threads of a service wait for: causes, and services that are not followed yet."""
+        if service not in self.own:
+            self.own[service] = self._of_groups(service, at_work(self.dumps[service]))
+        return self.own[service]
+
+    def _calls_on(self, service: str) -> set[str]:
+        """Return the services that threads of a service wait for, and those that they wait for in turn."""
+        reached: set[str] = set()
+        left = [service]
+        while left:
+            targets = {cause.where for cause in self._own(left.pop()) if isinstance(cause, _Server)} - reached
+            reached |= targets
+            left += sorted(targets)
+        return reached
+
+    def _circle(self, service: str) -> set[str]:
+        """Return the services that wait for one another with this one among them; none if it is in no circle."""
+        return {other for other in self._calls_on(service) if service in self._calls_on(other)}
+
+    def _round(self, circle: set[str]) -> Counter[Cause]:
+        """Return what those wait for that wait for one another in a circle: whatever the others of its threads do, if any do.
+
+        While one of them is at something else, or is free, calls within the circle may still be answered, and it is no deadlock.
+        """
         found: Counter[Cause] = Counter()
-        for group in at_work(dump):
-            found.update(self._causes_of(service, group))
-        self.under_way.pop()
-        if found and (storm := self._storm(service, most(found).code)) is not None:
-            found = Counter({storm: found.total()})
-        self.known[service] = found
+        for service in sorted(circle):
+            for cause, count in self._own(service).items():
+                if not _is_one_of(cause, circle):
+                    found.update(share_out(count, self._followed(cause)))
+        if found:
+            return _mostly(found)
+        names = ", ".join(sorted(circle))
+        for service in sorted(circle):
+            if not is_blocked(self.dumps[service]):
+                return Counter({unseen(names, f"they call one another, and {service} has {self._free(service)}"): 1})
+        wait = "wait for one another" if len(circle) > 1 else "waits for itself"
+        return Counter({Cause("deadlock", names, f"a deadlock: {names} {wait}"): 1})
+
+    def _free(self, service: str) -> str:
+        dump = self.dumps[service]
+        return f"{dump.request_threads - count_at_work(dump)} of {dump.request_threads} request threads free"
+
+    def _of_groups(self, service: str, groups: Sequence[ThreadGroup]) -> Counter[Cause]:
+        """Return what groups of threads wait for; those that wait for a pool, or for another end, are shared out together."""
+        found: Counter[Cause] = Counter()
+        for group in groups:
+            if group.state == CHECKOUT:
+                continue
+            if group.state == HTTP_CONNECTION:
+                found.update(self._through_own_connections(service, group))
+            elif group.state == DATABASE:
+                found[self._through_database(service, group)] += group.count
+            elif (left := _without_calls(group)) is not None:
+                found.update(self._within(service, left))
+        for (ends, state), count in self._calls(service, groups).items():
+            found.update(self._through_sockets(service, ends, state, count))
+        if asking := sum(group.count for group in groups if group.state == CHECKOUT):
+            self.edges[service, f"pool of {service}", CHECKOUT] += asking
+            found.update(share_out(asking, self._through_pool(service)))
         return found
 
-    def _causes_of(self, service: str, group: ThreadGroup) -> Counter[Cause]:
-        if (cause := self._through_connections(service, group)) is not None:
-            return Counter({cause: group.count})
-        if group.state == SOCKET or any(wait.kind == "socket" and wait.peer for wait in group.waits):
-            return self._through_sockets(service, group)
+    def _within(self, service: str, group: ThreadGroup) -> Counter[Cause]:
+        """Return what threads wait for that wait for nobody outside of their service, as far as it is known."""
         if (found := self.locks.of_group(service, group)) is not None:
             return found
         at = group.stack[-1] if group.stack else "a line that is not known"
@@ -231,15 +311,7 @@ class _Walk:
             return Counter({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
         return Counter({self._work(at, group.within): group.count})
 
-    def _through_connections(self, service: str, group: ThreadGroup) -> Cause | None:
-        """Return what threads wait for that wait for a connection, or over one to a database; None for others."""
-        if group.state == CHECKOUT:
-            self.edges[service, f"pool of {service}", group.state] += group.count
-            return self._through_pool(service)
-        if group.state == HTTP_CONNECTION:
-            return self._through_own_connections(service, group)
-        if group.state != DATABASE:
-            return None
+    def _through_database(self, service: str, group: ThreadGroup) -> Cause:
         wrong = next((wrong for wrong in self.wrong if service in wrong.servers), None)
         if wrong is None:
             return self.databases.of_group(service, group)
@@ -266,39 +338,57 @@ class _Walk:
 
     # A caller's own connections
 
-    def _through_own_connections(self, service: str, group: ThreadGroup) -> Cause:
+    def _through_own_connections(self, service: str, group: ThreadGroup) -> Counter[Cause]:
         at, about = own_connections.called_at(group.stack), self.seen.about(service)
         self.edges[service, f"HTTP connections of {service}", group.state] += group.count
-        using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
         if about is None:
-            return unseen(f"HTTP connections of {service}", self.seen.why_missing(f"what {service} is"))
+            return Counter({unseen(f"HTTP connections of {service}", self.seen.why_missing(f"what {service} is")): group.count})
         pool = about.connections
+        using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
         if using and not own_connections.are_lost(pool):
-            return most(self._causes_of(service, max(using, key=lambda other: other.count)))  # they have them
+            return share_out(group.count, self._users(service, using))  # they have them
         waiting = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
         servers = {} if self.evidence is None else {table.service: self.dumps.get(table.service) for table in self.evidence.pools}
         free = {name: (dump.request_threads - count_at_work(dump), dump.request_threads) for name, dump in servers.items() if dump}
-        return Cause("exhausted", f"{service}, {at}", own_connections.exhausted(service, at, waiting, pool, free))
+        return Counter({Cause("exhausted", f"{service}, {at}", own_connections.exhausted(service, at, waiting, pool, free)): group.count})
 
     # The pool
 
-    def _through_pool(self, service: str) -> Cause:
+    def _through_pool(self, service: str) -> Counter[Cause]:
+        """Return what those wait for that wait for a connection from a pool."""
         pool, table = f"pool of {service}", self.seen.pool(service)
         if table is None:
-            return unseen(pool, self.seen.why_missing(pool))
-        lost = loss.losses(table.connections_out, table.sources)
-        running = in_use(table)
+            return Counter({unseen(pool, self.seen.why_missing(pool)): 1})
+        lost, running = loss.losses(table.connections_out, table.sources), in_use(table)
         if lost and lost.total() >= len(running):
             for where, count in lost.items():
                 self.edges[pool, where.at, "lost"] = count
-            return self._lost(lost.most_common(1)[0][0])
+            return Counter({self._lost(lost.most_common(1)[0][0]): 1})
         if not running:
-            return unseen(pool, f"{table.out} of its {table.size} connections are out, and nobody recorded who has them")
+            out = f"{table.out} of its {table.size} connections are out, and nobody recorded who has them"
+            return Counter({unseen(pool, out): 1})
         using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
         if not using:
-            return unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
+            return Counter({unseen(pool, f"{len(running)} requests have its connections, and none of them was seen"): 1})
         self.edges[pool, service, "held by requests that run"] = len(running)
-        return most(self._causes_of(service, max(using, key=lambda group: group.count)))
+        return _mostly(self._users(service, [max(using, key=lambda group: group.count)]))
+
+    def _users(self, service: str, using: Sequence[ThreadGroup]) -> Counter[Cause]:
+        """Return what those wait for that have what others wait for; their edges are counted where they themselves are followed.
+
+        Of those that lead back to the same pool, as through a lock whose holder waits for a connection, only the largest group is followed.
+        """
+        if service in self.pools_under_way:
+            using = [max(using, key=lambda group: group.count)]
+            if using[0].state in (CHECKOUT, HTTP_CONNECTION):  # back and forth between two pools
+                return Counter({unseen(f"pools of {service}", "who has connections of one waits for those of another"): 1})
+        edges = self.edges.copy()
+        self.pools_under_way.append(service)
+        found = self._of_groups(service, using)
+        self.pools_under_way.pop()
+        self.edges.clear()
+        self.edges.update(edges)
+        return found
 
     def _lost(self, worst: loss.Loss) -> Cause:
         """Return the cause of connections that were lost at one line, in all servers."""
@@ -311,34 +401,70 @@ class _Walk:
 
     # Other services
 
-    def _through_sockets(self, service: str, group: ThreadGroup) -> Counter[Cause]:
-        found: Counter[Cause] = Counter()
-        for peer, waiting in self._peers(service, group):
-            for target, count in _shares(self.seen.parts_at(peer), waiting):
-                self.edges[service, target or peer, group.state] += count
-                found[self._other_end(peer, target, count)] += count
+    def _calls(self, service: str, groups: Sequence[ThreadGroup]) -> Counter[tuple[tuple[_End, ...], str]]:
+        """Return for which other ends the threads of some groups wait, in which state, and how many; of several ends, it may be any.
+
+        Where nobody looked at a thread that reads a socket, those of the settings.
+        """
+        found: Counter[tuple[tuple[_End, ...], str]] = Counter()
+        for group in groups:
+            calls = _calls_seen(group)
+            for wait in calls:
+                found[self._ends(dict.fromkeys(wait.peer.split(", "))), group.state] += wait.count
+            if group.state == SOCKET and (left := group.count - sum(wait.count for wait in calls)) > 0:
+                about = self.seen.about(service)
+                called = [] if about is None else _addresses(about.settings.get("flight_search_urls"))
+                found[self._ends(called or [UNKNOWN_ADDRESS]), group.state] += left
         return found
 
-    def _peers(self, service: str, group: ThreadGroup) -> Iterator[tuple[str, int]]:
-        """Yield the other ends that the threads of a group wait for; where nobody looked, those of the settings, in equal shares."""
-        seen = [(wait.peer, wait.count) for wait in group.waits if wait.peer]
-        about = self.seen.about(service)
-        urls = [] if about is None else [urlsplit(url).netloc for url in about.settings.get("flight_search_urls", ())]
-        yield from seen or _shares(urls or [UNKNOWN_ADDRESS], group.count)
+    def _ends(self, peers: Iterable[str]) -> tuple[_End, ...]:
+        return tuple(_End(peer, target) for peer in peers for target in self.seen.parts_at(peer))
 
-    def _other_end(self, peer: str, target: str, count: int) -> Cause:
-        """Return what `count` threads wait for in the end that wait for another end."""
-        if peer == UNKNOWN_ADDRESS:
-            return unseen("the sockets that threads read", "nobody looked at them")
-        if not target:
-            return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
+    def _through_sockets(self, service: str, ends: Sequence[_End], state: str, count: int) -> Counter[Cause]:
+        """Return what threads wait for that wait for one of several other ends.
+
+        Calls are sent to all in turn, but those that still wait are with the ones that do not answer: a service that has request threads
+        free is passed over as long as another explains the wait. Where none does, it is not known which of them it is.
+        """
+        explain = [end for end in ends if self._is_stuck(end)] or [end for end in ends if not self._is_free(end)]
+        found: Counter[Cause] = Counter()
+        for end, share in _shares(explain or ends, count):
+            self.edges[service, str(end), state] += share
+            found[self._other_end(end)] += share
+        if explain or len(ends) == 1:
+            return found
+        at = " and ".join(dict.fromkeys(end.peer for end in ends))
+        free = " and ".join(f"{end.target} has {self._free(end.target)}" for end in ends)
+        return Counter({unseen(at, f"which of those behind it does not answer; {free}"): count})
+
+    def _is_silent(self, target: str) -> bool:
         dump = self.dumps.get(target)
-        if dump is None or dump.error or self.seen.is_missing(f"what {target} is"):
-            return self._silent(target, dump)
-        if count_at_work(dump) and (is_blocked(dump) or 2 * count_at_work(dump) >= count):
-            return most(self.causes_of(target))  # it works on these calls
-        text = f"the link to {target}: it has {dump.request_threads - count_at_work(dump)} of {dump.request_threads} request threads free"
-        return Cause("no_answer", f"link to {target}", f"{text}, and does not answer over it")
+        return dump is None or bool(dump.error) or self.seen.is_missing(f"what {target} is")
+
+    def _is_stuck(self, end: _End) -> bool:
+        """Whether a service answers nobody, or has no request thread free."""
+        return bool(end.target) and (self._is_silent(end.target) or is_blocked(self.dumps[end.target]))
+
+    def _is_free(self, end: _End) -> bool:
+        """Whether a service answered, has request threads free, and less at work than half of those that wait for it."""
+        if not end.target or self._is_silent(end.target):
+            return False
+        dump = self.dumps[end.target]
+        working = count_at_work(dump)
+        return not is_blocked(dump) and (not working or 2 * working < self.callers[end.target])
+
+    def _other_end(self, end: _End) -> Cause:
+        """Return what those wait for that wait for another end: a cause, or the service there."""
+        if end.peer == UNKNOWN_ADDRESS:
+            return unseen("the sockets that threads read", "nobody looked at them")
+        if not end.target:
+            return Cause("no_answer", end.peer, f"{end.peer}, which is no part of the facility that was seen, does not answer")
+        if self._is_silent(end.target):
+            return self._silent(end.target, self.dumps.get(end.target))
+        if not self._is_free(end):
+            return _Server("unseen", end.target, end.target)  # it works on these calls
+        text = f"the link to {end.target}: it has {self._free(end.target)}, and does not answer over it"
+        return Cause("no_answer", f"link to {end.target}", text)
 
     def _silent(self, target: str, dump: Threads | None) -> Cause:
         """Return what is wrong with a service whose threads could not be dumped, or that did not tell what it is."""
@@ -351,11 +477,56 @@ class _Walk:
         return Cause("frozen", target, f"{target} answers nobody: {reason}")
 
 
-def _shares(of: Sequence[str], count: int) -> Iterator[tuple[str, int]]:
-    """Yield each name with its share of a count: they are taken in turn."""
-    for number, name in enumerate(of):
+def share_out(count: int, among: Mapping[Cause, int]) -> Counter[Cause]:
+    """Return a number of threads shared out among causes, in proportion to their own numbers, the largest remainders first."""
+    total = sum(among.values())
+    found = Counter({cause: count * part // total for cause, part in among.items() if part})
+    rest = sorted(found, key=lambda cause: (-(count * among[cause] % total), cause.text))
+    found.update(rest[: count - found.total()])
+    return +found
+
+
+def _mostly(causes: Mapping[Cause, int]) -> Counter[Cause]:
+    """Return the causes that most threads wait for, of which there may be several, with the same number each."""
+    return Counter([cause for cause, count in causes.items() if count == max(causes.values())])
+
+
+def _is_one_of(cause: Cause, services: set[str]) -> bool:
+    """Whether a cause stands for one of some services."""
+    return isinstance(cause, _Server) and cause.where in services
+
+
+def _calls_seen(group: ThreadGroup) -> list[GroupWait]:
+    """Return the waits of a group for other ends; none of threads whose stack tells that they wait for something else."""
+    if group.state in (CHECKOUT, HTTP_CONNECTION, DATABASE):
+        return []
+    waits = [wait for wait in group.waits if wait.peer]
+    return waits if group.state == SOCKET or any(wait.kind == "socket" for wait in waits) else []
+
+
+def _without_calls(group: ThreadGroup) -> ThreadGroup | None:
+    """Return the threads of a group that do not wait for another end; None if all of them do, or nothing tells of the rest."""
+    calls = _calls_seen(group)
+    left = group.count - sum(wait.count for wait in calls)
+    if group.state == SOCKET or left <= 0:
+        return None
+    return replace(group, count=left, waits=tuple(wait for wait in group.waits if wait not in calls)) if calls else group
+
+
+def _shares(of: Sequence[_End], count: int) -> Iterator[tuple[_End, int]]:
+    """Yield each end with its share of a count: they are taken in turn."""
+    for number, end in enumerate(of):
         if share := count // len(of) + (number < count % len(of)):
-            yield name, share
+            yield end, share
+
+
+def _addresses(urls: object) -> list[str]:
+    """Return the addresses of URLs as a service's settings have them; none where they are something else."""
+    try:
+        found = [urlsplit(url).netloc for url in urls if isinstance(url, str)] if isinstance(urls, list | tuple) else []
+    except ValueError:  # no URL
+        return []
+    return [address for address in found if address]
 
 
 def _wrong(wrong: WrongAddress) -> Cause:

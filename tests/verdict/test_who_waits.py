@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,17 @@ import pytest
 
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, GroupWait, ThreadGroup, Threads
-from testbed.journal.evidence import About, ConnectionOut, DatabaseSide, Evidence, HeldLock, Missing, PoolTable, Route, Session
+from testbed.journal.evidence import (
+    About,
+    ConnectionOut,
+    DatabaseSide,
+    Evidence,
+    HeldLock,
+    Missing,
+    PoolTable,
+    Route,
+    Session,
+)
 from testbed.journal.reader import Journal
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
 from testbed.verdict import who_waits
@@ -356,3 +367,130 @@ def test_a_journal_from_before_there_was_evidence_has_the_moment_of_its_last_dum
     (look,) = who_waits.of_journal(journal_with(tmp_path, dump("cf-1", group(4, CHECKOUT))))
     assert (look.night_s, look.unread) == (5.0, "no evidence was taken beside the dumps")
     assert who_waits.of_journal(journal_with(tmp_path)) == ()
+
+
+# Several behind one address
+
+
+BALANCED = ("cf-1", "cf-2", "cf-3")
+
+
+def behind_a_balancer(*missing: Missing) -> Evidence:
+    """Return the evidence of three servers behind a balancer."""
+    addresses = {**ADDRESSES, "cf-3": "a:5"}
+    routes = [Route(f"lb-1 to {server}", "lb-1:80", addresses[server], listens=True) for server in BALANCED]
+    services = tuple(about(service) for service in addresses if all(one.what != f"what {service} is" for one in missing))
+    return replace(evidence(*map(table, BALANCED), missing=missing), routes=(VIRTUAL_IP, *routes), addresses=addresses, services=services)
+
+
+THROUGH_BALANCER = dump("kiosk", group(4, SOCKET, ("lb-1:80", 4)))
+
+
+@pytest.mark.parametrize("stuck", BALANCED)
+def test_all_wait_for_the_one_behind_a_balancer_that_is_stuck(stuck: str) -> None:
+    """Calls are sent in equal shares, but those that still wait are not with the servers that are free."""
+    well = [dump(server, group(4, IDLE)) for server in BALANCED if server != stuck]
+    frozen = found(behind_a_balancer(Missing(f"what {stuck} is", "x")), THROUGH_BALANCER, *well, dump(stuck, error=f"{stuck} is stopped"))
+    assert [(one.cause.code, one.cause.where, one.threads) for one in frozen.blamed] == [("frozen", stuck, 4)]
+    blocked = found(behind_a_balancer(), THROUGH_BALANCER, *well, dump(stuck, group(4, LOCK)))
+    assert [(one.cause.code, one.threads) for one in blocked.blamed] == [("monitor", 8)]
+    busy = found(behind_a_balancer(), THROUGH_BALANCER, *well, dump(stuck, group(3, LOCK), group(1, IDLE)))
+    assert [(one.cause.code, one.threads) for one in busy.blamed] == [("monitor", 4)]
+
+
+def test_where_all_behind_a_balancer_are_free_it_is_not_known_which_does_not_answer() -> None:
+    """The edges are in equal shares, and nobody is blamed."""
+    graph = found(behind_a_balancer(), THROUGH_BALANCER, *[dump(server, group(4, IDLE)) for server in BALANCED])
+    free = " and ".join(f"{server} has 4 of 4 request threads free" for server in BALANCED)
+    assert [str(one) for one in graph.blamed] == [
+        f"what is behind lb-1:80 is not known: which of those behind it does not answer; {free}; 4 threads wait for it, of kiosk"
+    ]
+    assert [edge.count for edge in graph.edges] == [2, 1, 1]
+
+
+def test_a_thread_that_waits_for_two_sockets_has_two_other_ends() -> None:
+    """Whichever explains the wait is followed."""
+    graph = found(evidence(), dump("kiosk", group(4, SOCKET, ("a:1, a:2", 4))), dump("cf-1", group(4, IDLE)), dump("cf-2", group(4, LOCK)))
+    assert [(one.cause.code, one.threads, one.services) for one in graph.blamed] == [("monitor", 8, ("kiosk", "cf-2"))]
+
+
+def test_threads_whose_other_end_nobody_saw_are_counted_all_the_same() -> None:
+    """They read a socket, but whose is not known; where the stack tells something else, that counts."""
+    graph = found(evidence(), dump("kiosk", group(4, SOCKET, ("a:1", 1))), dump("cf-1", group(4, IDLE)))
+    assert [(one.cause.code, one.threads) for one in graph.blamed] == [("no_answer", 1), ("unseen", 3)]
+    graph = found(evidence(), dump("kiosk", group(4, RUNNING, ("a:1", 1))), dump("cf-1", group(4, IDLE)))
+    assert [(one.cause.code, one.threads) for one in graph.blamed] == [("work", 3), ("no_answer", 1)]
+
+
+@pytest.mark.parametrize("urls", [None, 5, "x", [1], ["http://["], {"a": 1}])
+def test_settings_that_name_no_address_tell_nobody_who_is_called(urls: object) -> None:
+    """Whatever stands there instead."""
+    seen = replace(evidence(), services=(about("kiosk", flight_search_urls=urls),))
+    assert root(seen, dump("kiosk", group(4, SOCKET))).startswith("unseen: what is behind the sockets that threads read")
+
+
+# Circles
+
+
+def with_stack(count: int, state: str, at: str, *peers: tuple[str, int], within: str = "lookup_by_city") -> ThreadGroup:
+    """Return request threads whose innermost call is at a line of their own."""
+    return replace(group(count, state, *peers), stack=(at,), within=within)
+
+
+ONE_CALLS = dump("cf-1", with_stack(3, RUNNING, "a.py:5 compute"), with_stack(1, SOCKET, "a.py:9 call", ("a:2", 1)))
+ALL_CALL = dump("cf-2", with_stack(4, SOCKET, "a.py:9 call", ("a:1", 4)))
+BEHIND_BOTH = dump("kiosk", group(4, SOCKET, ("a:1", 2), ("a:2", 2)))
+
+
+@pytest.mark.parametrize("dumps", [*itertools.permutations((ONE_CALLS, ALL_CALL, BEHIND_BOTH))])
+def test_services_that_call_one_another_are_no_deadlock_while_a_thread_gets_on(dumps: tuple[Threads, ...]) -> None:
+    """All wait for that thread, in whichever order they were dumped."""
+    (blamed,) = found(evidence(), *dumps).blamed
+    assert (blamed.cause.text, blamed.threads) == ("work of cf-1 itself at a.py:5 compute", 12)
+
+
+@pytest.mark.parametrize("dumps", [*itertools.permutations((BEHIND_BOTH, ALL_CALL, dump("cf-1", group(4, SOCKET, ("a:2", 4)))))])
+def test_who_waits_for_a_deadlock_waits_for_all_of_it(dumps: tuple[Threads, ...]) -> None:
+    """It is one, wherever one comes upon it."""
+    (blamed,) = found(evidence(), *dumps).blamed
+    assert (blamed.cause.text, blamed.threads) == ("a deadlock: cf-1, cf-2 wait for one another", 12)
+
+
+def test_a_service_that_calls_itself_with_all_of_its_threads_waits_for_itself() -> None:
+    """With one of them at work it does not."""
+    assert "a deadlock: kiosk waits for itself; 4 threads" in root(evidence(), dump("kiosk", group(4, SOCKET, ("a:3", 4))))
+    one = dump("kiosk", with_stack(3, RUNNING, "a.py:5 compute"), group(1, SOCKET, ("a:3", 1)))
+    assert [(each.cause.code, each.threads) for each in found(evidence(), one).blamed] == [("work", 4)]
+
+
+def test_a_circle_with_a_free_thread_in_it_is_not_known_to_be_a_deadlock() -> None:
+    """That thread may answer."""
+    said = root(evidence(), ALL_CALL, dump("cf-1", group(3, SOCKET, ("a:2", 3)), group(1, IDLE)))
+    assert said == (
+        "unseen: what is behind cf-1, cf-2 is not known: they call one another, and cf-1 has 1 of 4 request threads free; "
+        "4 threads wait for it, of cf-2"
+    )
+
+
+def test_who_waits_for_a_service_waits_in_equal_shares_for_what_as_many_of_its_threads_wait_for() -> None:
+    """The alphabet decides nothing."""
+    server = dump("cf-1", with_stack(2, RUNNING, "a.py:5 f"), with_stack(2, LOCK, "z.py:5 g"))
+    assert [one.threads for one in found(evidence(), dump("kiosk", group(4, SOCKET, ("a:1", 4))), server).blamed] == [4, 4]
+
+
+# At work for whom
+
+
+@pytest.mark.parametrize(
+    "callers",
+    [
+        [dump(f"caller-{number}", group(2, SOCKET, ("a:1", 2)), threads=2) for number in range(16)],
+        [dump("kiosk", *[with_stack(1, SOCKET, f"a.py:{number} f", ("a:1", 1)) for number in range(32)], threads=32)],
+    ],
+)
+@pytest.mark.parametrize(("working", "code"), [(1, "no_answer"), (15, "no_answer"), (16, "work")])
+def test_a_server_is_at_the_calls_that_wait_if_half_as_many_of_its_threads_work(callers: list[Threads], working: int, code: str) -> None:
+    """However the calls are spread over callers, and over the lines from which they are made."""
+    server = dump("cf-1", with_stack(working, RUNNING, "a.py:3 health"), group(40 - working, IDLE), threads=40)
+    (blamed,) = found(evidence(table("cf-1", size=40)), *callers, server).blamed
+    assert (blamed.cause.code, blamed.threads) == (code, 32)
