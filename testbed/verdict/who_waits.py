@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from testbed.journal.events import GroupWait, ThreadGroup, Why
-    from testbed.journal.evidence import Evidence
+    from testbed.journal.evidence import ConnectionOut, Evidence, PoolTable
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import CauseCode
     from testbed.verdict.causes.wrong_address import WrongAddress
@@ -355,23 +355,41 @@ class _Walk:
     # The pool
 
     def _through_pool(self, service: str) -> Counter[Cause]:
-        """Return what those wait for that wait for a connection from a pool."""
+        """Return what holds the connections of a pool for which threads wait, and how many of them."""
         pool, table = f"pool of {service}", self.seen.pool(service)
         if table is None:
             return Counter({unseen(pool, self.seen.why_missing(pool)): 1})
+        if (free := max(table.in_pool, capacity(table) - table.out)) > 0 and free >= table.waiting:
+            return Counter({unseen(pool, f"{free} of its {capacity(table)} connections are not out, and nobody need wait for one"): 1})
         lost, running = loss.losses(table.connections_out, table.sources), in_use(table)
         if lost and lost.total() >= len(running):
+            found: Counter[Cause] = Counter()
             for where, count in lost.items():
-                self.edges[pool, where.at, "lost"] = count
-            return Counter({self._lost(lost.most_common(1)[0][0]): 1})
+                self.edges[pool, where.at, "lost"] = sum(each for other, each in lost.items() if other.at == where.at)
+                found[self._lost(where)] += count
+            return found
         if not running:
-            out = f"{table.out} of its {table.size} connections are out, and nobody recorded who has them"
+            out = f"{table.out} of its {capacity(table)} connections are out, and nobody recorded who has them"
             return Counter({unseen(pool, out): 1})
         using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
         if not using:
             return Counter({unseen(pool, f"{len(running)} requests have its connections, and none of them was seen"): 1})
         self.edges[pool, service, "held by requests that run"] = len(running)
-        return _mostly(self._users(service, [max(using, key=lambda group: group.count)]))
+        return self._held(service, table, using)
+
+    def _held(self, service: str, table: PoolTable, using: Sequence[ThreadGroup]) -> Counter[Cause]:
+        """Return what those wait for that have the connections of a pool, and of how many connections it was not seen who has them."""
+        running = in_use(table)
+        elsewhere = [row for row in running if not _is_held_by(row, table, using)]
+        operations = {row.operation for row in running}
+        holding = [group for group in using if not group.within or group.within in operations or "" in operations or table.calls]
+        found = self._users(service, holding) if len(elsewhere) < len(running) else Counter()
+        unaccounted = max(len(elsewhere), len(running) - found.total() if 2 * found.total() < len(running) else 0)
+        held = share_out(len(running) - unaccounted, found)
+        if unaccounted:
+            what = f"{unaccounted} of {len(running)} requests that have its connections are none of the request threads that were seen"
+            held[unseen(f"pool of {service}", what)] += unaccounted
+        return held
 
     def _users(self, service: str, using: Sequence[ThreadGroup]) -> Counter[Cause]:
         """Return what those wait for that have what others wait for; their edges are counted where they themselves are followed.
@@ -391,13 +409,15 @@ class _Walk:
         return found
 
     def _lost(self, worst: loss.Loss) -> Cause:
-        """Return the cause of connections that were lost at one line, in all servers."""
-        tables = self.seen.pools
-        lost = {table.service: loss.losses(table.connections_out, table.sources)[worst] for table in tables}
+        """Return the cause of connections that were lost at one line in one way, in all servers."""
+        text, tables = str(worst), self.seen.pools
+        lost = {
+            table.service: sum(count for each, count in loss.losses(table.connections_out, table.sources).items() if str(each) == text)
+            for table in tables
+        }
         of = [table for table in tables if lost[table.service]]
-        servers = " and ".join(table.service for table in of)
-        text = f"{sum(lost.values())} of {sum(table.size for table in of)} connections of {servers} were lost in {worst}"
-        return Cause("lost", worst.at, text)
+        servers, connections = " and ".join(table.service for table in of), sum(map(capacity, of))
+        return Cause("lost", worst.at, f"{sum(lost.values())} of {connections} connections of {servers} were lost in {text}")
 
     # Other services
 
@@ -477,6 +497,11 @@ class _Walk:
         return Cause("frozen", target, f"{target} answers nobody: {reason}")
 
 
+def capacity(table: PoolTable) -> int:
+    """Return how many connections a pool may have out at once."""
+    return table.size + max(0, table.max_overflow)
+
+
 def share_out(count: int, among: Mapping[Cause, int]) -> Counter[Cause]:
     """Return a number of threads shared out among causes, in proportion to their own numbers, the largest remainders first."""
     total = sum(among.values())
@@ -494,6 +519,13 @@ def _mostly(causes: Mapping[Cause, int]) -> Counter[Cause]:
 def _is_one_of(cause: Cause, services: set[str]) -> bool:
     """Whether a cause stands for one of some services."""
     return isinstance(cause, _Server) and cause.where in services
+
+
+def _is_held_by(row: ConnectionOut, table: PoolTable, using: Sequence[ThreadGroup]) -> bool:
+    """Whether a request thread has a connection: its thread is at a call, or where that is not known, a group is within its operation."""
+    if table.calls is not None and table.calls.running and row.thread_id:
+        return any(call.thread_id == row.thread_id for call in table.calls.running)
+    return not row.operation or any(group.within in ("", row.operation) for group in using)
 
 
 def _calls_seen(group: ThreadGroup) -> list[GroupWait]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +10,7 @@ from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, GroupWait, ThreadGroup, Threads
 from testbed.journal.evidence import (
     About,
+    Calls,
     ConnectionOut,
     DatabaseSide,
     Evidence,
@@ -17,6 +18,7 @@ from testbed.journal.evidence import (
     Missing,
     PoolTable,
     Route,
+    RunningCall,
     Session,
 )
 from testbed.journal.reader import Journal
@@ -494,3 +496,56 @@ def test_a_server_is_at_the_calls_that_wait_if_half_as_many_of_its_threads_work(
     server = dump("cf-1", with_stack(working, RUNNING, "a.py:3 health"), group(40 - working, IDLE), threads=40)
     (blamed,) = found(evidence(table("cf-1", size=40)), *callers, server).blamed
     assert (blamed.cause.code, blamed.threads) == (code, 32)
+
+
+# Pools
+
+
+def holding(count: int, **settings: Any) -> tuple[ConnectionOut, ...]:
+    """Return so many connections whose requests run."""
+    return tuple(ConnectionOut(n, "w", 5.0, request_running=True, thread_id=n + 1, backend_pid=100 + n, **settings) for n in range(count))
+
+
+def test_who_waits_for_a_connection_waits_for_all_that_have_one_in_proportion() -> None:
+    """Two of five are no more than two fifths."""
+    using = (with_stack(2, LOCK, "a.py:1 m"), *[with_stack(1, RUNNING, f"a.py:{line} w") for line in (2, 3, 4)])
+    graph = found(evidence(table("cf-1", *holding(5), size=5)), dump("cf-1", group(95, CHECKOUT), *using, threads=100))
+    assert [(one.cause.code, one.threads) for one in graph.blamed] == [("monitor", 40), ("work", 20), ("work", 20), ("work", 20)]
+    assert sum(edge.count for edge in graph.edges if edge.source == "cf-1") == 100  # each thread once
+
+
+@pytest.mark.parametrize(
+    ("calls", "operation"),
+    [(None, "nightly_batch"), (Calls((RunningCall(99, "lookup_by_city", 5.0),)), "lookup_by_city"), (None, "")],
+)
+def test_connections_that_no_request_thread_has_are_not_put_on_one_that_runs(calls: Calls | None, operation: str) -> None:
+    """By the operation, by the threads that are at a call, or else by their number."""
+    seen = evidence(replace(table("cf-1", *holding(4, operation=operation)), calls=calls))
+    graph = found(seen, dump("cf-1", group(12, CHECKOUT), with_stack(1, RUNNING, "a.py:1 render"), threads=13))
+    unseen = graph.blamed[-1]
+    assert unseen.cause.code == "unseen"
+    assert "requests that have its connections are none of the request threads that were seen" in unseen.cause.text
+    assert unseen.threads == (12 if operation == "nightly_batch" or calls else 9)  # by their number, one of four may have one
+
+
+@pytest.mark.parametrize(("in_pool", "waiting", "code"), [(39, 40, "lost"), (39, 39, "unseen"), (39, 0, "unseen"), (0, 40, "unseen")])
+def test_a_pool_that_has_connections_to_give_is_no_reason_to_wait(in_pool: int, waiting: int, code: str) -> None:
+    """Those not opened yet count, too; where more wait than it has, it was just about to give them."""
+    pool = replace(table("cf-1", LEAKED, size=40 if in_pool else 41), in_pool=in_pool, waiting=waiting)
+    assert found(evidence(pool), dump("cf-1", group(40, CHECKOUT), threads=40)).blamed[0].cause.code == code
+
+
+def test_a_pool_has_its_overflow_as_well() -> None:
+    """So many may be out, and lost."""
+    pool = replace(table("cf-1", *[LEAKED] * 6), max_overflow=4, in_pool=0)
+    assert "lost: 6 of 8 connections of cf-1 were lost" in root(evidence(pool), dump("cf-1", group(4, CHECKOUT)))
+    seen = evidence(replace(table("cf-1", *[replace(LEAKED, checked_out_at=())] * 6), max_overflow=2, in_pool=0))
+    assert "6 of its 6 connections are out" in root(seen, dump("cf-1", group(4, CHECKOUT)))
+
+
+def test_each_line_that_lost_connections_has_its_share() -> None:
+    """Of those that were lost at one line in one way, the errors may differ."""
+    other = replace(LEAKED, checked_out_at=("lookup/original.py:50 book",))
+    graph = found(evidence(table("cf-1", *[LEAKED] * 3, *[other] * 3, size=6)), dump("cf-1", group(4, CHECKOUT)))
+    assert [(one.cause.where, one.threads) for one in graph.blamed] == [("lookup/original.py:16", 2), ("lookup/original.py:50", 2)]
+    assert [(edge.target, edge.count) for edge in graph.edges[1:]] == [("lookup/original.py:16", 3), ("lookup/original.py:50", 3)]
