@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from testbed.verdict.causes.wrong_address import WrongAddress
 
 UNKNOWN_ADDRESS = "an address that is not known"
+NOT_TAKEN = "no evidence was taken beside the dumps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,10 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
         except JournalError as error:
             unread = str(error)
         busy_s = 0.0 if read is None else stalled_s(journal, read.t_s, read.t_s + read.took_s)
-        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read, busy_s), unread, read, busy_s))
+        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read, busy_s, unread), unread, read, busy_s))
     if not looks and dumps:
-        looks.append(
-            Look(dumps[-1].night_s, "hung", of(_last_of_each(dumps, dumps[-1].t_s), None), "no evidence was taken beside the dumps")
-        )
+        last = of(_last_of_each(dumps, dumps[-1].t_s), None, unread=NOT_TAKEN)
+        looks.append(Look(dumps[-1].night_s, "hung", last, NOT_TAKEN))
     return tuple(looks)
 
 
@@ -138,15 +138,15 @@ def _last_of_each(dumps: Sequence[Threads], until_s: float) -> dict[str, Threads
     return {dump.service: dump for dump in dumps if dump.t_s - (dump.took_s or 0.0) <= until_s}
 
 
-def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 0.0) -> WhoWaits:
+def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 0.0, unread: str = "") -> WhoWaits:
     """Return who waits for whom, from a dump of each service and the evidence of the same moment.
 
-    `busy_s`: for how many seconds of that the machine had no processor free for all.
+    `busy_s`: for how many seconds of that the machine had no processor free for all. `unread`: why the evidence could not be read.
 
     Services whose request threads are all at work are followed; the others only where somebody waits for them. Servers whose checkouts
     fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
     """
-    walk = _Walk(dict(dumps), evidence, busy_s)
+    walk = _Walk(dict(dumps), evidence, busy_s, unread)
     threads: Counter[Cause] = Counter()
     services: dict[Cause, list[str]] = {}
     for service, dump in dumps.items():
@@ -206,6 +206,7 @@ class _Walk:
     dumps: dict[str, Threads]
     evidence: Evidence | None
     busy_s: float
+    unread: str = ""
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
     own: dict[str, Counter[Cause]] = field(default_factory=dict)
@@ -477,6 +478,8 @@ class _Walk:
         """Return what those wait for that wait for another end: a cause, or the service there."""
         if end.peer == UNKNOWN_ADDRESS:
             return unseen("the sockets that threads read", "nobody looked at them")
+        if not end.target and (self.evidence is None or not self.evidence.addresses):
+            return unseen(end.peer, f"no evidence was read{f': {self.unread}' if self.unread else ''}")
         if not end.target:
             return Cause("no_answer", end.peer, f"{end.peer}, which is no part of the facility that was seen, does not answer")
         if self._is_silent(end.target):

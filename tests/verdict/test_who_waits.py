@@ -371,6 +371,30 @@ def test_a_journal_from_before_there_was_evidence_has_the_moment_of_its_last_dum
     assert who_waits.of_journal(journal_with(tmp_path)) == ()
 
 
+# Without evidence, or without dumps
+
+
+@pytest.mark.parametrize(
+    ("seen", "unread", "why"),
+    [
+        (None, "", "no evidence was read"),
+        (None, "1.json cannot be read: No such file", "no evidence was read: 1.json cannot be read: No such file"),
+        (replace(evidence(), addresses={}), "", "no evidence was read"),
+    ],
+)
+def test_an_address_is_not_blamed_where_nobody_read_whose_it_is(seen: Evidence | None, unread: str, why: str) -> None:
+    """It may be that of the proxy of a server that is well."""
+    (blamed,) = who_waits.of({"kiosk": dump("kiosk", group(4, SOCKET, ("a:99", 4)))}, seen, 0.0, unread).blamed
+    assert str(blamed) == f"what is behind a:99 is not known: {why}; 4 threads wait for it, of kiosk"
+    assert blamed.cause.code == "unseen"
+
+
+def test_an_address_of_no_part_is_blamed_where_the_parts_are_known() -> None:
+    """Nobody in the facility stands there."""
+    said = root(evidence(), dump("kiosk", group(4, SOCKET, ("a:99", 4))))
+    assert said.startswith("no_answer: a:99, which is no part of the facility that was seen, does not answer")
+
+
 # Several behind one address
 
 
