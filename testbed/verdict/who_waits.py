@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_ADDRESS = "an address that is not known"
 NOT_TAKEN = "no evidence was taken beside the dumps"
+STOPPED = "is stopped (state T)"  # the error of a dump of a process that a signal has stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,12 +491,20 @@ class _Walk:
         return Cause("no_answer", f"link to {end.target}", text)
 
     def _silent(self, target: str, dump: Threads | None) -> Cause:
-        """Return what is wrong with a service whose threads could not be dumped, or that did not tell what it is."""
-        error = None if dump is None else dump.error
+        """Return what is wrong with a service whose threads could not be dumped, or that did not tell what it is.
+
+        That its threads could not be dumped alone shows nothing: whoever dumps may lack the permission, or the time.
+        """
+        error, what = None if dump is None else dump.error, f"what {target} is"
         if (full := self.locks.full_queue(target, error)) is not None:
             return full
-        reason = error or self.seen.why_missing(f"what {target} is")
-        if dump is not None and not error and self.seen.machine_busy:  # its threads could be dumped: it may only have been late
+        reason, listeners = error or self.seen.why_missing(what), self.seen.listeners(target)
+        if (error and STOPPED in error) or (listeners is not None and listeners.is_stopped):
+            return Cause("frozen", target, f"{target} answers nobody: {reason}")
+        if not self.seen.is_missing(what):
+            return unseen(target, error or "its threads were not dumped")
+        was_dumped = dump is not None and not error  # so it is there, and may only have been late
+        if self.seen.may_only_be_late(what) or (was_dumped and self.seen.machine_busy):
             return unseen(target, f"{reason}, but {self.seen.machine_busy}")
         return Cause("frozen", target, f"{target} answers nobody: {reason}")
 

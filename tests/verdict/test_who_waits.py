@@ -15,6 +15,7 @@ from testbed.journal.evidence import (
     DatabaseSide,
     Evidence,
     HeldLock,
+    Listeners,
     Missing,
     PoolTable,
     Route,
@@ -393,6 +394,45 @@ def test_an_address_of_no_part_is_blamed_where_the_parts_are_known() -> None:
     """Nobody in the facility stands there."""
     said = root(evidence(), dump("kiosk", group(4, SOCKET, ("a:99", 4))))
     assert said.startswith("no_answer: a:99, which is no part of the facility that was seen, does not answer")
+
+
+MAY_NOT = "cf-1 cannot be dumped: Permission denied"
+TOO_LATE = "cf-1 cannot be dumped: py-spy did not end within 20 s"
+NO_ANSWER = Missing("what cf-1 is", "no answer within 2 s", late=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "missing", "busy_s", "cause"),
+    [
+        (MAY_NOT, (), 0.0, f"unseen: what is behind cf-1 is not known: {MAY_NOT}"),
+        (TOO_LATE, (), 0.1, f"unseen: what is behind cf-1 is not known: {TOO_LATE}"),
+        (None, (), 0.0, "unseen: what is behind cf-1 is not known: its threads were not dumped"),
+        (TOO_LATE, (NO_ANSWER,), 0.0, f"frozen: cf-1 answers nobody: {TOO_LATE}"),
+        (TOO_LATE, (replace(NO_ANSWER, late=False),), 0.1, f"frozen: cf-1 answers nobody: {TOO_LATE}"),
+        (
+            TOO_LATE,
+            (NO_ANSWER,),
+            0.1,
+            f"unseen: what is behind cf-1 is not known: {TOO_LATE}, but for {HALF}",
+        ),
+        (None, (NO_ANSWER,), 0.0, "frozen: cf-1 answers nobody: no answer within 2 s"),
+        ("cf-1 is stopped (state T)", (), 0.1, "frozen: cf-1 answers nobody: cf-1 is stopped (state T)"),
+    ],
+)
+def test_a_service_that_could_not_be_dumped_is_frozen_only_if_it_did_not_answer_either(
+    error: str | None, missing: tuple[Missing, ...], busy_s: float, cause: str
+) -> None:
+    """Whoever dumps may lack the permission, or the time; that it is stopped shows by itself."""
+    dumps = {"kiosk": dump("kiosk", group(4, SOCKET, ("a:1", 4)))} | ({} if error is None else {"cf-1": dump("cf-1", error=error)})
+    (blamed,) = who_waits.of(dumps, evidence(table("cf-1"), missing=missing), busy_s).blamed
+    assert f"{blamed.cause.code}: {blamed.cause.text}" == cause
+
+
+def test_a_service_whose_process_is_stopped_is_frozen_whoever_saw_that() -> None:
+    """The evidence has it, too, although its queue is not full yet."""
+    stopped = Listeners("cf-1", (), is_stopped=True)
+    seen = replace(evidence(table("cf-1")), listeners=(stopped,))
+    assert root(seen, dump("kiosk", group(4, SOCKET, ("a:1", 4))), dump("cf-1", error=TOO_LATE)).startswith("frozen: cf-1 answers nobody")
 
 
 # Several behind one address
