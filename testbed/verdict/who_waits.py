@@ -244,7 +244,12 @@ class _Walk:
     def _own(self, service: str) -> Counter[Cause]:
         """Return what the request threads of a service wait for: causes, and services that are not followed yet."""
         if service not in self.own:
-            self.own[service] = self._of_groups(service, at_work(self.dumps[service]))
+            groups = at_work(self.dumps[service])
+            found, table = self._of_groups(service, groups), self.seen.pool(service)
+            if slowness.gets_on(table, count_at_work(self.dumps[service])):
+                young = unseen(service, f"all its calls have come within the last {slowness.LEAST_S} s, which is no wait")
+                found = _renamed(found, {cause: young for cause in found if cause.code in slowness.TAKES_TIME})
+            self.own[service] = found
         return self.own[service]
 
     def _calls_on(self, service: str) -> set[str]:
@@ -464,8 +469,11 @@ class _Walk:
         return dump is None or bool(dump.error) or self.seen.is_missing(f"what {target} is")
 
     def _is_stuck(self, end: _End) -> bool:
-        """Whether a service answers nobody, or has no request thread free."""
-        return bool(end.target) and (self._is_silent(end.target) or is_blocked(self.dumps[end.target]))
+        """Whether a service answers nobody, or has no request thread free and does not get on."""
+        if not end.target or self._is_silent(end.target):
+            return bool(end.target)
+        dump = self.dumps[end.target]
+        return is_blocked(dump) and not slowness.gets_on(self.seen.pool(end.target), count_at_work(dump))
 
     def _is_free(self, end: _End) -> bool:
         """Whether a service answered, has request threads free, and less at work than half of those that wait for it."""
@@ -531,6 +539,13 @@ def _mostly(causes: Mapping[Cause, int]) -> Counter[Cause]:
 def _is_one_of(cause: Cause, services: set[str]) -> bool:
     """Whether a cause stands for one of some services."""
     return isinstance(cause, _Server) and cause.where in services
+
+
+def _renamed(causes: Counter[Cause], names: Mapping[Cause, Cause]) -> Counter[Cause]:
+    found: Counter[Cause] = Counter()
+    for cause, count in causes.items():
+        found[names.get(cause, cause)] += count
+    return found
 
 
 def _is_held_by(row: ConnectionOut, table: PoolTable, using: Sequence[ThreadGroup]) -> bool:

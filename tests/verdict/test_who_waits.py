@@ -613,3 +613,23 @@ def test_each_line_that_lost_connections_has_its_share() -> None:
     graph = found(evidence(table("cf-1", *[LEAKED] * 3, *[other] * 3, size=6)), dump("cf-1", group(4, CHECKOUT)))
     assert [(one.cause.where, one.threads) for one in graph.blamed] == [("lookup/original.py:16", 2), ("lookup/original.py:50", 2)]
     assert [(edge.target, edge.count) for edge in graph.edges[1:]] == [("lookup/original.py:16", 3), ("lookup/original.py:50", 3)]
+
+
+# Busy, and well
+
+
+def test_a_server_whose_calls_have_all_just_come_is_busy_and_nobody_is_blamed() -> None:
+    """At work, or in the database, whose sessions have just answered; callers of it do not know more."""
+    young = tuple(replace(row, out_s=0.001) for row in RUNNING_ROWS)
+    idle = [Session(100 + n, "flights", "", "idle in transaction", "Client: ClientRead", "SELECT", 0.0005) for n in range(4)]
+    for state in (RUNNING, DATABASE, LOCK):
+        servers = dump("cf-1", group(4, state)), dump("kiosk", group(4, SOCKET, ("a:1", 4)))
+        (blamed,) = found(evidence(table("cf-1", *young), side=database(*idle)), *servers).blamed
+        assert (blamed.cause.code, blamed.threads) == ("unseen", 8)
+        assert blamed.cause.text == "what is behind cf-1 is not known: all its calls have come within the last 0.5 s, which is no wait"
+
+
+def test_connections_that_were_lost_are_lost_however_young_the_calls_are() -> None:
+    """Nobody who waits for one gets it."""
+    calls = Calls(tuple(RunningCall(n, "lookup_by_city", 0.1) for n in range(4)))
+    assert root(evidence(replace(table("cf-1", *[LEAKED] * 4), calls=calls)), dump("cf-1", group(4, CHECKOUT))).startswith("lost: 4 of 4")

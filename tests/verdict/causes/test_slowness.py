@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.journal.evidence import ConnectionOut, Session
+from testbed.journal.evidence import Calls, ConnectionOut, PoolTable, RunningCall, Session
 from testbed.verdict.causes import slowness
 
 
@@ -22,6 +22,8 @@ def late_s(*calls: tuple[float, float | None]) -> float | None:
         ([(5.1, 5.0), (2.0, 5.0), (1.0, 7.0)], None),  # the first was under way when the link fell silent
         ([(5.1, 5.0), (4.9, 5.0), (4.8, 5.0), (4.7, 5.0), (9.0, 0.1)], None),  # one that is answered is no rule
         ([(5.0, None), (5.0, None)], None),
+        ([(0.001, 0.0005), (0.002, 0.0005), (0.49, 0.1)], None),  # answers that have just come
+        ([(0.001, 0.0005), (0.5, 0.1)], 0.1),
         ([], None),
     ],
 )
@@ -33,3 +35,28 @@ def test_a_link_is_late_where_requests_had_answers_while_they_waited(calls: list
 def test_nobody_tells_for_how_long_without_a_table() -> None:
     """The line and the service are told all the same."""
     assert slowness.work("a.py:1 f", "f", {"cf-1": 4}, ()) == ("cf-1, a.py:1 f", "work of cf-1 itself at a.py:1 f")
+
+
+def pool(*held_s: float, calls_s: tuple[float, ...] = (), attempt: int = 1) -> PoolTable:
+    """Return the pool of a server whose connections have been out for so long, and which has been at its calls for so long."""
+    rows = tuple(ConnectionOut(n, "w", out_s, request_running=True) for n, out_s in enumerate(held_s))
+    calls = Calls(tuple(RunningCall(n, "lookup", running_s, "kiosk", attempt) for n, running_s in enumerate(calls_s)))
+    return PoolTable("cf-1", 4, 0, None, 4 - len(rows), len(rows), 0, 0, rows, calls=calls if calls_s else None)
+
+
+@pytest.mark.parametrize(
+    ("table", "gets_on"),
+    [
+        (pool(0.1, 0.2, 0.3, 0.49), True),
+        (pool(0.1, 0.2, 0.3, 0.5), False),
+        (pool(0.1, 0.2, 0.3), False),  # the fourth thread may have been at its call for long
+        (pool(calls_s=(0.1, 0.49)), True),  # the other two have ended theirs
+        (pool(0.1, 0.1, 0.1, 0.1, calls_s=(0.1, 0.1, 0.1, 0.5)), False),  # it waited for its connection
+        (pool(calls_s=(0.1,) * 4, attempt=2), False),  # too many rather than too slow
+        (pool(), False),
+        (None, False),
+    ],
+)
+def test_a_server_gets_on_where_all_of_its_calls_are_young(table: PoolTable | None, *, gets_on: bool) -> None:
+    """Where that is not known of each of its four threads at work, it is not said."""
+    assert slowness.gets_on(table, 4) is gets_on
