@@ -43,7 +43,7 @@ def work(at: str, within: str, at_work: Mapping[str, int], pools: Sequence[PoolT
     `at_work`: how many request threads of each service are at the line `at`, within an operation. Without a table of their connections
     nothing tells for how long.
     """
-    services = " and ".join(at_work)
+    services = " and ".join(sorted(at_work))
     selves = "themselves" if len(at_work) > 1 else "itself"
     tables = (table for table in pools if table.service in at_work)
     held = [row.out_s for table in tables for row in table.connections_out if row.request_running and row.operation == within]

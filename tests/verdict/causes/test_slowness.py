@@ -37,6 +37,11 @@ def test_nobody_tells_for_how_long_without_a_table() -> None:
     assert slowness.work("a.py:1 f", "f", {"cf-1": 4}, ()) == ("cf-1, a.py:1 f", "work of cf-1 itself at a.py:1 f")
 
 
+def test_work_of_several_services_is_one_cause_in_whichever_order_they_were_dumped() -> None:
+    """Their names are in the order of the alphabet."""
+    assert slowness.work("a.py:1 f", "f", {"cf-2": 4, "cf-1": 4}, ())[0] == "cf-1 and cf-2, a.py:1 f"
+
+
 def pool(*held_s: float, calls_s: tuple[float, ...] = (), attempt: int = 1) -> PoolTable:
     """Return the pool of a server whose connections have been out for so long, and which has been at its calls for so long."""
     rows = tuple(ConnectionOut(n, "w", out_s, request_running=True) for n, out_s in enumerate(held_s))
