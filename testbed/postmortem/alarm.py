@@ -56,19 +56,32 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """That an alarm rang: when, and what it would have said. `slow_s`: from when to when (`t_s`) something was slow or waited, if so."""
+    """That an alarm rang: when, and what it would have said.
+
+    `slow_s`: from when to when (`t_s`) something was slow or waited, if so. `until_s`: when it was first seen to be over (`t_s`), infinity
+    if it never was; None: what rings for a moment only, such as a failed request.
+    """
 
     at: Moment
     text: str
     slow_s: tuple[float, float] | None = None
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """When the first transaction failed or was not answered any more, and when service stopped (`t_s`)."""
+
+    trouble_s: float
+    stop_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """What one thing that could have been watched would have told.
 
-    `code`: its name for programs; `what`: for people; `rule`: when it rings. `rang`: the first time at or after the first fault;
-    `false_alarm`: the first time before it, or at all where there was none. `doubt`: why it may have rung (earlier) all the same.
+    `code`: its name for programs; `what`: for people; `rule`: when it rings. `rang`: the first time that there was something to tell;
+    `false_alarm`: the first time that there was not (`Watch.is_warning` tells which). `doubt`: why it may have rung (earlier) all the same.
     """
 
     code: str
@@ -85,11 +98,15 @@ class Alarm:
 
 
 class Watch:
-    """Somebody who watches a night with these rules: a journal with its two clocks, and what no alarm is asked of."""
+    """Somebody who watches a night with these rules: a journal with its two clocks, and what no alarm is asked of.
 
-    def __init__(self, journal: Journal, rules: Rules) -> None:
+    `stopped`: None where service did not stop, or where it is not known to have.
+    """
+
+    def __init__(self, journal: Journal, rules: Rules, stopped: Stopped | None = None) -> None:
         self.journal = journal
         self.rules = rules
+        self.stopped = stopped
         stamps = sorted((event.t_s, event.night_s) for event in journal.events)
         self._t_s = [t_s for t_s, _ in stamps]
         self._night_s = list(accumulate((night_s for _, night_s in stamps), max))  # rounding may turn it back by a trifle
@@ -123,19 +140,32 @@ class Watch:
 
     def alarm(self, code: str, what: str, rule: str, rings: Iterable[Ring], doubts: Iterable[tuple[float, str]] = ()) -> Alarm:
         """Return an alarm by all the times at which it rings, and the doubts about it, each with the time from which on it holds."""
-        fault_s = float("inf") if self.fault is None else self.fault.t_s
         ordered = [ring for ring in sorted(rings, key=lambda ring: ring.at.t_s) if not self._is_restarted(ring.at.t_s)]
-        before = [ring for ring in ordered if ring.at.t_s < fault_s]
-        after = ordered[len(before) :]
-        rang, false_alarm = self._first(after), self._first(before)
+        warnings = [ring for ring in ordered if self.is_warning(ring)]
+        false = [ring for ring in ordered if not self.is_warning(ring)]
+        rang, false_alarm = self._first(warnings), self._first(false)
         rang_s = float("inf") if rang is None else rang.at.t_s
         excused = (
             (ring.at.t_s, f"{ring.text} at {clock_text(ring.at.night_s)}, when the machine had no processor free")
-            for ring in (after if self.fault else before)[:1]
+            for ring in (warnings if self.fault or self.stopped else false)[:1]
             if ring not in (rang, false_alarm)
         )
         doubt = next((text for from_s, text in (*doubts, *excused, *self._cut_off()) if from_s < rang_s), "")
         return Alarm(code, what, rule, rang, false_alarm, doubt)
+
+    def is_warning(self, ring: Ring) -> bool:
+        """Whether there was something to tell when it rang; otherwise it is a false alarm.
+
+        There is from the first fault on. In a night without any, such as one whose trouble lies in the variant itself, there is only if
+        service stopped: from when the first transaction failed or was not answered any more, and before that where what rang was not over
+        when service stopped. What was slow counts at its end: a robot asks before the real transaction that tells what became of it.
+        """
+        if self.fault is not None:
+            return ring.at.t_s >= self.fault.t_s
+        if self.stopped is None:
+            return False
+        told_s = ring.at.t_s if ring.slow_s is None else max(ring.at.t_s, ring.slow_s[1])
+        return told_s >= self.stopped.trouble_s or (ring.until_s is not None and ring.until_s > self.stopped.stop_s)
 
     def _first(self, rings: Sequence[Ring]) -> Ring | None:
         """Return the first that is not the machine's doing."""

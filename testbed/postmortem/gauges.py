@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -88,16 +89,19 @@ def _rings(watch: Watch, service: str, text: Text, row: int) -> Iterator[Ring]:
     What must be seen in a row is a matter of speed, which may be the machine's; a red check, or a leak (`row` 0), is not.
     """
     in_row: list[Sample] = []
+    rings: list[Ring] = []
     before_s = 0.0
     for sample in samples_of(watch.journal, service):
         told = text(sample)
         if told:
             in_row.append(sample)
         elif sample.busy is not None:
-            in_row, before_s = [], sample.t_s
+            yield from (replace(ring, until_s=sample.t_s) for ring in rings)
+            in_row, rings, before_s = [], [], sample.t_s
         if told and len(in_row) >= row:
             slow_s = (max(before_s, in_row[-row].t_s - LOOK_S), sample.t_s) if row else None
-            yield Ring(Moment(sample.t_s, sample.night_s), told, slow_s)
+            rings.append(Ring(Moment(sample.t_s, sample.night_s), told, slow_s))
+    yield from (replace(ring, until_s=float("inf")) for ring in rings)
 
 
 def _unanswered(watch: Watch, looks: Sequence[Sample]) -> Iterator[tuple[float, str]]:

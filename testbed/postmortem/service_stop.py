@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.plan.expectation import Outcome
-from testbed.postmortem.alarm import Moment
+from testbed.postmortem.alarm import Moment, Stopped
 from testbed.verdict.recovery import facility_transactions, transactions_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,16 @@ class Stop:
     at: Moment | None
     known: bool
     text: str
+
+
+def stopped(judgement: Judgement, stop: Stop) -> Stopped | None:
+    """Return when the trouble began that ended in this stop; None where service did not stop, or where it is not known to have."""
+    if stop.at is None:
+        return None
+    if judgement.figures.first_trouble is None:
+        return Stopped(stop.at.t_s, stop.at.t_s)
+    first, _ = judgement.figures.first_trouble
+    return Stopped(first.request.sent_s if first.response is None else first.response.answered_s, stop.at.t_s)
 
 
 def service_stop(journal: Journal, judgement: Judgement) -> Stop:

@@ -1,7 +1,7 @@
 """How long before service stopped each thing that could have been watched would have rung: a pure function of a journal (P1).
 
-What rings before the first fault is a false alarm. What rings while an operator restarts something is the operator's doing, and is left
-out. What was not looked at is unknown, never "never".
+What rings before the first fault is a false alarm; of a night without any, `Watch.is_warning` says what is one. What rings while an
+operator restarts something is the operator's doing, and is left out. What was not looked at is unknown, never "never".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from testbed.postmortem.alarm import RULES, Alarm, Moment, Rules, Watch
 from testbed.postmortem.gauges import gauges
 from testbed.postmortem.request_alarms import errors, in_flight, robots
-from testbed.postmortem.service_stop import Stop, service_stop
+from testbed.postmortem.service_stop import Stop, service_stop, stopped
 
 if TYPE_CHECKING:
     from testbed.journal.reader import Journal
@@ -50,7 +50,8 @@ class WarningTimes:
 
 def of(journal: Journal, judgement: Judgement, rules: Rules = RULES) -> WarningTimes:
     """Return when each alarm rang, of a journal and its judgement; raises JournalError for one whose times cannot be."""
-    watch = Watch(journal, rules)
+    stop = service_stop(journal, judgement)
+    watch = Watch(journal, rules, stopped(judgement, stop))
     fault = None if watch.fault is None else Moment(watch.fault.t_s, watch.fault.night_s)
     alarms = (*gauges(watch, judgement.figures.evidence), errors(watch), in_flight(watch), *robots(watch))
-    return WarningTimes(service_stop(journal, judgement), fault, alarms, rules)
+    return WarningTimes(stop, fault, alarms, rules)

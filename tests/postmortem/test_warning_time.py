@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.journal.events import FaultOver, OperationEvent, Sample
-from testbed.postmortem import warning_time
+from testbed.postmortem import questions, warning_time
 from testbed.postmortem.alarm import RULES, Rules
 from testbed.report import warnings
 from testbed.report.terminal import plain_console
@@ -198,6 +198,50 @@ def test_what_rings_before_the_fault_is_a_false_alarm_and_no_warning() -> None:
     assert [found.code for found in times.false_alarms] == [HEALTH[0]]
     assert alarm(times, HEALTH[0]).rang is None
     assert "false alarm 22:01" in warnings.line(times, alarm(times, HEALTH[0]))
+
+
+def faultless_night(*, hangs: bool) -> NightBuilder:
+    """Return a night in which nothing is done: a red check at 1 s, leaks from 3 s on; from 4.5 s nothing is answered, if it hangs."""
+    night = NightBuilder()
+    for caller in CALLERS:
+        night.request(0.5, caller, "answered")
+    for tenth in range(5, 30):
+        night.look(tenth / 10, done=1)
+    night.sample(1.05, "cf-1", health=False)
+    for tenth in range(30, 50):
+        night.look(tenth / 10, done=1, leaked=2)
+    for number in range(12):
+        night.request(4.5 + number / 100, CALLERS[number % 3], None if hangs else "answered")
+    for tenth in range(50, 90):
+        night.look(tenth / 10, busy=4 if hangs else 0, done=1 if hangs else 5, leaked=2)
+    night.end(8.9)
+    return night
+
+
+@pytest.mark.fact("P1")
+def test_in_a_night_without_a_fault_that_stopped_service_what_rang_of_it_is_a_warning() -> None:
+    """The trouble lies in the variant then. The leak was not over when service stopped, and the red check long before it was."""
+    times = told(faultless_night(hangs=True).journal())
+    assert times.fault is None
+    assert times.stop.at is not None
+    assert times.stop.at.t_s == 5.0
+    assert {found.code for found in times.false_alarms} == {HEALTH[0]}
+    assert (rang_s(times, HEALTH[0]), rang_s(times, "leaked")) == (None, 3.0)
+    assert rang_s(times, "in_flight") == pytest.approx(5.5)
+    assert rang_s(times, "busy_callers") == pytest.approx(5.1)
+    assert rang_s(told(faultless_night(hangs=True).journal(), EVERY), ROBOTS[0]) == pytest.approx(2.0)
+    _, _, _, detection, _ = questions.of(
+        faultless_night(hangs=True).journal(), judge.judge(faultless_night(hangs=True).journal()), (), times, None
+    )
+    assert detection.answer == "By leaked connections, 3 min 20 s before."
+
+
+def test_in_a_night_without_a_fault_in_which_service_did_not_stop_every_alarm_is_a_false_one() -> None:
+    """There was nothing to tell."""
+    times = told(faultless_night(hangs=False).journal(expect={"outcome": ["unharmed"]}))
+    assert (times.stop.at, times.stop.known) == (None, True)
+    assert {found.code for found in times.false_alarms} == {HEALTH[0], "leaked"}
+    assert not any(found.rang for found in times.alarms)
 
 
 def test_a_moment_s_demand_is_no_alarm() -> None:
