@@ -46,11 +46,11 @@ def _tell(console: Console, journal: Journal, judgement: Judgement, contained_by
         console.print(f"the replay cannot be believed: {finding.text}", soft_wrap=True)
     looks, times = who_waits.of_journal(journal), warning_time.of(journal, judgement)
     for look in looks:
-        console.print(f"Root, {waits.title(look)}:")
+        console.print(f"Root, {waits.title(look, judgement.figures)}:")
         for sentence in waits.sentences(look):
             console.print(f"  {sentence}", soft_wrap=True)
         if look.who_waits.edges:
-            console.print(waits.table(look))
+            console.print(waits.table(look, judgement.figures))
     console.print(five_questions.table(questions.of(journal, judgement, looks, times, contained_by)))
     console.print(warnings.table(times))
     dumps = stack_reading.of_journal(journal)

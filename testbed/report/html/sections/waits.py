@@ -42,8 +42,9 @@ def _of_replay(replay: JudgedReplay, looks: Sequence[Look]) -> Markup:
 def _of_look(replay: JudgedReplay, look: Look) -> list[Markup]:
     root, *others = waits.sentences(look)
     rows = [list(row) for row in waits.rows(look)]
-    title = f"Who waited for whom {waits.title(look)}"
-    parts = [element("p", element("strong", f"{waits.title(look).capitalize()}: "), root)]
+    when = waits.title(look, replay.judgement.figures)
+    title = f"Who waited for whom; {when}"
+    parts = [element("p", element("strong", f"{when.capitalize()}: "), root)]
     if others:
         parts.append(element("ul", *(element("li", sentence) for sentence in others)))
     graph = wait_graph.of(look.who_waits, replay.journal.header.facility)
