@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "interval: 95 %, Wilson; times: median (from … to); as expected: of the replays whose verdict is known; "
-    "outcome, crack and hang: of those that can be believed; time to hang: of the night, from the end of the first fault"
+    "outcome, crack and hang: of those that can be believed; time to hang: of the night, from when the first fault had ended or been "
+    "injected (from its begin, if it hung before that)"
 )
 
 

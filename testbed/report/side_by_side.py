@@ -17,6 +17,7 @@ from testbed.plan.clock import HOUR_S, clock_text, span_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.report import nights, rises
 from testbed.report.rows import Nothing, Rows
+from testbed.report.since_fault import since_fault
 from testbed.report.terminal import plain_console
 from testbed.verdict import thread_dumps
 from testbed.verdict.finding import Verdict
@@ -90,7 +91,7 @@ def night_rows(night: Night) -> Rows:
         ("outcome", _outcome),
         ("crack", crack_text),
         ("verdict", verdict_text),
-        ("first fault to hang", lambda judgement: _to_hang(judgement.figures)),
+        ("every caller hung", lambda judgement: _to_hang(judgement.figures)),
     ]
     return Rows(night.title, "", [(name, [cell(judgement) for judgement in night.judgements]) for name, cell in rows], apart=True).told()
 
@@ -263,9 +264,8 @@ def _breakers(figures: Figures) -> RenderableType:
 def _to_hang(figures: Figures) -> RenderableType:
     if figures.hang is None:
         return Nothing("never hung")
-    if figures.time_to_hang_night_s is None:
-        return Text(f"hung at {clock_text(figures.hang.night_s)}, before any fault", "bold red")
-    return Text(f"{span_text(figures.time_to_hang_night_s)} of the night, at {clock_text(figures.hang.night_s)}", "bold red")
+    after = since_fault(figures) or "before any fault"
+    return Text(f"at {clock_text(figures.hang.night_s)}, {after}", "bold red")
 
 
 def cost_rows(night: Night) -> Rows:

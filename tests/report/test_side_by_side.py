@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.errors import TestbedError
-from testbed.journal.events import NightSpan, Request, Response, Sample, ThreadGroup, Threads
+from testbed.journal.events import Healed, NightSpan, Request, Response, Sample, ThreadGroup, Threads
 from testbed.journal.thread_states import SOCKET
 from testbed.report import json_lines, side_by_side
 from testbed.report.html import moments
@@ -67,8 +67,8 @@ def test_variants_that_do_not_fit_beside_each_other_stand_below() -> None:
 
 def test_the_report_has_the_two_numbers_that_people_ask_for(both: list[Judgement]) -> None:
     """How long from the first fault to the hang in the night's time, and what it cost, by kind."""
-    text = " ".join(printed(side_by_side.side_by_side(both), 120).split())
-    assert "first fault to hang 6 min 30 s of the night, at 22:08:20 never hung" in text
+    text = " ".join(printed(side_by_side.side_by_side(both), 280).split())
+    assert "every caller hung at 22:08:20, 6 min 30 s of the night after the switchover had ended never hung" in text
     assert "kiosk check_in 3 failed, 4 unanswered 3 answered, 3 failed" in text
     assert "all 8 failed, 12 unanswered 9 answered, 8 failed" in text
 
@@ -126,7 +126,7 @@ def quiet_night(**changes: object) -> Journal:
 def test_what_is_zero_for_every_variant_is_left_out() -> None:
     """Nothing was done, nobody was in trouble, nothing leaked or hung, and so nothing cost anything."""
     text = printed(side_by_side.side_by_side(judged(quiet_night(), quiet_night(variant="fixed"))), 120)
-    rows = ("done", "quiet hours", "first trouble", "connections leaked", "request threads", "first fault to hang", "What it cost")
+    rows = ("done", "quiet hours", "first trouble", "connections leaked", "request threads", "every caller hung", "What it cost")
     assert [row for row in rows if row in text] == []
     assert "unharmed: all of 9 transactions were answered" in " ".join(text.split())
 
@@ -216,7 +216,28 @@ def test_a_hang_before_any_fault_is_told() -> None:
     night = hung_night()
     night.events = [event for event in night.events if getattr(event, "operation", "") != "switchover"]
     text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 280).split())
-    assert "first fault to hang hung at 22:08:20, before any fault" in text
+    assert "every caller hung at 22:08:20, before any fault" in text
+
+
+@pytest.mark.parametrize(
+    ("fault_s", "heals", "words"),
+    [
+        (1.0, False, "6 min 30 s of the night after the switchover had ended"),
+        (4.95, False, "5 s of the night after the switchover had begun"),
+        (1.0, True, "6 min 30 s of the night after the switchover had been injected"),
+    ],
+)
+def test_the_time_to_the_hang_says_from_when_it_counts(fault_s: float, *, heals: bool, words: str) -> None:
+    """From the end of the fault, or of its injection if it stays; from its begin where the hang came before. The page says the same."""
+    night = hung_night()
+    night.events = [event for event in night.events if getattr(event, "operation", "") != "switchover"]
+    night.switchover(fault_s)
+    night.events.sort(key=lambda event: event.t_s)
+    night.events = [replace(event, faults=("switchover",)) if isinstance(event, Healed) and heals else event for event in night.events]
+    (judgement,) = judged(night.journal())
+    assert f"at 22:08:20, {words}" in " ".join(printed(side_by_side.side_by_side([judgement]), 280).split())
+    told = [moment.what for moment in moments.of(JudgedReplay("a", "a", night.journal(), judgement))]
+    assert f"hang: every calling system stands still, {words}" in told
 
 
 def test_an_operation_that_did_not_end_is_told() -> None:

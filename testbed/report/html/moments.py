@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import Condition, End, Healed, OperationEvent, Part, Service, Shortage, Step
 from testbed.plan.clock import HOUR_S, clock_text, span_text
+from testbed.report.since_fault import since_fault
 from testbed.verdict.changes import active_faults
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
             what = f"all request threads of {service} are blocked, and nothing comes back from it"
             yield Moment(BAD, span.from_s, span.night_s, what)
     if figures.hang is not None:
-        after_s = figures.time_to_hang_night_s
-        after = "" if after_s is None else f", {span_text(after_s)} of the night after the first fault"
-        yield Moment(BAD, figures.hang.from_s, figures.hang.night_s, f"hang: every calling system stands still{after}")
+        after = since_fault(figures)
+        what = f"hang: every calling system stands still{f', {after}' if after else ''}"
+        yield Moment(BAD, figures.hang.from_s, figures.hang.night_s, what)
 
 
 def innermost(error: str) -> str:
