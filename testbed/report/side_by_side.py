@@ -191,7 +191,7 @@ def _done(figures: Figures) -> str:
 
 
 def _quiet(figures: Figures) -> str:
-    """Format the longest time without a passenger between fault and trouble, if it is one of hours: nobody could notice anything."""
+    """Format the longest time without a passenger between fault and trouble, if it is one of hours: nobody asked for anything."""
     start_s, length_s = figures.quiet_night_s
     if figures.first_fault is None or length_s < HOUR_S:
         return Nothing("not an hour")

@@ -103,7 +103,7 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
         due = [(asked.request.night_s, asked.request.due_s) for asked in journal.transactions]
         begin_s = max([figures.first_fault.t_s, *(due_s for night_s, due_s in due if night_s <= start_s)])
         end_s = min((due_s for night_s, due_s in due if night_s >= start_s + length_s), default=begin_s)
-        what = f"quiet: {span_text(length_s)} without a passenger, so nobody could notice anything"
+        what = f"quiet: {span_text(length_s)} without a passenger, {_noticed(journal, start_s, start_s + length_s)}"
         yield Moment(SEEN, begin_s, start_s, what, (end_s, start_s + length_s))
     if figures.first_trouble is not None:
         first, night_s = figures.first_trouble
@@ -121,6 +121,15 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
         after = since_fault(figures)
         what = f"hang: every calling system stands still{f', {after}' if after else ''}"
         yield Moment(BAD, figures.hang.from_s, figures.hang.night_s, what)
+
+
+def _noticed(journal: Journal, from_night_s: float, to_night_s: float) -> str:
+    """Say whether anybody could notice anything in a time in which nobody asked: what was sent before may have failed in it."""
+    responses = (transaction.response for transaction in journal.transactions if transaction.ended == "failed")
+    failed = sum(response is not None and from_night_s <= response.night_s < to_night_s for response in responses)
+    if not failed:
+        return "so nobody could notice anything"
+    return f"but what was sent before was still answered in it: {failed} {'request' if failed == 1 else 'requests'} failed"
 
 
 def innermost(error: str) -> str:

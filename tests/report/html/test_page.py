@@ -338,6 +338,25 @@ def test_the_moments_of_the_case_stand_in_their_order() -> None:
     assert len(restart.parts) >= 2
 
 
+@pytest.mark.parametrize(
+    ("took_s", "noticed"),
+    [(0.01, "but what was sent before was still answered in it: 1 request failed"), (70.0, "so nobody could notice anything")],
+)
+def test_quiet_hours_in_which_something_failed_are_not_said_to_be_unnoticed(took_s: float, noticed: str) -> None:
+    """A request that was sent before them may fail in them, or after them."""
+    night = NightBuilder()
+    night.look(0.0)
+    night.request(0.5, "kiosk", "answered")
+    night.switchover(1.0)
+    night.request(1.5, "kiosk", "failed", took_s=took_s)
+    night.look(2.0, done=1)
+    night.request(62.0, "ivr", "answered")
+    night.look(75.0, done=2)
+    night.end(76.0)
+    told = [moment.what for moment in moments.of(judged.of(results(night.journal()))[0].replays[0])]
+    assert f"quiet: 1 h 40 min without a passenger, {noticed}" in told
+
+
 def test_a_night_in_which_nothing_was_done_has_no_shade() -> None:
     """And a killed one says where it breaks off."""
     night = NightBuilder()
