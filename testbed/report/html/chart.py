@@ -50,12 +50,13 @@ class Axes:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A time in the row of a chart of spans, on both clocks; `bad`: it was trouble."""
+    """A time in the row of a chart of spans, on both clocks; `bad`: it was trouble; `until`: what its end is called, if not by its time."""
 
     row: str
     from_s: tuple[float, float]
     to_s: tuple[float, float]
     bad: bool
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _range(series: Series, unit: str) -> str:
 
 
 def _span(bar: Bar) -> str:
-    return f"{clock_text(bar.from_s[1])} to {clock_text(bar.to_s[1])}"
+    return f"{clock_text(bar.from_s[1])} to {bar.until or clock_text(bar.to_s[1])}"
 
 
 def _table(chart: Chart) -> Markup:

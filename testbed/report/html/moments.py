@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 DONE, SEEN, BAD, END = "done", "quiet", "trouble", "end"  # kinds of moments
 DONE_NOTHING = "nothing"  # the do-nothing fault
+NIGHTS_END = "the night's end"  # until then a fault was active that was healed only after it
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened at a time, or from then `until_s` (both clocks, or neither); `parts` are its steps."""
+    """Something that happened at a time, or from then `until_s` (both clocks, or neither); `parts` are its steps.
+
+    `until`: what that end is, where it is told by its name.
+    """
 
     kind: str
     t_s: float
@@ -32,15 +36,21 @@ class Moment:
     what: str
     until_s: tuple[float, float] | None = None
     parts: tuple[str, ...] = ()
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A time in which a fault was active or an operation was carried out, on both clocks."""
+    """A time in which a fault was active or an operation was carried out, on both clocks.
+
+    `until`: what its end is called; empty where that is just a time. `lasts`: a fault that stays active until it is healed.
+    """
 
     word: str
     from_s: tuple[float, float]
     to_s: tuple[float, float]
+    until: str = ""
+    lasts: bool = False
 
 
 def last_s(journal: Journal) -> tuple[float, float]:
@@ -53,13 +63,17 @@ def last_s(journal: Journal) -> tuple[float, float]:
 def shades(journal: Journal) -> tuple[Shade, ...]:
     """Return when each fault was active, and when each other operation was carried out."""
     last = last_s(journal)
-    active = {fault.begin.id: (fault.end.t_s, fault.end.night_s) if fault.end else last for fault in active_faults(journal)}
-    ends = {event.id: (event.t_s, event.night_s) for event in journal.of(OperationEvent) if event.state != "begin"}
-    return tuple(
-        Shade(begin.operation, (begin.t_s, begin.night_s), active.get(begin.id) or ends.get(begin.id, last))
-        for begin in journal.of(OperationEvent)
-        if begin.state == "begin" and begin.operation != DONE_NOTHING
-    )
+    active = {fault.begin.id: fault for fault in active_faults(journal)}
+    ends = {event.id: event for event in journal.of(OperationEvent) if event.state != "begin"}
+    found = []
+    for begin in journal.of(OperationEvent):
+        if begin.state != "begin" or begin.operation == DONE_NOTHING:
+            continue
+        fault = active.get(begin.id)
+        end, lasts = (ends.get(begin.id), False) if fault is None else (fault.end, fault.lasts)
+        until = NIGHTS_END if lasts and end is None else ""
+        found.append(Shade(begin.operation, (begin.t_s, begin.night_s), (end.t_s, end.night_s) if end else last, until, lasts))
+    return tuple(found)
 
 
 def of(replay: JudgedReplay) -> tuple[Moment, ...]:
@@ -71,12 +85,14 @@ def of(replay: JudgedReplay) -> tuple[Moment, ...]:
 def _done(journal: Journal) -> Iterator[Moment]:
     """Yield every fault and operation with its steps, and every condition that was waited for in vain."""
     ends = {event.id: event for event in journal.of(OperationEvent) if event.state != "begin"}
-    until_s = {(shade.word, shade.from_s[0]): shade.to_s for shade in shades(journal)}
+    spans = {(shade.word, shade.from_s[0]): shade for shade in shades(journal)}
     for begin in journal.of(OperationEvent):
         if begin.state != "begin" or begin.operation == DONE_NOTHING:
             continue
         end = ends.get(begin.id)
-        how = "began, and did not end" if end is None else "completed" if end.state == "end" else "FAILED"
+        span = spans[begin.operation, begin.t_s]
+        well = "injected" if span.lasts else "completed"  # what stays is not over when its last step is
+        how = "began, and did not end" if end is None else well if end.state == "end" else "FAILED"
         took = "" if end is None or end.duration_s is None else f" in {end.duration_s:.2f} real s"
         detail = f": {end.detail}" if end is not None and end.detail else ""
         reason = f"; {begin.reason}" if begin.reason else ""
@@ -89,7 +105,7 @@ def _done(journal: Journal) -> Iterator[Moment]:
             if step.id == begin.id and step.operation == begin.operation and step.state != "begin"
         )
         what = f"{begin.operation}{f' ({given})' if given else ''} {how}{took}{detail}{reason}"
-        yield Moment(DONE, begin.t_s, begin.night_s, what, until_s[begin.operation, begin.t_s], steps)
+        yield Moment(DONE, begin.t_s, begin.night_s, what, span.to_s, steps, span.until)
     for condition in journal.of(Condition):
         if not condition.seen:
             what = f"{condition.operation or 'a step'} was not carried out: {condition.condition} was never seen ({condition.detail})"
@@ -175,6 +191,6 @@ def _end(journal: Journal) -> Iterator[Moment]:
 def text(moment: Moment) -> str:
     """Format when a moment was, by the night's clock and in real seconds."""
     when = clock_text(moment.night_s)
-    if moment.until_s is not None and clock_text(moment.until_s[1]) != when:
-        when += f" to {clock_text(moment.until_s[1])}"
+    if moment.until_s is not None and (until := moment.until or clock_text(moment.until_s[1])) != when:
+        when += f" to {until}"
     return f"{when} ({moment.t_s:.1f} s)"

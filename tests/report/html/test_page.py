@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -374,6 +375,19 @@ def test_a_fault_that_lasts_is_shaded_until_it_is_healed() -> None:
     journal = flown("fixed", silence)
     shade = next(shade for shade in moments.shades(journal) if shade.word == "silence")
     assert shade.to_s[1] - shade.from_s[1] == pytest.approx(1800, rel=0.2)
+
+
+def test_a_fault_that_goes_on_ends_with_the_night_and_what_comes_after_it_is_told() -> None:
+    """It is healed after the night, whose clock goes on while open requests are waited for; its injection was over long before."""
+    journal = flown("fixed", '[[timeline]]\nat = "05:00"\nfault = "silence"\nlink = "database"\nends = "goes_on"\n')
+    [night] = judged.of(results(journal))
+    silence = next(moment for moment in moments.of(night.replays[0]) if moment.what.startswith("silence"))
+    assert re.fullmatch(r"05:00:\d\d to the night's end \([\d.]+ s\)", moments.text(silence))
+    assert " injected in " in silence.what
+    assert " completed in " not in silence.what
+    text = html.unescape(" ".join(re.sub(r"<[^>]*>", " ", page(results(journal))).split()))
+    assert "The night ends at 05:10; after that, open requests are waited for." in text
+    assert re.search(r"silence 05:00:\d\d to the night's end [\d.]+ to [\d.]+", text)  # of the chart's table
 
 
 @pytest.mark.parametrize("name", ["calm_stripped.jsonl", "late_switchover.jsonl.gz"])

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import Request
+from testbed.plan.clock import clock_text
 from testbed.report.html import chart, moments, series
 from testbed.report.html.chart import DOTS, LINES, SPANS, STRIPS, Axes, Bar, Chart, Stroke
 from testbed.report.html.fragment import Fragment
@@ -36,8 +37,8 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
     body = [_axis_choice()]
     for judged, replays in drawn:
         body.append(element("h3", judged.title) if len(nights) > 1 else Markup())
-        body.append(_pace(judged))
         axes = _axes(replays)
+        body.append(_pace(judged, axes))
         body.append(
             element(
                 "div",
@@ -134,7 +135,7 @@ def _latency(replay: JudgedReplay, shades: Sequence[moments.Shade]) -> Chart:
 
 def _bars(replay: JudgedReplay) -> list[Bar]:
     """Return what was done, the quiet hours, the trouble, and when each service stood still, a row each."""
-    found = [Bar(shade.word, shade.from_s, shade.to_s, bad=False) for shade in moments.shades(replay.journal)]
+    found = [Bar(shade.word, shade.from_s, shade.to_s, bad=False, until=shade.until) for shade in moments.shades(replay.journal)]
     for moment in moments.of(replay):
         begin, (row, _, _) = (moment.t_s, moment.night_s), moment.what.partition(":")
         if moment.kind == moments.SEEN and moment.until_s is not None:
@@ -167,9 +168,12 @@ def _axis_choice() -> Markup:
     return element("fieldset", element("legend", "All charts go by"), *choices, class_="clock")
 
 
-def _pace(judged: JudgedNight) -> Markup:
-    """Return what grey is, and that hours of the night are not equally long in real seconds, with the shortest and the longest."""
+def _pace(judged: JudgedNight, axes: Axes) -> Markup:
+    """Return what grey is, what comes after the night's end, and that hours of it are not equally long in real seconds."""
     grey = "Grey, from a dashed line on: a fault is active, or something is done to the facility; what is short is a dashed line alone."
+    night_to_s = judged.replays[0].journal.header.night.to_s
+    if axes.night_s[1] > night_to_s:
+        grey = f"{grey} The night ends at {clock_text(night_to_s, seconds=False)}; after that, open requests are waited for."
     paces = [pace for replay in judged.replays if (pace := series.pace(replay.journal)) is not None]
     if not paces:
         return element("p", grey, class_="note")
