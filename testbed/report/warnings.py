@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from testbed.postmortem.service_stop import Stop
     from testbed.postmortem.warning_time import Lead, WarningTimes
 
-HEADINGS = ("what could have been watched", "rang", "before service stopped", "what it said")
+HEADINGS = ("what could have been watched", "rang", "before or after service stopped", "what it said")
 CAPTION = (
-    "before: of the night (real seconds), until service stopped; a robot is derived from the next real transaction of its kind, "
-    "if nothing was done to the facility until that had ended"
+    "before, after: of the night (real seconds), from when it rang to when service stopped; a robot is derived from the next real "
+    "transaction of its kind, if nothing was done to the facility until that had ended"
 )
 
 
@@ -30,8 +30,8 @@ def table(times: WarningTimes) -> FittedTable:
 
 
 def rows(times: WarningTimes) -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row for each alarm, and one below it if it gave a false alarm."""
-    for alarm in times.alarms:
+    """Yield a row for each alarm, and one below it if it gave a false alarm: in the order in which they rang, then those that did not."""
+    for alarm in sorted(times.alarms, key=_rang_s):
         said = alarm.rang.text if alarm.rang else alarm.doubt or f"it rings when {alarm.rule}"
         yield alarm.what, _rang(alarm), lead_text(times.lead(alarm)), said
         if ring := alarm.false_alarm:
@@ -59,6 +59,10 @@ def lead_text(lead: Lead | None) -> str:
     if lead is None:
         return ""
     return f"{span_text(abs(lead.night_s))} {'after' if lead.night_s < 0 else 'before'} ({abs(lead.t_s):.2f} s)"
+
+
+def _rang_s(alarm: Alarm) -> float:
+    return float("inf") if alarm.rang is None else alarm.rang.at.t_s
 
 
 def _rang(alarm: Alarm) -> str:

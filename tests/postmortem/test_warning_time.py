@@ -439,6 +439,26 @@ def test_the_table_has_a_row_for_each_alarm_and_says_when_service_stopped() -> N
         assert all(found.what in text for found in times.alarms)
 
 
+def test_the_rows_stand_in_the_order_in_which_the_alarms_rang() -> None:
+    """Those that did not ring come last, and what gave a false alarm has that below it; the heading fits what rang after the stop, too."""
+    times = told(hung_night().journal())
+    rows = list(warnings.rows(times))
+    by_name = {found.what: found for found in times.alarms}
+    rang = [by_name[what].rang for what, *_ in rows]
+    at_s = [ring.at.t_s for ring in rang if ring is not None]
+    assert at_s == sorted(at_s)
+    assert len(at_s) < len(rang)
+    assert rang[len(at_s) :] == [None] * (len(rang) - len(at_s))
+    leads = [lead for _, _, lead, _ in rows if lead]
+    assert any(" before (" in lead for lead in leads)
+    assert any(" after (" in lead for lead in leads)
+    assert warnings.HEADINGS[2] == "before or after service stopped"
+    late = list(warnings.rows(told(faultless_night(hangs=True).journal())))
+    place = next(number for number, row in enumerate(late) if row[0] == "the health check of the application servers")
+    assert late[place][1] == "never"
+    assert late[place + 1][:2] == ("", "false alarm 22:01")
+
+
 def test_the_hand_written_nights_are_what_the_tests_take_them_for() -> None:
     """The night's clock starts at 22:00, and both servers have 4 connections."""
     header = hung_night().journal().header

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     TableOf = Callable[[JudgedReplay], Markup]
 
 ANSWERED = "Answered from evidence alone; what it does not tell is said so."
-DERIVED = "Times before service stopped are those of the night, with real seconds in brackets. A robot is derived from real transactions."
+DERIVED = (
+    "Times before and after service stopped are those of the night, with real seconds in brackets. "
+    "A robot is derived from real transactions."
+)
 
 
 def questions(nights: Sequence[JudgedNight]) -> Fragment | None:
