@@ -13,6 +13,7 @@ from rich.text import Text
 
 from testbed.plan.clock import clock_text, span_text
 from testbed.report.fitted import Column, FittedTable
+from testbed.report.settings import REAL_S, given, name_text, setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from testbed.plan.scenario import PlannedStep, Scenario, Variant
     from testbed.plan.trace import Trace
 
-# The units of settings and expectations, by the last word of their names.
-REAL_S = {"s": 1.0, "ms": 0.001}
-SIZES = {"kib": "KiB", "mib": "MiB"}
 ALL = "all"  # of the night
 
 
@@ -67,8 +65,7 @@ def plan(scenario: Scenario, sent: Trace) -> RenderableType:
 
 
 def _what(step: PlannedStep, night: NightPlan) -> str:
-    parameters = asdict(step.action)
-    settings = (_setting(name, value, night, step.at_night_s) for name, value in parameters.items() if value is not None)
+    settings = given(step.word, asdict(step.action), lambda name, value: _setting(name, value, night, step.at_night_s))
     return "\n  ".join([step.word, *settings])
 
 
@@ -91,25 +88,8 @@ def _setting(name: str, value: object, night: NightPlan, at_night_s: float | Non
     """Format a setting in words: `pool_checkout_timeout_s` of 2.0 is `pool checkout timeout: 2 real s (2 h 00 min of the night)`."""
     stem, _, unit = name.rpartition("_")
     if unit in REAL_S and isinstance(value, int | float):
-        text = _both(value * REAL_S[unit], night, at_night_s)
-    elif unit in SIZES:
-        text = f"{value:g} {SIZES[unit]}"
-    else:
-        stem, text = name, _value(value)
-    return f"{stem.replace('_', ' ')}: {text}"
-
-
-def _value(value: object) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:g}"
-        case tuple():
-            return ", ".join(map(str, value))
-        case {"code": code, "at": at}:  # of a root
-            return f"{code} at {at}" if at else str(code)
-    return "never" if value is None else str(value)
+        return f"{name_text(stem)}: {_both(value * REAL_S[unit], night, at_night_s)}"
+    return setting_text(name, value)
 
 
 def _both(real_s: float, night: NightPlan, at_night_s: float | None = None) -> str:

@@ -81,6 +81,13 @@ def test_a_plan_with_a_choice_of_outcomes_and_services_lists_them(tmp_path: Path
     assert "outcome: unharmed or contained" in drawn(of("five_oclock"))
 
 
+def test_a_healing_that_names_no_fault_says_that_it_is_of_every_one(tmp_path: Path) -> None:
+    """The word alone would not tell what it heals."""
+    assert "heal of: silence" in drawn(of("silence"))
+    path = changed(tmp_path / "again.toml", "silence", **{'of = "silence"\n': ""})
+    assert "heal of: every active fault" in drawn(path)
+
+
 def test_real_seconds_are_shown_on_both_clocks() -> None:
     """From a step's time on where it is known; else where the night goes slowest and fastest, up to all of it."""
     assert "idle: 2 real s (23 min 20 s of the night)" in drawn(of("five_oclock"))  # 700 seconds of the night in a real one

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import Condition, End, Healed, OperationEvent, Part, Service, Shortage, Step
 from testbed.plan.clock import HOUR_S, clock_text, span_text
+from testbed.report.settings import given
 from testbed.report.since_fault import since_fault
 from testbed.verdict.changes import active_faults
 
@@ -96,7 +97,7 @@ def _done(journal: Journal) -> Iterator[Moment]:
         took = "" if end is None or end.duration_s is None else f" in {end.duration_s:.2f} real s"
         detail = f": {end.detail}" if end is not None and end.detail else ""
         reason = f"; {begin.reason}" if begin.reason else ""
-        given = ", ".join(f"{name} = {value}" for name, value in begin.arguments.items())
+        parameters = ", ".join(given(begin.operation, begin.arguments))
         steps = tuple(
             f"{step.number}. {step.step}: {'done' if step.state == 'end' else 'FAILED'}"
             + ("" if step.duration_s is None else f" in {step.duration_s:.2f} real s")
@@ -104,7 +105,7 @@ def _done(journal: Journal) -> Iterator[Moment]:
             for step in journal.of(Step)
             if step.id == begin.id and step.operation == begin.operation and step.state != "begin"
         )
-        what = f"{begin.operation}{f' ({given})' if given else ''} {how}{took}{detail}{reason}"
+        what = f"{begin.operation}{f' ({parameters})' if parameters else ''} {how}{took}{detail}{reason}"
         yield Moment(DONE, begin.t_s, begin.night_s, what, span.to_s, steps, span.until)
     for condition in journal.of(Condition):
         if not condition.seen:

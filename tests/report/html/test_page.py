@@ -114,8 +114,8 @@ def test_a_card_says_what_its_variant_is_and_the_page_what_its_words_mean(two: s
     """The settings in which replays of a night differ; a replay that is alone has none of its own."""
     summary = two.partition('id="timeline"')[0]
     assert [re.findall(r"Its own settings: ([^<]*)<", card) for card in summary.split("<article")[1:]] == [
-        ["lookup = original"],
-        ["lookup = fixed"],
+        ["lookup: original"],
+        ["lookup: fixed"],
     ]
     assert {"<dt>grounded</dt>", "<dt>crack</dt>", "<dt>held</dt>"} <= set(re.findall(r"<dt>\w+</dt>", summary))
     assert "Its own settings" not in page(results(flown("original")))
@@ -375,6 +375,19 @@ def test_a_fault_that_lasts_is_shaded_until_it_is_healed() -> None:
     journal = flown("fixed", silence)
     shade = next(shade for shade in moments.shades(journal) if shade.word == "silence")
     assert shade.to_s[1] - shade.from_s[1] == pytest.approx(1800, rel=0.2)
+
+
+def test_the_page_tells_settings_and_parameters_in_words() -> None:
+    """Of a healing that names no fault, of what a variant sets, and of all settings in the last section: no word of Python."""
+    silence = '[[timeline]]\nat = "23:00"\nfault = "silence"\nlink = "database"\n\n[[timeline]]\nat = "23:30"\noperation = "heal"\n'
+    timeout = '[variants.timeout]\nsettings.application_server.pool_checkout_timeout_s = 2.0\nexpect.outcome = "contained"\n'
+    made = page(results(flown("original", silence, variants=timeout), flown("timeout", silence, variants=timeout)))
+    text = html.unescape(" ".join(re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style).*?</\1>", "", made, flags=re.DOTALL)).split()))
+    assert "heal (of: every active fault) completed in" in text
+    assert "silence (link: database" in text
+    assert "Its own settings: pool checkout timeout: never" in text
+    assert "Its own settings: pool checkout timeout: 2 s" in text
+    assert not re.findall(r"[^.]{0,40}\b(?:None|True|False)\b", text)
 
 
 def test_a_fault_that_goes_on_ends_with_the_night_and_what_comes_after_it_is_told() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, joined
+from testbed.report.settings import setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,10 +30,13 @@ def _of(replay: JudgedReplay) -> Markup:
         ["trace", f"{header.trace.requests} requests, {header.trace.path or 'derived'}, SHA-256 {header.trace.sha256}"],
         ["machine", _listed(header.machine)],
         ["versions", _listed(header.versions)],
-        *([f"settings of the {role}", _listed(settings)] for role, settings in header.settings.items()),
+        *(
+            [f"settings of the {role}", ", ".join(setting_text(*each) for each in settings.items()) or "not told"]
+            for role, settings in header.settings.items()
+        ),
     ]
     return markup.details(replay.label, markup.table(f"Origin of {replay.label}", ["what", "value"], rows), print_=False)
 
 
 def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items()) or "not told"
+    return ", ".join(f"{name} {'not told' if value is None else value}" for name, value in values.items()) or "not told"

@@ -9,10 +9,11 @@ from testbed.report import side_by_side
 from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined
+from testbed.report.settings import name_text, setting_text
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from testbed.report.html.judged import JudgedNight, JudgedReplay
 
@@ -81,7 +82,7 @@ def _card(replay: JudgedReplay, differ: Sequence[tuple[str, str]], heading: str)
     levels = [element("span", class_="level reached" if level <= crack else "level") for level in Crack if level]
     verdict = side_by_side.verdict_text(judgement).plain
     settings = replay.journal.header.settings
-    own = [f"{name} = {settings.get(role, {}).get(name, 'not told')}" for role, name in differ[:MOST_SETTINGS]]
+    own = [_own(name, settings.get(role, {})) for role, name in differ[:MOST_SETTINGS]]
     more = [f"and {len(differ) - MOST_SETTINGS} more"] if len(differ) > MOST_SETTINGS else []
     return element(
         "article",
@@ -106,6 +107,10 @@ def _card(replay: JudgedReplay, differ: Sequence[tuple[str, str]], heading: str)
         class_=f"card {word}",
         aria_label=f"{replay.label}: {word}",
     )
+
+
+def _own(name: str, settings: Mapping[str, object]) -> str:
+    return setting_text(name, settings[name]) if name in settings else f"{name_text(name)}: not told"
 
 
 def _sentence(words: str) -> str:
