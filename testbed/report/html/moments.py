@@ -124,7 +124,8 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
         yield Moment(SEEN, begin_s, start_s, what, (end_s, start_s + length_s))
     if figures.first_trouble is not None:
         first, night_s = figures.first_trouble
-        at_s = first.request.due_s if first.response is None else first.response.answered_s
+        since_s = 0.0 if figures.first_fault is None else figures.first_fault.t_s  # what was under way was no trouble before the fault
+        at_s = max(first.request.due_s, since_s) if first.response is None else first.response.answered_s
         how = "was never answered" if first.ended == "unanswered" else "failed"
         error = "" if first.response is None else first.response.error or ""
         said = innermost(error)

@@ -339,6 +339,20 @@ def test_the_moments_of_the_case_stand_in_their_order() -> None:
     assert len(restart.parts) >= 2
 
 
+def test_what_the_fault_left_without_an_answer_is_no_failure_before_it() -> None:
+    """Its first failure stands at the fault on both clocks, whenever the request was due."""
+    night = NightBuilder()
+    night.look(0.0)
+    night.request(0.9, "kiosk", None)
+    night.switchover(1.0)
+    night.look(2.0)
+    night.end(3.0)
+    found = moments.of(judged.of(results(night.journal()))[0].replays[0])
+    failure = next(moment for moment in found if moment.what.startswith("first failure"))
+    assert (failure.t_s, moments.text(failure)) == (1.0, "22:01:40 (1.0 s)")
+    assert found.index(failure) > next(number for number, moment in enumerate(found) if moment.what.startswith("switchover"))
+
+
 @pytest.mark.parametrize(
     ("took_s", "noticed"),
     [(0.01, "but what was sent before was still answered in it: 1 request failed"), (70.0, "so nobody could notice anything")],
