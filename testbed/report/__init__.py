@@ -5,7 +5,8 @@ stand beside each other. `rises`: what rises for good over a long run. `since_fa
 one object a replay, for programs. `repetition`: how often a variant came out as expected. `waits`: who waited for whom. `five_questions`:
 those of a post-mortem. `warnings`: what could have warned. `stacks`: what thread dumps tell. `plan`: scenarios and their plans.
 `process_threads`: what the threads of any process wait for. `fitted`: tables that lose nothing on a narrow terminal. `settings`: settings
-in words. `terminal`: a console without mark-up. `html/`: the page. `markdown`: the short form for a pull request. `junit`: for CI servers.
+in words. `counted`: how many of a thing. `terminal`: a console without mark-up. `html/`: the page. `markdown`: the short form for a pull
+request. `junit`: for CI servers.
 
 May import errors, plan, journal, observe, verdict and postmortem.
 """

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.plan.clock import clock_text, span_text
+from testbed.report.counted import counted
 from testbed.report.fitted import Column, FittedTable
 from testbed.report.settings import REAL_S, given, name_text, setting_text
 
@@ -47,8 +48,8 @@ def plan(scenario: Scenario, sent: Trace) -> RenderableType:
     clock = night.clock()
     words = Text(
         f"{scenario.name}: {f'{scenario.title}. {scenario.summary}'.strip()}\n"
-        f"facility: {', '.join((*facility.server_names, *facility.callers))}; {facility.request_threads} request threads each, "
-        f"{facility.pool_size} connections each application server\n"
+        f"facility: {', '.join((*facility.server_names, *facility.callers))}; {counted(facility.request_threads, 'request thread')} each, "
+        f"and {counted(facility.pool_size, 'connection')} in the pool of each application server\n"
         f"night: {night.date}, {night.from_} to {night.to}, "
         f"{span_text(night.to_s - night.from_s)} in {clock.real_s(night.to_s):.1f} real seconds; "
         f"{' to '.join(f'{speed:g}' for speed in sorted({min(clock.speeds), max(clock.speeds)}))} seconds of the night in a real one"
@@ -119,7 +120,7 @@ def _passengers(sent: Trace) -> FittedTable:
             Column("caller, transaction", least=20),
             *(Column(heading, "right") for heading in (*(f"{hour % 24:02}h" for hour in hours), "all")),
         ],
-        title=f"Passengers: {len(sent.requests)} requests, seed {sent.header.seed}",
+        title=f"Passengers: {counted(len(sent.requests), 'request')}, seed {sent.header.seed}",
     )
     by_hour = Counter((request.caller, request.transaction, int(request.due_night_s // 3600)) for request in sent.requests)
     for caller, name in sorted(kinds):

@@ -16,6 +16,7 @@ from testbed.errors import TestbedError
 from testbed.plan.clock import HOUR_S, clock_text, span_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.report import nights, rises
+from testbed.report.counted import counted
 from testbed.report.rows import Nothing, Rows
 from testbed.report.since_fault import since_fault
 from testbed.report.terminal import plain_console
@@ -257,7 +258,7 @@ def _breakers(figures: Figures) -> RenderableType:
             lines.append(Text(f"{caller}: unknown", "yellow"))
             continue
         times = "once" if counts.opened == 1 else f"{counts.opened} times"
-        lines.append(Text(f"{caller}: opened {times}, {counts.let_through} calls let through, {counts.refused} refused"))
+        lines.append(Text(f"{caller}: opened {times}, {counted(counts.let_through, 'call')} let through, {counts.refused} refused"))
     return Text("\n").join(lines) if lines else Nothing("none")
 
 

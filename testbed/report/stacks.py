@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.plan.clock import clock_text
+from testbed.report.counted import counted
 from testbed.report.fitted import Column, FittedTable
 
 if TYPE_CHECKING:
@@ -47,19 +48,15 @@ def lines(reading: StackReading) -> Iterator[tuple[str, str]]:
 
 def _pool(pool: Pool) -> str:
     named = f" {pool.name!r}" if pool.name else ""
-    return f"{pool.kind}{named}: {_threads(pool.threads)}, {pool.idle} of them idle"
+    return f"{pool.kind}{named}: {counted(pool.threads, 'thread')}, {pool.idle} of them idle"
 
 
 def _plain(plain: Plain) -> str:
     names = ", ".join(plain.names[:3]) + (", …" if len(plain.names) > 3 else "")  # noqa: PLR2004 - so many names fit a line
     where = f"the outermost call is {plain.call}" if plain.call else "in no call that the dump shows"
-    return f"{_threads(plain.threads)} ({names}): {where}"
+    return f"{counted(plain.threads, 'thread')} ({names}): {where}"
 
 
 def _protocol(protocol: Protocol) -> str:
     side = f" {protocol.side}" if protocol.side else ""
-    return f"{protocol.name}{side} ({_threads(protocol.threads)}; read from {', '.join(protocol.modules)})"
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'' if count == 1 else 's'}"
+    return f"{protocol.name}{side} ({counted(protocol.threads, 'thread')}; read from {', '.join(protocol.modules)})"

@@ -81,6 +81,11 @@ def test_a_plan_with_a_choice_of_outcomes_and_services_lists_them(tmp_path: Path
     assert "outcome: unharmed or contained" in drawn(of("five_oclock"))
 
 
+def test_a_plan_says_what_each_service_has() -> None:
+    """Request threads, and connections in a pool."""
+    assert "; 40 request threads each, and 40 connections in the pool of each application server night:" in drawn(of("the_night"))
+
+
 def test_a_healing_that_names_no_fault_says_that_it_is_of_every_one(tmp_path: Path) -> None:
     """The word alone would not tell what it heals."""
     assert "heal of: silence" in drawn(of("silence"))

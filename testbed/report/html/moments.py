@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import Condition, End, Healed, OperationEvent, Part, Service, Shortage, Step
 from testbed.plan.clock import HOUR_S, clock_text, span_text
+from testbed.report.counted import counted
 from testbed.report.settings import given
 from testbed.report.since_fault import since_fault
 from testbed.verdict.changes import active_faults
@@ -147,7 +148,7 @@ def _noticed(journal: Journal, from_night_s: float, to_night_s: float) -> str:
     failed = sum(response is not None and from_night_s <= response.night_s < to_night_s for response in responses)
     if not failed:
         return "so nobody could notice anything"
-    return f"but what was sent before was still answered in it: {failed} {'request' if failed == 1 else 'requests'} failed"
+    return f"but what was sent before was still answered in it: {counted(failed, 'request')} failed"
 
 
 def innermost(error: str) -> str:

@@ -315,10 +315,12 @@ def test_the_stacks_of_all_services_stand_together() -> None:
     """Forty threads of each server at one line are one group; what failed says why."""
     night = hung_night()
     night.dump(5.45, "cf-1", "", error="py-spy may not look")
+    night.dump(5.45, "kiosk", "running", count=1)
     made = stacks.section(judged.of(results(night.journal())))
     assert made is not None
     text = " ".join(re.sub(r"<[^>]*>", " ", made.body).split())
     assert "8 threads: waiting for a connection from the pool, within lookup_by_city. cf-1 at 22:09:00 (4), cf-2 at 22:09:00 (4)" in text
+    assert "1 thread: running, within lookup_by_city. kiosk at 22:09:05 (1)" in text
     assert "py-spy may not look" in text
     assert stacks.section(judged.of(results(contained_night().journal()))) is None
 

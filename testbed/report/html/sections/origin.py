@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from testbed.report.counted import counted
 from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, joined
@@ -27,7 +28,7 @@ def _of(replay: JudgedReplay) -> Markup:
         ["started at", header.started_at],
         ["scenario, variant", f"{header.scenario}, {header.variant}"],
         ["runtime, seed, repetition", f"{header.runtime}, {header.seed}, {header.repetition}"],
-        ["trace", f"{header.trace.requests} requests, {header.trace.path or 'derived'}, SHA-256 {header.trace.sha256}"],
+        ["trace", f"{counted(header.trace.requests, 'request')}, {header.trace.path or 'derived'}, SHA-256 {header.trace.sha256}"],
         ["machine", _listed(header.machine)],
         ["versions", _listed(header.versions)],
         *(

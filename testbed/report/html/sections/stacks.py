@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import Threads
 from testbed.plan.clock import clock_text
+from testbed.report.counted import counted
 from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined
@@ -40,7 +41,7 @@ def _of_replay(replay: JudgedReplay) -> Markup:
     ordered = sorted(alike.items(), key=lambda item: -sum(group.count for _, group in item[1]))
     stacks = [_stack(*key, found) for key, found in ordered[:MOST_STACKS]]
     if len(ordered) > MOST_STACKS:
-        stacks.append(element("p", f"And {len(ordered) - MOST_STACKS} more stacks; the dumps have them all.", class_="note"))
+        stacks.append(element("p", f"And {counted(len(ordered) - MOST_STACKS, 'more stack')}; the dumps have them all.", class_="note"))
     table = markup.table(f"Thread dumps of {replay.label}", ["service", "what most request threads do", "dump, beside the journal"], rows)
     return element("section", element("h3", replay.label), table, *stacks, aria_label=f"{replay.label}, thread stacks")
 
@@ -48,8 +49,8 @@ def _of_replay(replay: JudgedReplay) -> Markup:
 def _stack(state: str, within: str, stack: tuple[str, ...], found: Sequence[tuple[Threads, ThreadGroup]]) -> Markup:
     count = sum(group.count for _, group in found)
     where = ", ".join(dict.fromkeys(f"{dump.service} at {clock_text(dump.night_s)} ({group.count})" for dump, group in found))
-    summary = f"{count} threads: {state}{f', within {within}' if within else ''}. {where}"
+    summary = f"{counted(count, 'thread')}: {state}{f', within {within}' if within else ''}. {where}"
     frames = [element("li", element("code", frame)) for frame in stack[:MOST_FRAMES]]
     if len(stack) > MOST_FRAMES:
-        frames.append(element("li", f"and {len(stack) - MOST_FRAMES} more frames"))
+        frames.append(element("li", f"and {counted(len(stack) - MOST_FRAMES, 'more frame')}"))
     return markup.details(summary, element("ol", *frames, class_="stack"))

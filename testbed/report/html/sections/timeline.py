@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed.report.counted import counted
 from testbed.report.html import markup, moments
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined
@@ -44,6 +45,6 @@ def _list(replay: JudgedReplay, heading: str) -> Markup:
 def _item(moment: Moment) -> Markup:
     steps: list[Markup] = []
     if moment.parts:
-        count = "in full" if moment.kind == moments.BAD else f"{len(moment.parts)} step{'' if len(moment.parts) == 1 else 's'}"
+        count = "in full" if moment.kind == moments.BAD else counted(len(moment.parts), "step")
         steps = [markup.details(count, element("ul", *(element("li", part) for part in moment.parts)))]
     return element("li", element("span", moments.text(moment), class_="when"), " ", moment.what, *steps, class_=moment.kind)
