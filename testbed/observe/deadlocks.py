@@ -32,6 +32,7 @@ Sureness = Literal["certain", "likely"]
 MOST_SOURCE_BYTES = 4 << 20
 CLOCK_STEP_S = 1.0  # the kernel tells when it booted in whole seconds
 MOST_SOUGHT = 32  # locks whose objects are searched in memory
+GIVEN_BACK = "a call since then may have given it back"
 Key = tuple[str, int | str, str]  # an object's address or a file, and the way from there to the lock
 
 
@@ -39,7 +40,8 @@ Key = tuple[str, int | str, str]  # an object's address or a file, and the way f
 class LockWait:
     """A thread that waits for a lock, or for the end of another thread: where, and who holds it, where, and how sure that is.
 
-    `lock`: the expression, empty where the source does not tell. `holder`: the kernel's id of the thread; None: not known.
+    `lock`: the expression, empty where the source does not tell. `holder`: the kernel's id of the thread; None: not known. `doubt`: why it
+    may hold the lock no more, empty where nothing that its lines did since speaks for that.
     """
 
     thread: int
@@ -50,6 +52,7 @@ class LockWait:
     held_at: str = ""
     sure: Sureness | None = None
     timed: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,13 @@ class LockFindings:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A lock that a thread holds or takes: the expression, where, and what is known of its identity."""
+    """A lock that a thread holds or takes: the expression, where, and what is known of its identity; and see `LockExpression`."""
 
     text: str
     at: str
     key: Key | None
+    is_item: bool
+    may_be_released: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ def _with_holders(
         known.learn(taker)
     for taker in takers:  # `with first, second:` holds the first while it takes the second
         if (second := known.meant(taker)) is not None:
-            held[taker.thread] += taker.uses[: taker.uses.index(second)]
+            held[taker.thread] += tuple(use for use in taker.uses[: taker.uses.index(second)] if use.is_item)
     for taker in takers:
         use, holders = known.meant(taker), known.holders(taker, held)
         text = use.text if use else " or ".join(dict.fromkeys(each.text for each in taker.uses))
@@ -144,7 +149,7 @@ def _with_holders(
                 wait = replace(wait, holder=threads[owner], held_at=held_at, sure="certain")
         elif len({thread for thread, _, _ in holders}) == 1:
             thread, seen, sure = holders[0]
-            wait = replace(wait, holder=thread, held_at=seen.at, sure=sure)
+            wait = replace(wait, holder=thread, held_at=seen.at, sure=sure, doubt=GIVEN_BACK if seen.may_be_released else "")
         yield wait
 
 
@@ -183,7 +188,7 @@ class _Identities:
             for use in reversed(uses):
                 known = self.futex(use.key)
                 if self._by_address and known is not None and known[0] == taker.futex:
-                    found.append((thread, use, known[1]))
+                    found.append((thread, use, "likely" if use.may_be_released else known[1]))
                 elif not self._by_address and meant is not None and use.key is not None and use.key == meant.key:
                     found.append((thread, use, "likely"))
         return found
@@ -257,7 +262,7 @@ def _use(lock: LockExpression, frame: Frame) -> _Use:
         key = ("object", address, lock.way)
     elif lock.root and lock.is_global:
         key = ("global", frame.file, lock.root + lock.way)
-    return _Use(lock.text, f"{'/'.join(Path(frame.file).parts[-2:])}:{lock.line}", key)
+    return _Use(lock.text, f"{'/'.join(Path(frame.file).parts[-2:])}:{lock.line}", key, lock.is_item, lock.may_be_released)
 
 
 def _of_object(address: int) -> Key:

@@ -98,6 +98,7 @@ def _lock_fields(process: PythonProcess, wait: LockWait) -> dict[str, object]:
         "held_at": wait.held_at,
         "sure": wait.sure,
         "timed": wait.timed,
+        "doubt": wait.doubt,
     }
 
 
@@ -193,7 +194,8 @@ def _lock(wait: LockWait) -> str:
 def _holder(process: PythonProcess, wait: LockWait) -> str:
     if wait.holder is None:
         return "whose holder is not known"
-    return f"held by {_name(process, wait.holder)}{f' at {wait.held_at}' if wait.held_at else ''} ({wait.sure})"
+    at = f" at {wait.held_at}" if wait.held_at else ""
+    return f"held by {_name(process, wait.holder)}{at} ({wait.sure}{f': {wait.doubt}' if wait.doubt else ''})"
 
 
 def _name(process: PythonProcess, thread: int) -> str:

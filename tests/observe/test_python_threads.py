@@ -15,9 +15,10 @@ import pytest
 
 from testbed.errors import DumpError, UsageError
 from testbed.observe import py_spy
+from testbed.observe.deadlocks import GIVEN_BACK
 from testbed.observe.proc import process_state
 from testbed.observe.python_threads import PythonProcess, PythonThread, look_into, require_python_processes
-from testbed.report.process_threads import thread_groups, wait_text
+from testbed.report.process_threads import process_text, thread_groups, wait_text
 from tests.observe.programs import CROSSED, FORTY, HELD_BY_A_THIRD, running
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def made(directory: Path, number: int) -> Path:
 # Each is a deadlock that is so sure, or none.
 CIRCLES = {
     "acquire and release": (
-        "certain",
+        "likely",
         """
 def move(source, target):
     source.acquire()
@@ -222,6 +223,49 @@ def move(source, target):
     both.wait()
     with forever:
         pass
+""",
+    ),
+    "released in another function": (
+        None,
+        """
+taken = threading.Event()
+def give(lock):
+    lock.release()
+def take(lock):
+    lock.acquire()
+def third():
+    time.sleep(0.1)
+    take(one)
+    take(two)
+    taken.set()
+    time.sleep(600)
+start(third)
+def move(source, target):
+    source.acquire()
+    give(source)
+    taken.wait()
+    target.acquire()
+""",
+    ),
+    "released by a call that does not say so": (
+        "likely",
+        """
+def move(source, target):
+    source.acquire()
+    both.wait()
+    with target:
+        pass
+""",
+    ),
+    "assigned since": (
+        None,
+        """
+def move(source, target):
+    lock = source
+    lock.acquire()
+    both.wait()
+    lock = forever
+    lock.acquire()
 """,
     ),
     "with a time-out": (
@@ -285,6 +329,51 @@ start(move, two, one, name="back")
     with running(tmp_path, text) as started:
         process = await looked_into(started.pid)
     assert [deadlock.sure for deadlock in process.locks.deadlocks] == ([sure] if sure else [])
+
+
+async def test_a_variable_that_was_assigned_since_names_no_holder(tmp_path: Path) -> None:
+    """Neither of a thread that waits for what it names now, nor of one that took what it named before."""
+    text = """
+A, B, C = threading.Lock(), threading.Lock(), threading.Lock()
+def one():
+    lock = A
+    lock.acquire()
+    lock = B
+    with lock:
+        pass
+def two():
+    lock = B
+    lock.acquire()
+    lock = C
+    time.sleep(600)
+start(two)
+time.sleep(0.1)
+start(one)
+"""
+    with running(tmp_path, text) as started:
+        process = await looked_into(started.pid)
+    assert [(wait.lock, wait.holder, wait.sure) for wait in process.locks.waits] == [("lock", None, None)]
+    assert process.locks.deadlocks == ()
+
+
+async def test_a_holder_that_may_have_given_the_lock_back_is_told_with_that(tmp_path: Path) -> None:
+    """And is likely at most."""
+    text = """
+LOCK = threading.Lock()
+def hold(lock):
+    lock.acquire()
+    time.sleep(600)
+def enter(lock):
+    lock.acquire()
+start(hold, LOCK)
+time.sleep(0.1)
+start(enter, LOCK)
+"""
+    with running(tmp_path, text) as started:
+        process = await looked_into(started.pid)
+    (wait,) = process.locks.waits
+    assert (wait.holder, wait.sure, wait.doubt) == (named(process, "hold").stack.os_id, "likely", GIVEN_BACK)
+    assert f"(likely: {GIVEN_BACK})" in str(process_text(process).renderables)  # type: ignore[attr-defined]
 
 
 async def test_a_thread_that_waits_for_the_end_of_one_that_waits_for_it_is_a_deadlock(tmp_path: Path) -> None:
