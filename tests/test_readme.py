@@ -353,8 +353,8 @@ def names_of(record: type) -> Iterator[str]:
     """Yield the names that a record has in a journal's line, with `outer.inner` for those of a record within it."""
     hints = get_type_hints(record, include_extras=True)
     for field in fields(record):  # type: ignore[arg-type]
-        inner = [part for part in _parts(hints[field.name]) if is_dataclass(part)]
-        alias = next((part.alias for part in get_args(hints[field.name]) if hasattr(part, "alias")), field.name)
+        inner = [part for part in _parts(hints[field.name]) if isinstance(part, type) and is_dataclass(part)]
+        alias = next((part.alias for part in get_args(hints[field.name]) if getattr(part, "alias", None)), field.name)
         yield from (f"{field.name}.{name}" for part in inner for name in names_of(part)) if inner else (alias,)
 
 

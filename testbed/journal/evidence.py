@@ -1,25 +1,32 @@
 """The evidence of one moment: what every part of a facility told of itself when it was asked, and what could not be had.
 
 It lies beside the journal, in a file of its own, which the journal's event `evidence` names. The page `README.md` has every field. Names
-end with their unit, as those of events do; addresses are `host:port`.
+end with their unit, as those of events do; addresses are `host:port`. What cannot be, such as a count below zero, is refused when a file is
+read, so whoever judges by evidence need not care; `evidence_values.py` says of one value what cannot be.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.errors import JournalError, bounded
 from testbed.journal.events import Why
+from testbed.journal.evidence_values import Call, Code, Count, Id, Overflow, ReportedSeconds, Seconds, ServiceSettings, State, WaitKind
 from testbed.plan import given_file
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
     from pathlib import Path
 
+    from testbed.journal.events import EvidenceTaken
+
 MOST_BYTES = 64 << 20
+MOST_SHOWN = 80  # characters of a value that is told as wrong
+ROUNDED_S = 1e-6  # by which a time may differ that was written twice
 POSTGRES_PORT = "5432"  # libpq's default
 VIRTUAL_IP = "virtual IP of "  # and the database: the name of its route
 
@@ -33,16 +40,16 @@ class ConnectionOut:
     checkout, 0 if there was none.
     """
 
-    connection: int
+    connection: Id
     thread: str
-    out_s: float
+    out_s: Seconds
     request_running: bool
-    thread_id: int = 0
-    backend_pid: int = 0
+    thread_id: Id = 0
+    backend_pid: Id = 0
     operation: str = ""
-    checked_out_at: tuple[str, ...] = ()
+    checked_out_at: tuple[Call, ...] = ()
     error: str = ""
-    raised_at: tuple[str, ...] = ()
+    raised_at: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,8 @@ class Source:
 
     file: str
     function: str
-    first_line: int
-    text: str
+    first_line: Count
+    text: Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,11 @@ class RunningCall:
     `thread_id`: the operating system's number of the thread. An empty caller, and the attempt 0, are not known.
     """
 
-    thread_id: int
+    thread_id: Id
     operation: str
-    running_s: float
+    running_s: Seconds
     caller: str = ""
-    attempt: int = 0
+    attempt: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,8 @@ class SentCalls:
     """How many calls a caller has sent to an application server since its start, and how many were no repetition of another."""
 
     caller: str
-    calls: int
-    first: int
+    calls: Count
+    first: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +103,16 @@ class PoolTable:
     """
 
     service: str
-    size: int
-    max_overflow: int
-    checkout_timeout_s: float | None
-    in_pool: int
-    out: int
-    waiting: int
-    leaked: int
+    size: Count
+    max_overflow: Overflow
+    checkout_timeout_s: Seconds | None
+    in_pool: Count
+    out: Count
+    waiting: Count
+    leaked: Count
     connections_out: tuple[ConnectionOut, ...] = ()
     sources: tuple[Source, ...] = ()
-    connects_failed: int = 0
+    connects_failed: Count = 0
     connect_error: str = ""
     calls: Calls | None = None
 
@@ -114,7 +121,7 @@ class PoolTable:
 class HttpPool:
     """The HTTP connections that a caller may have at once, to all addresses together, and those that are out, the longest out first."""
 
-    size: int
+    size: Count
     connections_out: tuple[ConnectionOut, ...] = ()
     sources: tuple[Source, ...] = ()
 
@@ -127,11 +134,11 @@ class About:
     """
 
     service: str
-    pid: int
+    pid: Id
     programs: dict[str, str]
     installed: dict[str, str]
     loaded: dict[str, str]
-    settings: dict[str, Any]
+    settings: ServiceSettings
     connections: HttpPool | None = None
 
     @property
@@ -148,22 +155,22 @@ class Session:
     `state_s` and `transaction_s`: for how long it has been in its state, and its transaction open.
     """
 
-    pid: int
+    pid: Id
     role: str
     client: str
     state: str
     wait: str
     query: str
-    state_s: float | None = None
-    transaction_s: float | None = None
-    blocked_by: tuple[int, ...] = ()
+    state_s: ReportedSeconds | None = None
+    transaction_s: ReportedSeconds | None = None
+    blocked_by: tuple[Id, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
     """A lock on a relation that a session holds, or waits for (`pg_locks`)."""
 
-    pid: int
+    pid: Id
     relation: str
     mode: str
     granted: bool
@@ -177,7 +184,7 @@ class DatabaseSide:
     host: str
     address: str
     version: str
-    max_connections: int
+    max_connections: Count
     sessions: tuple[Session, ...] = ()
     locks: tuple[HeldLock, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
@@ -215,8 +222,8 @@ class Listener:
     """
 
     address: str
-    queued: int
-    backlog: int | None
+    queued: Count
+    backlog: Count | None
 
     @property
     def is_full(self) -> bool:
@@ -249,11 +256,11 @@ class LockWait:
     the source, empty where it does not tell. `timed`: the wait ends by itself.
     """
 
-    thread: int
+    thread: Id
     name: str
     at: str
     lock: str
-    holder: int | None = None
+    holder: Id | None = None
     holder_name: str = ""
     held_at: str = ""
     sure: Literal["certain", "likely"] | None = None
@@ -264,12 +271,12 @@ class LockWait:
 class Holder:
     """A thread that holds a lock for which others wait, and waits for none itself: what it does instead, in the words of a dump."""
 
-    thread: int
+    thread: Id
     name: str
-    state: str
+    state: State
     within: str
     stack: tuple[str, ...]
-    kind: str = ""
+    kind: WaitKind = ""
     call: str = ""
     peer: str = ""
     detail: str = ""
@@ -286,7 +293,7 @@ class ThreadLocks:
     service: str
     lock_waits: tuple[LockWait, ...] = ()
     holders: tuple[Holder, ...] = ()
-    deadlocks: tuple[tuple[int, ...], ...] = ()
+    deadlocks: tuple[tuple[Id, ...], ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -300,11 +307,11 @@ class Heartbeats:
     sender: str
     watcher: str
     link: str
-    every_s: float
-    take_over_after: int
-    received: int
-    missed: int
-    longest_gap_s: float
+    every_s: Seconds
+    take_over_after: Count
+    received: Count
+    missed: Count
+    longest_gap_s: Seconds
 
 
 Answer = PoolTable | About | DatabaseSide | Route | OwnAddress | Listeners | EventLoop | ThreadLocks | Heartbeats
@@ -329,9 +336,9 @@ class Evidence:
     """
 
     why: Why
-    t_s: float
-    night_s: float
-    took_s: float
+    t_s: Seconds
+    night_s: Seconds
+    took_s: Seconds
     pools: tuple[PoolTable, ...] = ()
     services: tuple[About, ...] = ()
     databases: tuple[DatabaseSide, ...] = ()
@@ -355,10 +362,64 @@ def write(evidence: Evidence, file: Path) -> None:
         written.write(_adapter.dump_json(evidence))
 
 
-def read(file: Path) -> Evidence:
-    """Read evidence; raises JournalError when the file cannot be read, or is not what `write` writes. Unknown fields are ignored."""
+def read(file: Path, taken: EvidenceTaken | None = None) -> Evidence:
+    """Read evidence; raises JournalError when the file cannot be read, or is not what `write` writes. Unknown fields are ignored.
+
+    It is refused, too, when something in it cannot be, or it is not that of the event that names it (`taken`).
+    """
     try:
-        return _adapter.validate_json(given_file.read(file, MOST_BYTES), strict=True)
+        evidence = _adapter.validate_json(given_file.read(file, MOST_BYTES), strict=True)
     except (OSError, ValueError) as error:  # ValidationError is a ValueError, and so is a path that no system has
-        reason = bounded(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else getattr(error, "strerror", None) or str(error)
+        reason = _mistake(error) if isinstance(error, ValidationError) else getattr(error, "strerror", None) or str(error)
         raise JournalError(f"the evidence {file} cannot be read: {reason}") from error
+    for contradiction in (*_contradictions(evidence), *(() if taken is None else _differences(evidence, taken))):
+        raise JournalError(f"the evidence {file} cannot be read: {bounded(contradiction)}")
+    return evidence
+
+
+def _mistake(error: ValidationError) -> str:
+    """Return the first mistake of evidence in one line: the field, what was found, and what is allowed."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    found = f", found {first['input']!r}" if isinstance(first["input"], int | float | str) and len(str(first["input"])) < MOST_SHOWN else ""
+    return bounded(f"{where}: {first['msg']}{found}" if where else first["msg"])
+
+
+def _contradictions(evidence: Evidence) -> Iterator[str]:
+    """Yield what cannot be of fields together: a part that told of itself twice, and more connections out than a pool has."""
+    yield from _twice("pools", [each.service for each in evidence.pools])
+    yield from _twice("services", [each.service for each in evidence.services])
+    yield from _twice("databases", [each.database for each in evidence.databases])
+    yield from _twice("hosts", [(each.database, each.host) for each in evidence.hosts])
+    yield from _twice("listeners", [each.service for each in evidence.listeners])
+    yield from _twice("event_loops", [each.service for each in evidence.event_loops])
+    yield from _twice("thread_locks", [each.service for each in evidence.thread_locks])
+    yield from _twice("heartbeats", [(each.sender, each.watcher) for each in evidence.heartbeats])
+    for number, table in enumerate(evidence.pools):
+        most = table.size + table.max_overflow
+        for name, count in (("out", table.out), ("leaked", table.leaked), ("connections_out", len(table.connections_out))):
+            if table.max_overflow >= 0 and count > most:
+                yield f"pools.{number}.{name}: there are {count}; allowed: at most {most}, which are size and max_overflow"
+    for number, about in enumerate(evidence.services):
+        if about.connections is not None and len(about.connections.connections_out) > about.connections.size:
+            rows, size = len(about.connections.connections_out), about.connections.size
+            yield f"services.{number}.connections.connections_out: there are {rows}; allowed: at most {size}, which is size"
+
+
+def _twice(field: str, names: Sequence[Hashable]) -> Iterator[str]:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            told = name if isinstance(name, str) else " and ".join(map(str, name)) if isinstance(name, tuple) else ""
+            yield f"{field}.{number}: {told} is there twice; allowed: once"
+
+
+def _differences(evidence: Evidence, taken: EvidenceTaken) -> Iterator[str]:
+    """Yield where evidence is not that of the event that names it, which was written when all was answered."""
+    if evidence.why != taken.why:
+        yield f"why: it is {evidence.why!r}, and {taken.why!r} in the event that names it"
+    if abs(evidence.took_s - taken.took_s) > ROUNDED_S:
+        yield f"took_s: it is {evidence.took_s:g} s, and {taken.took_s:g} s in the event that names it"
+    if evidence.t_s > taken.t_s + ROUNDED_S:
+        yield f"t_s: it is {evidence.t_s:g} s, later than the event that names it, at {taken.t_s:g} s"
+    if evidence.night_s > taken.night_s + ROUNDED_S:
+        yield f"night_s: it is {evidence.night_s:g} s, later than the event that names it, at {taken.night_s:g} s"

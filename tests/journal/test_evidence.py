@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import TypeAdapter
 
 from testbed.errors import JournalError
 from testbed.journal import evidence
+from testbed.journal.events import EvidenceTaken
 from testbed.journal.evidence import (
     About,
     Calls,
@@ -155,3 +157,114 @@ def test_locks_are_read_too(tmp_path: Path) -> None:
     side = DatabaseSide("database", "db-1", "a:1", "18.0", 10, locks=(HeldLock(1, "flights", "AccessShareLock", granted=False),))
     evidence.write(Evidence("asked", 1.0, 1.0, 0.1, databases=(side,)), tmp_path / "1.json")
     assert not evidence.read(tmp_path / "1.json").databases[0].locks[0].granted
+
+
+def changed(file: Path, *way: str | int, value: object) -> Path:
+    """Write `ALL` with one value of it changed, and return the file."""
+    evidence.write(ALL, file)
+    content = json.loads(file.read_text())
+    part = content
+    for step in way[:-1]:
+        part = part[step]
+    part[way[-1]] = value
+    file.write_text(json.dumps(content))
+    return file
+
+
+OUT = {"connection": 1, "thread": "w", "out_s": 1.0, "request_running": True}
+SETTINGS = ("services", 0, "settings")
+ROW = ("pools", 0, "connections_out", 0)
+HOLDER = ("thread_locks", 0, "holders", 0)
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "told"),
+    [
+        (("pools", 0, "size"), -10, r"pools\.0\.size: .* greater than or equal to 0, found -10"),
+        (("pools", 0, "size"), 2**63 - 1, r"pools\.0\.size: .* less than"),
+        (("pools", 0, "size"), 0, r"pools\.0\.out: there are 40; allowed: at most 0"),
+        (("pools", 0, "out"), 41, r"pools\.0\.out: there are 41; allowed: at most 40"),
+        (("pools", 0, "max_overflow"), -2, r"pools\.0\.max_overflow: .*, found -2"),
+        (("pools", 0, "connections_out"), [OUT] * 41, "41"),
+        ((*ROW, "out_s"), float("nan"), r"out_s: .* finite number, found nan"),
+        ((*ROW, "out_s"), float("inf"), r"out_s: .* finite number, found inf"),
+        ((*ROW, "out_s"), -5.0, r"out_s: .*, found -5\.0"),
+        ((*ROW, "checked_out_at"), [f"a.py:{'9' * 5000} f"], r"checked_out_at\.0: .* at most 9 digits"),
+        (("pools", 0, "sources", 0, "text"), f"x = a{'.b' * 90_000}", r"sources\.0\.text: .* cannot be parsed"),
+        (("pools", 0, "sources", 0, "text"), f"x = a{'+b' * 90_000}", r"sources\.0\.text: .* cannot be parsed"),
+        ((*SETTINGS, "flight_search_urls"), None, r"services\.0\.settings: .*flight_search_urls is None"),
+        ((*SETTINGS, "flight_search_urls"), ["http://["], r"services\.0\.settings: .*flight_search_urls is \['http://\['\]"),
+        ((*SETTINGS, "flight_search_urls"), ["http://a:b"], r"flight_search_urls is"),
+        ((*SETTINGS, "flight_search_urls"), "http://a", r"flight_search_urls is 'http://a'; allowed: a list"),
+        ((*SETTINGS, "call_read_timeout_s"), "6", r"call_read_timeout_s is '6'; allowed: a number"),
+        ((*SETTINGS, "call_read_timeout_s"), float("nan"), r"call_read_timeout_s is nan; allowed: finite"),
+        ((*SETTINGS, "database"), ["host=a"], r"database is \['host=a'\]"),
+        (("databases", 0, "sessions", 0, "state_s"), -3600.0, r"sessions\.0\.state_s: "),
+        (("heartbeats", 0, "received"), -5, r"heartbeats\.0\.received: "),
+        (("heartbeats", 0, "longest_gap_s"), float("nan"), r"heartbeats\.0\.longest_gap_s: "),
+        ((*HOLDER, "kind"), "magic", r"holders\.0\.kind: "),
+        ((*HOLDER, "state"), "magic", r"holders\.0\.state: .*allowed: .*idle.*, found 'magic'"),
+        (("took_s",), float("nan"), r"took_s: .* finite number"),
+        (("t_s",), -1.0, r"t_s: "),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_field(tmp_path: Path, way: tuple[str | int, ...], value: object, told: str) -> None:
+    """In one sentence, so that whoever judges by evidence never tells of it, nor stumbles over it."""
+    file = changed(tmp_path / "1.json", *way, value=value)
+    with pytest.raises(JournalError, match=rf"1\.json cannot be read: .*{told}") as refused:
+        evidence.read(file)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("field", ["pools", "services", "databases", "hosts", "listeners", "event_loops", "thread_locks", "heartbeats"])
+def test_a_part_that_told_of_itself_twice_is_refused(tmp_path: Path, field: str) -> None:
+    """Its numbers would count double."""
+    file = changed(tmp_path / "1.json", field, value=twice(field))
+    with pytest.raises(JournalError, match=rf"cannot be read: {field}\.1: .+ is there twice; allowed: once"):
+        evidence.read(file)
+
+
+def twice(field: str) -> list[object]:
+    """Return the parts of one field of `ALL` as they are written, each twice."""
+    return list(TypeAdapter(Evidence).dump_python(ALL, mode="json")[field]) * 2
+
+
+def test_a_caller_has_no_more_connections_out_than_it_has(tmp_path: Path) -> None:
+    """Of them all together."""
+    file = changed(tmp_path / "1.json", "services", 0, "connections", value={"size": 1, "connections_out": [OUT, OUT]})
+    with pytest.raises(JournalError, match=r"services\.0\.connections\.connections_out: there are 2; allowed: at most 1"):
+        evidence.read(file)
+
+
+def test_a_pool_without_a_limit_may_have_any_number_out(tmp_path: Path) -> None:
+    """As `max_overflow` -1 says; and what is no Python any more is no mistake, nor a clock that was set back by a second."""
+    assert evidence.read(changed(tmp_path / "1.json", "pools", 0, value=unlimited())).pools[0].out == 99
+    assert (
+        evidence.read(changed(tmp_path / "2.json", "pools", 0, "sources", 0, "text", value="def (:")).pools[0].sources[0].text == "def (:"
+    )
+    assert evidence.read(changed(tmp_path / "3.json", "databases", 0, "sessions", 0, "state_s", value=-1.0)).databases
+
+
+def unlimited() -> object:
+    """Return the table of a pool without a limit as it is written."""
+    return TypeAdapter(PoolTable).dump_python(replace(ALL.pools[0], max_overflow=-1, out=99), mode="json")
+
+
+TAKEN = EvidenceTaken(why="hung", file="1.json", took_s=0.5, t_s=10.75, night_s=82_890.0)
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        (replace(TAKEN, why="end"), "why: it is 'hung', and 'end' in the event"),
+        (replace(TAKEN, took_s=0.75), r"took_s: it is 0\.5 s, and 0\.75 s in the event"),
+        (replace(TAKEN, t_s=9.5), r"t_s: it is 10 s, later than the event that names it, at 9\.5 s"),
+        (replace(TAKEN, night_s=82_000.0), r"night_s: it is 82800 s, later than the event that names it, at 82000 s"),
+    ],
+)
+def test_evidence_of_another_moment_than_its_event_is_refused(tmp_path: Path, taken: EvidenceTaken, told: str) -> None:
+    """As when somebody has put the file of another run there."""
+    evidence.write(ALL, tmp_path / "1.json")
+    assert evidence.read(tmp_path / "1.json", TAKEN) == ALL
+    with pytest.raises(JournalError, match=told):
+        evidence.read(tmp_path / "1.json", taken)
