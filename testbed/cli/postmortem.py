@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli import kept, options
+from testbed.cli import kept, options, output
 from testbed.cli.journals import judged
 from testbed.postmortem import questions, stack_reading, warning_time
 from testbed.report import five_questions, stacks, waits, warnings
@@ -34,9 +34,18 @@ def postmortem(journals: tuple[Path, ...], runs: str | None) -> None:
     """
     console = plain_console()
     contained_by = kept.contained_by()
+    failures: list[Exception] = []
     for result in judged(journals, runs):
         header = result.journal.header
-        _tell(console, result.journal, result.judgement, contained_by.get((header.scenario, header.runtime)))
+        try:
+            _tell(console, result.journal, result.judgement, contained_by.get((header.scenario, header.runtime)))
+        except OSError:  # of what is printed to, or of the machine
+            raise
+        except Exception as error:  # noqa: BLE001 - a journal that nobody can tell of must not hide the others; it is raised after them
+            output.warn(f"the post-mortem of {result.journal.path} ends here: {type(error).__name__}: {error}")
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def _tell(console: Console, journal: Journal, judgement: Judgement, contained_by: tuple[str, ...] | None) -> None:
