@@ -32,12 +32,17 @@ def thread_groups(process: PythonProcess) -> list[tuple[PythonThread, ...]]:
 
 def process_text(process: PythonProcess) -> RenderableType:
     """Format a process: its deadlocks, its threads in groups, where it listens, and what could not be seen."""
-    parts = [Text(f"process {process.pid} ({visible(process.program)}): {_count(len(process.threads), 'thread')}", "bold")]
-    parts += [Text(visible(f"  {line}"), "red") for deadlock in process.locks.deadlocks for line in deadlock_lines(process, deadlock)]
-    parts += [Text(visible(f"  {line}")) for group in thread_groups(process) for line in _group_lines(process, group)]
-    parts += [Text(f"  listens at {visible(listener.address)}: {_queue(listener)}") for listener in process.listeners]
-    parts += [Text(visible(f"  not seen: {reason}")) for reason in process.unknown]
+    parts = [Text(_shown(f"process {process.pid} ({process.program}): {_count(len(process.threads), 'thread')}"), "bold")]
+    parts += [Text(_shown(f"  {line}"), "red") for deadlock in process.locks.deadlocks for line in deadlock_lines(process, deadlock)]
+    parts += [Text(_shown(f"  {line}")) for group in thread_groups(process) for line in _group_lines(process, group)]
+    parts += [Text(_shown(f"  listens at {listener.address}: {_queue(listener)}")) for listener in process.listeners]
+    parts += [Text(_shown(f"  not seen: {reason}")) for reason in process.unknown]
     return Group(*parts)
+
+
+def _shown(line: str) -> str:
+    """Return a line with names of somebody else's as it is printed: no terminal obeys a character of it, and it stays one line."""
+    return visible(line).replace("\n", r"\u000a")
 
 
 def deadlock_lines(process: PythonProcess, deadlock: Deadlock) -> list[str]:

@@ -62,6 +62,19 @@ def test_deadlocks_come_first_and_forty_threads_are_one_line(threads: Testbed, t
     assert "open sesame" not in target.read_text() + out
 
 
+def test_names_with_control_characters_are_shown_in_their_line(threads: Testbed, tmp_path: Path) -> None:
+    """Of a program, which anybody may name, and of a thread: a newline in them begins no line."""
+    text = r"""
+ctypes.CDLL(None).prctl(15, b"a\nb\x1b[31m", 0, 0, 0)
+start(time.sleep, 600, name="one\ntwo\x1b[31m")
+"""
+    with running(tmp_path, text) as started:
+        code, out, err = threads("--pid", started.pid)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == rf"process {started.pid} (a\u000ab\u001b[31m): 2 threads"
+    assert all(line.startswith("  ") for line in out.splitlines()[1:])
+
+
 def test_json_on_standard_output_is_nothing_else(threads: Testbed, tmp_path: Path) -> None:
     """So a program can read it from there."""
     with running(tmp_path, "") as started:
