@@ -69,11 +69,15 @@ class Deadlock:
 
 @dataclass(frozen=True, slots=True)
 class LockFindings:
-    """The locks that threads wait for, and the deadlocks; `unread`: which sources could not be used, and why."""
+    """The locks that threads wait for, and the deadlocks; `unread`: which sources could not be used, and why.
+
+    `blind`: the threads in a futex of whose innermost call there is no source that could be used.
+    """
 
     waits: tuple[LockWait, ...] = ()
     deadlocks: tuple[Deadlock, ...] = ()
     unread: tuple[str, ...] = ()
+    blind: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ def find_locks(pid: int, stacks: Sequence[Stack], waits: Mapping[int, Wait], pro
     sources = _Sources(pid, proc)
     takers: list[_Taker] = []
     found: list[LockWait] = []
+    blind: set[int] = set()
     for stack in stacks:
         wait = waits.get(stack.os_id)
         if wait is None or not stack.frames or (wait := wait_of(stack, wait)).kind != "lock" or wait.lock is None:
@@ -118,9 +123,11 @@ def find_locks(pid: int, stacks: Sequence[Stack], waits: Mapping[int, Wait], pro
             found.append(LockWait(stack.os_id, "Thread.join", None, str(frame), target.os_id, "its end", "certain", wait.timed))
         elif uses := _taken(stack, sources):
             takers.append(_Taker(stack.os_id, wait.lock, str(_own_frame(stack)), uses, wait.timed))
+        elif sources.of(_own_frame(stack).file) is None:
+            blind.add(stack.os_id)
     held = {stack.os_id: tuple(_held(stack, waits.get(stack.os_id), sources)) for stack in stacks if takers}
     found += _with_holders(pid, takers, held, {stack.ident: stack.os_id for stack in stacks}, proc)
-    return LockFindings(tuple(found), tuple(_circles(found)), tuple(sources.unread))
+    return LockFindings(tuple(found), tuple(_circles(found)), tuple(sources.unread), frozenset(blind))
 
 
 def _with_holders(

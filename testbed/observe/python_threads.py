@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 NO_PYTHON = "Failed to find python version"
 TCP = "tcp"
 STOPPED_STATES = {STOPPED: "by a signal; to let it go on: kill -CONT", TRACED: "by a debugger; end that, or detach it from"}
+NOT_PYTHONS = "that no known line of Python takes: of native code, or the interpreter's own (the GIL)"
+NO_SOURCE = "that is not known: its source could not be read"
+NO_CALLS = (
+    "that is not known: py-spy shows no call of its own, as of native code, "
+    "or of a file whose name is not UTF-8, so its source could not be read"
+)
 NOT_FOUND = "a process that this user may not look into, or that was not found in time"
 NOT_HERE = "on another machine, in another network namespace, or gone"
 MOST_CONNECTIONS = 8  # of one thread, whose other ends are looked for
@@ -143,27 +149,46 @@ async def _look_into(pid: int, within_s: float | None) -> PythonProcess | Testbe
             return UsageError(f"--pid {pid} ({name}): it runs no Python that py-spy knows; allowed: the pid of a Python process")
         return error
     taking = {wait.thread for wait in locks.waits}
-    threads = tuple(PythonThread(stack, _told(stack, waits, is_taking=stack.os_id in taking)) for stack in stacks)
+    threads = tuple(
+        PythonThread(stack, _told(stack, waits, is_taking=stack.os_id in taking, is_blind=stack.os_id in locks.blind)) for stack in stacks
+    )
     table = SocketTable(pid)
     return PythonProcess(pid, name, threads, locks, _listeners(pid, table), time.monotonic() - started_s, (*table.unread, *locks.unread))
 
 
-def _told(stack: Stack, waits: Mapping[int, Wait], *, is_taking: bool) -> Wait:
-    """Return what a thread waits for, with what its stack says of that."""
+def _told(stack: Stack, waits: Mapping[int, Wait], *, is_taking: bool, is_blind: bool) -> Wait:
+    """Return what a thread waits for, with what its stack says of that; `is_blind`: its line could not be read."""
     if stack.os_id not in waits:
         return Wait("unknown", detail="no thread of the kernel has the id that py-spy tells: it has ended since")
     wait = wait_of(stack, waits[stack.os_id])
     if wait.kind == "lock" and wait.lock is not None and not is_taking:
-        return replace(wait, detail="that no known line of Python takes: of native code, or the interpreter's own (the GIL)")
+        calls = [frame for frame in stack.frames if not frame.file.endswith("/threading.py")]
+        return replace(wait, detail=NO_CALLS if not calls else NO_SOURCE if is_blind else NOT_PYTHONS)
     return wait
 
 
 async def look_once(name: str, pid: int, within_s: float | None = None) -> tuple[tuple[Stack, ...], dict[int, Wait], LockFindings]:
     """Return the stacks of a process, what each thread waits for before and after, and its locks."""
     before = await asyncio.to_thread(thread_waits, pid)
-    stacks = parse_dump(await run_py_spy(name, pid, "--locals", within_s=within_s))
+    stacks = with_kernel_ids(pid, parse_dump(await run_py_spy(name, pid, "--locals", within_s=within_s)))
     waits = await asyncio.to_thread(lasting_waits, pid, before)
     return stacks, waits, await asyncio.to_thread(find_locks, pid, stacks, waits)
+
+
+def with_kernel_ids(pid: int, stacks: tuple[Stack, ...], proc: Path = PROC) -> tuple[Stack, ...]:
+    """Return stacks with the ids that threads have in /proc; of a process in a PID namespace of its own, py-spy tells those in there.
+
+    A thread has one for each namespace, from that of /proc to its own (`NSpid`).
+    """
+    ids: dict[int, int] = {}
+    with suppress(OSError):
+        for task in (proc / str(pid) / "task").iterdir():
+            with suppress(OSError):  # it has ended since
+                found = re.search(r"^NSpid:.*?(\d+)$", (task / "status").read_text(errors="replace"), re.MULTILINE)
+                ids[int(found[1] if found else task.name)] = int(task.name)
+    if all(stack.os_id in ids.values() for stack in stacks if stack.os_id):
+        return stacks
+    return tuple(replace(stack, os_id=ids.get(stack.os_id, stack.os_id)) for stack in stacks)
 
 
 def _listeners(pid: int, table: SocketTable) -> tuple[Listener, ...]:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,18 @@ from testbed.errors import DumpError, UsageError
 from testbed.observe import py_spy
 from testbed.observe.deadlocks import GIVEN_BACK
 from testbed.observe.proc import process_state
-from testbed.observe.python_threads import PythonProcess, PythonThread, look_into, require_python_processes
+from testbed.observe.py_spy import Stack
+from testbed.observe.python_threads import (
+    NO_CALLS,
+    NO_SOURCE,
+    PythonProcess,
+    PythonThread,
+    look_into,
+    require_python_processes,
+    with_kernel_ids,
+)
 from testbed.report.process_threads import process_text, thread_groups, wait_text
-from tests.observe.programs import CROSSED, FORTY, HELD_BY_A_THIRD, running
+from tests.observe.programs import BEGIN, CROSSED, END, FORTY, HELD_BY_A_THIRD, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -433,6 +443,61 @@ async def test_a_file_that_changed_after_the_start_tells_nothing(tmp_path: Path)
         process = await looked_into(started.pid)
     assert process.locks.deadlocks == ()
     assert any("changed after the process had started" in reason for reason in process.unknown)
+
+
+@contextmanager
+def ready(*words: str | bytes) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command that prints a line when it is ready, until the block ends."""
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+WAITS = f"{BEGIN}\nLOCK = threading.Lock()\nLOCK.acquire()\ndef work():\n    LOCK.acquire()\nstart(work)\ntime.sleep(0.3){END}"
+
+
+async def test_a_line_without_a_source_is_told_as_one(tmp_path: Path) -> None:
+    """Of `python -c`, and of a file whose name py-spy does not tell: nobody knows whether native code or Python takes the lock there."""
+    path = bytes(tmp_path) + b"/bad\xff.py"
+    Path(os.fsdecode(path)).write_text(WAITS)
+    with ready(sys.executable, "-c", WAITS) as text, ready(sys.executable, path) as unnamed:
+        of_text, of_unnamed = [named(await looked_into(process.pid), "work").wait.detail for process in (text, unnamed)]
+    assert (of_text, of_unnamed) == (NO_SOURCE, NO_CALLS)
+    assert "source could not be read" in NO_SOURCE
+    assert "source could not be read" in NO_CALLS
+
+
+def test_threads_of_a_namespace_have_the_ids_that_the_kernel_has_for_us(tmp_path: Path) -> None:
+    """And all others those that py-spy tells, also of threads that have ended since."""
+    for thread, ids in ((4001, "4001\t1"), (4002, "4002\t7\t3")):
+        (tmp_path / "9" / "task" / str(thread)).mkdir(parents=True)
+        (tmp_path / "9" / "task" / str(thread) / "status").write_text(f"Name:\tpython\nNStgid:\t4001\t1\nNSpid:\t{ids}\nNSpgid:\t1\n")
+    told = tuple(Stack("worker", (), number) for number in (1, 3, 8, 0))
+    assert [stack.os_id for stack in with_kernel_ids(9, told, tmp_path)] == [4001, 4002, 8, 0]
+    ours = tuple(Stack("worker", (), number) for number in (4002, 4001, 0))
+    assert with_kernel_ids(9, ours, tmp_path) == ours
+    assert with_kernel_ids(10, ours, tmp_path) == ours
+
+
+def may_make_namespaces() -> bool:
+    """Whether this user may make a PID namespace."""
+    unshare = shutil.which("unshare")
+    return unshare is not None and subprocess.run([unshare, "-pf", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_make_namespaces(), reason="this user may make no PID namespace")
+async def test_what_threads_of_a_namespace_wait_for_is_seen(tmp_path: Path) -> None:
+    """As of a container, from outside."""
+    (tmp_path / "program.py").write_text(WAITS)
+    with ready("unshare", "-pf", "--kill-child", sys.executable, str(tmp_path / "program.py")) as unshared:
+        (pid,) = children_of(unshared.pid, Path(sys.executable).name)
+        process = await looked_into(pid)
+    assert named(process, "work").wait.kind == "lock"
+    assert [wait.lock for wait in process.locks.waits] == ["LOCK"]
 
 
 @pytest.mark.fact("O4", "O5")
