@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const NEAR = "1200px"; // a chart is drawn when the reader comes as near as this
+  const PAPER = 700; // the width of a sheet
   const HEIGHTS = { lines: 150, dots: 190 };
   const TOP = 8, BOTTOM = 36; // margins: the axis of time and its name stand below
   const ROW = 20, NEVER = 20; // of a bar, and of the line of a transaction that was never answered
@@ -144,9 +145,13 @@
   window.addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details.print:not([open])")];
     folded.forEach((each) => { each.open = true; });
+    charts.forEach((chart) => draw(chart, PAPER));
+  });
+  window.addEventListener("afterprint", () => {
+    folded.forEach((each) => { each.open = false; });
+    folded = [];
     drawAll();
   });
-  window.addEventListener("afterprint", () => { folded.forEach((each) => { each.open = false; }); folded = []; });
 
   drawAgain();
 })();

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 MOST_BYTES = 2_000_000
 EVIL = "</script><script>alert(1)</script><!--\x00\x1b[31m\u202e'\"&"
-VOID = {"meta", "link", "input"}
+VOID = {"meta", "link", "input", "wbr"}
 
 
 def results(*journals: Journal) -> list[Result]:

@@ -36,7 +36,7 @@ def _of(replay: JudgedReplay) -> Markup:
             for role, settings in header.settings.items()
         ),
     ]
-    return markup.details(replay.label, markup.table(f"Origin of {replay.label}", ["what", "value"], rows), print_=False)
+    return markup.details(replay.label, markup.table(f"Origin of {replay.label}", ["what", "value"], rows, class_="side"))
 
 
 def _listed(values: Mapping[str, Any]) -> str:

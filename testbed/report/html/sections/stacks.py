@@ -33,7 +33,7 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
 
 def _of_replay(replay: JudgedReplay) -> Markup:
     dumps = sorted(replay.journal.of(Threads), key=lambda dump: dump.t_s)
-    rows = [[f"{dump.service}, {clock_text(dump.night_s)}", thread_dumps.dump_text(dump), dump.file] for dump in dumps]
+    rows = [[f"{dump.service}, {clock_text(dump.night_s)}", thread_dumps.dump_text(dump), _path(dump.file)] for dump in dumps]
     alike: defaultdict[tuple[str, str, tuple[str, ...]], list[tuple[Threads, ThreadGroup]]] = defaultdict(list)
     for dump in dumps:
         for group in dump.groups:
@@ -42,8 +42,15 @@ def _of_replay(replay: JudgedReplay) -> Markup:
     stacks = [_stack(*key, found) for key, found in ordered[:MOST_STACKS]]
     if len(ordered) > MOST_STACKS:
         stacks.append(element("p", f"And {counted(len(ordered) - MOST_STACKS, 'more stack')}; the dumps have them all.", class_="note"))
-    table = markup.table(f"Thread dumps of {replay.label}", ["service", "what most request threads do", "dump, beside the journal"], rows)
+    table = markup.table(
+        f"Thread dumps of {replay.label}", ["service", "what most request threads do", "dump, beside the journal"], rows, class_="dumps"
+    )
     return element("section", element("h3", replay.label), table, *stacks, aria_label=f"{replay.label}, thread stacks")
+
+
+def _path(file: str) -> Markup:
+    """Return a path that is broken behind a slash, where there is no room for it."""
+    return Markup("/<wbr>".join(map(markup.text, file.split("/"))))
 
 
 def _stack(state: str, within: str, stack: tuple[str, ...], found: Sequence[tuple[Threads, ThreadGroup]]) -> Markup:
