@@ -256,6 +256,14 @@ def test_nothing_is_cut_off(browser: Browser, width: int, *, unfolded: bool) -> 
     assert browser.run(CUT_OFF) == []
 
 
+def test_an_empty_cell_takes_no_line(browser: Browser) -> None:
+    """On a narrow screen, where each cell is a line with the name of its column; in a table, it keeps its place."""
+    seen = "[...document.querySelectorAll('td:empty')].map((cell) => cell.getClientRects().length)"
+    assert set(browser.run(seen)) == {1}
+    browser.size(NARROW)
+    assert set(browser.run(seen)) == {0}
+
+
 def test_no_word_of_a_heading_is_broken(browser: Browser) -> None:
     """No heading of a table has more lines than words."""
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
