@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,6 +44,27 @@ class Night:
         header = self.columns[0].judgement.figures.header
         return f"{header.title}\n{header.night.date}, {self.name}"
 
+    @property
+    def outcomes(self) -> str:
+        """How often each variant came out as what, such as `18 replays: 15 contained, 3 grounded`; empty if none was replayed again."""
+        came_out: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for judgement in self.judgements:
+            came_out[judgement.figures.header.variant][judgement.outcome or "unknown"] += 1
+        if len(came_out) == len(self.columns):
+            return ""
+        told = [f"{variant}: {_counts(outcomes)}" for variant, outcomes in came_out.items()]
+        return "; ".join(told) if len(told) > 1 else f"{len(self.columns)} replays: {_counts(*came_out.values())}"
+
+    @property
+    def journals(self) -> tuple[str, ...]:
+        """The path of each column's journal, as short as tells them apart: below the directory that they have in common."""
+        paths = [judgement.figures.journal for judgement in self.judgements]
+        try:
+            common = os.path.commonpath([path.parent for path in paths])
+        except ValueError:  # of which some are absolute and others are not
+            return tuple(map(str, paths))
+        return tuple(str(path.relative_to(common)) for path in paths)
+
 
 def of(judgements: Iterable[Judgement]) -> tuple[Night, ...]:
     """Return the nights of some judgements, in the order in which each came first."""
@@ -52,6 +74,10 @@ def of(judgements: Iterable[Judgement]) -> tuple[Night, ...]:
         night = (header.scenario, header.title, header.runtime, header.seed, header.trace.sha256, header.night, header.facility)
         grouped[night].append(judgement)
     return tuple(Night(_columns(group)) for group in grouped.values())
+
+
+def _counts(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
 
 
 def _columns(group: Sequence[Judgement]) -> tuple[Column, ...]:

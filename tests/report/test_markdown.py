@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from testbed.report import markdown
 from testbed.verdict import judge
 from tests.journals import contained_night, hung_night
+
+JOURNAL = markdown.text(hung_night().journal().path.name)
 
 
 def test_a_table_has_a_row_for_each_variant() -> None:
@@ -15,12 +20,25 @@ def test_a_table_has_a_row_for_each_variant() -> None:
     ]
     lines = markdown.summary(judgements).splitlines()
     assert lines[0] == "### A night"
-    assert lines[4:6] == ["| variant | outcome | verdict | why | checks that did not hold |", "|---|---|---|---|---|"]
+    assert lines[4:6] == ["| variant | journal | outcome | verdict | why | checks that did not hold |", "|---|---|---|---|---|---|"]
     original, fixed = (line.strip("| ").split(" | ") for line in lines[6:])
-    assert original[:3] == ["original", "grounded, crack 6", "✅ held"]
-    assert original[4] == "none"
-    assert fixed[:3] == ["fixed", "contained, crack 1", "❌ broken"]
-    assert fixed[4].startswith("broken outcome: ")
+    assert original[:4] == ["original", JOURNAL, "grounded, crack 6", "✅ held"]
+    assert original[5] == "none"
+    assert fixed[:4] == ["fixed", JOURNAL, "contained, crack 1", "❌ broken"]
+    assert fixed[5].startswith("broken outcome: ")
+
+
+def test_replays_of_a_variant_are_counted_and_told_by_their_journals() -> None:
+    """Which of eighteen was the one that was grounded, and how many there are."""
+    outcomes = (contained_night, hung_night, contained_night)
+    replays = [replace(night().journal(), path=Path(f"runs/{number}/original.jsonl")) for number, night in enumerate(outcomes, start=1)]
+    lines = markdown.summary(map(judge.judge, replays)).splitlines()
+    assert lines[4] == "3 replays: 2 contained, 1 grounded"
+    assert [line.split(" | ")[1] for line in lines[8:]] == [f"{number}/original.jsonl" for number in (1, 2, 3)]
+    other = replace(hung_night().journal(variant="fixed"), path=Path("/elsewhere/fixed.jsonl"))
+    lines = markdown.summary(map(judge.judge, [*replays, other])).splitlines()
+    assert lines[4] == "original: 2 contained, 1 grounded; fixed: 1 grounded"
+    assert lines[-1].split(" | ")[1] == "/elsewhere/fixed.jsonl"
 
 
 def test_each_night_has_a_table() -> None:

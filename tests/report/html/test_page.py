@@ -6,6 +6,7 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import pairwise
@@ -117,8 +118,22 @@ def test_a_card_says_what_its_variant_is_and_the_page_what_its_words_mean(two: s
         ["lookup: original"],
         ["lookup: fixed"],
     ]
+    assert "with other code or other settings" in summary
     assert {"<dt>grounded</dt>", "<dt>crack</dt>", "<dt>held</dt>"} <= set(re.findall(r"<dt>\w+</dt>", summary))
     assert "Its own settings" not in page(results(flown("original")))
+
+
+def test_replays_of_one_variant_are_counted_and_told_by_their_journals() -> None:
+    """A card says which journal it is of, and the introduction speaks of other code or settings only where there are any."""
+    nights = (contained_night, hung_night, contained_night)
+    replays = [replace(night().journal(), path=Path(f"runs/{number}/original.jsonl")) for number, night in enumerate(nights, start=1)]
+    summary = page(results(*replays), SECTIONS[:1])
+    assert "<strong>3 replays: 2 contained, 1 grounded</strong>" in summary
+    assert re.findall(r"<dt>Journal</dt><dd>(.*?)</dd>", summary) == [f"{number}/original.jsonl" for number in (1, 2, 3)]
+    assert "with the same code and the same settings" in summary
+    assert "with other code or other settings" not in summary
+    alone = page(results(replays[0]), SECTIONS[:1])
+    assert not {"same settings", "other settings", "1 replays"} & set(re.findall("same settings|other settings|1 replays", alone))
 
 
 def test_headings_leave_out_no_level() -> None:
@@ -172,6 +187,15 @@ def test_every_chart_has_a_label_and_a_table(two: str) -> None:
     assert len(charts) == len(elements.named("figure")) == 2 * 7  # what was done, two pools, threads, health, latency, ends
     assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in charts)
     assert len(re.findall(r"</script></div>.*?<table.*?</figure>", two, re.DOTALL)) == len(charts)
+
+
+def test_charts_say_what_they_draw(two: str) -> None:
+    """What is in, out, leaked and waiting of a pool, how a health check looks, and that the three ends are what was due."""
+    text = " ".join(re.sub(r"<[^>]*>", " ", two).split())
+    assert "Leaked: those out whose request has ended, so that nobody returns them" in text
+    assert "A green bar is checks that were green" in text
+    assert "1 is green" not in text
+    assert "the three together are what was due" in text
 
 
 def test_the_charts_of_a_night_share_their_axis(two: str) -> None:

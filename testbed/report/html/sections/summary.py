@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 WHAT = (
     "An airline stood still because one exception left database connections unreturned; this testbed replays that night, or another like "
-    "it, on real databases, sockets and threads, with passengers of a real schedule. The variants of a night met the same passengers and "
-    "the same trouble, if there was any, with other code or other settings."
+    "it, on real databases, sockets and threads, with passengers of a real schedule."
 )
+VARIANTS = "The variants of a night met the same passengers and the same trouble, if there was any, with other code or other settings."
+AGAIN = "The replays of a night met the same passengers and the same trouble, if there was any, with the same code and the same settings."
 MEANING = {
     Outcome.UNHARMED: "every transaction was answered in time",
     Outcome.CONTAINED: "some transactions failed or were late, and service came back by itself",
@@ -54,18 +55,28 @@ VERDICT_SIGN = {Verdict.HELD: "✓", Verdict.BROKEN: "✕", Verdict.UNKNOWN: "?"
 
 def section(nights: Sequence[JudgedNight]) -> Fragment | None:
     """Return the introduction, and a card for each replay."""
-    body = [element("p", WHAT, class_="what")]
+    body = [element("p", " ".join([WHAT, *_alike(nights)]), class_="what")]
     for judged in nights:
         header = judged.replays[0].journal.header
         if len(nights) > 1:
             body.append(element("h3", judged.title))
         body.append(element("p", f"The night of {header.night.date}; {judged.night.name}", class_="note"))
+        if judged.night.outcomes:
+            body.append(element("p", element("strong", judged.night.outcomes), class_="outcomes"))
         differ, heading = _differing(judged), "h4" if len(nights) > 1 else "h3"
-        body.append(element("div", *(_card(replay, differ, heading) for replay in judged.replays), class_="cards"))
+        cards = (_card(replay, journal, differ, heading) for replay, journal in zip(judged.replays, judged.night.journals, strict=True))
+        body.append(element("div", *cards, class_="cards"))
     body.append(
         markup.details("What these words mean", element("dl", *(joined(element("dt", word), element("dd", text)) for word, text in WORDS)))
     )
     return Fragment("summary", "What became of the airline", joined(*body))
+
+
+def _alike(nights: Sequence[JudgedNight]) -> list[str]:
+    """Return in what the replays of a night differ, if there are several of any night."""
+    several = [judged for judged in nights if len(judged.replays) > 1]
+    differ = any(_differing(judged) or len({replay.journal.header.variant for replay in judged.replays}) > 1 for judged in several)
+    return [VARIANTS if differ else AGAIN] if several else []
 
 
 def _differing(judged: JudgedNight) -> tuple[tuple[str, str], ...]:
@@ -75,7 +86,7 @@ def _differing(judged: JudgedNight) -> tuple[tuple[str, str], ...]:
     return tuple(key for key in names if len({repr(settings.get(key[0], {}).get(key[1])) for settings in all_of}) > 1)
 
 
-def _card(replay: JudgedReplay, differ: Sequence[tuple[str, str]], heading: str) -> Markup:
+def _card(replay: JudgedReplay, journal: str, differ: Sequence[tuple[str, str]], heading: str) -> Markup:
     judgement = replay.judgement
     outcome, crack = judgement.outcome, judgement.crack
     word = outcome or "unknown"
@@ -103,6 +114,8 @@ def _card(replay: JudgedReplay, differ: Sequence[tuple[str, str]], heading: str)
             element("dd", element("span", *levels, class_="levels", aria_hidden="true"), side_by_side.crack_text(judgement)),
             element("dt", "Verdict"),
             element("dd", element("span", VERDICT_SIGN[judgement.verdict], aria_hidden="true"), f" {verdict}"),
+            element("dt", "Journal"),
+            element("dd", journal),
         ),
         class_=f"card {word}",
         aria_label=f"{replay.label}: {word}",
