@@ -112,23 +112,30 @@ def _took_s(transaction: Transaction) -> float | None:
 
 
 def ended(journal: Journal) -> tuple[Series, ...]:
-    """Return how many transactions of each caller had been answered, and had failed, at each time."""
+    """Return how many transactions of each caller had been answered, had failed, and had been due and were never answered, at each time.
+
+    Together they are what was due. Of a caller that was answered every time, there is no third series.
+    """
     end = max((event.t_s for event in journal.events), default=0.0), max((event.night_s for event in journal.events), default=0.0)
     found = []
     for caller in journal.header.facility.callers:
-        for how in ("answered", "failed"):
-            responses = sorted(
-                (
-                    transaction.response
-                    for transaction in journal.transactions
-                    if transaction.response is not None and transaction.request.caller == caller and transaction.ended == how
-                ),
-                key=attrgetter("answered_s"),
+        for how in ENDS:
+            when = sorted(
+                _ended_at(transaction)
+                for transaction in journal.transactions
+                if transaction.request.caller == caller and transaction.ended == how
             )
-            points = [Point(response.answered_s, response.night_s, number) for number, response in enumerate(responses, start=1)]
-            begin = Point(0.0, journal.header.night.from_s, 0)
-            found.append(Series(f"{caller} {how}", (begin, *points, Point(*end, len(responses)))))
+            if when or how != "unanswered":
+                points = [Point(t_s, night_s, number) for number, (t_s, night_s) in enumerate(when, start=1)]
+                begin = Point(0.0, journal.header.night.from_s, 0)
+                found.append(Series(f"{caller} {how}", (begin, *points, Point(*end, len(when)))))
     return tuple(found)
+
+
+def _ended_at(transaction: Transaction) -> tuple[float, float]:
+    """Return when a transaction was answered, or when it was due if it never was, on both clocks."""
+    request, response = transaction.request, transaction.response
+    return (request.due_s, request.night_s) if response is None else (response.answered_s, response.night_s)
 
 
 def decimated(line: Sequence[Point], buckets: int) -> tuple[Point, ...]:

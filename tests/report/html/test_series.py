@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.journal.events import Request
 from testbed.report.html import series
 from testbed.report.html.series import Point, Series, decimated, thinned
-from tests.journals import CALLERS, NightBuilder, hung_night
+from tests.journals import CALLERS, NightBuilder, contained_night, hung_night
 from tests.nights import flown
 
 VALUES = st.lists(st.none() | st.integers(0, 40), min_size=1, max_size=300)
@@ -112,15 +113,23 @@ def test_series_have_what_the_journal_has() -> None:
     leaked = next(one for one in pools["cf-1"] if one.name == "leaked")
     assert max(point.value or 0 for point in leaked.points) == 4
     assert len(series.busy(journal)) == 5
-    ended = {one.name: one.points[-1].value for one in series.ended(journal)}
-    assert ended == {
-        f"{caller} {how}": count
-        for caller, failed in zip(CALLERS, (3, 3, 2), strict=True)
-        for how, count in (("answered", 1), ("failed", failed))
-    }
+    ended = {one.name: one.points[-1].value or 0 for one in series.ended(journal)}
+    for caller, failed in zip(CALLERS, (3, 3, 2), strict=True):
+        due = sum(request.caller == caller for request in journal.of(Request))
+        assert (ended[f"{caller} answered"], ended[f"{caller} failed"]) == (1, failed)
+        assert sum(ended[f"{caller} {how}"] for how in series.ENDS) == due
     latency = series.latency(journal)
     assert {how: len(one.points) for how, one in latency["kiosk"].items()} == {"answered": 1, "failed": 3, "unanswered": 4}
     assert [point.value for point in latency["kiosk"]["unanswered"].points] == [None] * 4
+
+
+def test_what_was_never_answered_counts_from_when_it_was_due() -> None:
+    """One after the other; a caller that was always answered has no such series."""
+    journal = hung_night().journal()
+    due_s = sorted(asked.request.due_s for asked in journal.transactions if asked.request.caller == "kiosk" and asked.response is None)
+    never = next(one for one in series.ended(journal) if one.name == "kiosk unanswered")
+    assert [(point.t_s, point.value) for point in never.points[1:-1]] == [(at_s, count) for count, at_s in enumerate(due_s, start=1)]
+    assert [one.name for one in series.ended(contained_night().journal()) if one.name.endswith("unanswered")] == []
 
 
 def test_the_pace_of_a_night_is_that_of_its_clock() -> None:

@@ -16,8 +16,16 @@ from testbed.report.html.markup import Markup, element, joined, void
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from testbed.journal.reader import Journal
     from testbed.report.html.judged import JudgedNight, JudgedReplay
+    from testbed.report.html.series import Series
 
+POOL = (
+    "In: connections in the pool, free to be taken. Out: taken, and not yet returned. Leaked: those out whose request has ended, so that "
+    "nobody returns them. Waiting: request threads that wait for a connection."
+)
+HEALTH = "A green bar is checks that were green, a taller one in red checks that were not, and nothing is where nobody looked."
+ENDED = "An unanswered transaction, one that never got an answer, counts from when it was due; the three together are what was due."
 MOST_REPLAYS = 16  # of a page: a hundred would be no page any more; all the rest of it tells of every replay
 MOST_POINTS = 30_000  # of all charts of a page, of some 20 bytes each
 
@@ -68,10 +76,9 @@ def of(replay: JudgedReplay) -> list[Chart]:
     """
     journal = replay.journal
     facility, shades = journal.header.facility, moments.shades(journal)
-    note = "A thin line is a green health check, a thick bar one that was not green, and nothing is where nobody looked."
     asked = Counter(request.caller for request in journal.of(Request))
     found = [
-        Chart("spans", SPANS, "Faults, operations and trouble", "when", bars=_bars(replay), shades=shades),
+        Chart("spans", SPANS, "Faults, operations and trouble", "and when each was", bars=_bars(replay), shades=shades),
         *(
             Chart(
                 f"pool {server}",
@@ -80,6 +87,7 @@ def of(replay: JudgedReplay) -> list[Chart]:
                 "connections, or threads that wait for one",
                 [(one, chart.stroke(number)) for number, one in enumerate(pool)],
                 top=facility.pool_size,
+                note=POOL,
                 shades=shades,
             )
             for server, pool in series.pools(journal).items()
@@ -97,9 +105,9 @@ def of(replay: JudgedReplay) -> list[Chart]:
             "health",
             STRIPS,
             "Health checks",
-            "1 is green, 0 is not",
+            "green or not",
             [(health, Stroke(0)) for health in series.health(journal)],
-            note=note,
+            note=HEALTH,
             shades=shades,
         ),
         _latency(replay, shades),
@@ -107,19 +115,25 @@ def of(replay: JudgedReplay) -> list[Chart]:
             "ended",
             LINES,
             "Transactions, added up",
-            "answered or failed so far",
-            [(one, _of_pair(number)) for number, one in enumerate(series.ended(journal))],
+            "so far",
+            _ended(journal),
             top=max(asked.values(), default=0),
+            note=ENDED,
             shades=shades,
         ),
     ]
     return [one for one in found if one.series or one.bars]
 
 
-def _of_pair(number: int) -> Stroke:
-    """Return how answered (a line) and failed (dashes) of a caller are drawn, in one colour."""
-    caller, failed = divmod(number, 2)
-    return Stroke(caller % chart.COLOURS, chart.DASHES[failed + 2 * (caller // chart.COLOURS % 2)], steps=True)
+def _ended(journal: Journal) -> list[tuple[Series, Stroke]]:
+    """Return what became of each caller's transactions, in one colour: answered a line, failed and unanswered two kinds of dashes."""
+    callers = journal.header.facility.callers
+    strokes = {
+        f"{caller} {how}": Stroke(number % chart.COLOURS, chart.DASHES[kind], steps=True)
+        for number, caller in enumerate(callers)
+        for kind, how in enumerate(series.ENDS)
+    }
+    return [(one, strokes[one.name]) for one in series.ended(journal)]
 
 
 def _latency(replay: JudgedReplay, shades: Sequence[moments.Shade]) -> Chart:
