@@ -349,6 +349,21 @@ def test_the_stacks_of_all_services_stand_together() -> None:
     assert stacks.section(judged.of(results(contained_night().journal()))) is None
 
 
+def test_what_the_dumps_beside_a_journal_tell_is_on_the_page(tmp_path: Path) -> None:
+    """Thread pools, protocols and libraries, as in a terminal; without the dumps there is nothing of it."""
+    kept = (ROOT / "tests" / "postmortem" / "dumps" / "celery_threads.json").read_bytes()
+    journal = hung_night().journal()
+    assert "Thread pools, protocols and libraries" not in page(results(journal), [stacks.section])
+    for dump in journal.of(Threads):
+        path = tmp_path / dump.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(kept)
+    text = page(results(replace(journal, path=tmp_path / "original.jsonl")), [stacks.section])
+    told = " ".join(re.sub(r"<[^>]*>", " ", text.partition("Thread pools, protocols and libraries")[2]).split())
+    assert "Celery thread pool" in told
+    assert "kombu" in told
+
+
 def test_the_moments_of_the_case_stand_in_their_order() -> None:
     """Switchover, quiet hours, first failure, hang, and the restart that brings service back."""
     [night] = judged.of(results(flown("original", SWITCHOVER + RESTART)))

@@ -1,4 +1,7 @@
-"""Where the request threads stood, by the thread dumps in the journals: those with the same stack together, over all services."""
+"""Where the request threads stood, by the thread dumps in the journals: those with the same stack together, over all services.
+
+And what the dumps beside the journals tell of thread pools, protocols and libraries.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import Threads
 from testbed.plan.clock import clock_text
+from testbed.postmortem import stack_reading
+from testbed.report import stacks as terminal
 from testbed.report.counted import counted
 from testbed.report.html import markup
 from testbed.report.html.fragment import Fragment
@@ -45,7 +50,22 @@ def _of_replay(replay: JudgedReplay) -> Markup:
     table = markup.table(
         f"Thread dumps of {replay.label}", ["service", "what most request threads do", "dump, beside the journal"], rows, class_="dumps"
     )
-    return element("section", element("h3", replay.label), table, *stacks, aria_label=f"{replay.label}, thread stacks")
+    told = _readings(replay)
+    return element("section", element("h3", replay.label), table, told, *stacks, aria_label=f"{replay.label}, thread stacks")
+
+
+def _readings(replay: JudgedReplay) -> Markup:
+    """Return what the dumps beside the journal tell of libraries, protocols and thread pools; nothing where none of them can be read."""
+    rows = [
+        [f"{dump.service}, {clock_text(dump.night_s)}", what, told]
+        for dump in stack_reading.of_journal(replay.journal)
+        if dump.reading is not None
+        for what, told in terminal.lines(dump.reading)
+    ]
+    if not rows:
+        return Markup()
+    caption = f"What the dumps of {replay.label} tell, {terminal.CAPTION}"
+    return markup.details("Thread pools, protocols and libraries", markup.table(caption, ["dump of", "what", "what it tells"], rows))
 
 
 def _path(file: str) -> Markup:
