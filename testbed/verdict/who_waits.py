@@ -123,7 +123,7 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
     for taken in sorted(journal.of(EvidenceTaken), key=lambda taken: taken.t_s):
         read, unread = None, taken.error or ""
         try:
-            read = None if unread else evidence_file.read(journal.path.parent / taken.file)
+            read = None if unread else evidence_file.read(journal.path.parent / taken.file, taken)
         except JournalError as error:
             unread = str(error)
         busy_s = 0.0 if read is None else stalled_s(journal, read.t_s, read.t_s + read.took_s)

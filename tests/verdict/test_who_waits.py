@@ -347,9 +347,10 @@ def test_each_moment_of_a_night_has_its_own_graph(tmp_path: Path) -> None:
     """With the dumps that had begun by then."""
     file = tmp_path / "original" / "evidence" / "1.json"
     evidence_file.write(evidence(table("cf-1", *[LEAKED] * 4)), file)
-    taken = EvidenceTaken(t_s=6.0, night_s=106.0, why="hung", file="original/evidence/1.json", took_s=1.0)
+    taken = EvidenceTaken(t_s=6.0, night_s=106.0, why="hung", file="original/evidence/1.json", took_s=0.1)
     later = replace(dump("cf-1", group(4, IDLE)), t_s=9.0, took_s=0.5)
-    asked = replace(taken, t_s=9.0, night_s=109.0, why="asked")
+    asked = replace(taken, t_s=9.0, night_s=109.0, why="asked", file="original/evidence/2.json")
+    evidence_file.write(replace(evidence(table("cf-1")), why="asked", t_s=8.9, night_s=108.9), tmp_path / asked.file)
     looks = who_waits.of_journal(journal_with(tmp_path, later, dump("cf-1", group(4, CHECKOUT)), asked, taken))
     assert [(look.night_s, look.why, look.who_waits.root is not None) for look in looks] == [(106.0, "hung", True), (109.0, "asked", False)]
     assert looks[0].who_waits.blamed[0].cause.code == "lost"
@@ -357,7 +358,7 @@ def test_each_moment_of_a_night_has_its_own_graph(tmp_path: Path) -> None:
 
 def test_evidence_that_cannot_be_read_says_why_and_the_dumps_are_used(tmp_path: Path) -> None:
     """Deleted, or never written."""
-    gone = EvidenceTaken(t_s=6.0, night_s=106.0, why="hung", file="original/evidence/1.json", took_s=1.0)
+    gone = EvidenceTaken(t_s=6.0, night_s=106.0, why="hung", file="original/evidence/1.json", took_s=0.1)
     failed = replace(gone, error="the evidence cannot be written to 1.json: No space left on device")
     for taken, reason in ((gone, "1.json cannot be read: No such file"), (failed, "No space left")):
         (look,) = who_waits.of_journal(journal_with(tmp_path, dump("cf-1", group(4, LOCK)), taken))

@@ -124,7 +124,7 @@ def test_the_moment_at_which_something_is_blamed_counts_although_nothing_is_bloc
     for number, seen in enumerate((moved(table("cf-1"), side=replace(ON_DB_2, address="a:19")), moved(failing("cf-1", 3))), 1):
         file = tmp_path / "original" / "evidence" / f"{number}.json"
         evidence_file.write(seen, file)
-        events.append(EvidenceTaken(t_s=6.0 + number, night_s=90_000.0, why="asked", file=f"original/evidence/{number}.json", took_s=1.0))
+        events.append(EvidenceTaken(t_s=6.0 + number, night_s=90_000.0, why="hung", file=f"original/evidence/{number}.json", took_s=0.1))
     journal = journal_with(tmp_path, *FREE, *events)
     verdicts = {
         code: root.check(journal, figures.of(hung_night().journal()), Root(code=code, at=at)).verdict  # type: ignore[arg-type]
