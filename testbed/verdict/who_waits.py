@@ -9,33 +9,33 @@ cause. What was not seen ends a way, too, and is named as such.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from testbed.errors import JournalError
 from testbed.journal import evidence as evidence_file
 from testbed.journal.events import EvidenceTaken, Threads
-from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
+from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, LOCK, RUNNING
 from testbed.verdict.busyness import stalled_s
-from testbed.verdict.causes import callers_load, loss, own_connections, slowness, wrong_address
-from testbed.verdict.causes.cause import Cause, most, unseen
+from testbed.verdict.causes import callers_load, own_connections, slowness, wrong_address
+from testbed.verdict.causes.calls import CallCauses, Server, without_calls
+from testbed.verdict.causes.cause import Cause, most, share_out, unseen
 from testbed.verdict.causes.databases import DatabaseCauses
 from testbed.verdict.causes.locks import LockCauses
-from testbed.verdict.causes.seen import Seen, in_use
+from testbed.verdict.causes.pools import PoolCauses
+from testbed.verdict.causes.request_threads import at_work, count_at_work, free_text, is_blocked
+from testbed.verdict.causes.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from testbed.journal.events import GroupWait, ThreadGroup, Why
-    from testbed.journal.evidence import ConnectionOut, Evidence, PoolTable
+    from testbed.journal.events import ThreadGroup, Why
+    from testbed.journal.evidence import Evidence
     from testbed.journal.reader import Journal
     from testbed.plan.expectation import CauseCode
     from testbed.verdict.causes.wrong_address import WrongAddress
 
-UNKNOWN_ADDRESS = "an address that is not known"
 NOT_TAKEN = "no evidence was taken beside the dumps"
-STOPPED = "is stopped (state T)"  # the error of a dump of a process that a signal has stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,37 +165,6 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
     return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda each: (each.cause.code == "unseen", -each.threads, each.cause.text))))
 
 
-def is_blocked(dump: Threads) -> bool:
-    """Whether every request thread of a service was at work in a dump."""
-    return dump.request_threads > 0 and count_at_work(dump) >= dump.request_threads
-
-
-def at_work(dump: Threads) -> Sequence[ThreadGroup]:
-    """Return the groups of request threads that do something, or wait for something."""
-    return [group for group in dump.groups if group.state != IDLE]
-
-
-def count_at_work(dump: Threads) -> int:
-    """Return how many request threads do something, or wait for something."""
-    return sum(group.count for group in at_work(dump))
-
-
-@dataclass(frozen=True, slots=True)
-class _Server(Cause):
-    """A service that others wait for, in the place of what its own threads wait for in the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The address of another end, and the service there, or one of those behind it; an empty name if none is known."""
-
-    peer: str
-    target: str
-
-    def __str__(self) -> str:
-        return self.target or self.peer
-
-
 @dataclass(slots=True)
 class _Walk:
     """The way from each service to what its threads wait for in the end.
@@ -212,20 +181,20 @@ class _Walk:
     known: dict[str, Counter[Cause]] = field(default_factory=dict)
     own: dict[str, Counter[Cause]] = field(default_factory=dict)
     pools_under_way: list[str] = field(default_factory=list)
-    callers: Counter[str] = field(default_factory=Counter)
     seen: Seen = field(init=False)
     wrong: tuple[WrongAddress, ...] = field(init=False)
     databases: DatabaseCauses = field(init=False)
     locks: LockCauses = field(init=False)
+    pools: PoolCauses = field(init=False)
+    calls: CallCauses = field(init=False)
 
     def __post_init__(self) -> None:
         self.seen = Seen(self.evidence, self.busy_s)
         self.wrong = wrong_address.found(self.evidence)
         self.databases = DatabaseCauses(self.seen, self.edges)
         self.locks = LockCauses(self.seen, self.edges, lambda service, group: self._of_groups(service, [group]))
-        for service, dump in self.dumps.items():
-            for (ends, _), count in self._calls(service, at_work(dump)).items():
-                self.callers.update({end.target: share for end, share in _shares(ends, count)})
+        self.pools = PoolCauses(self.seen, self.edges, self._users)
+        self.calls = CallCauses(self.seen, self.edges, self.dumps, self.locks, self.unread)
 
     def causes_of(self, service: str) -> Counter[Cause]:
         """Return what the request threads of a service wait for in the end, and how many."""
@@ -239,7 +208,7 @@ class _Walk:
 
     def _followed(self, cause: Cause) -> Counter[Cause]:
         """Return a cause itself, or of a service, what most of its threads wait for; of several, all, in equal shares."""
-        return _mostly(self.causes_of(cause.where)) if isinstance(cause, _Server) else Counter({cause: 1})
+        return _mostly(self.causes_of(cause.where)) if isinstance(cause, Server) else Counter({cause: 1})
 
     def _own(self, service: str) -> Counter[Cause]:
         """Return what the request threads of a service wait for: causes, and services that are not followed yet."""
@@ -257,7 +226,7 @@ class _Walk:
         reached: set[str] = set()
         left = [service]
         while left:
-            targets = {cause.where for cause in self._own(left.pop()) if isinstance(cause, _Server)} - reached
+            targets = {cause.where for cause in self._own(left.pop()) if isinstance(cause, Server)} - reached
             reached |= targets
             left += sorted(targets)
         return reached
@@ -281,13 +250,9 @@ class _Walk:
         names = ", ".join(sorted(circle))
         for service in sorted(circle):
             if not is_blocked(self.dumps[service]):
-                return Counter({unseen(names, f"they call one another, and {service} has {self._free(service)}"): 1})
+                return Counter({unseen(names, f"they call one another, and {service} has {free_text(self.dumps[service])}"): 1})
         wait = "wait for one another" if len(circle) > 1 else "waits for itself"
         return Counter({Cause("deadlock", names, f"a deadlock: {names} {wait}"): 1})
-
-    def _free(self, service: str) -> str:
-        dump = self.dumps[service]
-        return f"{dump.request_threads - count_at_work(dump)} of {dump.request_threads} request threads free"
 
     def _of_groups(self, service: str, groups: Sequence[ThreadGroup]) -> Counter[Cause]:
         """Return what groups of threads wait for; those that wait for a pool, or for another end, are shared out together."""
@@ -299,13 +264,14 @@ class _Walk:
                 found.update(self._through_own_connections(service, group))
             elif group.state == DATABASE:
                 found[self._through_database(service, group)] += group.count
-            elif (left := _without_calls(group)) is not None:
+            elif (left := without_calls(group)) is not None:
                 found.update(self._within(service, left))
-        for (ends, state), count in self._calls(service, groups).items():
-            found.update(self._through_sockets(service, ends, state, count))
+        for (ends, state), count in self.calls.calls(service, groups).items():
+            found.update(self.calls.causes(service, ends, state, count))
         if asking := sum(group.count for group in groups if group.state == CHECKOUT):
             self.edges[service, f"pool of {service}", CHECKOUT] += asking
-            found.update(share_out(asking, self._through_pool(service)))
+            using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
+            found.update(share_out(asking, self.pools.of_service(service, using)))
         return found
 
     def _within(self, service: str, group: ThreadGroup) -> Counter[Cause]:
@@ -359,44 +325,7 @@ class _Walk:
         free = {name: (dump.request_threads - count_at_work(dump), dump.request_threads) for name, dump in servers.items() if dump}
         return Counter({Cause("exhausted", f"{service}, {at}", own_connections.exhausted(service, at, waiting, pool, free)): group.count})
 
-    # The pool
-
-    def _through_pool(self, service: str) -> Counter[Cause]:
-        """Return what holds the connections of a pool for which threads wait, and how many of them."""
-        pool, table = f"pool of {service}", self.seen.pool(service)
-        if table is None:
-            return Counter({unseen(pool, self.seen.why_missing(pool)): 1})
-        if (free := max(table.in_pool, capacity(table) - table.out)) > 0 and free >= table.waiting:
-            return Counter({unseen(pool, f"{free} of its {capacity(table)} connections are not out, and nobody need wait for one"): 1})
-        lost, running = loss.losses(table.connections_out, table.sources), in_use(table)
-        if lost and lost.total() >= len(running):
-            found: Counter[Cause] = Counter()
-            for where, count in lost.items():
-                self.edges[pool, where.at, "lost"] = sum(each for other, each in lost.items() if other.at == where.at)
-                found[self._lost(where)] += count
-            return found
-        if not running:
-            out = f"{table.out} of its {capacity(table)} connections are out, and nobody recorded who has them"
-            return Counter({unseen(pool, out): 1})
-        using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
-        if not using:
-            return Counter({unseen(pool, f"{len(running)} requests have its connections, and none of them was seen"): 1})
-        self.edges[pool, service, "held by requests that run"] = len(running)
-        return self._held(service, table, using)
-
-    def _held(self, service: str, table: PoolTable, using: Sequence[ThreadGroup]) -> Counter[Cause]:
-        """Return what those wait for that have the connections of a pool, and of how many connections it was not seen who has them."""
-        running = in_use(table)
-        elsewhere = [row for row in running if not _is_held_by(row, table, using)]
-        operations = {row.operation for row in running}
-        holding = [group for group in using if not group.within or group.within in operations or "" in operations or table.calls]
-        found = self._users(service, holding) if len(elsewhere) < len(running) else Counter()
-        unaccounted = max(len(elsewhere), len(running) - found.total() if 2 * found.total() < len(running) else 0)
-        held = share_out(len(running) - unaccounted, found)
-        if unaccounted:
-            what = f"{unaccounted} of {len(running)} requests that have its connections are none of the request threads that were seen"
-            held[unseen(f"pool of {service}", what)] += unaccounted
-        return held
+    # What others have
 
     def _users(self, service: str, using: Sequence[ThreadGroup]) -> Counter[Cause]:
         """Return what those wait for that have what others wait for; their edges are counted where they themselves are followed.
@@ -415,121 +344,6 @@ class _Walk:
         self.edges.update(edges)
         return found
 
-    def _lost(self, worst: loss.Loss) -> Cause:
-        """Return the cause of connections that were lost at one line in one way, in all servers."""
-        text, tables = str(worst), self.seen.pools
-        lost = {
-            table.service: sum(count for each, count in loss.losses(table.connections_out, table.sources).items() if str(each) == text)
-            for table in tables
-        }
-        of = [table for table in tables if lost[table.service]]
-        servers, connections = " and ".join(table.service for table in of), sum(map(capacity, of))
-        return Cause("lost", worst.at, f"{sum(lost.values())} of {connections} connections of {servers} were lost in {text}")
-
-    # Other services
-
-    def _calls(self, service: str, groups: Sequence[ThreadGroup]) -> Counter[tuple[tuple[_End, ...], str]]:
-        """Return for which other ends the threads of some groups wait, in which state, and how many; of several ends, it may be any.
-
-        Where nobody looked at a thread that reads a socket, those of the settings.
-        """
-        found: Counter[tuple[tuple[_End, ...], str]] = Counter()
-        for group in groups:
-            calls = _calls_seen(group)
-            for wait in calls:
-                found[self._ends(dict.fromkeys(wait.peer.split(", "))), group.state] += wait.count
-            if group.state == SOCKET and (left := group.count - sum(wait.count for wait in calls)) > 0:
-                about = self.seen.about(service)
-                called = [] if about is None else _addresses(about.settings.get("flight_search_urls"))
-                found[self._ends(called or [UNKNOWN_ADDRESS]), group.state] += left
-        return found
-
-    def _ends(self, peers: Iterable[str]) -> tuple[_End, ...]:
-        return tuple(_End(peer, target) for peer in peers for target in self.seen.parts_at(peer))
-
-    def _through_sockets(self, service: str, ends: Sequence[_End], state: str, count: int) -> Counter[Cause]:
-        """Return what threads wait for that wait for one of several other ends.
-
-        Calls are sent to all in turn, but those that still wait are with the ones that do not answer: a service that has request threads
-        free is passed over as long as another explains the wait. Where none does, it is not known which of them it is.
-        """
-        explain = [end for end in ends if self._is_stuck(end)] or [end for end in ends if not self._is_free(end)]
-        found: Counter[Cause] = Counter()
-        for end, share in _shares(explain or ends, count):
-            self.edges[service, str(end), state] += share
-            found[self._other_end(end)] += share
-        if explain or len(ends) == 1:
-            return found
-        at = " and ".join(dict.fromkeys(end.peer for end in ends))
-        free = " and ".join(f"{end.target} has {self._free(end.target)}" for end in ends)
-        return Counter({unseen(at, f"which of those behind it does not answer; {free}"): count})
-
-    def _is_silent(self, target: str) -> bool:
-        dump = self.dumps.get(target)
-        return dump is None or bool(dump.error) or self.seen.is_missing(f"what {target} is")
-
-    def _is_stuck(self, end: _End) -> bool:
-        """Whether a service answers nobody, or has no request thread free and does not get on."""
-        if not end.target or self._is_silent(end.target):
-            return bool(end.target)
-        dump = self.dumps[end.target]
-        return is_blocked(dump) and not slowness.gets_on(self.seen.pool(end.target), count_at_work(dump))
-
-    def _is_free(self, end: _End) -> bool:
-        """Whether a service answered, has request threads free, and less at work than half of those that wait for it."""
-        if not end.target or self._is_silent(end.target):
-            return False
-        dump = self.dumps[end.target]
-        working = count_at_work(dump)
-        return not is_blocked(dump) and (not working or 2 * working < self.callers[end.target])
-
-    def _other_end(self, end: _End) -> Cause:
-        """Return what those wait for that wait for another end: a cause, or the service there."""
-        if end.peer == UNKNOWN_ADDRESS:
-            return unseen("the sockets that threads read", "nobody looked at them")
-        if not end.target and (self.evidence is None or not self.evidence.addresses):
-            return unseen(end.peer, f"no evidence was read{f': {self.unread}' if self.unread else ''}")
-        if not end.target:
-            return Cause("no_answer", end.peer, f"{end.peer}, which is no part of the facility that was seen, does not answer")
-        if self._is_silent(end.target):
-            return self._silent(end.target, self.dumps.get(end.target))
-        if not self._is_free(end):
-            return _Server("unseen", end.target, end.target)  # it works on these calls
-        text = f"the link to {end.target}: it has {self._free(end.target)}, and does not answer over it"
-        return Cause("no_answer", f"link to {end.target}", text)
-
-    def _silent(self, target: str, dump: Threads | None) -> Cause:
-        """Return what is wrong with a service whose threads could not be dumped, or that did not tell what it is.
-
-        That its threads could not be dumped alone shows nothing: whoever dumps may lack the permission, or the time.
-        """
-        error, what = None if dump is None else dump.error, f"what {target} is"
-        if (full := self.locks.full_queue(target, error)) is not None:
-            return full
-        reason, listeners = error or self.seen.why_missing(what), self.seen.listeners(target)
-        if (error and STOPPED in error) or (listeners is not None and listeners.is_stopped):
-            return Cause("frozen", target, f"{target} answers nobody: {reason}")
-        if not self.seen.is_missing(what):
-            return unseen(target, error or "its threads were not dumped")
-        was_dumped = dump is not None and not error  # so it is there, and may only have been late
-        if self.seen.may_only_be_late(what) or (was_dumped and self.seen.machine_busy):
-            return unseen(target, f"{reason}, but {self.seen.machine_busy}")
-        return Cause("frozen", target, f"{target} answers nobody: {reason}")
-
-
-def capacity(table: PoolTable) -> int:
-    """Return how many connections a pool may have out at once."""
-    return table.size + max(0, table.max_overflow)
-
-
-def share_out(count: int, among: Mapping[Cause, int]) -> Counter[Cause]:
-    """Return a number of threads shared out among causes, in proportion to their own numbers, the largest remainders first."""
-    total = sum(among.values())
-    found = Counter({cause: count * part // total for cause, part in among.items() if part})
-    rest = sorted(found, key=lambda cause: (-(count * among[cause] % total), cause.text))
-    found.update(rest[: count - found.total()])
-    return +found
-
 
 def _mostly(causes: Mapping[Cause, int]) -> Counter[Cause]:
     """Return the causes that most threads wait for, of which there may be several, with the same number each."""
@@ -538,7 +352,7 @@ def _mostly(causes: Mapping[Cause, int]) -> Counter[Cause]:
 
 def _is_one_of(cause: Cause, services: set[str]) -> bool:
     """Whether a cause stands for one of some services."""
-    return isinstance(cause, _Server) and cause.where in services
+    return isinstance(cause, Server) and cause.where in services
 
 
 def _renamed(causes: Counter[Cause], names: Mapping[Cause, Cause]) -> Counter[Cause]:
@@ -546,46 +360,6 @@ def _renamed(causes: Counter[Cause], names: Mapping[Cause, Cause]) -> Counter[Ca
     for cause, count in causes.items():
         found[names.get(cause, cause)] += count
     return found
-
-
-def _is_held_by(row: ConnectionOut, table: PoolTable, using: Sequence[ThreadGroup]) -> bool:
-    """Whether a request thread has a connection: its thread is at a call, or where that is not known, a group is within its operation."""
-    if table.calls is not None and table.calls.running and row.thread_id:
-        return any(call.thread_id == row.thread_id for call in table.calls.running)
-    return not row.operation or any(group.within in ("", row.operation) for group in using)
-
-
-def _calls_seen(group: ThreadGroup) -> list[GroupWait]:
-    """Return the waits of a group for other ends; none of threads whose stack tells that they wait for something else."""
-    if group.state in (CHECKOUT, HTTP_CONNECTION, DATABASE):
-        return []
-    waits = [wait for wait in group.waits if wait.peer]
-    return waits if group.state == SOCKET or any(wait.kind == "socket" for wait in waits) else []
-
-
-def _without_calls(group: ThreadGroup) -> ThreadGroup | None:
-    """Return the threads of a group that do not wait for another end; None if all of them do, or nothing tells of the rest."""
-    calls = _calls_seen(group)
-    left = group.count - sum(wait.count for wait in calls)
-    if group.state == SOCKET or left <= 0:
-        return None
-    return replace(group, count=left, waits=tuple(wait for wait in group.waits if wait not in calls)) if calls else group
-
-
-def _shares(of: Sequence[_End], count: int) -> Iterator[tuple[_End, int]]:
-    """Yield each end with its share of a count: they are taken in turn."""
-    for number, end in enumerate(of):
-        if share := count // len(of) + (number < count % len(of)):
-            yield end, share
-
-
-def _addresses(urls: object) -> list[str]:
-    """Return the addresses of URLs as a service's settings have them; none where they are something else."""
-    try:
-        found = [urlsplit(url).netloc for url in urls if isinstance(url, str)] if isinstance(urls, list | tuple) else []
-    except ValueError:  # no URL
-        return []
-    return [address for address in found if address]
 
 
 def _wrong(wrong: WrongAddress) -> Cause:

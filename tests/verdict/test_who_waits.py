@@ -179,6 +179,13 @@ def test_a_proxy_is_looked_through() -> None:
     assert found(seen, dump("ivr", group(4, SOCKET, ("a:99", 4))), dump("cf-2", group(4, IDLE))).edges[0].target == "cf-2"
 
 
+def test_a_thread_that_reads_a_connection_to_the_database_outside_of_its_driver_is_not_led_astray() -> None:
+    """The virtual IP is part of the facility."""
+    assert root(evidence(table("cf-1")), dump("cf-1", group(4, SOCKET, ("a:10", 4)))).startswith(
+        "unseen: what is behind virtual IP of database at a:10 is not known"
+    )
+
+
 def test_a_balancer_is_looked_through_to_all_that_stand_behind_it() -> None:
     """In equal shares, as it takes them in turn."""
     routes = [Route(f"lb-1 to {server}", "lb-1:8080", ADDRESSES[server], listens=True) for server in ("cf-1", "cf-2")]

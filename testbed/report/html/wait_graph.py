@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import shortened, visible
 from testbed.journal.thread_states import DATABASE
+from testbed.verdict.causes.calls import UNKNOWN_ADDRESS
 from testbed.verdict.causes.databases import HELD_BY, LOCK
 from testbed.verdict.causes.locks import OF_CIRCLE
-from testbed.verdict.who_waits import UNKNOWN_ADDRESS, Edge
+from testbed.verdict.who_waits import Edge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

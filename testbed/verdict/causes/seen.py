@@ -76,6 +76,13 @@ class Seen:
         leads_to = [route.leads_to for route in routes if route.address == address] or [address]
         return [service for service, at in addresses.items() if at in leads_to] or [""]
 
+    def database_at(self, address: str) -> str:
+        """Return the name of the virtual IP at an address, or of the database whose server has it; empty if there is none."""
+        if self.evidence is None:
+            return ""
+        names = [route.name for route in self.evidence.routes if route.address == address and route.is_virtual_ip]
+        return next(iter([*names, *(side.database for side in self.evidence.databases if side.address == address)]), "")
+
     def is_missing(self, what: str) -> bool:
         """Whether something was asked for and not had."""
         return self.why_missing(what) != NOBODY_ASKED

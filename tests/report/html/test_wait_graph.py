@@ -10,6 +10,7 @@ from testbed.journal.evidence import ConnectionOut, LockWait, Missing, Session, 
 from testbed.journal.thread_states import DATABASE, HTTP_CONNECTION, LOCK, RUNNING, SOCKET
 from testbed.report.html import wait_graph
 from testbed.verdict import who_waits
+from testbed.verdict.causes.calls import UNKNOWN_ADDRESS
 from testbed.verdict.who_waits import Blamed, Cause, Edge, WhoWaits
 from tests import hangs
 from tests.verdict.test_who_waits import database, dump, evidence, table
@@ -152,12 +153,12 @@ def test_a_lock_that_sessions_hold_against_one_another_goes_round() -> None:
 def test_what_was_not_seen_is_at_the_address_that_is_not_known() -> None:
     """As of sockets that nobody looked at."""
     seen = WhoWaits(
-        (Edge("kiosk", who_waits.UNKNOWN_ADDRESS, 4, SOCKET),),
+        (Edge("kiosk", UNKNOWN_ADDRESS, 4, SOCKET),),
         (Blamed(Cause("unseen", "the sockets that threads read", "?"), 4, ("kiosk",)),),
     )
     found = wait_graph.of(seen, NAMES)
     assert found is not None
-    assert found.root == (who_waits.UNKNOWN_ADDRESS,)
+    assert found.root == (UNKNOWN_ADDRESS,)
 
 
 def test_a_cause_to_which_no_way_leads_is_a_node_by_itself() -> None:
