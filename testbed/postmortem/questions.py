@@ -221,10 +221,16 @@ def _cluster(journal: Journal, worst: Look | None) -> Answer:
         return Answer(question, "That is not told: not all of it was seen.", (*untold, *heartbeats), "not told")
     right = (
         "every application server connects to the virtual IP",
-        *(f"{route.name} at {route.address} leads to {route.leads_to}" for route in evidence.routes if route.is_virtual_ip),
+        *(f"{route.name} at {route.address} leads to {_host_at(evidence, route)}" for route in evidence.routes if route.is_virtual_ip),
         f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
     )
     return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats), "likely")
+
+
+def _host_at(evidence: Evidence, route: Route) -> str:
+    """Return where a virtual IP leads, with the name of the host where the address does not tell it."""
+    host = next((side.host for side in _sides(evidence, route) if side.address == route.leads_to), "")
+    return route.leads_to if not host or host in route.leads_to else f"{route.leads_to}, which is {host}"
 
 
 def _untold(evidence: Evidence, facility: FacilityNames) -> Iterator[str]:
@@ -401,6 +407,8 @@ def _mended(root: Blamed | None, evidence: Evidence | None) -> Iterator[str]:
             yield f"mend {where}: check in what was taken, whatever raises"
         case "wrong_address":
             yield f"set the virtual IP as the database's address on {services}, and compare what each says of its settings"
+        case "no_answer" | "late_answer":
+            yield f"wait only so long for what comes over {where}, and do without it when it does not"
         case "deadlock":
             yield "take what is held in one order everywhere, and wait for nothing else meanwhile"
         case "retries":

@@ -337,6 +337,7 @@ def test_heartbeats_that_are_as_they_should_be_are_ruled_out_with_numbers() -> N
     """How many came and may be missed, and that they have a link to themselves."""
     _, cluster, *_ = answers(hung_night(), look(told=replace(evidence(), heartbeats=(APART,))))
     assert cluster.answer == "Yes, as far as it was asked."
+    assert "virtual IP of database at a:10 leads to a:20, which is db-2" in cluster.evidence
     assert cluster.evidence[-2:] == (
         f"db-2 takes over after 3 heartbeats missed in a row, one due every 1 s; {COUNTS}",
         "heartbeats go over the link heartbeats, and the service traffic over database",
@@ -403,6 +404,7 @@ def test_a_switchover_that_failed_is_no_work_by_the_book() -> None:
         ("deadlock", "take what is held in one order everywhere"),
         ("retries", "let partner make fewer attempts"),
         ("exhausted", "read or close every answer that cf-1 gets"),
+        ("no_answer", "wait only so long for what comes over partner"),
         ("work", ""),
     ],
 )

@@ -92,7 +92,7 @@ class DatabaseCauses:
         if (late_s := slowness.answers_late_s(self._rows_over(side), sessions)) is not None:
             text = f"{link} answers late: sessions at the other end have given answers that are still not here"
             return Cause("late_answer", f"link to {name}", f"{text} after up to {late_s:.1f} s, and earlier ones of the same calls came")
-        text = f"{link}: threads wait for answers that the sessions at the other end have given, or were never asked for"
+        text = f"{link}: threads wait for answers, and their sessions at the other end have nothing to do: nothing gets through"
         return Cause("no_answer", f"link to {name}", text)
 
     def _rows_over(self, side: DatabaseSide) -> list[ConnectionOut]:

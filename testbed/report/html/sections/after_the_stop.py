@@ -36,8 +36,11 @@ def warned(nights: Sequence[JudgedNight]) -> Fragment | None:
 
 
 def _fragment(anchor: str, title: str, note: str, nights: Sequence[JudgedNight], table: TableOf) -> Fragment | None:
-    tables = [told for judged in nights for replay in judged.replays if (told := _told(replay, table)) is not None]
-    return Fragment(anchor, title, joined(element("p", note, class_="note"), *tables)) if tables else None
+    told = [(replay.label, _told(replay, table)) for judged in nights for replay in judged.replays]
+    tables = [of_replay for _, of_replay in told if of_replay is not None]
+    well = [label for label, of_replay in told if of_replay is None]
+    left_out = f" There is none of {', '.join(well)}, over which service is not known to have stopped." if well else ""
+    return Fragment(anchor, title, joined(element("p", f"{note}{left_out}", class_="note"), *tables)) if tables else None
 
 
 def _told(replay: JudgedReplay, table: TableOf) -> Markup | None:
