@@ -24,15 +24,17 @@ PY_SPY_WITHIN_S = 15.0  # less than the runtime waits for: who is told to stop w
 
 def dump() -> str:
     """Return py-spy's dump, and what threads wait for; raises SystemExit with py-spy's exit code after its own words."""
-    from testbed.observe.thread_waits import thread_waits  # noqa: PLC0415 - see above
+    from testbed.observe.thread_waits import lasting_waits, thread_waits  # noqa: PLC0415 - see above
 
+    before = thread_waits(PID)
     done = subprocess.run(
         ["py-spy", "dump", "--json", "--pid", str(PID)], capture_output=True, text=True, check=False, timeout=PY_SPY_WITHIN_S
     )
     if done.returncode:
         sys.stderr.write(done.stderr)
         raise SystemExit(done.returncode)
-    return json.dumps({"dump": done.stdout, "waits": {thread: asdict(wait) for thread, wait in thread_waits(PID).items()}})
+    waits = lasting_waits(PID, before)  # whom py-spy has interrupted may be on the way back to its wait
+    return json.dumps({"dump": done.stdout, "waits": {thread: asdict(wait) for thread, wait in waits.items()}})
 
 
 def listeners(service: str) -> str:
