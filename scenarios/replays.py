@@ -58,14 +58,13 @@ class Room:
 
 
 def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
-    """Return the capacity that a facility needs: a core carries two of the case's, and no more of smaller ones.
+    """Return the capacity that a facility needs: a core carries two of the case's, and no more of smaller ones; in containers, all of it.
 
-    One in containers needs a core, and one whose network is narrow the whole machine: what it loses there is measured. A facility whose
-    resource usage is sampled gets twice as much, and at least half of all: its neighbours should not be measured.
+    A facility whose resource usage is sampled gets twice as much, and at least half of all: its neighbours should not be measured.
     """
-    cores = os.cpu_count() or 1
     if runtime != "processes":
-        return Fraction(1, cores) if plan.database_network_kbit_s is None else ALL
+        return ALL
+    cores = os.cpu_count() or 1
     part = Fraction(1, 2 * cores) * max(ALL, Fraction(_request_threads(plan), _request_threads(FacilityPlan())))
     return min(ALL, part if plan.resources_every_s is None else max(2 * part, Fraction(1, 2)))
 
