@@ -27,7 +27,6 @@ COMPARED = (
     "full_queue",
     "nervous_cluster",
     "shared_heartbeats",
-    "narrow_network",
 )
 ALIKE = {
     ("failure_modes", "original"): {"service_groups"},  # groups that share a database change nothing
