@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import FacilityError
 from testbed.facility.observers import Question
 from testbed.fakes.server import FakeServer
-from testbed.journal.evidence import About, ConnectionOut, PoolTable
+from testbed.journal.evidence import HEARTBEATS, About, ConnectionOut, PoolTable
 from testbed.plan.topology import servers_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class FakeQuestions:
             urls: dict[str, object] = {"flight_search_urls": [f"http://{server}:{PORT}" for server in servers]}
             yield Question(f"what {caller} is", partial(self._about, caller, urls))
         if self.cluster.is_on:
-            yield Question("heartbeats of the database hosts", self.cluster.heartbeats)
+            yield Question(HEARTBEATS, self.cluster.heartbeats)
 
     async def _pool(self, server: str) -> Answer:
         fake = self.runtime.service(server)

@@ -29,6 +29,7 @@ MOST_SHOWN = 80  # characters of a value that is told as wrong
 ROUNDED_S = 1e-6  # by which a time may differ that was written twice
 POSTGRES_PORT = "5432"  # libpq's default
 VIRTUAL_IP = "virtual IP of "  # and the database: the name of its route
+HEARTBEATS = "heartbeats of the database hosts"  # the name of what is asked about them
 
 
 @dataclass(frozen=True, slots=True)

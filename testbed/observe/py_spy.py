@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ from testbed.observe.proc import STOPPED, process_state
 from testbed.observe.thread_waits import thread_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from testbed.observe.thread_waits import Wait
+
+    Look = Callable[[Iterable["Stack"]], Mapping[int, Wait]]
 
 WITHIN_S = 20.0
 RESUMED_WITHIN_S, LOOK_EVERY_S = 0.3, 0.01
@@ -178,7 +181,7 @@ def wait_of(stack: Stack, wait: Wait) -> Wait:
 async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
     """Dump the threads of a process by its id, from outside, whatever it is doing (P4), with what they wait for; see `Dump`."""
     printed = await run_py_spy(service, pid)
-    return await asyncio.to_thread(lambda: keep_dump(service, printed, file, _other_ends(pid, parse_dump(printed))))
+    return await asyncio.to_thread(keep_dump, service, printed, file, partial(_other_ends, pid))
 
 
 def _other_ends(pid: int, stacks: Iterable[Stack]) -> dict[int, Wait]:
@@ -240,12 +243,13 @@ def resume(pid: int) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def keep_dump(service: str, printed: bytes, file: Path, waits: Mapping[int, Wait] | None = None) -> tuple[ThreadGroup, ...]:
+def keep_dump(service: str, printed: bytes, file: Path, look: Look | None = None) -> tuple[ThreadGroup, ...]:
     """Write the output of `py-spy dump --json` to `file`, and return the request threads in groups; raises DumpError when either fails.
 
-    `waits`: what its threads wait for, by the kernel's id, where that was seen.
+    `look`: returns what threads wait for, by the kernel's id, where that can be seen.
     """
     stacks = parse_dump(printed)
+    waits = {} if look is None else look(stacks)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "wb") as dump:  # as of a journal

@@ -180,14 +180,16 @@ def with_kernel_ids(pid: int, stacks: tuple[Stack, ...], proc: Path = PROC) -> t
 
     A thread has one for each namespace, from that of /proc to its own (`NSpid`).
     """
-    ids: dict[int, int] = {}
+    tasks: list[Path] = []
     with suppress(OSError):
-        for task in (proc / str(pid) / "task").iterdir():
-            with suppress(OSError):  # it has ended since
-                found = re.search(r"^NSpid:.*?(\d+)$", (task / "status").read_text(errors="replace"), re.MULTILINE)
-                ids[int(found[1] if found else task.name)] = int(task.name)
-    if all(stack.os_id in ids.values() for stack in stacks if stack.os_id):
+        tasks = list((proc / str(pid) / "task").iterdir())
+    if {stack.os_id for stack in stacks if stack.os_id} <= {int(task.name) for task in tasks}:
         return stacks
+    ids: dict[int, int] = {}
+    for task in tasks:
+        with suppress(OSError):  # it has ended since
+            found = re.search(r"^NSpid:.*?(\d+)$", (task / "status").read_text(errors="replace"), re.MULTILINE)
+            ids[int(found[1] if found else task.name)] = int(task.name)
     return tuple(replace(stack, os_id=ids.get(stack.os_id, stack.os_id)) for stack in stacks)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from testbed.journal.events import OperationEvent
-from testbed.journal.evidence import VIRTUAL_IP
+from testbed.journal.evidence import HEARTBEATS, VIRTUAL_IP
 from testbed.plan.clock import clock_text, span_text
 from testbed.plan.expectation import Outcome
 from testbed.postmortem.request_alarms import is_derived
@@ -37,7 +37,6 @@ MOVE = "switchover"
 UNORDERED = "No operator ordered the switchover: the cluster did."
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
-HEARTBEATS = "heartbeats of the database hosts"  # as the question is named
 ONLY_LIKELY = "(likely"  # so a cause says of itself that it is not certain
 # Roots that lie in something else, whatever the switchover left behind, and why.
 NOT_THE_MOVE = {

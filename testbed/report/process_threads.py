@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from testbed.errors import visible
+from testbed.report.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +33,7 @@ def thread_groups(process: PythonProcess) -> list[tuple[PythonThread, ...]]:
 
 def process_text(process: PythonProcess) -> RenderableType:
     """Format a process: its deadlocks, its threads in groups, where it listens, and what could not be seen."""
-    parts = [Text(_shown(f"process {process.pid} ({process.program}): {_count(len(process.threads), 'thread')}"), "bold")]
+    parts = [Text(_shown(f"process {process.pid} ({process.program}): {counted(len(process.threads), 'thread')}"), "bold")]
     parts += [Text(_shown(f"  {line}"), "red") for deadlock in process.locks.deadlocks for line in deadlock_lines(process, deadlock)]
     parts += [Text(_shown(f"  {line}")) for group in thread_groups(process) for line in _group_lines(process, group)]
     parts += [Text(_shown(f"  listens at {listener.address}: {_queue(listener)}")) for listener in process.listeners]
@@ -47,7 +48,7 @@ def _shown(line: str) -> str:
 
 def deadlock_lines(process: PythonProcess, deadlock: Deadlock) -> list[str]:
     """Return a line for a deadlock, and one for each of its threads: what it waits for, where, and who holds that, where."""
-    lines = [f"deadlock ({deadlock.sure}) of {_count(len(deadlock.waits), 'thread')}:"]
+    lines = [f"deadlock ({deadlock.sure}) of {counted(len(deadlock.waits), 'thread')}:"]
     return lines + [
         f"  {_name(process, wait.thread)} waits for {_lock(wait)} at {wait.at}, {_holder(process, wait)}" for wait in deadlock.waits
     ]
@@ -133,7 +134,7 @@ def _group_fields(group: Sequence[PythonThread]) -> dict[str, object]:
 def _group_lines(process: PythonProcess, group: Sequence[PythonThread]) -> list[str]:
     first = group[0]
     names = _some(list(dict.fromkeys(thread.stack.thread for thread in group)))
-    lines = [f"{_count(len(group), 'thread')} ({names}): {wait_text(first.wait)}"]
+    lines = [f"{counted(len(group), 'thread')} ({names}): {wait_text(first.wait)}"]
     waits = [wait for wait in process.locks.waits if wait.thread in {thread.stack.os_id for thread in group}]
     lines += [f"  {lock}" for lock in dict.fromkeys(f"{_lock(wait)}, {_holder(process, wait)}" for wait in waits)]
     lines += _end_lines(_other_ends(group))
@@ -219,7 +220,3 @@ def _queue(listener: Listener) -> str:
 def _some(names: Sequence[str]) -> str:
     rest = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + rest
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

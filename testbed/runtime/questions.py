@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from testbed.facility.observers import Question
-from testbed.journal.evidence import Route
+from testbed.journal.evidence import HEARTBEATS, Route
 from testbed.journal.thread_states import may_wait_for_lock
 from testbed.observe import service_locks
 from testbed.observe.service_admin import about, pool_table
@@ -75,7 +75,7 @@ class FacilityQuestions:
         for name, link in self.routes.items():
             yield Question(name, partial(_route, name, link))
         if self.facility.cluster.is_on:
-            yield Question("heartbeats of the database hosts", self.facility.cluster.heartbeats)
+            yield Question(HEARTBEATS, self.facility.cluster.heartbeats)
         for route in self.balanced:
             yield Question(route.name, partial(_known, route))
         for own in self.hosts():

@@ -58,7 +58,8 @@ def short(cell: Cell | None) -> str:
     if cell is None:
         return NOT_REPLAYED
     words = f"{cell.word} {cell.crack} {share(cell.all_answered)}".strip()
-    return words if cell.agreeing is None else f"{words}, {cell.agreeing.count} of {cell.agreeing.of}"
+    agreeing = cell.agreeing
+    return words if agreeing is None else f"{words}, {agreeing.count} of {agreeing.of}"
 
 
 def share(part: Part) -> str:

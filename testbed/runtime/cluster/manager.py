@@ -47,8 +47,7 @@ class Cluster(WatchingCluster):
 
     async def wait_lost(self) -> str:
         """Watch the heartbeats until too many in a row were missed; see `ClusterManager`."""
-        await watch_until_lost(self.watch, self.link.address, lambda: self.moves > 0)
-        return self.watch.describe_loss(asyncio.get_running_loop().time())
+        return await watch_until_lost(self.watch, self.link.address, lambda: self.moves > 0)
 
     async def hand_over(self) -> None:
         """Point the link to the active host, and watch it anew."""

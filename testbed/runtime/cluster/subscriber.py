@@ -23,8 +23,8 @@ def never() -> bool:
     return False
 
 
-async def watch_until_lost(watch: HeartbeatWatch, address: Address, is_paused: Callable[[], bool] = never) -> None:
-    """Count the heartbeats that a host sends to who subscribes at `address`, until too many in a row were missed.
+async def watch_until_lost(watch: HeartbeatWatch, address: Address, is_paused: Callable[[], bool] = never) -> str:
+    """Count the heartbeats that a host sends to who subscribes at `address`, until too many in a row were missed; return a line on that.
 
     While `is_paused`, none counts as missed.
     """
@@ -40,6 +40,7 @@ async def watch_until_lost(watch: HeartbeatWatch, address: Address, is_paused: C
                 watch.look(loop.time())
     finally:
         await cancel_and_wait([listening])
+    return watch.describe_loss(loop.time())
 
 
 async def _listen(watch: HeartbeatWatch, address: Address) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,8 @@ class DatabaseHosts:
     def died(self) -> str:
         """Return how the server of the active host ended by itself, or crashed; an empty text if it did not, or nobody says so now."""
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                url = f"{self.runtime.published(self.active, SERVICE_PORT).url}/status"
-                status = session.get(url, headers={"Authorization": authorization(self.credentials)}, timeout=STATUS_WITHIN_S).json()
-        except (requests.RequestException, ValueError, FacilityError):
+            status = json.loads(self._get(self.active, "status", STATUS_WITHIN_S))
+        except (FacilityError, ValueError):
             return ""
         return str(status.get("died", ""))
 
@@ -92,13 +90,13 @@ class DatabaseHosts:
             raise FacilityError(f"{host} does not say what its server does: {error}") from error
         return replace(side, database=DATABASE, address=str(Address(host, PORT)))
 
-    def _get(self, host: str, what: str) -> bytes:
+    def _get(self, host: str, what: str, within_s: float = ASKED_WITHIN_S) -> bytes:
         """Return what a host tells those who have the token; raises FacilityError when it refuses or does not answer."""
         headers = {"Authorization": authorization(self.credentials)}
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.get(f"{self.runtime.published(host, SERVICE_PORT).url}/{what}", headers=headers, timeout=ASKED_WITHIN_S)
+                answer = session.get(f"{self.runtime.published(host, SERVICE_PORT).url}/{what}", headers=headers, timeout=within_s)
                 if not answer.ok:
                     raise FacilityError(answer.json()["error"])
                 return answer.content

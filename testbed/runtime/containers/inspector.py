@@ -51,14 +51,15 @@ class ContainerInspector:
     async def dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - in the container, it is 1
         """Dump the threads of a service; see `Dump`."""
         try:
-            printed = await self.runtime.run_in(service, *PROGRAM, "dump", within_s=WITHIN_S)
+            dumped = _read(_dumped, service, await self.runtime.run_in(service, *PROGRAM, "dump", within_s=WITHIN_S))
         except EngineError as error:
             raise DumpError(f"the threads of {service} cannot be dumped: {error}") from error
         except FacilityError as error:
             permit = "; its container needs the capability SYS_PTRACE" if lacks_permission(str(error)) else ""
             raise DumpError(f"the threads of {service} cannot be dumped: {error}{permit}") from error
-        dumped, names = _read(_dumped, service, printed), self.runtime.names_by_host()
-        return keep_dump(service, dumped.dump.encode(), file, {thread: _named(wait, names) for thread, wait in dumped.waits.items()})
+        names = self.runtime.names_by_host()
+        waits = {thread: _named(wait, names) for thread, wait in dumped.waits.items()}
+        return keep_dump(service, dumped.dump.encode(), file, lambda _: waits)
 
     async def listeners(self, service: str) -> Listeners:
         """Return the sockets on which a service listens."""

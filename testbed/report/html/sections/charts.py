@@ -133,7 +133,7 @@ def _ended(journal: Journal) -> list[tuple[Series, Stroke]]:
         for number, caller in enumerate(callers)
         for kind, how in enumerate(series.ENDS)
     }
-    return [(one, strokes[one.name]) for one in series.ended(journal)]
+    return [(line, strokes[line.name]) for line in series.ended(journal)]
 
 
 def _latency(replay: JudgedReplay, shades: Sequence[moments.Shade]) -> Chart:

@@ -32,7 +32,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import uvicorn
 from pydantic import Field, ValidationError
@@ -62,7 +62,6 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from pydantic import TypeAdapter
     from starlette.requests import Request
 
     from testbed.runtime.credentials import Login
@@ -80,7 +79,6 @@ SERVICES_USER = "facility"  # as whom compose.yaml runs the services
 
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Order = TypeVar("Order")
 
 
 class HostSettings(BaseSettings):
@@ -336,46 +334,50 @@ class DatabaseHost:
         return JSONResponse(self.status())
 
     async def _activity(self, request: Request) -> JSONResponse:
-        """Answer what the server says of its sessions and locks, whatever step is under way."""
-        try:
-            if not self._is_authorised(request):
-                return JSONResponse({"error": NOT_AUTHORISED}, status_code=401)
+        """Answer what the server says of its sessions and locks."""
+
+        async def look() -> dict[str, object]:
             if not self.running:
                 raise FacilityError(f"no server of it runs on {self.settings.name}")
-            side = await activity.look("", self.settings.name, Address(HERE, PORT), self._administrator)
-        except TestbedError as error:
-            return JSONResponse({"error": str(error)}, status_code=409)
-        return JSONResponse(asdict(side))
+            return asdict(await activity.look("", self.settings.name, Address(HERE, PORT), self._administrator))
+
+        return await self._answer(request, look)
 
     async def _beat(self, request: Request) -> JSONResponse:
         """Send heartbeats as the body orders; answer with the port."""
-        return await self._ordered(request, beat_order, self.heartbeats.beat)
+
+        async def beat() -> dict[str, object]:
+            return {"port": (await self.heartbeats.beat(beat_order.validate_json(await request.body()))).port}
+
+        return await self._answer(request, beat)
 
     async def _watch(self, request: Request) -> JSONResponse:
         """Watch the other host as the body orders."""
-        return await self._ordered(request, watch_order, self.heartbeats.watch)
 
-    async def _ordered(self, request: Request, kind: TypeAdapter[Order], do: Callable[[Order], Awaitable[Address | None]]) -> JSONResponse:
-        """Do what is ordered, whatever step is under way; 400 for a body that is no such order."""
+        async def watch() -> dict[str, object]:
+            await self.heartbeats.watch(watch_order.validate_json(await request.body()))
+            return {}
+
+        return await self._answer(request, watch)
+
+    async def _heartbeats(self, request: Request) -> JSONResponse:
+        """Answer what was counted of the other host's heartbeats."""
+
+        async def told() -> dict[str, object]:
+            return asdict(self.heartbeats.told())
+
+        return await self._answer(request, told)
+
+    async def _answer(self, request: Request, ask: Callable[[], Awaitable[dict[str, object]]]) -> JSONResponse:
+        """Answer who has the token, whatever step is under way; 400 for a body that is no such order, 409 with what cannot be had."""
         try:
             if not self._is_authorised(request):
                 return JSONResponse({"error": NOT_AUTHORISED}, status_code=401)
-            done = await do(kind.validate_json(await request.body()))
+            return JSONResponse(await ask())
         except ValidationError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         except TestbedError as error:
             return JSONResponse({"error": str(error)}, status_code=409)
-        return JSONResponse({} if done is None else {"port": done.port})
-
-    async def _heartbeats(self, request: Request) -> JSONResponse:
-        """Answer what was counted of the other host's heartbeats, whatever step is under way."""
-        try:
-            if not self._is_authorised(request):
-                return JSONResponse({"error": NOT_AUTHORISED}, status_code=401)
-            told = self.heartbeats.told()
-        except TestbedError as error:
-            return JSONResponse({"error": str(error)}, status_code=409)
-        return JSONResponse(asdict(told))
 
     async def _health(self, _: Request) -> JSONResponse:
         return JSONResponse(self.status(), status_code=200 if self.ready else 503)

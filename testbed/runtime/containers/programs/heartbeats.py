@@ -44,7 +44,7 @@ class HostHeartbeats:
             raise FacilityError(str(error)) from error
         async with self._change:
             await self._stop_watching()
-            self.order, self.counting = order, asyncio.create_task(_count(order, address))
+            self.order, self.counting = order, asyncio.create_task(watch_until_lost(order.watch, address))
 
     async def rest(self) -> None:
         """Neither send nor watch any more, and forget what was counted."""
@@ -67,9 +67,3 @@ class HostHeartbeats:
         if self.counting is not None:
             counting, self.counting, self.order = self.counting, None, None
             await cancel_and_wait([counting])
-
-
-async def _count(order: WatchOrder, address: Address) -> str:
-    """Count until the host is lost; return a line that says why it is."""
-    await watch_until_lost(order.watch, address)
-    return order.watch.describe_loss(asyncio.get_running_loop().time())
