@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,7 +23,10 @@ class DueRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """From `from_s` seconds after the start on, what is due from `due_s` on goes by at `rate` planned seconds in a real one."""
+    """From `from_s` seconds after the start on, what is due from `due_s` on goes by at `rate` planned seconds in a real one.
+
+    0: nothing is due until the next rate.
+    """
 
     from_s: float
     due_s: float
@@ -34,14 +38,25 @@ AS_PLANNED = (Rate(0.0, 0.0, 1.0),)
 
 def planned_s(rates: Sequence[Rate], real_s: float) -> float:
     """Return what is due `real_s` seconds after the start, in planned seconds; `rates` are in order, from the start on."""
-    current = next((rate for rate in reversed(rates) if rate.from_s <= real_s), rates[0])
+    current = _at(rates, real_s)
     return current.due_s + (real_s - current.from_s) * current.rate
 
 
+def rate_at(rates: Sequence[Rate], real_s: float) -> float:
+    """Return how many planned seconds go by in a real one, `real_s` seconds after the start and just after it."""
+    return _at(rates, real_s).rate
+
+
 def real_s(rates: Sequence[Rate], due_s: float) -> float:
-    """Return how many seconds after the start something is due that was planned for `due_s`."""
+    """Return how many seconds after the start something is due that was planned for `due_s`; infinity where it never will be."""
     current = next((rate for rate in reversed(rates) if rate.due_s <= due_s), rates[0])
+    if current.rate == 0.0:
+        return current.from_s if due_s <= current.due_s else math.inf
     return current.from_s + (due_s - current.due_s) / current.rate
+
+
+def _at(rates: Sequence[Rate], real_s: float) -> Rate:
+    return next((rate for rate in reversed(rates) if rate.from_s <= real_s), rates[0])
 
 
 @dataclass(frozen=True, slots=True)

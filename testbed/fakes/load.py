@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,10 @@ class FakeLoadGenerator:
         for timer in self._timers.values():
             timer.cancel()
         waiting = [due for due in self.requests if due.request.id not in self._begun]
-        self._timers = {due.request.id: loop.call_at(self._start_s + real_s(rates, due.due_s), self._send, due) for due in waiting}
+        due_s = {due.request.id: self._start_s + real_s(rates, due.due_s) for due in waiting}
+        self._timers = {
+            due.request.id: loop.call_at(due_s[due.request.id], self._send, due) for due in waiting if math.isfinite(due_s[due.request.id])
+        }
 
     def _send(self, due: DueRequest) -> None:
         self._begun.add(due.request.id)

@@ -474,6 +474,26 @@ class Healed(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockFactor(Stamped):
+    """A class's trainer ordered the night to go by `factor` times as fast as planned from now on; 0: to stand still. `why`: in words."""
+
+    factor: float
+    why: str = ""
+    event: Literal["clock"] = "clock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note(Stamped):
+    """What somebody of a class wrote down, decided or answered: who, in which role."""
+
+    who: str
+    role: str
+    kind: Literal["note", "decision", "answer"]
+    text: str
+    event: Literal["note"] = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End(Stamped):
     """The last line, with the reason for the end; without one, the replay was killed."""
 
@@ -506,5 +526,7 @@ Event = (
     | Observed
     | FaultOver
     | Healed
+    | ClockFactor
+    | Note
     | End
 )

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import os
 import resource
 import socket
@@ -86,7 +87,7 @@ class Rates:
         while (left_s := start_s + real_s(self.rates, due_s) - time.monotonic()) > SEND_AHEAD_S:
             self.changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(None if math.isinf(left_s) else left_s):  # the night may stand still
                     await self.changed.wait()
 
 

@@ -73,6 +73,11 @@ class LoadTracker:
         self.recorder.running.release(self.recorder.after_start_s())
         self.generator.change_rates(self.recorder.running.rates)
 
+    def change_factor(self, factor: float) -> None:
+        """Let the night go by so many times as fast as planned from now on, for the passengers, too; 0: it stands still."""
+        self.recorder.running.change_factor(self.recorder.after_start_s(), factor)
+        self.generator.change_rates(self.recorder.running.rates)
+
     async def follow(self) -> None:
         """Record the generator's events until cancelled; raises ServiceError when the generator ends by itself."""
         async for event in self.generator.events():

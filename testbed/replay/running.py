@@ -136,5 +136,6 @@ class Replay:
         assert self.recorder.night_start_s is not None
         while (left_s := self.recorder.running.real_s(night_s) - ahead_s - self.recorder.after_start_s()) > ROUNDING_S:
             with suppress(TimeoutError):
-                async with asyncio.timeout(left_s):  # a round takes its time on a busy machine, and the night's does not wait for it
+                # A round takes its time on a busy machine, and the night's does not wait for it; a night that stands still never ends.
+                async with asyncio.timeout(min(left_s, SAMPLES_WITHIN_S)):
                     await self.wait_round()

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testbed import scenario_file
 from testbed.journal.events import OperationEvent
@@ -117,3 +119,62 @@ def test_a_switchover_that_outlasts_its_pace_is_over_when_the_scenario_means_it(
     planned = {request.id: request.due_night_s for request in flight.sent.requests}
     assert {transaction.request.id: transaction.request.night_s for transaction in journal.transactions} == pytest.approx(planned)
     assert judge.judge(journal).verdict is Verdict.HELD
+
+
+def test_a_night_that_is_ordered_to_stand_still_goes_on_where_it_stood() -> None:
+    """At 0.5 s it stands for 10 s; what was planned for later comes 10 s later, and before that never."""
+    running = RunningClock(CLOCK)
+    running.change_factor(0.5, 0.0)
+    assert running.night_s(400.0) == pytest.approx(30.0)
+    assert running.real_s(30.0) == 0.5
+    assert running.real_s(31.0) == float("inf")
+    assert running.speed(1.0) == 0.0
+    running.change_factor(10.5, 1.0)
+    for after_s, night_s in ((0.5, 30.0), (10.5, 30.0), (11.0, 60.0), (12.0, 3660.0)):
+        assert running.night_s(after_s) == pytest.approx(night_s)
+    assert running.real_s(60.0) == pytest.approx(11.0)
+
+
+@pytest.mark.parametrize("factor", [0.1, 2.0, 100.0])
+def test_a_night_goes_by_so_many_times_as_fast_as_ordered(factor: float) -> None:
+    """From the order on; what was planned keeps its order and its times of the night."""
+    running = RunningClock(CLOCK)
+    running.change_factor(0.5, factor)
+    assert running.night_s(0.5 + 0.25 / factor) == pytest.approx(45.0)
+    assert running.real_s(3660.0) == pytest.approx(0.5 + 1.5 / factor)
+    assert running.speed(0.6 / factor + 0.5) == pytest.approx(factor * CLOCK.speed_at(running.night_s(0.6 / factor + 0.5)))
+
+
+def test_a_step_goes_on_at_its_pace_while_the_night_is_ordered_to_stand_and_go() -> None:
+    """Held at 60 from 0.5 s on, it stands from 1 to 5 s, goes twice as fast until the step ends at 6 s, and as fast from then on."""
+    running = RunningClock(CLOCK)
+    running.hold(0.5)
+    running.change_factor(1.0, 0.0)
+    running.change_factor(5.0, 2.0)
+    running.release(6.0)
+    for after_s, night_s in ((0.5, 30.0), (1.0, 60.0), (4.0, 60.0), (5.0, 60.0), (6.0, 180.0), (6.25, 180.0 + 1800.0)):
+        assert running.night_s(after_s) == pytest.approx(night_s)
+        assert running.night_s(running.real_s(night_s)) == pytest.approx(night_s)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["hold", "release", "stand", "slow", "go", "fast"]), st.floats(0.01, 2.0)),
+        max_size=12,
+    )
+)
+def test_whatever_is_ordered_and_held_the_clock_never_goes_back(orders: list[tuple[str, float]]) -> None:
+    """Nor do the past and what was due in it change: what has gone by has gone by."""
+    running, now_s, past = RunningClock(CLOCK), 0.0, [(0.0, 0.0)]
+    for order, takes_s in orders:
+        now_s += takes_s
+        past += [(now_s - takes_s / 2, running.night_s(now_s - takes_s / 2)), (now_s, running.night_s(now_s))]
+        if order == "hold":
+            running.hold(now_s)
+        elif order == "release" and running.holds:
+            running.release(now_s)
+        elif order in (factors := {"stand": 0.0, "slow": 0.5, "go": 1.0, "fast": 3.0}):
+            running.change_factor(now_s, factors[order])
+        assert [running.night_s(after_s) for after_s, _ in past] == pytest.approx([night_s for _, night_s in past], abs=1e-6)
+    nights = [running.night_s(now_s * share / 50) for share in range(60)]
+    assert nights == sorted(nights)
