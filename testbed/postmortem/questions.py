@@ -48,12 +48,16 @@ LEAST_MISSED = 3  # heartbeats until a host counts as dead, as VRRP has it (RFC 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A question, its answer, what was seen that says so, and how sure that is."""
+    """A question, its answer, what was seen that says so, and how sure that is.
+
+    `codes`: what was found, for programs, of the first three questions; empty where it is not told. README.md has them all.
+    """
 
     question: str
     answer: str
     evidence: tuple[str, ...]
     sure: Sure
+    codes: tuple[str, ...] = ()
 
 
 def of(
@@ -66,7 +70,7 @@ def of(
     """
     worst = who_waits.worst_of(looks)
     evidence = None if worst is None else worst.evidence
-    known = _known(worst, times.stop.at)
+    known = known_root(worst, times.stop.at)
     root = known.root
     apart = wrong_package.differences(evidence, root.cause.where) if root is not None and root.cause.code == "lost" else ()
     answers = (
@@ -87,7 +91,7 @@ def _in_doubt(answer: Answer, judgement: Judgement) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """The root, None where it is not known; what was seen of it, in sentences; and whether it is only likely."""
 
     root: Blamed | None
@@ -95,33 +99,33 @@ class _Known:
     only_likely: bool = False
 
 
-def _known(worst: Look | None, stop: Moment | None) -> _Known:
+def known_root(worst: Look | None, stop: Moment | None) -> Known:
     """Return what the worst moment tells of the root.
 
     It is not known where the evidence of that moment could not be read, or where at least as many threads wait for what was not seen. It
     is only likely where threads wait for something else as well, where the cause itself says so, or where that was before service stopped.
     """
     if worst is None:
-        return _Known(None)
+        return Known(None)
     blamed = worst.who_waits.blamed
     told = (*([worst.unread] if worst.unread else []), *map(str, blamed[: SHOWN + 1]))
     if worst.unread or not worst.who_waits.knows_root:
-        return _Known(None, told)
+        return Known(None, told)
     root, *others = blamed
     unseen = [other for other in others if other.cause.code == "unseen"]
     if unseen and sum(other.threads for other in unseen) >= root.threads:
-        return _Known(None, told)
+        return Known(None, told)
     if stop is not None and worst.night_s < stop.night_s:
-        return _Known(root, (*told, f"that was seen at {clock_text(worst.night_s)}, before service stopped"), only_likely=True)
-    return _Known(root, told, only_likely=bool(others) or ONLY_LIKELY in root.cause.text)
+        return Known(root, (*told, f"that was seen at {clock_text(worst.night_s)}, before service stopped"), only_likely=True)
+    return Known(root, told, only_likely=bool(others) or ONLY_LIKELY in root.cause.text)
 
 
-def _cause(journal: Journal, times: WarningTimes, known: _Known, different: tuple[str, ...]) -> Answer:
+def _cause(journal: Journal, times: WarningTimes, known: Known, different: tuple[str, ...]) -> Answer:
     question = "Did the switchover cause the outage, and if not, what did?"
     stop = times.stop.at
     if stop is None:
         if times.stop.known:
-            return Answer(question, "Service did not stop, so there is nothing to explain.", (times.stop.text,), "certain")
+            return Answer(question, "Service did not stop, so there is nothing to explain.", (times.stop.text,), "certain", ("no_stop",))
         return Answer(question, "It is not known whether service stopped.", (times.stop.text,), "not told")
     named = (*known.told, *different)
     moves = _moves(journal)
@@ -131,12 +135,13 @@ def _cause(journal: Journal, times: WarningTimes, known: _Known, different: tupl
         text = "No: there was none." if late is None else "No: it began only after service had stopped."
         after = () if late is None else (f"{_began(late)}, {_apart(stop, late.begin)} after service had stopped",)
         if known.root is None:
-            return Answer(question, f"{text} What did is not known.", (*after, *named), "not told")
-        return Answer(question, text, (*after, *named), "likely" if known.only_likely else "certain")
+            return Answer(question, f"{text} What did is not known.", (*after, *named), "not told", ("none",))
+        return Answer(question, text, (*after, *named), "likely" if known.only_likely else "certain", ("none",))
     last = max(before, key=lambda move: float("inf") if move.end is None else move.end.t_s)
-    text, sure = _part_of(last, stop, known)
+    text, sure, code = _part_of(last, stop, known)
     seen = (*_reasons(last.begin), *_order(last, stop), *named)
-    return Answer(question, f"{text} {UNORDERED}" if last.begin.by == "cluster" else text, seen, sure)
+    codes = (code,) if known.root is not None else ()
+    return Answer(question, f"{text} {UNORDERED}" if last.begin.by == "cluster" else text, seen, sure, codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +187,22 @@ def _apart(stop: Moment, event: OperationEvent) -> str:
     return span_text(abs(stop.night_s - event.night_s))
 
 
-def _part_of(move: _Move, stop: Moment, known: _Known) -> tuple[str, Sure]:
-    """Return what part a switchover had in what all wait for, and how sure that is."""
+def _part_of(move: _Move, stop: Moment, known: Known) -> tuple[str, Sure, str]:
+    """Return what part a switchover had in what all wait for, how sure that is, and its code."""
+    code = "no"
     if not move.ended_by(stop):
-        text = "It was under way when service stopped"
+        text, code = "It was under way when service stopped", "under_way"
     elif move.end is not None and move.end.state == "failed":
-        text = "It failed, and service stopped after it"
+        text, code = "It failed, and service stopped after it", "failed"
     elif known.root is None:
         text = "It was carried out, and service stopped after it"
     elif known.root.cause.code in NOT_THE_MOVE:
-        return NOT_THE_MOVE[known.root.cause.code], "likely" if known.only_likely else "certain"
+        return NOT_THE_MOVE[known.root.cause.code], "likely" if known.only_likely else "certain", code
     else:
-        return "Not by itself: it was carried out, and what all wait for is something else.", "likely"
+        return "Not by itself: it was carried out, and what all wait for is something else.", "likely", code
     if known.root is None:
-        return f"{text}; what lies between was not seen.", "not told"
-    return f"{text}.", "likely"
+        return f"{text}; what lies between was not seen.", "not told", code
+    return f"{text}.", "likely", code
 
 
 def _reasons(*begins: OperationEvent) -> tuple[str, ...]:
@@ -209,13 +215,14 @@ def _cluster(journal: Journal, worst: Look | None) -> Answer:
     evidence = None if worst is None else worst.evidence
     if worst is None or evidence is None:
         return Answer(question, "That is not told.", ((worst.unread if worst else "") or "no evidence was taken",), "not told")
-    wrong = [*_addresses(evidence), *_differences(evidence.services), *_wrong_heartbeats(evidence)]
+    found = [*_addresses(evidence), *_differences(evidence.services), *_wrong_heartbeats(evidence)]
+    codes, wrong = tuple(dict.fromkeys(code for code, _ in found)), [text for _, text in found]
     untold = tuple(_untold(evidence, journal.header.facility))
     heartbeats = tuple(_right_heartbeats(evidence))
     if not evidence.heartbeats and not Seen(evidence).is_missing(HEARTBEATS):
         heartbeats = ("how the database hosts watch each other is not told: they exchange no heartbeats here",)
     if wrong:
-        return Answer(question, "No.", (*wrong, *untold, *heartbeats), "certain")
+        return Answer(question, "No.", (*wrong, *untold, *heartbeats), "certain", codes)
     if untold:
         return Answer(question, "That is not told: not all of it was seen.", (*untold, *heartbeats), "not told")
     right = (
@@ -223,7 +230,7 @@ def _cluster(journal: Journal, worst: Look | None) -> Answer:
         *(f"{route.name} at {route.address} leads to {_host_at(evidence, route)}" for route in evidence.routes if route.is_virtual_ip),
         f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
     )
-    return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats), "likely")
+    return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats), "likely", ("correct",))
 
 
 def _host_at(evidence: Evidence, route: Route) -> str:
@@ -265,16 +272,18 @@ def _sides(evidence: Evidence, route: Route) -> list[DatabaseSide]:
     return [side for side in evidence.databases if side.database == route.name.removeprefix(VIRTUAL_IP)]
 
 
-def _wrong_heartbeats(evidence: Evidence) -> Iterator[str]:
-    """Yield where too few missed heartbeats are enough to move the database, and where they go over the network of the service traffic."""
+def _wrong_heartbeats(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Yield, with its code, where too few missed heartbeats are enough to move the database, and where they go with the service traffic."""
     for beats in evidence.heartbeats:
         if beats.take_over_after < LEAST_MISSED:
-            yield (
+            text = (
                 f"too few heartbeats: {beats.watcher} takes over after {_counted(beats.take_over_after)} missed in a row, "
                 f"one due every {beats.every_s:g} s; fewer than {LEAST_MISSED} make a hiccup a death; {_came(beats)}"
             )
+            yield "few_heartbeats", text
         if beats.link in _service_links(evidence):
-            yield f"heartbeats go over the link {beats.link}, with the service traffic: what stops that stops them; {_came(beats)}"
+            text = f"heartbeats go over the link {beats.link}, with the service traffic: what stops that stops them; {_came(beats)}"
+            yield "shared_heartbeats", text
 
 
 def _right_heartbeats(evidence: Evidence) -> Iterator[str]:
@@ -303,8 +312,8 @@ def _came(beats: Heartbeats) -> str:
     return f"{beats.received} came, {beats.missed} missed, longest gap {beats.longest_gap_s:.2f} s"
 
 
-def _addresses(evidence: Evidence) -> Iterator[str]:
-    """Yield each server that goes to another address than a virtual IP, and each virtual IP that leads to no database that answers."""
+def _addresses(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Yield, with its code, each server that goes to another address than a virtual IP, and each virtual IP that leads to no database."""
     virtual_ips = {route.address: route for route in evidence.routes if route.is_virtual_ip}
     hosts = [*((side.address, side.host) for side in evidence.databases), *((own.address, own.host) for own in evidence.hosts)]
     may_be_one = bool(_missing_virtual_ips(evidence))  # what is at an address that nobody told of
@@ -312,15 +321,15 @@ def _addresses(evidence: Evidence) -> Iterator[str]:
         address = about.database_address
         whose = next((f", which is {host}'s own" for at, host in hosts if at == address), "")
         if virtual_ips and address and address not in virtual_ips and (whose or not may_be_one):
-            yield f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
+            yield "address", f"{about.service} connects to {address}{whose}, and not to the virtual IP at {' or '.join(virtual_ips)}"
     for route in virtual_ips.values():
         sides = _sides(evidence, route)
         if sides and route.leads_to not in {side.address for side in sides}:
-            yield f"{route.name} leads to {route.leads_to}, where no database server was found"
+            yield "virtual_ip", f"{route.name} leads to {route.leads_to}, where no database server was found"
 
 
-def _differences(services: Sequence[About]) -> Iterator[str]:
-    """Yield each package of which services have different versions, and each setting in which those of a kind differ."""
+def _differences(services: Sequence[About]) -> Iterator[tuple[str, str]]:
+    """Yield, with its code, each package of which services have different versions, and each setting in which those of a kind differ."""
     # What is installed is compared with what is installed, and what is loaded with what is loaded: a package may say another version of
     # itself than its metadata does.
     packages: defaultdict[tuple[str, bool], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -333,7 +342,7 @@ def _differences(services: Sequence[About]) -> Iterator[str]:
         for (package, _), versions in sorted(packages.items())
         if len(versions) > 1
     ]
-    yield from dict.fromkeys(told)
+    yield from (("package", text) for text in dict.fromkeys(told))
     kinds: defaultdict[frozenset[str], list[About]] = defaultdict(list)
     for about in services:
         kinds[frozenset(about.settings)].append(about)
@@ -343,7 +352,7 @@ def _differences(services: Sequence[About]) -> Iterator[str]:
             for about in alike:
                 values[str(about.settings[name])].append(about.service)
             if len(values) > 1:
-                yield f"{name}: {'; '.join(f'{value} in {_some(names)}' for value, names in values.items())}"
+                yield "settings", f"{name}: {'; '.join(f'{value} in {_some(names)}' for value, names in values.items())}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -354,23 +363,23 @@ def _operators(journal: Journal, judgement: Judgement) -> Answer:
     question = "Did the operators do the maintenance by the book?"
     moves = [event for event in journal.of(OperationEvent) if event.operation == MOVE]
     if not moves:
-        return Answer(question, "There was no maintenance.", ("no switchover is in the log",), "certain")
+        return Answer(question, "There was no maintenance.", ("no switchover is in the log",), "certain", ("none",))
     if all(event.by == "cluster" for event in moves):
         begins = (event for event in moves if event.state == "begin")
-        return Answer(question, f"There was no maintenance. {UNORDERED}", _reasons(*begins), "certain")
+        return Answer(question, f"There was no maintenance. {UNORDERED}", _reasons(*begins), "certain", ("none",))
     unended = [move for move in _moves(journal) if move.end is None and move.begin.by == "operator"]
     if unended:
         seen = tuple(f"{_began(move)}, and that it ended is not in the log" for move in unended)
         return Answer(question, "That is not told: it did not come to its end.", seen, "not told")
     of_operators = replace(journal, events=tuple(event for event in journal.events if getattr(event, "by", "operator") == "operator"))
     finding = switchover.check(of_operators, judgement.figures, "success")
-    words: dict[Verdict, tuple[str, Sure]] = {
-        Verdict.HELD: ("Yes.", "certain"),
-        Verdict.BROKEN: ("No, or it did not succeed.", "certain"),
-        Verdict.UNKNOWN: ("That is not told.", "not told"),
+    words: dict[Verdict, tuple[str, Sure, tuple[str, ...]]] = {
+        Verdict.HELD: ("Yes.", "certain", ("by_the_book",)),
+        Verdict.BROKEN: ("No, or it did not succeed.", "certain", ("not_by_the_book",)),
+        Verdict.UNKNOWN: ("That is not told.", "not told", ()),
     }
-    text, sure = words[finding.verdict]
-    return Answer(question, text, (finding.text,), sure)
+    text, sure, codes = words[finding.verdict]
+    return Answer(question, text, (finding.text,), sure, codes)
 
 
 def _detection(times: WarningTimes) -> Answer:

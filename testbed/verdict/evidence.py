@@ -113,6 +113,8 @@ def _silences(journal: Journal, service: str, most_s: float) -> list[Silence]:
     replaced_s = [processes[0].t_s for processes in lives(journal, service)[1:]]  # it was down before that, whoever started it again
     found = []
     for (from_s, night_s), (to_s, _) in ((a, b) for up in _ups(journal, service) for a, b in pairwise(_within(told, up))):
+        if to_s - from_s <= most_s:  # most gaps; in a night of half an hour there are tens of thousands
+            continue
         between = [sample for sample in samples if from_s < sample.t_s < to_s]
         if to_s - from_s <= most_s + (0.0 if between else UNSEEN_S - SILENT_S) or to_s in replaced_s:
             continue

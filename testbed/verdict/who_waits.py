@@ -118,24 +118,28 @@ def of_journal(journal: Journal) -> tuple[Look, ...]:
     A service that was not dumped then is as its last dump shows it: nothing was dumped twice of one hang. A journal from before evidence
     was taken has one moment, that of its last dump.
     """
+    looks = [at(journal, taken) for taken in sorted(journal.of(EvidenceTaken), key=lambda taken: taken.t_s)]
     dumps = sorted(journal.of(Threads), key=lambda dump: dump.t_s)
-    looks = []
-    for taken in sorted(journal.of(EvidenceTaken), key=lambda taken: taken.t_s):
-        read, unread = None, taken.error or ""
-        try:
-            read = None if unread else evidence_file.read(journal.path.parent / taken.file, taken)
-        except JournalError as error:
-            unread = str(error)
-        busy_s = 0.0 if read is None else stalled_s(journal, read.t_s, read.t_s + read.took_s)
-        looks.append(Look(taken.night_s, taken.why, of(_last_of_each(dumps, taken.t_s), read, busy_s, unread), unread, read, busy_s))
     if not looks and dumps:
-        last = of(_last_of_each(dumps, dumps[-1].t_s), None, unread=NOT_TAKEN)
+        last = of(_last_of_each(journal, dumps[-1].t_s), None, unread=NOT_TAKEN)
         looks.append(Look(dumps[-1].night_s, "hung", last, NOT_TAKEN))
     return tuple(looks)
 
 
-def _last_of_each(dumps: Sequence[Threads], until_s: float) -> dict[str, Threads]:
+def at(journal: Journal, taken: EvidenceTaken) -> Look:
+    """Return who waited for whom at one moment at which evidence was taken; the journal may have been read before its night is over."""
+    read, unread = None, taken.error or ""
+    try:
+        read = None if unread else evidence_file.read(journal.path.parent / taken.file, taken)
+    except JournalError as error:
+        unread = str(error)
+    busy_s = 0.0 if read is None else stalled_s(journal, read.t_s, read.t_s + read.took_s)
+    return Look(taken.night_s, taken.why, of(_last_of_each(journal, taken.t_s), read, busy_s, unread), unread, read, busy_s)
+
+
+def _last_of_each(journal: Journal, until_s: float) -> dict[str, Threads]:
     """Return the last dump of each service that had begun by a moment."""
+    dumps = sorted(journal.of(Threads), key=lambda dump: dump.t_s)
     return {dump.service: dump for dump in dumps if dump.t_s - (dump.took_s or 0.0) <= until_s}
 
 

@@ -494,3 +494,43 @@ def test_the_matrix_is_not_contradicted_by_a_night_that_came_out_as_it_says() ->
     prevention = answers(contained_night(), look(), contained_by=("fixed", "original"))[-1]
     assert prevention.answer == "The airline was not grounded over fixed."
     assert not any("original it was" in seen for seen in prevention.evidence)
+
+
+PHYSICAL = about("cf-2", database="host=a port=20")
+
+
+@pytest.mark.parametrize(
+    ("night", "seen", "codes"),
+    [
+        (contained_night(), (look(None),), [("no_stop",), (), ("by_the_book",)]),
+        (hung_night(), (look(),), [("no",), (), ("by_the_book",)]),
+        (hung_night(), (look(NO_ANSWER),), [("no",), (), ("by_the_book",)]),
+        (hung_night(), (), [(), (), ("by_the_book",)]),
+        (moved(), (look(),), [("under_way",), (), ()]),
+        (moved(), (look(UNSEEN),), [(), (), ()]),
+        (moved(state="failed"), (look(),), [("failed",), (), ("not_by_the_book",)]),
+        (hung_night(), (look(told=evidence()),), [("no",), ("correct",), ("by_the_book",)]),
+        (hung_night(), (look(told=evidence(about("cf-1"), PHYSICAL)),), [("no",), ("address",), ("by_the_book",)]),
+        (hung_night(), (look(told=evidence(address="a:99")),), [("no",), ("virtual_ip",), ("by_the_book",)]),
+        (
+            hung_night(),
+            (look(told=evidence(about("cf-1"), about("cf-2", psycopg="3.1", pool_size=4))),),
+            [("no",), ("package", "settings"), ("by_the_book",)],
+        ),
+        (
+            hung_night(),
+            (look(told=replace(evidence(), heartbeats=(replace(APART, link="database", take_over_after=1),))),),
+            [("no",), ("few_heartbeats", "shared_heartbeats"), ("by_the_book",)],
+        ),
+    ],
+)
+def test_a_program_knows_by_codes_what_was_found(night: NightBuilder, seen: tuple[Look, ...], codes: list[tuple[str, ...]]) -> None:
+    """Of the switchover, the cluster and the operators; where that is not told, there is none."""
+    assert [answer.codes for answer in answers(night, *seen)[:3]] == codes
+
+
+def test_without_any_switchover_there_is_neither_one_to_blame_nor_maintenance() -> None:
+    """Its code is known also where it is not what did stop service."""
+    night = hung_night()
+    night.events = [event for event in night.events if event.event not in ("operation", "step")]
+    assert [answers(night, *seen)[number].codes for seen in ((look(),), ()) for number in (0, 2)] == [("none",)] * 4
