@@ -34,12 +34,17 @@ HOLD = ProbeSpec("hold", within_s=5.0)
 HEALED = ProbeSpec("requests", within_s=10.0)
 
 
+async def _at_once(_number: int, _text: str) -> None:
+    """Wait for nobody."""
+
+
 @dataclass(slots=True)
 class Actions:
     """What faults and operations act through: the facility, and the journal in which each step is written as it is done.
 
     `word` and `id`: the fault or operation, and the number of its step in the timeline. `dumped_s`: when the threads of each service were
-    last dumped, on the journal's `t_s`.
+    last dumped, on the journal's `t_s`. `gate` is awaited before each step, with its number and text: whoever goes step by step waits
+    there.
     """
 
     facility: Facility
@@ -49,6 +54,7 @@ class Actions:
     word: str = ""
     id: int = 0
     dumped_s: dict[str, float] = field(default_factory=dict)
+    gate: Callable[[int, str], Awaitable[None]] = _at_once
     _files: dict[str, int] = field(default_factory=dict)
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _evidence: Iterator[int] = field(default_factory=lambda: itertools.count(1))  # shared with the copies that steps have
@@ -61,6 +67,7 @@ class Actions:
     @asynccontextmanager
     async def step(self, number: int, text: str) -> AsyncIterator[list[str]]:
         """Write the begin and the end of a step, or its failure with the reason; what is appended to the list becomes the end's detail."""
+        await self.gate(number, text)
         details: list[str] = []
         started = self.recorder.t_s()
         self._write_step(number, text, "begin", None, "")

@@ -46,7 +46,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
     with recorder.ending("the replay was interrupted"):
         async with AsyncExitStack() as stack:
             display.phase("the facility comes up")
-            going = await _build(stack, night, builder, recorder, directory, display)  # 1
+            going = await build(stack, night, builder, recorder, directory, display)  # 1
             going.run_beside(going.looker.look(going.after_round))  # 2
             going.run_beside(going.load.follow())
             await going.wait_steady()
@@ -67,7 +67,7 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
             display.phase("the facility is taken down")
 
 
-async def _build(
+async def build(
     stack: AsyncExitStack,
     night: Night,
     builder: FacilityBuilder,
@@ -75,6 +75,7 @@ async def _build(
     directory: Path,
     display: Display,
 ) -> Replay:
+    """Build the facility and the load generator, and return the replay, whose night has not begun; the stack takes all of it down."""
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
     stack.push_async_callback(facility.end_probes)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from testbed.experiments.matrix import cell
-from testbed.journal.events import Condition, LogLines, Sample, Threads
+from testbed.journal.events import ClockFactor, Condition, LogLines, Sample, Threads
 from testbed.journal.thread_states import CHECKOUT, SOCKET
 from testbed.plan.expectation import SHARE, Expectation
 from testbed.verdict import checks, figures, judge
@@ -338,6 +338,16 @@ def test_requests_that_were_never_sent_prove_nothing() -> None:
     night = contained_night()
     journal = night.journal(trace=hung_night().journal().header.trace)
     assert checks.load("open_loop")(journal, figures.of(journal), None).verdict is Verdict.UNKNOWN
+
+
+def test_who_would_have_come_after_a_night_was_stopped_does_not_count_as_unsent() -> None:
+    """In a class's night that was ordered to stand still, and did to the end; but not in one that went on."""
+    for factors, verdict in (((0.0,), Verdict.HELD), ((0.0, 1.0), Verdict.UNKNOWN), ((), Verdict.UNKNOWN)):
+        night = contained_night()
+        for number, factor in enumerate(factors):
+            night.events.append(ClockFactor(**night.at(20.0 + number), factor=factor))
+        journal = night.journal(trace=hung_night().journal().header.trace)
+        assert checks.load("open_loop")(journal, figures.of(journal), None).verdict is verdict, factors
 
 
 def test_a_facility_that_was_ill_before_the_fault_proves_nothing() -> None:
