@@ -15,6 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
@@ -55,6 +57,17 @@ document.querySelectorAll(".chart svg").length
 def program() -> str | None:
     """Return the path of an installed browser; None if there is none. None is ever downloaded."""
     return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+
+
+def required_program() -> str:
+    """Return the path of an installed browser; without any, skip the test, or fail where one is required, as in CI."""
+    found = program()
+    if found is None:
+        reason = f"NO BROWSER: {', '.join(PROGRAMS)}: none of them is installed; apt-get install chromium"
+        if "browser" in os.environ.get("TESTBED_REQUIRE", ""):
+            pytest.fail(f"TESTBED_REQUIRE=browser, but {reason}", pytrace=False)
+        pytest.skip(reason)
+    return found
 
 
 class Browser:
@@ -132,8 +145,12 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Open a file and wait until it is loaded; events of the page before it are forgotten."""
+        self.open_address(path.as_uri())
+
+    def open_address(self, address: str) -> None:
+        """Open what a server has, in the same way."""
         self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=address)
         while not any(name == "Page.loadEventFired" for name, _ in self.events):
             self._next(WITHIN_S)
         # Two frames later everything that is near has been drawn.

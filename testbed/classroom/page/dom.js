@@ -1,0 +1,79 @@
+// Makes and changes elements; every text of the page comes from texts.js, and whatever comes from elsewhere is set as text, never as HTML.
+"use strict";
+window.Classroom = {};
+(() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const plural = new Intl.PluralRules(TEXTS.lang), numbers = new Intl.NumberFormat(TEXTS.lang, { maximumFractionDigits: 1 });
+
+  const number = (value) => (Number.isFinite(value) ? numbers.format(value) : text("unknown"));
+
+  // A text by its key, with values for its {places}; one with several forms is chosen by `n`.
+  const text = (key, values = {}) => {
+    let found = key.split(".").reduce((group, name) => group?.[name], TEXTS);
+    if (typeof found === "object") found = found[plural.select(values.n)] ?? found.other;
+    if (typeof found !== "string") throw new Error(`texts.js has no ${key}`);
+    return found.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : String(values[name] ?? "")));
+  };
+
+  // The text for a word of the state; a word that texts.js does not have is shown as it is.
+  const word = (group, value) => (Object.hasOwn(TEXTS[group], value) ? TEXTS[group][value] : String(value ?? TEXTS.unknown));
+
+  const filled = (element, attributes, children) => {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value === true) element.setAttribute(name, "");
+      else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+  const el = (tag, attributes = {}, ...children) => filled(document.createElement(tag), attributes, children);
+  const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
+  const by = (id) => document.getElementById(id);
+
+  // Each of these touches the page only where something is new.
+  const setText = (element, value) => {
+    if (element.shown === value) return;
+    element.shown = value;
+    element.textContent = value;
+  };
+  const setAttribute = (element, name, value) => {
+    if (value === null) {
+      if (element.hasAttribute(name)) element.removeAttribute(name);
+    } else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+  };
+  const setClass = (element, name, on) => { if (element.classList.contains(name) !== on) element.classList.toggle(name, on); };
+  const setHidden = (element, hidden) => { if (element.hidden !== hidden) element.hidden = hidden; };
+
+  // What a stranger wrote stands apart from the direction of the text around it.
+  const said = (value) => el("bdi", {}, String(value ?? ""));
+
+  // A text of several paragraphs.
+  const paragraphs = (value) => String(value ?? "").split(/\n\s*\n/).filter((part) => part.trim()).map((part) => el("p", {}, said(part)));
+
+  const two = (value) => String(value).padStart(2, "0");
+  const nightText = (seconds) => {
+    if (!Number.isFinite(seconds)) return text("unknown");
+    const minutes = Math.floor((((seconds % 86400) + 86400) % 86400) / 60);
+    return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+  };
+  const when = (seconds) => el("span", { class: "when" }, nightText(seconds));
+
+  // The rows of a table, which on a narrow page stand below one another, each cell with the head of its column.
+  const table = (caption, heads, rows) => el("table", {},
+    el("caption", {}, caption),
+    el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
+    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell, column) => {
+      const content = cell instanceof Node ? cell : said(cell ?? text("unknown"));
+      return column ? el("td", { "data-head": heads[column] }, content) : el("th", { scope: "row" }, content);
+    })))));
+
+  // Texts of index.html.
+  const fillTexts = () => {
+    document.documentElement.lang = TEXTS.lang;
+    for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
+    for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
+  };
+
+  Object.assign(Classroom, { text, word, number, el, svg, by, setText, setAttribute, setClass, setHidden, said, paragraphs, nightText, when, table, fillTexts });
+})();

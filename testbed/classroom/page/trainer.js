@@ -1,0 +1,61 @@
+// The trainer's panel: the night begins, pauses, goes on, steps; its speed; the reveal and the end; and what to ask when.
+"use strict";
+(() => {
+  const { el, by, text, word, setHidden, setText, setClass, nightText, when, button, replyLine, allow, ask, select } = Classroom;
+  const FACTORS = [0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
+  const buttons = {};
+  let notes = [];
+
+  const sure = (what, detail) => async () => ((await ask(text(what), [text(detail)], [{ value: true, text: text("orders.yes"), class: "grave" }])) ? {} : null);
+
+  const make = (welcome) => {
+    const line = replyLine();
+    const speed = select(text("trainer.speed"), FACTORS.map((factor) => [factor, text("trainer.factor", { factor })]), "trainer-speed");
+    speed.field.value = "1";
+    Object.assign(buttons, {
+      begin: button(text("trainer.begin"), "begin", { line, class: "first" }),
+      pause: button(text("trainer.pause"), "pause", { line }),
+      go_on: button(text("trainer.go_on"), "go_on", { line }),
+      step: button(text("trainer.step"), "step", { line }),
+      speed: button(text("trainer.set_speed"), "speed", { line, fields: () => ({ factor: Number(speed.field.value) }) }),
+      reveal: button(text("trainer.reveal"), "reveal", { line, fields: sure("trainer.reveal", "trainer.reveal_what") }),
+      end: button(text("trainer.end"), "end", { line, class: "grave", fields: sure("trainer.end", "trainer.end_what") }),
+    });
+    const { begin, pause, go_on: goOn, step, reveal, end } = buttons;
+    by("trainer-controls").replaceChildren(
+      el("div", { class: "buttons" }, begin, pause, goOn, step, speed.row, buttons.speed, reveal, end, line));
+    setHidden(by("trainer-address"), !welcome.class_address);
+    setText(by("trainer-class"), welcome.class_address ?? "");
+    by("trainer-page").replaceChildren(...Classroom.paragraphs(welcome.trainer));
+    setHidden(by("trainer-page-box"), !welcome.trainer);
+    notes = (welcome.notes ?? []).map((note) => ({
+      note,
+      line: el("li", {}, Number.isFinite(note.night_s) ? when(note.night_s) : el("span", { class: "when" }, note.when ? text("trainer.when", { what: word("conditions", note.when) }) : text("trainer.any_time")), " ", note.text),
+    }));
+    by("trainer-notes").replaceChildren(...notes.map((each) => each.line));
+    setHidden(by("trainer-notes-box"), !notes.length);
+  };
+
+  const showNotes = (state) => {
+    const due = notes.filter(({ note }) => Number.isFinite(note.night_s) && note.night_s <= (state.clock?.night_s ?? -1)).at(-1);
+    for (const each of notes) setClass(each.line, "due", each === due);
+  };
+
+  let minute = "";
+  Classroom.show({
+    keys: ["me", "phase", "clock"],
+    start: (welcome) => { if (welcome.mode === "live" && welcome.you.trainer) make(welcome); },
+    update: (keys, state) => {
+      setHidden(by("trainer"), !Classroom.isTrainer());
+      if (!Classroom.isTrainer()) return;
+      if (keys.includes("me") || keys.includes("phase")) {
+        allow(buttons.begin, state.phase === "ready");
+        for (const name of ["pause", "go_on", "step", "speed"]) allow(buttons[name], state.phase === "night");
+        for (const name of ["reveal", "end"]) allow(buttons[name], state.phase !== "building" && state.phase !== "gone");
+      }
+      const now = nightText(state.clock?.night_s);
+      if (now !== minute) showNotes(state);
+      minute = now;
+    },
+  });
+})();

@@ -1,0 +1,418 @@
+"""A live class in a real browser: orders are those of the contract, replies are shown, and a lost connection comes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser import CUT_OFF, NARROW, WIDE, wait_for
+from tests.classroom.page import played_night as night
+from tests.classroom.page.class_server import ClassServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.browser import Browser
+
+ROLES = ("commander", "operator", "owner", "database")
+STATE = night.state(51.0)
+GRACE = {"name": "Grace", "roles": list(ROLES), "here": True}
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the files of the page, with an empty recording."""
+    return night.write(tmp_path_factory.mktemp("night"), None).parent
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[ClassServer]:
+    """Return the server of a class, in the middle of its outage."""
+    with ClassServer(folder, night.welcome("live"), dict(STATE)) as running_server:
+        yield running_server
+
+
+def enter(page: Browser, server: ClassServer, width: int = WIDE, *, trainer: bool = False, roles: tuple[str, ...] = ROLES) -> None:
+    """Open the page as somebody who has joined already, or looks on where there are no roles."""
+    server.welcome = night.welcome("live", trainer=trainer)
+    if roles:
+        server.state["people.7"] = {**GRACE, "roles": list(roles)}
+    page.size(width)
+    page.media(prefers_color_scheme="light")
+    page.open_address(server.address)
+    page.run("localStorage.clear(); sessionStorage.clear()")
+    page.open_address(server.address)
+    wait_for(page, "!['', '--:--'].includes(document.getElementById('clock').innerText)")
+    server.orders.clear()
+
+
+def click(page: Browser, selector: str) -> None:
+    """Click the first element that is shown."""
+    page.run(f"[...document.querySelectorAll({json.dumps(selector)})].find((each) => each.offsetParent).click()")
+    page.run(FRAMES)
+
+
+def sent(page: Browser, server: ClassServer, count: int = 1) -> list[dict[str, Any]]:
+    """Return the next orders without their numbers, as soon as so many have come and their replies are shown."""
+    until_s = time.monotonic() + 20
+    while len(server.orders) < count and time.monotonic() < until_s:
+        page.run(FRAMES)
+    wait_for(page, "!document.querySelector('[aria-busy=true]')")
+    orders = [{name: value for name, value in order.items() if name != "n"} for order in server.orders]
+    assert len(orders) == count
+    server.orders.clear()
+    return orders
+
+
+def shown(page: Browser, name: str) -> str:
+    """Return the text of an element by its id."""
+    text: str = page.run(f"document.getElementById({json.dumps(name)}).innerText")
+    return text
+
+
+def test_it_connects_without_a_complaint(running: Browser, server: ClassServer) -> None:
+    """Under a policy that allows nothing but its own files, the page asks for nothing else."""
+    enter(running, server)
+    assert running.complaints == []
+    assert all(request.startswith(server.address) for request in running.requests)
+    assert running.run("document.querySelectorAll('#map .cell.stuck').length") == 5 * night.THREADS
+
+
+def test_changes_are_shown(running: Browser, server: ClassServer) -> None:
+    """A set merges: what it has replaces, null removes, and the rest stays."""
+    enter(running, server)
+    server.set(clock={"night_s": 86_400 + 5 * 3600, "t_s": 1, "speed": 0, "held": "the trainer has stopped the clock"}, choice=None)
+    wait_for(running, "document.getElementById('clock').innerText === '05:00'")
+    assert shown(running, "pace") == "stands still: the trainer has stopped the clock"
+    assert shown(running, "board-failed") == str(STATE["passengers"]["failed"])
+    assert running.run("document.getElementById('choice-told').hidden") is True
+
+
+def test_what_was_not_seen_is_not_zero(running: Browser, server: ClassServer) -> None:
+    """A service that nobody has seen has no numbers, and its cells are neither full nor free."""
+    enter(running, server)
+    nobody = {"threads": None, "busy": None, "waiting": None, "health": None, "runs": True, "stuck": False, "seen": False, "pool": None}
+    server.set(**{"services__cf-1": {**nobody, "results": {}}})
+    wait_for(running, "document.querySelector('.node[data-name=cf-1]').dataset.condition === 'unseen'")
+    words = running.run("document.querySelector('.node[data-name=cf-1]').textContent")
+    assert "? of ?" in words
+    assert "not seen" in words
+    assert running.run("document.querySelectorAll('.node[data-name=cf-1] .cell:not(.unseen)').length") == 0
+
+
+def test_a_connection_that_is_lost_comes_back(running: Browser, server: ClassServer) -> None:
+    """With the identity that the server gave; keys that are gone meanwhile disappear, and what was being typed stays."""
+    enter(running, server)
+    running.run("document.getElementById('commander-note').value = 'half a note'")
+    gone = {key: value for key, value in server.state.items() if not key.startswith(("dumps.", "log.", "waits"))}
+    server.state = gone
+    server.go()
+    wait_for(running, "document.getElementById('banner').offsetParent !== null")
+    assert "tried again" in shown(running, "banner")
+    server.come_back()
+    wait_for(running, "document.getElementById('banner').offsetParent === null")
+    wait_for(running, "document.querySelectorAll('.dump, .entry').length === 0")
+    assert server.asked[-1] == {"id": "secret-7"}
+    assert running.run("document.getElementById('commander-note').value") == "half a note"
+
+
+def test_a_server_that_falls_silent_is_tried_again(running: Browser, server: ClassServer) -> None:
+    """A network that is gone ends no connection: after twenty seconds without a word while the facility is up, the page makes a new one."""
+    enter(running, server)
+    before = len(server.asked)
+    running.run("window.now = performance.now.bind(performance); performance.now = () => window.now() + 30000")
+    wait_for(running, "document.getElementById('banner').offsetParent !== null")
+    wait_for(running, "document.getElementById('banner').offsetParent === null")
+    assert len(server.asked) == before + 1
+
+
+def test_joining_is_said_again_after_the_connection_was_lost(running: Browser, server: ClassServer) -> None:
+    """Name and roles are kept by the browser, also for a server that has forgotten them, and over a reload."""
+    enter(running, server, roles=())
+    running.run("document.getElementById('join-name').value = ' Grace '")
+    click(running, "#join-roles input[value=operator]")
+    click(running, "#join-form button")
+    joined = {"order": "join", "name": "Grace", "roles": ["operator"]}
+    assert sent(running, server) == [joined]
+    server.hang_up()
+    wait_for(running, "document.getElementById('banner').offsetParent !== null")
+    wait_for(running, "document.getElementById('banner').offsetParent === null")
+    running.run(FRAMES)
+    assert sent(running, server) == [joined]
+    running.open_address(server.address)
+    wait_for(running, "document.getElementById('join-name')?.value === 'Grace'")
+    wait_for(running, "document.querySelector('#join-roles input[value=operator]').checked")
+    assert sent(running, server) == [joined]
+
+
+def test_one_person_can_play_all(running: Browser, server: ClassServer) -> None:
+    """One box ticks all roles; as soon as the server says so, all panels are there."""
+    enter(running, server, roles=())
+    assert running.run("document.getElementById('desk').hidden") is True
+    running.run("document.getElementById('join-name').value = 'Grace'")
+    click(running, "#join-roles input[value=all]")
+    click(running, "#join-form button")
+    assert sent(running, server) == [{"order": "join", "name": "Grace", "roles": list(ROLES)}]
+    server.set(people__7=GRACE)
+    wait_for(running, "document.querySelectorAll('.panel:not([hidden])').length === 4")
+    assert "Grace" in shown(running, "joined-who")
+
+
+@pytest.mark.parametrize(("role", "orders"), [(role["id"], role["orders"]) for role in night.ROLES[1:]])
+def test_a_role_sees_its_own_panel(running: Browser, server: ClassServer, role: str, orders: list[str]) -> None:
+    """And no button there or elsewhere orders what the role may not."""
+    enter(running, server, roles=(role,))
+    wait_for(running, "document.querySelectorAll('.panel:not([hidden])').length === 1")
+    assert running.run("document.querySelector('.panel:not([hidden])').dataset.role") == role
+    running.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    found = running.run(
+        "[...document.querySelectorAll('[data-order]')].filter((each) => each.offsetParent).map((each) => each.dataset.order)"
+    )
+    assert set(found) == set(orders)
+
+
+def test_the_trainers_panel_sends_its_orders(running: Browser, server: ClassServer) -> None:
+    """Pause, go on, step and speed at once; reveal and end only after a question."""
+    enter(running, server, trainer=True, roles=())
+    for order in ("pause", "go_on", "step"):
+        click(running, f"[data-order={order}]")
+        assert sent(running, server) == [{"order": order}]
+    running.run("document.getElementById('trainer-speed').value = '10'")
+    click(running, "[data-order=speed]")
+    assert sent(running, server) == [{"order": "speed", "factor": 10}]
+    for order in ("reveal", "end"):
+        click(running, f"[data-order={order}]")
+        running.press("Escape", 27)
+        assert sent(running, server, 0) == []
+        click(running, f"[data-order={order}]")
+        click(running, "#question button.grave")
+        assert sent(running, server) == [{"order": order}]
+    click(running, "[data-order=begin]")
+    assert sent(running, server, 0) == []  # it has begun
+    server.set(phase="ready")
+    wait_for(running, "!document.querySelector('[data-order=begin]').ariaDisabled")
+    click(running, "[data-order=begin]")
+    assert sent(running, server) == [{"order": "begin"}]
+
+
+def test_the_trainer_sees_what_to_ask_when(running: Browser, server: ClassServer) -> None:
+    """Notes with their times, of which the last that is due is marked; the class's address; and the trainer's page of the lesson."""
+    enter(running, server, trainer=True, roles=())
+    assert running.run("[...document.querySelectorAll('#trainer-notes li')].map((each) => each.textContent)") == [
+        "23:00 Ask what could go wrong.",
+        "when the callers hang: Why is monitoring green?",
+    ]
+    assert running.run("document.querySelectorAll('#trainer-notes .due').length") == 1
+    assert running.run("document.getElementById('trainer-page').textContent") == "A page for the trainer."
+    assert running.run("document.getElementById('trainer-address').hidden") is True
+    server.welcome = {**server.welcome, "class_address": "http://10.0.0.1:8000/abc/"}
+    server.hang_up()
+    wait_for(running, "document.getElementById('trainer-class').innerText === 'http://10.0.0.1:8000/abc/'")
+
+
+def test_the_operators_orders(running: Browser, server: ClassServer) -> None:
+    """A switchover and its steps; a restart asks first, says what would be lost, and goes with or without evidence."""
+    enter(running, server, roles=("operator",))
+    click(running, "[data-order=switchover]")
+    assert sent(running, server) == [{"order": "switchover"}]
+    server.set(switchover={"step": 2, "of": 5, "done": [night.STEPS[0]], "next": night.STEPS[1], "running": False})
+    wait_for(running, "document.getElementById('operator-told').innerText === 'Step 2 of 5'")
+    assert running.run("document.querySelector('#operator-steps .next').innerText").endswith(night.STEPS[1])
+    click(running, "[data-order=next_step]")
+    assert sent(running, server) == [{"order": "next_step"}]
+    for service, button, evidence, told in (
+        ("cf-2", "first", True, "Lost by a restart at once: what its 40 threads wait for"),
+        ("cf-1", "grave", False, "The last dump of cf-1 is of 04:06."),
+    ):
+        running.run(f"document.getElementById('operator-service').value = '{service}'")
+        click(running, "[data-order=restart]")
+        assert told in shown(running, "question")
+        click(running, f"#question button.{button}")
+        assert sent(running, server) == [{"order": "restart", "service": service, "evidence": evidence}]
+    click(running, "[data-order=restart]")
+    running.press("Escape", 27)
+    assert sent(running, server, 0) == []
+    click(running, "#panel-operator [data-order=collect]")
+    assert sent(running, server) == [{"order": "collect"}]
+
+
+def test_the_owners_orders(running: Browser, server: ClassServer) -> None:
+    """Health, metrics, a dump, and a file of the code, with their replies."""
+    server.replies = {
+        "health": {"data": {"status": 200, "took_s": 0.0123, "body": '{"status":"ok"}'}},
+        "metrics": {"data": {"text": "busy_threads 40"}},
+        "code": {"data": {"file": "lookup/original.py", "lines": night.code()}},
+    }
+    enter(running, server, roles=("owner",))
+    running.run("document.getElementById('owner-service').value = 'cf-1'")
+    click(running, "[data-order=health]")
+    assert sent(running, server) == [{"order": "health", "service": "cf-1"}]
+    assert "health 200 after 12.3 ms" in shown(running, "owner-answer")
+    click(running, "[data-order=metrics]")
+    assert sent(running, server) == [{"order": "metrics", "service": "cf-1"}]
+    assert "busy_threads 40" in shown(running, "owner-answer")
+    click(running, "[data-order=dump]")
+    assert sent(running, server) == [{"order": "dump", "service": "cf-1"}]
+    running.run("document.getElementById('owner-file').value = 'lookup/original.py'")
+    click(running, "[data-order=code]")
+    assert sent(running, server) == [{"order": "code", "file": "lookup/original.py"}]
+    wait_for(running, f"document.querySelectorAll('#code-lines .line').length === {len(night.code())}")
+    assert running.run("document.querySelector('.line.stands .threads').innerText") == "40 threads stood here"
+
+
+def test_the_databases_orders(running: Browser, server: ClassServer) -> None:
+    """Sessions and locks come as tables; what could not be had is told."""
+    server.replies = {
+        "sessions": {"data": {"columns": ["pid", "state"], "rows": [[7, "idle in transaction"], [8, None]], "missing": ["db-1: refused"]}},
+        "locks": {"data": {"columns": ["pid"], "rows": [], "missing": []}},
+    }
+    enter(running, server, roles=("database",))
+    click(running, "[data-order=sessions]")
+    assert sent(running, server) == [{"order": "sessions"}]
+    cells = running.run(
+        "[...document.querySelectorAll('#database-answer tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
+    assert cells == [["7", "idle in transaction"], ["8", "unknown"]]
+    assert "db-1: refused" in shown(running, "database-answer")
+    click(running, "[data-order=locks]")
+    assert sent(running, server) == [{"order": "locks"}]
+    assert shown(running, "database-answer") == "Locks: none."
+
+
+def test_the_commanders_orders(running: Browser, server: ClassServer) -> None:
+    """The choice with its price, a note, answers of each kind, and a prevention."""
+    enter(running, server, roles=("commander",))
+    assert "15 transactions a minute" in shown(running, "choice-sum")
+    assert "cf-2: what its 40 threads wait for" in shown(running, "choice-risk")
+    assert "threads of cf-1" in shown(running, "choice-kept")
+    for choice, button in (("restore", "grave"), ("look", "first")):
+        click(running, f"[data-order=decide].{button}")
+        assert sent(running, server) == [{"order": "decide", "choice": choice}]
+    click(running, "[data-order=note]")
+    assert sent(running, server, 0) == []  # nothing was written
+    running.run("document.getElementById('commander-note').value = 'All hang.'")
+    click(running, "[data-order=note]")
+    assert sent(running, server) == [{"order": "note", "text": "All hang."}]
+    assert running.run("document.getElementById('commander-note').value") == ""
+    click(running, "input[name=question-switchover][value=no]")
+    click(running, "#questions-list li:nth-child(1) [data-order=answer]")
+    assert sent(running, server) == [{"order": "answer", "question": "switchover", "value": "no"}]
+    for value in ("heartbeats", "address"):
+        click(running, f"input[name=question-suspects][value={value}]")
+    click(running, "#questions-list li:nth-child(2) [data-order=answer]")
+    assert sent(running, server) == [{"order": "answer", "question": "suspects", "value": ["heartbeats", "address"]}]
+    running.run("document.getElementById('question-line').value = 'lookup/original.py:24'")
+    click(running, "#questions-list li:nth-child(3) [data-order=answer]")
+    assert sent(running, server) == [{"order": "answer", "question": "line", "value": "lookup/original.py:24"}]
+    click(running, "input[name=prevention][value=fixed]")
+    click(running, "[data-order=prevent]")
+    assert sent(running, server) == [{"order": "prevent", "variant": "fixed"}]
+
+
+def test_replies_are_shown(running: Browser, server: ClassServer) -> None:
+    """What was done, and why something was refused; meanwhile it is not sent twice."""
+    server.replies = {"collect": {"ok": False, "text": "<b>not now</b>"}, "switchover": {"text": "moved"}}
+    enter(running, server, roles=("operator",))
+    click(running, "[data-order=collect]")
+    sent(running, server)
+    assert running.run("document.querySelector('#operator-restart .reply').textContent") == "<b>not now</b>"
+    assert running.run("document.querySelector('#operator-restart .reply').className") == "reply refused"
+    click(running, "[data-order=switchover]")
+    sent(running, server)
+    assert running.run("document.querySelector('#operator-switchover').lastChild.textContent") == "moved"
+    server.silent = {"collect"}
+    for _ in range(3):
+        click(running, "[data-order=collect]")
+    wait_for(running, "document.querySelector('#operator-restart .reply').textContent === 'Sent…'")
+    assert [order["order"] for order in server.orders] == ["collect"]
+
+
+def test_an_order_without_a_reply_is_told(running: Browser, server: ClassServer) -> None:
+    """When time is up, when the connection is lost before the reply, and when there is none at all."""
+    server.silent = {"health", "next_step"}
+    enter(running, server, roles=("owner",))
+    # Its time is up at once: what counts is that it is told.
+    running.run("window.really = window.setTimeout; window.setTimeout = (work, ms) => window.really(work, ms === 30000 ? 50 : ms)")
+    line = "document.querySelector('#owner-controls .reply').textContent"
+    click(running, "[data-order=health]")
+    wait_for(running, f"{line}.startsWith('No answer came within 30 seconds')")
+    running.run("window.setTimeout = window.really")
+    click(running, "[data-order=health]")
+    wait_for(running, "true")
+    server.go()
+    wait_for(running, f"{line}.startsWith('The connection was lost')")
+    click(running, "[data-order=health]")
+    wait_for(running, f"{line}.startsWith('Not sent')")
+    server.come_back()
+
+
+def test_garbage_from_a_server_changes_nothing(running: Browser, server: ClassServer) -> None:
+    """A message that is no JSON, of no kind, or with a value that fits nowhere: one view may fail, the others go on."""
+    enter(running, server)
+    server.say("{no json")
+    server.say({"is": "something else"})
+    server.say({"is": "reply", "n": 99, "ok": True})
+    server.set(waits={"graph": {"nodes": "none"}}, passengers={"sent": 1, "answered": 77, "failed": 0, "waiting": 0})
+    wait_for(running, "document.getElementById('board-answered').innerText === '77'")
+
+
+def test_a_facility_that_is_gone_is_told(running: Browser, server: ClassServer) -> None:
+    """With why."""
+    enter(running, server)
+    server.set(phase="gone", gone__why="the disk is full")
+    wait_for(running, "document.getElementById('gone').offsetParent !== null")
+    assert shown(running, "gone") == "The facility is gone. the disk is full"
+
+
+def test_the_task_of_the_moment(running: Browser, server: ClassServer) -> None:
+    """Everybody sees it; whose it is sees that, and a way to the panel."""
+    enter(running, server, roles=("operator",))
+    server.set(task={"text": "Move the database.", "role": "operator", "order": "switchover"})
+    wait_for(running, "document.getElementById('task').offsetParent !== null")
+    assert shown(running, "task-text") == "Move the database."
+    assert running.run("document.getElementById('task-link').getAttribute('href')") == "#panel-operator"
+    server.set(task={"text": "Look.", "role": "owner", "order": "dump"})
+    wait_for(running, "document.getElementById('task-text').innerText === 'Look.'")
+    assert running.run("document.getElementById('task-way').hidden") is True
+    server.set(task=None)
+    wait_for(running, "document.getElementById('task').offsetParent === null")
+
+
+def test_what_is_typed_outlives_a_reload(running: Browser, server: ClassServer) -> None:
+    """A note that was begun is there again."""
+    enter(running, server, roles=("commander",))
+    running.run("document.getElementById('commander-note').focus()")
+    running.call("Input.insertText", text="They all hang")
+    running.open_address(server.address)
+    wait_for(running, "document.getElementById('commander-note')?.value === 'They all hang'")
+
+
+def test_a_hidden_tab_draws_nothing_and_catches_up(running: Browser, server: ClassServer) -> None:
+    """It keeps the state, and shows it as soon as somebody looks."""
+    enter(running, server)
+    hide = """
+    Object.defineProperty(document, 'hidden', {value: VALUE, configurable: true});
+    document.dispatchEvent(new Event('visibilitychange'))
+    """
+    running.run(hide.replace("VALUE", "true"))
+    server.set(passengers={"sent": 1, "answered": 4321, "failed": 0, "waiting": 0})
+    wait_for(running, "Classroom.get('passengers').answered === 4321")
+    running.run(FRAMES)
+    assert shown(running, "board-answered") != "4,321"
+    running.run(hide.replace("VALUE", "false"))
+    wait_for(running, "document.getElementById('board-answered').innerText === '4,321'")
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_nothing_is_cut_off(running: Browser, server: ClassServer, width: int) -> None:
+    """With every panel open, as trainer who plays all, and a question on top."""
+    enter(running, server, width, trainer=True)
+    running.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    click(running, "[data-order=restart]")
+    running.run(FRAMES)
+    assert running.run(CUT_OFF) == []
