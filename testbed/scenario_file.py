@@ -6,7 +6,7 @@ It alone knows the plan and the words for faults and operations, and the toxics 
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from inspect import getfile
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -45,6 +45,7 @@ __all__ = [
     "passed_over",
     "variant_origins",
     "variants_of",
+    "with_numbers",
 ]
 
 SECTIONS = ("title", "summary", "facts", "needs", "matrix", "facility", "night", "workload", "timeline", "variants")
@@ -281,6 +282,24 @@ def _action(table: dict[str, Any], key: str, words: dict[tuple[str, str], tuple[
     if record is None:
         return None
     return action(**{name: getattr(record, name) for name in model.model_fields})
+
+
+def with_numbers(step: PlannedStep, numbers: Mapping[str, Any], key: str, mistakes: list[str], also: Sequence[str] = ()) -> PlannedStep:
+    """Return a step with some numbers among its parameters changed; as it was, with every mistake added, when one is wrong.
+
+    `also` names keys that are allowed beside the parameters. Where a step is done, and to what, is no number, and stays.
+    """
+    action, model = _with_model(step.word, type(step.action))
+    record = decode(model, asdict(step.action) | dict(numbers), key, mistakes, also)
+    wrong = [
+        f"{key}.{name}: found {found_text(value)}; allowed: a number"
+        for name, value in numbers.items()
+        if name in model.model_fields and (isinstance(value, bool) or not isinstance(value, int | float))
+    ]
+    mistakes += [] if record is None else wrong
+    if record is None or wrong:
+        return step
+    return replace(step, action=action(**{name: getattr(record, name) for name in model.model_fields}))
 
 
 def _load_toxics(action: Any) -> None:

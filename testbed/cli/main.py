@@ -64,6 +64,9 @@ SECTIONS = {
     "Keep a facility running": {
         name: ("testbed.cli.interactive", name) for name in ("up", "status", "load", "switchover", "threads", "restart", "down")
     },
+    "Hold a class": {
+        "class": ("testbed.cli.classroom", "class_"),
+    },
     "Set up": {
         "doctor": ("testbed.cli.replay", "doctor_"),
         "image": ("testbed.cli.replay", "image_group"),

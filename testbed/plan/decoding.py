@@ -64,7 +64,7 @@ def _out_of_bounds(data: dict[str, Any]) -> str | None:
 def decode(model: type[Model], value: Any, key: str, mistakes: list[str], also: Sequence[str] = ()) -> Model | None:
     """Return a section as a record; None, with every mistake added to `mistakes`, when it is wrong.
 
-    `also` names keys that are allowed beside the model's.
+    `also` names keys that are allowed beside the model's. The `key` of a whole file is an empty string.
     """
     try:
         # By way of JSON: its strict mode takes lists for tuples and texts for dates, as a file must, and no other type for another.
@@ -80,7 +80,7 @@ def _mistake(model: type[BaseModel], key: str, detail: dict[str, Any], also: Seq
     location = [str(part) for part in detail["loc"]]
     if detail["type"] != "extra_forbidden":  # where a value may be of several kinds, pydantic adds the kind, which is not in the file
         location = [part for part in location if not part.startswith(("literal[", "tuple["))]
-    path = ".".join([key, *location])
+    path = ".".join([key, *location] if key else location)
     if detail["type"] == "extra_forbidden":
         if path in RENAMED:
             return f"{path}: this key is now called {RENAMED[path]}; its values are the same"

@@ -1,0 +1,37 @@
+"""Exports a recorded night: a folder of files that opens from a disk or any file server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.classroom import recording
+from testbed.classroom.web import page_files
+from testbed.errors import TestbedError, UsageError
+from testbed.plan.trace import FULL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.journal.reader import Journal
+
+
+def export(journal: Journal, folder: Path) -> tuple[Path, ...]:
+    """Write the page and the recording of a journal into a folder, which is made; return the files.
+
+    Raises UsageError for a folder that has anything else in it or cannot be written, and TestbedError for a full disk.
+    """
+    data = recording.script(journal)
+    contents = {name: page_files.read(name) or b"" for name in page_files.names()} | {page_files.DATA: data}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strange = sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - contents.keys())
+        if strange:
+            raise UsageError(f"--export: {folder} has another file, {strange[0]!r}; allowed: a new folder, or one of an export before")
+        for name, content in contents.items():
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        kind = TestbedError if error.errno in FULL else UsageError
+        raise kind(f"--export: {folder} cannot be written: {error.strerror}; give another folder") from error
+    return tuple(folder / name for name in contents)

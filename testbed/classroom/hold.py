@@ -1,0 +1,143 @@
+"""Holds a class: the page and its server, a facility for the lesson's night, and what comes after; until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.classroom.board import Board
+from testbed.classroom.inquiry import prevention
+from testbed.classroom.live.night import LiveNight
+from testbed.classroom.live.session import Session
+from testbed.classroom.scene import Scene
+from testbed.classroom.web import addresses, server
+from testbed.classroom.web.addresses import Addresses
+from testbed.concurrency import cancel_and_wait
+from testbed.errors import TestbedError
+from testbed.experiments import batch
+from testbed.experiments.header import header
+from testbed.journal.writer import JournalWriter
+from testbed.plan import passengers
+from testbed.replay.running import Night
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.applications import Starlette
+
+    from testbed.classroom.lessons.lesson import Lesson
+    from testbed.facility.backend import Backend
+    from testbed.plan.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a class is held: the host and port to listen at, the directory of its journals, and where preventions are replayed.
+
+    None: any port that is free, and the usual directory.
+    """
+
+    host: str
+    port: int | None
+    runs: str | None
+    of_replays: prevention.Place = field(default_factory=prevention.Place)
+
+
+async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[[Addresses], None]) -> None:
+    """Hold a class until this task is cancelled.
+
+    1. Listen, so that a port in use is an error before the work, and serve the page; `opened` is called with the addresses.
+    2. Play the lesson's night on a facility of the backend, until the trainer ends it; its journal is below the runs.
+    3. Compare the class's answers with the post-mortem, and replay what it chose, for as long as anybody looks.
+
+    A facility that cannot be built, or that dies, is told on the page, which stays; when the class is over its error is raised.
+    """
+    sent = passengers.of(lesson.scenario)
+    listening = addresses.listen(place.host, place.port)  # 1
+    with listening:
+        variant = lesson.scenario.variants[0]
+        board = Board()
+        scene = Scene(board, header(lesson.scenario, variant, sent, backend, 1))
+        runs = None if place.runs is None else Path(place.runs)
+        replay_over = partial(prevention.replay, lesson.replayed, place=place.of_replays, runs=runs)
+        night = LiveNight(lesson, board, scene)
+        session = Session(lesson, "balancers" in backend.capabilities, replay_over, board, scene, night)
+        session.measured = prevention.measured(lesson.replayed.name, backend.name, lesson.replayed.variants[0].expect)
+        found = Addresses(place.host, listening.getsockname()[1])
+        session.class_address = found.of_class
+        app = server.application(session, found.tokens, b"")
+        async with _serving(app, listening, session.hub.run()):
+            opened(found)
+            try:
+                journal = await _play(session.night, sent, backend, place.runs)  # 2
+            except TestbedError as error:
+                board.set("gone.why", str(error))
+                board.set("phase", "gone")
+                await _wait_for_ever_and_raise(error)
+            await session.finish(journal)  # 3
+
+
+async def _play(live: LiveNight, sent: Trace, backend: Backend, runs: str | None) -> Path:
+    lesson = live.lesson
+    scenario, variant = lesson.scenario, lesson.scenario.variants[0]
+    settings = variant.settings
+    directory = batch.runs_directory(runs, f"class-{lesson.name}")
+    path = directory / f"{variant.name}.jsonl"
+    night = Night(
+        scenario.night.clock(), scenario.night.to_s, scenario.steps, sent, settings.longest_timeout_s, settings.application_server.overflow
+    )
+    try:
+        async with backend:
+            builder = backend.builder(scenario.facility, settings)
+            with JournalWriter(path, header(scenario, variant, sent, backend, 1)) as writer:
+                await live.play(night, builder, writer, directory / variant.name)
+    finally:
+        batch.drop_if_empty(directory)
+    return path
+
+
+async def _wait_for_ever_and_raise(error: TestbedError) -> None:
+    """Let the page stand until the class is over."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise error from None
+
+
+async def show(data: bytes, place: Place, opened: Callable[[Addresses], None]) -> None:
+    """Serve the page of a recorded night, of which `data` is the script, until this task is cancelled."""
+    with addresses.listen(place.host, place.port) as listening:
+        found = Addresses(place.host, listening.getsockname()[1])
+        async with _serving(server.application(None, found.tokens, data), listening):
+            opened(found)
+            await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _serving(app: Starlette, listening: socket.socket, *beside: object) -> AsyncIterator[None]:
+    """Serve while the block runs; a server that fails ends the block."""
+    task = asyncio.current_task()
+    assert task is not None
+    serving = [asyncio.create_task(server.serve(app, listening)), *(asyncio.create_task(work) for work in beside)]  # type: ignore[arg-type]
+    failed: list[BaseException] = []
+
+    def end(ended: asyncio.Task[None]) -> None:
+        if not ended.cancelled() and (failure := ended.exception()) is not None:
+            failed.append(failure)
+            task.cancel()
+
+    for each in serving:
+        each.add_done_callback(end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if failed:
+            raise failed[0] from None
+        raise
+    finally:
+        await cancel_and_wait(serving)

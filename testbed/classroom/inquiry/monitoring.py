@@ -1,0 +1,64 @@
+"""Why monitoring was green while service had stopped: from the health checks in the journal, and from what the health check asks.
+
+What it asks is the setting `handshaking` of the application servers, which a journal has in its header. Without it, `/health` answers from
+the event loop that the process is there, and asks neither the request threads nor the pool (C6, O8). With it, it is red where all request
+threads stand still, or all connections have leaked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import OperationEvent, Sample
+from testbed.journal.header_settings import settings_of
+from testbed.verdict.changes import RESTART
+from testbed.verdict.checks.health_green import for_want_of_a_processor
+
+if TYPE_CHECKING:
+    from testbed.classroom.inquiry.examination import Examination
+
+PROCESS_ONLY, ASKS_ELSEWHERE, RED, NO_STOP = "process_only", "asks_elsewhere", "red", "no_stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Why it was green, or that it was not, as a code (empty: that is not known), in a sentence, and what was seen."""
+
+    code: str
+    text: str
+    evidence: tuple[str, ...]
+
+
+def of(examined: Examination) -> Monitoring:
+    """Return what the health checks said while service had stopped, or while services stood still where it had not."""
+    span_s = _trouble_s(examined)
+    if span_s is None:
+        if examined.has_stopped is None:
+            return Monitoring("", "It is not known whether service stopped.", (examined.times.stop.text,))
+        return Monitoring(NO_STOP, "Service did not stop, and no service stood still.", (examined.times.stop.text,))
+    looks = [sample for sample in examined.journal.of(Sample) if span_s[0] <= sample.t_s <= span_s[1]]
+    told = [sample for sample in looks if sample.health or not for_want_of_a_processor(examined.journal, sample)]
+    red = [sample for sample in told if not sample.health]
+    counted = f"{len(told) - len(red)} of {len(told)} health checks were green while requests hung or failed"
+    if not told:
+        return Monitoring("", "That is not told: no health check was answered then.", ("no health check was seen then",))
+    if red:
+        first = f"{red[0].service} was the first that was red" + (f": {red[0].error}" if red[0].error else "")
+        return Monitoring(RED, "It was not green.", (counted, first))
+    if settings_of(examined.journal).application_server.handshaking:
+        asks = "the health check asks whether all request threads stand still, or all connections have leaked (handshaking)"
+        return Monitoring(ASKS_ELSEWHERE, "It asks for another trouble than there was.", (counted, asks))
+    asks = "the health check asks whether the process answers, on its event loop: no request thread, and no connection (no handshaking)"
+    return Monitoring(PROCESS_ONLY, "It asks only whether the process is there, and that it was.", (counted, asks))
+
+
+def _trouble_s(examined: Examination) -> tuple[float, float] | None:
+    """Return from when to when (`t_s`) health checks should have been red: from the stop, or the first standstill, to the next restart."""
+    stop = examined.times.stop.at
+    spans = [span for of_service in examined.judgement.figures.spans.values() for span in of_service]
+    if stop is None and not spans:
+        return None
+    from_s, to_s = (min(span.from_s for span in spans), max(span.to_s for span in spans)) if stop is None else (stop.t_s, float("inf"))
+    restarts = (event.t_s for event in examined.journal.of(OperationEvent) if event.operation == RESTART and event.state == "begin")
+    return from_s, min([to_s, *(t_s for t_s in restarts if t_s >= from_s)])

@@ -1,0 +1,78 @@
+"""Whether an answer names the place of a cause: a line of code, or where no line is to blame, what the graph of who waits calls it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from testbed.verdict.causes import loss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from testbed.journal.evidence import Evidence
+    from testbed.verdict.causes.cause import Cause
+
+LINE = re.compile(r"([\w./-]+\.py)(?::|,?\s+(?:line\s+)?)(\d+)")  # `app.py:5`, as in stacks; `app.py, line 5`
+WORD = re.compile(r"[\w.:-]*\w")
+FILLING = {"a", "an", "the", "of", "to", "in", "and", "on", "at"}
+
+Line = tuple[str, int]  # a file and a number
+
+
+def names(answer: str, cause: Cause, evidence: Evidence | None) -> bool:
+    """Return whether an answer names the place of a cause.
+
+    Of a cause in the code, one of its lines: as it is blamed, or the close that was skipped there. Any end of the file's path will do. Of
+    another, its words; where it has a number, such as that of a session or an address, that alone; of an address, the host that has it.
+    `evidence`: of the moment that told the cause.
+    """
+    lines = set(_lines(f"{cause.where} {cause.text}"))
+    if any(_is_same(given, line) for given in _lines(answer) for line in (*lines, *_skipped(cause, evidence))):
+        return True
+    if any(_lines(cause.where)):
+        return False
+    hosts = () if evidence is None else (own.host for own in evidence.hosts if own.address == cause.where)
+    return any(_names(answer, place) for place in (cause.where, *hosts))
+
+
+def _names(answer: str, place: str) -> bool:
+    wanted = _words(place)
+    numbered = {word for word in wanted if any(map(str.isdigit, word))}
+    return bool(wanted) and (numbered or wanted) <= _words(answer)
+
+
+def _lines(text: str) -> Iterator[Line]:
+    for file, number in LINE.findall(text):
+        yield file, int(number)
+
+
+def _is_same(one: Line, other: Line) -> bool:
+    """Whether two are the same line, where the path of one may be the end of the other's."""
+    shorter, longer = sorted((PurePosixPath(one[0]).parts, PurePosixPath(other[0]).parts), key=len)
+    return one[1] == other[1] and longer[-len(shorter) :] == shorter
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in WORD.findall(text.lower()) if word not in FILLING}
+
+
+def _skipped(cause: Cause, evidence: Evidence | None) -> Iterator[Line]:
+    """Yield the lines of the closes that were skipped where connections were lost: the same mistake, seen from its other end."""
+    if cause.code != "lost" or evidence is None:
+        return
+    for table in evidence.pools:
+        for lost in loss.losses(table.connections_out, table.sources):
+            file, _, raised = lost.at.rpartition(":")
+            if lost.at == cause.where and lost.skipped and raised.isdigit():
+                texts = ((source.first_line, source.text.splitlines()) for source in table.sources if source.file == file)
+                yield from _after(file, int(raised), lost.skipped, texts)
+
+
+def _after(file: str, raised: int, statement: str, texts: Iterable[tuple[int, list[str]]]) -> Iterator[Line]:
+    """Yield the first line after one at which a statement stands."""
+    for first, lines in texts:
+        there = (number for number, line in enumerate(lines, start=first) if number > raised and line.strip() == statement)
+        if (number := next(there, None)) is not None:
+            yield file, number

@@ -1,0 +1,169 @@
+"""The desk: carries out what a class orders on the real facility, with the means that timelines use, and writes it into the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from testbed.classroom import source
+from testbed.classroom.live import service_look
+from testbed.concurrency import cancel_and_wait
+from testbed.errors import FacilityError, TestbedError, UsageError
+from testbed.faults.switchover import Switchover
+from testbed.journal.events import Note
+from testbed.journal.evidence import DatabaseSide
+from testbed.operations import restart
+from testbed.plan.decoding import suggestion
+from testbed.replay import switchover
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from testbed.classroom.board import Json
+    from testbed.classroom.live.duties import Duties
+    from testbed.classroom.scene import Scene
+    from testbed.replay.actions import Actions
+    from testbed.replay.running import Replay
+
+WITHIN_S = 5.0
+FIRST_ID = 1_000  # of what a class does; a timeline has at most so many steps
+SESSIONS = ("pid", "role", "client", "state", "wait", "query", "state_s", "transaction_s", "blocked_by")
+LOCKS = ("pid", "relation", "mode", "granted")
+
+
+@dataclass(slots=True)
+class Desk:
+    """Carries out orders on the facility of one replay. `person`: who wrote or decided something, for the journal."""
+
+    replay: Replay
+    scene: Scene
+    duties: Duties
+    _operations: int = FIRST_ID
+    _next_step: asyncio.Event = field(default_factory=asyncio.Event)
+    _switching: bool = False
+    _closed: bool = False
+    _at_work: set[asyncio.Task[object]] = field(default_factory=set)
+
+    def require_service(self, service: str) -> None:
+        """Raise UsageError for what is no service."""
+        known = self.replay.facility.services
+        if service not in known:
+            raise UsageError(f"no service {service!r}{suggestion(service, known)}; there are {', '.join(known)}")
+
+    def write(self, who: str, role: str, kind: Literal["note", "decision", "answer"], text: str) -> None:
+        """Write what somebody noted, decided or answered into the journal."""
+        self.replay.recorder.add(Note(**self.replay.recorder.stamp(), who=who, role=role, kind=kind, text=text))
+
+    async def switch_over(self) -> str:
+        """Move the database to the other host; each step waits for `next_step`. Raises FacilityError where that is under way."""
+        if self._switching:  # whoever comes second would only wait, with nothing to show
+            raise FacilityError("a switchover is already under way; go on with its next step")
+        self._switching = True
+        self._next_step.clear()
+        try:
+            done = await self._operate(switchover.WORD, Switchover().inject, self._wait_next_step)
+        finally:
+            self._switching = False
+        self.duties.note_done(switchover.WORD)
+        return done
+
+    def next_step(self) -> str:
+        """Let the switchover that is under way do its next step; raises FacilityError where there is none."""
+        if not self._switching:
+            raise FacilityError("no switchover is under way; begin one first")
+        self._next_step.set()
+        return ""
+
+    async def _wait_next_step(self, number: int, text: str) -> None:
+        self.scene.show_switchover(number, text, running=False)
+        if not self._closed:
+            self._next_step.clear()
+            await self._next_step.wait()
+        if self._closed:
+            raise FacilityError(f"the night was ended before this step: {text}")
+
+    async def close(self) -> None:
+        """Break off a switchover that waits for its next step, and wait until what else is being done has been done."""
+        self._closed = True
+        self._next_step.set()
+        if self._at_work:
+            await asyncio.wait(self._at_work)
+
+    async def abort(self) -> None:
+        """Break off whatever is being done: the facility is no more."""
+        self._closed = True
+        await cancel_and_wait(self._at_work)
+
+    async def restart(self, service: str, *, evidence: bool) -> str:
+        """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
+        self.require_service(service)
+
+        async def restart_alone(actions: Actions) -> str:
+            async with actions.alone_on("services"):
+                return await restart.restart(actions, (service,), evidence=evidence)
+
+        return await self._operate("restart", restart_alone)
+
+    async def _operate(
+        self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]] | None = None
+    ) -> str:
+        self._operations += 1
+        actions = replace(self.replay.actions, word=word, id=self._operations)
+        task = asyncio.current_task()
+        assert task is not None
+        self._at_work.add(task)
+        try:
+            return await (actions if gate is None else replace(actions, gate=gate)).operate(do)
+        finally:
+            self._at_work.discard(task)
+            self.replay.moved_s = self.replay.recorder.t_s()
+
+    async def collect(self) -> str:
+        """Take the evidence of the whole facility, and dump all threads."""
+        await self.replay.actions.collect_evidence("asked")
+        return "all threads were dumped, and every part was asked"
+
+    async def dump(self, service: str) -> str:
+        """Dump the threads of a service."""
+        self.require_service(service)
+        threads = await self.replay.actions.dump(service)
+        return threads.error or f"the threads of {service} were dumped"
+
+    async def look_at(self, what: Literal["health", "metrics"], service: str) -> Json:
+        """Ask a service for its health or its metrics, as its owner would."""
+        self.require_service(service)
+        return await service_look.ask(self.replay.facility.runtime.address(service).url, what)
+
+    def read_code(self, file: str, *, everything: bool) -> Json:
+        """Return a file of the service's code that the stack of a dump names, or any (`everything`)."""
+        return source.read(file, None if everything else self._stacks())
+
+    def _stacks(self) -> set[str]:
+        dumps = [value for key, value in self.scene.board.values.items() if key.startswith("dumps.")]
+        return {line for dump in dumps for group in dump["groups"] for line in group["stack"]}
+
+    async def sessions(self) -> Json:
+        """Return the sessions of every database server, as they see them."""
+        return await self._ask_databases(SESSIONS, lambda side: [[getattr(each, name) for name in SESSIONS] for each in side.sessions])
+
+    async def locks(self) -> Json:
+        """Return the locks of every database server."""
+        return await self._ask_databases(LOCKS, lambda side: [[getattr(each, name) for name in LOCKS] for each in side.locks])
+
+    async def _ask_databases(self, columns: tuple[str, ...], rows_of: Callable[[DatabaseSide], list[list[Json]]]) -> Json:
+        rows: list[list[Json]] = []
+        missing: list[str] = []
+        for question in self.replay.facility.questions.all():
+            if question.what.startswith("database server"):
+                try:
+                    async with asyncio.timeout(WITHIN_S):
+                        answer = await question.ask()
+                except TimeoutError:
+                    missing.append(f"{question.what}: no answer within {WITHIN_S:g} s")
+                except TestbedError as error:
+                    missing.append(f"{question.what}: {error}")
+                else:
+                    rows += rows_of(answer) if isinstance(answer, DatabaseSide) else []
+        return {"columns": columns, "rows": rows, "missing": missing}

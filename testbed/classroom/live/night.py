@@ -1,0 +1,164 @@
+"""A lesson's night on a real facility: the one function of a class that knows the order of things."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.classroom import waits
+from testbed.classroom.live.desk import Desk
+from testbed.classroom.live.duties import Duties
+from testbed.classroom.live.pace import Pace
+from testbed.concurrency import cancel_and_wait
+from testbed.journal.events import EvidenceTaken, Observed, Pressure, Threads
+from testbed.journal.reader import Journal
+from testbed.replay import takeover, timeline
+from testbed.replay.display import SilentDisplay
+from testbed.replay.recorder import Recorder
+from testbed.replay.replay import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.classroom.board import Board
+    from testbed.classroom.lessons.lesson import Lesson
+    from testbed.classroom.scene import Scene
+    from testbed.facility.builder import FacilityBuilder
+    from testbed.journal.events import Event
+    from testbed.journal.writer import JournalWriter
+    from testbed.replay.running import Night, Replay
+
+SHOW_EVERY_S = 0.1
+
+
+@dataclass(slots=True)
+class LiveNight:
+    """The night of a lesson while it goes on. `begin` and `end` are set by the trainer's orders.
+
+    `desk` and `pace` are there as soon as the facility is ready, until the trainer ends the night.
+    """
+
+    lesson: Lesson
+    board: Board
+    scene: Scene
+    begin: asyncio.Event = field(default_factory=asyncio.Event)
+    end: asyncio.Event = field(default_factory=asyncio.Event)
+    desk: Desk | None = None
+    pace: Pace | None = None
+    _reading: set[asyncio.Task[None]] = field(default_factory=set)
+    _for_waits: list[Event] = field(default_factory=list)  # dumps, and how busy the machine was
+
+    async def play(self, night: Night, builder: FacilityBuilder, writer: JournalWriter, directory: Path) -> None:
+        """Play the night and write a complete journal; thread dumps and evidence go into `directory`.
+
+        1. Build the facility, wait until every service is ready, and sample it until the end.
+        2. Wait until the trainer lets the night begin, and start its clock and the passengers.
+        3. Carry out the timeline, but for the duties of the class; and what the class orders, until the trainer ends it, however
+           long ago the night was over.
+        4. Take the evidence of what is stuck and was not looked at: as in a replay, the post-mortem shall have something to go by.
+        5. Stop, heal every fault, write the journal's end, and take everything down.
+
+        An interruption or an error becomes the journal's end, and is raised again.
+        """
+        recorder = Recorder(writer, night.clock, origin_s=asyncio.get_running_loop().time())
+        recorder.listener = lambda event: self._take(event, writer.path)
+        with recorder.ending("the class was interrupted"):
+            async with AsyncExitStack() as stack:
+                self.board.set("phase", "building")
+                replay = await build(stack, night, builder, recorder, directory, SilentDisplay())  # 1
+                replay.run_beside(replay.looker.look(lambda: None))
+                replay.run_beside(replay.load.follow())
+                replay.run_beside(self._show(replay))
+                await replay.wait_steady()
+                await self._hold(replay)
+                await cancel_and_wait(replay.background)  # 5
+                self._observe(replay)
+                await replay.actions.heal_all()
+                await replay.actions.record_failures()
+                recorder.end("complete", "")
+
+    async def _hold(self, replay: Replay) -> None:
+        """Take orders until the trainer ends the night."""
+        self.pace = pace = Pace(replay)
+        self.desk = desk = Desk(replay, self.scene, Duties(self.lesson.duties, replay, pace, self.board))
+        try:
+            self.board.set("phase", "ready")
+            while not self.begin.is_set() and not self.end.is_set():  # 2
+                await replay.wait_round()
+            if not self.end.is_set():
+                await self._go_through(replay, pace, desk)  # 3
+            self.desk, self.pace = None, None
+            pace.end()
+            await desk.close()
+            if replay.state.stuck:
+                await replay.actions.collect_evidence("end")  # 4
+        finally:
+            self.desk, self.pace = None, None
+            await desk.abort()
+
+    async def _go_through(self, replay: Replay, pace: Pace, desk: Desk) -> None:
+        self.scene.began = True
+        replay.recorder.night_start_s = replay.load.start()
+        pace.go_on()
+        self.board.set("phase", "night")
+        if replay.facility.cluster.is_on:
+            replay.run_beside(takeover.watch(replay))
+        going = [replay.run_beside(timeline.carry_out(replay)), replay.run_beside(desk.duties.watch())]
+        while not self.end.is_set():
+            await replay.wait_round()
+        await cancel_and_wait([*going, *replay.steps])
+        await cancel_and_wait(list(self._reading))
+
+    async def _show(self, replay: Replay) -> None:
+        """Keep what changes with time on the board, ten times a second."""
+        while True:
+            t_s, night_s = replay.recorder.now()
+            self.scene.look(t_s, night_s)
+            pace = self.pace
+            self.board.set(
+                "clock",
+                {
+                    "night_s": night_s,
+                    "t_s": t_s,
+                    "speed": 0.0 if pace is None else pace.speed,
+                    "held": "" if pace is None else pace.held,
+                },
+            )
+            self._show_choice(replay)
+            await asyncio.sleep(SHOW_EVERY_S)
+
+    def _show_choice(self, replay: Replay) -> None:
+        """Once something is stuck there is a choice (O9); and evidence that a restart would destroy is at risk until it was dumped."""
+        state, dumped_s = replay.state, replay.actions.dumped_s
+        if state.stuck and "choice" not in self.board.values:
+            self.board.set("choice", {"open": True, "chosen": None, "night_s": replay.recorder.now()[1]})
+        at_risk = [
+            {"service": service, "what": "where its threads stand"}
+            for service in state.stuck
+            if dumped_s.get(service, -1.0) < (state.stuck_since_s(service) or 0.0)
+        ]
+        self.board.set("at_risk", at_risk or None)
+
+    def _take(self, event: Event, path: Path) -> None:
+        self.scene.take(event)
+        if isinstance(event, Threads | Pressure):
+            self._for_waits.append(event)
+        if isinstance(event, EvidenceTaken):
+            journal = Journal(path, self.scene.header, (*self._for_waits, event))
+            task = asyncio.create_task(self._read(event, journal))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
+
+    async def _read(self, event: EvidenceTaken, journal: Journal) -> None:
+        """Show who waits for whom, as evidence has it; nothing of it is blamed before the class has found it."""
+        found = await asyncio.to_thread(waits.of_evidence, event, journal)
+        self.board.set("waits", found.whole() if self.scene.revealed else found.hidden())
+
+    def _observe(self, replay: Replay) -> None:
+        """Record since when the facility was only observed: by that the verdict decides what would not have recovered by itself."""
+        recorder, load = replay.recorder, replay.load
+        since_s = max(replay.moved_s, load.last_sent_s, load.last_response_s)
+        t_s = recorder.t_s()
+        recorder.add(Observed(**recorder.stamp(), phase="settle", since_s=min(since_s, t_s), until_s=t_s))

@@ -1,0 +1,91 @@
+"""The pace of a class's night: as fast as its trainer orders, and standing still while something is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.journal.events import ClockFactor
+
+if TYPE_CHECKING:
+    from testbed.replay.running import Replay
+
+STEP_S = 10.0  # real seconds at the lesson's own pace: how far one step of the trainer goes
+
+
+@dataclass(slots=True)
+class Pace:
+    """How the night of a replay goes by. `factor`: as ordered; `awaited`: the duty for which it stands still, or an empty text.
+
+    The facility works on in real seconds while the night stands still; only the passengers of later do not come.
+    """
+
+    replay: Replay
+    factor: float = 1.0
+    paused: bool = False
+    awaited: str = ""
+    _step: asyncio.Task[None] | None = field(default=None)
+
+    @property
+    def held(self) -> str:
+        """Why the night stands still; an empty text while it goes on."""
+        return self.awaited or ("the trainer has stopped the clock" if self.paused else "")
+
+    @property
+    def speed(self) -> float:
+        """How many seconds of the night go by in a real second now."""
+        recorder = self.replay.recorder
+        return 0.0 if recorder.night_start_s is None else recorder.running.speed(recorder.after_start_s())
+
+    def order(self, factor: float) -> None:
+        """Let it go by so many times as fast as the lesson has it, once it goes on."""
+        self.factor = factor
+        self._apply("the trainer")
+
+    def pause(self) -> None:
+        """Let it stand still until `go_on`."""
+        self._end_step()
+        self.paused = True
+        self._apply("the trainer")
+
+    def go_on(self) -> None:
+        """Let it go on, unless a duty is awaited."""
+        self._end_step()
+        self.paused = False
+        self._apply("the trainer")
+
+    def step(self) -> None:
+        """Let it go on for a while, and then stand still."""
+        self.go_on()
+        self._step = asyncio.create_task(self._pause_after_step())
+
+    def end(self) -> None:
+        """Let it stand still for good."""
+        self._end_step()
+        self.paused = True
+        self._apply("the trainer has ended the night")
+
+    def await_duty(self, duty: str) -> None:
+        """Let it stand still until a duty is done; an empty text: it is."""
+        self.awaited = duty
+        self._apply(duty or "what was awaited is done")
+
+    async def _pause_after_step(self) -> None:
+        await asyncio.sleep(STEP_S / self.factor)
+        self._step = None
+        self.pause()
+
+    def _end_step(self) -> None:
+        if self._step is not None:
+            self._step.cancel()
+            self._step = None
+
+    def _apply(self, why: str) -> None:
+        """Order the replay's clock, and write it into the journal, if that changes anything and the night has begun."""
+        recorder = self.replay.recorder
+        factor = 0.0 if self.held else self.factor
+        if recorder.night_start_s is not None and factor != recorder.running.factor:
+            self.replay.load.change_factor(factor)
+            self.replay.looker.wake()  # what waits for a time of the night waits for another moment now
+            recorder.add(ClockFactor(**recorder.stamp(), factor=factor, why=why))

@@ -1,0 +1,32 @@
+"""A look at one service over HTTP, as its owner would take it with a browser: its health check, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from testbed.classroom.board import Json
+
+WITHIN_S = 5.0
+MOST_BYTES = 65_536
+
+
+async def ask(url: str, what: Literal["health", "metrics"]) -> Json:
+    """Return the status (null: no answer), how long it took in seconds, and the text or the error; none waits longer than `WITHIN_S`."""
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WITHIN_S)) as session,
+            session.get(f"{url}/{what}") as response,
+        ):
+            body = (await response.content.read(MOST_BYTES)).decode(errors="replace")
+            status: int | None = response.status
+    except TimeoutError:
+        status, body = None, f"no answer within {WITHIN_S:g} s"
+    except (aiohttp.ClientError, OSError) as error:
+        status, body = None, f"{type(error).__name__}: {error}"
+    return {"status": status, "took_s": loop.time() - started_s, "body": body}

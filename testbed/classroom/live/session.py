@@ -1,0 +1,280 @@
+"""The session of a class: who takes part, what they order, and what comes of it, from the first page to the score."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.classroom import facility_map
+from testbed.classroom.board import Board
+from testbed.classroom.inquiry import examination, prevention, questions, score
+from testbed.classroom.live import orders
+from testbed.classroom.live.night import LiveNight
+from testbed.classroom.live.people import People
+from testbed.classroom.live.roles import CLASS_ROLES, ORDERS, Role, may, orders_of
+from testbed.classroom.web.hub import Hub
+from testbed.errors import FacilityError, JournalError, TestbedError, UsageError, shortened, visible
+from testbed.plan.decoding import suggestion
+from testbed.plan.topology import BALANCERS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from testbed.classroom.board import Json
+    from testbed.classroom.inquiry.examination import Examination
+    from testbed.classroom.inquiry.prevention import Replayed
+    from testbed.classroom.inquiry.questions import Value
+    from testbed.classroom.lessons.lesson import Lesson
+    from testbed.classroom.live.desk import Desk
+    from testbed.classroom.live.orders import Order
+    from testbed.classroom.live.pace import Pace
+    from testbed.classroom.live.people import Person
+    from testbed.classroom.scene import Scene
+    from testbed.classroom.web.hub import Listener
+
+MOST_TEXT = 500
+CHOSEN = "prevention"  # the question that is answered by choosing what the night is replayed over
+
+
+@dataclass(slots=True)
+class Session:
+    """Answers the browsers of one class.
+
+    `has_balancers`: whether the facility does; `replay_over`: replays the night over a variant; `measured`: whether each variant held in
+    the kept matrix; `class_address`: what the trainer's page shows to the class.
+    """
+
+    lesson: Lesson
+    has_balancers: bool
+    replay_over: Callable[[str], Awaitable[Replayed]]
+    board: Board
+    scene: Scene
+    night: LiveNight
+    class_address: str = ""
+    hub: Hub = field(init=False)
+    people: People = field(init=False)
+    journal: Path | None = None  # of the night, as soon as that is complete
+    answers: dict[str, Value] = field(default_factory=dict)
+    replays: dict[str, Replayed] = field(default_factory=dict)
+    measured: Mapping[str, bool | None] = field(default_factory=dict)
+    _chosen: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _examined: Examination | None = None
+
+    def __post_init__(self) -> None:
+        self.hub, self.people = Hub(self.board), People(self.board)
+
+    def come(self, secret: str, *, is_trainer: bool) -> Person:
+        """Return who a browser belongs to; raises UsageError when too many have come."""
+        return self.people.come(secret, is_trainer=is_trainer)
+
+    def go(self, person: Person) -> None:
+        """Note that a browser has gone."""
+        self.people.go(person)
+
+    def listen(self, person: Person) -> Listener:
+        """Return a listener for a browser of somebody."""
+        return self.hub.listen(self._welcome(person))
+
+    def _welcome(self, person: Person) -> Json:
+        lesson, night = self.lesson, self.scene.header.night
+        names = self.scene.header.facility
+        welcome: dict[str, Json] = {
+            "is": "welcome",
+            "mode": "live",
+            "you": person.known(),
+            "lesson": {"title": lesson.title, "introduction": lesson.introduction, "minutes": lesson.minutes},
+            "night": {"from_s": night.from_s, "to_s": night.to_s, "date": night.date},
+            "map": facility_map.of(names, BALANCERS if self.has_balancers else ()),
+            "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
+            "questions": [question.data() for question in self._questions if question.id != CHOSEN],  # it is answered by `prevent`
+            "preventions": [choice.data() for choice in self._preventions],
+        }
+        if person.is_trainer:
+            welcome["trainer"] = lesson.trainer
+            welcome["notes"] = [{"night_s": note.at_night_s, "when": note.when or "", "text": note.text} for note in lesson.notes]
+            welcome["class_address"] = self.class_address
+        return welcome
+
+    async def answer(self, person: Person, text: str) -> tuple[bool, dict[str, Json] | None]:
+        """Carry out an order; return whether it was one, and the reply (None: it has no number to reply to)."""
+        try:
+            order = orders.read(text)
+        except UsageError as error:
+            number = orders.number_of(text)
+            return False, None if number is None else _reply(number, text=str(error), ok=False)
+        try:
+            if not may(order.order, person.all_roles):
+                raise UsageError(f"{order.order}: allowed for {' and '.join(ORDERS[order.order])}; you are {_roles_text(person)}")
+            done, data = await self._carry_out(person, order)
+        except TestbedError as error:
+            return True, _reply(order.n, text=str(error), ok=False)
+        return True, _reply(order.n, text=done, ok=True, data=data)
+
+    async def _carry_out(self, person: Person, order: Order) -> tuple[str, Json]:
+        """Return what was done, in words, and what was asked for."""
+        match order:
+            case orders.Plain():
+                return await self._plain(order.order)
+            case orders.Restart():
+                return await self._desk().restart(order.service, evidence=order.evidence), None
+            case orders.OfService():
+                return await self._of_service(order)
+            case orders.Code():
+                return "", self._desk().read_code(order.file, everything=self.scene.revealed or person.is_trainer)
+            case orders.Prevent():
+                return self._prevent(person, order.variant), None
+            case _:
+                self._write(person, order)
+                return "", None
+
+    def _write(self, person: Person, order: orders.Join | orders.Speed | orders.Decide | orders.WriteNote | orders.GiveAnswer) -> None:
+        """Carry out an order that is done as soon as it is written down."""
+        match order:
+            case orders.Join():
+                self.people.join(person, visible(order.name).strip() or "somebody", frozenset[Role](order.roles))
+            case orders.Speed():
+                self._pace().order(order.factor)
+            case orders.Decide():
+                self._decide(person, order.choice)
+            case orders.WriteNote():
+                self._desk().write(person.name, person.role_for(ORDERS["note"]), "note", order.text)
+            case orders.GiveAnswer():
+                self._give_answer(person, order.question, order.value)
+
+    async def _of_service(self, order: orders.OfService) -> tuple[str, Json]:
+        if order.order == "dump":
+            return await self._desk().dump(order.service), None
+        return "", await self._desk().look_at(order.order, order.service)
+
+    async def _plain(self, word: str) -> tuple[str, Json]:
+        """Carry out an order that is a word alone."""
+        if word in ("begin", "end", "reveal", "pause", "go_on", "step"):
+            await self._of_trainer(word)
+            return "", None
+        desk = self._desk()
+        done = {"switchover": desk.switch_over, "collect": desk.collect}
+        asked = {"sessions": desk.sessions, "locks": desk.locks}
+        if word == "next_step":
+            return desk.next_step(), None
+        return ("", await asked[word]()) if word in asked else (await done[word](), None)
+
+    async def _of_trainer(self, word: str) -> None:
+        if word == "reveal":
+            await self._reveal()
+        elif word == "end":
+            self.night.end.set()
+        elif word == "begin":
+            self._pace()
+            self.night.begin.set()
+        else:
+            pace = self._pace()
+            {"pause": pace.pause, "go_on": pace.go_on, "step": pace.step}[word]()
+
+    def _desk(self) -> Desk:
+        """Return the desk; raises FacilityError where there is no facility to do anything to."""
+        if self.night.desk is None:
+            raise FacilityError("the facility is not up: it is being built, or the night has been ended")
+        return self.night.desk
+
+    def _pace(self) -> Pace:
+        if self.night.pace is None:
+            raise FacilityError("the facility is not up: it is being built, or the night has been ended")
+        return self.night.pace
+
+    def _decide(self, person: Person, choice: str) -> None:
+        """Note what was decided, once: to restore service at once, or to look first (O9)."""
+        shown = self.board.values.get("choice")
+        if not isinstance(shown, dict):
+            raise FacilityError("there is nothing to decide yet: nothing is stuck")
+        if shown["chosen"] is not None:
+            raise FacilityError(f"it is decided already: {shown['chosen']}")
+        text = "restore service at once" if choice == "restore" else "look first, then restore service"
+        self._desk().write(person.name, person.role_for(ORDERS["decide"]), "decision", text)
+        self.board.set("choice", {**shown, "open": False, "chosen": choice})
+
+    @property
+    def _preventions(self) -> tuple[questions.Choice, ...]:
+        texts = self.lesson.prevention_texts
+        return tuple(questions.Choice(name, texts[name]) for name in self.lesson.preventions)
+
+    @property
+    def _questions(self) -> tuple[questions.Question, ...]:
+        return questions.questions(self._preventions)
+
+    def _give_answer(self, person: Person, question: str, value: Value) -> None:
+        if self.scene.revealed:
+            raise FacilityError("the cause is revealed, and answers are over")
+        value = questions.checked(self._questions, question, value)
+        self.answers[question] = value
+        night_s = self.scene.header.night.to_s
+        if self.night.desk is not None:
+            given = value if isinstance(value, str) else ", ".join(value)
+            self.night.desk.write(person.name, person.role_for(ORDERS["answer"]), "answer", f"{question}: {given}")
+            night_s = self.night.desk.replay.recorder.now()[1]
+        self.board.set(f"answers.{question}", {"value": value, "by": person.name, "night_s": night_s})
+
+    def _prevent(self, person: Person, variant: str) -> str:
+        """Answer with a variant, and have the night replayed over it once it is over here: two facilities would be in each other's way."""
+        if variant not in self.lesson.preventions:
+            allowed = self.lesson.preventions
+            raise UsageError(f"variant: found {variant!r}{suggestion(variant, allowed)}; allowed: {', '.join(allowed)}")
+        if variant in self.replays:
+            raise FacilityError(f"the night was replayed over {variant} already, or is being replayed")
+        if not self.scene.revealed:
+            self._give_answer(person, CHOSEN, variant)
+        self._show_replay(variant, prevention.running(variant))
+        self._chosen.put_nowait(variant)
+        return f"the night is replayed over {variant} as soon as it is over here"
+
+    def _show_replay(self, variant: str, replayed: Replayed) -> None:
+        self.replays[variant] = replayed
+        self.board.set(f"replays.{variant}", replayed.data())
+
+    async def finish(self, journal: Path) -> None:
+        """Compare the answers with the post-mortem of the complete journal, and replay what was chosen, until cancelled."""
+        self.board.set("task", None)
+        self.board.set("phase", "over")
+        with suppress(JournalError):  # then nothing is known, and that is what the comparison says
+            self._examined = await asyncio.to_thread(examination.of, journal)
+        self.journal = journal
+        await self._count()
+        while True:
+            variant = await self._chosen.get()
+            self._show_replay(variant, await self.replay_over(variant))
+            await self._count()
+
+    async def _reveal(self) -> None:
+        """Show what was done in secret and what runs; of a night that is over, also what the evidence tells of each question."""
+        self.scene.reveal()
+        await self._count()
+
+    async def _count(self) -> None:
+        """Compare and count, once all is revealed and the night is over: before, the score would give the answers away."""
+        if not self.scene.revealed:
+            return
+        known = None if self._examined is None else self._examined.known
+        root = None if known is None or known.root is None else str(known.root)
+        title, variant = self.lesson.replayed.title, self.scene.header.variant
+        certain = known is not None and known.root is not None and not known.only_likely
+        self.board.set("revealed", {"title": title, "variant": variant, "root": root, "certain": certain})
+        if self.journal is None:
+            return
+        held = prevention.held(self.lesson.preventions, self.replays, self.measured)
+        if self._examined is None:
+            compared = await asyncio.to_thread(questions.compare, self.journal, self.answers, held)
+        else:
+            compared = questions.of_examination(self._examined, self.answers, held)
+            self.board.set(f"replays.{variant}", prevention.became(self._examined.judgement).data())
+            self.board.set("score", score.of(self._examined, self.answers, compared, self.replays).data())
+        self.board.update({f"compared.{question}": told.data() for question, told in compared.items()})
+
+
+def _reply(number: int, *, text: str, ok: bool, data: Json = None) -> dict[str, Json]:
+    return {"n": number, "ok": ok, "text": shortened(visible(text), MOST_TEXT), "data": data}
+
+
+def _roles_text(person: Person) -> str:
+    return " and ".join(sorted(person.all_roles)) or "nobody yet: join with a role first"

@@ -1,0 +1,104 @@
+"""How the passengers fare, live: how many were answered, failed or wait, and what the outage costs a minute of the night.
+
+**The clocks.** Whether a request hangs is a matter of real seconds (`t_s`): answers are made by real parts, and time-outs are real seconds,
+whatever the night's clock does. It may go a hundred times as fast, or stand still while a class thinks, and neither makes a passenger lost.
+What is lost belongs to the night's minute in which the passenger asked: a restart at which forty old requests fail costs nothing anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from testbed.journal.events import Request, Response
+from testbed.plan.clock import MINUTE_S
+from testbed.verdict.latency import IN_TIME_S
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+HANGS_AFTER_S = IN_TIME_S  # real seconds without an answer: from then on the verdict calls it late; calls that are well take milliseconds
+WINDOW_MINUTES = 10  # of the night
+
+
+class Passengers:
+    """Folds requests and responses, in whatever order they come, into the state keys `passengers`, `passengers.CALLER` and `cost`.
+
+    `transactions`: the kinds of each caller, such as `Header.transactions`, which are then there from the start. An event costs the same
+    however many there were; a look at the cost goes over the ten minutes of it, and over what was sent within `HANGS_AFTER_S` of the last.
+    """
+
+    def __init__(self, transactions: Mapping[str, Iterable[str]] | None = None) -> None:
+        kinds = {} if transactions is None else transactions
+        self._counts = {caller: {kind: Counter[str]() for kind in asked} for caller, asked in kinds.items()}
+        self._under_way: dict[int, Request] = {}  # sent, without an answer, and not known to hang
+        self._hanging: dict[int, Request] = {}
+        self._early: dict[int, Response] = {}  # responses whose request has not come yet
+        self._lost: defaultdict[int, Counter[str]] = defaultdict(Counter)  # by the second of the night in which it was sent, by kind
+        self._lost_total = 0
+
+    def take(self, event: Request | Response) -> None:
+        """Take in a request or a response; the other one may have come before."""
+        if isinstance(event, Request):
+            self._counts_of(event)["sent"] += 1
+            early = self._early.pop(event.id, None)
+            if early is None:
+                self._under_way[event.id] = event
+            else:
+                self._end(event, early)
+            return
+        request = self._under_way.pop(event.id, None)
+        if request is None and (request := self._hanging.pop(event.id, None)) is not None:
+            self._lose(request, -1)
+        if request is None:
+            self._early[event.id] = event
+        else:
+            self._end(request, event)
+
+    def _end(self, request: Request, response: Response) -> None:
+        self._counts_of(request)[response.ended] += 1
+        if response.ended == "failed":
+            self._lose(request, 1)
+
+    def _lose(self, request: Request, count: int) -> None:
+        self._lost[math.floor(request.night_s)][request.transaction] += count
+        self._lost_total += count
+
+    def _counts_of(self, request: Request) -> Counter[str]:
+        return self._counts.setdefault(request.caller, {}).setdefault(request.transaction, Counter())
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Return the state keys `passengers` and `passengers.CALLER`: how many were sent, answered, failed, and wait for an answer."""
+        callers = {caller: sum(kinds.values(), Counter()) for caller, kinds in self._counts.items()}
+        state: dict[str, dict[str, Any]] = {"passengers": _shown(sum(callers.values(), Counter()))}
+        for caller, counts in callers.items():
+            kinds = {kind: _shown(of_kind) for kind, of_kind in self._counts[caller].items()}
+            state[f"passengers.{caller}"] = {**_shown(counts), "kinds": kinds}
+        return state
+
+    def cost(self, t_s: float, night_s: float, stuck: Collection[str] = ()) -> dict[str, Any] | None:
+        """Return the state value `cost` at a moment on both clocks; None before anything was lost. Moments must not go back.
+
+        Lost is a request that failed, or that has no answer and was sent more than `HANGS_AFTER_S` real seconds ago, or to a caller that is
+        `stuck`; one that is answered later is lost no more. `per_minute`: by kind, those sent within the last ten minutes of the night, for
+        each of these minutes.
+        """
+        late = [request for request in self._under_way.values() if t_s - request.sent_s > HANGS_AFTER_S or request.caller in stuck]
+        for request in late:
+            self._hanging[request.id] = self._under_way.pop(request.id)
+            self._lose(request, 1)
+        if not self._lost_total:
+            return None
+        last = math.floor(night_s)
+        recent: Counter[str] = Counter()
+        for second in range(last - WINDOW_MINUTES * MINUTE_S + 1, last + 1):
+            if second in self._lost:
+                recent.update(self._lost[second])
+        per_minute = {kind: count / WINDOW_MINUTES for kind, count in sorted(recent.items()) if count}
+        return {"per_minute": per_minute, "total_per_minute": sum(recent.values()) / WINDOW_MINUTES, "lost": self._lost_total}
+
+
+def _shown(counts: Mapping[str, int]) -> dict[str, int]:
+    sent, answered, failed = (counts.get(name, 0) for name in ("sent", "answered", "failed"))
+    return {"sent": sent, "answered": answered, "failed": failed, "waiting": sent - answered - failed}

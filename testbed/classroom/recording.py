@@ -1,0 +1,148 @@
+"""A recorded night: what the page would have shown of a journal, frame by frame, as data that need no server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.classroom import facility_map, source, waits
+from testbed.classroom.board import Board
+from testbed.classroom.live.roles import CLASS_ROLES, orders_of
+from testbed.classroom.scene import OPEN, Scene
+from testbed.journal.events import Balancer, EvidenceTaken, OperationEvent, Response, Service, Threads
+from testbed.plan.topology import BALANCERS
+from testbed.verdict import who_waits
+
+if TYPE_CHECKING:
+    from testbed.classroom.board import Json
+    from testbed.journal.events import Event
+    from testbed.journal.reader import Journal
+
+EVERY_S = 0.1
+MOST_FRAMES = 3_000  # of a long night each frame then stands for longer
+ASSIGNMENT = "window.RECORDING="
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment to jump to."""
+
+    t_s: float
+    night_s: float
+    text: str
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Makes the frames of one journal."""
+
+    journal: Journal
+    board: Board = field(default_factory=Board)
+    frames: list[tuple[float, dict[str, Json]]] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+
+    def record(self) -> None:
+        """Go through the events in the order of their times, and note what has changed at the end of each frame.
+
+        The page holds back what was done in secret until it is revealed; the last frame has what is blamed.
+        """
+        scene = Scene(self.board, self.journal.header, revealed=True, began=True)
+        events = sorted(self.journal.events, key=lambda event: event.t_s)
+        every_s = max(EVERY_S, (events[-1].t_s if events else 0.0) / MOST_FRAMES)
+        self.board.set("phase", "night")
+        due_s = every_s
+        for number, event in enumerate(events):
+            scene.take(event)
+            self._note(event)
+            if isinstance(event, EvidenceTaken):
+                self.board.set("waits", waits.of_evidence(event, self.journal).hidden())
+            last = number == len(events) - 1
+            if last or events[number + 1].t_s >= due_s:
+                self._frame(scene, event, last=last)
+                due_s = event.t_s + every_s if last else max(due_s + every_s, events[number + 1].t_s)
+
+    def _frame(self, scene: Scene, event: Event, *, last: bool) -> None:
+        before_s, before_night_s = self.frames[-1][0] if self.frames else 0.0, self._night_s
+        scene.look(event.t_s, event.night_s)
+        passed_s = event.t_s - before_s
+        speed = (event.night_s - before_night_s) / passed_s if passed_s > 0 else 0.0
+        self.board.set("clock", {"night_s": event.night_s, "t_s": event.t_s, "speed": speed, "held": ""})
+        if last:
+            self.board.set("phase", "over")
+            self._reveal()
+        self.frames.append((event.t_s, self.board.take_changes()))
+
+    @property
+    def _night_s(self) -> float:
+        clock = self.board.values.get("clock")
+        return float(clock["night_s"]) if isinstance(clock, dict) else self.journal.header.night.from_s
+
+    def _note(self, event: Event) -> None:
+        """Note a moment that somebody may want to see again."""
+        first = not any(moment.text == FIRST_FAILURE for moment in self.moments)
+        match event:
+            case OperationEvent(state="begin", operation=word) if word in OPEN:
+                self._moment(event, word)
+            case Response(ended="failed") if first:
+                self._moment(event, FIRST_FAILURE)
+            case Service(state="died"):
+                self._moment(event, f"{event.service} died")
+            case Threads(error=None):
+                self._moment(event, f"threads of {event.service}")
+            case EvidenceTaken():
+                self._moment(event, "evidence")
+
+    def _moment(self, event: Event, text: str) -> None:
+        self.moments.append(Moment(event.t_s, event.night_s, text))
+
+    def _reveal(self) -> None:
+        """Show what was played, and what is blamed by the evidence that tells most; of the last evidence, all that it tells."""
+        looks = who_waits.of_journal(self.journal)
+        worst = who_waits.worst_of(looks)
+        root = worst.who_waits.root if worst is not None and worst.who_waits.knows_root else None
+        header = self.journal.header
+        self.board.set(
+            "revealed",
+            {"title": header.title, "variant": header.variant, "root": None if root is None else str(root), "certain": root is not None},
+        )
+        taken = self.journal.of(EvidenceTaken)
+        if taken:
+            self.board.set("waits", waits.of_evidence(taken[-1], self.journal).whole())
+
+
+FIRST_FAILURE = "the first transaction fails"
+
+
+def of(journal: Journal) -> Json:
+    """Return the recording of a journal: `welcome`, `frames`, `moments`, and `code`, the files that its stacks name, by name."""
+    recorder = Recorder(journal)
+    recorder.record()
+    stacks = {line for dump in journal.of(Threads) for group in dump.groups for line in group.stack}
+    return {
+        "welcome": _welcome(journal),
+        "frames": recorder.frames,
+        "moments": [{"t_s": moment.t_s, "night_s": moment.night_s, "text": moment.text} for moment in recorder.moments],
+        "code": source.named_in(stacks),
+    }
+
+
+def _welcome(journal: Journal) -> Json:
+    header = journal.header
+    balancers = tuple(name for name in BALANCERS if any(event.balancer == name for event in journal.of(Balancer)))
+    return {
+        "is": "welcome",
+        "mode": "recorded",
+        "you": {"trainer": False, "id": "", "name": "", "roles": []},
+        "lesson": {"title": header.title, "introduction": "", "minutes": 0},
+        "night": {"from_s": header.night.from_s, "to_s": header.night.to_s, "date": header.night.date},
+        "map": facility_map.of(header.facility, balancers),
+        "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
+        "questions": [],
+        "preventions": [],
+    }
+
+
+def script(journal: Journal) -> bytes:
+    """Return the recording as the script `data.js`, which the page loads; `</script>` within a text ends nothing in a file of its own."""
+    return (ASSIGNMENT + json.dumps(of(journal), separators=(",", ":"), ensure_ascii=True) + ";\n").encode()

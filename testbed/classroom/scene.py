@@ -1,0 +1,222 @@
+"""The scene: what the events of a journal show of a facility, as values of the board, whether they come live or from a file.
+
+What was done to the facility in secret, which is what the class has to find, is not shown before `reveal`: faults, and connections that
+leaked, which nobody saw in the case either.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed import operations
+from testbed.classroom.board import Board
+from testbed.classroom.passengers import Passengers
+from testbed.journal.events import (
+    Balancer,
+    ClockFactor,
+    EvidenceTaken,
+    FaultOver,
+    Healed,
+    Note,
+    OperationEvent,
+    Part,
+    Request,
+    Response,
+    Sample,
+    Service,
+    Step,
+    Threads,
+)
+from testbed.plan.topology import HOSTS
+from testbed.replay import switchover
+from testbed.replay.state import FacilityState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.classroom.board import Json
+    from testbed.journal.events import Event, Header, PoolSample, ThreadGroup
+
+OPEN = frozenset({switchover.WORD, *operations.names()})  # what is done in the open: everybody sees it being done
+VIRTUAL_IP = "virtual_ip"
+STEPS = 5  # of a switchover
+GONE = {"busy": None, "waiting": None, "health": False, "runs": False, "stuck": False, "seen": False, "pool": None}
+STOP, START, POINT = 1, 4, 5  # the numbers of those that change where the database runs
+
+
+@dataclass(slots=True)
+class Scene:
+    """Takes the events of one journal in the order in which they come, and keeps the board.
+
+    `began`: whether the night has begun; what starts before is no news. `_secret`: what the log will have when all is revealed.
+    """
+
+    board: Board
+    header: Header
+    revealed: bool = False
+    began: bool = False
+    passengers: Passengers = field(init=False)
+    state: FacilityState = field(init=False)
+    _lines: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _dumps: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _secret: dict[str, Json] = field(default_factory=dict)
+    _done: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.passengers = Passengers(self.header.transactions)
+        self.state = FacilityState(self.header.facility.application_servers, self.header.facility.callers)
+        for host in HOSTS:
+            self._set_host(host, "active" if host == HOSTS[0] else "standby")
+        self.board.set(VIRTUAL_IP, HOSTS[0])
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case Request() | Response():
+                self.passengers.take(event)
+            case Sample():
+                self.state.take(event)
+                self._show(event)
+            case OperationEvent():
+                self._operation(event)
+            case Step():
+                self._step(event)
+            case Threads():
+                self._threads(event)
+            case Balancer():
+                servers = [{"server": each.server, "status": each.status, "sessions": each.sessions} for each in event.servers]
+                self.board.set(f"balancers.{event.balancer}", {"servers": servers})
+            case Service() | Part():
+                self._life(event)
+            case _:
+                self._news(event)
+
+    def _news(self, event: Event) -> None:
+        """Show an event that is a line in the log and nothing else."""
+        match event:
+            case EvidenceTaken():
+                self.log(event.night_s, "", "evidence", event.error or f"evidence of the whole facility was taken in {event.took_s:.1f} s")
+            case Note():
+                self.log(event.night_s, event.who or event.role, event.kind, event.text)
+            case ClockFactor():
+                going = "the night stands still" if not event.factor else f"the night goes by {event.factor:g} times as fast as planned"
+                self.log(event.night_s, "", "clock", f"{going}: {event.why}" if event.why else going)
+            case FaultOver():
+                self.log(event.night_s, "", "fault", f"{event.fault} is over: {event.detail}", secret=True)
+            case Healed(faults=faults) if faults:
+                self.log(event.night_s, "", "fault", f"healed: {', '.join(faults)}", secret=True)
+
+    def log(self, night_s: float, who: str, kind: str, text: str, *, secret: bool = False) -> None:
+        """Write a line into the log; a secret one has its place in it, and is shown when all is revealed."""
+        key, line = f"log.{next(self._lines)}", {"night_s": night_s, "who": who, "kind": kind, "text": text}
+        if secret and not self.revealed:
+            self._secret[key] = line
+        else:
+            self.board.set(key, line)
+
+    def look(self, t_s: float, night_s: float) -> None:
+        """Show what changes with time: the passengers, and what the outage costs."""
+        self.board.update(self.passengers.state())
+        self.board.set("cost", self.passengers.cost(t_s, night_s, self.state.stuck))
+
+    def reveal(self) -> None:
+        """Show also what was done in secret, from the begin, and from now on."""
+        self.revealed = True
+        self.board.update(self._secret)
+        self._secret.clear()
+        for sample in list(self.state.last.values()):
+            self._show(sample)
+
+    def _show(self, sample: Sample) -> None:
+        self.board.set(
+            f"services.{sample.service}",
+            {
+                "threads": sample.request_threads,
+                "busy": sample.busy,
+                "waiting": sample.waiting,
+                "health": sample.health,
+                "runs": True,
+                "stuck": self.state.is_stuck(sample.service),
+                "seen": sample.busy is not None,
+                "pool": None if sample.pool is None else self._pool(sample.pool),
+                "results": {word: {"answered": each.answered, "failed": each.failed} for word, each in sample.results.items()},
+            },
+        )
+
+    def _pool(self, pool: PoolSample) -> Json:
+        return {"size": pool.size, "out": pool.out, "waiting": pool.waiting, "leaked": pool.leaked if self.revealed else None}
+
+    def _life(self, event: Service | Part) -> None:
+        """Show what starts and what dies: a service, or a part that is none."""
+        if isinstance(event, Part):
+            self.log(event.night_s, "", "service", f"{event.part} {event.state}: {event.detail}")
+            for host in HOSTS:
+                if host in event.part:
+                    self._set_host(host, "stopped")
+            return
+        if event.state in ("died", "stopped"):
+            self.state.forget(event.service)
+            shown = self.board.values.get(f"services.{event.service}")
+            if shown is not None:
+                self.board.set(f"services.{event.service}", {**shown, **GONE})
+        if self.began:
+            self.log(event.night_s, "", "service", f"{event.service} {event.state}")
+
+    def _operation(self, event: OperationEvent) -> None:
+        said = {"begin": "begins", "end": "is done", "failed": "failed"}[event.state]
+        text = f"{event.operation} {said}{f': {event.detail}' if event.detail else ''}"
+        if event.operation not in OPEN:
+            self.log(event.night_s, "", "fault", text, secret=True)
+            return
+        self.log(event.night_s, event.by, "operation", text)
+        if event.operation == switchover.WORD and event.state != "begin":
+            self._done.clear()
+            self.board.set("switchover", None)
+
+    def _step(self, event: Step) -> None:
+        took = "" if event.duration_s is None else f" ({event.duration_s:.2f} s)"
+        text = f"{event.number}. {event.step}: {'done' if event.state == 'end' else event.state}{took}"
+        if event.operation not in OPEN:
+            self.log(event.night_s, "", "fault", f"{event.operation}: {text}", secret=True)
+            return
+        if event.state != "begin":
+            self.log(event.night_s, "", "step", f"{text}{f': {event.detail}' if event.detail else ''}")
+        if event.operation == switchover.WORD:
+            self._switch(event)
+
+    def _switch(self, event: Step) -> None:
+        """Show where the database runs, as the steps of a switchover say; each of them ends with the name of a host."""
+        if event.state == "end":
+            self._done.append(event.step)
+            host = event.step.rpartition(" ")[2]
+            if event.number == STOP:
+                self._set_host(host, "standby")
+            elif event.number == START:
+                self._set_host(host, "active")
+            elif event.number == POINT:
+                self.board.set(VIRTUAL_IP, host)
+        running = event.state == "begin"
+        self.show_switchover(event.number if running else event.number + 1, event.step if running else "", running=running)
+
+    def show_switchover(self, number: int, text: str, *, running: bool) -> None:
+        """Show how far a switchover is: the step of a number runs, or is the next."""
+        if number <= STEPS:
+            self.board.set("switchover", {"step": number, "of": STEPS, "done": list(self._done), "next": text, "running": running})
+
+    def _set_host(self, host: str, state: str) -> None:
+        self.board.set(f"hosts.{host}", {"state": state})
+
+    def _threads(self, event: Threads) -> None:
+        told = event.error or f"the threads of {event.service} were dumped"
+        self.log(event.night_s, "", "dump", told)
+        self.board.set(
+            f"dumps.{next(self._dumps)}",
+            {"service": event.service, "night_s": event.night_s, "error": event.error, "groups": [_group(group) for group in event.groups]},
+        )
+
+
+def _group(group: ThreadGroup) -> Json:
+    waits = [{"count": wait.count, "kind": wait.kind, "call": wait.call, "peer": wait.peer, "detail": wait.detail} for wait in group.waits]
+    return {"count": group.count, "state": group.state, "within": group.within, "stack": list(group.stack), "waits": waits}

@@ -1,0 +1,86 @@
+"""Addresses of a class: a free port, tokens that nobody guesses, and what stands on the screen."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+from dataclasses import dataclass, field
+
+from testbed.errors import UsageError
+
+PORT = 8040
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is mistaken for something else on a screen at the back of a room
+CLASS_LETTERS, TRAINER_LETTERS = 8, 20
+BACKLOG = 128
+
+
+def _token(letters: int) -> str:
+    return "".join(secrets.choice(LETTERS) for _ in range(letters))
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a class is: what it listens on, and a token for each of the two addresses."""
+
+    host: str
+    port: int
+    trainer_token: str = field(default_factory=lambda: _token(TRAINER_LETTERS))
+    class_token: str = field(default_factory=lambda: _token(CLASS_LETTERS))
+
+    @property
+    def trainer(self) -> str:
+        """The trainer's address."""
+        return self._of(self.trainer_token)
+
+    @property
+    def of_class(self) -> str:
+        """The address of the class."""
+        return self._of(self.class_token)
+
+    @property
+    def tokens(self) -> dict[str, bool]:
+        """By token, whether it is the trainer's."""
+        return {self.trainer_token: True, self.class_token: False}
+
+    def _of(self, token: str) -> str:
+        host = shown(self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{token}/"
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens at a host's port; without a port at `PORT`, or any other that is free.
+
+    Raises UsageError for a host that is none of this machine's, and for a port that is in use.
+    """
+    try:
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"--host: found {host[:100]!r}; allowed: a name or address of this machine ({error})") from error
+    for candidate in (PORT, 0) if port is None else (port,):
+        try:
+            return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
+        except OSError as error:
+            failure = error
+    why = os.strerror(failure.errno) if failure.errno else str(failure)
+    raise UsageError(f"cannot listen at {host} port {port or PORT}: {why}; give another --port, or an address of this machine")
+
+
+def shown(host: str) -> str:
+    """Return the host as others reach it: of all addresses of this machine, the one that leads out."""
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        everywhere = False
+    return _own_address() or socket.gethostname() if everywhere else host
+
+
+def _own_address() -> str:
+    """Return the address from which this machine would reach others; nothing is sent for it. An empty text where it reaches nobody."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of the documentation's addresses (RFC 5737): no packet leaves
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])

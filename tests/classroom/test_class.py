@@ -1,0 +1,191 @@
+"""Classes over fakes: real sockets, browsers without a screen, and a facility in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.errors import FacilityError, ServiceError
+from testbed.fakes.backend import FakeBackend
+from testbed.journal import reader
+from testbed.journal.events import ClockFactor, Note, OperationEvent
+from tests.classroom.conftest import held
+from tests.classroom.player import EVERYTHING, player, switch_over
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.classroom.conftest import Class
+    from tests.classroom.player import Player
+
+
+async def begin(trainer: Player) -> None:
+    """Let the night begin once the facility is ready."""
+    await trainer.until(lambda state: state["phase"] == "ready")
+    await trainer.order("begin")
+
+
+def journal_of(a_class: Class) -> reader.Journal:
+    """Read the only journal of a class."""
+    (path,) = a_class.runs.rglob("*.jsonl")
+    return reader.read(path)
+
+
+async def test_a_class_plays_the_night_from_the_switchover_to_the_score(runs: Path) -> None:
+    """As in the case: all hangs, and a restart brings service back; what everybody did stands in the journal."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await ann.order("join", name="Ann", roles=list(EVERYTHING))
+        await begin(trainer)
+        task = await ann.until(lambda state: state.get("task"))
+        assert (task["order"], task["role"]) == ("switchover", "operator")
+        await ann.until(lambda state: state["clock"]["speed"] == 0.0)
+        assert await switch_over(ann) == "the database runs on db-2"
+        assert (ann.state["virtual_ip"], ann.state["hosts.db-2"], ann.state["hosts.db-1"]) == (
+            "db-2",
+            {"state": "active"},
+            {"state": "standby"},
+        )
+        await ann.until(lambda state: all(state[f"services.{name}"]["stuck"] for name in ("kiosk", "ivr", "partner")))
+        assert ann.state["choice"] == {"open": True, "chosen": None, "night_s": ann.state["choice"]["night_s"]}
+        assert {each["service"] for each in ann.state["at_risk"]} >= {"cf-1", "cf-2"}
+        await ann.order("decide", choice="look")
+        await ann.order("note", text="all hang, all is green")
+        await ann.order("collect")
+        assert await ann.until(lambda state: "at_risk" not in state)
+        await ann.order("restart", service="cf-1", evidence=True)
+        await ann.order("restart", service="cf-2", evidence=False)
+        await ann.order("answer", question="cause", value="lost")
+        await trainer.order("end")
+        await ann.until(lambda state: state["phase"] == "over")
+    journal = journal_of(a_class)
+    assert journal.is_complete
+    assert [note.text for note in journal.of(Note)] == ["look first, then restore service", "all hang, all is green", "cause: lost"]
+    assert [event.operation for event in journal.of(OperationEvent) if event.state == "end"] == ["switchover", "restart", "restart"]
+    assert [event.factor for event in journal.of(ClockFactor)] == [0.0, 1.0, 0.0]
+
+
+async def test_what_was_done_in_secret_is_not_on_the_board_before_the_reveal(runs: Path) -> None:
+    """Neither the variant, nor a leaked connection, nor a fault's word is in anything that a browser was sent."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await begin(trainer)
+        await ann.order("join", name="Ann", roles=["operator"])
+        await ann.until(lambda state: state.get("task"))
+        await switch_over(ann)
+        await ann.until(lambda state: state["services.cf-1"]["stuck"])
+        told = f"{ann.welcome} {ann.state}"
+        assert "original" not in told
+        assert ann.state["services.cf-1"]["pool"]["leaked"] is None
+        await trainer.order("reveal")
+        await ann.until(lambda state: state.get("revealed"))
+        assert ann.state["revealed"]["variant"] == "original"
+        assert ann.state["services.cf-1"]["pool"]["leaked"] == 40
+
+
+async def test_everybody_may_do_what_their_role_may_and_nothing_else(runs: Path) -> None:
+    """The trainer everything; who only looks on, nothing; and a class's address makes nobody a trainer."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await begin(trainer)
+        assert await ann.refused("switchover") == "switchover: allowed for operator; you are nobody yet: join with a role first"
+        await ann.order("join", name="Ann", roles=["database"])
+        assert (await ann.order("sessions"))["columns"][0] == "pid"
+        for order in ("begin", "pause", "reveal", "end", "switchover"):
+            assert "you are database" in await ann.refused(order)
+        assert "trainer" in await ann.refused("join", name="Ann", roles=["trainer"])
+        assert (await trainer.order("health", service="cf-1"))["status"] is None  # fakes have no port
+
+
+async def test_the_night_stands_still_and_goes_on_as_the_trainer_orders(runs: Path) -> None:
+    """While it stands no time of the night goes by; and it goes by as many times as fast as ordered."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await trainer.until(lambda state: state["phase"] == "ready")
+        await trainer.order("speed", factor=0.1)
+        await trainer.order("begin")
+        await trainer.until(lambda state: state["clock"]["night_s"] > 79_200)
+        await trainer.order("pause")
+        await trainer.until(lambda state: state["clock"]["held"] == "the trainer has stopped the clock")
+        stood = trainer.state["clock"]
+        await asyncio.sleep(0.3)
+        await trainer.until(lambda state: state["clock"]["t_s"] > stood["t_s"] + 0.2)
+        assert trainer.state["clock"]["night_s"] == stood["night_s"]
+        assert trainer.state["clock"]["speed"] == 0.0
+        await trainer.order("speed", factor=0.2)
+        await asyncio.sleep(0.3)
+        assert trainer.state["clock"]["speed"] == 0.0
+        await trainer.order("go_on")
+        await trainer.until(lambda state: state["clock"]["night_s"] > stood["night_s"])
+        assert trainer.state["clock"]["speed"] == pytest.approx(0.2 * 18_000)
+        await trainer.order("step")
+        await trainer.until(lambda state: state["clock"]["held"] != "")
+
+
+async def test_a_browser_that_comes_back_is_where_the_class_is(runs: Path) -> None:
+    """With its name and roles, and the same state as one that was there all the time."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        async with player(a_class.at.of_class) as ann:
+            await ann.order("join", name="Ann", roles=["operator"])
+            secret = ann.welcome["you"]["id"]
+        await begin(trainer)
+        await trainer.until(lambda state: state["people.2"] == {"name": "Ann", "roles": ["operator"], "here": False})
+        async with player(a_class.at.of_class, secret) as ann:
+            assert (ann.welcome["you"]["name"], ann.welcome["you"]["roles"]) == ("Ann", ["operator"])
+            await trainer.order("pause")
+            await ann.until(lambda state: state["clock"]["held"])
+            await trainer.until(lambda state: state["people.2"]["here"])
+            await switch_over(ann)
+            assert {key: value for key, value in ann.state.items() if key != "clock"} == {
+                key: value for key, value in trainer.state.items() if key != "clock"
+            }
+        async with player(a_class.at.of_class, "a guess") as somebody:
+            assert somebody.welcome["you"]["name"] == ""
+
+
+async def test_a_night_that_is_ended_in_the_middle_of_a_switchover_ends_in_order(runs: Path) -> None:
+    """The switchover is told to have failed, whoever ordered it gets a reply, and the journal is complete."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        number = await trainer.send("switchover")
+        await trainer.until(lambda state: state.get("switchover"))
+        assert "already under way" in await trainer.refused("switchover")
+        await trainer.order("next_step")
+        await trainer.order("end")
+        reply = await trainer.reply(number)
+        assert (reply["ok"], reply["text"]) == (False, "the night was ended before this step: unmount the array on db-1")
+        await trainer.until(lambda state: state["phase"] == "over")
+        assert "not up" in await trainer.refused("switchover")
+    assert journal_of(a_class).is_complete
+
+
+async def test_a_facility_that_cannot_be_built_is_told_on_the_page_which_stays(runs: Path) -> None:
+    """Whoever looks sees why; the error is raised when the class is over."""
+    async with held(runs, backend=FakeBackend(failures=[FacilityError("no PostgreSQL here; install it")])) as a_class:
+        async with player(a_class.at.trainer) as trainer:
+            await trainer.until(lambda state: state["phase"] == "gone")
+            assert trainer.state["gone.why"] == "no PostgreSQL here; install it"
+            assert "not up" in await trainer.refused("begin")
+        a_class.task.cancel()
+        with pytest.raises(FacilityError, match="no PostgreSQL here"):
+            await a_class.task
+    end = journal_of(a_class).end
+    assert end is not None
+    assert (end.reason, end.detail) == ("failed", "no PostgreSQL here; install it")
+
+
+async def test_a_load_generator_that_dies_is_told_on_the_page(runs: Path) -> None:
+    """The night is over then, and the journal says why."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["clock"]["night_s"] > 79_200)
+        generator = a_class.backend.builders[0].generator
+        assert generator is not None
+        generator.die()
+        await trainer.until(lambda state: state["phase"] == "gone")
+        assert "the load generator ended" in trainer.state["gone.why"]
+        assert "not up" in await trainer.refused("switchover")
+        end = journal_of(a_class).end
+        assert end is not None
+        assert (end.reason, "the load generator ended" in end.detail) == ("failed", True)
+        a_class.task.cancel()
+        with pytest.raises(ServiceError):
+            await a_class.task
