@@ -1,0 +1,186 @@
+"""A whole lesson, played by script through the page in a real browser, on real parts: from the first look to the right score."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testbed.journal import reader
+from testbed.journal.events import ClockFactor, EvidenceTaken, Note, OperationEvent
+from tests.browser import WIDE, Browser, required_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ADDRESS = re.compile(r"the trainer:\s+(\S+)")
+WITHIN_S = 300.0  # a night in containers beside other work
+FAST = 50  # times as fast as the lesson has it
+RIGHT = {
+    "cause": "lost",
+    "monitoring": "process_only",
+    "switchover": "no",
+    "cluster": "correct",
+    "operators": "by_the_book",
+    "detection": "leaked",
+}
+LINE = "lookup/original.py:24"
+
+
+class Page:
+    """The page of somebody who plays all roles, and is the trainer."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+
+    def wait(self, script: str, within_s: float = WITHIN_S) -> Any:
+        """Wait until something is so in the page, and return it."""
+        end_s = time.monotonic() + within_s
+        while not (found := self.browser.run(script)):
+            assert time.monotonic() < end_s, f"not seen within {within_s:g} s: {script}; {self.browser.run('document.body.innerText')}"
+            time.sleep(0.05)
+        return found
+
+    def click(self, selector: str) -> None:
+        """Click an element as soon as it is shown and allows it, and wait for the reply where it is an order."""
+        found = (
+            f"[...document.querySelectorAll({json.dumps(selector)})].find((each) => each.offsetParent && !each.ariaDisabled?.match('true'))"
+        )
+        self.wait(f"{found} !== undefined")
+        self.browser.run(f"{found}.click()")
+
+    def order(self, word: str, dialog: str = "") -> None:
+        """Press the button of an order, answer the question before it if there is one, and wait for its reply."""
+        self.click(f"button[data-order={word}]")
+        if dialog:
+            self.click(f"#question {dialog}")
+        self.wait("!document.querySelector('[aria-busy=true]')")
+
+    def state(self, key: str) -> Any:
+        """Return a value of the state."""
+        return self.browser.run(f"Classroom.get({json.dumps(key)}) ?? null")
+
+    def set(self, selector: str, value: str) -> None:
+        """Choose or type a value."""
+        self.browser.run(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(value)}")
+
+    def answer(self, question: str, *values: str) -> None:
+        """Answer a question, and wait until that is on the board."""
+        for value in values:
+            self.browser.run(f"""document.querySelector('input[name="question-{question}"][value="{value}"]').click()""")
+        self._send(question)
+
+    def write(self, question: str, text: str) -> None:
+        """Answer a question with a line of text."""
+        self.set(f"#question-{question}", text)
+        self._send(question)
+
+    def _send(self, question: str) -> None:
+        self.browser.run(
+            f"""document.querySelector('[name="question-{question}"], #question-{question}').closest('form').requestSubmit()"""
+        )
+        self.wait(f"Classroom.get('answers.{question}')")
+
+
+@contextmanager
+def held(home: Path, *options: str) -> Iterator[str]:
+    """Hold a class, and yield the trainer's address; at the end everything is taken down."""
+    command = [sys.executable, "-u", "-m", "testbed", "class", "the_night", "--no-browser", "--runs", str(home / "runs"), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ}) as process:
+        try:
+            assert process.stdout is not None
+            said = "".join(process.stdout.readline() for _ in range(4))
+            yield ADDRESS.findall(said)[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=WITHIN_S)
+        assert process.returncode == 128 + signal.SIGINT
+
+
+def join(page: Page, address: str) -> None:
+    """Open the page, and play all roles."""
+    page.browser.size(WIDE)
+    page.browser.open_address(address)
+    page.wait("Classroom.get('phase') === 'ready'")
+    page.set("#join-name", "Grace")
+    page.browser.run("document.querySelectorAll('#join-roles input').forEach((each) => { if (!each.checked) each.click(); })")
+    page.order("join")
+
+
+def play_until_all_hangs(page: Page) -> None:
+    """Begin, move the database step by step when it is asked for, and stop the clock when every caller stands still."""
+    page.order("begin")
+    page.set("#trainer-speed", str(FAST))
+    page.order("speed")
+    page.wait("Classroom.get('task')")
+    page.click("button[data-order=switchover]")
+    for step in range(1, 6):
+        page.wait(f"Classroom.get('switchover')?.step === {step} && !Classroom.get('switchover').running")
+        page.click("button[data-order=next_step]")
+    page.wait("!Classroom.get('task')")
+    page.wait("['kiosk', 'ivr', 'partner'].every((each) => Classroom.get(`services.${each}`)?.stuck)")
+    page.order("pause")
+
+
+def look_and_restore(page: Page) -> None:
+    """Decide to look first, take the evidence, and restart both servers, which brings service back."""
+    page.click("#commander-decide button.first")
+    page.order("collect")
+    page.wait("Classroom.get('waits') && !Classroom.get('at_risk')")
+    for service in ("cf-1", "cf-2"):
+        page.set("#operator-service", service)
+        page.order("restart", ".first")
+    answered = page.state("passengers")["answered"]
+    page.order("go_on")
+    page.wait(f"Classroom.get('passengers').answered > {answered + 10}")
+
+
+def answer_and_end(page: Page) -> None:
+    """Answer every question right, choose the fix, end the night, and reveal what it was."""
+    for question, value in RIGHT.items():
+        page.answer(question, value)
+    page.write("line", LINE)
+    page.browser.run("document.querySelector('input[name=prevention][value=fixed]').click()")
+    page.order("prevent")
+    page.order("end", ".grave")
+    page.wait("Classroom.get('phase') === 'over'")
+    page.order("reveal", ".grave")
+    page.wait("Classroom.get('replays.fixed')?.running === false")
+
+
+def test_a_lesson_played_through_the_page_ends_in_the_right_score(runtime: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Everybody is one person, who keeps the evidence, restores service, finds the line, and prevents it: all points."""
+    if runtime == "containers":
+        request.getfixturevalue("engine")
+    with Browser(required_program(), tmp_path / "profile") as browser, held(tmp_path, "--runtime", runtime) as address:
+        page = Page(browser)
+        join(page, address)
+        play_until_all_hangs(page)
+        assert browser.run("document.querySelectorAll('#map .cell.stuck').length") >= 3 * 40
+        look_and_restore(page)
+        answer_and_end(page)
+        score = page.state("score")
+        lost = [part for part in score["parts"] if part["points"] < part["of"]]
+        assert lost == []
+        assert page.state("replays.original")["outcome"] == "grounded"
+        assert page.state("replays.fixed")["outcome"] == "contained"
+        assert LINE in page.state("revealed")["root"]
+        assert f"{score['points']} of {score['of']}" in browser.run("document.getElementById('score').innerText")
+        assert browser.complaints == []
+        assert all(asked.startswith(address) for asked in browser.requests)
+    (path,) = (tmp_path / "runs").glob("*-class-*/*.jsonl")
+    journal = reader.read(path)
+    assert journal.is_complete
+    assert [event.operation for event in journal.of(OperationEvent) if event.state == "end"] == ["switchover", "restart", "restart"]
+    assert {note.kind for note in journal.of(Note)} == {"decision", "answer"}
+    assert next(event.why for event in journal.of(EvidenceTaken)) == "asked"
+    assert journal.of(ClockFactor)[-1].factor == 0.0
