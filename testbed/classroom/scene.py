@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 OPEN = frozenset({switchover.WORD, *operations.names()})  # what is done in the open: everybody sees it being done
 VIRTUAL_IP = "virtual_ip"
 STEPS = 5  # of a switchover
+MOST_LINES, MOST_DUMPS = 1_000, 50  # on the board, which every page holds as a whole; the oldest go, and the journal has them all
 GONE = {"busy": None, "waiting": None, "health": False, "runs": False, "stuck": False, "seen": False, "pool": None}
 STOP, START, POINT = 1, 4, 5  # the numbers of those that change where the database runs
 
@@ -110,7 +111,9 @@ class Scene:
 
     def log(self, night_s: float, who: str, kind: str, text: str, *, secret: bool = False) -> None:
         """Write a line into the log; a secret one has its place in it, and is shown when all is revealed."""
-        key, line = f"log.{next(self._lines)}", {"night_s": night_s, "who": who, "kind": kind, "text": text}
+        number = next(self._lines)
+        key, line = f"log.{number}", {"night_s": night_s, "who": who, "kind": kind, "text": text}
+        self.board.set(f"log.{number - MOST_LINES}", None)
         if secret and not self.revealed:
             self._secret[key] = line
         else:
@@ -211,8 +214,10 @@ class Scene:
     def _threads(self, event: Threads) -> None:
         told = event.error or f"the threads of {event.service} were dumped"
         self.log(event.night_s, "", "dump", told)
+        number = next(self._dumps)
+        self.board.set(f"dumps.{number - MOST_DUMPS}", None)
         self.board.set(
-            f"dumps.{next(self._dumps)}",
+            f"dumps.{number}",
             {"service": event.service, "night_s": event.night_s, "error": event.error, "groups": [_group(group) for group in event.groups]},
         )
 

@@ -189,3 +189,21 @@ async def test_a_load_generator_that_dies_is_told_on_the_page(runs: Path) -> Non
         a_class.task.cancel()
         with pytest.raises(ServiceError):
             await a_class.task
+
+
+async def test_at_its_end_the_night_stands_still(runs: Path) -> None:
+    """Nobody more will come; who goes on then does not make it longer, and the facility is there until the trainer ends it."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await trainer.until(lambda state: state["phase"] == "ready")
+        await trainer.order("speed", factor=100)
+        await trainer.order("begin")
+        await trainer.until(lambda state: state.get("task"))
+        await switch_over(trainer)
+        await trainer.until(lambda state: state["clock"]["held"] == "the night is over")
+        stood_s = trainer.state["clock"]["night_s"]
+        await trainer.order("go_on")
+        await trainer.order("collect")
+        assert trainer.state["clock"]["night_s"] == stood_s
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+    assert journal_of(a_class).is_complete

@@ -105,11 +105,16 @@ class LiveNight:
         self.board.set("phase", "night")
         if replay.facility.cluster.is_on:
             replay.run_beside(takeover.watch(replay))
-        going = [replay.run_beside(timeline.carry_out(replay)), replay.run_beside(desk.duties.watch())]
+        going = [replay.run_beside(self._carry_out(replay, pace)), replay.run_beside(desk.duties.watch())]
         while not self.end.is_set():
             await replay.wait_round()
         await cancel_and_wait([*going, *replay.steps])
         await cancel_and_wait(list(self._reading))
+
+    async def _carry_out(self, replay: Replay, pace: Pace) -> None:
+        """Carry out the timeline, and stop the clock at the end of the night."""
+        await timeline.carry_out(replay)
+        pace.note_over()
 
     async def _show(self, replay: Replay) -> None:
         """Keep what changes with time on the board, ten times a second."""

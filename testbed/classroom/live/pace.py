@@ -16,7 +16,9 @@ STEP_S = 10.0  # real seconds at the lesson's own pace: how far one step of the 
 
 @dataclass(slots=True)
 class Pace:
-    """How the night of a replay goes by. `factor`: as ordered; `awaited`: the duty for which it stands still, or an empty text.
+    """How the night of a replay goes by.
+
+    `factor`: as ordered; `awaited`: the duty for which it stands still, or an empty text; `is_over`: at its end it stands still for good.
 
     The facility works on in real seconds while the night stands still; only the passengers of later do not come.
     """
@@ -25,11 +27,14 @@ class Pace:
     factor: float = 1.0
     paused: bool = False
     awaited: str = ""
+    is_over: bool = False
     _step: asyncio.Task[None] | None = field(default=None)
 
     @property
     def held(self) -> str:
         """Why the night stands still; an empty text while it goes on."""
+        if self.is_over:
+            return "the night is over"
         return self.awaited or ("the trainer has stopped the clock" if self.paused else "")
 
     @property
@@ -65,6 +70,12 @@ class Pace:
         self._end_step()
         self.paused = True
         self._apply("the trainer has ended the night")
+
+    def note_over(self) -> None:
+        """Let it stand still at its end: nobody more will come."""
+        self._end_step()
+        self.is_over = True
+        self._apply("the night is over")
 
     def await_duty(self, duty: str) -> None:
         """Let it stand still until a duty is done; an empty text: it is."""
