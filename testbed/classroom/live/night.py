@@ -159,7 +159,7 @@ class LiveNight:
     async def _read(self, event: EvidenceTaken, journal: Journal) -> None:
         """Show who waits for whom, as evidence has it; nothing of it is blamed before the class has found it."""
         found = await asyncio.to_thread(waits.of_evidence, event, journal)
-        self.board.set("waits", found.whole() if self.scene.revealed else found.hidden())
+        self.board.set("waits", {**(found.whole() if self.scene.revealed else found.hidden()), "t_s": event.t_s})
 
     def _observe(self, replay: Replay) -> None:
         """Record since when the facility was only observed: by that the verdict decides what would not have recovered by itself."""
