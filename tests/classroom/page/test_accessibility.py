@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.browser import Browser
 
-UNFOLD = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
-FOUND = "axe.run(document).then((all) => all.violations.map((one) => [one.id, one.nodes.length, one.nodes[0].html.slice(0, 200)]))"
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 LATE = "(() => { const s = document.getElementById('slider'); s.value = 985; s.dispatchEvent(new Event('input')); })()"
 # What somebody must be able to reach, in the order of the page; of the choices of one question only one is reached by Tab.
@@ -35,10 +33,7 @@ CONTROLS = """
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the script of axe-core, or skip."""
-    try:
-        return axe.script(tmp_path_factory.mktemp("axe"))
-    except axe.AxeMissingError as error:
-        pytest.skip(f"NO AXE: {error}")
+    return axe.script_or_skip(tmp_path_factory.mktemp("axe"))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +60,7 @@ def enter(page: Browser, server: ClassServer) -> None:
     page.call("Emulation.setFocusEmulationEnabled", enabled=True)  # also after Tab has left the page
     page.open_address(server.address)
     wait_for(page, "document.querySelectorAll('.panel:not([hidden])').length === 4")
-    page.run(UNFOLD)
+    page.run(axe.UNFOLD)
     page.run("document.querySelector('[data-order=sessions]').click(); document.querySelector('.stack .way').click()")
     wait_for(page, "document.querySelector('#database-answer table') && document.querySelector('#code-lines li') ? true : false")
 
@@ -79,10 +74,10 @@ def test_axe_finds_nothing_in_a_recorded_night(running: Browser, recorded: Path,
     running.open(recorded)
     running.run(LATE)
     running.run("document.getElementById('slider-reveal').click()")
-    running.run(UNFOLD)
+    running.run(axe.UNFOLD)
     running.run(FRAMES)
     running.run(f"{checker}; 0")
-    assert running.run(FOUND) == []
+    assert running.run(axe.FOUND) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -93,10 +88,10 @@ def test_axe_finds_nothing_in_a_live_class(running: Browser, server: ClassServer
     running.media(prefers_color_scheme=scheme)
     enter(running, server)
     running.run(f"{checker}; 0")
-    assert running.run(FOUND) == []
+    assert running.run(axe.FOUND) == []
     running.run("document.querySelector('#operator-restart [data-order=restart]').click()")
     running.run(FRAMES)
-    assert running.run(FOUND) == []
+    assert running.run(axe.FOUND) == []
 
 
 def test_the_keyboard_reaches_every_control(running: Browser, server: ClassServer) -> None:

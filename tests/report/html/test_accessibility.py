@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 
     from tests.browser import Browser
 
-UNFOLD = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
-FOUND = "axe.run(document).then((all) => all.violations.map((one) => [one.id, one.nodes.length, one.nodes[0].html.slice(0, 200)]))"
-
 
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the script of axe-core, or skip."""
-    try:
-        return axe.script(tmp_path_factory.mktemp("axe"))
-    except axe.AxeMissingError as error:
-        pytest.skip(f"NO AXE: {error}")
+    return axe.script_or_skip(tmp_path_factory.mktemp("axe"))
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +43,9 @@ def test_axe_finds_nothing(running: Browser, path: Path, checker: str, width: in
     running.media(prefers_color_scheme=scheme)
     running.open(path)
     running.run(ALL)
-    running.run(UNFOLD)
+    running.run(axe.UNFOLD)
     running.run(f"{checker}; 0")
-    assert running.run(FOUND) == []
+    assert running.run(axe.FOUND) == []
 
 
 def test_axe_would_find_something(running: Browser, path: Path, checker: str) -> None:
@@ -60,7 +54,7 @@ def test_axe_would_find_something(running: Browser, path: Path, checker: str) ->
     running.open(path)
     running.run(f"{checker}; 0")
     running.run("document.documentElement.removeAttribute('lang'); document.querySelector('h2').style.color = '#eee'")
-    assert {"html-has-lang", "color-contrast"} <= {found[0] for found in running.run(FOUND)}
+    assert {"html-has-lang", "color-contrast"} <= {found[0] for found in running.run(axe.FOUND)}
 
 
 def test_nothing_moves(running: Browser, path: Path) -> None:
