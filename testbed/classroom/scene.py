@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from testbed.classroom.board import Json
     from testbed.journal.events import Event, Header, PoolSample, ThreadGroup
 
-OPEN = frozenset({switchover.WORD, *operations.names()})  # what is done in the open: everybody sees it being done
+HEAL = "heal"  # an operation that names the fault which it undoes
+OPEN = frozenset({switchover.WORD, *operations.names()}) - {HEAL}  # what is done in the open: everybody sees it being done
 VIRTUAL_IP = "virtual_ip"
 STEPS = 5  # of a switchover
 MOST_LINES, MOST_DUMPS = 1_000, 50  # on the board, which every page holds as a whole; the oldest go, and the journal has them all

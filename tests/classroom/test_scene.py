@@ -26,9 +26,10 @@ def test_what_is_done_in_secret_keeps_its_place_in_the_log_until_it_is_revealed(
     made.take(OperationEvent(t_s=1.0, night_s=10.0, operation="switchover", id=1, state="begin"))
     made.take(OperationEvent(t_s=2.0, night_s=20.0, operation="latency", id=2, state="begin"))
     made.take(Note(t_s=3.0, night_s=30.0, who="Ann", role="commander", kind="note", text="it is slow"))
+    made.take(OperationEvent(t_s=3.5, night_s=35.0, operation="heal", id=3, state="end", detail="latency: 2 ms"))
     assert log_of(made) == ["switchover begins", "it is slow"]
     made.reveal()
-    assert log_of(made) == ["switchover begins", "latency begins", "it is slow"]
+    assert log_of(made) == ["switchover begins", "latency begins", "it is slow", "heal is done: latency: 2 ms"]
     made.take(OperationEvent(t_s=4.0, night_s=40.0, operation="latency", id=2, state="end", detail="200 ms"))
     assert log_of(made)[-1] == "latency is done: 200 ms"
 
