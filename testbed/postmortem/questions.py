@@ -37,7 +37,6 @@ MOVE = "switchover"
 UNORDERED = "No operator ordered the switchover: the cluster did."
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
-ONLY_LIKELY = "(likely"  # so a cause says of itself that it is not certain
 # Roots that lie in something else, whatever the switchover left behind, and why.
 NOT_THE_MOVE = {
     "lost": "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code.",
@@ -117,7 +116,7 @@ def known_root(worst: Look | None, stop: Moment | None) -> Known:
         return Known(None, told)
     if stop is not None and worst.night_s < stop.night_s:
         return Known(root, (*told, f"that was seen at {clock_text(worst.night_s)}, before service stopped"), only_likely=True)
-    return Known(root, told, only_likely=bool(others) or ONLY_LIKELY in root.cause.text)
+    return Known(root, told, only_likely=bool(others) or root.cause.only_likely)
 
 
 def _cause(journal: Journal, times: WarningTimes, known: Known, different: tuple[str, ...]) -> Answer:

@@ -81,7 +81,7 @@ def test_what_was_not_seen_is_not_told() -> None:
 UNSEEN = Cause("unseen", "pool of cf-1", "what is behind pool of cf-1 is not known: no answer")
 NO_ANSWER = Cause("no_answer", "database", "the database does not answer")
 WRONG = Cause("wrong_address", "a:19", "cf-2 connects to a:19")
-BY_NAMES = Cause("deadlock", "cf-1", "a deadlock in cf-1 (likely: the locks are told by their names on the same objects)")
+BY_NAMES = Cause("deadlock", "cf-1", "a deadlock in cf-1 (likely: the locks are told by their names on the same objects)", only_likely=True)
 
 
 def waited_for(*causes: tuple[Cause, int], unread: str = "") -> Look:

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What others wait for and what waits for nobody: a code for programs, where it is, and what it is, in words that name it."""
+    """What others wait for and what waits for nobody: a code for programs, where it is, and what it is, in words that name it.
+
+    `only_likely`: it is not certain, and the words say why.
+    """
 
     code: CauseCode
     where: str
     text: str
+    only_likely: bool = False
 
 
 def unseen(what: str, reason: str) -> Cause:

@@ -124,11 +124,10 @@ class LockCauses:
         holds = "has not ended" if last.lock == JOIN else f"holds the lock taken at {last.held_at}"
         links = [f"waits at {wait.at} for {_wanted(wait, who)}" for wait in circle]
         text = f"a deadlock in {service}: {who[first.thread]} {holds} and {', which '.join(links)}"
-        likely = (
-            "" if all(wait.sure == "certain" for wait in circle) else " (likely: the locks are told by their names on the same objects)"
-        )
+        only_likely = any(wait.sure != "certain" for wait in circle)
+        told = f"{text} (likely: the locks are told by their names on the same objects)" if only_likely else text
         places = dict.fromkeys(_place(service, wait) for wait in circle)
-        return Cause("deadlock", OF_CIRCLE.join(places), text + likely)
+        return Cause("deadlock", OF_CIRCLE.join(places), told, only_likely)
 
     def _through_holder(self, service: str, locks: ThreadLocks, wait: LockWait) -> Cause:
         """Return what the holder of a lock waits for, or where it works, while it holds it."""
