@@ -87,6 +87,11 @@ def why_late(result: Result) -> str:
     return "; ".join([*texts, *([reason.text] if reason.code == MACHINE_BUSY and not held else busy)])
 
 
+def _why_unknown(result: Result) -> str:
+    """Return why the outcome is not known; an empty text if it is. Beside others too little may be seen after the last failure."""
+    return "" if result.judgement.outcome is not None else result.judgement.reason.text
+
+
 @dataclass(slots=True)
 class SuiteBatch:
     """The replays on one runtime. While a test waits for a result, all of them go on.
@@ -151,7 +156,7 @@ class SuiteBatch:
         below = f"{number + 1}" if number else ""
         async with self._room.of(part_of(plan.facility, self.runtime)):
             result = await self._once(plan, variant, below)
-        why = why_late(result)
+        why = why_late(result) or _why_unknown(result)
         if not why:
             return result
         self.again.append(f"{plan.name}, {variant}, in {self.runtime}: {why}")
