@@ -34,7 +34,7 @@ LAST_PORT = 65_535
     "class",
     epilog=options.examples(
         "testbed class",
-        "testbed class retries --host 0.0.0.0",
+        "testbed class aftershock --host 0.0.0.0",
         "testbed class --from .testbed/runs/latest/original.jsonl",
         "testbed class --from .testbed/runs/latest/original.jsonl --export night",
     ),

@@ -10,6 +10,7 @@ import pytest
 
 from testbed import scenario_file
 from testbed.classroom.lessons import lesson
+from testbed.cli import classroom as command
 from testbed.errors import FacilityError
 from testbed.experiments import batch
 from testbed.experiments.matrix import folder
@@ -203,3 +204,10 @@ def test_the_night_of_the_case_can_be_played_on_both_runtimes() -> None:
 def test_lessons_are_data_of_the_package() -> None:
     """They lie with the scenarios, which a wheel has."""
     assert {of.path.resolve().parent for of in LESSONS.values()} == {package_data.directory("scenarios") / "lessons"}
+
+
+def test_the_examples_of_the_command_name_lessons_that_there_are() -> None:
+    """Whoever copies one from `testbed class --help` gets a class."""
+    examples = re.findall(r"testbed class (\w+)", command.class_.epilog or "")
+    assert examples
+    assert set(examples) <= set(KEPT)
