@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import prevention
@@ -26,7 +26,7 @@ from testbed.replay.running import Night
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from starlette.applications import Starlette
 
@@ -102,7 +102,7 @@ async def _play(live: LiveNight, sent: Trace, backend: Backend, runs: str | None
 
 
 async def _wait_for_ever_and_raise(error: TestbedError) -> None:
-    """Let the page stand until the class is over."""
+    """Wait until the class is over, and raise the error then: the page stays meanwhile."""
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -119,11 +119,11 @@ async def show(data: bytes, place: Place, opened: Callable[[Addresses], None]) -
 
 
 @asynccontextmanager
-async def _serving(app: Starlette, listening: socket.socket, *beside: object) -> AsyncIterator[None]:
+async def _serving(app: Starlette, listening: socket.socket, *beside: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Serve while the block runs; a server that fails ends the block."""
     task = asyncio.current_task()
     assert task is not None
-    serving = [asyncio.create_task(server.serve(app, listening)), *(asyncio.create_task(work) for work in beside)]  # type: ignore[arg-type]
+    serving = [asyncio.create_task(server.serve(app, listening)), *(asyncio.create_task(work) for work in beside)]
     failed: list[BaseException] = []
 
     def end(ended: asyncio.Task[None]) -> None:

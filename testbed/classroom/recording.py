@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed.classroom import facility_map, source, waits
@@ -122,7 +122,7 @@ def of(journal: Journal) -> Json:
     return {
         "welcome": _welcome(journal),
         "frames": recorder.frames,
-        "moments": [{"t_s": moment.t_s, "night_s": moment.night_s, "text": moment.text} for moment in recorder.moments],
+        "moments": [asdict(moment) for moment in recorder.moments],
         "code": source.named_in(stacks),
     }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from testbed import operations
 from testbed.classroom.board import Board
+from testbed.classroom.facility_map import VIRTUAL_IP
 from testbed.classroom.passengers import Passengers
 from testbed.journal.events import (
     Balancer,
@@ -41,11 +42,8 @@ if TYPE_CHECKING:
 
 HEAL = "heal"  # an operation that names the fault which it undoes
 OPEN = frozenset({switchover.WORD, *operations.names()}) - {HEAL}  # what is done in the open: everybody sees it being done
-VIRTUAL_IP = "virtual_ip"
-STEPS = 5  # of a switchover
 MOST_LINES, MOST_DUMPS = 1_000, 50  # on the board, which every page holds as a whole; the oldest go, and the journal has them all
 GONE = {"busy": None, "waiting": None, "health": False, "runs": False, "stuck": False, "seen": False, "pool": None}
-STOP, START, POINT = 1, 4, 5  # the numbers of those that change where the database runs
 
 
 @dataclass(slots=True)
@@ -195,19 +193,20 @@ class Scene:
         if event.state == "end":
             self._done.append(event.step)
             host = event.step.rpartition(" ")[2]
-            if event.number == STOP:
+            if event.number == switchover.STOP:
                 self._set_host(host, "standby")
-            elif event.number == START:
+            elif event.number == switchover.START:
                 self._set_host(host, "active")
-            elif event.number == POINT:
+            elif event.number == switchover.POINT:
                 self.board.set(VIRTUAL_IP, host)
         running = event.state == "begin"
         self.show_switchover(event.number if running else event.number + 1, event.step if running else "", running=running)
 
     def show_switchover(self, number: int, text: str, *, running: bool) -> None:
         """Show how far a switchover is: the step of a number runs, or is the next."""
-        if number <= STEPS:
-            self.board.set("switchover", {"step": number, "of": STEPS, "done": list(self._done), "next": text, "running": running})
+        if number in switchover.STEPS:
+            done = list(self._done)
+            self.board.set(switchover.WORD, {"step": number, "of": len(switchover.STEPS), "done": done, "next": text, "running": running})
 
     def _set_host(self, host: str, state: str) -> None:
         self.board.set(f"hosts.{host}", {"state": state})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from testbed.concurrency import run_all, wait_until
-from testbed.errors import FacilityError, ServiceError, WaitError
+from testbed.errors import FacilityError, ServiceError, UsageError, WaitError
 from testbed.facility import observers
 from testbed.facility.cluster import ClusterManager, NoCluster
 from testbed.facility.database import Database
@@ -17,6 +17,7 @@ from testbed.facility.log_disks import LogDisks, NoLogDisks
 from testbed.facility.packet_filter import NoPacketFilter, PacketFilter
 from testbed.facility.redundancy import NoRedundancy, Redundancy
 from testbed.facility.runtime import Runtime, ServiceSpec
+from testbed.plan.decoding import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -105,6 +106,11 @@ class Facility:
     def services(self) -> tuple[str, ...]:
         """Every service that has request threads and monitoring."""
         return (*self.application_servers, *self.callers)
+
+    def require_service(self, name: str) -> None:
+        """Raise UsageError for what is no service of this facility, with the nearest name and all that there are."""
+        if name not in self.services:
+            raise UsageError(f"no service {name!r}{suggestion(name, self.services)}; there are {', '.join(self.services)}")
 
     async def start(self, specs: Iterable[ServiceSpec]) -> None:
         """Start services, and keep their specs for `restart`."""

@@ -13,9 +13,8 @@ from testbed.facility.load_generator import DueRequest
 from testbed.faults.switchover import Switchover
 from testbed.interactive import night, protocol
 from testbed.interactive.identity import Identity
-from testbed.journal.events import Observed, Step
+from testbed.journal.events import Step
 from testbed.operations import restart
-from testbed.plan.decoding import suggestion
 from testbed.replay.actions import Actions
 from testbed.replay.load_tracker import LoadTracker
 
@@ -64,20 +63,14 @@ class Executor:
             case protocol.SwitchoverCommand():
                 return await self._operate("switchover", Switchover().inject, send_reply)
             case protocol.DumpThreadsCommand(service):
-                self._require_service(service)
+                self.facility.require_service(service)
                 return await self._dump(service, send_reply)
             case protocol.RestartCommand(service):
-                self._require_service(service)
+                self.facility.require_service(service)
                 return await self._restart(service, send_reply)
             case protocol.LoadCommand():
                 return await self._send(command, send_reply)
         raise UsageError(f"{command.command} is not a command for a facility")
-
-    def _require_service(self, service: str) -> None:
-        if service not in self.facility.services:
-            raise UsageError(
-                f"no service {service!r}{suggestion(service, self.facility.services)}; there are {', '.join(self.facility.services)}"
-            )
 
     async def status(self) -> protocol.FacilityStatus:
         """Wait for the next round of samples, and return the state of the facility."""
@@ -133,12 +126,7 @@ class Executor:
 
     async def _restart(self, service: str, send_reply: SendReply) -> str:
         """Restart any service, callers too; in a scenario only application servers can be restarted."""
-
-        async def restart_alone(actions: Actions) -> str:
-            async with actions.alone_on("services"):
-                return await restart.restart(actions, (service,))
-
-        return await self._operate("restart", restart_alone, send_reply)
+        return await self._operate("restart", lambda actions: restart.restart_alone(actions, (service,)), send_reply)
 
     async def _send(self, command: protocol.LoadCommand, send_reply: SendReply) -> str:
         """Send a load and wait until it is over (see `_wait_load`); end it when cancelled."""
@@ -207,10 +195,8 @@ class Executor:
 
     def observe(self) -> None:
         """Record since when the facility was only observed: by that the verdict decides what would not have recovered by itself."""
-        recorder, load = self.actions.recorder, self.load
-        t_s, night_s = recorder.now()
-        since_s = max(self._changed_s, load.last_sent_s if load else 0.0, load.last_response_s if load else 0.0)
-        recorder.add(Observed(t_s=t_s, night_s=night_s, phase="settle", since_s=min(since_s, t_s), until_s=t_s))
+        load = self.load
+        self.actions.recorder.observed_since(max(self._changed_s, load.last_sent_s if load else 0.0, load.last_response_s if load else 0.0))
 
 
 def _load_status(load: LoadTracker) -> protocol.LoadStatus:

@@ -35,6 +35,12 @@ class Restart:
             return await restart(actions, chosen)
 
 
+async def restart_alone(actions: Actions, services: Sequence[str], *, evidence: bool = True) -> str:
+    """Restart services as `restart` does, as soon as nobody else is at work on services."""
+    async with actions.alone_on("services"):
+        return await restart(actions, services, evidence=evidence)
+
+
 async def restart(actions: Actions, services: Sequence[str], *, evidence: bool = True) -> str:
     """Dump the threads of all services, then restart the ones named and wait until they are ready; return a line that names them.
 

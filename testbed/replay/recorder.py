@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from testbed.errors import TestbedError
-from testbed.journal.events import End, Service
+from testbed.journal.events import End, Observed, Service
 from testbed.replay.running_clock import RunningClock
 
 if TYPE_CHECKING:
@@ -71,6 +71,12 @@ class Recorder:
         """Write an event."""
         self.writer.append(event)
         self.listener(event)
+
+    def observed_since(self, since_s: float) -> None:
+        """Write that the facility was only observed since a moment (`t_s`): by that the verdict decides what would not have recovered."""
+        stamp = self.stamp()
+        until_s = stamp["t_s"]
+        self.add(Observed(**stamp, phase="settle", since_s=min(since_s, until_s), until_s=until_s))
 
     def end(self, reason: Literal["complete", "interrupted", "failed"], detail: str) -> None:
         """Write the last line, once: a complete replay stays complete, whatever happens while its facility is taken down."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
 WORD = "switchover"
+STOP, UNMOUNT, MOUNT, START, POINT = STEPS = (1, 2, 3, 4, 5)  # the numbers of its steps; the text of each ends with the name of a host
 
 
 async def switch_over(actions: Actions) -> str:
@@ -19,14 +20,14 @@ async def switch_over(actions: Actions) -> str:
     database = facility.database
     async with actions.alone_on("database"), facility.cluster.moving():
         old, new = database.active, database.standby
-        async with actions.step(1, f"stop the database server on {old}"):
+        async with actions.step(STOP, f"stop the database server on {old}"):
             await database.stop_server()
-        async with actions.step(2, f"unmount the array on {old}"):
+        async with actions.step(UNMOUNT, f"unmount the array on {old}"):
             await database.unmount(old)
-        async with actions.step(3, f"mount the array on {new}"):
+        async with actions.step(MOUNT, f"mount the array on {new}"):
             await database.mount(new)
-        async with actions.step(4, f"start the database server on {new}"):
+        async with actions.step(START, f"start the database server on {new}"):
             address = await database.start_server(new)
-        async with actions.step(5, f"give the virtual IP to {new}"):
+        async with actions.step(POINT, f"give the virtual IP to {new}"):
             await facility.virtual_ip.point(address)
     return f"the database runs on {new}"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from testbed.classroom import scene
 from testbed.classroom.board import Board
+from testbed.classroom.facility_map import VIRTUAL_IP
 from testbed.classroom.scene import MOST_DUMPS, MOST_LINES, Scene
 from testbed.journal.events import Note, OperationEvent, Sample, Service, Step, Threads
 from tests.journals import contained_night
@@ -77,9 +77,9 @@ def test_the_steps_of_a_switchover_move_the_database_on_the_map() -> None:
         assert made.board.values["switchover"]["next"] == text
         made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=number, step=text, state="end", duration_s=0.5))
         assert made.board.values["switchover"]["done"] == list(texts[:number])
-    assert (made.board.values["hosts.db-2"]["state"], made.board.values[scene.VIRTUAL_IP]) == ("active", "db-1")
+    assert (made.board.values["hosts.db-2"]["state"], made.board.values[VIRTUAL_IP]) == ("active", "db-1")
     last = "give the virtual IP to db-2"
     made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=5, step=last, state="end", duration_s=0.1))
     made.take(OperationEvent(t_s=0.0, night_s=0.0, operation="switchover", id=1, state="end", detail="the database runs on db-2"))
-    assert made.board.values[scene.VIRTUAL_IP] == "db-2"
+    assert made.board.values[VIRTUAL_IP] == "db-2"
     assert "switchover" not in made.board.values

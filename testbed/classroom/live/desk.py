@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from testbed.classroom import source
 from testbed.classroom.live import service_look
 from testbed.concurrency import cancel_and_wait
-from testbed.errors import FacilityError, TestbedError, UsageError
+from testbed.errors import FacilityError, TestbedError
 from testbed.faults.switchover import Switchover
 from testbed.journal.events import Note
 from testbed.journal.evidence import DatabaseSide
 from testbed.operations import restart
-from testbed.plan.decoding import suggestion
 from testbed.replay import switchover
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ LOCKS = ("pid", "relation", "mode", "granted")
 
 @dataclass(slots=True)
 class Desk:
-    """Carries out orders on the facility of one replay. `person`: who wrote or decided something, for the journal."""
+    """Carries out orders on the facility of one replay. `scene`: what shows the steps of a switchover, and has the dumps."""
 
     replay: Replay
     scene: Scene
@@ -45,12 +44,6 @@ class Desk:
     _switching: bool = False
     _closed: bool = False
     _at_work: set[asyncio.Task[object]] = field(default_factory=set)
-
-    def require_service(self, service: str) -> None:
-        """Raise UsageError for what is no service."""
-        known = self.replay.facility.services
-        if service not in known:
-            raise UsageError(f"no service {service!r}{suggestion(service, known)}; there are {', '.join(known)}")
 
     def write(self, who: str, role: str, kind: Literal["note", "decision", "answer"], text: str) -> None:
         """Write what somebody noted, decided or answered into the journal."""
@@ -70,7 +63,7 @@ class Desk:
         return done
 
     def next_step(self) -> str:
-        """Let the switchover that is under way do its next step; raises FacilityError where there is none."""
+        """Start the next step of the switchover that is under way; raises FacilityError where there is none."""
         if not self._switching:
             raise FacilityError("no switchover is under way; begin one first")
         self._next_step.set()
@@ -98,13 +91,8 @@ class Desk:
 
     async def restart(self, service: str, *, evidence: bool) -> str:
         """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
-        self.require_service(service)
-
-        async def restart_alone(actions: Actions) -> str:
-            async with actions.alone_on("services"):
-                return await restart.restart(actions, (service,), evidence=evidence)
-
-        return await self._operate("restart", restart_alone)
+        self.replay.facility.require_service(service)
+        return await self._operate("restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence))
 
     async def _operate(
         self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]] | None = None
@@ -127,13 +115,13 @@ class Desk:
 
     async def dump(self, service: str) -> str:
         """Dump the threads of a service."""
-        self.require_service(service)
+        self.replay.facility.require_service(service)
         threads = await self.replay.actions.dump(service)
         return threads.error or f"the threads of {service} were dumped"
 
     async def look_at(self, what: Literal["health", "metrics"], service: str) -> Json:
         """Ask a service for its health or its metrics, as its owner would."""
-        self.require_service(service)
+        self.replay.facility.require_service(service)
         return await service_look.ask(self.replay.facility.runtime.address(service).url, what)
 
     def read_code(self, file: str, *, everything: bool) -> Json:

@@ -12,7 +12,7 @@ from testbed.classroom.live.desk import Desk
 from testbed.classroom.live.duties import Duties
 from testbed.classroom.live.pace import Pace
 from testbed.concurrency import cancel_and_wait
-from testbed.journal.events import EvidenceTaken, Observed, Pressure, Threads
+from testbed.journal.events import EvidenceTaken, Pressure, Threads
 from testbed.journal.reader import Journal
 from testbed.replay import takeover, timeline
 from testbed.replay.display import SilentDisplay
@@ -74,7 +74,7 @@ class LiveNight:
                 await replay.wait_steady()
                 await self._hold(replay)
                 await cancel_and_wait(replay.background)  # 5
-                self._observe(replay)
+                recorder.observed_since(max(replay.moved_s, replay.load.last_sent_s, replay.load.last_response_s))
                 await replay.actions.heal_all()
                 await replay.actions.record_failures()
                 recorder.end("complete", "")
@@ -160,10 +160,3 @@ class LiveNight:
         """Show who waits for whom, as evidence has it; nothing of it is blamed before the class has found it."""
         found = await asyncio.to_thread(waits.of_evidence, event, journal)
         self.board.set("waits", {**(found.whole() if self.scene.revealed else found.hidden()), "t_s": event.t_s})
-
-    def _observe(self, replay: Replay) -> None:
-        """Record since when the facility was only observed: by that the verdict decides what would not have recovered by itself."""
-        recorder, load = replay.recorder, replay.load
-        since_s = max(replay.moved_s, load.last_sent_s, load.last_response_s)
-        t_s = recorder.t_s()
-        recorder.add(Observed(**recorder.stamp(), phase="settle", since_s=min(since_s, t_s), until_s=t_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ClockFactor
@@ -28,7 +28,7 @@ class Pace:
     paused: bool = False
     awaited: str = ""
     is_over: bool = False
-    _step: asyncio.Task[None] | None = field(default=None)
+    _step: asyncio.Task[None] | None = None
 
     @property
     def held(self) -> str:
@@ -44,41 +44,41 @@ class Pace:
         return 0.0 if recorder.night_start_s is None else recorder.running.speed(recorder.after_start_s())
 
     def order(self, factor: float) -> None:
-        """Let it go by so many times as fast as the lesson has it, once it goes on."""
+        """Set how many times as fast as the lesson has it the night goes by, now or once it goes on."""
         self.factor = factor
         self._apply("the trainer")
 
     def pause(self) -> None:
-        """Let it stand still until `go_on`."""
+        """Stop the night's clock until `go_on`."""
         self._end_step()
         self.paused = True
         self._apply("the trainer")
 
     def go_on(self) -> None:
-        """Let it go on, unless a duty is awaited."""
+        """Start the night's clock again, unless a duty is awaited."""
         self._end_step()
         self.paused = False
         self._apply("the trainer")
 
     def step(self) -> None:
-        """Let it go on for a while, and then stand still."""
+        """Start the night's clock for `STEP_S` seconds of the lesson's own pace, and stop it then."""
         self.go_on()
         self._step = asyncio.create_task(self._pause_after_step())
 
     def end(self) -> None:
-        """Let it stand still for good."""
+        """Stop the night's clock for good: the trainer has ended the night."""
         self._end_step()
         self.paused = True
         self._apply("the trainer has ended the night")
 
     def note_over(self) -> None:
-        """Let it stand still at its end: nobody more will come."""
+        """Stop the night's clock at the end of the night: nobody more will come."""
         self._end_step()
         self.is_over = True
         self._apply("the night is over")
 
     def await_duty(self, duty: str) -> None:
-        """Let it stand still until a duty is done; an empty text: it is."""
+        """Stop the night's clock until a duty is done; an empty text: it is."""
         self.awaited = duty
         self._apply(duty or "what was awaited is done")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -111,6 +112,9 @@ class Session:
             done, data = await self._carry_out(person, order)
         except TestbedError as error:
             return True, _reply(order.n, text=str(error), ok=False)
+        except Exception as error:  # noqa: BLE001 - the border of an order: a bug in one must not end the class
+            traceback.print_exc()  # whoever holds the class sees where it is
+            return True, _reply(order.n, text=f"a bug of the testbed: {type(error).__name__}: {error}", ok=False)
         return True, _reply(order.n, text=done, ok=True, data=data)
 
     async def _carry_out(self, person: Person, order: Order) -> tuple[str, Json]:

@@ -23,7 +23,7 @@ MOST_REPLIES = 100  # that wait for a browser that takes nothing; the oldest go
 
 
 def encode(message: Json) -> str:
-    """Return a message as text; a page of another origin could not read less of it."""
+    """Return a message as JSON text."""
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
 
 
