@@ -14,10 +14,10 @@ ProbeEnd = Literal["answered", "refused", "unconnected", "reset", "closed", "sil
 class ProbeSpec:
     """What a probe does once connected: `requests` sends two short requests, the second `idle_s` after the first was answered.
 
-    `log_in` asks for a long answer (of the database a few hundred bytes, which reject it); `hold` sends one request and then only waits, to
-    see whether the connection is cut. `connect` asks nothing. `queue` makes connections, with a request on each, until one does not come
-    about, and then waits for the answer to the first and for that last connection. `within_s`: the bound for the connection, and for each
-    answer.
+    To idle over the link to the database it logs in first: whoever has not is disconnected after some seconds. `log_in` asks for a long
+    answer (of the database a few hundred bytes, which reject it); `hold` sends one request and then only waits, to see whether the
+    connection is cut. `connect` asks nothing. `queue` makes connections, with a request on each, until one does not come about, and then
+    waits for the answer to the first and for that last connection. `within_s`: the bound for the connection, and for each answer.
     """
 
     kind: Literal["connect", "requests", "log_in", "hold", "queue"]

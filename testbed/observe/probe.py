@@ -50,11 +50,34 @@ async def ask(address: Address, spec: ProbeSpec, *, database: bool, held: Callab
     if connected is None:
         return result
     reader, writer = await asyncio.open_connection(sock=connected)
-    connection = _Connection(reader, writer, result)
+    connection = Connection(reader, writer, result)
     try:
-        return await _converse(connection, spec, database, held)
+        if spec.kind == "connect":
+            return connection.result
+        if spec.kind == "log_in":
+            return await connection.request(STARTUP if database else HEALTH, spec.within_s, _is_rejected if database else is_http)
+        requests = (SSL_REQUEST, GSS_REQUEST) if database else (HEALTH, HEALTH)
+        return await converse(connection, spec, requests, bool if database else is_http, held)
     finally:
         writer.transport.abort()
+
+
+async def converse(
+    connection: Connection,
+    spec: ProbeSpec,
+    requests: tuple[bytes, bytes],
+    is_complete: Callable[[bytes], bool],
+    held: Callable[[], None],
+) -> ProbeResult:
+    """Send the first request; once it is answered call `held`, and wait to be cut (`hold`), or send the second one `idle_s` later."""
+    first = await connection.request(requests[0], spec.within_s, is_complete)
+    if first.ended != "answered":
+        return first
+    held()
+    if spec.kind == "hold":
+        return await connection.wait_cut(spec.within_s)
+    await asyncio.sleep(spec.idle_s)
+    return await connection.request(requests[1], spec.within_s, is_complete)
 
 
 def _connect(address: Address, within_s: float) -> tuple[socket.socket | None, ProbeResult]:
@@ -67,22 +90,6 @@ def _connect(address: Address, within_s: float) -> tuple[socket.socket | None, P
     result = ProbeResult("answered", time.monotonic() - began_s)
     connected.setblocking(False)
     return connected, result
-
-
-async def _converse(connection: _Connection, spec: ProbeSpec, database: bool, held: Callable[[], None]) -> ProbeResult:  # noqa: FBT001
-    if spec.kind == "connect":
-        return connection.result
-    if spec.kind == "log_in":
-        request = STARTUP if database else HEALTH
-        return await connection.request(request, spec.within_s, _is_rejected if database else is_http)
-    first = await connection.request(SSL_REQUEST if database else HEALTH, spec.within_s, bool if database else is_http)
-    if first.ended != "answered":
-        return first
-    held()
-    if spec.kind == "hold":
-        return await connection.wait_cut(spec.within_s)
-    await asyncio.sleep(spec.idle_s)
-    return await connection.request(GSS_REQUEST if database else HEALTH, spec.within_s, bool if database else is_http)
 
 
 async def _fill_queue(address: Address, spec: ProbeSpec, request: bytes, held: Callable[[], None]) -> ProbeResult:
@@ -121,7 +128,9 @@ async def _fill_queue(address: Address, spec: ProbeSpec, request: bytes, held: C
             writer.transport.abort()
 
 
-class _Connection:
+class Connection:
+    """An open connection, and what is known of it so far."""
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, result: ProbeResult) -> None:
         self._reader = reader
         self._writer = writer
@@ -214,23 +223,22 @@ class LocalProbe(ProbeTask):
         super().__init__(link, lambda held: ask(address, spec, database=link == "database", held=held))
 
 
+def report(work: Callable[[Callable[[], None]], Coroutine[Any, Any, ProbeResult]]) -> None:
+    """Run a probe; print a line when it is held, and a line of JSON with its result. Its argument is what it calls when it is held."""
+    result = asyncio.run(work(lambda: _print("held")))
+    _print(json.dumps(asdict(result)))
+
+
 def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """Run the probe of the command line; print a line when it is held, and a line of JSON with its result."""
+    """Run the probe of the command line."""
     host, port, link, spec = sys.argv[1:]
-    result = asyncio.run(
-        ask(
-            Address(host, int(port)),
-            ProbeSpec(**json.loads(spec)),
-            database=link == "database",
-            held=lambda: _print("held"),
-        )
-    )
-    _print(json.dumps(asdict(result)))
+    address, asked = Address(host, int(port)), ProbeSpec(**json.loads(spec))
+    report(lambda held: ask(address, asked, database=link == "database", held=held))
     return 0
 
 

@@ -27,7 +27,8 @@ from testbed.runtime.containers import docker_cli, engine_client, env_file
 from testbed.runtime.containers.deaths import Deaths
 from testbed.runtime.containers.engine_client import CLIENT_ERRORS, translated
 from testbed.runtime.containers.probe import ContainerProbe
-from testbed.runtime.containers.services import BALANCER_PORTS, SERVICE_PORT
+from testbed.runtime.containers.services import BALANCER_PORTS, CREDENTIALS, SERVICE_PORT
+from testbed.runtime.credentials import SERVICES, Credentials
 from testbed.runtime.run_directory import write_private
 
 if TYPE_CHECKING:
@@ -255,7 +256,12 @@ class Containers(Runtime):
             container, target = "cf-1", address
         else:
             container, target = ("lb-1-machine" if link.startswith("cf-") else "load"), self.reserve(link)
-        command = ("python", "-m", "testbed.observe.probe", target.host, str(target.port), link, json.dumps(asdict(question)))
+        where, how = (target.host, str(target.port)), json.dumps(asdict(question))
+        program: tuple[str, ...] = ("testbed.observe.probe", *where, link, how)
+        if link == DATABASE and question.idle_s:
+            login = Credentials(Path(CREDENTIALS)).login(SERVICES)
+            program = ("testbed.runtime.postgres.session_probe", *where, login.role, str(login.passfile), how)
+        command = ("python", "-m", *program)
         return ContainerProbe(
             link, [docker_cli.COMMAND, "exec", self._container(container).id, *command], question.longest_s + PROBE_WITHIN_S
         )

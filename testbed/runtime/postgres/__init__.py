@@ -4,7 +4,7 @@
 ended. `array`: the volume that two hosts share. `prepared`: an
 array with the real week in it. `roles`: who may log in. `pair`: two hosts over one array. `basebackup`: a copy of a running server.
 `sql`: queries; the one file that knows psycopg. `lag`, `ledger`: the recovery standby compared with the database. `activity`: what a
-server says of its sessions and locks.
+server says of its sessions and locks. `session_probe`: a probe that has logged in.
 
 Does not import `processes` or `containers`.
 """

@@ -58,6 +58,17 @@ async def _connect(address: Address, login: Login) -> psycopg.AsyncConnection[tu
     )
 
 
+@asynccontextmanager
+async def session(address: Address, login: Login, within_s: float) -> AsyncIterator[int]:
+    """Yield the descriptor of a socket over which a session is logged in; raises ServiceError when it is not within `within_s` seconds."""
+    async with _bounded(address, within_s, "lets nobody log in"):
+        connection = await _connect(address, login)
+    try:
+        yield connection.fileno()
+    finally:
+        await connection.close()
+
+
 async def fetch_row(address: Address, login: Login, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
     """Return the first row of a query; raises ServiceError when there is none within `within_s` seconds."""
     async with _bounded(address, within_s, "does not answer"), await _connect(address, login) as connection:

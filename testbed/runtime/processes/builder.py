@@ -21,7 +21,7 @@ from testbed.journal.evidence import VIRTUAL_IP, OwnAddress
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
-from testbed.observe.probe import LocalProbe
+from testbed.observe.probe import LocalProbe, ProbeTask
 from testbed.observe.py_spy import dump_with_py_spy
 from testbed.plan.topology import HEARTBEATS, HOSTS, PHYSICAL, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
@@ -29,7 +29,7 @@ from testbed.runtime.busyness import MachineBusyness
 from testbed.runtime.cluster.manager import Cluster
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.inspector import LocalInspector
-from testbed.runtime.postgres import activity, sql
+from testbed.runtime.postgres import activity, session_probe, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
 from testbed.runtime.postgres.prepared import copy_array
@@ -50,6 +50,7 @@ from testbed.runtime.toxiproxy import FaultProxyClient
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.facility.probe import ProbeSpec
     from testbed.journal.evidence import DatabaseSide
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
@@ -80,6 +81,12 @@ def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY and most < needed:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
+
+
+def _probe(login: Login, link: str, address: Address, spec: ProbeSpec) -> ProbeTask:
+    if link == DATABASE and spec.idle_s:
+        return ProbeTask(link, partial(session_probe.ask, address, login, spec))
+    return LocalProbe(link, address, spec)
 
 
 async def _ask(database: str, pair: DatabasePair, administrator: Login) -> DatabaseSide:
@@ -176,7 +183,7 @@ class ProcessesBuilder:
                 HttpMonitoring,
                 partial(connect_over_tcp, token_file=token),
                 dump_with_py_spy,
-                LocalProbe,
+                partial(_probe, login),
                 partial(open_burst, token_file=token),
             ),
             links=dict(links),
