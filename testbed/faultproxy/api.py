@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from testbed.errors import shortened
 from testbed.faultproxy import metrics
 from testbed.faultproxy.api_error import ApiError
-from testbed.faultproxy.connection import KEEPALIVE_S, UPSTREAM
+from testbed.faultproxy.connection import KEEPALIVE_S
 from testbed.faultproxy.memory import MemoryReturn
-from testbed.faultproxy.proxy import Proxy
+from testbed.faultproxy.proxy import Proxy, in_order
 from testbed.faultproxy.request_body import ProxyFields, decode, read_changes, read_toxic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -33,17 +36,23 @@ if TYPE_CHECKING:
 
 VERSION = "2.12.0"  # of the API that is spoken
 REQUEST_ID = "X-Toxiproxy-Request-Id"  # 20 characters, different for every answer
+IGNORED = "X-Toxiproxy-Ignored"  # of an answer: the fields of the request that mean nothing here
+MOST_IGNORED = 500  # characters that are told of them
+
+logger = logging.getLogger(__name__)
 
 
 class Api:
     """The proxies of a server, by name, and what the API does to them.
 
-    `initial` are the proxies to start with, as decoded JSON; `keepalive_s` is that of every proxy.
+    `initial` are the proxies to start with; `keepalive_s` is that of every proxy. `failed`: why they could not be made, or an empty text.
     """
 
-    def __init__(self, initial: Any = None, keepalive_s: int = KEEPALIVE_S) -> None:
+    def __init__(self, initial: Sequence[ProxyFields] = (), keepalive_s: int = KEEPALIVE_S) -> None:
         self._keepalive_s = keepalive_s
         self.proxies: dict[str, Proxy] = {}
+        self.failed = ""
+        self.give_up: Callable[[], None] = lambda: None  # called when it failed; whoever serves this API ends then
         self._initial = initial
         self._memory = MemoryReturn()
         self._changing = asyncio.Lock()  # two requests at once must not both find a name, or an address, to be free
@@ -77,8 +86,12 @@ class Api:
 
     @asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
-        for wanted in ProxyFields.read_all([] if self._initial is None else self._initial):
-            await self._replace(wanted)
+        try:
+            for wanted in self._initial:
+                await self._replace(wanted)
+        except ApiError as error:
+            self.failed = f"{wanted.name}: {error}"
+            self.give_up()
         yield
         for proxy in self.proxies.values():
             await proxy.disable()
@@ -87,8 +100,12 @@ class Api:
         """Return a handler that turns ApiError into an answer, and keeps browsers out: a web page could otherwise drive the API."""
 
         async def answer(request: Request) -> Response:
+            request.state.ignored = []
             response = await answer_or_error(request)
             response.headers[REQUEST_ID] = secrets.token_hex(10)
+            if request.state.ignored:
+                response.headers[IGNORED] = told = ignored_text(request.state.ignored)
+                logger.warning("%s %s: ignored: %s", request.method, shortened(quote(request.url.path), MOST_IGNORED), told)
             return response
 
         async def answer_or_error(request: Request) -> Response:
@@ -132,7 +149,7 @@ class Api:
         populated: list[dict[str, object]] = []
         error: ApiError | None = None
         try:
-            for wanted in ProxyFields.read_all(decode(await request.body())):
+            for wanted in ProxyFields.read_all(decode(await request.body()), request.state.ignored):
                 populated.append(_proxy(await self._replace(wanted)))  # noqa: PERF401 - those before an error are wanted, too
         except ApiError as raised:
             error = raised
@@ -143,12 +160,15 @@ class Api:
         known = self.proxies.get(wanted.name)
         if known is not None:
             if not await _moves(known, wanted):
+                if wanted.toxics is not None:
+                    known.set_toxics(wanted.toxics)
                 return known  # as it is, also when it is disabled
             await known.disable()
         return await self._make(wanted)
 
     async def _make(self, wanted: ProxyFields) -> Proxy:
         proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s, memory=self._memory)
+        proxy.set_toxics(wanted.toxics or ())  # before it accepts a connection
         if wanted.enabled:
             await _enable(proxy)
         self.proxies[proxy.name] = proxy
@@ -158,7 +178,7 @@ class Api:
         return JSONResponse({name: _proxy(proxy) for name, proxy in sorted(self.proxies.items())})
 
     async def _create(self, request: Request) -> Response:
-        wanted = ProxyFields.read_new(decode(await request.body()))
+        wanted = ProxyFields.read_new(decode(await request.body()), request.state.ignored)
         if wanted.name in self.proxies:
             raise ApiError("proxy already exists", 409)
         return JSONResponse(_proxy(await self._make(wanted)), status_code=201)
@@ -167,9 +187,14 @@ class Api:
         return JSONResponse(_proxy(self._of(request)))
 
     async def _update(self, request: Request) -> Response:
-        """Change a proxy; a name in the body is ignored, and another address drops every connection."""
-        proxy = self._of(request)
-        wanted = ProxyFields.read(decode(await request.body()), ProxyFields(proxy.name, proxy.listen, proxy.upstream, proxy.enabled))
+        """Change a proxy; another name or other toxics in the body are ignored, and another address drops every connection."""
+        proxy, ignored = self._of(request), request.state.ignored
+        base = ProxyFields(proxy.name, proxy.listen, proxy.upstream, proxy.enabled)
+        wanted = ProxyFields.read(decode(await request.body()), base, ignored)
+        if wanted.name != proxy.name:
+            ignored.append("name")
+        if wanted.toxics is not None and in_order(wanted.toxics) != in_order(proxy.toxics.values()):
+            ignored.append("toxics")
         if await _moves(proxy, wanted):
             await proxy.disable()
             proxy.listen, proxy.upstream = wanted.listen, wanted.upstream
@@ -187,7 +212,7 @@ class Api:
 
     async def _create_toxic(self, request: Request) -> Response:
         proxy = self._of(request)
-        toxic = read_toxic(decode(await request.body()), proxy.toxics)
+        toxic = read_toxic(decode(await request.body()), proxy.toxics, request.state.ignored)
         proxy.add_toxic(toxic)
         return JSONResponse(_toxic(toxic))
 
@@ -197,7 +222,7 @@ class Api:
     async def _update_toxic(self, request: Request) -> Response:
         """Change attributes and toxicity, and nothing else."""
         proxy, toxic = self._of(request), self._toxic_of(request)
-        changed = read_changes(decode(await request.body()), toxic)
+        changed = read_changes(decode(await request.body()), toxic, request.state.ignored)
         proxy.change_toxic(changed)
         return JSONResponse(_toxic(changed))
 
@@ -216,6 +241,11 @@ class Api:
             return self._of(request).toxics[request.path_params["toxic"]]
         except KeyError:
             raise ApiError("toxic not found", 404) from None
+
+
+def ignored_text(ignored: Sequence[str]) -> str:
+    """Return fields as a header can have them: ASCII, in bounds; what is none of a name's usual characters is quoted as in a URL."""
+    return shortened(", ".join(quote(field, safe="[]. ") for field in ignored), MOST_IGNORED).replace("…", "...")
 
 
 def _route(methods: str, path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
@@ -259,8 +289,7 @@ def _toxic(toxic: NamedToxic) -> dict[str, object]:
 
 
 def _toxics(proxy: Proxy) -> list[dict[str, object]]:
-    """Return a proxy's toxics in Toxiproxy's order: the upstream's first, each stream's in the order in which bytes meet them."""
-    return [_toxic(toxic) for toxic in sorted(proxy.toxics.values(), key=lambda toxic: toxic.stream.lower() != UPSTREAM)]
+    return [_toxic(toxic) for toxic in in_order(proxy.toxics.values())]
 
 
 def _proxy(proxy: Proxy) -> dict[str, object]:

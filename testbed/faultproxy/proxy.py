@@ -29,12 +29,19 @@ from testbed.faultproxy.connection import DOWNSTREAM, KEEPALIVE_S, NO_LINGER, UP
 from testbed.faultproxy.memory import MemoryReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from testbed.faultproxy.stage import NamedToxic
     from testbed.faultproxy.toxic_link import ToxicLink
 
 logger = logging.getLogger(__name__)
 
 ACCEPT_AGAIN_S = 1.0
+
+
+def in_order(toxics: Iterable[NamedToxic]) -> tuple[NamedToxic, ...]:
+    """Return toxics in Toxiproxy's order: the upstream's first, each stream's in the order in which bytes meet them."""
+    return tuple(sorted(toxics, key=lambda toxic: toxic.stream.lower() != UPSTREAM))
 
 
 @dataclass(eq=False)
@@ -98,6 +105,15 @@ class Proxy:
         self._accepted[toxic.name] = 0
         for link in self._links(toxic):
             link.add(toxic)
+
+    def set_toxics(self, toxics: tuple[NamedToxic, ...]) -> None:
+        """Have these toxics, each stream's in this order, and no others; does nothing when it is so already."""
+        if in_order(self.toxics.values()) == in_order(toxics):
+            return
+        for name in list(self.toxics):
+            self.remove_toxic(name)
+        for toxic in toxics:
+            self.add_toxic(toxic)
 
     def change_toxic(self, toxic: NamedToxic) -> None:
         """Replace the toxic of the same name, in its place."""

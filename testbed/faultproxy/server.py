@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import socket
 import sys
@@ -13,26 +14,33 @@ import uvicorn
 
 from testbed.errors import bounded
 from testbed.faultproxy.address import format_address
-from testbed.faultproxy.api import Api
+from testbed.faultproxy.api import Api, ignored_text
+from testbed.faultproxy.api_error import ApiError
 from testbed.faultproxy.connection import KEEPALIVE_S
+from testbed.faultproxy.request_body import ProxyFields
 from testbed.faultproxy.token import only_with_token
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 BACKLOG = 512
 DRAIN_S = 1  # how long requests in progress may take when the server ends
 
 
-def server(proxies: Any = None, keepalive_s: int = KEEPALIVE_S, *, token_file: Path | None = None) -> uvicorn.Server:
-    """Return the server of a new API that starts with these proxies; it has no socket yet.
+def server(api: Api, *, token_file: Path | None = None) -> uvicorn.Server:
+    """Return the server of an API; it has no socket yet.
 
-    It drops every connection of its proxies when it ends. `token_file`: it answers only those who bring its token.
+    It drops every connection of the API's proxies when it ends, and ends at once when those to start with cannot be made. `token_file`:
+    it answers only those who bring its token.
     """
-    app: Any = Api(proxies, keepalive_s).app()
+    app: Any = api.app()
     if token_file:
         app = only_with_token(app, token_file)
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S))
+    api.give_up = lambda: setattr(running, "should_exit", True)
+    return running
 
 
 def serve(
@@ -44,14 +52,15 @@ def serve(
     *,
     token_file: Path | None = None,
 ) -> int:
-    """Serve the API until a signal ends the process; return the exit code: 2 for a wrong file, 3 when a port is taken.
+    """Serve the API until a signal ends the process; return the exit code: 2 for a wrong file, 3 when a port is taken, of a proxy too.
 
     `fd` is a bound and listening socket to serve on in place of `host` and `port`; port 0 takes a free one. `config` is a file of
     proxies to start with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`. `token_file`: see `server`.
     """
     try:
-        proxies = json.loads(config.read_text()) if config else None
-    except (OSError, ValueError) as error:
+        ignored: list[str] = []
+        proxies = ProxyFields.read_all(json.loads(config.read_text()), ignored) if config else []
+    except (OSError, ValueError, RecursionError, ApiError) as error:
         sys.stderr.write(f"{bounded(f'the fault proxy cannot read its proxies in {config}: {error}')}\n")
         return 2
     try:
@@ -69,9 +78,15 @@ def serve(
     whose = f"whoever has the token in {token_file}" if token_file else "any Toxiproxy client that can connect"
     sys.stdout.write(f"fault proxy, open to {whose}, listening at {format_address(listener.getsockname())}\n")
     sys.stdout.flush()
-    serving = server(proxies, keepalive_s, token_file=token_file)
+    if ignored:
+        logger.warning("%s: ignored: %s", config, ignored_text(ignored))
+    api = Api(proxies, keepalive_s)
+    serving = server(api, token_file=token_file)
     with suppress(KeyboardInterrupt, SystemExit):  # uvicorn exits when it could not start, and has said why
         serving.run([listener])
+    if api.failed:
+        sys.stderr.write(f"{bounded(f'the fault proxy cannot make its proxies in {config}: {api.failed}')}\n")
+        return 3
     return 0 if serving.started else 3
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import requests
 
 from testbed.faultproxy import server
+from testbed.faultproxy.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ class ApiClient:
 def in_thread(token_file: Path | None = None) -> Iterator[ApiClient]:
     """Run a server in a thread of this process; `token_file`: see `server`."""
     listener = socket.create_server(("127.0.0.1", 0))
-    running = server.server(token_file=token_file)
+    running = server.server(Api(), token_file=token_file)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()
     try:

@@ -40,12 +40,28 @@ def test_half_of_a_character_in_a_file_is_replaced(tmp_path: Path) -> None:
     assert (names, deleted) == (["a\ufffd"], 204)
 
 
-@pytest.mark.parametrize(("content", "code"), [(None, 2), ("no JSON", 2), ("{}", 3), ('[{"name": "x"}]', 3)])
-def test_a_wrong_file_ends_the_server(tmp_path: Path, content: str | None, code: int) -> None:
-    """A missing or wrong file ends the server with an error that names it."""
+@pytest.mark.parametrize(
+    ("content", "code", "reason"),
+    [
+        (None, 2, "No such file"),
+        ("no JSON", 2, "Expecting value"),
+        ("[" * 100_000, 2, "recursion"),
+        ("{}", 2, "an array of proxies is wanted"),
+        ('[{"name": "x"}]', 2, "missing required field: upstream at proxy 1"),
+        ('[{"name": "x", "upstream": "127.0.0.1:1", "toxics": [{"type": "x"}]}]', 2, "[0].toxics[0]: invalid toxic type"),
+        (
+            '[{"name": "x", "upstream": "127.0.0.1:1", "listen": "127.0.0.1"}]',
+            3,
+            "x: listen tcp: address 127.0.0.1: missing port in address",
+        ),
+    ],
+)
+def test_a_wrong_file_ends_the_server(tmp_path: Path, content: str | None, code: int, reason: str) -> None:
+    """With one line that names the file and what is wrong, before it serves anybody or as soon as a proxy cannot be made."""
     config = tmp_path / "toxiproxy.json"
     if content is not None:
         config.write_text(content)
     done = subprocess.run([*COMMAND, f"-config={config}"], capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == code
-    assert str(config) in done.stderr or "ApiError" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, str(config) in line) == (code, True)
+    assert reason in line
