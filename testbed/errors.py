@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 MISTAKES, MISTAKE_CHARACTERS = 20, 500  # how many mistakes of a file are told, and at what length
+INTERRUPTED = 128  # and the signal's number: the exit code of a command that a signal ended
 INDENT = 8  # characters; the lines of a message have two
 # What a terminal, or the reader of a line, would obey: control characters but the newline, and those that turn the direction of writing.
 OBEYED = {

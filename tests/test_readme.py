@@ -218,8 +218,8 @@ def test_every_option_of_the_replay_is_explained() -> None:
 
 def test_every_option_of_the_interactive_commands_is_explained() -> None:
     """The page on playing by hand names every option of every one of its commands."""
-    module, _ = COMMANDS["up"]
-    commands = [command_of(name) for name, (of, _) in COMMANDS.items() if of == module]
+    module, _, _ = COMMANDS["up"]
+    commands = [command_of(name) for name, (of, _, _) in COMMANDS.items() if of == module]
     assert len(commands) > 1
     assert options_of(*commands) <= options_in(section("testbed/interactive/README.md", "What the commands take"))
 

@@ -9,7 +9,7 @@ import pytest
 from testbed import faults, operations, scenario_file
 from testbed.cli import main
 from testbed.errors import ScenarioError, UsageError, WordError
-from testbed.experiments import batch
+from testbed.experiments.planned import planned
 from testbed.facility.link import ToxicOn
 from testbed.faultproxy import toxics
 from testbed.faults import silence
@@ -109,7 +109,7 @@ def test_a_check_without_its_function_is_refused_before_anything_starts(
     file = add(checks, "def chek(journal, figures, expected): ...\n")
     monkeypatch.setattr(checks, "ALWAYS", ("earthquake",))
     with pytest.raises(UsageError, match=f"{file}: it has no function check; allowed: a function `def check`"):
-        batch.planned("calm")
+        planned("calm")
 
 
 def test_the_list_warns_of_scenarios_with_a_wrong_fault_and_has_all_others(

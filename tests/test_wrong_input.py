@@ -13,7 +13,7 @@ from rich.text import Text
 
 from testbed import scenario_file
 from testbed.errors import MISTAKE_CHARACTERS, MISTAKES, ScenarioError, UsageError, shortened, visible
-from testbed.experiments import batch
+from testbed.experiments.planned import planned
 from testbed.plan import passengers
 from testbed.report.terminal import plain_console
 
@@ -90,9 +90,9 @@ def test_a_mistake_is_shortened_and_twenty_are_told(tmp_path: Path) -> None:
 def test_a_variant_that_is_not_there_gets_the_nearest_name() -> None:
     """Of the scenario's own, and of those of variants.toml."""
     with pytest.raises(UsageError, match="has no variant 'fixt', did you mean fixed"):
-        batch.planned("the_night", ["fixt"])
+        planned("the_night", ["fixt"])
     with pytest.raises(UsageError, match="has no variant 'bulkheads', did you mean bulkhead"):
-        batch.planned("the_night", ["bulkheads"])
+        planned("the_night", ["bulkheads"])
 
 
 def test_no_terminal_obeys_a_scenario(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""Facts of the case, and the scenarios and tests that show each."""
+"""`testbed facts`: the facts of the case, and the scenarios and tests that show each."""
 
 from __future__ import annotations
 
 import ast
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import click
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +17,7 @@ from testbed import scenario_file
 from testbed.cli.output import warn_passed_over
 from testbed.plan import given_file, package_data
 from testbed.plan.facts import FACTS
+from testbed.report.terminal import plain_console, whole_line_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,3 +127,20 @@ def _caption(by_fact: dict[str, ShownBy]) -> Text:
     if package_data.checkout() is None:
         text.append("; the testbed's own tests are not installed: `testbed facts` in a checkout counts them too")
     return text
+
+
+@click.command(name="facts")
+@click.option("--tests", "names", is_flag=True, help="Name the scenarios and tests that show each fact, one per line.")
+def facts_(*, names: bool) -> None:
+    """List the facts of the case, and how often each is shown.
+
+    Each fact has an id, such as O4, by which scenarios and tests name it.
+    """
+    by_fact = shown()
+    if not names:
+        # In a pipe, lines are whole, so that grep finds them; a width that was asked for is kept.
+        console = plain_console() if os.environ.get("COLUMNS", "").isdigit() else whole_line_console()
+        console.print(table(by_fact))
+        return
+    for line in lines(by_fact):
+        click.echo(line)  # rich would fold a long name, and then it cannot be pasted

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.cli.live import REFRESH_PER_S, picture
+from testbed.cli.standard_streams import forget_output
 from testbed.plan.clock import span_text
-from testbed.report.terminal import forget_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

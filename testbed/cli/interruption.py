@@ -7,13 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from testbed.concurrency import run_interruptible
-from testbed.errors import InterruptionError
+from testbed.errors import INTERRUPTED, InterruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-INTERRUPTED = 128
 Result = TypeVar("Result")
 
 

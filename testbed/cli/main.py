@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, TypeGuard
 import click
 
 from testbed.cli import crash_report, standard_streams
-from testbed.cli.interruption import INTERRUPTED
-from testbed.errors import TestbedError, UsageError, shortened, told, visible
+from testbed.cli.standard_streams import forget_output
+from testbed.errors import INTERRUPTED, TestbedError, UsageError, shortened, told, visible
 from testbed.journal.shortages import shortage_in
-from testbed.report.terminal import forget_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,40 +43,45 @@ ADVICE = {
 OF_THE_MACHINE = {code for code, advice in ADVICE.items() if advice is not CLOSED}  # whichever path is given
 # And what Python itself says in other exceptions: MemoryError, a thread that cannot start, a library that cannot be loaded.
 LACKING = {"memory": NO_MEMORY, "processes": NO_PROCESS, "descriptors": TOO_MANY, "space": FULL}
-# The commands, as the help groups them: name to module and attribute. A module is imported when its command is run, so that
-# `testbed status` does not wait for the imports that building a facility needs.
+# The commands, as the help groups them: name to module, attribute and what the help says of it. A module is imported when its command
+# is run, and not for the help, so that nobody waits for the imports that only building a facility needs.
 SECTIONS = {
     "Replay a night": {
-        "list": ("testbed.cli.replay", "list_"),
-        "plan": ("testbed.cli.replay", "plan"),
-        "replay": ("testbed.cli.replay", "replay"),
-        "judge": ("testbed.cli.replay", "judge_"),
-        "postmortem": ("testbed.cli.postmortem", "postmortem"),
-        "report": ("testbed.cli.report", "report"),
-        "trace": ("testbed.cli.replay", "trace_"),
-        "facts": ("testbed.cli.replay", "facts_"),
+        "list": ("scenarios", "list_", "List the scenarios, the facts they show, and what they expect."),
+        "plan": ("scenarios", "plan", "Check a scenario and show what it will do; starts nothing."),
+        "replay": ("replay", "replay", "Replay a scenario over its variants, and judge each."),
+        "judge": ("replay", "judge_", "Judge old journals again, by today's rules."),
+        "postmortem": ("postmortem", "postmortem", "Show who waited for whom, and what could have warned."),
+        "report": ("report", "report", "Write a report of old journals, judged by today's rules."),
+        "trace": ("scenarios", "trace_", "Write the passengers of a scenario to a file."),
+        "facts": ("facts", "facts_", "List the facts of the case, and how often each is shown."),
     },
     "Replay many": {
-        "matrix": ("testbed.cli.matrix", "matrix"),
-        "scan": ("testbed.cli.scan", "scan"),
+        "matrix": ("matrix", "matrix", "Replay every scenario over every variant."),
+        "scan": ("scan", "scan", "Break each link with each fault in turn, and list what stops."),
     },
     "Keep a facility running": {
-        name: ("testbed.cli.interactive", name) for name in ("up", "status", "load", "switchover", "threads", "restart", "down")
+        "up": ("interactive", "up", "Build a facility and keep it running until `testbed down`."),
+        "status": ("interactive", "status", "Show the running facility, or all of them."),
+        "load": ("interactive", "load", "Send the running facility transactions at a fixed rate."),
+        "switchover": ("interactive", "switchover", "Move the database to the other host, step by step."),
+        "threads": ("interactive", "threads", "Dump the threads of a service, and show them in groups."),
+        "restart": ("interactive", "restart", "Kill a service and start it again, after a dump of all threads."),
+        "down": ("interactive", "down", "Take the running facility down."),
     },
     "Hold a class": {
-        "class": ("testbed.cli.classroom", "class_"),
+        "class": ("classroom", "class_", "Hold a class: it plays a lesson's night in the browser."),
     },
     "Set up": {
-        "doctor": ("testbed.cli.replay", "doctor_"),
-        "image": ("testbed.cli.replay", "image_group"),
-        "faultproxy": ("testbed.cli.replay", "faultproxy"),
+        "doctor": ("set_up", "doctor_", "Check what the containers runtime needs, and what is missing."),
+        "image": ("set_up", "image_group", "Build the image of the containers runtime."),
+        "faultproxy": ("set_up", "faultproxy", "Run the bundled fault proxy, with Toxiproxy's HTTP API."),
     },
 }
-COMMANDS = {name: target for commands in SECTIONS.values() for name, target in commands.items()}
+COMMANDS = {name: about for commands in SECTIONS.values() for name, about in commands.items()}
 OURS_TO_WRITE = 0o022  # whatever the umask permits: journals, dumps and reports of this user's are for nobody else to change
 DELETE = "\x7f"
 FOUND_CHARS = 60
-MARGINS = 4  # columns of the help: two before a command and two behind it
 EXIT_CODES = """\b
 Exit codes:
   0      every expectation held
@@ -109,8 +113,8 @@ class Commands(click.Group):
         """Import a command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name]
-        command = getattr(import_module(module), name)
+        module, name, _ = COMMANDS[cmd_name]
+        command = getattr(import_module(f"testbed.cli.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 
@@ -121,16 +125,12 @@ class Commands(click.Group):
             ctx.fail(f"No such command '{args[0]}'" + (f", did you mean {close[0]}?" if close else "."))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the commands in their sections, all in the same two columns."""
         width = max(map(len, COMMANDS))
-        limit = formatter.width - width - MARGINS
-        for title, names in SECTIONS.items():
-            commands = {name: self.get_command(ctx, name) for name in names}
+        for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name.ljust(width), command.get_short_help_str(limit)) for name, command in commands.items() if command]
-                )
+                formatter.write_dl([(name.ljust(width), text) for name, (_, _, text) in commands.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from testbed.errors import shortened
+from testbed.experiments.planned import MAX_RATE_PER_MINUTE, MAX_SEED, MAX_SPEED
 from testbed.facility.address import Address
 from testbed.facility.runtime import RUNTIMES
 
@@ -84,4 +85,20 @@ postgres = click.option(
     envvar="TESTBED_POSTGRES",
     show_envvar=True,
     help="Use the PostgreSQL programs of this directory instead of the bundled ones.",
+)
+
+seed = click.option("--seed", metavar="N", type=Whole(0, MAX_SEED), help="Draw other passengers, by this seed.")
+
+rate = click.option(
+    "--rate",
+    metavar="R",
+    type=Number(0, MAX_RATE_PER_MINUTE, min_open=True),
+    help="Mean transactions per minute of the night.",
+)
+
+speed = click.option(
+    "--speed",
+    metavar="S",
+    type=Number(0, MAX_SPEED, min_open=True),
+    help="Seconds of the night per real second, all night.",
 )

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli import kept, options
+from testbed.cli import options
 from testbed.cli.journals import judged
 from testbed.cli.output import replace_text, require_replaceable
 from testbed.errors import UsageError
 from testbed.report import junit as junit_xml
 from testbed.report import markdown as markdown_table
-from testbed.report.html.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,4 +72,7 @@ def report(journals: tuple[Path, ...], html: Path | None, markdown: Path | None,
 def write_html(path: Path | None, results: Sequence[Result]) -> None:
     """Write the page of some replays, if a file is given; raises UsageError when it cannot be written."""
     if path is not None:
+        from testbed.cli import kept  # noqa: PLC0415 - a replay without a page does without the imports of both
+        from testbed.report.html.page import page  # noqa: PLC0415
+
         replace_text("--html", path, page(results, contained_by=kept.contained_by()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -48,3 +49,9 @@ def prepare() -> None:
         named = _Named(stream.detach(), encoding, errors="backslashreplace", line_buffering=line_buffering, write_through=write_through)
         named.named = name
         setattr(sys, attribute, named)
+
+
+def forget_output() -> None:
+    """Discard what is still written to standard output: Python would raise BrokenPipeError again at its exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

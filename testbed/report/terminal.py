@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -48,9 +46,3 @@ def whole_line_console() -> Console:
     if not (console.is_terminal or os.environ.get("COLUMNS", "").isdigit()):
         console.width = WIDEST
     return console
-
-
-def forget_output() -> None:
-    """Discard what is still written to standard output: Python would raise BrokenPipeError again at its exit."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,8 +12,8 @@ from testbed import scenario_file
 from testbed.classroom.lessons import lesson
 from testbed.cli import classroom as command
 from testbed.errors import FacilityError
-from testbed.experiments import batch
 from testbed.experiments.matrix import folder
+from testbed.experiments.planned import planned
 from testbed.plan import package_data, passengers
 from testbed.plan.expectation import WHATEVER
 from testbed.runtime import backends
@@ -164,9 +164,9 @@ def test_a_prevention_is_replayed_in_the_kept_scenario(name: str) -> None:
     assert of.replayed == replace(kept, variants=of.replayed.variants)
     assert tuple(variant.name for variant in of.replayed.variants) == of.preventions
     for variant in of.preventions:
-        [planned] = batch.planned(of.replayed, (variant,)).variants
-        assert planned == of.replayed.variant(variant)
-        assert planned.settings == scenario_file.variants_of(kept)[variant].settings
+        [chosen] = planned(of.replayed, (variant,)).variants
+        assert chosen == of.replayed.variant(variant)
+        assert chosen.settings == scenario_file.variants_of(kept)[variant].settings
         assert planned.settings != of.scenario.variants[0].settings
 
 

@@ -21,6 +21,7 @@ from testbed.cli.main import COMMANDS
 from testbed.errors import FacilityError
 from testbed.experiments import batch
 from testbed.experiments.matrix import table
+from testbed.experiments.planned import planned
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run as in_virtual_time
 from testbed.interactive import client, control_socket, protocol
@@ -293,7 +294,7 @@ def test_an_error_of_ours_is_exit_code_4_and_its_traceback_is_in_a_file(  # type
     (file,) = (tmp_path / ".testbed" / "errors").iterdir()
     assert file.name in err
     assert f"{type(error).__name__}: " in err
-    assert "replay.py" in file.read_text()
+    assert "scenarios.py" in file.read_text()
     assert "by us" in file.read_text()
 
 
@@ -410,7 +411,7 @@ def test_where_latest_leads_nowhere_the_newest_run_is_judged_and_the_link_named(
 
 def test_a_kept_variant_can_be_replayed_of_which_the_scenario_expects_nothing() -> None:
     """In the order in which they were asked for; the scenario's own keep their expectations."""
-    chosen = batch.planned("the_night", ("retry", "fixed", "retry")).variants
+    chosen = planned("the_night", ("retry", "fixed", "retry")).variants
     assert [(variant.name, variant.expect.outcome) for variant in chosen] == [
         ("retry", ("unharmed", "contained", "grounded")),
         ("fixed", ("contained",)),
@@ -502,12 +503,39 @@ def test_figures_of_a_variant_that_has_other_settings_now_are_said_to_be_so(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_found_by_its_name(name: str) -> None:
-    """What is imported for a name is a command of that name, whose first sentence fits a line of the list."""
+    """What is imported for a name is a command of that name; its first sentence is what the list says, and fits a line of it."""
     command = main.main_group.get_command(click.Context(main.main_group), name)
     assert command is not None
     assert command.name == name
     assert command.help
-    assert not command.get_short_help_str(64).endswith("...")
+    *_, text = COMMANDS[name]
+    assert text == command.get_short_help_str(64)
+    assert not text.endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("words", "not_needed"),
+    [
+        ("--help", "rich.console pydantic testbed.scenario_file"),
+        ("list", "aiohttp psycopg testbed.replay.replay testbed.verdict.judge"),
+        ("plan the_night", "aiohttp psycopg testbed.replay.replay testbed.verdict.judge"),
+        ("replay --help", "aiohttp psycopg testbed.report.html.page"),
+    ],
+)
+def test_who_only_looks_does_not_wait_for_imports(words: str, not_needed: str) -> None:
+    """What a command does not use is not imported for it."""
+    code = f"""
+import sys
+from testbed.cli.main import main
+sys.argv[1:] = {words.split()}
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code
+sys.stderr.write(" ".join(sorted(set({not_needed.split()}) & sys.modules.keys())))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stderr == ""
 
 
 def test_the_status_does_not_wait_for_the_imports_that_build_a_facility() -> None:

@@ -14,6 +14,7 @@ from testbed import scenario_file
 from testbed.errors import TestbedError, UsageError
 from testbed.experiments import attempts, batch
 from testbed.experiments.matrix import folder
+from testbed.experiments.planned import planned
 from testbed.plan import package_data
 from testbed.plan.expectation import Expectation, Outcome
 from testbed.replay.display import SilentDisplay
@@ -79,7 +80,7 @@ async def replay(scenario: Scenario, variant: str, place: Place, runs: Path | No
 
     async def attempt(_: int) -> Result:
         plan, backend = batch.placed(
-            batch.planned(scenario, (variant,)), place.runtime, as_fast=False, toxiproxy=place.toxiproxy, postgres=place.postgres
+            planned(scenario, (variant,)), place.runtime, as_fast=False, toxiproxy=place.toxiproxy, postgres=place.postgres
         )
         async with batch.started(plan, backend, 1, runs, lambda _: nullcontext(SilentDisplay())) as (results, _directory):
             return await anext(results)
