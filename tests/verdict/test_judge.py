@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from testbed.experiments.matrix import cell
-from testbed.journal.events import ClockFactor, Condition, LogLines, Sample, Threads
+from testbed.journal.events import ClockFactor, Condition, LogLines, OperationEvent, Sample, Step, Threads
 from testbed.journal.thread_states import CHECKOUT, SOCKET
 from testbed.plan.expectation import SHARE, Expectation
 from testbed.verdict import checks, figures, judge
@@ -114,6 +114,31 @@ def test_a_switchover_with_a_step_missing_is_no_success() -> None:
     night = NightBuilder()
     night.switchover(1.0, steps=4)
     assert finding(night, "switchover", "success").verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("step_s", "whole_s", "verdict", "took"),
+    [
+        (0.01, 0.1, Verdict.HELD, "in 0.05 s, the database"),
+        (2.0, 400.0, Verdict.HELD, "in 10.00 s, with 390 s between them, the database"),
+        (12.1, 60.5, Verdict.BROKEN, "in 60.50 s (limit 60 s)"),
+    ],
+)
+def test_what_people_let_pass_between_two_steps_of_a_switchover_does_not_count(
+    step_s: float, whole_s: float, verdict: Verdict, took: str
+) -> None:
+    """A class talks about each step before it does it; the steps themselves have their limit."""
+    night = NightBuilder()
+    night.switchover(1.0)
+    night.events[:] = [
+        replace(event, duration_s=step_s if isinstance(event, Step) else whole_s)
+        if isinstance(event, Step | OperationEvent) and event.state == "end"
+        else event
+        for event in night.events
+    ]
+    found = finding(night, "switchover", "success")
+    assert found.verdict is verdict
+    assert took in found.text
 
 
 def test_one_red_health_check_breaks_the_green() -> None:
