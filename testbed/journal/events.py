@@ -302,6 +302,18 @@ class EvidenceTaken(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HangLeftOut(Stamped):
+    """A hang of all callers is over of which no evidence was taken: it would have shown what the last one did (`replay/hangs.py`).
+
+    `since_s`: when it began (`t_s`), and `reason`: why it was left out.
+    """
+
+    since_s: float
+    reason: str
+    event: Literal["hang_left_out"] = "hang_left_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceUsage(Stamped):
     """A measurement of the process of a service; leaks show in `private_bytes`, the memory that no file backs."""
 
@@ -512,6 +524,7 @@ Event = (
     | Condition
     | Threads
     | EvidenceTaken
+    | HangLeftOut
     | ResourceUsage
     | Size
     | Shortage

@@ -56,6 +56,7 @@ class Actions:
     dumped_s: dict[str, float] = field(default_factory=dict)
     gate: Callable[[int, str], Awaitable[None]] = _at_once
     _files: dict[str, int] = field(default_factory=dict)
+    _begun_s: dict[Why, float] = field(default_factory=dict)  # when evidence was last begun, by why
     _dumping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _evidence: Iterator[int] = field(default_factory=lambda: itertools.count(1))  # shared with the copies that steps have
     _dumps: dict[str, Threads] = field(default_factory=dict)  # the last of each service
@@ -305,12 +306,18 @@ class Actions:
         async with self._dumping:
             services = [service for service in self.facility.services if why == "asked" or not self._is_dumped(service)]
             if services:
+                self._begun_s[why] = self.recorder.t_s()
                 dumped: dict[str, asyncio.Future[Threads]] = {}
                 for service in self.facility.services:
                     dumped[service] = asyncio.get_running_loop().create_future()
                     if service not in services:  # it is asked again because of the dump that there is
                         dumped[service].set_result(self._dumps[service])
                 await run_all([*(self._write_dump(service, dumped[service]) for service in services), self._write_evidence(why, dumped)])
+
+    @property
+    def last_evidence_s(self) -> float | None:
+        """When evidence was last begun, on the journal's `t_s`; None if there is none."""
+        return max(self._begun_s.values(), default=None)
 
     async def _write_evidence(self, why: Why, dumped: Mapping[str, asyncio.Future[Threads]]) -> None:
         file = self.directory / "evidence" / f"{next(self._evidence)}.json"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import WaitError
+from testbed.replay.hangs import Hangs
 from testbed.replay.look import SAMPLES_WITHIN_S
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ class Replay:
     dumping: asyncio.Task[None] | None = None
     at_work: int = 0
     moved_s: float = 0.0
+    hangs: Hangs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hangs = Hangs(self.state, self.recorder)
 
     def run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a background task and return it; its failure wakes a wait for samples, which raises it."""
@@ -95,10 +100,8 @@ class Replay:
                 task.result()
 
     def after_round(self) -> None:
-        """Show the state, and start to dump threads as soon as all callers are hung, each time that they hang anew."""
-        if not self.state.hung():
-            self.dumping = None
-        elif self.dumping is None:
+        """Show the state, and start to collect evidence as soon as all callers are hung; again when they hang anew as `Hangs` says."""
+        if self.hangs.is_due(self.moved_s, self.actions.last_evidence_s):
             self.dumping = self.run_beside(self._dump_hung())
         self.display.update(self.recorder.now()[1], self.state, self.load)
 

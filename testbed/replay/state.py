@@ -77,6 +77,17 @@ class FacilityState:
         """
         return tuple(server for server in self.application_servers if self.is_stuck(server) or self._is_empty(server))
 
+    def troubles(self) -> frozenset[str]:
+        """Return in what trouble each application server is, in words: stuck, without a connection that has not leaked, or silent."""
+        silent = (server for server in self.application_servers if server in self.last and self.last[server].busy is None)
+        return frozenset(
+            (
+                *(f"{server} is stuck" for server in self.application_servers if self.is_stuck(server)),
+                *(f"{server} has no connection left" for server in self.application_servers if self._is_empty(server)),
+                *(f"{server} does not answer" for server in silent),
+            )
+        )
+
     def hung(self) -> bool:
         """Whether every caller is stuck: the airline stands still (O10)."""
         return self.hung_since_s() is not None

@@ -484,7 +484,7 @@ def test_an_error_of_ours_becomes_the_journals_end(tmp_path: Path, monkeypatch: 
     def fail(*_: object) -> bool:
         raise ZeroDivisionError("by us")
 
-    monkeypatch.setattr(FacilityState, "hung", fail)
+    monkeypatch.setattr(FacilityState, "hung_since_s", fail)
     with pytest.raises(ZeroDivisionError):
         flight.fly()
     end = flight.read().end
