@@ -9,7 +9,7 @@ cause. What was not seen ends a way, too, and is named as such.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from testbed.errors import JournalError
@@ -148,17 +148,19 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
 
     `busy_s`: for how many seconds of that the machine had no processor free for all. `unread`: why the evidence could not be read.
 
-    Services whose request threads are all at work are followed; the others only where somebody waits for them. Servers whose checkouts
-    fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
+    Services whose request threads are all at work tell what is blamed; of the others those threads are counted that wait for the same.
+    Servers whose checkouts fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
     """
     walk = _Walk(dict(dumps), evidence, busy_s, unread)
+    full = [service for service, dump in dumps.items() if is_blocked(dump)]
     threads: Counter[Cause] = Counter()
-    services: dict[Cause, list[str]] = {}
-    for service, dump in dumps.items():
-        if is_blocked(dump):
-            for cause, count in walk.causes_of(service).items():
-                threads[cause] += count
-                services.setdefault(cause, []).append(service)
+    for service in full:
+        threads.update(walk.causes_of(service))
+    apart = replace(walk, edges=Counter(), known={}, own={}, pools_under_way=[])  # what waits for nothing of that is in no graph
+    partly = [name for name in dumps if threads and name not in full and not threads.keys().isdisjoint(apart.causes_of(name))]
+    for service in partly:
+        threads.update({cause: count for cause, count in walk.causes_of(service).items() if cause in threads})
+    services = {cause: [name for name in dumps if name in (*full, *partly) and cause in walk.causes_of(name)] for cause in threads}
     for wrong in walk.wrong:
         if wrong.failed:
             walk.edges[" and ".join(wrong.servers), wrong.address, "checkouts that failed"] += wrong.failed

@@ -110,6 +110,42 @@ def test_forty_threads_are_one_edge() -> None:
     )
 
 
+LOST_4 = evidence(table("cf-1", *[LEAKED] * 4))
+KIOSK = dump("kiosk", group(4, SOCKET, ("a:1", 4)))
+
+
+@pytest.mark.parametrize(
+    ("dumps", "waiting"),
+    [
+        ((KIOSK, dump("cf-1", group(3, CHECKOUT), group(1, IDLE))), "7 threads wait for it, of 2 services (kiosk, cf-1)"),
+        (
+            (KIOSK, dump("ivr", group(2, SOCKET, ("a:1", 2)), group(2, IDLE)), dump("cf-1", group(4, CHECKOUT))),
+            "10 threads wait for it, of 3 services (kiosk, ivr, cf-1)",
+        ),
+        (
+            (dump("ivr", group(2, SOCKET, ("a:1", 1), ("a:9", 1)), group(2, IDLE)), dump("cf-1", group(4, CHECKOUT))),
+            "5 threads wait for it, of 2 services (ivr, cf-1)",
+        ),
+    ],
+)
+def test_threads_of_a_service_that_has_others_free_are_counted_where_they_wait_for_the_same(
+    dumps: tuple[Threads, ...], waiting: str
+) -> None:
+    """A server that others wait for, a caller that nobody waits for; what else its threads do is not blamed."""
+    graph = found(LOST_4, *dumps)
+    assert [blamed.cause.code for blamed in graph.blamed] == ["lost"]
+    assert str(graph.root).endswith(f"; {waiting}")
+
+
+def test_a_service_whose_threads_wait_for_something_else_is_in_no_graph() -> None:
+    """It has threads free, and what the others are at is no trouble of anybody's."""
+    well = dump("ivr", group(2, SOCKET, ("a:2", 2)), group(2, IDLE))
+    other = dump("cf-2", group(2, RUNNING), group(2, IDLE))
+    graph = found(LOST_4, dump("cf-1", group(4, CHECKOUT)), well, other)
+    assert {edge.source for edge in graph.edges} == {"cf-1", "pool of cf-1"}
+    assert [blamed.services for blamed in graph.blamed] == [("cf-1",)]
+
+
 def test_a_lock_in_the_database_is_followed_to_the_session_that_holds_it() -> None:
     """Past those that wait for it themselves; of a request of ours, it is told which."""
     holder = Session(7, "flights", "", "idle in transaction", "", "LOCK TABLE flights", 4.0, 4.5)
@@ -469,7 +505,7 @@ def test_all_wait_for_the_one_behind_a_balancer_that_is_stuck(stuck: str) -> Non
     blocked = found(behind_a_balancer(), THROUGH_BALANCER, *well, dump(stuck, group(4, LOCK)))
     assert [(one.cause.code, one.threads) for one in blocked.blamed] == [("monitor", 8)]
     busy = found(behind_a_balancer(), THROUGH_BALANCER, *well, dump(stuck, group(3, LOCK), group(1, IDLE)))
-    assert [(one.cause.code, one.threads) for one in busy.blamed] == [("monitor", 4)]
+    assert [(one.cause.code, one.threads) for one in busy.blamed] == [("monitor", 7)]
 
 
 def test_where_all_behind_a_balancer_are_free_it_is_not_known_which_does_not_answer() -> None:
@@ -542,7 +578,7 @@ def test_a_circle_with_a_free_thread_in_it_is_not_known_to_be_a_deadlock() -> No
     said = root(evidence(), ALL_CALL, dump("cf-1", group(3, SOCKET, ("a:2", 3)), group(1, IDLE)))
     assert said == (
         "unseen: what is behind cf-1, cf-2 is not known: they call one another, and cf-1 has 1 of 4 request threads free; "
-        "4 threads wait for it, of cf-2"
+        "7 threads wait for it, of 2 services (cf-2, cf-1)"
     )
 
 
@@ -562,12 +598,14 @@ def test_who_waits_for_a_service_waits_in_equal_shares_for_what_as_many_of_its_t
         [dump("kiosk", *[with_stack(1, SOCKET, f"a.py:{number} f", ("a:1", 1)) for number in range(32)], threads=32)],
     ],
 )
-@pytest.mark.parametrize(("working", "code"), [(1, "no_answer"), (15, "no_answer"), (16, "work")])
-def test_a_server_is_at_the_calls_that_wait_if_half_as_many_of_its_threads_work(callers: list[Threads], working: int, code: str) -> None:
+@pytest.mark.parametrize(("working", "code", "threads"), [(1, "no_answer", 32), (15, "no_answer", 32), (16, "work", 48)])
+def test_a_server_is_at_the_calls_that_wait_if_half_as_many_of_its_threads_work(
+    callers: list[Threads], working: int, code: str, threads: int
+) -> None:
     """However the calls are spread over callers, and over the lines from which they are made."""
     server = dump("cf-1", with_stack(working, RUNNING, "a.py:3 health"), group(40 - working, IDLE), threads=40)
     (blamed,) = found(evidence(table("cf-1", size=40)), *callers, server).blamed
-    assert (blamed.cause.code, blamed.threads) == (code, 32)
+    assert (blamed.cause.code, blamed.threads) == (code, threads)
 
 
 # Pools
