@@ -59,13 +59,15 @@ class Ring:
     """That an alarm rang: when, and what it would have said.
 
     `slow_s`: from when to when (`t_s`) something was slow or waited, if so. `until_s`: when it was first seen to be over (`t_s`), infinity
-    if it never was; None: what rings for a moment only, such as a failed request.
+    if it never was; None: what rings for a moment only, such as a failed request. `failed_s`: when a real transaction failed that it
+    rings for, which may be later than it rings (`t_s`); None: it rings for none that failed.
     """
 
     at: Moment
     text: str
     slow_s: tuple[float, float] | None = None
     until_s: float | None = None
+    failed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +160,14 @@ class Watch:
 
         There is from the first fault on. In a night without any, such as one whose trouble lies in the variant itself, there is only if
         service stopped: from when the first transaction failed or was not answered any more, and before that where what rang was not over
-        when service stopped. What was slow counts at its end: a robot asks before the real transaction that tells what became of it.
+        when service stopped. What was slow counts at its end, and what rings for a real transaction that failed, when that did: a robot
+        asks before it, and whoever watches its age rings while it is under way.
         """
         if self.fault is not None:
             return ring.at.t_s >= self.fault.t_s
         if self.stopped is None:
             return False
-        told_s = ring.at.t_s if ring.slow_s is None else max(ring.at.t_s, ring.slow_s[1])
+        told_s = max(ring.at.t_s, 0.0 if ring.slow_s is None else ring.slow_s[1], 0.0 if ring.failed_s is None else ring.failed_s)
         return told_s >= self.stopped.trouble_s or (ring.until_s is not None and ring.until_s > self.stopped.stop_s)
 
     def _first(self, rings: Sequence[Ring]) -> Ring | None:

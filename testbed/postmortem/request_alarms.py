@@ -49,7 +49,8 @@ def in_flight(watch: Watch) -> Alarm:
             continue
         if request.sent_s + bound_s <= watch.until_s:
             asked = f"{request.caller} {request.transaction} of {clock_text(request.night_s)}"
-            rings.append(Ring(watch.at(request.sent_s + bound_s), f"{asked} had no answer", (request.sent_s, request.sent_s + bound_s)))
+            slow_s = (request.sent_s, request.sent_s + bound_s)
+            rings.append(Ring(watch.at(slow_s[1]), f"{asked} had no answer", slow_s, failed_s=_failed_s(transaction)))
         else:
             doubts.append(
                 (request.sent_s, f"the journal ends {watch.until_s - request.sent_s:.1f} s after a request that was never answered")
@@ -135,16 +136,22 @@ def _fates(watch: Watch, caller: str, kind: str, served_s: Sequence[float]) -> I
         like = f"as that of {clock_text(transaction.request.night_s)}, asked at {clock_text(asked.night_s)}"
         if took_s > watch.rules.answer_within_s:
             if told_by_s <= watch.until_s and not served:
-                yield asked.t_s, Ring(watch.at(told_s), f"no answer, {like}", (transaction.request.sent_s, told_by_s))
+                slow_s = (transaction.request.sent_s, told_by_s)
+                yield asked.t_s, Ring(watch.at(told_s), f"no answer, {like}", slow_s, failed_s=_failed_s(transaction))
         elif transaction.ended == "failed":
             if not served:
-                yield asked.t_s, Ring(watch.at(told_s), f"failed, {like}")
+                yield asked.t_s, Ring(watch.at(told_s), f"failed, {like}", failed_s=_failed_s(transaction))
         else:
             yield asked.t_s, None
 
 
 def _ended_s(transaction: Transaction) -> float:
     return float("inf") if transaction.response is None else transaction.response.answered_s
+
+
+def _failed_s(transaction: Transaction) -> float | None:
+    """Return when a transaction failed (`t_s`); None for one that did not."""
+    return transaction.response.answered_s if transaction.response is not None and transaction.ended == "failed" else None
 
 
 def _nobody_asked(watch: Watch) -> tuple[tuple[float, str], ...]:

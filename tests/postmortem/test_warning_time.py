@@ -236,6 +236,28 @@ def test_in_a_night_without_a_fault_that_stopped_service_what_rang_of_it_is_a_wa
     assert detection.answer == "By leaked connections, 3 min 20 s before."
 
 
+@pytest.mark.parametrize("took_s", [0.01, 2.0])
+def test_a_robot_of_the_first_transaction_that_failed_of_a_night_without_a_fault_is_a_warning(took_s: float) -> None:
+    """It asks before that one, and rings before it failed; where service did not stop there was nothing to tell."""
+    for hangs in (True, False):
+        night = faultless_night(hangs=hangs)
+        night.request(1.9, "kiosk", "failed", took_s=took_s)
+        times = told(night.journal(), EVERY)
+        robot, age = alarm(times, ROBOTS[0]), alarm(times, "in_flight")
+        (rang, false_alarm) = (robot.rang, robot.false_alarm) if hangs else (robot.false_alarm, robot.rang)
+        assert rang is not None
+        assert (rang.at.t_s, false_alarm) == (pytest.approx(1.0 + min(took_s, 1.0)), None)
+        if took_s > 1.0:
+            assert (age.false_alarm is None) is hangs
+
+
+def test_a_robot_of_a_late_answer_of_a_night_without_a_fault_is_a_false_alarm() -> None:
+    """It was answered, before anything failed."""
+    night = faultless_night(hangs=True)
+    night.request(1.9, "kiosk", "answered", took_s=2.0)
+    assert alarm(told(night.journal(), EVERY), ROBOTS[0]).false_alarm is not None
+
+
 def test_in_a_night_without_a_fault_in_which_service_did_not_stop_every_alarm_is_a_false_one() -> None:
     """There was nothing to tell."""
     times = told(faultless_night(hangs=False).journal(expect={"outcome": ["unharmed"]}))
