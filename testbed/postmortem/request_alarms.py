@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import MINUTE_S, clock_text
 from testbed.plan.topology import FacilityPlan, servers_of
 from testbed.postmortem.alarm import Alarm, Moment, Ring
+from testbed.verdict.evidence import CLOSING_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -65,17 +67,16 @@ def robots(watch: Watch) -> Iterator[Alarm]:
     Derived, not measured: a robot did not ask. One that had asked at a moment would have fared as the next real transaction of its kind,
     of the same caller, if no fault or operation began or ended until that was told. It rings when that would have failed, or when it would
     have had no answer for `answer_within_s`; not if the application servers that the caller calls answered another transaction before the
-    real one was asked. Other moments say nothing. What the robot itself would have done to the facility, such as using up stale
-    connections, is not counted.
+    real one was asked. Other moments say nothing, and of a robot that did not ring they leave unknown that it would not have. What the
+    robot itself would have done to the facility, such as using up stale connections, is not counted.
     """
     every = f"{watch.rules.robot_every_night_s / MINUTE_S:g} min of the night"
     for caller, kinds in watch.journal.header.transactions.items():
         served_s = _served_s(watch.journal, caller)
         for kind in (kind for kind, needs in kinds.items() if needs):
             fates = list(_fates(watch, caller, kind, served_s))
-            rings = (ring for _, ring in fates if ring is not None)
-            known = any(watch.fault is None or t_s >= watch.fault.t_s for t_s, _ in fates)
-            doubts = () if known else ((0.0, f"nobody asked {caller} for {kind} from which it could be told"),)
+            rings = (fate.ring for fate in fates if fate.ring is not None)
+            doubts = _not_told(watch, fates, f"nobody asked {caller} for {kind} from which it could be told")
             rule = f"one, asked every {every}, fails or has no answer within {watch.rules.answer_within_s:g} s (derived)"
             yield watch.alarm(f"{ROBOT}{caller}_{kind}", f"a {kind} by a robot at {caller}", rule, rings, doubts)
 
@@ -109,11 +110,17 @@ def _of_same_servers(journal: Journal, caller: str) -> Collection[str]:
     return [other for other in servers if servers[other] == servers.get(caller)]
 
 
-def _fates(watch: Watch, caller: str, kind: str, served_s: Sequence[float]) -> Iterator[tuple[float, Ring | None]]:
-    """Yield when a robot asks, and its ring, if any, for each moment at which a real transaction tells what would have become of it.
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What became of a robot that asked at a moment: its ring, if it rings; and whether that is told at all."""
 
-    `served_s`: when the servers had answered anybody.
-    """
+    asked: Moment
+    ring: Ring | None = None
+    is_told: bool = True
+
+
+def _fates(watch: Watch, caller: str, kind: str, served_s: Sequence[float]) -> Iterator[_Fate]:
+    """Yield what became of a robot for each moment at which it asks; `served_s`: when the servers had answered anybody."""
     asked_for = (transaction for transaction in watch.journal.transactions if transaction.request.caller == caller)
     real = sorted(
         (transaction for transaction in asked_for if transaction.request.transaction == kind), key=lambda real: real.request.sent_s
@@ -124,25 +131,43 @@ def _fates(watch: Watch, caller: str, kind: str, served_s: Sequence[float]) -> I
     for number in range(rounds + 1):
         asked = watch.at_night(header.from_s + number * watch.rules.robot_every_night_s)
         following = bisect_left(sent_s, asked.t_s)
-        if following == len(real):
-            break
-        transaction = real[following]
-        took_s = _ended_s(transaction) - transaction.request.sent_s
-        told_by_s = transaction.request.sent_s + min(took_s, watch.rules.answer_within_s)
-        if watch.changed_between(asked.t_s, told_by_s):
-            continue
-        served = bisect_right(served_s, asked.t_s) < bisect_right(served_s, transaction.request.sent_s)
-        told_s = asked.t_s + min(took_s, watch.rules.answer_within_s)
-        like = f"as that of {clock_text(transaction.request.night_s)}, asked at {clock_text(asked.night_s)}"
-        if took_s > watch.rules.answer_within_s:
-            if told_by_s <= watch.until_s and not served:
-                slow_s = (transaction.request.sent_s, told_by_s)
-                yield asked.t_s, Ring(watch.at(told_s), f"no answer, {like}", slow_s, failed_s=_failed_s(transaction))
-        elif transaction.ended == "failed":
-            if not served:
-                yield asked.t_s, Ring(watch.at(told_s), f"failed, {like}", failed_s=_failed_s(transaction))
-        else:
-            yield asked.t_s, None
+        yield _Fate(asked, is_told=False) if following == len(real) else _fate(watch, asked, real[following], served_s)
+
+
+def _fate(watch: Watch, asked: Moment, real: Transaction, served_s: Sequence[float]) -> _Fate:
+    """Return what became of a robot that asked at a moment, as the next real transaction tells."""
+    took_s = _ended_s(real) - real.request.sent_s
+    told_by_s = real.request.sent_s + min(took_s, watch.rules.answer_within_s)
+    if watch.changed_between(asked.t_s, told_by_s) or told_by_s > watch.until_s:
+        return _Fate(asked, is_told=False)
+    is_slow = took_s > watch.rules.answer_within_s
+    if not is_slow and real.ended != "failed":
+        return _Fate(asked)
+    if bisect_right(served_s, asked.t_s) < bisect_right(served_s, real.request.sent_s):
+        return _Fate(asked, is_told=False)
+    text = "no answer" if is_slow else "failed"
+    like = f"as that of {clock_text(real.request.night_s)}, asked at {clock_text(asked.night_s)}"
+    told_s = asked.t_s + min(took_s, watch.rules.answer_within_s)
+    slow_s = (real.request.sent_s, told_by_s) if is_slow else None
+    return _Fate(asked, Ring(watch.at(told_s), f"{text}, {like}", slow_s, failed_s=_failed_s(real)))
+
+
+def _not_told(watch: Watch, fates: Sequence[_Fate], nobody: str) -> tuple[tuple[float, str], ...]:
+    """Return the doubt about a robot; none if of each of its moments it is told what became of it. `nobody`: of none of them it is.
+
+    What it asked before the first fault could warn of nothing, and as of what monitoring samples, the last `CLOSING_S` seconds may miss.
+    """
+    from_s = 0.0 if watch.fault is None else watch.fault.t_s
+    asked = [fate for fate in fates if fate.asked.t_s >= from_s]
+    if not any(fate.is_told for fate in asked):
+        return ((0.0, nobody),)
+    to_s = watch.at_night(watch.journal.header.night.to_s).t_s - CLOSING_S
+    unknown = [fate for fate in asked if not fate.is_told and fate.asked.t_s <= to_s]
+    if not unknown:
+        return ()
+    first = unknown[0].asked
+    text = f"nothing tells what became of {len(unknown)} of the {len(asked)} that it asked, the first at {clock_text(first.night_s)}"
+    return ((first.t_s, text),)
 
 
 def _ended_s(transaction: Transaction) -> float:

@@ -410,8 +410,40 @@ def test_a_robot_of_which_no_real_transaction_tells_is_unknown() -> None:
     night = robot_night("answered")
     night.end(6.0)
     times = told(night.journal(), EVERY)
-    assert not alarm(times, ROBOTS[0]).is_unknown
+    assert alarm(times, ROBOTS[0]).doubt.startswith("nothing tells what became of 1 of the 197 that it asked, the first at 22:03:20")
     assert alarm(times, ROBOTS[1]).doubt == "nobody asked ivr for flight_status from which it could be told"
+
+
+@pytest.mark.parametrize(
+    ("asked", "moves_s", "is_unknown"),
+    [
+        (8, [], False),
+        (8, [3.02], True),  # between what was asked at 3.0 s and the next real one
+        (3, [], True),  # the last real one was at 3.04 s
+    ],
+)
+def test_a_robot_never_rang_only_if_each_of_its_moments_is_told(asked: int, moves_s: list[float], *, is_unknown: bool) -> None:
+    """From the first fault on, but for the night's last seconds; the others of the same night are known."""
+    night = NightBuilder()
+    for number in range(60):
+        night.look(number / 10, done=1)
+    for number in range(asked):
+        for caller in CALLERS:
+            night.request(2.2 + number * 0.42, caller, "answered")
+    for number, moved_s in enumerate([1.9, *moves_s]):
+        night.switchover(moved_s, id_=number + 1)
+    night.end(6.0)
+    found = alarm(told(night.journal(), EVERY), ROBOTS[0])
+    assert (found.rang, found.is_unknown) == (None, is_unknown)
+
+
+def test_a_robot_that_rang_after_a_moment_that_tells_nothing_may_have_rung_earlier() -> None:
+    """What it asked while the fault was injected tells nothing."""
+    night = robot_night("failed")
+    night.end(6.0)
+    found = alarm(told(night.journal(), EVERY), ROBOTS[0])
+    assert found.rang is not None
+    assert found.doubt.startswith("nothing tells what became of")
 
 
 def test_a_robot_takes_nothing_from_a_transaction_that_needs_only_the_caller() -> None:
