@@ -107,13 +107,10 @@ def known_root(worst: Look | None, stop: Moment | None) -> Known:
     if worst is None:
         return Known(None)
     blamed = worst.who_waits.blamed
-    told = (*([worst.unread] if worst.unread else []), *map(str, blamed[: SHOWN + 1]))
+    told = (*filter(None, (worst.unread, worst.who_waits.doubt)), *map(str, blamed[: SHOWN + 1]))
     if worst.unread or not worst.who_waits.knows_root:
         return Known(None, told)
     root, *others = blamed
-    unseen = [other for other in others if other.cause.code == "unseen"]
-    if unseen and sum(other.threads for other in unseen) >= root.threads:
-        return Known(None, told)
     if stop is not None and worst.night_s < stop.night_s:
         return Known(root, (*told, f"that was seen at {clock_text(worst.night_s)}, before service stopped"), only_likely=True)
     return Known(root, told, only_likely=bool(others) or root.cause.only_likely)

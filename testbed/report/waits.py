@@ -55,9 +55,9 @@ def _minute(night_s: float) -> str:
 
 
 def sentences(look: Look) -> list[str]:
-    """Return what is blamed, the root first; and why the evidence could not be read, if it could not."""
+    """Return what is blamed, the root first, or that it is not known; and why the evidence could not be read, if it could not."""
     found = [str(blamed) for blamed in look.who_waits.blamed] or [NOBODY]
-    return [*found, *([look.unread] if look.unread else [])]
+    return [*filter(None, (look.who_waits.doubt,)), *found, *([look.unread] if look.unread else [])]
 
 
 def table(look: Look, figures: Figures) -> FittedTable:

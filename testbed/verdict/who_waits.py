@@ -73,13 +73,28 @@ class WhoWaits:
 
     @property
     def root(self) -> Blamed | None:
-        """What most threads wait for in the end; None if nothing is blocked."""
+        """What most threads wait for in the end, of what was seen; None if nothing is blocked."""
         return self.blamed[0] if self.blamed else None
 
     @property
+    def unseen(self) -> tuple[Blamed, ...]:
+        """What was not seen, and how many threads wait for it."""
+        return tuple(blamed for blamed in self.blamed if blamed.cause.code == "unseen")
+
+    @property
     def knows_root(self) -> bool:
-        """Whether something is blamed that was seen."""
-        return self.root is not None and self.root.cause.code != "unseen"
+        """Whether something is blamed that was seen, and more threads wait for it than for all that was not."""
+        if self.root is None or self.root.cause.code == "unseen":
+            return False
+        return not self.unseen or self.root.threads > sum(blamed.threads for blamed in self.unseen)
+
+    @property
+    def doubt(self) -> str:
+        """Why something is blamed that was seen, and is not known to be the root, in words; empty where that is not so."""
+        if self.root is None or self.knows_root or self.root.cause.code == "unseen":
+            return ""
+        unseen = sum(blamed.threads for blamed in self.unseen)
+        return f"the root is not known: of {sum(blamed.threads for blamed in self.blamed)} threads, {unseen} wait for what was not seen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed.journal import evidence as evidence_file
-from testbed.journal.events import EvidenceTaken, GroupWait, ThreadGroup, Threads
+from testbed.journal.events import EvidenceTaken, FacilityNames, GroupWait, ThreadGroup, Threads
 from testbed.journal.evidence import (
     About,
     Calls,
@@ -24,8 +24,10 @@ from testbed.journal.evidence import (
 )
 from testbed.journal.reader import Journal
 from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNING, SOCKET
+from testbed.report import waits
+from testbed.report.html import wait_graph
 from testbed.verdict import who_waits
-from testbed.verdict.who_waits import Edge, WhoWaits
+from testbed.verdict.who_waits import Edge, Look, WhoWaits
 from tests.journals import header
 
 if TYPE_CHECKING:
@@ -366,6 +368,19 @@ def test_what_was_seen_comes_before_what_was_not() -> None:
     """However many threads end there."""
     dumps = (dump("cf-1", group(8, CHECKOUT), threads=8), dump("cf-2", group(2, LOCK), threads=2))
     assert [one.cause.code for one in found(None, *dumps).blamed] == ["monitor", "unseen"]
+
+
+@pytest.mark.parametrize(("seen", "unseen", "knows"), [(1, 3, False), (2, 2, False), (3, 1, True)])
+def test_the_root_is_known_only_if_more_wait_for_it_than_for_what_was_not_seen(seen: int, unseen: int, *, knows: bool) -> None:
+    """Otherwise what was not seen may be the root; what was seen comes first all the same."""
+    graph = found(evidence(), dump("cf-1", group(seen, RUNNING), group(unseen, CHECKOUT)))
+    assert [blamed.cause.code for blamed in graph.blamed] == ["work", "unseen"]
+    assert (graph.knows_root, graph.doubt == "") == (knows, knows)
+    drawn = wait_graph.of(graph, FacilityNames(("cf-1",), (), 4, 4))
+    assert drawn is not None
+    assert bool(drawn.root) is knows
+    first = waits.sentences(Look(5.0, "hung", graph))[0]
+    assert first.startswith("the root is not known: of 4 threads, " if not knows else "work of cf-1 itself")
 
 
 def test_a_facility_that_works_has_nobody_to_blame() -> None:

@@ -41,7 +41,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class WaitGraph:
-    """Nodes and edges; `root` has the names of the nodes at which the first cause lies: of a deadlock, all that wait for one another."""
+    """Nodes and edges; `root` has the names of the nodes at which the root lies: of a deadlock, all that wait for one another.
+
+    It has none where most threads wait for what was not seen, and others for what was.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -82,7 +85,7 @@ def of(found: WhoWaits, facility: FacilityNames) -> WaitGraph | None:
         [*(name for edge in edges for name in (edge.source, edge.target)), *(name for each in at.values() for name in each)]
     )
     nodes = tuple(Node(name, _kind(name, edges, facility), _does(name, edges, facility), _blamed(name, found.blamed, at)) for name in names)
-    return WaitGraph(nodes, tuple(edges), at[found.root.cause] if found.root else ())
+    return WaitGraph(nodes, tuple(edges), at[found.root.cause] if found.root and not found.doubt else ())
 
 
 def _with_cause(edges: Sequence[Edge], cause: Cause) -> tuple[list[Edge], tuple[str, ...]]:
