@@ -328,7 +328,8 @@ class _Walk:
         table = self.seen.pool(service) if code in callers_load.OF_LOAD else None
         if self.evidence is None or table is None or not callers_load.is_mostly_repetitions([table]):
             return None
-        return Cause("retries", *callers_load.blamed(self.evidence.pools)) if callers_load.is_storm(self.evidence, code) else None
+        group = callers_load.group_of(table, self.evidence.pools)
+        return Cause("retries", *callers_load.blamed(group)) if callers_load.is_storm(self.evidence, group, code) else None
 
     # A caller's own connections
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.errors import shortened, visible
 from testbed.journal.thread_states import DATABASE
 from testbed.verdict.causes.calls import UNKNOWN_ADDRESS
-from testbed.verdict.causes.databases import HELD_BY, LOCK
+from testbed.verdict.causes.databases import HELD_BY, LOCK, LOCK_OF
 from testbed.verdict.causes.locks import OF_CIRCLE
 from testbed.verdict.who_waits import Edge
 
@@ -127,7 +127,7 @@ def _kind(name: str, edges: Sequence[Edge], facility: FacilityNames) -> str:
         ("application server", name in facility.application_servers),
         ("connection pool", name.startswith((POOL_OF, CONNECTIONS_OF))),
         ("network link", name.startswith(LINK_TO)),
-        ("in the database", name == LOCK),
+        ("in the database", name == LOCK or name.startswith(LOCK_OF)),
         ("database", DATABASE in into),
         ("holds the lock", HELD_BY in into),
         ("line of code", ".py:" in name),

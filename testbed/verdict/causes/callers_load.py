@@ -24,17 +24,29 @@ def is_mostly_repetitions(pools: Iterable[PoolTable]) -> bool:
     return bool(running) and 2 * sum(call.attempt > 1 for call in running) >= len(running)
 
 
-def is_storm(evidence: Evidence, code: str) -> bool:
+def group_of(server: PoolTable, pools: Sequence[PoolTable]) -> list[PoolTable]:
+    """Return the pools of the servers of a service group: those that callers call which call this one, in their order.
+
+    What a caller does to the servers of one group is nothing to those of another (S4).
+    """
+    group = [server]
+    for table in group:
+        group += [each for each in pools if each not in group and not _callers(each).isdisjoint(_callers(table))]
+    return [table for table in pools if table in group]
+
+
+def is_storm(evidence: Evidence, pools: Sequence[PoolTable], code: str) -> bool:
     """Whether the caller with the most repetitions makes them although its calls take less time than it waits for one.
 
-    A call takes as long as it has its connection. Where that alone is longer than the caller's time-out, no attempt could succeed, however
-    few they were: what the call does or waits for is to blame. `code`: of what the servers' threads are at. Without a time-out, or with no
-    connection out, nothing tells that a call is quick, and what it waits for is to blame if it waits for anything.
+    `pools`: of the servers of a service group. A call takes as long as it has its connection. Where that alone is longer than the caller's
+    time-out, no attempt could succeed, however few they were: what the call does or waits for is to blame. `code`: of what the servers'
+    threads are at. Without a time-out, or with no connection out, nothing tells that a call is quick, and what it waits for is to blame if
+    it waits for anything.
     """
-    caller = _most_repeating(evidence.pools)
+    caller = _most_repeating(pools)
     about = next((about for about in evidence.services if about.service == caller), None)
     timeout_s = None if about is None else about.settings.get("call_read_timeout_s")
-    held_s = [row.out_s for table in evidence.pools for row in table.connections_out if row.request_running]
+    held_s = [row.out_s for table in pools for row in table.connections_out if row.request_running]
     return code in DOES_AS_ASKED if timeout_s is None or not held_s else median(held_s) < timeout_s
 
 
@@ -57,6 +69,12 @@ def _most_repeating(pools: Iterable[PoolTable]) -> str:
     """Return the caller that sent most of the repetitions that are worked on; of several, the first by name."""
     repeated = Counter(call.caller for call in _running(pools) if call.attempt > 1)
     return min(repeated, key=lambda caller: (-repeated[caller], caller), default="")
+
+
+def _callers(table: PoolTable) -> set[str]:
+    """Return who has sent calls to a server, as far as it told."""
+    calls = table.calls
+    return set() if calls is None else {*(each.caller for each in calls.sent), *(each.caller for each in calls.running)}
 
 
 def _running(pools: Iterable[PoolTable]) -> Iterable[RunningCall]:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from testbed.journal.events import ThreadGroup
-    from testbed.journal.evidence import ConnectionOut, DatabaseSide, Session
+    from testbed.journal.evidence import ConnectionOut, DatabaseSide, PoolTable, Session
     from testbed.verdict.causes.seen import Seen
 
 LOCK, HELD_BY = "a lock", "held by"  # in the graph
+LOCK_OF = f"{LOCK} of "  # and the database, where there are several
 CLIENT_WAIT, STANDBY_WAIT = "Client: ", "IPC: SyncRep"  # what a session waits for, as `pg_stat_activity` names it
 PREPARED = 0  # what `pg_blocking_pids` gives for a prepared transaction, which no process has
 MOST_RELATIONS = 3
@@ -97,17 +98,22 @@ class DatabaseCauses:
 
     def _rows_over(self, side: DatabaseSide) -> list[ConnectionOut]:
         """Return the connections of all servers to a database whose requests run."""
-        return [row for table in self.seen.pools if self.seen.database_of(table.service)[2] is side for row in in_use(table)]
+        return [row for table in self._tables_of(side) for row in in_use(table)]
 
     def _locked(self, side: DatabaseSide, sessions: Mapping[int, Session], blocked: Sequence[Session]) -> Cause:
         """Return the session at the end of those that wait for one another's locks: of several, the one that most of them wait for."""
         ends = {session.pid: _end_of(session, sessions) for session in side.sessions if session.blocked_by}
-        self.edges[side.database, LOCK, "wait"] = len(ends)
+        lock = LOCK if len(self.seen.databases) == 1 else LOCK_OF + side.database
+        self.edges[side.database, lock, "wait"] = len(ends)
         for place, waiting in Counter(_place(side, sessions, pids) for pids in ends.values()).items():
-            self.edges[LOCK, place, HELD_BY] = waiting
+            self.edges[lock, place, HELD_BY] = waiting
         counted = Counter(ends[session.pid] for session in blocked)
         pids = min(counted, key=lambda pids: (-counted[pids], pids))
         return self._held(side, sessions, pids)
+
+    def _tables_of(self, side: DatabaseSide) -> list[PoolTable]:
+        """Return the pools whose connections lead to a database: another's sessions may have the same process ids."""
+        return [table for table in self.seen.pools if self.seen.database_of(table.service)[2] is side]
 
     def _held(self, side: DatabaseSide, sessions: Mapping[int, Session], pids: Sequence[int]) -> Cause:
         """Return the cause of those that wait for a lock: who holds it, or the sessions that wait for one another's."""
@@ -122,12 +128,13 @@ class DatabaseCauses:
         if (holder := sessions.get(pid)) is None:
             return Cause("lock", where, f"{lock} process {pid} of its server holds")
         open_s = "" if holder.transaction_s is None else f" for {holder.transaction_s:.1f} s"
-        text = f"{lock} {self._owner(holder)} holds{open_s}: session {pid}, {holder.state}, last statement: {holder.query}"
+        text = f"{lock} {self._owner(side, holder)} holds{open_s}: session {pid}, {holder.state}, last statement: {holder.query}"
         return Cause("lock", where, text)
 
-    def _owner(self, session: Session) -> str:
+    def _owner(self, side: DatabaseSide, session: Session) -> str:
         """Return which request has a session; where none of the facility's has it, its role in the database."""
-        rows = ((table.service, row) for table in self.seen.pools for row in table.connections_out if row.backend_pid == session.pid)
+        tables = self._tables_of(side)
+        rows = ((table.service, row) for table in tables for row in table.connections_out if row.backend_pid == session.pid)
         service, row = next(rows, ("", None))
         return f"the role {session.role}" if row is None else f"{row.operation or 'a thread'} of {service}"
 

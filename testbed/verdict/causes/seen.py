@@ -38,6 +38,11 @@ class Seen:
         """The pools of all application servers that told theirs."""
         return () if self.evidence is None else self.evidence.pools
 
+    @property
+    def databases(self) -> tuple[DatabaseSide, ...]:
+        """The databases whose servers told of their sessions."""
+        return () if self.evidence is None else self.evidence.databases
+
     def pool(self, service: str) -> PoolTable | None:
         """Return the pool of an application server."""
         return _of(service, self.pools)

@@ -22,8 +22,8 @@ class WrongAddress:
     """An address at which nobody answers, and the servers that are configured with it.
 
     `whose`: which host's own it is, if it is known to be one's. `virtual_ip` is the address to which they should go, and `leads_to` the
-    host on which that database runs. `failed`: the connects of all their pools that have failed since one last succeeded, `error` with
-    what the last did.
+    host on which that database runs; where there are several databases and nothing tells which is theirs, those of all. `failed`: the
+    connects of all their pools that have failed since one last succeeded, `error` with what the last did.
     """
 
     address: str
@@ -64,30 +64,28 @@ def _found(evidence: Evidence) -> Iterator[WrongAddress]:
     leads_somewhere = {route.address for route in evidence.routes} | {side.address for side in evidence.databases}
     for address, servers in named.items():
         own = next((own for own in evidence.hosts if own.address == address), None)
-        right = _right_one(evidence, "" if own is None else own.database)
-        if address in leads_somewhere or right is None:
+        right = list(_right_ones(evidence, "" if own is None else own.database))
+        if address in leads_somewhere or not right:
             continue
-        route, side = right
         tables = [table for table in evidence.pools if table.service in servers and table.connects_failed]
         yield WrongAddress(
             address=address,
             servers=tuple(servers),
             whose="" if own is None else own.host,
-            virtual_ip=route.address,
-            leads_to=side.host,
+            virtual_ip=" or ".join(route.address for route, _ in right),
+            leads_to=" or ".join(dict.fromkeys(side.host for _, side in right)),
             failed=sum(table.connects_failed for table in tables),
             error=_last_error(tables),
         )
 
 
-def _right_one(evidence: Evidence, database: str) -> tuple[Route, DatabaseSide] | None:
-    """Return the virtual IP of a database, or the first of all if it is not known which, with what it leads to; None if that is nobody."""
+def _right_ones(evidence: Evidence, database: str) -> Iterator[tuple[Route, DatabaseSide]]:
+    """Yield the virtual IP of a database with what it leads to, or each if it is not known of which; none that leads to nobody."""
     for route in evidence.routes:
         if route.is_virtual_ip and route.listens and database in ("", route.name.removeprefix(VIRTUAL_IP)):
             side = next((side for side in evidence.databases if side.address == route.leads_to), None)
             if side is not None:
-                return route, side
-    return None
+                yield route, side
 
 
 def _last_error(tables: Sequence[PoolTable]) -> str:

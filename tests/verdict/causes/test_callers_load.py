@@ -8,7 +8,7 @@ import pytest
 
 from testbed.journal.evidence import Calls, ConnectionOut, Evidence, PoolTable, RunningCall, SentCalls, Session
 from testbed.journal.thread_states import CHECKOUT, DATABASE, RUNNING
-from tests.verdict.test_who_waits import CALLERS, about, database, dump, evidence, group, root, table
+from tests.verdict.test_who_waits import CALLERS, about, database, dump, evidence, found, group, root, table
 
 SENT = (SentCalls("partner", 956, 24), SentCalls("kiosk", 12, 12))
 SERVERS = tuple(dump(server, group(3, CHECKOUT), group(1, RUNNING)) for server in ("cf-1", "cf-2"))
@@ -61,3 +61,17 @@ def test_without_a_time_out_only_what_waits_for_nobody_is_a_storm() -> None:
     assert root(seen(*pools, timeout_s=None), *CALLERS, *SERVERS) == SAID.format(8)
     asking = [dump(server, group(3, CHECKOUT), group(1, DATABASE)) for server in ("cf-1", "cf-2")]
     assert root(replace(seen(*pools, timeout_s=None), databases=(ASKED,)), *CALLERS, *asking).startswith("no_answer")
+
+
+def test_a_storm_is_that_of_the_service_group() -> None:
+    """Each group has callers of its own: whoever repeats more elsewhere, or waits longer there, has no part in it."""
+    kiosk = replace(busy("cf-2"), calls=Calls(tuple(RunningCall(n, "w", 2.0, "kiosk", 3) for n in range(3)), (SentCalls("kiosk", 9, 3),)))
+    repeated = tuple(RunningCall(n, "w", 2.0, "partner", 9) for n in range(4))
+    slow = replace(busy("cf-1", held_s=9.0), calls=Calls(repeated, SENT[:1]))  # no attempt could ever succeed
+    evidence_ = seen(slow, kiosk)
+    callers = (*(each for each in evidence_.services if each.service != "kiosk"), about("kiosk", call_read_timeout_s=0.5))
+    evidence_ = replace(evidence_, services=callers)
+    told = {blamed.services: blamed.cause for blamed in found(evidence_, *SERVERS).blamed}
+    assert (told["cf-1",].code, told["cf-2",].code) == ("work", "retries")
+    assert told["cf-2",].where == "kiosk"
+    assert told["cf-2",].text.endswith("3 of 3 request threads of cf-2 that are at work are at its repetitions")

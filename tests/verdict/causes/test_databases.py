@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.journal.events import ThreadGroup
-from testbed.journal.evidence import ConnectionOut, HeldLock, Session
+from testbed.journal.evidence import ConnectionOut, HeldLock, Route, Session
 from testbed.journal.thread_states import CHECKOUT, DATABASE, RUNNING
 from tests.verdict.test_who_waits import database, dump, evidence, found, group, root, table
 
@@ -151,3 +151,44 @@ def test_the_standby_that_does_not_confirm_is_waited_for_by_the_database() -> No
     """In the graph, by as many sessions."""
     edges = found(with_rows(database(*(active(n, "IPC: SyncRep") for n in range(10)))), ALL).edges
     assert [(edge.source, edge.count) for edge in edges if edge.target == "standby of database"] == [("database", 10)]
+
+
+OWN = (Route("virtual IP of database", "a:10", "a:20", listens=True), Route("virtual IP of database-2", "b:10", "b:20", listens=True))
+
+
+def two_databases(first: DatabaseSide, *of_second: ConnectionOut) -> Evidence:
+    """Return the evidence of two service groups, each with a server and a database of its own, whose processes have the same ids."""
+    second = replace(first, database="database-2", address="b:20")
+    seen = evidence(table("cf-1", *ROWS[:4]), table("cf-2", *(of_second or ROWS[:4])), side=first)
+    services = [replace(each, settings={"database": "host=b port=10"}) if each.service == "cf-2" else each for each in seen.services]
+    return replace(seen, services=tuple(services), routes=OWN, databases=(first, second))
+
+
+def test_a_lock_of_one_group_s_database_is_not_put_on_a_request_of_another_group() -> None:
+    """Session 7 of the first database is nobody's, and the one of the second is that of a booking."""
+    side = database(
+        HOLDER, *(blocked(number, 7) for number in range(4)), locks=(HeldLock(7, "flights", "AccessExclusiveLock", granted=True),)
+    )
+    booking = ConnectionOut(9, "w", 5.0, request_running=True, backend_pid=7, operation="book")
+    graph = found(two_databases(side, booking, *ROWS[:3]), *(dump(server, group(4, DATABASE)) for server in ("cf-1", "cf-2")))
+    first, second = sorted(graph.blamed, key=lambda blamed: blamed.services)
+    assert (first.services, second.services) == (("cf-1",), ("cf-2",))
+    assert "of database that the role etl holds" in first.cause.text
+    assert "of database-2 that book of cf-2 holds" in second.cause.text
+
+
+def test_the_locks_of_two_databases_are_two_nodes_of_the_graph() -> None:
+    """Each leads to the session of its own database."""
+    side = database(HOLDER, *(blocked(number, 7) for number in range(4)))
+    graph = found(two_databases(side), *(dump(server, group(4, DATABASE)) for server in ("cf-1", "cf-2")))
+    held = {(edge.source, edge.target) for edge in graph.edges if edge.how == "held by"}
+    assert held == {("a lock of database", "session 7 of database"), ("a lock of database-2", "session 7 of database-2")}
+
+
+def test_the_trouble_of_one_group_s_database_is_not_blamed_on_the_other() -> None:
+    """The sessions of the second are at work, and nobody there waits for a lock."""
+    side = database(HOLDER, *(blocked(number, 7) for number in range(4)))
+    seen = two_databases(side)
+    well = replace(seen.databases[1], sessions=tuple(active(number) for number in range(4)))
+    graph = found(replace(seen, databases=(side, well)), *(dump(server, group(4, DATABASE)) for server in ("cf-1", "cf-2")))
+    assert sorted((blamed.cause.code, blamed.services) for blamed in graph.blamed) == [("lock", ("cf-1",)), ("statement", ("cf-2",))]

@@ -131,3 +131,15 @@ def test_the_moment_at_which_something_is_blamed_counts_although_nothing_is_bloc
         for code, at in (("wrong_address", "db-1's own address"), ("nobody", ""), ("lost", ""))
     }
     assert verdicts == {"wrong_address": Verdict.HELD, "nobody": Verdict.BROKEN, "lost": Verdict.BROKEN}
+
+
+def test_of_several_databases_none_is_guessed_to_be_that_of_a_wrong_address() -> None:
+    """Nobody told whose address it is; where it is a host's own, it is that host's database."""
+    second = replace(VIRTUAL_IP, name="virtual IP of database-2", address="b:10", leads_to="b:20")
+    on_b = replace(ON_DB_2, database="database-2", host="db-1", address="b:20")
+    services = (replace(about("cf-2"), settings={"database": "host=x port=1"}),)
+    seen = replace(evidence(side=ON_DB_2), services=services, routes=(VIRTUAL_IP, second), databases=(ON_DB_2, on_b))
+    (unknown,) = wrong_address.found(seen)
+    assert "not to the virtual IP at a:10 or b:10, which leads to db-2 or db-1" in str(unknown)
+    (known,) = wrong_address.found(replace(seen, hosts=(OwnAddress("database-2", "db-2", "x:1"),)))
+    assert "not to the virtual IP at b:10, which leads to db-1" in str(known)
