@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from testbed.postmortem import warning_time
 from testbed.report import nights
+from testbed.report.nights import Night
 from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from testbed.journal.reader import Journal
     from testbed.postmortem.warning_time import WarningTimes
-    from testbed.report.nights import Night
     from testbed.verdict.judge import Judgement
     from testbed.verdict.result import Result
     from testbed.verdict.who_waits import Look
@@ -50,10 +50,15 @@ class JudgedReplay:
 
 @dataclass(frozen=True, slots=True)
 class JudgedNight:
-    """A night, and its replays in the order of its columns."""
+    """A night, and its replays in the order of its columns, or the first of them."""
 
     night: Night
     replays: tuple[JudgedReplay, ...]
+
+    @property
+    def shown(self) -> Night:
+        """The night with the columns of these replays alone."""
+        return Night(self.night.columns[: len(self.replays)])
 
     @property
     def title(self) -> str:
@@ -81,6 +86,15 @@ def of(results: Sequence[Result], contained_by: ContainedBy = MappingProxyType({
         )
         for night in found
     )
+
+
+def first(nights: Sequence[JudgedNight], most: int) -> tuple[JudgedNight, ...]:
+    """Return the nights with no more than so many replays in all, the first ones; a night of which none is left is left out."""
+    cut = []
+    for judged in nights:
+        cut.append(replace(judged, replays=judged.replays[: max(0, most)]))
+        most -= len(judged.replays)
+    return tuple(judged for judged in cut if judged.replays)
 
 
 def _key(judgement: Judgement) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from testbed.report.html import judged
 from testbed.report.html.fragment import Fragment
 from testbed.report.html.markup import Markup, element, joined, void
-from testbed.report.html.sections import after_the_stop, charts, compared, findings, origin, stacks, summary, timeline, waits
+from testbed.report.html.sections import after_the_stop, charts, compared, findings, origin, others, stacks, summary, timeline, waits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +37,7 @@ SECTIONS: tuple[Section, ...] = (
     findings.section,
     origin.section,
 )
+MOST_REPLAYS = 16  # that a page tells in full: a hundred would be no page any more, on a telephone least of all
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "vendor/dagre.min.js", "page.js", "graph.js")  # each uses those before it
 STYLE = "page.css"
 FAILED = "This section could not be made"
@@ -47,11 +48,15 @@ def page(
 ) -> str:
     """Return the report of some replays as an HTML file; at least one, or there is nothing to report.
 
+    Past `MOST_REPLAYS`, each of the others is a row of a table, below the first section.
     `contained_by`: by scenario and runtime, the variants over which a kept matrix says that the airline was not grounded.
     """
-    nights = judged.of(results, contained_by or {})
+    of_all = judged.of(results, contained_by or {})
+    nights = judged.first(of_all, MOST_REPLAYS)
     told = [fragment for section in sections if (fragment := _made(section, nights)) is not None]
-    titles = "; ".join(dict.fromkeys(f"{night.title}, {night.replays[0].journal.header.night.date}" for night in nights))
+    if (rest := _made(lambda shown: others.section(of_all, shown), nights)) is not None:
+        told.insert(1, rest)
+    titles = "; ".join(dict.fromkeys(f"{night.title}, {night.replays[0].journal.header.night.date}" for night in of_all))
     scripts = [_script(name) for name in SCRIPTS]
     head = element(
         "head",

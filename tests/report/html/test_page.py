@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 MOST_BYTES = 2_000_000
+MOST_ELEMENTS = 30_000
 EVIL = "</script><script>alert(1)</script><!--\x00\x1b[31m\u202e'\"&"
 VOID = {"meta", "link", "input", "wbr"}
 
@@ -285,14 +286,30 @@ def test_elements_escape_what_is_no_markup() -> None:
     assert made == '<a href="&quot;x&quot;" aria-label data-key="k">&lt;b&gt;<i>&amp;</i></a>'
 
 
-@pytest.mark.parametrize("count", [1, 6, 30])
+@pytest.mark.parametrize("count", [1, 6, 30, 200])
 def test_the_page_stays_small(count: int) -> None:
-    """Also of several variants, and of many replays, of which not all are drawn."""
-    journals = [flown("original"), flown("fixed")]
-    text = page(results(*(journals[number % 2] for number in range(count))))
-    assert len(text.encode()) < MOST_BYTES
-    assert (f"Drawn are the first 16 of {count} replays" in text) is (count > 16)
-    assert text.count("<article") == count
+    """Also of several variants, and of many replays, of which not all are told in full; each of the others is a row."""
+    both = results(flown("original"), flown("fixed"))
+    made = [replace(both[number % 2], judgement=replace(both[number % 2].judgement)) for number in range(count)]
+    found = Elements(page(made))
+    text = " ".join(found.texts)
+    assert len(page(made).encode()) < MOST_BYTES
+    assert len(found.found) < MOST_ELEMENTS
+    assert (f"Told in full are the first 16 of {count} replays" in text) is (count > 16)
+    assert len(found.named("article")) == min(count, 16)
+    assert all(f"({number + 1}/{(count + 1) // 2})" in text for number in range((count + 1) // 2) if count > 2)
+
+
+def test_a_night_of_which_nothing_is_told_in_full_has_its_replays_in_the_table() -> None:
+    """Of several nights, the first replays are told, whichever they are of."""
+    ordered = [*(contained_night().journal(seed=1) for _ in range(17)), hung_night().journal(seed=2)]
+    text = page(results(*ordered))
+    (rest,) = re.findall(r'<section id="others".*?</section>', text, re.DOTALL)
+    assert "Told in full are the first 16 of 18 replays" in rest
+    assert rest.count("<tr") == 1 + 2
+    assert "seed 1: original (17/17)" in rest
+    assert "seed 2: original" in rest
+    assert FAILED not in text
 
 
 def test_a_long_night_stays_small_and_loses_no_extreme() -> None:
@@ -323,8 +340,8 @@ def test_a_night_behind_the_last_that_is_drawn_is_told_all_the_same() -> None:
     journals = [hung_night().journal(seed=seed) for seed in range(1, 19)]
     text = page(results(*journals))
     assert FAILED not in text
-    assert "Drawn are the first 16 of 18 replays" in text
-    assert text.count("<article") == 18
+    assert "Told in full are the first 16 of 18 replays" in text
+    assert text.count("<article") == 16
 
 
 def test_the_root_stands_above_the_graph_and_the_warnings_have_their_leads() -> None:

@@ -26,18 +26,12 @@ POOL = (
 )
 HEALTH = "A green bar is checks that were green, a taller one in red checks that were not, and nothing is where nobody looked."
 ENDED = "An unanswered transaction, one that never got an answer, counts from when it was due; the three together are what was due."
-MOST_REPLAYS = 16  # of a page: a hundred would be no page any more; all the rest of it tells of every replay
 MOST_POINTS = 30_000  # of all charts of a page, of some 20 bytes each
 
 
 def section(nights: Sequence[JudgedNight]) -> Fragment | None:
     """Return the charts of each replay, all of a night with the same axis; None if nothing was measured of any."""
-    drawn: list[tuple[JudgedNight, list[tuple[JudgedReplay, list[Chart]]]]] = []
-    left = MOST_REPLAYS
-    for judged in nights:
-        if left > 0:
-            drawn.append((judged, [(replay, of(replay)) for replay in judged.replays[:left]]))
-            left -= len(drawn[-1][1])
+    drawn = [(judged, [(replay, of(replay)) for replay in judged.replays]) for judged in nights]
     lines = sum(len(chart_.series) for _, replays in drawn for _, charts in replays for chart_ in charts)
     if not lines:
         return None
@@ -63,9 +57,6 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
                 class_="columns beside",
             )
         )
-    total = sum(len(judged.replays) for judged in nights)
-    if total > MOST_REPLAYS:
-        body.append(element("p", f"Drawn are the first {MOST_REPLAYS} of {total} replays; for the others, make a report of each."))
     return Fragment("charts", "What was measured", joined(*body))
 
 

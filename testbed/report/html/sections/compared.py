@@ -31,9 +31,9 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
         if len(nights) > 1:
             body.append(element("h3", judged.title))
         for title, rows in (
-            ("What became of each variant", side_by_side.night_rows(judged.night)),
-            ("", rises.rows(judged.night)),
-            ("", side_by_side.cost_rows(judged.night)),
+            ("What became of each variant", side_by_side.night_rows(judged.shown)),
+            ("", rises.rows(judged.shown)),
+            ("", side_by_side.cost_rows(judged.shown)),
         ):
             body += _tables(title or rows.title, rows, [replay.name for replay in judged.replays])
         body += [_latency(replay) for replay in judged.replays]

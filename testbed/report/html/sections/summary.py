@@ -64,7 +64,7 @@ def section(nights: Sequence[JudgedNight]) -> Fragment | None:
         if judged.night.outcomes:
             body.append(element("p", element("strong", judged.night.outcomes), class_="outcomes"))
         differ, heading = _differing(judged), "h4" if len(nights) > 1 else "h3"
-        cards = (_card(replay, journal, differ, heading) for replay, journal in zip(judged.replays, judged.night.journals, strict=True))
+        cards = (_card(replay, journal, differ, heading) for replay, journal in zip(judged.replays, judged.night.journals, strict=False))
         body.append(element("div", *cards, class_="cards"))
     body.append(
         markup.details("What these words mean", element("dl", *(joined(element("dt", word), element("dd", text)) for word, text in WORDS)))
