@@ -21,6 +21,7 @@ from testbed.errors import DumpError
 from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe.proc import STOPPED, process_state
+from testbed.observe.thread_waits import RUNNING as RUNNING_NOW
 from testbed.observe.thread_waits import thread_waits
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 WITHIN_S = 20.0
 RESUMED_WITHIN_S, LOOK_EVERY_S = 0.3, 0.01
+BACK_WITHIN_S, LOOK_AGAIN_S = 0.5, 0.02
 MOST_PEERS = 3  # of the connections that one thread waits for
+WAITS = (SOCKET, LOCK)  # a thread with such a stack is within a system call, or on the way there
 TOLD = (IDLE, CHECKOUT, HTTP_CONNECTION, DATABASE)  # the stack itself tells what such a thread waits for
 OPERATIONS = ("lookup_by_city", "flight_status", "check_in", "book")
 
@@ -187,10 +190,22 @@ async def dump_with_py_spy(service: str, pid: int, file: Path) -> tuple[ThreadGr
 def _other_ends(pid: int, stacks: Iterable[Stack]) -> dict[int, Wait]:
     """Return what the request threads wait for of which the stack does not tell whom they wait for: one look, and only at them.
 
-    Every look costs milliseconds of the process that also samples the facility, and of a machine that has none to spare.
+    Every look costs milliseconds of the process that also samples the facility, and of a machine that has none to spare. But whom py-spy
+    has stopped waits for nothing until it has had a processor again, and was back in its call: a thread whose stack is that of a wait, and
+    which runs, is looked at again, for `BACK_WITHIN_S` at most.
     """
-    threads = {stack.os_id for stack in stacks if stack.is_request_thread and stack.state not in TOLD}
-    return thread_waits(pid, threads=threads) if threads else {}
+    states = {stack.os_id: stack.state for stack in stacks if stack.is_request_thread and stack.state not in TOLD}
+    found: dict[int, Wait] = {}
+    left = set(states)
+    until_s = time.monotonic() + BACK_WITHIN_S
+    while left:
+        found |= thread_waits(pid, threads=left)
+        left = {thread for thread in left if states[thread] in WAITS and found.get(thread) == RUNNING_NOW}
+        if time.monotonic() > until_s:
+            break
+        if left:
+            time.sleep(LOOK_AGAIN_S)
+    return found
 
 
 async def run_py_spy(service: str, pid: int, *options: str, within_s: float | None = None) -> bytes:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,12 @@ from testbed.errors import DumpError
 from testbed.journal.events import ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
 from testbed.observe import py_spy
-from testbed.observe.py_spy import dump_with_py_spy, group_stacks, parse_dump
+from testbed.observe.py_spy import Frame, Stack, dump_with_py_spy, group_stacks, parse_dump
+from testbed.observe.thread_waits import RUNNING as RUNNING_NOW
+from testbed.observe.thread_waits import Wait, thread_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 Calls = list[tuple[str, str]]
@@ -249,9 +252,47 @@ threading.Thread(target=run).start()
 """
 
 
+def wait_reading(pid: int, port: int) -> None:
+    """Wait until a thread of a process waits for what comes from a port."""
+    until_s = time.monotonic() + py_spy.WITHIN_S
+    while not any(f"127.0.0.1:{port}" in wait.peers for wait in thread_waits(pid).values()):
+        assert time.monotonic() < until_s, f"no thread of {pid} waits for port {port}"
+        time.sleep(py_spy.LOOK_AGAIN_S)
+
+
+@pytest.mark.parametrize(
+    ("innermost", "looks", "kind"), [("socket.py", 3, "socket"), ("threading.py", 3, "socket"), ("app.py", 1, "running")]
+)
+def test_a_thread_that_py_spy_has_stopped_is_looked_at_until_it_is_back_in_its_wait(
+    monkeypatch: pytest.MonkeyPatch, innermost: str, looks: int, kind: str
+) -> None:
+    """It had no processor yet at the first looks; one whose stack is that of work is looked at once."""
+    seen: list[object] = []
+
+    def look(_: int, threads: Collection[int]) -> dict[int, Wait]:
+        seen.append(set(threads))
+        return dict.fromkeys(threads, Wait("socket", "recvfrom") if len(seen) > 2 else RUNNING_NOW)
+
+    monkeypatch.setattr(py_spy, "thread_waits", look)
+    monkeypatch.setattr(py_spy, "LOOK_AGAIN_S", 0.0)
+    frames = (Frame("run", "/anyio/_backends/_asyncio.py", 1), Frame("f", f"/lib/{innermost}", 2))
+    stacks = [Stack("worker", frames, os_id=7)]
+    assert {thread: wait.kind for thread, wait in py_spy._other_ends(1, stacks).items()} == {7: kind}  # noqa: SLF001
+    assert seen == [{7}] * looks
+
+
+def test_a_thread_that_never_comes_back_is_not_waited_for_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as running: the dump must not make the outage longer (O9)."""
+    monkeypatch.setattr(py_spy, "thread_waits", lambda _, threads: dict.fromkeys(threads, RUNNING_NOW))
+    monkeypatch.setattr(py_spy, "BACK_WITHIN_S", 0.05)
+    stacks = [Stack("worker", (Frame("run", "/anyio/_backends/_asyncio.py", 1), Frame("f", "/lib/socket.py", 2)), os_id=7)]
+    assert py_spy._other_ends(1, stacks) == {7: RUNNING_NOW}  # noqa: SLF001
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a thread waits for")
-def test_of_a_thread_that_reads_a_socket_the_other_end_is_told(tmp_path: Path) -> None:
-    """By its address, which says to whom the thread has spoken."""
+def test_of_a_thread_that_reads_a_socket_the_other_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its address, which says to whom the thread has spoken; however long it takes until it has a processor again."""
+    monkeypatch.setattr(py_spy, "BACK_WITHIN_S", py_spy.WITHIN_S)
     path = tmp_path / "anyio" / "_backends" / "reading.py"
     path.parent.mkdir(parents=True)
     path.write_text(READING)
@@ -260,6 +301,7 @@ def test_of_a_thread_that_reads_a_socket_the_other_end_is_told(tmp_path: Path) -
         with subprocess.Popen([sys.executable, str(path), str(port)], stdout=subprocess.PIPE, text=True) as started:
             assert started.stdout is not None
             assert started.stdout.readline() == "ready\n"
+            wait_reading(started.pid, port)  # it says so before it reads
             groups = asyncio.run(dump_with_py_spy("reading", started.pid, tmp_path / "reading.json"))
             started.kill()
     (group,) = groups
