@@ -51,7 +51,7 @@ def service_stop(journal: Journal, judgement: Judgement) -> Stop:
         return Stop(None, known=True, text=judgement.reason.text)
     if figures.stuck_at_end and restart is None:
         last = max((figures.spans[caller][-1] for caller in figures.stuck_at_end), key=lambda span: span.from_s)
-        return Stop(Moment(last.from_s, last.night_s), known=True, text=f"{', '.join(figures.stuck_at_end)} hung")
+        return Stop(Moment(last.from_s, last.night_s), known=True, text=f"{', '.join(figures.stuck_at_end)} stuck to the end")
     until_s = float("inf") if restart is None else restart[0].t_s
     asked = {caller: facility_transactions(journal, caller) for caller in journal.header.facility.callers}
     out = _out(asked) if restart is None else restart[1]

@@ -100,7 +100,7 @@ class Replay:
                 task.result()
 
     def after_round(self) -> None:
-        """Show the state, and start to collect evidence as soon as all callers are hung; again when they hang anew as `Hangs` says."""
+        """Show the state, and start to collect evidence as soon as all callers hang; again when they hang anew as `Hangs` says."""
         if self.hangs.is_due(self.moved_s, self.actions.last_evidence_s):
             self.dumping = self.run_beside(self._dump_hung())
         self.display.update(self.recorder.now()[1], self.state, self.load)

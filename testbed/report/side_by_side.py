@@ -126,7 +126,7 @@ def _outcome(judgement: Judgement) -> Text:
 
 
 def crack_text(judgement: Judgement) -> str:
-    """Format how far the trouble went, and what was seen of it; a night can be unharmed although much of the airline stood still."""
+    """Format how far the trouble went, and what was seen of it; a night can be unharmed although much of the airline was stuck."""
     crack = judgement.crack
     answered = judgement.reason.code in ("all_answered", "late")
     least = "unknown, at least " if judgement.reason.code == "not_complete" else ""
@@ -137,12 +137,12 @@ def crack_text(judgement: Judgement) -> str:
     elif crack is Crack.POOL:
         seen = "connections leaked"
     else:
-        seen = _stood_still(judgement)
+        seen = _stuck_text(judgement)
     return f"{least}{crack}, {crack.word}: {'every transaction was answered, but ' if answered else ''}{seen}"
 
 
-def _stood_still(judgement: Judgement) -> str:
-    """Format of which services all request threads were blocked, on the side that the crack names, and for how long at most."""
+def _stuck_text(judgement: Judgement) -> str:
+    """Format which services were stuck, on the side that the crack names, and for how long at most."""
     figures, crack = judgement.figures, judgement.crack
     facility = figures.header.facility
     callers = crack >= Crack.CALLER
@@ -153,7 +153,8 @@ def _stood_still(judgement: Judgement) -> str:
     spans = together(figures.spans, services) if at_once else [span for service in stuck for span in figures.spans[service]]
     longest_s = max(span.to_s - span.from_s for span in spans)
     to_the_end = callers and set(stuck) <= set(figures.stuck_at_end)
-    return f"all request threads of {who} were blocked, {'to the end' if to_the_end else f'for up to {longest_s:.1f} real s'}"
+    was = "was" if at_once or len(stuck) == 1 else "were"
+    return f"{who} {was} stuck, {'to the end' if to_the_end else f'for up to {longest_s:.1f} real s'}"
 
 
 def verdict_text(judgement: Judgement) -> Text:
@@ -225,7 +226,7 @@ def _leaked(figures: Figures) -> RenderableType:
 
 
 def _blocked(figures: Figures) -> RenderableType:
-    """Format where the request threads of each service were blocked when it last was; services that never were are left out."""
+    """Format where the request threads of each service were blocked when it was last stuck; services that never were are left out."""
     lines = []
     for service, count in figures.blocked_request_threads.items():
         dump = figures.dumps.get(service)

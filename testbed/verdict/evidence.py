@@ -54,7 +54,7 @@ class Evidence:
     """What monitoring did not see: `silences`, and the services that told no numbers before the first change, or in the closing window.
 
     `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not. `seldom`:
-    the services that were looked at so seldom that a hang could have passed unseen between, with the median of the long gaps in seconds.
+    the services that were looked at so seldom that one could have been stuck unseen between, with the median of the long gaps in seconds.
     """
 
     silences: tuple[Silence, ...]

@@ -95,25 +95,25 @@ def _grounded(journal: Journal, figures: Figures) -> Reason | None:
         restart, callers = figures.needed_restart
         text = f"servers were restarted by hand at {clock_text(restart.night_s)}, when {_names(callers)} {_was(callers)} out of service"
         if stuck:
-            text += f"; all the same {_names(stuck)} stood still to the end"
+            text += f"; all the same {_names(stuck)} {_was(stuck)} stuck to the end"
         return Reason(Outcome.GROUNDED, "restarted_by_hand", text)
     if stuck:
         window = journal.of(Observed)[-1]
         watched_s = window.until_s - window.since_s
         if watched_s < window.longest_delay_s:
             text = (
-                f"{_names(stuck)} stood still at the end, but a fault may delay a transaction by {window.longest_delay_s:.0f} s, and the "
-                f"closing window was {watched_s:.0f} s"
+                f"{_names(stuck)} {_was(stuck)} stuck at the end, but a fault may delay a transaction by {window.longest_delay_s:.0f} s, "
+                f"and the closing window was {watched_s:.0f} s"
             )
             return Reason(None, "delay_longer_than_seen", text)
-        return Reason(Outcome.GROUNDED, "stuck_at_end", f"{_names(stuck)} stood still to the end; {_last_answer(journal, stuck)}")
+        return Reason(Outcome.GROUNDED, "stuck_at_end", f"{_names(stuck)} {_was(stuck)} stuck to the end; {_last_answer(journal, stuck)}")
     return _served_no_more(journal)
 
 
 def _served_no_more(journal: Journal) -> Reason | None:
     """Return that to the night's end nothing was answered any more, of all callers together or of one; None if not so.
 
-    No caller need be stuck: a time-out at the pool turns the hang into errors, and the airline is out of service all the same. Each stale
+    No caller need be stuck: a time-out at the pool turns hangs into errors, and the airline is out of service all the same. Each stale
     connection may cost a transaction, so more in a row, up to the last, must have failed than there are connections; and these were due
     when the last fault or operation was over: what a fault explains that was healed does not show that it goes on. Asked is of what needs
     the facility, and of each caller of all that it was asked for, too: who asks it for nothing else may find it gone.

@@ -23,7 +23,7 @@ from testbed.verdict.causes.cause import Cause, most, share_out, unseen
 from testbed.verdict.causes.databases import DatabaseCauses
 from testbed.verdict.causes.locks import LockCauses
 from testbed.verdict.causes.pools import PoolCauses
-from testbed.verdict.causes.request_threads import at_work, count_at_work, free_text, is_blocked
+from testbed.verdict.causes.request_threads import at_work, count_at_work, free_text, is_full
 from testbed.verdict.causes.seen import Seen
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Look:
 
     @property
     def blocked(self) -> int:
-        """How many request threads waited for anything in the end."""
+        """How many request threads were blocked: they waited for one of the causes in the end."""
         return sum(blamed.threads for blamed in self.who_waits.blamed)
 
 
@@ -167,7 +167,7 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
     Servers whose checkouts fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
     """
     walk = _Walk(dict(dumps), evidence, busy_s, unread)
-    full = [service for service, dump in dumps.items() if is_blocked(dump)]
+    full = [service for service, dump in dumps.items() if is_full(dump)]
     threads: Counter[Cause] = Counter()
     for service in full:
         threads.update(walk.causes_of(service))
@@ -270,7 +270,7 @@ class _Walk:
             return _mostly(found)
         names = ", ".join(sorted(circle))
         for service in sorted(circle):
-            if not is_blocked(self.dumps[service]):
+            if not is_full(self.dumps[service]):
                 return Counter({unseen(names, f"they call one another, and {service} has {free_text(self.dumps[service])}"): 1})
         wait = "wait for one another" if len(circle) > 1 else "waits for itself"
         return Counter({Cause("deadlock", names, f"a deadlock: {names} {wait}"): 1})

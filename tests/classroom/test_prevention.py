@@ -51,7 +51,7 @@ def test_a_night_is_replayed_over_the_chosen_variant(
     assert (told.outcome, told.held, told.verdict, told.running) == (outcome, held, "held", False)
     assert told.data() == {"running": False, "outcome": outcome, "crack": told.crack, "verdict": "held", "text": told.text}
     assert told.crack == {"original": 6, "fixed": 1}[variant]
-    assert {"original": "stood still to the end", "fixed": "then every caller was served again."}[variant] in told.text
+    assert {"original": "were stuck to the end", "fixed": "then every caller was served again."}[variant] in told.text
     assert [path.name for path in (tmp_path / "runs" / "latest").glob("*.jsonl")] == [f"{variant}.jsonl"]
     assert (backend.calls, backend.builders[0].calls[-1]) == (["enter", "exit"], "tear_down")
 

@@ -188,7 +188,7 @@ def test_connections_that_a_restart_gave_back_are_told_with_what_was_before() ->
 def test_a_crack_says_what_was_seen(both: list[Judgement]) -> None:
     """In a sentence, and not only in a number and a word."""
     text = " ".join(printed(side_by_side.side_by_side(both), 280).split())
-    assert "6, airline: all request threads of every caller were blocked, to the end" in text
+    assert "6, airline: every caller was stuck, to the end" in text
     assert "1, lookup: transactions failed or were never answered" in text
 
 
@@ -207,7 +207,7 @@ def test_a_night_without_a_failure_and_a_high_crack_is_explained() -> None:
     night.end(10.0)
     text = " ".join(printed(side_by_side.side_by_side(judged(night.journal(expect={"outcome": ["contained"]}))), 280).split())
     assert "contained: all of 4 transactions were answered, but 3 later than 5 s" in text
-    seen = "all request threads of every caller were blocked, for up to 6.9 real s"
+    seen = "every caller was stuck, for up to 6.9 real s"
     assert f"crack 6, airline: every transaction was answered, but {seen}" in text
 
 
@@ -237,7 +237,7 @@ def test_the_time_to_the_hang_says_from_when_it_counts(fault_s: float, *, heals:
     (judgement,) = judged(night.journal())
     assert f"at 22:08:20, {words}" in " ".join(printed(side_by_side.side_by_side([judgement]), 280).split())
     told = [moment.what for moment in moments.of(JudgedReplay("a", "a", night.journal(), judgement))]
-    assert f"hang: every calling system stands still, {words}" in told
+    assert f"hang: every calling system is stuck, {words}" in told
 
 
 def test_an_operation_that_did_not_end_is_told() -> None:
@@ -352,7 +352,7 @@ def test_what_did_not_hold_is_listed_with_its_facts() -> None:
     wrong = hung_night().journal(expect={"outcome": ["contained"], "health_green": True})
     lines = printed(side_by_side.findings(judged(wrong)), 40, soft_wrap=True).splitlines()
     assert lines[0] == "original: 11 of 12 checks held; journal a_night.jsonl"
-    assert lines[1].startswith("  broken outcome: outcome grounded, expected contained: kiosk, ivr and partner stood still to the end; ")
+    assert lines[1].startswith("  broken outcome: outcome grounded, expected contained: kiosk, ivr and partner were stuck to the end; ")
     assert lines[1].endswith(" (O10)")
 
 

@@ -690,7 +690,7 @@ def test_a_restart_that_brought_nothing_back_is_told() -> None:
     found = judge.judge(night.journal()).reason
     assert found.text == (
         "servers were restarted by hand at 22:05:00, when kiosk, ivr and partner were out of service; "
-        "all the same kiosk, ivr and partner stood still to the end"
+        "all the same kiosk, ivr and partner were stuck to the end"
     )
 
 

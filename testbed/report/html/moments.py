@@ -115,7 +115,7 @@ def _done(journal: Journal) -> Iterator[Moment]:
 
 
 def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
-    """Yield the quiet hours, the first failure, when services first stood still, and when all callers did."""
+    """Yield the quiet hours, the first failure, when services were first stuck, and when all callers were."""
     start_s, length_s = figures.quiet_night_s
     if figures.first_fault is not None and length_s >= HOUR_S:
         due = [(asked.request.night_s, asked.request.due_s) for asked in journal.transactions]
@@ -134,11 +134,11 @@ def _trouble(journal: Journal, figures: Figures) -> Iterator[Moment]:
         yield Moment(BAD, at_s, night_s, what, parts=(error,) if said != error else ())
     for service, spans in figures.spans.items():
         for span in spans[:1]:
-            what = f"all request threads of {service} are blocked, and nothing comes back from it"
+            what = f"{service} is stuck: all of its request threads are blocked, and nothing comes back from it"
             yield Moment(BAD, span.from_s, span.night_s, what)
     if figures.hang is not None:
         after = since_fault(figures)
-        what = f"hang: every calling system stands still{f', {after}' if after else ''}"
+        what = f"hang: every calling system is stuck{f', {after}' if after else ''}"
         yield Moment(BAD, figures.hang.from_s, figures.hang.night_s, what)
 
 

@@ -74,7 +74,7 @@ def _of_pool(field: str, sample: Sample) -> float | None:
 
 
 def busy(journal: Journal) -> tuple[Series, ...]:
-    """Return how many request threads of each service were at work or blocked."""
+    """Return how many request threads of each service were at work."""
     return _told(sampled(journal, service, service, attrgetter("busy")) for service in services(journal))
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, SOCKET
 from testbed.verdict.causes import slowness
 from testbed.verdict.causes.cause import Cause, unseen
-from testbed.verdict.causes.request_threads import at_work, count_at_work, free_text, is_blocked
+from testbed.verdict.causes.request_threads import at_work, count_at_work, free_text, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,7 +100,7 @@ class CallCauses:
         if not end.target or self._is_silent(end.target):
             return bool(end.target)
         dump = self.dumps[end.target]
-        return is_blocked(dump) and not slowness.gets_on(self.seen.pool(end.target), count_at_work(dump))
+        return is_full(dump) and not slowness.gets_on(self.seen.pool(end.target), count_at_work(dump))
 
     def _is_free(self, end: End) -> bool:
         """Whether a service answered, has request threads free, and less at work than half of those that wait for it."""
@@ -108,7 +108,7 @@ class CallCauses:
             return False
         dump = self.dumps[end.target]
         working = count_at_work(dump)
-        return not is_blocked(dump) and (not working or 2 * working < self.callers[end.target])
+        return not is_full(dump) and (not working or 2 * working < self.callers[end.target])
 
     def _other_end(self, end: End) -> Cause:
         """Return what those wait for that wait for another end: a cause, or the service there."""

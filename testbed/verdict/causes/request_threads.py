@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup, Threads
 
 
-def is_blocked(dump: Threads) -> bool:
+def is_full(dump: Threads) -> bool:
     """Whether every request thread of a service was at work in a dump."""
     return dump.request_threads > 0 and count_at_work(dump) >= dump.request_threads
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LONGER = 1.5
 LEAST_SHARE = 0.25
-# A healthy call takes milliseconds, on a machine without a free processor tenths of a second. Whoever hangs has waited for a second at
+# A healthy call takes milliseconds, on a machine without a free processor tenths of a second. What is stuck has waited for a second at
 # least before anybody looks, and what is slow on purpose takes seconds.
 LEAST_S = 0.5
 TAKES_TIME = ("work", "statement", "monitor", "lock", "no_answer", "late_answer")  # what every call is at; it is a cause only if it lasts

@@ -25,7 +25,7 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     unseen = [service for service in seen.not_at_end if service not in seen.silenced]
     if unseen:
         missing.append(f"no numbers in the closing window: {', '.join(unseen)}")
-    missing += [f"{service} was looked at once in {median_s:.1f} s, and a hang may be shorter" for service, median_s in seen.seldom]
+    missing += [f"{service} was looked at once in {median_s:.1f} s, and may be stuck for less" for service, median_s in seen.seldom]
     if missing:
         return Finding("monitored", Verdict.UNKNOWN, "; ".join(missing))
     held = f", but {', '.join(seen.silenced)}, which a fault holds silent" if seen.silenced else ""

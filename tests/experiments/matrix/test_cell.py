@@ -133,7 +133,7 @@ def test_a_cell_says_why_it_is_what_it_is() -> None:
     """With the code and the sentence of the verdict; a replay that cannot be believed, or was not made, with what was in the way."""
     hung = made("original")
     assert hung.reason is not None
-    assert (hung.reason.code, "stood still to the end" in hung.reason.text) == ("stuck_at_end", True)
+    assert (hung.reason.code, "stuck to the end" in hung.reason.text) == ("stuck_at_end", True)
     assert doubted().reason == Reason(code="doubted", text="the journal is torn")
     assert cell.unknown("a", "b", "c", "cf-1 was not ready").reason == Reason(code="not_replayed", text="cf-1 was not ready")
     assert unseen().reason == Reason(code="not_seen_to_come_back", text=unseen().unknown)

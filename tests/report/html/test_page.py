@@ -103,7 +103,7 @@ def test_the_page_says_what_became_of_each_variant(two: str) -> None:
         "A night on fakes, 2013-10-07",
         "original",
         "grounded",
-        "stood still to the end",
+        "were stuck to the end",
         "6, airline",
         "fixed",
         "contained",

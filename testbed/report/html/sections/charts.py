@@ -139,7 +139,7 @@ def _latency(replay: JudgedReplay, shades: Sequence[moments.Shade]) -> Chart:
 
 
 def _bars(replay: JudgedReplay) -> list[Bar]:
-    """Return what was done, the quiet hours, the trouble, and when each service stood still, a row each."""
+    """Return what was done, the quiet hours, the trouble, and when each service was stuck, a row each."""
     found = [Bar(shade.word, shade.from_s, shade.to_s, bad=False, until=shade.until) for shade in moments.shades(replay.journal)]
     for moment in moments.of(replay):
         begin, (row, _, _) = (moment.t_s, moment.night_s), moment.what.partition(":")
