@@ -56,7 +56,7 @@ class People:
         """Return who a browser's secret belongs to, or somebody new; raises UsageError when too many have come."""
         person = self._known.get(secret)
         if person is None or person.is_trainer != is_trainer:
-            self._make_room()
+            self._make_room(is_trainer=is_trainer)
             person = Person(next(self._numbers), is_trainer)
             self._known[person.secret] = person
         person.connections += 1
@@ -73,13 +73,15 @@ class People:
         person.name, person.roles = name, roles
         self._show(person)
 
-    def _make_room(self) -> None:
-        """Forget who never gave a name and has gone, when many have come."""
-        if len(self._known) >= MOST_PEOPLE:
-            for secret, person in list(self._known.items()):
-                if not person.name and not person.connections:
-                    del self._known[secret]
-        if len(self._known) >= MOST_PEOPLE:
+    def _make_room(self, *, is_trainer: bool) -> None:
+        """Forget who has gone when many have come: first who never gave a name, and then who came first. The trainer needs no room."""
+        gone = {secret: person for secret, person in self._known.items() if not person.connections and not person.is_trainer}
+        for secret, person in sorted(gone.items(), key=lambda each: (each[1].name != "", each[1].number)):
+            if len(self._known) < MOST_PEOPLE:
+                break
+            del self._known[secret]
+            self.board.set(f"people.{person.number}", None)
+        if len(self._known) >= MOST_PEOPLE and not is_trainer:
             raise UsageError(f"{MOST_PEOPLE} people take part already; allowed: so many")
 
     def _show(self, person: Person) -> None:
