@@ -24,9 +24,10 @@ def export(journal: Journal, folder: Path) -> tuple[Path, ...]:
     contents = {name: page_files.read(name) or b"" for name in page_files.names()} | {page_files.DATA: data}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - contents.keys())
-        if strange:
-            raise UsageError(f"--export: {folder} has another file, {strange[0]!r}; allowed: a new folder, or one of an export before")
+        paths = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+        strange = next((name for path in paths if (name := path.relative_to(folder).as_posix()) not in contents or path.is_symlink()), None)
+        if strange is not None:  # the first: a disk may have millions
+            raise UsageError(f"--export: {folder} has another file, {strange!r}; allowed: a new folder, or one of an export before")
         for name, content in contents.items():
             path = folder / name
             path.parent.mkdir(exist_ok=True)

@@ -59,19 +59,21 @@ class Recorder:
                 self.board.set("waits", waits.of_evidence(event, self.journal).hidden())
             last = number == len(events) - 1
             if last or events[number + 1].t_s >= due_s:
-                self._frame(scene, event, last=last)
+                self._frame(scene, event.t_s, event.night_s, last=last)
                 due_s = event.t_s + every_s if last else max(due_s + every_s, events[number + 1].t_s)
+        if not events:  # the journal of a run that has only begun
+            self._frame(scene, 0.0, self._night_s, last=True)
 
-    def _frame(self, scene: Scene, event: Event, *, last: bool) -> None:
+    def _frame(self, scene: Scene, t_s: float, night_s: float, *, last: bool) -> None:
         before_s, before_night_s = self.frames[-1][0] if self.frames else 0.0, self._night_s
-        scene.look(event.t_s, event.night_s)
-        passed_s = event.t_s - before_s
-        speed = (event.night_s - before_night_s) / passed_s if passed_s > 0 else 0.0
-        self.board.set("clock", {"night_s": event.night_s, "t_s": event.t_s, "speed": speed, "held": ""})
+        scene.look(t_s, night_s)
+        passed_s = t_s - before_s
+        speed = (night_s - before_night_s) / passed_s if passed_s > 0 else 0.0
+        self.board.set("clock", {"night_s": night_s, "t_s": t_s, "speed": speed, "held": ""})
         if last:
             self.board.set("phase", "over")
             self._reveal()
-        self.frames.append((event.t_s, self.board.take_changes()))
+        self.frames.append((t_s, self.board.take_changes()))
 
     @property
     def _night_s(self) -> float:

@@ -9,13 +9,12 @@ from testbed.classroom import export, recording
 from testbed.classroom.web import page_files
 from testbed.errors import UsageError
 from testbed.journal.events import Threads
+from testbed.journal.reader import Journal
 from tests.nights import RESTART, SWITCHOVER, Flight, flown, scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
-
-    from testbed.journal.reader import Journal
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +104,25 @@ def test_a_night_over_the_fix_shows_no_hang(tmp_path: Path) -> None:
     states = [state_at(recorded, t_s) for t_s, _ in recorded["frames"]]
     assert not any(value.get("stuck") for state in states for key, value in state.items() if key.startswith("services."))
     assert states[-1]["revealed"]["root"] is None
+
+
+def test_a_folder_of_somebody_elses_is_refused_at_its_first_file(journal: Journal, tmp_path: Path) -> None:
+    """However many there are; and so is a link in the place of a file, which would lead the page into something else."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    folder = tmp_path / "night"
+    folder.mkdir()
+    (folder / "index.html").symlink_to(other / "mine.txt")
+    with pytest.raises(UsageError, match=r"has another file, 'index\.html'"):
+        export.export(journal, folder)
+    assert (other / "mine.txt").read_text() == "mine"
+
+
+def test_a_journal_that_has_its_header_and_nothing_else_is_a_night_of_one_moment(journal: Journal) -> None:
+    """As that of a class that is being built: the page has a frame to show."""
+    recorded = recording.of(Journal(journal.path, journal.header, ()))
+    assert len(recorded["frames"]) == 1
+    state = state_at(recorded, 0.0)
+    assert state["clock"]["night_s"] == journal.header.night.from_s
+    assert state["phase"] == "over"
