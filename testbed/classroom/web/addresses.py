@@ -14,6 +14,7 @@ PORT = 8040
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is mistaken for something else on a screen at the back of a room
 CLASS_LETTERS, TRAINER_LETTERS = 8, 20
 BACKLOG = 128
+OTHERS = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # the documentation's (RFC 5737, RFC 3849): no packet leaves
 
 
 def _token(letters: int) -> str:
@@ -68,19 +69,20 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 def shown(host: str) -> str:
-    """Return the host as others reach it: of all addresses of this machine, the one that leads out."""
+    """Return the host as others reach it: of all addresses of this machine, the one that leads out, and of the kind that is listened at."""
     try:
-        everywhere = ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        everywhere = False
-    return _own_address() or socket.gethostname() if everywhere else host
+        family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]  # `0` is 0.0.0.0, too
+    except (OSError, UnicodeError):
+        return host
+    everywhere = ipaddress.ip_address(str(address[0]).partition("%")[0]).is_unspecified
+    return _own_address(family) or socket.gethostname() if everywhere else host
 
 
-def _own_address() -> str:
+def _own_address(family: socket.AddressFamily) -> str:
     """Return the address from which this machine would reach others; nothing is sent for it. An empty text where it reaches nobody."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # of the documentation's addresses (RFC 5737): no packet leaves
+            probe.connect((OTHERS[family], 9))
         except OSError:
             return ""
         return str(probe.getsockname()[0])
