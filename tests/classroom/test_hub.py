@@ -129,3 +129,14 @@ def test_where_nothing_changes_all_are_told_so_from_time_to_time() -> None:
         await cancel_and_wait(tasks)
 
     run(play())
+
+
+def test_whoever_connects_again_and_again_costs_one_text_of_the_board_for_each_of_its_changes() -> None:
+    """The text is the same one until something changes, and has what has changed then."""
+    board = Board()
+    hub = Hub(board)
+    board.set("a", 1)
+    one, other = hub.listen({}).first[1], hub.listen({}).first[1]
+    assert one is other
+    board.set("a", 2)
+    assert json.loads(hub.listen({}).first[1]) == {"is": "set", "state": {"a": 2}}

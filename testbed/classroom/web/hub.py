@@ -72,11 +72,13 @@ class Hub:
 
     board: Board
     listeners: set[Listener] = field(default_factory=set)
+    _whole: str = ""  # the whole board, until it changes: whoever connects again and again gets the same text
 
     def listen(self, welcome: Json) -> Listener:
         """Return a new listener, which first hears a welcome and then the whole board."""
         self.flush()
-        listener = Listener((encode(welcome), encode({"is": "set", "state": self.board.values})))
+        self._whole = self._whole or encode({"is": "set", "state": self.board.values})
+        listener = Listener((encode(welcome), self._whole))
         self.listeners.add(listener)
         return listener
 
@@ -87,6 +89,8 @@ class Hub:
     def flush(self) -> bool:
         """Bring what has changed to all; return whether anything has."""
         changes = self.board.take_changes()
+        if changes:
+            self._whole = ""
         if changes and self.listeners:
             self._tell(changes)
         return bool(changes)
