@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,13 +26,15 @@ from testbed.replay.running import Night
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from starlette.applications import Starlette
 
     from testbed.classroom.lessons.lesson import Lesson
     from testbed.facility.backend import Backend
     from testbed.plan.trace import Trace
+
+NIGHT = "night"  # the journal's name: messages have its path, and the variant's name would tell what runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Place:
 async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[[Addresses], None]) -> None:
     """Hold a class until this task is cancelled.
 
-    1. Listen, so that a port in use is an error before the work, and serve the page; `opened` is called with the addresses.
+    1. Listen, and make the directory of the journal, so that a port in use or a full disk is an error before the work; and serve the
+       page; `opened` is called with the addresses.
     2. Play the lesson's night on a facility of the backend, until the trainer ends it; its journal is below the runs.
     3. Compare the class's answers with the post-mortem, and replay what it chose, for as long as anybody looks.
 
@@ -59,7 +62,7 @@ async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[
     """
     sent = passengers.of(lesson.scenario)
     listening = addresses.listen(place.host, place.port)  # 1
-    with listening:
+    with listening, _directory(place.runs, lesson.name) as directory:
         variant = lesson.scenario.variants[0]
         board = Board()
         scene = Scene(board, header(lesson.scenario, variant, sent, backend, 1))
@@ -74,7 +77,7 @@ async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[
         async with _serving(app, listening, session.hub.run()):
             opened(found)
             try:
-                journal = await _play(session.night, sent, backend, place.runs)  # 2
+                journal = await _play(session.night, sent, backend, directory)  # 2
             except TestbedError as error:
                 board.set("gone.why", str(error))
                 board.set("phase", "gone")
@@ -82,22 +85,27 @@ async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[
             await session.finish(journal)  # 3
 
 
-async def _play(live: LiveNight, sent: Trace, backend: Backend, runs: str | None) -> Path:
-    lesson = live.lesson
-    scenario, variant = lesson.scenario, lesson.scenario.variants[0]
+@contextmanager
+def _directory(runs: str | None, lesson: str) -> Iterator[Path]:
+    """Make the directory of a class's journal, and remove it again if there is none."""
+    directory = batch.runs_directory(runs, f"class-{lesson}")
+    try:
+        yield directory
+    finally:
+        batch.drop_if_empty(directory)
+
+
+async def _play(live: LiveNight, sent: Trace, backend: Backend, directory: Path) -> Path:
+    scenario, variant = live.lesson.scenario, live.lesson.scenario.variants[0]
     settings = variant.settings
-    directory = batch.runs_directory(runs, f"class-{lesson.name}")
-    path = directory / f"{variant.name}.jsonl"
+    path = directory / f"{NIGHT}.jsonl"
     night = Night(
         scenario.night.clock(), scenario.night.to_s, scenario.steps, sent, settings.longest_timeout_s, settings.application_server.overflow
     )
-    try:
-        async with backend:
-            builder = backend.builder(scenario.facility, settings)
-            with JournalWriter(path, header(scenario, variant, sent, backend, 1)) as writer:
-                await live.play(night, builder, writer, directory / variant.name)
-    finally:
-        batch.drop_if_empty(directory)
+    async with backend:
+        builder = backend.builder(scenario.facility, settings)
+        with JournalWriter(path, header(scenario, variant, sent, backend, 1)) as writer:
+            await live.play(night, builder, writer, directory / NIGHT)
     return path
 
 

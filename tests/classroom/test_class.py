@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from testbed.classroom.lessons import lesson
-from testbed.errors import FacilityError, ServiceError
+from testbed.classroom.live import service_look
+from testbed.errors import FacilityError, ServiceError, UsageError
 from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
-from testbed.journal.events import ClockFactor, Note, OperationEvent
+from testbed.journal.events import ClockFactor, End, Note, OperationEvent, Threads
 from tests.classroom.conftest import held
 from tests.classroom.player import EVERYTHING, player, switch_over
 
@@ -211,3 +214,104 @@ async def test_at_its_end_the_night_stands_still(runs: Path) -> None:
         await trainer.order("end")
         await trainer.until(lambda state: state["phase"] == "over")
     assert journal_of(a_class).is_complete
+
+
+async def test_what_is_told_before_the_reveal_names_no_variant_in_any_path(runs: Path) -> None:
+    """A journal that cannot be written any more is told on every page, with its path."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await begin(trainer)
+        (path,) = runs.rglob("*.jsonl")
+        assert not any("original" in each.as_posix() for each in runs.rglob("*"))
+        told = f"{ann.welcome} {ann.state} {path}"
+        assert "original" not in told
+
+
+@pytest.mark.parametrize("revealed", [False, True])
+async def test_the_metrics_of_a_service_do_not_tell_what_leaked_before_the_reveal(revealed: bool) -> None:  # noqa: FBT001 - pytest's
+    """All else is there, as text, and a health check as it is."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(text='pool_connections{state="out"} 40.0\npool_connections{state="leaked"} 40.0\npool_size 40.0\n')
+
+    application = web.Application()
+    application.router.add_get("/metrics", metrics)
+    async with TestServer(application) as service:
+        answer = await service_look.ask(str(service.make_url("")).rstrip("/"), "metrics", revealed=revealed)
+    assert answer["status"] == 200
+    assert ("leaked" in answer["text"]) == revealed
+    assert 'pool_connections{state="out"} 40.0\n' in answer["text"]
+    assert "pool_size 40.0\n" in answer["text"]
+
+
+async def test_a_hundred_looks_at_once_are_one(runs: Path) -> None:
+    """Each is replied to, and the next look of somebody else does not wait for a hundred dumps."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await begin(trainer)
+        await ann.order("join", name="Ann", roles=["owner", "commander"])
+        numbers = [await ann.send("dump", service="cf-1") for _ in range(20)]
+        numbers += [await ann.send("collect") for _ in range(10)]
+        await trainer.order("dump", service="cf-2")
+        assert all([(await ann.reply(number))["ok"] for number in numbers])
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+    journal = journal_of(a_class)
+    assert len([dump for dump in journal.of(Threads) if dump.service == "cf-1"]) < 20
+    assert isinstance(journal.events[-1], End)
+
+
+async def test_a_night_that_is_ended_during_a_dump_and_behind_restarts_ends_in_order(runs: Path) -> None:
+    """What was begun is brought to its end, before that of the journal; what only waited is not begun; and each has a reply."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await begin(trainer)
+        await ann.order("join", name="Ann", roles=["operator", "owner"])
+        restarts = [await ann.send("restart", service="cf-1", evidence=False) for _ in range(3)]
+        dump = await trainer.send("dump", service="kiosk")
+        await trainer.order("end")
+        replies = [await ann.reply(number) for number in restarts]
+        assert replies[0]["ok"]
+        assert (replies[2]["ok"], replies[2]["text"]) == (False, "the night was ended before this step: restart cf-1")
+        assert (await trainer.reply(dump))["ok"]
+        await trainer.until(lambda state: state["phase"] == "over")
+    journal = journal_of(a_class)
+    assert journal.is_complete
+    assert isinstance(journal.events[-1], End)
+
+
+async def test_a_night_that_is_ended_before_it_begins_has_an_end_and_a_score(runs: Path) -> None:
+    """Nothing is known of it, and nobody is told to be wrong."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await trainer.until(lambda state: state["phase"] == "ready")
+        await trainer.order("answer", question="cause", value="lost")
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+        await trainer.order("reveal")
+        await trainer.until(lambda state: state.get("score"))
+        assert trainer.state["compared.cause"]["right"] is not False
+        assert "not up" in await trainer.refused("begin")
+    assert journal_of(a_class).is_complete
+
+
+async def test_of_a_facility_that_is_gone_nothing_is_replayed(runs: Path) -> None:
+    """Whoever chooses a prevention then is told so: it would wait for ever."""
+    async with held(runs, backend=FakeBackend(failures=[FacilityError("none")])) as a_class, player(a_class.at.trainer) as trainer:
+        await trainer.until(lambda state: state["phase"] == "gone")
+        assert "the facility is gone" in await trainer.refused("prevent", variant="fixed")
+        assert not any(key.startswith("replays.") for key in trainer.state)
+
+
+async def test_journals_that_cannot_be_kept_are_an_error_before_any_page(tmp_path: Path) -> None:
+    """It says where, and what to give instead."""
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match=r"no directory for journals at .*; give another with --runs"):
+        async with held(tmp_path / "file"):
+            pass
+
+
+async def test_what_obeys_no_terminal_stays_visible_in_the_journal(runs: Path) -> None:
+    """A note is read in terminals, too."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.order("note", text="\x1b[31mred\u202e")
+        await trainer.until(lambda state: any("red" in value["text"] for key, value in state.items() if key.startswith("log.")))
+    (note,) = journal_of(a_class).of(Note)
+    assert note.text == "\\u001b[31mred\\u202e"

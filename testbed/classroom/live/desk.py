@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.classroom import source
 from testbed.classroom.live import service_look
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from testbed.replay.actions import Actions
     from testbed.replay.running import Replay
 
+Look = TypeVar("Look")
 WITHIN_S = 5.0
 FIRST_ID = 1_000  # of what a class does; a timeline has at most so many steps
 SESSIONS = ("pid", "role", "client", "state", "wait", "query", "state_s", "transaction_s", "blocked_by")
@@ -43,7 +44,8 @@ class Desk:
     _next_step: asyncio.Event = field(default_factory=asyncio.Event)
     _switching: bool = False
     _closed: bool = False
-    _at_work: set[asyncio.Task[object]] = field(default_factory=set)
+    _at_work: set[asyncio.Task[Any]] = field(default_factory=set)
+    _looks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)  # by what is looked at; see `_share`
 
     def write(self, who: str, role: str, kind: Literal["note", "decision", "answer"], text: str) -> None:
         """Write what somebody noted, decided or answered into the journal."""
@@ -74,8 +76,16 @@ class Desk:
         if not self._closed:
             self._next_step.clear()
             await self._next_step.wait()
+        self._require_open(text)
+
+    async def _begin_or_refuse(self, number: int, text: str) -> None:
+        """Let no restart begin that waited for another one until the night was ended; what was begun is brought to its end."""
+        if number == 1:
+            self._require_open(text)
+
+    def _require_open(self, step: str) -> None:
         if self._closed:
-            raise FacilityError(f"the night was ended before this step: {text}")
+            raise FacilityError(f"the night was ended before this step: {step}")
 
     async def close(self) -> None:
         """Break off a switchover that waits for its next step, and wait until what else is being done has been done."""
@@ -92,37 +102,50 @@ class Desk:
     async def restart(self, service: str, *, evidence: bool) -> str:
         """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
         self.replay.facility.require_service(service)
-        return await self._operate("restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence))
+        return await self._operate(
+            "restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence), self._begin_or_refuse
+        )
 
-    async def _operate(
-        self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]] | None = None
-    ) -> str:
+    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]]) -> str:
         self._operations += 1
         actions = replace(self.replay.actions, word=word, id=self._operations)
         task = asyncio.current_task()
         assert task is not None
         self._at_work.add(task)
         try:
-            return await (actions if gate is None else replace(actions, gate=gate)).operate(do)
+            return await replace(actions, gate=gate).operate(do)
         finally:
             self._at_work.discard(task)
             self.replay.moved_s = self.replay.recorder.t_s()
 
     async def collect(self) -> str:
         """Take the evidence of the whole facility, and dump all threads."""
-        await self.replay.actions.collect_evidence("asked")
+        await self._share("", lambda: self.replay.actions.collect_evidence("asked"))
         return "all threads were dumped, and every part was asked"
 
     async def dump(self, service: str) -> str:
         """Dump the threads of a service."""
         self.replay.facility.require_service(service)
-        threads = await self.replay.actions.dump(service)
+        threads = await self._share(service, lambda: self.replay.actions.dump(service))
         return threads.error or f"the threads of {service} were dumped"
+
+    async def _share(self, what: str, look: Callable[[], Coroutine[Any, Any, Look]]) -> Look:
+        """Return what a look saw: one that is under way is shared by all who order it, or a hundred orders would keep others waiting."""
+        task: asyncio.Task[Look] | None = self._looks.get(what)
+        if task is None:
+            task = self._looks[what] = asyncio.create_task(look())
+            self._at_work.add(task)
+            task.add_done_callback(lambda done: self._note_looked(what, done))
+        return await asyncio.shield(task)
+
+    def _note_looked(self, what: str, done: asyncio.Task[Any]) -> None:
+        del self._looks[what]
+        self._at_work.discard(done)
 
     async def look_at(self, what: Literal["health", "metrics"], service: str) -> Json:
         """Ask a service for its health or its metrics, as its owner would."""
         self.replay.facility.require_service(service)
-        return await service_look.ask(self.replay.facility.runtime.address(service).url, what)
+        return await service_look.ask(self.replay.facility.runtime.address(service).url, what, revealed=self.scene.revealed)
 
     def read_code(self, file: str, *, everything: bool) -> Json:
         """Return a file of the service's code that the stack of a dump names, or any (`everything`)."""

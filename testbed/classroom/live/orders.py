@@ -53,7 +53,7 @@ class Speed(_Order):
     """The night goes by so many times as fast as the lesson has it."""
 
     order: Literal["speed"]
-    factor: Annotated[float, Field(ge=SLOWEST, le=FASTEST, strict=False)]
+    factor: Annotated[float, Field(ge=SLOWEST, le=FASTEST)]
 
 
 class Restart(_Order):

@@ -1,4 +1,7 @@
-"""A look at one service over HTTP, as its owner would take it with a browser: its health check, and its metrics."""
+"""A look at one service over HTTP, as its owner would take it with a browser: its health check, and its metrics.
+
+Of the metrics, connections that leaked are left out until all is revealed: in the case nobody saw them either.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,14 @@ if TYPE_CHECKING:
 
 WITHIN_S = 5.0
 MOST_BYTES = 65_536
+NOT_SHOWN = "leaked"
 
 
-async def ask(url: str, what: Literal["health", "metrics"]) -> Json:
-    """Return the status (null: no answer), how long it took in seconds, and the text or the error; none waits longer than `WITHIN_S`."""
+async def ask(url: str, what: Literal["health", "metrics"], *, revealed: bool) -> Json:
+    """Return the status (null: no answer), how long it took in seconds, and the text or the error; none waits longer than `WITHIN_S`.
+
+    The text of metrics is `text`, that of a health check `body`.
+    """
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     try:
@@ -29,4 +36,6 @@ async def ask(url: str, what: Literal["health", "metrics"]) -> Json:
         status, body = None, f"no answer within {WITHIN_S:g} s"
     except (aiohttp.ClientError, OSError) as error:
         status, body = None, f"{type(error).__name__}: {error}"
-    return {"status": status, "took_s": loop.time() - started_s, "body": body}
+    if what == "metrics" and not revealed:
+        body = "".join(line for line in body.splitlines(keepends=True) if NOT_SHOWN not in line)
+    return {"status": status, "took_s": loop.time() - started_s, "text" if what == "metrics" else "body": body}

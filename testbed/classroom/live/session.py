@@ -144,7 +144,7 @@ class Session:
             case orders.Decide():
                 self._decide(person, order.choice)
             case orders.WriteNote():
-                self._desk().write(person.name, person.role_for(ORDERS["note"]), "note", order.text)
+                self._desk().write(person.name, person.role_for(ORDERS["note"]), "note", visible(order.text))
             case orders.GiveAnswer():
                 self._give_answer(person, order.question, order.value)
 
@@ -225,6 +225,8 @@ class Session:
         if variant not in self.lesson.preventions:
             allowed = self.lesson.preventions
             raise UsageError(f"variant: found {variant!r}{suggestion(variant, allowed)}; allowed: {', '.join(allowed)}")
+        if self.board.values.get("phase") == "gone":
+            raise FacilityError("the facility is gone, and nothing is replayed after that")
         if variant in self.replays:
             raise FacilityError(f"the night was replayed over {variant} already, or is being replayed")
         if not self.scene.revealed:
