@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from testbed.classroom.inquiry import examination, prevention
 from testbed.classroom.lessons import lesson
 from testbed.classroom.live import service_look
-from testbed.errors import FacilityError, ServiceError, UsageError
+from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
 from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
-from testbed.journal.events import ClockFactor, End, Note, OperationEvent, Threads
+from testbed.journal.events import ClockFactor, End, Note, OperationEvent, Request, Threads
+from testbed.replay import timeline
 from tests.classroom.conftest import held
 from tests.classroom.player import EVERYTHING, player, switch_over
 
@@ -315,3 +318,69 @@ async def test_what_obeys_no_terminal_stays_visible_in_the_journal(runs: Path) -
         await trainer.until(lambda state: any("red" in value["text"] for key, value in state.items() if key.startswith("log.")))
     (note,) = journal_of(a_class).of(Note)
     assert note.text == "\\u001b[31mred\\u202e"
+
+
+async def test_a_disk_that_is_full_is_told_on_the_page_and_what_was_written_can_be_read(runs: Path) -> None:
+    """Whoever orders something meanwhile has a reply, too; nothing is said of what runs."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["clock"]["night_s"] > 79_200)
+        (path,) = runs.rglob("*.jsonl")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, before[1]))
+        try:
+            number = await trainer.send("note", text="x")
+            assert not (await trainer.reply(number))["ok"]
+            await trainer.until(lambda state: state["phase"] == "gone")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "cannot be written: File too large; free space there" in trainer.state["gone.why"]
+        assert "original" not in str(trainer.state)
+        a_class.task.cancel()
+        with pytest.raises(TestbedError, match="cannot be written"):
+            await a_class.task
+    journal = journal_of(a_class)
+    assert journal.of(Request)
+    assert journal.end is None
+
+
+async def test_a_bug_in_the_night_is_told_on_the_page_which_stays(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a facility that dies; it is raised when the class is over."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(timeline, "carry_out", broken)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["phase"] == "gone")
+        assert trainer.state["gone.why"] == "a bug of the testbed: ZeroDivisionError: by nought"
+        a_class.task.cancel()
+        with pytest.raises(ZeroDivisionError):
+            await a_class.task
+    end = journal_of(a_class).end
+    assert end is not None
+    assert end.reason == "failed"
+
+
+async def test_a_bug_in_what_comes_after_the_night_does_not_take_the_page_away(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither one of the comparison nor one of a replay: that is told in the place of its outcome."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(examination, "of", broken)
+    monkeypatch.setattr(prevention, "replay", broken)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await trainer.until(lambda state: state["phase"] == "ready")
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+        await trainer.order("prevent", variant="fixed")
+        replayed = await trainer.until(lambda state: state["replays.fixed"] if not state["replays.fixed"]["running"] else None)
+        assert replayed["text"] == "a bug of the testbed: ZeroDivisionError: by nought"
+        assert "ZeroDivisionError" in await trainer.refused("reveal")
+        assert trainer.state["revealed"]["variant"] == "original"
+        assert not a_class.task.done()
+    assert "ZeroDivisionError" in capfd.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from testbed.plan.decoding import suggestion
 from testbed.plan.topology import BALANCERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from testbed.classroom.board import Json
@@ -114,7 +114,7 @@ class Session:
             return True, _reply(order.n, text=str(error), ok=False)
         except Exception as error:  # noqa: BLE001 - the border of an order: a bug in one must not end the class
             traceback.print_exc()  # whoever holds the class sees where it is
-            return True, _reply(order.n, text=f"a bug of the testbed: {type(error).__name__}: {error}", ok=False)
+            return True, _reply(order.n, text=bug_text(error), ok=False)
         return True, _reply(order.n, text=done, ok=True, data=data)
 
     async def _carry_out(self, person: Person, order: Order) -> tuple[str, Json]:
@@ -243,14 +243,26 @@ class Session:
         """Compare the answers with the post-mortem of the complete journal, and replay what was chosen, until cancelled."""
         self.board.set("task", None)
         self.board.set("phase", "over")
-        with suppress(JournalError):  # then nothing is known, and that is what the comparison says
+        with self._after_night(), suppress(JournalError):  # then nothing is known, and that is what the comparison says
             self._examined = await asyncio.to_thread(examination.of, journal)
         self.journal = journal
-        await self._count()
+        with self._after_night():
+            await self._count()
         while True:
             variant = await self._chosen.get()
-            self._show_replay(variant, await self.replay_over(variant))
-            await self._count()
+            with self._after_night(variant):
+                self._show_replay(variant, await self.replay_over(variant))
+                await self._count()
+
+    @contextmanager
+    def _after_night(self, variant: str = "") -> Iterator[None]:
+        """Border what comes after the night: a bug in it must not take the page away. It is told, also in the place of an outcome."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - see above
+            traceback.print_exc()
+            if variant and self.replays[variant].running:
+                self._show_replay(variant, prevention.Replayed(prevention.UNKNOWN, None, prevention.UNKNOWN, bug_text(error)))
 
     async def _reveal(self) -> None:
         """Show what was done in secret and what runs; of a night that is over, also what the evidence tells of each question."""
@@ -276,6 +288,11 @@ class Session:
             self.board.set(f"replays.{variant}", prevention.became(self._examined.judgement).data())
             self.board.set("score", score.of(self._examined, self.answers, compared, self.replays).data())
         self.board.update({f"compared.{question}": told.data() for question, told in compared.items()})
+
+
+def bug_text(error: Exception) -> str:
+    """Return what is told of an error that nobody expected."""
+    return f"a bug of the testbed: {type(error).__name__}: {error}"
 
 
 def _reply(number: int, *, text: str, ok: bool, data: Json = None) -> dict[str, Json]:
