@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 HOME = Path(__file__).parents[1] / "page"
-VENDOR = Path(__file__).parents[2] / "report" / "html" / "vendor"
-VENDORED = ("vendor/dagre.min.js",)
+REPORT = Path(__file__).parents[2] / "report" / "html"
+# By the name that the page has for it: what the report draws its graphs with, too.
+SHARED = {"vendor/dagre.min.js": REPORT / "vendor" / "dagre.min.js", "wait_graph.js": REPORT / "wait_graph.js"}
 INDEX, DATA = "index.html", "data.js"  # the data are of the night, not of the page
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all files, relative to the page; `data.js` is none of them."""
-    return (*sorted(path.name for path in HOME.iterdir() if path.suffix in TYPES), *VENDORED)
+    return (*sorted(path.name for path in HOME.iterdir() if path.suffix in TYPES), *SHARED)
 
 
 def read(name: str) -> bytes | None:
     """Return the content of a file; None if the page has none of that name."""
-    if name in VENDORED:
-        return (VENDOR / Path(name).name).read_bytes()
+    if name in SHARED:
+        return SHARED[name].read_bytes()
     return (HOME / name).read_bytes() if name in names() else None
 
 

@@ -38,7 +38,14 @@ SECTIONS: tuple[Section, ...] = (
     origin.section,
 )
 MOST_REPLAYS = 16  # that a page tells in full: a hundred would be no page any more, on a telephone least of all
-SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "vendor/dagre.min.js", "page.js", "graph.js")  # each uses those before it
+SCRIPTS = (
+    "vendor/d3.min.js",
+    "vendor/plot.umd.min.js",
+    "vendor/dagre.min.js",
+    "page.js",
+    "wait_graph.js",
+    "graph.js",
+)  # each uses those before it
 STYLE = "page.css"
 FAILED = "This section could not be made"
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import testbed
+from testbed.classroom.web import page_files
 
 PAGE = Path(testbed.__file__).parent / "classroom/page"
-DAGRE = Path(testbed.__file__).parent / "report/html/vendor/dagre.min.js"
 CALLERS, SERVERS, HOSTS = ("kiosk", "ivr", "partner"), ("cf-1", "cf-2"), ("db-1", "db-2")
 THREADS = SIZE = 40
 FRAME_S, LASTS_S = 0.1, 60.0
@@ -248,9 +247,9 @@ def code() -> list[str]:
 
 def write(folder: Path, recorded: dict[str, Any] | None) -> Path:
     """Write the page with a recorded night, or none, into a folder; return its index.html."""
-    shutil.copytree(PAGE, folder, dirs_exist_ok=True)
-    (folder / "vendor").mkdir(exist_ok=True)
-    shutil.copy(DAGRE, folder / "vendor")
+    (folder / "vendor").mkdir(parents=True, exist_ok=True)
+    for name in page_files.names():
+        (folder / name).write_bytes(page_files.read(name) or b"")
     data = "" if recorded is None else f"window.RECORDING = {json.dumps(recorded)};"
     (folder / "data.js").write_text(data, encoding="utf-8")
     return folder / "index.html"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from testbed.classroom.web import page_files
 from tests.classroom.page.played_night import PAGE
 
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js")) if path.name != "texts.js"}
@@ -110,8 +111,8 @@ def test_index_has_no_text_no_style_and_no_script_of_its_own(index: Page) -> Non
 
 
 def test_every_script_is_loaded_once(index: Page) -> None:
-    """In the order of the page; the recording and dagre come from whoever serves it."""
-    assert sorted(index.scripts) == sorted([*SCRIPTS, "texts.js", "data.js", "vendor/dagre.min.js"])
+    """In the order of the page; the recording comes from whoever serves it, and what draws graphs from the report."""
+    assert sorted(index.scripts) == sorted([*SCRIPTS, "texts.js", "data.js", *page_files.SHARED])
     assert len(index.ids) == len(set(index.ids))
 
 

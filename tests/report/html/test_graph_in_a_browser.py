@@ -35,7 +35,7 @@ DRAWN = """
     nodes: Object.fromEntries(nodes.map((node) => [node.dataset.name, box(node.querySelector("rect"))])),
     root: nodes.filter((node) => node.matches(".root")).map((node) => node.dataset.name),
     texts: Object.fromEntries(nodes.map((node) => [node.dataset.name, words(node)])),
-    edges: [...svg.querySelectorAll(".edge")].map((edge) => [+edge.querySelector("text").textContent, width(edge)]),
+    edges: [...svg.querySelectorAll(".edge")].map((edge, n) => [+svg.querySelectorAll(".count")[n].textContent, width(edge)]),
     outside: nodes.filter((node) => {
       const [left, top, right, bottom] = box(node.querySelector("rect"));
       return [...node.querySelectorAll("text")].map(box).some(([l, t, r, b]) => l < left || t < top || r > right + 1 || b > bottom + 1);
