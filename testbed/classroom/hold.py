@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import prevention
 from testbed.classroom.live.night import LiveNight
-from testbed.classroom.live.session import Session, bug_text
+from testbed.classroom.live.session import Session
+from testbed.classroom.saying import bug
 from testbed.classroom.scene import Scene
 from testbed.classroom.web import addresses, server
 from testbed.classroom.web.addresses import Addresses
@@ -79,7 +80,7 @@ async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[
             try:
                 journal = await _play(session.night, sent, backend, directory)  # 2
             except Exception as error:  # noqa: BLE001 - the border of a night: whoever looks at its page hears why it has ended
-                board.set("gone.why", str(error) if isinstance(error, TestbedError) else bug_text(error))
+                board.set("gone.why", str(error) if isinstance(error, TestbedError) else bug(error))
                 board.set("phase", "gone")
                 await _wait_for_ever_and_raise(error)
             await session.finish(journal)  # 3

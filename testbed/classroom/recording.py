@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.classroom import facility_map, source, waits
 from testbed.classroom.board import Board
 from testbed.classroom.live.roles import CLASS_ROLES, orders_of
+from testbed.classroom.saying import say
 from testbed.classroom.scene import OPEN, Scene
 from testbed.journal.events import Balancer, EvidenceTaken, OperationEvent, Response, Service, Threads
 from testbed.plan.topology import BALANCERS
@@ -16,6 +17,7 @@ from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
     from testbed.classroom.board import Json
+    from testbed.classroom.saying import Said
     from testbed.journal.events import Event
     from testbed.journal.reader import Journal
 
@@ -30,7 +32,7 @@ class Moment:
 
     t_s: float
     night_s: float
-    text: str
+    text: Said
 
 
 @dataclass(slots=True)
@@ -85,17 +87,17 @@ class Recorder:
         first = not any(moment.text == FIRST_FAILURE for moment in self.moments)
         match event:
             case OperationEvent(state="begin", operation=word) if word in OPEN:
-                self._moment(event, word)
+                self._moment(event, say("operation", operation=word))
             case Response(ended="failed") if first:
                 self._moment(event, FIRST_FAILURE)
             case Service(state="died"):
-                self._moment(event, f"{event.service} died")
+                self._moment(event, say("service", service=event.service, state=event.state))
             case Threads(error=None):
-                self._moment(event, f"threads of {event.service}")
+                self._moment(event, say("threads_of", service=event.service))
             case EvidenceTaken():
-                self._moment(event, "evidence")
+                self._moment(event, say("evidence"))
 
-    def _moment(self, event: Event, text: str) -> None:
+    def _moment(self, event: Event, text: Said) -> None:
         self.moments.append(Moment(event.t_s, event.night_s, text))
 
     def _reveal(self) -> None:
@@ -113,7 +115,7 @@ class Recorder:
             self.board.set("waits", waits.of_evidence(taken[-1], self.journal).whole())
 
 
-FIRST_FAILURE = "the first transaction fails"
+FIRST_FAILURE = say("first_failure")
 
 
 def of(journal: Journal) -> Json:

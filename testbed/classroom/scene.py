@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testbed import operations
+from testbed.classroom import log_lines
 from testbed.classroom.board import Board
 from testbed.classroom.facility_map import VIRTUAL_IP
 from testbed.classroom.passengers import Passengers
+from testbed.classroom.saying import say
 from testbed.journal.events import (
     Balancer,
     ClockFactor,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.classroom.board import Json
+    from testbed.classroom.saying import Told
     from testbed.journal.events import Event, Header, PoolSample, ThreadGroup
 
 HEAL = "heal"  # an operation that names the fault which it undoes
@@ -97,18 +100,19 @@ class Scene:
         """Show an event that is a line in the log and nothing else."""
         match event:
             case EvidenceTaken():
-                self.log(event.night_s, "", "evidence", event.error or f"evidence of the whole facility was taken in {event.took_s:.1f} s")
+                told = say("not_collected", why=event.error) if event.error else say("collected_in", took=f"{event.took_s:.1f}")
+                self.log(event.night_s, "", "evidence", told)
             case Note():
-                self.log(event.night_s, event.who or event.role, event.kind, event.text)
+                self.log(event.night_s, event.who or say("role", role=event.role), event.kind, log_lines.note(event))
             case ClockFactor():
-                going = "the night stands still" if not event.factor else f"the night goes by {event.factor:g} times as fast as planned"
-                self.log(event.night_s, "", "clock", f"{going}: {event.why}" if event.why else going)
+                self.log(event.night_s, "", "clock", log_lines.clock(event))
             case FaultOver():
-                self.log(event.night_s, "", "fault", f"{event.fault} is over: {event.detail}", secret=True)
+                over = log_lines.with_detail(say("fault_over", fault=event.fault), event.detail)
+                self.log(event.night_s, "", "fault", over, secret=True)
             case Healed(faults=faults) if faults:
-                self.log(event.night_s, "", "fault", f"healed: {', '.join(faults)}", secret=True)
+                self.log(event.night_s, "", "fault", say("healed", faults=list(faults)), secret=True)
 
-    def log(self, night_s: float, who: str, kind: str, text: str, *, secret: bool = False) -> None:
+    def log(self, night_s: float, who: Told, kind: str, text: Told, *, secret: bool = False) -> None:
         """Write a line into the log; a secret one has its place in it, and is shown when all is revealed."""
         number = next(self._lines)
         key, line = f"log.{number}", {"night_s": night_s, "who": who, "kind": kind, "text": text}
@@ -153,7 +157,8 @@ class Scene:
     def _life(self, event: Service | Part) -> None:
         """Show what starts and what dies: a service, or a part that is none."""
         if isinstance(event, Part):
-            self.log(event.night_s, "", "service", f"{event.part} {event.state}: {event.detail}")
+            told = say("part", part=event.part, state=event.state)
+            self.log(event.night_s, "", "service", log_lines.with_detail(told, event.detail))
             for host in HOSTS:
                 if host in event.part:
                     self._set_host(host, "stopped")
@@ -164,27 +169,25 @@ class Scene:
             if shown is not None:
                 self.board.set(f"services.{event.service}", {**shown, **GONE})
         if self.began:
-            self.log(event.night_s, "", "service", f"{event.service} {event.state}")
+            self.log(event.night_s, "", "service", say("service", service=event.service, state=event.state))
 
     def _operation(self, event: OperationEvent) -> None:
-        said = {"begin": "begins", "end": "is done", "failed": "failed"}[event.state]
-        text = f"{event.operation} {said}{f': {event.detail}' if event.detail else ''}"
+        text = log_lines.operation(event)
         if event.operation not in OPEN:
             self.log(event.night_s, "", "fault", text, secret=True)
             return
-        self.log(event.night_s, event.by, "operation", text)
+        self.log(event.night_s, say("role", role=event.by), "operation", text)
         if event.operation == switchover.WORD and event.state != "begin":
             self._done.clear()
             self.board.set("switchover", None)
 
     def _step(self, event: Step) -> None:
-        took = "" if event.duration_s is None else f" ({event.duration_s:.2f} s)"
-        text = f"{event.number}. {event.step}: {'done' if event.state == 'end' else event.state}{took}"
+        text = log_lines.step(event)
         if event.operation not in OPEN:
-            self.log(event.night_s, "", "fault", f"{event.operation}: {text}", secret=True)
+            self.log(event.night_s, "", "fault", log_lines.with_detail(say("operation", operation=event.operation), text), secret=True)
             return
         if event.state != "begin":
-            self.log(event.night_s, "", "step", f"{text}{f': {event.detail}' if event.detail else ''}")
+            self.log(event.night_s, "", "step", text)
         if event.operation == switchover.WORD:
             self._switch(event)
 
@@ -205,15 +208,15 @@ class Scene:
     def show_switchover(self, number: int, text: str, *, running: bool) -> None:
         """Show how far a switchover is: the step of a number runs, or is the next."""
         if number in switchover.STEPS:
-            done = list(self._done)
-            self.board.set(switchover.WORD, {"step": number, "of": len(switchover.STEPS), "done": done, "next": text, "running": running})
+            done, of = [log_lines.step_text(step) for step in self._done], len(switchover.STEPS)
+            following = log_lines.step_text(text)
+            self.board.set(switchover.WORD, {"step": number, "of": of, "done": done, "next": following, "running": running})
 
     def _set_host(self, host: str, state: str) -> None:
         self.board.set(f"hosts.{host}", {"state": state})
 
     def _threads(self, event: Threads) -> None:
-        told = event.error or f"the threads of {event.service} were dumped"
-        self.log(event.night_s, "", "dump", told)
+        self.log(event.night_s, "", "dump", log_lines.threads(event))
         number = next(self._dumps)
         self.board.set(f"dumps.{number - MOST_DUMPS}", None)
         self.board.set(

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.errors import UsageError
-from testbed.plan.decoding import suggestion
+from testbed.classroom.saying import RefusalError, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +37,7 @@ def named_in(stacks: Iterable[str]) -> dict[str, list[str]]:
 
 
 def read(file: str, stacks: Iterable[str] | None) -> Json:
-    """Return a file's name and lines; raises UsageError for one that there is not, or that no stack names (None: any may be read).
+    """Return a file's name and lines; raises RefusalError for one that there is not, or that no stack names (None: any may be read).
 
     The package's own name may stand before it.
     """
@@ -46,8 +45,7 @@ def read(file: str, stacks: Iterable[str] | None) -> Json:
     allowed = tuple(files) if stacks is None else tuple(named_in(stacks))
     name = file.removeprefix(f"{PACKAGE}/") if file.count("/") > 1 else file
     if name not in allowed:
-        told = ", ".join(allowed) or "none yet: dump the threads of a service first, its stacks name files"
-        raise UsageError(f"file: found {file[:100]!r}{suggestion(name, allowed)}; allowed: {told}")
+        raise RefusalError(say("no_such_file", file=file[:100], allowed=list(allowed)) if allowed else say("no_file_yet"))
     return {"file": name, "lines": _lines(files[name])}
 
 

@@ -77,11 +77,12 @@ class Player:
         assert reply["ok"], f"{order}: {reply['text']}"
         return reply["data"]
 
-    async def refused(self, order: str, **fields: object) -> str:
-        """Give an order that must be refused, and return why it was."""
+    async def refused(self, order: str, **fields: object) -> dict[str, Any]:
+        """Give an order that must be refused, and return why it was: a code with its fields."""
         reply = await self.reply(await self.send(order, **fields))
         assert not reply["ok"], f"{order} was carried out"
-        return str(reply["text"])
+        why: dict[str, Any] = reply["text"]
+        return why
 
 
 @asynccontextmanager
@@ -97,10 +98,11 @@ async def player(address: str, secret: str = "") -> AsyncIterator[Player]:
             await cancel_and_wait([reading])
 
 
-async def switch_over(somebody: Player) -> str:
+async def switch_over(somebody: Player) -> dict[str, Any]:
     """Carry out a switchover step by step, and return what the reply says."""
     number = await somebody.send("switchover")
     for step in range(1, 6):
         await somebody.until(lambda state, step=step: state.get("switchover", {}).get("step") == step and state["switchover"]["next"])
         await somebody.order("next_step")
-    return str((await somebody.reply(number))["text"])
+    said: dict[str, Any] = (await somebody.reply(number))["text"]
+    return said

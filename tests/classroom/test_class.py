@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from testbed.classroom.inquiry import examination, prevention
 from testbed.classroom.lessons import lesson
 from testbed.classroom.live import service_look
+from testbed.classroom.saying import say
 from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
 from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
@@ -52,7 +53,7 @@ async def test_a_class_plays_the_night_from_the_switchover_to_the_score(runs: Pa
         task = await ann.until(lambda state: state.get("task"))
         assert (task["order"], task["role"]) == ("switchover", "operator")
         await ann.until(lambda state: state["clock"]["speed"] == 0.0)
-        assert await switch_over(ann) == "the database runs on db-2"
+        assert await switch_over(ann) == say("database_runs", host="db-2")
         assert (ann.state["virtual_ip"], ann.state["hosts.db-2"], ann.state["hosts.db-1"]) == (
             "db-2",
             {"state": "active"},
@@ -98,12 +99,12 @@ async def test_everybody_may_do_what_their_role_may_and_nothing_else(runs: Path)
     """The trainer everything; who only looks on, nothing; and a class's address makes nobody a trainer."""
     async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
         await begin(trainer)
-        assert await ann.refused("switchover") == "switchover: allowed for operator; you are nobody yet: join with a role first"
+        assert await ann.refused("switchover") == say("no_role_yet", allowed=["operator"])
         await ann.order("join", name="Ann", roles=["database"])
         assert (await ann.order("sessions"))["columns"][0] == "pid"
         for order in ("begin", "pause", "reveal", "end", "switchover"):
-            assert "you are database" in await ann.refused(order)
-        assert "trainer" in await ann.refused("join", name="Ann", roles=["trainer"])
+            assert (await ann.refused(order))["roles"] == ["database"]
+        assert "trainer" in (await ann.refused("join", name="Ann", roles=["trainer"]))["why"]
         assert (await trainer.order("health", service="cf-1"))["status"] is None  # fakes have no port
 
 
@@ -116,7 +117,7 @@ async def test_the_night_stands_still_and_goes_on_as_the_trainer_orders(runs: Pa
         await trainer.order("begin")
         await trainer.until(lambda state: state["clock"]["night_s"] > 79_200)
         await trainer.order("pause")
-        await trainer.until(lambda state: state["clock"]["held"] == "the trainer has stopped the clock")
+        await trainer.until(lambda state: state["clock"]["held"] == say("clock_stopped"))
         stood = trainer.state["clock"]
         await trainer.until(lambda state: state["clock"]["t_s"] > stood["t_s"] + 0.5)
         assert trainer.state["clock"]["night_s"] == stood["night_s"]
@@ -157,13 +158,13 @@ async def test_a_night_that_is_ended_in_the_middle_of_a_switchover_ends_in_order
         await begin(trainer)
         number = await trainer.send("switchover")
         await trainer.until(lambda state: state.get("switchover"))
-        assert "already under way" in await trainer.refused("switchover")
+        assert await trainer.refused("switchover") == say("under_way")
         await trainer.order("next_step")
         await trainer.order("end")
         reply = await trainer.reply(number)
-        assert (reply["ok"], reply["text"]) == (False, "the night was ended before this step: unmount the array on db-1")
+        assert (reply["ok"], reply["text"]) == (False, say("ended_before_step", step=say("switchover_step", step="unmount", host="db-1")))
         await trainer.until(lambda state: state["phase"] == "over")
-        assert "not up" in await trainer.refused("switchover")
+        assert await trainer.refused("switchover") == say("not_up")
     assert journal_of(a_class).is_complete
 
 
@@ -173,7 +174,7 @@ async def test_a_facility_that_cannot_be_built_is_told_on_the_page_which_stays(r
         async with player(a_class.at.trainer) as trainer:
             await trainer.until(lambda state: state["phase"] == "gone")
             assert trainer.state["gone.why"] == "no PostgreSQL here; install it"
-            assert "not up" in await trainer.refused("begin")
+            assert await trainer.refused("begin") == say("not_up")
         a_class.task.cancel()
         with pytest.raises(FacilityError, match="no PostgreSQL here"):
             await a_class.task
@@ -192,7 +193,7 @@ async def test_a_load_generator_that_dies_is_told_on_the_page(runs: Path) -> Non
         generator.die()
         await trainer.until(lambda state: state["phase"] == "gone")
         assert "the load generator ended" in trainer.state["gone.why"]
-        assert "not up" in await trainer.refused("switchover")
+        assert await trainer.refused("switchover") == say("not_up")
         end = journal_of(a_class).end
         assert end is not None
         assert (end.reason, "the load generator ended" in end.detail) == ("failed", True)
@@ -209,7 +210,7 @@ async def test_at_its_end_the_night_stands_still(runs: Path) -> None:
         await trainer.order("begin")
         await trainer.until(lambda state: state.get("task"))
         await switch_over(trainer)
-        await trainer.until(lambda state: state["clock"]["held"] == "the night is over")
+        await trainer.until(lambda state: state["clock"]["held"] == say("night_over"))
         stood_s = trainer.state["clock"]["night_s"]
         await trainer.order("go_on")
         await trainer.order("collect")

@@ -14,6 +14,7 @@ from flight_search.http_service import RequestThreads
 from flight_search.settings import ServerSettings
 from flight_search.stability.patterns import Patterns
 from testbed.classroom.inquiry import monitoring
+from testbed.classroom.saying import say
 from testbed.verdict.causes.cause import Cause
 from tests.classroom.examined import examined, hung, with_settings
 from tests.journals import CALLERS, SERVERS, contained_night, hung_night
@@ -49,7 +50,7 @@ def test_why_monitoring_was_green_is_read_off_what_it_said_and_what_it_asks(nigh
     """Or that it was not, or had no reason to be red; with how many checks there were."""
     told = monitoring.of(night)
     assert told.code == code
-    assert code == monitoring.NO_STOP or "of 30 health checks were green" in told.evidence[0]
+    assert code == monitoring.NO_STOP or "'of': 30" in str(told.evidence[0])
 
 
 def test_a_check_that_was_red_before_service_stopped_or_after_a_restart_is_not_asked_for() -> None:
@@ -83,7 +84,7 @@ def test_a_check_that_had_no_answer_for_want_of_a_processor_was_not_red() -> Non
     night.pressure(6.0, 0.9)
     told = monitoring.of(hung((LOST, 20), night=night))
     assert told.code == monitoring.PROCESS_ONLY
-    assert told.evidence[0].startswith("26 of 26")
+    assert told.evidence[0] == say("checks_green", green=26, of=26)
 
 
 def test_services_that_stood_still_for_a_while_tell_it_too() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from testbed.classroom.inquiry import prevention
 from testbed.classroom.inquiry.prevention import Place, Replayed
+from testbed.classroom.saying import say
 from testbed.errors import ServiceError
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run
@@ -65,7 +66,9 @@ def test_a_variant_that_is_not_there_is_told_and_starts_nothing(tmp_path: Path, 
     """With those that there are."""
     told = replayed(tmp_path, "rust")
     assert (told.outcome, told.crack, told.verdict, told.held) == ("unknown", None, "unknown", None)
-    assert told.text.startswith("It could not be replayed: scenario a_night has no variant 'rust'")
+    assert isinstance(told.text, dict)
+    assert told.text["code"] == "could_not_be_replayed"
+    assert told.text["why"].startswith("scenario a_night has no variant 'rust'")
     assert backend.builders == []
 
 
@@ -73,7 +76,7 @@ def test_a_facility_that_fails_is_told_and_what_became_of_the_airline_is_unknown
     """And it is taken down."""
     backend.failures = (ServiceError("cf-1 was not ready"),)
     told = replayed(tmp_path, "fixed")
-    assert (told.outcome, told.text) == ("unknown", "It could not be replayed: cf-1 was not ready")
+    assert (told.outcome, told.text) == ("unknown", say("could_not_be_replayed", why="cf-1 was not ready"))
     assert (backend.calls, backend.builders[0].calls[-1]) == (["enter", "exit"], "tear_down")
 
 
@@ -83,7 +86,8 @@ def test_a_result_that_is_not_known_is_tried_for_again(tmp_path: Path, backend: 
     monkeypatch.setattr(passengers, "of", empty_trace)
     told = run(prevention.replay(plan, "fixed", Place(), tmp_path / "runs"))
     assert (told.outcome, told.held) == ("unknown", None)
-    assert told.text.startswith("What became of the airline is not known: ")
+    assert isinstance(told.text, dict)
+    assert told.text["code"] == "became_unknown"
     assert len(backend.builders) == 3
 
 
@@ -100,7 +104,7 @@ def test_a_replay_that_cannot_be_believed_has_no_outcome(tmp_path: Path, backend
         monkeypatch.setattr(judge, "judge", partial(doubted, code=code))
         told = replayed(tmp_path, "fixed")
         assert (told.outcome, len(backend.builders)) == (outcome, builders)
-        assert code or told.text == "What became of the airline is not known: 99 % within 1002 ms of when they were due."
+        assert code or told.text == say("became_unknown", why="99 % within 1002 ms of when they were due")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from testbed.classroom.inquiry import restoration
+from testbed.classroom.saying import say
 from testbed.verdict.causes.cause import Cause
 from tests.classroom.examined import examined, hung, of_flight
 from tests.journals import CALLERS, EVENING_S, SPEED, NightBuilder, contained_night, hung_night
@@ -37,24 +38,24 @@ def test_service_is_gone_from_the_hang_until_every_caller_was_answered_again() -
     assert (found.stopped.t_s, found.restored.t_s) == (5.0, pytest.approx(8.21))
     assert found.restored.night_s == pytest.approx(EVENING_S + 8.21 * SPEED)
     assert (found.took_s, found.took_night_s) == (pytest.approx(3.21), pytest.approx(321.0))
-    assert found.text == "service stopped at 22:08:20, and all were served again at 22:13:41"
+    assert found.text == say("served_again", stopped="22:08:20", restored="22:13:41")
 
 
 def test_a_caller_that_is_never_answered_again_is_not_served() -> None:
     """Although it is asked; one that nobody asks is not known to be."""
     night = restored(hung_night(), at_s=8.0, callers=CALLERS[:2])
     found = restoration.of(hung((LOST, 20), night=night))
-    assert (found.known, found.took_s, found.text[:35]) == (False, None, "nobody asked partner for anything a")
+    assert (found.known, found.took_s, found.text) == (False, None, say("nobody_asked_after", caller="partner"))
     for number in range(3):
         night.request(9.0 + number, "partner", "failed")
     found = restoration.of(hung((LOST, 20), night=night))
-    assert (found.known, found.took_s, found.text) == (True, None, "partner was never served again")
+    assert (found.known, found.took_s, found.text) == (True, None, say("never_served", caller="partner"))
 
 
 def test_callers_that_hang_to_the_end_were_not_served_again() -> None:
     """They are named."""
     found = restoration.of(hung((LOST, 20)))
-    assert (found.known, found.restored, found.text) == (True, None, "kiosk, ivr, partner hung to the end of the night")
+    assert (found.known, found.restored, found.text) == (True, None, say("hung_to_the_end", services=["kiosk", "ivr", "partner"]))
 
 
 def test_service_that_hangs_again_was_gone_all_the_while() -> None:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from testbed.classroom.board import Board
 from testbed.classroom.facility_map import VIRTUAL_IP
+from testbed.classroom.saying import say
 from testbed.classroom.scene import MOST_DUMPS, MOST_LINES, Scene
 from testbed.journal.events import Note, OperationEvent, Sample, Service, Step, Threads
 from tests.journals import contained_night
+
+if TYPE_CHECKING:
+    from testbed.classroom.saying import Told
 
 HEADER = contained_night().journal().header
 
@@ -14,7 +20,7 @@ def shown() -> Scene:
     return Scene(Board(), HEADER, began=True)
 
 
-def log_of(made: Scene) -> list[str]:
+def log_of(made: Scene) -> list[Told]:
     """Return the lines of the log, in order."""
     lines = {int(key.removeprefix("log.")): value["text"] for key, value in made.board.values.items() if key.startswith("log.")}
     return [lines[number] for number in sorted(lines)]
@@ -27,11 +33,13 @@ def test_what_is_done_in_secret_keeps_its_place_in_the_log_until_it_is_revealed(
     made.take(OperationEvent(t_s=2.0, night_s=20.0, operation="latency", id=2, state="begin"))
     made.take(Note(t_s=3.0, night_s=30.0, who="Ann", role="commander", kind="note", text="it is slow"))
     made.take(OperationEvent(t_s=3.5, night_s=35.0, operation="heal", id=3, state="end", detail="latency: 2 ms"))
-    assert log_of(made) == ["switchover begins", "it is slow"]
+    assert log_of(made) == [say("operation_begins", operation="switchover"), "it is slow"]
     made.reveal()
-    assert log_of(made) == ["switchover begins", "latency begins", "it is slow", "heal is done: latency: 2 ms"]
+    healed = say("with", what=say("operation_done", operation="heal"), detail="latency: 2 ms")
+    begun = [say("operation_begins", operation=word) for word in ("switchover", "latency")]
+    assert log_of(made) == [*begun, "it is slow", healed]
     made.take(OperationEvent(t_s=4.0, night_s=40.0, operation="latency", id=2, state="end", detail="200 ms"))
-    assert log_of(made)[-1] == "latency is done: 200 ms"
+    assert log_of(made)[-1] == say("with", what=say("operation_done", operation="latency"), detail="200 ms")
 
 
 def test_what_was_not_seen_of_a_service_is_null_and_a_killed_one_does_not_run() -> None:
@@ -47,7 +55,7 @@ def test_what_was_not_seen_of_a_service_is_null_and_a_killed_one_does_not_run() 
     }
     made.take(Service(t_s=2.0, night_s=2.0, service="cf-1", state="died", pid=7))
     assert (made.board.values["services.cf-1"]["runs"], made.board.values["services.cf-1"]["health"]) == (False, False)
-    assert log_of(made) == ["cf-1 died"]
+    assert log_of(made) == [say("service", service="cf-1", state="died")]
 
 
 def test_the_board_holds_no_more_than_a_page_can() -> None:
@@ -72,11 +80,15 @@ def test_the_steps_of_a_switchover_move_the_database_on_the_map() -> None:
         "mount the array on db-2",
         "start the database server on db-2",
     )
+    steps = [
+        say("switchover_step", step=step, host=host)
+        for step, host in zip(("stop", "unmount", "mount", "start"), ("db-1", "db-1", "db-2", "db-2"), strict=True)
+    ]
     for number, text in enumerate(texts, start=1):
         made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=number, step=text, state="begin"))
-        assert made.board.values["switchover"]["next"] == text
+        assert made.board.values["switchover"]["next"] == steps[number - 1]
         made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=number, step=text, state="end", duration_s=0.5))
-        assert made.board.values["switchover"]["done"] == list(texts[:number])
+        assert made.board.values["switchover"]["done"] == steps[:number]
     assert (made.board.values["hosts.db-2"]["state"], made.board.values[VIRTUAL_IP]) == ("active", "db-1")
     last = "give the virtual IP to db-2"
     made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=5, step=last, state="end", duration_s=0.1))

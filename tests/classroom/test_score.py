@@ -11,6 +11,7 @@ from testbed.classroom.inquiry import questions, score
 from testbed.classroom.inquiry.findings import NOTHING
 from testbed.classroom.inquiry.prevention import Replayed, running
 from testbed.classroom.inquiry.score import RESTORED_WITHIN, WEIGHTS
+from testbed.classroom.saying import say
 from testbed.verdict.causes.cause import Cause
 from tests.classroom.examined import examined, hung, of_flight
 from tests.classroom.test_restoration import RESTART, restored
@@ -20,6 +21,7 @@ from tests.nights import SWITCHOVER
 if TYPE_CHECKING:
     from testbed.classroom.inquiry.examination import Examination
     from testbed.classroom.inquiry.score import Part
+    from testbed.classroom.saying import Said
 
 README = Path("testbed/classroom/README.md")
 LOST = Cause("lost", "lookup/original.py:24", "lost in lookup/original.py:24")
@@ -56,21 +58,17 @@ def test_a_class_that_does_everything_right_has_all_that_can_be_known() -> None:
     points = {id_: part.points for id_, part in told.items()}
     assert points == WEIGHTS | {"cluster": 0, "restored": points["restored"]}
     assert points["restored"] > 0
-    assert told["cluster"].text == "Not known: the evidence of this night does not tell whether the answer is right."
-    assert all(part.text.endswith(".") for part in told.values())
+    assert told["cluster"].text == say("answer_not_known")
 
 
 def test_a_class_that_does_nothing_has_no_points() -> None:
     """Where service stopped and nobody looked."""
     told = parts(hung((LOST, 20), night=hung_night(dumps=False)), {})
     assert {part.points for part in told.values()} == {0}
-    assert told["restored"].text == "Service was not restored: kiosk, ivr, partner hung to the end of the night."
-    assert (
-        told["dumps"].text
-        == "The threads of 0 of 5 services were dumped while they stood still, and not those of cf-1, cf-2, kiosk, ivr, partner."
-    )
-    assert {told[id_].text for id_ in score.ANSWERS} == {"Nobody answered this question."}
-    assert told["held"].text == "No prevention was chosen, so none was replayed."
+    assert told["restored"].text == say("not_restored", why=say("hung_to_the_end", services=["kiosk", "ivr", "partner"]))
+    assert told["dumps"].text == say("dumped_but_not", dumped=0, of=5, lost=["cf-1", "cf-2", "kiosk", "ivr", "partner"])
+    assert [told[id_].text for id_ in score.ANSWERS] == [say("nobody_answered")] * len(score.ANSWERS)
+    assert told["held"].text == say("none_replayed")
 
 
 @pytest.mark.parametrize(("at_s", "points"), [(8.0, 20), (22.7, 20), (23.2, 15), (40.0, 15), (60.0, 10), (100.0, 5), (160.0, 0)])
@@ -78,8 +76,8 @@ def test_the_sooner_service_is_back_by_the_nights_clock_the_more_points(at_s: fl
     """A hundred of its seconds go by in a real one; both are told."""
     told = parts(hung((LOST, 20), night=restored(hung_night(), at_s=at_s)), {})["restored"]
     assert told.points == points
-    assert told.text.endswith(" of real time.")
-    assert told.text.startswith("Service stopped at 22:08:20, and all were served again at ")
+    assert (told.text["code"], told.text["what"]["code"], told.text["what"]["stopped"]) == ("restored", "served_again", "22:08:20")
+    assert told.text["took_night"] != told.text["took"]
 
 
 def test_evidence_gives_points_in_proportion() -> None:
@@ -95,8 +93,8 @@ def test_where_service_did_not_stop_there_was_nothing_to_restore_and_nothing_at_
     """That gives all points, and says why."""
     told = parts(examined(contained_night().journal()), {})
     assert [told[id_].points for id_ in ("restored", "dumps", "evidence")] == [20, 10, 10]
-    assert told["restored"].text.startswith("Nothing had to be restored: service did not stop")
-    assert told["dumps"].text == "Nothing stood still, and no evidence was at risk."
+    assert told["restored"].text["code"] == "nothing_to_restore"
+    assert told["dumps"].text == say("nothing_at_risk")
 
 
 def test_what_is_not_known_gives_no_points_and_says_so() -> None:
@@ -104,35 +102,36 @@ def test_what_is_not_known_gives_no_points_and_says_so() -> None:
     unseen = Cause("unseen", "pool of cf-1", "what is behind pool of cf-1 is not known")
     night = hung((unseen, 20))
     night = replace(night, times=replace(night.times, stop=replace(night.times.stop, at=None, known=False)))
-    told = parts(night, RIGHT, fixed=Replayed("unknown", None, "unknown", "It could not be replayed: cf-1 was not ready"))
+    told = parts(night, RIGHT, fixed=Replayed("unknown", None, "unknown", say("could_not_be_replayed", why="cf-1 was not ready")))
     assert {id_: told[id_].points for id_ in ("restored", "cause", "line", "held")} == {"restored": 0, "cause": 0, "line": 0, "held": 0}
-    assert {told[id_].text[:10] for id_ in ("restored", "cause", "line", "held")} == {"Not known:"}
+    codes = [told[id_].text["code"] for id_ in ("restored", "cause", "line", "held")]
+    assert codes == ["not_known", "answer_not_known", "answer_not_known", "held_not_known"]
 
 
 @pytest.mark.parametrize(
     ("chosen", "replays", "points", "said"),
     [
-        ("fixed", {"fixed": HELD}, (5, 15), "fixed held: replayed over it, the airline was contained: all were served again."),
+        ("fixed", {"fixed": HELD}, (5, 15), say("held", variant="fixed", outcome="contained", why="all were served again.")),
         (
             "pre_ping",
             {"pre_ping": FELL},
             (5, 0),
-            "pre_ping did not hold: replayed over it, the airline was grounded: all hung.",
+            say("did_not_hold", variant="pre_ping", outcome="grounded", why="all hung."),
         ),
-        ("fixed", {}, (5, 0), "Not known: the night was not replayed over fixed."),
-        ("fixed", {"pre_ping": HELD}, (5, 0), "Not known: the night was not replayed over fixed."),
-        ("fixed", {"fixed": running("fixed")}, (5, 0), "Not known: The night is being replayed over fixed."),
-        (NOTHING, {"fixed": HELD}, (0, 0), "None of the preventions was chosen, and that is not known to be right."),
+        ("fixed", {}, (5, 0), say("not_replayed", variant="fixed")),
+        ("fixed", {"pre_ping": HELD}, (5, 0), say("not_replayed", variant="fixed")),
+        ("fixed", {"fixed": running("fixed")}, (5, 0), say("held_not_known", why=say("being_replayed", variant="fixed"))),
+        (NOTHING, {"fixed": HELD}, (0, 0), say("none_not_right")),
         (
             NOTHING,
             {"fixed": FELL},
             (5, 15),
-            "None of the preventions was chosen, and none of them holds.",
+            say("none_holds"),
         ),
     ],
 )
 def test_a_prevention_counts_and_so_does_whether_it_held(
-    chosen: str, replays: dict[str, Replayed], points: tuple[int, int], said: str
+    chosen: str, replays: dict[str, Replayed], points: tuple[int, int], said: Said
 ) -> None:
     """As its own replay came out."""
     told = parts(hung((LOST, 20)), {"prevention": chosen}, **replays)
@@ -143,7 +142,7 @@ def test_wrong_answers_give_no_points() -> None:
     """And are said not to be what was found, with how sure that is."""
     told = parts(hung((LOST, 20)), {"cause": "lock", "line": "a.py:1", "monitoring": "lucky", "switchover": "none"})
     assert [told[id_].points for id_ in ("cause", "line", "monitoring", "switchover")] == [0] * 4
-    assert told["cause"].text == "Not what the post-mortem of this night found."
+    assert told["cause"].text == say("wrong")
 
 
 def test_the_page_gets_the_score_as_plain_data() -> None:
@@ -151,7 +150,7 @@ def test_the_page_gets_the_score_as_plain_data() -> None:
     night = hung((LOST, 20))
     data = score.of(night, {"cause": "lost"}, questions.of_examination(night, {"cause": "lost"}), {}).data()
     assert (data["points"], data["of"]) == (20, 100)
-    assert {"id": "cause", "points": 10, "of": 10, "text": "Right, by the post-mortem of this night."} in data["parts"]
+    assert {"id": "cause", "points": 10, "of": 10, "text": say("right")} in data["parts"]
 
 
 def documented(text: str) -> dict[str, int]:

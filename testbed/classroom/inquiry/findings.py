@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed.classroom.inquiry import monitoring
+from testbed.classroom.saying import say
 from testbed.postmortem.request_alarms import is_derived
 from testbed.verdict.causes import loss
 from testbed.verdict.causes.cause import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from testbed.classroom.inquiry.examination import Examination
+    from testbed.classroom.saying import Told
     from testbed.postmortem.alarm import Alarm
     from testbed.postmortem.questions import Answer, Sure
 
@@ -23,14 +25,14 @@ NOBODY, NO_STOP, NOTHING, ROBOT = "nobody", "no_stop", "nothing", "robot"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found of a question: the codes of which an answer may name any, in a sentence, what was seen, and how sure that is.
+    """What was found of a question: the codes of which an answer may name any, how it is told, what was seen, and how sure that is.
 
     `unknown`: codes of which it is not known whether they belong to it; without either, nothing is known. `causes`: whose place is asked.
     """
 
     codes: frozenset[str]
-    text: str
-    evidence: tuple[str, ...]
+    text: Told
+    evidence: tuple[Told, ...]
     sure: Sure
     unknown: frozenset[str] = frozenset()
     causes: tuple[Cause, ...] = ()
@@ -75,7 +77,7 @@ def _lost_early(examined: Examination) -> tuple[Cause, ...]:
         tables = () if look.evidence is None else look.evidence.pools
         for table in tables:
             lost |= loss.losses(table.connections_out, table.sources)
-    return tuple(Cause("lost", each.at, f"connections were lost in {each}, and nothing stood still yet") for each, _ in lost.most_common(1))
+    return tuple(Cause("lost", each.at, str(each)) for each, _ in lost.most_common(1))
 
 
 def _is_well(examined: Examination) -> bool:
@@ -87,26 +89,39 @@ def _is_well(examined: Examination) -> bool:
 def _cause(examined: Examination) -> Found:
     causes = _blamed(examined)
     if causes:
-        text = "; or ".join(cause.text for cause in causes)
         sure: Sure = "likely" if examined.known.only_likely else "certain"
-        return Found(frozenset(cause.code for cause in causes), text, examined.known.told, sure, causes=causes)
+        return Found(
+            frozenset(cause.code for cause in causes), _either([cause.text for cause in causes]), examined.known.told, sure, causes=causes
+        )
     if _is_well(examined):
+        seen = (examined.times.stop.text,)
         if any(examined.judgement.figures.most_leaked_connections.values()):
-            causes = _lost_early(examined)
-            text = "; ".join(cause.text for cause in causes) or "connections were lost, and no evidence has where"
-            codes = frozenset([NOBODY, *(cause.code for cause in causes)]) if causes else frozenset[str]()
-            return Found(codes, f"No service stood still, but {text}.", (examined.times.stop.text,), "likely", causes=causes)
-        return Found(frozenset([NOBODY]), "Nothing: no service stood still.", (examined.times.stop.text,), "certain")
-    return Found(frozenset(), "What it was is not known.", examined.known.told or (examined.times.stop.text,), "not told")
+            return _found_early(_lost_early(examined), seen)
+        return Found(frozenset([NOBODY]), say("nothing_stood_still"), seen, "certain")
+    return Found(frozenset(), say("cause_not_known"), examined.known.told or (examined.times.stop.text,), "not told")
+
+
+def _found_early(causes: tuple[Cause, ...], seen: tuple[Told, ...]) -> Found:
+    if not causes:
+        return Found(frozenset(), say("lost_unseen"), seen, "likely")
+    return Found(frozenset([NOBODY, *(cause.code for cause in causes)]), _lost_in(causes[0]), seen, "likely", causes=causes)
+
+
+def _lost_in(cause: Cause) -> Told:
+    return say("lost_early", where=cause.text)
+
+
+def _either(texts: Sequence[str]) -> Told:
+    return texts[0] if len(texts) == 1 else say("either", these=list(texts))
 
 
 def _place(examined: Examination) -> Found:
     found = _cause(examined)
     if not found.causes:
-        return replace(found, text="There is none: no service stood still." if found.codes else "Where it lies is not known.")
-    places = frozenset(cause.where for cause in found.causes)
-    text, seen = "; or ".join(sorted(places)), tuple(cause.text for cause in found.causes)
-    return replace(found, codes=places | (found.codes & {NOBODY}), text=text, evidence=seen)
+        return replace(found, text=say("no_place") if found.codes else say("place_not_known"))
+    places, is_early = frozenset(cause.where for cause in found.causes), NOBODY in found.codes
+    seen = tuple(_lost_in(cause) if is_early else cause.text for cause in found.causes)
+    return replace(found, codes=places | (found.codes & {NOBODY}), text=_either(sorted(places)), evidence=seen)
 
 
 def _monitoring(examined: Examination) -> Found:
@@ -140,11 +155,16 @@ def _or_nothing(good: frozenset[str], unknown: frozenset[str]) -> tuple[frozense
 
 def _prevention(examined: Examination, held: Mapping[str, bool | None]) -> Found:
     """Return the variants that hold the night, as far as that was measured."""
-    words = {True: "it holds", False: "it does not hold", None: "that is not known"}
-    seen = (*(f"{variant}: {words[was_held]}" for variant, was_held in held.items()), *examined.answers[4].evidence)
+    seen = (*(_holds(variant, was_held) for variant, was_held in held.items()), *examined.answers[4].evidence)
     if all(was_held is None for was_held in held.values()):
-        return Found(frozenset(), "That was not measured.", seen, "not told")
+        return Found(frozenset(), say("not_measured"), seen, "not told")
     good = frozenset(variant for variant, was_held in held.items() if was_held)
-    text = f"By {' or '.join(sorted(good))}." if good else "By none that was measured."
+    text = say("by_variants", variants=sorted(good)) if good else say("by_none_measured")
     codes, unknown = _or_nothing(good, frozenset(variant for variant, was_held in held.items() if was_held is None))
     return Found(codes, text, seen, "likely", unknown)
+
+
+def _holds(variant: str, was_held: bool | None) -> Told:  # noqa: FBT001 - the value of a variant
+    if was_held is None:
+        return say("variant_not_known", variant=variant)
+    return say("variant_holds", variant=variant) if was_held else say("variant_does_not_hold", variant=variant)

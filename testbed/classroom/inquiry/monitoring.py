@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from testbed.classroom.saying import say
 from testbed.journal.events import OperationEvent, Sample
 from testbed.journal.header_settings import settings_of
 from testbed.verdict.changes import RESTART
@@ -17,17 +18,18 @@ from testbed.verdict.checks.health_green import for_want_of_a_processor
 
 if TYPE_CHECKING:
     from testbed.classroom.inquiry.examination import Examination
+    from testbed.classroom.saying import Told
 
 PROCESS_ONLY, ASKS_ELSEWHERE, RED, NO_STOP = "process_only", "asks_elsewhere", "red", "no_stop"
 
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """Why it was green, or that it was not, as a code (empty: that is not known), in a sentence, and what was seen."""
+    """Why it was green, or that it was not, as a code (empty: that is not known), how that is told, and what was seen."""
 
     code: str
-    text: str
-    evidence: tuple[str, ...]
+    text: Told
+    evidence: tuple[Told, ...]
 
 
 def of(examined: Examination) -> Monitoring:
@@ -35,22 +37,20 @@ def of(examined: Examination) -> Monitoring:
     span_s = _trouble_s(examined)
     if span_s is None:
         if examined.has_stopped is None:
-            return Monitoring("", "It is not known whether service stopped.", (examined.times.stop.text,))
-        return Monitoring(NO_STOP, "Service did not stop, and no service stood still.", (examined.times.stop.text,))
+            return Monitoring("", say("stop_not_known"), (examined.times.stop.text,))
+        return Monitoring(NO_STOP, say("no_stop"), (examined.times.stop.text,))
     looks = [sample for sample in examined.journal.of(Sample) if span_s[0] <= sample.t_s <= span_s[1]]
     told = [sample for sample in looks if sample.health or not for_want_of_a_processor(examined.journal, sample)]
     red = [sample for sample in told if not sample.health]
-    counted = f"{len(told) - len(red)} of {len(told)} health checks were green while requests hung or failed"
+    counted = say("checks_green", green=len(told) - len(red), of=len(told))
     if not told:
-        return Monitoring("", "That is not told: no health check was answered then.", ("no health check was seen then",))
+        return Monitoring("", say("no_check_answered"), (say("no_check_seen"),))
     if red:
-        first = f"{red[0].service} was the first that was red" + (f": {red[0].error}" if red[0].error else "")
-        return Monitoring(RED, "It was not green.", (counted, first))
+        first = say("first_red", service=red[0].service)
+        return Monitoring(RED, say("not_green"), (counted, say("with", what=first, detail=red[0].error) if red[0].error else first))
     if settings_of(examined.journal).application_server.handshaking:
-        asks = "the health check asks whether all request threads stand still, or all connections have leaked (handshaking)"
-        return Monitoring(ASKS_ELSEWHERE, "It asks for another trouble than there was.", (counted, asks))
-    asks = "the health check asks whether the process answers, on its event loop: no request thread, and no connection (no handshaking)"
-    return Monitoring(PROCESS_ONLY, "It asks only whether the process is there, and that it was.", (counted, asks))
+        return Monitoring(ASKS_ELSEWHERE, say("asks_elsewhere"), (counted, say("check_asks_threads")))
+    return Monitoring(PROCESS_ONLY, say("asks_process_only"), (counted, say("check_asks_process")))
 
 
 def _trouble_s(examined: Examination) -> tuple[float, float] | None:

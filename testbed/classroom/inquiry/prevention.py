@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed import scenario_file
+from testbed.classroom.saying import say
 from testbed.errors import TestbedError, UsageError
 from testbed.experiments import attempts, batch
 from testbed.experiments.matrix import folder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from testbed.classroom.saying import Told
     from testbed.experiments.matrix.cell import Cell
     from testbed.facility.address import Address
     from testbed.plan.scenario import Scenario
@@ -47,7 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of the airline over a variant, in the words of the verdict, and why; `crack` is None where that is not known.
+    """What became of the airline over a variant, and why, in the verdict's words if it has any; `crack` is None where that is not known.
 
     `held`: whether the prevention did: the airline was not grounded, and nothing else was missed that is expected of it. None: that is not
     known, or not yet.
@@ -56,7 +58,7 @@ class Replayed:
     outcome: str
     crack: int | None
     verdict: str
-    text: str
+    text: Told
     held: bool | None = None
     running: bool = False
 
@@ -67,7 +69,7 @@ class Replayed:
 
 def running(variant: str) -> Replayed:
     """Return what is known of a replay that has begun: nothing yet."""
-    return Replayed(UNKNOWN, None, UNKNOWN, f"The night is being replayed over {variant}.", running=True)
+    return Replayed(UNKNOWN, None, UNKNOWN, say("being_replayed", variant=variant), running=True)
 
 
 async def replay(scenario: Scenario, variant: str, place: Place, runs: Path | None = None) -> Replayed:
@@ -88,14 +90,14 @@ async def replay(scenario: Scenario, variant: str, place: Place, runs: Path | No
     try:
         result = await attempts.replay_until_known(attempt, lambda result: not _doubt(result.judgement))
     except TestbedError as error:
-        return Replayed(UNKNOWN, None, UNKNOWN, f"It could not be replayed: {error}")
+        return Replayed(UNKNOWN, None, UNKNOWN, say("could_not_be_replayed", why=str(error)))
     return became(result.judgement)
 
 
 def became(judgement: Judgement) -> Replayed:
     """Return what became of the airline in a night, and whether that holds: unknown where the replay cannot be believed."""
     if (doubt := _doubt(judgement)) or judgement.outcome is None:
-        return Replayed(UNKNOWN, None, judgement.verdict.value, f"What became of the airline is not known: {doubt}.")
+        return Replayed(UNKNOWN, None, judgement.verdict.value, say("became_unknown", why=doubt))
     missed = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD and finding.code != CONDITION_NOT_SEEN]
     broken = judgement.outcome not in GOOD or any(finding.verdict is Verdict.BROKEN for finding in missed)
     held = False if broken else None if missed else True

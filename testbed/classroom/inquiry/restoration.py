@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from testbed.classroom.saying import say
 from testbed.plan.clock import clock_text
 from testbed.verdict.recovery import facility_transactions
 from testbed.verdict.stuck_spans import together
 
 if TYPE_CHECKING:
     from testbed.classroom.inquiry.examination import Examination
+    from testbed.classroom.saying import Said
     from testbed.postmortem.alarm import Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """When service stopped and when it was back (None: it never was, or that is not known), and what was seen, in a clause.
+    """When service stopped and when it was back (None: it never was, or that is not known), and what was seen.
 
     `known`: whether it is known; where it is and there is no `stopped`, service did not stop.
     """
 
     known: bool
-    text: str
+    text: Said
     stopped: Moment | None = None
     restored: Moment | None = None
 
@@ -44,10 +46,10 @@ def of(examined: Examination) -> Restoration:
     """
     figures, stop = examined.judgement.figures, examined.times.stop
     if stop.at is None:
-        return Restoration(stop.known, f"service did not stop: {stop.text}" if stop.known else f"it is not known if it did: {stop.text}")
+        return Restoration(stop.known, say("did_not_stop", why=stop.text) if stop.known else say("stop_unknown", why=stop.text))
     callers = examined.journal.header.facility.callers
     if figures.stuck_at_end:
-        return Restoration(True, f"{', '.join(figures.stuck_at_end)} hung to the end of the night", stop.at)
+        return Restoration(True, say("hung_to_the_end", services=list(figures.stuck_at_end)), stop.at)
     last_s = max((span.to_s for span in together(figures.spans, callers)), default=stop.at.t_s)
     back = []
     for caller in callers:
@@ -57,12 +59,12 @@ def of(examined: Examination) -> Restoration:
         if later:
             back.append(min(later, key=lambda response: response.answered_s))
         elif any(transaction.request.sent_s > last_s for transaction in asked):
-            return Restoration(True, f"{caller} was never served again", stop.at)
+            return Restoration(True, say("never_served", caller=caller), stop.at)
         elif asked:
-            return Restoration(False, f"nobody asked {caller} for anything after it, so it is not known if it was served again", stop.at)
+            return Restoration(False, say("nobody_asked_after", caller=caller), stop.at)
     if not back:
-        return Restoration(False, "nobody asked for anything that needs the facility", stop.at)
+        return Restoration(False, say("nobody_asked"), stop.at)
     last = max(back, key=lambda response: response.answered_s)
     restored = type(stop.at)(last.answered_s, last.night_s)
-    text = f"service stopped at {clock_text(stop.at.night_s)}, and all were served again at {clock_text(restored.night_s)}"
+    text = say("served_again", stopped=clock_text(stop.at.night_s), restored=clock_text(restored.night_s))
     return Restoration(True, text, stop.at, restored)

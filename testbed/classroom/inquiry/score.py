@@ -1,4 +1,4 @@
-"""The points of a class, each part with a sentence that says what was counted, and from what.
+"""The points of a class, each part with what was counted, and from what.
 
 | part | points | for what |
 |---|---|---|
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.classroom.inquiry import preserved, restoration
 from testbed.classroom.inquiry.findings import NOTHING
+from testbed.classroom.saying import say
 from testbed.plan.clock import MINUTE_S, span_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from testbed.classroom.inquiry.examination import Examination
     from testbed.classroom.inquiry.prevention import Replayed
     from testbed.classroom.inquiry.questions import Compared, Value
+    from testbed.classroom.saying import Said
 
 WEIGHTS = {
     "restored": 20,
@@ -55,11 +57,11 @@ ANSWERS = ("cause", "line", "monitoring", "switchover", "cluster", "operators", 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the score: how many points of how many, and what was counted, in a sentence."""
+    """A part of the score: how many points of how many, and what was counted."""
 
     id: str
     points: int
-    text: str
+    text: Said
 
     @property
     def of(self) -> int:
@@ -93,57 +95,55 @@ def of(examined: Examination, answers: Mapping[str, Value], compared: Mapping[st
 def _restored(examined: Examination) -> Part:
     found = restoration.of(examined)
     if not found.known:
-        return Part("restored", 0, f"Not known: {found.text}.")
+        return Part("restored", 0, say("not_known", why=found.text))
     if found.stopped is None:
-        return Part("restored", WEIGHTS["restored"], f"Nothing had to be restored: {found.text}.")
+        return Part("restored", WEIGHTS["restored"], say("nothing_to_restore", why=found.text))
     if found.took_s is None or found.took_night_s is None:
-        return Part("restored", 0, f"Service was not restored: {found.text}.")
+        return Part("restored", 0, say("not_restored", why=found.text))
     points = next((points for within, points in RESTORED_WITHIN if found.took_night_s <= within * MINUTE_S), 0)
-    took = f"{span_text(found.took_night_s)} of the night, {span_text(found.took_s)} of real time"
-    return Part("restored", points, f"{found.text[:1].upper()}{found.text[1:]}, by the passengers' answers: {took}.")
+    took_night, took = span_text(found.took_night_s), span_text(found.took_s)
+    return Part("restored", points, say("restored", what=found.text, took_night=took_night, took=took))
 
 
 def _evidence(examined: Examination) -> tuple[Part, Part]:
     kept = preserved.of(examined)
     if not kept.at_risk:
-        none = "Nothing stood still, and no evidence was at risk."
-        return Part("dumps", WEIGHTS["dumps"], none), Part("evidence", WEIGHTS["evidence"], none)
+        return Part("dumps", WEIGHTS["dumps"], say("nothing_at_risk")), Part("evidence", WEIGHTS["evidence"], say("nothing_at_risk"))
     lost = [service for service in kept.at_risk if service not in kept.dumped]
-    counted = f"The threads of {len(kept.dumped)} of {len(kept.at_risk)} services were dumped while they stood still"
-    dumps = Part("dumps", WEIGHTS["dumps"] * len(kept.dumped) // len(kept.at_risk), f"{counted}{_but_not(lost)}.")
+    dumped, of_all = len(kept.dumped), len(kept.at_risk)
+    counted = say("dumped_but_not", dumped=dumped, of=of_all, lost=lost) if lost else say("dumped_of", dumped=dumped, of=of_all)
+    dumps = Part("dumps", WEIGHTS["dumps"] * dumped // of_all, counted)
     if kept.whole is None:
-        return dumps, Part("evidence", 0, "The evidence of the whole facility was not taken before the first restart, or at all.")
-    missing = f"; missing is {', '.join(kept.whole.missing)}" if kept.whole.missing else ""
-    return dumps, Part("evidence", WEIGHTS["evidence"], f"The evidence of the whole facility was taken in time{missing}.")
-
-
-def _but_not(services: list[str]) -> str:
-    return f", and not those of {', '.join(services)}" if services else ""
+        return dumps, Part("evidence", 0, say("not_in_time"))
+    missing = list(kept.whole.missing)
+    return dumps, Part("evidence", WEIGHTS["evidence"], say("in_time_without", missing=missing) if missing else say("in_time"))
 
 
 def _answered(id_: str, answers: Mapping[str, Value], compared: Mapping[str, Compared]) -> Part:
     told = compared.get(id_)
     if id_ not in answers:
-        return Part(id_, 0, "Nobody answered this question.")
+        return Part(id_, 0, say("nobody_answered"))
     if told is None or told.right is None:
-        return Part(id_, 0, "Not known: the evidence of this night does not tell whether the answer is right.")
-    sure = "" if told.sure == "certain" else f" ({told.sure})"
-    text = "Right, by the post-mortem of this night" if told.right else "Not what the post-mortem of this night found"
-    return Part(id_, WEIGHTS[id_] if told.right else 0, f"{text}{sure}.")
+        return Part(id_, 0, say("answer_not_known"))
+    is_certain = told.sure == "certain"
+    if told.right:
+        return Part(id_, WEIGHTS[id_], say("right") if is_certain else say("right_unsure", sure=told.sure))
+    return Part(id_, 0, say("wrong") if is_certain else say("wrong_unsure", sure=told.sure))
 
 
 def _prevention(chosen: Value | None, told: Compared | None, replays: Mapping[str, Replayed]) -> tuple[Part, Part]:
     if not isinstance(chosen, str):
-        return Part("prevention", 0, "No prevention was chosen."), Part("held", 0, "No prevention was chosen, so none was replayed.")
+        return Part("prevention", 0, say("none_chosen")), Part("held", 0, say("none_replayed"))
     if chosen == NOTHING:
         right = told is not None and told.right is True
-        text = f"None of the preventions was chosen, and {'none of them holds' if right else 'that is not known to be right'}."
+        text = say("none_holds") if right else say("none_not_right")
         return Part("prevention", WEIGHTS["prevention"] if right else 0, text), Part("held", WEIGHTS["held"] if right else 0, text)
     replayed = replays.get(chosen)
-    choice = Part("prevention", WEIGHTS["prevention"], f"{chosen} was chosen.")
+    choice = Part("prevention", WEIGHTS["prevention"], say("chosen", variant=chosen))
     if replayed is None:
-        return choice, Part("held", 0, f"Not known: the night was not replayed over {chosen}.")
+        return choice, Part("held", 0, say("not_replayed", variant=chosen))
     if replayed.held is None:
-        return choice, Part("held", 0, f"Not known: {replayed.text}")
-    points, holds = (WEIGHTS["held"], "held") if replayed.held else (0, "did not hold")
-    return choice, Part("held", points, f"{chosen} {holds}: replayed over it, the airline was {replayed.outcome}: {replayed.text}")
+        return choice, Part("held", 0, say("held_not_known", why=replayed.text))
+    if replayed.held:
+        return choice, Part("held", WEIGHTS["held"], say("held", variant=chosen, outcome=replayed.outcome, why=replayed.text))
+    return choice, Part("held", 0, say("did_not_hold", variant=chosen, outcome=replayed.outcome, why=replayed.text))

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.classroom import source
+from testbed.classroom import log_lines, source
 from testbed.classroom.live import service_look
+from testbed.classroom.saying import RefusalError, say
 from testbed.concurrency import cancel_and_wait
-from testbed.errors import FacilityError, TestbedError
+from testbed.errors import TestbedError
 from testbed.faults.switchover import Switchover
 from testbed.journal.events import Note
 from testbed.journal.evidence import DatabaseSide
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from testbed.classroom.board import Json
     from testbed.classroom.live.duties import Duties
+    from testbed.classroom.saying import Told
     from testbed.classroom.scene import Scene
     from testbed.replay.actions import Actions
     from testbed.replay.running import Replay
@@ -51,23 +53,23 @@ class Desk:
         """Write what somebody noted, decided or answered into the journal."""
         self.replay.recorder.add(Note(**self.replay.recorder.stamp(), who=who, role=role, kind=kind, text=text))
 
-    async def switch_over(self) -> str:
-        """Move the database to the other host; each step waits for `next_step`. Raises FacilityError where that is under way."""
+    async def switch_over(self) -> Told:
+        """Move the database to the other host; each step waits for `next_step`. Raises RefusalError where that is under way."""
         if self._switching:  # whoever comes second would only wait, with nothing to show
-            raise FacilityError("a switchover is already under way; go on with its next step")
+            raise RefusalError(say("under_way"))
         self._switching = True
         self._next_step.clear()
         try:
-            done = await self._operate(switchover.WORD, Switchover().inject, self._wait_next_step)
+            await self._operate(switchover.WORD, Switchover().inject, self._wait_next_step)
         finally:
             self._switching = False
         self.duties.note_done(switchover.WORD)
-        return done
+        return say("database_runs", host=self.replay.facility.database.active)
 
-    def next_step(self) -> str:
-        """Start the next step of the switchover that is under way; raises FacilityError where there is none."""
+    def next_step(self) -> Told:
+        """Start the next step of the switchover that is under way; raises RefusalError where there is none."""
         if not self._switching:
-            raise FacilityError("no switchover is under way; begin one first")
+            raise RefusalError(say("not_under_way"))
         self._next_step.set()
         return ""
 
@@ -85,7 +87,7 @@ class Desk:
 
     def _require_open(self, step: str) -> None:
         if self._closed:
-            raise FacilityError(f"the night was ended before this step: {step}")
+            raise RefusalError(say("ended_before_step", step=log_lines.step_text(step)), f"{log_lines.ENDED_BEFORE}{step}")
 
     async def close(self) -> None:
         """Break off a switchover that waits for its next step, and wait until what else is being done has been done."""
@@ -99,35 +101,35 @@ class Desk:
         self._closed = True
         await cancel_and_wait(self._at_work)
 
-    async def restart(self, service: str, *, evidence: bool) -> str:
+    async def restart(self, service: str, *, evidence: bool) -> Told:
         """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
         self.replay.facility.require_service(service)
-        return await self._operate(
+        await self._operate(
             "restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence), self._begin_or_refuse
         )
+        return say("restarted", services=[service])
 
-    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]]) -> str:
+    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]]) -> None:
         self._operations += 1
         actions = replace(self.replay.actions, word=word, id=self._operations)
         task = asyncio.current_task()
         assert task is not None
         self._at_work.add(task)
         try:
-            return await replace(actions, gate=gate).operate(do)
+            await replace(actions, gate=gate).operate(do)
         finally:
             self._at_work.discard(task)
             self.replay.moved_s = self.replay.recorder.t_s()
 
-    async def collect(self) -> str:
+    async def collect(self) -> Told:
         """Take the evidence of the whole facility, and dump all threads."""
         await self._share("", lambda: self.replay.actions.collect_evidence("asked"))
-        return "all threads were dumped, and every part was asked"
+        return say("collected")
 
-    async def dump(self, service: str) -> str:
+    async def dump(self, service: str) -> Told:
         """Dump the threads of a service."""
         self.replay.facility.require_service(service)
-        threads = await self._share(service, lambda: self.replay.actions.dump(service))
-        return threads.error or f"the threads of {service} were dumped"
+        return log_lines.threads(await self._share(service, lambda: self.replay.actions.dump(service)))
 
     async def _share(self, what: str, look: Callable[[], Coroutine[Any, Any, Look]]) -> Look:
         """Return what a look saw: one that is under way is shared by all who order it, or a hundred orders would keep others waiting."""
@@ -165,16 +167,16 @@ class Desk:
 
     async def _ask_databases(self, columns: tuple[str, ...], rows_of: Callable[[DatabaseSide], list[list[Json]]]) -> Json:
         rows: list[list[Json]] = []
-        missing: list[str] = []
+        missing: list[Told] = []
         for question in self.replay.facility.questions.all():
             if question.what.startswith("database server"):
                 try:
                     async with asyncio.timeout(WITHIN_S):
                         answer = await question.ask()
                 except TimeoutError:
-                    missing.append(f"{question.what}: no answer within {WITHIN_S:g} s")
+                    missing.append(say("with", what=question.what, detail=say("no_answer", within=WITHIN_S)))
                 except TestbedError as error:
-                    missing.append(f"{question.what}: {error}")
+                    missing.append(say("with", what=question.what, detail=str(error)))
                 else:
                     rows += rows_of(answer) if isinstance(answer, DatabaseSide) else []
         return {"columns": columns, "rows": rows, "missing": missing}

@@ -11,6 +11,7 @@ from testbed.classroom import waits
 from testbed.classroom.live.desk import Desk
 from testbed.classroom.live.duties import Duties
 from testbed.classroom.live.pace import Pace
+from testbed.classroom.saying import say
 from testbed.concurrency import cancel_and_wait
 from testbed.journal.events import EvidenceTaken, Pressure, Threads
 from testbed.journal.reader import Journal
@@ -140,7 +141,7 @@ class LiveNight:
         if state.stuck and "choice" not in self.board.values:
             self.board.set("choice", {"open": True, "chosen": None, "night_s": replay.recorder.now()[1]})
         at_risk = [
-            {"service": service, "what": "where its threads stand"}
+            {"service": service, "what": say("where_threads_stand")}
             for service in state.stuck
             if dumped_s.get(service, -1.0) < (state.stuck_since_s(service) or 0.0)
         ]

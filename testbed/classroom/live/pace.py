@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from testbed.classroom import log_lines
+from testbed.classroom.saying import say
 from testbed.journal.events import ClockFactor
 
 if TYPE_CHECKING:
+    from testbed.classroom.saying import Told
     from testbed.replay.running import Replay
 
 STEP_S = 10.0  # real seconds at the lesson's own pace: how far one step of the trainer goes
@@ -31,11 +34,11 @@ class Pace:
     _step: asyncio.Task[None] | None = None
 
     @property
-    def held(self) -> str:
+    def held(self) -> Told:
         """Why the night stands still; an empty text while it goes on."""
         if self.is_over:
-            return "the night is over"
-        return self.awaited or ("the trainer has stopped the clock" if self.paused else "")
+            return say("night_over")
+        return self.awaited or (say("clock_stopped") if self.paused else "")
 
     @property
     def speed(self) -> float:
@@ -46,19 +49,19 @@ class Pace:
     def order(self, factor: float) -> None:
         """Set how many times as fast as the lesson has it the night goes by, now or once it goes on."""
         self.factor = factor
-        self._apply("the trainer")
+        self._apply(log_lines.BY_TRAINER)
 
     def pause(self) -> None:
         """Stop the night's clock until `go_on`."""
         self._end_step()
         self.paused = True
-        self._apply("the trainer")
+        self._apply(log_lines.BY_TRAINER)
 
     def go_on(self) -> None:
         """Start the night's clock again, unless a duty is awaited."""
         self._end_step()
         self.paused = False
-        self._apply("the trainer")
+        self._apply(log_lines.BY_TRAINER)
 
     def step(self) -> None:
         """Start the night's clock for `STEP_S` seconds of the lesson's own pace, and stop it then."""
@@ -69,18 +72,18 @@ class Pace:
         """Stop the night's clock for good: the trainer has ended the night."""
         self._end_step()
         self.paused = True
-        self._apply("the trainer has ended the night")
+        self._apply(log_lines.ENDED)
 
     def note_over(self) -> None:
         """Stop the night's clock at the end of the night: nobody more will come."""
         self._end_step()
         self.is_over = True
-        self._apply("the night is over")
+        self._apply(log_lines.OVER)
 
     def await_duty(self, duty: str) -> None:
         """Stop the night's clock until a duty is done; an empty text: it is."""
         self.awaited = duty
-        self._apply(duty or "what was awaited is done")
+        self._apply(duty or log_lines.DONE)
 
     async def _pause_after_step(self) -> None:
         await asyncio.sleep(STEP_S / self.factor)

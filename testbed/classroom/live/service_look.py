@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 
+from testbed.classroom.saying import say
+
 if TYPE_CHECKING:
     from testbed.classroom.board import Json
+    from testbed.classroom.saying import Told
 
 WITHIN_S = 5.0
 MOST_BYTES = 65_536
@@ -25,15 +28,17 @@ async def ask(url: str, what: Literal["health", "metrics"], *, revealed: bool) -
     """
     loop = asyncio.get_running_loop()
     started_s = loop.time()
+    status: int | None
+    body: Told
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WITHIN_S)) as session,
             session.get(f"{url}/{what}") as response,
         ):
             body = (await response.content.read(MOST_BYTES)).decode(errors="replace")
-            status: int | None = response.status
+            status = response.status
     except TimeoutError:
-        status, body = None, f"no answer within {WITHIN_S:g} s"
+        status, body = None, say("no_answer", within=WITHIN_S)
     except (aiohttp.ClientError, OSError) as error:
         status, body = None, f"{type(error).__name__}: {error}"
     if what == "metrics" and not revealed:

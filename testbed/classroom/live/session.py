@@ -8,15 +8,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.classroom import facility_map
+from testbed.classroom import facility_map, log_lines
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import examination, prevention, questions, score
 from testbed.classroom.live import orders
 from testbed.classroom.live.night import LiveNight
 from testbed.classroom.live.people import People
 from testbed.classroom.live.roles import CLASS_ROLES, ORDERS, Role, may, orders_of
+from testbed.classroom.saying import RefusalError, bounded, say
 from testbed.classroom.web.hub import Hub
-from testbed.errors import FacilityError, JournalError, TestbedError, UsageError, shortened, visible
+from testbed.errors import JournalError, TestbedError, UsageError, visible
 from testbed.plan.decoding import suggestion
 from testbed.plan.topology import BALANCERS
 
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     from testbed.classroom.live.orders import Order
     from testbed.classroom.live.pace import Pace
     from testbed.classroom.live.people import Person
+    from testbed.classroom.saying import Said, Told
     from testbed.classroom.scene import Scene
     from testbed.classroom.web.hub import Listener
 
-MOST_TEXT = 500
 CHOSEN = "prevention"  # the question that is answered by choosing what the night is replayed over
 
 
@@ -91,7 +92,7 @@ class Session:
             "map": facility_map.of(names, BALANCERS if self.has_balancers else ()),
             "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
             "questions": [question.data() for question in self._questions if question.id != CHOSEN],  # it is answered by `prevent`
-            "preventions": [choice.data() for choice in self._preventions],
+            "preventions": [{"value": name, "text": lesson.prevention_texts[name]} for name in lesson.preventions],
         }
         if person.is_trainer:
             welcome["trainer"] = lesson.trainer
@@ -105,20 +106,22 @@ class Session:
             order = orders.read(text)
         except UsageError as error:
             number = orders.number_of(text)
-            return False, None if number is None else _reply(number, text=str(error), ok=False)
+            return False, None if number is None else _reply(number, say("no_order", why=str(error)), ok=False)
         try:
             if not may(order.order, person.all_roles):
-                raise UsageError(f"{order.order}: allowed for {' and '.join(ORDERS[order.order])}; you are {_roles_text(person)}")
+                raise RefusalError(_not_allowed(order.order, person))
             done, data = await self._carry_out(person, order)
+        except RefusalError as refused:
+            return True, _reply(order.n, refused.said, ok=False)
         except TestbedError as error:
-            return True, _reply(order.n, text=str(error), ok=False)
+            return True, _reply(order.n, say("failed", why=str(error)), ok=False)
         except Exception as error:  # noqa: BLE001 - the border of an order: a bug in one must not end the class
             traceback.print_exc()  # whoever holds the class sees where it is
-            return True, _reply(order.n, text=bug_text(error), ok=False)
-        return True, _reply(order.n, text=done, ok=True, data=data)
+            return True, _reply(order.n, bug(error), ok=False)
+        return True, _reply(order.n, done, ok=True, data=data)
 
-    async def _carry_out(self, person: Person, order: Order) -> tuple[str, Json]:
-        """Return what was done, in words, and what was asked for."""
+    async def _carry_out(self, person: Person, order: Order) -> tuple[Told, Json]:
+        """Return how it is told what was done, and what was asked for."""
         match order:
             case orders.Plain():
                 return await self._plain(order.order)
@@ -138,7 +141,9 @@ class Session:
         """Carry out an order that is done as soon as it is written down."""
         match order:
             case orders.Join():
-                self.people.join(person, visible(order.name).strip() or "somebody", frozenset[Role](order.roles))
+                if not (name := visible(order.name).strip()):
+                    raise RefusalError(say("no_name"))
+                self.people.join(person, name, frozenset[Role](order.roles))
             case orders.Speed():
                 self._pace().order(order.factor)
             case orders.Decide():
@@ -148,12 +153,12 @@ class Session:
             case orders.GiveAnswer():
                 self._give_answer(person, order.question, order.value)
 
-    async def _of_service(self, order: orders.OfService) -> tuple[str, Json]:
+    async def _of_service(self, order: orders.OfService) -> tuple[Told, Json]:
         if order.order == "dump":
             return await self._desk().dump(order.service), None
         return "", await self._desk().look_at(order.order, order.service)
 
-    async def _plain(self, word: str) -> tuple[str, Json]:
+    async def _plain(self, word: str) -> tuple[Told, Json]:
         """Carry out an order that is a word alone."""
         if word in ("begin", "end", "reveal", "pause", "go_on", "step"):
             await self._of_trainer(word)
@@ -178,39 +183,33 @@ class Session:
             {"pause": pace.pause, "go_on": pace.go_on, "step": pace.step}[word]()
 
     def _desk(self) -> Desk:
-        """Return the desk; raises FacilityError where there is no facility to do anything to."""
+        """Return the desk; raises RefusalError where there is no facility to do anything to."""
         if self.night.desk is None:
-            raise FacilityError("the facility is not up: it is being built, or the night has been ended")
+            raise RefusalError(say("not_up"))
         return self.night.desk
 
     def _pace(self) -> Pace:
         if self.night.pace is None:
-            raise FacilityError("the facility is not up: it is being built, or the night has been ended")
+            raise RefusalError(say("not_up"))
         return self.night.pace
 
     def _decide(self, person: Person, choice: str) -> None:
         """Note what was decided, once: to restore service at once, or to look first (O9)."""
         shown = self.board.values.get("choice")
         if not isinstance(shown, dict):
-            raise FacilityError("there is nothing to decide yet: nothing is stuck")
+            raise RefusalError(say("nothing_to_decide"))
         if shown["chosen"] is not None:
-            raise FacilityError(f"it is decided already: {shown['chosen']}")
-        text = "restore service at once" if choice == "restore" else "look first, then restore service"
-        self._desk().write(person.name, person.role_for(ORDERS["decide"]), "decision", text)
+            raise RefusalError(say("decided_already", choice=shown["chosen"]))
+        self._desk().write(person.name, person.role_for(ORDERS["decide"]), "decision", log_lines.DECISIONS[choice])
         self.board.set("choice", {**shown, "open": False, "chosen": choice})
 
     @property
-    def _preventions(self) -> tuple[questions.Choice, ...]:
-        texts = self.lesson.prevention_texts
-        return tuple(questions.Choice(name, texts[name]) for name in self.lesson.preventions)
-
-    @property
     def _questions(self) -> tuple[questions.Question, ...]:
-        return questions.questions(self._preventions)
+        return questions.questions(self.lesson.preventions)
 
     def _give_answer(self, person: Person, question: str, value: Value) -> None:
         if self.scene.revealed:
-            raise FacilityError("the cause is revealed, and answers are over")
+            raise RefusalError(say("answers_are_over"))
         value = questions.checked(self._questions, question, value)
         self.answers[question] = value
         night_s = self.scene.header.night.to_s
@@ -220,20 +219,20 @@ class Session:
             night_s = self.night.desk.replay.recorder.now()[1]
         self.board.set(f"answers.{question}", {"value": value, "by": person.name, "night_s": night_s})
 
-    def _prevent(self, person: Person, variant: str) -> str:
+    def _prevent(self, person: Person, variant: str) -> Told:
         """Answer with a variant, and have the night replayed over it once it is over here: two facilities would be in each other's way."""
         if variant not in self.lesson.preventions:
             allowed = self.lesson.preventions
             raise UsageError(f"variant: found {variant!r}{suggestion(variant, allowed)}; allowed: {', '.join(allowed)}")
         if self.board.values.get("phase") == "gone":
-            raise FacilityError("the facility is gone, and nothing is replayed after that")
+            raise RefusalError(say("gone_for_good"))
         if variant in self.replays:
-            raise FacilityError(f"the night was replayed over {variant} already, or is being replayed")
+            raise RefusalError(say("replayed_already", variant=variant))
         if not self.scene.revealed:
             self._give_answer(person, CHOSEN, variant)
         self._show_replay(variant, prevention.running(variant))
         self._chosen.put_nowait(variant)
-        return f"the night is replayed over {variant} as soon as it is over here"
+        return say("to_be_replayed", variant=variant)
 
     def _show_replay(self, variant: str, replayed: Replayed) -> None:
         self.replays[variant] = replayed
@@ -262,7 +261,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - see above
             traceback.print_exc()
             if variant and self.replays[variant].running:
-                self._show_replay(variant, prevention.Replayed(prevention.UNKNOWN, None, prevention.UNKNOWN, bug_text(error)))
+                self._show_replay(variant, prevention.Replayed(prevention.UNKNOWN, None, prevention.UNKNOWN, bug(error)))
 
     async def _reveal(self) -> None:
         """Show what was done in secret and what runs; of a night that is over, also what the evidence tells of each question."""
@@ -290,14 +289,10 @@ class Session:
         self.board.update({f"compared.{question}": told.data() for question, told in compared.items()})
 
 
-def bug_text(error: Exception) -> str:
-    """Return what is told of an error that nobody expected."""
-    return f"a bug of the testbed: {type(error).__name__}: {error}"
+def _reply(number: int, told: Told, *, ok: bool, data: Json = None) -> dict[str, Json]:
+    return {"n": number, "ok": ok, "text": bounded(told), "data": data}
 
 
-def _reply(number: int, *, text: str, ok: bool, data: Json = None) -> dict[str, Json]:
-    return {"n": number, "ok": ok, "text": shortened(visible(text), MOST_TEXT), "data": data}
-
-
-def _roles_text(person: Person) -> str:
-    return " and ".join(sorted(person.all_roles)) or "nobody yet: join with a role first"
+def _not_allowed(order: str, person: Person) -> Said:
+    allowed, own = list(ORDERS[order]), sorted(person.all_roles)
+    return say("not_allowed", allowed=allowed, roles=own) if own else say("no_role_yet", allowed=allowed)

@@ -1,13 +1,13 @@
 // The board at the top: the night's clock, what became of the passengers, what the outage costs, and the task of the moment.
 "use strict";
 (() => {
-  const { by, text, word, number, setText, setClass, setHidden, setAttribute, nightText } = Classroom;
+  const { by, text, say, word, number, setText, setClass, setHidden, setAttribute, nightText } = Classroom;
 
   const showClock = (state) => {
     const clock = state.clock, phase = state.phase ?? "building";
     setText(by("clock"), clock ? nightText(clock.night_s) : text("board.no_time"));
     const awaited = state.task && clock?.held === state.task.text; // which stands below, large
-    const held = awaited ? text("board.awaited") : clock?.held ? text("board.held", { why: clock.held }) : clock?.speed === 0 ? text("board.stands") : "";
+    const held = awaited ? text("board.awaited") : clock?.held ? text("board.held", { why: say(clock.held) }) : clock?.speed === 0 ? text("board.stands") : "";
     const why = phase === "night" ? held : word("phases", phase);
     const speed = clock?.speed, runs = !Number.isFinite(speed) ? "" : speed < 120 ? text("board.speed", { speed }) : text("board.fast", { minutes: speed / 60 });
     setText(by("pace"), why || runs);
@@ -23,7 +23,7 @@
   const showGone = (state) => {
     const why = state["gone.why"] ?? state.gone?.why ?? "";
     setHidden(by("gone"), state.phase !== "gone");
-    if (state.phase === "gone") setText(by("gone"), text("board.gone", { why }));
+    if (state.phase === "gone") setText(by("gone"), text("board.gone", { why: say(why) }));
   };
 
   // What the night is about is read before it begins; then the map takes the place.
@@ -37,7 +37,7 @@
     const task = state.task, mine = Boolean(task) && Classroom.has(task.role);
     setHidden(by("task"), !task);
     setClass(by("task"), "mine", mine);
-    setText(by("task-text"), task?.text ?? "");
+    setText(by("task-text"), say(task?.text));
     setText(by("task-role"), task ? text(mine ? "task.yours" : "task.theirs", { role: word("roles", task.role) }) : "");
     const panel = by(`panel-${task?.role}`);
     setHidden(by("task-way"), !(mine && panel));

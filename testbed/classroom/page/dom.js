@@ -4,19 +4,31 @@ window.Classroom = {};
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const plural = new Intl.PluralRules(TEXTS.lang), numbers = new Intl.NumberFormat(TEXTS.lang, { maximumFractionDigits: 1 });
+  const lists = new Intl.ListFormat(TEXTS.lang, { type: "unit", style: "short" });
 
   const number = (value) => (Number.isFinite(value) ? numbers.format(value) : text("unknown"));
 
-  // A text by its key, with values for its {places}; one with several forms is chosen by `n`.
+  // What texts.js has at a key; a key without a text is shown as it is, and so it is seen.
+  const found = (key) => key.split(".").reduce((group, name) => (group && Object.hasOwn(group, name) ? group[name] : undefined), TEXTS);
+
+  // A text by its key, with values for its {places}; one with several forms is chosen by `n`. In a {place|group} stands the group's word.
   const text = (key, values = {}) => {
-    let found = key.split(".").reduce((group, name) => group?.[name], TEXTS);
-    if (typeof found === "object") found = found[plural.select(values.n)] ?? found.other;
-    if (typeof found !== "string") throw new Error(`texts.js has no ${key}`);
-    return found.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : String(values[name] ?? "")));
+    let form = found(key);
+    if (form && typeof form === "object") form = form[plural.select(values.n)] ?? form.other;
+    if (typeof form !== "string") return key;
+    return form.replace(/\{(\w+)(?:\|(\w+))?\}/g, (_, name, group) => place(values[name], group, values));
+  };
+  const place = (value, group, values) => {
+    if (Array.isArray(value)) return lists.format(value.map((each) => place(each, group, values)));
+    if (group) return word(group, value, values);
+    return typeof value === "number" ? number(value) : say(value);
   };
 
+  // What the server says: somebody's own words as they are, and a code with its fields in the words of texts.js.
+  const say = (told) => (told && typeof told === "object" ? text(`said.${told.code}`, told) : String(told ?? ""));
+
   // The text for a word of the state; a word that texts.js does not have is shown as it is.
-  const word = (group, value) => (Object.hasOwn(TEXTS[group], value) ? TEXTS[group][value] : String(value ?? TEXTS.unknown));
+  const word = (group, value, values) => (typeof found(`${group}.${value}`) === "string" ? text(`${group}.${value}`, values) : String(value ?? TEXTS.unknown));
 
   const filled = (element, attributes, children) => {
     for (const [name, value] of Object.entries(attributes)) {
@@ -46,7 +58,7 @@ window.Classroom = {};
   const setHidden = (element, hidden) => { if (element.hidden !== hidden) element.hidden = hidden; };
 
   // What a stranger wrote stands apart from the direction of the text around it.
-  const said = (value) => el("bdi", {}, String(value ?? ""));
+  const said = (told) => el("bdi", {}, say(told));
 
   // A text of several paragraphs.
   const paragraphs = (value) => String(value ?? "").split(/\n\s*\n/).filter((part) => part.trim()).map((part) => el("p", {}, said(part)));
@@ -75,5 +87,5 @@ window.Classroom = {};
     for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
   };
 
-  Object.assign(Classroom, { text, word, number, el, svg, by, setText, setAttribute, setClass, setHidden, said, paragraphs, nightText, when, table, fillTexts });
+  Object.assign(Classroom, { text, say, word, number, el, svg, by, setText, setAttribute, setClass, setHidden, said, paragraphs, nightText, when, table, fillTexts });
 })();

@@ -1,11 +1,11 @@
 // Buttons that send orders, the line that says what came of it, and the question before what cannot be undone.
 "use strict";
 (() => {
-  const { el, text, by, setText, setClass, setAttribute } = Classroom;
+  const { el, text, say, by, setText, setClass, setAttribute } = Classroom;
 
   const replyLine = () => el("p", { class: "reply", role: "status" });
   const tell = (line, reply) => {
-    setText(line, reply.text || text(reply.ok ? "orders.done" : "orders.refused"));
+    setText(line, say(reply.text) || text(reply.ok ? "orders.done" : "orders.refused"));
     setClass(line, "refused", !reply.ok);
   };
 

@@ -20,7 +20,7 @@
       variant === first ? text("prevention.first", { variant }) : nameOf(variant),
       replay.running ? text("prevention.running") : el("strong", { class: `outcome ${replay.outcome}` }, word("outcomes", replay.outcome ?? "unknown")),
       replay.running ? text("unknown_short") : word("cracks", replay.crack ?? "unknown"),
-      replay.text ?? "",
+      said(replay.text),
     ]);
     by("prevention-replays").replaceChildren(...(rows.length
       ? [table(text("prevention.replays"), [text("prevention.night"), text("prevention.outcome"), text("prevention.crack"), text("prevention.what")], rows)] : []));
@@ -43,7 +43,7 @@
     setHidden(by("score"), !score);
     if (!score) return;
     setText(by("score-sum"), text("score.sum", { points: score.points, of: score.of }));
-    const rows = (score.parts ?? []).map((part) => [word("score_parts", part.id), text("score.part", { points: part.points ?? text("unknown"), of: part.of }), part.text ?? ""]);
+    const rows = (score.parts ?? []).map((part) => [word("score_parts", part.id), text("score.part", { points: part.points ?? text("unknown"), of: part.of }), said(part.text)]);
     by("score-parts").replaceChildren(table(text("score.parts"), [text("score.what"), text("score.points"), text("score.why")], rows));
   };
 

@@ -1,7 +1,7 @@
 // The service owner's panel: what a service says of itself, a dump of its threads, and the code.
 "use strict";
 (() => {
-  const { el, by, text, number, button, replyLine, select, services, sender, said } = Classroom;
+  const { el, by, text, say, number, button, replyLine, select, services } = Classroom;
 
   const answered = (heading, content) => by("owner-answer").replaceChildren(el("h4", {}, heading), el("pre", { tabindex: 0, role: "region", "aria-label": heading }, content));
 
@@ -11,9 +11,9 @@
     const health = (reply, sent) => {
       if (!reply.ok || !reply.data) return;
       const { status, took_s, body } = reply.data;
-      answered(text("owner.health_of", { service: sent.service, status, took: Number.isFinite(took_s) ? number(took_s * 1000) : text("unknown") }), typeof body === "string" ? body : JSON.stringify(body, null, 2));
+      answered(text("owner.health_of", { service: sent.service, status: status ?? text("unknown"), took: Number.isFinite(took_s) ? number(took_s * 1000) : text("unknown") }), say(body));
     };
-    const metrics = (reply, sent) => { if (reply.ok && reply.data) answered(text("owner.metrics_of", { service: sent.service }), String(reply.data.text)); };
+    const metrics = (reply, sent) => { if (reply.ok && reply.data) answered(text("owner.metrics_of", { service: sent.service }), say(reply.data.body)); };
     const file = el("input", { id: "owner-file", type: "text", list: "owner-files", maxlength: 200, spellcheck: "false", autocomplete: "off" });
     const files = el("datalist", { id: "owner-files" });
     by("owner-controls").replaceChildren(

@@ -4,9 +4,12 @@
   const { el, by, text, word, setHidden, said, replyLine, sender, nightText } = Classroom;
   const forms = new Map();
 
+  // The words of a choice, and of what somebody wrote.
+  const nameOf = (question, value) => (question.choices?.includes(value) ? word(`answers.${question.id}`, value) : String(value));
+
   const choicesOf = (question) => (question.choices ?? []).map((choice) => {
     const kind = question.kind === "several" ? "checkbox" : "radio";
-    return el("label", { class: "choice" }, el("input", { type: kind, name: `question-${question.id}`, value: choice.value }), " ", said(choice.text));
+    return el("label", { class: "choice" }, el("input", { type: kind, name: `question-${question.id}`, value: choice }), " ", said(nameOf(question, choice)));
   });
 
   const valueOf = (question, form) => {
@@ -25,19 +28,16 @@
       return value.length ? { question: question.id, value } : null;
     };
     const form = el("form", { onsubmit: sender("answer", { line, fields }) },
-      el("fieldset", {}, el("legend", {}, text("questions.number", { number }), said(question.text)), ...inputs),
+      el("fieldset", {}, el("legend", {}, text("questions.number", { number }), word("asked", question.id)), ...inputs),
       el("p", { class: "buttons" }, el("button", { "data-order": "answer" }, text("questions.answer"))), line);
     const answered = el("p", { class: "answered", hidden: true }), compared = el("div", { class: "compared", hidden: true });
-    const heading = el("h3", { hidden: true }, text("questions.number", { number }), said(question.text));
+    const heading = el("h3", { hidden: true }, text("questions.number", { number }), word("asked", question.id));
     const element = el("li", {}, heading, form, answered, compared);
     forms.set(question.id, { question, form, heading, answered, compared, element, told: "" });
     return element;
   };
 
-  const textOf = (question, value) => {
-    const name = (each) => question.choices?.find((choice) => choice.value === each)?.text ?? String(each);
-    return (Array.isArray(value) ? value : [value]).map(name).join("; ");
-  };
+  const textOf = (question, value) => [value].flat().map((each) => nameOf(question, each)).join("; ");
 
   const showOne = ({ question, form, heading, answered, compared }) => {
     const answer = Classroom.get(`answers.${question.id}`), found = Classroom.get(`compared.${question.id}`), mine = Classroom.may("answer");

@@ -1,7 +1,7 @@
 // The trainer's panel: the night begins, pauses, goes on, steps; its speed; the reveal and the end; and what to ask when.
 "use strict";
 (() => {
-  const { el, by, text, word, setHidden, setText, setClass, nightText, when, button, replyLine, allow, ask, select } = Classroom;
+  const { el, by, text, word, said, setHidden, setText, setClass, nightText, when, button, replyLine, allow, ask, select } = Classroom;
   const FACTORS = [0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
   const buttons = {};
   let notes = [];
@@ -10,7 +10,7 @@
 
   const make = (welcome) => {
     const line = replyLine();
-    const speed = select(text("trainer.speed"), FACTORS.map((factor) => [factor, text("trainer.factor", { factor })]), "trainer-speed");
+    const speed = select(text("trainer.speed"), FACTORS.map((factor) => [factor, text("trainer.factor", { factor: String(factor) })]), "trainer-speed");
     speed.field.value = "1";
     Object.assign(buttons, {
       begin: button(text("trainer.begin"), "begin", { line, class: "first" }),
@@ -30,7 +30,7 @@
     setHidden(by("trainer-page-box"), !welcome.trainer);
     notes = (welcome.notes ?? []).map((note) => ({
       note,
-      line: el("li", {}, Number.isFinite(note.night_s) ? when(note.night_s) : el("span", { class: "when" }, note.when ? text("trainer.when", { what: word("conditions", note.when) }) : text("trainer.any_time")), " ", note.text),
+      line: el("li", {}, Number.isFinite(note.night_s) ? when(note.night_s) : el("span", { class: "when" }, note.when ? text("trainer.when", { what: word("conditions", note.when) }) : text("trainer.any_time")), " ", said(note.text)),
     }));
     by("trainer-notes").replaceChildren(...notes.map((each) => each.line));
     setHidden(by("trainer-notes-box"), !notes.length);

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import testbed
+from testbed.classroom.saying import say
 from testbed.classroom.web import page_files
+
+if TYPE_CHECKING:
+    from testbed.classroom.saying import Told
 
 PAGE = Path(testbed.__file__).parent / "classroom/page"
 CALLERS, SERVERS, HOSTS = ("kiosk", "ivr", "partner"), ("cf-1", "cf-2"), ("db-1", "db-2")
@@ -17,11 +21,11 @@ FROM_NIGHT_S, PACE = 82_200.0, 380.0  # 22:50, and seconds of the night to a sec
 SWITCHED_S, LEAKS_S, HANGS_S, DUMPED_S, DECIDED_S, RESTARTED_S, REVEALED_S = 5.0, 35.0, 44.0, 50.0, 52.0, 55.0, 58.0
 KINDS = {"kiosk": "check_in", "ivr": "flight_status", "partner": "search"}
 STEPS = (
-    "stop the database server on db-1",
-    "unmount the array on db-1",
-    "mount the array on db-2",
-    "start the database server on db-2",
-    "give the virtual IP to db-2",
+    say("switchover_step", step="stop", host="db-1"),
+    say("switchover_step", step="unmount", host="db-1"),
+    say("switchover_step", step="mount", host="db-2"),
+    say("switchover_step", step="start", host="db-2"),
+    say("switchover_step", step="point", host="db-2"),
 )
 STACK = (
     "python3.11/threading.py:1002 Thread._bootstrap",
@@ -40,19 +44,9 @@ ROLES = [
     {"id": "database", "orders": ["sessions", "locks"]},
 ]
 QUESTIONS = [
-    {
-        "id": "switchover",
-        "kind": "one",
-        "text": "Did the switchover cause the outage?",
-        "choices": [{"value": "yes", "text": "Yes"}, {"value": "no", "text": "No: it only set it off"}],
-    },
-    {
-        "id": "suspects",
-        "kind": "several",
-        "text": "Which suspects can be ruled out?",
-        "choices": [{"value": "heartbeats", "text": "Heartbeats"}, {"value": "address", "text": "A physical address"}],
-    },
-    {"id": "line", "kind": "line", "text": "At which line was it lost?", "choices": []},
+    {"id": "switchover", "kind": "one", "choices": ["no", "under_way"]},
+    {"id": "cluster", "kind": "several", "choices": ["few_heartbeats", "address"]},
+    {"id": "line", "kind": "line", "choices": []},
 ]
 PREVENTIONS = [
     {"value": "fixed", "text": "Close each resource under its own guard"},
@@ -178,10 +172,15 @@ def state(t_s: float) -> dict[str, Any]:
         **_passengers(t_s),
         "people.1": {"name": "Ada", "roles": ["operator"], "here": True},
     }
-    log = [(0.0, "trainer", "clock", "the night begins")]
-    log += [(SWITCHED_S + 0.6 * (number + 1), "Ada", "step", text) for number, text in enumerate(STEPS)]
-    log += [(LEAKS_S, "", "fault", "the first connection is lost"), (DUMPED_S, "Ada", "dump", "threads of cf-1")]
-    log += [(DECIDED_S, "Ada", "decision", "look first"), (RESTARTED_S, "Ada", "service", "cf-1 and cf-2 are restarted")]
+    begun, done = say("operation_begins", operation="switchover"), say("operation_done", operation="restart")
+    log: list[tuple[float, Told, str, Told]] = [(0.0, say("role", role="operator"), "operation", begun)]
+    log += [(SWITCHED_S + 0.6 * n, "", "step", say("step_done", number=n, step=step, took="0.60")) for n, step in enumerate(STEPS, start=1)]
+    log += [(LEAKS_S, "", "fault", say("operation_begins", operation="latency")), (DUMPED_S, "", "dump", say("dumped", service="cf-1"))]
+    log += [(DECIDED_S, "Ada", "decision", say("decided", choice="look"))]
+    log += [(DECIDED_S, "Ada", "answer", say("answered", question="switchover", values=["switchover.no"]))]
+    log += [(DECIDED_S, "Ada", "answer", say("answered_with", question="line", value="lookup/original.py:24"))]
+    restarted = say("with", what=done, detail=say("restarted", services=list(SERVERS)))
+    log += [(DECIDED_S, "Ada", "note", "We look first."), (RESTARTED_S, say("role", role="operator"), "operation", restarted)]
     for number, (at_s, who, kind, text) in enumerate(log):
         if at_s <= t_s:
             found[f"log.{number + 1}"] = {"night_s": FROM_NIGHT_S + at_s * PACE, "who": who, "kind": kind, "text": text}
@@ -196,7 +195,7 @@ def state(t_s: float) -> dict[str, Any]:
             "night_s": FROM_NIGHT_S + DECIDED_S * PACE,
         }
         undumped = SERVERS[1:] if t_s >= DUMPED_S else SERVERS
-        found["at_risk"] = [{"service": name, "what": "what its 40 threads wait for"} for name in undumped] if t_s < RESTARTED_S else []
+        found["at_risk"] = [{"service": name, "what": say("where_threads_stand")} for name in undumped] if t_s < RESTARTED_S else []
     if t_s >= DUMPED_S:
         found["dumps.1"] = dump()
         found["waits"] = {"night_s": 101_200.0, "graph": graph(blamed=t_s >= REVEALED_S), "missing": ["locks of db-1: it is stopped"]}
@@ -211,17 +210,17 @@ def state(t_s: float) -> dict[str, Any]:
 def told() -> dict[str, Any]:
     """Return the keys that come with the reveal."""
     sure = {"right": True, "answer": "No: it was carried out by the book", "evidence": ["5 of 5 steps were done"], "sure": "certain"}
-    unsure = {"right": None, "answer": "unknown", "evidence": ["nobody looked"], "sure": "not told"}
+    unsure = {"right": None, "answer": say("cause_not_known"), "evidence": [say("no_check_seen")], "sure": "not told"}
     held = {"running": False, "outcome": "unharmed", "crack": 1, "verdict": "held", "text": "Every connection came back."}
     first = {"running": False, "outcome": "grounded", "crack": 6, "verdict": "held", "text": "All callers stood still."}
     return {
         "revealed": {"title": "The exception", "variant": "original", "root": "lookup/original.py:24", "certain": True},
         "compared.switchover": sure,
         "compared.line": sure,
-        "compared.suspects": unsure,
+        "compared.cluster": unsure,
         "replays.original": first,
         "replays.fixed": held,
-        "score": {"points": 70, "of": 100, "parts": [{"id": "restored", "points": 20, "of": 30, "text": "restored within 40 minutes"}]},
+        "score": {"points": 70, "of": 100, "parts": [{"id": "evidence", "points": 10, "of": 10, "text": say("in_time")}]},
     }
 
 
@@ -235,7 +234,12 @@ def recording() -> dict[str, Any]:
         changes = {key: value for key, value in now.items() if before.get(key) != value}
         frames.append((t_s, changes | dict.fromkeys(before.keys() - now.keys())))
         before = now
-    moments = {SWITCHED_S: "switchover begins", LEAKS_S: "first connection lost", HANGS_S: "servers hang", RESTARTED_S: "servers restarted"}
+    moments = {
+        SWITCHED_S: say("operation", operation="switchover"),
+        LEAKS_S: say("first_failure"),
+        HANGS_S: say("threads_of", service="cf-1"),
+        RESTARTED_S: say("operation", operation="restart"),
+    }
     told_at = [{"t_s": t_s, "night_s": FROM_NIGHT_S + t_s * PACE, "text": text} for t_s, text in moments.items()]
     return {"welcome": welcome(), "frames": frames, "moments": told_at, "code": {"lookup/original.py": code()}}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testbed.classroom.saying import say
 from tests.browser import CUT_OFF, NARROW, WIDE, wait_for
 from tests.classroom.page import played_night as night
 from tests.classroom.page.class_server import ClassServer
@@ -86,7 +87,7 @@ def test_it_connects_without_a_complaint(running: Browser, server: ClassServer) 
 def test_changes_are_shown(running: Browser, server: ClassServer) -> None:
     """A set merges: what it has replaces, null removes, and the rest stays."""
     enter(running, server)
-    server.set(clock={"night_s": 86_400 + 5 * 3600, "t_s": 1, "speed": 0, "held": "the trainer has stopped the clock"}, choice=None)
+    server.set(clock={"night_s": 86_400 + 5 * 3600, "t_s": 1, "speed": 0, "held": say("clock_stopped")}, choice=None)
     wait_for(running, "document.getElementById('clock').innerText === '05:00'")
     assert shown(running, "pace") == "stands still: the trainer has stopped the clock"
     assert shown(running, "board-failed") == str(STATE["passengers"]["failed"])
@@ -222,11 +223,11 @@ def test_the_operators_orders(running: Browser, server: ClassServer) -> None:
     assert sent(running, server) == [{"order": "switchover"}]
     server.set(switchover={"step": 2, "of": 5, "done": [night.STEPS[0]], "next": night.STEPS[1], "running": False})
     wait_for(running, "document.getElementById('operator-told').innerText === 'Step 2 of 5'")
-    assert running.run("document.querySelector('#operator-steps .next').innerText").endswith(night.STEPS[1])
+    assert running.run("document.querySelector('#operator-steps .next').innerText").endswith("unmount the array on db-1")
     click(running, "[data-order=next_step]")
     assert sent(running, server) == [{"order": "next_step"}]
     for service, button, evidence, told in (
-        ("cf-2", "first", True, "Lost by a restart at once: what its 40 threads wait for"),
+        ("cf-2", "first", True, "Lost by a restart at once: where its threads stand"),
         ("cf-1", "grave", False, "The last dump of cf-1 is of 04:06."),
     ):
         running.run(f"document.getElementById('operator-service').value = '{service}'")
@@ -245,7 +246,7 @@ def test_the_owners_orders(running: Browser, server: ClassServer) -> None:
     """Health, metrics, a dump, and a file of the code, with their replies."""
     server.replies = {
         "health": {"data": {"status": 200, "took_s": 0.0123, "body": '{"status":"ok"}'}},
-        "metrics": {"data": {"text": "busy_threads 40"}},
+        "metrics": {"data": {"status": 200, "took_s": 0.01, "body": "busy_threads 40"}},
         "code": {"data": {"file": "lookup/original.py", "lines": night.code()}},
     }
     enter(running, server, roles=("owner",))
@@ -288,7 +289,7 @@ def test_the_commanders_orders(running: Browser, server: ClassServer) -> None:
     """The choice with its price, a note, answers of each kind, and a prevention."""
     enter(running, server, roles=("commander",))
     assert "15 transactions a minute" in shown(running, "choice-sum")
-    assert "cf-2: what its 40 threads wait for" in shown(running, "choice-risk")
+    assert "cf-2: where its threads stand" in shown(running, "choice-risk")
     assert "threads of cf-1" in shown(running, "choice-kept")
     for choice, button in (("restore", "grave"), ("look", "first")):
         click(running, f"[data-order=decide].{button}")
@@ -302,10 +303,10 @@ def test_the_commanders_orders(running: Browser, server: ClassServer) -> None:
     click(running, "input[name=question-switchover][value=no]")
     click(running, "#questions-list li:nth-child(1) [data-order=answer]")
     assert sent(running, server) == [{"order": "answer", "question": "switchover", "value": "no"}]
-    for value in ("heartbeats", "address"):
-        click(running, f"input[name=question-suspects][value={value}]")
+    for value in ("few_heartbeats", "address"):
+        click(running, f"input[name=question-cluster][value={value}]")
     click(running, "#questions-list li:nth-child(2) [data-order=answer]")
-    assert sent(running, server) == [{"order": "answer", "question": "suspects", "value": ["heartbeats", "address"]}]
+    assert sent(running, server) == [{"order": "answer", "question": "cluster", "value": ["few_heartbeats", "address"]}]
     running.run("document.getElementById('question-line').value = 'lookup/original.py:24'")
     click(running, "#questions-list li:nth-child(3) [data-order=answer]")
     assert sent(running, server) == [{"order": "answer", "question": "line", "value": "lookup/original.py:24"}]

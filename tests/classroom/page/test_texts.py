@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from testbed.classroom import facility_map, log_lines
+from testbed.classroom.inquiry import questions, score
+from testbed.classroom.live import roles
+from testbed.classroom.scene import HEAL, OPEN
 from testbed.classroom.web import page_files
+from testbed.journal.events import By, Note, Part, Service
+from testbed.plan.expectation import Outcome
+from testbed.plan.scenario import CONDITIONS
+from testbed.plan.topology import BALANCERS, TRANSACTIONS
+from testbed.postmortem.questions import Sure
 from tests.classroom.page.played_night import PAGE
+from tests.journals import contained_night
 
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js")) if path.name != "texts.js"}
 INDEX = (PAGE / "index.html").read_text(encoding="utf-8")
-WORD_GROUP = re.compile(r'\bword\("(\w+)"')
+WORD_GROUP = re.compile(r'\bword\(["`](\w+)')
+PLACE = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 # In the head of a file or above a line; a text within a string would have a blank, and a capital or a full stop.
 COMMENT = re.compile(r"^\s*//.*$|\s//\s.*$", re.MULTILINE)
 SENTENCE = re.compile(r"^(?!.*[.#:\[]\w).*[A-Za-z]{2,},? [a-z]{2,}")
@@ -82,8 +94,27 @@ def keys_of(texts: dict[str, Any], before: str = "") -> set[str]:
     return found
 
 
+def said_by_server() -> dict[str, set[frozenset[str]]]:
+    """Return every code that the server lets the page say, with the names of its fields, as often as they differ."""
+    found: dict[str, set[frozenset[str]]] = {}
+    for path in PAGE.parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+                [code] = node.args
+                assert isinstance(code, ast.Constant), f"{path.name}:{node.lineno}: a code that is no literal cannot be compared"
+                assert isinstance(code.value, str)
+                assert all(keyword.arg for keyword in node.keywords), f"{path.name}:{node.lineno}"
+                found.setdefault(code.value, set()).add(frozenset(keyword.arg or "" for keyword in node.keywords))
+    return found
+
+
+def forms(text: str | dict[str, str]) -> tuple[str, ...]:
+    """Return the forms of a text."""
+    return (text,) if isinstance(text, str) else tuple(text.values())
+
+
 def used(texts: dict[str, Any], index: Page) -> set[str]:
-    """Return the keys that scripts and index.html use: each stands in a script as a literal of its own."""
+    """Return the keys that scripts, index.html and other texts use: each stands in a script as a literal of its own."""
     groups = {name for name, value in texts.items() if isinstance(value, dict)}
     found = set(index.keys)
     for source in SCRIPTS.values():
@@ -91,8 +122,10 @@ def used(texts: dict[str, Any], index: Page) -> set[str]:
             group, dot, name = literal.partition(".")
             if (dot and group in groups and name and re.fullmatch(r"\w+", name)) or literal in {"unknown", "unknown_short"}:
                 found.add(literal)
-        found |= {f"{group}.{name}" for group in WORD_GROUP.findall(source) for name in texts[group]}
-    return found | {"lang"}
+        found |= {key for group in WORD_GROUP.findall(source) for key in keys_of(texts[group], f"{group}.")}
+    for form in (form for text in texts["said"].values() for form in forms(text)):
+        found |= {key for _, group in PLACE.findall(form) if group for key in keys_of(texts[group], f"{group}.")}
+    return found | {f"said.{code}" for code in said_by_server()} | {"lang"}
 
 
 def test_every_key_that_is_used_exists_and_the_other_way_round(texts: dict[str, Any], index: Page) -> None:
@@ -101,6 +134,47 @@ def test_every_key_that_is_used_exists_and_the_other_way_round(texts: dict[str, 
     asked = used(texts, index)
     assert asked - there == set()
     assert there - asked == set()
+
+
+def test_a_code_comes_with_the_fields_that_its_text_has_places_for(texts: dict[str, Any]) -> None:
+    """With all of them, wherever the server says it, and with no other: what is sent and not shown is left over, too."""
+    for code, fields in said_by_server().items():
+        wanted = {name for form in forms(texts["said"][code]) for name, _ in PLACE.findall(form)}
+        words = {group for form in forms(texts["said"][code]) for _, group in PLACE.findall(form) if group}
+        wanted |= {name for group in words for key in texts[group].values() if isinstance(key, str) for name, _ in PLACE.findall(key)}
+        assert fields == {frozenset(wanted)}, code
+
+
+def literals(record: type, name: str) -> set[str]:
+    """Return the values that a field of a record may have."""
+    return set(get_args(get_type_hints(record)[name]))
+
+
+def test_every_word_that_the_server_sends_has_a_text_and_no_text_is_for_another(texts: dict[str, Any]) -> None:
+    """Roles, kinds, questions and their choices, outcomes, and whatever else is a word for programs."""
+    names = contained_night().journal().header.facility
+    answers = {id_: set(choices) for id_, choices in questions.CHOICES.items()}
+    asked = {question.id for question in questions.questions(())}
+    sent: dict[str, set[str]] = {
+        "roles": {roles.TRAINER, *roles.CLASS_ROLES, *get_args(By)},
+        "roles_do": set(roles.CLASS_ROLES),
+        "kinds": {node["kind"] for node in facility_map.of(names, BALANCERS)["nodes"]},
+        "conditions": set(CONDITIONS),
+        "choices": set(log_lines.DECISIONS),
+        "operations": {*OPEN, HEAL},
+        "switchover_steps": set(log_lines.SWITCHOVER.values()),
+        "service_states": literals(Service, "state") | literals(Part, "state"),
+        "log_kinds": literals(Note, "kind") | {"operation", "step", "service", "dump", "evidence", "clock", "fault"},
+        "outcomes": {*map(str, Outcome), "unknown"},
+        "cracks": {*map(str, range(7)), "unknown"},
+        "sure": set(get_args(Sure)),
+        "score_parts": set(score.WEIGHTS),
+        "transactions": {kind for kinds in TRANSACTIONS.values() for kind in kinds},
+        "asked": asked - {"prevention"},
+        "subjects": asked,
+    }
+    assert {group: set(texts[group]) for group in sent} == sent
+    assert {id_: set(words) for id_, words in texts["answers"].items()} == answers
 
 
 def test_index_has_no_text_no_style_and_no_script_of_its_own(index: Page) -> None:
