@@ -113,10 +113,12 @@ class Scene:
                 self.log(event.night_s, "", "fault", say("healed", faults=list(faults)), secret=True)
 
     def log(self, night_s: float, who: Told, kind: str, text: Told, *, secret: bool = False) -> None:
-        """Write a line into the log; a secret one has its place in it, and is shown when all is revealed."""
+        """Write a line into the log; a secret one has its place in it, and is shown when all is revealed, unless it is too old by then."""
         number = next(self._lines)
         key, line = f"log.{number}", {"night_s": night_s, "who": who, "kind": kind, "text": text}
-        self.board.set(f"log.{number - MOST_LINES}", None)
+        oldest = f"log.{number - MOST_LINES}"
+        self.board.set(oldest, None)
+        self._secret.pop(oldest, None)
         if secret and not self.revealed:
             self._secret[key] = line
         else:

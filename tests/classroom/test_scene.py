@@ -42,6 +42,17 @@ def test_what_is_done_in_secret_keeps_its_place_in_the_log_until_it_is_revealed(
     assert log_of(made)[-1] == say("with", what=say("operation_done", operation="latency"), detail="200 ms")
 
 
+def test_a_secret_line_that_is_older_than_the_log_goes_back_does_not_come_back_at_the_reveal() -> None:
+    """It would stand alone before lines that are much newer; one that is as old as the oldest of the log has its place."""
+    made = shown()
+    for number in range(MOST_LINES + 3):
+        made.take(OperationEvent(t_s=0.0, night_s=0.0, operation="latency", id=number, state="begin", detail=str(number)))
+        made.take(Note(t_s=0.0, night_s=0.0, who="Eve", role="commander", kind="note", text=str(number)))
+    made.reveal()
+    begun = say("operation_begins", operation="latency")
+    assert log_of(made) == [each for number in range(MOST_LINES // 2 + 3, MOST_LINES + 3) for each in (begun, str(number))]
+
+
 def test_what_was_not_seen_of_a_service_is_null_and_a_killed_one_does_not_run() -> None:
     """Neither is zero."""
     made = shown()
