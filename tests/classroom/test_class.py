@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from testbed.classroom.inquiry import examination, prevention
 from testbed.classroom.lessons import lesson
+from testbed.classroom.lessons.plan import LessonSpeed
 from testbed.classroom.live import service_look
 from testbed.classroom.saying import say
 from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
@@ -18,7 +20,7 @@ from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
 from testbed.journal.events import ClockFactor, End, Note, OperationEvent, Request, Threads
 from testbed.replay import timeline
-from tests.classroom.conftest import held
+from tests.classroom.conftest import held, quick
 from tests.classroom.player import EVERYTHING, player, switch_over
 
 if TYPE_CHECKING:
@@ -131,6 +133,23 @@ async def test_the_night_stands_still_and_goes_on_as_the_trainer_orders(runs: Pa
         assert trainer.state["clock"]["speed"] == pytest.approx(2 * of_night)
         await trainer.order("step")
         await trainer.until(lambda state: state["clock"]["held"] != "")
+
+
+async def test_a_lesson_that_has_bounds_for_its_speed_keeps_them(runs: Path) -> None:
+    """The trainer alone is told of them, and why; within them it is as ordered."""
+    bounds = LessonSpeed(slowest=1, fastest=2, why="It depends on real seconds.")
+    async with (
+        held(runs, replace(quick(), speed=bounds)) as a_class,
+        player(a_class.at.trainer) as trainer,
+        player(a_class.at.of_class) as ann,
+    ):
+        assert trainer.welcome["speed"] == {"slowest": 1, "fastest": 2, "why": "It depends on real seconds."}
+        assert "speed" not in ann.welcome
+        await trainer.until(lambda state: state["phase"] == "ready")
+        for factor in (0.5, 2.5):
+            why = await trainer.refused("speed", factor=factor)
+            assert why == say("speed_bounded", slowest="1", fastest="2", why="It depends on real seconds.")
+        await trainer.order("speed", factor=2)
 
 
 async def test_a_browser_that_comes_back_is_where_the_class_is(runs: Path) -> None:

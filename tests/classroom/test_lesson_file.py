@@ -8,6 +8,7 @@ import pytest
 
 from testbed import scenario_file
 from testbed.classroom.lessons import lesson
+from testbed.classroom.lessons.plan import LessonSpeed
 from testbed.errors import FacilityError, ScenarioError, UsageError
 from testbed.plan.expectation import Expectation
 
@@ -28,6 +29,10 @@ pace = [
     { from = "06:00", to = "06:01", minutes = 1 },
     { from = "06:05", to = "06:10", minutes = 10 },
 ]
+
+[speed]
+fastest = 4
+why = "It depends on real seconds."
 
 [workload]
 seed = 3
@@ -105,6 +110,8 @@ def test_a_lesson_outside_of_the_project_is_read(file: Path) -> None:
         lesson.TrainerNote(None, "hung", "Ask again."),
     )
     assert read.prevention_texts == {"fixed": "One.", "pre_ping": "Two.", "own_databases": "Three."}
+    assert read.speed == LessonSpeed(fastest=4, why="It depends on real seconds.")
+    assert (read.speed.slowest, read.speed.fastest) == (0.1, 4)
     assert (read.scenario.workload.seed, read.scenario.workload.rate_per_minute) == (3, 4)
     assert read.scenario.workload.shares == read.replayed.workload.shares
     assert read.replayed.variant("fixed").expect == Expectation(outcome=("unharmed",))
@@ -162,7 +169,7 @@ def test_settings_of_the_lesson_go_over_those_of_its_variant(file: Path) -> None
 
 VARIANTS = "allowed: original, fixed, sqlalchemy_connection"
 HEAD = "title, introduction, trainer, scenario, variant, minutes"
-SECTIONS = "preventions, holds, settings, night, workload, change, duty, note"
+SECTIONS = "preventions, holds, settings, night, speed, workload, change, duty, note"
 SPAN = "allowed: a span inside the night (06:00 to 06:20) that overlaps no other"
 INSIDE = "allowed: a time inside the night, 06:00 to 06:20"
 NO_STEP = "when the timeline of failure_modes has no step `switchover`; allowed: 06:02:00"
@@ -197,6 +204,11 @@ NO_STEP = "when the timeline of failure_modes has no step `switchover`; allowed:
         ('to = "06:10"', 'to = "07:00"', f"night.pace.1: found 06:05:00 to 07:00:00; {SPAN}"),
         ('to = "06:10"', 'to = "06:05"', f"night.pace.1: found 06:05:00 to 06:05:00; {SPAN}"),
         ("pace = [", "speed = 4\npace = [", "night.speed: unknown key; allowed: pace"),
+        ("fastest = 4", "fastest = 0.5", "speed.fastest: found 0.5; input should be greater than or equal to 1"),
+        ("fastest = 4", "fastest = 101", "speed.fastest: found 101; input should be less than or equal to 100"),
+        ("fastest = 4", "slowest = 2", "speed.slowest: found 2; input should be less than or equal to 1"),
+        ("fastest = 4", "slowest = 0", "speed.slowest: found 0; input should be greater than or equal to 0.1"),
+        ('why = "It depends on real seconds."', "", "speed.why: missing; it is required"),
         ("seed = 3", "seed = -3", "workload.seed: found -3; input should be greater than or equal to 0"),
         ("seed = 3", "sead = 3", "workload.sead: unknown key, did you mean seed?; allowed: seed, rate_per_minute"),
         (

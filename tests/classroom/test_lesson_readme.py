@@ -15,6 +15,7 @@ from testbed.classroom.lessons.plan import (
     DutyPlan,
     LessonHead,
     LessonNight,
+    LessonSpeed,
     LessonWorkload,
     NotePlan,
     PartPlan,
@@ -27,6 +28,7 @@ PAGE = (Path(lesson.__file__).parents[1] / "README.md").read_text(encoding="utf-
 RECORDS: dict[str, type[StrictRecord]] = {
     "[night]": LessonNight,
     "[night], each part": PartPlan,
+    "[speed]": LessonSpeed,
     "[workload]": LessonWorkload,
     "[[change]]": ChangePlan,
     "[[duty]]": DutyPlan,

@@ -17,6 +17,7 @@ from testbed.classroom.lessons.plan import (
     LessonHead,
     LessonNight,
     LessonPreventions,
+    LessonSpeed,
     LessonWorkload,
 )
 from testbed.classroom.lessons.steps import Duty, TrainerNote
@@ -42,8 +43,9 @@ class Lesson:
     """A lesson as it was read and checked. `trainer` and `notes` are for the trainer alone, and so are the two scenarios.
 
     `scenario` has the one variant that the class meets, with nothing expected of it, a clock on which the night takes `minutes` real
-    minutes, and not the steps that the class carries out (`duties`). `replayed` is the kept scenario at its own speed with the variants
-    that the class may choose to prevent it all (`preventions`, with a text for each), and expects of each what it takes to hold.
+    minutes, and not the steps that the class carries out (`duties`). `speed`: how much slower or faster it may be; None: as anybody likes.
+    `replayed` is the kept scenario at its own speed with the variants that the class may choose to prevent it all (`preventions`, with a
+    text for each), and expects of each what it takes to hold.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Lesson:
     introduction: str
     trainer: str
     minutes: float
+    speed: LessonSpeed | None
     scenario: Scenario
     duties: tuple[Duty, ...]
     notes: tuple[TrainerNote, ...]
@@ -88,6 +91,7 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Lesson | None, list[st
     mistakes: list[str] = []
     head = decode(LessonHead, {name: value for name, value in data.items() if name not in SECTIONS}, "", mistakes, tuple(SECTIONS))
     night = decode(LessonNight, data.get("night", {}), "night", mistakes)
+    speed = decode(LessonSpeed, data["speed"], "speed", mistakes) if "speed" in data else None
     workload = decode(LessonWorkload, data.get("workload", {}), "workload", mistakes)
     holds = decode(Expectation, data["holds"], "holds", mistakes) if "holds" in data else CONTAINED
     told = {key: lesson_steps.tables(data, key, mistakes) for key in ("change", "duty", "note")}
@@ -117,7 +121,7 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Lesson | None, list[st
         steps=tuple(step for place, step in enumerate(steps) if place not in places),
         variants=(variant,),
     )
-    of_class = (head.title, head.introduction, head.trainer, head.minutes)
+    of_class = (head.title, head.introduction, head.trainer, head.minutes, speed)
     return Lesson(path.stem, path, *of_class, played, duties, notes, tuple(texts), texts, replayed), mistakes
 
 

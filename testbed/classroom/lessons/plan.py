@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from testbed.classroom.live.orders import FASTEST, SLOWEST
 from testbed.errors import visible
 from testbed.plan.expectation import Expectation
 from testbed.plan.night import MOST_PACES, TimeOfDay
@@ -39,6 +40,14 @@ class LessonNight(StrictRecord):
     """How the minutes are spread over the night; without parts, as the scenario's own paces spread its seconds."""
 
     pace: Annotated[tuple[PartPlan, ...], Field(max_length=MOST_PACES)] = ()
+
+
+class LessonSpeed(StrictRecord):
+    """How many times as fast as the lesson has it the night may go by, at least and at most, and why no other; at first it is 1."""
+
+    slowest: Annotated[float, Field(ge=SLOWEST, le=1)] = SLOWEST
+    fastest: Annotated[float, Field(ge=1, le=FASTEST)] = FASTEST
+    why: Words
 
 
 class LessonWorkload(StrictRecord):
@@ -95,6 +104,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "holds": Expectation,
     "settings": Settings,
     "night": LessonNight,
+    "speed": LessonSpeed,
     "workload": LessonWorkload,
     "change": ChangePlan,
     "duty": DutyPlan,

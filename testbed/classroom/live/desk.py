@@ -104,9 +104,7 @@ class Desk:
     async def restart(self, service: str, *, evidence: bool) -> Told:
         """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
         self.replay.facility.require_service(service)
-        await self._operate(
-            "restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence), self._begin_or_refuse
-        )
+        await self._operate("restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence), self._begin_or_refuse)
         return say("restarted", services=[service])
 
     async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]]) -> None:

@@ -41,6 +41,6 @@ async def ask(url: str, what: Literal["health", "metrics"], *, revealed: bool) -
         status, body = None, say("no_answer", within=WITHIN_S)
     except (aiohttp.ClientError, OSError) as error:
         status, body = None, f"{type(error).__name__}: {error}"
-    if what == "metrics" and not revealed:
+    if what == "metrics" and not revealed and isinstance(body, str):
         body = "".join(line for line in body.splitlines(keepends=True) if NOT_SHOWN not in line)
     return {"status": status, "took_s": loop.time() - started_s, "text" if what == "metrics" else "body": body}

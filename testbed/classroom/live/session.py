@@ -15,7 +15,7 @@ from testbed.classroom.live import orders
 from testbed.classroom.live.night import LiveNight
 from testbed.classroom.live.people import People
 from testbed.classroom.live.roles import CLASS_ROLES, ORDERS, Role, may, orders_of
-from testbed.classroom.saying import RefusalError, bounded, say
+from testbed.classroom.saying import RefusalError, bounded, bug, say
 from testbed.classroom.web.hub import Hub
 from testbed.errors import JournalError, TestbedError, UsageError, visible
 from testbed.plan.decoding import suggestion
@@ -98,6 +98,8 @@ class Session:
             welcome["trainer"] = lesson.trainer
             welcome["notes"] = [{"night_s": note.at_night_s, "when": note.when or "", "text": note.text} for note in lesson.notes]
             welcome["class_address"] = self.class_address
+            if lesson.speed is not None:
+                welcome["speed"] = {"slowest": lesson.speed.slowest, "fastest": lesson.speed.fastest, "why": lesson.speed.why}
         return welcome
 
     async def answer(self, person: Person, text: str) -> tuple[bool, dict[str, Json] | None]:
@@ -145,7 +147,7 @@ class Session:
                     raise RefusalError(say("no_name"))
                 self.people.join(person, name, frozenset[Role](order.roles))
             case orders.Speed():
-                self._pace().order(order.factor)
+                self._set_speed(order.factor)
             case orders.Decide():
                 self._decide(person, order.choice)
             case orders.WriteNote():
@@ -181,6 +183,13 @@ class Session:
         else:
             pace = self._pace()
             {"pause": pace.pause, "go_on": pace.go_on, "step": pace.step}[word]()
+
+    def _set_speed(self, factor: float) -> None:
+        """Set how fast the night goes by; a lesson may have bounds for it, in which alone it shows what it shall."""
+        bounds, pace = self.lesson.speed, self._pace()
+        if bounds is not None and not bounds.slowest <= factor <= bounds.fastest:
+            raise RefusalError(say("speed_bounded", slowest=f"{bounds.slowest:g}", fastest=f"{bounds.fastest:g}", why=bounds.why))
+        pace.order(factor)
 
     def _desk(self) -> Desk:
         """Return the desk; raises RefusalError where there is no facility to do anything to."""

@@ -8,9 +8,18 @@
 
   const sure = (what, detail) => async () => ((await ask(text(what), [text(detail)], [{ value: true, text: text("orders.yes"), class: "grave" }])) ? {} : null);
 
+  // A lesson that shows what it shall at some speeds alone says why.
+  const showBounds = (bounds) => {
+    setHidden(by("trainer-bounds"), !bounds);
+    if (!bounds) return;
+    const [slowest, fastest] = [String(bounds.slowest), String(bounds.fastest)];
+    by("trainer-bounds").replaceChildren(text(slowest === fastest ? "trainer.bound" : "trainer.bounds", { slowest, fastest }), said(bounds.why));
+  };
+
   const make = (welcome) => {
     const line = replyLine();
-    const speed = select(text("trainer.speed"), FACTORS.map((factor) => [factor, text("trainer.factor", { factor: String(factor) })]), "trainer-speed");
+    const bounds = welcome.speed, factors = FACTORS.filter((factor) => !bounds || (factor >= bounds.slowest && factor <= bounds.fastest));
+    const speed = select(text("trainer.speed"), factors.map((factor) => [factor, text("trainer.factor", { factor: String(factor) })]), "trainer-speed");
     speed.field.value = "1";
     Object.assign(buttons, {
       begin: button(text("trainer.begin"), "begin", { line, class: "first" }),
@@ -21,6 +30,8 @@
       reveal: button(text("trainer.reveal"), "reveal", { line, fields: sure("trainer.reveal", "trainer.reveal_what") }),
       end: button(text("trainer.end"), "end", { line, class: "grave", fields: sure("trainer.end", "trainer.end_what") }),
     });
+    for (const one of [speed.row, buttons.speed]) setHidden(one, factors.length < 2);
+    showBounds(bounds);
     const { begin, pause, go_on: goOn, step, reveal, end } = buttons;
     by("trainer-controls").replaceChildren(
       el("div", { class: "buttons" }, begin, pause, goOn, step, speed.row, buttons.speed, reveal, end, line));

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.browser import Browser
 
+TIMES = "\u00d7"
 ROLES = ("commander", "operator", "owner", "database")
 STATE = night.state(51.0)
 GRACE = {"name": "Grace", "roles": list(ROLES), "here": True}
@@ -199,6 +200,31 @@ def test_the_trainers_panel_sends_its_orders(running: Browser, server: ClassServ
     wait_for(running, "!document.querySelector('[data-order=begin]').ariaDisabled")
     click(running, "[data-order=begin]")
     assert sent(running, server) == [{"order": "begin"}]
+
+
+@pytest.mark.parametrize(
+    ("slowest", "fastest", "factors", "told"),
+    [
+        (1, 1, [], f"Speed: 1 {TIMES}. Stop the clock instead."),
+        (0.5, 5, [0.5, 1, 2, 5], f"Speed: 0.5 {TIMES} to 5 {TIMES}. Stop the clock instead."),
+    ],
+)
+def test_the_trainer_has_the_speeds_of_the_lesson(
+    running: Browser, server: ClassServer, slowest: float, fastest: float, factors: list[float], told: str
+) -> None:
+    """With the reason why there are no others; where there is but one, there is nothing to choose."""
+    enter(running, server, trainer=True, roles=())
+    shown_factors = (
+        "[...document.querySelectorAll('#trainer-speed option')].filter((each) => each.closest('p').offsetParent).map((each) => each.text)"
+    )
+    assert len(running.run(shown_factors)) == 9
+    assert running.run("document.getElementById('trainer-bounds').hidden") is True
+    server.welcome = {**server.welcome, "speed": {"slowest": slowest, "fastest": fastest, "why": "Stop the clock instead."}}
+    server.hang_up()
+    wait_for(running, "!document.getElementById('trainer-bounds').hidden")
+    assert shown(running, "trainer-bounds") == told
+    assert running.run(shown_factors) == [f"{factor:g} {TIMES}" for factor in factors]
+    assert running.run("document.querySelector('[data-order=speed]').offsetParent !== null") is bool(factors)
 
 
 def test_the_trainer_sees_what_to_ask_when(running: Browser, server: ClassServer) -> None:

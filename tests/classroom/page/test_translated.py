@@ -59,6 +59,7 @@ READ = """
 """
 SEEK = "(() => { const s = document.getElementById('slider'); s.value = VALUE; s.dispatchEvent(new Event('input')); })()"
 WORD = re.compile(r"[A-Za-z]{2}")
+BOUNDS = {"slowest": 0.5, "fastest": 2, "why": "It depends on real seconds."}
 EVERYTHING = ("commander", "operator", "owner", "database")
 
 
@@ -141,7 +142,7 @@ def test_an_exported_night_is_in_other_words(running: Browser, tmp_path: Path) -
 
 def live(page: Browser, server: ClassServer, state: dict[str, Any], **welcome: Any) -> None:
     """Open the page of a class whose trainer plays all roles, or of somebody who has not joined."""
-    server.welcome, server.state = night.welcome("live", **welcome), state
+    server.welcome, server.state = {**night.welcome("live", **welcome), "speed": BOUNDS}, state
     page.size(WIDE)
     page.open_address(server.address)
     page.run("localStorage.clear(); sessionStorage.clear()")
