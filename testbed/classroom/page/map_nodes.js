@@ -83,7 +83,8 @@
       const value = get(`services.${node.name}`), found = condition(value);
       lamp(value?.health);
       setAttribute(node.group, "data-condition", found);
-      told(text("map.lamp", { lamp: word("lamps", health(value?.health)) }), word("conditions_of_services", found));
+      const light = health(value?.health), short = light === "unknown" && node.width < WIDE_CELLS; // the words would lie over the condition's
+      told(text("map.lamp", { lamp: short ? "?" : word("lamps", light) }), word("conditions_of_services", found));
       const busy = value?.busy ?? null, of = value?.threads ?? null, stuck = value?.stuck ? "stuck" : "busy";
       threads.show(busy, of, value?.waiting, seen(busy) ? [[stuck, busy]] : [["unseen", Infinity]]);
       if (connections) {

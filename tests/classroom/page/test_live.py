@@ -107,6 +107,25 @@ def test_what_was_not_seen_is_not_zero(running: Browser, server: ClassServer) ->
     assert running.run("document.querySelectorAll('.node[data-name=cf-1] .cell:not(.unseen)').length") == 0
 
 
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_was_not_seen_fits_into_a_narrow_map(running: Browser, server: ClassServer, *, stuck: bool) -> None:
+    """Health and condition of a service stand in one line, and neither covers the other."""
+    nobody = {"threads": None, "busy": None, "waiting": None, "health": None, "runs": True, "stuck": stuck, "seen": False, "pool": None}
+    names = (*night.CALLERS, *night.SERVERS)
+    server.state |= {f"services.{name}": {**nobody, "results": {}} for name in names}
+    enter(running, server, NARROW)
+    covered = running.run("""
+    [...document.querySelectorAll("#map .node")].flatMap((node) => {
+      const texts = [...node.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+      const over = (a, b) => a.left < b.right && b.left < a.right && a.top + 4 < b.bottom && b.top + 4 < a.bottom;
+      const boxes = texts.filter(([, box]) => box.width);
+      return boxes.flatMap(([one, a], n) => boxes.slice(0, n).filter(([, b]) => over(a, b)).map(([other]) => `${one} over ${other}`));
+    })
+    """)
+    assert covered == []
+    assert running.run("document.querySelectorAll('#map .lamp.unknown').length") == len(names)
+
+
 def test_a_connection_that_is_lost_comes_back(running: Browser, server: ClassServer) -> None:
     """With the identity that the server gave; keys that are gone meanwhile disappear, and what was being typed stays."""
     enter(running, server)
