@@ -107,7 +107,8 @@ def known_root(worst: Look | None, stop: Moment | None) -> Known:
     if worst is None:
         return Known(None)
     blamed = worst.who_waits.blamed
-    told = (*filter(None, (worst.unread, worst.who_waits.doubt)), *map(str, blamed[: SHOWN + 1]))
+    doubt = f"the root is not known: {worst.who_waits.doubt}" if worst.who_waits.doubt else ""
+    told = (*filter(None, (worst.unread, doubt)), *map(str, blamed[: SHOWN + 1]))
     if worst.unread or not worst.who_waits.knows_root:
         return Known(None, told)
     root, *others = blamed

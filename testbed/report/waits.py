@@ -57,7 +57,11 @@ def _minute(night_s: float) -> str:
 def sentences(look: Look) -> list[str]:
     """Return what is blamed, the root first, or that it is not known; and why the evidence could not be read, if it could not."""
     found = [str(blamed) for blamed in look.who_waits.blamed] or [NOBODY]
-    return [*filter(None, (look.who_waits.doubt,)), *found, *([look.unread] if look.unread else [])]
+    return [*_not_known(look), *found, *([look.unread] if look.unread else [])]
+
+
+def _not_known(look: Look) -> list[str]:
+    return [f"the root is not known: {look.who_waits.doubt}"] if look.who_waits.doubt else []
 
 
 def table(look: Look, figures: Figures) -> FittedTable:

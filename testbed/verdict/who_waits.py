@@ -94,7 +94,7 @@ class WhoWaits:
         if self.root is None or self.knows_root or self.root.cause.code == "unseen":
             return ""
         unseen = sum(blamed.threads for blamed in self.unseen)
-        return f"the root is not known: of {sum(blamed.threads for blamed in self.blamed)} threads, {unseen} wait for what was not seen"
+        return f"of {sum(blamed.threads for blamed in self.blamed)} threads, {unseen} wait for what was not seen"
 
 
 @dataclass(frozen=True, slots=True)
