@@ -87,9 +87,13 @@ def why_late(result: Result) -> str:
     return "; ".join([*texts, *([reason.text] if reason.code == MACHINE_BUSY and not held else busy)])
 
 
-def _why_unknown(result: Result) -> str:
-    """Return why the outcome is not known; an empty text if it is. Beside others too little may be seen after the last failure."""
-    return "" if result.judgement.outcome is not None else result.judgement.reason.text
+def why_unknown(result: Result) -> str:
+    """Return why the outcome, or a check, is not known; an empty text if all is. Beside others too little may be seen."""
+    judgement = result.judgement
+    if judgement.outcome is None:
+        return judgement.reason.text
+    unknown = [f"{finding.check}: {finding.text}" for finding in judgement.findings if finding.verdict is Verdict.UNKNOWN]
+    return unknown[0] if unknown else ""
 
 
 @dataclass(slots=True)
@@ -156,7 +160,7 @@ class SuiteBatch:
         below = f"{number + 1}" if number else ""
         async with self._room.of(part_of(plan.facility, self.runtime)):
             result = await self._once(plan, variant, below)
-        why = why_late(result) or _why_unknown(result)
+        why = why_late(result) or why_unknown(result)
         if not why:
             return result
         self.again.append(f"{plan.name}, {variant}, in {self.runtime}: {why}")

@@ -123,6 +123,20 @@ def test_only_a_busy_machine_is_a_reason_to_replay_again() -> None:
     assert why_late("health_green", Verdict.UNKNOWN, MACHINE_BUSY) == "it was late"
 
 
+def test_what_is_unknown_is_replayed_again_and_what_is_broken_is_not() -> None:
+    """Alone more may be seen: of the outcome, or of what a check asks for."""
+    journal = contained_night().journal()
+    judgement = judge(journal)
+
+    def why_unknown(verdict: Verdict) -> str:
+        findings = [*judgement.findings[:-1], Finding("root", verdict, "too little was seen")]
+        return replays.why_unknown(Result(journal, replace(judgement, findings=tuple(findings)), 1.0))
+
+    assert (why_unknown(Verdict.UNKNOWN), why_unknown(Verdict.BROKEN)) == ("root: too little was seen", "")
+    unknown = replace(judgement, reason=Reason(None, "served_no_more", "nobody asked any more"))
+    assert replays.why_unknown(Result(journal, unknown, 1.0)) == "nobody asked any more"
+
+
 class CommandLine:
     """A command line of pytest, as far as `left_out` reads it."""
 
