@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -404,3 +405,20 @@ async def test_a_bug_in_what_comes_after_the_night_does_not_take_the_page_away(
         assert trainer.state["revealed"]["variant"] == "original"
         assert not a_class.task.done()
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+async def test_a_class_that_is_interrupted_again_while_it_ends_takes_all_down(runs: Path) -> None:
+    """Somebody who presses Ctrl-C twice leaves nothing, and a journal that has its end."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["phase"] == "night")
+        await trainer.send("dump", service="cf-1")
+        for _ in range(3):
+            a_class.task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([a_class.task])
+    assert a_class.backend.calls == ["enter", "exit"]
+    assert a_class.backend.builders[0].calls[-1] == "tear_down"
+    journal = journal_of(a_class)
+    assert journal.end is not None
+    assert journal.end.reason == "interrupted"
