@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ADDRESS = re.compile(r"the trainer:\s+(\S+)")
 WITHIN_S = 300.0  # a night in containers beside other work
 LOOKS = 5
+ATTEMPTS = 2  # what a busy machine leaves unknown is played once more
 FAST = 50  # times as fast as the lesson has it
 RIGHT = {
     "cause": "lost",
@@ -163,27 +164,41 @@ def answer_and_end(page: Page) -> None:
     page.wait("Classroom.get('replays.fixed')?.running === false")
 
 
-def test_a_lesson_played_through_the_page_ends_in_the_right_score(runtime: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Everybody is one person, who keeps the evidence, restores service, finds the line, and prevents it: all points."""
-    if runtime == "containers":
-        request.getfixturevalue("engine")
-    with Browser(required_program(), tmp_path / "profile") as browser, held(tmp_path, "--runtime", runtime) as address:
+def play(runtime: str, folder: Path, *, unknown_is_told: bool) -> bool:
+    """Play the lesson and check its score; return False if a busy machine left unknown what became of it, and that `unknown_is_told`."""
+    with Browser(required_program(), folder / "profile") as browser, held(folder, "--runtime", runtime) as address:
         page = Page(browser)
         join(page, address)
         play_until_all_hangs(page)
         assert browser.run("document.querySelectorAll('#map .cell.stuck').length") >= 3 * 40
         look_and_restore(page)
         answer_and_end(page)
+        became = page.state("replays.original")
+        if unknown_is_told and became["outcome"] == "unknown":
+            sys.stderr.write(f"PLAYED AGAIN: {became['text']}\n")
+            return False
         score = page.state("score")
         lost = [part for part in score["parts"] if part["points"] < part["of"]]
         assert lost == []
-        assert page.state("replays.original")["outcome"] == "grounded"
+        assert became["outcome"] == "grounded"
         assert page.state("replays.fixed")["outcome"] == "contained"
         assert LINE in page.state("revealed")["root"]
         assert f"{score['points']} of {score['of']}" in browser.run("document.getElementById('score').innerText")
         assert browser.complaints == []
         assert all(asked.startswith(address) for asked in browser.requests)
-    (path,) = (tmp_path / "runs").glob("*-class-*/*.jsonl")
+    return True
+
+
+def test_a_lesson_played_through_the_page_ends_in_the_right_score(runtime: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Everybody is one person, who keeps the evidence, restores service, finds the line, and prevents it: all points."""
+    if runtime == "containers":
+        request.getfixturevalue("engine")
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / f"{attempt}"
+        folder.mkdir(mode=0o755)
+        if play(runtime, folder, unknown_is_told=attempt + 1 < ATTEMPTS):
+            break
+    (path,) = (folder / "runs").glob("*-class-*/*.jsonl")
     journal = reader.read(path)
     assert journal.is_complete
     assert [event.operation for event in journal.of(OperationEvent) if event.state == "end"] == ["switchover", "restart", "restart"]
