@@ -167,7 +167,7 @@ def test_a_prevention_is_replayed_in_the_kept_scenario(name: str) -> None:
         [chosen] = planned(of.replayed, (variant,)).variants
         assert chosen == of.replayed.variant(variant)
         assert chosen.settings == scenario_file.variants_of(kept)[variant].settings
-        assert planned.settings != of.scenario.variants[0].settings
+        assert chosen.settings != of.scenario.variants[0].settings
 
 
 @pytest.mark.parametrize("name", KEPT)
