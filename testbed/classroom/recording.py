@@ -119,7 +119,10 @@ FIRST_FAILURE = say("first_failure")
 
 
 def of(journal: Journal) -> Json:
-    """Return the recording of a journal: `welcome`, `frames`, `moments`, and `code`, the files that its stacks name, by name."""
+    """Return the recording of a journal: `welcome`, `frames`, `moments`, and the files that its stacks name, by name.
+
+    `code` has them without their docstrings and comments, and `code_revealed` as they are.
+    """
     recorder = Recorder(journal)
     recorder.record()
     stacks = {line for dump in journal.of(Threads) for group in dump.groups for line in group.stack}
@@ -127,7 +130,8 @@ def of(journal: Journal) -> Json:
         "welcome": _welcome(journal),
         "frames": recorder.frames,
         "moments": [asdict(moment) for moment in recorder.moments],
-        "code": source.named_in(stacks),
+        "code": source.named_in(stacks, revealed=False),
+        "code_revealed": source.named_in(stacks, revealed=True),
     }
 
 

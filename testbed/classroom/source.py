@@ -1,9 +1,15 @@
-"""The code of the service, file by file: what a class reads once a dump has shown where its threads stand."""
+"""The code of the service, file by file: what a class reads once a dump has shown where its threads stand.
+
+Docstrings and comments tell in plain words what goes wrong in a line, so they are blank until all is revealed.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
+import tokenize
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,27 +33,54 @@ def _files() -> dict[str, Path]:
     return {"/".join(path.parts[-2:]): path for path in sorted(home.rglob("*.py"))}
 
 
-def named_in(stacks: Iterable[str]) -> dict[str, list[str]]:
-    """Return the lines of each of the service's files that stacks name, by its name.
+def named_in(stacks: Iterable[str], *, revealed: bool) -> dict[str, list[str]]:
+    """Return the lines of each of the service's files that stacks name, by its name; docstrings and comments only once `revealed`.
 
     A line of a stack is such as `lookup/original.py:24 search`.
     """
+    return {name: _lines(path, revealed=revealed) for name, path in _named_in(stacks).items()}
+
+
+def _named_in(stacks: Iterable[str]) -> dict[str, Path]:
     told = {match[1] for line in stacks if (match := AT_LINE.match(line))}
-    return {name: _lines(path) for name, path in _files().items() if name in told}
+    return {name: path for name, path in _files().items() if name in told}
 
 
 def read(file: str, stacks: Iterable[str] | None) -> Json:
-    """Return a file's name and lines; raises RefusalError for one that there is not, or that no stack names (None: any may be read).
+    """Return a file's name and lines; raises RefusalError for one that there is not, or that no stack names.
 
-    The package's own name may stand before it.
+    `stacks` None: all is revealed, so that any file may be read, with its docstrings and comments. The package's own name may stand before
+    the file's.
     """
     files = _files()
-    allowed = tuple(files) if stacks is None else tuple(named_in(stacks))
+    allowed = tuple(files if stacks is None else _named_in(stacks))
     name = file.removeprefix(f"{PACKAGE}/") if file.count("/") > 1 else file
     if name not in allowed:
         raise RefusalError(say("no_such_file", file=file[:100], allowed=list(allowed)) if allowed else say("no_file_yet"))
-    return {"file": name, "lines": _lines(files[name])}
+    return {"file": name, "lines": _lines(files[name], revealed=stacks is None)}
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
+def _lines(path: Path, *, revealed: bool) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return text.splitlines() if revealed else without_words(text)
+
+
+def without_words(text: str) -> list[str]:
+    """Return the lines of a program with its docstrings and comments blank; every other line stays where it is."""
+    lines = text.splitlines()
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type != tokenize.NL]
+    code = [token for token in tokens if token.type != tokenize.COMMENT]
+    words = [token for token in tokens if token.type == tokenize.COMMENT]
+    words += [token for before, token in pairwise([None, *code]) if token is not None and _is_docstring(before, token)]
+    for token in sorted(words, key=lambda each: each.start, reverse=True):  # from the end, or the columns before it would move
+        (first, from_), (last, to) = token.start, token.end
+        kept = lines[first - 1][:from_], lines[last - 1][to:]
+        lines[first - 1 : last] = [""] * (last - first + 1)
+        lines[first - 1] = "".join(kept).rstrip()
+    return lines
+
+
+def _is_docstring(before: tokenize.TokenInfo | None, token: tokenize.TokenInfo) -> bool:
+    """Whether a string is a statement of its own: it begins one."""
+    begins = before is None or before.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    return token.type == tokenize.STRING and begins

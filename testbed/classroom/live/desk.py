@@ -148,7 +148,7 @@ class Desk:
         return await service_look.ask(self.replay.facility.runtime.address(service).url, what, revealed=self.scene.revealed)
 
     def read_code(self, file: str, *, everything: bool) -> Json:
-        """Return a file of the service's code that the stack of a dump names, or any (`everything`)."""
+        """Return a file of the service's code: one that the stack of a dump names, without its comments; or any, whole (`everything`)."""
         return source.read(file, None if everything else self._stacks())
 
     def _stacks(self) -> set[str]:
