@@ -91,9 +91,12 @@ async def test_what_was_done_in_secret_is_not_on_the_board_before_the_reveal(run
         await ann.until(lambda state: state["services.cf-1"]["stuck"])
         told = f"{ann.welcome} {ann.state}"
         assert "original" not in told
+        explanation = quick().explanation
+        assert not any(line in told or line in str(trainer.welcome) for line in explanation.splitlines())
         assert ann.state["services.cf-1"]["pool"]["leaked"] is None
         await trainer.order("reveal")
         await ann.until(lambda state: state.get("revealed"))
+        assert ann.state["revealed"]["explanation"] == explanation
         assert ann.state["revealed"]["variant"] == "original"
         assert ann.state["services.cf-1"]["pool"]["leaked"] == 40
 

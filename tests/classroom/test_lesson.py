@@ -82,6 +82,8 @@ def test_a_lesson_is_whole(name: str) -> None:
     assert list(of.prevention_texts) == list(of.preventions)
     assert len(of.introduction.splitlines()) > 1
     assert len(of.trainer.splitlines()) > 1
+    assert 3 <= len(of.explanation.splitlines()) <= 6
+    assert "Nobody saw it: " in of.explanation
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -20,6 +20,7 @@ LESSON = """
 title = "A night"
 introduction = "You are on duty."
 trainer = "Let them look."
+explanation = "It broke."
 scenario = "failure_modes"
 variant = "original"
 minutes = 20
@@ -64,6 +65,7 @@ CHANGED = """
 title = "A morning"
 introduction = "You are on duty."
 trainer = "Let them look."
+explanation = "It broke."
 scenario = "silence"
 variant = "original"
 minutes = 10
@@ -97,12 +99,13 @@ def test_a_lesson_outside_of_the_project_is_read(file: Path) -> None:
     file.write_text(LESSON, encoding="utf-8")
     read = lesson.read(file, "processes")
     night = read.scenario.night
-    assert (read.name, read.path, read.title, read.introduction, read.trainer) == (
+    assert (read.name, read.path, read.title, read.introduction, read.trainer, read.explanation) == (
         "mine",
         file,
         "A night",
         "You are on duty.",
         "Let them look.",
+        "It broke.",
     )
     assert read.duties == (lesson.Duty(night.time_s("06:02"), "switchover", "operator", "Move the database."),)
     assert read.notes == (
@@ -168,7 +171,7 @@ def test_settings_of_the_lesson_go_over_those_of_its_variant(file: Path) -> None
 
 
 VARIANTS = "allowed: original, fixed, sqlalchemy_connection"
-HEAD = "title, introduction, trainer, scenario, variant, minutes"
+HEAD = "title, introduction, trainer, explanation, scenario, variant, minutes"
 SECTIONS = "preventions, holds, settings, night, speed, workload, change, duty, note"
 SPAN = "allowed: a span inside the night (06:00 to 06:20) that overlaps no other"
 INSIDE = "allowed: a time inside the night, 06:00 to 06:20"
@@ -185,6 +188,13 @@ NO_STEP = "when the timeline of failure_modes has no step `switchover`; allowed:
         ("[workload]", "[worklod]", f"worklod: unknown key, did you mean workload?; allowed: {SECTIONS}, {HEAD}"),
         ('"You are on duty."', "[]", "introduction: found []; input should be a valid string"),
         ('trainer = "Let them look."', "", "trainer: missing; it is required"),
+        ('explanation = "It broke."', "", "explanation: missing; it is required"),
+        ('explanation = "It broke."', 'explanation = ""', 'explanation: found ""; value error, allowed: a text that says something'),
+        (
+            'explanation = "It broke."',
+            'explained = "It."',
+            f"explained: unknown key, did you mean explanation?; allowed: {SECTIONS}, {HEAD}",
+        ),
         ('"failure_modes"', '"failure_mode"', 'scenario: found "failure_mode", did you mean failure_modes?; allowed: backlog_full, '),
         ('scenario = "failure_modes"', "", "scenario: missing; it is required"),
         ('scenario = "failure_modes"', "scenario = 7", "scenario: found 7; input should be a valid string"),

@@ -42,6 +42,8 @@ __all__ = ["Duty", "Lesson", "TrainerNote", "kept", "read"]
 class Lesson:
     """A lesson as it was read and checked. `trainer` and `notes` are for the trainer alone, and so are the two scenarios.
 
+    `explanation`: what the class is told of what happened, and why nobody saw it, once all is revealed.
+
     `scenario` has the one variant that the class meets, with nothing expected of it, a clock on which the night takes `minutes` real
     minutes, and not the steps that the class carries out (`duties`). `speed`: how much slower or faster it may be; None: as anybody likes.
     `replayed` is the kept scenario at its own speed with the variants that the class may choose to prevent it all (`preventions`, with a
@@ -53,6 +55,7 @@ class Lesson:
     title: str
     introduction: str
     trainer: str
+    explanation: str
     minutes: float
     speed: LessonSpeed | None
     scenario: Scenario
@@ -121,7 +124,7 @@ def _decode(data: Mapping[str, Any], path: Path) -> tuple[Lesson | None, list[st
         steps=tuple(step for place, step in enumerate(steps) if place not in places),
         variants=(variant,),
     )
-    of_class = (head.title, head.introduction, head.trainer, head.minutes, speed)
+    of_class = (head.title, head.introduction, head.trainer, head.explanation, head.minutes, speed)
     return Lesson(path.stem, path, *of_class, played, duties, notes, tuple(texts), texts, replayed), mistakes
 
 

@@ -82,11 +82,15 @@ class NotePlan(StrictRecord):
 
 
 class LessonHead(StrictRecord):
-    """The keys at a lesson's head. The class is told its title and introduction, and the texts of duties and preventions; nothing else."""
+    """The keys at a lesson's head.
+
+    The class is told its title and introduction, and the texts of duties and preventions; and once all is revealed, `explanation`.
+    """
 
     title: Words
     introduction: Words
     trainer: Words
+    explanation: Words
     scenario: str
     variant: str
     minutes: Minutes

@@ -277,6 +277,11 @@ class Session:
         self.scene.reveal()
         await self._count()
 
+    @property
+    def _is_believed(self) -> bool:
+        """Whether something may be certain in this night: nothing is in one that has to be doubted."""
+        return self._examined is not None and self._examined.sure("certain") == "certain"
+
     async def _count(self) -> None:
         """Compare and count, once all is revealed and the night is over: before, the score would give the answers away."""
         if not self.scene.revealed:
@@ -284,8 +289,9 @@ class Session:
         known = None if self._examined is None else self._examined.known
         root = None if known is None or known.root is None else str(known.root)
         title, variant = self.lesson.replayed.title, self.scene.header.variant
-        certain = known is not None and known.root is not None and not known.only_likely
-        self.board.set("revealed", {"title": title, "variant": variant, "root": root, "certain": certain})
+        certain = known is not None and known.root is not None and not known.only_likely and self._is_believed
+        told = {"explanation": self.lesson.explanation, "title": title, "variant": variant}
+        self.board.set("revealed", {**told, "root": root, "certain": certain})
         if self.journal is None:
             return
         held = prevention.held(self.lesson.preventions, self.replays, self.measured)
