@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.classroom.inquiry.questions import CHOICES
 from testbed.classroom.saying import say
+from testbed.plan.topology import HOSTS
 from testbed.replay import switchover
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ def step_text(text: str) -> Told:
     if before == RESTART_ONE:
         return say("restart_one", service=last)
     return say("wait_ready") if text == WAIT_READY else text
+
+
+def switchover_steps(active: str) -> list[Told]:
+    """Return what the steps of a switchover do, in order, while the database runs on a host."""
+    other = next(host for host in HOSTS if host != active)
+    hosts = (active, active, other, other, other)
+    return [say("switchover_step", step=step, host=host) for step, host in zip(SWITCHOVER.values(), hosts, strict=True)]
 
 
 def step(event: Step) -> Told:

@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.classroom import facility_map, source, waits
+from testbed.classroom import facility_map, log_lines, source, waits
 from testbed.classroom.board import Board
 from testbed.classroom.live.roles import CLASS_ROLES, orders_of
 from testbed.classroom.saying import say
 from testbed.classroom.scene import OPEN, Scene
 from testbed.journal.events import Balancer, EvidenceTaken, OperationEvent, Response, Service, Threads
-from testbed.plan.topology import BALANCERS
+from testbed.plan.topology import BALANCERS, HOSTS
 from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def _welcome(journal: Journal) -> Json:
         "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
         "questions": [],
         "preventions": [],
+        "switchover_steps": log_lines.switchover_steps(HOSTS[0]),
     }
 
 

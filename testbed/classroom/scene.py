@@ -74,6 +74,11 @@ class Scene:
             self._set_host(host, "active" if host == HOSTS[0] else "standby")
         self.board.set(VIRTUAL_IP, HOSTS[0])
 
+    @property
+    def active_host(self) -> str:
+        """The host to which the virtual IP leads."""
+        return str(self.board.values[VIRTUAL_IP])
+
     def take(self, event: Event) -> None:
         """Show an event."""
         match event:
@@ -199,9 +204,10 @@ class Scene:
             self._done.append(event.step)
             host = event.step.rpartition(" ")[2]
             if event.number == switchover.STOP:
-                self._set_host(host, "standby")
+                self._set_host(host, "stopped")
             elif event.number == switchover.START:
-                self._set_host(host, "active")
+                for each in HOSTS:
+                    self._set_host(each, "active" if each == host else "standby")
             elif event.number == switchover.POINT:
                 self.board.set(VIRTUAL_IP, host)
         running = event.state == "begin"

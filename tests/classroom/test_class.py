@@ -64,8 +64,13 @@ async def test_a_class_plays_the_night_from_the_switchover_to_the_score(runs: Pa
         )
         await ann.until(lambda state: all(state[f"services.{name}"]["stuck"] for name in ("kiosk", "ivr", "partner")))
         await ann.until(lambda state: {each["service"] for each in state.get("at_risk", ())} >= {"cf-1", "cf-2"})
-        assert ann.state["choice"] == {"open": True, "chosen": None, "night_s": ann.state["choice"]["night_s"]}
+        opened_s = ann.state["choice"]["night_s"]
+        assert ann.state["choice"] == {"open": True, "chosen": None, "night_s": opened_s}
+        await trainer.until(lambda state: state["clock"]["night_s"] > opened_s + 60)
         await ann.order("decide", choice="look")
+        choice = await ann.until(lambda state: state["choice"] if state["choice"]["chosen"] else None)
+        assert (choice["open"], choice["chosen"], choice["night_s"]) == (False, "look", opened_s)
+        assert choice["chosen_at_s"] > opened_s + 60
         await ann.order("note", text="all hang, all is green")
         await ann.order("collect")
         assert await ann.until(lambda state: "at_risk" not in state)
@@ -154,6 +159,71 @@ async def test_a_lesson_that_has_bounds_for_its_speed_keeps_them(runs: Path) -> 
             why = await trainer.refused("speed", factor=factor)
             assert why == say("speed_bounded", slowest="1", fastest="2", why="It depends on real seconds.")
         await trainer.order("speed", factor=2)
+
+
+def points(state: dict[str, Any]) -> dict[str, int]:
+    """Return the points by part."""
+    return {part["id"]: part["points"] for part in state["score"]["parts"]}
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_prevention_counts_if_it_is_chosen_before_the_reveal(
+    runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bool,  # noqa: FBT001 - pytest's
+) -> None:
+    """In the order of the README: end, choose, reveal, see it held. Later it is replayed for nothing, and told so."""
+
+    async def held_well(*_: object, **__: object) -> prevention.Replayed:
+        return prevention.Replayed("contained", 1, "held", "all were served.", held=True)
+
+    monkeypatch.setattr(prevention, "replay", held_well)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+        if not before:
+            await trainer.order("reveal")
+            await trainer.until(lambda state: state.get("score"))
+        reply = await trainer.reply(await trainer.send("prevent", variant="fixed"))
+        await trainer.order("reveal")
+        await trainer.until(lambda state: not state["replays.fixed"]["running"] and state.get("score"))
+        if before:
+            await trainer.until(lambda state: points(state)["held"] == 15)
+            assert points(trainer.state)["prevention"] == 5
+            assert reply["text"] == say("being_replayed", variant="fixed")
+        else:
+            assert (points(trainer.state)["prevention"], points(trainer.state)["held"]) == (0, 0)
+            assert reply["text"] == say("no_points", what=say("being_replayed", variant="fixed"))
+
+
+async def test_a_prevention_that_is_chosen_while_the_night_goes_on_waits_for_its_end(runs: Path) -> None:
+    """Two facilities would be in each other's way; the reply says so."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        reply = await trainer.reply(await trainer.send("prevent", variant="fixed"))
+        assert reply["text"] == say("to_be_replayed", variant="fixed")
+
+
+async def test_everybody_has_the_steps_of_a_switchover_before_it_begins(runs: Path) -> None:
+    """As they come: of whoever looks after one, those of the way back."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
+        await ann.order("join", name="Ann", roles=["operator"])
+        await begin(trainer)
+        steps = ann.welcome["switchover_steps"]
+        assert steps[0] == say("switchover_step", step="stop", host="db-1")
+        number = await ann.send("switchover")
+        for step in range(1, 6):
+            shown = await ann.until(lambda state, step=step: state["switchover"] if state.get("switchover", {}).get("step") == step else {})
+            assert (shown["next"] or steps[step - 1], shown["done"]) == (steps[step - 1], steps[: step - 1])
+            await ann.order("next_step")
+        assert (await ann.reply(number))["ok"]
+        await ann.order("note", text="It went well.")
+        async with player(a_class.at.of_class) as bob:
+            assert bob.welcome["switchover_steps"][0] == say("switchover_step", step="stop", host="db-2")
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+    assert [(note.who, note.role, note.text) for note in journal_of(a_class).of(Note)] == [("Ann", "operator", "It went well.")]
 
 
 async def test_a_browser_that_comes_back_is_where_the_class_is(runs: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed.classroom import log_lines
 from testbed.classroom.board import Board
 from testbed.classroom.facility_map import VIRTUAL_IP
 from testbed.classroom.saying import say
@@ -100,8 +101,11 @@ def test_the_steps_of_a_switchover_move_the_database_on_the_map() -> None:
         assert made.board.values["switchover"]["next"] == steps[number - 1]
         made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=number, step=text, state="end", duration_s=0.5))
         assert made.board.values["switchover"]["done"] == steps[:number]
+        hosts = tuple(made.board.values[f"hosts.{host}"]["state"] for host in ("db-1", "db-2"))
+        assert hosts == (("stopped", "standby") if number < 4 else ("standby", "active"))
     assert (made.board.values["hosts.db-2"]["state"], made.board.values[VIRTUAL_IP]) == ("active", "db-1")
     last = "give the virtual IP to db-2"
+    assert log_lines.switchover_steps("db-1") == [*steps, log_lines.step_text(last)]
     made.take(Step(t_s=0.0, night_s=0.0, operation="switchover", id=1, number=5, step=last, state="end", duration_s=0.1))
     made.take(OperationEvent(t_s=0.0, night_s=0.0, operation="switchover", id=1, state="end", detail="the database runs on db-2"))
     assert made.board.values[VIRTUAL_IP] == "db-2"

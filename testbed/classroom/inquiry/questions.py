@@ -7,6 +7,7 @@ the variant is looked at. Where the post-mortem does not know, nobody is told to
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Value = str | list[str]  # of an answer: a choice, several of them, or a line of text
 MOST_CHARACTERS = 200  # of a line of text
 NOWHERE = "none"  # the line of a night in which nothing stood still
+PREVENTION = "prevention"  # the question that is answered by choosing what the night is replayed over
 
 ALARMS = (
     "health_application_servers",
@@ -70,8 +72,13 @@ class Question:
     choices: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Any]:
-        """Return it as the page gets it."""
-        return {"id": self.id, "kind": self.kind, "choices": list(self.choices)}
+        """Return it as the page gets it, with its choices mixed."""
+        return {"id": self.id, "kind": self.kind, "choices": mixed(self.id, self.choices)}
+
+
+def mixed(question: str, choices: Sequence[str]) -> list[str]:
+    """Return choices in an order that tells nothing of which is right, and is the same for everybody: that of a digest of each."""
+    return sorted(choices, key=lambda choice: hashlib.sha256(f"{question}: {choice}".encode()).digest())
 
 
 def questions(preventions: Sequence[str]) -> tuple[Question, ...]:
@@ -84,7 +91,7 @@ def questions(preventions: Sequence[str]) -> tuple[Question, ...]:
         Question("cluster", "several", CHOICES["cluster"]),
         Question("operators", "one", CHOICES["operators"]),
         Question("detection", "several", CHOICES["detection"]),
-        Question("prevention", "one", (*preventions, NOTHING)),
+        Question(PREVENTION, "one", (*preventions, NOTHING)),
     )
 
 

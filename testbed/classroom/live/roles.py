@@ -29,7 +29,7 @@ ORDERS: dict[str, tuple[Role, ...]] = {
     "sessions": ("database",),
     "locks": ("database",),
     "decide": ("commander",),
-    "note": ("commander",),
+    "note": ("commander", "operator"),
     "answer": ("commander",),
     "prevent": ("commander",),
 }

@@ -8,13 +8,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.classroom import facility_map, log_lines
+from testbed.classroom import log_lines
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import examination, prevention, questions, score
-from testbed.classroom.live import orders
+from testbed.classroom.inquiry.questions import PREVENTION
+from testbed.classroom.live import orders, welcome
 from testbed.classroom.live.night import LiveNight
 from testbed.classroom.live.people import People
-from testbed.classroom.live.roles import CLASS_ROLES, ORDERS, Role, may, orders_of
+from testbed.classroom.live.roles import ORDERS, Role, may
 from testbed.classroom.saying import RefusalError, bounded, bug, say
 from testbed.classroom.web.hub import Hub
 from testbed.errors import JournalError, TestbedError, UsageError, visible
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from testbed.classroom.saying import Said, Told
     from testbed.classroom.scene import Scene
     from testbed.classroom.web.hub import Listener
-
-CHOSEN = "prevention"  # the question that is answered by choosing what the night is replayed over
 
 
 @dataclass(slots=True)
@@ -78,29 +77,11 @@ class Session:
 
     def listen(self, person: Person) -> Listener:
         """Return a listener for a browser of somebody."""
-        return self.hub.listen(self._welcome(person))
-
-    def _welcome(self, person: Person) -> Json:
-        lesson, night = self.lesson, self.scene.header.night
-        names = self.scene.header.facility
-        welcome: dict[str, Json] = {
-            "is": "welcome",
-            "mode": "live",
-            "you": person.known(),
-            "lesson": {"title": lesson.title, "introduction": lesson.introduction, "minutes": lesson.minutes},
-            "night": {"from_s": night.from_s, "to_s": night.to_s, "date": night.date},
-            "map": facility_map.of(names, BALANCERS if self.has_balancers else ()),
-            "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
-            "questions": [question.data() for question in self._questions if question.id != CHOSEN],  # it is answered by `prevent`
-            "preventions": [{"value": name, "text": lesson.prevention_texts[name]} for name in lesson.preventions],
-        }
+        balancers = BALANCERS if self.has_balancers else ()
+        told = welcome.of(self.lesson, self.scene, person, balancers)
         if person.is_trainer:
-            welcome["trainer"] = lesson.trainer
-            welcome["notes"] = [{"night_s": note.at_night_s, "when": note.when or "", "text": note.text} for note in lesson.notes]
-            welcome["class_address"] = self.class_address
-            if lesson.speed is not None:
-                welcome["speed"] = {"slowest": lesson.speed.slowest, "fastest": lesson.speed.fastest, "why": lesson.speed.why}
-        return welcome
+            told |= welcome.of_trainer(self.lesson, self.class_address)
+        return self.hub.listen(told)
 
     async def answer(self, person: Person, text: str) -> tuple[bool, dict[str, Json] | None]:
         """Carry out an order; return whether it was one, and the reply (None: it has no number to reply to)."""
@@ -209,8 +190,9 @@ class Session:
             raise RefusalError(say("nothing_to_decide"))
         if shown["chosen"] is not None:
             raise RefusalError(say("decided_already", choice=shown["chosen"]))
-        self._desk().write(person.name, person.role_for(ORDERS["decide"]), "decision", log_lines.DECISIONS[choice])
-        self.board.set("choice", {**shown, "open": False, "chosen": choice})
+        desk = self._desk()
+        desk.write(person.name, person.role_for(ORDERS["decide"]), "decision", log_lines.DECISIONS[choice])
+        self.board.set("choice", {**shown, "open": False, "chosen": choice, "chosen_at_s": desk.replay.recorder.now()[1]})
 
     @property
     def _questions(self) -> tuple[questions.Question, ...]:
@@ -237,11 +219,15 @@ class Session:
             raise RefusalError(say("gone_for_good"))
         if variant in self.replays:
             raise RefusalError(say("replayed_already", variant=variant))
-        if not self.scene.revealed:
-            self._give_answer(person, CHOSEN, variant)
+        waiting = self.journal is None or any(replayed.running for replayed in self.replays.values())
+        told = say("to_be_replayed", variant=variant) if waiting else say("being_replayed", variant=variant)
+        if self.scene.revealed:
+            told = say("no_points", what=told)
+        else:
+            self._give_answer(person, PREVENTION, variant)
         self._show_replay(variant, prevention.running(variant))
         self._chosen.put_nowait(variant)
-        return say("to_be_replayed", variant=variant)
+        return told
 
     def _show_replay(self, variant: str, replayed: Replayed) -> None:
         self.replays[variant] = replayed

@@ -416,7 +416,8 @@ window.TEXTS = {
     // replies to orders
     collected: "all threads were dumped, and every part was asked",
     no_answer: "no answer within {within} s",
-    to_be_replayed: "the night is replayed over {variant} as soon as it is over here",
+    to_be_replayed: "the night is replayed over {variant} as soon as nothing else runs here",
+    no_points: "{what}: it gives no points, as it was chosen after the reveal",
     not_allowed: "allowed for: {allowed|roles}; you are: {roles|roles}",
     no_role_yet: "allowed for: {allowed|roles}; you are nobody yet: join with a role first",
     no_name: "without a name nobody can join",
