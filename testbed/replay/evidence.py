@@ -84,7 +84,7 @@ async def _of_dump(
         async with asyncio.timeout_at(until_s):
             threads = await asyncio.shield(dump)  # the dump itself goes on
     except TimeoutError:
-        return [Missing(f"locks of {service}", f"its threads were not dumped within {within_s:g} s", late=True)]
+        return [Missing(f"locks of {service}", f"its thread dump took longer than {within_s:g} s", late=True)]
     return await asyncio.gather(*(_answer(question, within_s, until_s) for question in asked.of_dump(threads, directory / threads.file)))
 
 

@@ -74,8 +74,15 @@ async def test_a_class_plays_the_night_from_the_switchover_to_the_score(runs: Pa
         await ann.order("note", text="all hang, all is green")
         await ann.order("collect")
         assert await ann.until(lambda state: "at_risk" not in state)
-        await ann.order("restart", service="cf-1", evidence=True)
+        reply = await ann.reply(await ann.send("restart", service="cf-1", evidence=True))
+        there = reply["text"]["detail"]
+        assert reply["text"] == say("with", what=say("restarted", services=["cf-1"]), detail=there)
+        assert there == say("dumped_already", service="cf-1", at=there["at"])
+        assert there in [value["text"] for key, value in ann.state.items() if key.startswith("log.")]
         await ann.order("restart", service="cf-2", evidence=False)
+        await trainer.until(lambda state: set(state["notes_due"]) >= {0, 1, 2, 3, 4, 5, 7})
+        assert "notes" not in ann.welcome
+        assert trainer.welcome["notes"][trainer.state["notes_due"][-1]]["when"] == "recovered"
         await ann.order("answer", question="cause", value="lost")
         await trainer.order("end")
         await ann.until(lambda state: state["phase"] == "over")

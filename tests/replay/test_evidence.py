@@ -125,7 +125,7 @@ def test_a_dump_that_is_late_leaves_the_locks_unknown_and_goes_on(tmp_path: Path
         taken = await evidence.take(LocksToo(), "hung", actions.recorder, {"cf-1": late}, tmp_path)
         assert taken is not None
         assert [missing for missing in taken.missing if "locks" in missing.what] == [
-            Missing("locks of cf-1", "its threads were not dumped within 2 s", late=True)
+            Missing("locks of cf-1", "its thread dump took longer than 2 s", late=True)
         ]
         assert not late.cancelled()
 

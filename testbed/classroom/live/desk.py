@@ -16,6 +16,7 @@ from testbed.faults.switchover import Switchover
 from testbed.journal.events import Note
 from testbed.journal.evidence import DatabaseSide
 from testbed.operations import restart
+from testbed.plan.clock import clock_text
 from testbed.replay import switchover
 
 if TYPE_CHECKING:
@@ -104,8 +105,28 @@ class Desk:
     async def restart(self, service: str, *, evidence: bool) -> Told:
         """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
         self.replay.facility.require_service(service)
-        await self._operate("restart", lambda actions: restart.restart_alone(actions, (service,), evidence=evidence), self._begin_or_refuse)
-        return say("restarted", services=[service])
+        kept: list[Told] = []
+
+        async def do(actions: Actions) -> str:
+            async with actions.alone_on("services"):
+                if evidence and (there := await self._dump_first(actions, service)):
+                    kept.append(there)
+                return await restart.restart(actions, (service,), evidence=False)
+
+        await self._operate("restart", do, self._begin_or_refuse)
+        return log_lines.with_detail(say("restarted", services=[service]), kept[0] if kept else "")
+
+    async def _dump_first(self, actions: Actions, service: str) -> Told:
+        """Dump what a restart would destroy; return, and log, that it had been dumped already, where that was so (O9)."""
+        before_s = actions.dumped_s.get(service)
+        await actions.collect_evidence("restart")
+        if before_s is None or actions.dumped_s.get(service) != before_s:
+            return ""
+        dumps = [value for key, value in self.scene.board.values.items() if key.startswith("dumps.")]
+        last_s = max((dump["night_s"] for dump in dumps if dump["service"] == service and not dump["error"]), default=None)
+        there = say("dumped_already", service=service, at="?" if last_s is None else clock_text(last_s))
+        self.scene.log(self.replay.recorder.now()[1], "", "evidence", there)
+        return there
 
     async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]]) -> None:
         self._operations += 1

@@ -7,14 +7,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.classroom import waits
 from testbed.classroom.live.desk import Desk
 from testbed.classroom.live.duties import Duties
+from testbed.classroom.live.evidence import LiveEvidence
+from testbed.classroom.live.notes import Notes
 from testbed.classroom.live.pace import Pace
 from testbed.classroom.saying import say
 from testbed.concurrency import cancel_and_wait
-from testbed.journal.events import EvidenceTaken, Pressure, Threads
-from testbed.journal.reader import Journal
 from testbed.replay import takeover, timeline
 from testbed.replay.display import SilentDisplay
 from testbed.replay.recorder import Recorder
@@ -48,8 +47,11 @@ class LiveNight:
     end: asyncio.Event = field(default_factory=asyncio.Event)
     desk: Desk | None = None
     pace: Pace | None = None
-    _reading: set[asyncio.Task[None]] = field(default_factory=set)
-    _for_waits: list[Event] = field(default_factory=list)  # dumps, and how busy the machine was
+    evidence: LiveEvidence = field(init=False)
+    _notes: Notes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evidence, self._notes = LiveEvidence(self.board, self.scene), Notes(self.lesson.notes)
 
     async def play(self, night: Night, builder: FacilityBuilder, writer: JournalWriter, directory: Path) -> None:
         """Play the night and write a complete journal; thread dumps and evidence go into `directory`.
@@ -95,9 +97,11 @@ class LiveNight:
             await desk.close()
             if replay.state.stuck:
                 await replay.actions.collect_evidence("end")  # 4
+            await self.evidence.settle()
         finally:
             self.desk, self.pace = None, None
             await desk.abort()
+            await self.evidence.close()
 
     async def _go_through(self, replay: Replay, pace: Pace, desk: Desk) -> None:
         self.scene.began = True
@@ -110,7 +114,6 @@ class LiveNight:
         while not self.end.is_set():
             await replay.wait_round()
         await cancel_and_wait([*going, *replay.steps])
-        await cancel_and_wait(list(self._reading))
 
     async def _carry_out(self, replay: Replay, pace: Pace) -> None:
         """Carry out the timeline, and stop the clock at the end of the night."""
@@ -133,6 +136,9 @@ class LiveNight:
                 },
             )
             self._show_choice(replay)
+            if self.scene.began:
+                self._notes.look(night_s, replay.state)
+                self.board.set("notes_due", list(self._notes.due))
             await asyncio.sleep(SHOW_EVERY_S)
 
     def _show_choice(self, replay: Replay) -> None:
@@ -149,15 +155,4 @@ class LiveNight:
 
     def _take(self, event: Event, path: Path) -> None:
         self.scene.take(event)
-        if isinstance(event, Threads | Pressure):
-            self._for_waits.append(event)
-        if isinstance(event, EvidenceTaken):
-            journal = Journal(path, self.scene.header, (*self._for_waits, event))
-            task = asyncio.create_task(self._read(event, journal))
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
-
-    async def _read(self, event: EvidenceTaken, journal: Journal) -> None:
-        """Show who waits for whom, as evidence has it; nothing of it is blamed before the class has found it."""
-        found = await asyncio.to_thread(waits.of_evidence, event, journal)
-        self.board.set("waits", {**(found.whole() if self.scene.revealed else found.hidden()), "t_s": event.t_s})
+        self.evidence.take(event, path)

@@ -261,6 +261,7 @@ class Session:
     async def _reveal(self) -> None:
         """Show what was done in secret and what runs; of a night that is over, also what the evidence tells of each question."""
         self.scene.reveal()
+        self.night.evidence.show()
         await self._count()
 
     @property

@@ -396,6 +396,7 @@ window.TEXTS = {
     healed: "healed: {faults}",
     dumped: "the threads of {service} were dumped",
     not_dumped: "the threads of {service} could not be dumped: {why}",
+    dumped_already: "the threads of {service} were dumped at {at}, when they stood still already, and not once more",
     collected_in: "evidence of the whole facility was taken in {took} s",
     not_collected: "the evidence of the whole facility could not be taken: {why}",
     clock_stands: "the night stands still",
