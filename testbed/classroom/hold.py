@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +50,22 @@ class Place:
     of_replays: prevention.Place = field(default_factory=prevention.Place)
 
 
-async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[[Addresses], None]) -> None:
+async def hold(
+    lesson: Lesson,
+    backend: Backend,
+    place: Place,
+    opened: Callable[[Addresses, Path], None],
+    gone: Callable[[str], None] = lambda _: None,
+) -> None:
     """Hold a class until this task is cancelled.
 
     1. Listen, and make the directory of the journal, so that a port in use or a full disk is an error before the work; and serve the
-       page; `opened` is called with the addresses.
+       page; `opened` is called with the addresses and the journal's path.
     2. Play the lesson's night on a facility of the backend, until the trainer ends it; its journal is below the runs.
     3. Compare the class's answers with the post-mortem, and replay what it chose, for as long as anybody looks.
 
-    A facility that cannot be built, or that dies, is told on the page, which stays; when the class is over its error is raised.
+    A facility that cannot be built, or that dies, is told on the page, which stays, and `gone` is called with the reason at once; when the
+    class is over its error is raised.
     """
     sent = passengers.of(lesson.scenario)
     listening = addresses.listen(place.host, place.port)  # 1
@@ -68,7 +74,13 @@ async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[
         board = Board()
         scene = Scene(board, header(lesson.scenario, variant, sent, backend, 1))
         runs = None if place.runs is None else Path(place.runs)
-        replay_over = partial(prevention.replay, lesson.replayed, place=place.of_replays, runs=runs)
+
+        async def replay_over(variant: str) -> prevention.Replayed:
+            try:
+                return await prevention.replay(lesson.replayed, variant, place.of_replays, runs)
+            finally:
+                batch.lead_to(directory)  # a replay has a directory of its own, and `latest` is the class's
+
         night = LiveNight(lesson, board, scene)
         session = Session(lesson, "balancers" in backend.capabilities, replay_over, board, scene, night)
         session.measured = prevention.measured(lesson.replayed.name, backend.name, lesson.replayed.variants[0].expect)
@@ -76,12 +88,13 @@ async def hold(lesson: Lesson, backend: Backend, place: Place, opened: Callable[
         session.class_address = found.of_class
         app = server.application(session, found.tokens, b"")
         async with _serving(app, listening, session.hub.run()):
-            opened(found)
+            opened(found, directory / f"{NIGHT}.jsonl")
             try:
                 journal = await _play(session.night, sent, backend, directory)  # 2
             except Exception as error:  # noqa: BLE001 - the border of a night: whoever looks at its page hears why it has ended
                 board.set("gone.why", str(error) if isinstance(error, TestbedError) else bug(error))
                 board.set("phase", "gone")
+                gone(str(error) if isinstance(error, TestbedError) else f"{type(error).__name__}: {error}")
                 await _wait_for_ever_and_raise(error)
             await session.finish(journal)  # 3
 

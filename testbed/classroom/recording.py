@@ -11,7 +11,7 @@ from testbed.classroom.board import Board
 from testbed.classroom.live.roles import CLASS_ROLES, orders_of
 from testbed.classroom.saying import say
 from testbed.classroom.scene import OPEN, Scene
-from testbed.journal.events import Balancer, EvidenceTaken, OperationEvent, Response, Service, Threads
+from testbed.journal.events import Balancer, EvidenceTaken, OperationEvent, Response, Sample, Service, Threads
 from testbed.plan.topology import BALANCERS, HOSTS
 from testbed.verdict import who_waits
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.classroom.saying import Said
     from testbed.journal.events import Event
     from testbed.journal.reader import Journal
+    from testbed.replay.state import FacilityState
 
 EVERY_S = 0.1
 MOST_FRAMES = 3_000  # of a long night each frame then stands for longer
@@ -43,6 +44,8 @@ class Recorder:
     board: Board = field(default_factory=Board)
     frames: list[tuple[float, dict[str, Json]]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    _state: FacilityState = field(init=False)
+    _seen: set[str] = field(default_factory=set)  # conditions
 
     def record(self) -> None:
         """Go through the events in the order of their times, and note what has changed at the end of each frame.
@@ -50,6 +53,7 @@ class Recorder:
         The page holds back what was done in secret until it is revealed; the last frame has what is blamed.
         """
         scene = Scene(self.board, self.journal.header, revealed=True, began=True)
+        self._state = scene.state
         events = sorted(self.journal.events, key=lambda event: event.t_s)
         every_s = max(EVERY_S, (events[-1].t_s if events else 0.0) / MOST_FRAMES)
         self.board.set("phase", "night")
@@ -96,6 +100,16 @@ class Recorder:
                 self._moment(event, say("threads_of", service=event.service))
             case EvidenceTaken():
                 self._moment(event, say("evidence"))
+            case Sample():
+                self._conditions(event)
+
+    def _conditions(self, event: Event) -> None:
+        """Note when the pools are empty, when all hangs, and when service is back after that: each for the first time."""
+        for condition in ("pool_empty", "hung", "recovered"):
+            is_possible = condition != "recovered" or "hung" in self._seen
+            if condition not in self._seen and is_possible and self._state.holds(condition):
+                self._seen.add(condition)
+                self._moment(event, say("condition", condition=condition))
 
     def _moment(self, event: Event, text: Said) -> None:
         self.moments.append(Moment(event.t_s, event.night_s, text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from testbed.cli import options
 from testbed.cli.interruption import interruptible
 from testbed.errors import FacilityError, UsageError
 from testbed.journal import reader
+from testbed.journal.events import Request
 from testbed.runtime import backends
 
 if TYPE_CHECKING:
@@ -83,7 +85,9 @@ def class_(
         return
     chosen = lessons.read(lesson or DEFAULT, runtime)
     backend = backends.of(runtime, toxiproxy, postgres)
-    interruptible(hold.hold(chosen, backend, place, lambda found: _opened(chosen.title, found, no_browser=no_browser)))
+    again = f"testbed class {lesson}" if lesson else "testbed class"
+    opened = partial(_opened, chosen.title, no_browser=no_browser)
+    interruptible(hold.hold(chosen, backend, place, opened, lambda why: _gone(why, again)))
 
 
 def _title(name: str, runtime: str) -> str:
@@ -96,14 +100,18 @@ def _title(name: str, runtime: str) -> str:
 
 
 def _show(run: Path, folder: Path | None, place: Place, *, no_browser: bool) -> None:
-    """Serve a recorded night, or write it into a folder."""
+    """Serve a recorded night, or write it into a folder; a journal without a night is told, as its page has little to show."""
     journal = _journal(run)
+    if not journal.of(Request):
+        end = journal.end
+        why = "it has no end" if end is None else f"it ended as {end.reason}" + (f": {end.detail}" if end.detail else "")
+        click.echo(f"{journal.path} has no night, as no passenger came: {why}; its page shows no more than it has", err=True)
     if folder is not None:
         files = export.export(journal, folder)
         click.echo(f"{len(files)} files in {folder}; open {folder / 'index.html'}")
         return
     data = recording.script(journal)
-    interruptible(hold.show(data, place, lambda found: _opened(journal.header.title, found, no_browser=no_browser, recorded=True)))
+    interruptible(hold.show(data, place, lambda found: _opened(journal.header.title, found, no_browser=no_browser)))
 
 
 def _journal(run: Path) -> Journal:
@@ -117,15 +125,21 @@ def _journal(run: Path) -> Journal:
     return reader.read(found[0])
 
 
-def _opened(title: str, found: Addresses, *, no_browser: bool, recorded: bool = False) -> None:
-    """Print the addresses, and open the trainer's where there is a screen."""
+def _opened(title: str, found: Addresses, journal: Path | None = None, *, no_browser: bool) -> None:
+    """Print the addresses, and where the journal of a live night will be; and open the trainer's page where there is a screen."""
     click.echo(title)
-    if recorded:
+    if journal is None:
         click.echo(f"  the recorded night:  {found.of_class}")
     else:
         click.echo(f"  the class:    {found.of_class}")
         click.echo(f"  the trainer:  {found.trainer}")
+        click.echo(f"  its journal:  {journal}")
     click.echo("Ctrl-C takes all down.")
     has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if has_screen and not no_browser:
-        webbrowser.open(found.of_class if recorded else found.trainer)
+        webbrowser.open(found.of_class if journal is None else found.trainer)
+
+
+def _gone(why: str, again: str) -> None:
+    """Print that the facility is gone, and what to do about it, while the page is still there."""
+    click.echo(f"The facility is gone: {why}\nThe page stays as it is. Press Ctrl-C, and start the class again: {again}", err=True)

@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Class:
-    """A class that is held over fakes: its addresses, its backend, where its journals are, and the task that holds it."""
+    """A class that is held over fakes: its addresses, its backend, where its journals are, and the task that holds it.
+
+    `journal`: where it says that its own is; `gone`: why the terminal was told that the facility is gone.
+    """
 
     at: Addresses
     backend: FakeBackend
     runs: Path
     task: asyncio.Task[None]
+    journal: Path
+    gone: list[str]
 
 
 def quick(name: str = "the_night") -> Lesson:
@@ -42,14 +47,16 @@ def quick(name: str = "the_night") -> Lesson:
 @asynccontextmanager
 async def held(runs: Path, of: Lesson | None = None, backend: FakeBackend | None = None, port: int | None = None) -> AsyncIterator[Class]:
     """Hold a class over fakes, in real time."""
-    opened: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
-    fakes = backend or FakeBackend()
-    task = asyncio.create_task(hold.hold(of or quick(), fakes, Place("127.0.0.1", port, str(runs)), opened.set_result))
+    opened: asyncio.Future[tuple[Addresses, Path]] = asyncio.get_running_loop().create_future()
+    fakes, gone = backend or FakeBackend(), list[str]()
+    place = Place("127.0.0.1", port, str(runs))
+    task = asyncio.create_task(hold.hold(of or quick(), fakes, place, lambda *found: opened.set_result(found), gone.append))
     await asyncio.wait([task, opened], return_when=asyncio.FIRST_COMPLETED)
     if not opened.done():
         await task
     try:
-        yield Class(opened.result(), fakes, runs, task)
+        found, journal = opened.result()
+        yield Class(found, fakes, runs, task, journal, gone)
     finally:
         await cancel_and_wait([task])
 

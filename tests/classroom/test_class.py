@@ -17,6 +17,7 @@ from testbed.classroom.lessons.plan import LessonSpeed
 from testbed.classroom.live import service_look
 from testbed.classroom.saying import say
 from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
+from testbed.experiments import batch
 from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
 from testbed.journal.events import ClockFactor, End, Note, OperationEvent, Request, Threads
@@ -182,6 +183,7 @@ async def test_a_prevention_counts_if_it_is_chosen_before_the_reveal(
     """In the order of the README: end, choose, reveal, see it held. Later it is replayed for nothing, and told so."""
 
     async def held_well(*_: object, **__: object) -> prevention.Replayed:
+        batch.runs_directory(runs, "the_night")
         return prevention.Replayed("contained", 1, "held", "all were served.", held=True)
 
     monkeypatch.setattr(prevention, "replay", held_well)
@@ -195,6 +197,7 @@ async def test_a_prevention_counts_if_it_is_chosen_before_the_reveal(
         reply = await trainer.reply(await trainer.send("prevent", variant="fixed"))
         await trainer.order("reveal")
         await trainer.until(lambda state: not state["replays.fixed"]["running"] and state.get("score"))
+        assert (runs / "latest" / a_class.journal.name).samefile(a_class.journal)
         if before:
             await trainer.until(lambda state: points(state)["held"] == 15)
             assert points(trainer.state)["prevention"] == 5
@@ -274,6 +277,7 @@ async def test_a_facility_that_cannot_be_built_is_told_on_the_page_which_stays(r
         async with player(a_class.at.trainer) as trainer:
             await trainer.until(lambda state: state["phase"] == "gone")
             assert trainer.state["gone.why"] == "no PostgreSQL here; install it"
+            assert a_class.gone == ["no PostgreSQL here; install it"]
             assert await trainer.refused("begin") == say("not_up")
         a_class.task.cancel()
         with pytest.raises(FacilityError, match="no PostgreSQL here"):

@@ -66,6 +66,8 @@ def test_the_frames_show_what_the_journal_says(journal: Journal) -> None:
     assert all(
         text in moments for text in (*(say("operation", operation=word) for word in ("switchover", "restart")), recording.FIRST_FAILURE)
     )
+    seen = [say("condition", condition=condition) for condition in ("pool_empty", "hung", "recovered")]
+    assert [moment for moment in moments if moment["code"] == "condition"] == seen
     assert {node["name"] for node in recorded["welcome"]["map"]["nodes"]} >= {"passengers", "kiosk", "cf-1", "virtual_ip", "db-2"}
 
 
@@ -137,6 +139,7 @@ def test_a_night_over_the_fix_shows_no_hang(tmp_path: Path) -> None:
     states = [state_at(recorded, t_s) for t_s, _ in recorded["frames"]]
     assert not any(value.get("stuck") for state in states for key, value in state.items() if key.startswith("services."))
     assert states[-1]["revealed"]["root"] is None
+    assert not any(moment["text"]["code"] == "condition" for moment in recorded["moments"])
 
 
 def test_a_folder_of_somebody_elses_is_refused_at_its_first_file(journal: Journal, tmp_path: Path) -> None:

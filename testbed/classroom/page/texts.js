@@ -408,6 +408,7 @@ window.TEXTS = {
     decided: "{choice|choices}",
     answered: "{question|subjects}: {values|answers}",
     answered_with: "{question|subjects}: {value}",
+    condition: "{condition|conditions}",
     first_failure: "the first transaction fails",
     threads_of: "threads of {service}",
     evidence: "evidence",
