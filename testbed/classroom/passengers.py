@@ -49,21 +49,21 @@ class Passengers:
                 self._end(event, early)
             return
         request = self._under_way.pop(event.id, None)
-        if request is None and (request := self._hanging.pop(event.id, None)) is not None:
-            self._lose(request, -1)
-        if request is None:
-            self._early[event.id] = event
-        else:
+        if request is not None:
             self._end(request, event)
+        elif (request := self._hanging.pop(event.id, None)) is not None:
+            self._counts_of(request)[event.ended] += 1  # it is lost already
+        else:
+            self._early[event.id] = event
 
     def _end(self, request: Request, response: Response) -> None:
         self._counts_of(request)[response.ended] += 1
-        if response.ended == "failed":
-            self._lose(request, 1)
+        if response.ended == "failed" or response.answered_s - request.sent_s > HANGS_AFTER_S:
+            self._lose(request)
 
-    def _lose(self, request: Request, count: int) -> None:
-        self._lost[math.floor(request.night_s)][request.transaction] += count
-        self._lost_total += count
+    def _lose(self, request: Request) -> None:
+        self._lost[math.floor(request.night_s)][request.transaction] += 1
+        self._lost_total += 1
 
     def _counts_of(self, request: Request) -> Counter[str]:
         return self._counts.setdefault(request.caller, {}).setdefault(request.transaction, Counter())
@@ -80,14 +80,14 @@ class Passengers:
     def cost(self, t_s: float, night_s: float, stuck: Collection[str] = ()) -> dict[str, Any] | None:
         """Return the state value `cost` at a moment on both clocks; None before anything was lost. Moments must not go back.
 
-        Lost is a request that failed, or that has no answer and was sent more than `HANGS_AFTER_S` real seconds ago, or to a caller that is
-        `stuck`; one that is answered later is lost no more. `per_minute`: by kind, those sent within the last ten minutes of the night, for
-        each of these minutes.
+        Lost is a request that failed, or that had no answer within `HANGS_AFTER_S` real seconds, or none when its caller was `stuck`. It
+        stays so when it is answered in the end: whoever asked has gone. `per_minute`: by kind, those sent within the last ten minutes of
+        the night, for each of these minutes.
         """
         late = [request for request in self._under_way.values() if t_s - request.sent_s > HANGS_AFTER_S or request.caller in stuck]
         for request in late:
             self._hanging[request.id] = self._under_way.pop(request.id)
-            self._lose(request, 1)
+            self._lose(request)
         if not self._lost_total:
             return None
         last = math.floor(night_s)
