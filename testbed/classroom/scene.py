@@ -79,6 +79,12 @@ class Scene:
         """The host to which the virtual IP leads."""
         return str(self.board.values[VIRTUAL_IP])
 
+    @property
+    def stacks(self) -> set[str]:
+        """The lines of all stacks of the dumps that are on the board."""
+        dumps = [value for key, value in self.board.values.items() if key.startswith("dumps.")]
+        return {line for dump in dumps for group in dump["groups"] for line in group["stack"]}
+
     def take(self, event: Event) -> None:
         """Show an event."""
         match event:

@@ -46,6 +46,11 @@ def _named_in(stacks: Iterable[str]) -> dict[str, Path]:
     return {name: path for name, path in _files().items() if name in told}
 
 
+def lengths() -> dict[str, int]:
+    """Return how many lines each of the service's files has, by its name."""
+    return {name: len(_lines(path, revealed=True)) for name, path in _files().items()}
+
+
 def read(file: str, stacks: Iterable[str] | None) -> Json:
     """Return a file's name and lines; raises RefusalError for one that there is not, or that no stack names.
 

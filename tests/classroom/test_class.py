@@ -85,11 +85,22 @@ async def test_a_class_plays_the_night_from_the_switchover_to_the_score(runs: Pa
         assert "notes" not in ann.welcome
         assert trainer.welcome["notes"][trainer.state["notes_due"][-1]]["when"] == "recovered"
         await ann.order("answer", question="cause", value="lost")
+        parts = ["cf-1", "cf-2", "kiosk", "ivr", "partner", "db-1", "db-2"]
+        assert await ann.refused("answer", question="line", value="banana") == say("no_place_named", found="banana", parts=parts)
+        assert "answers.line" not in ann.state
+        for value in ("None", "lookup/original.py:16"):
+            await ann.order("answer", question="line", value=value)
         await trainer.order("end")
         await ann.until(lambda state: state["phase"] == "over")
     journal = journal_of(a_class)
     assert journal.is_complete
-    assert [note.text for note in journal.of(Note)] == ["look first, then restore service", "all hang, all is green", "cause: lost"]
+    assert [note.text for note in journal.of(Note)] == [
+        "look first, then restore service",
+        "all hang, all is green",
+        "cause: lost",
+        "line: None",
+        "line: lookup/original.py:16",
+    ]
     assert [event.operation for event in journal.of(OperationEvent) if event.state == "end"] == ["switchover", "restart", "restart"]
     assert [event.factor for event in journal.of(ClockFactor)] == [0.0, 1.0, 0.0]
 

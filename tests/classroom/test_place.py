@@ -72,3 +72,21 @@ def test_the_close_that_was_skipped_is_the_same_mistake() -> None:
 
 
 CLOSES = ("statement.close()", "connection.close()")
+
+
+LENGTHS = {"lookup/original.py": 26, "flight_search/app.py": 200}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["lookup/original.py:24", "original.py, line 24", "flight_search/lookup/original.py:1", "psycopg/waiting.py:210", "the link to db-1"],
+)
+def test_what_may_be_a_place_is_taken(answer: str) -> None:
+    """A line of the service, or of a stack, or a part of the facility; right or wrong."""
+    assert place.may_be(answer, ["db-1", "cf-1"], LENGTHS, ["psycopg/waiting.py:210 wait"])
+
+
+@pytest.mark.parametrize("answer", ["banana", "lookup/original.py:27", "original.py:0", "banana.py:5", "psycopg/waiting.py:211", "app.py"])
+def test_what_can_be_no_place_is_not(answer: str) -> None:
+    """A word of no meaning here, a file that there is not, and a line after a file's end."""
+    assert not place.may_be(answer, ["db-1", "cf-1"], LENGTHS, ["psycopg/waiting.py:210 wait"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.verdict.causes import loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from testbed.journal.evidence import Evidence
     from testbed.verdict.causes.cause import Cause
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LINE = re.compile(r"([\w./-]+\.py)(?::|,?\s+(?:line\s+)?)(\d+)")  # `app.py:5`, as in stacks; `app.py, line 5`
 WORD = re.compile(r"[\w.:-]*\w")
 FILLING = {"a", "an", "the", "of", "to", "in", "and", "on", "at"}
+KINDS = {"database", "firewall", "link", "lock", "network", "pool", "queue", "session", "virtual"}  # of what is on no map under a name
 
 Line = tuple[str, int]  # a file and a number
 
@@ -35,6 +36,21 @@ def names(answer: str, cause: Cause, evidence: Evidence | None) -> bool:
         return False
     hosts = () if evidence is None else (own.host for own in evidence.hosts if own.address == cause.where)
     return any(_names(answer, place) for place in (cause.where, *hosts))
+
+
+def may_be(answer: str, parts: Iterable[str], lengths: Mapping[str, int], stacks: Iterable[str]) -> bool:
+    """Return whether an answer may be the place of any cause, right or wrong.
+
+    That is a line of the service's code (`lengths`: how many each of its files has) or of a stack; and without a line, a part of the
+    facility, or something in it with a number, such as a session or an address.
+    """
+    lines = set(_lines(answer))
+    if lines:
+        in_stacks = {line for text in stacks for line in _lines(text)}
+        files = {(file, given[1]) for given in lines for file, length in lengths.items() if 1 <= given[1] <= length}
+        return any(_is_same(given, line) for given in lines for line in in_stacks | files)
+    words = _words(answer)
+    return bool(words & {*KINDS, *parts}) or any(any(map(str.isdigit, word)) for word in words)
 
 
 def _names(answer: str, place: str) -> bool:

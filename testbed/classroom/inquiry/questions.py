@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Value = str | list[str]  # of an answer: a choice, several of them, or a line of text
 MOST_CHARACTERS = 200  # of a line of text
+LINE = "line"
 NOWHERE = "none"  # the line of a night in which nothing stood still
 PREVENTION = "prevention"  # the question that is answered by choosing what the night is replayed over
 
@@ -85,7 +86,7 @@ def questions(preventions: Sequence[str]) -> tuple[Question, ...]:
     """Return the questions of a class; `preventions`: the variants that a lesson gives to choose from."""
     return (
         Question("cause", "one", CHOICES["cause"]),
-        Question("line", "line"),
+        Question(LINE, "line"),
         Question("monitoring", "one", CHOICES["monitoring"]),
         Question("switchover", "one", CHOICES["switchover"]),
         Question("cluster", "several", CHOICES["cluster"]),
@@ -158,7 +159,7 @@ def _is_right(id_: str, value: Value, found: Found, evidence: Any) -> bool | Non
     Of the cluster all that is wrong is asked for; of alarms, none that did not ring.
     """
     given = {value} if isinstance(value, str) else set(value)
-    if id_ == "line":
+    if id_ == LINE:
         text = " ".join(given)
         return any(place.names(text, cause, evidence) for cause in found.causes) or (NOBODY in found.codes and text.lower() == NOWHERE)
     if id_ == "cluster":

@@ -170,11 +170,7 @@ class Desk:
 
     def read_code(self, file: str, *, everything: bool) -> Json:
         """Return a file of the service's code: one that the stack of a dump names, without its comments; or any, whole (`everything`)."""
-        return source.read(file, None if everything else self._stacks())
-
-    def _stacks(self) -> set[str]:
-        dumps = [value for key, value in self.scene.board.values.items() if key.startswith("dumps.")]
-        return {line for dump in dumps for group in dump["groups"] for line in group["stack"]}
+        return source.read(file, None if everything else self.scene.stacks)
 
     async def sessions(self) -> Json:
         """Return the sessions of every database server, as they see them."""

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.classroom import log_lines
+from testbed.classroom import log_lines, source
 from testbed.classroom.board import Board
-from testbed.classroom.inquiry import examination, prevention, questions, score
+from testbed.classroom.inquiry import examination, place, prevention, questions, score
 from testbed.classroom.inquiry.questions import PREVENTION
 from testbed.classroom.live import orders, welcome
 from testbed.classroom.live.night import LiveNight
@@ -20,7 +20,7 @@ from testbed.classroom.saying import RefusalError, bounded, bug, say
 from testbed.classroom.web.hub import Hub
 from testbed.errors import JournalError, TestbedError, UsageError, visible
 from testbed.plan.decoding import suggestion
-from testbed.plan.topology import BALANCERS
+from testbed.plan.topology import BALANCERS, HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -202,6 +202,8 @@ class Session:
         if self.scene.revealed:
             raise RefusalError(say("answers_are_over"))
         value = questions.checked(self._questions, question, value)
+        if question == questions.LINE and isinstance(value, str):
+            self._require_place(value)
         self.answers[question] = value
         night_s = self.scene.header.night.to_s
         if self.night.desk is not None:
@@ -209,6 +211,13 @@ class Session:
             self.night.desk.write(person.name, person.role_for(ORDERS["answer"]), "answer", f"{question}: {given}")
             night_s = self.night.desk.replay.recorder.now()[1]
         self.board.set(f"answers.{question}", {"value": value, "by": person.name, "night_s": night_s})
+
+    def _require_place(self, text: str) -> None:
+        """Raise RefusalError for a text that can be no place of any cause: a class should hear that at once, and not with the score."""
+        names = self.scene.header.facility
+        parts = [*names.application_servers, *names.callers, *HOSTS]
+        if text.lower() != questions.NOWHERE and not place.may_be(text, parts, source.lengths(), self.scene.stacks):
+            raise RefusalError(say("no_place_named", found=text, parts=parts))
 
     def _prevent(self, person: Person, variant: str) -> Told:
         """Answer with a variant, and have the night replayed over it once it is over here: two facilities would be in each other's way."""

@@ -430,6 +430,7 @@ window.TEXTS = {
     ended_before_step: "the night was ended before this step: {step}",
     nothing_to_decide: "there is nothing to decide yet: nothing is stuck",
     decided_already: "it is decided already: {choice|choices}",
+    no_place_named: "{found} is no place: give a file of the service and the number of a line, such as app.py:5, as stacks have them; or a part of the facility: {parts}, a link, a pool, or a session by its number; or none",
     answers_are_over: "the cause is revealed, and answers are over",
     gone_for_good: "the facility is gone, and nothing is replayed after that",
     replayed_already: "the night was replayed over {variant} already, or is being replayed",
