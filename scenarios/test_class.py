@@ -113,6 +113,7 @@ def join(page: Page, address: str) -> None:
     page.browser.size(WIDE)
     page.browser.open_address(address)
     page.wait("Classroom.get('phase') === 'ready'")
+    page.click("#joined-change")  # of the trainer's page the form is folded
     page.set("#join-name", "Grace")
     page.browser.run("document.querySelectorAll('#join-roles input').forEach((each) => { if (!each.checked) each.click(); })")
     page.order("join")
@@ -135,7 +136,7 @@ def play_until_all_hangs(page: Page) -> None:
 
 def look_and_restore(page: Page) -> None:
     """Decide to look first, take the evidence, and restart both servers, which brings service back."""
-    page.click("#commander-decide button.first")
+    page.click("#commander-decide [data-order=decide]:nth-of-type(2)")
     for _ in range(LOOKS):  # a part that does not answer in time, on a busy machine, is asked again: nothing moves meanwhile
         before = page.state("waits")
         page.order("collect")

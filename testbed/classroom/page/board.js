@@ -7,7 +7,7 @@
     const clock = state.clock, phase = state.phase ?? "building";
     setText(by("clock"), clock ? nightText(clock.night_s) : text("board.no_time"));
     const awaited = state.task && clock?.held === state.task.text; // which stands below, large
-    const held = awaited ? text("board.awaited") : clock?.held ? text("board.held", { why: say(clock.held) }) : clock?.speed === 0 ? text("board.stands") : "";
+    const held = awaited ? text("board.awaited", { role: state.task.role }) : clock?.held ? text("board.held", { why: say(clock.held) }) : clock?.speed === 0 ? text("board.stands") : "";
     const why = phase === "night" ? held : word("phases", phase);
     const speed = clock?.speed, runs = !Number.isFinite(speed) ? "" : speed < 120 ? text("board.speed", { speed }) : text("board.fast", { minutes: speed / 60 });
     setText(by("pace"), why || runs);
@@ -33,8 +33,10 @@
     before = phase;
   };
 
+  // Beside what the night's clock waits for there is the choice, as soon as it is open.
+  const taskOf = (state) => state.task ?? (state.phase === "night" && state.choice?.open && !state.choice.chosen ? { text: text("task.decide"), role: "commander" } : null);
   const showTask = (state) => {
-    const task = state.task, mine = Boolean(task) && Classroom.has(task.role);
+    const task = taskOf(state), mine = Boolean(task) && Classroom.has(task.role);
     setHidden(by("task"), !task);
     setClass(by("task"), "mine", mine);
     setText(by("task-text"), say(task?.text));
@@ -45,7 +47,7 @@
   };
 
   Classroom.show({
-    keys: ["clock", "phase", "passengers", "cost", "gone", "gone.why", "task", "me"],
+    keys: ["clock", "phase", "passengers", "cost", "gone", "gone.why", "task", "choice", "me"],
     start: (welcome) => {
       document.title = text("board.document", { title: welcome.lesson.title });
       setText(by("title"), welcome.lesson.title);
@@ -61,7 +63,7 @@
       if (any("cost", "passengers")) showCost(state);
       if (any("phase")) foldIntroduction(state.phase);
       if (any("phase", "gone", "gone.why")) showGone(state);
-      if (any("task", "me")) showTask(state);
+      if (any("task", "choice", "phase", "me")) showTask(state);
     },
   });
 })();

@@ -6,8 +6,8 @@
 
   const make = () => {
     const line = replyLine(), second = replyLine();
-    buttons.restore = button(text("choice.restore"), "decide", { line, class: "grave", fields: () => ({ choice: "restore" }) });
-    buttons.look = button(text("choice.look"), "decide", { line, class: "first", fields: () => ({ choice: "look" }) });
+    buttons.restore = button(text("choice.restore"), "decide", { line, fields: () => ({ choice: "restore" }) });
+    buttons.look = button(text("choice.look"), "decide", { line, fields: () => ({ choice: "look" }) });
     by("commander-decide").replaceChildren(el("p", { class: "buttons" }, buttons.restore, buttons.look, button(text("orders.collect"), "collect", { line })), line);
     const note = el("textarea", { id: "commander-note", maxlength: 500, rows: 3, required: true });
     const draft = identity.draft(note, "note");
@@ -21,7 +21,7 @@
   const showChoice = () => {
     const [choice, cost, waits, risks] = [Classroom.get("choice"), Classroom.get("cost"), Classroom.get("waits"), Classroom.get("at_risk") ?? []];
     setHidden(by("choice"), !choice && !cost && !risks.length);
-    setText(by("choice-told"), !choice ? "" : choice.chosen ? text("choice.chosen", { choice: word("choices", choice.chosen), time: nightText(choice.night_s) }) : text(choice.open ? "choice.open" : "choice.not_yet"));
+    setText(by("choice-told"), !choice ? "" : choice.chosen ? text("choice.chosen", { choice: word("choices", choice.chosen), time: nightText(choice.chosen_at_s ?? choice.night_s) }) : text(choice.open ? "choice.open" : "choice.not_yet"));
     setHidden(by("choice-told"), !choice);
     const kinds = Object.entries(cost?.per_minute ?? {}).map(([kind, each]) => [word("transactions", kind), number(each)]);
     setText(by("choice-sum"), cost ? text("choice.cost", { n: cost.total_per_minute ?? text("unknown"), lost: cost.lost ?? text("unknown") }) : text("choice.no_cost"));

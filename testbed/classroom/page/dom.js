@@ -16,7 +16,16 @@ window.Classroom = {};
     let form = found(key);
     if (form && typeof form === "object") form = form[plural.select(values.n)] ?? form.other;
     if (typeof form !== "string") return key;
-    return form.replace(/\{(\w+)(?:\|(\w+))?\}/g, (_, name, group) => place(values[name], group, values));
+    return form.replace(/\{(\w+)(?:\|(\w+))?\}/g, (_, name, group) => place(variantsOf(name, values[name]), group, values));
+  };
+  // A variant that the class may choose is called as it reads it.
+  const variantsOf = (name, value) => {
+    if (name !== "variant" && name !== "variants") return value;
+    return Array.isArray(value) ? value.map(variantName) : variantName(value);
+  };
+  const variantName = (value) => {
+    const words = window.Classroom.welcome?.()?.preventions?.find((each) => each.value === value)?.text;
+    return words ? text("prevention.named", { words: words.replace(/\.$/, "") }) : value;
   };
   const place = (value, group, values) => {
     if (Array.isArray(value)) return lists.format(value.map((each) => place(each, group, values)));
@@ -60,6 +69,15 @@ window.Classroom = {};
   // What a stranger wrote stands apart from the direction of the text around it.
   const said = (told) => el("bdi", {}, say(told));
 
+  // What may be screens long, such as all that is unknown: its first line, and the rest unfolds.
+  const SHORT = 240, FIRST = 140; // letters that stand as they are, and of a first line
+  const briefly = (told) => {
+    const words = say(told);
+    if (words.length <= SHORT) return said(words);
+    const end = words.lastIndexOf(" ", FIRST), at = end > 0 ? end : FIRST;
+    return el("details", { class: "long" }, el("summary", {}, el("bdi", {}, words.slice(0, at))), el("bdi", {}, words.slice(at).trim()));
+  };
+
   // A text of several paragraphs.
   const paragraphs = (value) => String(value ?? "").split(/\n\s*\n/).filter((part) => part.trim()).map((part) => el("p", {}, said(part)));
 
@@ -87,5 +105,5 @@ window.Classroom = {};
     for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
   };
 
-  Object.assign(Classroom, { text, say, word, number, el, svg, by, setText, setAttribute, setClass, setHidden, said, paragraphs, nightText, when, table, fillTexts });
+  Object.assign(Classroom, { text, say, word, number, el, svg, by, setText, setAttribute, setClass, setHidden, said, briefly, paragraphs, variantName, nightText, when, table, fillTexts });
 })();

@@ -3,6 +3,7 @@
 (() => {
   const { el, by, text, setHidden, setText, said, nightText } = Classroom;
   const SIZE = 13; // of letters
+  const UNNAMED = /^\? \d+$/; // as the server calls what the class is to find
   let drawn = "";
 
   const blame = (one, root) => text(root ? "graph.root" : "graph.blamed", { n: one.threads });
@@ -33,6 +34,7 @@
     const waits = Classroom.get("waits"), there = Boolean(waits?.graph?.nodes?.length);
     setText(by("waits-told"), !waits ? text("graph.none") : there ? text("graph.at", { time: nightText(waits.night_s) }) : text("graph.nobody", { time: nightText(waits.night_s) }));
     setHidden(by("waits-words"), !there);
+    setHidden(by("waits-unnamed"), !waits?.graph?.nodes?.some((node) => UNNAMED.test(node.name)));
     by("waits-missing").replaceChildren(...(waits?.missing ?? []).map((each) => el("li", {}, text("graph.missing"), said(each))));
     draw();
   };

@@ -5,9 +5,12 @@
   const MOST = 300;
   const lines = new Map();
 
+  // The prevention stands in the log by its variant's name, and is called as the class reads it.
+  const wordsOf = (told) => (told?.code === "answered_with" && told.question === "prevention" ? { ...told, value: Classroom.variantName(told.value) } : told);
+
   const line = (entry) => el("li", { class: `entry kind-${String(entry.kind).replace(/\W/g, "")}` },
     when(entry.night_s), " ", el("span", { class: "kind" }, word("log_kinds", entry.kind)), " ",
-    ...(entry.who ? [el("span", { class: "who" }, said(entry.who)), text("log.said")] : []), said(entry.text));
+    ...(entry.who ? [el("span", { class: "who" }, said(entry.who)), text("log.said")] : []), said(wordsOf(entry.text)));
 
   const show = () => {
     const list = by("log-lines"), entries = Classroom.under("log.").slice(-MOST), kept = new Set();

@@ -1,7 +1,7 @@
 // The map of the facility: nodes by kind from left to right, or downwards where it is narrow, and the links between them.
 "use strict";
 (() => {
-  const { svg, by, setAttribute, mapNodes } = Classroom;
+  const { svg, by, setAttribute, setHidden, mapNodes } = Classroom;
   const KINDS = ["passengers", "caller", "balancer", "server", "virtual_ip", "database"];
   const WIDTHS = { passengers: 136, caller: 222, balancer: 158, server: 244, virtual_ip: 118, database: 118 };
   const NARROWEST = { passengers: 200, caller: 160, balancer: 160, server: 160, virtual_ip: 160, database: 112 };
@@ -118,6 +118,12 @@
     }
   };
 
+  // A sign that is not drawn before the reveal is not told of before it, either.
+  const showLegend = () => {
+    const leaked = Classroom.under("services.").some(([, value]) => Number.isFinite(value?.pool?.leaked));
+    setHidden(by("legend-leaked"), !leaked);
+  };
+
   // Which nodes show a key: services.cf-1 is cf-1's.
   const shownBy = (key) => nodes.filter(({ name, kind }) => key === kind || (key.includes(".") && key.slice(key.indexOf(".") + 1) === name));
 
@@ -129,6 +135,7 @@
       const services = keys.some((key) => key.startsWith("services.") && Number.isInteger(get(key)?.threads));
       if (services && JSON.stringify(sizes()) !== needed) draw();
       for (const node of new Set(keys.flatMap(shownBy))) node.update(get);
+      if (keys.some((key) => key.startsWith("services."))) showLegend();
       if (keys.some((key) => key === "virtual_ip" || key.startsWith("services."))) showLinks();
     },
   });

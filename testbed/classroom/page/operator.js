@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const { el, by, text, setHidden, setText, button, replyLine, allow, ask, select, services, said, nightText } = Classroom;
-  let first = null, next = null;
+  let first = null, next = null, planned = [], before = "";
 
   const dumped = (service) => Classroom.under("dumps.").map(([, dump]) => dump).filter((dump) => dump.service === service && !dump.error).at(-1);
 
@@ -15,6 +15,7 @@
       risks.length || last ? null : text(Classroom.get(`services.${service}`)?.stuck ? "operator.not_kept" : "operator.not_stuck"),
       last ? text("operator.last_dump", { service, time: nightText(last.night_s) }) : text("operator.no_dump", { service }),
       text("operator.restart_costs"),
+      text(last && !risks.length ? "operator.kept" : "operator.dump_takes"),
     ].filter(Boolean);
   };
   const restart = (service) => async () => {
@@ -35,21 +36,58 @@
         button(text("orders.collect"), "collect", { line: second })), second);
   };
 
+  // The steps of the last switchover that is over, as the log has them.
+  const finished = () => {
+    const steps = [];
+    for (const [, { kind, text: told }] of Classroom.under("log.")) {
+      if (kind === "operation" && told?.code === "operation_begins" && told.operation === "switchover") steps.length = 0;
+      if (kind === "step" && ["step_done", "step_failed"].includes(told?.code) && told.step?.code === "switchover_step") {
+        steps[told.number - 1] = { step: told.step, mark: told.code === "step_done" ? "operator.done" : "operator.failed" };
+      }
+    }
+    return steps.filter(Boolean);
+  };
+  // Those that come after the one of now, where they are those that were planned: failing back, the hosts are the other way round.
+  const later = (under) => {
+    const known = [...(under.done ?? []), under.next].filter(Boolean);
+    return known.every((step, number) => JSON.stringify(step) === JSON.stringify(planned[number])) ? planned.slice(known.length) : [];
+  };
+  const stepsOf = (under) => {
+    if (!under) {
+      const over = finished();
+      return over.length ? over : planned.map((step) => ({ step, mark: "" }));
+    }
+    return [
+      ...(under.done ?? []).map((step) => ({ step, mark: "operator.done" })),
+      ...(under.next ? [{ step: under.next, mark: under.running ? "operator.running" : "operator.to_do", now: true }] : []),
+      ...later(under).map((step) => ({ step, mark: "" })),
+    ];
+  };
+  const row = ({ step, mark, now }) => el("li", { class: now ? "next" : mark ? "done" : "", "aria-current": now ? "step" : null }, said(step), ...(mark ? [" ", el("span", { class: "mark" }, text(mark))] : []));
+
   const showSwitchover = (state) => {
-    const under = state.switchover;
-    const done = under?.done ?? [];
-    setHidden(by("operator-steps"), !under);
-    by("operator-steps").replaceChildren(...done.map((step) => el("li", { class: "done" }, el("span", { class: "mark" }, text("operator.done")), said(step))),
-      ...(under?.next ? [el("li", { class: "next", "aria-current": "step" }, el("span", { class: "mark" }, text(under.running ? "operator.running" : "operator.to_do")), said(under.next))] : []));
-    setText(by("operator-told"), under ? text("operator.step", { step: under.step, of: under.of }) : text("operator.no_switchover"));
+    const under = state.switchover, steps = stepsOf(under), over = !under && steps.some(({ mark }) => mark);
+    const now = JSON.stringify([steps, under]);
+    if (now !== before) {
+      before = now;
+      setHidden(by("operator-steps"), !steps.length);
+      by("operator-steps").replaceChildren(...steps.map(row));
+      setText(by("operator-told"), under ? text("operator.step", { step: under.step, of: under.of }) : text(over ? "operator.over" : "operator.no_switchover"));
+      const planning = !under && !over && steps.length > 0;
+      setHidden(by("operator-planned"), !planning && !over);
+      setText(by("operator-planned"), planning ? text("operator.planned") : over ? text("operator.judge") : "");
+    }
     if (!first) return;
     allow(first, !under);
     allow(next, Boolean(under) && !under.running);
   };
 
   Classroom.show({
-    keys: ["switchover", "me"],
-    start: (welcome) => { if (welcome.mode === "live") make(welcome); },
+    keys: ["switchover", "log.", "me"],
+    start: (welcome) => {
+      [planned, before] = [welcome.switchover_steps ?? [], ""];
+      if (welcome.mode === "live") make(welcome);
+    },
     update: (_, state) => showSwitchover(state),
   });
 })();

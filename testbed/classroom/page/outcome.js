@@ -1,7 +1,7 @@
 // The end: what it was, the prevention that was chosen beside the first night, and the score.
 "use strict";
 (() => {
-  const { el, by, text, word, number, setHidden, setText, said, replyLine, sender, table } = Classroom;
+  const { el, by, text, word, number, setHidden, setText, said, briefly, replyLine, sender, table } = Classroom;
 
   const make = (welcome) => {
     const line = replyLine();
@@ -11,6 +11,7 @@
       el("fieldset", {}, el("legend", {}, text("prevention.which")), ...choices),
       el("p", { class: "buttons" }, el("button", { "data-order": "prevent" }, text("prevention.replay"))), line);
     by("prevention-form").replaceChildren(form);
+    by("prevention-options").replaceChildren(...(welcome.preventions ?? []).map(({ text: words }) => el("li", {}, said(words))));
   };
 
   const nameOf = (variant) => Classroom.welcome()?.preventions?.find((each) => each.value === variant)?.text ?? variant;
@@ -20,22 +21,28 @@
       variant === first ? text("prevention.first", { variant }) : nameOf(variant),
       replay.running ? text("prevention.running") : el("strong", { class: `outcome ${replay.outcome}` }, word("outcomes", replay.outcome ?? "unknown")),
       replay.running ? text("unknown_short") : word("cracks", replay.crack ?? "unknown"),
-      said(replay.text),
+      briefly(replay.text),
     ]);
     by("prevention-replays").replaceChildren(...(rows.length
       ? [table(text("prevention.replays"), [text("prevention.night"), text("prevention.outcome"), text("prevention.crack"), text("prevention.what")], rows)] : []));
-    setHidden(by("prevention-form"), !Classroom.may("prevent") || !Classroom.welcome()?.preventions?.length);
-    setHidden(by("prevention"), by("prevention-form").hidden && !rows.length);
+    const there = Classroom.live() && Boolean(Classroom.welcome()?.preventions?.length), mine = there && Classroom.may("prevent");
+    setHidden(by("prevention-form"), !mine);
+    setHidden(by("prevention-options"), !there || mine);
+    setHidden(by("prevention-counts"), !there);
+    setText(by("prevention-counts"), text(state.revealed ? "prevention.late" : "prevention.early"));
+    setHidden(by("prevention"), !there && !rows.length);
   };
 
   const showRevealed = (state) => {
     const found = state.revealed;
     setHidden(by("revealed"), !found);
     if (!found) return;
+    const sure = state["compared.cause"]?.sure, certain = found.certain && (!sure || sure === "certain"); // as beside the question of the cause
     by("revealed-told").replaceChildren(
+      ...Classroom.paragraphs(found.explanation),
       el("p", { class: "sum" }, said(found.title)),
       el("p", {}, text("revealed.variant"), el("code", {}, said(found.variant))),
-      found.root || state.phase === "over" ? el("p", {}, found.root ? text(found.certain ? "revealed.root" : "revealed.likely") : text("revealed.no_root"), found.root ? el("strong", {}, said(found.root)) : "") : "");
+      found.root || state.phase === "over" ? el("p", {}, found.root ? text(certain ? "revealed.root" : "revealed.likely") : text("revealed.no_root"), found.root ? el("strong", {}, briefly(found.root)) : "") : "");
   };
 
   const showScore = (state) => {
@@ -43,12 +50,12 @@
     setHidden(by("score"), !score);
     if (!score) return;
     setText(by("score-sum"), text("score.sum", { points: score.points, of: score.of }));
-    const rows = (score.parts ?? []).map((part) => [word("score_parts", part.id), text("score.part", { points: part.points ?? text("unknown"), of: part.of }), said(part.text)]);
+    const rows = (score.parts ?? []).map((part) => [word("score_parts", part.id), text("score.part", { points: part.points ?? text("unknown"), of: part.of }), briefly(part.text)]);
     by("score-parts").replaceChildren(table(text("score.parts"), [text("score.what"), text("score.points"), text("score.why")], rows));
   };
 
   Classroom.show({
-    keys: ["replays.", "revealed", "score", "phase", "me"],
+    keys: ["replays.", "revealed", "compared.cause", "score", "phase", "me"],
     start: (welcome) => { if (welcome.mode === "live") make(welcome); },
     update: (_, state) => {
       showRevealed(state);

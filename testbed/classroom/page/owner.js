@@ -13,7 +13,7 @@
       const { status, took_s, body } = reply.data;
       answered(text("owner.health_of", { service: sent.service, status: status ?? text("unknown"), took: Number.isFinite(took_s) ? number(took_s * 1000) : text("unknown") }), say(body));
     };
-    const metrics = (reply, sent) => { if (reply.ok && reply.data) answered(text("owner.metrics_of", { service: sent.service }), say(reply.data.body)); };
+    const metrics = (reply, sent) => { if (reply.ok && reply.data) answered(text("owner.metrics_of", { service: sent.service }), say(reply.data.text ?? reply.data.body)); };
     const file = el("input", { id: "owner-file", type: "text", list: "owner-files", maxlength: 200, spellcheck: "false", autocomplete: "off" });
     const files = el("datalist", { id: "owner-files" });
     by("owner-controls").replaceChildren(

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const { el, by, text, word, setHidden, setText, setClass, said, replyLine, sender, identity } = Classroom;
-  let changing = false;
+  let changing = false, looking = false;
 
   const boxes = () => [...by("join-roles").querySelectorAll("input")];
   const chosen = () => boxes().filter((box) => box.checked && box.value !== "all").map((box) => box.value);
@@ -32,7 +32,9 @@
     };
     by("join-form").replaceChildren(el("form", { onsubmit: sender("join", { line, fields, got }) },
       el("p", { class: "field" }, el("label", { for: "join-name" }, text("join.name")), name),
-      choices, el("p", { class: "buttons" }, el("button", { class: "first", "data-order": "join" }, text("join.join"))), line));
+      choices, el("p", { class: "note" }, text("join.shared")),
+      el("p", { class: "buttons" }, el("button", { class: "first", "data-order": "join" }, text("join.join")),
+        el("button", { id: "join-look", type: "button", onclick: lookOn }, text("join.look"))), line));
     for (const each of boxes()) {
       each.checked = known.roles.includes(each.value);
       each.addEventListener("change", () => {
@@ -43,14 +45,21 @@
     tickAll();
   };
 
+  // The form would hide the map; who looks on, and the trainer, has but a line of it.
+  const lookOn = () => {
+    [changing, looking] = [false, true];
+    showJoined();
+    by("joined-change").focus();
+  };
   const showJoined = () => {
-    const there = Classroom.me();
+    const there = Classroom.me(), trainer = Classroom.isTrainer(), folded = !changing && Boolean(there || looking || trainer);
     setHidden(by("join"), !Classroom.live());
-    setHidden(by("join-form"), Boolean(there) && !changing);
-    setHidden(by("joined"), !there || changing);
+    setHidden(by("join-form"), folded);
+    setHidden(by("joined"), !folded);
+    setText(by("joined-change"), text(there ? "join.change" : "join.heading"));
     setClass(by("join"), "joined", !by("joined").hidden);
     const roles = Classroom.roles().map((role) => word("roles", role)).join(", ") || text("join.no_role");
-    by("joined-who").replaceChildren(...(there ? [text("join.you_are"), said(there.name), text("join.with", { roles })] : []));
+    by("joined-who").replaceChildren(...(there ? [text("join.you_are"), said(there.name), text("join.with", { roles })] : [text(trainer ? "join.trainer" : "join.looks_on")]));
   };
 
   const showPeople = () => {

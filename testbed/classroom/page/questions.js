@@ -1,7 +1,7 @@
 // The questions of the post-mortem: the commander answers for the class; after the reveal each answer stands beside what the evidence says.
 "use strict";
 (() => {
-  const { el, by, text, word, setHidden, said, replyLine, sender, nightText } = Classroom;
+  const { el, by, text, word, setHidden, said, briefly, replyLine, sender, nightText } = Classroom;
   const forms = new Map();
 
   // The words of a choice, and of what somebody wrote.
@@ -32,25 +32,30 @@
       el("p", { class: "buttons" }, el("button", { "data-order": "answer" }, text("questions.answer"))), line);
     const answered = el("p", { class: "answered", hidden: true }), compared = el("div", { class: "compared", hidden: true });
     const heading = el("h3", { hidden: true }, text("questions.number", { number }), word("asked", question.id));
-    const element = el("li", {}, heading, form, answered, compared);
-    forms.set(question.id, { question, form, heading, answered, compared, element, told: "" });
+    // Whoever may not answer sees what may be answered, so that all can talk about it.
+    const options = el("details", { class: "options", hidden: true, open: true }, el("summary", {}, text("questions.options")),
+      el("ul", {}, ...(question.choices ?? []).map((choice) => el("li", {}, said(nameOf(question, choice))))));
+    const element = el("li", {}, heading, options, form, answered, compared);
+    forms.set(question.id, { question, form, heading, options, answered, compared, element, told: "" });
     return element;
   };
 
   const textOf = (question, value) => [value].flat().map((each) => nameOf(question, each)).join("; ");
 
-  const showOne = ({ question, form, heading, answered, compared }) => {
+  const showOne = ({ question, form, heading, options, answered, compared }) => {
     const answer = Classroom.get(`answers.${question.id}`), found = Classroom.get(`compared.${question.id}`), mine = Classroom.may("answer");
     setHidden(form, !mine);
     setHidden(heading, mine);
+    setHidden(options, mine || !question.choices?.length);
+    if (found) options.open = false;
     answered.replaceChildren(...(answer ? [text("questions.answered"), el("strong", {}, said(textOf(question, answer.value))),
       text("questions.by"), said(answer.by), text("questions.at", { time: nightText(answer.night_s) })] : [text("questions.open")]));
     setHidden(answered, false);
     setHidden(compared, !found);
     compared.replaceChildren(...(found ? [
       el("p", { class: `judged ${found.right === true ? "right" : found.right === false ? "wrong" : "unsure"}` }, text(found.right === true ? "questions.right" : found.right === false ? "questions.wrong" : "questions.unsure")),
-      el("p", {}, text("questions.evidence_says"), el("strong", {}, said(found.answer)), text("questions.sure", { sure: word("sure", found.sure) })),
-      el("ul", {}, ...(found.evidence ?? []).map((each) => el("li", {}, said(each)))),
+      el("p", {}, text("questions.evidence_says"), el("strong", {}, briefly(found.answer)), text("questions.sure", { sure: word("sure", found.sure) })),
+      el("ul", {}, ...(found.evidence ?? []).map((each) => el("li", {}, briefly(each)))),
     ] : []));
   };
 

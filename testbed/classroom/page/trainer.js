@@ -4,7 +4,7 @@
   const { el, by, text, word, said, setHidden, setText, setClass, nightText, when, button, replyLine, allow, ask, select } = Classroom;
   const FACTORS = [0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
   const buttons = {};
-  let notes = [];
+  let notes = [], current;
 
   const sure = (what, detail) => async () => ((await ask(text(what), [text(detail)], [{ value: true, text: text("orders.yes"), class: "grave" }])) ? {} : null);
 
@@ -15,6 +15,11 @@
     const [slowest, fastest] = [String(bounds.slowest), String(bounds.fastest)];
     by("trainer-bounds").replaceChildren(text(slowest === fastest ? "trainer.bound" : "trainer.bounds", { slowest, fastest }), said(bounds.why));
   };
+
+  const wordsOf = (note) => [
+    Number.isFinite(note.night_s) ? when(note.night_s) : el("span", { class: "when" }, note.when ? text("trainer.when", { what: word("conditions", note.when) }) : text("trainer.any_time")),
+    " ", said(note.text),
+  ];
 
   const make = (welcome) => {
     const line = replyLine();
@@ -41,20 +46,32 @@
     setHidden(by("trainer-page-box"), !welcome.trainer);
     notes = (welcome.notes ?? []).map((note) => ({
       note,
-      line: el("li", {}, Number.isFinite(note.night_s) ? when(note.night_s) : el("span", { class: "when" }, note.when ? text("trainer.when", { what: word("conditions", note.when) }) : text("trainer.any_time")), " ", said(note.text)),
+      line: el("li", {}, ...wordsOf(note)),
     }));
     by("trainer-notes").replaceChildren(...notes.map((each) => each.line));
-    setHidden(by("trainer-notes-box"), !notes.length);
+    for (const id of ["trainer-note", "trainer-notes-box"]) setHidden(by(id), !notes.length);
+    current = undefined;
   };
 
+  // The note that became due last stands open, by what the server tells; else by the night's clock alone.
+  const dueNotes = (state) => {
+    if (Array.isArray(state.notes_due)) return state.notes_due.map((number) => notes[number]).filter(Boolean);
+    return notes.filter(({ note }) => Number.isFinite(note.night_s) && note.night_s <= (state.clock?.night_s ?? -1));
+  };
   const showNotes = (state) => {
-    const due = notes.filter(({ note }) => Number.isFinite(note.night_s) && note.night_s <= (state.clock?.night_s ?? -1)).at(-1);
-    for (const each of notes) setClass(each.line, "due", each === due);
+    const due = dueNotes(state), now = due.at(-1) ?? null;
+    for (const each of notes) {
+      setClass(each.line, "due", each === now);
+      setClass(each.line, "past", each !== now && due.includes(each));
+    }
+    if (now === current) return;
+    current = now;
+    by("trainer-note-text").replaceChildren(...(now ? wordsOf(now.note) : [text("trainer.no_note")]));
   };
 
   let minute = "";
   Classroom.show({
-    keys: ["me", "phase", "clock"],
+    keys: ["me", "phase", "clock", "notes_due"],
     start: (welcome) => { if (welcome.mode === "live" && welcome.you.trainer) make(welcome); },
     update: (keys, state) => {
       setHidden(by("trainer"), !Classroom.isTrainer());
@@ -65,7 +82,7 @@
         for (const name of ["reveal", "end"]) allow(buttons[name], state.phase !== "building" && state.phase !== "gone");
       }
       const now = nightText(state.clock?.night_s);
-      if (now !== minute) showNotes(state);
+      if (now !== minute || keys.includes("notes_due") || keys.includes("me")) showNotes(state);
       minute = now;
     },
   });

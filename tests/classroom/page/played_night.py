@@ -76,6 +76,7 @@ def welcome(mode: str = "recorded", *, trainer: bool = False, roles: tuple[str, 
         "roles": ROLES,
         "questions": QUESTIONS,
         "preventions": PREVENTIONS,
+        "switchover_steps": list(STEPS),
         **({"notes": NOTES, "trainer": "A page for the trainer."} if trainer else {}),
     }
 
@@ -170,6 +171,7 @@ def state(t_s: float) -> dict[str, Any]:
             for number in (1, 2)
         },
         **_passengers(t_s),
+        "notes_due": [number for number, at_s in enumerate((SWITCHED_S, HANGS_S + 4)) if t_s >= at_s],
         "people.1": {"name": "Ada", "roles": ["operator"], "here": True},
     }
     begun, done = say("operation_begins", operation="switchover"), say("operation_done", operation="restart")
@@ -179,6 +181,7 @@ def state(t_s: float) -> dict[str, Any]:
     log += [(DECIDED_S, "Ada", "decision", say("decided", choice="look"))]
     log += [(DECIDED_S, "Ada", "answer", say("answered", question="switchover", values=["switchover.no"]))]
     log += [(DECIDED_S, "Ada", "answer", say("answered_with", question="line", value="lookup/original.py:24"))]
+    log += [(DECIDED_S, "Ada", "answer", say("answered_with", question="prevention", value="fixed"))]
     restarted = say("with", what=done, detail=say("restarted", services=list(SERVERS)))
     log += [(DECIDED_S, "Ada", "note", "We look first."), (RESTARTED_S, say("role", role="operator"), "operation", restarted)]
     for number, (at_s, who, kind, text) in enumerate(log):
@@ -192,7 +195,8 @@ def state(t_s: float) -> dict[str, Any]:
         found["choice"] = {
             "open": t_s < DECIDED_S,
             "chosen": "look" if t_s >= DECIDED_S else None,
-            "night_s": FROM_NIGHT_S + DECIDED_S * PACE,
+            "night_s": FROM_NIGHT_S + (HANGS_S + 4) * PACE,
+            **({"chosen_at_s": FROM_NIGHT_S + DECIDED_S * PACE} if t_s >= DECIDED_S else {}),
         }
         undumped = SERVERS[1:] if t_s >= DUMPED_S else SERVERS
         found["at_risk"] = [{"service": name, "what": say("where_threads_stand")} for name in undumped] if t_s < RESTARTED_S else []
@@ -214,7 +218,13 @@ def told() -> dict[str, Any]:
     held = {"running": False, "outcome": "unharmed", "crack": 1, "verdict": "held", "text": "Every connection came back."}
     first = {"running": False, "outcome": "grounded", "crack": 6, "verdict": "held", "text": "All callers stood still."}
     return {
-        "revealed": {"title": "The exception", "variant": "original", "root": "lookup/original.py:24", "certain": True},
+        "revealed": {
+            "title": "The exception",
+            "variant": "original",
+            "root": "lookup/original.py:24",
+            "certain": True,
+            "explanation": "The move closed every connection.\n\nClosing a statement then raised, and its connection never came back.",
+        },
         "compared.switchover": sure,
         "compared.line": sure,
         "compared.cluster": unsure,

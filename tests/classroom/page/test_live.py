@@ -247,18 +247,69 @@ def test_the_trainer_has_the_speeds_of_the_lesson(
 
 
 def test_the_trainer_sees_what_to_ask_when(running: Browser, server: ClassServer) -> None:
-    """Notes with their times, of which the last that is due is marked; the class's address; and the trainer's page of the lesson."""
+    """All notes with their times or conditions; the class's address; and the trainer's page of the lesson."""
     enter(running, server, trainer=True, roles=())
     assert running.run("[...document.querySelectorAll('#trainer-notes li')].map((each) => each.textContent)") == [
         "23:00 Ask what could go wrong.",
         "when the callers hang: Why is monitoring green?",
     ]
-    assert running.run("document.querySelectorAll('#trainer-notes .due').length") == 1
     assert running.run("document.getElementById('trainer-page').textContent") == "A page for the trainer."
     assert running.run("document.getElementById('trainer-address').hidden") is True
     server.welcome = {**server.welcome, "class_address": "http://10.0.0.1:8000/abc/"}
     server.hang_up()
     wait_for(running, "document.getElementById('trainer-class').innerText === 'http://10.0.0.1:8000/abc/'")
+
+
+def test_the_note_that_is_due_stands_open(running: Browser, server: ClassServer) -> None:
+    """The last that became due, by its time or its condition, with nothing unfolded; where the server tells of none, by the clock."""
+    del server.state["notes_due"]
+    enter(running, server, trainer=True, roles=())
+    assert shown(running, "trainer-note-text") == "23:00 Ask what could go wrong."
+    server.set(notes_due=[])
+    wait_for(running, "document.getElementById('trainer-note-text').innerText.startsWith('Nothing yet.')")
+    server.set(notes_due=[0, 1])
+    wait_for(running, "document.getElementById('trainer-note-text').innerText === 'when the callers hang: Why is monitoring green?'")
+    assert running.run("[...document.querySelectorAll('#trainer-notes li')].map((each) => each.className)") == ["past", "due"]
+    assert running.run("document.getElementById('trainer-notes-box').open") is False
+
+
+def test_the_map_is_not_hidden_by_joining(running: Browser, server: ClassServer) -> None:
+    """The trainer need not join, and who only looks on says so: of the form there is then but a line, which opens it."""
+    enter(running, server, trainer=True, roles=())
+    assert "You may do everything" in shown(running, "join")
+    assert running.run("document.getElementById('join-form').offsetParent") is None
+    click(running, "#joined-change")
+    assert running.run("document.activeElement.id") == "join-name"
+    enter(running, server, roles=())
+    click(running, "#join-look")
+    assert "You look on." in shown(running, "join")
+    assert running.run("document.getElementById('join-form').offsetParent") is None
+    assert running.run("document.activeElement.id") == "joined-change"
+
+
+def test_the_steps_of_a_switchover_are_there_before_and_after_it(running: Browser, server: ClassServer) -> None:
+    """All five before it begins; meanwhile what is done, what is next and what is left; and after it what was done, from the log."""
+    steps = "[...document.querySelectorAll('#operator-steps li')].map((each) => `${each.className} ${each.textContent}`)"
+    names = [
+        "stop the database server on db-1",
+        "unmount the array on db-1",
+        "mount the array on db-2",
+        "start the database server on db-2",
+        "give the virtual IP to db-2",
+    ]
+    server.state = {key: value for key, value in server.state.items() if not key.startswith("log.")}
+    enter(running, server, roles=("operator",))
+    assert running.run(steps) == [f" {name}" for name in names]
+    server.set(switchover={"step": 2, "of": 5, "done": [night.STEPS[0]], "next": night.STEPS[1], "running": True})
+    wait_for(running, "document.querySelectorAll('#operator-steps .next').length === 1")
+    assert running.run(steps) == [f"done {names[0]} done", f"next {names[1]} is being done", *(f" {name}" for name in names[2:])]
+    back = say("switchover_step", step="stop", host="db-2")
+    server.set(switchover={"step": 1, "of": 5, "done": [], "next": back, "running": False})
+    wait_for(running, "document.querySelectorAll('#operator-steps li').length === 1")
+    server.set(switchover=None, **{key.replace(".", "__"): value for key, value in STATE.items() if key.startswith("log.")})
+    wait_for(running, "document.querySelectorAll('#operator-steps .done').length === 5")
+    assert running.run(steps) == [f"done {name} done" for name in names]
+    assert "Say to all whether it went well" in shown(running, "operator-planned")
 
 
 def test_the_operators_orders(running: Browser, server: ClassServer) -> None:
@@ -268,7 +319,7 @@ def test_the_operators_orders(running: Browser, server: ClassServer) -> None:
     assert sent(running, server) == [{"order": "switchover"}]
     server.set(switchover={"step": 2, "of": 5, "done": [night.STEPS[0]], "next": night.STEPS[1], "running": False})
     wait_for(running, "document.getElementById('operator-told').innerText === 'Step 2 of 5'")
-    assert running.run("document.querySelector('#operator-steps .next').innerText").endswith("unmount the array on db-1")
+    assert running.run("document.querySelector('#operator-steps .next').innerText") == "unmount the array on db-1 next"
     click(running, "[data-order=next_step]")
     assert sent(running, server) == [{"order": "next_step"}]
     for service, button, evidence, told in (
@@ -291,7 +342,7 @@ def test_the_owners_orders(running: Browser, server: ClassServer) -> None:
     """Health, metrics, a dump, and a file of the code, with their replies."""
     server.replies = {
         "health": {"data": {"status": 200, "took_s": 0.0123, "body": '{"status":"ok"}'}},
-        "metrics": {"data": {"status": 200, "took_s": 0.01, "body": "busy_threads 40"}},
+        "metrics": {"data": {"status": 200, "took_s": 0.01, "text": "busy_threads 40"}},
         "code": {"data": {"file": "lookup/original.py", "lines": night.code()}},
     }
     enter(running, server, roles=("owner",))
@@ -333,11 +384,11 @@ def test_the_databases_orders(running: Browser, server: ClassServer) -> None:
 def test_the_commanders_orders(running: Browser, server: ClassServer) -> None:
     """The choice with its price, a note, answers of each kind, and a prevention."""
     enter(running, server, roles=("commander",))
-    assert "15 transactions a minute" in shown(running, "choice-sum")
+    assert "Per minute, 15 transactions" in shown(running, "choice-sum")
     assert "cf-2: where its threads stand" in shown(running, "choice-risk")
     assert "threads of cf-1" in shown(running, "choice-kept")
-    for choice, button in (("restore", "grave"), ("look", "first")):
-        click(running, f"[data-order=decide].{button}")
+    for number, choice in enumerate(("restore", "look"), start=1):
+        click(running, f"[data-order=decide]:nth-of-type({number})")
         assert sent(running, server) == [{"order": "decide", "choice": choice}]
     click(running, "[data-order=note]")
     assert sent(running, server, 0) == []  # nothing was written
@@ -417,6 +468,7 @@ def test_a_facility_that_is_gone_is_told(running: Browser, server: ClassServer) 
 
 def test_the_task_of_the_moment(running: Browser, server: ClassServer) -> None:
     """Everybody sees it; whose it is sees that, and a way to the panel."""
+    server.state["choice"] = None
     enter(running, server, roles=("operator",))
     server.set(task={"text": "Move the database.", "role": "operator", "order": "switchover"})
     wait_for(running, "document.getElementById('task').offsetParent !== null")
@@ -427,6 +479,88 @@ def test_the_task_of_the_moment(running: Browser, server: ClassServer) -> None:
     assert running.run("document.getElementById('task-way').hidden") is True
     server.set(task=None)
     wait_for(running, "document.getElementById('task').offsetParent === null")
+
+
+def test_the_choice_calls_for_a_decision(running: Browser, server: ClassServer) -> None:
+    """Everybody sees that it is open, the commander has the way to it, and neither button looks like the right one."""
+    enter(running, server, roles=("commander",))
+    wait_for(running, "document.getElementById('task').offsetParent !== null")
+    assert shown(running, "task-text").startswith("All hangs. Decide")
+    assert running.run("document.getElementById('task-link').getAttribute('href')") == "#panel-commander"
+    assert running.run("[...document.querySelectorAll('[data-order=decide]')].map((each) => each.className)") == ["", ""]
+    server.set(choice={"open": False, "chosen": "look", "night_s": 101_000.0, "chosen_at_s": 104_640.0})
+    wait_for(running, "document.getElementById('task').offsetParent === null")
+    assert shown(running, "choice-told") == "At 05:04 it was chosen to look first."
+
+
+def test_all_see_what_may_be_answered(running: Browser, server: ClassServer) -> None:
+    """Also who may not answer, and who has not joined: the choices of the questions, and what would have prevented it."""
+    enter(running, server, roles=("operator",))
+    options = "[...document.querySelectorAll('#questions-list li:nth-child(1) .options li, #prevention-options li')]"
+    words = running.run(f"{options}.filter((each) => each.offsetParent).map((each) => each.textContent)")
+    assert words == [
+        "No: it had been carried out, and something else stopped service",
+        "Yes: it was under way when service stopped",
+        *(each["text"] for each in night.PREVENTIONS),
+    ]
+    assert running.run("document.querySelectorAll('[data-order=answer]').length > 0") is True
+    assert running.run("[...document.querySelectorAll('[data-order=answer]')].some((each) => each.offsetParent)") is False
+
+
+def test_a_prevention_that_comes_late_is_told_not_to_count(running: Browser, server: ClassServer) -> None:
+    """Before the reveal it counts; after it, it is replayed alone."""
+    enter(running, server, roles=("commander",))
+    assert shown(running, "prevention-counts").startswith("What is chosen before the reveal counts")
+    server.set(revealed=night.told()["revealed"])
+    wait_for(running, "document.getElementById('prevention-counts').innerText.includes('does not count')")
+    assert running.run("document.querySelector('#revealed-told p').textContent") == "The move closed every connection."
+
+
+def test_the_sign_of_the_leak_is_told_with_the_reveal(running: Browser, server: ClassServer) -> None:
+    """The legend has it as soon as the map may show it."""
+    enter(running, server)
+    assert running.run("document.getElementById('legend-leaked').offsetParent") is None
+    value = server.state["services.cf-1"]
+    server.set(**{"services__cf-1": {**value, "pool": {**value["pool"], "leaked": 7}}})
+    wait_for(running, "document.getElementById('legend-leaked').offsetParent !== null")
+
+
+def test_what_is_long_is_folded(running: Browser, server: ClassServer) -> None:
+    """Of all that is unknown a first line is there, and the rest unfolds: in answers, their evidence, outcomes and the score."""
+    unknown = "; ".join(f"cf-{number} told no numbers for 11.4 s from 04:5{number % 10}" for number in range(30))
+    enter(running, server)
+    told = night.told()
+    told["compared.line"] = {"right": None, "answer": unknown, "evidence": [unknown], "sure": "not told"}
+    told["replays.fixed"] = {"running": False, "outcome": "unknown", "crack": None, "verdict": "unknown", "text": unknown}
+    told["score"] = {"points": 0, "of": 15, "parts": [{"id": "held", "points": None, "of": 15, "text": say("held_not_known", why=unknown)}]}
+    server.set(**{key.replace(".", "__"): value for key, value in told.items()})
+    wait_for(running, "document.querySelectorAll('.long').length === 4")
+    heights = running.run("[...document.querySelectorAll('.long')].map((each) => [each.open, each.clientHeight])")
+    assert all(not is_open and 0 < height < 150 for is_open, height in heights)
+    assert running.run("document.querySelector('#prevention-replays .long').textContent").replace(" ", "") == unknown.replace(" ", "")
+    assert running.run("Math.min(...[...document.querySelectorAll('#prevention-replays td')].map((each) => each.clientWidth)) > 90") is True
+
+
+def test_what_the_class_is_to_find_is_explained(running: Browser, server: ClassServer) -> None:
+    """What a graph calls by a question mark has a line beside it, which goes with the names."""
+    enter(running, server)
+    assert running.run("document.getElementById('waits-unnamed').offsetParent") is None
+    graph = night.graph(blamed=False)
+    graph["nodes"][-1]["name"] = "? 1"
+    server.set(waits={"night_s": 101_200.0, "graph": graph, "missing": []})
+    wait_for(running, "document.getElementById('waits-unnamed').offsetParent !== null")
+
+
+def test_a_prevention_is_called_as_the_class_reads_it(running: Browser, server: ClassServer) -> None:
+    """Its variant's name stands in no line of the log, and in no reply."""
+    server.state |= {key: value for key, value in night.state(53.0).items() if key.startswith("log.")}
+    server.replies = {"prevent": {"text": say("to_be_replayed", variant="fixed")}}
+    enter(running, server, roles=("commander",))
+    assert "prevention: “Close each resource under its own guard”" in shown(running, "log-lines")
+    click(running, "input[name=prevention][value=fixed]")
+    click(running, "[data-order=prevent]")
+    sent(running, server)
+    assert "over “Close each resource under its own guard”" in shown(running, "prevention-form")
 
 
 def test_what_is_typed_outlives_a_reload(running: Browser, server: ClassServer) -> None:

@@ -35,13 +35,14 @@ OTHER = """
 """
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 UNFOLD = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
-# All that somebody sees or hears: texts, and attributes that are read. Lines of one text of a graph belong together.
+# All that somebody sees or hears: texts, and attributes that are read. Lines of one text of a graph belong together, as do the parts of a
+# folded one.
 READ = """
 (() => {
   const shown = (element) => element && (element.getClientRects().length || element.closest("option, title"));
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [document.title], lines = new Map();
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const parent = node.parentElement, box = parent.closest("#waits-graph g");
+    const parent = node.parentElement, box = parent.closest("#waits-graph g, .long");
     if (!shown(parent)) continue;
     if (!box) found.push(node.data);
     else {
