@@ -1,20 +1,15 @@
 // The commander's panel: the choice of the case, with what each minute costs and what a restart would destroy; and notes for the timeline.
 "use strict";
 (() => {
-  const { el, by, text, word, number, setHidden, setText, button, replyLine, allow, said, nightText, table, identity, sender } = Classroom;
+  const { el, by, text, word, number, setHidden, setText, button, replyLine, allow, said, nightText, table, noteForm } = Classroom;
   const buttons = {};
 
   const make = () => {
-    const line = replyLine(), second = replyLine();
+    const line = replyLine();
     buttons.restore = button(text("choice.restore"), "decide", { line, fields: () => ({ choice: "restore" }) });
     buttons.look = button(text("choice.look"), "decide", { line, fields: () => ({ choice: "look" }) });
     by("commander-decide").replaceChildren(el("p", { class: "buttons" }, buttons.restore, buttons.look, button(text("orders.collect"), "collect", { line })), line);
-    const note = el("textarea", { id: "commander-note", maxlength: 500, rows: 3, required: true });
-    const draft = identity.draft(note, "note");
-    const send = sender("note", { line: second, fields: () => (note.value.trim() ? { text: note.value.trim() } : null), got: (reply) => { if (reply.ok) draft.done(); } });
-    by("commander-notes").replaceChildren(el("form", { onsubmit: send },
-      el("p", { class: "field" }, el("label", { for: "commander-note" }, text("commander.note")), note),
-      el("p", { class: "buttons" }, el("button", { "data-order": "note" }, text("commander.write"))), second));
+    by("commander-notes").replaceChildren(noteForm("commander-note", text("commander.note"), 3));
   };
 
   // Evidence that is there, by service; all see it beside the choice.

@@ -1,7 +1,7 @@
 // The operator's panel: the switchover step by step, and restarts, before each of which stands what it would destroy.
 "use strict";
 (() => {
-  const { el, by, text, setHidden, setText, button, replyLine, allow, ask, select, services, said, nightText } = Classroom;
+  const { el, by, text, setHidden, setText, button, replyLine, allow, ask, select, services, said, nightText, noteForm } = Classroom;
   let first = null, next = null, planned = [], before = "";
 
   const dumped = (service) => Classroom.under("dumps.").map(([, dump]) => dump).filter((dump) => dump.service === service && !dump.error).at(-1);
@@ -31,6 +31,7 @@
     first = button(text("operator.switchover"), "switchover", { line });
     next = button(text("operator.next"), "next_step", { line: steps, class: "first" });
     by("operator-switchover").replaceChildren(el("p", { class: "buttons" }, next, first), steps, line);
+    by("operator-notes").replaceChildren(noteForm("operator-note", text("operator.note"), 2));
     by("operator-restart").replaceChildren(
       el("p", { class: "buttons" }, service.row, button(text("operator.restart"), "restart", { line: second, fields: restart(service.field) }),
         button(text("orders.collect"), "collect", { line: second })), second);
@@ -77,6 +78,7 @@
       setHidden(by("operator-planned"), !planning && !over);
       setText(by("operator-planned"), planning ? text("operator.planned") : over ? text("operator.judge") : "");
     }
+    setHidden(by("operator-notes"), !over || !Classroom.may("note"));
     if (!first) return;
     allow(first, !under);
     allow(next, Boolean(under) && !under.running);

@@ -1,7 +1,7 @@
 // Buttons that send orders, the line that says what came of it, and the question before what cannot be undone.
 "use strict";
 (() => {
-  const { el, text, say, by, setText, setClass, setAttribute } = Classroom;
+  const { el, text, say, by, setText, setClass, setAttribute, identity } = Classroom;
 
   const replyLine = () => el("p", { class: "reply", role: "status" });
   const tell = (line, reply) => {
@@ -56,7 +56,15 @@
     const field = el("select", { id }, ...values.map(([value, name]) => el("option", { value }, name)));
     return { field, row: el("p", { class: "field" }, el("label", { for: id }, label), field) };
   };
+  // A note for the timeline; what was begun outlives a reload.
+  const noteForm = (id, label, rows) => {
+    const line = replyLine(), note = el("textarea", { id, maxlength: 500, rows, required: true }), draft = identity.draft(note, id);
+    const send = sender("note", { line, fields: () => (note.value.trim() ? { text: note.value.trim() } : null), got: (reply) => { if (reply.ok) draft.done(); } });
+    return el("form", { onsubmit: send }, el("p", { class: "field" }, el("label", { for: id }, label), note),
+      el("p", { class: "buttons" }, el("button", { "data-order": "note" }, text("orders.write"))), line);
+  };
+
   const services = (welcome, kinds = ["caller", "server"]) => welcome.map.nodes.filter((node) => kinds.includes(node.kind)).map((node) => node.name);
 
-  Object.assign(Classroom, { replyLine, tell, sender, button, allow, ask, select, services });
+  Object.assign(Classroom, { replyLine, tell, sender, button, allow, ask, select, noteForm, services });
 })();

@@ -35,7 +35,7 @@ window.TEXTS = {
     late: "No answer came within {seconds} seconds. The log tells whether it was done.",
     nothing: "There is no night to show: data.js is missing or empty, and a file has no server to connect to.",
   },
-  orders: { sent: "Sent…", done: "Done.", refused: "Refused.", cancel: "Cancel", yes: "Yes", collect: "Collect evidence of the whole facility" },
+  orders: { sent: "Sent…", done: "Done.", refused: "Refused.", cancel: "Cancel", yes: "Yes", collect: "Collect evidence of the whole facility", write: "Write it down" },
   phases: {
     building: "the facility is being built",
     ready: "ready: the night has not begun",
@@ -161,7 +161,8 @@ window.TEXTS = {
     no_switchover: "No switchover is under way.",
     planned: "These are its steps, in their order; each waits until you let it begin.",
     over: "The switchover is over.",
-    judge: "Say to all whether it went well; the incident commander writes it down.",
+    judge: "Say to all whether it went well, and how you know.",
+    note: "For the timeline: whether it went well",
     done: "done",
     failed: "failed",
     running: "is being done",
@@ -205,7 +206,7 @@ window.TEXTS = {
     none: ": none.",
     missing: "Not to be had: ",
   },
-  commander: { heading: "Incident commander", note: "A note for the timeline", write: "Write it down" },
+  commander: { heading: "Incident commander", note: "A note for the timeline" },
   choice: {
     heading: "Restore, or look first?",
     decide: "Decide",

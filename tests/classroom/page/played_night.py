@@ -39,7 +39,7 @@ STACK = (
 ROLES = [
     {"id": "trainer", "orders": ["begin", "pause", "go_on", "step", "reveal", "end", "speed"]},
     {"id": "commander", "orders": ["collect", "decide", "note", "answer", "prevent"]},
-    {"id": "operator", "orders": ["switchover", "next_step", "restart", "collect"]},
+    {"id": "operator", "orders": ["switchover", "next_step", "restart", "collect", "note"]},
     {"id": "owner", "orders": ["health", "metrics", "dump", "code"]},
     {"id": "database", "orders": ["sessions", "locks"]},
 ]

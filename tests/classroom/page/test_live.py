@@ -310,6 +310,9 @@ def test_the_steps_of_a_switchover_are_there_before_and_after_it(running: Browse
     wait_for(running, "document.querySelectorAll('#operator-steps .done').length === 5")
     assert running.run(steps) == [f"done {name} done" for name in names]
     assert "Say to all whether it went well" in shown(running, "operator-planned")
+    running.run("document.getElementById('operator-note').value = 'It went well.'")
+    click(running, "#operator-notes [data-order=note]")
+    assert sent(running, server) == [{"order": "note", "text": "It went well."}]
 
 
 def test_the_operators_orders(running: Browser, server: ClassServer) -> None:
