@@ -22,7 +22,8 @@
     setText(by("choice-sum"), cost ? text("choice.cost", { n: cost.total_per_minute ?? text("unknown"), lost: cost.lost ?? text("unknown") }) : text("choice.no_cost"));
     by("choice-cost").replaceChildren(...(kinds.length ? [table(text("choice.by_kind"), [text("choice.transaction"), text("choice.per_minute")], kinds)] : []));
     setHidden(by("costs"), !kinds.length);
-    const kept = Classroom.under("dumps.").map(([, dump]) => dump).filter((dump) => !dump.error);
+    const dumps = Classroom.under("dumps.").map(([, dump]) => dump).filter((dump) => !dump.error);
+    const kept = [...new Map(dumps.map((dump) => [dump.service, dump])).values()]; // of each service the last
     by("choice-kept").replaceChildren(
       ...kept.map((dump) => el("li", {}, text("choice.dump", { service: dump.service, time: nightText(dump.night_s) }))),
       ...(waits ? [el("li", {}, text("choice.waits", { time: nightText(waits.night_s) }))] : []),

@@ -15,8 +15,11 @@
     return ways.length || why.length ? [el("li", {}, el("strong", {}, said(node.name)), el("ul", {}, ...ways, ...why))] : [];
   });
 
+  // What the class is to find has no kind, either.
+  const shown = (graph) => graph && { ...graph, nodes: graph.nodes?.map((node) => (UNNAMED.test(node.name) ? { ...node, kind: text("graph.to_find") } : node)) };
+
   const draw = () => {
-    const box = by("waits-graph"), data = Classroom.get("waits")?.graph, room = Math.floor(by("waits").clientWidth);
+    const box = by("waits-graph"), data = shown(Classroom.get("waits")?.graph), room = Math.floor(by("waits").clientWidth);
     if (!data?.nodes?.length || room <= 0) {
       if (!data?.nodes?.length) box.replaceChildren();
       return;

@@ -552,6 +552,7 @@ def test_what_the_class_is_to_find_is_explained(running: Browser, server: ClassS
     graph["nodes"][-1]["name"] = "? 1"
     server.set(waits={"night_s": 101_200.0, "graph": graph, "missing": []})
     wait_for(running, "document.getElementById('waits-unnamed').offsetParent !== null")
+    assert "to be found" in running.run("document.getElementById('waits-graph').textContent.replace(/\\s+/g, ' ')")
 
 
 def test_a_prevention_is_called_as_the_class_reads_it(running: Browser, server: ClassServer) -> None:
