@@ -35,9 +35,13 @@
     return { name: typeof name === "string" ? name : "", roles: Array.isArray(roles) ? roles : [] };
   };
   const keepJoined = (name, roles) => {
-    keep({ name, roles });
+    keep({ name, roles, looks: false });
     write("localStorage", NAME, name);
   };
+
+  // Who only looks on is not asked to join again.
+  const looksOn = () => kept().looks === true;
+  const keepLooking = () => keep({ looks: true });
 
   // A field whose content outlives a reload; `done` forgets it.
   const draft = (field, name) => {
@@ -47,5 +51,5 @@
     return { done: () => { field.value = ""; write("sessionStorage", key, ""); } };
   };
 
-  Classroom.identity = { id: () => kept().id ?? "", keepId: (id) => keep({ id }), joined, keepJoined, lastName: () => read("localStorage", NAME) ?? "", draft };
+  Classroom.identity = { id: () => kept().id ?? "", keepId: (id) => keep({ id }), joined, keepJoined, looksOn, keepLooking, lastName: () => read("localStorage", NAME) ?? "", draft };
 })();

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const { el, by, text, word, setHidden, setText, setClass, said, replyLine, sender, identity } = Classroom;
-  let changing = false, looking = false;
+  let changing = false;
 
   const boxes = () => [...by("join-roles").querySelectorAll("input")];
   const chosen = () => boxes().filter((box) => box.checked && box.value !== "all").map((box) => box.value);
@@ -47,12 +47,13 @@
 
   // The form would hide the map; who looks on, and the trainer, has but a line of it.
   const lookOn = () => {
-    [changing, looking] = [false, true];
+    changing = false;
+    identity.keepLooking();
     showJoined();
     by("joined-change").focus();
   };
   const showJoined = () => {
-    const there = Classroom.me(), trainer = Classroom.isTrainer(), folded = !changing && Boolean(there || looking || trainer);
+    const there = Classroom.me(), trainer = Classroom.isTrainer(), folded = !changing && Boolean(there || identity.looksOn() || trainer);
     setHidden(by("join"), !Classroom.live());
     setHidden(by("join-form"), folded);
     setHidden(by("joined"), !folded);

@@ -217,7 +217,7 @@ window.TEXTS = {
     look: "Look first",
     costs: "What it costs",
     cost: "Per minute, {n} transactions are not served; {lost} so far.",
-    late: "What is answered late after all is no longer counted.",
+    late: "What failed, and what had no answer in time.",
     no_cost: "Nothing was lost so far.",
     by_kind: "Not served per minute, by kind",
     transaction: "Transaction",

@@ -285,6 +285,8 @@ def test_the_map_is_not_hidden_by_joining(running: Browser, server: ClassServer)
     assert "You look on." in shown(running, "join")
     assert running.run("document.getElementById('join-form').offsetParent") is None
     assert running.run("document.activeElement.id") == "joined-change"
+    running.open_address(server.address)
+    wait_for(running, "document.getElementById('joined-who')?.innerText === 'You look on.'")
 
 
 def test_the_steps_of_a_switchover_are_there_before_and_after_it(running: Browser, server: ClassServer) -> None:
