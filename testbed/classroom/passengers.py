@@ -16,7 +16,7 @@ from testbed.plan.clock import MINUTE_S
 from testbed.verdict.latency import IN_TIME_S
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 HANGS_AFTER_S = IN_TIME_S  # real seconds without an answer: from then on the verdict calls it late; calls that are well take milliseconds
 WINDOW_MINUTES = 10  # of the night
@@ -61,6 +61,11 @@ class Passengers:
         if response.ended == "failed" or response.answered_s - request.sent_s > HANGS_AFTER_S:
             self._lose(request)
 
+    def _lose_all(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            self._hanging[request.id] = self._under_way.pop(request.id)
+            self._lose(request)
+
     def _lose(self, request: Request) -> None:
         self._lost[math.floor(request.night_s)][request.transaction] += 1
         self._lost_total += 1
@@ -77,17 +82,18 @@ class Passengers:
             state[f"passengers.{caller}"] = {**_shown(counts), "kinds": kinds}
         return state
 
-    def cost(self, t_s: float, night_s: float, stuck: Collection[str] = ()) -> dict[str, Any] | None:
+    def lose_all_of(self, caller: str) -> None:
+        """Take for lost who waits at a caller all of whose threads are stuck: nobody there answers, however soon it is."""
+        self._lose_all([request for request in self._under_way.values() if request.caller == caller])
+
+    def cost(self, t_s: float, night_s: float) -> dict[str, Any] | None:
         """Return the state value `cost` at a moment on both clocks; None before anything was lost. Moments must not go back.
 
-        Lost is a request that failed, or that had no answer within `HANGS_AFTER_S` real seconds, or none when its caller was `stuck`. It
+        Lost is a request that failed, or that had no answer within `HANGS_AFTER_S` real seconds, or none when its caller was stuck. It
         stays so when it is answered in the end: whoever asked has gone. `per_minute`: by kind, those sent within the last ten minutes of
         the night, for each of these minutes.
         """
-        late = [request for request in self._under_way.values() if t_s - request.sent_s > HANGS_AFTER_S or request.caller in stuck]
-        for request in late:
-            self._hanging[request.id] = self._under_way.pop(request.id)
-            self._lose(request)
+        self._lose_all([request for request in self._under_way.values() if t_s - request.sent_s > HANGS_AFTER_S])
         if not self._lost_total:
             return None
         last = math.floor(night_s)

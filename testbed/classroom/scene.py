@@ -92,6 +92,8 @@ class Scene:
                 self.passengers.take(event)
             case Sample():
                 self.state.take(event)
+                if self.state.is_stuck(event.service):
+                    self.passengers.lose_all_of(event.service)
                 self._show(event)
             case OperationEvent():
                 self._operation(event)
@@ -138,7 +140,7 @@ class Scene:
     def look(self, t_s: float, night_s: float) -> None:
         """Show what changes with time: the passengers, and what the outage costs."""
         self.board.update(self.passengers.state())
-        self.board.set("cost", self.passengers.cost(t_s, night_s, self.state.stuck))
+        self.board.set("cost", self.passengers.cost(t_s, night_s))
 
     def reveal(self) -> None:
         """Show also what was done in secret, from the begin, and from now on."""

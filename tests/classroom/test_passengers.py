@@ -135,9 +135,10 @@ def test_what_is_lost_never_gets_less(events: list[Request | Response], data: st
     passengers, lost, was_stuck = Passengers(), 0, False
     for event in sorted(events, key=lambda event: event.t_s):
         passengers.take(event)
-        stuck = data.draw(st.sampled_from([(), ("kiosk",)]))
-        was_stuck |= bool(stuck)
-        told = passengers.cost(event.t_s, night_s(event.t_s), stuck)
+        if data.draw(st.booleans()):
+            was_stuck = True
+            passengers.lose_all_of("kiosk")
+        told = passengers.cost(event.t_s, night_s(event.t_s))
         assert (told or {"lost": 0})["lost"] >= lost
         lost = (told or {"lost": 0})["lost"]
     if not was_stuck:
@@ -183,11 +184,13 @@ def test_who_asks_a_caller_that_is_stuck_is_lost_at_once() -> None:
     passengers = Passengers()
     passengers.take(sent(1, 10.0))
     assert passengers.cost(10.1, night_s(10.1)) is None
-    assert passengers.cost(10.2, night_s(10.2), ("ivr",)) is None
-    told = passengers.cost(10.3, night_s(10.3), ("kiosk", "ivr"))
+    passengers.lose_all_of("ivr")
+    assert passengers.cost(10.2, night_s(10.2)) is None
+    passengers.lose_all_of("kiosk")
+    told = passengers.cost(10.3, night_s(10.3))
     assert told is not None
     assert told["lost"] == 1
     passengers.take(ended(1, 10.4))
-    told = passengers.cost(10.5, night_s(10.5), ("kiosk",))
+    told = passengers.cost(10.5, night_s(10.5))
     assert told is not None
     assert told["lost"] == 1
