@@ -4,7 +4,7 @@
   const { el, by, text, setHidden, replyLine, tell, said } = Classroom;
   const OWN = /^(flight_search|lookup|callers|stability|data)\//; // as the last two parts of a path, which is what stacks have
   const FRAME = /^(\S+?):(\d+) ?(.*)$/;
-  let shown = null;
+  let shown = null, before = false;
 
   const frameOf = (line) => {
     const found = FRAME.exec(line);
@@ -51,6 +51,13 @@
     }
     by("code-title").focus({ preventScroll: true });
   };
+  // The reveal may show more of the file that stands open.
+  const again = async () => {
+    const { file } = shown, reply = await Classroom.order("code", { file });
+    if (!reply.ok || !Array.isArray(reply.data?.lines) || shown?.file !== file) return;
+    shown.lines = reply.data.lines;
+    show();
+  };
   const mayOpen = (file) => Classroom.may("code") || Boolean(window.RECORDING?.code?.[file]);
 
   const filesOfStacks = () => {
@@ -63,6 +70,15 @@
     return [...new Set(frames.filter((frame) => frame?.own).map((frame) => `${frame.file}:${frame.line}`))].sort();
   };
 
-  Classroom.show({ keys: ["dumps."], start: () => { shown = null; setHidden(by("code"), true); }, update: () => { if (shown) show(); } });
+  Classroom.show({
+    keys: ["dumps.", "revealed"],
+    start: () => { shown = null; setHidden(by("code"), true); },
+    update: (keys, state) => {
+      if (shown && keys.some((key) => key !== "revealed")) show();
+      const revealed = Boolean(state.revealed);
+      if (shown && revealed && !before && Classroom.may("code")) again();
+      before = revealed;
+    },
+  });
   Object.assign(Classroom, { openCode: open, mayOpenCode: mayOpen, frameOf, filesOfStacks, linesOfStacks });
 })();

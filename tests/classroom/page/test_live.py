@@ -367,6 +367,21 @@ def test_the_owners_orders(running: Browser, server: ClassServer) -> None:
     assert running.run("document.querySelector('.line.stands .threads').innerText") == "40 threads stood here"
 
 
+def test_a_file_that_stands_open_is_whole_with_the_reveal(running: Browser, server: ClassServer) -> None:
+    """It is read again, once, as what it says may have been held back."""
+    server.replies = {"code": {"data": {"file": "lookup/original.py", "lines": ["", "pass"]}}}
+    enter(running, server, roles=("owner",))
+    running.run("document.getElementById('owner-file').value = 'lookup/original.py'")
+    click(running, "[data-order=code]")
+    wait_for(running, "document.querySelectorAll('#code-lines .line').length === 2")
+    server.replies = {"code": {"data": {"file": "lookup/original.py", "lines": ["# why", "pass"]}}}
+    server.set(revealed=night.told()["revealed"])
+    wait_for(running, "document.getElementById('code-lines').textContent.includes('# why')")
+    server.set(revealed={**night.told()["revealed"], "certain": False})
+    running.run(FRAMES)
+    assert sent(running, server, 2) == [{"order": "code", "file": "lookup/original.py"}] * 2
+
+
 def test_the_databases_orders(running: Browser, server: ClassServer) -> None:
     """Sessions and locks come as tables; what could not be had is told."""
     server.replies = {
