@@ -228,7 +228,7 @@ class Session:
             raise RefusalError(say("gone_for_good"))
         if variant in self.replays:
             raise RefusalError(say("replayed_already", variant=variant))
-        waiting = self.journal is None or any(replayed.running for replayed in self.replays.values())
+        waiting = self.board.values.get("phase") != "over" or any(replayed.running for replayed in self.replays.values())
         told = say("to_be_replayed", variant=variant) if waiting else say("being_replayed", variant=variant)
         if self.scene.revealed:
             told = say("no_points", what=told)
