@@ -38,8 +38,11 @@
     by("code-lines").replaceChildren(el("ol", {}, ...rows));
   };
 
+  // Of a recorded night the files come with it: without their comments, and as they are once all is revealed.
+  const keptOf = (file) => (Classroom.get("revealed") && window.RECORDING?.code_revealed?.[file]) || window.RECORDING?.code?.[file];
+
   const open = async (file, line = null) => {
-    const kept = window.RECORDING?.code?.[file];
+    const kept = keptOf(file);
     const told = by("code-told").firstChild ?? by("code-told").appendChild(replyLine());
     const reply = kept ? { ok: true, text: text("code.kept"), data: { file, lines: kept } } : await Classroom.order("code", { file });
     setHidden(by("code"), false);
@@ -53,7 +56,8 @@
   };
   // The reveal may show more of the file that stands open.
   const again = async () => {
-    const { file } = shown, reply = await Classroom.order("code", { file });
+    const { file } = shown, kept = keptOf(file);
+    const reply = kept ? { ok: true, data: { lines: kept } } : await Classroom.order("code", { file });
     if (!reply.ok || !Array.isArray(reply.data?.lines) || shown?.file !== file) return;
     shown.lines = reply.data.lines;
     show();
@@ -76,7 +80,7 @@
     update: (keys, state) => {
       if (shown && keys.some((key) => key !== "revealed")) show();
       const revealed = Boolean(state.revealed);
-      if (shown && revealed && !before && Classroom.may("code")) again();
+      if (shown && revealed !== before && (Classroom.recording || Classroom.may("code"))) again();
       before = revealed;
     },
   });

@@ -251,7 +251,11 @@ def recording() -> dict[str, Any]:
         RESTARTED_S: say("operation", operation="restart"),
     }
     told_at = [{"t_s": t_s, "night_s": FROM_NIGHT_S + t_s * PACE, "text": text} for t_s, text in moments.items()]
-    return {"welcome": welcome(), "frames": frames, "moments": told_at, "code": {"lookup/original.py": code()}}
+    files = {"code": {"lookup/original.py": code()}, "code_revealed": {"lookup/original.py": [*code(), REVEALED_LINE]}}
+    return {"welcome": welcome(), "frames": frames, "moments": told_at, **files}
+
+
+REVEALED_LINE = "# what only a file that is revealed says"
 
 
 def code() -> list[str]:

@@ -248,7 +248,7 @@ def test_the_slider_goes_by_keys(page: Browser) -> None:
 
 
 def test_code_is_shown_with_the_line_at_which_threads_stood(page: Browser) -> None:
-    """A line of a stack leads to its file; the line is marked, and says how many threads of the dump stood there."""
+    """A line of a stack leads to its file; it is marked, says how many threads stood there, and has its comments once revealed."""
     seek(page, 51.0)
     page.run("document.querySelector('.dump').open = true; document.querySelector('.group').open = true")
     page.run("[...document.querySelectorAll('.stack .way')].find((way) => way.innerText.includes('original.py:16')).click()")
@@ -257,6 +257,11 @@ def test_code_is_shown_with_the_line_at_which_threads_stood(page: Browser) -> No
     assert page.run("document.querySelector('.line.here.stands code').textContent") == night.code()[15]
     assert page.run("document.querySelector('.line.stands .threads').innerText") == "40 threads stood here"
     assert page.run("document.querySelectorAll('.line.stands').length") == 1
+    last = "[...document.querySelectorAll('#code-lines .line code')].at(-1).textContent"
+    for expected in (night.REVEALED_LINE, night.code()[-1]):
+        page.run("document.getElementById('slider-reveal').click()")
+        page.run(FRAMES)
+        assert page.run(last) == expected
 
 
 def test_the_map_has_the_same_as_a_table(page: Browser) -> None:
