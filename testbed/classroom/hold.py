@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import prevention
 from testbed.classroom.live.night import LiveNight
+from testbed.classroom.live.reckoning import Reckoning
 from testbed.classroom.live.session import Session
 from testbed.classroom.saying import bug
 from testbed.classroom.scene import Scene
@@ -82,8 +83,9 @@ async def hold(
                 batch.lead_to(directory)  # a replay has a directory of its own, and `latest` is the class's
 
         night = LiveNight(lesson, board, scene)
-        session = Session(lesson, "balancers" in backend.capabilities, replay_over, board, scene, night)
-        session.measured = prevention.measured(lesson.replayed.name, backend.name, lesson.replayed.variants[0].expect)
+        measured = prevention.measured(lesson.replayed.name, backend.name, lesson.replayed.variants[0].expect)
+        reckoning = Reckoning(lesson, board, scene, replay_over, measured)
+        session = Session(lesson, "balancers" in backend.capabilities, reckoning, board, scene, night)
         found = Addresses(place.host, listening.getsockname()[1])
         session.class_address = found.of_class
         app = server.application(session, found.tokens, b"")
@@ -96,7 +98,7 @@ async def hold(
                 board.set("phase", "gone")
                 gone(str(error) if isinstance(error, TestbedError) else f"{type(error).__name__}: {error}")
                 await _wait_for_ever_and_raise(error)
-            await session.finish(journal)  # 3
+            await reckoning.finish(journal)  # 3
 
 
 @contextmanager

@@ -1,16 +1,13 @@
-"""The session of a class: who takes part, what they order, and what comes of it, from the first page to the score."""
+"""The session of a class: who takes part, what they order, and what they are replied."""
 
 from __future__ import annotations
 
-import asyncio
 import traceback
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from testbed.classroom import log_lines, source
+from testbed.classroom import log_lines
 from testbed.classroom.board import Board
-from testbed.classroom.inquiry import examination, place, prevention, questions, score
 from testbed.classroom.inquiry.questions import PREVENTION
 from testbed.classroom.live import orders, welcome
 from testbed.classroom.live.night import LiveNight
@@ -18,23 +15,18 @@ from testbed.classroom.live.people import People
 from testbed.classroom.live.roles import ORDERS, Role, may
 from testbed.classroom.saying import RefusalError, bounded, bug, say
 from testbed.classroom.web.hub import Hub
-from testbed.errors import JournalError, TestbedError, UsageError, visible
-from testbed.plan.decoding import suggestion
-from testbed.plan.topology import BALANCERS, HOSTS
+from testbed.errors import TestbedError, UsageError, visible
+from testbed.plan.topology import BALANCERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
-    from pathlib import Path
-
     from testbed.classroom.board import Json
-    from testbed.classroom.inquiry.examination import Examination
-    from testbed.classroom.inquiry.prevention import Replayed
     from testbed.classroom.inquiry.questions import Value
     from testbed.classroom.lessons.lesson import Lesson
     from testbed.classroom.live.desk import Desk
     from testbed.classroom.live.orders import Order
     from testbed.classroom.live.pace import Pace
     from testbed.classroom.live.people import Person
+    from testbed.classroom.live.reckoning import Reckoning
     from testbed.classroom.saying import Said, Told
     from testbed.classroom.scene import Scene
     from testbed.classroom.web.hub import Listener
@@ -44,25 +36,19 @@ if TYPE_CHECKING:
 class Session:
     """Answers the browsers of one class.
 
-    `has_balancers`: whether the facility does; `replay_over`: replays the night over a variant; `measured`: whether each variant held in
-    the kept matrix; `class_address`: what the trainer's page shows to the class.
+    `has_balancers`: whether the facility does; `reckoning`: what the answers come to; `class_address`: what the trainer's page shows to the
+    class.
     """
 
     lesson: Lesson
     has_balancers: bool
-    replay_over: Callable[[str], Awaitable[Replayed]]
+    reckoning: Reckoning
     board: Board
     scene: Scene
     night: LiveNight
     class_address: str = ""
     hub: Hub = field(init=False)
     people: People = field(init=False)
-    journal: Path | None = None  # of the night, as soon as that is complete
-    answers: dict[str, Value] = field(default_factory=dict)
-    replays: dict[str, Replayed] = field(default_factory=dict)
-    measured: Mapping[str, bool | None] = field(default_factory=dict)
-    _chosen: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    _examined: Examination | None = None
 
     def __post_init__(self) -> None:
         self.hub, self.people = Hub(self.board), People(self.board)
@@ -194,17 +180,9 @@ class Session:
         desk.write(person.name, person.role_for(ORDERS["decide"]), "decision", log_lines.DECISIONS[choice])
         self.board.set("choice", {**shown, "open": False, "chosen": choice, "chosen_at_s": desk.replay.recorder.now()[1]})
 
-    @property
-    def _questions(self) -> tuple[questions.Question, ...]:
-        return questions.questions(self.lesson.preventions)
-
     def _give_answer(self, person: Person, question: str, value: Value) -> None:
-        if self.scene.revealed:
-            raise RefusalError(say("answers_are_over"))
-        value = questions.checked(self._questions, question, value)
-        if question == questions.LINE and isinstance(value, str):
-            self._require_place(value)
-        self.answers[question] = value
+        """Keep an answer, the last one to each question, and write it into the journal while the night goes on."""
+        value = self.reckoning.answer(question, value)
         night_s = self.scene.header.night.to_s
         if self.night.desk is not None:
             given = value if isinstance(value, str) else ", ".join(value)
@@ -212,92 +190,19 @@ class Session:
             night_s = self.night.desk.replay.recorder.now()[1]
         self.board.set(f"answers.{question}", {"value": value, "by": person.name, "night_s": night_s})
 
-    def _require_place(self, text: str) -> None:
-        """Raise RefusalError for a text that can be no place of any cause: a class should hear that at once, and not with the score."""
-        names = self.scene.header.facility
-        parts = [*names.application_servers, *names.callers, *HOSTS]
-        if text.lower() != questions.NOWHERE and not place.may_be(text, parts, source.lengths(), self.scene.stacks):
-            raise RefusalError(say("no_place_named", found=text, parts=parts))
-
     def _prevent(self, person: Person, variant: str) -> Told:
-        """Answer with a variant, and have the night replayed over it once it is over here: two facilities would be in each other's way."""
-        if variant not in self.lesson.preventions:
-            allowed = self.lesson.preventions
-            raise UsageError(f"variant: found {variant!r}{suggestion(variant, allowed)}; allowed: {', '.join(allowed)}")
-        if self.board.values.get("phase") == "gone":
-            raise RefusalError(say("gone_for_good"))
-        if variant in self.replays:
-            raise RefusalError(say("replayed_already", variant=variant))
-        waiting = self.board.values.get("phase") != "over" or any(replayed.running for replayed in self.replays.values())
-        told = say("to_be_replayed", variant=variant) if waiting else say("being_replayed", variant=variant)
+        """Answer with a variant, if answers still count, and have the night replayed over it."""
+        told = self.reckoning.choose(variant)
         if self.scene.revealed:
-            told = say("no_points", what=told)
-        else:
-            self._give_answer(person, PREVENTION, variant)
-        self._show_replay(variant, prevention.running(variant))
-        self._chosen.put_nowait(variant)
+            return say("no_points", what=told)
+        self._give_answer(person, PREVENTION, variant)
         return told
-
-    def _show_replay(self, variant: str, replayed: Replayed) -> None:
-        self.replays[variant] = replayed
-        self.board.set(f"replays.{variant}", replayed.data())
-
-    async def finish(self, journal: Path) -> None:
-        """Compare the answers with the post-mortem of the complete journal, and replay what was chosen, until cancelled."""
-        self.board.set("task", None)
-        self.board.set("phase", "over")
-        with self._after_night(), suppress(JournalError):  # then nothing is known, and that is what the comparison says
-            self._examined = await asyncio.to_thread(examination.of, journal)
-        self.journal = journal
-        with self._after_night():
-            await self._count()
-        while True:
-            variant = await self._chosen.get()
-            with self._after_night(variant):
-                self._show_replay(variant, await self.replay_over(variant))
-                await self._count()
-
-    @contextmanager
-    def _after_night(self, variant: str = "") -> Iterator[None]:
-        """Border what comes after the night: a bug in it must not take the page away. It is told, also in the place of an outcome."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - see above
-            traceback.print_exc()
-            if variant and self.replays[variant].running:
-                self._show_replay(variant, prevention.Replayed(prevention.UNKNOWN, None, prevention.UNKNOWN, bug(error)))
 
     async def _reveal(self) -> None:
         """Show what was done in secret and what runs; of a night that is over, also what the evidence tells of each question."""
         self.scene.reveal()
         self.night.evidence.show()
-        await self._count()
-
-    @property
-    def _is_believed(self) -> bool:
-        """Whether something may be certain in this night: nothing is in one that has to be doubted."""
-        return self._examined is not None and self._examined.sure("certain") == "certain"
-
-    async def _count(self) -> None:
-        """Compare and count, once all is revealed and the night is over: before, the score would give the answers away."""
-        if not self.scene.revealed:
-            return
-        known = None if self._examined is None else self._examined.known
-        root = None if known is None or known.root is None else str(known.root)
-        title, variant = self.lesson.replayed.title, self.scene.header.variant
-        certain = known is not None and known.root is not None and not known.only_likely and self._is_believed
-        told = {"explanation": self.lesson.explanation, "title": title, "variant": variant}
-        self.board.set("revealed", {**told, "root": root, "certain": certain})
-        if self.journal is None:
-            return
-        held = prevention.held(self.lesson.preventions, self.replays, self.measured)
-        if self._examined is None:
-            compared = await asyncio.to_thread(questions.compare, self.journal, self.answers, held)
-        else:
-            compared = questions.of_examination(self._examined, self.answers, held)
-            self.board.set(f"replays.{variant}", prevention.became(self._examined.judgement).data())
-            self.board.set("score", score.of(self._examined, self.answers, compared, self.replays).data())
-        self.board.update({f"compared.{question}": told.data() for question, told in compared.items()})
+        await self.reckoning.count()
 
 
 def _reply(number: int, told: Told, *, ok: bool, data: Json = None) -> dict[str, Json]:
