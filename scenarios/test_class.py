@@ -146,7 +146,7 @@ def look_and_restore(page: Page) -> None:
     page.wait("!Classroom.get('at_risk')")
     for service in ("cf-1", "cf-2"):
         page.set("#operator-service", service)
-        page.order("restart", ".first")
+        page.order("restart", "button:first-of-type")
     answered = page.state("passengers")["answered"]
     page.order("go_on")
     page.wait(f"Classroom.get('passengers').answered > {answered + 10}")

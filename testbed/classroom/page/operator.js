@@ -21,7 +21,7 @@
   const restart = (service) => async () => {
     const name = service.value;
     const evidence = await ask(text("operator.restart_which", { service: name }), lost(name), [
-      { value: true, text: text("operator.dump_first"), class: "first" }, { value: false, text: text("operator.at_once"), class: "grave" },
+      { value: true, text: text("operator.dump_first") }, { value: false, text: text("operator.at_once") }, // alike: a colour would decide
     ]);
     return evidence === null ? null : { service: name, evidence };
   };
