@@ -101,7 +101,7 @@ class Replay:
 
     def after_round(self) -> None:
         """Show the state, and start to collect evidence as soon as all callers hang; again when they hang anew as `Hangs` says."""
-        if self.hangs.is_due(self.moved_s, self.actions.last_evidence_s):
+        if self.hangs.is_due(self.moved_s, self.actions.last_evidence_s, at_work=self.at_work > 0):
             self.dumping = self.run_beside(self._dump_hung())
         self.display.update(self.recorder.now()[1], self.state, self.load)
 

@@ -106,6 +106,23 @@ def test_a_hang_after_something_was_done_to_the_facility_is_looked_at_at_once(tm
     assert (len(journal.of(EvidenceTaken)), journal.of(HangLeftOut)) == (3, ())
 
 
+def test_a_hang_in_the_middle_of_a_step_is_looked_at_when_the_step_is_over(tmp_path: Path) -> None:
+    """Between the restarts of two servers all may hang anew, at a moment that is neither before nor after; the first hang never waits."""
+
+    async def restarted(storm: Storm) -> None:
+        storm.replay.load = cast("Any", SimpleNamespace(release=lambda: None))
+        with storm.replay.working():
+            await storm.hang("cf-1", "cf-2")
+            await storm.hang("cf-1")
+        await storm.hang("cf-1")
+
+    journal = stormed(tmp_path, restarted)
+    first, second = journal.of(EvidenceTaken)
+    (left_out,) = journal.of(HangLeftOut)
+    assert first.t_s < left_out.t_s < second.t_s
+    assert left_out.reason.startswith("something was being done all the time; before that there is the evidence of ")
+
+
 def test_a_hang_of_which_other_evidence_was_taken_is_not_left_out(tmp_path: Path) -> None:
     """An operator asked while it lasted."""
 
