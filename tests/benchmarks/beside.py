@@ -162,6 +162,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3600.0, help="give up after so many seconds (default: 3600)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="beside-") as directory:
+        Path(directory).chmod(0o755)  # where this is root, PostgreSQL's user has to enter it
         crowd = Crowd(Path(directory))
         with crowd.stack:
             good = measure(crowd, given.suites, given.burners, time.monotonic() + given.seconds)
