@@ -112,9 +112,9 @@ def test_a_hang_in_the_middle_of_a_step_is_looked_at_when_the_step_is_over(tmp_p
     async def restarted(storm: Storm) -> None:
         storm.replay.load = cast("Any", SimpleNamespace(release=lambda: None))
         with storm.replay.working():
-            await storm.hang("cf-1", "cf-2")
             await storm.hang("cf-1")
-        await storm.hang("cf-1")
+            await storm.hang("cf-2")
+        await storm.hang("cf-2")
 
     journal = stormed(tmp_path, restarted)
     first, second = journal.of(EvidenceTaken)
