@@ -80,10 +80,14 @@ class Scene:
         return str(self.board.values[VIRTUAL_IP])
 
     @property
+    def dumps(self) -> list[Json]:
+        """The dumps that are on the board."""
+        return [value for key, value in self.board.values.items() if key.startswith("dumps.")]
+
+    @property
     def stacks(self) -> set[str]:
-        """The lines of all stacks of the dumps that are on the board."""
-        dumps = [value for key, value in self.board.values.items() if key.startswith("dumps.")]
-        return {line for dump in dumps for group in dump["groups"] for line in group["stack"]}
+        """The lines of all stacks of these dumps."""
+        return {line for dump in self.dumps for group in dump["groups"] for line in group["stack"]}
 
     def take(self, event: Event) -> None:
         """Show an event."""

@@ -35,10 +35,10 @@ class Restart:
             return await restart(actions, chosen)
 
 
-async def restart_alone(actions: Actions, services: Sequence[str], *, evidence: bool = True) -> str:
+async def restart_alone(actions: Actions, services: Sequence[str]) -> str:
     """Restart services as `restart` does, as soon as nobody else is at work on services."""
     async with actions.alone_on("services"):
-        return await restart(actions, services, evidence=evidence)
+        return await restart(actions, services)
 
 
 async def restart(actions: Actions, services: Sequence[str], *, evidence: bool = True) -> str:

@@ -46,12 +46,12 @@ class Hangs:
             return False
         self._since_s = since_s if self._since_s is None else self._since_s
         self._was_at_rest = self._was_at_rest or not at_work
-        if at_work and self._taken_s is not None:
-            return False
         troubles = self.state.troubles()
         moved = self._taken_s is None or moved_s > self._taken_s
-        if not moved and troubles <= self._shown and self._taken_s is not None and now_s < self._taken_s + AGAIN_S:
-            return False
+        if self._taken_s is not None:
+            shows_the_same = not moved and troubles <= self._shown and now_s < self._taken_s + AGAIN_S
+            if at_work or shows_the_same:
+                return False
         self._shown = set(troubles) if moved else self._shown | troubles
         self._taken_s, self._is_taken = now_s, True
         return True

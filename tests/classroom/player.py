@@ -78,7 +78,7 @@ class Player:
         return reply["data"]
 
     async def refused(self, order: str, **fields: object) -> dict[str, Any]:
-        """Give an order that must be refused, and return why it was: a code with its fields."""
+        """Send an order that must be refused, and return why it was: a code with its fields."""
         reply = await self.reply(await self.send(order, **fields))
         assert not reply["ok"], f"{order} was carried out"
         why: dict[str, Any] = reply["text"]

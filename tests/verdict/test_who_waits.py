@@ -520,7 +520,7 @@ def test_all_wait_for_the_one_behind_a_balancer_that_is_stuck(stuck: str) -> Non
     blocked = found(behind_a_balancer(), THROUGH_BALANCER, *well, dump(stuck, group(4, LOCK)))
     assert [(one.cause.code, one.threads) for one in blocked.blamed] == [("monitor", 8)]
     busy = found(behind_a_balancer(), THROUGH_BALANCER, *well, dump(stuck, group(3, LOCK), group(1, IDLE)))
-    assert [(one.cause.code, one.threads) for one in busy.blamed] == [("monitor", 7)]
+    assert [(blamed.cause.code, blamed.threads) for blamed in busy.blamed] == [("monitor", 7)]
 
 
 def test_where_all_behind_a_balancer_are_free_it_is_not_known_which_does_not_answer() -> None:

@@ -82,7 +82,7 @@ class Desk:
         self._require_open(text)
 
     async def _begin_or_refuse(self, number: int, text: str) -> None:
-        """Let no restart begin that waited for another one until the night was ended; what was begun is brought to its end."""
+        """Refuse a restart that waited for another one until the night was ended; what was begun is brought to its end."""
         if number == 1:
             self._require_open(text)
 
@@ -122,8 +122,7 @@ class Desk:
         await actions.collect_evidence("restart")
         if before_s is None or actions.dumped_s.get(service) != before_s:
             return ""
-        dumps = [value for key, value in self.scene.board.values.items() if key.startswith("dumps.")]
-        last_s = max((dump["night_s"] for dump in dumps if dump["service"] == service and not dump["error"]), default=None)
+        last_s = max((dump["night_s"] for dump in self.scene.dumps if dump["service"] == service and not dump["error"]), default=None)
         there = say("dumped_already", service=service, at="?" if last_s is None else clock_text(last_s))
         self.scene.log(self.replay.recorder.now()[1], "", "evidence", there)
         return there

@@ -65,7 +65,7 @@ class HttpDoor(H11Protocol):
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Let it in, unless there are too many, or too many of its machine."""
+        """Serve it, unless there are too many, or too many of its machine."""
         super().connection_made(transport)
         host, most = _host(self), most_connections()
         if len(self.connections) > most or sum(_host(each) == host for each in self.connections) > most // PART_OF_ONE:
@@ -99,7 +99,7 @@ class SocketDoor(WebSocketsSansIOProtocol):
     _controls: Allowance
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in."""
+        """Serve it, and look from time to time whether it can still be closed."""
         super().connection_made(transport)
         self._controls = Allowance()
         self._check()
