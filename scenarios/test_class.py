@@ -104,7 +104,10 @@ def held(home: Path, *options: str) -> Iterator[str]:
             yield ADDRESS.findall(said)[0]
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=WITHIN_S)
+            try:
+                process.communicate(timeout=WITHIN_S)
+            finally:
+                process.kill()  # who does not end, as where SIGINT was ignored from the begin, must not be waited for for ever
         assert process.returncode == 128 + signal.SIGINT
 
 
