@@ -53,11 +53,13 @@ def is_settled(replay: Replay) -> bool:
 
 
 def _was_seen(replay: Replay, waiting: list[str]) -> bool:
-    """Whether those of the callers that stand still were seen to for the whole of the patience, as the verdict will ask.
+    """Whether every service that stands still is called stuck, and the callers were seen to for the whole of the patience.
 
-    Samples come late on a busy machine: what had been quiet for long enough may have been seen full only a moment ago, and not be called
-    stuck yet.
+    The verdict will ask for that. Samples come late on a busy machine: what had been quiet for long enough may have been seen full only a
+    moment ago, or in too few samples.
     """
+    if replay.state.undecided:
+        return False
     since_s = [standing_s for caller in waiting if (standing_s := replay.state.standing_since_s(caller)) is not None]
     return max(since_s, default=0.0) <= replay.recorder.t_s() - patience_s(replay)
 

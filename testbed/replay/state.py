@@ -55,6 +55,12 @@ class FacilityState:
         standstill = self._standstills.get(service)
         return None if standstill is None else standstill.first.t_s
 
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Every service that stands still, tells its numbers, and was not seen for long enough to be called stuck."""
+        standing = [service for service, standstill in self._standstills.items() if standstill is not None and not standstill.is_stuck]
+        return tuple(service for service in standing if self.last[service].busy is not None)
+
     def hung_since_s(self) -> float | None:
         """Return since when every caller has been stuck, on the journal's `t_s`; None when one of them is not."""
         since_s = [start_s for caller in self.callers if (start_s := self.stuck_since_s(caller)) is not None]

@@ -16,7 +16,7 @@ from testbed.journal.events import REFUSED, Observed, OperationEvent, Sample, Se
 from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import clock_text
 from testbed.verdict.changes import active_spans, first_change
-from testbed.verdict.stuck_spans import lives, samples_of, services
+from testbed.verdict.stuck_spans import lives, samples_of, services, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ class Evidence:
 
     `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not. `seldom`:
     the services that were looked at so seldom that one could have been stuck unseen between, with the median of the long gaps in seconds.
+    `undecided`: those that stood still at the end, and were looked at too few times to be called stuck.
     """
 
     silences: tuple[Silence, ...]
@@ -62,11 +63,12 @@ class Evidence:
     not_at_end: tuple[str, ...]
     silenced: tuple[str, ...]
     seldom: tuple[tuple[str, float], ...] = ()
+    undecided: tuple[str, ...] = ()
 
     @property
     def unseen(self) -> frozenset[str]:
         """The services of which something at the end, or for too long before it, is not known."""
-        return frozenset((*self.not_at_end, *(silence.service for silence in self.silences)))
+        return frozenset((*self.not_at_end, *self.undecided, *(silence.service for silence in self.silences)))
 
 
 def of(journal: Journal) -> Evidence:
@@ -87,7 +89,7 @@ def of(journal: Journal) -> Evidence:
             not_at_end.append(service)
         silences += (silence for silence in _silences(journal, service, SILENT_S + allowed_s) if not explained(journal, silence))
     silenced = (service for service in not_at_end if _is_silenced(journal, service, until_s))
-    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end), tuple(silenced), tuple(_seldom(journal)))
+    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end), tuple(silenced), tuple(_seldom(journal)), undecided(journal))
 
 
 def _seldom(journal: Journal) -> Iterator[tuple[str, float]]:

@@ -67,13 +67,36 @@ def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
     the threads came back as they were meant to, whatever the time-out is. A span that lasts to the end must cover the whole
     closing window, which is as long as any operation could take.
     """
-    window = journal.of(Observed)
-    since_s = window[-1].since_s if window else float("inf")
-    timeout_s = settings_of(journal).thread_timeout_s
+    since_s, timeout_s = _closing_since_s(journal), settings_of(journal).thread_timeout_s
     return {
         service: tuple(span for samples in lives(journal, service) for span in _of_life(samples, since_s, timeout_s))
         for service in services(journal)
     }
+
+
+def undecided(journal: Journal) -> tuple[str, ...]:
+    """Return the services that stood still at the end, and were not seen to for long enough to be called stuck."""
+    since_s = _closing_since_s(journal)
+    return tuple(service for service in services(journal) if _is_undecided(journal, service, since_s))
+
+
+def _is_undecided(journal: Journal, service: str, since_s: float) -> bool:
+    processes = lives(journal, service)
+    standstill: Standstill | None = None
+    for sample in processes[-1] if processes else ():
+        standstill = follow(standstill, sample)
+    ended = (event for event in journal.of(Service) if event.service == service and event.state in ENDED)
+    return standstill is not None and not _lasts(standstill, since_s) and not any(event.t_s > standstill.last.t_s for event in ended)
+
+
+def _closing_since_s(journal: Journal) -> float:
+    windows = journal.of(Observed)
+    return windows[-1].since_s if windows else float("inf")
+
+
+def _lasts(standstill: Standstill, since_s: float) -> bool:
+    """Whether a standstill that no further sample ended is a stuck service: it covers the closing window, or was over before."""
+    return standstill.is_stuck and (standstill.first.t_s <= since_s or standstill.last.t_s < since_s)
 
 
 def _of_life(samples: Sequence[Sample], since_s: float, timeout_s: float) -> list[Span]:
@@ -84,7 +107,7 @@ def _of_life(samples: Sequence[Sample], since_s: float, timeout_s: float) -> lis
         before, standstill = standstill, follow(standstill, sample)
         if before is not None and (standstill is None or standstill.first is not before.first) and _was_stuck(before, sample, timeout_s):
             spans.append(_span(before))
-    if standstill is not None and standstill.is_stuck and (standstill.first.t_s <= since_s or standstill.last.t_s < since_s):
+    if standstill is not None and _lasts(standstill, since_s):
         spans.append(_span(standstill))
     return spans
 

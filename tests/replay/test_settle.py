@@ -40,3 +40,23 @@ def test_a_caller_that_is_about_to_be_stuck_is_waited_for() -> None:
     waiting = replay(9.7)
     assert (waiting.state.at_rest(), waiting.state.is_stuck("kiosk")) == (True, False)
     assert is_settled(waiting) is False
+
+
+def test_a_server_that_was_seen_full_too_few_times_is_looked_at_again() -> None:
+    """Its caller is stuck, its pool is empty, nothing moves; the verdict could not say of it that it was stuck."""
+    waiting = replay(7.2)
+    waiting.state.forget("cf-1")
+    for at_s in (8.0, 9.0, 10.0):
+        waiting.state.take(sample(at_s, "cf-1", busy=4, leaked=4))
+    assert (waiting.state.undecided, is_settled(waiting)) == (("cf-1",), False)
+    waiting.state.take(sample(NOW_S, "cf-1", busy=4, leaked=4))
+    assert (waiting.state.undecided, is_settled(waiting)) == ((), True)
+
+
+def test_a_server_that_has_fallen_silent_is_not_waited_for() -> None:
+    """Further looks at it tell nothing."""
+    waiting = replay(7.2)
+    waiting.state.forget("cf-1")
+    waiting.state.take(sample(8.0, "cf-1", busy=4, leaked=4))
+    waiting.state.take(sample(9.0, "cf-1", busy=None))
+    assert waiting.state.undecided == ()

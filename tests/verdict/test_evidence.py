@@ -56,6 +56,22 @@ def test_a_service_that_falls_silent_is_a_finding(error: str | None, how: str) -
         assert check(journal, figures.of(journal), expected).verdict is Verdict.UNKNOWN  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("looks", "undecided"), [(3, (*SERVERS, *CALLERS)), (4, ())])
+def test_who_stands_still_and_was_seen_too_few_times_may_be_stuck(looks: int, undecided: tuple[str, ...]) -> None:
+    """Three looks in two seconds, on a busy machine, in all of which everything was full: the crack may be that of an airline."""
+    built = night(silent=(12.0, 14.0), error=None)
+    built.events = [event for event in built.events if event.t_s < 11.0]
+    for number in range(looks):
+        built.look(11.0 + number * 0.6, busy=4, leaked=4)
+    built.end(11.0 + (looks - 1) * 0.6)
+    journal = built.journal()
+    assert seen(built).undecided == undecided
+    assert {"cf-1", "kiosk"} <= evidence.of(journal).unseen or not undecided
+    found = crack.check(journal, figures.of(journal), (6,))
+    assert found.verdict is (Verdict.UNKNOWN if undecided else Verdict.HELD)
+    assert ("stood still at the end" in monitored.check(journal, figures.of(journal), None).text) is bool(undecided)
+
+
 def test_a_service_that_is_down_was_seen() -> None:
     """Nothing listens at its address, so that it has no thread and no connection; that is no silence."""
     down = night(silent=(3.0, 20.0), error=REFUSED)

@@ -26,6 +26,8 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     if unseen:
         missing.append(f"no numbers in the closing window: {', '.join(unseen)}")
     missing += [f"{service} was looked at once in {median_s:.1f} s, and may be stuck for less" for service, median_s in seen.seldom]
+    if seen.undecided:
+        missing.append(f"stood still at the end, and seen too few times to be called stuck: {', '.join(seen.undecided)}")
     if missing:
         return Finding("monitored", Verdict.UNKNOWN, "; ".join(missing))
     held = f", but {', '.join(seen.silenced)}, which a fault holds silent" if seen.silenced else ""
