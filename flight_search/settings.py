@@ -74,7 +74,7 @@ class ServerSettings(ListenSettings):
     database: Annotated[str, Field(min_length=1)]
     lookup: Lookup = "original"
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
-    start_timeout_s: Seconds = 10.0
+    start_timeout_s: Seconds = 60.0
     log_file: MaybePath = None
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 40
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0

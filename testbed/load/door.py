@@ -2,7 +2,7 @@
 
 Whoever can connect can stand at the door. They are looked at side by side, so that one who says nothing holds up nobody, and at most
 `AT_THE_DOOR` of them: the one who has stood there for longest goes when another comes. The testbed sends its token as soon as it is
-connected, long before so many others have come.
+connected, long before so many others have come; on a machine with a load of 24 it was seen to take more than two seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-WITHIN_S = 2.0
+WITHIN_S = 10.0
 AT_THE_DOOR = 256
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 INITDB_WITHIN_S = 60.0
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 CRASHED = "terminating any other active server processes"
 STOP_WITHIN_S = 20.0
 POLL_S = 0.005

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import threading
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -51,10 +52,11 @@ async def _bounded(address: Address, within_s: float, failing: str) -> AsyncIter
         raise ServiceError(f"the database at {address} {failing}: {reason}") from error
 
 
-async def _connect(address: Address, login: Login) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Connect to the database at an address, with times in UTC."""
+async def _connect(address: Address, login: Login, within_s: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Connect to the database at an address, with times in UTC; libpq's own patience is for an address that does not answer."""
+    patience_s = max(CONNECT_WITHIN_S, math.ceil(within_s))
     return await psycopg.AsyncConnection.connect(
-        conninfo(address, login), autocommit=True, connect_timeout=CONNECT_WITHIN_S, options="-c timezone=UTC"
+        conninfo(address, login), autocommit=True, connect_timeout=patience_s, options="-c timezone=UTC"
     )
 
 
@@ -62,7 +64,7 @@ async def _connect(address: Address, login: Login) -> psycopg.AsyncConnection[tu
 async def session(address: Address, login: Login, within_s: float) -> AsyncIterator[int]:
     """Yield the descriptor of a socket over which a session is logged in; raises ServiceError when it is not within `within_s` seconds."""
     async with _bounded(address, within_s, "lets nobody log in"):
-        connection = await _connect(address, login)
+        connection = await _connect(address, login, within_s)
     try:
         yield connection.fileno()
     finally:
@@ -71,7 +73,7 @@ async def session(address: Address, login: Login, within_s: float) -> AsyncItera
 
 async def fetch_row(address: Address, login: Login, query: LiteralString, values: Mapping[str, object], within_s: float) -> tuple[Any, ...]:
     """Return the first row of a query; raises ServiceError when there is none within `within_s` seconds."""
-    async with _bounded(address, within_s, "does not answer"), await _connect(address, login) as connection:
+    async with _bounded(address, within_s, "does not answer"), await _connect(address, login, within_s) as connection:
         row = await (await connection.execute(query, values)).fetchone()
     if row is None:
         raise ServiceError(f"the database at {address} answers without a row")
@@ -82,7 +84,7 @@ async def fetch_all(
     address: Address, login: Login, queries: Iterable[LiteralString], within_s: float
 ) -> tuple[tuple[tuple[Any, ...], ...], ...]:
     """Return all rows of each query, over one connection; raises ServiceError when that is not done within `within_s` seconds."""
-    async with _bounded(address, within_s, "does not answer"), await _connect(address, login) as connection:
+    async with _bounded(address, within_s, "does not answer"), await _connect(address, login, within_s) as connection:
         return tuple([tuple(await (await connection.execute(query)).fetchall()) for query in queries])
 
 
@@ -90,14 +92,14 @@ async def execute(
     address: Address, login: Login, statements: LiteralString, within_s: float, values: Mapping[str, object] | None = None
 ) -> None:
     """Run statements, or one with values; raises ServiceError when they are not done within `within_s` seconds."""
-    async with _bounded(address, within_s, "cannot run the statements"), await _connect(address, login) as connection:
+    async with _bounded(address, within_s, "cannot run the statements"), await _connect(address, login, within_s) as connection:
         await connection.execute(statements, values)
 
 
 async def limit_connections(address: Address, administrator: Login, role: str, connections: int, within_s: float) -> None:
     """Let a role have so many connections and no more; raises ServiceError when that is not done within `within_s` seconds."""
     statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(connections))
-    async with _bounded(address, within_s, "cannot limit the connections"), await _connect(address, administrator) as connection:
+    async with _bounded(address, within_s, "cannot limit the connections"), await _connect(address, administrator, within_s) as connection:
         await connection.execute(statement)
 
 
@@ -111,7 +113,7 @@ class FlightsInPostgres:
         """Lock the table in a transaction of a session of its own, which ends with what is returned."""
         async with AsyncExitStack() as stack:
             async with _bounded(address, within_s, "does not lock the table of flights"):
-                connection = await _connect(address, self.login)
+                connection = await _connect(address, self.login, within_s)
                 stack.push_async_callback(connection.close)  # not its own exit: that commits, and the session may have ended long before
                 await connection.set_autocommit(False)
                 await connection.execute(LOCK_FLIGHTS)
@@ -171,7 +173,7 @@ class TableSizes:
 
 async def read(address: Address, login: Login, within_s: float, names: Iterable[str] = ()) -> Tables:
     """Read the named tables, or all of them, at one moment, each row as JSON; raises ServiceError when that is not done in time."""
-    async with _bounded(address, within_s, "cannot be read"), await _connect(address, login) as connection:
+    async with _bounded(address, within_s, "cannot be read"), await _connect(address, login, within_s) as connection:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         wanted = tuple(names) or [name for (name,) in await (await connection.execute(NAMES)).fetchall()]
         tables = {}

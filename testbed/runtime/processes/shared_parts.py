@@ -36,7 +36,7 @@ FAULT_PROXY_MODULE = "testbed.faultproxy"
 PRELOADED = ("flight_search.app", "flight_search.callers.app", "testbed.faultproxy.server", "testbed.load.generator")
 
 
-PROXY_WITHIN_S = 10.0
+PROXY_WITHIN_S = 60.0
 
 
 POLL_S = 0.02
