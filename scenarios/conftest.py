@@ -240,7 +240,7 @@ def _is_here(item: pytest.Item) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what had to be replayed twice."""
+    """Print what had to be replayed again."""
     for batch in config.stash[BATCHES]:
         for what in batch.again:
             terminalreporter.line(f"REPLAYED AGAIN: {what}")

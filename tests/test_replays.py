@@ -9,7 +9,8 @@ import pytest
 
 from scenarios import replays
 from scenarios.conftest import PLANS, left_out
-from scenarios.replays import ALL, Room
+from scenarios.replays import ALL, Room, SuiteBatch
+from testbed.errors import ServiceError
 from testbed.facility.runtime import RUNTIMES
 from testbed.plan.expectation import Outcome
 from testbed.plan.topology import FacilityPlan
@@ -135,6 +136,41 @@ def test_what_is_unknown_is_replayed_again_and_what_is_broken_is_not() -> None:
     assert (why_unknown(Verdict.UNKNOWN), why_unknown(Verdict.BROKEN)) == ("root: too little was seen", "")
     unknown = replace(judgement, reason=Reason(None, "served_no_more", "nobody asked any more"))
     assert replays.why_unknown(Result(journal, unknown, 1.0)) == "nobody asked any more"
+
+
+class ScriptedBatch(SuiteBatch):
+    """A batch whose replays come out as told, one after the other."""
+
+    def come_out(self, *scripted: Result | Exception) -> ScriptedBatch:
+        """Set how they come out."""
+        self.scripted, self.below = list(scripted), []
+        return self
+
+    async def _once(self, _plan: Scenario, _variant: str, below: str) -> Result:
+        self.below.append(below)
+        result = self.scripted.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def test_what_shows_nothing_is_replayed_again_alone_until_it_shows_something() -> None:
+    """A facility that did not come up, and an outcome that is not known; each try is named, and has a place of its own."""
+    plan = PLANS["the_night"]
+    journal = contained_night().journal()
+    judgement = judge(journal)
+    seen = Result(journal, judgement, 1.0)
+    unknown = Result(journal, replace(judgement, reason=Reason(None, "served_no_more", "nobody asked any more")), 1.0)
+    late = ServiceError("cf-1 was not ready after 60 s\nits last lines")
+    batch = ScriptedBatch("processes", ()).come_out(late, unknown, seen)
+    assert asyncio.run(batch._replay(plan, "original", 0)) is seen  # noqa: SLF001 - the batch's own loop is for real backends
+    whose = "the_night, original, in processes"
+    assert batch.again == [f"{whose}: cf-1 was not ready after 60 s", f"{whose}: nobody asked any more"]
+    assert len(set(batch.below)) == 3
+    never = ScriptedBatch("processes", ()).come_out(*[late] * replays.TRIES)
+    with pytest.raises(ServiceError, match="cf-1 was not ready"):
+        asyncio.run(never._replay(plan, "original", 0))  # noqa: SLF001 - as above
+    assert (len(never.again), never.scripted) == (replays.TRIES - 1, [])
 
 
 class CommandLine:

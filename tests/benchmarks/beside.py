@@ -1,7 +1,7 @@
 """Counts what goes wrong beside others: `python tests/benchmarks/beside.py [--suites N] [--burners N] [--seconds S]`.
 
-An interactive facility is up, four replays are made over and over, so many suites (their smoke tier) run at once, and beside them processes
-that never rest, so that a machine of two cores is at a load of 16. It ends when the suites do. Printed are the load, what came of each
+An interactive facility is up, four replays are made over and over, and so many suites (their smoke tier) run at once: a load of 16 and more
+on two cores, and still more with processes beside them that never rest. It ends when the suites do. Printed are the load, what came of each
 suite and what it had to replay again, how many verdicts of replays came out as what, and how often `testbed status` answered.
 
 Exit code 1 if a suite fails, a replay comes out `broken`, the facility does not answer, or a process is left. Linux only; nothing here is
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -158,12 +159,17 @@ def main() -> int:
     """Count and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suites", type=int, default=2, help="at once (default: 2)")
-    parser.add_argument("--burners", type=int, default=8, help="processes that never rest (default: 8)")
+    parser.add_argument("--burners", type=int, default=0, help="processes that never rest (default: none)")
     parser.add_argument("--seconds", type=float, default=3600.0, help="give up after so many seconds (default: 3600)")
+    parser.add_argument("--keep", action="store_true", help="keep what was printed and all runs, and say where")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="beside-") as directory:
-        Path(directory).chmod(0o755)  # where this is root, PostgreSQL's user has to enter it
-        crowd = Crowd(Path(directory))
+    crowd = Crowd(Path(tempfile.mkdtemp(prefix="beside-")))
+    crowd.home.chmod(0o755)  # where this is root, PostgreSQL's user has to enter it
+    with ExitStack() as places:
+        if given.keep:
+            sys.stdout.write(f"kept in {crowd.home}\n")
+        else:
+            places.callback(shutil.rmtree, crowd.home)
         with crowd.stack:
             good = measure(crowd, given.suites, given.burners, time.monotonic() + given.seconds)
         left = left_of(crowd.home)
