@@ -12,15 +12,16 @@ from testbed.plan.trace import FULL
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.classroom.kept_class import KeptClass
     from testbed.journal.reader import Journal
 
 
-def export(journal: Journal, folder: Path) -> tuple[Path, ...]:
-    """Write the page and the recording of a journal into a folder, which is made; return the files.
+def export(journal: Journal, folder: Path, kept: KeptClass | None = None) -> tuple[Path, ...]:
+    """Write the page and the recording of a journal into a folder, which is made; return the files. `kept`: the class whose night it was.
 
     Raises UsageError for a folder that has anything else in it or cannot be written, and TestbedError for a full disk.
     """
-    data = recording.script(journal)
+    data = recording.script(journal, kept)
     contents = {name: page_files.read(name) or b"" for name in page_files.names()} | {page_files.DATA: data}
     try:
         folder.mkdir(parents=True, exist_ok=True)

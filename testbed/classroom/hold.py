@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.classroom import kept_class
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import prevention
+from testbed.classroom.live.keeper import Keeper
 from testbed.classroom.live.night import LiveNight
 from testbed.classroom.live.reckoning import Reckoning
 from testbed.classroom.live.session import Session
@@ -61,7 +63,7 @@ async def hold(
     """Hold a class until this task is cancelled.
 
     1. Listen, and make the directory of the journal, so that a port in use or a full disk is an error before the work; and serve the
-       page; `opened` is called with the addresses and the journal's path.
+       page; `opened` is called with the addresses and the journal's path. What is answered is kept beside that.
     2. Play the lesson's night on a facility of the backend, until the trainer ends it; its journal is below the runs.
     3. Compare the class's answers with the post-mortem, and replay what it chose, for as long as anybody looks.
 
@@ -89,7 +91,8 @@ async def hold(
         found = Addresses(place.host, listening.getsockname()[1])
         session.class_address = found.of_class
         app = server.application(session, found.tokens, b"")
-        async with _serving(app, listening, session.hub.run()):
+        keeper = Keeper(reckoning, directory / kept_class.FILE)
+        async with _serving(app, listening, session.hub.run(), keeper.run()):
             opened(found, directory / f"{NIGHT}.jsonl")
             try:
                 journal = await _play(session.night, sent, backend, directory)  # 2

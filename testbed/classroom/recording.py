@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 from testbed.classroom import facility_map, log_lines, source, waits
 from testbed.classroom.board import Board
+from testbed.classroom.inquiry import examination, prevention, tally
+from testbed.classroom.live import welcome
 from testbed.classroom.live.roles import CLASS_ROLES, orders_of
 from testbed.classroom.saying import say
 from testbed.classroom.scene import OPEN, Scene
+from testbed.errors import JournalError
 from testbed.journal.events import Balancer, EvidenceTaken, OperationEvent, Response, Sample, Service, Threads
 from testbed.plan.topology import BALANCERS, HOSTS
 from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
     from testbed.classroom.board import Json
+    from testbed.classroom.kept_class import KeptClass
     from testbed.classroom.saying import Said
     from testbed.journal.events import Event
     from testbed.journal.reader import Journal
@@ -41,6 +45,7 @@ class Recorder:
     """Makes the frames of one journal."""
 
     journal: Journal
+    kept: KeptClass | None
     board: Board = field(default_factory=Board)
     frames: list[tuple[float, dict[str, Json]]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
@@ -127,21 +132,36 @@ class Recorder:
         taken = self.journal.of(EvidenceTaken)
         if taken:
             self.board.set("waits", waits.of_evidence(taken[-1], self.journal).whole())
+        if self.kept is not None:
+            self._count(self.kept)
+
+    def _count(self, kept: KeptClass) -> None:
+        """Show what the class answered and chose, and what that comes to."""
+        self.board.set("revealed", {**self.board.values["revealed"], "explanation": kept.explanation})
+        self.board.update({f"answers.{question}": asdict(answer) for question, answer in kept.answers.items()})
+        replays = kept.replayed
+        self.board.update({f"replays.{name}": replayed.data() for name, replayed in replays.items()})
+        try:
+            examined = examination.of(self.journal.path)
+        except JournalError:
+            examined = None
+        held = prevention.held(kept.preventions, replays, kept.measured)
+        self.board.update(tally.of(self.journal.path, examined, kept.values, replays, held))
 
 
 FIRST_FAILURE = say("first_failure")
 
 
-def of(journal: Journal) -> Json:
+def of(journal: Journal, kept: KeptClass | None = None) -> Json:
     """Return the recording of a journal: `welcome`, `frames`, `moments`, and the files that its stacks name, by name.
 
-    `code` has them without their docstrings and comments, and `code_revealed` as they are.
+    `kept`: the class whose night it was. `code` has them without their docstrings and comments, and `code_revealed` as they are.
     """
-    recorder = Recorder(journal)
+    recorder = Recorder(journal, kept)
     recorder.record()
     stacks = {line for dump in journal.of(Threads) for group in dump.groups for line in group.stack}
     return {
-        "welcome": _welcome(journal),
+        "welcome": _welcome(journal, kept),
         "frames": recorder.frames,
         "moments": [asdict(moment) for moment in recorder.moments],
         "code": source.named_in(stacks, revealed=False),
@@ -149,23 +169,26 @@ def of(journal: Journal) -> Json:
     }
 
 
-def _welcome(journal: Journal) -> Json:
+def _welcome(journal: Journal, kept: KeptClass | None) -> Json:
     header = journal.header
     balancers = tuple(name for name in BALANCERS if any(event.balancer == name for event in journal.of(Balancer)))
     return {
         "is": "welcome",
         "mode": "recorded",
         "you": {"trainer": False, "id": "", "name": "", "roles": []},
-        "lesson": {"title": header.title, "introduction": "", "minutes": 0},
+        "lesson": {
+            "title": header.title if kept is None else kept.title,
+            "introduction": "" if kept is None else kept.introduction,
+            "minutes": 0,
+        },
         "night": {"from_s": header.night.from_s, "to_s": header.night.to_s, "date": header.night.date},
         "map": facility_map.of(header.facility, balancers),
         "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
-        "questions": [],
-        "preventions": [],
+        **({"questions": [], "preventions": []} if kept is None else welcome.asked(kept.preventions)),
         "switchover_steps": log_lines.switchover_steps(HOSTS[0]),
     }
 
 
-def script(journal: Journal) -> bytes:
+def script(journal: Journal, kept: KeptClass | None = None) -> bytes:
     """Return the recording as the script `data.js`, which the page loads; `</script>` within a text ends nothing in a file of its own."""
-    return (ASSIGNMENT + json.dumps(of(journal), separators=(",", ":"), ensure_ascii=True) + ";\n").encode()
+    return (ASSIGNMENT + json.dumps(of(journal, kept), separators=(",", ":"), ensure_ascii=True) + ";\n").encode()

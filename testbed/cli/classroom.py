@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.classroom import export, hold, recording
+from testbed.classroom import export, hold, kept_class, recording
 from testbed.classroom.hold import Place
 from testbed.classroom.inquiry import prevention
 from testbed.classroom.lessons import lesson as lessons
@@ -102,16 +102,19 @@ def _title(name: str, runtime: str) -> str:
 def _show(run: Path, folder: Path | None, place: Place, *, no_browser: bool) -> None:
     """Serve a recorded night, or write it into a folder; a journal without a night is told, as its page has little to show."""
     journal = _journal(run)
+    kept = kept_class.beside(journal.path)
     if not journal.of(Request):
         end = journal.end
         why = "it has no end" if end is None else f"it ended as {end.reason}" + (f": {end.detail}" if end.detail else "")
         click.echo(f"{journal.path} has no night, as no passenger came: {why}; its page shows no more than it has", err=True)
     if folder is not None:
-        files = export.export(journal, folder)
+        files = export.export(journal, folder, kept)
         click.echo(f"{len(files)} files in {folder}; open {folder / 'index.html'}")
         return
-    data = recording.script(journal)
-    interruptible(hold.show(data, place, lambda found: _opened(journal.header.title, found, no_browser=no_browser)))
+    data = recording.script(journal, kept)
+    interruptible(
+        hold.show(data, place, lambda found: _opened(journal.header.title if kept is None else kept.title, found, no_browser=no_browser))
+    )
 
 
 def _journal(run: Path) -> Journal:

@@ -6,10 +6,11 @@ import asyncio
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed.classroom import source
-from testbed.classroom.inquiry import examination, place, prevention, questions, score
+from testbed.classroom.inquiry import examination, place, prevention, questions, tally
 from testbed.classroom.saying import RefusalError, bug, say
 from testbed.errors import JournalError, UsageError
 from testbed.plan.decoding import suggestion
@@ -126,10 +127,5 @@ class Reckoning:
         if self.journal is None:
             return
         held = prevention.held(self.lesson.preventions, self.replays, self.measured)
-        if self._examined is None:
-            compared = await asyncio.to_thread(questions.compare, self.journal, self.answers, held)
-        else:
-            compared = questions.of_examination(self._examined, self.answers, held)
-            self.board.set(f"replays.{variant}", prevention.became(self._examined.judgement).data())
-            self.board.set("score", score.of(self._examined, self.answers, compared, self.replays).data())
-        self.board.update({f"compared.{question}": told.data() for question, told in compared.items()})
+        counted = partial(tally.of, self.journal, self._examined, self.answers, self.replays, held)
+        self.board.update(await asyncio.to_thread(counted) if self._examined is None else counted())

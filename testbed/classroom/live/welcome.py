@@ -10,7 +10,7 @@ from testbed.classroom.inquiry.questions import PREVENTION
 from testbed.classroom.live.roles import CLASS_ROLES, orders_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from testbed.classroom.board import Json
     from testbed.classroom.lessons.lesson import Lesson
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 def of(lesson: Lesson, scene: Scene, person: Person, balancers: Sequence[str]) -> dict[str, Json]:
     """Return what everybody is told: who they are, the lesson, the night, the map, and what may be answered."""
     night, names = scene.header.night, scene.header.facility
-    asked = (question for question in questions.questions(lesson.preventions) if question.id != PREVENTION)  # answered by `prevent`
     return {
         "is": "welcome",
         "mode": "live",
@@ -30,9 +29,17 @@ def of(lesson: Lesson, scene: Scene, person: Person, balancers: Sequence[str]) -
         "night": {"from_s": night.from_s, "to_s": night.to_s, "date": night.date},
         "map": facility_map.of(names, balancers),
         "roles": [{"id": role, "orders": orders_of(role)} for role in CLASS_ROLES],
-        "questions": [question.data() for question in asked],
-        "preventions": [{"value": name, "text": lesson.prevention_texts[name]} for name in questions.mixed(PREVENTION, lesson.preventions)],
+        **asked(lesson.prevention_texts),
         "switchover_steps": log_lines.switchover_steps(scene.active_host),
+    }
+
+
+def asked(preventions: Mapping[str, str]) -> dict[str, Json]:
+    """Return what a class may answer, and choose to prevent it all: `preventions` are the texts by their variants."""
+    named = (question for question in questions.questions(tuple(preventions)) if question.id != PREVENTION)  # answered by `prevent`
+    return {
+        "questions": [question.data() for question in named],
+        "preventions": [{"value": name, "text": preventions[name]} for name in questions.mixed(PREVENTION, tuple(preventions))],
     }
 
 

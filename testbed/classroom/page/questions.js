@@ -50,7 +50,7 @@
     if (found) options.open = false;
     answered.replaceChildren(...(answer ? [text("questions.answered"), el("strong", {}, said(textOf(question, answer.value))),
       text("questions.by"), said(answer.by), text("questions.at", { time: nightText(answer.night_s) })] : [text("questions.open")]));
-    setHidden(answered, false);
+    setHidden(answered, !answer && !found && !Classroom.live()); // of a recorded night both are held back
     setHidden(compared, !found);
     compared.replaceChildren(...(found ? [
       el("p", { class: `judged ${found.right === true ? "right" : found.right === false ? "wrong" : "unsure"}` }, text(found.right === true ? "questions.right" : found.right === false ? "questions.wrong" : "questions.unsure")),

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const KEYFRAME = 200; // frames between two whole states in memory
-  const HELD_BACK = ["revealed", "score", "compared.", "replays."];
+  const HELD_BACK = ["revealed", "score", "answers.", "compared.", "replays."];
   let frames = [], keyframes = [], last = {}, at = -1, revealed = false;
 
   const merge = (state, changes) => {

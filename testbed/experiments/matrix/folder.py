@@ -28,7 +28,7 @@ from testbed.experiments.matrix.cell import Cell, Count
 from testbed.experiments.matrix.table import Column, Frozen, Matrix, Provenance, Row
 from testbed.experiments.matrix.text import GENERATED, markdown
 from testbed.facility.runtime import RUNTIMES
-from testbed.plan import given_file
+from testbed.plan import given_file, written_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -89,10 +89,10 @@ def write(matrix: Matrix, directory: Path, variants: Mapping[str, KeptVariant]) 
     for column in matrix.columns:
         path = _path(directory, column.key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, "".join(f"{line}\n" for line in _lines(matrix, column)))
+        written_file.write(path, "".join(f"{line}\n" for line in _lines(matrix, column)))
     whole = read(directory, variants)
-    _replace(directory / PAGE, markdown(whole))
-    _replace(directory / PICTURE, picture.draw(whole))
+    written_file.write(directory / PAGE, markdown(whole))
+    written_file.write(directory / PICTURE, picture.draw(whole))
 
 
 def require_nothing_lost(
@@ -270,16 +270,3 @@ def _refusing(where: str) -> Iterator[None]:
         key = ".".join(map(str, first["loc"]))
         mistake = bounded(f"{f'{key}: ' if key else ''}{first['msg']}")
         raise UsageError(f"{where}: {mistake}; {REMAKE}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file beside the path and rename it, so that no kill leaves half of it."""
-    written = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with written.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(path)
-    finally:
-        written.unlink(missing_ok=True)

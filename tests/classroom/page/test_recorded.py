@@ -179,8 +179,10 @@ def test_numbers_of_the_board_are_those_of_the_frame(page: Browser) -> None:
 
 
 def test_what_is_blamed_is_held_back_until_it_is_revealed(page: Browser) -> None:
-    """Faults in the log, leaked connections, what is blamed in the graph, comparisons and score; and it can be hidden again."""
+    """Faults in the log, leaked connections, what is blamed in the graph, answers, comparisons and score; and it can be hidden again."""
+    answered = "[...document.querySelectorAll('#questions-list .answered')].filter((each) => !each.hidden).map((each) => each.innerText)"
     seek(page, 59.0)
+    assert page.run(answered) == []
     told = "[...document.querySelectorAll('.entry.kind-fault, .waiter.blamed, .cell.leaked, .judged')].length"
     hidden = "['revealed', 'score', 'prevention'].every((each) => document.getElementById(each).hidden)"
     assert page.run(told) == 0
@@ -192,8 +194,14 @@ def test_what_is_blamed_is_held_back_until_it_is_revealed(page: Browser) -> None
     assert "lookup/original.py:24" in shown(page, "revealed-told")
     assert page.run("[...document.querySelectorAll('.judged')].map((each) => each.className.split(' ')[1])") == ["right", "unsure", "right"]
     assert "70 of 100" in shown(page, "score-sum")
+    assert [text.split(" at ")[0] for text in page.run(answered)] == [
+        "The class says: No: it had been carried out, and something else stopped service, given by Ada",
+        "Not answered yet.",
+        "The class says: lookup/original.py:24, given by Ada",
+    ]
     page.run("document.getElementById('slider-reveal').click()")
     page.run(FRAMES)
+    assert page.run(answered) == []
     assert page.run(told) == 0
     assert page.run(hidden) is True
 

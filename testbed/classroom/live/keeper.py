@@ -1,0 +1,69 @@
+"""Keeps what a class answers and chooses in a file beside the journal of its night, as soon as it does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testbed.classroom import kept_class
+from testbed.classroom.kept_class import KeptAnswer, KeptClass, KeptReplay
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.classroom.live.reckoning import Reckoning
+
+EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Writes the file of a class each time that something in it has changed; a class that answers and chooses nothing has none."""
+
+    reckoning: Reckoning
+    path: Path
+    _written: KeptClass | None = field(default=None)
+    _failed: bool = False
+
+    async def run(self) -> None:
+        """Look once a second until cancelled, and once more then."""
+        try:
+            while True:
+                self.look()
+                await asyncio.sleep(EVERY_S)
+        finally:
+            self.look()
+
+    def look(self) -> None:
+        """Write what has changed; what cannot be written is told in the terminal once, and tried again at the next look."""
+        kept = self.kept()
+        if kept == self._written or not (kept.answers or kept.replays):
+            return
+        try:
+            kept_class.write(kept, self.path)
+        except OSError as error:
+            if not self._failed:
+                sys.stderr.write(f"{self.path} cannot be written: {error.strerror}; the answers of the class are on its page alone\n")
+            self._failed = True
+            return
+        self._written, self._failed = kept, False
+
+    def kept(self) -> KeptClass:
+        """Return what there is to keep now."""
+        reckoning, lesson = self.reckoning, self.reckoning.lesson
+        given = {question: reckoning.board.values.get(f"answers.{question}") for question in reckoning.answers}
+        return KeptClass(
+            lesson.title,
+            lesson.introduction,
+            lesson.explanation,
+            dict(lesson.prevention_texts),
+            dict(reckoning.measured),
+            {question: KeptAnswer(**answer) for question, answer in given.items() if answer is not None},
+            {
+                name: KeptReplay(each.outcome, each.crack, each.verdict, each.text, each.held)
+                for name, each in reckoning.replays.items()
+                if not each.running
+            },
+        )

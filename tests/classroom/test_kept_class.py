@@ -1,0 +1,151 @@
+"""What a class answered and chose is kept beside its night, and its recording has it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testbed.classroom import kept_class, recording
+from testbed.classroom.board import Board
+from testbed.classroom.inquiry import prevention
+from testbed.classroom.live.keeper import Keeper
+from testbed.classroom.live.reckoning import Reckoning
+from testbed.classroom.scene import Scene
+from testbed.errors import UsageError
+from testbed.journal import reader
+from tests.classroom.conftest import held, quick
+from tests.classroom.player import player
+from tests.classroom.test_class import begin
+from tests.journals import header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD: dict[str, Any] = {
+    "title": "The night",
+    "introduction": "It is 22:50.",
+    "explanation": "A finally closed too little.",
+    "preventions": {"fixed": "Close each by itself."},
+    "measured": {"fixed": True},
+    "answers": {"cause": {"value": "lost", "by": "Ann", "night_s": 105_000.0}},
+    "replays": {"fixed": {"outcome": "contained", "crack": 1, "verdict": "held", "text": "all were served.", "held": True}},
+}
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    """Write a class with some fields changed; return where its journal would be."""
+    (folder / kept_class.FILE).write_text(json.dumps({**GOOD, **changes}), encoding="utf-8")
+    return folder / "night.jsonl"
+
+
+async def test_the_recording_of_a_class_has_its_answers_and_comes_to_the_same(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of the night and of after it, the prevention, and the score, word by word."""
+
+    async def held_well(*_: object, **__: object) -> prevention.Replayed:
+        return prevention.Replayed("contained", 1, "held", "all were served.", held=True)
+
+    monkeypatch.setattr(prevention, "replay", held_well)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.order("answer", question="cause", value="lost")
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+        await trainer.order("answer", question="switchover", value="no")
+        await trainer.order("prevent", variant="fixed")
+        await trainer.until(lambda state: not state["replays.fixed"]["running"])
+        await trainer.order("reveal")
+        await trainer.until(lambda state: state.get("score"))
+    kept = kept_class.beside(a_class.journal)
+    assert kept is not None
+    assert kept.values == {"cause": "lost", "switchover": "no", "prevention": "fixed"}
+    recorded = json.loads(json.dumps(recording.of(reader.read(a_class.journal), kept)))
+    last: dict[str, Any] = {}
+    for _, changes in recorded["frames"]:
+        last |= changes
+    shared = [key for key in trainer.state if key.split(".")[0] in ("answers", "compared", "replays", "score")]
+    assert len(shared) > 10
+    assert {key: last[key] for key in shared} == {key: trainer.state[key] for key in shared}
+    assert last["revealed"]["explanation"] == quick().explanation
+    assert {key: recorded["welcome"][key] for key in ("questions", "preventions")} == {
+        key: trainer.welcome[key] for key in ("questions", "preventions")
+    }
+
+
+def test_a_night_that_was_no_classs_has_none(tmp_path: Path) -> None:
+    """Its recording asks nothing."""
+    assert kept_class.beside(tmp_path / "original.jsonl") is None
+
+
+def test_a_class_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Whole, and written again byte for byte the same."""
+    kept = kept_class.beside(written(tmp_path))
+    assert kept is not None
+    kept_class.write(kept, tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8")) == GOOD
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"answers": {"weather": {"value": "wet", "by": "Ann", "night_s": 1.0}}}, "question: found 'weather'; allowed: cause, line"),
+        ({"answers": {"cause": {"value": "bad luck", "by": "Ann", "night_s": 1.0}}}, "value of cause: found 'bad luck'"),
+        (
+            {"answers": {"cause": {"value": "lost", "by": "Ann", "night_s": "late"}}},
+            "answers.cause.night_s: Input should be a valid number",
+        ),
+        ({"answers": {"cause": {"value": "lost", "by": "Ann", "night_s": float("inf")}}}, "answers.cause.night_s: found inf"),
+        ({"replays": {"paint": GOOD["replays"]["fixed"]}}, "replays: found 'paint'; allowed: fixed"),
+        ({"score": 100}, "score: Unexpected keyword argument"),
+        ({"title": 7}, "title: Input should be a valid string"),
+    ],
+)
+def test_a_file_that_no_class_wrote_is_refused_with_its_mistake(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """It names the file, the field, and what to do."""
+    with pytest.raises(UsageError) as raised:
+        kept_class.beside(written(tmp_path, **changes))
+    message = str(raised.value)
+    assert message.startswith(f"{tmp_path / kept_class.FILE}: {told}")
+    assert message.endswith("without this file the journal is played alone")
+    assert len(message) < 500 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"title": ', "\ufeff{}"])
+def test_what_is_no_class_at_all_is_refused(text: str, tmp_path: Path) -> None:
+    """Empty, another kind of JSON, half of it."""
+    (tmp_path / kept_class.FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=kept_class.FILE):
+        kept_class.beside(tmp_path / "night.jsonl")
+
+
+def test_a_directory_in_its_place_cannot_be_read(tmp_path: Path) -> None:
+    """Nor can what is no regular file."""
+    (tmp_path / kept_class.FILE).mkdir()
+    with pytest.raises(UsageError, match=r"class\.json cannot be read: Is a directory"):
+        kept_class.beside(tmp_path / "night.jsonl")
+
+
+def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A disk that is full does not end a class; with space again, nothing is lost."""
+
+    async def never(_: str) -> prevention.Replayed:
+        raise AssertionError
+
+    board = Board()
+    reckoning = Reckoning(quick(), board, Scene(board, header()), never)
+    keeper = Keeper(reckoning, tmp_path / "gone" / kept_class.FILE)
+    keeper.look()
+    assert capsys.readouterr().err == ""  # nothing to keep yet
+    reckoning.answer("cause", "lost")
+    board.set("answers.cause", {"value": "lost", "by": "Ann", "night_s": 1.0})
+    keeper.look()
+    keeper.look()
+    assert capsys.readouterr().err.count("cannot be written: No such file or directory") == 1
+    keeper.path.parent.mkdir()
+    keeper.look()
+    kept = kept_class.beside(keeper.path)
+    assert kept is not None
+    assert kept.values == {"cause": "lost"}
+    assert kept.answers["cause"].by == "Ann"
