@@ -63,6 +63,7 @@ class ForkServer:
             raise ServiceError(f"the fork server cannot be started: {error.strerror}") from error
         self._received = b""
         self._living: dict[int, ForkedProcess] = {}  # by process id
+        self._given_up = 0  # orders whose answers nobody waits for any more; they come all the same, before those of later orders
         self._reading = threading.Lock()
         try:
             with theirs:
@@ -106,9 +107,13 @@ class ForkServer:
 
     def _wait_answer(self) -> ForkedProcess | str:
         """Return the process that was forked, or why none was."""
-        while True:
-            for answer in self._receive():
-                return answer
+        try:
+            while True:
+                for answer in self._receive():
+                    return answer
+        except TimeoutError:
+            self._given_up += 1
+            raise
 
     def read_news(self) -> None:
         """Read how services ended since the last look."""
@@ -126,8 +131,8 @@ class ForkServer:
     def _receive(self) -> list[ForkedProcess | str]:
         """Read its messages: take down how services ended, and return its answers to orders.
 
-        They are taken in order, so that a process id that comes again is a new process. Raises OSError when there is nothing to read, or it
-        has ended.
+        They are taken in order, so that a process id that comes again is a new process. One that was forked too late, for an order that was
+        given up, is killed. Raises OSError when there is nothing to read, or it has ended.
         """
         received = self._control.recv(RECEIVE_BYTES)
         if not received:
@@ -141,6 +146,12 @@ class ForkServer:
                 answers.append(self._living.setdefault(message["forked"], ForkedProcess(self, message["forked"])))
             else:
                 answers.append(message["refused"])
+        late, answers = answers[: self._given_up], answers[self._given_up :]
+        self._given_up -= len(late)
+        for answer in late:
+            if isinstance(answer, ForkedProcess):
+                with suppress(ProcessLookupError):
+                    answer.send_signal(signal.SIGKILL)
         return answers
 
     async def end(self) -> None:

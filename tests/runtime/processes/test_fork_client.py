@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from testbed.errors import ServiceError
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime.processes import fork_client
 from testbed.runtime.processes.fork_client import ForkServer
@@ -86,3 +88,33 @@ async def test_without_their_fork_server_all_have_ended(told: Told) -> None:
     assert process.poll() is None
     await told.client.end()
     assert process.poll() is not None
+
+
+async def test_an_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_order(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next order has the process that was forked for it, and the one that nobody waits for any more is killed."""
+    sent: list[tuple[int, int]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(fork_client, "ANSWER_WITHIN_S", 0.01)
+        with pytest.raises(ServiceError, match="does not answer within"):
+            told.fork()
+        patched.setattr(fork_client.os, "kill", lambda pid, sig: sent.append((pid, sig)))
+        told.says({"forked": 4711}, {"forked": 4712})
+        patched.setattr(fork_client, "ANSWER_WITHIN_S", 20.0)
+        assert (told.fork().pid, sent) == (4712, [(4711, signal.SIGKILL)])
+
+
+async def test_a_late_answer_is_taken_down_also_while_nobody_orders(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at how services ended reads it, and the answer of the next order comes through."""
+    sent: list[tuple[int, int]] = []
+    told.says({"forked": 4710})
+    first = told.fork()
+    with monkeypatch.context() as patched:
+        patched.setattr(fork_client, "ANSWER_WITHIN_S", 0.01)
+        with pytest.raises(ServiceError, match="does not answer within"):
+            told.fork()
+        patched.setattr(fork_client.os, "kill", lambda pid, sig: sent.append((pid, sig)))
+        told.says({"forked": 4711})
+        assert (first.poll(), sent) == (None, [(4711, signal.SIGKILL)])
+        told.says({"refused": "no more processes"})
+        with pytest.raises(ServiceError, match="no more processes"):
+            told.fork()
