@@ -158,11 +158,13 @@ class Actions:
     async def heal(self, active: ActiveFault) -> str:
         """Heal a fault, unless it is over; it stays active when that fails. Its steps belong to the operation that heals, or to the fault.
 
-        Waits for the injection to end: healed meanwhile, its probe would find no effect.
+        Waits for the injection to end: healed meanwhile, its probe would find no effect. Does nothing where another step heals it.
         """
         await active.ended.wait()
         if over := await self._is_over(active):
             return f"{active.word}: {over}"
+        if active not in self.facility.active:
+            return f"{active.word}: another step heals it"
         actions = self if self.word else replace(self, word=active.word, id=active.id)
         place = self.facility.active.index(active)
         self.facility.active.remove(active)  # what its healing starts again must not make it look as if it were over by itself

@@ -8,6 +8,7 @@ import pytest
 
 from testbed.concurrency import cancel_and_wait
 from testbed.errors import FacilityError
+from testbed.facility.facility import ActiveFault
 from testbed.facility.link import ToxicOn
 from testbed.facility.probe import ProbeResult
 from testbed.fakes.builder import FakeBuilder
@@ -16,6 +17,7 @@ from testbed.fakes.virtual_time import run
 from testbed.journal import reader
 from testbed.journal.events import Service, Step, Threads
 from testbed.journal.writer import JournalWriter
+from testbed.operations.heal import Heal
 from testbed.plan.clock import NightClock
 from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import HEALED, Actions
@@ -207,6 +209,32 @@ def test_what_cannot_be_done_twice_at_a_time_is_done_one_after_the_other(tmp_pat
 
     acted(tmp_path, works)
     assert order == ["first begins", "other begins", "first ends", "other ends", "second begins", "second ends"]
+
+
+def test_of_two_who_heal_a_fault_at_a_time_one_does(tmp_path: Path) -> None:
+    """The other says so; a step that had begun to heal all others goes on."""
+    healings: list[str] = []
+
+    async def heals(actions: Actions, _: FakeBuilder) -> None:
+        def fault(word: str, id_: int) -> ActiveFault:
+            async def heal(_: Actions) -> str:
+                healings.append(word)
+                await asyncio.sleep(1.0)
+                return "well"
+
+            active = ActiveFault(word, heal, id_)
+            active.ended.set()
+            return active
+
+        first, second = fault("latency", 1), fault("silence", 2)
+        actions.facility.active = [first, second]
+        everything = asyncio.create_task(Heal().perform(actions))
+        await asyncio.sleep(0.5)
+        assert await Heal("latency").perform(actions) == "latency: well"
+        assert await everything == "silence: well; latency: another step heals it"
+        assert (actions.facility.active, healings) == ([], ["silence", "latency"])
+
+    acted(tmp_path, heals)
 
 
 class LastingProbe:
