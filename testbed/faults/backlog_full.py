@@ -13,7 +13,6 @@ from testbed.facility.probe import ProbeSpec
 if TYPE_CHECKING:
     from testbed.replay.actions import Actions
 
-WORD = "backlog_full"
 ASK = ProbeSpec("queue", within_s=60.0)
 
 
@@ -33,10 +32,12 @@ class BacklogFull:
     async def inject(self, actions: Actions) -> str:
         """Stop the server, and open connections until one is not established."""
         facility = actions.facility
+        if self.service in facility.waiting:
+            raise FacilityError(f"{self.service} is stopped already, and its listen queue full; allowed: after `heal`, or another server")
         async with actions.step(1, f"stop {self.service}"):
             await facility.runtime.pause(self.service)
         async with actions.step(2, f"fill the listen queue of {self.service} until a connection is not established"):
-            facility.waiting[WORD] = probe = facility.probe(self.service, ASK)
+            facility.waiting[self.service] = probe = facility.probe(self.service, ASK)
             await probe.wait_held()
         return f"{self.service} is stopped, and its listen queue is full"
 
@@ -44,7 +45,7 @@ class BacklogFull:
         """Return that the stopped process is gone, where it is: killed, or replaced by another; its queue went with it."""
         if await actions.facility.runtime.is_paused(self.service):
             return ""
-        probe = actions.facility.waiting.pop(WORD, None)
+        probe = actions.facility.waiting.pop(self.service, None)
         if probe is not None:
             await probe.end()
         return f"the stopped process of {self.service} is gone, and its listen queue with it"
@@ -55,7 +56,7 @@ class BacklogFull:
         async with actions.step(1, f"resume {self.service}"):
             await facility.runtime.resume(self.service)
         async with actions.step(2, "verify that the clients that waited are served") as details:
-            probe = facility.waiting.pop(WORD, None)
+            probe = facility.waiting.pop(self.service, None)
             if probe is None:
                 return f"{self.service} is resumed"
             try:

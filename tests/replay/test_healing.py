@@ -174,6 +174,24 @@ def test_a_fault_whose_victim_was_replaced_is_over() -> None:
     assert changes.active_spans(journal) == [(journal.of(OperationEvent)[0].t_s, over.t_s)]  # a silence after it has no excuse
 
 
+def test_two_servers_that_stand_still_are_healed_each_with_its_own_queue() -> None:
+    """Of each it is verified that the clients who waited at it are served."""
+    second = BACKLOG_FULL.replace("23:00", "23:10") + 'service = "cf-2"\n'
+    journal = flown("fixed", BACKLOG_FULL + second)
+    assert journal.of(Healed)[0].faults == ("backlog_full", "backlog_full")
+    verified = [step for step in journal.of(Step) if step.step.startswith("verify that the clients") and step.state == "end"]
+    assert [bool(step.detail) for step in verified] == [True, True]
+    assert _doubts(journal) == []
+
+
+def test_a_server_that_stands_still_cannot_be_stopped_once_more() -> None:
+    """The step fails and says so; the first is healed as if there had been no second."""
+    journal = flown("fixed", BACKLOG_FULL + BACKLOG_FULL.replace("23:00", "23:10"))
+    (failed,) = [event.detail for event in journal.of(OperationEvent) if event.state == "failed"]
+    assert failed == "cf-1 is stopped already, and its listen queue full; allowed: after `heal`, or another server"
+    assert journal.of(Healed)[0].left == ()
+
+
 def test_the_restart_of_a_stopped_server_has_a_clear_verdict(tmp_path: Path) -> None:
     """The case that was `unknown`, because the healing waited for clients of a queue that was gone."""
     plan = scenario_file.load(CASES / "restart_the_stopped.toml")
