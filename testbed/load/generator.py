@@ -201,12 +201,19 @@ def _go_first() -> None:
 
 async def _run(connection: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_LIMIT)
+    try:
+        await _serve(reader, writer)
+    finally:
+        writer.close()
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     requests = []
-    while (line := await reader.readline()).strip():
+    while (line := await _next_line(reader)).strip():
         requests.append(PlannedRequest(**json.loads(line)))
     gc.freeze()
     writer.write(b"ready\n")
-    while (start := await reader.readline()) == ASK_CLOCK:
+    while (start := await _next_line(reader)) == ASK_CLOCK:
         writer.write(f"{time.monotonic()!r}\n".encode())
     if not start:
         return
@@ -219,13 +226,19 @@ async def _run(connection: socket.socket) -> None:
     async def wait_end() -> None:
         """Take the rates as they come, until the end of the connection, by FIN or by a reset."""
         with suppress(ConnectionError):
-            while line := await reader.readline():
+            while line := await _next_line(reader):
                 rates.change([Rate(**rate) for rate in json.loads(line)])
         stop.set()
 
     ending = asyncio.create_task(wait_end())
     await send_all(requests, float(start), record, stop, rates)
     await ending
+
+
+async def _next_line(reader: asyncio.StreamReader) -> bytes:
+    """Return the next line; nothing at the end of the connection, where a testbed that was killed may have left half of one."""
+    line = await reader.readline()
+    return line if line.endswith(b"\n") else b""
 
 
 if __name__ == "__main__":

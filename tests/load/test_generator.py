@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,6 +239,38 @@ async def test_the_end_of_the_connection_ends_the_process(process: tuple[subproc
         following.cancel()
     assert await asyncio.to_thread(process[0].wait, 10) == 0
     assert [event.event for event in journal.events] == ["request", "response"]
+
+
+def read_after(address: Address, sent: bytes, *, end: bool = False) -> bytes:
+    """Return the first line that the process answers, as soon as it listens; `end`: nothing more is sent."""
+    until_s = time.monotonic() + LATE_S
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection((address.host, address.port), timeout=LATE_S) as connection:
+            connection.sendall(sent)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
+            return connection.makefile("rb").readline()
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b'{"id": 1, "due_s": 0', b"\n12.", b'\n12.5\n[{"from_s": 0.'],
+    ids=["in the requests", "in the start", "in the rates"],
+)
+def test_half_a_line_at_the_end_of_a_connection_ends_it_and_not_the_process_that_waits_for_another(sent: bytes) -> None:
+    """A testbed that is killed, or interrupted, may leave one; the process of a container then serves the next."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = Address("127.0.0.1", free.getsockname()[1])
+    process = subprocess.Popen([*PROGRAM, str(address)], env={**os.environ, "PYTHONWARNINGS": "error"})
+    try:
+        read_after(address, sent, end=True)
+        assert read_after(address, b"\n") == b"ready\n"
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not generator.AUTOGROUP.exists(), reason="only root may, and only some kernels group sessions")
