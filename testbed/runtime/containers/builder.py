@@ -117,6 +117,7 @@ class ContainersBuilder:
             except TestbedError as error:  # it is not what it was; another one is
                 sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
                 await self.pool.remove(project)
+                self.project = None  # where no other can be made, there is nothing left to take down
         self.project = await self.pool.make(self.plan, self._fits)
         return await self.project.begin(self._services, self._watch)
 

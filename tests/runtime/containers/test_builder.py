@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testbed.errors import FacilityError, ServiceError
+from testbed.errors import EngineError, FacilityError, ServiceError
 from testbed.facility.heartbeat_watch import HeartbeatWatch
 from testbed.plan.settings import FacilitySettings, Settings
 from testbed.plan.topology import FacilityPlan
@@ -83,6 +83,30 @@ async def test_a_facility_with_a_narrow_network_or_heartbeats_is_built_with_them
         settings = Settings(facility=FacilitySettings(heartbeat_link="database", heartbeats_missed=2))
         await ContainersBuilder(pool, plan, settings).build()  # type: ignore[arg-type]
     assert asked == [(None,), (None,), ("6000",), (HeartbeatWatch("database", 0.5, 2),)]
+
+
+async def test_a_project_that_was_thrown_away_is_not_removed_again_when_no_other_can_be_made() -> None:
+    """The reason why there is none is what the replay ends with."""
+    removed: list[object] = []
+
+    class Empty(Pool):
+        def take(self, _: Mapping[str, str]) -> Any:
+            async def renew(*_: object) -> SimpleNamespace:
+                raise FacilityError("left by the replay before: a rule")
+
+            return None if removed else SimpleNamespace(renew=renew)
+
+        async def make(self, *_: object) -> Project:
+            raise EngineError("no container engine answers")
+
+        async def remove(self, project: object) -> None:
+            removed.append(project)
+
+    builder = ContainersBuilder(Empty(SimpleNamespace()), FacilityPlan(), Settings())  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="no container engine answers"):
+        await builder.build()
+    await builder.tear_down()
+    assert len(removed) == 1
 
 
 class Paused:
