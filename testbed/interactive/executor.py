@@ -112,9 +112,10 @@ class Executor:
 
         self._operations += 1
         recorder = replace(self.actions.recorder, listener=send_step)
-        done = await replace(self.actions, recorder=recorder, word=word, id=self._operations).operate(do)
-        self._changed_s = self.actions.recorder.t_s()
-        return done
+        try:
+            return await replace(self.actions, recorder=recorder, word=word, id=self._operations).operate(do)
+        finally:  # also one that failed half way has changed something
+            self._changed_s = self.actions.recorder.t_s()
 
     async def _dump(self, service: str, send_reply: SendReply) -> str:
         threads = await self.actions.dump(service)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from testbed.interactive import protocol
 from testbed.interactive.executor import Executor
 from testbed.interactive.server import LOOK_EVERY_S
 from testbed.journal import reader
-from testbed.journal.events import OperationEvent, Request, Step
+from testbed.journal.events import Observed, OperationEvent, Request, Step
 from testbed.journal.writer import JournalWriter
 from testbed.replay.actions import Actions
 from testbed.replay.look import Looker
@@ -222,6 +223,22 @@ def test_a_switchover_that_fails_is_reported_and_recorded(tmp_path: Path) -> Non
 
     last = [event for event in play(tmp_path, steps).events if isinstance(event, OperationEvent)][-1]
     assert (last.state, last.detail) == ("failed", "db-2 has no power")
+
+
+@pytest.mark.parametrize("error", [None, FacilityError("db-2 has no power")], ids=["well", "failed"])
+def test_a_facility_is_only_observed_since_the_last_command_that_changed_it(tmp_path: Path, error: FacilityError | None) -> None:
+    """Also since one that failed half way: what it had done by then is no sign of what would recover by itself."""
+
+    async def steps(session: Session) -> None:
+        await asyncio.sleep(5.0)
+        session.builder.database.broken = error
+        with nullcontext() if error is None else pytest.raises(FacilityError):
+            await session.run(protocol.SwitchoverCommand())
+        await asyncio.sleep(3.0)
+        session.executor.observe()
+
+    [observed] = play(tmp_path, steps).of(Observed)
+    assert observed.until_s - observed.since_s == pytest.approx(3.0)
 
 
 def test_a_service_that_died_is_dead_in_the_status_and_once_in_the_journal(tmp_path: Path) -> None:
