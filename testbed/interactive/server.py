@@ -94,7 +94,11 @@ class Dispatcher:
         self, reader: asyncio.StreamReader, send_reply: Callable[[protocol.Reply], None]
     ) -> protocol.DoneReply | protocol.RefusedReply:
         try:
-            command = protocol.decode_command(await reader.readline())
+            line = await reader.readline()
+        except ValueError:  # longer than any command
+            return protocol.RefusedReply("not a command: the line is too long", TestbedError.exit_code)
+        try:
+            command = protocol.decode_command(line)
             if isinstance(command, protocol.FromCheckout):
                 self.identity.require(command.checkout, force=command.force)
             if isinstance(command, protocol.DownCommand):
@@ -102,8 +106,6 @@ class Dispatcher:
             if self.executor is None:
                 raise TestbedError("the facility is starting or being taken down; its terminal says when it is ready")
             return protocol.DoneReply(await self._carry_out(self.executor, command, reader, send_reply))
-        except ValueError:  # from `readline`: longer than any command
-            return protocol.RefusedReply("not a command: the line is too long", TestbedError.exit_code)
         except TestbedError as error:
             return protocol.RefusedReply(str(error), error.exit_code)
 

@@ -242,6 +242,29 @@ def test_a_command_may_take_longer_than_silence_is_waited_for(home: Home, monkey
         assert list(client.send_command(protocol.SwitchoverCommand())) == [protocol.DoneReply("done at last")]
 
 
+def test_a_line_that_is_longer_than_any_command_is_refused(home: Home) -> None:
+    """The reply says so, and the facility keeps running."""
+    with home.up():
+        with control_socket.connect(control_socket.DEFAULT) as connection, connection.makefile("rb") as lines:
+            connection.sendall(b"x" * 100_000)
+            assert protocol.decode_reply(lines.readline()) == protocol.RefusedReply("not a command: the line is too long", 3)
+        assert isinstance(send(protocol.StatusCommand())[0], protocol.FacilityStatus)
+
+
+def test_an_error_of_the_testbed_itself_is_not_taken_for_a_wrong_command(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is sent to the terminal that shows it; the facility keeps running."""
+
+    async def broken(*_: object) -> str:
+        raise ValueError("a mistake of ours")
+
+    with home.up():
+        with monkeypatch.context() as patched:
+            patched.setattr(Executor, "carry_out", broken)
+            with pytest.raises(FacilityError, match=r"^the facility went away before this was done; see the terminal of `testbed up`$"):
+                send(protocol.StatusCommand())
+        assert isinstance(send(protocol.StatusCommand())[0], protocol.FacilityStatus)
+
+
 def test_a_load_fails_when_the_facility_is_taken_down_under_it(home: Home) -> None:
     """A client whose command can no longer be carried out gets an error, and does not wait for ever."""
     with home.up():
