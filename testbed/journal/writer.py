@@ -19,8 +19,7 @@ class JournalWriter:
     """A journal being written; a context manager.
 
     No line waits in a buffer, so that the journal of a killed run can be read up to there. Who may read it is up to the umask; nobody else
-    may write to it. Raises TestbedError when the file cannot be
-    created or written (no space, no permission).
+    may write to it. Raises TestbedError when the file cannot be created or written (no space, no permission).
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -30,7 +29,12 @@ class JournalWriter:
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), "wb", buffering=0)
         except OSError as error:
             raise TestbedError(f"the journal {path} cannot be created: {error.strerror}; give another directory with --runs") from error
-        self._write(header_adapter.dump_json(header, by_alias=True))
+        try:
+            self._write(header_adapter.dump_json(header, by_alias=True))
+        except TestbedError:
+            self._file.close()
+            path.unlink()  # without a header it is no journal
+            raise
 
     def append(self, event: Event) -> None:
         """Write an event."""

@@ -118,19 +118,42 @@ def test_a_full_disk_is_said_with_the_file_and_the_next_step() -> None:
 class Trickle(io.FileIO):
     """A file that takes a few bytes at a time, as the last block of a disk may."""
 
+    writes = 0
+
     def write(self, data: Any, /) -> int:
         """Write at most seven bytes."""
+        self.writes += 1
         return super().write(bytes(data)[:7])
 
 
 def test_a_line_that_is_taken_in_parts_is_written_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short write is no error and leaves no half line."""
-    monkeypatch.setattr(Path, "open", lambda path, mode, **_: Trickle(path, mode.removesuffix("b")))
-    path = tmp_path / "a.jsonl"
+    path, files = tmp_path / "a.jsonl", list[Trickle]()
+
+    def opened(fd: int, mode: str, **_: Any) -> Trickle:
+        files.append(Trickle(fd, mode))
+        return files[-1]
+
+    monkeypatch.setattr("testbed.journal.writer.os.fdopen", opened)
     with JournalWriter(path, header()) as writer:
         for event in hung_night().events[:20]:
             writer.append(event)
+    monkeypatch.undo()
+    assert files[0].writes > path.stat().st_size // 7
     assert reader.read(path).events == tuple(hung_night().events[:20])
+
+
+def test_a_journal_whose_header_cannot_be_written_is_not_there(tmp_path: Path) -> None:
+    """An empty file would be taken for a journal that cannot be read."""
+    path = tmp_path / "a.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(TestbedError, match="cannot be written"):
+            JournalWriter(path, header())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full_for_a_while_spoils_no_line(tmp_path: Path) -> None:
