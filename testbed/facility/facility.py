@@ -141,10 +141,12 @@ class Facility:
         is_proxied = name == DATABASE or name in self.links
         return self.instruments.prober(name, self.link(name).address if is_proxied else self.runtime.address(name), spec)
 
-    async def end_probes(self) -> None:
-        """End the probes of faults that were not healed."""
+    async def release(self) -> None:
+        """End the probes of faults that were not healed, and close what these hold."""
         while self.waiting:
             await self.waiting.popitem()[1].end()
+        while self.held:
+            await self.held.popitem()[1].aclose()
 
     async def left_over(self) -> list[str]:
         """Return a line for each thing that faults left: dropped packets, full disks, toxics, disabled links, paused services."""

@@ -210,7 +210,7 @@ async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, d
                 display.line("the facility is being built")
                 stack.push_async_callback(builder.tear_down)
                 facility = await builder.build()
-                stack.push_async_callback(facility.end_probes)
+                stack.push_async_callback(facility.release)
                 for service in facility.services:
                     recorder.record_service(service, "ready", await facility.runtime.pid(service))
                 recorder.night_start_s = loop.time()

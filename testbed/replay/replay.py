@@ -78,7 +78,7 @@ async def build(
     """Build the facility and the load generator, and return the replay, whose night has not begun; the stack takes all of it down."""
     stack.push_async_callback(builder.tear_down)
     facility = await builder.build()
-    stack.push_async_callback(facility.end_probes)
+    stack.push_async_callback(facility.release)
     generator = await load_tracker.connect(night.trace, recorder, facility)
     stack.callback(generator.stop)
     for service in facility.services:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -279,12 +280,16 @@ def test_a_probe_ends_with_the_fault_that_is_cancelled(tmp_path: Path, do: Calla
     acted(tmp_path, cancelled)
 
 
-def test_probes_of_faults_that_were_not_healed_can_be_ended(tmp_path: Path) -> None:
-    """As a replay does that is interrupted."""
+def test_what_faults_that_were_not_healed_have_is_released(tmp_path: Path) -> None:
+    """As a replay does that is interrupted: their probes end, and what they hold, such as a session of the database, is closed."""
 
     async def ended(actions: Actions, _: FakeBuilder) -> None:
-        probe = actions.facility.waiting["backlog_full"] = LastingProbe()
-        await actions.facility.end_probes()
+        closed: list[str] = []
+        held = actions.facility.held["slow_database"] = AsyncExitStack()
+        held.callback(closed.append, "session")
+        probe = actions.facility.waiting["cf-1"] = LastingProbe()
+        await actions.facility.release()
         assert (probe.ended, actions.facility.waiting) == (True, {})
+        assert (closed, actions.facility.held) == (["session"], {})
 
     acted(tmp_path, ended)
