@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from dataclasses import asdict
@@ -93,3 +94,22 @@ async def test_postgresql_probes_as_often_as_the_host_is_told(
     await DatabaseHost(settings, Programs(tmp_path, "18.0", None), Array(tmp_path)).start()
     probes = {name: value for name, value in started[0].items() if "keepalives" in name}
     assert probes == ({} if every_s is None else dead_connection_detection(every_s))
+
+
+async def test_a_host_whose_beginning_failed_stops_its_server_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error that nobody expected is raised when that is done, so that the container's log has it."""
+    stopped: list[str] = []
+
+    async def begin(_: DatabaseHost) -> None:
+        raise OSError("the volume is gone")
+
+    async def end(host: DatabaseHost) -> None:
+        stopped.append(host.settings.name)
+
+    monkeypatch.setattr(DatabaseHost, "begin", begin)
+    monkeypatch.setattr(DatabaseHost, "end", end)
+    app = host_of(tmp_path, monkeypatch).app()
+    with pytest.raises(OSError, match="the volume is gone"):
+        async with app.router.lifespan_context(app):
+            await asyncio.sleep(0.01)
+    assert stopped == ["db-1"]

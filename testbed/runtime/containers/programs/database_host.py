@@ -295,11 +295,13 @@ class DatabaseHost:
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             beginning = asyncio.create_task(self._run_alone(self.begin))
             yield
-            beginning.cancel()
-            with suppress(asyncio.CancelledError):
-                await beginning
-            await self.heartbeats.rest()
-            await self.end()
+            try:
+                beginning.cancel()
+                with suppress(asyncio.CancelledError):
+                    await beginning
+            finally:  # also where it failed in a way that nobody expected
+                await self.heartbeats.rest()
+                await self.end()
 
         routes = [Route(f"/{name}", self._endpoint(step), methods=["POST"]) for name, step in steps.items()]
         routes += [Route("/status", self._status), Route("/health", self._health), Route("/activity", self._activity)]
