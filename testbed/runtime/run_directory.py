@@ -198,21 +198,6 @@ def _sweep(place: Path) -> list[Path]:
     return removed
 
 
-def is_owned(path: str | Path) -> bool:
-    """Return whether a run directory exists and its owner lives."""
-    try:
-        lock_fd = os.open(Path(path) / LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock_fd)
-    return False
-
-
 def _end_remains(path: Path) -> None:
     """Kill the noted processes that still run, each checked by its start time, because a process id may be reused.
 
