@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from testbed.errors import UsageError, bounded
-from testbed.plan import given_file
+from testbed.plan import given_file, written_file
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
@@ -118,18 +118,10 @@ def replace_text(option: str, path: Path, text: str) -> None:
         write_text(option, path, text)
         return
     with writing(option, path):
-        target = path.resolve()
-        beside = target.with_name(f".{target.name[:100]}.{os.getpid()}")
         try:
-            with given_file.open_to_write(beside) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
+            written_file.write(path.resolve(), text)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def _is_replaced(path: Path) -> bool:
