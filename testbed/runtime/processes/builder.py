@@ -48,6 +48,7 @@ from testbed.runtime.shared_network import SharedNetwork
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from testbed.facility.probe import ProbeSpec
@@ -58,22 +59,12 @@ if TYPE_CHECKING:
 
 
 SERVER_MODULE = "flight_search"
-
-
 CALLER_MODULE = "flight_search.callers"
-
-
 LOAD_MODULE = "testbed.load.generator"
-
-
 # No balancer stands between callers and application servers here, so the callers look after the servers' health themselves, as often
 # as the balancers of compose/haproxy.cfg do.
 HEALTH_CHECKS = (("CALLER_HEALTH_CHECK_EVERY_S", "0.5"),)
-
-
 SPARE_CONNECTIONS = 10  # beyond the pools: PostgreSQL's own reserve, and a look by hand
-
-
 HEADROOM = 50  # beyond what a facility's size asks for: logs and event loops, PostgreSQL's own processes
 
 
@@ -132,34 +123,51 @@ class ProcessesBuilder:
         """
         run_directory.make_directory(self.directory)
         shared, plan = self.shared, self.plan
-        self._see_limits()
+        self._require_limits()
         addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
         client = await shared.wait_fault_proxy()
         links = {name: await self._link(client, name, addresses[name]) for name in plan.links if name != HEARTBEATS}
-        urls = {name: links[name].address.url if name in links else addresses[name].url for name in plan.server_names}
-        callers = [
+        databases = databases_of(plan, self.settings.facility)
+        virtual_ips = {name: await self._link(client, name.replace("database", "virtual-ip"), NOWHERE) for name in databases}
+        self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
+        logs = ProcessLogDisks(self.directory, plan.server_names)
+        servers = await self._servers(virtual_ips, logs)
+        logs.prepare()
+        facility = self._facility(virtual_ips, links, logs)
+        if plan.heartbeat_every_s is not None:
+            await self._watch_each_other(facility, client, plan.heartbeat_every_s)
+        load = ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(shared.credentials.token_file)))
+        await facility.start([*servers, *self._callers({**addresses, **{name: link.address for name, link in links.items()}}), load])
+        await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips.values(), strict=True))
+        await facility.wait_ready(facility.services)
+        return facility
+
+    def _callers(self, addresses: Mapping[str, Address]) -> list[ServiceSpec]:
+        """Return the callers, each of which calls the application servers of its group at these addresses."""
+        plan, settings = self.plan, self.settings
+        return [
             ServiceSpec(
                 name,
                 CALLER_MODULE,
-                environment=caller_environment(plan, self.settings.of_caller(name), name, tuple(urls[server] for server in servers))
+                environment=caller_environment(plan, settings.of_caller(name), name, tuple(addresses[server].url for server in servers))
                 + HEALTH_CHECKS,
             )
-            for name, servers in servers_of(plan, self.settings.facility).items()
+            for name, servers in servers_of(plan, settings.facility).items()
         ]
-        databases, login = databases_of(plan, self.settings.facility), shared.credentials.login(SERVICES)
-        virtual_ips = [await self._link(client, name.replace("database", "virtual-ip"), NOWHERE) for name in databases]
-        self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
-        physical = self.settings.facility.database_address == PHYSICAL
-        reached = [pair.reserve(HOSTS[0]) for pair in self.pairs] if physical else [virtual_ip.address for virtual_ip in virtual_ips]
-        database_of = {
-            name: sql.conninfo(address, login) for address, names in zip(reached, databases.values(), strict=True) for name in names
-        }
-        version, packages = self.settings.facility.other_psycopg, {}
-        if version is not None:
-            packages[plan.server_names[-1]] = await asyncio.to_thread(other_driver.prepare, version)
-        logs = ProcessLogDisks(self.directory, plan.server_names)
-        logs.prepare()
-        servers = [
+
+    async def _servers(self, virtual_ips: Mapping[str, ProxiedLink], logs: ProcessLogDisks) -> list[ServiceSpec]:
+        """Return the application servers, each with its database, by the name of whose link the virtual IPs are, and its log."""
+        plan, settings, login = self.plan, self.settings.facility, self.shared.credentials.login(SERVICES)
+        physical = settings.database_address == PHYSICAL
+        reached = (
+            [pair.reserve(HOSTS[0]) for pair in self.pairs] if physical else [virtual_ip.address for virtual_ip in virtual_ips.values()]
+        )
+        databases = zip(reached, databases_of(plan, settings).values(), strict=True)
+        database_of = {name: sql.conninfo(address, login) for address, names in databases for name in names}
+        packages: dict[str, dict[str, str]] = {}
+        if settings.other_psycopg is not None:
+            packages[plan.server_names[-1]] = await asyncio.to_thread(other_driver.prepare, settings.other_psycopg)
+        return [
             ServiceSpec(
                 name,
                 SERVER_MODULE,
@@ -171,11 +179,18 @@ class ProcessesBuilder:
             )
             for name in plan.server_names
         ]
-        token = shared.credentials.token_file
+
+    def _facility(self, virtual_ips: Mapping[str, ProxiedLink], links: Mapping[str, ProxiedLink], logs: ProcessLogDisks) -> Facility:
+        """Return the facility, of which nothing is started yet, with all by which it is observed."""
+        shared, plan, login = self.shared, self.plan, self.shared.credentials.login(SERVICES)
+        token, services = shared.credentials.token_file, (*plan.server_names, *plan.callers)
+        self.resources = ProcessResources(
+            plan.resources_every_s, self.runtime, services, self.pairs[0], self.directory, sql.TableSizes(login)
+        )
         facility = Facility(
             self.runtime,
             self.pairs[0],
-            virtual_ips[0],
+            virtual_ips[DATABASE],
             plan.server_names,
             plan.callers,
             # On loopback a look from this process is a look from where the services are.
@@ -189,36 +204,29 @@ class ProcessesBuilder:
             links=dict(links),
             packet_filter=ProcessPacketFilter(),
             log_disks=logs,
+            resources=self.resources,
+            shortages=ProcessShortages(self.directory, tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))),
+            parts=ProcessParts(self.pairs, shared.runtime),
+            busyness=MachineBusyness(),
         )
-        self.resources = ProcessResources(
-            plan.resources_every_s, self.runtime, facility.services, self.pairs[0], self.directory, sql.TableSizes(login)
-        )
-        facility.resources = self.resources
-        logs_of_all = tuple(shared.run.path / f"{name}.log" for name in (FAULT_PROXY, FORK_SERVER))
-        facility.shortages = ProcessShortages(self.directory, logs_of_all)
-        facility.parts = ProcessParts(self.pairs, shared.runtime)
-        facility.busyness = MachineBusyness()
-        administrator = shared.credentials.login(ADMINISTRATOR)
-        facility.questions = FacilityQuestions(
+        facility.questions = self._questions(facility, virtual_ips, links)
+        return facility
+
+    def _questions(self, facility: Facility, virtual_ips: Mapping[str, ProxiedLink], links: Mapping[str, ProxiedLink]) -> FacilityQuestions:
+        """Return what can be asked of the facility."""
+        administrator, pairs = self.shared.credentials.login(ADMINISTRATOR), dict(zip(virtual_ips, self.pairs, strict=True))
+        return FacilityQuestions(
             facility,
             LocalInspector(self.runtime),
-            {name: partial(_ask, name, pair, administrator) for name, pair in zip(databases, self.pairs, strict=True)},
+            {name: partial(_ask, name, pair, administrator) for name, pair in pairs.items()},
             {
-                **{f"{VIRTUAL_IP}{name}": link for name, link in zip(databases, virtual_ips, strict=True)},
+                **{f"{VIRTUAL_IP}{name}": link for name, link in virtual_ips.items()},
                 **{f"link to {name}": link for name, link in links.items()},
             },
             hosts=lambda: [
-                OwnAddress(name, host, str(address))
-                for name, pair in zip(databases, self.pairs, strict=True)
-                for host, address in pair.addresses.items()
+                OwnAddress(name, host, str(address)) for name, pair in pairs.items() for host, address in pair.addresses.items()
             ],
         )
-        if plan.heartbeat_every_s is not None:
-            await self._watch_each_other(facility, client, plan.heartbeat_every_s)
-        await facility.start([*servers, *callers, ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(token)))])
-        await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips, strict=True))
-        await facility.wait_ready(facility.services)
-        return facility
 
     async def _watch_each_other(self, facility: Facility, client: FaultProxyClient, every_s: float) -> None:
         """Let the hosts of the first database exchange heartbeats: over a network of their own, or that of the service traffic."""
@@ -252,7 +260,7 @@ class ProcessesBuilder:
         pool = self.settings.application_server
         return (self.plan.pool_size + max(0, pool.pool_max_overflow)) * self.plan.application_servers
 
-    def _see_limits(self) -> None:
+    def _require_limits(self) -> None:
         """Raise FacilityError when this user may not have so many open files or processes: half of the facility would find out later."""
         plan, each = self.plan, self._connections // self.plan.application_servers
         threads = plan.request_threads * (plan.application_servers + len(plan.callers))
