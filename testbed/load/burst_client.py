@@ -60,7 +60,11 @@ class BurstProcess:
 
 
 async def open_burst(runtime: Runtime, spec: BurstSpec, *, token_file: Path | None = None) -> BurstConnections:
-    """Start the process of a burst and open its connections; see `OpenBurst`. `token_file`: of the run, for the process and for us."""
+    """Start the process of a burst and open its connections; see `OpenBurst`. `token_file`: of the run, for the process and for us.
+
+    Raises OSError when the token cannot be read.
+    """
+    first = greeting(token_file)  # before there is a process that nobody would stop
     address = runtime.reserve(NAME)
     await runtime.start(ServiceSpec(NAME, MODULE, ("{fd}", *([] if token_file is None else [str(token_file)]))))
     try:
@@ -68,7 +72,7 @@ async def open_burst(runtime: Runtime, spec: BurstSpec, *, token_file: Path | No
     except OSError as error:
         raise FacilityError(f"the process of the burst is gone: {error.strerror}\n{await runtime.logs(NAME)}") from error
     burst = BurstProcess(runtime, spec, lines, writer)
-    writer.write(greeting(token_file))
+    writer.write(first)
     try:
         burst.opened = await burst.wait_result(json.dumps(asdict(spec)), OPEN_WITHIN_S)
     except BaseException:

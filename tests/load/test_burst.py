@@ -174,6 +174,13 @@ async def test_a_burst_whose_process_is_gone_says_so(runtime: Processes) -> None
         await connections.leave()
 
 
+async def test_a_burst_whose_token_cannot_be_read_starts_nothing(runtime: Processes, tmp_path: Path) -> None:
+    """A process that lets in nobody else would wait for ever."""
+    with pytest.raises(FileNotFoundError):
+        await burst_client.open_burst(runtime, spec_to(("127.0.0.1", 1), 1), token_file=tmp_path / "none")
+    assert runtime.find(burst_client.NAME) is None
+
+
 async def test_a_burst_without_enough_sockets_is_an_error_and_ends(runtime: Processes) -> None:
     """More than any process may have open."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
