@@ -48,13 +48,14 @@ class RackLoss:
         return f"somebody started {', '.join(servers)} of rack {self.rack} again"
 
     async def heal(self, actions: Actions) -> str:
-        """Start the servers again, and wait until they are ready."""
-        lost = [server for server in self._servers(actions) if server in actions.facility.down]
-        async with actions.step(1, f"start {', '.join(lost) or 'nobody'} again"):
-            for server in lost:
-                await actions.restart(server)
-        async with actions.step(2, "wait until they are ready"):
-            await actions.wait_ready(lost)
+        """Start the servers again, and wait until they are ready; where somebody restarts servers, when that is done."""
+        async with actions.alone_on("services"):
+            lost = [server for server in self._servers(actions) if server in actions.facility.down]
+            async with actions.step(1, f"start {', '.join(lost) or 'nobody'} again"):
+                for server in lost:
+                    await actions.restart(server)
+            async with actions.step(2, "wait until they are ready"):
+                await actions.wait_ready(lost)
         return f"rack {self.rack} is back, with {', '.join(lost) or 'nobody'}"
 
     def _servers(self, actions: Actions) -> tuple[str, ...]:

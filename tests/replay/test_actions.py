@@ -15,10 +15,12 @@ from testbed.facility.probe import ProbeResult
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.service import START_S
 from testbed.fakes.virtual_time import run
+from testbed.faults.rack_loss import RackLoss
 from testbed.journal import reader
 from testbed.journal.events import Service, Step, Threads
 from testbed.journal.writer import JournalWriter
 from testbed.operations.heal import Heal
+from testbed.operations.restart import restart_alone
 from testbed.plan.clock import NightClock
 from testbed.plan.topology import FacilityPlan
 from testbed.replay.actions import HEALED, Actions
@@ -236,6 +238,21 @@ def test_of_two_who_heal_a_fault_at_a_time_one_does(tmp_path: Path) -> None:
         assert (actions.facility.active, healings) == ([], ["silence", "latency"])
 
     acted(tmp_path, heals)
+
+
+def test_a_rack_that_comes_back_while_somebody_restarts_its_server_waits_for_that(tmp_path: Path) -> None:
+    """Both would kill and start the same server, and one of them would find its port taken."""
+
+    async def both(actions: Actions, _: FakeBuilder) -> None:
+        await replace(actions, word="rack_loss", id=1).inject(RackLoss(1))
+        (lost,) = actions.facility.active
+        restarted, back = await asyncio.gather(
+            restart_alone(replace(actions, word="restart", id=2), ("cf-1",)), replace(actions, word="heal", id=3).heal(lost)
+        )
+        assert (restarted, back) == ("restarted cf-1", "rack_loss: rack 1 is back, with nobody")
+
+    steps = [step.step for step in acted(tmp_path, both).of(Step) if step.state == "begin" and step.operation != "rack_loss"]
+    assert steps == ["restart cf-1", "wait until they are ready", "start nobody again", "wait until they are ready"]
 
 
 class LastingProbe:
