@@ -342,13 +342,18 @@ def _run(
             assert process.stdout is not None
             limit = threading.Timer(within_s, process.kill)
             limit.start()
-            for line in process.stdout:
-                lines.write(line)
-                last.append(line)
-                if on_line:
-                    on_line(line)
-            process.wait()
-            limit.cancel()
+            try:
+                for line in process.stdout:
+                    lines.write(line)
+                    last.append(line)
+                    if on_line:
+                        on_line(line)
+                process.wait()
+            except BaseException:
+                process.kill()  # or the end of the block would wait for it
+                raise
+            finally:
+                limit.cancel()  # or the end of Python would wait for it
     except OSError as error:
         raise EngineError(f"{failed}: {command[0]}: {error.strerror}") from error
     if process.returncode != 0:

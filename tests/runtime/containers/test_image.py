@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
+import os
 import stat
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -139,3 +143,17 @@ def test_what_the_image_has_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(docker_cli, "run", lambda *_, **__: "python 3\n")
     with pytest.raises(EngineError, match=r"the image grounded-testbed:abc does not say what is in it: .*; remove it, and build it again"):
         image.versions(built)
+
+
+def test_a_program_whose_lines_cannot_be_kept_is_ended_and_nothing_waits_for_its_limit(tmp_path: Path) -> None:
+    """The command ends with the error, and not half an hour later."""
+    started: list[str] = []
+
+    def full(line: str) -> None:
+        started.append(line)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(EngineError, match="the image cannot be built: sh: No space left on device"):
+        image._run(["sh", "-c", "echo $$; exec sleep 600"], tmp_path / "log", 3600.0, "the image cannot be built", full)  # noqa: SLF001
+    assert not Path(f"/proc/{started[0].strip()}").exists()
+    assert [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and not thread.finished.is_set()] == []
