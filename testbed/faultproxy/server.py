@@ -58,20 +58,11 @@ def serve(
     proxies to start with, as the API's `/populate` takes them. `keepalive_s`: see `Proxy`. `token_file`: see `server`.
     """
     try:
-        ignored: list[str] = []
-        proxies = ProxyFields.read_all(json.loads(config.read_text()), ignored) if config else []
-    except (OSError, ValueError, RecursionError, ApiError) as error:
-        sys.stderr.write(f"{bounded(f'the fault proxy cannot read its proxies in {config}: {error}')}\n")
-        return 2
-    try:
-        listener = socket.socket(fileno=fd) if fd is not None else _listen(host, port)
-    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: a host that nobody can be asked for
-        known = "no such host" if isinstance(error, UnicodeError) else getattr(error, "strerror", None)
-        reason = str(known or error).partition(" (while")[0]
-        where = f"{host}:{port}" if fd is None else f"file descriptor {fd}"
-        advice = "end what listens there, or give another --port (0 takes a free one)"
-        sys.stderr.write(f"{bounded(f'the fault proxy cannot listen at {where}: {reason}; {advice}')}\n")
-        return 3
+        proxies, ignored = _read(config) if config else ([], [])
+        listener = _inherit(fd) if fd is not None else _listen(host, port)
+    except _CannotServe as error:
+        sys.stderr.write(f"{bounded(str(error))}\n")
+        return error.exit_code
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))  # two sockets for every connection
@@ -90,6 +81,40 @@ def serve(
     return 0 if serving.started else 3
 
 
+class _CannotServe(Exception):  # noqa: N818 - the reason, and no failure of this code
+    """The process cannot begin; the message says why, and `exit_code` is what it returns."""
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
+def _read(config: Path) -> tuple[list[ProxyFields], list[str]]:
+    """Return the proxies of a file, and the fields of it that mean nothing here."""
+    ignored: list[str] = []
+    try:
+        return ProxyFields.read_all(json.loads(config.read_text()), ignored), ignored
+    except (OSError, ValueError, RecursionError, ApiError) as error:
+        raise _CannotServe(f"the fault proxy cannot read its proxies in {config}: {error}", 2) from error
+
+
+def _inherit(fd: int) -> socket.socket:
+    try:
+        return socket.socket(fileno=fd)
+    except (OSError, OverflowError) as error:
+        raise _cannot_listen(f"file descriptor {fd}", error) from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    host.encode("idna")  # or `create_server` leaves a socket open when it cannot
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
+    try:
+        host.encode("idna")  # or `create_server` leaves a socket open when it cannot
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
+    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: a host that nobody can be asked for
+        raise _cannot_listen(f"{host}:{port}", error) from error
+
+
+def _cannot_listen(where: str, error: OSError | OverflowError | UnicodeError) -> _CannotServe:
+    known = "no such host" if isinstance(error, UnicodeError) else getattr(error, "strerror", None)
+    reason = str(known or error).partition(" (while")[0]
+    advice = "end what listens there, or give another --port (0 takes a free one)"
+    return _CannotServe(f"the fault proxy cannot listen at {where}: {reason}; {advice}", 3)
