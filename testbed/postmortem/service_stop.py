@@ -12,6 +12,7 @@ from testbed.verdict.recovery import facility_transactions, transactions_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from testbed.journal.events import OperationEvent
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.judge import Judgement
 
@@ -39,8 +40,10 @@ def service_stop(journal: Journal, judgement: Judgement) -> Stop:
     """Return when service stopped.
 
     With a hang, when it began. Without one, of a night that is `grounded`: where callers were stuck at the end, when the last of them
-    became so; otherwise with the last answer of what needs the facility, of the callers that were out of service at the end, or when a
-    restart that was needed began. Where the outcome is not known, a hang is all that shows that service stopped.
+    became so; otherwise with the first transaction of those callers that were out of service at the end, or before a restart that was
+    needed, from which on none that needs the facility was answered; where none was asked any more, when that restart began. The last
+    answer itself tells nothing of a quiet night: hours may lie between it and the next transaction. Where the outcome is not known, a
+    hang is all that shows that service stopped.
     """
     figures, restart = judgement.figures, judgement.figures.needed_restart
     if figures.hang is not None:
@@ -52,18 +55,39 @@ def service_stop(journal: Journal, judgement: Judgement) -> Stop:
     if figures.stuck_at_end and restart is None:
         last = max((figures.spans[caller][-1] for caller in figures.stuck_at_end), key=lambda span: span.from_s)
         return Stop(Moment(last.from_s, last.night_s), known=True, text=f"{', '.join(figures.stuck_at_end)} stuck to the end")
+    return _served_no_more(journal, restart)
+
+
+def _served_no_more(journal: Journal, restart: tuple[OperationEvent, tuple[str, ...]] | None) -> Stop:
+    """Return from when on the callers that were out of service, at the end or before a restart, were not answered any more."""
     until_s = float("inf") if restart is None else restart[0].t_s
     asked = {caller: facility_transactions(journal, caller) for caller in journal.header.facility.callers}
     out = _out(asked) if restart is None else restart[1]
     if not out:  # what needs nothing but the caller shows that it is gone
         asked = {caller: transactions_of(journal, caller) for caller in asked}
         out = _out(asked)
-    responses = (transaction.response for caller in out for transaction in asked[caller] if transaction.ended == "answered")
-    answers = [response for response in responses if response is not None and response.answered_s <= until_s]
-    if not answers:
+    sent = sorted(
+        (transaction for caller in out for transaction in asked[caller] if transaction.request.sent_s <= until_s),
+        key=lambda transaction: transaction.request.sent_s,
+    )
+    answered = [number for number, transaction in enumerate(sent) if _is_answered(transaction, until_s)]
+    if not answered:
         return Stop(None, known=False, text=f"{', '.join(out)} had answered nothing before")
-    last_answer = max(answers, key=lambda response: response.answered_s)
-    return Stop(Moment(last_answer.answered_s, last_answer.night_s), known=True, text=f"the last answer of {', '.join(out)}")
+    text = f"from then on {', '.join(out)} answered nothing"
+    later = sent[answered[-1] + 1 :]
+    if not later:
+        at = None if restart is None else Moment(restart[0].t_s, restart[0].night_s)
+        return Stop(at, known=at is not None, text=text)
+    first = later[0].request
+    last_answer = max((r for number in answered if (r := sent[number].response) is not None), key=lambda response: response.answered_s)
+    if last_answer.answered_s > first.sent_s:
+        return Stop(Moment(last_answer.answered_s, last_answer.night_s), known=True, text=text)
+    return Stop(Moment(first.sent_s, first.night_s), known=True, text=text)
+
+
+def _is_answered(transaction: Transaction, until_s: float) -> bool:
+    """Whether a transaction was answered by a time."""
+    return transaction.ended == "answered" and transaction.response is not None and transaction.response.answered_s <= until_s
 
 
 def _out(asked: Mapping[str, Sequence[Transaction]]) -> tuple[str, ...]:

@@ -100,8 +100,8 @@ def test_a_hang_is_when_service_stopped() -> None:
     assert rang_s(times, "errors") == pytest.approx(2.21)
 
 
-def test_without_a_hang_the_last_answer_is_when_service_stopped() -> None:
-    """Of a night that was grounded by errors to the end; not that of a boarding pass, which needs nothing but the kiosk."""
+def served_no_more() -> Journal:
+    """Return a night grounded by errors: the last answer at 1.21 s, a switchover at 2.5 s, and from 3 s on only failures."""
     night = sampled(2.0)
     night.switchover(2.5)
     for number in range(30):
@@ -110,12 +110,27 @@ def test_without_a_hang_the_last_answer_is_when_service_stopped() -> None:
     for number in range(21, 60):
         night.look(number / 10, done=3, failed=number)
     night.end(6.0)
-    journal = night.journal()
+    return night.journal()
+
+
+@pytest.mark.fact("P1")
+def test_without_a_hang_service_stopped_with_the_first_transaction_after_the_last_answer() -> None:
+    """Of a night that was grounded by errors: not with that answer, hours before it, and a boarding pass needs nothing but the kiosk."""
+    journal = served_no_more()
     assert judge.judge(journal).reason.code == "served_no_more"
     stop = told(journal).stop
     assert stop.at is not None
-    assert stop.at.t_s == pytest.approx(1.21)
-    assert stop.text == "the last answer of kiosk, ivr, partner"
+    assert (stop.at.t_s, stop.at.night_s) == (3.0, EVENING_S + 3.0 * SPEED)
+    assert stop.text == "from then on kiosk, ivr, partner answered nothing"
+
+
+@pytest.mark.fact("P1")
+def test_a_switchover_between_the_last_answer_and_the_first_failure_came_before_the_stop() -> None:
+    """In a quiet night nothing was asked for hours, and it is not said to have begun after service had stopped."""
+    journal = served_no_more()
+    judgement = judge.judge(journal)
+    cause, *_ = questions.of(journal, judgement, (), warning_time.of(journal, judgement), None)
+    assert cause.answer == "It was carried out, and service stopped after it; what lies between was not seen."
 
 
 def test_a_night_that_is_contained_did_not_stop() -> None:
