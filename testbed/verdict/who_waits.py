@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from testbed.errors import JournalError
@@ -19,7 +20,7 @@ from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, L
 from testbed.verdict.busyness import stalled_s
 from testbed.verdict.causes import callers_load, own_connections, slowness, wrong_address
 from testbed.verdict.causes.calls import CallCauses, Server, without_calls
-from testbed.verdict.causes.cause import Cause, most, share_out, unseen
+from testbed.verdict.causes.cause import Cause, Waiting, most, share_out, unseen
 from testbed.verdict.causes.databases import DatabaseCauses
 from testbed.verdict.causes.locks import LockCauses
 from testbed.verdict.causes.pools import PoolCauses
@@ -50,11 +51,20 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Blamed:
-    """A cause, how many request threads wait for it in the end, and of which services; none wait where it makes requests fail at once."""
+    """A cause, how many request threads wait for it in the end, and of which services; none wait where it makes requests fail at once.
+
+    `share`: how many exactly, where calls that may wait for several were shared out among these; None: `threads`.
+    """
 
     cause: Cause
     threads: int
     services: tuple[str, ...]
+    share: Fraction | None = None
+
+    @property
+    def exactly(self) -> Fraction:
+        """How many threads wait for it, not rounded."""
+        return Fraction(self.threads) if self.share is None else self.share
 
     def __str__(self) -> str:
         if not self.threads:
@@ -83,18 +93,26 @@ class WhoWaits:
 
     @property
     def knows_root(self) -> bool:
-        """Whether something is blamed that was seen, and more threads wait for it than for all that was not."""
+        """Whether something is blamed that was seen, and more threads wait for it than for all that was not: one more at least.
+
+        Less than that may come of how calls were shared out.
+        """
         if self.root is None or self.root.cause.code == "unseen":
             return False
-        return not self.unseen or self.root.threads > sum(blamed.threads for blamed in self.unseen)
+        return not self.unseen or self.root.exactly >= self._unseen_threads + 1
 
     @property
     def doubt(self) -> str:
         """Why something is blamed that was seen, and is not known to be the root, in words; empty where that is not so."""
         if self.root is None or self.knows_root or self.root.cause.code == "unseen":
             return ""
-        unseen = sum(blamed.threads for blamed in self.unseen)
-        return f"of {sum(blamed.threads for blamed in self.blamed)} threads, {unseen} wait for what was not seen"
+        shared = "" if self._unseen_threads.denominator == 1 else ", when calls are shared out evenly"
+        total = sum(blamed.threads for blamed in self.blamed)
+        return f"of {total} threads, {float(self._unseen_threads):.3g} wait for what was not seen{shared}"
+
+    @property
+    def _unseen_threads(self) -> Fraction:
+        return sum((blamed.exactly for blamed in self.unseen), Fraction(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +186,21 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
     """
     walk = _Walk(dict(dumps), evidence, busy_s, unread)
     full = [service for service, dump in dumps.items() if is_full(dump)]
-    threads: Counter[Cause] = Counter()
+    threads = Waiting()
     for service in full:
-        threads.update(walk.causes_of(service))
+        threads.add(walk.causes_of(service))
     apart = replace(walk, edges=Counter(), known={}, own={}, pools_under_way=[])  # what waits for nothing of that is in no graph
     partly = [name for name in dumps if threads and name not in full and not threads.keys().isdisjoint(apart.causes_of(name))]
     for service in partly:
-        threads.update({cause: count for cause, count in walk.causes_of(service).items() if cause in threads})
+        threads.add({cause: count for cause, count in walk.causes_of(service).items() if cause in threads})
     services = {cause: [name for name in dumps if name in (*full, *partly) and cause in walk.causes_of(name)] for cause in threads}
     for wrong in walk.wrong:
         if wrong.failed:
             walk.edges[" and ".join(wrong.servers), wrong.address, "checkouts that failed"] += wrong.failed
             services.setdefault(_wrong(wrong), list(wrong.servers))
             threads[_wrong(wrong)] += 0
-    blamed = [Blamed(cause, count, tuple(services[cause])) for cause, count in threads.items()]
+    whole = threads.in_whole()
+    blamed = [Blamed(cause, whole[cause], tuple(services[cause]), count) for cause, count in threads.items() if whole[cause] or not count]
     edges = (Edge(source, target, count, how) for (source, target, how), count in walk.edges.items())
     return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda each: (each.cause.code == "unseen", -each.threads, each.cause.text))))
 
@@ -199,8 +218,8 @@ class _Walk:
     busy_s: float
     unread: str = ""
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    known: dict[str, Counter[Cause]] = field(default_factory=dict)
-    own: dict[str, Counter[Cause]] = field(default_factory=dict)
+    known: dict[str, Waiting] = field(default_factory=dict)
+    own: dict[str, Waiting] = field(default_factory=dict)
     pools_under_way: list[str] = field(default_factory=list)
     seen: Seen = field(init=False)
     wrong: tuple[WrongAddress, ...] = field(init=False)
@@ -217,21 +236,21 @@ class _Walk:
         self.pools = PoolCauses(self.seen, self.edges, self._users)
         self.calls = CallCauses(self.seen, self.edges, self.dumps, self.locks, self.unread)
 
-    def causes_of(self, service: str) -> Counter[Cause]:
+    def causes_of(self, service: str) -> Waiting:
         """Return what the request threads of a service wait for in the end, and how many."""
         if service not in self.known:
-            circle, found = self._circle(service), Counter[Cause]()
+            circle, found = self._circle(service), Waiting()
             for cause, count in self._own(service).items():
-                found.update(share_out(count, self._round(circle) if _is_one_of(cause, circle) else self._followed(cause)))
+                found.add(share_out(count, self._round(circle) if _is_one_of(cause, circle) else self._followed(cause)))
             storm = self._storm(service, most(found).code) if found else None
-            self.known[service] = found if storm is None else Counter({storm: found.total()})
+            self.known[service] = found if storm is None else Waiting({storm: found.total()})
         return self.known[service]
 
-    def _followed(self, cause: Cause) -> Counter[Cause]:
+    def _followed(self, cause: Cause) -> Waiting:
         """Return a cause itself, or of a service, what most of its threads wait for; of several, all, in equal shares."""
-        return _mostly(self.causes_of(cause.where)) if isinstance(cause, Server) else Counter({cause: 1})
+        return _mostly(self.causes_of(cause.where)) if isinstance(cause, Server) else Waiting.of({cause: 1})
 
-    def _own(self, service: str) -> Counter[Cause]:
+    def _own(self, service: str) -> Waiting:
         """Return what the request threads of a service wait for: causes, and services that are not followed yet."""
         if service not in self.own:
             groups = at_work(self.dumps[service])
@@ -256,54 +275,54 @@ class _Walk:
         """Return the services that wait for one another with this one among them; none if it is in no circle."""
         return {other for other in self._calls_on(service) if service in self._calls_on(other)}
 
-    def _round(self, circle: set[str]) -> Counter[Cause]:
+    def _round(self, circle: set[str]) -> Waiting:
         """Return what those wait for that wait for one another in a circle: whatever the others of its threads do, if any do.
 
         While one of them is at something else, or is free, calls within the circle may still be answered, and it is no deadlock.
         """
-        found: Counter[Cause] = Counter()
+        found = Waiting()
         for service in sorted(circle):
             for cause, count in self._own(service).items():
                 if not _is_one_of(cause, circle):
-                    found.update(share_out(count, self._followed(cause)))
+                    found.add(share_out(count, self._followed(cause)))
         if found:
             return _mostly(found)
         names = ", ".join(sorted(circle))
         for service in sorted(circle):
             if not is_full(self.dumps[service]):
-                return Counter({unseen(names, f"they call one another, and {service} has {free_text(self.dumps[service])}"): 1})
+                return Waiting.of({unseen(names, f"they call one another, and {service} has {free_text(self.dumps[service])}"): 1})
         wait = "wait for one another" if len(circle) > 1 else "waits for itself"
-        return Counter({Cause("deadlock", names, f"a deadlock: {names} {wait}"): 1})
+        return Waiting.of({Cause("deadlock", names, f"a deadlock: {names} {wait}"): 1})
 
-    def _of_groups(self, service: str, groups: Sequence[ThreadGroup]) -> Counter[Cause]:
+    def _of_groups(self, service: str, groups: Sequence[ThreadGroup]) -> Waiting:
         """Return what groups of threads wait for; those that wait for a pool, or for another end, are shared out together."""
-        found: Counter[Cause] = Counter()
+        found = Waiting()
         for group in groups:
             if group.state == CHECKOUT:
                 continue
             if group.state == HTTP_CONNECTION:
-                found.update(self._through_own_connections(service, group))
+                found.add(self._through_own_connections(service, group))
             elif group.state == DATABASE:
                 found[self._through_database(service, group)] += group.count
             elif (left := without_calls(group)) is not None:
-                found.update(self._within(service, left))
+                found.add(self._within(service, left))
         for (ends, state), count in self.calls.calls(service, groups).items():
-            found.update(self.calls.causes(service, ends, state, count))
+            found.add(self.calls.causes(service, ends, state, count))
         if asking := sum(group.count for group in groups if group.state == CHECKOUT):
             self.edges[service, f"pool of {service}", CHECKOUT] += asking
             using = [group for group in at_work(self.dumps[service]) if group.state != CHECKOUT]
-            found.update(share_out(asking, self.pools.of_service(service, using)))
+            found.add(share_out(asking, self.pools.of_service(service, using)))
         return found
 
-    def _within(self, service: str, group: ThreadGroup) -> Counter[Cause]:
+    def _within(self, service: str, group: ThreadGroup) -> Waiting:
         """Return what threads wait for that wait for nobody outside of their service, as far as it is known."""
         if (found := self.locks.of_group(service, group)) is not None:
-            return found
+            return Waiting.of(found)
         at = group.stack[-1] if group.stack else "a line that is not known"
         self.edges[service, f"{service}, {at}", group.state] += group.count
         if group.state == LOCK:
-            return Counter({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
-        return Counter({self._work(at, group.within): group.count})
+            return Waiting.of({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
+        return Waiting.of({self._work(at, group.within): group.count})
 
     def _through_database(self, service: str, group: ThreadGroup) -> Cause:
         wrong = next((wrong for wrong in self.wrong if service in wrong.servers), None)
@@ -333,23 +352,24 @@ class _Walk:
 
     # A caller's own connections
 
-    def _through_own_connections(self, service: str, group: ThreadGroup) -> Counter[Cause]:
+    def _through_own_connections(self, service: str, group: ThreadGroup) -> Waiting:
         at, about = own_connections.called_at(group.stack), self.seen.about(service)
         self.edges[service, f"HTTP connections of {service}", group.state] += group.count
         if about is None:
-            return Counter({unseen(f"HTTP connections of {service}", self.seen.why_missing(f"what {service} is")): group.count})
+            return Waiting.of({unseen(f"HTTP connections of {service}", self.seen.why_missing(f"what {service} is")): group.count})
         pool = about.connections
         using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
         if using and not own_connections.are_lost(pool):
             return share_out(group.count, self._users(service, using))  # they have them
-        waiting = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
+        asking = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
         servers = {} if self.evidence is None else {table.service: self.dumps.get(table.service) for table in self.evidence.pools}
         free = {name: (dump.request_threads - count_at_work(dump), dump.request_threads) for name, dump in servers.items() if dump}
-        return Counter({Cause("exhausted", f"{service}, {at}", own_connections.exhausted(service, at, waiting, pool, free)): group.count})
+        text = own_connections.exhausted(service, at, asking, pool, free)
+        return Waiting.of({Cause("exhausted", f"{service}, {at}", text): group.count})
 
     # What others have
 
-    def _users(self, service: str, using: Sequence[ThreadGroup]) -> Counter[Cause]:
+    def _users(self, service: str, using: Sequence[ThreadGroup]) -> Waiting:
         """Return what those wait for that have what others wait for; their edges are counted where they themselves are followed.
 
         Of those that lead back to the same pool, as through a lock whose holder waits for a connection, only the largest group is followed.
@@ -357,7 +377,7 @@ class _Walk:
         if service in self.pools_under_way:
             using = [max(using, key=lambda group: group.count)]
             if using[0].state in (CHECKOUT, HTTP_CONNECTION):  # back and forth between two pools
-                return Counter({unseen(f"pools of {service}", "who has connections of one waits for those of another"): 1})
+                return Waiting.of({unseen(f"pools of {service}", "who has connections of one waits for those of another"): 1})
         edges = self.edges.copy()
         self.pools_under_way.append(service)
         found = self._of_groups(service, using)
@@ -367,9 +387,9 @@ class _Walk:
         return found
 
 
-def _mostly(causes: Mapping[Cause, int]) -> Counter[Cause]:
+def _mostly(causes: Waiting) -> Waiting:
     """Return the causes that most threads wait for, of which there may be several, with the same number each."""
-    return Counter([cause for cause, count in causes.items() if count == max(causes.values())])
+    return Waiting.of({cause: 1 for cause, count in causes.items() if count == max(causes.values())})
 
 
 def _is_one_of(cause: Cause, services: set[str]) -> bool:
@@ -377,8 +397,8 @@ def _is_one_of(cause: Cause, services: set[str]) -> bool:
     return isinstance(cause, Server) and cause.where in services
 
 
-def _renamed(causes: Counter[Cause], names: Mapping[Cause, Cause]) -> Counter[Cause]:
-    found: Counter[Cause] = Counter()
+def _renamed(causes: Waiting, names: Mapping[Cause, Cause]) -> Waiting:
+    found = Waiting()
     for cause, count in causes.items():
         found[names.get(cause, cause)] += count
     return found

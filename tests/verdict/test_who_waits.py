@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,8 @@ from testbed.journal.thread_states import CHECKOUT, DATABASE, IDLE, LOCK, RUNNIN
 from testbed.report import waits
 from testbed.report.html import wait_graph
 from testbed.verdict import who_waits
-from testbed.verdict.who_waits import Edge, Look, WhoWaits
+from testbed.verdict.causes.cause import Cause
+from testbed.verdict.who_waits import Blamed, Edge, Look, WhoWaits
 from tests.journals import header
 
 if TYPE_CHECKING:
@@ -381,6 +383,35 @@ def test_the_root_is_known_only_if_more_wait_for_it_than_for_what_was_not_seen(s
     assert bool(drawn.root) is knows
     first = waits.sentences(Look(5.0, "hung", graph))[0]
     assert first.startswith("the root is not known: of 4 threads, " if not knows else "work of cf-1 itself")
+
+
+BEHIND_A_BALANCER = dump("kiosk", group(3, SOCKET, ("a:1, a:2", 3)), threads=3)
+
+
+@pytest.mark.parametrize("lost", ["cf-1", "cf-2"])
+def test_a_remainder_of_shared_out_calls_decides_nothing(lost: str) -> None:
+    """Three calls to two servers, of which one lost its connections and one was not seen: which comes first makes no difference."""
+    servers = (dump("cf-1", group(4, CHECKOUT)), dump("cf-2", group(4, CHECKOUT)))
+    seen = found(evidence(table(lost, *[LEAKED] * 4)), BEHIND_A_BALANCER, *servers)
+    assert [blamed.exactly for blamed in seen.blamed] == [5.5, 5.5]
+    assert sum(blamed.threads for blamed in seen.blamed) == 11
+    assert seen.doubt == "of 11 threads, 5.5 wait for what was not seen, when calls are shared out evenly"
+
+
+@pytest.mark.parametrize("peers", ["a:1, a:2", "a:2, a:1"])
+def test_which_of_two_servers_is_asked_first_does_not_tell_whether_it_is_free(peers: str) -> None:
+    """Of five calls each has 2.5, and its one thread at work is less than half of that, whoever gets the odd one."""
+    servers = (dump("cf-1", group(1, RUNNING), group(3, IDLE)), dump("cf-2", group(1, RUNNING), group(3, IDLE)))
+    said = root(evidence(), dump("kiosk", group(5, SOCKET, (peers, 5)), threads=5), *servers)
+    assert "which of those behind it does not answer" in said
+
+
+@pytest.mark.parametrize(("unseen", "knows"), [(Fraction(9, 2), True), (Fraction(14, 3), False), (Fraction(5), False)])
+def test_a_root_that_leads_by_less_than_a_thread_is_not_known(unseen: Fraction, *, knows: bool) -> None:
+    """That much may come of how calls were shared out."""
+    blamed = (Blamed(Cause("lost", "a", "lost"), 6, ("cf-1",), Fraction(11, 2)), Blamed(Cause("unseen", "b", "b"), 5, ("cf-1",), unseen))
+    seen = WhoWaits((), blamed)
+    assert (seen.knows_root, bool(seen.doubt)) == (knows, not knows)
 
 
 def test_a_facility_that_works_has_nobody_to_blame() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, SOCKET
 from testbed.verdict.causes import slowness
-from testbed.verdict.causes.cause import Cause, unseen
+from testbed.verdict.causes.cause import Cause, Waiting, unseen
 from testbed.verdict.causes.request_threads import at_work, count_at_work, free_text, is_full
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ class CallCauses:
     dumps: Mapping[str, Threads]
     locks: LockCauses
     unread: str = ""
-    callers: Counter[str] = field(default_factory=Counter)
+    callers: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
 
     def __post_init__(self) -> None:
         for service, dump in self.dumps.items():
             for (ends, _), count in self.calls(service, at_work(dump)).items():
-                self.callers.update({end.target: share for end, share in shares(ends, count)})
+                for end in ends:
+                    self.callers[end.target] += Fraction(count, len(ends))
 
     def calls(self, service: str, groups: Sequence[ThreadGroup]) -> Counter[tuple[tuple[End, ...], str]]:
         """Return for which other ends the threads of some groups wait, in which state, and how many; of several ends, it may be any.
@@ -74,22 +76,23 @@ class CallCauses:
     def _ends(self, peers: Iterable[str]) -> tuple[End, ...]:
         return tuple(End(peer, target) for peer in peers for target in self.seen.parts_at(peer))
 
-    def causes(self, service: str, ends: Sequence[End], state: str, count: int) -> Counter[Cause]:
+    def causes(self, service: str, ends: Sequence[End], state: str, count: int) -> Waiting:
         """Return what threads wait for that wait for one of several other ends.
 
         Calls are sent to all in turn, but those that still wait are with the ones that do not answer: a service that has request threads
         free is passed over as long as another explains the wait. Where none does, it is not known which of them it is.
         """
         explain = [end for end in ends if self._is_stuck(end)] or [end for end in ends if not self._is_free(end)]
-        found: Counter[Cause] = Counter()
-        for end, share in shares(explain or ends, count):
+        found, followed = Waiting(), explain or ends
+        for end, share in shares(followed, count):
             self.edges[service, str(end), state] += share
-            found[self._other_end(end)] += share
+        for end in followed[:count]:
+            found[self._other_end(end)] += Fraction(count, len(followed[:count]))
         if explain or len(ends) == 1:
             return found
         at = " and ".join(dict.fromkeys(end.peer for end in ends))
         free = " and ".join(f"{end.target} has {free_text(self.dumps[end.target])}" for end in ends)
-        return Counter({unseen(at, f"which of those behind it does not answer; {free}"): count})
+        return Waiting.of({unseen(at, f"which of those behind it does not answer; {free}"): count})
 
     def _is_silent(self, target: str) -> bool:
         dump = self.dumps.get(target)
@@ -168,7 +171,7 @@ def without_calls(group: ThreadGroup) -> ThreadGroup | None:
 
 
 def shares(of: Sequence[End], count: int) -> Iterator[tuple[End, int]]:
-    """Yield each end with its share of a count: they are taken in turn."""
+    """Yield each end with its share of a count in whole numbers, for the graph: they are taken in turn."""
     for number, end in enumerate(of):
         if share := count // len(of) + (number < count % len(of)):
             yield end, share

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +31,42 @@ def unseen(what: str, reason: str) -> Cause:
     return Cause("unseen", what, f"what is behind {what} is not known: {reason}")
 
 
-def most(causes: dict[Cause, int]) -> Cause:
+def most(causes: Mapping[Cause, Fraction | int]) -> Cause:
     """Return the cause that most threads wait for; of several, the first by its words."""
     return min(causes, key=lambda cause: (-causes[cause], cause.text))
 
 
-def share_out(count: int, among: Mapping[Cause, int]) -> Counter[Cause]:
-    """Return a number of threads shared out among causes, in proportion to their own numbers, the largest remainders first."""
-    total = sum(among.values())
-    found = Counter({cause: count * part // total for cause, part in among.items() if part})
-    rest = sorted(found, key=lambda cause: (-(count * among[cause] % total), cause.text))
-    found.update(rest[: count - found.total()])
-    return +found
+class Waiting(dict[Cause, Fraction]):
+    """How many threads wait for each cause in the end: exact shares, so that no remainder decides what most of them wait for."""
+
+    def __missing__(self, cause: Cause) -> Fraction:
+        return Fraction(0)
+
+    @classmethod
+    def of(cls, causes: Mapping[Cause, Fraction | int]) -> Self:
+        """Return how many threads wait for each of some causes."""
+        found = cls()
+        found.add(causes)
+        return found
+
+    def add(self, causes: Mapping[Cause, Fraction | int]) -> None:
+        """Add other threads."""
+        for cause, count in causes.items():
+            self[cause] += count
+
+    def total(self) -> Fraction:
+        """Return how many threads there are."""
+        return sum(self.values(), Fraction(0))
+
+    def in_whole(self) -> Counter[Cause]:
+        """Return whole numbers of threads for people, the largest remainders first."""
+        found = Counter({cause: int(count) for cause, count in self.items()})
+        rest = sorted(found, key=lambda cause: (found[cause] - self[cause], cause.text))
+        found.update(rest[: round(self.total()) - found.total()])
+        return found
+
+
+def share_out(count: Fraction | int, among: Mapping[Cause, Fraction | int]) -> Waiting:
+    """Return a number of threads shared out among causes, in proportion to their own numbers."""
+    total = sum(among.values(), Fraction(0))
+    return Waiting({cause: Fraction(part) * count / total for cause, part in among.items() if part}) if total else Waiting()

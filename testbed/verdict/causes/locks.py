@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import GroupWait, ThreadGroup
 from testbed.journal.thread_states import CHECKOUT, DATABASE, LOCK, SOCKET, may_wait_for_lock
-from testbed.verdict.causes.cause import Cause, most, unseen
+from testbed.verdict.causes.cause import Cause, Waiting, most, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ class LockCauses:
 
     seen: Seen
     edges: Counter[tuple[str, str, str]]
-    follow: Callable[[str, ThreadGroup], Counter[Cause]]
+    follow: Callable[[str, ThreadGroup], Waiting]
     _under_way: list[tuple[str, int]] = field(default_factory=list)
     _waits: dict[tuple[str, ThreadGroup], list[LockWait]] = field(default_factory=dict)
 

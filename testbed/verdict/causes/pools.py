@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.verdict.causes import loss
-from testbed.verdict.causes.cause import Cause, share_out, unseen
+from testbed.verdict.causes.cause import Cause, Waiting, share_out, unseen
 from testbed.verdict.causes.seen import in_use
 
 if TYPE_CHECKING:
@@ -24,41 +24,41 @@ class PoolCauses:
 
     seen: Seen
     edges: Counter[tuple[str, str, str]]
-    users: Callable[[str, Sequence[ThreadGroup]], Counter[Cause]]
+    users: Callable[[str, Sequence[ThreadGroup]], Waiting]
 
-    def of_service(self, service: str, using: Sequence[ThreadGroup]) -> Counter[Cause]:
+    def of_service(self, service: str, using: Sequence[ThreadGroup]) -> Waiting:
         """Return what holds the connections of a pool for which threads of a service wait, and how many of them.
 
         `using`: the groups of its threads that are at something else, among whom must be who has them.
         """
         pool, table = f"pool of {service}", self.seen.pool(service)
         if table is None:
-            return Counter({unseen(pool, self.seen.why_missing(pool)): 1})
+            return Waiting.of({unseen(pool, self.seen.why_missing(pool)): 1})
         if (free := max(table.in_pool, capacity(table) - table.out)) > 0 and free >= table.waiting:
-            return Counter({unseen(pool, f"{free} of its {capacity(table)} connections are not out, and nobody need wait for one"): 1})
+            return Waiting.of({unseen(pool, f"{free} of its {capacity(table)} connections are not out, and nobody need wait for one"): 1})
         lost, running = loss.losses(table.connections_out, table.sources), in_use(table)
         if lost and lost.total() >= len(running):
-            found: Counter[Cause] = Counter()
+            found = Waiting()
             for where, count in lost.items():
                 self.edges[pool, where.at, "lost"] = sum(each for other, each in lost.items() if other.at == where.at)
                 found[self._lost(where)] += count
             return found
         if not running:
             out = f"{table.out} of its {capacity(table)} connections are out, and nobody recorded who has them"
-            return Counter({unseen(pool, out): 1})
+            return Waiting.of({unseen(pool, out): 1})
         if not using:
-            return Counter({unseen(pool, f"{len(running)} requests have its connections, and none of them was seen"): 1})
+            return Waiting.of({unseen(pool, f"{len(running)} requests have its connections, and none of them was seen"): 1})
         self.edges[pool, service, "held by requests that run"] = len(running)
         return self._held(service, table, using)
 
-    def _held(self, service: str, table: PoolTable, using: Sequence[ThreadGroup]) -> Counter[Cause]:
+    def _held(self, service: str, table: PoolTable, using: Sequence[ThreadGroup]) -> Waiting:
         """Return what those wait for that have the connections of a pool, and of how many connections it was not seen who has them."""
         running = in_use(table)
         elsewhere = [row for row in running if not _is_held_by(row, table, using)]
         operations = {row.operation for row in running}
         holding = [group for group in using if not group.within or group.within in operations or "" in operations or table.calls]
-        found = self.users(service, holding) if len(elsewhere) < len(running) else Counter()
-        unaccounted = max(len(elsewhere), len(running) - found.total() if 2 * found.total() < len(running) else 0)
+        found = self.users(service, holding) if len(elsewhere) < len(running) else Waiting()
+        unaccounted = max(len(elsewhere), len(running) - int(found.total()) if 2 * found.total() < len(running) else 0)
         held = share_out(len(running) - unaccounted, found)
         if unaccounted:
             what = f"{unaccounted} of {len(running)} requests that have its connections are none of the request threads that were seen"
