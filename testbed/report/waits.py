@@ -56,8 +56,14 @@ def _minute(night_s: float) -> str:
 
 def sentences(look: Look) -> list[str]:
     """Return what is blamed, the root first, or that it is not known; and why the evidence could not be read, if it could not."""
-    found = [str(blamed) for blamed in look.who_waits.blamed] or [NOBODY]
+    found = [str(blamed) for blamed in look.who_waits.blamed] or [_nobody(look)]
     return [*_not_known(look), *found, *([look.unread] if look.unread else [])]
+
+
+def _nobody(look: Look) -> str:
+    if not look.who_waits.undumped:
+        return NOBODY
+    return f"{NOBODY}, as far as it was seen; the threads of {', '.join(look.who_waits.undumped)} could not be dumped"
 
 
 def _not_known(look: Look) -> list[str]:

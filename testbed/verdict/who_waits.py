@@ -76,10 +76,14 @@ class Blamed:
 
 @dataclass(frozen=True, slots=True)
 class WhoWaits:
-    """The graph, and what is blamed: the cause that most threads wait for first, and what was not seen last."""
+    """The graph, and what is blamed: the cause that most threads wait for first, and what was not seen last.
+
+    `undumped`: the services whose threads could not be dumped: whether they had one free is not known.
+    """
 
     edges: tuple[Edge, ...] = ()
     blamed: tuple[Blamed, ...] = ()
+    undumped: tuple[str, ...] = ()
 
     @property
     def root(self) -> Blamed | None:
@@ -202,7 +206,8 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
     whole = threads.in_whole()
     blamed = [Blamed(cause, whole[cause], tuple(services[cause]), count) for cause, count in threads.items() if whole[cause] or not count]
     edges = (Edge(source, target, count, how) for (source, target, how), count in walk.edges.items())
-    return WhoWaits(tuple(edges), tuple(sorted(blamed, key=lambda each: (each.cause.code == "unseen", -each.threads, each.cause.text))))
+    blamed.sort(key=lambda each: (each.cause.code == "unseen", -each.threads, each.cause.text))
+    return WhoWaits(tuple(edges), tuple(blamed), tuple(service for service, dump in dumps.items() if dump.error))
 
 
 @dataclass(slots=True)
@@ -322,7 +327,8 @@ class _Walk:
         self.edges[service, f"{service}, {at}", group.state] += group.count
         if group.state == LOCK:
             return Waiting.of({Cause("monitor", f"{service}, {at}", f"a lock in {service} that threads take at {at}"): group.count})
-        return Waiting.of({self._work(at, group.within): group.count})
+        asleep = 2 * sum(wait.count for wait in group.waits if wait.kind == "sleep") > group.count
+        return Waiting.of({self._work(at, group.within, asleep=asleep): group.count})
 
     def _through_database(self, service: str, group: ThreadGroup) -> Cause:
         wrong = next((wrong for wrong in self.wrong if service in wrong.servers), None)
@@ -331,14 +337,15 @@ class _Walk:
         self.edges[service, wrong.address, group.state] += group.count
         return _wrong(wrong)
 
-    def _work(self, at: str, within: str) -> Cause:
+    def _work(self, at: str, within: str, *, asleep: bool) -> Cause:
         """Return the cause of threads that work at a line, of all services whose threads are there."""
         there = {
             service: sum(group.count for group in at_work(dump) if group.state == RUNNING and group.stack[-1:] == (at,))
             for service, dump in self.dumps.items()
         }
         pools = self.seen.pools
-        return Cause("work", *slowness.work(at, within, {service: count for service, count in there.items() if count}, pools))
+        of = {service: count for service, count in there.items() if count}
+        return Cause("work", *slowness.work(at, within, of, pools, asleep=asleep))
 
     # Repetitions
 
@@ -353,7 +360,7 @@ class _Walk:
     # A caller's own connections
 
     def _through_own_connections(self, service: str, group: ThreadGroup) -> Waiting:
-        at, about = own_connections.called_at(group.stack), self.seen.about(service)
+        about = self.seen.about(service)
         self.edges[service, f"HTTP connections of {service}", group.state] += group.count
         if about is None:
             return Waiting.of({unseen(f"HTTP connections of {service}", self.seen.why_missing(f"what {service} is")): group.count})
@@ -361,11 +368,11 @@ class _Walk:
         using = [other for other in at_work(self.dumps[service]) if other.state != HTTP_CONNECTION]
         if using and not own_connections.are_lost(pool):
             return share_out(group.count, self._users(service, using))  # they have them
-        asking = sum(other.count for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
+        lines = own_connections.lines(other for other in self.dumps[service].groups if other.state == HTTP_CONNECTION)
         servers = {} if self.evidence is None else {table.service: self.dumps.get(table.service) for table in self.evidence.pools}
         free = {name: (dump.request_threads - count_at_work(dump), dump.request_threads) for name, dump in servers.items() if dump}
-        text = own_connections.exhausted(service, at, asking, pool, free)
-        return Waiting.of({Cause("exhausted", f"{service}, {at}", text): group.count})
+        text = own_connections.exhausted(service, lines, pool, free)
+        return Waiting.of({Cause("exhausted", f"{service}, {next(iter(lines))}", text): group.count})
 
     # What others have
 

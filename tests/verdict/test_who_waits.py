@@ -421,6 +421,28 @@ def test_a_facility_that_works_has_nobody_to_blame() -> None:
     assert found(evidence(), dump("cf-1", threads=0)).root is None
 
 
+def test_where_threads_could_not_be_dumped_no_thread_of_theirs_is_called_free() -> None:
+    """What nobody saw is named, as of a server whose process is stopped."""
+    seen = found(evidence(), dump("cf-1", error="no stack traces"), dump("cf-2", group(4, IDLE)))
+    assert seen.undumped == ("cf-1",)
+    said = "nothing is blamed: every service had a request thread free, as far as it was seen; the threads of cf-1 could not be dumped"
+    assert waits.sentences(Look(0.0, "asked", seen)) == [said]
+
+
+def test_a_virtual_ip_that_takes_no_connections_is_blamed_for_those_that_threads_open() -> None:
+    """Within a driver that opens one; while it takes them, who waits on one is not led astray."""
+    connecting = dump("cf-1", group(4, RUNNING, ("a:10", 4)))
+    closed = replace(evidence(), routes=(replace(VIRTUAL_IP, listens=False),))
+    assert root(closed, connecting).startswith("no_answer: virtual IP of database at a:10 takes no connections")
+    assert root(evidence(), connecting).startswith("unseen: ")
+
+
+def test_threads_that_sleep_are_not_said_to_work() -> None:
+    """As those of a caller between two attempts."""
+    asleep = ThreadGroup(4, RUNNING, "check_in", ("nap.py:31 sleep",), (GroupWait(4, "sleep", "nanosleep", "", ""),))
+    assert root(evidence(), dump("kiosk", asleep)).startswith("work: a sleep of kiosk itself at nap.py:31 sleep; 4 threads")
+
+
 def test_sockets_that_nobody_looked_at_are_not_known() -> None:
     """As in journals from before it was looked at, of a service whose settings are not known either."""
     (blamed,) = found(None, dump("kiosk", group(4, SOCKET))).blamed

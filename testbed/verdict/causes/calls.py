@@ -131,7 +131,9 @@ class CallCauses:
         if self.seen.evidence is None or not self.seen.evidence.addresses:
             return unseen(peer, f"no evidence was read{f': {self.unread}' if self.unread else ''}")
         if database := self.seen.database_at(peer):
-            return unseen(f"{database} at {peer}", "threads read a connection to it, and not within its driver")
+            if self.seen.is_closed(peer):
+                return Cause("no_answer", database, f"{database} at {peer} takes no connections, and threads wait for one that they open")
+            return unseen(f"{database} at {peer}", "threads wait on a connection to it, and not for the answer to a statement")
         return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
 
     def _silent(self, target: str, dump: Threads | None) -> Cause:

@@ -88,6 +88,11 @@ class Seen:
         names = [route.name for route in self.evidence.routes if route.address == address and route.is_virtual_ip]
         return next(iter([*names, *(side.database for side in self.evidence.databases if side.address == address)]), "")
 
+    def is_closed(self, address: str) -> bool:
+        """Whether a virtual IP at an address was seen to take no connections."""
+        routes = () if self.evidence is None else self.evidence.routes
+        return any(route.address == address and route.is_virtual_ip and not route.listens for route in routes)
+
     def is_missing(self, what: str) -> bool:
         """Whether something was asked for and not had."""
         return self.why_missing(what) != NOBODY_ASKED

@@ -37,18 +37,18 @@ def gets_on(table: PoolTable | None, at_work: int) -> bool:
     return len(held_s) >= at_work > 0 and max(held_s) < LEAST_S
 
 
-def work(at: str, within: str, at_work: Mapping[str, int], pools: Sequence[PoolTable]) -> tuple[str, str]:
+def work(at: str, within: str, at_work: Mapping[str, int], pools: Sequence[PoolTable], *, asleep: bool = False) -> tuple[str, str]:
     """Return where work of services themselves is done, and what it is, with the longest time for which a call has been at it.
 
     `at_work`: how many request threads of each service are at the line `at`, within an operation. Without a table of their connections
-    nothing tells for how long.
+    nothing tells for how long. `asleep`: whether most of them were seen to sleep.
     """
     services = " and ".join(sorted(at_work))
     selves = "themselves" if len(at_work) > 1 else "itself"
     tables = (table for table in pools if table.service in at_work)
     held = [row.out_s for table in tables for row in table.connections_out if row.request_running and row.operation == within]
     longest = f", where the longest of {len(held)} calls has had its connection for {max(held):.1f} s" if held else ""
-    return f"{services}, {at}", f"work of {services} {selves} at {at}{longest}"
+    return f"{services}, {at}", f"{'a sleep' if asleep else 'work'} of {services} {selves} at {at}{longest}"
 
 
 def answers_late_s(rows: Sequence[ConnectionOut], sessions: Mapping[int, Session]) -> float | None:

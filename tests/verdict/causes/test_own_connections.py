@@ -9,6 +9,7 @@ import pytest
 from testbed.journal.events import ThreadGroup
 from testbed.journal.evidence import ConnectionOut, Evidence, HttpPool
 from testbed.journal.thread_states import HTTP_CONNECTION, IDLE, SOCKET
+from testbed.verdict import who_waits
 from testbed.verdict.causes import own_connections
 from tests.verdict.test_who_waits import about, dump, evidence, group, root, table
 
@@ -17,7 +18,7 @@ WAITING = ThreadGroup(3, HTTP_CONNECTION, "lookup_by_city", STACK, ())
 LOST = ConnectionOut(1, "w", 9.0, request_running=False, checked_out_at=("callers/seeded_leaks.py:31 after_lookup",))
 USED = replace(LOST, request_running=True)
 IDLE_SERVERS = (dump("cf-1", group(4, IDLE)), dump("cf-2", group(4, IDLE)))
-AT = "kiosk's 3 request threads wait at callers/remote.py:9 _respond for one of its own"
+AT = "kiosk's 3 request threads wait for one of its own HTTP connections, at callers/remote.py:9 _respond"
 FREE = "cf-1 and cf-2 have 8 of 8 request threads free; 4 threads wait for it, of kiosk"
 
 
@@ -32,8 +33,9 @@ def test_connections_that_a_caller_lost_are_named_by_line_with_the_servers_that_
     """Those of its threads that still have one are few, and are not to blame."""
     callers = dump("kiosk", WAITING, ThreadGroup(1, HTTP_CONNECTION, "check_in", STACK, ()))
     said = root(seen(HttpPool(5, (LOST, LOST, LOST, USED))), callers, *IDLE_SERVERS)
+    at = AT.replace("3", "4", 1).replace("HTTP", "5 HTTP")
     assert said == (
-        f"exhausted: {AT.replace('3', '4', 1)} 5 HTTP connections; 3 of them were lost in callers/seeded_leaks.py:31, in after_lookup: its "
+        f"exhausted: {at}; 3 of them were lost in callers/seeded_leaks.py:31, in after_lookup: its "
         f"connection was never checked in, and the request ended without an error; {FREE}"
     )
 
@@ -50,7 +52,17 @@ def test_without_a_table_nobody_tells_who_lost_them() -> None:
     """Of an older file, or of a caller that counts none: the line and the caller are told all the same."""
     kiosk = dump("kiosk", WAITING, threads=3)
     said = root(seen(None), kiosk, *IDLE_SERVERS)
-    assert said == f"exhausted: {AT} HTTP connections; {FREE.replace('4 threads wait', '3 threads wait')}"
+    assert said == f"exhausted: {AT}; {FREE.replace('4 threads wait', '3 threads wait')}"
+
+
+def test_threads_that_ask_at_two_lines_wait_for_the_same() -> None:
+    """It is one cause, with how many ask at which line."""
+    other = ThreadGroup(1, HTTP_CONNECTION, "check_in", (STACK[0], *STACK[2:]), ())
+    seen_there = who_waits.of({each.service: each for each in (dump("kiosk", WAITING, other), *IDLE_SERVERS)}, seen(HttpPool(1, (LOST,))))
+    assert [blamed.threads for blamed in seen_there.blamed] == [4]
+    assert "kiosk's 4 request threads wait for one of its own 1 HTTP connections, at callers/remote.py:9 _respond (3) and " in str(
+        seen_there.root
+    )
 
 
 def test_the_line_is_the_last_one_before_the_library() -> None:
