@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, Missing, Route
     from testbed.journal.reader import Journal
     from testbed.postmortem.alarm import Moment
+    from testbed.postmortem.service_stop import Stop
     from testbed.postmortem.warning_time import WarningTimes
     from testbed.verdict.judge import Judgement
     from testbed.verdict.who_waits import Blamed, Look
@@ -37,6 +38,7 @@ MOVE = "switchover"
 UNORDERED = "No operator ordered the switchover: the cluster did."
 OWN_SETTINGS = {"name", "host", "port", "listen_fd", "log_file"}  # a service has these to itself
 SHOWN = 3
+NOT_TAKEN = "no evidence was taken"
 # Roots that lie in something else, whatever the switchover left behind, and why.
 NOT_THE_MOVE = {
     "lost": "No. It left what every move leaves, connections whose server is gone; what took them out of the pools for good is the code.",
@@ -77,7 +79,7 @@ def of(
         _cluster(journal, worst),
         _operators(journal, judgement),
         _detection(times),
-        _prevention(root, evidence, contained_by, judgement),
+        _prevention(root, evidence, contained_by, judgement, times.stop),
     )
     return tuple(_in_doubt(answer, judgement) for answer in answers) if judgement.doubts else answers
 
@@ -105,7 +107,7 @@ def known_root(worst: Look | None, stop: Moment | None) -> Known:
     is only likely where threads wait for something else as well, where the cause itself says so, or where that was before service stopped.
     """
     if worst is None:
-        return Known(None)
+        return Known(None, (NOT_TAKEN,))
     blamed = worst.who_waits.blamed
     doubt = f"the root is not known: {worst.who_waits.doubt}" if worst.who_waits.doubt else ""
     told = (*filter(None, (worst.unread, doubt)), *map(str, blamed[: SHOWN + 1]))
@@ -211,23 +213,26 @@ def _cluster(journal: Journal, worst: Look | None) -> Answer:
     question = "Was the cluster configured correctly?"
     evidence = None if worst is None else worst.evidence
     if worst is None or evidence is None:
-        return Answer(question, "That is not told.", ((worst.unread if worst else "") or "no evidence was taken",), "not told")
-    found = [*_addresses(evidence), *_differences(evidence.services), *_wrong_heartbeats(evidence)]
+        return Answer(question, "That is not told.", ((worst.unread if worst else "") or NOT_TAKEN,), "not told")
+    servers = journal.header.facility.application_servers
+    found = [*_addresses(evidence), *_differences(evidence.services, servers), *_wrong_heartbeats(evidence)]
     codes, wrong = tuple(dict.fromkeys(code for code, _ in found)), [text for _, text in found]
     untold = tuple(_untold(evidence, journal.header.facility))
+    callers = tuple(f"callers have settings of their own: {text}" for text in _settings(evidence.services, servers, are_servers=False))
     heartbeats = tuple(_right_heartbeats(evidence))
     if not evidence.heartbeats and not Seen(evidence).is_missing(HEARTBEATS):
         heartbeats = ("how the database hosts watch each other is not told: they exchange no heartbeats here",)
     if wrong:
-        return Answer(question, "No.", (*wrong, *untold, *heartbeats), "certain", codes)
+        return Answer(question, "No.", (*wrong, *untold, *heartbeats, *callers), "certain", codes)
     if untold:
-        return Answer(question, "That is not told: not all of it was seen.", (*untold, *heartbeats), "not told")
+        return Answer(question, "That is not told: not all of it was seen.", (*untold, *heartbeats, *callers), "not told")
+    alike = "the application servers" if callers else "those of a kind"
     right = (
         "every application server connects to the virtual IP",
         *(f"{route.name} at {route.address} leads to {_host_at(evidence, route)}" for route in evidence.routes if route.is_virtual_ip),
-        f"{len(evidence.services)} services have the same packages, and those of a kind the same settings",
+        f"{len(evidence.services)} services have the same packages, and {alike} the same settings",
     )
-    return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats), "likely", ("correct",))
+    return Answer(question, "Yes, as far as it was asked.", (*right, *heartbeats, *callers), "likely", ("correct",))
 
 
 def _host_at(evidence: Evidence, route: Route) -> str:
@@ -325,8 +330,8 @@ def _addresses(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield "virtual_ip", f"{route.name} leads to {route.leads_to}, where no database server was found"
 
 
-def _differences(services: Sequence[About]) -> Iterator[tuple[str, str]]:
-    """Yield, with its code, each package of which services have different versions, and each setting in which those of a kind differ."""
+def _differences(services: Sequence[About], servers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield, with its code, each package of which services have different versions, and each setting in which servers differ."""
     # What is installed is compared with what is installed, and what is loaded with what is loaded: a package may say another version of
     # itself than its metadata does.
     packages: defaultdict[tuple[str, bool], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -340,16 +345,22 @@ def _differences(services: Sequence[About]) -> Iterator[tuple[str, str]]:
         if len(versions) > 1
     ]
     yield from (("package", text) for text in dict.fromkeys(told))
+    yield from (("settings", text) for text in _settings(services, servers, are_servers=True))
+
+
+def _settings(services: Sequence[About], servers: Sequence[str], *, are_servers: bool) -> Iterator[str]:
+    """Yield each setting in which the application servers differ, or the callers of a kind: these are systems of their own, and may."""
     kinds: defaultdict[frozenset[str], list[About]] = defaultdict(list)
     for about in services:
-        kinds[frozenset(about.settings)].append(about)
+        if (about.service in servers) is are_servers:
+            kinds[frozenset(about.settings)].append(about)
     for alike in kinds.values():
         for name in sorted(set(alike[0].settings) - OWN_SETTINGS - {"database", "flight_search_urls"}):
             values: defaultdict[str, list[str]] = defaultdict(list)
             for about in alike:
                 values[str(about.settings[name])].append(about.service)
             if len(values) > 1:
-                yield "settings", f"{name}: {'; '.join(f'{value} in {_some(names)}' for value, names in values.items())}"
+                yield f"{name}: {'; '.join(f'{value} in {_some(names)}' for value, names in values.items())}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -413,7 +424,12 @@ def _mended(root: Blamed | None, evidence: Evidence | None) -> Iterator[str]:
         case "wrong_address":
             yield f"set the virtual IP as the database's address on {services}, and compare what each says of its settings"
         case "no_answer" | "late_answer":
-            yield f"wait only so long for what comes over {where}, and do without it when it does not"
+            over = f"the {where}" if where.startswith("link ") else where
+            yield f"wait only so long for what comes over {over}, and do without it when it does not"
+        case "full_queue" | "frozen":
+            yield f"wait only so long for {where.removeprefix('listen queue of ')}, and send calls elsewhere while it answers none"
+        case "lock":
+            yield "end transactions that hold a lock and do nothing, and wait only so long for a lock"
         case "deadlock":
             yield "take what is held in one order everywhere, and wait for nothing else meanwhile"
         case "retries":
@@ -424,9 +440,13 @@ def _mended(root: Blamed | None, evidence: Evidence | None) -> Iterator[str]:
         yield f"miss at least {LEAST_MISSED} heartbeats before a host counts as dead, over a network of their own"
 
 
-def _prevention(root: Blamed | None, evidence: Evidence | None, contained_by: Sequence[str] | None, judgement: Judgement) -> Answer:
+def _prevention(
+    root: Blamed | None, evidence: Evidence | None, contained_by: Sequence[str] | None, judgement: Judgement, stop: Stop
+) -> Answer:
     question = "How is it kept from ever happening again?"
     mended = tuple(_mended(root, evidence))
+    if stop.at is None and stop.known:
+        return Answer(question, "Service did not stop.", (stop.text, *mended), "certain")
     if contained_by is None:
         if not mended:
             return Answer(question, "That is not told.", (), "not told")

@@ -7,6 +7,7 @@ import pytest
 
 from testbed.journal.events import HeartbeatCount
 from testbed.journal.evidence import About, DatabaseSide, Evidence, Heartbeats, Missing, OwnAddress, Route
+from testbed.plan.expectation import Outcome
 from testbed.postmortem import questions, warning_time
 from testbed.postmortem.alarm import Ring
 from testbed.verdict import judge
@@ -405,6 +406,9 @@ def test_a_switchover_that_failed_is_no_work_by_the_book() -> None:
         ("retries", "let partner make fewer attempts"),
         ("exhausted", "read or close every answer that cf-1 gets"),
         ("no_answer", "wait only so long for what comes over partner"),
+        ("full_queue", "wait only so long for partner, and send calls elsewhere"),
+        ("frozen", "wait only so long for partner, and send calls elsewhere"),
+        ("lock", "end transactions that hold a lock"),
         ("work", ""),
     ],
 )
@@ -490,10 +494,30 @@ def test_the_variant_that_was_grounded_is_no_remedy_for_itself(contained_by: tup
 
 
 def test_the_matrix_is_not_contradicted_by_a_night_that_came_out_as_it_says() -> None:
-    """The variant of that night is left out all the same."""
-    prevention = answers(contained_night(), look(), contained_by=("fixed", "original"))[-1]
+    """One that hung and came back by itself; the variant of that night is left out all the same."""
+    journal = hung_night().journal()
+    judgement = judge.judge(journal)
+    times = warning_time.of(journal, judgement)
+    contained = replace(judgement, reason=replace(judgement.reason, outcome=Outcome.CONTAINED))
+    prevention = questions.of(journal, contained, [look()], times, ("fixed", "original"))[-1]
     assert prevention.answer == "The airline was not grounded over fixed."
     assert not any("original it was" in seen for seen in prevention.evidence)
+
+
+def test_where_service_did_not_stop_no_variant_is_praised_for_that() -> None:
+    """There is nothing to keep from happening again; what would mend what was seen is told all the same."""
+    prevention = answers(contained_night(), look(), contained_by=("fixed", "original"))[-1]
+    assert (prevention.answer, prevention.sure) == ("Service did not stop.", "certain")
+    assert prevention.evidence[1:] == ("mend lookup/original.py:24: check in what was taken, whatever raises",)
+
+
+def test_callers_may_have_settings_of_their_own() -> None:
+    """They are systems of their own: that they differ is told, and is no wrong configuration of the cluster."""
+    told = evidence()
+    callers = tuple(replace(each, settings={**each.settings, "retries": 10 * (each.service == "partner")}) for each in told.services)
+    _, cluster, *_ = answers(hung_night(), look(told=replace(told, services=callers)))
+    assert (cluster.answer, cluster.codes) == ("Yes, as far as it was asked.", ("correct",))
+    assert cluster.evidence[-1] == "callers have settings of their own: retries: 0 in kiosk, ivr; 10 in partner"
 
 
 PHYSICAL = about("cf-2", database="host=a port=20")
