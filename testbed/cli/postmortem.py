@@ -55,7 +55,7 @@ def _tell(console: Console, journal: Journal, judgement: Judgement, contained_by
         console.print(f"the replay cannot be believed: {finding.text}", soft_wrap=True)
     looks, times = who_waits.of_journal(journal), warning_time.of(journal, judgement)
     for look in looks:
-        console.print(f"Root, {waits.title(look, judgement.figures)}:")
+        console.print(f"Root, {waits.title(look, judgement.figures)}:", soft_wrap=True)
         for sentence in waits.sentences(look):
             console.print(f"  {sentence}", soft_wrap=True)
         if look.who_waits.edges:

@@ -78,7 +78,7 @@ def robots(watch: Watch) -> Iterator[Alarm]:
             rings = (fate.ring for fate in fates if fate.ring is not None)
             doubts = _not_told(watch, fates, f"nobody asked {caller} for {kind} from which it could be told")
             rule = f"one, asked every {every}, fails or has no answer within {watch.rules.answer_within_s:g} s (derived)"
-            yield watch.alarm(f"{ROBOT}{caller}_{kind}", f"a {kind} by a robot at {caller}", rule, rings, doubts)
+            yield watch.alarm(f"{ROBOT}{caller}_{kind}", f"a robot at {caller} ({kind})", rule, rings, doubts)
 
 
 def is_derived(alarm: Alarm) -> bool:

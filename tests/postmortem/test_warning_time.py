@@ -490,7 +490,7 @@ def test_the_lines_are_as_people_say_it() -> None:
     times = told(flown("original"))
     assert warnings.line(times, alarm(times, HEALTH[1])) == "the health check of the callers: never"
     line = warnings.line(times, alarm(times, ROBOTS[0]))
-    assert line.startswith("a check_in by a robot at kiosk: 23:")
+    assert line.startswith("a robot at kiosk (check_in): 23:")
     assert " min before (" in line
 
 
