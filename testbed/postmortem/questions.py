@@ -109,8 +109,7 @@ def known_root(worst: Look | None, stop: Moment | None) -> Known:
     if worst is None:
         return Known(None, (NOT_TAKEN,))
     blamed = worst.who_waits.blamed
-    doubt = f"the root is not known: {worst.who_waits.doubt}" if worst.who_waits.doubt else ""
-    told = (*filter(None, (worst.unread, doubt)), *map(str, blamed[: SHOWN + 1]))
+    told = (*filter(None, (worst.unread, worst.who_waits.not_known)), *map(str, blamed[: SHOWN + 1]))
     if worst.unread or not worst.who_waits.knows_root:
         return Known(None, told)
     root, *others = blamed

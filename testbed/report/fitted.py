@@ -57,12 +57,22 @@ def _lines(text: Text, width: int) -> Iterator[Text]:
         if end > start and cell_len(plain[start:piece_end]) > width:
             yield text[start:end]
             start = piece_start
-        while cell_len(plain[start:piece_end]) > width:
-            cut = next(at for at in range(piece_end, start, -1) if cell_len(plain[start:at]) <= width or at == start + 1)
+        for cut in _cuts(plain, start, piece_end, width):
             yield text[start:cut]
             start = cut
         end = piece_end
     yield text[start:end]
+
+
+def _cuts(plain: str, start: int, end: int, width: int) -> Iterator[int]:
+    """Yield where a piece is cut that fits no line: one character after the other, however many there are."""
+    begin, used = start, 0
+    for at in range(start, end):
+        wide = cell_len(plain[at])
+        if used + wide > width and at > begin:
+            yield at
+            begin, used = at, 0
+        used += wide
 
 
 def _pieces(plain: str, width: int) -> Iterator[tuple[int, int]]:

@@ -57,17 +57,13 @@ def _minute(night_s: float) -> str:
 def sentences(look: Look) -> list[str]:
     """Return what is blamed, the root first, or that it is not known; and why the evidence could not be read, if it could not."""
     found = [str(blamed) for blamed in look.who_waits.blamed] or [_nobody(look)]
-    return [*_not_known(look), *found, *([look.unread] if look.unread else [])]
+    return [each for each in (look.who_waits.not_known, *found, look.unread) if each]
 
 
 def _nobody(look: Look) -> str:
     if not look.who_waits.undumped:
         return NOBODY
     return f"{NOBODY}, as far as it was seen; the threads of {', '.join(look.who_waits.undumped)} could not be dumped"
-
-
-def _not_known(look: Look) -> list[str]:
-    return [f"the root is not known: {look.who_waits.doubt}"] if look.who_waits.doubt else []
 
 
 def table(look: Look, figures: Figures) -> FittedTable:

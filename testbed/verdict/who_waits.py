@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from testbed.verdict.causes.wrong_address import WrongAddress
 
 NOT_TAKEN = "no evidence was taken beside the dumps"
+FAILED = "checkouts that failed"  # of those that wait for nothing, in the graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,11 @@ class WhoWaits:
         shared = "" if self._unseen_threads.denominator == 1 else ", when calls are shared out evenly"
         total = sum(blamed.threads for blamed in self.blamed)
         return f"of {total} threads, {float(self._unseen_threads):.3g} wait for what was not seen{shared}"
+
+    @property
+    def not_known(self) -> str:
+        """The doubt as a sentence of its own; empty where there is none."""
+        return f"the root is not known: {self.doubt}" if self.doubt else ""
 
     @property
     def _unseen_threads(self) -> Fraction:
@@ -200,7 +206,7 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
     services = {cause: [name for name in dumps if name in (*full, *partly) and cause in walk.causes_of(name)] for cause in threads}
     for wrong in walk.wrong:
         if wrong.failed:
-            walk.edges[" and ".join(wrong.servers), wrong.address, "checkouts that failed"] += wrong.failed
+            walk.edges[" and ".join(wrong.servers), wrong.address, FAILED] += wrong.failed
             services.setdefault(_wrong(wrong), list(wrong.servers))
             threads[_wrong(wrong)] += 0
     whole = threads.in_whole()

@@ -5,7 +5,8 @@
   const PAPER = 680; // the width of a sheet
   const boxes = [...document.querySelectorAll(".graph")].map((box) => ({ box, data: JSON.parse(box.querySelector("script").textContent) }));
 
-  const blame = ({ threads }, root) => `${root ? "The root: " : ""}${threads} ${threads === 1 ? "thread waits" : "threads wait"} for this`;
+  const waits = (threads) => (threads ? `${threads} ${threads === 1 ? "thread waits" : "threads wait"} for this` : "requests fail here, and none waits");
+  const blame = ({ threads }, root) => `${root ? "The root: " : ""}${waits(threads)}`;
 
   const label = (data, number) => {
     const node = data.nodes[number];

@@ -11,7 +11,7 @@ from testbed.journal.thread_states import DATABASE
 from testbed.verdict.causes.calls import UNKNOWN_ADDRESS
 from testbed.verdict.causes.databases import HELD_BY, LOCK, LOCK_OF
 from testbed.verdict.causes.locks import OF_CIRCLE
-from testbed.verdict.who_waits import Edge
+from testbed.verdict.who_waits import FAILED, Edge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +125,7 @@ def _kind(name: str, edges: Sequence[Edge], facility: FacilityNames) -> str:
         ("", name == PASSENGERS),
         ("calling system", name in facility.callers),
         ("application server", name in facility.application_servers),
+        ("application servers", set(name.split(" and ")) <= set(facility.application_servers)),
         ("connection pool", name.startswith((POOL_OF, CONNECTIONS_OF))),
         ("network link", name.startswith(LINK_TO)),
         ("in the database", name == LOCK or name.startswith(LOCK_OF)),
@@ -145,7 +146,7 @@ def _does(name: str, edges: Sequence[Edge], facility: FacilityNames) -> tuple[st
     for edge in edges:
         if edge.source == name and edge.how not in (HELD_BY, SILENT):
             counted[edge.how] += edge.count
-    return tuple(f"{count}{what} {how}" for how, count in counted.items())
+    return tuple(f"{count}{'' if how == FAILED else what} {how}" for how, count in counted.items())
 
 
 def _blamed(name: str, blamed: Sequence[Blamed], at: dict[Cause, tuple[str, ...]]) -> tuple[Blamed, ...]:

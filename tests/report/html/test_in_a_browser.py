@@ -38,12 +38,14 @@ LINES = """
 
 
 # Comes near each chart and graph until it is drawn, as a reader does: on a busy machine keys are faster than frames, and the tabulator
-# would be past a graph before there is a node in it.
+# would be past a graph before there is a node in it. One drawn in the width that the window had before would be drawn again later, and
+# the nodes that had been reached would be gone.
 AS_IF_READ = """
 (async () => {
   for (const box of document.querySelectorAll(".chart, .graph")) {
     box.scrollIntoView();
-    while (!box.dataset.drawn) await new Promise(requestAnimationFrame);
+    const width = () => String(Math.floor(box.getBoundingClientRect().width));
+    while (box.dataset.drawn?.split(" ").at(-1) !== width()) await new Promise(requestAnimationFrame);
   }
   scrollTo(0, 0);
 })()

@@ -352,7 +352,7 @@ def test_the_root_stands_above_the_graph_and_the_warnings_have_their_leads() -> 
     assert after_the_stop.warned(judged.of(results(contained_night().journal()))) is None
     both = after_the_stop.warned(judged.of(results(hung_night().journal(), contained_night().journal())))
     assert both is not None
-    assert "There is none of original (2/2), over which service is not known to have stopped." in str(both.body)
+    assert "There is none of original (2/2), over which service did not stop." in str(both.body)
 
 
 def test_the_stacks_of_all_services_stand_together() -> None:

@@ -11,7 +11,7 @@ from testbed.journal.thread_states import DATABASE, HTTP_CONNECTION, LOCK, RUNNI
 from testbed.report.html import wait_graph
 from testbed.verdict import who_waits
 from testbed.verdict.causes.calls import UNKNOWN_ADDRESS
-from testbed.verdict.who_waits import Blamed, Cause, Edge, WhoWaits
+from testbed.verdict.who_waits import FAILED, Blamed, Cause, Edge, WhoWaits
 from tests import hangs
 from tests.verdict.test_who_waits import database, dump, evidence, table
 
@@ -168,6 +168,16 @@ def test_a_cause_to_which_no_way_leads_is_a_node_by_itself() -> None:
     assert found is not None
     assert found.root == ("somebody",)
     assert [(node.kind, node.does) for node in found.nodes if node.blamed] == [("", ())]
+
+
+def test_servers_whose_checkouts_fail_are_servers_and_wait_for_nothing() -> None:
+    """They go to a host's own address, where nobody listens."""
+    failed = Edge("cf-1 and cf-2", "a:19", 62, FAILED)
+    wrong = Blamed(Cause("wrong_address", "a:19", "they connect to a:19"), 0, ("cf-1", "cf-2"))
+    found = wait_graph.of(WhoWaits((failed,), (wrong,)), NAMES)
+    assert found is not None
+    assert [(node.kind, node.does) for node in found.nodes] == [("application servers", ("62 checkouts that failed",)), ("another end", ())]
+    assert found.root == ("a:19",)
 
 
 def test_where_nobody_waits_there_is_no_graph() -> None:

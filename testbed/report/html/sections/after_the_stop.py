@@ -38,8 +38,13 @@ def warned(nights: Sequence[JudgedNight]) -> Fragment | None:
 def _fragment(anchor: str, title: str, note: str, nights: Sequence[JudgedNight], table: TableOf) -> Fragment | None:
     told = [(replay.label, _told(replay, table)) for judged in nights for replay in judged.replays]
     tables = [of_replay for _, of_replay in told if of_replay is not None]
-    well = [label for label, of_replay in told if of_replay is None]
-    left_out = f" There is none of {', '.join(well)}, over which service is not known to have stopped." if well else ""
+    replays = [replay for judged in nights for replay in judged.replays]
+    well = [replay for replay, (_, of_replay) in zip(replays, told, strict=True) if of_replay is None]
+    left_out = "".join(
+        f" There is none of {', '.join(labels)}, over which service {what}."
+        for known, what in ((True, "did not stop"), (False, "is not known to have stopped"))
+        if (labels := [replay.label for replay in well if replay.times.stop.known is known])
+    )
     return Fragment(anchor, title, joined(element("p", f"{note}{left_out}", class_="note"), *tables)) if tables else None
 
 
