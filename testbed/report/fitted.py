@@ -51,17 +51,23 @@ def lines(text: Text, width: int) -> list[Text]:
 
 
 def _lines(text: Text, width: int) -> Iterator[Text]:
-    plain = text.plain
+    """Yield the lines of a text without ends of its own; it is divided once, because each slice of it is as much work as it is long."""
+    ends = [at for span in _spans(text.plain, width) for at in span]
+    yield from text.divide(ends)[1::2]  # between two lines is what is left out
+
+
+def _spans(plain: str, width: int) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of each line."""
     start = end = 0
     for piece_start, piece_end in _pieces(plain, width):
         if end > start and cell_len(plain[start:piece_end]) > width:
-            yield text[start:end]
+            yield start, end
             start = piece_start
         for cut in _cuts(plain, start, piece_end, width):
-            yield text[start:cut]
+            yield start, cut
             start = cut
         end = piece_end
-    yield text[start:end]
+    yield start, end
 
 
 def _cuts(plain: str, start: int, end: int, width: int) -> Iterator[int]:
