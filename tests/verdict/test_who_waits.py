@@ -433,7 +433,7 @@ def test_a_virtual_ip_that_takes_no_connections_is_blamed_for_those_that_threads
     """Within a driver that opens one; while it takes them, who waits on one is not led astray."""
     connecting = dump("cf-1", group(4, RUNNING, ("a:10", 4)))
     closed = replace(evidence(), routes=(replace(VIRTUAL_IP, listens=False),))
-    assert root(closed, connecting).startswith("no_answer: virtual IP of database at a:10 takes no connections")
+    assert root(closed, connecting).startswith("no_answer: the virtual IP of database at a:10 takes no connections")
     assert root(evidence(), connecting).startswith("unseen: ")
 
 

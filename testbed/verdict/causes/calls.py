@@ -132,7 +132,7 @@ class CallCauses:
             return unseen(peer, f"no evidence was read{f': {self.unread}' if self.unread else ''}")
         if database := self.seen.database_at(peer):
             if self.seen.is_closed(peer):
-                return Cause("no_answer", database, f"{database} at {peer} takes no connections, and threads wait for one that they open")
+                return Cause("no_answer", database, f"the {database} at {peer} takes no connections, and threads wait to open one")
             return unseen(f"{database} at {peer}", "threads wait on a connection to it, and not for the answer to a statement")
         return Cause("no_answer", peer, f"{peer}, which is no part of the facility that was seen, does not answer")
 
