@@ -16,6 +16,7 @@ from pydantic import Field
 FORMAT = 1
 FIRST_ERROR_STATUS = 400  # of HTTP: a response below it is `answered`
 REFUSED = "connection refused"  # the error of a sample: nothing listens at the service's address
+BY_HAND = 1_000  # ids of what a class orders come after it; a timeline has at most so many steps
 KIB, MIB = 1 << 10, 1 << 20  # of the bytes in which events give sizes
 Progress = Literal["begin", "end", "failed"]
 BreakerState = Literal["closed", "open", "half_open"]

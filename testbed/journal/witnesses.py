@@ -10,8 +10,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import (
+    BY_HAND,
     ENDED,
     REFUSED,
+    ClockFactor,
     Condition,
     Counts,
     FaultOver,
@@ -189,7 +191,8 @@ def done(journal: Journal) -> Iterator[str]:
     planned = journal.header.timeline
     begins = [event for event in events if event.state == "begin"]
     for begin in begins:
-        if planned and begin.by == "operator" and not (1 <= begin.id <= len(planned) and planned[begin.id - 1] == begin.operation):
+        unplanned = begin.by == "cluster" or begin.id > BY_HAND
+        if planned and not unplanned and not (1 <= begin.id <= len(planned) and planned[begin.id - 1] == begin.operation):
             yield f"operation {begin.id} is {begin.operation}, which the header's timeline does not have at that place"
             return
     # A restart of several services, or a healing of several faults, goes on after one of them failed.
@@ -221,9 +224,13 @@ def heartbeats(journal: Journal) -> Iterator[str]:
 
 
 def _undone(journal: Journal, begins: list[OperationEvent]) -> Iterator[str]:
-    """Every step of the timeline began, unless its condition was not seen; what stays active was healed, and nothing else."""
+    """Every step of the timeline began, unless its condition was not seen; what stays active was healed, and nothing else.
+
+    A night that its trainer stopped for good is over before steps that were due later.
+    """
     waited = [event.operation for event in journal.of(Condition) if not event.seen]
-    for number, word in enumerate(journal.header.timeline, start=1):
+    stopped = [clock.factor for clock in journal.of(ClockFactor)][-1:] == [0.0]
+    for number, word in enumerate(() if stopped else journal.header.timeline, start=1):
         if all(begin.id != number for begin in begins) and word not in waited:
             yield f"the timeline has {word} as its step {number}, which never began"
             return

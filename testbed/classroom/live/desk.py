@@ -13,7 +13,7 @@ from testbed.classroom.saying import RefusalError, say
 from testbed.concurrency import cancel_and_wait
 from testbed.errors import TestbedError
 from testbed.faults.switchover import Switchover
-from testbed.journal.events import Note
+from testbed.journal.events import BY_HAND, Note
 from testbed.journal.evidence import DatabaseSide
 from testbed.operations import restart
 from testbed.plan.clock import clock_text
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Look = TypeVar("Look")
 WITHIN_S = 5.0
-FIRST_ID = 1_000  # of what a class does; a timeline has at most so many steps
 SESSIONS = ("pid", "role", "client", "state", "wait", "query", "state_s", "transaction_s", "blocked_by")
 LOCKS = ("pid", "relation", "mode", "granted")
 
@@ -43,7 +42,7 @@ class Desk:
     replay: Replay
     scene: Scene
     duties: Duties
-    _operations: int = FIRST_ID
+    _operations: int = BY_HAND
     _next_step: asyncio.Event = field(default_factory=asyncio.Event)
     _switching: bool = False
     _closed: bool = False
