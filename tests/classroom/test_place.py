@@ -33,7 +33,11 @@ DEADLOCK = Cause(
             ("lookup/original.py:23", "lookup/fixed.py:24", "original.py", "24", "the lookup", "my_original.py:24", "x/original.py:24"),
         ),
         (LOCK, ("session 11216", "the session 11216 of the database", "11216"), ("session 11217", "session", "database", "a.py:11216")),
-        (LINK, ("link to database", "the link to the database"), ("database", "link", "the database server", "cf-1")),
+        (
+            LINK,
+            ("link to database", "the link to the database", "the network between the servers and the database"),
+            ("database", "link", "network", "the network to cf-1", "the database server", "cf-1"),
+        ),
         (ADDRESS, ("127.0.0.1:50447", "db-1", "db-1's own address"), ("127.0.0.1:50448", "db-2", "127.0.0.1", "the virtual IP")),
         (CALLER, ("partner", "the partner's retries"), ("kiosk", "cf-1", "")),
         (WORK, ("lookup/driver_cursor.py:28", "driver_cursor.py:28"), ("cf-1", "cf-1 and cf-2", "driver_cursor.py:82")),

@@ -18,6 +18,7 @@ LINE = re.compile(r"([\w./-]+\.py)(?::|,?\s+(?:line\s+)?)(\d+)")  # `app.py:5`, 
 WORD = re.compile(r"[\w.:-]*\w")
 FILLING = {"a", "an", "the", "of", "to", "in", "and", "on", "at"}
 KINDS = {"database", "firewall", "link", "lock", "network", "pool", "queue", "session", "virtual"}  # of what is on no map under a name
+SAME = {"network": "link", "links": "link", "connection": "link", "connections": "link", "pid": "session", "databases": "database"}
 
 Line = tuple[str, int]  # a file and a number
 
@@ -26,7 +27,8 @@ def names(answer: str, cause: Cause, evidence: Evidence | None) -> bool:
     """Return whether an answer names the place of a cause.
 
     Of a cause in the code, one of its lines: as it is blamed, or the close that was skipped there. Any end of the file's path will do. Of
-    another, its words; where it has a number, such as that of a session or an address, that alone; of an address, the host that has it.
+    another, its words, or others for the same (`SAME`); where it has a number, such as that of a session or an address, that alone; of an
+    address, the host that has it.
     `evidence`: of the moment that told the cause.
     """
     lines = set(_lines(f"{cause.where} {cause.text}"))
@@ -71,7 +73,7 @@ def _is_same(one: Line, other: Line) -> bool:
 
 
 def _words(text: str) -> set[str]:
-    return {word for word in WORD.findall(text.lower()) if word not in FILLING}
+    return {SAME.get(word, word) for word in WORD.findall(text.lower()) if word not in FILLING}
 
 
 def _skipped(cause: Cause, evidence: Evidence | None) -> Iterator[Line]:
