@@ -33,21 +33,36 @@
     before = phase;
   };
 
-  // Beside what the night's clock waits for there is the choice, as soon as it is open.
-  const taskOf = (state) => state.task ?? (state.phase === "night" && state.choice?.open && !state.choice.chosen ? { text: text("task.decide"), role: "commander" } : null);
+  // Beside what the night's clock waits for there is the choice, as soon as it is open; what follows from it; and after the night the answers.
+  const stuckOf = (state, kind) => Classroom.services(Classroom.welcome(), kind).filter((name) => state[`services.${name}`]?.stuck);
+  const choiceTask = (state) => {
+    const { open, chosen } = state.choice ?? {}, stuck = stuckOf(state);
+    const all = stuckOf(state, ["caller"]).length === Classroom.services(Classroom.welcome(), ["caller"]).length;
+    if (open && !chosen) return { text: !stuck.length || all ? text("task.decide") : text("task.decide_some", { services: stuck }), role: "commander" };
+    if (!chosen || !stuck.length) return null;
+    if (chosen === "look" && state.at_risk?.length) return { text: text("task.look"), role: "commander" };
+    return { text: text("task.restore"), role: "operator" };
+  };
+  const taskOf = (state) => {
+    if (state.task) return state.task;
+    if (state.phase === "night") return choiceTask(state);
+    return state.phase === "over" && !state.revealed && Classroom.live() ? { text: text("task.answer"), role: "commander", at: "questions" } : null;
+  };
   const showTask = (state) => {
     const task = taskOf(state), mine = Boolean(task) && Classroom.has(task.role);
     setHidden(by("task"), !task);
     setClass(by("task"), "mine", mine);
     setText(by("task-text"), say(task?.text));
     setText(by("task-role"), task ? text(mine ? "task.yours" : "task.theirs", { role: word("roles", task.role) }) : "");
-    const panel = by(`panel-${task?.role}`);
+    const panel = by(task?.at ?? `panel-${task?.role}`);
     setHidden(by("task-way"), !(mine && panel));
-    if (mine && panel) setAttribute(by("task-link"), "href", `#panel-${task.role}`);
+    if (!mine || !panel) return;
+    setAttribute(by("task-link"), "href", `#${panel.id}`);
+    setText(by("task-link"), text(task.at ? "task.way_questions" : "task.way"));
   };
 
   Classroom.show({
-    keys: ["clock", "phase", "passengers", "cost", "gone", "gone.why", "task", "choice", "me"],
+    keys: ["clock", "phase", "passengers", "cost", "gone", "gone.why", "task", "choice", "at_risk", "revealed", "services.", "me"],
     start: (welcome) => {
       document.title = text("board.document", { title: welcome.lesson.title });
       setText(by("title"), welcome.lesson.title);
@@ -63,7 +78,7 @@
       if (any("cost", "passengers")) showCost(state);
       if (any("phase")) foldIntroduction(state.phase);
       if (any("phase", "gone", "gone.why")) showGone(state);
-      if (any("task", "choice", "phase", "me")) showTask(state);
+      if (any("task", "choice", "at_risk", "revealed", "phase", "me") || (state.choice && keys.some((key) => key.startsWith("services.")))) showTask(state);
     },
   });
 })();

@@ -33,8 +33,8 @@ window.Classroom = {};
     return typeof value === "number" ? number(value) : say(value);
   };
 
-  // What the server says: somebody's own words as they are, and a code with its fields in the words of texts.js.
-  const say = (told) => (told && typeof told === "object" ? text(`said.${told.code}`, told) : String(told ?? ""));
+  // What the server says: somebody's own words as they are, a code with its fields in the words of texts.js, and a list of these.
+  const say = (told) => (Array.isArray(told) ? lists.format(told.map(say)) : told && typeof told === "object" ? text(`said.${told.code}`, told) : String(told ?? ""));
 
   // The text for a word of the state; a word that texts.js does not have is shown as it is.
   const word = (group, value, values) => (typeof found(`${group}.${value}`) === "string" ? text(`${group}.${value}`, values) : String(value ?? TEXTS.unknown));
@@ -82,10 +82,14 @@ window.Classroom = {};
   const paragraphs = (value) => String(value ?? "").split(/\n\s*\n/).filter((part) => part.trim()).map((part) => el("p", {}, said(part)));
 
   const two = (value) => String(value).padStart(2, "0");
+  // Of a night that lasts but minutes each second counts: a minute of it may take three.
+  const HOUR_S = 3600;
+  const isShort = (night) => Boolean(night) && night.to_s - night.from_s <= HOUR_S;
   const nightText = (seconds) => {
     if (!Number.isFinite(seconds)) return text("unknown");
-    const minutes = Math.floor((((seconds % 86400) + 86400) % 86400) / 60);
-    return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+    const second = Math.floor(((seconds % 86400) + 86400) % 86400), minutes = Math.floor(second / 60);
+    const shown = [Math.floor(minutes / 60), minutes % 60, ...(isShort(window.Classroom.welcome?.()?.night) ? [second % 60] : [])];
+    return shown.map(two).join(":");
   };
   const when = (seconds) => el("span", { class: "when" }, nightText(seconds));
 

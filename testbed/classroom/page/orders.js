@@ -9,8 +9,8 @@
     setClass(line, "refused", !reply.ok);
   };
 
-  // Sends an order once at a time. `fields` returns its fields, or null if it is not to be sent; `got` takes the reply.
-  const sender = (order, { fields = () => ({}), line, got = () => {} }) => {
+  // Sends an order once at a time. `fields` returns its fields, or null if it is not to be sent, which `empty` explains; `got` takes the reply.
+  const sender = (order, { fields = () => ({}), line, empty = "", got = () => {} }) => {
     let busy = false;
     return async (event) => {
       event?.preventDefault();
@@ -20,7 +20,10 @@
       button?.setAttribute("aria-busy", "true");
       try {
         const sent = await fields();
-        if (sent === null) return;
+        if (sent === null) {
+          if (empty) tell(line, { ok: false, text: empty });
+          return;
+        }
         setText(line, text("orders.sent"));
         setClass(line, "refused", false);
         const reply = await Classroom.order(order, sent);

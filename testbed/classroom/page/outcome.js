@@ -7,7 +7,7 @@
     const line = replyLine();
     const choices = (welcome.preventions ?? []).map(({ value, text: words }) => el("label", { class: "choice" },
       el("input", { type: "radio", name: "prevention", value }), " ", said(words)));
-    const form = el("form", { onsubmit: sender("prevent", { line, fields: () => { const value = form.querySelector("input:checked")?.value; return value ? { variant: value } : null; } }) },
+    const form = el("form", { onsubmit: sender("prevent", { line, empty: text("prevention.empty"), fields: () => { const value = form.querySelector("input:checked")?.value; return value ? { variant: value } : null; } }) },
       el("fieldset", {}, el("legend", {}, text("prevention.which")), ...choices),
       el("p", { class: "buttons" }, el("button", { "data-order": "prevent" }, text("prevention.replay"))), line);
     by("prevention-form").replaceChildren(form);
@@ -42,14 +42,15 @@
       ...Classroom.paragraphs(found.explanation),
       el("p", { class: "sum" }, said(found.title)),
       el("p", {}, text("revealed.variant"), el("code", {}, said(found.variant))),
-      found.root || state.phase === "over" ? el("p", {}, found.root ? text(certain ? "revealed.root" : "revealed.likely") : text("revealed.no_root"), found.root ? el("strong", {}, briefly(found.root)) : "") : "");
+      found.root || state["compared.cause"] ? el("p", {}, found.root ? text(certain ? "revealed.root" : "revealed.likely") : text("revealed.no_root"), found.root ? el("strong", {}, briefly(found.root)) : "") : "");
   };
 
   const showScore = (state) => {
     const { score } = state;
     setHidden(by("score"), !score);
     if (!score) return;
-    setText(by("score-sum"), text("score.sum", { points: score.points, of: score.of }));
+    const replayed = Classroom.under("replays.").some(([, replay]) => replay.running);
+    setText(by("score-sum"), text(replayed ? "score.so_far" : "score.sum", { points: score.points, of: score.of }));
     const rows = (score.parts ?? []).map((part) => [word("score_parts", part.id), text("score.part", { points: part.points ?? text("unknown"), of: part.of }), briefly(part.text)]);
     by("score-parts").replaceChildren(table(text("score.parts"), [text("score.what"), text("score.points"), text("score.why")], rows));
   };

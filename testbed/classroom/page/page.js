@@ -1,7 +1,7 @@
 // Starts the page: over a recorded night if data.js has one, else over the connection to the class's server.
 "use strict";
 (() => {
-  const { by, text, setText, setHidden } = Classroom;
+  const { by, text, setText, setHidden, allow } = Classroom;
   const banner = (told) => {
     setText(by("banner"), told);
     setHidden(by("banner"), !told);
@@ -12,6 +12,16 @@
   const showWays = () => ways.forEach(([way, part]) => setHidden(way, part.hidden));
   new MutationObserver(showWays).observe(document.querySelector("main"), { subtree: true, attributeFilter: ["hidden"] });
   showWays();
+
+  // Once the facility is down nothing can be ordered of it. The last of all views, so that none allows it again.
+  Classroom.show({
+    keys: ["phase", "switchover", "log.", "choice", "me"],
+    update: (_, state) => {
+      const down = ["over", "gone"].includes(state.phase);
+      setHidden(by("desk-over"), !down);
+      if (down) for (const each of document.querySelectorAll("#desk button[data-order]")) allow(each, false);
+    },
+  });
 
   Classroom.fillTexts();
   Classroom.watchMap();

@@ -27,7 +27,7 @@
       const value = valueOf(question, form);
       return value.length ? { question: question.id, value } : null;
     };
-    const form = el("form", { onsubmit: sender("answer", { line, fields }) },
+    const form = el("form", { onsubmit: sender("answer", { line, fields, empty: text("questions.empty") }) },
       el("fieldset", {}, el("legend", {}, text("questions.number", { number }), word("asked", question.id)), ...inputs),
       el("p", { class: "buttons" }, el("button", { "data-order": "answer" }, text("questions.answer"))), line);
     const answered = el("p", { class: "answered", hidden: true }), compared = el("div", { class: "compared", hidden: true });
@@ -43,7 +43,7 @@
   const textOf = (question, value) => [value].flat().map((each) => nameOf(question, each)).join("; ");
 
   const showOne = ({ question, form, heading, options, answered, compared }) => {
-    const answer = Classroom.get(`answers.${question.id}`), found = Classroom.get(`compared.${question.id}`), mine = Classroom.may("answer");
+    const answer = Classroom.get(`answers.${question.id}`), found = Classroom.get(`compared.${question.id}`), mine = Classroom.may("answer") && !found; // after the reveal answers are over
     setHidden(form, !mine);
     setHidden(heading, mine);
     setHidden(options, mine || !question.choices?.length);

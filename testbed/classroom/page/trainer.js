@@ -59,7 +59,7 @@
     return notes.filter(({ note }) => Number.isFinite(note.night_s) && note.night_s <= (state.clock?.night_s ?? -1));
   };
   const showNotes = (state) => {
-    const due = dueNotes(state), now = due.at(-1) ?? null;
+    const due = dueNotes(state), now = due.at(-1) ?? null, before = due.at(-2);
     for (const each of notes) {
       setClass(each.line, "due", each === now);
       setClass(each.line, "past", each !== now && due.includes(each));
@@ -67,11 +67,14 @@
     if (now === current) return;
     current = now;
     by("trainer-note-text").replaceChildren(...(now ? wordsOf(now.note) : [text("trainer.no_note")]));
+    // Two may come within seconds, and nobody has asked the first by then.
+    setHidden(by("trainer-note-before"), !before);
+    by("trainer-note-before").replaceChildren(...(before ? [text("trainer.before"), ...wordsOf(before.note)] : []));
   };
 
   let minute = "";
   Classroom.show({
-    keys: ["me", "phase", "clock", "notes_due"],
+    keys: ["me", "phase", "clock", "notes_due", "revealed"],
     start: (welcome) => { if (welcome.mode === "live" && welcome.you.trainer) make(welcome); },
     update: (keys, state) => {
       setHidden(by("trainer"), !Classroom.isTrainer());
@@ -79,8 +82,9 @@
       if (keys.includes("me") || keys.includes("phase")) {
         allow(buttons.begin, state.phase === "ready");
         for (const name of ["pause", "go_on", "step", "speed"]) allow(buttons[name], state.phase === "night");
-        for (const name of ["reveal", "end"]) allow(buttons[name], state.phase !== "building" && state.phase !== "gone");
+        allow(buttons.end, state.phase === "ready" || state.phase === "night");
       }
+      allow(buttons.reveal, state.phase !== "building" && state.phase !== "gone" && !state.revealed);
       const now = nightText(state.clock?.night_s);
       if (now !== minute || keys.includes("notes_due") || keys.includes("me")) showNotes(state);
       minute = now;

@@ -269,6 +269,7 @@ def test_the_note_that_is_due_stands_open(running: Browser, server: ClassServer)
     wait_for(running, "document.getElementById('trainer-note-text').innerText.startsWith('Nothing yet.')")
     server.set(notes_due=[0, 1])
     wait_for(running, "document.getElementById('trainer-note-text').innerText === 'when the callers hang: Why is monitoring green?'")
+    assert shown(running, "trainer-note-before") == "Before that: 23:00 Ask what could go wrong."
     assert running.run("[...document.querySelectorAll('#trainer-notes li')].map((each) => each.className)") == ["past", "due"]
     assert running.run("document.getElementById('trainer-notes-box').open") is False
 
@@ -384,9 +385,15 @@ def test_a_file_that_stands_open_is_whole_with_the_reveal(running: Browser, serv
 
 
 def test_the_databases_orders(running: Browser, server: ClassServer) -> None:
-    """Sessions and locks come as tables; what could not be had is told."""
+    """Sessions and locks come as tables, with the sessions that each waits for; what could not be had is told."""
     server.replies = {
-        "sessions": {"data": {"columns": ["pid", "state"], "rows": [[7, "idle in transaction"], [8, None]], "missing": ["db-1: refused"]}},
+        "sessions": {
+            "data": {
+                "columns": ["pid", "state", "state_s", "blocked_by"],
+                "rows": [[17_000, "idle in transaction", 4.419953, []], [8, None, 3, [7, 17_000]]],
+                "missing": ["db-1: refused"],
+            }
+        },
         "locks": {"data": {"columns": ["pid"], "rows": [], "missing": []}},
     }
     enter(running, server, roles=("database",))
@@ -395,7 +402,7 @@ def test_the_databases_orders(running: Browser, server: ClassServer) -> None:
     cells = running.run(
         "[...document.querySelectorAll('#database-answer tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"
     )
-    assert cells == [["7", "idle in transaction"], ["8", "unknown"]]
+    assert cells == [["17000", "idle in transaction", "4.4", "nobody"], ["8", "unknown", "3", "7, 17000"]]
     assert "db-1: refused" in shown(running, "database-answer")
     click(running, "[data-order=locks]")
     assert sent(running, server) == [{"order": "locks"}]
@@ -510,8 +517,67 @@ def test_the_choice_calls_for_a_decision(running: Browser, server: ClassServer) 
     assert running.run("document.getElementById('task-link').getAttribute('href')") == "#panel-commander"
     assert running.run("[...document.querySelectorAll('[data-order=decide]')].map((each) => each.className)") == ["", ""]
     server.set(choice={"open": False, "chosen": "look", "night_s": 101_000.0, "chosen_at_s": 104_640.0})
-    wait_for(running, "document.getElementById('task').offsetParent === null")
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('Look first: keep')")
     assert shown(running, "choice-told") == "At 05:04 it was chosen to look first."
+
+
+def test_what_is_next_is_told(running: Browser, server: ClassServer) -> None:
+    """Which service is stuck where not all are; what to keep before a restart; to restore; and after the night, to answer."""
+    ran, stuck = night.service("kiosk", 5.0), night.service("cf-1", 51.0)
+    server.state |= {f"services.{name}": ran for name in (*night.CALLERS, "cf-2")} | {"services.cf-1": stuck}
+    enter(running, server, roles=("commander",))
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('Stuck: cf-1. Decide')")
+    server.set(choice={"open": False, "chosen": "look", "night_s": 101_000.0}, at_risk=[{"service": "cf-1", "what": "threads"}])
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('Look first: keep')")
+    server.set(at_risk=None)
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('Restore service.')")
+    assert shown(running, "task-role") == "This is for the operator."
+    server.set(**{"services.cf-1": ran})
+    wait_for(running, "document.getElementById('task').offsetParent === null")
+    assert running.run("document.getElementById('desk-over').hidden") is True
+    server.set(phase="over")
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('The night is over. Answer')")
+    assert running.run("document.getElementById('task-link').getAttribute('href')") == "#questions"
+    assert running.run("[...document.querySelectorAll('#desk button[data-order]')].every((each) => each.ariaDisabled === 'true')") is True
+    assert "the facility is down" in shown(running, "desk-over")
+    server.set(revealed={"title": "A crack", "variant": "original", "root": None, "certain": False})
+    wait_for(running, "document.getElementById('task').offsetParent === null")
+
+
+def test_an_answer_that_is_empty_is_told(running: Browser, server: ClassServer) -> None:
+    """Whoever sends none, or chooses no prevention, hears what is missing, and nothing is sent."""
+    enter(running, server, roles=("commander",))
+    for form in ("#questions-list li:nth-child(1) form", "#questions-list li:nth-child(3) form", "#prevention-form form"):
+        running.run(f"document.querySelectorAll('{form} input').forEach((each) => {{ each.checked = false; each.value = ''; }})")
+        click(running, f"{form} button")
+        assert running.run(f"document.querySelector('{form} .reply').innerText").startswith("Choose")
+    assert server.orders == []
+
+
+def test_a_night_of_minutes_is_shown_by_the_second(running: Browser, server: ClassServer) -> None:
+    """A minute of it may take three, and a clock that stands for so long would look like one that is held."""
+    enter(running, server, trainer=True, roles=())
+    assert shown(running, "clock").count(":") == 1
+    server.welcome = {**server.welcome, "night": {"from_s": 21_600, "to_s": 22_200, "date": "2013-10-07"}}
+    server.state["clock"] = {"night_s": 21_755.9, "t_s": 51.0, "speed": 0.4, "held": ""}
+    running.open_address(server.address)
+    wait_for(running, "document.getElementById('clock').innerText === '06:02:35'")
+
+
+def test_what_is_not_known_yet_is_not_told_as_nothing(running: Browser, server: ClassServer) -> None:
+    """No root is a finding only beside compared answers, and a score with a replay to come one so far; then no answer is taken."""
+    enter(running, server, roles=("commander",))
+    told = {"title": "A crack", "variant": "original", "root": None, "certain": False}
+    score = {"points": 69, "of": 100, "parts": []}
+    server.set(phase="over", revealed=told, score=score, replays__fixed={"running": True, "text": ""})
+    wait_for(running, "document.getElementById('score-sum').innerText.startsWith('69 of 100 points so far')")
+    assert "no root" not in shown(running, "revealed-told")
+    found = {"right": None, "answer": "Not known.", "evidence": [], "sure": "not told"}
+    replayed = {"running": False, "outcome": "contained", "crack": 2, "text": ""}
+    server.set(compared__cause=found, compared__switchover=found, replays__fixed=replayed)
+    wait_for(running, "document.getElementById('score-sum').innerText === '69 of 100 points'")
+    assert "no root" in shown(running, "revealed-told")
+    assert running.run("document.querySelector('#questions-list li:nth-child(1) form').offsetParent") is None
 
 
 def test_all_see_what_may_be_answered(running: Browser, server: ClassServer) -> None:
