@@ -38,8 +38,9 @@
   const choiceTask = (state) => {
     const { open, chosen } = state.choice ?? {}, stuck = stuckOf(state);
     const all = stuckOf(state, ["caller"]).length === Classroom.services(Classroom.welcome(), ["caller"]).length;
-    if (open && !chosen) return { text: !stuck.length || all ? text("task.decide") : text("task.decide_some", { services: stuck }), role: "commander" };
-    if (!chosen || !stuck.length) return null;
+    if (!stuck.length) return null; // it went by
+    if (open && !chosen) return { text: all ? text("task.decide") : text("task.decide_some", { services: stuck }), role: "commander" };
+    if (!chosen) return null;
     if (chosen === "look" && state.at_risk?.length) return { text: text("task.look"), role: "commander" };
     return { text: text("task.restore"), role: "operator" };
   };

@@ -527,6 +527,9 @@ def test_what_is_next_is_told(running: Browser, server: ClassServer) -> None:
     server.state |= {f"services.{name}": ran for name in (*night.CALLERS, "cf-2")} | {"services.cf-1": stuck}
     enter(running, server, roles=("commander",))
     wait_for(running, "document.getElementById('task-text').innerText.startsWith('Stuck: cf-1. Decide')")
+    server.set(**{"services.cf-1": ran})
+    wait_for(running, "document.getElementById('task').offsetParent === null")  # it went by before anybody decided
+    server.set(**{"services.cf-1": stuck})
     server.set(choice={"open": False, "chosen": "look", "night_s": 101_000.0}, at_risk=[{"service": "cf-1", "what": "threads"}])
     wait_for(running, "document.getElementById('task-text').innerText.startsWith('Look first: keep')")
     server.set(at_risk=None)
