@@ -111,7 +111,7 @@ def test_a_replay_that_cannot_be_believed_has_no_outcome(tmp_path: Path, backend
     ("expect", "held", "said"),
     [
         (Expectation(outcome=("contained",), crack=(0, 1)), True, "then every caller was served again."),
-        (Expectation(outcome=("contained",), crack=(0,)), False, "crack 1 (lookup), expected 0 (nothing)."),
+        (Expectation(outcome=("contained",), crack=(0,)), False, "crack 1 (lookup), expected 0 (nothing); "),
         (Expectation(outcome=("unharmed",)), False, "then every caller was served again."),
         (Expectation(outcome=("contained",), recovery_lag_s=1.0), None, "recovery standby"),
     ],
@@ -119,7 +119,7 @@ def test_a_replay_that_cannot_be_believed_has_no_outcome(tmp_path: Path, backend
 def test_a_prevention_holds_if_it_meets_all_that_is_expected_of_it(
     expect: Expectation, held: object, said: str, tmp_path: Path, backend: FakeBackend
 ) -> None:
-    """Not only its outcome; what else was missed is told, and where something is not known, neither is that."""
+    """Not only its outcome; what else was missed is told first, and where something is not known, neither is that."""
     plan = scenario(tmp_path)
     plan = replace(plan, variants=(replace(plan.variant("fixed"), expect=expect),))
     told = run(prevention.replay(plan, "fixed", Place(), tmp_path / "runs"))

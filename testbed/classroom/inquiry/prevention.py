@@ -101,7 +101,8 @@ def became(judgement: Judgement) -> Replayed:
     missed = [finding for finding in judgement.findings if finding.verdict is not Verdict.HELD and finding.code != CONDITION_NOT_SEEN]
     broken = judgement.outcome not in GOOD or any(finding.verdict is Verdict.BROKEN for finding in missed)
     held = False if broken else None if missed else True
-    text = "; ".join([judgement.reason.text, *(finding.text for finding in missed if finding.check != OUTCOME)])
+    # What keeps it from holding comes first: the page folds what is long.
+    text = "; ".join([*(finding.text for finding in missed if finding.check != OUTCOME), judgement.reason.text])
     return Replayed(judgement.outcome.value, int(judgement.crack), judgement.verdict.value, f"{text}.", held)
 
 
