@@ -14,6 +14,7 @@ SETTLE_S = 0.4  # the least time without an answer before the replay concludes t
 SLOWEST_TIMES = 2  # and at least this many times the slowest answer of the night
 CLOSING_QUIET_S = 20.0  # where not everything is stuck: the time without an answer after which the rest is given up
 DELAY_WITHIN_S = 30.0  # the longest delay of a fault that is waited for
+LAST_LOOK_WITHIN_S = 4.0  # for the last look at every service: two, where each takes as long as it may
 CLOSING_WITHIN_S = 120.0  # and the longest wait in all
 
 
@@ -84,7 +85,19 @@ async def wait_settled(replay: Replay) -> None:
 
     await replay.wait_until(lambda: is_settled(replay) or given_up(), CLOSING_WITHIN_S + bounded_s)
     await replay.wait_round()
+    await _look_at_all(replay)
     stamp = replay.recorder.stamp()
     until_s = stamp["t_s"]
     window_s = max(since_s, until_s - patience_s(replay))
     replay.recorder.add(Observed(**stamp, phase="settle", since_s=window_s, until_s=until_s, longest_delay_s=delay_s))
+
+
+async def _look_at_all(replay: Replay) -> None:
+    """Wait for a sample of every service that was taken after this moment: the numbers of one from before the last answer may be old."""
+    since_s = replay.recorder.t_s()
+
+    def seen() -> bool:
+        last = replay.state.last
+        return all(name in last and last[name].t_s > since_s for name in replay.facility.services)
+
+    await replay.wait_until(seen, LAST_LOOK_WITHIN_S)
