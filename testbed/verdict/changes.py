@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal
 
 RESTART = "restart"
+DATABASE = "database"  # the link between application servers and it
 HARMLESS = ("nothing", "backup", "collect_evidence")  # they change nothing
+# These leave the way from passengers to callers, and the callers' counts, as they were; others do on a link that is not a caller's.
+HARMLESS_TO_CALLERS = (*HARMLESS, HEAL, RESTART, "switchover", "slow_database", "disk_full")
 
 
 def first_change(journal: Journal) -> OperationEvent | None:
@@ -27,6 +30,17 @@ def first_fault(journal: Journal) -> OperationEvent | None:
 
 def _first(journal: Journal, excluded: tuple[str, ...]) -> OperationEvent | None:
     return next((event for event in journal.of(OperationEvent) if event.state == "begin" and event.operation not in excluded), None)
+
+
+def spares_callers(journal: Journal, begin: OperationEvent) -> bool:
+    """Whether a fault or an operation cannot lose what is on its way between passengers and callers."""
+    link = begin.arguments.get("link")
+    return begin.operation in HARMLESS_TO_CALLERS or (link is not None and link not in journal.header.facility.callers)
+
+
+def spares_servers(begin: OperationEvent) -> bool:
+    """Whether a fault or an operation cannot lose what is on its way between callers and application servers, nor asks anything itself."""
+    return begin.operation in HARMLESS_TO_CALLERS or begin.arguments.get("link") == DATABASE
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from testbed.journal.events import REFUSED, Observed, OperationEvent, Sample, Se
 from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import clock_text
 from testbed.verdict.changes import active_spans, first_change
+from testbed.verdict.recovery import needs_facility
 from testbed.verdict.stuck_spans import lives, samples_of, services, undecided
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class Evidence:
 
     `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not. `seldom`:
     the services that were looked at so seldom that one could have been stuck unseen between, with the median of the long gaps in seconds.
-    `undecided`: those that stood still at the end, and were looked at too few times to be called stuck.
+    `undecided`: those that stood still at the end, and were looked at too few times to be called stuck. `stale`: the application servers of
+    which the last numbers are older than the last answer, and may have become others.
     """
 
     silences: tuple[Silence, ...]
@@ -64,11 +66,12 @@ class Evidence:
     silenced: tuple[str, ...]
     seldom: tuple[tuple[str, float], ...] = ()
     undecided: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def unseen(self) -> frozenset[str]:
-        """The services of which something at the end, or for too long before it, is not known."""
-        return frozenset((*self.not_at_end, *self.undecided, *(silence.service for silence in self.silences)))
+        """The services of which something at the begin, at the end, or for too long between is not known."""
+        return frozenset((*self.not_before, *self.not_at_end, *self.undecided, *(silence.service for silence in self.silences)))
 
 
 def of(journal: Journal) -> Evidence:
@@ -89,7 +92,23 @@ def of(journal: Journal) -> Evidence:
             not_at_end.append(service)
         silences += (silence for silence in _silences(journal, service, SILENT_S + allowed_s) if not explained(journal, silence))
     silenced = (service for service in not_at_end if _is_silenced(journal, service, until_s))
-    return Evidence(tuple(silences), tuple(not_before), tuple(not_at_end), tuple(silenced), tuple(_seldom(journal)), undecided(journal))
+    return Evidence(
+        tuple(silences),
+        tuple(not_before),
+        tuple(not_at_end),
+        tuple(silenced),
+        tuple(_seldom(journal)),
+        undecided(journal),
+        stale(journal),
+    )
+
+
+def stale(journal: Journal) -> tuple[str, ...]:
+    """Return the application servers whose last numbers are older than the last answer to what needs them."""
+    answers = (asked.response for asked in journal.transactions if needs_facility(journal, asked))
+    answered_s = max((answer.answered_s for answer in answers if answer), default=0.0)
+    last_s = {sample.service: sample.t_s for sample in sorted(journal.of(Sample), key=lambda each: each.t_s) if is_told(journal, sample)}
+    return tuple(server for server in journal.header.facility.application_servers if last_s.get(server, -1.0) < answered_s)
 
 
 def _seldom(journal: Journal) -> Iterator[tuple[str, float]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Sample, Service
 from testbed.journal.header_settings import pool_limit, settings_of
-from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps
+from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps, unseen_spans
 from testbed.verdict.changes import active_faults, first_fault
 from testbed.verdict.recovery import RecoveryTime, needed_restart, recovery
 from testbed.verdict.stuck_spans import lives, samples_of, services
@@ -53,7 +53,8 @@ class Figures:
 
     `journal`: its path. `begins`, `operations`: the begin, and the end, well or not, of each fault and operation. `first_fault`: the begin
     of the first that changed something. `active_until_night_s`: by the id of each fault that stays active until it is healed, when that was
-    (None: after the night). `spans`: when each service was stuck; `hang`: the first span in which all callers were; `stuck_at_end`: the
+    (None: after the night). `spans`: when each service was stuck; `possible_spans`: when it may have been, as
+    too little was seen of it; `hang`: the first span in which all callers were stuck; `stuck_at_end`: the
     callers that were stuck to the end. `quiet_night_s`: the longest time without a passenger after the first fault (start and length, in
     the night's seconds).
     `first_trouble`: the first transaction that failed or was never answered, and since when it was trouble (`trouble_night_s`);
@@ -87,6 +88,7 @@ class Figures:
     late: tuple[Late, ...]
     evidence: Evidence
     spans: Spans
+    possible_spans: Spans
     hang: Span | None
     stuck_at_end: tuple[str, ...]
     quiet_night_s: tuple[float, float]
@@ -128,6 +130,7 @@ class Figures:
 def of(journal: Journal) -> Figures:
     """Return the figures of a journal."""
     spans = stuck_spans.find(journal)
+    possible_spans = unseen_spans.find(journal, spans)
     samples = {service: samples_of(journal, service) for service in spans}
     fault = first_fault(journal)
     troubles = [(bad, trouble_night_s(bad, fault)) for bad in journal.transactions if bad.ended != "answered"]
@@ -145,6 +148,7 @@ def of(journal: Journal) -> Figures:
         late=lateness.late(journal),
         evidence=seen,
         spans=spans,
+        possible_spans=possible_spans,
         hang=hang,
         stuck_at_end=tuple(caller for caller in callers if stuck_spans.is_stuck_at_end(journal, spans, caller)),
         quiet_night_s=_quiet_night_s(journal),

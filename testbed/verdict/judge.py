@@ -30,6 +30,7 @@ FIGURES = "figures"  # the word of the finding that they could not be computed
 class Judgement:
     """What a journal means: the verdict, the outcome (None if unknown) with its reason, the crack, every finding, and the figures.
 
+    `cracks`: how far the crack may have gone, where services were looked at too seldom to say; `crack` is the first of them.
     `longevity`: each resource series with its slope, of a night in which nothing was done to anything, or of which it is expected.
     """
 
@@ -39,6 +40,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     figures: Figures
     longevity: tuple[Judged, ...] = ()
+    cracks: tuple[Crack, ...] = ()
 
     def __repr__(self) -> str:
         """Return one line: findings and figures are too many for a prompt."""
@@ -48,7 +50,8 @@ class Judgement:
     @property
     def summary(self) -> str:
         """Verdict, outcome and crack, in a few words."""
-        return f"verdict {self.verdict}, outcome {self.outcome or 'unknown'}, crack {int(self.crack)}"
+        at_least = "at least " if len(self.cracks) > 1 else ""
+        return f"verdict {self.verdict}, outcome {self.outcome or 'unknown'}, crack {at_least}{int(self.crack)}"
 
     @property
     def outcome(self) -> Outcome | None:
@@ -69,7 +72,7 @@ def judge(journal: Journal) -> Judgement:
     """
     try:
         computed = figures.of(journal)
-        reason, crack = outcome.reason(journal, computed), outcome.crack(journal, computed)
+        reason, cracks = outcome.reason(journal, computed), outcome.possible_cracks(journal, computed)
     except Exception as error:  # noqa: BLE001 - the border of the figures: no replay writes a journal that has none
         return _without_figures(journal, error)
     wanted = _wanted(journal)
@@ -82,7 +85,7 @@ def judge(journal: Journal) -> Judgement:
         expected = [_not_believed(finding) for finding in expected]
     findings = (*always, *expected)
     worst = max((finding.verdict for finding in findings), key=lambda verdict: verdict.rank)
-    return Judgement(worst, reason, crack, findings, computed, _longevity(journal))
+    return Judgement(worst, reason, cracks[0], findings, computed, _longevity(journal), cracks)
 
 
 def _without_figures(journal: Journal, error: Exception) -> Judgement:

@@ -13,7 +13,7 @@ from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
 from testbed.verdict.changes import first_fault, last_change, spans_that_delay
 from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
-from testbed.verdict.recovery import LAST, facility_transactions, needs_facility, transactions_of
+from testbed.verdict.recovery import LAST, facility_transactions, needed_restart, needs_facility, transactions_of
 from testbed.verdict.stuck_spans import together
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.figures import Figures
+    from testbed.verdict.stuck_spans import Spans
 
 
 EVERYBODY_ANSWERED = (Outcome.UNHARMED, Outcome.CONTAINED)  # what it can be if everybody was, in time or late
@@ -107,7 +108,17 @@ def _grounded(journal: Journal, figures: Figures) -> Reason | None:
             )
             return Reason(None, "delay_longer_than_seen", text)
         return Reason(Outcome.GROUNDED, "stuck_at_end", f"{_names(stuck)} {_was(stuck)} stuck to the end; {_last_answer(journal, stuck)}")
-    return _served_no_more(journal)
+    return _served_no_more(journal) or _perhaps_needed(journal, figures)
+
+
+def _perhaps_needed(journal: Journal, figures: Figures) -> Reason | None:
+    """Return that nobody saw whether a restart was needed: too little was seen of a caller to say that it was not stuck; None if not so."""
+    perhaps = needed_restart(journal, figures.possible_spans)
+    if perhaps is None:
+        return None
+    restart, callers = perhaps
+    text = f"servers were restarted by hand at {clock_text(restart.night_s)}, and too little was seen of {_names(callers)} before"
+    return Reason(None, "not_seen_if_needed", text)
 
 
 def _served_no_more(journal: Journal) -> Reason | None:
@@ -225,14 +236,26 @@ def _was(services: Sequence[str]) -> str:
 
 
 def crack(journal: Journal, figures: Figures) -> Crack:
-    """Return how far the crack went at its worst."""
+    """Return how far the crack went at its worst, as far as was seen."""
+    return _levels(journal, figures, figures.spans)[0]
+
+
+def possible_cracks(journal: Journal, figures: Figures) -> tuple[Crack, ...]:
+    """Return how far the crack may have gone at its worst, where services were looked at too seldom to say: that which was seen is one."""
+    reached, levels = crack(journal, figures), set(_levels(journal, figures, figures.possible_spans))
+    levels |= {Crack.POOL} if figures.evidence.stale else set()
+    return (reached, *sorted(level for level in levels if level > reached))
+
+
+def _levels(journal: Journal, figures: Figures, spans: Spans) -> list[Crack]:
+    """Return every level that was reached, with the services stuck in these spans; the highest first."""
     callers, servers = journal.header.facility.callers, journal.header.facility.application_servers
     levels = (
-        (Crack.AIRLINE, figures.hang is not None),
-        (Crack.CALLER, any(figures.spans[caller] for caller in callers)),
-        (Crack.FACILITY, bool(together(figures.spans, servers))),
-        (Crack.SERVER, any(figures.spans[server] for server in servers)),
+        (Crack.AIRLINE, bool(together(spans, callers))),
+        (Crack.CALLER, any(spans[caller] for caller in callers)),
+        (Crack.FACILITY, bool(together(spans, servers))),
+        (Crack.SERVER, any(spans[server] for server in servers)),
         (Crack.POOL, any(figures.most_leaked_connections.values())),
         (Crack.LOOKUP, any(transaction.ended != "answered" for transaction in journal.transactions)),
     )
-    return next((level for level, reached in levels if reached), Crack.NOTHING)
+    return [*(level for level, reached in levels if reached), Crack.NOTHING]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Spans = Mapping[str, "tuple[Span, ...]"]  # by service
 
 
+APART_S = 0.3  # real seconds between two looks, after which what was between is not known; nothing is stuck for less than STUCK_S
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A time during which a service was stuck: its first sample of that kind and its last (`t_s`), and the first's `night_s`."""
@@ -65,11 +68,19 @@ def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
     A busy service is not stuck: its counts rise from sample to sample. Nor is a slow one: its operations ended with answers within
     `IN_TIME_S` seconds. It was stuck if they ended with errors, or by a restart; but not if a time-out of its own ended them in time: then
     the threads came back as they were meant to, whatever the time-out is. A span that lasts to the end must cover the whole
-    closing window, which is as long as any operation could take.
+    closing window, which is as long as any operation could take; and nothing may have come back since its last sample.
     """
-    since_s, timeout_s = _closing_since_s(journal), settings_of(journal).thread_timeout_s
+    since_s, timeout_s, callers = _closing_since_s(journal), settings_of(journal).thread_timeout_s, journal.header.facility.callers
+    answered_s = {caller: max(_answered_s(journal, caller), default=0.0) for caller in callers}
+    last_s = max(answered_s.values(), default=0.0)  # of an application server it is not known whose answer was its own
     return {
-        service: tuple(span for samples in lives(journal, service) for span in _of_life(samples, since_s, timeout_s))
+        service: tuple(
+            span
+            for samples in lives(journal, service)
+            for span in _of_life(
+                samples, since_s, float("-inf") if _is_gone(journal, service, samples) else answered_s.get(service, last_s), timeout_s
+            )
+        )
         for service in services(journal)
     }
 
@@ -99,15 +110,35 @@ def _lasts(standstill: Standstill, since_s: float) -> bool:
     return standstill.is_stuck and (standstill.first.t_s <= since_s or standstill.last.t_s < since_s)
 
 
-def _of_life(samples: Sequence[Sample], since_s: float, timeout_s: float) -> list[Span]:
-    """Return the spans of one process; `since_s` is the start of the closing window, `timeout_s` the variant's longest time-out."""
+def _is_gone(journal: Journal, service: str, samples: Sequence[Sample]) -> bool:
+    """Whether a process ended after its last sample, or another one came after it."""
+    gone = any(event.t_s >= samples[-1].t_s for event in journal.of(Service) if event.service == service and event.state in ENDED)
+    return gone or lives(journal, service)[-1][-1].t_s > samples[-1].t_s
+
+
+def _answered_s(journal: Journal, caller: str) -> list[float]:
+    return [asked.response.answered_s for asked in journal.transactions if asked.response and asked.request.caller == caller]
+
+
+def _of_life(samples: Sequence[Sample], since_s: float, answered_s: float, timeout_s: float) -> list[Span]:
+    """Return the spans of one process.
+
+    `since_s` is the start of the closing window, `answered_s` when the last answer came that may be its own (of a process that ended, it
+    does not matter), and `timeout_s` the variant's
+    longest time-out.
+    """
     spans: list[Span] = []
     standstill: Standstill | None = None
+    before_s = seen_to_s = float("-inf")
     for sample in samples:
         before, standstill = standstill, follow(standstill, sample)
-        if before is not None and (standstill is None or standstill.first is not before.first) and _was_stuck(before, sample, timeout_s):
+        ended = before is not None and (standstill is None or standstill.first is not before.first)
+        if before is not None and ended and _was_stuck(before, seen_to_s, sample, timeout_s):
             spans.append(_span(before))
-    if standstill is not None and _lasts(standstill, since_s):
+        # A sample that comes long after the one before may have been told late, and show what was so at any time since.
+        seen_to_s = before_s if sample.t_s - before_s > APART_S else sample.t_s
+        before_s = sample.t_s
+    if standstill is not None and _lasts(standstill, since_s) and answered_s <= standstill.last.t_s:
         spans.append(_span(standstill))
     return spans
 
@@ -116,13 +147,27 @@ def _span(standstill: Standstill) -> Span:
     return Span(standstill.first.t_s, standstill.last.t_s, standstill.first.night_s)
 
 
-def _was_stuck(standstill: Standstill, after: Sample, timeout_s: float) -> bool:
-    """Return whether a standstill that ended with the sample `after` it was a stuck service, and not a slow one, or one with a time-out."""
-    lasted_s = after.t_s - standstill.first.t_s
-    errors = sum(counts.failed for counts in after.results.values()) - sum(counts.failed for counts in standstill.last.results.values())
-    if errors > 0:
-        return standstill.is_stuck and not (timeout_s and lasted_s <= timeout_s + STUCK_S)
-    return standstill.is_stuck and lasted_s > IN_TIME_S
+def _was_stuck(standstill: Standstill, seen_to_s: float, after: Sample, timeout_s: float) -> bool:
+    """Return whether a standstill that ended with the sample `after` it was a stuck service, and not a slow one, or one with a time-out.
+
+    It was seen to last until `seen_to_s`. Where nobody looked for a while after that, it may have ended just then, and with the answers, if
+    there were any.
+    """
+    apart = after.t_s - seen_to_s > APART_S
+    seen_s = seen_to_s - standstill.first.t_s
+    lasted_s = seen_s if apart else after.t_s - standstill.first.t_s
+    by_answers = lasted_s > IN_TIME_S
+    by_errors = not (timeout_s and lasted_s <= timeout_s + STUCK_S)
+    failed, ended = failed_between(standstill.last, after), after.ended - standstill.last.ended
+    is_stuck = standstill.is_stuck and seen_s >= STUCK_S
+    if failed <= 0:
+        return is_stuck and by_answers
+    return is_stuck and by_errors and (by_answers or not apart or ended == failed)
+
+
+def failed_between(before: Sample, after: Sample) -> int:
+    """Return how many operations of a process failed between two of its samples."""
+    return sum(counts.failed for counts in after.results.values()) - sum(counts.failed for counts in before.results.values())
 
 
 def together(spans: Spans, services: Sequence[str]) -> tuple[Span, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import ENDED, Service, Threads
+from testbed.journal.events import ENDED, EvidenceTaken, Service, Threads
 from testbed.verdict.finding import Finding, Verdict, held_if
 
 if TYPE_CHECKING:
@@ -13,9 +14,17 @@ if TYPE_CHECKING:
 
     from testbed.journal.events import ThreadGroup
     from testbed.journal.reader import Journal
-    from testbed.verdict.stuck_spans import Span
+    from testbed.verdict.stuck_spans import Span, Spans
 
 AFTER_S = 0.5  # real seconds: a dump stops its process for a moment, and monitoring with it
+
+
+@dataclass(frozen=True, slots=True)
+class Dumps:
+    """The last dump of each service, and when each may have been stuck."""
+
+    by_service: Mapping[str, Threads]
+    possible_spans: Spans
 
 
 def last_of(journal: Journal, service: str, stuck: Sequence[Span] = ()) -> Threads | None:
@@ -54,15 +63,14 @@ def dump_text(dump: Threads) -> str:
     return f"{count} of {dump.request_threads} request threads of {dump.service}: {state}{called}"
 
 
-def judge(
-    journal: Journal, dumps: Mapping[str, Threads], check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]
-) -> Finding:
+def judge(journal: Journal, dumps: Dumps, check: str, services: Sequence[str], state: str, within: str, facts: tuple[str, ...]) -> Finding:
     """Return whether all request threads of all the services are blocked in a state, inside a call, at one line, as the finding of `check`.
 
     At one line: from that call inwards, every stack has the same calls at the same lines, on each service and across them; at the
-    innermost alone, any two threads that wait for a lock would be at one. Unknown if a dump is missing or failed.
+    innermost alone, any two threads that wait for a lock would be at one. Unknown if a dump is missing or failed; and where they are not
+    blocked so, if a service may have been stuck at another time than that of its dump, or at a later moment of which there is none.
     """
-    of_each = [(service, dumps.get(service)) for service in services]
+    of_each = [(service, dumps.by_service.get(service)) for service in services]
     missing = [f"no thread dump of {service}" if dump is None else dump.error for service, dump in of_each if dump is None or dump.error]
     if missing:
         return Finding(check, Verdict.UNKNOWN, "; ".join(map(str, missing)), facts)
@@ -74,9 +82,20 @@ def judge(
         good = good and sum(group.count for group in groups) == journal.header.facility.request_threads
         paths |= {path_from(group) for group in groups}
     text = "; ".join(dump_text(dump) for _, dump in of_each if dump)
+    others = [service for service, dump in of_each if dump is not None and _may_be_another(journal, dumps.possible_spans[service], dump)]
+    if others and not (good and len(paths) == 1):
+        return Finding(check, Verdict.UNKNOWN, f"{text}; no dump of when it may have been stuck later: {', '.join(others)}", facts)
     if good and len(paths) > 1:
         return Finding(check, Verdict.BROKEN, f"{text}; but not at one line: {_apart(paths)}", facts)
     return Finding(check, held_if(good), text, facts)
+
+
+def _may_be_another(journal: Journal, spans: Sequence[Span], dump: Threads) -> bool:
+    """Whether a service may have been stuck, but not when it was dumped; or still was when evidence was taken later."""
+    if not any(span.from_s <= dump.t_s <= span.to_s + AFTER_S for span in spans):
+        return bool(spans)
+    later_s = [taken.t_s for taken in journal.of(EvidenceTaken) if taken.t_s > dump.t_s]
+    return any(span.covers(at_s) for span in spans for at_s in later_s)
 
 
 def path_from(group: ThreadGroup) -> tuple[str, ...]:

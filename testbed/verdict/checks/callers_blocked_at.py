@@ -16,4 +16,5 @@ if TYPE_CHECKING:
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Compare the thread dump of each caller: all request threads read a socket inside that call. Unknown if a dump is missing."""
     callers = journal.header.facility.callers
-    return thread_dumps.judge(journal, figures.dumps, "callers_blocked_at", callers, SOCKET, expected, ("O6", "O7"))
+    dumps = thread_dumps.Dumps(figures.dumps, figures.possible_spans)
+    return thread_dumps.judge(journal, dumps, "callers_blocked_at", callers, SOCKET, expected, ("O6", "O7"))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import ENDED, Counts, OperationEvent, Service
 from testbed.journal.header_settings import settings_of
-from testbed.plan.conflicts import HEAL
-from testbed.verdict.changes import HARMLESS, RESTART
+from testbed.verdict.changes import spares_callers
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.stuck_spans import samples_of
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from testbed.journal.reader import Journal, Transaction
     from testbed.verdict.figures import Figures
 
-# These leave the way from passengers to callers, and the callers' counts, as they were; others do on a link that is not a caller's.
-HARMLESS_TO_CALLERS = (*HARMLESS, HEAL, RESTART, "switchover", "slow_database", "disk_full")
 NONE = Counts(0, 0)
 TURNED_AWAY = 503
 LEAST_SAMPLES = 2
@@ -34,7 +31,7 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     on its way. Unknown otherwise. A caller that was replaced counts from 0, and is left out.
     """
     replaced = {event.service for event in journal.of(Service) if event.state in ENDED}
-    exact = all(_spares_callers(journal, event) for event in journal.of(OperationEvent) if event.state == "begin")
+    exact = all(spares_callers(journal, event) for event in journal.of(OperationEvent) if event.state == "begin")
     doubts: list[str] = []
     for caller in journal.header.facility.callers:
         samples = [sample for sample in samples_of(journal, caller) if sample.busy is not None]
@@ -60,12 +57,6 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         more = f"; and {len(doubts) - MOST} more" if len(doubts) > MOST else ""
         return Finding("counted", Verdict.UNKNOWN, f"callers and load generator contradict each other: {'; '.join(doubts[:MOST])}{more}")
     return Finding("counted", Verdict.HELD, "callers counted what the load generator saw")
-
-
-def _spares_callers(journal: Journal, begin: OperationEvent) -> bool:
-    """Whether a fault or an operation cannot lose what is on its way between passengers and callers."""
-    link = begin.arguments.get("link")
-    return begin.operation in HARMLESS_TO_CALLERS or (link is not None and link not in journal.header.facility.callers)
 
 
 def _too_many(caller: str, name: str, counted: Counts, responses: Sequence[Response]) -> Iterator[str]:

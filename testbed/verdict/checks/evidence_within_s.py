@@ -19,8 +19,8 @@ BESIDE_S = 0.5  # what a restart may take beside the dumps until its first serve
 def check(journal: Journal, figures: Figures, expected: float) -> Finding:
     """Check that no restart waited longer than `expected` seconds for evidence, nor longer than the slowest of it took.
 
-    Broken if there was no restart. Unknown if a service was not dumped before a restart that killed a server, or nobody measured how
-    long that took.
+    Broken if there was no restart. Unknown if a service was not dumped before a restart that killed a server, or nobody measured how long
+    that took; and if the restart waited for longer than the dumps took, and nobody knows how long the other evidence did.
     """
     restarts = [event for event in journal.of(OperationEvent) if (event.operation, event.state) == (RESTART, "begin")]
     kills = {step.id: step.t_s for step in journal.of(Step) if (step.operation, step.number, step.state) == (RESTART, 1, "begin")}
@@ -35,6 +35,9 @@ def check(journal: Journal, figures: Figures, expected: float) -> Finding:
             return Finding(CHECK, Verdict.UNKNOWN, f"no dump of a known length before the restart: {', '.join(missing)}", FACTS)
         taken = [event.took_s for event in journal.of(EvidenceTaken) if began_s <= event.t_s <= kills[restart.id]]
         delay_s, slowest_s = kills[restart.id] - restart.t_s, max(*(dump.took_s or 0.0 for dump in dumps.values()), *taken)
+        if slowest_s + BESIDE_S < delay_s <= expected and not _knows_all(journal, began_s, kills[restart.id]):
+            text = f"the restart was delayed by {delay_s:.2f} s, and nobody knows how long the evidence before it took"
+            return Finding(CHECK, Verdict.UNKNOWN, text, FACTS)
         good = good and delay_s <= min(expected, slowest_s + BESIDE_S)
         texts.append(
             f"evidence of {len(dumps)} services delayed the restart by {delay_s:.2f} s (the slowest took {slowest_s:.2f} s), "
@@ -47,6 +50,12 @@ def _outage_began_s(figures: Figures, restart: OperationEvent) -> float:
     """Return when the first service was stuck that still was so at the restart; without one, when the restart began."""
     before = [span.from_s for spans in figures.spans.values() for span in spans if span.from_s <= restart.t_s <= span.to_s + BESIDE_S]
     return min(before, default=restart.t_s)
+
+
+def _knows_all(journal: Journal, from_s: float, to_s: float) -> bool:
+    """Whether evidence was taken in a span, and all of it was had."""
+    taken = [event for event in journal.of(EvidenceTaken) if from_s <= event.t_s <= to_s]
+    return bool(taken) and not any(event.error for event in taken)
 
 
 def _ended_s(journal: Journal, restart: OperationEvent) -> float:

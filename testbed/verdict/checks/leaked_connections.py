@@ -19,4 +19,7 @@ def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     text = f"connections leaked: {counts}; expected {expected} on each"
     if None in leaked.values():
         return Finding("leaked_connections", Verdict.UNKNOWN, text, ("O3", "O4"))
+    if figures.evidence.stale:
+        text = f"{text}; not looked at after the last answer: {', '.join(figures.evidence.stale)}"
+        return Finding("leaked_connections", Verdict.UNKNOWN, text, ("O3", "O4"))
     return Finding("leaked_connections", held_if(set(leaked.values()) == {expected}), text, ("O3", "O4"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Step
+from testbed.verdict import evidence
 from testbed.verdict.finding import Finding, Verdict, held_if
-from testbed.verdict.stuck_spans import lives
+from testbed.verdict.stuck_spans import APART_S, lives
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from testbed.journal.events import Sample
     from testbed.journal.reader import Journal
@@ -37,12 +38,18 @@ def check(journal: Journal, figures: Figures, expected: int) -> Finding:
     hosts = {host for host, _, _ in periods}
     served = [host for host in sorted(hosts) if all(count for (on, _), count in answered.items() if on == host)]
     counts = "; ".join(f"{server} on {host} {count}" for (host, server), count in answered.items())
-    unsure = {server for server in journal.header.facility.application_servers if _is_unsure(journal, server, periods)}
-    doubted = [server for (_, server), count in answered.items() if not count and server in unsure]
+    perhaps_on = {
+        (host, server)
+        for host, from_s, to_s in periods
+        for server in journal.header.facility.application_servers
+        if any(from_s < after_s and before_s < to_s for before_s, after_s in _uncounted(journal, server, periods))
+    }
+    doubted = [server for (host, server), count in answered.items() if not count and (host, server) in perhaps_on]
     text = f"operations answered: {counts}; every application server served on {', '.join(served) or 'no host'}, expected {expected}"
     if figures.evidence.unseen and len(served) < expected:
         return Finding(CHECK, Verdict.UNKNOWN, f"{text}; not seen: {', '.join(sorted(figures.evidence.unseen))}", FACTS)
-    if doubted and len(served) < expected:
+    perhaps = [host for host in hosts if all(count or at in perhaps_on for at, count in answered.items() if at[0] == host)]
+    if len(served) < len(perhaps) and len(served) <= expected <= len(perhaps):
         return Finding(CHECK, Verdict.UNKNOWN, f"{text}; not sampled often enough: {', '.join(sorted(set(doubted)))}", FACTS)
     return Finding(CHECK, held_if(len(served) == expected), text, FACTS)
 
@@ -66,14 +73,31 @@ def _periods(journal: Journal) -> list[tuple[str, float, float]]:
     return list(zip(hosts, starts, ends, strict=True))
 
 
-def _is_unsure(journal: Journal, server: str, periods: Sequence[tuple[str, float, float]]) -> bool:
-    """Return whether a server answered operations that belong to no period: the samples before and after them are not of one."""
-    total = sum(_answered(life, float("-inf"), float("inf")) for life in lives(journal, server))
-    return total > sum(_answered(life, from_s, to_s) for _, from_s, to_s in periods for life in lives(journal, server))
+def _uncounted(journal: Journal, server: str, periods: Sequence[tuple[str, float, float]]) -> Iterator[tuple[float, float]]:
+    """Yield the spans in which a server may have answered operations that belong to no period.
+
+    They were counted between two samples that are not of one period; or not at all, after the last sample of a process.
+    """
+    processes = lives(journal, server)
+    for life, following in zip_longest(processes, processes[1:]):
+        told_late_s = {id(after): before.t_s for before, after in pairwise(life) if after.t_s - before.t_s > APART_S}
+        for before, after in pairwise(life):
+            before_s = told_late_s.get(id(before), before.t_s)  # what it shows may have been so since the look before
+            within = any(from_s <= before_s and after.t_s <= to_s for _, from_s, to_s in periods)
+            if not within and _count(after) > _count(before):
+                yield before_s, after.t_s
+        if following is not None and following[0].t_s - life[-1].t_s > APART_S:
+            yield life[-1].t_s, following[0].t_s
+        elif following is None and server in evidence.stale(journal):
+            yield life[-1].t_s, float("inf")
 
 
 def _answered(life: Sequence[Sample], from_s: float, to_s: float) -> int:
     """Return how many operations a process answered between two times, as far as its samples tell."""
-    counts = [(sample.t_s, sum(count.answered for count in sample.results.values())) for sample in life]
+    counts = [(sample.t_s, _count(sample)) for sample in life]
     started = (counts[0][0], 0)
     return sum(later - earlier for (since_s, earlier), (t_s, later) in pairwise([started, *counts]) if from_s <= since_s and t_s <= to_s)
+
+
+def _count(sample: Sample) -> int:
+    return sum(count.answered for count in sample.results.values())

@@ -19,4 +19,5 @@ STATES = {"checkout": CHECKOUT}
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Compare the dump of each application server: all request threads in that state, in a lookup. Unknown if a dump is missing."""
     servers = journal.header.facility.application_servers
-    return thread_dumps.judge(journal, figures.dumps, "servers_blocked_at", servers, STATES[expected], "lookup_by_city", ("O5", "O7"))
+    dumps = thread_dumps.Dumps(figures.dumps, figures.possible_spans)
+    return thread_dumps.judge(journal, dumps, "servers_blocked_at", servers, STATES[expected], "lookup_by_city", ("O5", "O7"))
