@@ -112,9 +112,9 @@ class FacilityState:
         return all(server in blocked or self._is_idle(server) for server in self.application_servers)
 
     def recovered(self) -> bool:
-        """Whether every service was sampled, its health check is green, and none is stuck."""
+        """Whether every service was sampled, its health check is green, and none is stuck, or may be, seen too few times to say."""
         samples = [self.last.get(service) for service in (*self.application_servers, *self.callers)]
-        return not self.stuck and all(sample is not None and sample.health for sample in samples)
+        return not self.stuck and not self.undecided and all(sample is not None and sample.health for sample in samples)
 
     def holds(self, condition: str) -> bool:
         """Whether a condition of a timeline holds now."""

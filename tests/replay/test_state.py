@@ -96,3 +96,13 @@ def test_a_pool_that_may_still_open_connections_is_not_empty(overflow: float, *,
         state.take(sample(0.0, server, busy=0, leaked=4))
     assert state.pool_empty() is empty
     assert state.blocked_servers() == (SERVERS if empty else ())
+
+
+def test_a_service_that_was_seen_full_too_few_times_has_not_recovered() -> None:
+    """It may be stuck, which one look more would tell; a free thread tells that it is not."""
+    state = state_after(busy=0, leaked=0)
+    for number in range(3):
+        state.take(sample(1.0 + number / 10, "cf-1", busy=4, leaked=0))
+        assert (state.undecided, state.recovered()) == (("cf-1",), False)
+    state.take(sample(1.4, "cf-1", busy=3, leaked=0))
+    assert state.recovered()
