@@ -79,10 +79,7 @@ async def hold(
         runs = None if place.runs is None else Path(place.runs)
 
         async def replay_over(variant: str) -> prevention.Replayed:
-            try:
-                return await prevention.replay(lesson.replayed, variant, place.of_replays, runs)
-            finally:
-                batch.lead_to(directory)  # a replay has a directory of its own, and `latest` is the class's
+            return await prevention.replay(lesson.replayed, variant, place.of_replays, runs)
 
         night = LiveNight(lesson, board, scene)
         measured = prevention.measured(lesson.replayed.name, backend.name, lesson.replayed.variants[0].expect)

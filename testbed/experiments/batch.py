@@ -72,10 +72,11 @@ def runs_home(runs: str | PathLike[str] | None) -> Path:
     return Path(runs or ".testbed/runs")
 
 
-def runs_directory(given: str | PathLike[str] | None, scenario: str) -> Path:
+def runs_directory(given: str | PathLike[str] | None, scenario: str, *, leads: bool = True) -> Path:
     """Make a directory for the journals of this command, which no other run has.
 
-    `latest` beside it then leads to it, where links can be made. Raises UsageError when it cannot be made, TestbedError on a full disk.
+    `latest` beside it then leads to it, where links can be made, unless it is part of another run (`leads` False). Raises UsageError when
+    it cannot be made, TestbedError on a full disk.
     """
     home = runs_home(None if given is None else path_text("runs", given))
     stamp = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
@@ -87,7 +88,8 @@ def runs_directory(given: str | PathLike[str] | None, scenario: str) -> Path:
         raise kind(f"no directory for journals at {home / name}: {error.strerror}; give another with --runs") from error
     except ValueError as error:  # a null character, or one that no file name has
         raise UsageError(f"runs: found {given!r}; allowed: a path that the system can have ({error})") from error
-    lead_to(path)
+    if leads:
+        lead_to(path)
     return path
 
 
@@ -204,13 +206,15 @@ async def started(
     repetitions: int,
     runs: str | PathLike[str] | None,
     show: Callable[[str], AbstractContextManager[Display]],
+    *,
+    leads: bool = True,
 ) -> AsyncGenerator[tuple[AsyncGenerator[Result, None], Path], None]:
-    """Yield the replays of a scenario, each to be awaited, and the directory of their journals.
+    """Yield the replays of a scenario, each to be awaited, and the directory of their journals (`leads`: see `runs_directory`).
 
     Whatever happens, all is taken down at the end, and a directory without a journal removed.
     """
     sent = passengers.of(plan)
-    directory = runs_directory(runs, plan.name)
+    directory = runs_directory(runs, plan.name, leads=leads)
     try:
         async with (
             backend,

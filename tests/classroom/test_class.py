@@ -194,7 +194,7 @@ async def test_a_prevention_counts_if_it_is_chosen_before_the_reveal(
     """In the order of the README: end, choose, reveal, see it held. Later it is replayed for nothing, and told so."""
 
     async def held_well(*_: object, **__: object) -> prevention.Replayed:
-        batch.runs_directory(runs, "the_night")
+        batch.runs_directory(runs, "the_night", leads=False)
         return prevention.Replayed("contained", 1, "held", "all were served.", held=True)
 
     monkeypatch.setattr(prevention, "replay", held_well)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from testbed.classroom.inquiry import prevention
 from testbed.classroom.inquiry.prevention import Place, Replayed
 from testbed.classroom.saying import say
 from testbed.errors import ServiceError
+from testbed.experiments import batch
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run
 from testbed.interactive.night import empty_trace
@@ -26,6 +27,7 @@ from tests.nights import scenario
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed.fakes.builder import FakeBuilder
     from testbed.journal.reader import Journal
     from testbed.verdict.judge import Judgement
 
@@ -53,8 +55,30 @@ def test_a_night_is_replayed_over_the_chosen_variant(
     assert told.data() == {"running": False, "outcome": outcome, "crack": told.crack, "verdict": "held", "text": told.text}
     assert told.crack == {"original": 6, "fixed": 1}[variant]
     assert {"original": "were stuck to the end", "fixed": "then every caller was served again."}[variant] in told.text
-    assert [path.name for path in (tmp_path / "runs" / "latest").glob("*.jsonl")] == [f"{variant}.jsonl"]
+    assert [path.name for path in (tmp_path / "runs").glob("*/*.jsonl")] == [f"{variant}.jsonl"]
     assert (backend.calls, backend.builders[0].calls[-1]) == (["enter", "exit"], "tear_down")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_latest_still_leads_to_the_class_that_was_held_last(
+    tmp_path: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """Also while a night is replayed, as somebody may end it in any way then, and where another class has begun meanwhile."""
+    runs = tmp_path / "runs"
+    led: list[Path] = []
+    backend.failures = (ServiceError("cf-1 was not ready"),) if fails else ()
+    one = batch.runs_directory(runs, "class-one")
+    builder = backend.builder
+
+    def begin(*given: Any) -> FakeBuilder:
+        led.append((runs / "latest").resolve())
+        batch.runs_directory(runs, "class-other")
+        return builder(*given)
+
+    monkeypatch.setattr(FakeBackend, "builder", lambda _, *given: begin(*given))
+    replayed(tmp_path, "fixed")
+    assert led == [one]
+    assert (runs / "latest").resolve().name.split("-")[-2] == "other"
 
 
 def test_a_kept_variant_that_the_scenario_does_not_name_can_be_chosen(tmp_path: Path, backend: FakeBackend) -> None:

@@ -77,14 +77,14 @@ async def replay(scenario: Scenario, variant: str, place: Place, runs: Path | No
 
     Where that is unknown, or the replay cannot be believed, as on a busy machine, it is tried again, `attempts.ATTEMPTS` times at most.
     Raises nothing for a variant that is not there or a facility that fails: that is unknown, with why. Cancelled, it takes everything down
-    first. `runs` takes the journals.
+    first. `runs` takes the journals, and `latest` there still leads to the class, or to whatever else has begun since.
     """
 
     async def attempt(_: int) -> Result:
         plan, backend = batch.placed(
             planned(scenario, (variant,)), place.runtime, as_fast=False, toxiproxy=place.toxiproxy, postgres=place.postgres
         )
-        async with batch.started(plan, backend, 1, runs, lambda _: nullcontext(SilentDisplay())) as (results, _directory):
+        async with batch.started(plan, backend, 1, runs, lambda _: nullcontext(SilentDisplay()), leads=False) as (results, _directory):
             return await anext(results)
 
     try:
