@@ -17,7 +17,7 @@ from testbed.classroom.inquiry import prevention
 from testbed.classroom.lessons import lesson as lessons
 from testbed.cli import options
 from testbed.cli.interruption import interruptible
-from testbed.errors import FacilityError, UsageError
+from testbed.errors import FacilityError, UsageError, bounded, visible
 from testbed.journal import reader
 from testbed.journal.events import Request
 from testbed.runtime import backends
@@ -106,7 +106,7 @@ def _show(run: Path, folder: Path | None, place: Place, *, no_browser: bool) -> 
     if not journal.of(Request):
         end = journal.end
         why = "it has no end" if end is None else f"it ended as {end.reason}" + (f": {end.detail}" if end.detail else "")
-        click.echo(f"{journal.path} has no night, as no passenger came: {why}; its page shows no more than it has", err=True)
+        click.echo(f"{journal.path} has no night, as no passenger came: {bounded(why)}; its page shows no more than it has", err=True)
     if folder is not None:
         files = export.export(journal, folder, kept)
         click.echo(f"{len(files)} files in {folder}; open {folder / 'index.html'}")
@@ -129,8 +129,11 @@ def _journal(run: Path) -> Journal:
 
 
 def _opened(title: str, found: Addresses, journal: Path | None = None, *, no_browser: bool) -> None:
-    """Print the addresses, and where the journal of a live night will be; and open the trainer's page where there is a screen."""
-    click.echo(title)
+    """Print the addresses, and where the journal of a live night will be; and open the trainer's page where there is a screen.
+
+    A title may be somebody else's, as may be why a night has ended: the terminal obeys neither.
+    """
+    click.echo(bounded(title))
     if journal is None:
         click.echo(f"  the recorded night:  {found.of_class}")
     else:
@@ -145,4 +148,4 @@ def _opened(title: str, found: Addresses, journal: Path | None = None, *, no_bro
 
 def _gone(why: str, again: str) -> None:
     """Print that the facility is gone, and what to do about it, while the page is still there."""
-    click.echo(f"The facility is gone: {why}\nThe page stays as it is. Press Ctrl-C, and start the class again: {again}", err=True)
+    click.echo(f"The facility is gone: {visible(why)}\nThe page stays as it is. Press Ctrl-C, and start the class again: {again}", err=True)
