@@ -10,6 +10,7 @@ from testbed.errors import TestbedError, UsageError
 from testbed.plan.trace import FULL
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from testbed.classroom.kept_class import KeptClass
@@ -25,8 +26,7 @@ def export(journal: Journal, folder: Path, kept: KeptClass | None = None) -> tup
     contents = {name: page_files.read(name) or b"" for name in page_files.names()} | {page_files.DATA: data}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-        strange = next((name for path in paths if (name := path.relative_to(folder).as_posix()) not in contents or path.is_symlink()), None)
+        strange = next((path.relative_to(folder).as_posix() for path in folder.rglob("*") if not _is_ours(path, folder, contents)), None)
         if strange is not None:  # the first: a disk may have millions
             raise UsageError(f"--export: {folder} has another file, {strange!r}; allowed: a new folder, or one of an export before")
         for name, content in contents.items():
@@ -37,3 +37,11 @@ def export(journal: Journal, folder: Path, kept: KeptClass | None = None) -> tup
         kind = TestbedError if error.errno in FULL else UsageError
         raise kind(f"--export: {folder} cannot be written: {error.strerror}; give another folder") from error
     return tuple(folder / name for name in contents)
+
+
+def _is_ours(path: Path, folder: Path, names: Collection[str]) -> bool:
+    """Whether something in a folder may be of an export before; to write into what is no regular file may wait without end."""
+    if path.is_symlink():
+        return False
+    name = path.relative_to(folder).as_posix()
+    return path.is_file() if name in names else path.is_dir()

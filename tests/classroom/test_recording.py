@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from testbed.journal.reader import Journal
 from tests.nights import RESTART, SWITCHOVER, Flight, flown, scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -153,6 +154,16 @@ def test_a_folder_of_somebody_elses_is_refused_at_its_first_file(journal: Journa
     with pytest.raises(UsageError, match=r"has another file, 'index\.html'"):
         export.export(journal, folder)
     assert (other / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("name", ["index.html", page_files.DATA])
+def test_what_is_no_file_in_the_place_of_one_is_refused(make: Callable[[Path], None], name: str, journal: Journal, tmp_path: Path) -> None:
+    """A named pipe would be waited for without end, after the other files had been written."""
+    make(tmp_path / name)
+    with pytest.raises(UsageError, match=f"has another file, '{name}'"):
+        export.export(journal, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_journal_that_has_its_header_and_nothing_else_is_a_night_of_one_moment(journal: Journal) -> None:
