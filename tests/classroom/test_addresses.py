@@ -7,6 +7,7 @@ import pytest
 
 from testbed.classroom.web import addresses
 from testbed.classroom.web.addresses import Addresses
+from testbed.errors import UsageError
 
 
 @pytest.mark.parametrize(("host", "kind"), [("0.0.0.0", 4), ("0", 4), ("::", 6)])  # noqa: S104 - shown, and not listened at
@@ -17,6 +18,15 @@ def test_whoever_listens_everywhere_shows_an_address_of_the_kind_that_is_listene
     shown = addresses.shown(host)
     if shown != socket.gethostname():  # it reaches nobody
         assert ipaddress.ip_address(shown).version == kind
+
+
+@pytest.mark.parametrize(
+    "host", ["255.255.255.255", "224.0.0.1", "ff02::1", "192.0.2.1", "no.such.host.invalid", "127.0.0.1:8040", "", "x\0y"]
+)
+def test_a_host_at_which_nobody_can_reach_us_is_refused(host: str) -> None:
+    """The system would let us listen at an address of many machines, and no browser ever came."""
+    with pytest.raises(UsageError, match=r"allowed: a name or address of this machine|give another --port, or an address of this machine"):
+        addresses.listen(host, None)
 
 
 @pytest.mark.parametrize(

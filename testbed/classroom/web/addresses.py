@@ -14,6 +14,7 @@ PORT = 8040
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is mistaken for something else on a screen at the back of a room
 CLASS_LETTERS, TRAINER_LETTERS = 8, 20
 BACKLOG = 128
+BROADCAST = "255.255.255.255"
 OTHERS = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # the documentation's (RFC 5737, RFC 3849): no packet leaves
 
 
@@ -56,9 +57,11 @@ def listen(host: str, port: int | None) -> socket.socket:
     Raises UsageError for a host that is none of this machine's, and for a port that is in use.
     """
     try:
-        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+        family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         raise UsageError(f"--host: found {host[:100]!r}; allowed: a name or address of this machine ({error})") from error
+    if _is_of_many(str(address[0])):
+        raise UsageError(f"--host: found {host[:100]!r}, to which nobody can connect; allowed: a name or address of this machine")
     for candidate in (PORT, 0) if port is None else (port,):
         try:
             return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
@@ -74,8 +77,17 @@ def shown(host: str) -> str:
         family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]  # `0` is 0.0.0.0, too
     except (OSError, UnicodeError):
         return host
-    everywhere = ipaddress.ip_address(str(address[0]).partition("%")[0]).is_unspecified
+    everywhere = _parsed(str(address[0])).is_unspecified
     return _own_address(family) or socket.gethostname() if everywhere else host
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(address.partition("%")[0])
+
+
+def _is_of_many(address: str) -> bool:
+    """Whether an address is one of a group of machines: the system lets us listen there all the same."""
+    return _parsed(address).is_multicast or address == BROADCAST
 
 
 def _own_address(family: socket.AddressFamily) -> str:
