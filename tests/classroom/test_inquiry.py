@@ -104,11 +104,18 @@ def test_an_answer_that_cannot_be_is_refused_in_a_sentence(question: str, value:
     assert str(refused.value).startswith(found)
 
 
-@pytest.mark.parametrize(("question", "value"), [("cause", "lost"), ("detection", ["leaked", "errors"]), ("line", " a.py:5 ")])
-def test_an_answer_that_can_be_is_taken(question: str, value: str | list[str]) -> None:
-    """A line of text without the blanks around it."""
-    taken = questions.checked(tuple(QUESTIONS.values()), question, value)
-    assert taken == (value.strip() if isinstance(value, str) else value)
+@pytest.mark.parametrize(
+    ("question", "value", "taken"),
+    [
+        ("cause", "lost", "lost"),
+        ("detection", ["leaked", "errors"], ["leaked", "errors"]),
+        ("line", " a.py:5 ", "a.py:5"),
+        ("line", "cf-1\x1b[2J\u202e", "cf-1\\u001b[2J\\u202e"),
+    ],
+)
+def test_an_answer_that_can_be_is_taken(question: str, value: str | list[str], taken: str | list[str]) -> None:
+    """A line of text without the blanks around it, and without what a terminal that shows the journal would obey."""
+    assert questions.checked(tuple(QUESTIONS.values()), question, value) == taken
 
 
 # The cause and its place

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from testbed.classroom.inquiry import examination, findings, monitoring, place
 from testbed.classroom.inquiry.findings import NO_STOP, NOBODY, NOTHING, ROBOT
 from testbed.classroom.saying import say
-from testbed.errors import JournalError, UsageError, bounded
+from testbed.errors import JournalError, UsageError, bounded, visible
 from testbed.plan.expectation import SeenCode
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def checked(asked: Sequence[Question], id_: str, value: object) -> Value:
     if question is None:
         raise UsageError(f"question: found {bounded(repr(id_))}; allowed: {', '.join(question.id for question in asked)}")
     if question.kind == "line":
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_CHARACTERS:
+        if not isinstance(value, str) or not 0 < len(text := visible(value).strip()) <= MOST_CHARACTERS:
             raise UsageError(f"value of {id_}: found {bounded(repr(value))}; allowed: a text of 1 to {MOST_CHARACTERS} characters")
-        return value.strip()
+        return text
     allowed = question.choices
     listed = [value] if question.kind == "one" else value
     if not isinstance(listed, list) or not listed or any(each not in allowed for each in listed) or len(set(listed)) < len(listed):
