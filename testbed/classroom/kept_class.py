@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from testbed.classroom.inquiry import questions
-from testbed.classroom.inquiry.prevention import Replayed
+from testbed.classroom.inquiry.prevention import UNKNOWN, Replayed
 from testbed.errors import UsageError, bounded, visible
 from testbed.plan import given_file, written_file
+from testbed.plan.expectation import Crack, Outcome
+from testbed.verdict.finding import Verdict
 
 FILE = "class.json"
 MOST_BYTES = 1_000_000
 STRICT = ConfigDict(strict=True, extra="forbid")
+
+
+def _one_of(*words: str) -> str:
+    """Return the pattern of a text that is one of some words."""
+    return f"^({'|'.join(words)})$"
 
 
 @checked(frozen=True, slots=True, config=STRICT)
@@ -35,9 +42,9 @@ class KeptAnswer:
 class KeptReplay:
     """What became of the airline over a prevention, as `inquiry.prevention.Replayed` has it."""
 
-    outcome: str
-    crack: int | None
-    verdict: str
+    outcome: Annotated[str, Field(pattern=_one_of(*Outcome, UNKNOWN))]
+    crack: Annotated[int, Field(ge=min(Crack), le=max(Crack))] | None
+    verdict: Annotated[str, Field(pattern=_one_of(*Verdict))]
     text: str | dict[str, Any]
     held: bool | None
 
