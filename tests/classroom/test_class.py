@@ -20,7 +20,7 @@ from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
-from testbed.journal.events import ClockFactor, End, Note, OperationEvent, Request, Threads
+from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Threads
 from testbed.replay import timeline
 from tests.classroom.conftest import held, quick
 from tests.classroom.player import EVERYTHING, player, switch_over
@@ -378,12 +378,13 @@ async def test_a_hundred_looks_at_once_are_one(runs: Path) -> None:
     assert isinstance(journal.events[-1], End)
 
 
-async def test_a_night_that_is_ended_during_a_dump_and_behind_restarts_ends_in_order(runs: Path) -> None:
-    """What was begun is brought to its end, before that of the journal; what only waited is not begun; and each has a reply."""
+@pytest.mark.parametrize("evidence", [False, True])
+async def test_a_night_that_is_ended_during_a_dump_and_behind_restarts_ends_in_order(runs: Path, *, evidence: bool) -> None:
+    """What was begun is brought to its end, before that of the journal; what only waited dumps nothing; and each has a reply."""
     async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.of_class) as ann:
         await begin(trainer)
         await ann.order("join", name="Ann", roles=["operator", "owner"])
-        restarts = [await ann.send("restart", service="cf-1", evidence=False) for _ in range(3)]
+        restarts = [await ann.send("restart", service="cf-1", evidence=evidence) for _ in range(3)]
         dump = await trainer.send("dump", service="kiosk")
         await trainer.order("end")
         replies = [await ann.reply(number) for number in restarts]
@@ -394,6 +395,8 @@ async def test_a_night_that_is_ended_during_a_dump_and_behind_restarts_ends_in_o
     journal = journal_of(a_class)
     assert journal.is_complete
     assert isinstance(journal.events[-1], End)
+    done = sum(reply["ok"] for reply in replies)
+    assert len([taken for taken in journal.of(EvidenceTaken) if taken.why == "restart"]) == (done if evidence else 0)
 
 
 async def test_a_night_that_is_ended_before_it_begins_has_an_end_and_a_score(runs: Path) -> None:

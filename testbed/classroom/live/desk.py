@@ -60,7 +60,7 @@ class Desk:
         self._switching = True
         self._next_step.clear()
         try:
-            await self._operate(switchover.WORD, Switchover().inject, self._wait_next_step)
+            await self._operate(switchover.WORD, lambda actions: Switchover().inject(replace(actions, gate=self._wait_next_step)))
         finally:
             self._switching = False
         self.duties.note_done(switchover.WORD)
@@ -80,11 +80,6 @@ class Desk:
             await self._next_step.wait()
         self._require_open(text)
 
-    async def _begin_or_refuse(self, number: int, text: str) -> None:
-        """Refuse a restart that waited for another one until the night was ended; what was begun is brought to its end."""
-        if number == 1:
-            self._require_open(text)
-
     def _require_open(self, step: str) -> None:
         if self._closed:
             raise RefusalError(say("ended_before_step", step=log_lines.step_text(step)), f"{log_lines.ENDED_BEFORE}{step}")
@@ -102,38 +97,41 @@ class Desk:
         await cancel_and_wait(self._at_work)
 
     async def restart(self, service: str, *, evidence: bool) -> Told:
-        """Kill a service and start it again, with or without a dump of all threads before; return what was done."""
+        """Kill a service and start it again, with or without a dump of all threads before; return what was done.
+
+        One that waited for another until the night was ended is refused; what was begun is brought to its end.
+        """
         self.replay.facility.require_service(service)
-        kept: list[Told] = []
+        there: Told = ""
 
         async def do(actions: Actions) -> str:
+            nonlocal there
             async with actions.alone_on("services"):
-                if evidence and (there := await self._dump_first(actions, service)):
-                    kept.append(there)
-                return await restart.restart(actions, (service,), evidence=False)
+                self._require_open(f"restart {service}")
+                before_s = actions.dumped_s.get(service)
+                done = await restart.restart(actions, (service,), evidence=evidence)
+                if evidence and before_s is not None and actions.dumped_s[service] == before_s:
+                    there = self._log_dumped(service)
+                return done
 
-        await self._operate("restart", do, self._begin_or_refuse)
-        return log_lines.with_detail(say("restarted", services=[service]), kept[0] if kept else "")
+        await self._operate("restart", do)
+        return log_lines.with_detail(say("restarted", services=[service]), there)
 
-    async def _dump_first(self, actions: Actions, service: str) -> Told:
-        """Dump what a restart would destroy; return, and log, that it had been dumped already, where that was so (O9)."""
-        before_s = actions.dumped_s.get(service)
-        await actions.collect_evidence("restart")
-        if before_s is None or actions.dumped_s.get(service) != before_s:
-            return ""
+    def _log_dumped(self, service: str) -> Told:
+        """Return, and log, that what a restart destroyed had been dumped before, so that it was not dumped again (O9)."""
         last_s = max((dump["night_s"] for dump in self.scene.dumps if dump["service"] == service and not dump["error"]), default=None)
         there = say("dumped_already", service=service, at="?" if last_s is None else clock_text(last_s))
         self.scene.log(self.replay.recorder.now()[1], "", "evidence", there)
         return there
 
-    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]], gate: Callable[[int, str], Awaitable[None]]) -> None:
+    async def _operate(self, word: str, do: Callable[[Actions], Awaitable[str]]) -> None:
         self._operations += 1
         actions = replace(self.replay.actions, word=word, id=self._operations)
         task = asyncio.current_task()
         assert task is not None
         self._at_work.add(task)
         try:
-            await replace(actions, gate=gate).operate(do)
+            await actions.operate(do)
         finally:
             self._at_work.discard(task)
             self.replay.moved_s = self.replay.recorder.t_s()
