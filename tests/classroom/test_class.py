@@ -22,6 +22,7 @@ from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
 from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Threads
 from testbed.replay import timeline
+from testbed.replay.actions import Actions
 from tests.classroom.conftest import held, quick
 from tests.classroom.player import EVERYTHING, player, switch_over
 
@@ -312,6 +313,30 @@ async def test_a_load_generator_that_dies_is_told_on_the_page(runs: Path) -> Non
         end = journal_of(a_class).end
         assert end is not None
         assert (end.reason, "the load generator ended" in end.detail) == ("failed", True)
+        a_class.task.cancel()
+        with pytest.raises(ServiceError):
+            await a_class.task
+
+
+async def test_whoever_has_ordered_what_a_facility_that_dies_breaks_off_is_told_so(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operators in the middle of a switchover, and all who wait for the same look."""
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Actions, "dump", never)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.trainer) as other:
+        await begin(trainer)
+        orders = [(trainer, await trainer.send("switchover"))]
+        await trainer.until(lambda state: state.get("switchover"))
+        orders += [(each, await each.send("dump", service="cf-1")) for each in (trainer, other)]
+        generator = a_class.backend.builders[0].generator
+        assert generator is not None
+        generator.die()
+        for each, number in orders:
+            reply = await each.reply(number)
+            assert (reply["ok"], reply["text"]) == (False, say("not_up"))
+        await trainer.until(lambda state: state["phase"] == "gone")
         a_class.task.cancel()
         with pytest.raises(ServiceError):
             await a_class.task

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,7 @@ class Desk:
     _next_step: asyncio.Event = field(default_factory=asyncio.Event)
     _switching: bool = False
     _closed: bool = False
+    _aborted: bool = False
     _at_work: set[asyncio.Task[Any]] = field(default_factory=set)
     _looks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)  # by what is looked at; see `_share`
 
@@ -92,9 +94,19 @@ class Desk:
             await asyncio.wait(self._at_work)
 
     async def abort(self) -> None:
-        """Break off whatever is being done: the facility is no more."""
-        self._closed = True
+        """Break off whatever is being done: the facility is no more, and whoever has ordered it is told so."""
+        self._closed = self._aborted = True
         await cancel_and_wait(self._at_work)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Refuse the order that the block carries out where `abort` breaks it off: cancelled alone, it would have no reply."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._aborted:
+                raise RefusalError(say("not_up")) from None
+            raise
 
     async def restart(self, service: str, *, evidence: bool) -> Told:
         """Kill a service and start it again, with or without a dump of all threads before; return what was done.
@@ -131,7 +143,8 @@ class Desk:
         assert task is not None
         self._at_work.add(task)
         try:
-            await actions.operate(do)
+            with self._answering():
+                await actions.operate(do)
         finally:
             self._at_work.discard(task)
             self.replay.moved_s = self.replay.recorder.t_s()
@@ -153,7 +166,8 @@ class Desk:
             task = self._looks[what] = asyncio.create_task(look())
             self._at_work.add(task)
             task.add_done_callback(lambda done: self._note_looked(what, done))
-        return await asyncio.shield(task)
+        with self._answering():
+            return await asyncio.shield(task)
 
     def _note_looked(self, what: str, done: asyncio.Task[Any]) -> None:
         del self._looks[what]
