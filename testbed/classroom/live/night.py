@@ -102,6 +102,7 @@ class LiveNight:
             self.desk, self.pace = None, None
             await desk.abort()
             await self.evidence.close()
+            self._look(replay)  # the last look, with a clock that stands still
 
     async def _go_through(self, replay: Replay, pace: Pace, desk: Desk) -> None:
         self.scene.began = True
@@ -123,23 +124,26 @@ class LiveNight:
     async def _show(self, replay: Replay) -> None:
         """Keep what changes with time on the board, ten times a second."""
         while True:
-            t_s, night_s = replay.recorder.now()
-            self.scene.look(t_s, night_s)
-            pace = self.pace
-            self.board.set(
-                "clock",
-                {
-                    "night_s": night_s,
-                    "t_s": t_s,
-                    "speed": 0.0 if pace is None else pace.speed,
-                    "held": "" if pace is None else pace.held,
-                },
-            )
-            self._show_choice(replay)
-            if self.scene.began:
-                self._notes.look(night_s, replay.state)
-                self.board.set("notes_due", list(self._notes.due))
+            self._look(replay)
             await asyncio.sleep(SHOW_EVERY_S)
+
+    def _look(self, replay: Replay) -> None:
+        t_s, night_s = replay.recorder.now()
+        self.scene.look(t_s, night_s)
+        pace = self.pace
+        self.board.set(
+            "clock",
+            {
+                "night_s": night_s,
+                "t_s": t_s,
+                "speed": 0.0 if pace is None else pace.speed,
+                "held": "" if pace is None else pace.held,
+            },
+        )
+        self._show_choice(replay)
+        if self.scene.began:
+            self._notes.look(night_s, replay.state)
+            self.board.set("notes_due", list(self._notes.due))
 
     def _show_choice(self, replay: Replay) -> None:
         """Once something is stuck there is a choice (O9); and evidence that a restart would destroy is at risk until it was dumped."""
