@@ -20,13 +20,14 @@ from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.fakes.backend import FakeBackend
 from testbed.journal import reader
-from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Threads
+from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Sample, Service, Threads
 from testbed.replay import timeline
 from testbed.replay.actions import Actions
 from tests.classroom.conftest import held, quick
 from tests.classroom.player import EVERYTHING, player, switch_over
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.classroom.conftest import Class
@@ -317,6 +318,31 @@ async def test_a_load_generator_that_dies_is_told_on_the_page(runs: Path) -> Non
         a_class.task.cancel()
         with pytest.raises(ServiceError):
             await a_class.task
+
+
+@pytest.mark.parametrize("service", ["cf-1", "partner"])
+async def test_a_night_that_is_ended_during_a_restart_saw_what_came_of_it(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """The service told its numbers again before the journal's end, or the whole night would have to be doubted, and give no points."""
+    wait_ready = Actions.wait_ready
+
+    async def wait_ready_unseen(actions: Actions, services: Iterable[str]) -> None:
+        await wait_ready(actions, services)
+        actions.state.forget(service)  # nobody looked at it while it started
+
+    monkeypatch.setattr(Actions, "wait_ready", wait_ready_unseen)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["clock"]["night_s"] > 79_300)
+        number = await trainer.send("restart", service=service, evidence=False)
+        await trainer.order("end")
+        assert (await trainer.reply(number))["ok"]
+        await trainer.until(lambda state: state["phase"] == "over")
+    journal = journal_of(a_class)
+    assert journal.is_complete
+    ready_s = max(event.t_s for event in journal.of(Service) if (event.service, event.state) == (service, "ready"))
+    assert any(sample.service == service and sample.busy is not None and sample.t_s > ready_s for sample in journal.of(Sample))
 
 
 async def test_whoever_has_ordered_what_a_facility_that_dies_breaks_off_is_told_so(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

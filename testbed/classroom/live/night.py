@@ -14,6 +14,7 @@ from testbed.classroom.live.notes import Notes
 from testbed.classroom.live.pace import Pace
 from testbed.classroom.saying import say
 from testbed.concurrency import cancel_and_wait
+from testbed.journal.events import REFUSED
 from testbed.replay import takeover, timeline
 from testbed.replay.display import SilentDisplay
 from testbed.replay.recorder import Recorder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from testbed.replay.running import Night, Replay
 
 SHOW_EVERY_S = 0.1
+SEEN_WITHIN_S = 10.0  # what is not seen at a night's end by then is not known of it
 
 
 @dataclass(slots=True)
@@ -60,7 +62,8 @@ class LiveNight:
         2. Wait until the trainer lets the night begin, and start its clock and the passengers.
         3. Carry out the timeline, but for the duties of the class; and what the class orders, until the trainer ends it, however
            long ago the night was over.
-        4. Take the evidence of what is stuck and was not looked at: as in a replay, the post-mortem shall have something to go by.
+        4. Wait until every service was seen after the last thing that was done to it, and take the evidence of what is stuck and was not
+           looked at: as in a replay, the post-mortem shall have something to go by.
         5. Stop, heal every fault, write the journal's end, and take everything down.
 
         An interruption or an error becomes the journal's end, and is raised again.
@@ -95,8 +98,9 @@ class LiveNight:
             self.desk, self.pace = None, None
             pace.end()
             await desk.close()
+            await replay.wait_until(lambda: _is_seen(replay), SEEN_WITHIN_S)  # 4
             if replay.state.stuck:
-                await replay.actions.collect_evidence("end")  # 4
+                await replay.actions.collect_evidence("end")
             await self.evidence.settle()
         finally:
             self.desk, self.pace = None, None
@@ -160,3 +164,9 @@ class LiveNight:
     def _take(self, event: Event, path: Path) -> None:
         self.scene.take(event)
         self.evidence.take(event, path)
+
+
+def _is_seen(replay: Replay) -> bool:
+    """Whether every service has told its numbers, or is seen to be down, since it was restarted; and none may or may not be stuck."""
+    last = [replay.state.last.get(service) for service in replay.facility.services]
+    return not replay.state.undecided and all(sample and (sample.busy is not None or sample.error == REFUSED) for sample in last)
