@@ -89,7 +89,7 @@ def runs_directory(given: str | PathLike[str] | None, scenario: str, *, leads: b
     except ValueError as error:  # a null character, or one that no file name has
         raise UsageError(f"runs: found {given!r}; allowed: a path that the system can have ({error})") from error
     if leads:
-        lead_to(path)
+        _lead_to(path)
     return path
 
 
@@ -129,7 +129,7 @@ def _newest_s(run: Path) -> float:
     return max((journal.stat().st_mtime for journal in run.rglob("*.jsonl")), default=0.0) if run.is_dir() else 0.0
 
 
-def lead_to(directory: Path) -> None:
+def _lead_to(directory: Path) -> None:
     """Make `latest` beside a run's directory lead to it, in one step, so that no other run sees it missing; no link is no error."""
     with suppress(OSError), _link_locked(directory.parent):
         _replace_link(directory)
