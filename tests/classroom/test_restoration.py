@@ -6,6 +6,7 @@ import pytest
 
 from testbed.classroom.inquiry import restoration
 from testbed.classroom.saying import say
+from testbed.journal.events import Request, Response
 from testbed.verdict.causes.cause import Cause
 from tests.classroom.examined import examined, hung, of_flight
 from tests.journals import CALLERS, EVENING_S, SPEED, NightBuilder, contained_night, hung_night
@@ -16,9 +17,17 @@ RESTART = '[[timeline]]\nwhen = "hung"\noperation = "restart"\n'
 
 
 def restored(night: NightBuilder, *, at_s: float, callers: tuple[str, ...] = CALLERS) -> NightBuilder:
-    """Return the hung night with a restart at 5.6 s, after which these callers are answered from a time on, one every tenth of a second."""
+    """Return the hung night with a restart at 5.6 s, which fails all that hung.
+
+    After that these callers are answered from a time on, one every tenth of a second.
+    """
     night.events = [event for event in night.events if event.event not in ("observed", "healed", "end")]
     night.restart(5.6)
+    back = {event.id for event in night.events if isinstance(event, Response)}
+    for hanging in [event for event in night.events if isinstance(event, Request) and event.id not in back]:
+        night.events.append(Response(**night.at(5.65), id=hanging.id, answered_s=5.65, ended="failed", status=502))
+    for caller in CALLERS:
+        night.sample(5.7, caller)
     for number, caller in enumerate(callers):
         for more in range(3):
             night.request(at_s + number / 10 + more, caller, "answered")
@@ -64,8 +73,8 @@ def test_service_that_hangs_again_was_gone_all_the_while() -> None:
     night.events = [event for event in night.events if event.event not in ("observed", "healed", "end")]
     for number in range(12):
         night.request(11.5 + number / 100, CALLERS[number % 3], None)
-    for number in range(14):
-        night.look(12.0 + number / 2, busy=4, done=9, leaked=4)
+    for number in range(27):
+        night.look(12.0 + number / 4, busy=4, done=9, leaked=4)
     for number, caller in enumerate(CALLERS):
         night.request(19.0 + number / 10, caller, "answered")
     night.look(19.4, done=30)

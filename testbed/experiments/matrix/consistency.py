@@ -22,7 +22,17 @@ OUTCOMES: dict[str, Outcome | None] = {
     "stuck_at_end": Outcome.GROUNDED,
     "served_no_more": Outcome.GROUNDED,
     "restarted_by_hand": Outcome.GROUNDED,
-    **dict.fromkeys(("not_seen_to_come_back", "sent_late", "machine_busy", "delay_longer_than_seen", "not_complete", "no_transactions")),
+    **dict.fromkeys(
+        (
+            "not_seen_to_come_back",
+            "not_seen_if_needed",
+            "sent_late",
+            "machine_busy",
+            "delay_longer_than_seen",
+            "not_complete",
+            "no_transactions",
+        )
+    ),
     **dict.fromkeys(("doubted", "not_replayed", "not_judged")),
 }
 ALL_ANSWERED = ("all_answered", "late")  # codes of cells of which every transaction was answered
