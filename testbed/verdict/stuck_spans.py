@@ -124,8 +124,7 @@ def _of_life(samples: Sequence[Sample], since_s: float, answered_s: float, timeo
     """Return the spans of one process.
 
     `since_s` is the start of the closing window, `answered_s` when the last answer came that may be its own (of a process that ended, it
-    does not matter), and `timeout_s` the variant's
-    longest time-out.
+    does not matter), and `timeout_s` the variant's longest time-out.
     """
     spans: list[Span] = []
     standstill: Standstill | None = None
