@@ -120,7 +120,8 @@ async def _play(live: LiveNight, sent: Trace, backend: Backend, directory: Path)
     )
     async with backend:
         builder = backend.builder(scenario.facility, settings)
-        with JournalWriter(path, header(scenario, variant, sent, backend, 1)) as writer:
+        live.scene.header = header(scenario, variant, sent, backend, 1)  # once more: it names what runs, now that the backend is entered
+        with JournalWriter(path, live.scene.header) as writer:
             await live.play(night, builder, writer, directory / NIGHT)
     return path
 

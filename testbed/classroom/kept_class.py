@@ -6,8 +6,7 @@ What the answers come to is not kept: it is computed from the journal, by the ru
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
@@ -18,6 +17,11 @@ from testbed.errors import UsageError, bounded, visible
 from testbed.plan import given_file, written_file
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.finding import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.journal.reader import Journal
 
 FILE = "class.json"
 MOST_BYTES = 1_000_000
@@ -53,9 +57,10 @@ class KeptReplay:
 class KeptClass:
     """A class: the lesson's texts, what could be chosen to prevent it, and what was answered and replayed, each by its name.
 
-    `measured`: whether each variant held in the kept matrix.
+    `started_at`: of its night, as that journal's header has it. `measured`: whether each variant held in the kept matrix.
     """
 
+    started_at: str
     title: str
     introduction: str
     explanation: str
@@ -83,12 +88,15 @@ def write(kept: KeptClass, path: Path) -> None:
     written_file.write(path, _adapter.dump_json(kept, indent=1).decode() + "\n")
 
 
-def beside(journal: Path) -> KeptClass | None:
-    """Return the class whose night a journal has; None if it was no class's. Raises UsageError for a file that is none of ours."""
-    path = journal.with_name(FILE)
+def beside(journal: Journal) -> KeptClass | None:
+    """Return the class whose night a journal has; None if it was no class's.
+
+    Raises UsageError for a file that no class has written, and for that of another night.
+    """
+    path = journal.path.with_name(FILE)
     try:
         kept = _adapter.validate_json(given_file.read(path, MOST_BYTES))
-        _check(kept)
+        _check(kept, journal)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -100,8 +108,12 @@ def beside(journal: Path) -> KeptClass | None:
     return kept
 
 
-def _check(kept: KeptClass) -> None:
-    """Raise UsageError for an answer or a replay that no class can have had."""
+def _check(kept: KeptClass, journal: Journal) -> None:
+    """Raise UsageError for an answer or a replay that no class can have had, and for another night than the journal's."""
+    if kept.started_at != journal.header.started_at:
+        raise UsageError(
+            f"started_at: found {bounded(visible(repr(kept.started_at)))}; allowed: {journal.header.started_at!r}, of {journal.path.name}"
+        )
     asked = questions.questions(tuple(kept.preventions))
     for question, answer in kept.answers.items():
         questions.checked(asked, question, answer.value)

@@ -102,7 +102,7 @@ def _title(name: str, runtime: str) -> str:
 def _show(run: Path, folder: Path | None, place: Place, *, no_browser: bool) -> None:
     """Serve a recorded night, or write it into a folder; a journal without a night is told, as its page has little to show."""
     journal = _journal(run)
-    kept = kept_class.beside(journal.path)
+    kept = kept_class.beside(journal)
     if not journal.of(Request):
         end = journal.end
         why = "it has no end" if end is None else f"it ended as {end.reason}" + (f": {end.detail}" if end.detail else "")

@@ -28,6 +28,7 @@ def line(judgement: Judgement, wall_s: float) -> str:
             "outcome": judgement.outcome,
             "reason": {"code": judgement.reason.code, "text": judgement.reason.text},
             "crack": judgement.crack,
+            "cracks": judgement.cracks,
             "verdict": judgement.verdict.value,
             "leaked_connections": figures.leaked_connections,
             "blocked_request_threads": figures.blocked_request_threads,

@@ -57,7 +57,7 @@ def _cells(column: Column, journal: str) -> tuple[str, ...]:
     return (
         text(column.name),
         text(journal),
-        f"{judgement.outcome or 'unknown'}, crack {int(judgement.crack)}",
+        f"{judgement.outcome or 'unknown'}, crack {judgement.crack_number}",
         f"{SIGN[judgement.verdict]} {judgement.verdict.value}",
         text(judgement.reason.text),
         checks or "none",

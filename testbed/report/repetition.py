@@ -52,7 +52,7 @@ def rows(results: Sequence[Result]) -> Iterator[Row]:
         yield "not to be believed", f"{len(results) - len(believed)} of {len(results)}", ""
     yield from _not_held(results)
     yield from _each(believed, lambda result: f"{result.judgement.outcome or 'outcome unknown'} ({result.judgement.reason.code})")
-    yield from _each(believed, lambda result: f"crack {int(result.judgement.crack)} {result.judgement.crack.word}")
+    yield from _each(believed, lambda result: f"crack {result.judgement.crack_number} {result.judgement.crack.word}")
     hung = [result for result in believed if result.judgement.figures.hang is not None]
     spans = [span for result in hung if (span := result.judgement.figures.time_to_hang_night_s) is not None]
     yield _rate("hung", len(hung), len(believed))

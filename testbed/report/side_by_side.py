@@ -129,7 +129,7 @@ def crack_text(judgement: Judgement) -> str:
     """Format how far the trouble went, and what was seen of it; a night can be unharmed although much of the airline was stuck."""
     crack = judgement.crack
     answered = judgement.reason.code in ("all_answered", "late")
-    least = "unknown, at least " if judgement.reason.code == "not_complete" else ""
+    least = "unknown, at least " if judgement.reason.code == "not_complete" else "at least " if len(judgement.cracks) > 1 else ""
     if crack is Crack.NOTHING:
         return "unknown" if least else f"{crack}, {crack.word}"
     if crack is Crack.LOOKUP:

@@ -50,8 +50,12 @@ class Judgement:
     @property
     def summary(self) -> str:
         """Verdict, outcome and crack, in a few words."""
-        at_least = "at least " if len(self.cracks) > 1 else ""
-        return f"verdict {self.verdict}, outcome {self.outcome or 'unknown'}, crack {at_least}{int(self.crack)}"
+        return f"verdict {self.verdict}, outcome {self.outcome or 'unknown'}, crack {self.crack_number}"
+
+    @property
+    def crack_number(self) -> str:
+        """The crack's number; `at least` that where it may have gone further."""
+        return f"at least {int(self.crack)}" if len(self.cracks) > 1 else f"{int(self.crack)}"
 
     @property
     def outcome(self) -> Outcome | None:

@@ -15,6 +15,7 @@ from testbed.classroom.live.reckoning import Reckoning
 from testbed.classroom.scene import Scene
 from testbed.errors import UsageError
 from testbed.journal import reader
+from testbed.journal.reader import Journal
 from tests.classroom.conftest import held, quick
 from tests.classroom.player import player
 from tests.classroom.test_class import begin
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GOOD: dict[str, Any] = {
+    "started_at": header().started_at,
     "title": "The night",
     "introduction": "It is 22:50.",
     "explanation": "A finally closed too little.",
@@ -34,10 +36,15 @@ GOOD: dict[str, Any] = {
 }
 
 
-def written(folder: Path, **changes: Any) -> Path:
-    """Write a class with some fields changed; return where its journal would be."""
+def written(folder: Path, **changes: Any) -> Journal:
+    """Write a class with some fields changed; return its journal."""
     (folder / kept_class.FILE).write_text(json.dumps({**GOOD, **changes}), encoding="utf-8")
-    return folder / "night.jsonl"
+    return night(folder)
+
+
+def night(folder: Path) -> Journal:
+    """Return a journal of this folder."""
+    return Journal(folder / "night.jsonl", header(), ())
 
 
 async def test_the_recording_of_a_class_has_its_answers_and_comes_to_the_same(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,10 +64,11 @@ async def test_the_recording_of_a_class_has_its_answers_and_comes_to_the_same(ru
         await trainer.until(lambda state: not state["replays.fixed"]["running"])
         await trainer.order("reveal")
         await trainer.until(lambda state: state.get("score"))
-    kept = kept_class.beside(a_class.journal)
+    journal = reader.read(a_class.journal)
+    kept = kept_class.beside(journal)
     assert kept is not None
     assert kept.values == {"cause": "lost", "switchover": "no", "prevention": "fixed"}
-    recorded = json.loads(json.dumps(recording.of(reader.read(a_class.journal), kept)))
+    recorded = json.loads(json.dumps(recording.of(journal, kept)))
     last: dict[str, Any] = {}
     for _, changes in recorded["frames"]:
         last |= changes
@@ -75,7 +83,7 @@ async def test_the_recording_of_a_class_has_its_answers_and_comes_to_the_same(ru
 
 def test_a_night_that_was_no_classs_has_none(tmp_path: Path) -> None:
     """Its recording asks nothing."""
-    assert kept_class.beside(tmp_path / "original.jsonl") is None
+    assert kept_class.beside(night(tmp_path)) is None
 
 
 def test_a_class_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -103,6 +111,7 @@ def test_a_class_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"replays": {"fixed": {**GOOD["replays"]["fixed"], "verdict": "won"}}}, "replays.fixed.verdict: String should match"),
         ({"score": 100}, "score: Unexpected keyword argument"),
         ({"title": 7}, "title: Input should be a valid string"),
+        ({"started_at": "2001-01-01"}, f"started_at: found '2001-01-01'; allowed: '{header().started_at}', of night.jsonl"),
     ],
 )
 def test_a_file_that_no_class_wrote_is_refused_with_its_mistake(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -120,14 +129,14 @@ def test_what_is_no_class_at_all_is_refused(text: str, tmp_path: Path) -> None:
     """Empty, another kind of JSON, half of it."""
     (tmp_path / kept_class.FILE).write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=kept_class.FILE):
-        kept_class.beside(tmp_path / "night.jsonl")
+        kept_class.beside(night(tmp_path))
 
 
 def test_a_directory_in_its_place_cannot_be_read(tmp_path: Path) -> None:
     """Nor can what is no regular file."""
     (tmp_path / kept_class.FILE).mkdir()
     with pytest.raises(UsageError, match=r"class\.json cannot be read: Is a directory"):
-        kept_class.beside(tmp_path / "night.jsonl")
+        kept_class.beside(night(tmp_path))
 
 
 def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +157,7 @@ def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, cap
     assert capsys.readouterr().err.count("cannot be written: No such file or directory") == 1
     keeper.path.parent.mkdir()
     keeper.look()
-    kept = kept_class.beside(keeper.path)
+    kept = kept_class.beside(night(keeper.path.parent))
     assert kept is not None
     assert kept.values == {"cause": "lost"}
     assert kept.answers["cause"].by == "Ann"

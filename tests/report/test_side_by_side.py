@@ -11,13 +11,14 @@ import pytest
 from testbed.errors import TestbedError
 from testbed.journal.events import Healed, NightSpan, Request, Response, Sample, ThreadGroup, Threads
 from testbed.journal.thread_states import SOCKET
-from testbed.report import json_lines, side_by_side
+from testbed.report import json_lines, markdown, side_by_side
 from testbed.report.html import moments
 from testbed.report.html.judged import JudgedReplay
 from testbed.report.terminal import plain_console
 from testbed.verdict import judge
 from tests.journals import CALLERS, EVENING_S, NightBuilder, contained_night, hung_night
 from tests.verdict.test_longevity import HOURS, Day
+from tests.verdict.test_unseen_spans import journal as unseen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,6 +184,18 @@ def test_connections_that_a_restart_gave_back_are_told_with_what_was_before() ->
     night.end(9.0)
     text = " ".join(printed(side_by_side.side_by_side(judged(night.journal())), 200).split())
     assert "cf-1: 0 of 4 at the end, 4 before" in text
+
+
+def test_a_crack_that_may_have_gone_further_is_at_least_so_much_everywhere() -> None:
+    """In the report, in Markdown, in a line of JSON and in Python: nobody should take what was seen for all that there was."""
+    judgement = judge.judge(unseen(unseen_s=2.5))
+    assert side_by_side.crack_text(judgement).startswith("at least 1, lookup: ")
+    assert judgement.summary.endswith("crack at least 1")
+    assert "crack at least 1" in markdown.summary([judgement])
+    told = json.loads(json_lines.line(judgement, 1.0))
+    assert (told["crack"], told["cracks"]) == (1, [1, 5, 6])
+    seen = judge.judge(unseen(unseen_s=0.3, took_s=0.2))
+    assert (seen.summary.endswith("crack 1"), side_by_side.crack_text(seen).startswith("1, lookup")) == (True, True)
 
 
 def test_a_crack_says_what_was_seen(both: list[Judgement]) -> None:

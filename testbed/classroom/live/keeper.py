@@ -55,6 +55,7 @@ class Keeper:
         reckoning, lesson = self.reckoning, self.reckoning.lesson
         given = {question: reckoning.board.values.get(f"answers.{question}") for question in reckoning.answers}
         return KeptClass(
+            reckoning.scene.header.started_at,
             lesson.title,
             lesson.introduction,
             lesson.explanation,
