@@ -25,11 +25,12 @@ WINDOW_MINUTES = 10  # of the night
 class Passengers:
     """Folds requests and responses, in whatever order they come, into the state keys `passengers`, `passengers.CALLER` and `cost`.
 
-    `transactions`: the kinds of each caller, such as `Header.transactions`, which are then there from the start. An event costs the same
+    `transactions`: the kinds of each caller, such as `Header.transactions`, which are then there from the start. `from_s`: when the night
+    begins, in its own seconds; the cost of a younger night than ten minutes is that of its minutes. An event costs the same
     however many there were; a look at the cost goes over the ten minutes of it, and over what was sent within `HANGS_AFTER_S` of the last.
     """
 
-    def __init__(self, transactions: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, transactions: Mapping[str, Iterable[str]] | None = None, from_s: float = -math.inf) -> None:
         kinds = {} if transactions is None else transactions
         self._counts = {caller: {kind: Counter[str]() for kind in asked} for caller, asked in kinds.items()}
         self._under_way: dict[int, Request] = {}  # sent, without an answer, and not known to hang
@@ -37,6 +38,7 @@ class Passengers:
         self._early: dict[int, Response] = {}  # responses whose request has not come yet
         self._lost: defaultdict[int, Counter[str]] = defaultdict(Counter)  # by the second of the night in which it was sent, by kind
         self._lost_total = 0
+        self._from_s = from_s
 
     def take(self, event: Request | Response) -> None:
         """Take in a request or a response; the other one may have come before."""
@@ -91,7 +93,7 @@ class Passengers:
 
         Lost is a request that failed, or that had no answer within `HANGS_AFTER_S` real seconds, or none when its caller was stuck. It
         stays so when it is answered in the end: whoever asked has gone. `per_minute`: by kind, those sent within the last ten minutes of
-        the night, for each of these minutes.
+        the night, or since its begin, for each of these minutes.
         """
         self._lose_all([request for request in self._under_way.values() if t_s - request.sent_s > HANGS_AFTER_S])
         if not self._lost_total:
@@ -101,8 +103,9 @@ class Passengers:
         for second in range(last - WINDOW_MINUTES * MINUTE_S + 1, last + 1):
             if second in self._lost:
                 recent.update(self._lost[second])
-        per_minute = {kind: count / WINDOW_MINUTES for kind, count in sorted(recent.items()) if count}
-        return {"per_minute": per_minute, "total_per_minute": sum(recent.values()) / WINDOW_MINUTES, "lost": self._lost_total}
+        minutes = min(WINDOW_MINUTES, max(1.0, (night_s - self._from_s) / MINUTE_S))
+        per_minute = {kind: count / minutes for kind, count in sorted(recent.items()) if count}
+        return {"per_minute": per_minute, "total_per_minute": sum(recent.values()) / minutes, "lost": self._lost_total}
 
 
 def _shown(counts: Mapping[str, int]) -> dict[str, int]:

@@ -68,7 +68,7 @@ class Scene:
     _done: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.passengers = Passengers(self.header.transactions)
+        self.passengers = Passengers(self.header.transactions, self.header.night.from_s)
         self.state = FacilityState(self.header.facility.application_servers, self.header.facility.callers)
         for host in HOSTS:
             self._set_host(host, "active" if host == HOSTS[0] else "standby")

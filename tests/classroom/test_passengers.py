@@ -85,6 +85,17 @@ def test_what_the_outage_costs_by_hand() -> None:
     }
 
 
+@pytest.mark.parametrize(("minutes", "per_minute"), [(0.5, 1.0), (2.0, 0.5), (8.0, 0.125), (20.0, 0.0)])
+def test_a_night_that_has_just_begun_costs_by_its_own_minutes(minutes: float, per_minute: float) -> None:
+    """One that is lost in its first two minutes is half a one a minute, and not a tenth; within the first, it is one."""
+    passengers = Passengers(from_s=night_s(0.0))
+    for event in (sent(1, 0.0), ended(1, 0.01, "failed")):
+        passengers.take(event)
+    told = passengers.cost(20.0, night_s(0.0) + 60.0 * minutes)
+    assert told is not None
+    assert told["total_per_minute"] == pytest.approx(per_minute)
+
+
 @pytest.mark.parametrize(("speed", "lost"), [(0.0, 1), (1.0, 1), (3600.0, 1)])
 def test_whether_a_request_hangs_is_a_matter_of_real_seconds(speed: float, lost: int) -> None:
     """The night's clock may stand still, or fly: an answer that takes half a real second is lost at no speed, and one of six is at each."""

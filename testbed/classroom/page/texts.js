@@ -230,7 +230,7 @@ window.TEXTS = {
     look: "Look first",
     costs: "What it costs",
     cost: "Per minute, {n} transactions are not served in time; {lost} so far.",
-    late: "What failed, and what had no answer in time, of those who asked within the last ten minutes of the night.",
+    late: "What failed, and what had no answer in time, of those who asked within the last ten minutes of the night, or since it began.",
     no_cost: "Nothing was lost so far.",
     by_kind: "Not served in time per minute, by kind",
     transaction: "Transaction",
