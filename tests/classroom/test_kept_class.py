@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from testbed.classroom import kept_class, recording
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import prevention
+from testbed.classroom.live import keeper
 from testbed.classroom.live.keeper import Keeper
 from testbed.classroom.live.reckoning import Reckoning
 from testbed.classroom.scene import Scene
@@ -139,6 +141,25 @@ def test_a_directory_in_its_place_cannot_be_read(tmp_path: Path) -> None:
         kept_class.beside(night(tmp_path))
 
 
+async def test_a_bug_in_the_keeping_does_not_end_the_class(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told once, in the terminal; the page answers on."""
+
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(kept_class, "write", fails)
+    monkeypatch.setattr(keeper, "EVERY_S", 0.01)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.order("answer", question="cause", value="lost")
+        await asyncio.sleep(0.1)
+        await trainer.order("answer", question="switchover", value="no")
+        assert not a_class.task.done()
+    assert capsys.readouterr().err.count("Traceback") == 1
+
+
 def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A disk that is full does not end a class; with space again, nothing is lost."""
 
@@ -147,17 +168,17 @@ def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, cap
 
     board = Board()
     reckoning = Reckoning(quick(), board, Scene(board, header()), never)
-    keeper = Keeper(reckoning, tmp_path / "gone" / kept_class.FILE)
-    keeper.look()
+    keeping = Keeper(reckoning, tmp_path / "gone" / kept_class.FILE)
+    keeping.look()
     assert capsys.readouterr().err == ""  # nothing to keep yet
     reckoning.answer("cause", "lost")
     board.set("answers.cause", {"value": "lost", "by": "Ann", "night_s": 1.0})
-    keeper.look()
-    keeper.look()
+    keeping.look()
+    keeping.look()
     assert capsys.readouterr().err.count("cannot be written: No such file or directory") == 1
-    keeper.path.parent.mkdir()
-    keeper.look()
-    kept = kept_class.beside(night(keeper.path.parent))
+    keeping.path.parent.mkdir()
+    keeping.look()
+    kept = kept_class.beside(night(keeping.path.parent))
     assert kept is not None
     assert kept.values == {"cause": "lost"}
     assert kept.answers["cause"].by == "Ann"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass, field
+import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.classroom import kept_class
@@ -24,17 +25,26 @@ class Keeper:
 
     reckoning: Reckoning
     path: Path
-    _written: KeptClass | None = field(default=None)
+    _written: KeptClass | None = None
     _failed: bool = False
 
     async def run(self) -> None:
         """Look once a second until cancelled, and once more then."""
         try:
             while True:
-                self.look()
+                self._look_or_tell()
                 await asyncio.sleep(EVERY_S)
         finally:
+            self._look_or_tell()
+
+    def _look_or_tell(self) -> None:
+        """Look; a bug in that must not end the class, and is told once."""
+        try:
             self.look()
+        except Exception:  # noqa: BLE001 - see above
+            if not self._failed:
+                traceback.print_exc()
+            self._failed = True
 
     def look(self) -> None:
         """Write what has changed; what cannot be written is told in the terminal once, and tried again at the next look."""
