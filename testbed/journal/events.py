@@ -285,6 +285,11 @@ class Threads(Stamped):
     took_s: float | None = None
     event: Literal["threads"] = "threads"
 
+    @property
+    def began_s(self) -> float:
+        """When it began (`t_s`), as far as its length was measured."""
+        return self.t_s - (self.took_s or 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceTaken(Stamped):

@@ -120,7 +120,7 @@ def dumps(journal: Journal) -> Iterator[str]:
     for dump in journal.of(Threads):
         if sum(group.count for group in dump.groups if group.state != IDLE) < threads:
             continue
-        from_s, to_s = dump.t_s - (dump.took_s or 0.0) - BESIDE_S, dump.t_s + BESIDE_S
+        from_s, to_s = dump.began_s - BESIDE_S, dump.t_s + BESIDE_S
         beside = [sample for sample in journal.of(Sample) if sample.service == dump.service and from_s <= sample.t_s <= to_s]
         told = [sample for sample in beside if sample.busy is not None]
         if len(told) >= IN_A_ROW and all(sample.busy is not None and sample.busy < threads for sample in told):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ENDED, Observed, Sample, Service
@@ -45,12 +46,25 @@ def samples_of(journal: Journal, service: str) -> tuple[Sample, ...]:
     return tuple(sorted((sample for sample in journal.of(Sample) if sample.service == service), key=lambda sample: sample.t_s))
 
 
+def ended_s(journal: Journal, service: str) -> list[float]:
+    """Return when processes of a service ended, by themselves or not (`t_s`)."""
+    return [event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED]
+
+
+def told_late(life: Sequence[Sample]) -> dict[int, Sample]:
+    """Return the look before each sample of a process that came long after it, by the id of the sample (`id`).
+
+    What such a sample shows may have been so at any time since.
+    """
+    return {id(after): before for before, after in pairwise(life) if after.t_s - before.t_s > APART_S}
+
+
 def lives(journal: Journal, service: str) -> list[list[Sample]]:
     """Return the samples of a service that have counts, in the order of time: a list for each of its processes.
 
     A restarted process counts from 0, so its counts must not be compared with those of the process before it.
     """
-    ends = [event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED]
+    ends = ended_s(journal, service)
     grouped: list[list[Sample]] = []
     for sample in samples_of(journal, service):
         if sample.busy is None:
@@ -73,16 +87,14 @@ def find(journal: Journal) -> dict[str, tuple[Span, ...]]:
     since_s, timeout_s, callers = _closing_since_s(journal), settings_of(journal).thread_timeout_s, journal.header.facility.callers
     answered_s = {caller: max(_answered_s(journal, caller), default=0.0) for caller in callers}
     last_s = max(answered_s.values(), default=0.0)  # of an application server it is not known whose answer was its own
-    return {
-        service: tuple(
-            span
-            for samples in lives(journal, service)
-            for span in _of_life(
-                samples, since_s, float("-inf") if _is_gone(journal, service, samples) else answered_s.get(service, last_s), timeout_s
-            )
-        )
-        for service in services(journal)
-    }
+    found: dict[str, tuple[Span, ...]] = {}
+    for service in services(journal):
+        processes, ends, spans = lives(journal, service), ended_s(journal, service), list[Span]()
+        for samples in processes:
+            is_gone = samples is not processes[-1] or any(at_s >= samples[-1].t_s for at_s in ends)
+            spans += _of_life(samples, since_s, float("-inf") if is_gone else answered_s.get(service, last_s), timeout_s)
+        found[service] = tuple(spans)
+    return found
 
 
 def undecided(journal: Journal) -> tuple[str, ...]:
@@ -96,8 +108,9 @@ def _is_undecided(journal: Journal, service: str, since_s: float) -> bool:
     standstill: Standstill | None = None
     for sample in processes[-1] if processes else ():
         standstill = follow(standstill, sample)
-    ended = (event for event in journal.of(Service) if event.service == service and event.state in ENDED)
-    return standstill is not None and not _lasts(standstill, since_s) and not any(event.t_s > standstill.last.t_s for event in ended)
+    if standstill is None or _lasts(standstill, since_s):
+        return False
+    return all(at_s <= standstill.last.t_s for at_s in ended_s(journal, service))
 
 
 def _closing_since_s(journal: Journal) -> float:
@@ -108,12 +121,6 @@ def _closing_since_s(journal: Journal) -> float:
 def _lasts(standstill: Standstill, since_s: float) -> bool:
     """Whether a standstill that no further sample ended is a stuck service: it covers the closing window, or was over before."""
     return standstill.is_stuck and (standstill.first.t_s <= since_s or standstill.last.t_s < since_s)
-
-
-def _is_gone(journal: Journal, service: str, samples: Sequence[Sample]) -> bool:
-    """Whether a process ended after its last sample, or another one came after it."""
-    gone = any(event.t_s >= samples[-1].t_s for event in journal.of(Service) if event.service == service and event.state in ENDED)
-    return gone or lives(journal, service)[-1][-1].t_s > samples[-1].t_s
 
 
 def _answered_s(journal: Journal, caller: str) -> list[float]:
@@ -128,15 +135,13 @@ def _of_life(samples: Sequence[Sample], since_s: float, answered_s: float, timeo
     """
     spans: list[Span] = []
     standstill: Standstill | None = None
-    before_s = seen_to_s = float("-inf")
+    late, seen_to_s = told_late(samples), float("-inf")
     for sample in samples:
         before, standstill = standstill, follow(standstill, sample)
         ended = before is not None and (standstill is None or standstill.first is not before.first)
         if before is not None and ended and _was_stuck(before, seen_to_s, sample, timeout_s):
             spans.append(_span(before))
-        # A sample that comes long after the one before may have been told late, and show what was so at any time since.
-        seen_to_s = before_s if sample.t_s - before_s > APART_S else sample.t_s
-        before_s = sample.t_s
+        seen_to_s = late.get(id(sample), sample).t_s
     if standstill is not None and _lasts(standstill, since_s) and answered_s <= standstill.last.t_s:
         spans.append(_span(standstill))
     return spans
@@ -184,8 +189,7 @@ def is_stuck_at_end(journal: Journal, spans: Spans, service: str) -> bool:
     processes, window = lives(journal, service), journal.of(Observed)
     if not spans[service] or not window or spans[service][-1].to_s < processes[-1][-1].t_s:
         return False
-    ended = (event for event in journal.of(Service) if event.service == service and event.state in ENDED)
-    if any(event.t_s > spans[service][-1].to_s for event in ended):
+    if any(at_s > spans[service][-1].to_s for at_s in ended_s(journal, service)):
         return False
     responses = (transaction.response for transaction in journal.transactions if transaction.request.caller == service)
     return not any(response.answered_s >= window[-1].since_s for response in responses if response)

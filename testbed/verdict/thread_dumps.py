@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import ENDED, EvidenceTaken, Service, Threads
+from testbed.journal.events import EvidenceTaken, Threads
 from testbed.verdict.finding import Finding, Verdict, held_if
+from testbed.verdict.stuck_spans import ended_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,10 +37,7 @@ def last_of(journal: Journal, service: str, stuck: Sequence[Span] = ()) -> Threa
     if not stuck or not dumps:
         return dumps[-1] if dumps else None
     while_stuck = [dump for dump in dumps if any(span.from_s <= dump.t_s <= span.to_s + AFTER_S for span in stuck)]
-    gone_s = min(
-        (event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED and event.t_s >= stuck[-1].to_s),
-        default=float("inf"),
-    )
+    gone_s = min((at_s for at_s in ended_s(journal, service) if at_s >= stuck[-1].to_s), default=float("inf"))
     of_life = [dump for dump in dumps if stuck[-1].from_s <= dump.t_s <= gone_s]
     return next(iter((while_stuck or of_life)[-1:]), None)
 

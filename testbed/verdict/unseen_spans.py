@@ -7,16 +7,15 @@ one that comes so long after the look before may be as old as that: a machine wi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, overload
 
-from testbed.journal.events import ENDED, Observed, OperationEvent, Sample, Service
+from testbed.journal.events import Observed, OperationEvent, Sample
 from testbed.journal.header_settings import settings_of
 from testbed.journal.stuck import STUCK_S, follow
 from testbed.verdict.changes import spares_callers, spares_servers
 from testbed.verdict.latency import IN_TIME_S
 from testbed.verdict.recovery import needs_facility
-from testbed.verdict.stuck_spans import APART_S, Span, failed_between, lives, services
+from testbed.verdict.stuck_spans import APART_S, Span, ended_s, failed_between, lives, services, told_late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,8 +43,8 @@ def find(journal: Journal, spans: Spans) -> dict[str, tuple[Span, ...]]:
     timeout_s, longest_s = settings_of(journal).thread_timeout_s, _longest_s(journal)
     found = {}
     for service in services(journal):
-        ended_s = [event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED]
-        stretches = [stretch for life in lives(journal, service) for stretch in _stretches(life, _gone_s(journal, life, ended_s))]
+        ends = ended_s(journal, service)
+        stretches = [stretch for life in lives(journal, service) for stretch in _stretches(life, _gone_s(journal, life, ends))]
         found[service] = tuple(
             Span(stretch.from_s, stretch.to_s, stretch.night_s)
             for stretch in stretches
@@ -124,25 +123,25 @@ def _full(asked: Sequence[Transaction], stretch: _Stretch, threads: int, *, answ
             since_s = at_s
 
 
-def _gone_s(journal: Journal, life: Sequence[Sample], ended_s: Sequence[float]) -> float:
+def _gone_s(journal: Journal, life: Sequence[Sample], ends: Sequence[float]) -> float:
     """Return until when a process may have stood still after its last look: its end, or that of the closing window."""
     windows = journal.of(Observed)
     until_s = windows[-1].until_s if windows else life[-1].t_s
-    return min((at_s for at_s in ended_s if at_s >= life[-1].t_s), default=max(until_s, life[-1].t_s))
+    return min((at_s for at_s in ends if at_s >= life[-1].t_s), default=max(until_s, life[-1].t_s))
 
 
 def _stretches(life: Sequence[Sample], gone_s: float) -> Iterator[_Stretch]:
     """Yield where a process may have stood still: each standstill with what was not seen before and after it, and each long gap."""
     standstill: Standstill | None = None
     before: Sample | None = None  # the last look before the standstill, or the last of all
-    told_late: dict[int, Sample] = {id(after): before for before, after in pairwise(life) if after.t_s - before.t_s > APART_S}
+    late = told_late(life)
     for sample in life:
         was, standstill = standstill, follow(standstill, sample)
         if was is not None and (standstill is None or standstill.first is not was.first):
-            yield _around(was, _oldest(before, told_late), sample)
+            yield _around(was, _oldest(before, late), sample)
             before = was.last
         elif was is None and before is not None and sample.t_s - before.t_s > APART_S:
-            oldest = _oldest(before, told_late)
+            oldest = _oldest(before, late)
             yield _Stretch(oldest.t_s + LOOK_S, sample.t_s - LOOK_S, oldest.night_s, before, sample)
         if standstill is None:
             before = sample
@@ -150,17 +149,17 @@ def _stretches(life: Sequence[Sample], gone_s: float) -> Iterator[_Stretch]:
         yield _Stretch(before.t_s + LOOK_S, gone_s, before.night_s, before, None)
     if standstill is not None:
         to_s = gone_s if gone_s - standstill.last.t_s > APART_S else standstill.last.t_s
-        from_s, night_s = _begin(standstill, _oldest(before, told_late))
+        from_s, night_s = _begin(standstill, _oldest(before, late))
         yield _Stretch(from_s, to_s, night_s, standstill.last, None)
 
 
 @overload
-def _oldest(sample: Sample, told_late: Mapping[int, Sample]) -> Sample: ...
+def _oldest(sample: Sample, late: Mapping[int, Sample]) -> Sample: ...
 @overload
-def _oldest(sample: Sample | None, told_late: Mapping[int, Sample]) -> Sample | None: ...
-def _oldest(sample: Sample | None, told_late: Mapping[int, Sample]) -> Sample | None:
+def _oldest(sample: Sample | None, late: Mapping[int, Sample]) -> Sample | None: ...
+def _oldest(sample: Sample | None, late: Mapping[int, Sample]) -> Sample | None:
     """Return the sample after which one was taken that was told at its own time, or late: a machine without a processor free reads late."""
-    return told_late.get(id(sample), sample)
+    return late.get(id(sample), sample)
 
 
 def _around(standstill: Standstill, before: Sample | None, after: Sample) -> _Stretch:

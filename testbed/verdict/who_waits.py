@@ -183,7 +183,7 @@ def at(journal: Journal, taken: EvidenceTaken) -> Look:
 def _last_of_each(journal: Journal, until_s: float) -> dict[str, Threads]:
     """Return the last dump of each service that had begun by a moment."""
     dumps = sorted(journal.of(Threads), key=lambda dump: dump.t_s)
-    return {dump.service: dump for dump in dumps if dump.t_s - (dump.took_s or 0.0) <= until_s}
+    return {dump.service: dump for dump in dumps if dump.began_s <= until_s}
 
 
 def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 0.0, unread: str = "") -> WhoWaits:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import ENDED, EvidenceTaken, Sample, Service, Threads
+from testbed.verdict.stuck_spans import ended_s
 from testbed.verdict.thread_dumps import AFTER_S
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ def of(examined: Examination) -> Preserved:
 
 def _until_s(journal: Journal, service: str, span: Span) -> float:
     """Return until when a dump shows where a service stood still: its process's end, unless it was seen to get on before that."""
-    ends = (event.t_s for event in journal.of(Service) if event.service == service and event.state in ENDED and event.t_s > span.from_s)
-    end_s = min(ends, default=float("inf"))
+    end_s = min((at_s for at_s in ended_s(journal, service) if at_s > span.from_s), default=float("inf"))
     got_on = any(sample.service == service and sample.busy is not None and span.to_s < sample.t_s < end_s for sample in journal.of(Sample))
     return span.to_s + AFTER_S if got_on else end_s

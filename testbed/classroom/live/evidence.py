@@ -67,7 +67,7 @@ class LiveEvidence:
 
     def _belongs(self, dump: Threads) -> bool:
         """Whether a dump had begun when the last evidence was taken."""
-        return self._taken is not None and dump.t_s - (dump.took_s or 0.0) <= self._taken.t_s
+        return self._taken is not None and dump.began_s <= self._taken.t_s
 
     def _read_soon(self, path: Path) -> None:
         self._is_due = True

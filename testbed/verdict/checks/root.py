@@ -78,8 +78,8 @@ def _moments_s(journal: Journal) -> list[float]:
 
 def _is_dumped(journal: Journal, service: str, at_s: float) -> bool:
     """Whether the last dump of a service that had begun by a moment was had."""
-    dumps = sorted((dump for dump in journal.of(Threads) if dump.service == service and _began_s(dump) <= at_s), key=_began_s)
-    return bool(dumps) and not dumps[-1].error
+    begun = [dump for dump in journal.of(Threads) if dump.service == service and dump.began_s <= at_s]
+    return bool(begun) and not max(reversed(begun), key=lambda dump: dump.began_s).error  # of two that began at once, the later
 
 
 def _at_work(journal: Journal, service: str, at_s: float) -> int:
@@ -89,9 +89,5 @@ def _at_work(journal: Journal, service: str, at_s: float) -> int:
     return nearest.busy or 0 if nearest is not None and nearest.is_full else 0
 
 
-def _began_s(dump: Threads) -> float:
-    return dump.t_s - (dump.took_s or 0.0)
-
-
 def _is_beside(dump: Threads, at_s: float) -> bool:
-    return -BEFORE_S <= at_s - _began_s(dump) <= WITHIN_S
+    return -BEFORE_S <= at_s - dump.began_s <= WITHIN_S

@@ -7,9 +7,8 @@ from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING
 
 from testbed.journal.events import OperationEvent, Step
-from testbed.verdict import evidence
 from testbed.verdict.finding import Finding, Verdict, held_if
-from testbed.verdict.stuck_spans import APART_S, lives
+from testbed.verdict.stuck_spans import APART_S, lives, told_late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +41,7 @@ def check(journal: Journal, figures: Figures, expected: int) -> Finding:
         (host, server)
         for host, from_s, to_s in periods
         for server in journal.header.facility.application_servers
-        if any(from_s < after_s and before_s < to_s for before_s, after_s in _uncounted(journal, server, periods))
+        if any(from_s < after_s and before_s < to_s for before_s, after_s in _uncounted(journal, server, periods, figures.evidence.stale))
     }
     doubted = [server for (host, server), count in answered.items() if not count and (host, server) in perhaps_on]
     text = f"operations answered: {counts}; every application server served on {', '.join(served) or 'no host'}, expected {expected}"
@@ -73,22 +72,25 @@ def _periods(journal: Journal) -> list[tuple[str, float, float]]:
     return list(zip(hosts, starts, ends, strict=True))
 
 
-def _uncounted(journal: Journal, server: str, periods: Sequence[tuple[str, float, float]]) -> Iterator[tuple[float, float]]:
+def _uncounted(
+    journal: Journal, server: str, periods: Sequence[tuple[str, float, float]], stale: Sequence[str]
+) -> Iterator[tuple[float, float]]:
     """Yield the spans in which a server may have answered operations that belong to no period.
 
-    They were counted between two samples that are not of one period; or not at all, after the last sample of a process.
+    They were counted between two samples that are not of one period; or not at all, after the last sample of a process. `stale`: the
+    servers of which nobody looked after the last answer.
     """
     processes = lives(journal, server)
     for life, following in zip_longest(processes, processes[1:]):
-        told_late_s = {id(after): before.t_s for before, after in pairwise(life) if after.t_s - before.t_s > APART_S}
+        late = told_late(life)
         for before, after in pairwise(life):
-            before_s = told_late_s.get(id(before), before.t_s)  # what it shows may have been so since the look before
+            before_s = late.get(id(before), before).t_s
             within = any(from_s <= before_s and after.t_s <= to_s for _, from_s, to_s in periods)
             if not within and _count(after) > _count(before):
                 yield before_s, after.t_s
         if following is not None and following[0].t_s - life[-1].t_s > APART_S:
             yield life[-1].t_s, following[0].t_s
-        elif following is None and server in evidence.stale(journal):
+        elif following is None and server in stale:
             yield life[-1].t_s, float("inf")
 
 
