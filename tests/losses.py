@@ -103,7 +103,7 @@ def last_looks(journal: Journal, chance: Random) -> Journal:
 
 
 def late(journal: Journal, chance: Random) -> Journal:
-    """Let looks be told up to two seconds late; meanwhile nobody looks at that service."""
+    """Delay looks by up to two seconds; meanwhile nobody looks at that service."""
     some, most_s, share = _some(journal, chance), chance.uniform(0.1, LATEST_S), chance.choice((0.1, 0.5, 1.0))
     clock = sorted({(event.t_s, event.night_s) for event in journal.events})
     end_s, last_s = clock[-1][0], defaultdict[str, float](lambda: -1.0)
@@ -137,7 +137,7 @@ def _chosen(journal: Journal, chance: Random) -> set[int]:
 
 
 def no_numbers(journal: Journal, chance: Random) -> Journal:
-    """Let looks be told that a service is healthy, and no numbers in time."""
+    """Take the numbers from looks, and leave that the service is healthy."""
     lost = _chosen(journal, chance)
     none = {"request_threads": None, "busy": None, "waiting": None, "pool": None, "internal_errors": None, "log": None, "breaker": None}
     return _with(
@@ -147,7 +147,7 @@ def no_numbers(journal: Journal, chance: Random) -> Journal:
 
 
 def no_answer(journal: Journal, chance: Random) -> Journal:
-    """Let looks have no answer at all, because the machine had no processor free for the whole of them."""
+    """Take all answers from looks for the whole of which the machine had no processor free."""
     lost, told_s = _chosen(journal, chance), [event.t_s for event in journal.of(Pressure)] or [0.0]
     lost &= {id(look) for look in journal.of(Sample) if told_s[0] + LATEST_S <= look.t_s <= told_s[-1]}
     none = {"request_threads": None, "busy": None, "waiting": None, "pool": None, "internal_errors": None, "log": None, "breaker": None}
@@ -160,7 +160,7 @@ def no_answer(journal: Journal, chance: Random) -> Journal:
 
 
 def a_field(journal: Journal, chance: Random) -> Journal:
-    """Let one of the questions of looks have no answer: about the pool, the log, the circuit breaker, or errors."""
+    """Take the answer to one of the questions of looks: about the pool, the log, the circuit breaker, or errors."""
     lost, field = _chosen(journal, chance), chance.choice(("pool", "log", "breaker", "internal_errors"))
     return _with(journal, [replace(event, **{field: None}) if id(event) in lost else event for event in journal.events])  # type: ignore[type-var,arg-type]
 
@@ -173,7 +173,7 @@ def dumps_gone(journal: Journal, chance: Random) -> Journal:
 
 
 def dumps_late(journal: Journal, chance: Random) -> Journal:
-    """Let thread dumps not be had in time."""
+    """Replace thread dumps by the error that they were not had in time."""
     some, share = _some(journal, chance), chance.choice((0.5, 1.0))
     lost = {id(dump) for dump in journal.of(Threads) if dump.service in some and chance.random() <= share}
     return _with(

@@ -78,12 +78,11 @@ async def hold(
         scene = Scene(board, header(lesson.scenario, variant, sent, backend, 1))
         runs = None if place.runs is None else Path(place.runs)
 
-        async def replay_over(variant: str) -> prevention.Replayed:
-            return await prevention.replay(lesson.replayed, variant, place.of_replays, runs)
-
         night = LiveNight(lesson, board, scene)
         measured = prevention.measured(lesson.replayed.name, backend.name, lesson.replayed.variants[0].expect)
-        reckoning = Reckoning(lesson, board, scene, replay_over, measured)
+        reckoning = Reckoning(
+            lesson, board, scene, lambda variant: prevention.replay(lesson.replayed, variant, place.of_replays, runs), measured
+        )
         session = Session(lesson, "balancers" in backend.capabilities, reckoning, board, scene, night)
         found = Addresses(place.host, listening.getsockname()[1])
         session.class_address = found.of_class

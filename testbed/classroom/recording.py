@@ -142,7 +142,7 @@ class Recorder:
         replays = kept.replayed
         self.board.update({f"replays.{name}": replayed.data() for name, replayed in replays.items()})
         try:
-            examined = examination.of(self.journal.path)
+            examined = examination.of_journal(self.journal)
         except JournalError:
             examined = None
         held = prevention.held(kept.preventions, replays, kept.measured)

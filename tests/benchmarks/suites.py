@@ -127,6 +127,7 @@ def main() -> int:
     given.keep.mkdir(parents=True, exist_ok=True)
     failures: Counter[str] = Counter()
     done: list[Path] = []
+    good = 0
     for number in range(1, given.runs + 1):
         place = given.keep / f"{number:02}"
         if not place.is_dir():
@@ -134,11 +135,13 @@ def main() -> int:
                 continue
             run(place, given.options)
         done.append(place)
-        failures.update(tell(place))
+        failed = tell(place)
+        failures.update(failed)
+        good += not failed
     count(done)
     for name, times in failures.most_common():
         sys.stdout.write(f"{name}: failed in {times} of {len(done)} runs\n")
-    sys.stdout.write(f"{len(done)} runs, {sum(not failed_in(place) for place in done)} without a failure\n")
+    sys.stdout.write(f"{len(done)} runs, {good} without a failure\n")
     return int(bool(failures))
 
 

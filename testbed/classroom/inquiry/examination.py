@@ -53,11 +53,15 @@ class Examination:
 
 def of(path: Path) -> Examination:
     """Examine the journal of a night; raises JournalError for one that cannot be read, and for one that is not complete."""
-    journal = reader.read(path)
+    return of_journal(reader.read(path))
+
+
+def of_journal(journal: Journal) -> Examination:
+    """Examine a night that was read; raises JournalError if its journal is not complete."""
     if not journal.is_complete:
         end = journal.end
         why = "it has no end" if end is None else f"it ended as {end.reason}" + (f": {end.detail}" if end.detail else "")
-        raise JournalError(f"{NOT_OVER} {path}: {why}; allowed: one that ended as complete")
+        raise JournalError(f"{NOT_OVER} {journal.path}: {why}; allowed: one that ended as complete")
     judgement = judge.judge(journal)
     looks, times = who_waits.of_journal(journal), warning_time.of(journal, judgement)
     known = questions.known_root(who_waits.worst_of(looks), times.stop.at)
