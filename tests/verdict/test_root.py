@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.journal import evidence as evidence_file
-from testbed.journal.events import EvidenceTaken, Pressure
+from testbed.journal.events import EvidenceTaken, Pressure, Sample
 from testbed.journal.evidence import Missing
 from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK, RUNNING
 from testbed.plan.expectation import Root
@@ -77,6 +77,19 @@ def test_what_is_not_known_is_unknown_and_never_nobody(tmp_path: Path) -> None:
             finding = judged(tmp_path, expected, *events)
             assert finding.verdict is Verdict.UNKNOWN
             assert reason in finding.text
+
+
+def test_who_was_full_just_before_the_evidence_and_was_not_dumped_leaves_the_root_unknown(tmp_path: Path) -> None:
+    """Dumps are begun first, and what they show may have ended when the evidence is had: missing, they are not nobody."""
+    well = replace(dump("cf-1", group(4, IDLE)), took_s=0.1)
+    full, free = (
+        Sample(t_s=TAKEN.t_s - before_s, night_s=89_000.0, service="cf-2", health=True, health_s=0.01, request_threads=4, busy=busy)
+        for before_s, busy in ((0.7, 4), (0.1, 0))
+    )
+    finding = judged(tmp_path, Root(code="nobody"), well, TAKEN, full, free)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.text == "at 01:00 nothing was blocked, but at 01:00 no threads were dumped of cf-2; expected nobody"
+    assert judged(tmp_path, Root(code="nobody"), well, TAKEN, free).verdict is Verdict.HELD
 
 
 def test_of_moments_that_are_equally_bad_one_that_tells_the_root_counts(tmp_path: Path) -> None:

@@ -83,10 +83,12 @@ def _is_dumped(journal: Journal, service: str, at_s: float) -> bool:
 
 
 def _at_work(journal: Journal, service: str, at_s: float) -> int:
-    """Return how many request threads of a service were at work at a moment, if all were, and monitoring saw it just before or after."""
-    beside = [sample for sample in samples_of(journal, service) if sample.busy is not None and abs(sample.t_s - at_s) <= BESIDE_S]
-    nearest = min(beside, key=lambda sample: abs(sample.t_s - at_s), default=None)
-    return nearest.busy or 0 if nearest is not None and nearest.is_full else 0
+    """Return how many request threads of a service may have been at work at a moment: all, if monitoring saw that a little before or after.
+
+    Dumps are begun before the evidence of their moment is had, and what they show may have ended by then.
+    """
+    beside = (sample for sample in samples_of(journal, service) if sample.is_full and abs(sample.t_s - at_s) <= BESIDE_S)
+    return max((sample.busy or 0 for sample in beside), default=0)
 
 
 def _is_beside(dump: Threads, at_s: float) -> bool:
