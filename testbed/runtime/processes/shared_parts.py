@@ -14,7 +14,7 @@ from testbed.facility.facility import FAULT_PROXY
 from testbed.facility.runtime import ServiceSpec
 from testbed.runtime import run_directory
 from testbed.runtime.credentials import Credentials
-from testbed.runtime.postgres.prepared import prepare_array
+from testbed.runtime.postgres.kept_array import prepared_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.processes.fork_client import ForkServer
 from testbed.runtime.processes.runtime import Processes
@@ -82,7 +82,7 @@ class SharedParts:
             self.run.note_pid(self.fork_server.pid)
             self.runtime = Processes(self.run, self.run.path, self.fork_server)
             stack.push_async_callback(self.runtime.stop_all)
-            self.prepared = asyncio.create_task(prepare_array(self.run, self.programs, self.credentials))
+            self.prepared = asyncio.create_task(prepared_array(self.run, self.programs, self.credentials))
             self.proxy_started = asyncio.create_task(self._start_fault_proxy())  # a task: initdb need not wait for the server's imports
             begun += [self.prepared, self.proxy_started]
             self._closing = stack.pop_all()
