@@ -5,6 +5,7 @@ It alone knows the plan and the words for faults and operations, and the toxics 
 
 from __future__ import annotations
 
+import functools
 import sys
 from dataclasses import MISSING, asdict, fields, replace
 from inspect import getfile
@@ -310,6 +311,7 @@ def _load_toxics(action: Any) -> None:
                 toxics.load(toxic.kind)
 
 
+@functools.cache
 def _with_model(word: str, action: Any) -> tuple[Any, type[BaseModel]]:
     """Return the class of a word and the model of its parameters; raises WordError for fields that no scenario can give."""
     try:

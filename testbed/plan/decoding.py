@@ -31,14 +31,27 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     No table or list in it has more than `MOST_ENTRIES` entries, or is deeper than `DEEPEST` levels.
     """
+    return decode_toml(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read the content of a file; raises ScenarioError when it cannot be read, is larger than 4 MiB, or no regular file."""
     try:
-        data = tomllib.loads(given_file.read(path, given_file.MOST_TEXT_BYTES).decode())
+        return given_file.read(path, given_file.MOST_TEXT_BYTES)
+    except OSError as error:
+        raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
+    except ValueError as error:
+        raise ScenarioError(str(path), (f"cannot be read as TOML: {error}",)) from error
+
+
+def decode_toml(content: bytes, path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file's content; raises ScenarioError as `read_toml` does."""
+    try:
+        data = tomllib.loads(content.decode())
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(str(path), (f"not TOML: {error}",)) from error
     except UnicodeDecodeError as error:
         raise ScenarioError(str(path), (f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",)) from error
-    except OSError as error:
-        raise ScenarioError(str(path), (f"cannot be read: {error.strerror}",)) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
         raise ScenarioError(str(path), (f"cannot be read as TOML: {error}",)) from error
     if (mistake := _out_of_bounds(data)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.errors import ScenarioError, UsageError
-from testbed.plan.decoding import found_text, read_toml, suggestion
+from testbed.plan.decoding import decode_toml, found_text, read_bytes, read_toml, suggestion
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.scenario import Variant
 from testbed.plan.scenario_folders import SCENARIOS, VARIANTS, directories, is_readable, origin_text
 from testbed.plan.settings import KeptVariant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from testbed.plan.scenario import Scenario
 
@@ -112,8 +113,14 @@ def _is_meant(tables: dict[str, Any]) -> bool:
 
 def read_variants(file: Path) -> dict[str, KeptVariant]:
     """Read a file of variants; raises ScenarioError with every mistake in it."""
+    return dict(_variants_in(read_bytes(file), file))
+
+
+@functools.lru_cache
+def _variants_in(content: bytes, file: Path) -> Mapping[str, KeptVariant]:
+    """Return the variants in the content of a file; each scenario asks for those of the same few files."""
     try:
-        text = json.dumps(read_toml(file), default=str)
+        text = json.dumps(decode_toml(content, file), default=str)
         return TypeAdapter(dict[str, KeptVariant]).validate_json(text, strict=True)
     except ValidationError as error:
         details = error.errors()
