@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from testbed.facility.address import Address
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
+
+
+StopMode = Literal["fast", "smart", "immediate"]  # PostgreSQL's own words
 
 
 class FlightsTable(Protocol):
@@ -21,6 +24,9 @@ class FlightsTable(Protocol):
 
     async def ping(self, address: Address, within_s: float) -> None:
         """Run a statement that needs no table."""
+
+    async def is_read_only(self, address: Address, within_s: float) -> bool:
+        """Whether the database at an address accepts no write."""
 
 
 class Database(Protocol):
@@ -36,6 +42,10 @@ class Database(Protocol):
     def standby(self) -> str:
         """The host that could take over."""
 
+    @property
+    def address(self) -> Address:
+        """The own address of the active host; raises FacilityError where no server runs on it."""
+
     async def mount(self, host: str) -> None:
         """Mount the array on a host."""
 
@@ -45,8 +55,31 @@ class Database(Protocol):
     async def start_server(self, host: str) -> Address:
         """Start the server of a host on the array mounted there; return its own address."""
 
-    async def stop_server(self) -> None:
-        """Stop the running server in an orderly way."""
+    async def stop_server(self, mode: StopMode = "fast", patience_s: float = 0.0) -> str:
+        """Stop the running server, and return what that had to do beside; an empty text for nothing.
+
+        `fast` ends its sessions. `smart` lets nobody in any more, and waits until they end, `patience_s` real seconds at most; then it is
+        fast. `immediate` ends at once, without a word to the disk: the next server on the array has to recover.
+        """
+
+    async def kill_server(self) -> None:
+        """Kill the running server with SIGKILL, and wait until none of its processes is left."""
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the server is one that `hold_start` started and `finish_start` did not let go on."""
+
+    async def hold_start(self, host: str) -> Address:
+        """Start the server of a host and hold it where it recovers: it answers each log-in that it is starting up (57P03)."""
+
+    async def finish_start(self) -> None:
+        """Let the server go on that is held where it recovers, and wait until it accepts connections."""
+
+    async def start_standby(self) -> Address:
+        """Start a server that follows the running one and accepts no writes; return its address."""
+
+    async def stop_standby(self) -> None:
+        """End that server and discard its data; does nothing where none runs."""
 
     async def throw_away(self) -> None:
         """End the server at once and discard its data."""

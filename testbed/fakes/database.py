@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from testbed.errors import ArrayError, FacilityError, ServiceError
 from testbed.facility.address import Address
 from testbed.plan.topology import HOSTS
+
+if TYPE_CHECKING:
+    from testbed.facility.database import StopMode
 
 STOP_S = 0.05  # of the database server
 START_S = 0.05
@@ -17,9 +21,10 @@ FLIGHTS = 6495  # in the table of the real week
 
 @dataclass(slots=True)
 class FakeFlights:
-    """The table of flights; `ineffective`: a lock on it blocks no reader."""
+    """The table of flights; `ineffective`: a lock on it blocks no reader. `starting`: its server lets nobody in yet."""
 
     locked: bool = False
+    starting: bool = False
     ineffective: bool = False
 
     async def lock(self, address: Address, within_s: float) -> AsyncExitStack:  # noqa: ARG002 - the protocol's signature
@@ -33,14 +38,24 @@ class FakeFlights:
         self.locked = False
 
     async def count(self, address: Address, within_s: float) -> int:
-        """Count the flights; raises ServiceError when the table is locked."""
+        """Count the flights; raises ServiceError when the table is locked, or the server is starting up."""
+        self._require_started(address)
         if self.locked and not self.ineffective:
             await asyncio.sleep(within_s)
             raise ServiceError(f"the database at {address} does not answer within {within_s:.2f} s")
         return FLIGHTS
 
-    async def ping(self, address: Address, within_s: float) -> None:
-        """Return at once, whatever is locked."""
+    async def ping(self, address: Address, within_s: float) -> None:  # noqa: ARG002 - the protocol's signature
+        """Return at once, whatever is locked; raises ServiceError while the server is starting up."""
+        self._require_started(address)
+
+    async def is_read_only(self, address: Address, within_s: float) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return False: there is no standby."""
+        return False
+
+    def _require_started(self, address: Address) -> None:
+        if self.starting and not self.ineffective:
+            raise ServiceError(f"the database at {address} does not answer: FATAL:  the database system is starting up")
 
 
 @dataclass(slots=True)
@@ -80,14 +95,48 @@ class FakeDatabase:
         await asyncio.sleep(START_S)
         self.active, self.running = host, True
         self.starts += 1
-        return Address(host, 5432)
+        return self.address
 
-    async def stop_server(self) -> None:
-        """Stop the server; its connections are dead."""
-        if not self.running:
+    @property
+    def address(self) -> Address:
+        """The own address of the active host."""
+        return Address(self.active, 5432)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the server is held where it recovers: it reaches nobody, and nobody reaches it."""
+        return self.flights.starting
+
+    async def stop_server(self, mode: StopMode = "fast", patience_s: float = 0.0) -> str:
+        """Stop the server; its connections are dead. In mode `smart` they end none too soon: a pool's never end by themselves."""
+        if not self.running and not self.flights.starting:
             raise FacilityError(f"no database server runs on {self.active}")
-        await asyncio.sleep(STOP_S)
-        self.running = False
+        await asyncio.sleep(STOP_S + (patience_s if mode == "smart" else 0.0))
+        self.running = self.flights.starting = False
+        return f"its sessions had not ended after {patience_s:g} s, and were ended" if mode == "smart" else ""
+
+    async def kill_server(self) -> None:
+        """Kill the server; its connections are dead."""
+        await self.stop_server("immediate")
+
+    async def hold_start(self, host: str) -> Address:
+        """Start the server of a host and hold it where it recovers."""
+        address = await self.start_server(host)
+        self.running, self.flights.starting = False, True
+        return address
+
+    async def finish_start(self) -> None:
+        """Let the server go on that is held."""
+        if not self.flights.starting:
+            raise FacilityError(f"no database server is starting up on {self.active}")
+        self.running, self.flights.starting = True, False
+
+    async def start_standby(self) -> Address:
+        """Raise FacilityError: the model has none."""
+        raise FacilityError("the fake database has no standby")
+
+    async def stop_standby(self) -> None:
+        """Do nothing: there is none."""
 
     async def throw_away(self) -> None:
         """Stop the server at once."""

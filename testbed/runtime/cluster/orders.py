@@ -1,4 +1,4 @@
-"""What a database host in a container is told of heartbeats, and what it tells: the bodies of its control's requests, as JSON."""
+"""What a database host in a container is told, and what it tells of heartbeats: the bodies of its control's requests, as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from testbed.facility.database import StopMode
 from testbed.facility.heartbeat_watch import HeartbeatWatch
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrder:
+    """Stop the server in one of the ways of `Database.stop_server`; an empty body is this one."""
+
+    mode: StopMode = "fast"
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class Watched:
     loss: str = ""
 
 
+stop_order: TypeAdapter[StopOrder] = TypeAdapter(StopOrder)
 beat_order: TypeAdapter[BeatOrder] = TypeAdapter(BeatOrder)
 watch_order: TypeAdapter[WatchOrder] = TypeAdapter(WatchOrder)
 watched: TypeAdapter[Watched] = TypeAdapter(Watched)

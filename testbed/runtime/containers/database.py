@@ -15,7 +15,8 @@ from testbed.facility.address import Address
 from testbed.facility.link import DATABASE
 from testbed.journal.evidence import DatabaseSide
 from testbed.plan.topology import HOSTS
-from testbed.runtime.cluster.orders import watched
+from testbed.runtime.cluster.orders import StopOrder, watched
+from testbed.runtime.containers.redundancy import virtual_ip_of
 from testbed.runtime.containers.services import PORT, SERVICE_PORT, authorization
 from testbed.runtime.credentials import SERVICES
 from testbed.runtime.postgres.sql import FlightsInPostgres
@@ -23,7 +24,7 @@ from testbed.runtime.postgres.sql import FlightsInPostgres
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testbed.facility.database import FlightsTable
+    from testbed.facility.database import FlightsTable, StopMode
     from testbed.runtime.cluster.orders import BeatOrder, Watched, WatchOrder
     from testbed.runtime.containers.runtime import Containers
     from testbed.runtime.credentials import Credentials
@@ -41,11 +42,12 @@ class DatabaseHosts:
     runtime: Containers
     credentials: Credentials
     active: str = HOSTS[0]
+    is_starting: bool = False
 
     @property
     def flights(self) -> FlightsTable:
-        """The table of flights, as the services log in."""
-        return FlightsInPostgres(self.credentials.login(SERVICES))
+        """The table of flights, as the services log in; whoever asks for it here asks at the virtual IP, as that is published."""
+        return FlightsInPostgres(self.credentials.login(SERVICES), lambda _: virtual_ip_of(self.runtime))
 
     @property
     def standby(self) -> str:
@@ -64,11 +66,41 @@ class DatabaseHosts:
         """Start the server of a host; return its own address, as the virtual IP reaches it."""
         await asyncio.to_thread(self._post, host, "start")
         self.active = host
-        return Address(host, PORT)
+        return self.address
 
-    async def stop_server(self) -> None:
-        """Stop the server in order."""
-        await asyncio.to_thread(self._post, self.active, "stop")
+    @property
+    def address(self) -> Address:
+        """The active host's own address, as the virtual IP reaches it."""
+        return Address(self.active, PORT)
+
+    async def stop_server(self, mode: StopMode = "fast", patience_s: float = 0.0) -> str:
+        """Stop the server."""
+        status = await asyncio.to_thread(self._post, self.active, "stop", asdict(StopOrder(mode, patience_s)))
+        self.is_starting = False
+        return str(status.get("detail", ""))
+
+    async def kill_server(self) -> None:
+        """Kill the server."""
+        await asyncio.to_thread(self._post, self.active, "kill")
+        self.is_starting = False
+
+    async def hold_start(self, host: str) -> Address:
+        """Start the server of a host and hold it where it recovers."""
+        await asyncio.to_thread(self._post, host, "hold-start")
+        self.active, self.is_starting = host, True
+        return self.address
+
+    async def finish_start(self) -> None:
+        """Let the server that is held go on."""
+        await asyncio.to_thread(self._post, self.active, "finish-start")
+        self.is_starting = False
+
+    async def start_standby(self) -> Address:
+        """Raise FacilityError: the standby that containers have follows the virtual IP, and so cannot be what that leads to."""
+        raise FacilityError("containers have no standby to which the virtual IP could lead; allowed: --runtime processes")
+
+    async def stop_standby(self) -> None:
+        """Do nothing: there is none."""
 
     def died(self) -> str:
         """Return how the server of the active host ended by itself, or crashed; an empty text if it did not, or nobody says so now."""
@@ -126,8 +158,8 @@ class DatabaseHosts:
     async def throw_away(self) -> None:
         """Do nothing: its container and its volume are removed with the project."""
 
-    def _post(self, host: str, step: str, order: Mapping[str, object] | None = None) -> None:
-        """Ask a host to do a step; raises FacilityError when it refuses, or does not answer within `STEP_WITHIN_S`."""
+    def _post(self, host: str, step: str, order: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Ask a host to do a step and return its status; raises FacilityError when it refuses, or is not done within `STEP_WITHIN_S`."""
         url = f"{self.runtime.published(host, SERVICE_PORT).url}/{step}"
         try:
             with requests.Session() as session:
@@ -138,3 +170,4 @@ class DatabaseHosts:
             raise FacilityError(f"{host} does not answer to the step {step!r}: {error}\n{self.runtime.last_lines(host)}") from error
         if not answer.ok:
             raise FacilityError(str(status.get("error", status)))
+        return dict(status)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
 from testbed.plan.topology import HOSTS
 from testbed.runtime import shared_memory
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
-from testbed.runtime.postgres import sql
+from testbed.runtime.postgres import held_start, sql, standby
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.held_ports import HeldPorts
-from testbed.runtime.postgres.server import STOP_WITHIN_S, start_server
+from testbed.runtime.postgres.server import READY, STARTING, STOP_WITHIN_S, start_server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from testbed.facility.address import Address
-    from testbed.facility.database import FlightsTable
+    from testbed.facility.database import FlightsTable, StopMode
     from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
+    from testbed.runtime.postgres.standby import Standby
     from testbed.runtime.run_directory import RunDirectory
 
 
@@ -47,6 +50,8 @@ class DatabasePair:
     ports: HeldPorts = field(default_factory=HeldPorts)
     addresses: dict[str, Address] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
+    is_starting: bool = False
+    follower: Standby | None = None
 
     @property
     def flights(self) -> FlightsTable:
@@ -72,12 +77,33 @@ class DatabasePair:
         self.reserved.add(host)
         return self.addresses[host]
 
+    @property
+    def address(self) -> Address:
+        """The own address of the active host; raises FacilityError where no server runs on it."""
+        if self.server is None:
+            raise FacilityError(f"no database server runs on {self.active}")
+        return self.server.address
+
     async def start_server(self, host: str) -> Address:
         """Start the server of a host on the array mounted there; return its own address once it accepts connections."""
+        held_start.forget(self.array)
+        return await self._start(host)
+
+    async def _start(self, host: str, settings: Mapping[str, str] = MappingProxyType({}), status: str = READY) -> Address:
         log, listen = self.logs / f"{host}.log", self.addresses[host] if host in self.reserved else None
         if listen is not None:
             self.ports.open(listen)
-        self.server = await start_server(self.programs, self.array, host, self.max_connections, log, listen=listen, ports=self.ports)
+        self.server = await start_server(
+            self.programs,
+            self.array,
+            host,
+            self.max_connections,
+            log,
+            listen=listen,
+            settings=settings,
+            ports=self.ports,
+            status=status,
+        )
         self.active, self.addresses[host] = host, self.server.address
         self.run.note_pid(self.server.child.process.pid)
         return self.server.address
@@ -88,12 +114,50 @@ class DatabasePair:
         administrator = self.credentials.login(ADMINISTRATOR)
         await sql.limit_connections(self.server.address, administrator, SERVICES, self.max_connections, LIMIT_WITHIN_S)
 
-    async def stop_server(self) -> None:
-        """Stop the server in order; raises FacilityError when none runs."""
+    async def stop_server(self, mode: StopMode = "fast", patience_s: float = 0.0) -> str:
+        """Stop the server (`Server.stop`); raises FacilityError when none runs."""
+        return await self._take_server().stop(mode, patience_s)
+
+    async def kill_server(self) -> None:
+        """Kill the server; raises FacilityError when none runs."""
+        await self._take_server().kill(self.array)
+
+    def _take_server(self) -> Server:
         if self.server is None:
             raise FacilityError(f"no database server runs on {self.active}")
-        server, self.server = self.server, None
-        await server.stop()
+        server, self.server, self.is_starting = self.server, None, False
+        held_start.release(self.array)
+        return server
+
+    async def hold_start(self, host: str) -> Address:
+        """Start the server of a host and hold it where it recovers."""
+        address = await self._start(host, held_start.hold(self.programs, self.array), STARTING)
+        self.is_starting = True
+        return address
+
+    async def finish_start(self) -> None:
+        """Let the server that is held go on, and wait until it accepts connections; raises FacilityError when none is."""
+        if self.server is None or not self.is_starting:
+            raise FacilityError(f"no database server is starting up on {self.active}")
+        held_start.release(self.array)
+        await self.server.wait_ready(self.array)
+        self.is_starting = False
+
+    async def start_standby(self) -> Address:
+        """Start a standby of the server; raises FacilityError when there is one, or no server to follow."""
+        if self.follower is not None:
+            raise FacilityError("a standby runs already")
+        login, root = self.credentials.login(ADMINISTRATOR), self.array.root.with_name(f"{self.array.root.name}-{standby.HOST}")
+        log = self.logs / f"{standby.HOST}.log"
+        self.follower = await standby.start(self.programs, self.address, login, root, self.max_connections, self.ports, log)
+        self.run.note_pid(self.follower.server.child.process.pid)
+        return self.follower.address
+
+    async def stop_standby(self) -> None:
+        """End the standby and discard its data."""
+        if self.follower is not None:
+            follower, self.follower = self.follower, None
+            await follower.end()
 
     async def throw_away(self) -> None:
         """End the server at once: its data is no longer needed.
@@ -102,8 +166,8 @@ class DatabasePair:
         from then on.
         """
         self.ports.release()
+        await self.stop_standby()
         if self.server is not None:
-            server, self.server = self.server, None
-            await server.child.end(signal.SIGQUIT, STOP_WITHIN_S)
+            await self._take_server().child.end(signal.SIGQUIT, STOP_WITHIN_S)
         await self.array.wait_free(STOP_WITHIN_S)
         shared_memory.remove_segment_of(self.array.data / "postmaster.pid")

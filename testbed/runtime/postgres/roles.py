@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import FacilityError
 from testbed.runtime import shared_memory
 from testbed.runtime.child import spawn
-from testbed.runtime.credentials import AUTHENTICATION, ROLES, SERVICES
+from testbed.runtime.credentials import ADMINISTRATOR, AUTHENTICATION, ROLES, SERVICES
 from testbed.runtime.postgres.programs import setting_words
 from testbed.runtime.run_directory import SPACE
 
@@ -25,7 +25,10 @@ NO_LIMIT = -1
 # 256 random bits, and a facility logs in 120 times at its start.
 ITERATIONS_SINCE = 16
 # Who may log in from where, in a new array; the containers have a file of their own for this (compose/pg_hba.conf).
-ACCESS = f"host all {','.join(ROLES)} 127.0.0.1/32 {AUTHENTICATION}\n"
+ACCESS = (
+    f"host all {','.join(ROLES)} 127.0.0.1/32 {AUTHENTICATION}\n"
+    f"host replication {ADMINISTRATOR} 127.0.0.1/32 {AUTHENTICATION}\n"  # a standby; `all` has not this one
+)
 
 
 async def permit(programs: Programs, array: Array, credentials: Credentials, log: Path) -> None:

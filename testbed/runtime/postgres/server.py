@@ -24,6 +24,7 @@ from testbed.runtime.run_directory import SPACE, make_directory
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from testbed.facility.database import StopMode
     from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.array import Array
     from testbed.runtime.postgres.programs import Programs
@@ -42,6 +43,7 @@ SPARE = 100
 LOGIN_WITHIN_S = 10
 SETTABLE = 16  # the first version whose initdb takes settings
 MEMORY = "dynamic_shared_memory_type=mmap"  # below the data directory, where it is removed with everything else
+READY, STARTING = "ready", "starting"
 STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
 
 
@@ -102,10 +104,36 @@ class Server:
     address: Address
     child: Child
 
-    async def stop(self) -> None:
-        """Stop it in order ("fast": sessions end, transactions are rolled back, a checkpoint is written); raises ServiceError otherwise."""
-        if not await self.child.end(signal.SIGINT, STOP_WITHIN_S):
+    async def stop(self, mode: StopMode = "fast", patience_s: float = 0.0) -> str:
+        """Stop it; return what that had to do beside, or an empty text. Raises ServiceError when it has to be killed.
+
+        `fast`: sessions end, transactions are rolled back, a checkpoint is written. `smart`: the same once its sessions have ended, or
+        after `patience_s` seconds. `immediate`: it only ends.
+        """
+        beside = ""
+        if mode == "smart":
+            self.child.signal(signal.SIGTERM)
+            if await self.child.wait_exit(patience_s):
+                return ""
+            beside = f"its sessions had not ended after {patience_s:g} s, and were ended"
+        if not await self.child.end(signal.SIGQUIT if mode == "immediate" else signal.SIGINT, STOP_WITHIN_S):
             raise ServiceError(f"{self.host} did not stop within {STOP_WITHIN_S:.0f} s and was killed:\n{self.child.last_lines()}")
+        return beside
+
+    async def kill(self, array: Array) -> None:
+        """Kill it with SIGKILL, and wait until the last of its processes has noticed; raises ServiceError when one does not.
+
+        Its shared memory is removed, which it could not remove itself.
+        """
+        await self.child.end(signal.SIGKILL, STOP_WITHIN_S)
+        if not await array.wait_free(STOP_WITHIN_S):
+            raise ServiceError(f"a process of the server on {self.host} still runs {STOP_WITHIN_S:.0f} s after that was killed")
+        shared_memory.remove_segment_of(array.data / "postmaster.pid")
+
+    async def wait_ready(self, array: Array) -> None:
+        """Wait until it accepts connections; raises ServiceError with its last lines when it ends instead."""
+        if not await _wait_status(self.child, array, READY):
+            raise ServiceError(f"the database server on {self.host} ended with {self.child.ending}:\n{self.child.last_lines()}")
 
 
 async def start_server(
@@ -118,14 +146,16 @@ async def start_server(
     listen: Address | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
     ports: HeldPorts | None = None,
+    status: str = READY,
 ) -> Server:
     """Start the server of `host` on the array mounted there and return it when it accepts connections.
 
     It listens at `listen`, or else at a free port of loopback; when another process takes that port first, another is tried.
     `max_connections`: for the services' role, whose limit is set apart (`DatabasePair.limit_services`, `roles.set_passwords`). `settings`
     are PostgreSQL's, beside those that every server here has. `ports` keep that port when the server has ended; without them, it is
-    anybody's then. Raises ArrayError when the array is not mounted there or is in use, ServiceError with the server's last lines when it
-    does not start.
+    anybody's then. `status`: what it has to say of itself until it is returned.
+
+    Raises ArrayError when the array is not mounted there or is in use, ServiceError with the server's last lines when it does not start.
     """
     with ExitStack() as stack:
         if ports is None:
@@ -135,7 +165,7 @@ async def start_server(
             address = listen or ports.find()
             child = _spawn(programs, array, host, log, _configuration(address, max_connections, settings))
             try:
-                ready = await _wait_ready(child, array)
+                ready = await _wait_status(child, array, status)
             except BaseException:
                 await shield(child.end(signal.SIGQUIT, STOP_WITHIN_S))
                 raise
@@ -192,8 +222,8 @@ def _configuration(address: Address, max_connections: int, settings: Mapping[str
     return ["-c", MEMORY, *setting_words(every)]
 
 
-async def _wait_ready(child: Child, array: Array) -> bool:
-    """Wait until the server writes to its own file that it is ready; return False when it ended instead."""
+async def _wait_status(child: Child, array: Array, wanted: str) -> bool:
+    """Wait until the server writes to its own file that it is ready, or `STARTING`; return False when it ended instead."""
 
     async def look() -> str | None:
         if child.pid is None:
@@ -204,10 +234,10 @@ async def _wait_ready(child: Child, array: Array) -> bool:
             lines = []
         ours = bool(lines) and lines[0] == str(child.process.pid)  # not what a crashed server left
         status = lines[STATUS_LINE - 1].strip() if ours and len(lines) >= STATUS_LINE else "no status yet"
-        return None if status == "ready" else status
+        return None if status in (wanted, READY) else status
 
     try:
-        await wait_until(f"{child.name} was not ready", look, READY_WITHIN_S, every_s=POLL_S)
+        await wait_until(f"{child.name} was not {wanted}", look, READY_WITHIN_S, every_s=POLL_S)
     except WaitError as error:
         raise ServiceError(f"{error}\n{child.last_lines()}") from error
     return child.pid is not None

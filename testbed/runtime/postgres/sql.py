@@ -20,7 +20,7 @@ from testbed.errors import ServiceError
 from testbed.runtime.credentials import AUTHENTICATION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from testbed.facility.address import Address
     from testbed.runtime.credentials import Login
@@ -32,6 +32,7 @@ NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY ta
 LOCK_FLIGHTS: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
 COUNT_FLIGHTS: LiteralString = "SELECT count(*) FROM flights"
 ALIVE: LiteralString = "SELECT 1"
+READ_ONLY: LiteralString = "SHOW transaction_read_only"  # also on where the server only recovers or follows
 # Measuring must not wait for what is locked (as `slow_database` locks the flights), or for a server that is too busy to answer.
 PATIENCE = "-c lock_timeout=50ms -c statement_timeout=1s"
 SIZE = sql.SQL("SELECT {name}, pg_total_relation_size({name}::regclass), (SELECT count(*) FROM {table})")
@@ -105,15 +106,16 @@ async def limit_connections(address: Address, administrator: Login, role: str, c
 
 @dataclass(frozen=True, slots=True)
 class FlightsInPostgres:
-    """The table of flights, over psycopg."""
+    """The table of flights, over psycopg. `reached`: where this process reaches an address, if it is not where the services do."""
 
     login: Login
+    reached: Callable[[Address], Address] = lambda address: address
 
     async def lock(self, address: Address, within_s: float) -> AsyncExitStack:
         """Lock the table in a transaction of a session of its own, which ends with what is returned."""
         async with AsyncExitStack() as stack:
             async with _bounded(address, within_s, "does not lock the table of flights"):
-                connection = await _connect(address, self.login, within_s)
+                connection = await _connect(self.reached(address), self.login, within_s)
                 stack.push_async_callback(connection.close)  # not its own exit: that commits, and the session may have ended long before
                 await connection.set_autocommit(False)
                 await connection.execute(LOCK_FLIGHTS)
@@ -121,12 +123,16 @@ class FlightsInPostgres:
 
     async def count(self, address: Address, within_s: float) -> int:
         """Count the flights; raises ServiceError when the table is locked for longer."""
-        (count,) = await fetch_row(address, self.login, COUNT_FLIGHTS, {}, within_s)
+        (count,) = await fetch_row(self.reached(address), self.login, COUNT_FLIGHTS, {}, within_s)
         return int(count)
 
     async def ping(self, address: Address, within_s: float) -> None:
         """Run a statement that needs no table."""
-        await fetch_row(address, self.login, ALIVE, {}, within_s)
+        await fetch_row(self.reached(address), self.login, ALIVE, {}, within_s)
+
+    async def is_read_only(self, address: Address, within_s: float) -> bool:
+        """Return whether a transaction could write nothing."""
+        return (await fetch_row(self.reached(address), self.login, READ_ONLY, {}, within_s)) == ("on",)
 
 
 @dataclass(slots=True)

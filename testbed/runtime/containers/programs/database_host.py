@@ -3,13 +3,14 @@
     python -m testbed.runtime.containers.programs.database_host
 
 The host keeps running while its database server is stopped and started, so that a switchover has the five steps of C4,
-each a request to one host: `POST /stop`, `/unmount`, `/mount`, `/start`, `/virtual-ip` (take it), answered with the
-host's status and `took_s`, or with 409 and `error`; who asks without the run's token is answered with 401.
-`GET /status` changes nothing, nor does `GET /activity`, which tells those who have
-the token what the server works on. `POST /beat`, `/watch` and `/rest` are for the heartbeats between the two hosts of the pair, with a
-body (orders.py); `GET /heartbeats` tells those who have the token what was counted. `POST /narrow` limits how fast this host sends over
-the network of the database, where the settings say so. `POST /release` unmounts the array from a host that has ended. In the
-container, the command `host` does the same. `GET /health` is green when the host has done what it does at its own start.
+each a request to one host: `POST /stop` (with a body in another mode than fast), `/unmount`, `/mount`, `/start`, `/virtual-ip` (take
+it), answered with the host's status, `took_s` and `detail`, or with 409 and `error`; who asks without the run's token is answered with
+401. `GET /status` changes nothing, nor does `GET /activity`, which tells those who have the token what the server works on. `POST /kill`
+kills the server; `/hold-start` starts one that is held where it recovers, and `/finish-start` lets it go on. `POST /beat`, `/watch` and
+`/rest` are for the heartbeats between the two hosts of the pair, with a body; `GET /heartbeats` tells those who have the token what was
+counted. The bodies are in orders.py. `POST /narrow` limits how fast this host sends over the network of the database, where the settings
+say so. `POST /release` unmounts the array from a host that has ended. In the container, the command `host` does the same. `GET /health`
+is green when the host has done what it does at its own start.
 
 At its start a host of the pair starts a server when the array is mounted here, as after a restart of the machine, or
 when it is mounted nowhere and the settings say that this host begins; then it takes the virtual IP. Otherwise it stands
@@ -31,7 +32,9 @@ import sys
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import uvicorn
@@ -45,22 +48,22 @@ from testbed.concurrency import wait_until
 from testbed.errors import FacilityError, ProxyError, TestbedError
 from testbed.facility.address import Address
 from testbed.facility.link import DATABASE
-from testbed.runtime.cluster.orders import beat_order, watch_order
+from testbed.runtime.cluster.orders import StopOrder, beat_order, stop_order, watch_order
 from testbed.runtime.containers.programs import recovery
 from testbed.runtime.containers.programs.heartbeats import HostHeartbeats
 from testbed.runtime.containers.services import CREDENTIALS, HEARTBEAT_PORT, PORT, VIRTUAL_IP, authorization
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES, Credentials
 from testbed.runtime.owner import Owner
-from testbed.runtime.postgres import activity
+from testbed.runtime.postgres import activity, held_start
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.postgres.roles import set_passwords
-from testbed.runtime.postgres.server import crashed_in, dead_connection_detection, start_server
+from testbed.runtime.postgres.server import READY, STARTING, crashed_in, dead_connection_detection, start_server
 from testbed.runtime.toxiproxy import FaultProxyClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
@@ -75,6 +78,7 @@ PROXY_WITHIN_S = 60.0
 POLL_S = 0.1
 LOG = Path("/var/log/database-host.log")
 NOT_AUTHORISED = "a step is for those who have the token of this facility; in the container, the command `host` has it"
+IN_ORDER = StopOrder()
 SERVICES_USER = "facility"  # as whom compose.yaml runs the services
 
 
@@ -218,12 +222,20 @@ class DatabaseHost:
 
         await wait_until(f"{self.settings.name} did not get the virtual IP", take, PROXY_WITHIN_S, every_s=POLL_S)
 
-    async def stop(self) -> None:
-        """Stop the server in order."""
+    async def stop(self, order: StopOrder = IN_ORDER) -> str:
+        """Stop the server; return what that had to do beside."""
+        return await self._take_server().stop(order.mode, order.patience_s)
+
+    async def kill(self) -> None:
+        """Kill the server, and wait until none of its processes is left."""
+        await self._take_server().kill(self.array)
+
+    def _take_server(self) -> Server:
         if self.server is None or not self.running:
             raise FacilityError(f"no database server runs on {self.settings.name}")
         server, self.server = self.server, None
-        await server.stop()
+        held_start.release(self.array)
+        return server
 
     async def unmount(self) -> None:
         """Unmount the array here."""
@@ -239,15 +251,35 @@ class DatabaseHost:
         if holder is not None:
             self.array.unmount(holder)
 
+    async def hold_start(self) -> None:
+        """Start the server on the array mounted here, and hold it where it recovers."""
+        self._require_none()
+        await self._start(held_start.hold(self.programs, self.array), STARTING)
+
+    async def finish_start(self) -> None:
+        """Let the server that is held go on, and return when it accepts connections."""
+        if self.server is None:
+            raise FacilityError(f"no database server is starting up on {self.settings.name}")
+        held_start.release(self.array)
+        await self.server.wait_ready(self.array)
+
     async def start(self) -> None:
         """Start the server on the array mounted here, and return when it accepts connections."""
+        self._require_none()
+        held_start.forget(self.array)
+        await self._start()
+
+    def _require_none(self) -> None:
         if self.running:
             raise FacilityError(f"a database server runs on {self.settings.name} already")
+
+    async def _start(self, more: Mapping[str, str] = MappingProxyType({}), status: str = READY) -> None:
         settings = {
             "hba_file": str(self.settings.access),
             "max_slot_wal_keep_size": "256MB",  # a standby that never comes back does not fill the array
             **({} if self.settings.keepalives_s is None else dead_connection_detection(self.settings.keepalives_s)),
             **(recovery.settings(self.programs, self.settings.virtual_ip, self._administrator) if self.settings.role == "recovery" else {}),
+            **more,
         }
         self.server = await start_server(
             self.programs,
@@ -257,6 +289,7 @@ class DatabaseHost:
             LOG,
             listen=Address(EVERYWHERE, PORT),
             settings=settings,
+            status=status,
         )
 
     async def virtual_ip(self) -> None:
@@ -281,7 +314,9 @@ class DatabaseHost:
     def app(self) -> Starlette:
         """Return the HTTP control of this host."""
         steps = {
-            "stop": self.stop,
+            "kill": self.kill,
+            "hold-start": self.hold_start,
+            "finish-start": self.finish_start,
             "unmount": self.unmount,
             "release": self.release,
             "mount": self.mount,
@@ -305,20 +340,33 @@ class DatabaseHost:
 
         routes = [Route(f"/{name}", self._endpoint(step), methods=["POST"]) for name, step in steps.items()]
         routes += [Route("/status", self._status), Route("/health", self._health), Route("/activity", self._activity)]
-        routes += [Route("/beat", self._beat, methods=["POST"]), Route("/watch", self._watch, methods=["POST"])]
+        routes += [
+            Route("/stop", self._stop, methods=["POST"]),
+            Route("/beat", self._beat, methods=["POST"]),
+            Route("/watch", self._watch, methods=["POST"]),
+        ]
         routes += [Route("/heartbeats", self._heartbeats)]
         return Starlette(routes=routes, lifespan=lifespan)
 
-    def _endpoint(self, step: Callable[[], Awaitable[None]]) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def _stop(self, request: Request) -> JSONResponse:
+        """Stop the server as the body orders, or else in order."""
+        body = await request.body()
+        try:
+            order = stop_order.validate_json(body) if body else IN_ORDER
+        except ValidationError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return await self._endpoint(partial(self.stop, order))(request)
+
+    def _endpoint(self, step: Callable[[], Awaitable[str | None]]) -> Callable[[Request], Awaitable[JSONResponse]]:
         async def do(request: Request) -> JSONResponse:
             started = time.monotonic()
             try:
                 if not self._is_authorised(request):
                     return JSONResponse({**self.status(), "error": NOT_AUTHORISED}, status_code=401)
-                await self._run_alone(step)
+                detail = await self._run_alone(step)
             except TestbedError as error:
                 return JSONResponse({**self.status(), "error": str(error)}, status_code=409)
-            return JSONResponse({**self.status(), "took_s": round(time.monotonic() - started, 3)})
+            return JSONResponse({**self.status(), "took_s": round(time.monotonic() - started, 3), "detail": detail or ""})
 
         return do
 
@@ -327,10 +375,10 @@ class DatabaseHost:
         brought = request.headers.get("authorization", "").encode()
         return secrets.compare_digest(brought, authorization(self.credentials).encode())
 
-    async def _run_alone(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step once no other runs."""
+    async def _run_alone(self, step: Callable[[], Awaitable[str | None]]) -> str | None:
+        """Run a step once no other runs, and return what it says."""
         async with self._step:
-            await step()
+            return await step()
 
     async def _status(self, _: Request) -> JSONResponse:
         return JSONResponse(self.status())
