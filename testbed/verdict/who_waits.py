@@ -192,7 +192,8 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
     `busy_s`: for how many seconds of that the machine had no processor free for all. `unread`: why the evidence could not be read.
 
     Services whose request threads are all at work tell what is blamed; of the others those threads are counted that wait for the same.
-    Servers whose checkouts fail at once block no thread: of these, the evidence itself tells whether they go to a wrong address.
+    Servers whose checkouts fail block no thread: of these, the evidence itself tells whether they go to a wrong address; and where no
+    thread waits for anything that is blamed, whether all of their connections were lost.
     """
     walk = _Walk(dict(dumps), evidence, busy_s, unread)
     full = [service for service, dump in dumps.items() if is_full(dump)]
@@ -209,6 +210,10 @@ def of(dumps: Mapping[str, Threads], evidence: Evidence | None, busy_s: float = 
             walk.edges[" and ".join(wrong.servers), wrong.address, FAILED] += wrong.failed
             services.setdefault(_wrong(wrong), list(wrong.servers))
             threads[_wrong(wrong)] += 0
+    if not threads:
+        for cause, servers in walk.pools.given_up().items():
+            services[cause] = servers
+            threads[cause] += 0
     whole = threads.in_whole()
     blamed = [Blamed(cause, whole[cause], tuple(services[cause]), count) for cause, count in threads.items() if whole[cause] or not count]
     edges = (Edge(source, target, count, how) for (source, target, how), count in walk.edges.items())

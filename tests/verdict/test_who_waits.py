@@ -104,6 +104,56 @@ def test_connections_that_were_lost_are_the_root_of_all_that_wait() -> None:
     )
 
 
+def given_up(server: str, *rows: ConnectionOut, after_s: float | None = 0.5) -> PoolTable:
+    """Return a pool for whose connections nobody waits longer than that."""
+    return replace(table(server, *rows), checkout_timeout_s=after_s, waiting=0)
+
+
+@pytest.mark.fact("S2", "O4")
+@pytest.mark.parametrize(
+    ("pools", "missing", "text"),
+    [
+        ((4, 4), (), "8 of 8 connections of cf-1 and cf-2 were lost in {}; {}: every checkout fails"),
+        ((4, 0), (), "4 of 4 connections of cf-1 were lost in {}; {}: every checkout of cf-1 fails"),
+        ((4, 2), (), "6 of 8 connections of cf-1 and cf-2 were lost in {}; {}: every checkout of cf-1 fails"),
+        ((4,), (Missing("pool of cf-2", "refused"),), "4 of 4 connections of cf-1 were lost in {}; {}: every checkout of cf-1 fails"),
+    ],
+)
+def test_connections_that_were_lost_are_the_root_where_checkouts_give_up(
+    pools: tuple[int, ...], missing: tuple[Missing, ...], text: str
+) -> None:
+    """No thread need wait for them: where a pool has lost all, and checkouts give up, requests fail for it."""
+    tables = (given_up(f"cf-{number}", *[LEAKED] * lost) for number, lost in enumerate(pools, 1))
+    seen = found(evidence(*tables, missing=missing), *(dump(service, group(1, CHECKOUT), group(3, IDLE)) for service in ("cf-1", "cf-2")))
+    (blamed,) = seen.blamed
+    where = "lookup/original.py:16, in lookup_by_city: its connection was never checked in, and the request ended with Error"
+    assert (blamed.cause.code, blamed.threads, seen.knows_root) == ("lost", 0, True)
+    assert str(blamed) == text.format(where, "no thread hangs for it, as checkouts give up after 0.5 s")
+    assert Edge("pool of cf-1", "lookup/original.py:16", 4, "lost") in seen.edges
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        given_up("cf-1", *[LEAKED] * 3),  # one is left
+        given_up("cf-1", *RUNNING_ROWS),
+        given_up("cf-1", *[LEAKED] * 4, after_s=None),  # whoever asks waits, and is seen to
+        replace(given_up("cf-1", *[LEAKED] * 4), max_overflow=-1),  # it opens others
+        given_up("cf-1"),
+    ],
+)
+def test_a_pool_that_has_a_connection_left_is_not_blamed(pool: PoolTable) -> None:
+    """Nor one whose connections requests have, nor one for which threads would wait."""
+    assert found(evidence(pool), dump("cf-1", group(4, IDLE))).blamed == ()
+
+
+def test_what_threads_wait_for_is_blamed_alone() -> None:
+    """Where a service is full, its threads tell what the trouble is."""
+    seen = found(evidence(given_up("cf-1", *[LEAKED] * 4), table("cf-2")), dump("cf-2", group(4, DATABASE)), dump("cf-1", group(4, IDLE)))
+    assert "lost" not in {blamed.cause.code for blamed in seen.blamed}
+    assert seen.blamed
+
+
 def test_forty_threads_are_one_edge() -> None:
     """Grouped by whom they wait for, and counted."""
     graph = found(evidence(table("cf-1", *[LEAKED] * 4)), dump("kiosk", group(4, SOCKET, ("a:1", 4))), dump("cf-1", group(4, CHECKOUT)))

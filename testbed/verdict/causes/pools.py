@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed.verdict.causes import loss
@@ -51,6 +51,24 @@ class PoolCauses:
         self.edges[pool, service, "held by requests that run"] = len(running)
         return self._held(service, table, using)
 
+    def given_up(self) -> dict[Cause, list[str]]:
+        """Return what lost all connections of pools for which nobody waits long, as checkouts give up, and the servers of these pools."""
+        empty = [table for table in self.seen.pools if _is_given_up(table)]
+        found: dict[Cause, list[str]] = {}
+        for table in empty:
+            for where, count in loss.losses(table.connections_out, table.sources).items():
+                self.edges[f"pool of {table.service}", where.at, "lost"] += count
+                found.setdefault(self._given_up(where, empty), []).append(table.service)
+        return found
+
+    def _given_up(self, where: loss.Loss, empty: Sequence[PoolTable]) -> Cause:
+        lost = self._lost(where)
+        after = " or ".join(dict.fromkeys(f"{table.checkout_timeout_s:g} s" for table in empty))
+        is_every = len(empty) == len(self.seen.pools) and self.seen.all_pools_told
+        of = "" if is_every else f" of {' and '.join(table.service for table in empty)}"
+        gone = f"no thread hangs for it, as checkouts give up after {after}: every checkout{of} fails"
+        return replace(lost, text=f"{lost.text}; {gone}")
+
     def _held(self, service: str, table: PoolTable, using: Sequence[ThreadGroup]) -> Waiting:
         """Return what those wait for that have the connections of a pool, and of how many connections it was not seen who has them."""
         running = in_use(table)
@@ -80,6 +98,12 @@ class PoolCauses:
 def capacity(table: PoolTable) -> int:
     """Return how many connections a pool may have out at once."""
     return table.size + max(0, table.max_overflow)
+
+
+def _is_given_up(table: PoolTable) -> bool:
+    """Whether a pool has lost every connection that it may open, and nobody waits for one for ever: each checkout fails."""
+    lost = loss.losses(table.connections_out, table.sources).total()
+    return table.checkout_timeout_s is not None and table.max_overflow >= 0 and lost >= capacity(table) > 0
 
 
 def _is_held_by(row: ConnectionOut, table: PoolTable, using: Sequence[ThreadGroup]) -> bool:

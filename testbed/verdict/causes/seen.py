@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Named = TypeVar("Named", About, EventLoop, Listeners, PoolTable, ThreadLocks)
 
+POOL = "pool of "
 NOBODY_ASKED = "nobody asked"
 BUSY_SHARE = 0.5
 
@@ -37,6 +38,11 @@ class Seen:
     def pools(self) -> tuple[PoolTable, ...]:
         """The pools of all application servers that told theirs."""
         return () if self.evidence is None else self.evidence.pools
+
+    @property
+    def all_pools_told(self) -> bool:
+        """Whether no application server was asked for its pool and did not tell."""
+        return not any(answer.what.startswith(POOL) for answer in self._missing)
 
     @property
     def databases(self) -> tuple[DatabaseSide, ...]:
