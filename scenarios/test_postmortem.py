@@ -12,8 +12,11 @@ from testbed.experiments.batch import replay_once
 from testbed.plan import passengers
 from testbed.postmortem import stack_reading, warning_time
 from testbed.runtime.processes.backend import ProcessesBackend
+from testbed.verdict import who_waits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed.verdict.result import Result
 
 HEALTH = ("health_application_servers", "health_callers")
@@ -63,3 +66,18 @@ def test_the_dumps_tell_which_pool_is_used_up_and_what_the_callers_speak(result:
         own = "requests" if service in facility.callers else "sqlalchemy"
         assert libraries[own] == known[own]
         assert None not in libraries.values()
+
+
+@pytest.mark.fact("S2", "P1")
+def test_lost_connections_are_named_where_checkouts_give_up_and_nobody_hangs(replayed: Callable[[str, str], Result]) -> None:
+    """Evidence is taken though no caller hangs, once everything has failed for a second; and it names the line."""
+    failed = replayed("failure_modes", "checkout_timeout")
+    worst = who_waits.worst_of(who_waits.of_journal(failed.journal))
+    if failed.judgement.doubts or (worst is not None and worst.machine_busy):
+        pytest.skip("the machine was too busy for it")
+    assert worst is not None
+    root = worst.who_waits.root
+    assert root is not None
+    assert (root.cause.code, root.threads) == ("lost", 0)
+    assert root.cause.where.startswith("lookup/original.py:")
+    assert "no thread hangs for it, as checkouts give up after 0.2 s" in root.cause.text

@@ -22,7 +22,8 @@ Progress = Literal["begin", "end", "failed"]
 BreakerState = Literal["closed", "open", "half_open"]
 Resource = Literal["memory", "processes", "descriptors", "space"]
 By = Literal["operator", "cluster"]  # who ordered an operation
-Why = Literal["hung", "asked", "restart", "end"]  # evidence was taken: callers hang; somebody asked; a restart follows; stuck at the end
+# Evidence was taken: callers hang; all of them fail; somebody asked; a restart follows; stuck, or out of service and not asked, at the end.
+Why = Literal["hung", "out_of_service", "asked", "restart", "end"]
 Now = Callable[[], tuple[float, float]]  # returns `t_s` and `night_s` of this moment
 
 
@@ -295,8 +296,8 @@ class Threads(Stamped):
 class EvidenceTaken(Stamped):
     """Every part of the facility was asked what it can tell, and the answers are in `file`, beside the journal (`evidence.py`).
 
-    `why`: the callers hang, an operator asked, a restart was to follow, or something was stuck when the night was over. `missing`: what
-    could not be had. `error`: why there is no file.
+    `why`: the callers hang, or all of them fail, an operator asked, a restart was to follow, or something was stuck, or nothing was
+    answered, when the night was over. `missing`: what could not be had. `error`: why there is no file.
     """
 
     why: Why

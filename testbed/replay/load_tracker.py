@@ -11,12 +11,14 @@ from testbed.errors import ServiceError
 from testbed.facility import load_generator
 from testbed.facility.load_generator import AnsweredRequest, DueRequest, LoadGenerator
 from testbed.journal.events import FIRST_ERROR_STATUS, Request, Response
+from testbed.journal.failures import Failures
+from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from testbed.facility.facility import Facility
-    from testbed.plan.trace import Trace
+    from testbed.plan.trace import Trace, TraceRequest
     from testbed.replay.recorder import Recorder
 
 
@@ -40,6 +42,11 @@ class LoadTracker:
     last_response_s: float = 0.0
     slowest_answer_s: float = 0.0
     started_s: float = 0.0
+    failures: Failures = field(init=False)
+
+    def __post_init__(self) -> None:
+        asked = (due.request for due in self.requests.values())
+        self.failures = Failures(frozenset(request.caller for request in asked if _needs_facility(request)))
 
     @property
     def in_flight(self) -> int:
@@ -113,7 +120,10 @@ class LoadTracker:
         took_s = answered_s - self.sent_s.pop(event.id)
         self.answered += answered
         self.failed += not answered
-        self.in_flight_at[self.requests[event.id].request.caller] -= 1
+        request = self.requests[event.id].request
+        self.in_flight_at[request.caller] -= 1
+        if _needs_facility(request):
+            self.failures.take(request.caller, answered_s, answered=answered)
         if answered:
             self.answered_s[event.id] = answered_s
             self.slowest_answer_s = max(self.slowest_answer_s, took_s)
@@ -132,6 +142,11 @@ class LoadTracker:
     def stop(self) -> None:
         """Stop the generator; requests in flight stay unanswered."""
         self.generator.stop()
+
+
+def _needs_facility(request: TraceRequest) -> bool:
+    """Whether a caller needs the facility for what a passenger asks; for what is not known it does."""
+    return TRANSACTIONS.get(request.caller, {}).get(request.transaction, True)
 
 
 async def connect(trace: Trace, recorder: Recorder, facility: Facility) -> LoadTracker:

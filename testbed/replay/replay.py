@@ -29,11 +29,11 @@ async def replay(night: Night, builder: FacilityBuilder, writer: JournalWriter, 
 
     1. Build the facility and the load generator, and wait until every service is ready.
     2. Start to sample: every service ten times a second until the end, redundancy once a second, and resource usage as often as the
-       scenario says. When all callers are hung, dump the threads at once, before anything is restarted.
+       scenario says. When all callers are hung, or fail and are answered nothing, dump the threads at once, before anything is restarted.
     3. Start the night's clock and the load; from then on the cluster, if there is one, takes over when it loses the active database host.
     4. Carry out the timeline: each step `at` its time, or `when` its condition is seen; and wait for the night's end.
     5. Sample on until every request was answered, or nothing comes back any more.
-    6. Dump the threads of stuck services that were not dumped yet.
+    6. Dump the threads of stuck services that were not dumped yet, or of all, where nothing is answered and nobody was asked why.
     7. Count the answered requests in the databases and backups that should have them, where the runtime has these.
     8. Stop sampling, heal every fault that is still active, and check that nothing is left of it: none outlives its scenario. Then look
        once more for what the parts of the facility lacked.
@@ -92,10 +92,10 @@ async def build(
 
 
 async def _dump_stuck(going: Replay) -> None:
-    """Dump the threads of services that are stuck at the end and were not dumped."""
+    """Dump the threads of services that are stuck at the end and were not dumped, or of all, where an outage was not looked at yet."""
     if going.dumping is not None:
         await going.dumping
-    if going.state.stuck:
+    if going.state.stuck or going.outages.is_untold(going.actions.last_evidence_s):
         await going.actions.collect_evidence("end")
 
 

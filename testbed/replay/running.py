@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.errors import WaitError
 from testbed.replay.hangs import Hangs
 from testbed.replay.look import SAMPLES_WITHIN_S
+from testbed.replay.outages import Outages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -49,8 +50,8 @@ class Night:
 class Replay:
     """The parts of a replay, and what goes on in it.
 
-    `moved_s` is when the replay itself last did something that may make the facility move (on the journal's `t_s`), and `at_work`
-    how many steps of the timeline are being carried out.
+    `moved_s` is when the replay itself last did something that may make the facility move (on the journal's `t_s`), `worked_s` when a step
+    of the timeline last ended, and `at_work` how many are being carried out.
     """
 
     night: Night
@@ -66,10 +67,13 @@ class Replay:
     dumping: asyncio.Task[None] | None = None
     at_work: int = 0
     moved_s: float = 0.0
+    worked_s: float = 0.0
     hangs: Hangs = field(init=False)
+    outages: Outages = field(init=False)
 
     def __post_init__(self) -> None:
         self.hangs = Hangs(self.state, self.recorder)
+        self.outages = Outages(self.state, self.load, self.recorder)
 
     def run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a background task and return it; its failure wakes a wait for samples, which raises it."""
@@ -91,7 +95,7 @@ class Replay:
         self.load.release()
         self.looker.wake()  # what waits for a time of the night may have to wait for less now
         self.at_work -= 1
-        self.moved_s = self.recorder.t_s()
+        self.moved_s = self.worked_s = self.recorder.t_s()
 
     def check_background(self) -> None:
         """Raise the failure of a background task that has failed."""
@@ -100,9 +104,15 @@ class Replay:
                 task.result()
 
     def after_round(self) -> None:
-        """Show the state, and start to collect evidence as soon as all callers hang; again when they hang anew as `Hangs` says."""
-        if self.hangs.is_due(self.moved_s, self.actions.last_evidence_s, at_work=self.at_work > 0):
+        """Show the state, and start to collect evidence as soon as all callers hang, or nothing is answered any more though nobody does.
+
+        Again as `Hangs` and `Outages` say.
+        """
+        last_s, at_work = self.actions.last_evidence_s, self.at_work > 0
+        if self.hangs.is_due(self.moved_s, last_s, at_work=at_work):
             self.dumping = self.run_beside(self._dump_hung())
+        elif self.outages.is_due(self.worked_s, last_s, at_work=at_work):
+            self.dumping = self.run_beside(self.actions.collect_evidence("out_of_service"))
         self.display.update(self.recorder.now()[1], self.state, self.load)
 
     async def _dump_hung(self) -> None:

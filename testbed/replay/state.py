@@ -71,6 +71,11 @@ class FacilityState:
         sample = self._numbers.get(service)
         return sample.request_threads or 0 if sample is not None else 0
 
+    def pool_size(self, server: str) -> int:
+        """Return how many connections the pool of an application server keeps; 0 before its first sample with numbers."""
+        sample = self._numbers.get(server)
+        return sample.pool.size if sample is not None and sample.pool is not None else 0
+
     @property
     def stuck(self) -> tuple[str, ...]:
         """Every service that is stuck."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from testbed.verdict.who_waits import Look
 
 WHY = {
+    "out_of_service": "when no caller was answered any more, and nobody hung",
     "asked": "when an operator asked",
     "restart": "before a restart",
     "end": "when the night was over",

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from testbed.journal.events import EvidenceTaken, HangLeftOut, Threads
+from testbed.journal.failures import Failures
 from testbed.replay.display import SilentDisplay
 from testbed.replay.hangs import AGAIN_S
 from testbed.replay.running import Replay
@@ -32,7 +33,8 @@ class Storm:
         actions.facility.questions = ThreeQuestions()
         looker: Any = SimpleNamespace(wake=lambda: None)
         self.actions = actions
-        self.replay = Replay(nobody, actions.facility, actions.recorder, actions.state, actions, nobody, looker, SilentDisplay())
+        load: Any = SimpleNamespace(failures=Failures(frozenset()))
+        self.replay = Replay(nobody, actions.facility, actions.recorder, actions.state, actions, load, looker, SilentDisplay())
         self.done = 0
 
     async def hang(self, *stuck: str, leaked: int = 0) -> None:

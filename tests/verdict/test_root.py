@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testbed.journal import evidence as evidence_file
-from testbed.journal.events import EvidenceTaken, Pressure, Sample
+from testbed.journal.events import EvidenceTaken, Pressure, Sample, Threads
 from testbed.journal.evidence import Missing
 from testbed.journal.thread_states import CHECKOUT, IDLE, LOCK, RUNNING
 from testbed.plan.expectation import Root
-from testbed.verdict import figures
+from testbed.verdict import figures, outages
 from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.checks import root
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import hung_night
+from tests.nights import SWITCHOVER, flown
+from tests.replay.test_outages import IMPATIENT
 from tests.verdict.test_who_waits import LEAKED, dump, evidence, group, journal_with, table
 
 if TYPE_CHECKING:
@@ -116,6 +118,23 @@ def test_a_cause_of_few_is_not_held_against_what_most_may_wait_for(tmp_path: Pat
 def test_the_root_needs_no_leak(tmp_path: Path) -> None:
     """A lock within a service is one, too."""
     assert judged(tmp_path, Root(code="monitor", at="socket.py:9"), dump("cf-2", group(4, LOCK)), TAKEN).verdict is Verdict.HELD
+
+
+def test_an_outage_of_which_no_evidence_was_taken_leaves_the_root_unknown(tmp_path: Path) -> None:
+    """Everybody failed, and nobody looked: that an earlier look shows nobody blocked says nothing of it."""
+    night = flown("checkout_timeout", SWITCHOVER, variants=IMPATIENT)
+    (outage,) = outages.of(night)
+    evidence_file.write(replace(evidence(), t_s=1.0), tmp_path / TAKEN.file)
+    services = (*night.header.facility.application_servers, *night.header.facility.callers)
+    seen = [event for event in night.events if not isinstance(event, Threads | EvidenceTaken)]
+    seen += [replace(dump(service, group(4, IDLE)), t_s=1.0, took_s=0.1) for service in services]
+    early, late, gone = (replace(TAKEN, t_s=at_s) for at_s in (1.0, outage.from_s + 1.0, outage.from_s + 1.0))
+    gone = replace(gone, file="", error="the disk is full")
+    for taken, verdict in (((early,), Verdict.UNKNOWN), ((early, gone), Verdict.UNKNOWN), ((early, late), Verdict.HELD)):
+        events = (*seen, *taken)
+        finding = root.check(replace(night, path=tmp_path / "x.jsonl", events=events), figures.of(night), Root(code="nobody"))
+        assert finding.verdict is verdict
+        assert ("no evidence was taken while every caller failed from " in finding.text) == (verdict is Verdict.UNKNOWN)
 
 
 @pytest.mark.parametrize(("stalled_s", "code"), [(2.0, MACHINE_BUSY), (0.2, "")])

@@ -147,7 +147,7 @@ class Desk:
                 await actions.operate(do)
         finally:
             self._at_work.discard(task)
-            self.replay.moved_s = self.replay.recorder.t_s()
+            self.replay.moved_s = self.replay.worked_s = self.replay.recorder.t_s()
 
     async def collect(self) -> Told:
         """Take the evidence of the whole facility, and dump all threads."""

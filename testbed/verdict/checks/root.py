@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.journal.events import EvidenceTaken, Threads
 from testbed.plan.clock import clock_text
-from testbed.verdict import who_waits
+from testbed.verdict import outages, who_waits
 from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.causes.request_threads import count_at_work
 from testbed.verdict.finding import Finding, Verdict, held_if
@@ -67,6 +67,10 @@ def _missing(journal: Journal, figures: Figures, looks: Sequence[Look], worst: L
     hang = figures.hang
     if hang is not None and not any(at_s >= hang.from_s for at_s in _moments_s(journal)):
         return f"no evidence was taken of the hang of all callers at {clock_text(hang.night_s, seconds=False)}"
+    read_s = [at_s for look, at_s in zip(looks, _moments_s(journal), strict=True) if not look.unread]
+    for outage in outages.of(journal) if worst.blocked == 0 else ():
+        if not any(outage.from_s <= at_s <= outage.to_s + WITHIN_S for at_s in read_s):
+            return f"no evidence was taken while every caller failed from {clock_text(outage.night_s, seconds=False)}"
     return ""
 
 
