@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from testbed.verdict.result import Result
 
 
-# A hang, a hang that a restart ends, errors, time-outs, nothing at all, a slow database, leaks, and what shows on one link only.
+# A hang, a hang that a restart ends, errors, time-outs, nothing at all, a slow database, leaks, what shows on one link only, and what fails
+# at once.
 NIGHTS = (
     ("the_night", "original"),
     ("the_night", "fixed"),
@@ -33,6 +34,7 @@ NIGHTS = (
     ("retry_storm", "retrying"),
     ("disk_full", "fixed"),
     ("calm", "original"),
+    ("wrong_address", "physical"),
 )
 SEEDS = 100
 WITHIN_S = 15.0  # for all of them: as many losses as there is time for, the same ones on each machine

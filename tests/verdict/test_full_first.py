@@ -11,18 +11,19 @@ from testbed.verdict.finding import Verdict
 from tests.journals import NightBuilder
 
 
-def night(*full: tuple[float, str], fault: str = "slow_database", used_up_s: float | None = None) -> NightBuilder:
+def night(*full: tuple[float, str], fault: str = "slow_database", used_up_s: float | None = None, lasts_s: float = 0.35) -> NightBuilder:
     """Write a night with a fault from 2 s on; `full`: when a service has all four request threads at work.
 
-    `used_up_s`: when a thread of cf-1 waits for a connection.
+    `used_up_s`: when a thread of cf-1 waits for a connection. All of that lasts for `lasts_s`.
     """
     builder = NightBuilder()
     builder.samples(1.0)
     builder.events.append(OperationEvent(**builder.at(2.0), operation=fault, id=1, state="begin"))
     for t_s, service in full:
-        builder.sample(t_s, service, busy=4)
-    if used_up_s is not None:
-        builder.sample(used_up_s, "cf-1", busy=3, leaked=4)
+        for at_s in (t_s, t_s + lasts_s):
+            builder.sample(at_s, service, busy=4)
+    for at_s in () if used_up_s is None else (used_up_s, used_up_s + lasts_s):
+        builder.sample(at_s, "cf-1", busy=3, leaked=4)
         sample = builder.events[-1]
         assert isinstance(sample, Sample)
         assert sample.pool is not None
@@ -59,6 +60,16 @@ def test_a_pool_is_used_up_when_a_thread_waits_for_a_connection(used_up_s: float
     finding = full_first.check(journal, figures.of(journal), layer)
     assert finding.verdict is Verdict.HELD
     assert ("the pool of cf-1 at " in finding.text) == (used_up_s > 2.0)
+
+
+@pytest.mark.fact("S9")
+def test_what_was_used_up_for_a_moment_may_as_well_have_been_missed() -> None:
+    """So it is unknown whether it was the first; what was used up for good was not before it, and whatever else is expected is broken."""
+    for full, used_up_s, perhaps in (((), 2.5, ("pools", "nobody")), (((3.0, "kiosk"),), None, ("callers", "nobody"))):
+        journal = night(*full, used_up_s=used_up_s, lasts_s=0.2).journal()
+        for layer in ("pools", "application_servers", "callers", "nobody"):
+            verdict = Verdict.UNKNOWN if layer in perhaps else Verdict.BROKEN
+            assert full_first.check(journal, figures.of(journal), layer).verdict is verdict
 
 
 @pytest.mark.fact("S9")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from testbed.journal.events import Observed
 from testbed.plan.clock import clock_text
 from testbed.verdict import evidence, unseen_spans
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
@@ -12,29 +14,45 @@ from testbed.verdict.finding import Finding, Verdict, held_if
 from testbed.verdict.stuck_spans import APART_S, samples_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from testbed.journal.events import Sample
     from testbed.journal.reader import Journal
     from testbed.verdict.figures import Figures
 
 BUSY_S = 0.2  # of the second before the fault, without a processor free
 NOBODY, POOLS = "nobody", "pools"
+NEVER_S = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """Since when a pool or a service was used up for good (`since_s`), and since when it may have been (`from_s`); infinity: never.
+
+    For good is for longer than `APART_S`. What was so for a shorter time may as well have been so unseen, between two looks.
+    """
+
+    layer: str
+    what: str
+    from_s: float
+    since_s: float
 
 
 def check(journal: Journal, figures: Figures, expected: str) -> Finding:
     """Compare the layer that was used up first after the first fault began with the expected one.
 
-    A pool is when a thread waits for one of its connections, and a service when every request thread is at work. Unknown where a service
-    was not seen, or not often enough to say that none was used up before the first, or was used up already when the fault came. The text
-    lists all of them in order, each service with its longest queue.
+    A pool is when a thread waits for one of its connections, and a service when every request thread is at work; for longer than a moment,
+    of which looks may see nothing. Unknown where a service was not seen, or not often enough to say that none was used up before the
+    first, or was used up already when the fault came. The text lists all of them in order, each service with its longest queue.
     """
     full, pools, queues = figures.full_since_night_s, figures.pool_used_up_since_night_s, figures.longest_queue
-    used_up = [(night_s, POOLS, f"the pool of {server}") for server, night_s in pools.items()]
-    for service, night_s in full.items():
-        layer = "callers" if service in journal.header.facility.callers else "application_servers"
-        used_up.append((night_s, layer, f"{service}, at most {queues[service]} requests waiting"))
-    used_up.sort(key=lambda entry: entry[0])
-    first = used_up[0][1] if used_up else NOBODY
-    layers = "; ".join(f"{what} at {clock_text(night_s)}" for night_s, _, what in used_up)
-    text = f"used up, in order: {layers or NOBODY}; first {first}, expected {expected}"
+    used_up = [(night_s, f"the pool of {server}") for server, night_s in pools.items()]
+    used_up += [(night_s, f"{service}, at most {queues[service]} requests waiting") for service, night_s in full.items()]
+    uses = tuple(_uses(journal, figures))
+    first = min(uses, key=lambda use: use.since_s, default=None)
+    first_s, layer = (NEVER_S, NOBODY) if first is None or first.since_s == NEVER_S else (first.since_s, first.layer)
+    layers = "; ".join(f"{what} at {clock_text(night_s)}" for night_s, what in sorted(used_up, key=lambda entry: entry[0]))
+    text = f"used up, in order: {layers or NOBODY}; first {layer}, expected {expected}"
     if figures.evidence.unseen:
         return Finding("full_first", Verdict.UNKNOWN, f"{text}; not seen: {', '.join(sorted(figures.evidence.unseen))}", ("S9",))
     before = _used_up_before(journal, figures)
@@ -42,33 +60,74 @@ def check(journal: Journal, figures: Figures, expected: str) -> Finding:
         busy = figures.first_fault is not None and stalled_s(journal, figures.first_fault.t_s - 1.0, figures.first_fault.t_s) > BUSY_S
         text = f"{text}; used up before the fault came: {', '.join(before)}"
         return Finding("full_first", Verdict.UNKNOWN, text, ("S9",), code=MACHINE_BUSY if busy else "")
-    perhaps = _perhaps_first(journal, figures, min((night_s for night_s, _, _ in used_up), default=float("inf")))
-    doubt = {layer: what for layer, what in perhaps.items() if layer != first}
-    if doubt and expected in (first, *doubt):
-        text = f"{text}; not looked at often enough, and perhaps used up before: {', '.join(sorted(doubt.values()))}"
+    doubt = {use.layer: use.what for use in reversed(uses) if use.layer != layer and use.from_s < first_s}
+    if doubt and expected in (layer, *doubt):
+        text = f"{text}; perhaps used up before, for a moment or where nobody looked: {', '.join(sorted(doubt.values()))}"
         return Finding("full_first", Verdict.UNKNOWN, text, ("S9",))
-    return Finding("full_first", held_if(first == expected), text, ("S9",))
+    return Finding("full_first", held_if(layer == expected), text, ("S9",))
 
 
-def _perhaps_first(journal: Journal, figures: Figures, first_night_s: float) -> dict[str, str]:
-    """Return which layers may have been used up before the first that was seen to be, with one that may: between two looks far apart."""
+def _uses(journal: Journal, figures: Figures) -> Iterator[_Use]:
+    """Yield when each service, and each pool, was used up after the first fault."""
     if figures.first_fault is None:
-        return {}
-    found: dict[str, str] = {}
-    could = unseen_spans.most_waiting(journal)
-    fault_s = figures.first_fault.t_s
+        return
+    windows, threads, could = journal.of(Observed), journal.header.facility.request_threads, unseen_spans.most_waiting(journal)
     for service in figures.services:
         looks = [sample for sample in samples_of(journal, service) if evidence.is_told(journal, sample)]
-        is_caller = service in journal.header.facility.callers
-        for before, after in pairwise(looks):
-            if after.t_s - before.t_s <= APART_S or after.t_s <= fault_s or before.night_s >= first_night_s:
+        until_s = max((window.until_s for window in windows), default=0.0)
+        seen = _Seen(looks, figures.first_fault.t_s, until_s, partial(could, service))
+        if service in journal.header.facility.callers:
+            yield seen.use("callers", service, threads, lambda sample: sample.is_full)
+            continue
+        yield seen.use("application_servers", service, threads, lambda sample: sample.is_full)
+        yield seen.use(POOLS, f"the pool of {service}", 1, lambda sample: sample.pool is not None and sample.pool.waiting > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The looks at a service that told its numbers, from when on they count, and until when there might have been others.
+
+    `could`: how many requests it can have had at one time between two moments, at the most.
+    """
+
+    looks: Sequence[Sample]
+    fault_s: float
+    until_s: float
+    could: Callable[[float, float], float]
+
+    def use(self, layer: str, what: str, least: int, is_so: Callable[[Sample], bool]) -> _Use:
+        """Return when something was used up, as looks show it (`is_so`); it takes as many requests as `least`."""
+        return _Use(layer, what, self._from_s(least, is_so), self._since_s(is_so))
+
+    def _from_s(self, least: int, is_so: Callable[[Sample], bool]) -> float:
+        """Return since when it may have been so: after the look before the one that shows it, or in a long gap.
+
+        A look may be told as late as the next one, so it is the look before that which counts.
+        """
+        for number, look in enumerate(self.looks):
+            if look.t_s < self.fault_s:
                 continue
-            waiting = could(service, max(before.t_s, fault_s), after.t_s)
-            if waiting >= journal.header.facility.request_threads:
-                found.setdefault("callers" if is_caller else "application_servers", service)
-            if not is_caller and waiting:
-                found.setdefault(POOLS, f"the pool of {service}")
-    return found
+            from_s = max(self.fault_s, self.looks[max(0, number - 2)].t_s)
+            is_gap = number > 0 and look.t_s - self.looks[number - 1].t_s > APART_S
+            if (is_gap or is_so(look)) and self.could(from_s, look.t_s) >= least:
+                return from_s
+            if is_so(look):
+                return look.t_s
+        from_s = max([self.fault_s, *(look.t_s for look in self.looks[-2:-1])])
+        is_gap = bool(self.looks) and self.until_s - self.looks[-1].t_s > APART_S
+        return from_s if is_gap and self.could(from_s, self.until_s) >= least else NEVER_S
+
+    def _since_s(self, is_so: Callable[[Sample], bool]) -> float:
+        """Return since when it was so for good, to within the sampling interval."""
+        first: Sample | None = None
+        for look in self.looks:
+            if look.t_s < self.fault_s or not is_so(look):
+                first = None
+                continue
+            first = look if first is None else first
+            if look.t_s - first.t_s > APART_S:
+                return first.t_s
+        return NEVER_S
 
 
 def _used_up_before(journal: Journal, figures: Figures) -> list[str]:
