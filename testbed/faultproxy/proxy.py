@@ -21,6 +21,7 @@ import random
 import socket
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from testbed.faultproxy.activity import Traffic
@@ -107,13 +108,30 @@ class Proxy:
             link.add(toxic)
 
     def set_toxics(self, toxics: tuple[NamedToxic, ...]) -> None:
-        """Have these toxics, each stream's in this order, and no others; does nothing when it is so already."""
-        if in_order(self.toxics.values()) == in_order(toxics):
-            return
-        for name in list(self.toxics):
+        """Have these toxics, each stream's in this order, and no others.
+
+        One that is here already stays where its place is still the same, and is changed where it is another: what it has counted or
+        dropped on a connection goes on, and removing it would close what a `timeout` works on.
+        """
+        stays = self._staying(toxics)
+        for name in [name for name in self.toxics if name not in stays]:
             self.remove_toxic(name)
         for toxic in toxics:
-            self.add_toxic(toxic)
+            if toxic.name not in stays:
+                self.add_toxic(toxic)
+            elif toxic != self.toxics[toxic.name]:
+                self.change_toxic(toxic)
+
+    def _staying(self, toxics: tuple[NamedToxic, ...]) -> set[str]:
+        """Return the names of those here that wanted toxics begin with, on each stream: what is added comes after all that is here."""
+        stays: set[str] = set()
+        for stream in (UPSTREAM, DOWNSTREAM):
+            wanted = [(toxic.name, toxic.kind) for toxic in toxics if toxic.stream.lower() == stream]
+            here = [(toxic.name, toxic.kind) for toxic in self.toxics.values() if toxic.stream.lower() == stream]
+            here = [toxic for toxic in here if toxic in wanted]
+            pairs = takewhile(lambda pair: pair[0] == pair[1], zip(here, wanted, strict=False))
+            stays |= {name for (name, _), _ in pairs}
+        return stays
 
     def change_toxic(self, toxic: NamedToxic) -> None:
         """Replace the toxic of the same name, in its place."""
