@@ -1,6 +1,7 @@
 """The HTTP API of Toxiproxy 2.12: its routes, and what each does to the proxies.
 
-request_body.py reads bodies, api_error.py has the error answers. How a proxy differs from Toxiproxy's is told in proxy.py.
+request_body.py, proxy_fields.py and toxic_fields.py read bodies, api_error.py has the error answers. How a proxy differs from Toxiproxy's
+is told in proxy.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from testbed.faultproxy.api_error import ApiError
 from testbed.faultproxy.connection import KEEPALIVE_S
 from testbed.faultproxy.memory import MemoryReturn
 from testbed.faultproxy.proxy import Proxy, in_order
-from testbed.faultproxy.request_body import ProxyFields, decode, read_changes, read_toxic
+from testbed.faultproxy.proxy_fields import ProxyFields
+from testbed.faultproxy.request_body import decode
+from testbed.faultproxy.toxic_fields import read_changes, read_toxic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -86,12 +89,15 @@ class Api:
 
     @asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        ignored: list[str] = []
         try:
             for wanted in self._initial:
-                await self._replace(wanted)
+                await self._replace(wanted, ignored)
         except ApiError as error:
             self.failed = f"{wanted.name}: {error}"
             self.give_up()
+        if ignored:
+            logger.warning("the proxies to start with: ignored: %s", ignored_text(ignored))
         yield
         for proxy in self.proxies.values():
             await proxy.disable()
@@ -148,20 +154,23 @@ class Api:
         """Create or replace proxies; those made before an error stay, and the answer shows them with it."""
         populated: list[dict[str, object]] = []
         error: ApiError | None = None
+        ignored = request.state.ignored
         try:
-            for wanted in ProxyFields.read_all(decode(await request.body()), request.state.ignored):
-                populated.append(_proxy(await self._replace(wanted)))  # noqa: PERF401 - those before an error are wanted, too
+            for wanted in ProxyFields.read_all(decode(await request.body()), ignored):
+                populated.append(_proxy(await self._replace(wanted, ignored)))  # noqa: PERF401 - those before an error are wanted, too
         except ApiError as raised:
             error = raised
         answer = (error.answer() if error else {}) | {"proxies": populated or None}
         return JSONResponse(answer, status_code=error.status if error else 201)
 
-    async def _replace(self, wanted: ProxyFields) -> Proxy:
+    async def _replace(self, wanted: ProxyFields, ignored: list[str]) -> Proxy:
         known = self.proxies.get(wanted.name)
         if known is not None:
             if not await _moves(known, wanted):
                 if wanted.toxics is not None:
                     known.set_toxics(wanted.toxics)
+                elif wanted.enabled not in (None, known.enabled):
+                    ignored.append(f"{wanted.where}enabled")
                 return known  # as it is, also when it is disabled
             await known.disable()
         return await self._make(wanted)
@@ -169,7 +178,7 @@ class Api:
     async def _make(self, wanted: ProxyFields) -> Proxy:
         proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s, memory=self._memory)
         proxy.set_toxics(wanted.toxics or ())  # before it accepts a connection
-        if wanted.enabled:
+        if wanted.enabled is not False:
             await _enable(proxy)
         self.proxies[proxy.name] = proxy
         return proxy
@@ -188,13 +197,9 @@ class Api:
 
     async def _update(self, request: Request) -> Response:
         """Change a proxy; another name or other toxics in the body are ignored, and another address drops every connection."""
-        proxy, ignored = self._of(request), request.state.ignored
-        base = ProxyFields(proxy.name, proxy.listen, proxy.upstream, proxy.enabled)
-        wanted = ProxyFields.read(decode(await request.body()), base, ignored)
-        if wanted.name != proxy.name:
-            ignored.append("name")
-        if wanted.toxics is not None and in_order(wanted.toxics) != in_order(proxy.toxics.values()):
-            ignored.append("toxics")
+        proxy = self._of(request)
+        known = ProxyFields(proxy.name, proxy.listen, proxy.upstream, proxy.enabled, tuple(proxy.toxics.values()))
+        wanted = ProxyFields.read_update(decode(await request.body()), known, request.state.ignored)
         if await _moves(proxy, wanted):
             await proxy.disable()
             proxy.listen, proxy.upstream = wanted.listen, wanted.upstream

@@ -17,7 +17,7 @@ from testbed.faultproxy.address import format_address
 from testbed.faultproxy.api import Api, ignored_text
 from testbed.faultproxy.api_error import ApiError
 from testbed.faultproxy.connection import KEEPALIVE_S
-from testbed.faultproxy.request_body import ProxyFields
+from testbed.faultproxy.proxy_fields import ProxyFields
 from testbed.faultproxy.token import only_with_token
 
 if TYPE_CHECKING:

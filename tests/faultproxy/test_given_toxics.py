@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from testbed.faultproxy.api import IGNORED, MOST_IGNORED
+from testbed.faultproxy.toxics import names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,27 +78,63 @@ def test_populate_gives_a_known_proxy_the_toxics_of_the_entry(api: ApiClient) ->
         assert api.ask("POST", "/populate", [entry(listen=listen, **given)]).body["proxies"][0]["toxics"] == then
 
 
+ALLOWED = "; allowed: " + ", ".join(names())
+
+
 @pytest.mark.parametrize(
     ("toxics", "status", "error"),
     [
         ({}, 400, "bad request body: toxics must be a list"),
-        ([SLOW, SLOW], 409, "toxics[1]: toxic already exists"),
-        ([SLOW, {"type": "no_such"}], 400, "toxics[1]: invalid toxic type"),
-        ([1], 400, "toxics[0]: bad request body: an object is wanted"),
+        ([SLOW, SLOW], 409, 'toxics[1].name (toxic "slow" of proxy "db"): toxic already exists; found "slow"'),
+        (
+            [SLOW, {"type": "no_such"}],
+            400,
+            f'toxics[1].type (toxic "no_such_downstream" of proxy "db"): invalid toxic type; found "no_such"{ALLOWED}',
+        ),
+        ([1], 400, 'toxics[0] (proxy "db"): bad request body: an object is wanted; found 1'),
         (
             [{**SLOW, "attributes": {"latency": "x"}}],
             400,
-            "toxics[0]: bad request body: attribute latency must be a whole number of 64 bits",
+            (
+                'toxics[0].attributes.latency (toxic "slow" of proxy "db"): '
+                'bad request body: attribute latency must be a whole number of 64 bits; found "x"'
+            ),
+        ),
+        (
+            [{**SLOW, "attributes": [1]}],
+            400,
+            'toxics[0].attributes (toxic "slow" of proxy "db"): bad request body: an object is wanted; found a list',
+        ),
+        (
+            [{**SLOW, "stream": "side\x1bways\u202e"}],
+            400,
+            (
+                'toxics[0].stream (toxic "slow" of proxy "db"): stream was invalid, can be either upstream or downstream; '
+                r'found "side\u001bways\u202e"'
+            ),
+        ),
+        (
+            [{**SLOW, "toxicity": "all"}],
+            400,
+            'toxics[0].toxicity (toxic "slow" of proxy "db"): bad request body: toxicity must be a number; found "all"',
         ),
     ],
 )
 def test_a_proxy_with_a_wrong_toxic_is_not_made(api: ApiClient, toxics: object, status: int, error: str) -> None:
-    """The answer says which toxic is wrong, and why; of many proxies, which one too."""
+    """The answer names field, toxic and proxy, what was found and what is allowed; of many proxies nothing is made."""
     answer = api.ask("POST", "/proxies", entry(toxics=toxics))
     assert (answer.status, answer.body["error"]) == (status, error)
     answer = api.ask("POST", "/populate", [entry(name="a"), entry(toxics=toxics)])
     assert (answer.status, answer.body["error"]) == (status, error.replace("toxics[", "[1].toxics["))
+    assert answer.body["proxies"] is None
     assert api.ask("GET", "/proxies").body == {}
+
+
+def test_a_wrong_toxic_is_told_in_bounds(api: ApiClient) -> None:
+    """However long the names are, and what was found."""
+    toxics = [{"name": "t" * 4_000, "type": "latency", "attributes": {"latency": "x" * 100_000}}]
+    answer = api.ask("POST", "/populate", [entry(name="p" * 3_000, toxics=toxics)])
+    assert (answer.status, len(answer.body["error"]) < 400) == (400, True)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +152,11 @@ def test_a_proxy_with_a_wrong_toxic_is_not_made(api: ApiClient, toxics: object, 
         ("POST /proxies/wire/toxics/cut", {"type": "latency", "name": "x", "stream": "downstream"}, "name, type, stream"),
         ("POST /proxies/wire/toxics/cut", {"attributes": {"latency": 1}}, "attributes.latency"),
         ("POST /proxies", entry(**{"é\r\nX-Other: 1": 1}), "%C3%A9%0D%0AX-Other%3A 1"),
+        ("POST /proxies", {"Listen": "127.0.0.1:1", **entry()}, "Listen"),
+        ("POST /proxies/wire", {"toxics": [{"type": "no_such"}]}, "toxics"),
+        ("POST /proxies/wire", {"toxics": {}}, "toxics"),
+        ("POST /proxies/wire", {"toxics": [CUT, 1]}, "toxics"),
+        ("POST /proxies/wire", {"toxics": [{**CUT, "colour": 1}]}, "toxics[0].colour"),
     ],
 )
 def test_a_field_that_means_nothing_is_told_of(

@@ -48,7 +48,11 @@ def test_half_of_a_character_in_a_file_is_replaced(tmp_path: Path) -> None:
         ("[" * 100_000, 2, "recursion"),
         ("{}", 2, "an array of proxies is wanted"),
         ('[{"name": "x"}]', 2, "missing required field: upstream at proxy 1"),
-        ('[{"name": "x", "upstream": "127.0.0.1:1", "toxics": [{"type": "x"}]}]', 2, "[0].toxics[0]: invalid toxic type"),
+        (
+            '[{"name": "x", "upstream": "127.0.0.1:1", "toxics": [{"type": "x"}]}]',
+            2,
+            '[0].toxics[0].type (toxic "x_downstream" of proxy "x"): invalid toxic type; found "x"',
+        ),
         (
             '[{"name": "x", "upstream": "127.0.0.1:1", "listen": "127.0.0.1"}]',
             3,
