@@ -164,16 +164,24 @@ class Api:
         return JSONResponse(answer, status_code=error.status if error else 201)
 
     async def _replace(self, wanted: ProxyFields, ignored: list[str]) -> Proxy:
+        """Return the proxy as it is wanted. One that is known, at the same addresses, keeps its connections.
+
+        With toxics, an entry says all that a proxy is, as what is shown does. Without them it is Toxiproxy's, which changes nothing of a
+        known proxy: a disabled one stays disabled.
+        """
         known = self.proxies.get(wanted.name)
-        if known is not None:
-            if not await _moves(known, wanted):
-                if wanted.toxics is not None:
-                    known.set_toxics(wanted.toxics)
-                elif wanted.enabled not in (None, known.enabled):
-                    ignored.append(f"{wanted.where}enabled")
-                return known  # as it is, also when it is disabled
+        if known is None:
+            return await self._make(wanted)
+        if await _moves(known, wanted):
             await known.disable()
-        return await self._make(wanted)
+            return await self._make(wanted)
+        if wanted.toxics is not None:
+            if wanted.enabled is not None:
+                await (_enable(known) if wanted.enabled else known.disable())
+            known.set_toxics(wanted.toxics)  # with no await since it listens: it has not accepted a connection without them
+        elif wanted.enabled not in (None, known.enabled):
+            ignored.append(f"{wanted.where}enabled")
+        return known
 
     async def _make(self, wanted: ProxyFields) -> Proxy:
         proxy = Proxy(wanted.name, wanted.listen, wanted.upstream, keepalive_s=self._keepalive_s, memory=self._memory)

@@ -36,13 +36,20 @@ class ProxyFields:
 
     @classmethod
     def read_all(cls, decoded: Any, ignored: list[str]) -> list[ProxyFields]:
-        """Return the fields of every proxy of an array."""
-        if not isinstance(decoded, list):
+        """Return the fields of every proxy of an array, or of an object that has them by name, as `GET /proxies` shows them."""
+        decoded = whole(decoded)  # also what is in a file, which `decode` has not read
+        if isinstance(decoded, dict) and all(isinstance(entry, dict) for entry in decoded.values()):
+            proxies = [cls._read(entry, ignored, f"{name}.", name) for name, entry in decoded.items()]
+            names = list(decoded)
+        elif isinstance(decoded, list):
+            proxies = [cls._read(entry, ignored, f"[{place}].") for place, entry in enumerate(decoded)]
+            names = [proxy.name for proxy in proxies]
+        else:
             raise bad_body("an array of proxies is wanted")
-        entries = enumerate(whole(decoded))  # also those of a file, which `decode` has not read
-        proxies = [cls._read(entry, ignored, f"[{place}].") for place, entry in entries]
-        for place, proxy in enumerate(proxies, start=1):
+        for place, (name, proxy) in enumerate(zip(names, proxies, strict=True), start=1):
             _require(proxy, f" at proxy {place}")
+            if proxy.name != name:
+                raise bad_body(f"name at proxy {place} must be the one that it stands under")
         return proxies
 
     @classmethod
@@ -61,9 +68,9 @@ class ProxyFields:
         )
 
     @classmethod
-    def _read(cls, decoded: Any, ignored: list[str], where: str = "") -> ProxyFields:
+    def _read(cls, decoded: Any, ignored: list[str], where: str = "", name: str = "") -> ProxyFields:
         body = read_object(decoded, PROXY_FIELDS, ignored, where)
-        name = read_field(body, "name", str, "")
+        name = read_field(body, "name", str, name)
         toxics = read_field(body, "toxics", list, None)
         return cls(
             name,

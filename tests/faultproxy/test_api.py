@@ -416,7 +416,7 @@ def test_populate_keeps_what_it_made_before_an_address_that_is_taken(api: ApiCli
     assert [proxy["name"] for proxy in answer.body["proxies"]] == list(api.ask("GET", "/proxies").body) == ["a"]
 
 
-@pytest.mark.parametrize("body", [{}, "db", 1])
+@pytest.mark.parametrize("body", [{"name": "db", "upstream": NOWHERE}, "db", 1])
 def test_populate_wants_an_array(api: ApiClient, body: object) -> None:
     """A body that is no array is refused as unreadable."""
     assert api.ask("POST", "/populate", body).body["error"] == "bad request body: an array of proxies is wanted"

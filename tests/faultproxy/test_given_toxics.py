@@ -133,7 +133,7 @@ def test_a_proxy_with_a_wrong_toxic_is_not_made(api: ApiClient, toxics: object, 
 def test_a_wrong_toxic_is_told_in_bounds(api: ApiClient) -> None:
     """However long the names are, and what was found."""
     toxics = [{"name": "t" * 4_000, "type": "latency", "attributes": {"latency": "x" * 100_000}}]
-    answer = api.ask("POST", "/populate", [entry(name="p" * 3_000, toxics=toxics)])
+    answer = api.ask("POST", "/populate", {"p" * 3_000: entry(name="p" * 3_000, toxics=toxics)})
     assert (answer.status, len(answer.body["error"]) < 400) == (400, True)
 
 
@@ -153,6 +153,11 @@ def test_a_wrong_toxic_is_told_in_bounds(api: ApiClient) -> None:
         ("POST /proxies/wire/toxics/cut", {"attributes": {"latency": 1}}, "attributes.latency"),
         ("POST /proxies", entry(**{"é\r\nX-Other: 1": 1}), "%C3%A9%0D%0AX-Other%3A 1"),
         ("POST /proxies", {"Listen": "127.0.0.1:1", **entry()}, "Listen"),
+        (
+            "POST /populate",
+            {"db": entry(port=1, toxics=[{**SLOW, "attributes": {"latancy": 1}}])},
+            "db.port, db.toxics[0].attributes.latancy",
+        ),
         ("POST /proxies/wire", {"toxics": [{"type": "no_such"}]}, "toxics"),
         ("POST /proxies/wire", {"toxics": {}}, "toxics"),
         ("POST /proxies/wire", {"toxics": [CUT, 1]}, "toxics"),

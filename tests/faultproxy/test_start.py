@@ -46,7 +46,7 @@ def test_half_of_a_character_in_a_file_is_replaced(tmp_path: Path) -> None:
         (None, 2, "No such file"),
         ("no JSON", 2, "Expecting value"),
         ("[" * 100_000, 2, "recursion"),
-        ("{}", 2, "an array of proxies is wanted"),
+        ('{"name": "x"}', 2, "an array of proxies is wanted"),
         ('[{"name": "x"}]', 2, "missing required field: upstream at proxy 1"),
         (
             '[{"name": "x", "upstream": "127.0.0.1:1", "toxics": [{"type": "x"}]}]',
