@@ -147,6 +147,8 @@ def request(chance: random.Random, upstream: str) -> tuple[str, str, bytes]:
         }
     else:
         body = {"name": chance.choice(NAMES), "upstream": upstream, "listen": "127.0.0.1:0", "enabled": chance.choice([True, True, False])}
+        given = [{"name": name, "type": chance.choice(["noop", "latency", "slicer"])} for name in TOXICS[: chance.randrange(4)]]
+        body |= chance.choice([{}, {"toxics": given}])
     decoded: Any = changed(chance, body) if chance.random() < 0.5 else body
     if path == "/populate" or chance.random() < 0.05:
         decoded = [decoded] * chance.choice([1, 1, 2])
