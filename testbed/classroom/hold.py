@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ async def hold(
         session.class_address = found.of_class
         app = server.application(session, found.tokens, b"")
         keeper = Keeper(reckoning, directory / kept_class.FILE)
-        async with _serving(app, listening, session.hub.run(), keeper.run()):
+        async with aclosing(keeper), _serving(app, listening, session.hub.run(), keeper.run()):
             opened(found, directory / f"{NIGHT}.jsonl")
             try:
                 journal = await _play(session.night, sent, backend, directory)  # 2

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
+import threading
+from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testbed.classroom import kept_class, recording
+from testbed.classroom import hold, kept_class, recording
 from testbed.classroom.board import Board
 from testbed.classroom.inquiry import prevention
 from testbed.classroom.live import keeper
 from testbed.classroom.live.keeper import Keeper
 from testbed.classroom.live.reckoning import Reckoning
 from testbed.classroom.scene import Scene
+from testbed.classroom.web import server
 from testbed.errors import UsageError
 from testbed.journal import reader
 from testbed.journal.reader import Journal
@@ -24,8 +30,25 @@ from tests.classroom.test_class import begin
 from tests.journals import header
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import socket
 
+    from starlette.applications import Starlette
+
+HELD = """
+import sys
+from testbed.classroom import hold
+from testbed.concurrency import run_interruptible
+from testbed.errors import InterruptionError
+from testbed.fakes.backend import FakeBackend
+from tests.classroom.conftest import quick
+
+place = hold.Place("127.0.0.1", None, sys.argv[1])
+try:
+    run_interruptible(hold.hold(quick(), FakeBackend(), place, lambda found, journal: print(found.trainer, journal)))
+except InterruptionError as error:
+    sys.exit(128 + error.signal_number)
+"""
+SLOW_S = 5.0  # at most: what would wait for the disk in the event loop goes on then, and the test fails
 GOOD: dict[str, Any] = {
     "started_at": header().started_at,
     "title": "The night",
@@ -42,6 +65,50 @@ def written(folder: Path, **changes: Any) -> Journal:
     """Write a class with some fields changed; return its journal."""
     (folder / kept_class.FILE).write_text(json.dumps({**GOOD, **changes}), encoding="utf-8")
     return night(folder)
+
+
+def keeper_of(folder: Path) -> Keeper:
+    """Return what keeps a class in this folder, which nobody has answered in."""
+
+    async def never(_: str) -> prevention.Replayed:
+        raise AssertionError
+
+    board = Board()
+    return Keeper(Reckoning(quick(), board, Scene(board, header()), never), folder / kept_class.FILE)
+
+
+def answer(reckoning: Reckoning, question: str, value: str) -> None:
+    """Answer as the session does."""
+    reckoning.answer(question, value)
+    reckoning.board.set(f"answers.{question}", {"value": value, "by": "Ann", "night_s": 1.0})
+
+
+class SlowDisk:
+    """A disk on which a class is written as soon as it may be, or when a test has waited for long enough.
+
+    `written`: the answers of each class that was written; `most_at_once`: how many were being written at a time.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let_go, self.writing = threading.Event(), 0
+        self.written: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        monkeypatch.setattr(kept_class, "write", self.write)
+        monkeypatch.setattr(keeper, "EVERY_S", 0.01)
+
+    def write(self, kept: kept_class.KeptClass, _path: Path) -> None:
+        """Write, as slowly as it has to be."""
+        self.writing += 1
+        self.most_at_once = max(self.most_at_once, self.writing)
+        self.let_go.wait(SLOW_S)
+        self.written.append(kept.values)
+        self.writing -= 1
+
+    async def wait_writing(self) -> None:
+        """Wait until something is being written, or has been."""
+        async with asyncio.timeout(WITHIN_S):
+            while not self.writing and not self.written:
+                await asyncio.sleep(0.01)
 
 
 def night(folder: Path) -> Journal:
@@ -164,25 +231,94 @@ async def test_a_bug_in_the_keeping_does_not_end_the_class(
     assert (told + capsys.readouterr().err).count("Traceback") == 1
 
 
-def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_cannot_be_written_is_told_once_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A disk that is full does not end a class; with space again, nothing is lost."""
-
-    async def never(_: str) -> prevention.Replayed:
-        raise AssertionError
-
-    board = Board()
-    reckoning = Reckoning(quick(), board, Scene(board, header()), never)
-    keeping = Keeper(reckoning, tmp_path / "gone" / kept_class.FILE)
-    keeping.look()
+    keeping = keeper_of(tmp_path / "gone")
+    await keeping.look()
     assert capsys.readouterr().err == ""  # nothing to keep yet
-    reckoning.answer("cause", "lost")
-    board.set("answers.cause", {"value": "lost", "by": "Ann", "night_s": 1.0})
-    keeping.look()
-    keeping.look()
+    answer(keeping.reckoning, "cause", "lost")
+    await keeping.look()
+    await keeping.look()
     assert capsys.readouterr().err.count("cannot be written: No such file or directory") == 1
     keeping.path.parent.mkdir()
-    keeping.look()
+    await keeping.look()
     kept = kept_class.beside(night(keeping.path.parent))
     assert kept is not None
     assert kept.values == {"cause": "lost"}
     assert kept.answers["cause"].by == "Ann"
+
+
+async def test_a_disk_that_is_slow_holds_up_nobody(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the file is written, and its fsync waits, orders are answered."""
+    disk = SlowDisk(monkeypatch)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.order("answer", question="cause", value="lost")
+        await disk.wait_writing()
+        await trainer.order("answer", question="switchover", value="no")
+        assert disk.written == []
+        disk.let_go.set()
+
+
+async def test_what_is_answered_while_the_file_is_written_is_written_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never two at once, and the last state last, however often the class is interrupted meanwhile."""
+    disk = SlowDisk(monkeypatch)
+    keeping = keeper_of(tmp_path)
+    answer(keeping.reckoning, "cause", "lost")
+    async with aclosing(keeping):
+        running = asyncio.create_task(keeping.run())
+        await disk.wait_writing()
+        answer(keeping.reckoning, "cause", "lock")
+        for _ in range(3):
+            running.cancel()
+            await asyncio.sleep(0)
+        assert not running.done()  # or the thread that writes would be on its own
+        disk.let_go.set()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        answer(keeping.reckoning, "switchover", "no")
+    assert disk.written == [{"cause": "lost"}, {"cause": "lock", "switchover": "no"}]
+    assert disk.most_at_once == 1
+
+
+async def test_what_is_answered_while_a_class_ends_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection takes its time to be closed, and its browser has been told that its answer counts."""
+    kept: list[Keeper] = []
+    serve = server.serve
+
+    def keeper_there(reckoning: Reckoning, path: Path) -> Keeper:
+        kept.append(Keeper(reckoning, path))
+        return kept[0]
+
+    async def serve_and_answer(app: Starlette, listening: socket.socket) -> None:
+        try:
+            await serve(app, listening)
+        finally:
+            answer(kept[0].reckoning, "cause", "lost")
+
+    monkeypatch.setattr(hold, "Keeper", keeper_there)
+    monkeypatch.setattr(server, "serve", serve_and_answer)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+    assert json.loads((a_class.journal.parent / kept_class.FILE).read_text())["answers"]["cause"]["value"] == "lost"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_what_was_answered_the_moment_before_a_class_is_ended_is_kept(number: signal.Signals, tmp_path: Path) -> None:
+    """By Ctrl-C, or by whoever stops processes; the process waits for its disk."""
+    command = [sys.executable, "-u", "-c", HELD, str(tmp_path / "runs")]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        address, journal = (await process.stdout.readline()).decode().split()
+        async with player(address) as trainer:
+            await trainer.until(lambda state: state["phase"] == "ready")
+            await trainer.order("answer", question="cause", value="lost")
+            process.send_signal(number)
+            async with asyncio.timeout(WITHIN_S):
+                assert await process.wait() == 128 + number
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert json.loads(Path(journal).with_name(kept_class.FILE).read_text())["answers"]["cause"]["value"] == "lost"

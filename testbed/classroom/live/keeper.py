@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from testbed.classroom import kept_class
 from testbed.classroom.kept_class import KeptAnswer, KeptClass, KeptReplay
+from testbed.concurrency import shield
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,11 @@ EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Keeper:
-    """Writes the file of a class each time that something in it has changed; a class that answers and chooses nothing has none."""
+    """Writes the file of a class each time that something in it has changed; a class that answers and chooses nothing has none.
+
+    Nothing is written in the event loop: each fsync would hold up every browser. `run` and `aclose` are awaited one after the other, so
+    one thread at a time writes, and the last state comes last.
+    """
 
     reckoning: Reckoning
     path: Path
@@ -29,36 +34,36 @@ class Keeper:
     _failed: bool = False
 
     async def run(self) -> None:
-        """Look once a second until cancelled, and once more then."""
-        try:
-            while True:
-                self._look_or_tell()
-                await asyncio.sleep(EVERY_S)
-        finally:
-            self._look_or_tell()
+        """Look once a second until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(EVERY_S)
 
-    def _look_or_tell(self) -> None:
-        """Look; a bug in that must not end the class, and is told once."""
-        try:
-            self.look()
-        except Exception:  # noqa: BLE001 - see above
-            if not self._failed:
-                traceback.print_exc()
-            self._failed = True
+    async def aclose(self) -> None:
+        """Look once more, when no order comes any more: somebody may have answered while their connection was being closed."""
+        await self.look()
 
-    def look(self) -> None:
-        """Write what has changed; what cannot be written is told in the terminal once, and tried again at the next look."""
-        kept = self.kept()
-        if kept == self._written or not (kept.answers or kept.replays):
-            return
+    async def look(self) -> None:
+        """Write what has changed, to its end whatever is cancelled; a bug in that must not end the class, and is told once.
+
+        What cannot be written is told in the terminal once, and tried again at the next look.
+        """
+        await shield(self._look())
+
+    async def _look(self) -> None:
         try:
-            kept_class.write(kept, self.path)
+            kept = self.kept()
+            if kept != self._written and (kept.answers or kept.replays):
+                await asyncio.to_thread(kept_class.write, kept, self.path)
+                self._written, self._failed = kept, False
         except OSError as error:
             if not self._failed:
                 sys.stderr.write(f"{self.path} cannot be written: {error.strerror}; the answers of the class are on its page alone\n")
             self._failed = True
-            return
-        self._written, self._failed = kept, False
+        except Exception:  # noqa: BLE001 - see `look`
+            if not self._failed:
+                traceback.print_exc()
+            self._failed = True
 
     def kept(self) -> KeptClass:
         """Return what there is to keep now."""
