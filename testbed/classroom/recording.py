@@ -138,7 +138,7 @@ class Recorder:
     def _count(self, kept: KeptClass) -> None:
         """Show what the class answered and chose, and what that comes to."""
         self.board.set("revealed", {**self.board.values["revealed"], "explanation": kept.explanation})
-        self.board.update({f"answers.{question}": asdict(answer) for question, answer in kept.answers.items()})
+        self.board.update({f"answers.{question}": answer.model_dump() for question, answer in kept.answers.items()})
         replays = kept.replayed
         self.board.update({f"replays.{name}": replayed.data() for name, replayed in replays.items()})
         try:

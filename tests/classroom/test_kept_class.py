@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
+NOT_TOLD: tuple[Any, ...] = (
+    None,
+    7,
+    ["held"],
+    {},
+    {"code": "became_unknown"},
+    {"code": "solved", "why": "it was"},
+    {"code": ["bug"], "why": "it was"},
+    {"code": "bug", "why": {"code": "bug", "why": "it was"}},
+    {"code": "bug", "why": "it was", "who": "me"},
+)
 HELD = """
 import sys
 from testbed.classroom import hold
@@ -54,11 +65,21 @@ GOOD: dict[str, Any] = {
     "title": "The night",
     "introduction": "It is 22:50.",
     "explanation": "A finally closed too little.",
-    "preventions": {"fixed": "Close each by itself."},
+    "preventions": {"fixed": "Close each by itself.", "checkout_timeout": "Wait for so long.", "call_timeout": "Call for so long."},
     "measured": {"fixed": True},
     "answers": {"cause": {"value": "lost", "by": "Ann", "night_s": 105_000.0}},
     "replays": {"fixed": {"outcome": "contained", "crack": 1, "verdict": "held", "text": "all were served.", "held": True}},
 }
+
+
+def answered(**changes: object) -> dict[str, object]:
+    """Return an answer with some fields changed."""
+    return {**GOOD["answers"]["cause"], **changes}
+
+
+def replayed(**changes: object) -> dict[str, object]:
+    """Return a replay with some fields changed."""
+    return {**GOOD["replays"]["fixed"], **changes}
 
 
 def written(folder: Path, **changes: Any) -> Journal:
@@ -167,38 +188,89 @@ def test_a_class_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"answers": {"weather": {"value": "wet", "by": "Ann", "night_s": 1.0}}}, "question: found 'weather'; allowed: cause, line"),
-        ({"answers": {"cause": {"value": "bad luck", "by": "Ann", "night_s": 1.0}}}, "value of cause: found 'bad luck'"),
+        ({"answers": {"weather": answered()}}, "question: found 'weather'; allowed: cause, line"),
+        ({"answers": {"cause": answered(value="bad luck")}}, "value of cause: found 'bad luck'; allowed: lost"),
+        ({"answers": {"cause": answered(value=7)}}, "answers.cause.value: found 7; value error, allowed: a text, or a list of texts"),
+        ({"answers": {"cause": answered(value=["lost", 7])}}, 'answers.cause.value: found ["lost", 7]; value error, allowed: a text, or'),
+        ({"answers": {"cause": answered(night_s="late")}}, 'answers.cause.night_s: found "late"; input should be a valid number'),
+        ({"answers": {"cause": answered(night_s=float("inf"))}}, "answers.cause.night_s: found Infinity; input should be a finite number"),
+        ({"answers": {"cause": answered(by="x" * 300)}}, 'answers.cause.by: found "xxx'),
+        ({"answers": {"cause": answered(at=7)}}, "answers.cause.at: unknown key; allowed: value, by, night_s"),
+        ({"answers": ["lost"]}, 'answers: found ["lost"]; input should be an object'),
+        ({"replays": {"paint": replayed()}}, "replays: found 'paint'; allowed: fixed, checkout_timeout, call_timeout"),
+        ({"replays": {"fixed": replayed(outcome="splendid")}}, 'replays.fixed.outcome: found "splendid"; string should match'),
+        ({"replays": {"fixed": replayed(crack=7)}}, "replays.fixed.crack: found 7; input should be less than or equal to 6"),
+        ({"replays": {"fixed": replayed(crack=True)}}, "replays.fixed.crack: found true; input should be a valid integer"),
+        ({"replays": {"fixed": replayed(verdict="won")}}, 'replays.fixed.verdict: found "won"; string should match'),
+        ({"replays": {"fixed": replayed(held=1)}}, "replays.fixed.held: found 1; input should be a valid boolean"),
+        *(({"replays": {"fixed": replayed(text=text)}}, "replays.fixed.text: found ") for text in NOT_TOLD),
+        ({"preventions": {}}, "preventions: found 0; allowed: 3 to 1,000 variants"),
+        ({"preventions": {"fixed": "a", "call_timeout": "b"}}, "preventions: found 2; allowed: 3 to 1,000 variants, as a lesson has them"),
+        ({"preventions": {f"v{number}": "a" for number in range(1_001)}}, "preventions: found 1001; allowed: 3 to 1,000 variants"),
+        ({"preventions": {**GOOD["preventions"], "Not one": "a"}}, "preventions: found 'Not one'; allowed: names of variants, such as"),
+        ({"preventions": {**GOOD["preventions"], "x" * 99: "a"}}, "preventions: found 'xxx"),
         (
-            {"answers": {"cause": {"value": "lost", "by": "Ann", "night_s": "late"}}},
-            "answers.cause.night_s: Input should be a valid number",
+            {"preventions": {**GOOD["preventions"], "fixed": " "}},
+            'preventions.fixed: found " "; value error, allowed: a text that says some',
         ),
-        ({"answers": {"cause": {"value": "lost", "by": "Ann", "night_s": float("inf")}}}, "answers.cause.night_s: found inf"),
-        ({"replays": {"paint": GOOD["replays"]["fixed"]}}, "replays: found 'paint'; allowed: fixed"),
-        ({"replays": {"fixed": {**GOOD["replays"]["fixed"], "outcome": "splendid"}}}, "replays.fixed.outcome: String should match"),
-        ({"replays": {"fixed": {**GOOD["replays"]["fixed"], "crack": 7}}}, "replays.fixed.crack: Input should be less than or equal to 6"),
-        ({"replays": {"fixed": {**GOOD["replays"]["fixed"], "verdict": "won"}}}, "replays.fixed.verdict: String should match"),
-        ({"score": 100}, "score: Unexpected keyword argument"),
-        ({"title": 7}, "title: Input should be a valid string"),
+        ({"preventions": {**GOOD["preventions"], "fixed": ["a"]}}, 'preventions.fixed: found ["a"]; input should be a valid string'),
+        ({"measured": {"\x1b[31m": True}}, "measured: found '\\x1b[31m'; allowed: names of variants"),
+        ({"measured": {"fixed": "yes"}}, 'measured.fixed: found "yes"; input should be a valid boolean'),
+        ({"score": 100}, "score: unknown key; allowed: started_at, title"),
+        ({"title": 7}, "title: found 7; input should be a valid string"),
+        ({"title": "x" * 4_001}, 'title: found "xxx'),
+        ({"title": 7, "answers": 7}, "title: found 7; input should be a valid string; and 1 more; without"),
         ({"started_at": "2001-01-01"}, f"started_at: found '2001-01-01'; allowed: '{header().started_at}', of night.jsonl"),
     ],
 )
 def test_a_file_that_no_class_wrote_is_refused_with_its_mistake(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
-    """It names the file, the field, and what to do."""
+    """It names the file, the key, what was found and is allowed, and what to do."""
     with pytest.raises(UsageError) as raised:
         kept_class.beside(written(tmp_path, **changes))
     message = str(raised.value)
     assert message.startswith(f"{tmp_path / kept_class.FILE}: {told}")
-    assert message.endswith("without this file the journal is played alone")
-    assert len(message) < 500 + len(str(tmp_path))
+    assert message.endswith("; without this file the journal is played alone")
+    assert len(message) < 700 + len(str(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"title": ', "\ufeff{}"])
-def test_what_is_no_class_at_all_is_refused(text: str, tmp_path: Path) -> None:
-    """Empty, another kind of JSON, half of it."""
-    (tmp_path / kept_class.FILE).write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match=kept_class.FILE):
+@pytest.mark.parametrize("missing", list(GOOD))
+def test_a_file_that_lacks_a_key_is_refused(missing: str, tmp_path: Path) -> None:
+    """A class has written all of them."""
+    journal = written(tmp_path)
+    (tmp_path / kept_class.FILE).write_text(json.dumps({key: value for key, value in GOOD.items() if key != missing}))
+    with pytest.raises(UsageError, match=rf"class\.json: {missing}: missing; it is required; without this file"):
+        kept_class.beside(journal)
+
+
+@pytest.mark.parametrize("code", kept_class.CODES)
+def test_a_replay_that_was_not_known_says_why(code: str, tmp_path: Path) -> None:
+    """As a code, for which the page has the words."""
+    unknown = {"outcome": "unknown", "crack": None, "verdict": "unknown", "text": {"code": code, "why": "no disk"}, "held": None}
+    kept = kept_class.beside(written(tmp_path, replays={"fixed": unknown}))
+    assert kept is not None
+    assert kept.replayed["fixed"].text == {"code": code, "why": "no disk"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"", "not JSON: Expecting value"),
+        (b"[]", r"found \[\]; allowed: an object"),
+        (b'"' + b"x" * 1_000 + b'"', 'found "xxx'),
+        (b'{"title": ', "not JSON: Expecting value"),
+        ("\ufeff{}".encode(), "not JSON: Unexpected UTF-8 BOM"),
+        (b"\xff", "not JSON: 'utf-8' codec can't decode byte 0xff"),
+        (b"[" * 100_000, "not JSON: "),
+        (b"9" * 10_000, "not JSON: Exceeds the limit"),
+        (b"{}", "started_at: missing; it is required; and 7 more"),
+    ],
+)
+def test_what_is_no_class_at_all_is_refused(text: bytes, told: str, tmp_path: Path) -> None:
+    """Empty, another kind of JSON, half of it, none."""
+    (tmp_path / kept_class.FILE).write_bytes(text)
+    with pytest.raises(UsageError, match=rf"class\.json: {told}.*; without this file the journal is played alone$") as raised:
         kept_class.beside(night(tmp_path))
+    assert len(str(raised.value)) < 700 + len(str(tmp_path))
 
 
 def test_a_directory_in_its_place_cannot_be_read(tmp_path: Path) -> None:

@@ -70,15 +70,15 @@ class Keeper:
         reckoning, lesson = self.reckoning, self.reckoning.lesson
         given = {question: reckoning.board.values.get(f"answers.{question}") for question in reckoning.answers}
         return KeptClass(
-            reckoning.scene.header.started_at,
-            lesson.title,
-            lesson.introduction,
-            lesson.explanation,
-            dict(lesson.prevention_texts),
-            dict(reckoning.measured),
-            {question: KeptAnswer(**answer) for question, answer in given.items() if answer is not None},
-            {
-                name: KeptReplay(each.outcome, each.crack, each.verdict, each.text, each.held)
+            started_at=reckoning.scene.header.started_at,
+            title=lesson.title,
+            introduction=lesson.introduction,
+            explanation=lesson.explanation,
+            preventions=dict(lesson.prevention_texts),
+            measured=dict(reckoning.measured),
+            answers={question: KeptAnswer(**answer) for question, answer in given.items() if answer is not None},
+            replays={
+                name: KeptReplay(outcome=each.outcome, crack=each.crack, verdict=each.verdict, text=each.text, held=each.held)
                 for name, each in reckoning.replays.items()
                 if not each.running
             },
