@@ -273,9 +273,18 @@ class Actions:
         await self.see_over()
 
     async def restart(self, service: str) -> None:
-        """Kill a service and start it as before; `wait_ready` waits until it serves again."""
+        """Kill a service and start it as before; `wait_ready` waits until it serves again.
+
+        Raises FacilityError when it cannot be started; it was killed all the same, and is recorded as stopped.
+        """
         pid = await self.facility.runtime.pid(service)
-        await self.facility.restart(service)
+        try:
+            await self.facility.restart(service)
+        except TestbedError:
+            if await self.facility.runtime.pid(service) is None:
+                self.recorder.record_service(service, "stopped", pid)
+                self.state.forget(service)
+            raise
         self.recorder.record_service(service, "stopped", pid)
         self.recorder.record_service(service, "started", await self.facility.runtime.pid(service))
         self.state.forget(service)  # its samples were of the process before

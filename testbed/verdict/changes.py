@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import FaultOver, Healed, OperationEvent
+from testbed.journal.events import BY_HAND, FaultOver, Healed, OperationEvent
 from testbed.plan.conflicts import HEAL
 
 if TYPE_CHECKING:
@@ -102,3 +102,10 @@ def last_change(journal: Journal) -> OperationEvent | None:
     """Return the end of the last fault or operation that changed something."""
     done = [event for event in journal.of(OperationEvent) if event.state != "begin" and event.operation not in HARMLESS]
     return done[-1] if done else None
+
+
+def restarts_by_hand(journal: Journal) -> list[tuple[OperationEvent, OperationEvent | None]]:
+    """Return each restart that somebody ordered who plays a night, and that is on no timeline: its begin and its end, if it came to one."""
+    events = [event for event in journal.of(OperationEvent) if event.operation == RESTART and event.id > BY_HAND]
+    ends = {event.id: event for event in events if event.state != "begin"}
+    return [(event, ends.get(event.id)) for event in events if event.state == "begin"]

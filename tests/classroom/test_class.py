@@ -19,10 +19,12 @@ from testbed.classroom.saying import say
 from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
 from testbed.experiments import batch
 from testbed.fakes.backend import FakeBackend
+from testbed.fakes.runtime import FakeRuntime
 from testbed.journal import reader
 from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Sample, Service, Threads
 from testbed.replay import timeline
 from testbed.replay.actions import Actions
+from testbed.verdict import judge
 from tests.classroom.conftest import held, quick
 from tests.classroom.player import EVERYTHING, player, switch_over
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from testbed.facility.runtime import ServiceSpec
     from tests.classroom.conftest import Class
     from tests.classroom.player import Player
 
@@ -367,6 +370,45 @@ async def test_whoever_has_ordered_what_a_facility_that_dies_breaks_off_is_told_
         a_class.task.cancel()
         with pytest.raises(ServiceError):
             await a_class.task
+
+
+@pytest.mark.parametrize("starts", [False, True])
+async def test_a_restart_that_fails_is_told_and_what_was_seen_stays_seen(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, *, starts: bool
+) -> None:
+    """The night is known if the server was not started; one that dies by itself at its start makes it unknown, and the board says why."""
+    start, number = FakeRuntime.start, 0
+
+    async def fail_the_second_time(runtime: FakeRuntime, spec: ServiceSpec) -> None:
+        nonlocal number
+        number += spec.name == "cf-1"
+        if spec.name == "cf-1" and number == 2 and not starts:
+            raise ServiceError("cf-1 cannot be started: no memory")
+        await start(runtime, spec)
+        if spec.name == "cf-1" and number == 2:
+            runtime.die("cf-1", 3)
+
+    monkeypatch.setattr(FakeRuntime, "start", fail_the_second_time)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["clock"]["night_s"] > 79_300)
+        why = await trainer.refused("restart", service="cf-1", evidence=False)
+        assert why["code"] == "failed"
+        await trainer.until(lambda state: state["services.cf-1"]["busy"] is None)
+        await trainer.order("restart", service="cf-1", evidence=False)
+        await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == "over")
+        await trainer.order("reveal")
+        became = await trainer.until(lambda state: state.get("replays.original"))
+    judgement = judge.judge(journal_of(a_class))
+    told = {finding.check: finding.text for finding in judgement.findings}
+    doubted = {finding.check for finding in judgement.doubts}  # of a busy machine there may be others
+    assert f"failed: {why['why']}" in told["timeline"]
+    assert not doubted & {"timeline", "consistent"}
+    assert ("services" in doubted) is starts
+    if starts:
+        assert "cf-1 died at" in told["services"]
+        assert became["text"] == say("became_unknown", why=judgement.doubts[0].text)
 
 
 async def test_at_its_end_the_night_stands_still(runs: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed.concurrency import cancel_and_wait
-from testbed.errors import FacilityError
+from testbed.errors import FacilityError, ServiceError
 from testbed.facility.facility import ActiveFault
 from testbed.facility.link import ToxicOn
 from testbed.facility.probe import ProbeResult
@@ -98,6 +98,22 @@ def test_a_step_that_fails_says_why_and_passes_it_on(tmp_path: Path) -> None:
                 raise FacilityError("no power")
 
     assert [(step.state, step.detail) for step in acted(tmp_path, fails).of(Step)] == [("begin", ""), ("failed", "no power")]
+
+
+def test_a_server_that_cannot_be_started_again_was_stopped_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was killed is told, once, and what was seen of it is forgotten, whatever becomes of its restart."""
+
+    async def no_start(*_: object) -> None:
+        raise ServiceError("cf-1 cannot be started: no memory")
+
+    async def restarts(actions: Actions, builder: FakeBuilder) -> None:
+        actions.state.take(sample(1.0, "cf-1", busy=4))
+        monkeypatch.setattr(type(builder.runtime), "start", no_start)
+        with pytest.raises(ServiceError, match="no memory"):
+            await actions.restart("cf-1")
+        assert "cf-1" not in actions.state.last
+
+    assert [(event.service, event.state) for event in acted(tmp_path, restarts).of(Service)] == [("cf-1", "stopped")]
 
 
 def test_a_restart_is_told_with_both_processes_and_what_was_seen_is_forgotten(tmp_path: Path) -> None:

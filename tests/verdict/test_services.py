@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.journal.events import Healed, OperationEvent, Part, Response, Sample, Service
+from testbed.journal.events import BY_HAND, Healed, OperationEvent, Part, Response, Sample, Service
 from testbed.verdict import checks, figures
 from testbed.verdict.finding import Finding, Verdict
 from tests.journals import NightBuilder, contained_night
@@ -75,6 +75,35 @@ def test_a_server_that_replaces_itself_may_fail_to_start_while_a_fault_stands_in
     found = checks.load("services")(journal, figures.of(journal), None)
     assert found.verdict is verdict
     assert ("cf-1 replaced itself, and could not start" in found.text) is (verdict is Verdict.HELD)
+
+
+@pytest.mark.parametrize(
+    ("states", "number", "fault", "detail", "verdict"),
+    [
+        (("started",), BY_HAND + 1, "silence", "exit code 3\nno connection within 10 s", Verdict.HELD),
+        (("started",), BY_HAND + 1, "silence", "exit code -9\n", Verdict.UNKNOWN),
+        (("started",), BY_HAND + 1, "nothing", "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+        (("started",), BY_HAND, "silence", "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+        (("started", "ready"), BY_HAND + 1, "silence", "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+        ((), BY_HAND + 1, "silence", "exit code 3\nno connection within 10 s", Verdict.UNKNOWN),
+    ],
+)
+def test_a_server_that_was_restarted_by_hand_may_fail_to_start_while_a_fault_stands_in_its_way(
+    states: tuple[str, ...], number: int, fault: str, detail: str, verdict: Verdict
+) -> None:
+    """Not for another reason, not without a fault, not in a restart of the timeline, and not once it was ready, or not restarted at all."""
+    night = contained_night()
+    for at_s, word, id_, state in ((1.5, fault, 2, "begin"), (1.5, fault, 2, "end"), (2.0, "restart", number, "begin")):
+        night.events.append(OperationEvent(**night.at(at_s), operation=word, id=id_, state=state))  # type: ignore[arg-type]
+    for state in ("stopped", *states):
+        night.events.append(Service(**night.at(2.1), service="cf-1", state=state, pid=7))  # type: ignore[arg-type]
+    night.events.append(OperationEvent(**night.at(3.0), operation="restart", id=number, state="failed", detail=detail))
+    night.events.append(Service(**night.at(3.1), service="cf-1", state="died", pid=None, detail=detail))
+    night.events = [event for event in night.events if not isinstance(event, Healed)]
+    night.events.append(Healed(**night.at(9.0), faults=(fault,)))
+    found = finding(night)
+    assert found.verdict is verdict
+    assert ("cf-1 was restarted by hand, and could not start" in found.text) is (verdict is Verdict.HELD)
 
 
 def test_what_services_stand_on_may_fail_by_itself() -> None:

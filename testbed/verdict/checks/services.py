@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from testbed.journal.events import Part, Response, Service
 from testbed.journal.header_settings import settings_of
 from testbed.plan.clock import clock_text
-from testbed.verdict.changes import active_spans
+from testbed.verdict.changes import active_spans, restarts_by_hand
 from testbed.verdict.finding import Finding, Verdict
 from testbed.verdict.stuck_spans import lives
 
@@ -27,7 +27,7 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
 
     Nor may what they stand on have failed by itself: a database server, the fault proxy, and what else the facility has. Unknown also where
     the replay did not come to its end: what could not be seen any more may be why. A server that replaces itself, as a variant may have it,
-    and cannot start because a fault stands in its way, does what it is meant to do.
+    or that was restarted by hand, and cannot start because a fault stands in its way, does what it is meant to do.
     """
     failed = [event for event in figures.died if _could_not_start(journal, event)]
     died = [event for event in figures.died if event not in failed]
@@ -42,18 +42,37 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         return Finding("services", Verdict.UNKNOWN, "; ".join([*doubts, *(f"as in: {text}" for text in told[:1])]))
     if journal.end is None or journal.end.reason != "complete":
         return Finding("services", Verdict.UNKNOWN, "no service died by itself as far as was seen, which is not to the end")
-    names = ", ".join(dict.fromkeys(event.service for event in failed))
-    held = f"; {names} replaced itself, and could not start while a fault stood in its way" if failed else ""
+    held = "".join(f"; {names} {how}, and could not start while a fault stood in its way" for how, names in _grouped(journal, failed))
     return Finding("services", Verdict.HELD, f"no service died by itself, or raised what it does not handle{held}")
 
 
+def _grouped(journal: Journal, failed: list[Service]) -> list[tuple[str, str]]:
+    """Return who started the servers that could not start, each with their names."""
+    names: dict[str, dict[str, None]] = {}
+    for event in failed:
+        names.setdefault("was restarted by hand" if _is_restarted_by_hand(journal, event) else "replaced itself", {})[event.service] = None
+    return [(how, ", ".join(each)) for how, each in names.items()]
+
+
 def _could_not_start(journal: Journal, event: Service) -> bool:
-    """Whether a server that replaces itself ended because it could not start, while a fault was active."""
+    """Whether a server that replaces itself, or that was restarted by hand, ended because it could not start, while a fault was active."""
+    is_server = event.service in journal.header.facility.application_servers
     return (
-        settings_of(journal).replaced_within_s > 0
-        and event.service in journal.header.facility.application_servers
+        is_server
+        and (settings_of(journal).replaced_within_s > 0 or _is_restarted_by_hand(journal, event))
         and event.detail.startswith(CANNOT_START)
         and any(from_s < event.t_s <= to_s for from_s, to_s in active_spans(journal))
+    )
+
+
+def _is_restarted_by_hand(journal: Journal, event: Service) -> bool:
+    """Whether a service died before it was ready again, after somebody had restarted it by hand."""
+    changes = [change for change in journal.of(Service) if change.service == event.service]
+    before = changes[: changes.index(event)]
+    return (
+        bool(before)
+        and before[-1].state == "started"
+        and any(begin.t_s <= before[-1].t_s and (end is None or before[-1].t_s <= end.t_s) for begin, end in restarts_by_hand(journal))
     )
 
 
