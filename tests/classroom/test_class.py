@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,10 @@ from testbed.journal import reader
 from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Sample, Service, Threads
 from testbed.replay import timeline
 from testbed.replay.actions import Actions
+from testbed.replay.running import Replay
 from testbed.verdict import judge
 from tests.classroom.conftest import held, quick
-from tests.classroom.player import EVERYTHING, player, switch_over
+from tests.classroom.player import EVERYTHING, WITHIN_S, player, switch_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from testbed.facility.runtime import ServiceSpec
     from tests.classroom.conftest import Class
     from tests.classroom.player import Player
+
+
+FLOODERS = 5
+FLOOD: tuple[tuple[str, dict[str, Any]], ...] = (("sessions", {}), ("note", {"text": "x"}), ("locks", {}), ("go_on", {}))
 
 
 async def begin(trainer: Player) -> None:
@@ -283,8 +289,61 @@ async def test_a_night_that_is_ended_in_the_middle_of_a_switchover_ends_in_order
         reply = await trainer.reply(number)
         assert (reply["ok"], reply["text"]) == (False, say("ended_before_step", step=say("switchover_step", step="unmount", host="db-1")))
         await trainer.until(lambda state: state["phase"] == "over")
-        assert await trainer.refused("switchover") == say("not_up")
+        assert await trainer.refused("switchover") == say("night_ended")
     assert journal_of(a_class).is_complete
+
+
+async def test_an_order_that_comes_after_the_end_is_told_so_while_the_facility_is_up(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page shows a night until its last evidence was taken; who orders something meanwhile is not told that nothing is there."""
+    seen, ending = asyncio.Event(), asyncio.Event()
+
+    async def wait_seen(*_: object) -> bool:
+        if not seen.is_set():
+            ending.set()
+        return await seen.wait()
+
+    monkeypatch.setattr(Replay, "wait_until", wait_seen)
+    async with held(runs) as a_class:
+        seen.set()
+        async with player(a_class.at.trainer) as trainer:
+            await begin(trainer)
+            await trainer.until(lambda state: state["phase"] == "night")
+            seen.clear()
+            await trainer.order("end")
+            async with asyncio.timeout(WITHIN_S):
+                await ending.wait()
+            assert trainer.state["phase"] == "night"
+            for order in (("dump", {"service": "cf-1"}), ("restart", {"service": "cf-1", "evidence": False}), ("pause", {}), ("locks", {})):
+                assert await trainer.refused(order[0], **order[1]) == say("night_ended")
+            seen.set()
+            await trainer.until(lambda state: state["phase"] == "over")
+
+
+async def test_in_a_flood_no_order_is_refused_because_nothing_is_up_while_something_is(runs: Path) -> None:
+    """Of all who order as soon as it is ready, and until after its end, each has a reply, and is refused because of that end alone."""
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer, AsyncExitStack() as stack:
+        players = [await stack.enter_async_context(player(a_class.at.trainer)) for _ in range(FLOODERS)]
+
+        async def flood(one: Player, phase: str) -> list[dict[str, Any]]:
+            """Order without a pause, and once more when a phase is seen; return the replies."""
+            numbers: list[int] = []
+            while not numbers or one.state["phase"] != phase:
+                numbers += [await one.send(order, **fields) for order, fields in FLOOD]
+                await one.reply(numbers[-1])
+            numbers += [await one.send(order, **fields) for order, fields in FLOOD]
+            return [await one.reply(number) for number in numbers]
+
+        await asyncio.gather(*(one.until(lambda state: state["phase"] == "ready") for one in players))
+        before = await asyncio.gather(*(flood(one, "ready") for one in players))
+        assert [reply["text"] for replies in before for reply in replies if not reply["ok"]] == []
+        await trainer.order("begin")
+        floods = [asyncio.create_task(flood(one, "over")) for one in players]
+        await trainer.until(lambda state: state["clock"]["night_s"] > 79_300)
+        await trainer.order("end")
+        during = await asyncio.gather(*floods)
+    refused = [reply["text"] for replies in during for reply in replies if not reply["ok"]]
+    assert refused
+    assert [told for told in refused if told != say("night_ended")] == []
 
 
 async def test_a_facility_that_cannot_be_built_is_told_on_the_page_which_stays(runs: Path) -> None:
@@ -503,7 +562,7 @@ async def test_a_night_that_is_ended_before_it_begins_has_an_end_and_a_score(run
         await trainer.order("reveal")
         await trainer.until(lambda state: state.get("score"))
         assert trainer.state["compared.cause"]["right"] is not False
-        assert await trainer.refused("begin") == say("not_up")
+        assert await trainer.refused("begin") == say("night_ended")
     assert journal_of(a_class).is_complete
 
 

@@ -159,15 +159,24 @@ class Session:
         pace.order(factor)
 
     def _desk(self) -> Desk:
-        """Return the desk; raises RefusalError where there is no facility to do anything to."""
+        """Return the desk; raises RefusalError where there is no facility to do anything to, or nobody may any more."""
         if self.night.desk is None:
-            raise RefusalError(say("not_up"))
+            raise RefusalError(self._why_no_orders())
         return self.night.desk
 
     def _pace(self) -> Pace:
         if self.night.pace is None:
-            raise RefusalError(say("not_up"))
+            raise RefusalError(self._why_no_orders())
         return self.night.pace
+
+    def _why_no_orders(self) -> Said:
+        """Return why no order is carried out: an order may have been given before its page was told, as by somebody who sends many.
+
+        From the trainer's `end` to the end of the night the facility is up, the page still shows a night, and what was begun is brought
+        to its end; only nothing more is begun. A night that dies or is interrupted is shown until its facility has been taken down.
+        """
+        is_ended = self.night.end.is_set() and self.board.values.get("phase") != "gone"
+        return say("night_ended") if is_ended else say("not_up")
 
     def _decide(self, person: Person, choice: str) -> None:
         """Note what was decided, once: to restore service at once, or to look first (O9)."""
