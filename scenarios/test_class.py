@@ -1,4 +1,4 @@
-"""A whole lesson, played by script through the page in a real browser, on real parts: from the first look to the right score."""
+"""Whole lessons, played by script on real parts, from the first look to the right score: one through the page in a real browser."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testbed.classroom import hold, kept_class
 from testbed.journal import reader
 from testbed.journal.events import ClockFactor, EvidenceTaken, Note, OperationEvent
 from tests.browser import WIDE, Browser, required_program
+from tests.classroom.player import EVERYTHING, player, switch_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ADDRESS = re.compile(r"the trainer:\s+(\S+)")
 WITHIN_S = 300.0  # a night in containers beside other work
@@ -36,6 +38,9 @@ RIGHT = {
     "detection": "leaked",
 }
 LINE = "lookup/original.py:24"
+SEVERAL = ("cluster", "detection")  # of these questions there may be several answers
+NEEDING = {"kiosk": "check_in", "ivr": "flight_status", "partner": "search"}  # by caller, what its passengers need the facility for
+README = Path(hold.__file__).with_name("README.md")
 
 
 class Page:
@@ -94,10 +99,11 @@ class Page:
 
 
 @contextmanager
-def held(home: Path, *options: str) -> Iterator[str]:
-    """Hold a class, and yield the trainer's address; at the end everything is taken down."""
-    command = [sys.executable, "-u", "-m", "testbed", "class", "the_night", "--no-browser", "--runs", str(home / "runs"), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ}) as process:
+def held(home: Path, *options: str, lesson: str = "the_night", where: Path | None = None) -> Iterator[str]:
+    """Hold a class from a directory, and yield the trainer's address; at the end everything is taken down."""
+    command = [sys.executable, "-u", "-m", "testbed", "class", lesson, "--no-browser", "--runs", str(home / "runs"), *options]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # also from elsewhere
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=where) as process:
         try:
             assert process.stdout is not None
             said = "".join(process.stdout.readline() for _ in range(4))
@@ -209,3 +215,77 @@ def test_a_lesson_played_through_the_page_ends_in_the_right_score(runtime: str, 
     assert {note.kind for note in journal.of(Note)} == {"decision", "answer"}
     assert next(event.why for event in journal.of(EvidenceTaken)) == "asked"
     assert journal.of(ClockFactor)[-1].factor == 0.0
+
+
+def own_lesson(folder: Path) -> Path:
+    """Save the lesson of the room's README as its reader does, in a folder of their own."""
+    block = re.search(r"^```toml\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    folder.mkdir(mode=0o755)
+    path = folder / "mine.toml"
+    path.write_text(block[1], encoding="utf-8")
+    return path
+
+
+def served(state: dict[str, Any]) -> dict[str, int]:
+    """Return how many passengers of each caller were answered what needs the facility."""
+    return {caller: state[f"passengers.{caller}"]["kinds"][kind]["answered"] for caller, kind in NEEDING.items()}
+
+
+async def play_own(address: str) -> dict[str, Any]:
+    """Play a lesson in all roles from the switchover to the score, without a page; return the last state."""
+    async with player(address) as grace:
+
+        async def order(word: str, **fields: object) -> None:
+            reply = await grace.reply(await grace.send(word, **fields), WITHIN_S)
+            assert reply["ok"], f"{word}: {reply['text']}"
+
+        await grace.until(lambda state: state["phase"] == "ready", WITHIN_S)
+        await order("join", name="Grace", roles=list(EVERYTHING))
+        await order("speed", factor=FAST)
+        await order("begin")
+        await grace.until(lambda state: state.get("task"), WITHIN_S)
+        await switch_over(grace)
+        await grace.until(lambda state: all(state[f"services.{caller}"]["stuck"] for caller in NEEDING), WITHIN_S)
+        await order("pause")
+        await order("decide", choice="look")
+        await order("collect")
+        await grace.until(lambda state: state.get("waits") and "at_risk" not in state, WITHIN_S)
+        for service in ("cf-1", "cf-2"):
+            await order("restart", service=service, evidence=True)
+        before = served(grace.state)
+        await order("go_on")
+        await grace.until(lambda state: all(served(state)[caller] > before[caller] for caller in NEEDING), WITHIN_S)
+        for question, value in RIGHT.items():
+            await order("answer", question=question, value=[value] if question in SEVERAL else value)
+        await order("answer", question="line", value=LINE)
+        await order("prevent", variant="fixed")
+        await order("end")
+        await grace.until(lambda state: state["phase"] == "over", WITHIN_S)
+        await order("reveal")
+        await grace.until(lambda state: state.get("score") and not state["replays.fixed"]["running"], WITHIN_S)
+        await grace.until(
+            lambda state: next(part for part in state["score"]["parts"] if part["id"] == "held")["text"]["code"] != "not_replayed"
+        )
+        return grace.state
+
+
+async def test_a_lesson_of_ones_own_is_played_to_its_score_from_another_folder(tmp_path: Path) -> None:
+    """It is none of the package's, and written by the room's README alone; what is right is found in its night, and so are all points."""
+    path = own_lesson(tmp_path / "mine")
+    for attempt in range(ATTEMPTS):
+        with held(tmp_path / f"{attempt}", lesson=path.name, where=path.parent) as address:
+            state = await play_own(address)
+        if state["replays.original"]["outcome"] != "unknown":
+            break
+        sys.stderr.write(f"PLAYED AGAIN: {state['replays.original']['text']}\n")
+    assert state["revealed"]["explanation"] in path.read_text(encoding="utf-8")
+    assert [part for part in state["score"]["parts"] if part["points"] < part["of"]] == []
+    assert (state["replays.original"]["outcome"], state["replays.fixed"]["outcome"]) == ("grounded", "contained")
+    assert LINE in state["revealed"]["root"]
+    (journal,) = tmp_path.glob(f"{attempt}/runs/*-class-mine-*/night.jsonl")
+    kept = kept_class.beside(reader.read(journal))
+    assert kept is not None
+    assert kept.title == "Move it again"
+    assert kept.values["line"] == LINE
+    assert kept.replayed["fixed"].held is True
