@@ -20,8 +20,29 @@ def show_threads(pids: Sequence[int], target: str | None) -> None:
 
     Raises what went wrong with the first that cannot be looked into, when the others are printed.
     """
-    pids = tuple(dict.fromkeys(pids))
-    require_python_processes(pids)
+    require_python_processes(())  # of this machine, and not of any process: whether it has what says what threads wait for
+    asked = tuple(dict.fromkeys(pids))
+    found: dict[int, PythonProcess | TestbedError] = {pid: error for pid in asked if (error := _refusal(pid)) is not None}
+    if len(found) < len(asked):  # or else the target stays as it is
+        found |= _shown([pid for pid in asked if pid not in found], target)
+    failures = [each for pid in asked if isinstance(each := found[pid], TestbedError)]
+    for failure in failures[1:]:
+        output.warn(str(failure))
+    if failures:
+        raise failures[0]
+
+
+def _refusal(pid: int) -> TestbedError | None:
+    """Return why a process cannot be looked into; None where it can."""
+    try:
+        require_python_processes((pid,))
+    except TestbedError as error:
+        return error
+    return None
+
+
+def _shown(pids: Sequence[int], target: str | None) -> dict[int, PythonProcess | TestbedError]:
+    """Look into processes, print and write what is seen, and return it, or why there is nothing, by their pids."""
     with output.JsonLines(target) as write:
         found = interruptible(look_into(pids))
         processes = sorted((each for each in found if isinstance(each, PythonProcess)), key=lambda each: not each.locks.deadlocks)
@@ -30,8 +51,4 @@ def show_threads(pids: Sequence[int], target: str | None) -> None:
             write(process_line(process))
             if target != "-":
                 console.print(process_text(process), soft_wrap=True)
-    failures = [each for each in found if isinstance(each, TestbedError)]
-    for failure in failures[1:]:
-        output.warn(str(failure))
-    if failures:
-        raise failures[0]
+    return dict(zip(pids, found, strict=True))

@@ -119,6 +119,49 @@ def test_a_process_that_cannot_be_looked_into_does_not_hide_the_others(threads: 
     assert f"--pid {other.pid} (sleep): it runs no Python" in err
 
 
+def test_what_may_not_be_looked_into_is_one_sentence_below_the_others(threads: Testbed, tmp_path: Path) -> None:
+    """Whatever the reason, wherever it stands among the words: a stopped process is exit code 3, one that is not there 2."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with running(tmp_path / "a", "") as seen, running(tmp_path / "b", "") as stopped:
+        os.kill(stopped.pid, signal.SIGSTOP)
+        until_s = time.monotonic() + 10
+        while process_state(stopped.pid) != "T" and time.monotonic() < until_s:
+            time.sleep(0.01)
+        code, out, err = threads("--pid", stopped.pid, "--pid", seen.pid, "--json", tmp_path / "of both")
+        gone_code, gone_out, gone_err = threads("--pid", seen.pid, "--pid", 2**22, "--pid", stopped.pid, "--json", "-")
+    assert (code, gone_code) == (3, 2)
+    assert out.startswith(f"process {seen.pid} ")
+    assert (len(err.splitlines()), "is stopped (state T)" in err) == (1, True)
+    assert [json.loads(line)["pid"] for line in (tmp_path / "of both").read_text().splitlines()] == [seen.pid]
+    assert json.loads(gone_out)["pid"] == seen.pid
+    warning, error = gone_err.splitlines()
+    assert warning.startswith(f"testbed: warning: --pid {stopped.pid} ")
+    assert error == f"testbed: --pid {2**22}: there is no such process; allowed: the pid of a Python process that runs"
+
+
+# A process of root's as another user sees it, who has read the program before he became one.
+AS_NOBODY = """
+import os, sys
+from testbed.cli import interactive, main, process_threads
+os.setuid(65534)
+sys.argv = ["testbed", "threads", "--pid", sys.argv[1], "--pid", str(2**22)]
+sys.exit(main.main())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_where_none_may_be_looked_into_each_has_its_sentence(tmp_path: Path) -> None:
+    """Nothing is printed, and the exit code is that of the first: somebody else's process is 3."""
+    with running(tmp_path, "") as theirs:
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY, str(theirs.pid)], capture_output=True, text=True, check=False)
+    warning, error = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "there is no such process" in warning
+    assert error.startswith(f"testbed: --pid {theirs.pid} (")
+    assert "may not be looked into; to permit it: " in error
+
+
 def test_a_stopped_process_is_exit_code_3(threads: Testbed, tmp_path: Path) -> None:
     """At once: nothing waits for it."""
     with running(tmp_path, "") as started:
