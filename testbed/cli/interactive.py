@@ -67,8 +67,9 @@ def status(name: str | None) -> None:
     """Show the running facility, or all of them.
 
     For each service: address, health, request threads and pool. Below them: the host of the database, the last load, the journal, and
-    whose facility it is.
+    whose facility it is. What killed replays, classes and facilities left is swept first.
     """
+    _sweep(name)
     names, failures = control_socket.running() if name is None else (name,), []
     for each in names or (control_socket.DEFAULT,):
         try:
@@ -157,8 +158,23 @@ def load(rate: float, seconds: float, seed: int, name: str | None) -> None:
 @named
 @forced
 def down(name: str | None, *, force: bool) -> None:
-    """Take the running facility down."""
+    """Take the running facility down.
+
+    What killed replays, classes and facilities left is swept first.
+    """
+    _sweep(name)
     _send(protocol.DownCommand(force=force), name)
+
+
+def _sweep(name: str | None) -> None:
+    """Sweep what killed testbeds left, and print what that was; raises UsageError for a wrong name before."""
+    from testbed.interactive import leftovers  # noqa: PLC0415 - only these two commands wait for what sweeping imports
+
+    if name is not None:
+        control_socket.path(name)
+    swept = interactive_display.swept_text(leftovers.sweep())
+    if swept is not None:
+        plain_console().print(swept, soft_wrap=True)
 
 
 def _send(command: Command, name: str | None) -> None:

@@ -14,11 +14,13 @@ from rich.text import Text
 from testbed.cli.live import REFRESH_PER_S, picture
 from testbed.cli.standard_streams import forget_output
 from testbed.plan.clock import span_text
+from testbed.report.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from testbed.interactive.leftovers import Leftovers
     from testbed.interactive.protocol import FacilityStatus, LoadStatus, Reply, ServiceStatus
     from testbed.journal.events import GroupWait, Step, Threads
     from testbed.replay.load_tracker import LoadTracker
@@ -141,6 +143,21 @@ def _step(step: Step) -> str | None:
         return None
     failed = f"  failed: {step.detail}" if step.state == "failed" else ""
     return f"{step.number}. {step.step}  {step.duration_s:.2f} s{failed}"
+
+
+def swept_text(leftovers: Leftovers) -> str | None:
+    """Return in a line what was swept of killed testbeds; None for nothing."""
+    runs, names = leftovers.runs, leftovers.facilities
+    homes = ", ".join(sorted({str(remains.path.parent) for remains in runs}))
+    processes, segments = sum(remains.processes for remains in runs), sum(remains.segments for remains in runs)
+    parts = (
+        f"{counted(len(runs), 'directory', 'directories')} in {homes}" if runs else "",
+        counted(processes, "process", "processes") if processes else "",
+        counted(segments, "shared memory segment") if segments else "",
+        f"{counted(len(names), 'control socket')} ({', '.join(names)})" if names else "",
+    )
+    told = ", ".join(filter(None, parts))
+    return f"swept what killed runs had left: {told}" if told else None
 
 
 def threads(dump: Threads) -> RenderableType:

@@ -51,17 +51,28 @@ def running() -> tuple[str, ...]:
 
     What killed ones left is removed: processes, run directories (their arrays take memory), sockets, and the home with the last of them.
     """
-    if not user_home.is_ours(home()):
-        return ()
-    sockets = user_home.found(home(), f"*{SUFFIX}")
+    sockets = _sockets()
     living = [socket_path for socket_path in sockets if _is_alive(socket_path)]
     if len(living) < len(sockets):
         from testbed.runtime import run_directory  # noqa: PLC0415 - it takes longer to import than a command takes
 
-        run_directory.sweep()  # before the sockets: without them, no command would do it
-    for socket_path in set(sockets).difference(living):
-        _remove_dead(socket_path)
-    return tuple(socket_path.name.removesuffix(SUFFIX) for socket_path in living)
+        run_directory.sweep()  # before the sockets: only they tell that there is something
+        sweep()
+    return tuple(map(_name, living))
+
+
+def sweep() -> tuple[str, ...]:
+    """Remove the sockets of facilities that were killed, and the home with the last of them; return their names."""
+    return tuple(_name(socket_path) for socket_path in _sockets() if not _is_alive(socket_path) and _remove_dead(socket_path))
+
+
+def _sockets() -> list[Path]:
+    """Return the sockets of this user's facilities, of those that were killed, too."""
+    return user_home.found(home(), f"*{SUFFIX}") if user_home.is_ours(home()) else []
+
+
+def _name(socket_path: Path) -> str:
+    return socket_path.name.removesuffix(SUFFIX)
 
 
 @contextmanager
@@ -85,12 +96,15 @@ def claim(name: str = DEFAULT) -> Iterator[socket.socket]:
         _remove_dead(socket_path)
 
 
-def _remove_dead(socket_path: Path) -> None:
-    """Remove a socket at which nobody listens, and the home if that was the last in it."""
+def _remove_dead(socket_path: Path) -> bool:
+    """Remove a socket at which nobody listens, and the home if that was the last in it; return whether it was removed."""
+    removed = False
     with suppress(OSError), _locked(socket_path.parent):
         if not _is_alive(socket_path):  # or else the next facility has taken it over
             socket_path.unlink()
+            removed = True
             socket_path.parent.rmdir()  # fails while a run directory is in it
+    return removed
 
 
 @contextmanager
@@ -114,9 +128,8 @@ def _listen_unless_taken(socket_path: Path) -> socket.socket:
     """Check that nobody listens, then listen, both under a lock: of two that do this at once, one finds the other."""
     with _locked(socket_path.parent):
         if _is_alive(socket_path):
-            name = socket_path.name.removesuffix(SUFFIX)
             raise FacilityError(
-                f"a facility is already running as {name}; `testbed status` shows it, `testbed down` takes it down, and "
+                f"a facility is already running as {_name(socket_path)}; `testbed status` shows it, `testbed down` takes it down, and "
                 "`testbed up --name NAME` starts another beside it"
             )
         socket_path.unlink(missing_ok=True)

@@ -79,6 +79,15 @@ class RunDirectory:
         os.close(self.lock_fd)
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a killed run had left and a sweep removed: its directory, the processes that still ran, and the segments of shared memory."""
+
+    path: Path
+    processes: int
+    segments: int
+
+
 def home() -> Path:
     """Return the directory that holds this user's run directories; TMPDIR moves it."""
     return user_home.below(os.environ.get("TMPDIR") or _temporary())
@@ -168,10 +177,15 @@ def require_space(directory: Path, jobs: int) -> None:
 
 def sweep() -> tuple[Path, ...]:
     """Clean up after runs that were killed; return the directories removed."""
-    return tuple(removed for place in _homes() if user_home.is_ours(place) for removed in _sweep(place))
+    return tuple(remains.path for remains in sweep_remains())
 
 
-def _sweep(place: Path) -> list[Path]:
+def sweep_remains() -> tuple[Remains, ...]:
+    """Clean up after runs that were killed; return what was removed of each."""
+    return tuple(remains for place in _homes() if user_home.is_ours(place) for remains in _sweep(place))
+
+
+def _sweep(place: Path) -> list[Remains]:
     for path in user_home.found(place, f"{UNLOCKED}*"):  # killed in the microseconds before its lock
         with suppress(FileNotFoundError):  # or just locked, and renamed
             if time.time() - path.stat().st_mtime > UNLOCKED_AT_MOST_S:
@@ -190,31 +204,34 @@ def _sweep(place: Path) -> list[Path]:
             continue  # its owner lives
         else:
             if path.exists():
-                _end_remains(path)
+                processes, segments = _end_remains(path)
                 _wait_removed(path)
-                removed.append(path)
+                removed.append(Remains(path, processes, segments))
         finally:
             os.close(lock_fd)
     return removed
 
 
-def _end_remains(path: Path) -> None:
+def _end_remains(path: Path) -> tuple[int, int]:
     """Kill the noted processes that still run, each checked by its start time, because a process id may be reused.
 
     And every process that has an array's lock open: only its servers' do, and one that was paused does not end with the others.
+    Return how many processes were killed, and how many segments of shared memory removed.
     """
+    killed = 0
     noted = [line.partition(" ") for line in _lines(path / PIDS)]
     running = {int(pid) for pid, _, since in noted if pid.isdecimal() and since and started(int(pid)) == since}
     for pid in running | set(_holders(path)):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+            killed += 1
     for line in _lines(path / PROXIES):
         address, _, name = line.partition(" ")
         with suppress(ProxyError, ValueError):  # gone with its Toxiproxy
             toxiproxy = Address.parse(address)
             FaultProxyClient(toxiproxy.host, toxiproxy.port).delete(name)
-    for postmaster in user_home.found(path, "**/array/postmaster.pid"):
-        shared_memory.remove_segment_of(postmaster)
+    postmasters = user_home.found(path, "**/array/postmaster.pid")
+    return killed, sum(shared_memory.remove_segment_of(postmaster) for postmaster in postmasters)
 
 
 def _holders(path: Path) -> Iterator[int]:

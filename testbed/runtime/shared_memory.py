@@ -17,19 +17,18 @@ IPC_RMID = 0  # sys/ipc.h, of Linux and of macOS
 SEGMENT_LINE = 7
 
 
-def remove_segment_of(postmaster: Path) -> None:
-    """Remove the segment that a dead server's `postmaster.pid` names; does nothing when there is none.
+def remove_segment_of(postmaster: Path) -> bool:
+    """Remove the segment that a dead server's `postmaster.pid` names; return whether there was one.
 
     Key and id must both match: after a restart of the machine the id alone may be another program's.
     """
     try:
         lines = postmaster.read_text().splitlines()
     except OSError:
-        return
+        return False
     words = lines[SEGMENT_LINE - 1].split() if len(lines) >= SEGMENT_LINE else []
     if len(words) != 2 or not all(word.isdecimal() for word in words):  # noqa: PLR2004 - key and id
-        return
+        return False
     key, segment = int(words[0]), int(words[1])
     libc = ctypes.CDLL(None)
-    if libc.shmget(ctypes.c_int(key), 0, 0) == segment:
-        libc.shmctl(segment, IPC_RMID, None)
+    return bool(libc.shmget(ctypes.c_int(key), 0, 0) == segment and libc.shmctl(segment, IPC_RMID, None) == 0)

@@ -557,8 +557,12 @@ def test_what_a_command_writes_is_for_nobody_else_to_change(given: int, mode: in
     assert (tmp_path / "runs").stat().st_mode & 0o777 == mode
 
 
-def test_a_facility_that_does_not_answer_hides_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_facility_that_does_not_answer_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is an error all the same, once the others are shown."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # with nothing of killed runs to sweep
+    monkeypatch.setattr("tempfile.tempdir", None)
 
     def send_command(_: protocol.Command, name: str) -> Iterator[protocol.Reply]:
         if name == "evening":
