@@ -28,7 +28,7 @@ ROOMS = {
     "facility": "errors concurrency plan journal",
     "observe": "errors concurrency journal facility",
     "load": "errors facility observe",
-    "faultproxy": "errors registry",
+    "faultproxy": "errors registry plan",
     "runtime": "errors concurrency plan journal facility observe load",
     "replay": "errors concurrency plan journal facility",
     "faults": "errors concurrency registry plan journal facility replay",

@@ -5,5 +5,5 @@ In the order of the data, from the socket up: `busy_poll`, `activity`, `fast_pat
 `sink` (the socket that they leave by), `stage` (a toxic at work), `toxics/` (one toxic, one file, one word), `toxic_link` (one direction),
 `connection` (both), `address`, `memory` (goes back after many connections), `proxy`, `metrics`, `api_error`, `request_body`, `api`,
 `token` (whom it answers), `server` (the process), `__main__`.
-May import errors and registry.
+May import errors, registry and plan.
 """

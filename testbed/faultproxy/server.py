@@ -19,6 +19,7 @@ from testbed.faultproxy.api_error import ApiError
 from testbed.faultproxy.connection import KEEPALIVE_S
 from testbed.faultproxy.proxy_fields import ProxyFields
 from testbed.faultproxy.token import only_with_token
+from testbed.plan import given_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,9 +94,11 @@ def _read(config: Path) -> tuple[list[ProxyFields], list[str]]:
     """Return the proxies of a file, and the fields of it that mean nothing here."""
     ignored: list[str] = []
     try:
-        return ProxyFields.read_all(json.loads(config.read_text()), ignored), ignored
+        text = given_file.read(config, given_file.MOST_TEXT_BYTES).decode()
+        return ProxyFields.read_all(json.loads(text), ignored), ignored
     except (OSError, ValueError, RecursionError, ApiError) as error:
-        raise _CannotServe(f"the fault proxy cannot read its proxies in {config}: {error}", 2) from error
+        reason = getattr(error, "strerror", None) or error
+        raise _CannotServe(f"the fault proxy cannot read its proxies in {config}: {reason}", 2) from error
 
 
 def _inherit(fd: int) -> socket.socket:

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from testbed.faultproxy.server import serve
 
 COMMAND = (sys.executable, "-m", "testbed.faultproxy", "-host=127.0.0.1", "-port=0")
 
@@ -38,6 +38,25 @@ def test_half_of_a_character_in_a_file_is_replaced(tmp_path: Path) -> None:
         deleted = requests.delete(f"http://{address}/proxies/a%EF%BF%BD", timeout=10).status_code
         server.terminate()
     assert (names, deleted) == (["a\ufffd"], 204)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/dev/zero", "it is a device; allowed: a regular file"),
+        ("{here}/pipe", "it is a named pipe; allowed: a regular file"),
+        ("{here}/large", "it has 4,194,305 bytes; allowed: at most 4,194,304"),
+        ("{here}", "Is a directory"),
+    ],
+)
+def test_what_is_no_file_of_proxies_is_not_read(tmp_path: Path, capfd: pytest.CaptureFixture[str], path: str, reason: str) -> None:
+    """Nothing is waited for, nothing read without end: one line names it and what is allowed."""
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("w") as large:
+        large.truncate(4 * 2**20 + 1)
+    config = Path(path.format(here=tmp_path))
+    assert serve("127.0.0.1", 0, config=config) == 2
+    assert capfd.readouterr() == ("", f"the fault proxy cannot read its proxies in {config}: {reason}\n")
 
 
 @pytest.mark.parametrize(
