@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import platform
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from testbed.errors import TestbedError, UsageError
 from testbed.experiments.matrix.cell import Cell
-from testbed.plan import package_data
+from testbed.plan import package_data, written_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,12 +30,13 @@ CODE = (package_data.packages() / "testbed", package_data.packages() / "flight_s
 
 @dataclass(slots=True)
 class CheckpointFile:
-    """The cells so far, and the open file that takes more.
+    """The cells so far, and the open file that takes more, at `path`.
 
     `code` is the digest of the code that they are replayed with, `libraries` names the libraries and their versions, and `given` returns
     what the command line decides for all of them.
     """
 
+    path: Path
     file: TextIO
     code: str
     libraries: str
@@ -58,13 +60,13 @@ class CheckpointFile:
     def remove_own(self) -> None:
         """Remove the cells of this matrix, as the next is a new measurement; those of another that was interrupted stay.
 
-        Only what was printed and written may be removed: until then a failure would cost every replay.
+        Only what was printed and written may be removed: until then a failure would cost every replay. And the others are written to a
+        new file that takes the place of this one: a full disk or a kill meanwhile loses none of them. Raises OSError.
         """
         self.file.seek(0)
         others = [line for line in self.file if _key_of(line) not in {None, *self.own}]
-        self.file.truncate(0)
-        self.file.writelines(others)
-        self.file.flush()
+        written_file.write(self.path, "".join(others))
+        self.file = self.path.open("a+", encoding="utf-8")  # the one before stays open, for its lock
 
     def _key(self, planned: PlannedCell, number: int) -> str:
         scenario = planned.column.only(planned.variant)
@@ -88,21 +90,29 @@ def checkpoint_in(directory: Path, *, anew: bool, given: Callable[[], Sequence[s
 
     `given` returns what else decides every cell; it is called for each cell, as the backend knows its PostgreSQL only once it is entered.
 
-    Raises UsageError if another matrix holds it, TestbedError if it cannot be written.
+    Raises UsageError if another matrix holds it, or has just replaced it, TestbedError if it cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        opened = (directory / "cells.jsonl").open("a+", encoding="utf-8")
+        path = (directory / "cells.jsonl").resolve()
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise TestbedError(f"no checkpoint in {directory}: {error.strerror}; give another directory with --runs") from error
-    with opened as file:
+    with file:  # to the end, also when it is replaced: its lock is this matrix's
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_replaced = not os.path.samestat(os.fstat(file.fileno()), path.stat())  # by a matrix that has just ended
         except OSError as error:
             raise UsageError(f"another matrix is being made in {directory}; choose another directory with --runs") from error
+        if is_replaced:
+            raise UsageError(f"another matrix has just ended in {directory}; give the command again")
         if anew:
             file.truncate(0)
-        yield CheckpointFile(file, _code(), _libraries(), given, _read(file))
+        checkpoint = CheckpointFile(path, file, _code(), _libraries(), given, _read(file))
+        try:
+            yield checkpoint
+        finally:
+            checkpoint.file.close()
 
 
 def _read(file: TextIO) -> dict[str, Cell]:

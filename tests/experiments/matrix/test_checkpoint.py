@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import distributions, version
@@ -93,6 +94,45 @@ def test_a_finished_matrix_leaves_the_cells_of_an_interrupted_one(tmp_path: Path
     assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 1
     with checkpoint_in(tmp_path, anew=False) as checkpoint:
         assert [checkpoint.find(planned_cell) is None for planned_cell in (ours, found, others)] == [True, True, False]
+
+
+def test_a_failure_while_cells_are_removed_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, or a kill, finds the former file whole, or the new one; nothing is left beside it."""
+    ours, others = planned(tmp_path), planned(tmp_path, seed=99)
+    interrupted(tmp_path, others)
+    with (tmp_path / "cells.jsonl").open("a") as file:
+        file.write('{"key": "abc", "ce')
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        checkpoint.add(ours, cell())
+        before = (tmp_path / "cells.jsonl").read_bytes()
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OSError, match="No space left on device"):
+            checkpoint.remove_own()
+        assert (tmp_path / "cells.jsonl").read_bytes() == before
+        monkeypatch.undo()
+        opened = (tmp_path / "cells.jsonl").open()
+        checkpoint.remove_own()
+        with opened:
+            assert opened.read().encode() == before  # what was there is not touched
+        checkpoint.add(ours, cell())
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".cells")]
+    with checkpoint_in(tmp_path, anew=False) as checkpoint:
+        assert [checkpoint.find(planned_cell) is None for planned_cell in (ours, others)] == [False, False]
+
+
+def test_who_opened_a_checkpoint_that_was_then_replaced_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or its cells would be written to a file that nobody finds."""
+
+    def replaced(*_: object) -> None:
+        (tmp_path / "new").touch()
+        (tmp_path / "new").replace(tmp_path / "cells.jsonl")
+
+    monkeypatch.setattr(checkpoint_module.fcntl, "flock", replaced)
+    with (
+        pytest.raises(UsageError, match=r"another matrix has just ended in .*; give the command again"),
+        checkpoint_in(tmp_path, anew=False),
+    ):
+        pass
 
 
 def test_whatever_decides_a_cell_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
