@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_DUMP_BYTES = 64 * given_file.MIB  # of 40 threads with 20 calls each: 0.3 MB
+KEPT_CALLS = 4_096  # that are not made again: the dumps of a facility show the same few hundred
 MAIN = "MainThread"
 # Where Python keeps its own library, and what was installed; Debian says `dist-packages`.
 INSTALLED = re.compile(r"^(.*/(?:site|dist)-packages)/(.+)$")
@@ -102,19 +104,23 @@ def read(path: Path) -> tuple[Thread, ...]:
         mistake = bounded(f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}")
         raise DumpError(f"{path} is no dump of `py-spy dump --json`: {mistake}") from error
     return tuple(
-        Thread(thread.thread_name or f"thread {thread.thread_id}", tuple(_call(call) for call in reversed(thread.frames)))
+        Thread(
+            thread.thread_name or f"thread {thread.thread_id}",
+            tuple(_call(frame.name, frame.filename, frame.line) for frame in reversed(thread.frames)),
+        )
         for thread in threads
     )
 
 
-def _call(call: _Call) -> Call:
-    installed = INSTALLED.match(call.filename)
+@functools.lru_cache(maxsize=KEPT_CALLS)
+def _call(name: str, file: str, line: int) -> Call:
+    installed = INSTALLED.match(file)
     if installed:
-        return Call(call.name, call.filename, call.line, _dotted(installed[2]), installed[1])
-    standard = STANDARD.search(call.filename)
-    frozen = FROZEN.match(call.filename)
+        return Call(name, file, line, _dotted(installed[2]), installed[1])
+    standard = STANDARD.search(file)
+    frozen = FROZEN.match(file)
     module = _dotted(standard[1]) if standard else frozen[1] if frozen else ""
-    return Call(call.name, call.filename, call.line, module, "")
+    return Call(name, file, line, module, "")
 
 
 def _dotted(file: str) -> str:

@@ -6,7 +6,7 @@ that a protocol is read from.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -103,11 +103,11 @@ def protocols(threads: Iterable[Thread]) -> tuple[Protocol, ...]:
     """Return the protocols on any stack, those of the most threads first."""
     modules: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     spoken: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for thread in threads:
-        rows = [row for row in TABLE if any(row.shows_in(call) for call in thread.calls)]
+    for calls, count in Counter(thread.calls for thread in threads).items():  # of forty threads with the same stack, one is read
+        rows = [row for row in TABLE if any(row.shows_in(call) for call in calls)]
         for row in rows:
             modules[row.protocol, row.side].add(row.module)
         for key in {(row.protocol, row.side) for row in rows}:
-            spoken[key] += 1
-    found = (Protocol(name, side, tuple(sorted(modules[name, side])), count) for (name, side), count in spoken.items())
+            spoken[key] += count
+    found = (Protocol(name, side, tuple(sorted(modules[name, side])), number) for (name, side), number in spoken.items())
     return tuple(sorted(found, key=lambda protocol: (-protocol.threads, protocol.name, protocol.side)))

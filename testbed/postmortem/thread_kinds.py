@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -133,9 +134,10 @@ def sort(threads: Iterable[Thread]) -> Sorted:
     tasks: Counter[str] = Counter()
     plain: defaultdict[str, list[str]] = defaultdict(list)
     main = None
+    task_of = functools.cache(_task)  # of forty threads with the same stack, one is read
     for thread in threads:
         kind = None if thread.is_main else _kind(thread)
-        task = next((task.what for task in TASKS if any(map(task.shows_in, thread.calls))), None)
+        task = task_of(thread.calls)
         if kind is not None:
             pooled[kind, NUMBER.sub("", thread.name) if kind is EXECUTOR else ""].append(thread)
         elif task is not None:
@@ -154,6 +156,11 @@ def sort(threads: Iterable[Thread]) -> Sorted:
         ),
         main,
     )
+
+
+def _task(calls: tuple[Call, ...]) -> str | None:
+    """Return the work in the background that a stack shows; None where it shows none that is known."""
+    return next((task.what for task in TASKS if any(map(task.shows_in, calls))), None)
 
 
 def _outermost(thread: Thread) -> str:

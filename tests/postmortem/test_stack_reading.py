@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from testbed.errors import DumpError
-from testbed.postmortem import dump, stack_reading
+from testbed.postmortem import dump, protocols, stack_reading
+from testbed.postmortem.dump import Call, Thread
 from testbed.postmortem.libraries import installed_version
 from testbed.postmortem.protocols import TABLE
 from testbed.postmortem.stack_reading import StackReading
@@ -321,3 +322,21 @@ def test_the_table_has_each_dump_and_what_is_not_known(tmp_path: Path) -> None:
         "kiosk at 22:05",
     ):
         assert told in text
+
+
+def test_of_threads_with_the_same_stack_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hung service has forty of them in each dump: what each call shows is looked up once, and every thread is counted."""
+    looks = 0
+    shows_in = protocols.Row.shows_in
+
+    def counted(row: protocols.Row, call: Call) -> bool:
+        nonlocal looks
+        looks += 1
+        return shows_in(row, call)
+
+    monkeypatch.setattr(protocols.Row, "shows_in", counted)
+    calls = (Call("send", "/x/http/client.py", 1, "http.client", ""), Call("work", "/x/work.py", 1, "", ""))
+    (one,) = protocols.protocols([Thread("a", calls)])
+    of_one = looks
+    (forty,) = protocols.protocols([Thread(f"thread {number}", calls) for number in range(40)])
+    assert (one.threads, forty.threads, looks) == (1, 40, 2 * of_one)
