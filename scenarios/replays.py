@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.layers import AskingBackend
 from testbed.errors import ServiceError
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.batch import replay_once
 from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
@@ -181,7 +181,7 @@ class SuiteBatch:
         assert self._backend is not None
         slowed = plan.slowed(self._backend.slowdown)
         if plan.name not in self._of_scenario:
-            self._of_scenario[plan.name] = passengers.of(slowed), batch.runs_directory(None, plan.name)
+            self._of_scenario[plan.name] = passengers.of(slowed), run_folders.runs_directory(None, plan.name)
         sent, directory = self._of_scenario[plan.name]
         directory = directory / below
         directory.mkdir(exist_ok=True)

@@ -21,7 +21,7 @@ from testbed.classroom.web import addresses, server
 from testbed.classroom.web.addresses import Addresses
 from testbed.concurrency import cancel_and_wait
 from testbed.errors import TestbedError
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.header import header
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers
@@ -103,11 +103,11 @@ async def hold(
 @contextmanager
 def _directory(runs: str | None, lesson: str) -> Iterator[Path]:
     """Make the directory of a class's journal, and remove it again if there is none."""
-    directory = batch.runs_directory(runs, f"class-{lesson}")
+    directory = run_folders.runs_directory(runs, f"class-{lesson}")
     try:
         yield directory
     finally:
-        batch.drop_if_empty(directory)
+        run_folders.drop_if_empty(directory)
 
 
 async def _play(live: LiveNight, sent: Trace, backend: Backend, directory: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.cli.output import reading, warn
 from testbed.errors import UsageError
-from testbed.experiments import batch
+from testbed.experiments import batch, run_folders
 from testbed.journal import reader
 from testbed.verdict import judge
 from testbed.verdict.result import Result
@@ -23,7 +23,7 @@ def judged(paths: Sequence[Path], runs: str | None) -> list[Result]:
 
     Each took as long as its last event says. Tracebacks of checks that themselves failed are kept beside the journals.
     """
-    read = [journal for path in paths or (_latest(batch.runs_home(runs)),) for journal in _journals(path)]
+    read = [journal for path in paths or (_latest(run_folders.runs_home(runs)),) for journal in _journals(path)]
     results = [Result(journal, judge.judge(journal), max((event.t_s for event in journal.events), default=0.0)) for journal in read]
     for result in results:
         batch.keep_tracebacks(result.journal.path, result.judgement)
@@ -32,7 +32,7 @@ def judged(paths: Sequence[Path], runs: str | None) -> list[Result]:
 
 def _latest(home: Path) -> Path:
     """Return the last run: where `latest` leads, or else the newest that is there, with a warning; raises UsageError without any."""
-    latest = home / batch.LATEST
+    latest = home / run_folders.LATEST
     with reading("--runs", home):
         if latest.exists():
             return latest

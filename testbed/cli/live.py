@@ -14,6 +14,8 @@ from testbed.plan.clock import clock_text
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from rich.console import RenderableType
+
     from testbed.journal.events import Sample
     from testbed.replay.load_tracker import LoadTracker
     from testbed.replay.state import FacilityState
@@ -24,38 +26,63 @@ MANY_WAITING = 20
 REFRESH_PER_S = 10
 
 
-class Picture:
-    """Draws one replay while it runs; a context manager, which restores the terminal in every case.
+class Pictures:
+    """Draws all replays that go on, one below the other; called with the title of one, gives its picture.
 
-    Where the output is not a terminal, it prints a line for each phase instead.
+    Where the output is not a terminal, a line is printed for each phase instead.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
-        self._console = console
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._shown: dict[Picture, RenderableType] = {}
+        self._live: Live | None = None
+
+    def __call__(self, title: str) -> Picture:
+        """Return the picture of a replay."""
+        return Picture(self, title)
+
+    def show(self, picture: Picture, drawn: RenderableType) -> None:
+        """Draw a replay in its place, below those that were shown before it."""
+        self._shown[picture] = drawn
+        if self._live is None:
+            self._live = Live(console=self.console, refresh_per_second=REFRESH_PER_S, transient=True)
+            self._live.start()
+        self._live.update(Group(*self._shown.values()))
+
+    def hide(self, picture: Picture) -> None:
+        """Draw a replay no more; the terminal is restored after the last."""
+        self._shown.pop(picture, None)
+        if self._live is not None and not self._shown:
+            self._live.stop()
+            self._live = None
+
+
+class Picture:
+    """Draws one replay while it runs; a context manager, which restores the terminal in every case."""
+
+    def __init__(self, pictures: Pictures, title: str) -> None:
+        self._pictures = pictures
         self._title = title
         self._phase = ""
-        self._live = Live(console=console, refresh_per_second=REFRESH_PER_S, transient=True)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._live.stop()
+        self._pictures.hide(self)
 
     def phase(self, text: str) -> None:
         """Show the phase that begins."""
         self._phase = text
-        if self._console.is_terminal:
-            self._live.update(Text(f"{self._title}: {text}"))
+        if self._pictures.console.is_terminal:
+            self._pictures.show(self, Text(f"{self._title}: {text}"))
         else:
-            self._console.print(f"{self._title}: {text}")
+            self._pictures.console.print(f"{self._title}: {text}")
 
     def update(self, night_s: float, state: FacilityState, load: LoadTracker) -> None:
         """Draw the state after a round of samples."""
-        if self._console.is_terminal:
-            self._live.update(Group(self._headline(night_s, load), picture(state)))
+        if self._pictures.console.is_terminal:
+            self._pictures.show(self, Group(self._headline(night_s, load), picture(state)))
 
     def quiet(self) -> None:
         """Draw nothing: a do-nothing method of the display protocol."""

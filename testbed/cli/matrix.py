@@ -20,7 +20,7 @@ from testbed.cli.minimal import Search
 from testbed.cli.options import JOBS
 from testbed.cli.output import BatchProgress, reading, require_writable_folder, warn_passed_over, writing
 from testbed.errors import FacilityError, UsageError
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.matrix import commit, folder, gate, minimal, plan, table, text
 from testbed.experiments.matrix.checkpoint import checkpoint_in
 from testbed.experiments.matrix.replays import MatrixBatch
@@ -112,7 +112,7 @@ class MatrixRun:
 
     def directory(self, what: str) -> Path:
         """Create a directory for the journals of this command."""
-        return batch.runs_directory(str(self.runs), what)
+        return run_folders.runs_directory(str(self.runs), what)
 
     def checkpoint(self) -> AbstractContextManager[CheckpointFile]:
         """Open the checkpoint and lock it; raises UsageError for one that is no regular file."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.concurrency import map_limited
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.attempts import Turns
 from testbed.experiments.matrix import minimal, plan
 from testbed.experiments.matrix.replays import MatrixBatch
@@ -49,7 +49,7 @@ class Search:
         columns = {column.scenario.name: column for column in planned.columns}
         turns = Turns(self.jobs)
         async with self.backend:
-            replays = MatrixBatch(self.backend, batch.runs_directory(str(self.runs), "minimal"))
+            replays = MatrixBatch(self.backend, run_folders.runs_directory(str(self.runs), "minimal"))
 
             async def replay(candidate: PatternSet, scenario: str, number: int) -> Cell:
                 cell = columns[scenario].over(candidate.name, candidate.settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +14,7 @@ from testbed import scenario_file
 from testbed.cli import options, report
 from testbed.cli.interruption import interruptible
 from testbed.cli.journals import judged
-from testbed.cli.live import Picture
+from testbed.cli.live import Pictures
 from testbed.cli.output import EXIT, JsonLines, require_replaceable, require_writable, warn_passed_over
 from testbed.experiments import batch
 from testbed.experiments.planned import planned
@@ -68,6 +67,14 @@ _json = click.option(
     show_default=True,
     help="Replay each variant N times, and print how often each outcome came.",
 )
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=options.Whole(1, 64),
+    default=options.JOBS,
+    show_default="cores",
+    help="Replays at a time; what is unknown of one is asked again, alone.",
+)
 @options.seed
 @options.rate
 @options.speed
@@ -82,6 +89,7 @@ def replay(
     variants: tuple[str, ...],
     runtime: str,
     repetitions: int,
+    jobs: int,
     seed: int | None,
     rate: float | None,
     speed: float | None,
@@ -97,7 +105,7 @@ def replay(
     """
     require_replaceable("--html", html)
     plan = planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
-    plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres)
+    plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres, jobs=jobs)
     console = plain_console(stderr=json_file == "-")
     warn_passed_over(scenario_file.passed_over())
     shared = scenario_file.kept_variants(used=())
@@ -105,7 +113,7 @@ def replay(
         if any(variant.name == name and variant.settings == shared[name].settings for variant in plan.variants):
             console.print(f"variant {name}: {origin}", soft_wrap=True)
     with JsonLines(json_file) as write:
-        results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write))
+        results = interruptible(_replay_all(plan, repetitions, backend, runs, console, write, jobs))
     if repetitions > 1:
         console.print(repetition.table(results))
     report.write_html(html, results)
@@ -113,12 +121,12 @@ def replay(
 
 
 async def _replay_all(
-    plan: Scenario, repetitions: int, backend: Backend, runs: str | None, console: Console, write: Callable[[str], None]
+    plan: Scenario, repetitions: int, backend: Backend, runs: str | None, console: Console, write: Callable[[str], None], jobs: int
 ) -> list[Result]:
-    """Replay every variant `repetitions` times, in turn, on the same trace; write each result when it is there, then the report."""
+    """Replay every variant `repetitions` times on the same trace, `jobs` at a time; write each result when it is there, then the report."""
     started = time.monotonic()
     results: list[Result] = []
-    async with batch.started(plan, backend, repetitions, runs, partial(Picture, console)) as (replays, directory):
+    async with batch.started(plan, backend, repetitions, runs, Pictures(console), jobs=jobs) as (replays, directory):
         console.print(f"journals go to {directory}", soft_wrap=True)
         async for result in replays:
             results.append(result)

@@ -14,7 +14,7 @@ from testbed.cli import options
 from testbed.cli.interruption import interruptible
 from testbed.cli.options import JOBS
 from testbed.cli.output import BatchProgress, require_writable, write_text
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.scan import plan
 from testbed.experiments.scan.effect import Scan
 from testbed.experiments.scan.replays import ScanBatch
@@ -130,7 +130,7 @@ async def _scan(
 ) -> tuple[VariantScan, ...]:
     """Replay every planned injection, and print each effect when it is there."""
     progress = BatchProgress(console, repetitions * len(planned.breaks), "replays", jobs)
-    directory = batch.runs_directory(runs, "scan")
+    directory = run_folders.runs_directory(runs, "scan")
 
     def what(variant: str, effect: Effect) -> str:
         return f"{effect.link} {effect.fault}, over {variant}" if effect.link else f"nothing broken, over {variant}"
@@ -145,7 +145,7 @@ async def _scan(
         async with backend:
             done = await ScanBatch(planned, backend, directory, repetitions).scan(jobs, print_effect, print_again)
     finally:
-        batch.drop_if_empty(directory)
+        run_folders.drop_if_empty(directory)
     progress.print_all_done(directory)
     return done
 

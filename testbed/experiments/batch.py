@@ -3,44 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import fcntl
-import itertools
-import os
 import signal
 import time
+from collections import deque
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.concurrency import run_interruptible
-from testbed.errors import FacilityError, InterruptionError, TestbedError, UsageError
+from testbed.concurrency import cancel_and_wait, run_interruptible
+from testbed.errors import FacilityError, InterruptionError, UsageError
+from testbed.experiments import run_folders
+from testbed.experiments.attempts import Turns
 from testbed.experiments.header import header
 from testbed.experiments.planned import planned, require_between
 from testbed.facility.runtime import RUNTIMES
 from testbed.journal import reader
 from testbed.journal.writer import JournalWriter
 from testbed.plan import passengers
-from testbed.plan.decoding import path_text
 from testbed.plan.scenario import Scenario
-from testbed.plan.trace import FULL
 from testbed.replay.display import SilentDisplay
 from testbed.replay.replay import replay
 from testbed.replay.running import Night
 from testbed.runtime import backends
 from testbed.verdict import judge
+from testbed.verdict.finding import Verdict
 from testbed.verdict.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from contextlib import AbstractContextManager
     from os import PathLike
 
     from testbed.facility.address import Address
     from testbed.facility.backend import Backend
     from testbed.facility.builder import Builder
+    from testbed.plan.scenario import Variant
     from testbed.plan.trace import Trace
     from testbed.replay.display import Display
     from testbed.replay.load_tracker import LoadTracker
@@ -48,115 +48,24 @@ if TYPE_CHECKING:
     from testbed.verdict.judge import Judgement
 
 Done = TypeVar("Done")
-LATEST = "latest"
 MAX_REPETITIONS = 1_000
 
 
 def placed(
-    plan: Scenario, runtime: str, *, as_fast: bool, toxiproxy: Address | None = None, postgres: str | None = None
+    plan: Scenario, runtime: str, *, as_fast: bool, toxiproxy: Address | None = None, postgres: str | None = None, jobs: int = 1
 ) -> tuple[Scenario, Backend]:
     """Return a scenario as a runtime replays it, and its backend, not yet entered; with `as_fast`, the night keeps its speed.
+
+    `jobs`: how many replays are to go on at a time.
 
     Raises FacilityError for a runtime that lacks what the scenario needs, and UsageError for one that is not there.
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")
-    backend = backends.of(runtime, toxiproxy, postgres)
+    backend = backends.of(runtime, toxiproxy, postgres, jobs=jobs)
     if lacking := backend.lacks(plan):
         raise FacilityError(lacking)
     return plan if as_fast else plan.slowed(backend.slowdown), backend
-
-
-def runs_home(runs: str | PathLike[str] | None) -> Path:
-    """Return the directory that holds one directory for each run."""
-    return Path(runs or ".testbed/runs")
-
-
-def runs_directory(given: str | PathLike[str] | None, scenario: str, *, leads: bool = True) -> Path:
-    """Make a directory for the journals of this command, which no other run has.
-
-    `latest` beside it then leads to it, where links can be made, unless it is part of another run (`leads` False). Raises UsageError when
-    it cannot be made, TestbedError on a full disk.
-    """
-    home = runs_home(None if given is None else path_text("runs", given))
-    stamp = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    name = f"{stamp}-{scenario}-{os.getpid()}"
-    try:
-        path = _make_next(home, name)
-    except OSError as error:
-        kind = TestbedError if error.errno in FULL else UsageError
-        raise kind(f"no directory for journals at {home / name}: {error.strerror}; give another with --runs") from error
-    except ValueError as error:  # a null character, or one that no file name has
-        raise UsageError(f"runs: found {given!r}; allowed: a path that the system can have ({error})") from error
-    if leads:
-        _lead_to(path)
-    return path
-
-
-def _make_next(home: Path, name: str) -> Path:
-    """Make a directory of this name, or with a number after it: this process may have begun another replay in the same second."""
-    for number in itertools.count(1):
-        path = home / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            if not os.path.lexists(path):  # something above it is no directory
-                raise
-        else:
-            break
-    return path
-
-
-def drop_if_empty(directory: Path) -> None:
-    """Remove the directory of a run that kept no journal; `latest` then leads to the run that is left whose journal is the newest."""
-    try:
-        directory.rmdir()
-    except OSError:  # something is in it, and stays
-        return
-    latest = directory.parent / LATEST
-    with suppress(OSError), _link_locked(directory.parent):
-        if latest.readlink() != Path(directory.name):  # another run's
-            return
-        newest_s = {path: made_s for path in directory.parent.iterdir() if not path.is_symlink() and (made_s := _newest_s(path))}
-        if newest_s:
-            _replace_link(max(newest_s, key=lambda path: newest_s[path]))
-        else:
-            latest.unlink()
-
-
-def _newest_s(run: Path) -> float:
-    """Return the time of the newest journal in a run's directory; 0 if it has none."""
-    return max((journal.stat().st_mtime for journal in run.rglob("*.jsonl")), default=0.0) if run.is_dir() else 0.0
-
-
-def _lead_to(directory: Path) -> None:
-    """Make `latest` beside a run's directory lead to it, in one step, so that no other run sees it missing; no link is no error."""
-    with suppress(OSError), _link_locked(directory.parent):
-        _replace_link(directory)
-
-
-def _replace_link(directory: Path) -> None:
-    link, latest = directory.parent / f".{LATEST}-{directory.name}", directory.parent / LATEST
-    if os.path.lexists(latest) and not latest.is_symlink():
-        return  # something of the user's has that name
-    try:
-        link.symlink_to(directory.name)
-        link.replace(latest)
-    except OSError:  # a file system without links
-        with suppress(OSError):
-            link.unlink()
-
-
-@contextmanager
-def _link_locked(home: Path) -> Iterator[None]:
-    """Wait until no other run changes `latest`: what it makes of it between a look and a replacement would be lost."""
-    opened = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)
 
 
 def run_in_own_loop(work: Coroutine[Any, Any, Done], instead: str) -> Done:
@@ -208,32 +117,34 @@ async def started(
     show: Callable[[str], AbstractContextManager[Display]],
     *,
     leads: bool = True,
+    jobs: int = 1,
 ) -> AsyncGenerator[tuple[AsyncGenerator[Result, None], Path], None]:
-    """Yield the replays of a scenario, each to be awaited, and the directory of their journals (`leads`: see `runs_directory`).
+    """Yield the replays of a scenario, each to be awaited, and the directory of their journals (`leads`: see `run_folders`).
 
     Whatever happens, all is taken down at the end, and a directory without a journal removed.
     """
     sent = passengers.of(plan)
-    directory = runs_directory(runs, plan.name, leads=leads)
+    directory = run_folders.runs_directory(runs, plan.name, leads=leads)
     try:
         async with (
             backend,
-            aclosing(replay_all(plan, sent, repetitions, backend, directory, show)) as replays,
+            aclosing(replay_all(plan, sent, repetitions, backend, directory, show, jobs=jobs)) as replays,
         ):
             yield replays, directory
     finally:
-        drop_if_empty(directory)
+        run_folders.drop_if_empty(directory)
 
 
 @dataclass(slots=True)
 class BuildAhead:
     """A display that begins to build the next facility when the one before has gone quiet, and passes everything on.
 
-    So the seconds in which the replay only looks on are not lost; and nothing is started beside a facility that is at work.
+    So the seconds in which the replay only looks on are not lost; and nothing is started beside a facility that is at work. `following`
+    has the facilities that nobody has begun to build yet, in order.
     """
 
     display: Display
-    following: Builder | None
+    following: deque[Builder]
 
     def phase(self, text: str) -> None:
         """Pass it on."""
@@ -245,8 +156,8 @@ class BuildAhead:
 
     def quiet(self) -> None:
         """Begin with the next."""
-        if self.following is not None:
-            self.following.begin()
+        if self.following:
+            self.following[0].begin()
 
 
 async def replay_all(
@@ -256,33 +167,66 @@ async def replay_all(
     backend: Backend,
     directory: Path,
     show: Callable[[str], AbstractContextManager[Display]],
+    *,
+    jobs: int = 1,
 ) -> AsyncGenerator[Result, None]:
-    """Send the same trace to every variant so often, in turn, and judge each; `directory` takes journals and dumps.
+    """Send the same trace to every variant so often, and judge each; `directory` takes journals and dumps.
 
-    `backend` has to be entered. `show` makes the display of a replay from its title.
+    `backend` has to be entered. `show` makes the display of a replay from its title. `jobs`: how many replays go on at a time. One that
+    went on beside others, and of which something is unknown, is made again alone; what it left before is renamed, and nobody judges it.
     """
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
-    builders = [backend.builder(scenario.facility, variant.settings) for variant, _ in turns]
+    builders = deque(backend.builder(scenario.facility, variant.settings) for variant, _ in turns)
     night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
+    taking_turns = Turns(jobs)
+    running: deque[asyncio.Task[Result]] = deque()
     async with AsyncExitStack() as stack:
         for builder in builders:
             stack.push_async_callback(builder.tear_down)
-        for (variant, repetition), builder, following in zip(turns, builders, [*builders[1:], None], strict=True):
-            started = time.monotonic()
+        stack.push_async_callback(cancel_and_wait, running)
+
+        async def attempt(variant: Variant, repetition: int, number: int) -> Result:
+            started, settings = time.monotonic(), variant.settings
             name = variant.name if repetitions == 1 else f"{variant.name}-{repetition:03}"
-            path = directory / f"{name}.jsonl"
             title = f"{scenario.name}, {variant.name}" + (f" ({repetition} of {repetitions})" if repetitions > 1 else "")
-            settings = variant.settings
+            if number == 1:
+                builder = builders.popleft()
+            else:
+                title += ", again and alone"
+                _set_aside(directory, name, number - 1)
+                builder = backend.builder(scenario.facility, settings)
+                stack.push_async_callback(builder.tear_down)
+            path = directory / f"{name}.jsonl"
             of_variant = replace(night, longest_timeout_s=settings.longest_timeout_s, pool_overflow=settings.application_server.overflow)
             with (
                 JournalWriter(path, header(scenario, variant, sent, backend, repetition)) as writer,
                 show(title) as display,
             ):
-                await replay(of_variant, builder, writer, directory / name, BuildAhead(display, following))
+                await replay(of_variant, builder, writer, directory / name, BuildAhead(display, builders))
             journal = reader.read(path)
             judgement = judge.judge(journal)
             keep_tracebacks(path, judgement)
-            yield Result(journal, judgement, time.monotonic() - started)
+            return Result(journal, judgement, time.monotonic() - started)
+
+        for variant, repetition in turns:
+            known = taking_turns.replay_until_known(partial(attempt, variant, repetition), partial(_is_believed, jobs))
+            running.append(asyncio.create_task(known))
+            if len(running) == jobs:
+                yield await running.popleft()
+        while running:
+            yield await running.popleft()
+
+
+def _is_believed(jobs: int, result: Result) -> bool:
+    """Whether a result stands: what is unknown may be so because other replays went on beside it."""
+    return jobs == 1 or result.judgement.verdict is not Verdict.UNKNOWN
+
+
+def _set_aside(directory: Path, name: str, number: int) -> None:
+    """Rename what an attempt left that is made again, so that nothing is lost and nobody judges it for the other."""
+    for path in (directory / f"{name}.jsonl", directory / f"{name}.tracebacks.txt", directory / name):
+        with suppress(OSError):
+            path.rename(directory / f"{path.name}.attempt-{number}")
 
 
 def keep_tracebacks(path: Path, judgement: Judgement) -> None:

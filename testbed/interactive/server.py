@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from testbed.concurrency import run_all
 from testbed.errors import TestbedError
-from testbed.experiments import batch
 from testbed.experiments import header as header_module
+from testbed.experiments import run_folders
 from testbed.interactive import control_socket, night, protocol
 from testbed.interactive.executor import Executor
 from testbed.interactive.identity import Identity
@@ -181,7 +181,7 @@ async def up(scenario: Scenario, backend: Backend, runs: str | None, display: Fa
         async with _receiving(dispatcher, listener):
             try:
                 async with backend:
-                    await _keep_running(scenario, backend, batch.runs_directory(runs, scenario.name), dispatcher)  # 2, 3, 4
+                    await _keep_running(scenario, backend, run_folders.runs_directory(runs, scenario.name), dispatcher)  # 2, 3, 4
             except asyncio.CancelledError:
                 if not dispatcher.down_requested:
                     raise

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from testbed import scenario_file
 from testbed.cli.options import JOBS
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.matrix import folder, gate, plan, table
 from testbed.experiments.matrix.cell import Cell, Part, Replay, Slowest, most_of
 from testbed.experiments.matrix.replays import MatrixBatch
@@ -76,7 +76,7 @@ async def replayed(baseline: Matrix, runs: int, planted: Sequence[tuple[str, str
     counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     async def run(name: str, made: Sequence[PlannedCell], beside: Sequence[Cell]) -> tuple[list[Cell], gate.Result]:
-        replays = MatrixBatch(backend, batch.runs_directory(None, f"gate-{name}"))
+        replays = MatrixBatch(backend, run_folders.runs_directory(None, f"gate-{name}"))
         planned = {cell.key: cell for cell in (*cells, *made)}
         anew = {cell.key: cell for cell in await replays.cells(made, JOBS, NoCheckpoint(), lambda *_: None)}
         now = list(({cell.key: cell for cell in beside} | anew).values())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from scenarios.replays import why_late
 from testbed import scenario_file
 from testbed.cli.options import JOBS
-from testbed.experiments import batch
+from testbed.experiments import batch, run_folders
 from testbed.faults.nothing import NoFault
 from testbed.plan import passengers
 from testbed.plan.expectation import Expectation
@@ -59,7 +59,7 @@ async def count(plan: Scenario, runs: int, until_s: float, jobs: int) -> tuple[i
     """Replay one variant so often, or until it is too late for one more; return how many journals are held, and how many there are."""
     held = done = 0
     busy: list[int] = []
-    directory, sent, numbers = batch.runs_directory(None, plan.name), passengers.of(plan), iter(range(1, runs + 1))
+    directory, sent, numbers = run_folders.runs_directory(None, plan.name), passengers.of(plan), iter(range(1, runs + 1))
 
     async def replay(backend: Backend, number: int, *, again: bool) -> None:
         nonlocal held, done

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from testbed import scenario_file
-from testbed.experiments import batch
+from testbed.experiments import batch, run_folders
 from testbed.plan import passengers
 from testbed.replay.display import SilentDisplay
 from testbed.runtime import backends
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--variant", action="append", default=[], help="only this one; may be given more than once")
     parser.add_argument("--journals", type=Path, help="a directory for the journals")
     given = parser.parse_args()
-    directory = given.journals or batch.runs_directory(None, "longevity")
+    directory = given.journals or run_folders.runs_directory(None, "longevity")
     counts = asyncio.run(counted(given.runs, given.seed, tuple(given.variant), directory))
     for variant in dict.fromkeys(variant for variant, _ in counts):
         told = ", ".join(f"{counts[variant, verdict]} {verdict.value}" for verdict in Verdict if counts[variant, verdict])

@@ -18,7 +18,7 @@ from testbed.classroom.lessons.plan import LessonSpeed
 from testbed.classroom.live import service_look
 from testbed.classroom.saying import say
 from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.runtime import FakeRuntime
 from testbed.journal import reader
@@ -205,7 +205,7 @@ async def test_a_prevention_counts_if_it_is_chosen_before_the_reveal(
     """In the order of the README: end, choose, reveal, see it held. Later it is replayed for nothing, and told so."""
 
     async def held_well(*_: object, **__: object) -> prevention.Replayed:
-        batch.runs_directory(runs, "the_night", leads=False)
+        run_folders.runs_directory(runs, "the_night", leads=False)
         return prevention.Replayed("contained", 1, "held", "all were served.", held=True)
 
     monkeypatch.setattr(prevention, "replay", held_well)

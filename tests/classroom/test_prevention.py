@@ -12,7 +12,7 @@ from testbed.classroom.inquiry import prevention
 from testbed.classroom.inquiry.prevention import Place, Replayed
 from testbed.classroom.saying import say
 from testbed.errors import ServiceError
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.virtual_time import run
 from testbed.interactive.night import empty_trace
@@ -67,12 +67,12 @@ def test_latest_still_leads_to_the_class_that_was_held_last(
     runs = tmp_path / "runs"
     led: list[Path] = []
     backend.failures = (ServiceError("cf-1 was not ready"),) if fails else ()
-    one = batch.runs_directory(runs, "class-one")
+    one = run_folders.runs_directory(runs, "class-one")
     builder = backend.builder
 
     def begin(*given: Any) -> FakeBuilder:
         led.append((runs / "latest").resolve())
-        batch.runs_directory(runs, "class-other")
+        run_folders.runs_directory(runs, "class-other")
         return builder(*given)
 
     monkeypatch.setattr(FakeBackend, "builder", lambda _, *given: begin(*given))

@@ -19,7 +19,7 @@ from testbed import scenario_file
 from testbed.cli import main, matrix, replay
 from testbed.cli.main import COMMANDS
 from testbed.errors import FacilityError
-from testbed.experiments import batch
+from testbed.experiments import run_folders
 from testbed.experiments.matrix import table
 from testbed.experiments.planned import planned
 from testbed.fakes.backend import FakeBackend
@@ -124,7 +124,7 @@ def test_without_a_run_there_is_nothing_to_judge_and_that_is_said(testbed, tmp_p
 
 def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_last_run(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """In the order of their replays, also those below it; without one, the error says so."""
-    run_directory = batch.runs_directory(str(tmp_path / "runs"), "a_night")
+    run_directory = run_folders.runs_directory(str(tmp_path / "runs"), "a_night")
     code, _, err = testbed("judge", tmp_path / "runs" / "latest")
     assert (code, "there are no journals" in err) == (2, True)
     (run_directory / "again").mkdir()
@@ -139,7 +139,7 @@ def test_a_directory_is_judged_by_the_journals_in_it_and_no_argument_means_the_l
 
 def test_a_post_mortem_tells_what_could_have_warned_and_what_the_dumps_tell(testbed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Of each journal of the last run; a dump that is not there is told, and a broken expectation is no error."""
-    run_directory = batch.runs_directory(str(tmp_path / "runs"), "a_night")
+    run_directory = run_folders.runs_directory(str(tmp_path / "runs"), "a_night")
     write_journal(run_directory / "a.jsonl", hung_night().journal())
     write_journal(run_directory / "b.jsonl", contained_night().journal(started_at="2026-01-02T00:00:00.000+00:00"))
     code, out, _ = testbed("postmortem", "--runs", tmp_path / "runs")

@@ -1,22 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import errno
-import fcntl
-import os
-import shutil
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
 from contextlib import aclosing, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
 
 import pytest
 
-from testbed.errors import ServiceError, TestbedError, UsageError
+from testbed.errors import ServiceError
 from testbed.experiments import batch
 from testbed.experiments.batch import BuildAhead, replay_all
 from testbed.fakes.backend import FakeBackend
@@ -24,14 +17,17 @@ from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
 from testbed.plan.settings import CallerSettings, ServerSettings, Settings
 from testbed.runtime import backends
+from testbed.verdict import judge
+from testbed.verdict.finding import Verdict
 from testbed.verdict.result import Result
 from tests.nights import Notes, scenario, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
 
+    from testbed.journal.reader import Journal
     from testbed.replay.running import Night
+    from testbed.verdict.judge import Judgement
 
 
 class Fleet:
@@ -47,13 +43,14 @@ class Fleet:
         self.titles.append(title)
         yield Notes()
 
-    def fly(self, directory: Path, repetitions: int = 1, *, stop_after: int | None = None) -> list[Result]:
-        """Replay a night over its variants; gives the results, of as many as are asked for."""
+    def fly(self, directory: Path, repetitions: int = 1, *, stop_after: int | None = None, jobs: int = 1) -> list[Result]:
+        """Replay a night over its variants, `jobs` at a time; gives the results, of as many as are asked for."""
         plan = scenario(directory)
         results: list[Result] = []
 
         async def flying() -> None:
-            async with aclosing(replay_all(plan, trace_of(plan), repetitions, self.backend, directory / "runs", self.show)) as replays:
+            flown = replay_all(plan, trace_of(plan), repetitions, self.backend, directory / "runs", self.show, jobs=jobs)
+            async with aclosing(flown) as replays:
                 async for result in replays:
                     results.append(result)
                     if len(results) == stop_after:
@@ -108,6 +105,41 @@ def test_the_next_facility_is_begun_when_the_one_before_has_gone_quiet(tmp_path:
     ]
 
 
+def test_replays_at_a_time_come_out_as_one_after_the_other_and_in_the_same_order(tmp_path: Path) -> None:
+    """With journals of the same names, and in less time."""
+    alone, beside = (Fleet() for _ in range(2))
+    for below in ("one", "two"):
+        (tmp_path / below).mkdir()
+    one, two = alone.fly(tmp_path / "one", 2), beside.fly(tmp_path / "two", 2, jobs=2)
+    assert [(result.journal.path.name, result.judgement.outcome) for result in one] == [
+        (result.journal.path.name, result.judgement.outcome) for result in two
+    ]
+    assert [builder.calls[0] for builder in alone.backend.builders[:2]] == ["build", "begin"]
+    assert [builder.calls[0] for builder in beside.backend.builders[:2]] == ["build", "build"]
+    assert beside.titles[:2] == ["a_night, original (1 of 2)", "a_night, fixed (1 of 2)"]
+
+
+@pytest.mark.parametrize(("jobs", "made"), [(1, 2), (2, 3)])
+def test_what_is_unknown_beside_others_is_asked_again_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, made: int) -> None:
+    """Of the replay that was unknown nothing is lost, and nobody judges it for the other; alone, it stands as it is."""
+    judged, real = [], judge.judge
+
+    def judge_unknown_once(journal: Journal) -> Judgement:
+        judged.append(journal.path.name)
+        is_first = journal.path.name == "fixed.jsonl" and judged.count("fixed.jsonl") == 1
+        return dataclasses.replace(real(journal), verdict=Verdict.UNKNOWN) if is_first else real(journal)
+
+    monkeypatch.setattr(judge, "judge", judge_unknown_once)
+    fleet = Fleet()
+    results = fleet.fly(tmp_path, jobs=jobs)
+    assert [result.journal.path.name for result in results] == ["original.jsonl", "fixed.jsonl"]
+    assert len(fleet.titles) == len(fleet.backend.builders) == made
+    left = sorted(path.name for path in (tmp_path / "runs").iterdir() if path.is_file())
+    assert left == ["fixed.jsonl", *(["fixed.jsonl.attempt-1"] if made == 3 else []), "original.jsonl"]
+    assert [result.judgement.verdict is Verdict.UNKNOWN for result in results] == [False, made == 2]
+    assert [builder.calls[-1] for builder in fleet.backend.builders] == ["tear_down"] * made
+
+
 @pytest.mark.parametrize("stop_after", [1, None])
 def test_every_facility_is_taken_down_whatever_happens(tmp_path: Path, stop_after: int | None) -> None:
     """Also one that was only begun, when whoever asked has seen enough."""
@@ -128,94 +160,11 @@ def test_a_replay_that_fails_ends_the_command_and_keeps_what_was_judged(tmp_path
 def test_what_a_display_is_told_is_passed_on() -> None:
     """But for the quiet, which is for whoever builds the next."""
     notes, builder = Notes(), FakeBuilder(plan=None)  # type: ignore[arg-type]  # nothing is built
-    ahead = BuildAhead(notes, builder)
+    ahead = BuildAhead(notes, deque([builder]))
     ahead.phase("a phase")
     ahead.quiet()
-    BuildAhead(notes, None).quiet()
+    BuildAhead(notes, deque()).quiet()
     assert (notes.notes, builder.calls) == (["a phase"], ["begin"])
-
-
-def test_each_command_has_a_directory_of_its_own(tmp_path: Path) -> None:
-    """Named for when, what and by whom; where none can be made, it is said where one could be."""
-    made = batch.runs_directory(str(tmp_path / "runs"), "the_night")
-    assert made.is_dir()
-    assert "the_night" in made.name
-    (tmp_path / "a file").write_text("")
-    with pytest.raises(TestbedError, match="give another with --runs"):
-        batch.runs_directory(str(tmp_path / "a file"), "the_night")
-
-
-def test_runs_of_one_process_in_one_second_have_a_directory_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of two replays that one program awaits together."""
-    now = datetime.datetime.now(tz=datetime.UTC)
-    monkeypatch.setattr(batch, "datetime", SimpleNamespace(datetime=Mock(now=lambda **_: now), UTC=datetime.UTC))
-    with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda _: batch.runs_directory(str(tmp_path), "a_night"), range(20)))
-    assert len(set(made)) == 20
-    (tmp_path / "nowhere").symlink_to(tmp_path / "none" / "none")
-    with pytest.raises(UsageError, match=r"no directory for journals at .*nowhere/.*: File exists; give another with --runs"):
-        batch.runs_directory(str(tmp_path / "nowhere"), "a_night")
-
-
-def test_latest_leads_to_the_last_run_that_kept_something(tmp_path: Path) -> None:
-    """Also by a path that was moved, and when a later run had nothing to keep."""
-    first = batch.runs_directory(str(tmp_path), "first")
-    (first / "original.jsonl").touch()
-    assert (tmp_path / "latest").readlink() == Path(first.name)
-    second = batch.runs_directory(str(tmp_path), "second")
-    assert (tmp_path / "latest").readlink() == Path(second.name)
-    batch.drop_if_empty(second)
-    assert (tmp_path / "latest").readlink() == Path(first.name)
-    batch.drop_if_empty(first)
-    assert (tmp_path / "latest" / "original.jsonl").exists()
-
-
-def test_latest_leads_to_the_newest_journal_that_is_left(tmp_path: Path) -> None:
-    """By its time, whatever a folder is called; a folder without a journal is no run, and without any there is no link."""
-    for name, journal, made_s in (("m", "original.jsonl", 2_000), ("a", "a_night/fixed.jsonl", 3_000), ("z", "original.jsonl", 1_000)):
-        path = tmp_path / name / journal
-        path.parent.mkdir(parents=True)
-        path.touch()
-        os.utime(path, (made_s, made_s))
-    (tmp_path / "zz").mkdir()
-    (tmp_path / "zz" / "notes.txt").touch()
-    (tmp_path / "cells.jsonl").touch()
-    batch.drop_if_empty(batch.runs_directory(str(tmp_path), "empty"))
-    assert (tmp_path / "latest").readlink() == Path("a")
-    for name in "maz":
-        shutil.rmtree(tmp_path / name)
-    batch.drop_if_empty(batch.runs_directory(str(tmp_path), "empty"))
-    assert not (tmp_path / "latest").is_symlink()
-
-
-def test_a_link_that_another_run_has_made_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made before the look at it, it is not ours; made after, it waits until ours is replaced."""
-    kept, empty = batch.runs_directory(str(tmp_path), "kept"), batch.runs_directory(str(tmp_path), "empty")
-    (kept / "original.jsonl").touch()
-    other = batch.runs_directory(str(tmp_path), "other")
-    batch.drop_if_empty(empty)
-    assert (tmp_path / "latest").readlink() == Path(other.name)
-
-    empty, newest_s = batch.runs_directory(str(tmp_path), "empty"), batch._newest_s  # noqa: SLF001
-    begun: list[Future[Path]] = []
-
-    def begin_another(run: Path) -> float:
-        if not begun:
-            begun.append(threads.submit(batch.runs_directory, str(tmp_path), "another"))
-            wait(begun, timeout=0.2)
-        return newest_s(run)
-
-    monkeypatch.setattr(batch, "_newest_s", begin_another)
-    with ThreadPoolExecutor(1) as threads:
-        batch.drop_if_empty(empty)
-    assert (tmp_path / "latest").readlink() == Path(begun[0].result().name)
-
-
-def test_where_nothing_can_be_locked_latest_is_made_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on some file systems of a network."""
-    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
-    made = batch.runs_directory(str(tmp_path), "a_night")
-    assert (tmp_path / "latest").readlink() == Path(made.name)
 
 
 def test_a_night_waits_for_the_longest_time_out_of_its_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,38 +200,6 @@ def test_a_runtime_that_is_slow_slows_the_night_unless_a_speed_is_given(tmp_path
     assert batch.placed(plan, "processes", as_fast=True) == (plan, backend)
     slowed, _ = batch.placed(plan, "processes", as_fast=False)
     assert slowed == plan.slowed(2.0) != plan
-
-
-def test_a_file_of_the_user_s_that_is_called_latest_is_left_alone(tmp_path: Path) -> None:
-    """It is no link of ours, and nothing is put in its place."""
-    (tmp_path / "latest").write_text("precious")
-    batch.runs_directory(str(tmp_path), "a_night")
-    assert (tmp_path / "latest").read_text() == "precious"
-
-
-def test_latest_is_never_missing_while_runs_begin_at_once(tmp_path: Path) -> None:
-    """The link is replaced in one step, so whoever follows it finds a run."""
-    batch.runs_directory(str(tmp_path), "first")
-    with ThreadPoolExecutor(4) as threads:
-        runs = [threads.submit(batch.runs_directory, str(tmp_path), f"run-{number}") for number in range(100)]
-        while not all(run.done() for run in runs):
-            assert (tmp_path / "latest").is_dir()
-    assert (tmp_path / "latest").resolve() in {run.result() for run in runs}
-    assert not list(tmp_path.glob(".latest*"))
-
-
-def test_where_no_link_can_be_made_the_run_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a file system without links, and where something else is called latest."""
-    (tmp_path / "latest").mkdir()
-    assert batch.runs_directory(str(tmp_path), "first").is_dir()
-    assert not list(tmp_path.glob(".latest*"))
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(Path, "symlink_to", refuse)
-    assert batch.runs_directory(str(tmp_path), "second").is_dir()
-    assert (tmp_path / "latest").is_dir()
 
 
 @pytest.mark.parametrize(
