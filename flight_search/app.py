@@ -11,6 +11,7 @@ from flight_search.call_senders import CallSenders, TellSender
 from flight_search.endpoints import Endpoints, OperationWrapper
 from flight_search.log import Log
 from flight_search.stability.admission import Admission
+from flight_search.stability.deadline_propagation import ReadDeadline
 from flight_search.stability.patterns import Patterns
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def create_app(settings: ServerSettings, pool: MonitoredDataSource) -> FastAPI:
         app.add_middleware(Admission, gate=gate)
     senders = CallSenders()
     app.add_middleware(TellSender, senders=senders)
+    if settings.deadline_propagation:
+        app.add_middleware(ReadDeadline)
     Endpoints(settings, pool).add_to(app, OperationWrapper(registry, log))
     pool_admin.add_to(app, settings, pool, patterns, log, senders)
     about.add_to(app, settings.name, settings)

@@ -9,15 +9,19 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
 from flight_search import calls, request_context
-from flight_search.stability import socket_timeout, statement_timeout
+from flight_search.stability import deadline, socket_timeout, statement_deadline, statement_timeout
+from flight_search.stability.deadline_propagation import DeadlinePool
+from flight_search.stability.statement_deadline import BoundedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,11 +97,7 @@ class MonitoredDataSource:
 
     def __init__(self, settings: ServerSettings, connect: Callable[[], psycopg.Connection[tuple[Any, ...]]] | None = None) -> None:
         self._settings = settings
-        options = {
-            **statement_timeout.options(settings.statement_timeout_s, settings.database),
-            **socket_timeout.options(settings.socket_timeout_s),
-        }
-        self._connect = connect or (lambda: psycopg.connect(settings.database, **options))  # type: ignore[arg-type]  # libpq's own options
+        self._connect = connect or _connect(settings)
         self._lock = threading.Lock()
         self._waiting = 0
         self._opened = 0
@@ -108,7 +108,7 @@ class MonitoredDataSource:
         # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
         # collect a connection that its request forgot, and SQLAlchemy would silently put the collected one back into the pool.
         self._out: dict[int, PooledConnection] = {}
-        self._pool = QueuePool(
+        self._pool = (DeadlinePool if settings.deadline_propagation else QueuePool)(
             self._open,  # type: ignore[arg-type]  # psycopg's connection is a DBAPI connection, but the stub does not say so
             pool_size=settings.pool_size,
             max_overflow=settings.pool_max_overflow,
@@ -187,6 +187,7 @@ class MonitoredDataSource:
 
     def get_connection(self) -> PooledConnection:
         """Check out a connection, and record which request has it."""
+        timeout_s = deadline.within(self._settings.pool_checkout_timeout_s)
         with self._lock:
             self._waiting += 1
         try:
@@ -194,7 +195,7 @@ class MonitoredDataSource:
         except CheckoutTimeout as error:
             state = self.state()
             raise PoolTimeout(
-                f"pool '{self._settings.name}' gave no connection within {self._settings.pool_checkout_timeout_s:.2f} s: "
+                f"pool '{self._settings.name}' gave no connection within {timeout_s or 0.0:.2f} s: "
                 f"{state.out} of {state.size} out, {state.waiting} waiting"
             ) from error
         finally:
@@ -208,6 +209,8 @@ class MonitoredDataSource:
         connection = PooledConnection(self, fairy, driver, request, time.monotonic(), checkout_id, taken_at, driver.info.backend_pid)
         with self._lock:
             self._out[checkout_id] = connection
+        if isinstance(driver, BoundedConnection):
+            driver.on_exceeded = partial(self._discard, connection)
         return connection
 
     def sqlalchemy_connection(self) -> Connection:
@@ -227,6 +230,18 @@ class MonitoredDataSource:
             if self._out.pop(connection.checkout_id, None) is None:
                 return
         connection.fairy.close()
+
+    def _discard(self, connection: PooledConnection) -> None:
+        """Free the place of a connection that its own driver has closed in the middle of an answer; does nothing if it is in already.
+
+        At once, and not when it is checked in: in `original` the close of the statement raises now, and the check-in is skipped (O3).
+        SQLAlchemy's `Connection` finds its own closed, and frees the place by itself.
+        """
+        with self._lock:
+            if connection.by_library or self._out.pop(connection.checkout_id, None) is None:
+                return
+            self._lost += 1
+        connection.fairy.detach()
 
     def reclaim(self, connection: PooledConnection) -> bool:
         """Take a connection from its request and close it, so that its place in the pool is free; return False if it was in already.
@@ -277,6 +292,25 @@ class MonitoredDataSource:
         """Return the connections that are out, the longest out first."""
         with self._lock:
             return sorted(self._out.values(), key=lambda connection: connection.since_s)
+
+
+def _connect(settings: ServerSettings) -> Callable[[], psycopg.Connection[tuple[Any, ...]]]:
+    """Return what opens a connection with the limits that the settings put on it."""
+    options: dict[str, Any] = {
+        **statement_timeout.options(settings.statement_timeout_s, settings.database),
+        **socket_timeout.options(settings.socket_timeout_s),
+    }
+    if settings.statement_deadline_s is None and not settings.deadline_propagation:
+        return lambda: psycopg.connect(settings.database, **options)
+    own_options = options.get("options") or conninfo_to_dict(settings.database).get("options") or ""
+    options = {**options, **statement_deadline.options(settings.statement_deadline_s, str(own_options))}
+
+    def connect() -> BoundedConnection:
+        connection = BoundedConnection.connect(settings.database, **options)
+        connection.limit_s = settings.statement_deadline_s
+        return connection
+
+    return connect
 
 
 def _cut(driver: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -20,6 +20,8 @@ from flight_search.departure_board import DepartureBoard
 from flight_search.fields import Carrier, FlightInPath, FlightNumber, IsoDate, Name
 from flight_search.seeded_leaks import SeededLeaks
 from flight_search.sessions import Sessions
+from flight_search.stability import deadline
+from flight_search.stability.deadline import DeadlineExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +69,9 @@ class OperationWrapper:
         def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> JSONResponse:
             with request_context.request(name) as request:
                 try:
+                    deadline.require_left()
                     response = endpoint(*args, **kwargs)
-                except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+                except (psycopg.Error, DBAPIError, PoolTimeout, DeadlineExceeded) as error:
                     request.fail(error)
                     detail = f"{type(error).__name__}: {str(error).strip()}"
                     self._results.labels(name, "failed").inc()  # before the log is written: the count must not depend on the disk (W7)

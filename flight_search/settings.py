@@ -86,6 +86,8 @@ class ServerSettings(ListenSettings):
     pool_leak_reclaim_s: MaybeSeconds = None
     statement_timeout_s: MaybeSeconds = None
     socket_timeout_s: MaybeSeconds = None
+    statement_deadline_s: MaybeSeconds = None
+    deadline_propagation: bool = False
     fail_fast: bool = False
     shed_load_at: MaybeCount = None
     handshaking: bool = False
@@ -113,6 +115,7 @@ class CallerSettings(ListenSettings):
     flight_search_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)]
     call_connect_timeout_s: MaybeSeconds = None
     call_read_timeout_s: MaybeSeconds = None
+    call_deadline_s: MaybeSeconds = None
     health_check_every_s: MaybeSeconds = None
     call_connections: MaybeCount = None
     leak_connection_every: MaybeCount = None

@@ -1,8 +1,8 @@
 """A caller's own HTTP connections: only so many to each address, with a table of those that are out, as the servers' data source has.
 
 `requests` gives each address a pool of connections, which by default opens more than its size when all are out. With `pool_block` it does
-not, and a call waits for a free one, without limit. An answer that is asked for as a stream keeps its connection until it is read to its
-end or released; collecting the answer closes the connection, and does not give its place in the pool back.
+not, and a call waits for a free one, without limit unless it has a deadline. An answer that is asked for as a stream keeps its connection
+until it is read to its end or released; collecting the answer closes the connection, and does not give its place in the pool back.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
 from flight_search import calls, request_context
+from flight_search.stability import deadline
 
 if TYPE_CHECKING:
     from flight_search.request_context import RequestContext
@@ -88,7 +89,7 @@ class _RecordedPool(HTTPConnectionPool):
         self._table = table
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        connection = super()._get_conn(timeout)
+        connection = super()._get_conn(deadline.within(timeout))
         self._table.take(connection)
         return connection
 

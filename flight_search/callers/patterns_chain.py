@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flight_search.stability.bulkhead import Bulkhead
 from flight_search.stability.cached_answers import CachedAnswers
+from flight_search.stability.call_deadline import CallDeadline
 from flight_search.stability.circuit_breaker import CircuitBreaker
 from flight_search.stability.retry import Retry
 
@@ -29,15 +30,18 @@ def patterns_chain(send: SendCall, settings: CallerSettings) -> PatternsChain:
     A call passes, from the outside in:
     1. cached answers: a cached answer takes no place in the bulkhead and no time;
     2. the bulkhead: a thread keeps its place while it waits for a retry, because it is occupied all the same;
-    3. retry: each attempt asks the circuit breaker again;
-    4. the circuit breaker: it counts every attempt, let through or refused;
-    5. the call itself, with its time-outs.
+    3. the deadline: all attempts together, and the waits between them, are within it;
+    4. retry: each attempt asks the circuit breaker again;
+    5. the circuit breaker: it counts every attempt, let through or refused;
+    6. the call itself, with its time-outs.
     """
     breaker = None
     if settings.circuit_breaker_at is not None:
         send = breaker = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s)
     if settings.retries:
         send = Retry(send, settings.retries, settings.retry_wait_s)
+    if settings.call_deadline_s is not None:
+        send = CallDeadline(send, settings.call_deadline_s)
     if settings.bulkhead_at is not None:
         send = Bulkhead(send, settings.bulkhead_at)
     if settings.cached_answers_s is not None:

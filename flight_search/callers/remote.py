@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import EmptyPoolError, NewConnectionError
 
 from flight_search.callers.connections import BoundedAdapter
 from flight_search.callers.patterns_chain import patterns_chain
 from flight_search.callers.round_robin import CHECK_TIMEOUT_S, RoundRobin
 from flight_search.callers.seeded_leaks import SeededLeaks
 from flight_search.request_context import ATTEMPT, CALLER
+from flight_search.stability import call_deadline, deadline
 from flight_search.stability.call import Call, FacilityAnswer, FacilityFailed, FacilityTimedOut, NoSuchFlight
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class RemoteFlightSearch:
         if settings.call_connections is not None:
             adapter = BoundedAdapter(len(urls), settings.call_connections)
         self.connections = adapter.table if isinstance(adapter, BoundedAdapter) else None
+        if settings.call_deadline_s is not None:
+            call_deadline.bind(adapter)
         self._session = _session(adapter)
         chain = patterns_chain(self._send, settings)
         self._call, self.circuit_breaker = chain.send, chain.circuit_breaker
@@ -102,15 +105,17 @@ class RemoteFlightSearch:
             raise FacilityFailed(f"{response.url}: {response.status_code}, but the answer was cut off, or is no JSON: {error}") from error
 
     def _respond(self, call: Call) -> requests.Response:
-        headers = {CALLER: self._name, ATTEMPT: str(call.attempt)}
+        headers = {CALLER: self._name, ATTEMPT: str(call.attempt), **deadline.header()}
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
         refused, url = None, ""
         for base in self.round_robin.in_turn():
             url = base + call.path
+            if deadline.is_over():
+                raise FacilityTimedOut(f"{url}: not called, the deadline of the call is over") from refused
             try:
                 return self._session.request(call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout)
-            except requests.Timeout as error:
+            except (requests.Timeout, EmptyPoolError) as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
                 # No connection was made, so nothing was sent: try the next address, or losing one of two balancers would cost half of

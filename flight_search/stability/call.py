@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #     Exception
 #     ├── FacilityFailed          the facility answered with an error, or could not be called
 #     │   ├── FacilityTimedOut    it did not answer within the call's time-out
+#     │   │   └── CallDeadlineExceeded    nor, in all attempts together, within the call's deadline (call_deadline.py)
 #     │   └── CircuitOpen         it was not called (circuit_breaker.py)
 #     └── NoSuchFlight            it answered that it does not know the flight, or a place: not a failure
 
@@ -23,6 +24,10 @@ class FacilityFailed(Exception):  # noqa: N818 - named for what happened
 
 class FacilityTimedOut(FacilityFailed):
     """The facility did not answer within the call's time-out."""
+
+
+class CallDeadlineExceeded(FacilityTimedOut):
+    """The facility did not answer within the call's deadline, in however many attempts."""
 
 
 class NoSuchFlight(Exception):  # noqa: N818 - named for what happened

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import stamina
 import stamina.instrumentation
 
+from flight_search.stability import deadline
 from flight_search.stability.call import FacilityFailed
 from flight_search.stability.circuit_breaker import CircuitOpen
 
@@ -45,5 +46,5 @@ class Retry:
 
 
 def _may_help(error: Exception) -> bool:
-    """Return whether another attempt may help: not while the circuit breaker is open."""
-    return isinstance(error, FacilityFailed) and not isinstance(error, CircuitOpen)
+    """Return whether another attempt may help: not while the circuit breaker is open, nor when the call's deadline is over."""
+    return isinstance(error, FacilityFailed) and not isinstance(error, CircuitOpen) and not deadline.is_over()

@@ -94,19 +94,25 @@ class FakeCaller(FakeService):
         return await self._call("lookup_by_city") or (await self._call(operation) if operation in SECOND_CALLS else "")
 
     async def _call(self, operation: str) -> str:
-        """Make a call through the patterns in the order of the real ones: bulkhead, retry, circuit breaker."""
+        """Make a call through the patterns in the order of the real ones: bulkhead, deadline, retry, circuit breaker."""
         if self._settings.bulkhead_at is not None and self._inside >= self._settings.bulkhead_at:
             return FULL
         self._inside += 1
         try:
-            error = await self._call_unless_open(operation)
-            for _ in range(self._settings.retries):
-                if error in ("", OPEN):
-                    break
-                await asyncio.sleep(self._settings.retry_wait_s)
-                error = await self._call_unless_open(operation)
+            async with asyncio.timeout(self._settings.call_deadline_s):
+                return await self._attempts(operation)
+        except TimeoutError:
+            return f"CallDeadlineExceeded: {operation} was not answered within {self._settings.call_deadline_s:.2f} s"
         finally:
             self._inside -= 1
+
+    async def _attempts(self, operation: str) -> str:
+        error = await self._call_unless_open(operation)
+        for _ in range(self._settings.retries):
+            if error in ("", OPEN):
+                break
+            await asyncio.sleep(self._settings.retry_wait_s)
+            error = await self._call_unless_open(operation)
         return error
 
     async def _call_unless_open(self, operation: str) -> str:

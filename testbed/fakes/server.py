@@ -22,10 +22,10 @@ NO_CONNECTION = "PoolTimeout: no connection within the checkout time-out"
 REFUSED = "503: refused before any work"
 NOT_OPEN = 0  # a pooled connection that is opened at its checkout
 
-# Its connections have no age, its statements and links are never slow, its health is green while it lives, it does not replace
-# itself, stores no sessions, has no departure board, and leaks nothing but connections that died.
+# Its connections have no age, its statements and links are never slow, it hears of no deadline, its health is green while it lives, it does
+# not replace itself, stores no sessions, has no departure board, and leaks nothing but connections that died.
 NOT_MODELLED = (
-    *("pool_max_overflow", "pool_recycle_s", "statement_timeout_s", "socket_timeout_s"),
+    *("pool_max_overflow", "pool_recycle_s", "statement_timeout_s", "socket_timeout_s", "statement_deadline_s", "deadline_propagation"),
     *("handshaking", "let_it_crash_s", "governor_per_minute"),
     *("sessions", "sessions_kept_s", "leak_connection_every", "leak_memory_kib", "departure_board"),
 )

@@ -48,9 +48,11 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} is {value}; allowed: finite numbers")
-    timeout_s, database = settings.get("call_read_timeout_s"), settings.get("database")
-    if timeout_s is not None and (isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or timeout_s < 0):
-        raise ValueError(f"call_read_timeout_s is {timeout_s!r}; allowed: a number of seconds, and null")
+    for name in ("call_read_timeout_s", "call_deadline_s"):
+        limit_s = settings.get(name)
+        if limit_s is not None and (isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or limit_s < 0):
+            raise ValueError(f"{name} is {limit_s!r}; allowed: a number of seconds, and null")
+    database = settings.get("database")
     if database is not None and not isinstance(database, str):
         raise ValueError(f"database is {database!r}; allowed: text, and null")
     urls = settings.get("flight_search_urls", [])

@@ -89,7 +89,8 @@ class Stack:
         innermost = self.frames[-1]
         if pool := self._pool_asked:
             return pool
-        if innermost.file.endswith(("/socket.py", "/ssl.py")):
+        # A class of a service's own may stand between: one that limits each read of a socket (`recv_into`).
+        if innermost.file.endswith(("/socket.py", "/ssl.py")) or innermost.function == "recv_into":
             return SOCKET
         if "/psycopg/" in innermost.file:
             return DATABASE

@@ -57,6 +57,8 @@ class ServerSettings(StrictRecord):
     pool_leak_reclaim_s: Seconds = None
     statement_timeout_s: Seconds = None
     socket_timeout_s: Seconds = None
+    statement_deadline_s: Seconds = None
+    deadline_propagation: bool = False
     fail_fast: bool = False
     shed_load_at: OptionalCount = None
     handshaking: bool = False
@@ -79,6 +81,7 @@ class CallerSettings(StrictRecord):
 
     call_connect_timeout_s: Seconds = None
     call_read_timeout_s: Seconds = None
+    call_deadline_s: Seconds = None
     call_connections: OptionalCount = None
     leak_connection_every: OptionalCount = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
@@ -133,8 +136,9 @@ class Settings(StrictRecord):
     def longest_timeout_s(self) -> float:
         """The longest that a request can hang before a time-out ends it, in real seconds; 0 without a time-out.
 
-        A transaction makes up to `CALLS` calls, each with its retries. On a server, the time-outs of pool, statement and socket follow
-        each other. A server that is replaced takes `RESTART_S`, and with a governor waits up to a minute for its turn.
+        A transaction makes up to `CALLS` calls, each with its retries. On a server, the time-outs of pool, statement and socket, and the
+        deadline of a statement, follow each other. A server that is replaced takes `RESTART_S`, and with a governor waits up to a minute
+        for its turn.
         """
         server, caller = self.application_server, self.caller
         retries_s = CALLS * caller.retry_wait_s * caller.retries
@@ -154,7 +158,10 @@ class Settings(StrictRecord):
         server, caller = self.application_server, self.caller
         call_s = (caller.call_connect_timeout_s or 0.0) + (caller.call_read_timeout_s or 0.0)
         calls_s = CALLS * (call_s * (1 + caller.retries) + caller.retry_wait_s * caller.retries) if call_s else 0.0
-        in_turn = (server.pool_checkout_timeout_s, server.statement_timeout_s, server.socket_timeout_s)
+        if caller.call_deadline_s is not None:  # with every attempt, and one wait between two that it may end in
+            whole_s = CALLS * (caller.call_deadline_s + (caller.retry_wait_s if caller.retries else 0.0))
+            calls_s = min(calls_s or whole_s, whole_s)
+        in_turn = (server.pool_checkout_timeout_s, server.statement_timeout_s, server.socket_timeout_s, server.statement_deadline_s)
         return max(calls_s, sum(timeout_s or 0.0 for timeout_s in in_turn))
 
 

@@ -63,7 +63,7 @@ def _told(journal: Journal) -> dict[str, list[Transaction]]:
     """
     facility, begins = journal.header.facility, [event for event in journal.of(OperationEvent) if event.state == "begin"]
     caller = settings_of(journal).caller
-    patient = not caller.decoupled and caller.call_read_timeout_s is None
+    patient = not caller.decoupled and caller.call_read_timeout_s is None and caller.call_deadline_s is None
     told: dict[str, list[Transaction]] = {}
     if all(spares_callers(journal, begin) for begin in begins):
         told = {name: [asked for asked in journal.transactions if asked.request.caller == name] for name in facility.callers}

@@ -171,6 +171,19 @@ def test_a_caller_that_waits_only_so_long_gives_its_thread_back_and_the_server_d
     assert (samples["partner"].busy, samples["cf-1"].busy) == (0, 1)
 
 
+@pytest.mark.fact("S3")
+def test_a_deadline_is_of_all_attempts_of_a_call() -> None:
+    """However many the retry would make, and whatever each of them waits."""
+
+    async def ask(builder: FakeBuilder, _: Facility) -> None:
+        await ask_after_switchover(builder, 2)
+        error = await builder.runtime.service("partner").ask("search")
+        assert error == "CallDeadlineExceeded: lookup_by_city was not answered within 1.50 s"
+
+    patient = CallerSettings(call_deadline_s=1.5, call_read_timeout_s=1.0, retries=9)
+    assert samples_after(ask, caller=patient)["partner"].busy == 0
+
+
 @pytest.mark.parametrize(("row_work_ms", "leaked"), [(0, 0), (300, 1)])
 def test_the_drivers_own_cursor_loses_a_connection_that_dies_between_rows_and_close(row_work_ms: int, leaked: int) -> None:
     """Only that one: a connection that was dead before is given back."""

@@ -197,6 +197,7 @@ HOLDER = ("thread_locks", 0, "holders", 0)
         ((*SETTINGS, "flight_search_urls"), ["http://a:b"], r"flight_search_urls is"),
         ((*SETTINGS, "flight_search_urls"), "http://a", r"flight_search_urls is 'http://a'; allowed: a list"),
         ((*SETTINGS, "call_read_timeout_s"), "6", r"call_read_timeout_s is '6'; allowed: a number"),
+        ((*SETTINGS, "call_deadline_s"), True, r"call_deadline_s is True; allowed: a number"),
         ((*SETTINGS, "call_read_timeout_s"), float("nan"), r"call_read_timeout_s is nan; allowed: finite"),
         ((*SETTINGS, "database"), ["host=a"], r"database is \['host=a'\]"),
         (("databases", 0, "sessions", 0, "state_s"), -3600.0, r"sessions\.0\.state_s: "),

@@ -67,6 +67,12 @@ def test_what_a_thread_does_is_told_from_its_innermost_calls(state: str) -> None
     assert stack.is_request_thread
 
 
+def test_a_read_that_a_service_limits_by_itself_is_one_of_a_socket() -> None:
+    """Its own method is then the innermost call, beyond that of the library."""
+    limited = [*STATES[SOCKET], ("_DeadlineSocket.recv_into", "/app/flight_search/stability/call_deadline.py")]
+    assert parse_dump(dumped(thread(limited)))[0].state == SOCKET
+
+
 def test_a_thread_that_just_gets_from_the_queue_is_idle() -> None:
     """The lock beneath the queue need not have been reached."""
     assert parse_dump(dumped(thread(STATES[IDLE][:-1])))[0].state == IDLE

@@ -39,13 +39,14 @@ def is_storm(evidence: Evidence, pools: Sequence[PoolTable], code: str) -> bool:
     """Whether the caller with the most repetitions makes them although its calls take less time than it waits for one.
 
     `pools`: of the servers of a service group. A call takes as long as it has its connection. Where that alone is longer than the caller's
-    time-out, no attempt could succeed, however few they were: what the call does or waits for is to blame. `code`: of what the servers'
-    threads are at. Without a time-out, or with no connection out, nothing tells that a call is quick, and what it waits for is to blame if
-    it waits for anything.
+    time-out or deadline, no attempt could succeed, however few they were: what the call does or waits for is to blame. `code`: of what the
+    servers' threads are at. Without a limit, or with no connection out, nothing tells that a call is quick, and what it waits for is to
+    blame if it waits for anything.
     """
     caller = _most_repeating(pools)
     about = next((about for about in evidence.services if about.service == caller), None)
-    timeout_s = None if about is None else about.settings.get("call_read_timeout_s")
+    limits_s = () if about is None else (about.settings.get("call_read_timeout_s"), about.settings.get("call_deadline_s"))
+    timeout_s = min((limit_s for limit_s in limits_s if limit_s is not None), default=None)
     held_s = [row.out_s for table in pools for row in table.connections_out if row.request_running]
     return code in DOES_AS_ASKED if timeout_s is None or not held_s else median(held_s) < timeout_s
 

@@ -107,8 +107,8 @@ def test_a_scenario_that_comes_out_as_before_changes_nothing(tmp_path: Path) -> 
     assert files(tmp_path) == before
 
 
-def test_a_remade_scenario_changes_at_most_27_lines_of_one_file(tmp_path: Path) -> None:
-    """With every variant of the project, and another figure in each cell; page and picture change in the rows of that scenario only."""
+def test_a_remade_scenario_changes_a_line_a_variant_of_one_file(tmp_path: Path) -> None:
+    """And its header, with another figure in each cell; page and picture change in the rows of that scenario only."""
     variants = scenario_file.kept_variants()
     cells = [cell(variant, scenario=scenario) for scenario in ("calm", "the_night", "trickle") for variant in variants]
     folder.write(matrix(cells), tmp_path, variants)
@@ -118,7 +118,7 @@ def test_a_remade_scenario_changes_at_most_27_lines_of_one_file(tmp_path: Path) 
     folder.write(again.model_copy(update={"made": made}), tmp_path, variants)
     after = files(tmp_path)
     assert {name for name in after if after[name] != before[name]} == {NIGHT, folder.PAGE, folder.PICTURE}
-    assert len(variants) < changed_lines(before[NIGHT], after[NIGHT]) <= 27
+    assert len(variants) < changed_lines(before[NIGHT], after[NIGHT]) <= len(variants) + 2
     assert changed_lines(before[folder.PICTURE], after[folder.PICTURE]) == len(variants)
     assert changed_lines(before[folder.PAGE], after[folder.PAGE]) < 10
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faultproxy.servers import in_thread
 from tests.flight_search.fake_facility import run_facility
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.faultproxy.servers import ApiClient
     from tests.flight_search.fake_facility import FakeFacility
 
 
@@ -20,6 +22,13 @@ def facility() -> Iterator[FakeFacility]:
     """Run a server in the facility's place."""
     with run_facility() as fake:
         yield fake
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[ApiClient]:
+    """Run a fault proxy."""
+    with in_thread() as api:
+        yield api
 
 
 @pytest.fixture

@@ -75,3 +75,11 @@ def test_a_storm_is_that_of_the_service_group() -> None:
     assert (told["cf-1",].code, told["cf-2",].code) == ("work", "retries")
     assert told["cf-2",].where == "kiosk"
     assert told["cf-2",].text.endswith("3 of 3 request threads of cf-2 that are at work are at its repetitions")
+
+
+@pytest.mark.parametrize(("deadline_s", "code"), [(0.5, "retries"), (0.1, "work")])
+def test_a_deadline_is_waited_for_as_a_time_out_is(deadline_s: float, code: str) -> None:
+    """Repetitions of calls that are quicker are a storm; of those that could never be answered in time, what they wait for is to blame."""
+    found = evidence(busy("cf-1", 7, 8, 1, 3), busy("cf-2", 9, 2, 2, 1))
+    partner = about("partner", call_read_timeout_s=None, call_deadline_s=deadline_s)
+    assert root(replace(found, services=(*found.services, partner)), *CALLERS, *SERVERS).startswith(f"{code}: ")

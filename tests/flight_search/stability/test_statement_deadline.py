@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, get_args
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy.exc import OperationalError
+
+from flight_search import lookup, request_context
+from flight_search.datasource import MonitoredDataSource
+from flight_search.settings import Lookup, ServerSettings
+from flight_search.stability import statement_deadline
+from flight_search.stability.statement_deadline import StatementDeadlineExceeded
+from tests.flight_search.services import WITHIN_S
+
+if TYPE_CHECKING:
+    from tests.faultproxy.servers import ApiClient
+
+# SQLAlchemy does not close the cursor of a connection that it has found dead.
+pytestmark = pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
+TOLERANCE_S = 1.0  # of a machine that is at something else; a lookup in pieces would take minutes
+BYTE = {"average_size": 1, "size_variation": 0, "delay": 100_000}  # of the toxic `slicer`: a byte every 100 ms
+ASKED = (["EWR"], ["BOS"], "2013-10-08")
+
+
+def behind(fault_proxy: ApiClient, conninfo: str) -> str:
+    """Return the connection string of the database behind the fault proxy."""
+    parameters = conninfo_to_dict(conninfo)
+    made = fault_proxy.create("database", f"{parameters['host']}:{parameters['port']}")
+    host, _, port = made["listen"].rpartition(":")
+    return make_conninfo(conninfo, host=host, port=port)
+
+
+@pytest.mark.variant("statement_deadline")
+@pytest.mark.alone
+@pytest.mark.fact("O3", "W5")
+@pytest.mark.parametrize("word", get_args(Lookup))
+def test_a_lookup_whose_rows_come_byte_by_byte_ends_at_the_deadline(word: Lookup, fault_proxy: ApiClient, conninfo: str) -> None:
+    """Its connection is thrown away and its place is free, also where the code never checks it in; the next lookup gets another."""
+    settings = ServerSettings(database=behind(fault_proxy, conninfo), pool_size=1, lookup=word, statement_deadline_s=0.5)
+    pool, look_up = MonitoredDataSource(settings), lookup.by_word(word)
+    pool.fill()
+    fault_proxy.add("database", "slicer", **BYTE)
+    began_s = time.monotonic()
+    with request_context.request(), pytest.raises((psycopg.OperationalError, OperationalError)):
+        look_up(pool, *ASKED)
+    assert 0.5 <= time.monotonic() - began_s < 0.5 + TOLERANCE_S
+    fault_proxy.remove("database", "slicer_downstream")
+    state = pool.state()
+    assert (state.out, state.leaked, state.in_pool, state.invalidated_total) == (0, 0, 1, 1)
+    with request_context.request():
+        assert look_up(pool, *ASKED)
+    assert pool.state().opened_total == 2
+    pool.dispose()
+
+
+def test_the_server_ends_the_session_of_a_connection_that_was_thrown_away(conninfo: str) -> None:
+    """And with it a statement that would have run for a minute more."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_deadline_s=0.2))
+    connection = pool.get_connection()
+    with pytest.raises(StatementDeadlineExceeded, match=r"no whole answer within 0\.20 s; its connection is thrown away"):
+        connection.driver.execute("SELECT pg_sleep(60)")
+    connection.close()
+    deadline_s = time.monotonic() + WITHIN_S
+    with psycopg.connect(conninfo, autocommit=True) as other:
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [connection.backend_pid]).fetchone():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+    pool.dispose()
+
+
+def test_statements_in_time_keep_their_connection(conninfo: str) -> None:
+    """Together they may take longer than one may."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_deadline_s=5.0))
+    pids = set()
+    for _ in range(3):
+        connection = pool.get_connection()
+        assert connection.driver.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.driver.execute("SELECT 1 / 0")
+        pids.add(connection.backend_pid)
+        connection.close()
+    assert (len(pids), pool.state().opened_total, pool.state().invalidated_total) == (1, 1, 0)
+    pool.dispose()
+
+
+def test_connecting_has_the_limit_in_whole_seconds_and_the_server_is_told_to_look_for_its_client() -> None:
+    """Two seconds at least; the options that the server was sent before stay."""
+    check = "-c client_connection_check_interval=1000"
+    assert statement_deadline.options(0.5, "") == {"options": check, "connect_timeout": 2}
+    assert statement_deadline.options(2.5, "-c a.b=c") == {"options": f"-c a.b=c {check}", "connect_timeout": 3}
+    assert statement_deadline.options(None, "") == {"options": check}
+
+
+def test_without_it_the_driver_s_own_connection_is_used(conninfo: str) -> None:
+    """As on that night: nothing stands between the lookup and psycopg."""
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1))
+    connection = pool.get_connection()
+    assert type(connection.driver) is psycopg.Connection
+    assert connection.driver.execute("SHOW client_connection_check_interval").fetchone() == ("0",)
+    connection.close()
+    pool.dispose()
