@@ -123,6 +123,7 @@ class CallerSettings(ListenSettings):
     retry_wait_s: Seconds = 0.1
     circuit_breaker_at: MaybeCount = None
     circuit_breaker_open_s: Seconds = 1.0
+    circuit_breaker_slow_call_s: MaybeSeconds = None
     bulkhead_at: MaybeCount = None
     cached_answers_s: MaybeSeconds = None
     decoupled: bool = False

@@ -37,7 +37,8 @@ def patterns_chain(send: SendCall, settings: CallerSettings) -> PatternsChain:
     """
     breaker = None
     if settings.circuit_breaker_at is not None:
-        send = breaker = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s)
+        slow_call_s = settings.circuit_breaker_slow_call_s
+        send = breaker = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s, slow_call_s)
     if settings.retries:
         send = Retry(send, settings.retries, settings.retry_wait_s)
     if settings.call_deadline_s is not None:

@@ -88,6 +88,7 @@ class CallerSettings(StrictRecord):
     retry_wait_s: PositiveSeconds = 0.1
     circuit_breaker_at: OptionalCount = None
     circuit_breaker_open_s: PositiveSeconds = 1.0
+    circuit_breaker_slow_call_s: Seconds = None
     bulkhead_at: OptionalCount = None
     cached_answers_s: Seconds = None
     decoupled: bool = False

@@ -18,7 +18,7 @@ from testbed.runtime import backends
 ROOT = Path(__file__).parents[3]
 DIRECTORY = ROOT / "scenarios" / "containment"
 KEPT = folder.read(DIRECTORY, scenario_file.kept_variants())
-NEWER = ("statement_deadline", "call_deadline", "deadline_propagation")  # variants that it has no cells of yet
+NEWER = ("statement_deadline", "call_deadline", "deadline_propagation", "circuit_breaker_slow_call")  # variants that it has no cells of yet
 FIVE = 5  # replays a cell: a baseline in which one cell alone can be certain
 
 

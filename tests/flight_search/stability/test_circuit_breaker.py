@@ -272,6 +272,84 @@ def test_a_trial_ends_by_any_exception(clock: Clock) -> None:
     assert counts(breaker) == ("closed", 1, 3, 0)
 
 
+SLOW_S = 2.0
+
+
+@pytest.mark.variant("circuit_breaker_slow_call")
+@pytest.mark.fact("O6", "S10")
+def test_calls_that_hang_open_it_while_they_hang(clock: Clock) -> None:
+    """Two that are out for as long as is allowed open a breaker that opens at two, and none of them has ended."""
+    held = HeldCalls()
+    breaker = CircuitBreaker(held, 2, OPEN_S, SLOW_S, clock)
+    hanging = [held.begin(breaker, name) for name in ("one", "two")]
+    clock.now_s += SLOW_S - 0.1
+    held.make(breaker)
+    assert counts(breaker) == ("closed", 0, 3, 0)
+    clock.now_s += 0.1
+    assert counts(breaker) == ("open", 1, 3, 0)
+    error = ended(breaker, "next")
+    assert isinstance(error, CircuitOpen)
+    assert "2 failed calls in a row; the last: not answered within 2.00 s" in str(error)
+    assert all(thread.is_alive() for thread in hanging)
+    for name, thread in zip(("one", "two"), hanging, strict=True):
+        held.end(name, thread)
+    assert counts(breaker) == ("open", 1, 3, 1)
+
+
+@pytest.mark.parametrize("late", [None, FAILURE])
+def test_a_call_that_hung_counts_once_whatever_it_then_returns(clock: Clock, late: FacilityFailed | None) -> None:
+    """Its answer does not reset the count, and its failure is no second one."""
+    held = HeldCalls()
+    breaker = CircuitBreaker(held, 2, OPEN_S, SLOW_S, clock)
+    slow = held.begin(breaker, "slow")
+    clock.now_s += SLOW_S
+    held.end("slow", slow, late)
+    assert counts(breaker) == ("closed", 0, 1, 0)
+    held.make(breaker, FAILURE)
+    assert counts(breaker) == ("open", 1, 2, 0)
+
+
+def test_an_answer_in_between_resets_the_count_of_calls_that_hang(clock: Clock) -> None:
+    """Each of them counts once, and so a facility that answers some is not given up for an old one."""
+    held = HeldCalls()
+    breaker = CircuitBreaker(held, 2, OPEN_S, SLOW_S, clock)
+    slow = held.begin(breaker, "slow")
+    clock.now_s += SLOW_S
+    held.make(breaker)
+    held.make(breaker, FAILURE)
+    assert counts(breaker) == ("closed", 0, 3, 0)
+    held.end("slow", slow)
+
+
+def test_a_trial_that_hangs_is_followed_by_one_other(clock: Clock) -> None:
+    """It opens the breaker again when it is out for too long; after the open time the next one may find that the facility answers."""
+    held = HeldCalls()
+    breaker = CircuitBreaker(held, 1, OPEN_S, SLOW_S, clock)
+    held.make(breaker, FAILURE)
+    clock.pass_open_time()
+    first = held.begin(breaker, "first")
+    clock.now_s += SLOW_S
+    assert isinstance(ended(breaker, "next"), CircuitOpen)
+    assert counts(breaker) == ("open", 2, 2, 1)
+    clock.pass_open_time()
+    second = held.begin(breaker, "second")
+    assert isinstance(ended(breaker, "next"), CircuitOpen)
+    held.end("first", first)
+    assert counts(breaker) == ("half_open", 2, 3, 2)
+    held.end("second", second)
+    assert counts(breaker) == ("closed", 2, 3, 2)
+
+
+def test_calls_that_hang_in_the_facility_keep_threads_free(facility: FakeFacility) -> None:
+    """Of a caller's calls over real sockets, the first two hang, and the third is refused at once."""
+    flights = facility.stub(circuit_breaker_at=2, circuit_breaker_open_s=60.0, circuit_breaker_slow_call_s=0.1)
+    with facility.hanging(*[partial(look_up, flights)] * 2):
+        threading.Event().wait(0.1)
+        with pytest.raises(CircuitOpen, match="not answered within"):
+            look_up(flights)
+        assert len(facility.asked) == 2
+
+
 def test_no_call_is_lost_of_many_threads() -> None:
     """Of calls from eight threads at once, half of which fail, each is either sent or refused, and counted as that."""
     sent: list[Call] = []  # appending is atomic
