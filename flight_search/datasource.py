@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ class MonitoredDataSource:
     """A pool of database connections with a table of those checked out, as the case's data source had. Thread-safe.
 
     Raises psycopg.Error if a connection cannot be opened, and PoolTimeout if none is free within the checkout time-out; `original` has
-    no checkout time-out and waits for ever (O4).
+    no checkout time-out and waits for ever (O4). Raises DeadlineExceeded if it came when the request's deadline was over.
     """
 
     def __init__(self, settings: ServerSettings, connect: Callable[[], psycopg.Connection[tuple[Any, ...]]] | None = None) -> None:
@@ -211,6 +211,11 @@ class MonitoredDataSource:
             self._out[checkout_id] = connection
         if isinstance(driver, BoundedConnection):
             driver.on_exceeded = partial(self._discard, connection)
+        if deadline.is_over():
+            # Opening it took all that was left. A statement would be ended as it begins, and the new connection thrown away with it; so
+            # each request after this one would open another, and none would ever be served.
+            connection.close()
+            deadline.require_left()
         return connection
 
     def sqlalchemy_connection(self) -> Connection:
@@ -303,11 +308,13 @@ def _connect(settings: ServerSettings) -> Callable[[], psycopg.Connection[tuple[
     if settings.statement_deadline_s is None and not settings.deadline_propagation:
         return lambda: psycopg.connect(settings.database, **options)
     own_options = options.get("options") or conninfo_to_dict(settings.database).get("options") or ""
-    options = {**options, **statement_deadline.options(settings.statement_deadline_s, str(own_options))}
+    options |= statement_deadline.options(str(own_options))
+    limit_s = settings.statement_deadline_s
 
     def connect() -> BoundedConnection:
-        connection = BoundedConnection.connect(settings.database, **options)
-        connection.limit_s = settings.statement_deadline_s
+        with nullcontext() if limit_s is None else deadline.limited(limit_s):
+            connection = BoundedConnection.connect(settings.database, **options)
+        connection.limit_s = limit_s
         return connection
 
     return connect

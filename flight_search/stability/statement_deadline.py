@@ -11,7 +11,6 @@ statement. Without that it would work on, or wait for a lock, and each connectio
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 CHECK_S = 1.0
-MIN_CONNECT_TIMEOUT_S = 2  # libpq rounds anything shorter up to this
 # What is left of a request's deadline may be nothing when its connection is checked in. So long has the pool's rollback all the same:
 # a connection that works must not be thrown away because its request was late.
 LEAST_S = 0.1
 
 
 class StatementDeadlineExceeded(psycopg.OperationalError):
-    """A statement took longer than its limit, or than its request's deadline; its connection is closed."""
+    """A statement, or the connect before it, took longer than its limit or than its request's deadline; its connection is closed."""
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -42,6 +40,16 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
 
     limit_s: float | None = None
     on_exceeded: Callable[[], None] | None = None
+
+    @classmethod
+    def _connect_gen(cls, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        """Connect within the deadline of the thread.
+
+        This is psycopg's own, and is not meant to be overridden; but `connect_timeout` knows whole seconds only, and two at least.
+        """
+        gen = super()._connect_gen(*args, **kwargs)
+        left_s = deadline.left_s()
+        return gen if left_s is None else _until(gen, left_s)
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         """Wait for the end of one exchange with the server: psycopg waits nowhere else once it is connected."""
@@ -66,15 +74,11 @@ def _until(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, Any,
             ready = yield wanted
             wanted = gen.send(ready)  # before the look at the time: what has come already is not refused
             if time.monotonic() >= ends_s:
-                raise StatementDeadlineExceeded(f"a statement had no whole answer within {limit_s:.2f} s; its connection is thrown away")
+                raise StatementDeadlineExceeded(f"the database gave no whole answer within {limit_s:.2f} s; the connection is thrown away")
     except StopIteration as end:
         return end.value
 
 
-def options(limit_s: float | None, own_options: str) -> dict[str, str | int]:
-    """Return libpq's options for connections with a limit, `own_options` being what the server is sent already.
-
-    Connecting is limited, too, in whole seconds and to two at least: libpq and psycopg know nothing shorter.
-    """
-    check = f"{own_options} -c client_connection_check_interval={round(CHECK_S * 1000)}".strip()
-    return {"options": check, **({} if limit_s is None else {"connect_timeout": max(MIN_CONNECT_TIMEOUT_S, math.ceil(limit_s))})}
+def options(own_options: str) -> dict[str, str]:
+    """Return libpq's options that let the server look for its client, beside those that it is sent already."""
+    return {"options": f"{own_options} -c client_connection_check_interval={round(CHECK_S * 1000)}".strip()}

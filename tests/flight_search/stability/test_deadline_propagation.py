@@ -99,6 +99,21 @@ def test_a_checkout_waits_at_most_for_what_is_left(conninfo: str) -> None:
     pool.dispose()
 
 
+def test_a_connection_that_comes_too_late_is_kept_for_the_next_request(conninfo: str) -> None:
+    """Nothing is asked over it, and the request is refused; or each would open one, and throw it away."""
+
+    def open_slowly() -> psycopg.Connection[tuple[object, ...]]:
+        time.sleep(0.1)
+        return psycopg.connect(conninfo)
+
+    pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, deadline_propagation=True), open_slowly)
+    with request_context.request(), deadline.limited(0.05), pytest.raises(deadline.DeadlineExceeded):
+        pool.get_connection()
+    state = pool.state()
+    assert (state.in_pool, state.out, state.opened_total, state.invalidated_total) == (1, 0, 1, 0)
+    pool.dispose()
+
+
 def test_a_statement_ends_when_nothing_is_left(conninfo: str) -> None:
     """Its connection is thrown away, whether or not it is checked in, and its place is free."""
     pool = pool_of_one(conninfo)

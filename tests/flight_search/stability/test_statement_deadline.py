@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from flight_search import lookup, request_context
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import Lookup, ServerSettings
-from flight_search.stability import statement_deadline
+from flight_search.stability import deadline, statement_deadline
 from flight_search.stability.statement_deadline import StatementDeadlineExceeded
 from tests.flight_search.services import WITHIN_S
 
@@ -60,7 +60,7 @@ def test_the_server_ends_the_session_of_a_connection_that_was_thrown_away(connin
     """And with it a statement that would have run for a minute more."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, statement_deadline_s=0.2))
     connection = pool.get_connection()
-    with pytest.raises(StatementDeadlineExceeded, match=r"no whole answer within 0\.20 s; its connection is thrown away"):
+    with pytest.raises(StatementDeadlineExceeded, match=r"no whole answer within 0\.20 s; the connection is thrown away"):
         connection.driver.execute("SELECT pg_sleep(60)")
     connection.close()
     deadline_s = time.monotonic() + WITHIN_S
@@ -86,12 +86,29 @@ def test_statements_in_time_keep_their_connection(conninfo: str) -> None:
     pool.dispose()
 
 
-def test_connecting_has_the_limit_in_whole_seconds_and_the_server_is_told_to_look_for_its_client() -> None:
-    """Two seconds at least; the options that the server was sent before stay."""
+@pytest.mark.alone
+@pytest.mark.parametrize("of_the_request", [False, True])
+def test_opening_a_connection_ends_at_the_deadline(fault_proxy: ApiClient, conninfo: str, of_the_request: bool) -> None:  # noqa: FBT001
+    """Where the log-in comes byte by byte, too; its place in the pool is free, and filled when the link is well again."""
+    limits: dict[str, Any] = {"deadline_propagation": True} if of_the_request else {"statement_deadline_s": 0.5}
+    pool = MonitoredDataSource(ServerSettings(database=behind(fault_proxy, conninfo), pool_size=1, **limits))
+    fault_proxy.add("database", "slicer", **BYTE)
+    began_s = time.monotonic()
+    with deadline.limited(0.5 if of_the_request else 60.0), pytest.raises(psycopg.OperationalError, match="gave no whole answer within"):
+        pool.get_connection()
+    assert 0.5 <= time.monotonic() - began_s < 0.5 + TOLERANCE_S
+    assert (pool.state().out, pool.state().waiting, pool.state().connects_failed) == (0, 0, 1)
+    fault_proxy.remove("database", "slicer_downstream")
+    pool.fill()
+    assert (pool.state().in_pool, pool.state().opened_total) == (1, 1)
+    pool.dispose()
+
+
+def test_the_server_is_told_to_look_for_its_client() -> None:
+    """Every second; the options that the server was sent before stay."""
     check = "-c client_connection_check_interval=1000"
-    assert statement_deadline.options(0.5, "") == {"options": check, "connect_timeout": 2}
-    assert statement_deadline.options(2.5, "-c a.b=c") == {"options": f"-c a.b=c {check}", "connect_timeout": 3}
-    assert statement_deadline.options(None, "") == {"options": check}
+    assert statement_deadline.options("") == {"options": check}
+    assert statement_deadline.options("-c a.b=c") == {"options": f"-c a.b=c {check}"}
 
 
 def test_without_it_the_driver_s_own_connection_is_used(conninfo: str) -> None:
