@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"]
+Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested"]
 DepartureBoardOrder = Literal["one", "two"]
 CallerName = Literal["kiosk", "ivr", "partner"]
 
@@ -60,7 +60,7 @@ class ListenSettings(BaseSettings):
 class ServerSettings(ListenSettings):
     """The settings of an application server.
 
-    `database` is libpq's connection string. `lookup_row_work_ms`: how long the lookup `driver_cursor` works on its rows.
+    `database` is libpq's connection string. `lookup_row_work_ms`: how long a lookup works on its rows, of those that do.
     `start_timeout_s`: how long the server waits for the database at start. `log_file` gets a line for every operation that failed
     (`log.py`); without it, standard error does. A time without a value means: wait for ever, or never expire.
     The stability patterns are all off by default; `stability/` and `datasource.py` describe them. For long runs (S7) there are

@@ -1,9 +1,9 @@
 """Ways to look up flights by city: one way, one file, one word. The setting `lookup = "original"` is `original.py`.
 
 `original.py` is the code that failed, `fixed.py` the code that holds: diff them. `driver_cursor.py` makes the original's
-mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Each file has one function,
-`lookup_by_city`, which takes a connection from `datasource.py` and runs QUERY over it. Nothing here imports `endpoints`,
-`stability` or `callers`.
+mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Other mistakes, each beside the smallest
+correct way to write the same: `nested.py` and `unnested.py`. Each file has a function `lookup_by_city`, which takes a connection from
+`datasource.py` and runs QUERY over it. Nothing here imports `endpoints`, `stability` or `callers`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ QUERY = """
     WHERE f.origin = ANY(%(origins)s) AND f.destination = ANY(%(destinations)s) AND f.date = %(date)s
     ORDER BY f.scheduled_departure, f.carrier, f.flight
 """
+# The same without the airlines' names, and these by themselves: for `nested` and `unnested`, which ask for them one after the other.
+BY_CODE = """
+    SELECT to_char(date, 'YYYY-MM-DD'), carrier, flight, origin, destination,
+           to_char(scheduled_departure, 'HH24:MI'), to_char(scheduled_arrival, 'HH24:MI'), distance_miles, seats
+    FROM flights
+    WHERE origin = ANY(%(origins)s) AND destination = ANY(%(destinations)s) AND date = %(date)s
+    ORDER BY scheduled_departure, carrier, flight
+"""
+AIRLINES = "SELECT code, name FROM airlines"
 
 
 class Lookup(Protocol):

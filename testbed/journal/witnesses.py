@@ -81,7 +81,7 @@ def counts(journal: Journal) -> Iterator[str]:
 def numbers(journal: Journal) -> Iterator[str]:
     """No count is below zero, and those of a pool fit each other."""
     facility = journal.header.facility
-    limit = pool_limit(journal)
+    limit, holds_while_waiting = pool_limit(journal), settings_of(journal).application_server.holds_while_waiting
     at_odds: defaultdict[str, int] = defaultdict(int)
     for sample in journal.of(Sample):
         pool = sample.pool
@@ -98,7 +98,7 @@ def numbers(journal: Journal) -> Iterator[str]:
             continue
         if pool.in_ + pool.out > limit or pool.leaked > pool.out:
             at_odds[sample.service] += 1
-        elif pool.out - pool.leaked > max(0, sample.busy - pool.waiting):
+        elif pool.out - pool.leaked > max(0, sample.busy - pool.waiting) and not holds_while_waiting:
             at_odds[sample.service] += 1  # a connection that is out, and not leaked, is in the hands of a thread at work
         else:
             at_odds[sample.service] = 0

@@ -46,7 +46,7 @@ class StrictRecord(BaseModel):
 class ServerSettings(StrictRecord):
     """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
 
-    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection"] = "original"
+    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested"] = "original"
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
     pool_checkout_timeout_s: Seconds = None
@@ -69,6 +69,11 @@ class ServerSettings(StrictRecord):
     leak_connection_every: OptionalCount = None
     leak_memory_kib: Annotated[int, Field(ge=0, le=10_240)] = 0
     departure_board: Literal["one", "two"] | None = None
+
+    @property
+    def holds_while_waiting(self) -> bool:
+        """Whether a lookup may have a connection while its request waits for another one."""
+        return self.lookup == "nested"
 
     @property
     def overflow(self) -> float:

@@ -154,6 +154,27 @@ def test_what_threads_wait_for_is_blamed_alone() -> None:
     assert seen.blamed
 
 
+@pytest.mark.fact("O7")
+@pytest.mark.parametrize("has", [4, 2])
+def test_requests_that_have_all_connections_of_a_pool_and_wait_for_one_more_are_a_deadlock(has: int) -> None:
+    """By the lines that took the connections which are out; a request may have several of them."""
+    rows = [replace(row, thread_id=1 + n % has, checked_out_at=("lookup/nested.py:23 f",)) for n, row in enumerate(RUNNING_ROWS)]
+    calls = Calls(tuple(RunningCall(1 + n, "lookup_by_city", 5.0) for n in range(4)))
+    assert root(evidence(replace(table("cf-1", *rows), calls=calls)), dump("cf-1", group(4, CHECKOUT))) == (
+        f"deadlock: a deadlock: {has} requests have the 4 connections of the pool of cf-1, and wait for one more: "
+        "they took theirs at lookup/nested.py:23 f; 4 threads wait for it, of cf-1"
+    )
+
+
+@pytest.mark.parametrize(("waiting", "holder"), [(3, 1), (4, 9)])
+def test_it_is_no_deadlock_where_a_call_does_not_wait_or_a_connection_is_in_other_hands(waiting: int, holder: int) -> None:
+    """Whoever it is may give it back."""
+    rows = [replace(row, thread_id=thread_id) for row, thread_id in zip(RUNNING_ROWS, (holder, 2, 3, 4), strict=True)]
+    calls = Calls(tuple(RunningCall(1 + n, "lookup_by_city", 5.0) for n in range(4)))
+    seen = evidence(replace(table("cf-1", *rows), calls=calls, waiting=waiting))
+    assert root(seen, dump("cf-1", group(4, CHECKOUT))).startswith("unseen: what is behind pool of cf-1 is not known: 4 requests have")
+
+
 def test_forty_threads_are_one_edge() -> None:
     """Grouped by whom they wait for, and counted."""
     graph = found(evidence(table("cf-1", *[LEAKED] * 4)), dump("kiosk", group(4, SOCKET, ("a:1", 4))), dump("cf-1", group(4, CHECKOUT)))

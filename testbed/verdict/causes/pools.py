@@ -47,7 +47,8 @@ class PoolCauses:
             out = f"{table.out} of its {capacity(table)} connections are out, and nobody recorded who has them"
             return Waiting.of({unseen(pool, out): 1})
         if not using:
-            return Waiting.of({unseen(pool, f"{len(running)} requests have its connections, and none of them was seen"): 1})
+            none_seen = unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
+            return Waiting.of({_deadlock(pool, running) if _wait_for_one_another(table) else none_seen: 1})
         self.edges[pool, service, "held by requests that run"] = len(running)
         return self._held(service, table, using)
 
@@ -93,6 +94,22 @@ class PoolCauses:
         of = [table for table in tables if lost[table.service]]
         servers, connections = " and ".join(table.service for table in of), sum(map(capacity, of))
         return Cause("lost", worst.at, f"{sum(lost.values())} of {connections} connections of {servers} were lost in {text}")
+
+
+def _wait_for_one_another(table: PoolTable) -> bool:
+    """Whether whoever has a connection of a pool waits for one more: all calls of its server wait, and they have all that are out."""
+    running = () if table.calls is None else table.calls.running
+    at_calls = {call.thread_id for call in running if call.thread_id}
+    return len(running) <= table.waiting and all(row.request_running and row.thread_id in at_calls for row in table.connections_out)
+
+
+def _deadlock(pool: str, rows: Sequence[ConnectionOut]) -> Cause:
+    """Return the cause of requests that each have a connection of a pool and wait for another, by the lines that took those they have."""
+    lines = Counter(row.checked_out_at[0] for row in rows if row.checked_out_at)
+    taken = f": they took theirs at {', '.join(line for line, _ in lines.most_common())}" if lines else ""
+    requests = len({row.thread_id for row in rows})
+    text = f"a deadlock: {requests} requests have the {len(rows)} connections of the {pool}, and wait for one more{taken}"
+    return Cause("deadlock", pool, text)
 
 
 def capacity(table: PoolTable) -> int:
