@@ -117,6 +117,8 @@ class MonitoredDataSource:
             recycle=-1 if settings.pool_recycle_s is None else settings.pool_recycle_s,
             pre_ping=settings.pool_pre_ping,
             use_lifo=settings.pool_lifo,
+            # None leaves open, for whoever takes the connection next, what a request did not end (`lookup/abandoned.py`).
+            reset_on_return="rollback" if settings.pool_reset else None,
             dialect=_dialect() if settings.pool_pre_ping else None,
         )
         # Created before the first connection is opened: SQLAlchemy asks the first one for the server's version.

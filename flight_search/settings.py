@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested"]
+Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested", "abandoned", "in_transaction"]
 DepartureBoardOrder = Literal["one", "two"]
 CallerName = Literal["kiosk", "ivr", "partner"]
 
@@ -83,6 +83,7 @@ class ServerSettings(ListenSettings):
     pool_pre_ping: bool = False
     pool_lifo: bool = False
     pool_fill: bool = True
+    pool_reset: bool = True
     pool_leak_reclaim_s: MaybeSeconds = None
     statement_timeout_s: MaybeSeconds = None
     socket_timeout_s: MaybeSeconds = None

@@ -1,9 +1,10 @@
 """Ways to look up flights by city: one way, one file, one word. The setting `lookup = "original"` is `original.py`.
 
 `original.py` is the code that failed, `fixed.py` the code that holds: diff them. `driver_cursor.py` makes the original's
-mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Other mistakes, each beside the smallest
-correct way to write the same: `nested.py` and `unnested.py`. Each file has a function `lookup_by_city`, which takes a connection from
-`datasource.py` and runs QUERY over it. Nothing here imports `endpoints`, `stability` or `callers`.
+mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Other mistakes stand beside the
+smallest correct way to write the same: `nested.py` and `unnested.py`, `abandoned.py` and `in_transaction.py`. Each file has a
+function `lookup_by_city`, which takes a connection from `datasource.py` and runs QUERY over it. Nothing here imports
+`endpoints`, `stability` or `callers`.
 """
 
 from __future__ import annotations

@@ -34,6 +34,16 @@ def _url(text: str) -> str:
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Seconds = Annotated[PositiveSeconds | None, BeforeValidator(_never)]
+Lookup = Literal[
+    "original",
+    "fixed",
+    "driver_cursor",
+    "sqlalchemy_connection",
+    "nested",
+    "unnested",
+    "abandoned",
+    "in_transaction",
+]
 OptionalCount = Annotated[int, Field(ge=1, le=1000)] | None
 
 
@@ -46,7 +56,9 @@ class StrictRecord(BaseModel):
 class ServerSettings(StrictRecord):
     """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
 
-    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested"] = "original"
+    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested", "abandoned", "in_transaction"] = (
+        "original"
+    )
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
     pool_checkout_timeout_s: Seconds = None
@@ -54,6 +66,7 @@ class ServerSettings(StrictRecord):
     pool_pre_ping: bool = False
     pool_lifo: bool = False
     pool_fill: bool = True
+    pool_reset: bool = True
     pool_leak_reclaim_s: Seconds = None
     statement_timeout_s: Seconds = None
     socket_timeout_s: Seconds = None
