@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from anyio import to_thread
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
@@ -187,8 +188,15 @@ class MonitoredDataSource:
                     raise
                 time.sleep(RETRY_S)
 
-    def get_connection(self) -> PooledConnection:
-        """Check out a connection, and record which request has it."""
+    async def get_connection_in_thread(self) -> PooledConnection:
+        """Check out a connection for a task of the event loop; a request thread waits for it.
+
+        Where all request threads do, whoever has a connection gets no thread to go on with, and none comes back.
+        """
+        return await to_thread.run_sync(self.get_connection, calls.current(beyond=__file__))
+
+    def get_connection(self, taken_at: tuple[calls.Call, ...] = ()) -> PooledConnection:
+        """Check out a connection, and record which request has it; `taken_at`: the calls that led here, where they are another thread's."""
         timeout_s = deadline.within(self._settings.pool_checkout_timeout_s)
         with self._lock:
             self._waiting += 1
@@ -207,7 +215,7 @@ class MonitoredDataSource:
         assert isinstance(driver, psycopg.Connection)
         assert fairy.record_info is not None
         fairy.record_info[CHECKOUT_ID] = checkout_id
-        request, taken_at = request_context.current(), calls.current(beyond=__file__)
+        request, taken_at = request_context.current(), taken_at or calls.current(beyond=__file__)
         connection = PooledConnection(self, fairy, driver, request, time.monotonic(), checkout_id, taken_at, driver.info.backend_pid)
         with self._lock:
             self._out[checkout_id] = connection

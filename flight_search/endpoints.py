@@ -1,4 +1,7 @@
-"""The service calls over HTTP: flight search, flight status, bookings and check-ins. They are `def`, so they run in request threads."""
+"""The service calls over HTTP: flight search, flight status, bookings and check-ins.
+
+They are `def`, so they run in request threads; a lookup that is `async` runs in the event loop, and has a thread only where it blocks.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 from uuid import UUID
 
+import anyio
 import psycopg
-from fastapi import FastAPI, Header, Query
+from anyio import to_thread
+from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
 from flight_search import http_service, lookup, request_context, transactions
 from flight_search.airports import airports_by_place
+from flight_search.client_left import unless_client_leaves
 from flight_search.datasource import PoolTimeout
 from flight_search.departure_board import DepartureBoard
 from flight_search.fields import Carrier, FlightInPath, FlightNumber, IsoDate, Name
@@ -24,16 +30,20 @@ from flight_search.stability import deadline
 from flight_search.stability.deadline import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from prometheus_client import CollectorRegistry
 
     from flight_search.datasource import MonitoredDataSource
     from flight_search.log import Log
+    from flight_search.request_context import RequestContext
     from flight_search.settings import ServerSettings
+    from flight_search.statement import Row
 
 Parameters = ParamSpec("Parameters")
+OF_DATABASE = (psycopg.Error, DBAPIError, PoolTimeout, DeadlineExceeded)
 FIRST_HTTP_ERROR = 400
+CLIENT_LEFT = 499  # as nginx logs it; nobody reads it
 Origin = Annotated[str, Query(alias="from", min_length=2, max_length=60)]
 Destination = Annotated[str, Query(min_length=2, max_length=60)]
 IdempotencyKey = Annotated[UUID | None, Header(alias="Idempotency-Key")]
@@ -71,21 +81,47 @@ class OperationWrapper:
                 try:
                     deadline.require_left()
                     response = endpoint(*args, **kwargs)
-                except (psycopg.Error, DBAPIError, PoolTimeout, DeadlineExceeded) as error:
-                    request.fail(error)
-                    detail = f"{type(error).__name__}: {str(error).strip()}"
-                    self._results.labels(name, "failed").inc()  # before the log is written: the count must not depend on the disk (W7)
-                    self._log.write("error", f"{name}: {detail}")
-                    return JSONResponse({"detail": detail}, status_code=503)
-                except Exception as error:
-                    request.fail(error)
-                    self._results.labels(name, "internal_error").inc()
-                    self._log.write("error", f"{name}: internal error: {type(error).__name__}: {error}")
-                    raise
-            self._results.labels(name, "answered" if response.status_code < FIRST_HTTP_ERROR else "refused").inc()
-            return response
+                except Exception as error:  # noqa: BLE001 - what is not of the database goes on
+                    return self._failed(name, request, error)
+            return self._ended(name, response)
 
         return operation
+
+    def of_task(self, name: str, endpoint: Callable[Parameters, Awaitable[JSONResponse]]) -> Callable[Parameters, Awaitable[JSONResponse]]:
+        """Return an endpoint of the event loop, wrapped as the operation of this name; one that is cancelled has failed."""
+
+        @wraps(endpoint)
+        async def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> JSONResponse:
+            with request_context.request_of_task(name) as request:
+                try:
+                    deadline.require_left()
+                    response = await endpoint(*args, **kwargs)
+                except anyio.get_cancelled_exc_class() as error:
+                    request.fail(error)
+                    self._results.labels(name, "failed").inc()
+                    self._log.write("error", f"{name}: cancelled")
+                    raise
+                except Exception as error:  # noqa: BLE001 - what is not of the database goes on
+                    return self._failed(name, request, error)
+            return self._ended(name, response)
+
+        return operation
+
+    def _failed(self, name: str, request: RequestContext, error: Exception) -> JSONResponse:
+        """Answer an error of the database with 503; count and log it, and any other, which is raised again."""
+        request.fail(error)
+        if not isinstance(error, OF_DATABASE):
+            self._results.labels(name, "internal_error").inc()
+            self._log.write("error", f"{name}: internal error: {type(error).__name__}: {error}")
+            raise error
+        detail = f"{type(error).__name__}: {str(error).strip()}"
+        self._results.labels(name, "failed").inc()  # before the log is written: the count must not depend on the disk (W7)
+        self._log.write("error", f"{name}: {detail}")
+        return JSONResponse({"detail": detail}, status_code=503)
+
+    def _ended(self, name: str, response: JSONResponse) -> JSONResponse:
+        self._results.labels(name, "answered" if response.status_code < FIRST_HTTP_ERROR else "refused").inc()
+        return response
 
 
 class Endpoints:
@@ -93,7 +129,7 @@ class Endpoints:
 
     def __init__(self, settings: ServerSettings, pool: MonitoredDataSource) -> None:
         self._pool = pool
-        self._lookup_by_city = lookup.by_word(settings.lookup)
+        self._lookup = settings.lookup
         self._airports = airports_by_place()
         self._sessions = Sessions.start(settings, pool)
         self._leaks = SeededLeaks(settings, pool)
@@ -101,17 +137,46 @@ class Endpoints:
 
     def add_to(self, app: FastAPI, operation: OperationWrapper) -> None:
         """Add the endpoints to an application."""
-        app.get("/flights")(operation("lookup_by_city", self.flights))
+        app.get("/flights")(self._flights(operation))
         app.get("/flights/{date}/{carrier}/{flight}")(operation("flight_status", self.status))
         app.post("/bookings")(operation("book", self.bookings))
         app.post("/check-ins")(operation("check_in", self.check_ins))
 
+    def _flights(self, operation: OperationWrapper) -> Callable[..., object]:
+        """Return the endpoint of the lookup: in a request thread, or, where the lookup is async, in the event loop."""
+        if not lookup.is_async(self._lookup):
+            return operation("lookup_by_city", self.flights)
+        of_task = operation.of_task("lookup_by_city", self.flights_of_task)
+
+        async def flights(request: Request, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:
+            return await unless_client_leaves(request.receive, lambda: of_task(from_, to, date), JSONResponse({}, status_code=CLIENT_LEFT))
+
+        return flights
+
     def flights(self, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:
         """Answer with the flights between two places on a date; 404 for an unknown place."""
+        if (refusal := self._no_place(from_, to)) is not None:
+            return refusal
+        look_up = lookup.by_word(self._lookup)
+        return self._found(look_up(self._pool, *self._asked(from_, to, date)), from_, to, date)
+
+    async def flights_of_task(self, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:
+        """The same in the event loop."""
+        if (refusal := self._no_place(from_, to)) is not None:
+            return refusal
+        rows = await lookup.async_by_word(self._lookup)(self._pool, *self._asked(from_, to, date))
+        return await to_thread.run_sync(self._found, rows, from_, to, date)
+
+    def _no_place(self, from_: str, to: str) -> JSONResponse | None:
         for field, place in (("from", from_), ("to", to)):
             if place.lower() not in self._airports:
                 return http_service.refusal(field, place, "no such place", "an airport's code, a city, or a city's code: EWR, Boston, NYC")
-        rows = self._lookup_by_city(self._pool, self._airports[from_.lower()], self._airports[to.lower()], date.isoformat())
+        return None
+
+    def _asked(self, from_: str, to: str, date: Date) -> tuple[list[str], list[str], str]:
+        return self._airports[from_.lower()], self._airports[to.lower()], date.isoformat()
+
+    def _found(self, rows: list[Row], from_: str, to: str, date: Date) -> JSONResponse:
         self._sessions.write(f"{from_} to {to} on {date.isoformat()}")
         self._leaks.after_lookup()
         return JSONResponse({"flights": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})

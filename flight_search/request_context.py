@@ -1,4 +1,4 @@
-"""The request that a thread works on, so that a connection whose request has ended can be recognised as leaked, and how it ended."""
+"""The request that a thread or a task works on, so that a connection whose request has ended is recognised as leaked, and how it ended."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ sent_by: ContextVar[Sender] = ContextVar("sent_by", default=NOBODY)
 class RequestContext:
     """A request for an operation and the thread that works on it; `running` becomes False when the request ends.
 
+    A request of a task of the event loop has no thread of its own: `thread` is empty, and `thread_id` 0, which is not known.
     `sender`: who sent it, where it is a call. `since_s`: when the thread took it up, on the monotonic clock, in seconds.
     `thread_id`: the operating system's number of the thread, because the threads of a pool share one name.
     `error` and `raised_at`: what it failed with, and the calls in that error's traceback, the innermost first.
@@ -48,13 +49,13 @@ class RequestContext:
     sender: Sender = field(default_factory=sent_by.get)
     since_s: float = field(default_factory=time.monotonic)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Record the error with which it ends; the error itself is not kept, with all that its frames refer to."""
         self.error = error_text(error)
         self.raised_at = calls.of(error)
 
 
-def error_text(error: Exception) -> str:
+def error_text(error: BaseException) -> str:
     """Format an error by its class and its message, of `ERROR_CHARS` characters at most."""
     return f"{type(error).__name__}: {str(error).strip()}"[:ERROR_CHARS]
 
@@ -76,24 +77,37 @@ def in_use(request: RequestContext, since_s: float, taken_at: tuple[calls.Call, 
     }
 
 
-_of_thread = threading.local()
+# Not of the thread: a task shares its thread with others, and what it has done by another is still its request (anyio copies the context).
+_current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
 _lock = threading.Lock()
-_running: dict[int, RequestContext] = {}
+_running: set[RequestContext] = set()
 _ended_total = 0
 
 
 @contextmanager
 def request(operation: str = "") -> Iterator[RequestContext]:
     """Mark the current thread as working on a request for an operation, for as long as the context lasts."""
-    context = RequestContext(threading.current_thread().name, operation)
-    _of_thread.request = context
+    with _marked(RequestContext(threading.current_thread().name, operation)) as context:
+        yield context
+
+
+@contextmanager
+def request_of_task(operation: str) -> Iterator[RequestContext]:
+    """Mark the current task of an event loop as working on a request for an operation, for as long as the context lasts."""
+    with _marked(RequestContext("", operation, 0)) as context:
+        yield context
+
+
+@contextmanager
+def _marked(context: RequestContext) -> Iterator[RequestContext]:
+    token = _current.set(context)
     with _lock:
-        _running[context.thread_id] = context
+        _running.add(context)
     try:
         yield context
     finally:
         context.running = False
-        _of_thread.request = None
+        _current.reset(token)
         _end(context)
 
 
@@ -101,13 +115,13 @@ def _end(context: RequestContext) -> None:
     global _ended_total  # noqa: PLW0603 - requests of a process are counted in the process
     with _lock:
         _ended_total += 1
-        _running.pop(context.thread_id, None)
+        _running.discard(context)
 
 
 def running() -> tuple[RequestContext, ...]:
-    """Return the requests at which threads of this process are."""
+    """Return the requests at which threads and tasks of this process are."""
     with _lock:
-        return tuple(_running.values())
+        return tuple(_running)
 
 
 def ended_total() -> int:
@@ -116,6 +130,5 @@ def ended_total() -> int:
 
 
 def current() -> RequestContext:
-    """Return the context of the current thread's request; outside any request, one that never ends."""
-    context: RequestContext | None = getattr(_of_thread, "request", None)
-    return context or RequestContext(threading.current_thread().name)
+    """Return the context of the request that is worked on here; outside any request, one that never ends."""
+    return _current.get() or RequestContext(threading.current_thread().name)

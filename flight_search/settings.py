@@ -11,7 +11,18 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Lookup = Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested", "abandoned", "in_transaction"]
+Lookup = Literal[
+    "original",
+    "fixed",
+    "driver_cursor",
+    "sqlalchemy_connection",
+    "nested",
+    "unnested",
+    "abandoned",
+    "in_transaction",
+    "async_cancelled",
+    "async_shielded",
+]
 DepartureBoardOrder = Literal["one", "two"]
 CallerName = Literal["kiosk", "ivr", "partner"]
 

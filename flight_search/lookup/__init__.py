@@ -2,15 +2,16 @@
 
 `original.py` is the code that failed, `fixed.py` the code that holds: diff them. `driver_cursor.py` makes the original's
 mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Other mistakes stand beside the
-smallest correct way to write the same: `nested.py` and `unnested.py`, `abandoned.py` and `in_transaction.py`. Each file has a
-function `lookup_by_city`, which takes a connection from `datasource.py` and runs QUERY over it. Nothing here imports
-`endpoints`, `stability` or `callers`.
+smallest correct way to write the same: `nested.py` and `unnested.py`, `abandoned.py` and `in_transaction.py`, `async_cancelled.py` and
+`async_shielded.py`. Each file has a function `lookup_by_city`, which takes a connection from `datasource.py` and runs QUERY over it;
+in two of them it is `async`. Nothing here imports `endpoints`, `stability` or `callers`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Protocol
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from flight_search.datasource import MonitoredDataSource
@@ -41,7 +42,29 @@ class Lookup(Protocol):
         """Return the rows of QUERY."""
 
 
+class AsyncLookup(Protocol):
+    """The same for a task of the event loop."""
+
+    async def __call__(self, data_source: MonitoredDataSource, origins: list[str], destinations: list[str], date: str) -> list[Row]:
+        """Return the rows of QUERY."""
+
+
 def by_word(word: str) -> Lookup:
     """Return the lookup in the file named by a word."""
-    lookup: Lookup = importlib.import_module(f"{__name__}.{word}").lookup_by_city
+    lookup: Lookup = _of_file(word)
     return lookup
+
+
+def is_async(word: str) -> bool:
+    """Whether the lookup in the file named by a word is one for a task of the event loop."""
+    return inspect.iscoroutinefunction(_of_file(word))
+
+
+def async_by_word(word: str) -> AsyncLookup:
+    """Return the lookup in the file named by a word, which is async."""
+    lookup: AsyncLookup = _of_file(word)
+    return lookup
+
+
+def _of_file(word: str) -> Any:
+    return importlib.import_module(f"{__name__}.{word}").lookup_by_city

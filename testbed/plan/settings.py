@@ -43,6 +43,8 @@ Lookup = Literal[
     "unnested",
     "abandoned",
     "in_transaction",
+    "async_cancelled",
+    "async_shielded",
 ]
 OptionalCount = Annotated[int, Field(ge=1, le=1000)] | None
 
@@ -56,9 +58,18 @@ class StrictRecord(BaseModel):
 class ServerSettings(StrictRecord):
     """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
 
-    lookup: Literal["original", "fixed", "driver_cursor", "sqlalchemy_connection", "nested", "unnested", "abandoned", "in_transaction"] = (
-        "original"
-    )
+    lookup: Literal[
+        "original",
+        "fixed",
+        "driver_cursor",
+        "sqlalchemy_connection",
+        "nested",
+        "unnested",
+        "abandoned",
+        "in_transaction",
+        "async_cancelled",
+        "async_shielded",
+    ] = "original"
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
     pool_checkout_timeout_s: Seconds = None
@@ -85,8 +96,8 @@ class ServerSettings(StrictRecord):
 
     @property
     def holds_while_waiting(self) -> bool:
-        """Whether a lookup may have a connection while its request waits for another one."""
-        return self.lookup == "nested"
+        """Whether a lookup may have a connection while its request waits for another one, or for a thread."""
+        return self.lookup in ("nested", "async_cancelled", "async_shielded")
 
     @property
     def overflow(self) -> float:
