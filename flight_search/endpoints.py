@@ -5,16 +5,17 @@ They are `def`, so they run in request threads; a lookup that is `async` runs in
 
 from __future__ import annotations
 
+import time
 from datetime import date as Date  # noqa: N812 - a parameter of the service is called `date`
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 from uuid import UUID
 
 import anyio
 import psycopg
 from anyio import to_thread
 from fastapi import FastAPI, Header, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
@@ -28,19 +29,21 @@ from flight_search.seeded_leaks import SeededLeaks
 from flight_search.sessions import Sessions
 from flight_search.stability import deadline
 from flight_search.stability.deadline import DeadlineExceeded
+from flight_search.whole_request import WholeRequest, answer_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from prometheus_client import CollectorRegistry
 
-    from flight_search.datasource import MonitoredDataSource
+    from flight_search.datasource import MonitoredDataSource, PooledConnection
     from flight_search.log import Log
     from flight_search.request_context import RequestContext
     from flight_search.settings import ServerSettings
     from flight_search.statement import Row
 
 Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer", bound=Response)
 OF_DATABASE = (psycopg.Error, DBAPIError, PoolTimeout, DeadlineExceeded)
 FIRST_HTTP_ERROR = 400
 CLIENT_LEFT = 499  # as nginx logs it; nobody reads it
@@ -72,11 +75,11 @@ class OperationWrapper:
         self._results = http_service.results(registry, "requests", "operation")
         self._log = log
 
-    def __call__(self, name: str, endpoint: Callable[Parameters, JSONResponse]) -> Callable[Parameters, JSONResponse]:
+    def __call__(self, name: str, endpoint: Callable[Parameters, Response]) -> Callable[Parameters, Response]:
         """Return the endpoint, wrapped as the operation of this name."""
 
         @wraps(endpoint)
-        def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> JSONResponse:
+        def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Response:
             with request_context.request(name) as request:
                 try:
                     deadline.require_left()
@@ -107,6 +110,11 @@ class OperationWrapper:
 
         return operation
 
+    def whole(self, name: str, app: FastAPI, path: str) -> None:
+        """Have the requests to a path counted as the operation of this name, to the last byte of their answers."""
+        app.add_middleware(WholeRequest, path=path, operation=name, results=self._results)
+        answer_errors(app, OF_DATABASE, self._log)
+
     def _failed(self, name: str, request: RequestContext, error: Exception) -> JSONResponse:
         """Answer an error of the database with 503; count and log it, and any other, which is raised again."""
         request.fail(error)
@@ -119,7 +127,7 @@ class OperationWrapper:
         self._log.write("error", f"{name}: {detail}")
         return JSONResponse({"detail": detail}, status_code=503)
 
-    def _ended(self, name: str, response: JSONResponse) -> JSONResponse:
+    def _ended(self, name: str, response: Answer) -> Answer:
         self._results.labels(name, "answered" if response.status_code < FIRST_HTTP_ERROR else "refused").inc()
         return response
 
@@ -137,6 +145,9 @@ class Endpoints:
 
     def add_to(self, app: FastAPI, operation: OperationWrapper) -> None:
         """Add the endpoints to an application."""
+        if lookup.is_dependent(self._lookup):
+            app.state.data_source = self._pool
+            operation.whole("lookup_by_city", app, "/flights")
         app.get("/flights")(self._flights(operation))
         app.get("/flights/{date}/{carrier}/{flight}")(operation("flight_status", self.status))
         app.post("/bookings")(operation("book", self.bookings))
@@ -144,6 +155,8 @@ class Endpoints:
 
     def _flights(self, operation: OperationWrapper) -> Callable[..., object]:
         """Return the endpoint of the lookup: in a request thread, or, where the lookup is async, in the event loop."""
+        if lookup.is_dependent(self._lookup):
+            return self._flights_of_dependency()
         if not lookup.is_async(self._lookup):
             return operation("lookup_by_city", self.flights)
         of_task = operation.of_task("lookup_by_city", self.flights_of_task)
@@ -153,12 +166,13 @@ class Endpoints:
 
         return flights
 
-    def flights(self, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:
+    def flights(self, from_: Origin, to: Destination, date: IsoDate) -> Response:
         """Answer with the flights between two places on a date; 404 for an unknown place."""
         if (refusal := self._no_place(from_, to)) is not None:
             return refusal
         look_up = lookup.by_word(self._lookup)
-        return self._found(look_up(self._pool, *self._asked(from_, to, date)), from_, to, date)
+        answer = self._found(look_up(self._pool, *self._asked(from_, to, date)), from_, to, date)
+        return self._streamed(answer) if self._lookup in lookup.STREAMED else answer
 
     async def flights_of_task(self, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:
         """The same in the event loop."""
@@ -166,6 +180,21 @@ class Endpoints:
             return refusal
         rows = await lookup.async_by_word(self._lookup)(self._pool, *self._asked(from_, to, date))
         return await to_thread.run_sync(self._found, rows, from_, to, date)
+
+    def _flights_of_dependency(self) -> Callable[..., object]:
+        """Return the endpoint of a lookup whose connection FastAPI gives and takes back; its answer is streamed."""
+        look_up, connection_of = lookup.dependent_by_word(self._lookup)
+
+        def flights(from_: Origin, to: Destination, date: IsoDate, connection: PooledConnection) -> Response:
+            if (refusal := self._no_place(from_, to)) is not None:
+                return refusal
+            return self._streamed(self._found(look_up(connection, *self._asked(from_, to, date)), from_, to, date))
+
+        flights.__annotations__ |= {"connection": connection_of, "return": None}
+        return flights
+
+    def _streamed(self, answer: JSONResponse) -> StreamingResponse:
+        return StreamingResponse(_pieces(bytes(answer.body), self._pool.row_work_s), media_type=answer.media_type)
 
     def _no_place(self, from_: str, to: str) -> JSONResponse | None:
         for field, place in (("from", from_), ("to", to)):
@@ -213,6 +242,13 @@ class Endpoints:
         flight = f"{passenger.carrier} {passenger.flight} on {passenger.date}"
         sequence = self._board.check_in(flight, lambda: transactions.check_in(self._pool, passenger.model_dump()))
         return _created("sequence", sequence) or _no_flight(passenger.date, passenger.carrier, passenger.flight)
+
+
+def _pieces(body: bytes, row_work_s: float) -> Iterator[bytes]:
+    """Yield a body in two pieces, with the work on its rows between them."""
+    yield body[: len(body) // 2]
+    time.sleep(row_work_s)  # stands for what a service does with its rows as it sends them, or for a client that reads slowly
+    yield body[len(body) // 2 :]
 
 
 def _created(field: str, value: int | None) -> JSONResponse | None:

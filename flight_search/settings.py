@@ -22,6 +22,8 @@ Lookup = Literal[
     "in_transaction",
     "async_cancelled",
     "async_shielded",
+    "dependency",
+    "in_endpoint",
 ]
 DepartureBoardOrder = Literal["one", "two"]
 CallerName = Literal["kiosk", "ivr", "partner"]

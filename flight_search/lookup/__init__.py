@@ -2,9 +2,10 @@
 
 `original.py` is the code that failed, `fixed.py` the code that holds: diff them. `driver_cursor.py` makes the original's
 mistake with psycopg's own cursor, `sqlalchemy_connection.py` with SQLAlchemy's own `Connection`. Other mistakes stand beside the
-smallest correct way to write the same: `nested.py` and `unnested.py`, `abandoned.py` and `in_transaction.py`, `async_cancelled.py` and
-`async_shielded.py`. Each file has a function `lookup_by_city`, which takes a connection from `datasource.py` and runs QUERY over it;
-in two of them it is `async`. Nothing here imports `endpoints`, `stability` or `callers`.
+smallest correct way to write the same: `nested.py` and `unnested.py`, `abandoned.py` and `in_transaction.py`, `async_cancelled.py`
+and `async_shielded.py`, `dependency.py` and `in_endpoint.py`. Each file has a function `lookup_by_city`, which takes a connection
+from `datasource.py` and runs QUERY over it; in two of them it is `async`, and in one FastAPI gives it the connection. Nothing here
+imports `endpoints`, `stability` or `callers`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from flight_search.datasource import MonitoredDataSource
+    from flight_search.datasource import MonitoredDataSource, PooledConnection
     from flight_search.statement import Row
 
 QUERY = """
@@ -49,6 +50,16 @@ class AsyncLookup(Protocol):
         """Return the rows of QUERY."""
 
 
+STREAMED = ("dependency", "in_endpoint")  # the answers of these are sent piece by piece
+
+
+class DependentLookup(Protocol):
+    """The same over a connection that it is given."""
+
+    def __call__(self, connection: PooledConnection, origins: list[str], destinations: list[str], date: str) -> list[Row]:
+        """Return the rows of QUERY."""
+
+
 def by_word(word: str) -> Lookup:
     """Return the lookup in the file named by a word."""
     lookup: Lookup = _of_file(word)
@@ -64,6 +75,17 @@ def async_by_word(word: str) -> AsyncLookup:
     """Return the lookup in the file named by a word, which is async."""
     lookup: AsyncLookup = _of_file(word)
     return lookup
+
+
+def is_dependent(word: str) -> bool:
+    """Whether FastAPI gives the lookup in the file named by a word its connection."""
+    return word == "dependency"
+
+
+def dependent_by_word(word: str) -> tuple[DependentLookup, object]:
+    """Return the lookup in the file named by a word, to which FastAPI gives its connection, and the annotation by which it does."""
+    lookup: DependentLookup = _of_file(word)
+    return lookup, importlib.import_module(f"{__name__}.{word}").Connection
 
 
 def _of_file(word: str) -> Any:

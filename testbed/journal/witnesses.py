@@ -81,7 +81,8 @@ def counts(journal: Journal) -> Iterator[str]:
 def numbers(journal: Journal) -> Iterator[str]:
     """No count is below zero, and those of a pool fit each other."""
     facility = journal.header.facility
-    limit, holds_while_waiting = pool_limit(journal), settings_of(journal).application_server.holds_while_waiting
+    limit, server = pool_limit(journal), settings_of(journal).application_server
+    threads = facility.request_threads + (limit if server.gives_back_beside else 0)
     at_odds: defaultdict[str, int] = defaultdict(int)
     for sample in journal.of(Sample):
         pool = sample.pool
@@ -98,7 +99,7 @@ def numbers(journal: Journal) -> Iterator[str]:
             continue
         if pool.in_ + pool.out > limit or pool.leaked > pool.out:
             at_odds[sample.service] += 1
-        elif pool.out - pool.leaked > max(0, sample.busy - pool.waiting) and not holds_while_waiting:
+        elif pool.out - pool.leaked > max(0, sample.busy - pool.waiting) and not server.holds_while_waiting:
             at_odds[sample.service] += 1  # a connection that is out, and not leaked, is in the hands of a thread at work
         else:
             at_odds[sample.service] = 0
@@ -109,7 +110,7 @@ def numbers(journal: Journal) -> Iterator[str]:
             )
             return
     for dump in journal.of(Threads):
-        if any(group.count < 1 for group in dump.groups) or sum(group.count for group in dump.groups) > facility.request_threads:
+        if any(group.count < 1 for group in dump.groups) or sum(group.count for group in dump.groups) > threads:
             yield f"a dump of {dump.service} at {dump.t_s:.3f} s has more or fewer threads than can be"
             return
 

@@ -45,6 +45,8 @@ Lookup = Literal[
     "in_transaction",
     "async_cancelled",
     "async_shielded",
+    "dependency",
+    "in_endpoint",
 ]
 OptionalCount = Annotated[int, Field(ge=1, le=1000)] | None
 
@@ -58,18 +60,7 @@ class StrictRecord(BaseModel):
 class ServerSettings(StrictRecord):
     """What a variant may set on every application server; each name is the service's own, as in FLIGHT_SEARCH_LOOKUP."""
 
-    lookup: Literal[
-        "original",
-        "fixed",
-        "driver_cursor",
-        "sqlalchemy_connection",
-        "nested",
-        "unnested",
-        "abandoned",
-        "in_transaction",
-        "async_cancelled",
-        "async_shielded",
-    ] = "original"
+    lookup: Lookup = "original"
     lookup_row_work_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     pool_max_overflow: Annotated[int, Field(ge=-1, le=1000)] = 0
     pool_checkout_timeout_s: Seconds = None
@@ -97,7 +88,12 @@ class ServerSettings(StrictRecord):
     @property
     def holds_while_waiting(self) -> bool:
         """Whether a lookup may have a connection while its request waits for another one, or for a thread."""
-        return self.lookup in ("nested", "async_cancelled", "async_shielded")
+        return self.lookup in ("nested", "async_cancelled", "async_shielded", "dependency")
+
+    @property
+    def gives_back_beside(self) -> bool:
+        """Whether a lookup's connection is given back in a thread beside the request threads, as FastAPI does for its dependencies."""
+        return self.lookup == "dependency"
 
     @property
     def overflow(self) -> float:

@@ -46,7 +46,7 @@ def look_up(pool: MonitoredDataSource, word: str) -> int:
         return len(lookup.by_word(word)(pool, ORIGINS, DESTINATIONS, DATE))
 
 
-@pytest.mark.parametrize("word", [word for word in get_args(Lookup) if not lookup.is_async(word)])
+@pytest.mark.parametrize("word", [word for word in get_args(Lookup) if not lookup.is_async(word) and not lookup.is_dependent(word)])
 def test_a_lookup_finds_the_flights_and_returns_its_connection(conninfo: str, word: Lookup) -> None:
     """While the database is healthy, every lookup finds the flights and leaks nothing."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=3, lookup=word))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from testbed.journal import witnesses
-from testbed.journal.events import BY_HAND, ClockFactor, Healed, OperationEvent
+from testbed.journal.events import BY_HAND, ClockFactor, Healed, OperationEvent, PoolSample
+from testbed.journal.thread_states import IDLE
 from tests.journals import NightBuilder
 
 
@@ -38,3 +41,26 @@ def test_a_night_that_was_stopped_for_good_has_no_later_steps(factor: float, wro
     night.events.append(Healed(**night.at(3.0), faults=("silence",), left=()))
     night.end(3.0)
     assert "".join(witnesses.done(night.journal(timeline=("silence", "heal")))) == wrong
+
+
+@pytest.mark.parametrize(
+    ("lookup", "contradicts"), [("original", True), ("nested", False), ("async_cancelled", False), ("dependency", False)]
+)
+def test_who_has_a_connection_waits_for_none_but_where_the_lookup_is_written_so(lookup: str, *, contradicts: bool) -> None:
+    """Three samples in a row with four connections out, none leaked, and all four threads waiting."""
+    night = NightBuilder()
+    for number in range(witnesses.IN_A_ROW):
+        night.sample(float(number), "cf-1", busy=4)
+        night.events[-1] = replace(night.events[-1], pool=PoolSample(4, 0, 4, 4, 0))  # type: ignore[call-arg]
+    found = "".join(witnesses.numbers(night.journal(settings={"application_server": {"lookup": lookup}})))
+    assert found.startswith("cf-1 has 0 connections in its pool and 4 out of it" if contradicts else "")
+    assert bool(found) is contradicts
+
+
+@pytest.mark.parametrize(("lookup", "threads", "contradicts"), [("original", 5, True), ("dependency", 8, False), ("dependency", 9, True)])
+def test_a_dump_has_no_more_threads_than_there_can_be(lookup: str, threads: int, *, contradicts: bool) -> None:
+    """Four request threads, and with a dependency of FastAPI's one for each connection that it gives back."""
+    night = NightBuilder()
+    night.dump(1.0, "cf-1", IDLE, count=threads)
+    found = list(witnesses.numbers(night.journal(settings={"application_server": {"lookup": lookup}})))
+    assert bool(found) is contradicts

@@ -166,6 +166,19 @@ def test_requests_that_have_all_connections_of_a_pool_and_wait_for_one_more_are_
     )
 
 
+@pytest.mark.parametrize(("threads", "code"), [(4, "deadlock"), (5, "unseen")])
+def test_requests_without_a_thread_that_have_all_connections_while_all_threads_wait_are_likely_a_deadlock(threads: int, code: str) -> None:
+    """They may need a thread to go on; where one is free, they have it."""
+    rows = [replace(row, thread_id=0, operation="lookup_by_city", checked_out_at=("lookup/dependency.py:27 f",)) for row in RUNNING_ROWS]
+    seen = replace(evidence(table("cf-1", *rows)), services=(about("cf-1", request_threads=threads),))
+    (blamed,) = found(seen, dump("cf-1", group(4, CHECKOUT))).blamed
+    assert (blamed.cause.code, blamed.cause.only_likely) == (code, code == "deadlock")
+    assert code == "unseen" or str(blamed.cause.text) == (
+        "a deadlock (likely): requests without a thread have the 4 connections of the pool of cf-1, and all 4 threads wait for one: "
+        "they took theirs at lookup/dependency.py:27 f"
+    )
+
+
 @pytest.mark.parametrize(("waiting", "holder"), [(3, 1), (4, 9)])
 def test_it_is_no_deadlock_where_a_call_does_not_wait_or_a_connection_is_in_other_hands(waiting: int, holder: int) -> None:
     """Whoever it is may give it back."""

@@ -47,8 +47,7 @@ class PoolCauses:
             out = f"{table.out} of its {capacity(table)} connections are out, and nobody recorded who has them"
             return Waiting.of({unseen(pool, out): 1})
         if not using:
-            none_seen = unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
-            return Waiting.of({_deadlock(pool, running) if _wait_for_one_another(table) else none_seen: 1})
+            return Waiting.of({self._by_none_seen(service, table): 1})
         self.edges[pool, service, "held by requests that run"] = len(running)
         return self._held(service, table, using)
 
@@ -69,6 +68,22 @@ class PoolCauses:
         of = "" if is_every else f" of {' and '.join(table.service for table in empty)}"
         gone = f"no thread hangs for it, as checkouts give up after {after}: every checkout{of} fails"
         return replace(lost, text=f"{lost.text}; {gone}")
+
+    def _by_none_seen(self, service: str, table: PoolTable) -> Cause:
+        """Return the cause where requests have the connections of a pool, and every thread that was seen waits for one of it."""
+        pool, running, about = f"pool of {service}", in_use(table), self.seen.about(service)
+        if _wait_for_one_another(table):
+            requests = len({row.thread_id for row in running})
+            text = f"a deadlock: {requests} requests have the {len(running)} connections of the {pool}, and wait for one more"
+            return Cause("deadlock", pool, f"{text}{_taken(running)}")
+        threads = None if about is None else about.settings.get("request_threads")
+        tasks = [row for row in table.connections_out if row.request_running and row.operation and not row.thread_id]
+        if isinstance(threads, int) and table.waiting >= threads and len(tasks) == table.out:
+            text = (
+                f"a deadlock (likely): requests without a thread have the {len(tasks)} connections of the {pool}, and all {threads} threads"
+            )
+            return Cause("deadlock", pool, f"{text} wait for one{_taken(running)}", only_likely=True)
+        return unseen(pool, f"{len(running)} requests have its connections, and none of them was seen")
 
     def _held(self, service: str, table: PoolTable, using: Sequence[ThreadGroup]) -> Waiting:
         """Return what those wait for that have the connections of a pool, and of how many connections it was not seen who has them."""
@@ -103,13 +118,10 @@ def _wait_for_one_another(table: PoolTable) -> bool:
     return len(running) <= table.waiting and all(row.request_running and row.thread_id in at_calls for row in table.connections_out)
 
 
-def _deadlock(pool: str, rows: Sequence[ConnectionOut]) -> Cause:
-    """Return the cause of requests that each have a connection of a pool and wait for another, by the lines that took those they have."""
+def _taken(rows: Sequence[ConnectionOut]) -> str:
+    """Return the lines that took connections, the most frequent first, as the end of a sentence; empty where none is known."""
     lines = Counter(row.checked_out_at[0] for row in rows if row.checked_out_at)
-    taken = f": they took theirs at {', '.join(line for line, _ in lines.most_common())}" if lines else ""
-    requests = len({row.thread_id for row in rows})
-    text = f"a deadlock: {requests} requests have the {len(rows)} connections of the {pool}, and wait for one more{taken}"
-    return Cause("deadlock", pool, text)
+    return f": they took theirs at {', '.join(line for line, _ in lines.most_common())}" if lines else ""
 
 
 def capacity(table: PoolTable) -> int:
