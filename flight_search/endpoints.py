@@ -91,7 +91,7 @@ class OperationWrapper:
         return operation
 
     def of_task(self, name: str, endpoint: Callable[Parameters, Awaitable[JSONResponse]]) -> Callable[Parameters, Awaitable[JSONResponse]]:
-        """Return an endpoint of the event loop, wrapped as the operation of this name; one that is cancelled has failed."""
+        """Return an endpoint of the event loop, wrapped as the operation of this name; of one that is cancelled, nothing comes out."""
 
         @wraps(endpoint)
         async def operation(*args: Parameters.args, **kwargs: Parameters.kwargs) -> JSONResponse:
@@ -101,8 +101,6 @@ class OperationWrapper:
                     response = await endpoint(*args, **kwargs)
                 except anyio.get_cancelled_exc_class() as error:
                     request.fail(error)
-                    self._results.labels(name, "failed").inc()
-                    self._log.write("error", f"{name}: cancelled")
                     raise
                 except Exception as error:  # noqa: BLE001 - what is not of the database goes on
                     return self._failed(name, request, error)
