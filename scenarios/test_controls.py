@@ -27,6 +27,10 @@ COMPARED = (
     "full_queue",
     "nervous_cluster",
     "shared_heartbeats",
+    "nested_checkout",
+    "abandoned_transaction",
+    "clients_leave",
+    "slow_bodies",
 )
 ALIKE = {
     ("failure_modes", "original"): {"service_groups"},  # groups that share a database change nothing
@@ -34,6 +38,8 @@ ALIKE = {
     # Both do the work afterwards; that one caller goes on meanwhile, and the other does not, `test_shock_absorber` asks of each.
     ("shock_absorber", "patient"): {"decoupled"},
     ("shock_absorber", "decoupled"): {"patient"},
+    ("abandoned_transaction", "reset"): {"in_transaction"},  # whoever ends the transaction, it is ended
+    ("abandoned_transaction", "in_transaction"): {"reset"},
     ("failure_modes", "pre_ping"): {"hardened"},  # which allows errors, and asks for none
 }
 CASES = [(name, variant.name) for name in COMPARED for variant in PLANS[name].variants]
