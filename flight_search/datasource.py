@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from anyio import to_thread
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
 from flight_search import calls, request_context
-from flight_search.stability import deadline, socket_timeout, statement_deadline, statement_timeout
+from flight_search.stability import deadline, idle_in_transaction, link_limits, statement_deadline, statement_timeout
+from flight_search.stability.before_checkout import BeforeCheckout, RestedTooLong
 from flight_search.stability.deadline_propagation import DeadlinePool
 from flight_search.stability.statement_deadline import BoundedConnection
 
@@ -109,6 +110,8 @@ class MonitoredDataSource:
         # This table holds a reference to every connection that is out, and that is what makes a leak a leak. Without it, CPython would
         # collect a connection that its request forgot, and SQLAlchemy would silently put the collected one back into the pool.
         self._out: dict[int, PooledConnection] = {}
+        self.before_checkout = BeforeCheckout.of(settings)
+        library_pings = settings.pool_pre_ping and self.before_checkout is None
         self._pool = (DeadlinePool if settings.deadline_propagation else QueuePool)(
             self._open,  # type: ignore[arg-type]  # psycopg's connection is a DBAPI connection, but the stub does not say so
             pool_size=settings.pool_size,
@@ -116,14 +119,16 @@ class MonitoredDataSource:
             # None is "wait for ever" to SQLAlchemy, and was so to the case's pool; SQLAlchemy's own default is 30 s (S2).
             timeout=settings.pool_checkout_timeout_s,  # type: ignore[arg-type]  # None works and is documented, but is not in the type
             recycle=-1 if settings.pool_recycle_s is None else settings.pool_recycle_s,
-            pre_ping=settings.pool_pre_ping,
+            pre_ping=library_pings,
             use_lifo=settings.pool_lifo,
             # None leaves open, for whoever takes the connection next, what a request did not end (`lookup/abandoned.py`).
             reset_on_return="rollback" if settings.pool_reset else None,
-            dialect=_dialect() if settings.pool_pre_ping else None,
+            dialect=_dialect() if library_pings else None,
         )
         # Created before the first connection is opened: SQLAlchemy asks the first one for the server's version.
         self._engine = create_engine("postgresql+psycopg://", pool=self._pool) if settings.lookup == "sqlalchemy_connection" else None
+        if self.before_checkout is not None:
+            self.before_checkout.listen(self._pool)
         event.listen(self._pool, "checkin", self._on_checkin)
         event.listen(self._pool, "invalidate", self._on_invalidate)
 
@@ -133,7 +138,9 @@ class MonitoredDataSource:
         with self._lock:
             self._out.pop(entry.record_info.pop(CHECKOUT_ID, 0), None)
 
-    def _on_invalidate(self, *_: object) -> None:
+    def _on_invalidate(self, _: object, __: object, error: BaseException | None) -> None:
+        if isinstance(error, RestedTooLong):
+            return  # it need not be dead
         with self._lock:
             self._lost += 1
 
@@ -311,23 +318,26 @@ class MonitoredDataSource:
 
 def _connect(settings: ServerSettings) -> Callable[[], psycopg.Connection[tuple[Any, ...]]]:
     """Return what opens a connection with the limits that the settings put on it."""
-    options: dict[str, Any] = {
-        **statement_timeout.options(settings.statement_timeout_s, settings.database),
-        **socket_timeout.options(settings.socket_timeout_s),
-    }
+    conninfo = _conninfo(settings)
     if settings.statement_deadline_s is None and not settings.deadline_propagation:
-        return lambda: psycopg.connect(settings.database, **options)
-    own_options = options.get("options") or conninfo_to_dict(settings.database).get("options") or ""
-    options |= statement_deadline.options(str(own_options))
+        return lambda: psycopg.connect(conninfo)
+    conninfo = make_conninfo(conninfo, **statement_deadline.options(str(conninfo_to_dict(conninfo).get("options") or "")))
     limit_s = settings.statement_deadline_s
 
     def connect() -> BoundedConnection:
         with nullcontext() if limit_s is None else deadline.limited(limit_s):
-            connection = BoundedConnection.connect(settings.database, **options)
+            connection = BoundedConnection.connect(conninfo)
         connection.limit_s = limit_s
         return connection
 
     return connect
+
+
+def _conninfo(settings: ServerSettings) -> str:
+    """Return libpq's connection string with every limit that is set; the two that are the server's own share its `options`."""
+    conninfo = make_conninfo(settings.database, **link_limits.options(settings))
+    conninfo = make_conninfo(conninfo, **statement_timeout.options(settings.statement_timeout_s, conninfo))
+    return make_conninfo(conninfo, **idle_in_transaction.options(settings.idle_in_transaction_session_timeout_s, conninfo))
 
 
 def _cut(driver: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -39,6 +39,9 @@ class PoolMetrics:
         yield GaugeMetricFamily("pool_waiting", "Threads that wait for a connection", state.waiting)
         yield GaugeMetricFamily("pool_opened", "Connections opened since the start", state.opened_total)
         yield GaugeMetricFamily("pool_invalidated", "Connections thrown away because they were dead", state.invalidated_total)
+        if (looks := self._source.before_checkout) is not None:
+            yield GaugeMetricFamily("pool_rested", "Connections replaced because they had rested for too long", looks.rested_total)
+            yield GaugeMetricFamily("pool_pings_timed_out", "Connections that did not answer in time", looks.pings_timed_out_total)
 
 
 def add_to(app: FastAPI, settings: ServerSettings, pool: MonitoredDataSource, patterns: Patterns, log: Log, senders: CallSenders) -> None:

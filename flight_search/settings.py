@@ -46,6 +46,9 @@ def _http(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 MaybeSeconds = Annotated[Seconds | None, BeforeValidator(_none_if_empty)]
+WholeSeconds = Annotated[int, Field(ge=1, le=7200)]
+MaybeWholeSeconds = Annotated[WholeSeconds | None, BeforeValidator(_none_if_empty)]
+MaybeConnectSeconds = Annotated[Annotated[int, Field(ge=2, le=7200)] | None, BeforeValidator(_none_if_empty)]  # libpq waits 2 s at least
 MaybeFd = Annotated[Annotated[int, Field(ge=3)] | None, BeforeValidator(_none_if_empty)]
 MaybeCount = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, BeforeValidator(_none_if_empty)]
 Settings = TypeVar("Settings", bound="ListenSettings")
@@ -76,7 +79,8 @@ class ServerSettings(ListenSettings):
     `database` is libpq's connection string. `lookup_row_work_ms`: how long a lookup works on its rows, of those that do.
     `start_timeout_s`: how long the server waits for the database at start. `log_file` gets a line for every operation that failed
     (`log.py`); without it, standard error does. A time without a value means: wait for ever, or never expire.
-    The stability patterns are all off by default; `stability/` and `datasource.py` describe them. For long runs (S7) there are
+    The stability patterns are all off by default; `stability/` and `datasource.py` describe them. `pool_pre_ping_timeout_s` bounds the ping
+    of `pool_pre_ping`, and without that one does nothing. For long runs (S7) there are
     `sessions` and `sessions_kept_s` (`sessions.py`), `leak_connection_every` and `leak_memory_kib` (`seeded_leaks.py`).
     `departure_board`: whether there is one, and in how many orders it takes its two locks (`departure_board.py`).
     """
@@ -94,14 +98,22 @@ class ServerSettings(ListenSettings):
     pool_checkout_timeout_s: MaybeSeconds = None
     pool_recycle_s: MaybeSeconds = None
     pool_pre_ping: bool = False
+    pool_pre_ping_timeout_s: MaybeSeconds = None
+    pool_max_idle_s: MaybeSeconds = None
     pool_lifo: bool = False
     pool_fill: bool = True
     pool_reset: bool = True
     pool_leak_reclaim_s: MaybeSeconds = None
     statement_timeout_s: MaybeSeconds = None
+    idle_in_transaction_session_timeout_s: MaybeSeconds = None
     socket_timeout_s: MaybeSeconds = None
     statement_deadline_s: MaybeSeconds = None
     deadline_propagation: bool = False
+    connect_timeout_s: MaybeConnectSeconds = None
+    tcp_user_timeout_s: MaybeSeconds = None
+    keepalives_idle_s: MaybeWholeSeconds = None
+    keepalives_interval_s: WholeSeconds = 1
+    keepalives_count: Annotated[int, Field(ge=1, le=127)] = 3
     fail_fast: bool = False
     shed_load_at: MaybeCount = None
     handshaking: bool = False

@@ -48,6 +48,9 @@ Lookup = Literal[
     "dependency",
     "in_endpoint",
 ]
+WholeSeconds = Annotated[int, Field(ge=1, le=7200)]
+OptionalWholeSeconds = Annotated[WholeSeconds | None, BeforeValidator(_never)]
+OptionalConnectSeconds = Annotated[Annotated[int, Field(ge=2, le=7200)] | None, BeforeValidator(_never)]  # libpq waits 2 s at least
 OptionalCount = Annotated[int, Field(ge=1, le=1000)] | None
 
 
@@ -66,14 +69,22 @@ class ServerSettings(StrictRecord):
     pool_checkout_timeout_s: Seconds = None
     pool_recycle_s: Seconds = None
     pool_pre_ping: bool = False
+    pool_pre_ping_timeout_s: Seconds = None
+    pool_max_idle_s: Seconds = None
     pool_lifo: bool = False
     pool_fill: bool = True
     pool_reset: bool = True
     pool_leak_reclaim_s: Seconds = None
     statement_timeout_s: Seconds = None
+    idle_in_transaction_session_timeout_s: Seconds = None
     socket_timeout_s: Seconds = None
     statement_deadline_s: Seconds = None
     deadline_propagation: bool = False
+    connect_timeout_s: OptionalConnectSeconds = None
+    tcp_user_timeout_s: Seconds = None
+    keepalives_idle_s: OptionalWholeSeconds = None
+    keepalives_interval_s: WholeSeconds = 1
+    keepalives_count: Annotated[int, Field(ge=1, le=127)] = 3
     fail_fast: bool = False
     shed_load_at: OptionalCount = None
     handshaking: bool = False
@@ -94,6 +105,12 @@ class ServerSettings(StrictRecord):
     def gives_back_beside(self) -> bool:
         """Whether a lookup's connection is given back in a thread beside the request threads, as FastAPI does for its dependencies."""
         return self.lookup == "dependency"
+
+    @property
+    def link_timeout_s(self) -> float:
+        """The longest that the limits on the link to the database let a thread wait for one that is silent; 0 without any."""
+        probes_s = 0 if self.keepalives_idle_s is None else self.keepalives_idle_s + self.keepalives_interval_s * self.keepalives_count
+        return max(self.socket_timeout_s or 0.0, self.tcp_user_timeout_s or 0.0, probes_s)
 
     @property
     def overflow(self) -> float:
@@ -162,9 +179,9 @@ class Settings(StrictRecord):
     def longest_timeout_s(self) -> float:
         """The longest that a request can hang before a time-out ends it, in real seconds; 0 without a time-out.
 
-        A transaction makes up to `CALLS` calls, each with its retries. On a server, the time-outs of pool, statement and socket, and the
-        deadline of a statement, follow each other. A server that is replaced takes `RESTART_S`, and with a governor waits up to a minute
-        for its turn.
+        A transaction makes up to `CALLS` calls, each with its retries. On a server, the time-outs of pool, ping, connect, statement and
+        link, and the deadline of a statement, follow each other. A server that is replaced takes `RESTART_S`, and with a governor waits
+        up to a minute for its turn.
         """
         server, caller = self.application_server, self.caller
         retries_s = CALLS * caller.retry_wait_s * caller.retries
@@ -187,7 +204,10 @@ class Settings(StrictRecord):
         if caller.call_deadline_s is not None:  # with every attempt, and one wait between two that it may end in
             whole_s = CALLS * (caller.call_deadline_s + (caller.retry_wait_s if caller.retries else 0.0))
             calls_s = min(calls_s or whole_s, whole_s)
-        in_turn = (server.pool_checkout_timeout_s, server.statement_timeout_s, server.socket_timeout_s, server.statement_deadline_s)
+        in_turn = (
+            *(server.pool_checkout_timeout_s, server.pool_pre_ping_timeout_s, server.connect_timeout_s),
+            *(server.idle_in_transaction_session_timeout_s, server.statement_timeout_s, server.link_timeout_s, server.statement_deadline_s),
+        )
         return max(calls_s, sum(timeout_s or 0.0 for timeout_s in in_turn))
 
 

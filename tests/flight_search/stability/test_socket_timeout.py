@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from flight_search.datasource import MonitoredDataSource
 from flight_search.settings import ServerSettings
-from flight_search.stability import socket_timeout
+from flight_search.stability import link_limits, socket_timeout
 from tests.silent_socket import go_silent
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def link(conninfo: str) -> Iterator[SilentRelay]:
     link.cut()
 
 
-def pool_of_one(database: str, seconds: float | None) -> MonitoredDataSource:
-    """Return a pool of one connection with this socket time-out."""
-    return MonitoredDataSource(ServerSettings(database=database, pool_size=1, socket_timeout_s=seconds))
+def pool_of_one(database: str, seconds: float | None = None, **settings: float) -> MonitoredDataSource:
+    """Return a pool of one connection with this socket time-out, or limits of the link by themselves."""
+    return MonitoredDataSource(ServerSettings(database=database, pool_size=1, socket_timeout_s=seconds, **settings))  # type: ignore[arg-type]
 
 
 def failure_time_s(
@@ -145,3 +145,61 @@ def test_connecting_has_the_limit_in_whole_seconds() -> None:
 def test_without_a_limit_the_driver_gets_no_options() -> None:
     """Without the setting, as on that night, libpq's defaults hold."""
     assert socket_timeout.options(None) == {}
+
+
+@pytest.mark.fact("A7")
+def test_a_user_timeout_alone_ends_no_read(link: SilentRelay) -> None:
+    """A statement whose packets were acknowledged before the silence waits on: nothing of it is under way."""
+    pool = pool_of_one(link.conninfo, tcp_user_timeout_s=0.2)
+    assert failure_time_s(pool, link, "SELECT pg_sleep(60)", after_s=0.3, within_s=2.0) is None
+
+
+@pytest.mark.fact("A7")
+def test_a_user_timeout_alone_ends_a_write(link: SilentRelay) -> None:
+    """After its time, as `socket_timeout_s` does."""
+    failed_s = failure_time_s(pool_of_one(link.conninfo, tcp_user_timeout_s=0.2), link, "SELECT 1")
+    assert failed_s is not None
+    assert failed_s >= 0.2
+
+
+@pytest.mark.fact("W4", "A7")
+def test_keepalives_alone_end_a_read(link: SilentRelay) -> None:
+    """After the idle time and as many lost probes as they take."""
+    pool = pool_of_one(link.conninfo, keepalives_idle_s=1, keepalives_interval_s=1, keepalives_count=1)
+    failed_s = failure_time_s(pool, link, "SELECT pg_sleep(60)", after_s=0.1)
+    assert failed_s is not None
+    assert failed_s >= 1.0
+
+
+def test_each_limit_of_the_link_is_the_kernel_s_own(conninfo: str) -> None:
+    """Set by themselves, they reach the socket one by one, and what is not set stays the kernel's."""
+    pool = pool_of_one(conninfo, tcp_user_timeout_s=2.5)
+    with closing(pool.get_connection()) as connection:
+        untouched = option(connection.driver, socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+        assert option(connection.driver, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
+        assert untouched != 7
+    pool.dispose()
+    pool = pool_of_one(conninfo, keepalives_idle_s=4, keepalives_interval_s=5, keepalives_count=7)
+    with closing(pool.get_connection()) as connection:
+        assert option(connection.driver, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [option(connection.driver, socket.IPPROTO_TCP, name) for name in names] == [4, 5, 7]
+    pool.dispose()
+
+
+def test_what_is_set_by_itself_replaces_its_part_of_the_combination() -> None:
+    """`socket_timeout_s` sets all of them; beside it, each setting of its own counts."""
+    together = socket_timeout.options(3.0)
+    assert link_limits.options(ServerSettings(database="host=db-1", socket_timeout_s=3.0)) == together
+    own = ServerSettings(database="host=db-1", socket_timeout_s=3.0, connect_timeout_s=9, keepalives_idle_s=8)
+    probes = {"keepalives": 1, "keepalives_idle": 8, "keepalives_interval": 1, "keepalives_count": 3}
+    assert link_limits.options(own) == {**together, "connect_timeout": 9, **probes}
+    assert link_limits.options(ServerSettings(database="host=db-1")) == {}
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up_at_the_connect_timeout() -> None:
+    """The whole handshake has that time; without it a checkout that opens a connection would hang."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pool = pool_of_one(f"host=127.0.0.1 port={silent.getsockname()[1]} dbname=x", connect_timeout_s=2)
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            pool.get_connection()
