@@ -50,6 +50,7 @@ WholeSeconds = Annotated[int, Field(ge=1, le=7200)]
 MaybeWholeSeconds = Annotated[WholeSeconds | None, BeforeValidator(_none_if_empty)]
 MaybeConnectSeconds = Annotated[Annotated[int, Field(ge=2, le=7200)] | None, BeforeValidator(_none_if_empty)]  # libpq waits 2 s at least
 MaybeFd = Annotated[Annotated[int, Field(ge=3)] | None, BeforeValidator(_none_if_empty)]
+MaybeShare = Annotated[Annotated[float, Field(gt=0, le=1)] | None, BeforeValidator(_none_if_empty)]
 MaybeCount = Annotated[Annotated[int, Field(ge=1, le=1000)] | None, BeforeValidator(_none_if_empty)]
 Settings = TypeVar("Settings", bound="ListenSettings")
 MaybePath = Annotated[Annotated[str, Field(min_length=1)] | None, BeforeValidator(_none_if_empty)]
@@ -147,6 +148,7 @@ class CallerSettings(ListenSettings):
     leak_connection_every: MaybeCount = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_wait_s: Seconds = 0.1
+    retry_budget: MaybeShare = None
     circuit_breaker_at: MaybeCount = None
     circuit_breaker_open_s: Seconds = 1.0
     circuit_breaker_slow_call_s: MaybeSeconds = None

@@ -61,6 +61,8 @@ def create_app(settings: CallerSettings) -> FastAPI:
     about.add_to(app, settings.name, settings, dict if connections is None else lambda: {"connections": connections.shown()})
     if flights.circuit_breaker is not None:
         registry.register(flights.circuit_breaker)
+    if flights.retry_budget is not None:
+        registry.register(flights.retry_budget)
 
     @app.get("/transactions")
     async def listing() -> JSONResponse:

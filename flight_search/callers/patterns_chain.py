@@ -10,6 +10,7 @@ from flight_search.stability.cached_answers import CachedAnswers
 from flight_search.stability.call_deadline import CallDeadline
 from flight_search.stability.circuit_breaker import CircuitBreaker
 from flight_search.stability.retry import Retry
+from flight_search.stability.retry_budget import RetryBudget
 
 if TYPE_CHECKING:
     from flight_search.settings import CallerSettings
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PatternsChain:
-    """The wrapped `send`, and the circuit breaker in it, if there is one: monitoring reads it."""
+    """The wrapped `send`, and the circuit breaker and the retry budget in it, where there are such: monitoring reads them."""
 
     send: SendCall
     circuit_breaker: CircuitBreaker | None
+    retry_budget: RetryBudget | None
 
 
 def patterns_chain(send: SendCall, settings: CallerSettings) -> PatternsChain:
@@ -39,12 +41,13 @@ def patterns_chain(send: SendCall, settings: CallerSettings) -> PatternsChain:
     if settings.circuit_breaker_at is not None:
         slow_call_s = settings.circuit_breaker_slow_call_s
         send = breaker = CircuitBreaker(send, settings.circuit_breaker_at, settings.circuit_breaker_open_s, slow_call_s)
+    budget = None if settings.retry_budget is None else RetryBudget(settings.retry_budget)
     if settings.retries:
-        send = Retry(send, settings.retries, settings.retry_wait_s)
+        send = Retry(send, settings.retries, settings.retry_wait_s, budget)
     if settings.call_deadline_s is not None:
         send = CallDeadline(send, settings.call_deadline_s)
     if settings.bulkhead_at is not None:
         send = Bulkhead(send, settings.bulkhead_at)
     if settings.cached_answers_s is not None:
         send = CachedAnswers(send, settings.cached_answers_s)
-    return PatternsChain(send, breaker)
+    return PatternsChain(send, breaker, budget)

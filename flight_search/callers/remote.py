@@ -53,7 +53,8 @@ class RemoteFlightSearch:
 
     Calls go to application servers (or balancers) in turn, and past addresses where nothing listens. `round_robin`, as a context
     manager, also leaves out servers whose health is red, if `health_check_every_s` is set. Each call goes through the stability
-    patterns that the settings turn on (`patterns_chain.py`); by default, none. `circuit_breaker` is the one among them, or None.
+    patterns that the settings turn on (`patterns_chain.py`); by default, none. `circuit_breaker` and `retry_budget` are those among them,
+    or None.
     `connections`: the table of its connections, where there are only so many; None otherwise.
     """
 
@@ -70,7 +71,7 @@ class RemoteFlightSearch:
             call_deadline.bind(adapter)
         self._session = _session(adapter)
         chain = patterns_chain(self._send, settings)
-        self._call, self.circuit_breaker = chain.send, chain.circuit_breaker
+        self._call, self.circuit_breaker, self.retry_budget = chain.send, chain.circuit_breaker, chain.retry_budget
         self.round_robin = RoundRobin(urls, settings.health_check_every_s, _HealthCheck(len(urls)))
         self._leaks = SeededLeaks(self._session, self.round_robin, settings.leak_connection_every)
 

@@ -5,7 +5,8 @@ On an application server: `admission.py` decides in the event loop whether a cal
 `idle_in_transaction.py` limit its database connection, `before_checkout.py` replaces one that rested too long or does not answer a
 `bounded_ping.py`, `leak_reclaim.py` takes it back; `deadline_propagation.py` limits all its work to what `deadline.py` says is left;
 `stuck.py` detects a stuck server, which `handshaking.py` reports and `let_it_crash.py` replaces. `patterns.py` starts those that are on.
-On a caller: `call.py` is a call and its answer, which `cached_answers.py`, `bulkhead.py`, `call_deadline.py`, `retry.py` and
+On a caller: `call.py` is a call and its answer, which `cached_answers.py`, `bulkhead.py`, `call_deadline.py`, `retry.py` (with a
+`retry_budget.py`) and
 `circuit_breaker.py` wrap (their order: `callers/patterns_chain.py`); `decoupled.py` runs transactions without a request thread.
 
 Where a library has the pattern, the library's is used: SQLAlchemy's pool has the checkout time-out, pre-ping, recycling and its

@@ -15,6 +15,7 @@ from flight_search.stability.circuit_breaker import CircuitOpen
 
 if TYPE_CHECKING:
     from flight_search.stability.call import Call, FacilityAnswer, SendCall
+    from flight_search.stability.retry_budget import RetryBudget
 
 # By default stamina logs each retry and counts it in Prometheus' default registry, which no service here serves.
 stamina.instrumentation.set_on_retry_hooks(())
@@ -24,11 +25,14 @@ class Retry:
     """Sends a call up to `retries` more times while it fails, at most `wait_s` apart; then raises what the last attempt raised.
 
     Reads and writes alike: the facility recognises a repeated write (`transactions.py`). A hanging call does not fail, so without a
-    call time-out it is never retried; a call that fails for good costs the facility `retries` + 1 times as much.
+    call time-out it is never retried; a call that fails for good costs the facility `retries` + 1 times as much. With a `budget`, a retry
+    is made only if that has one.
     """
 
-    def __init__(self, send: SendCall, retries: int, wait_s: float) -> None:
+    def __init__(self, send: SendCall, retries: int, wait_s: float, budget: RetryBudget | None = None) -> None:
         self._send = send
+        self._retries = retries
+        self._budget = budget
         self._retrying = stamina.RetryingCaller(
             attempts=retries + 1,
             timeout=None,  # each attempt has the call's own time-out, if any
@@ -40,9 +44,18 @@ class Retry:
         )
 
     def __call__(self, call: Call) -> FacilityAnswer:
-        """Send a call until it succeeds or has failed `retries` + 1 times."""
-        attempts = itertools.count(1)
-        return self._retrying(_may_help, lambda: self._send(replace(call, attempt=next(attempts))))
+        """Send a call until it succeeds or has failed `retries` + 1 times, or until the budget has no retry for it."""
+        attempts, failures = itertools.count(1), itertools.count(1)
+        if self._budget is not None:
+            self._budget.earn()
+
+        def again(error: Exception) -> bool:
+            """Return whether to send it again; asked after each failure, the last as well."""
+            if not _may_help(error) or next(failures) > self._retries:
+                return False
+            return self._budget is None or self._budget.spend()
+
+        return self._retrying(again, lambda: self._send(replace(call, attempt=next(attempts))))
 
 
 def _may_help(error: Exception) -> bool:

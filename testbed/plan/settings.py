@@ -128,6 +128,7 @@ class CallerSettings(StrictRecord):
     leak_connection_every: OptionalCount = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_wait_s: PositiveSeconds = 0.1
+    retry_budget: Annotated[float, Field(gt=0, le=1)] | None = None
     circuit_breaker_at: OptionalCount = None
     circuit_breaker_open_s: PositiveSeconds = 1.0
     circuit_breaker_slow_call_s: Seconds = None
