@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Lookup = Literal[
@@ -133,7 +133,8 @@ class CallerSettings(ListenSettings):
     `health_check_every_s`: how often it checks the health of each address; unset if a balancer in front does that.
     `call_connections`: at most so many connections to each address, for which calls wait; unset, as many as calls need.
     `leak_connection_every` loses one of them every so many lookups (`callers/seeded_leaks.py`).
-    The stability patterns are all off by default; `stability/` describes them.
+    The stability patterns are all off by default; `stability/` describes them. `bulkhead_at` is how many threads may be in the facility,
+    `bulkhead_spare_threads` how many may not, of however many there are.
     """
 
     model_config = SettingsConfigDict(env_prefix="CALLER_", frozen=True, extra="forbid")
@@ -153,9 +154,24 @@ class CallerSettings(ListenSettings):
     circuit_breaker_open_s: Seconds = 1.0
     circuit_breaker_slow_call_s: MaybeSeconds = None
     bulkhead_at: MaybeCount = None
+    bulkhead_spare_threads: MaybeCount = None
     cached_answers_s: MaybeSeconds = None
     decoupled: bool = False
     decoupled_broker: Annotated[str, Field(min_length=1)] = "memory://"
+
+    @field_validator("bulkhead_spare_threads")
+    @classmethod
+    def _leave_some(cls, spare: int | None, info: ValidationInfo) -> int | None:
+        threads = info.data.get("request_threads")  # None if it is wrong itself
+        if spare is not None and threads is not None and spare >= threads:
+            raise ValueError(f"allowed: less than the {threads} request threads, as the facility needs one")
+        return spare
+
+    @property
+    def bulkhead_places(self) -> int | None:
+        """How many request threads may be in the facility at once; None without a bulkhead."""
+        places = (self.bulkhead_at, self.bulkhead_spare_threads and self.request_threads - self.bulkhead_spare_threads)
+        return min((count for count in places if count is not None), default=None)
 
 
 def from_environment(kind: type[Settings]) -> Settings:

@@ -46,8 +46,8 @@ def patterns_chain(send: SendCall, settings: CallerSettings) -> PatternsChain:
         send = Retry(send, settings.retries, settings.retry_wait_s, budget)
     if settings.call_deadline_s is not None:
         send = CallDeadline(send, settings.call_deadline_s)
-    if settings.bulkhead_at is not None:
-        send = Bulkhead(send, settings.bulkhead_at)
+    if settings.bulkhead_places is not None:
+        send = Bulkhead(send, settings.bulkhead_places)
     if settings.cached_answers_s is not None:
         send = CachedAnswers(send, settings.cached_answers_s)
     return PatternsChain(send, breaker, budget)

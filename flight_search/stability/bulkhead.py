@@ -1,4 +1,9 @@
-"""Bulkhead: limits how many of a caller's threads may be in the facility at once, so that the facility can never block all of them."""
+"""Bulkhead: limits how many of a caller's threads may be in the facility at once, so that the facility can never block all of them.
+
+What needs no facility always finds a thread as long as there are fewer places than request threads. A fixed number of places
+(`bulkhead_at`) says nothing of that: of twenty places and ten threads, all threads may hang. `bulkhead_spare_threads` says how many are
+left, of however many there are.
+"""
 
 from __future__ import annotations
 

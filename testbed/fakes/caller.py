@@ -22,7 +22,10 @@ LOCAL_S = 0.001  # how long a transaction takes that needs no call
 SECOND_CALLS = ("check_in", "flight_status", "book")  # transactions that make a call of their own name after the lookup
 # It knows no passengers, so it can cache no answer; each of its transactions has a thread, so none waits without one; and it has as many
 # connections as it has calls. Its breaker counts calls that have ended, and its retries have no budget.
-NOT_MODELLED = ("cached_answers_s", "decoupled", "call_connections", "leak_connection_every", "circuit_breaker_slow_call_s", "retry_budget")
+NOT_MODELLED = (
+    *("cached_answers_s", "decoupled", "call_connections", "leak_connection_every", "circuit_breaker_slow_call_s", "retry_budget"),
+    "bulkhead_spare_threads",
+)
 OPEN = "CircuitOpen: the call was not made"
 FULL = "FacilityFailed: every place of the bulkhead is taken"
 

@@ -133,6 +133,7 @@ class CallerSettings(StrictRecord):
     circuit_breaker_open_s: PositiveSeconds = 1.0
     circuit_breaker_slow_call_s: Seconds = None
     bulkhead_at: OptionalCount = None
+    bulkhead_spare_threads: OptionalCount = None
     cached_answers_s: Seconds = None
     decoupled: bool = False
     decoupled_broker: Annotated[str, AfterValidator(_url)] = "memory://"
