@@ -172,6 +172,10 @@ class MonitoredDataSource:
             self._connects_failed, self._connect_error = 0, ""
         return connection
 
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a connection that is none of the pool's, with the same limits; raises psycopg.Error."""
+        return self._connect()
+
     def fill(self) -> None:
         """Open every connection of the pool; wait for the database for `start_timeout_s` at most, then raise psycopg.OperationalError.
 

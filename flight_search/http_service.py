@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
@@ -58,18 +58,22 @@ class RequestThreads:
         yield GaugeMetricFamily("requests_waiting_for_thread", "Requests that wait for a request thread", waiting)
 
 
+async def _ready() -> None:
+    """Return that nothing is wrong: the process answers."""
+
+
 def create(
     name: str,
     threads: RequestThreads,
     registry: CollectorRegistry,
-    not_ready: Callable[[], str | None] = lambda: None,
+    not_ready: Callable[[], Awaitable[str | None]] = _ready,
     background: Sequence[AbstractContextManager[object]] = (),
 ) -> FastAPI:
     """Build an application with these request threads and with monitoring; `background` starts and ends with it.
 
     Monitoring is `async` and answers from the event loop, so it answers while every request thread hangs (C6, O8). The health check is
-    green unless `not_ready` returns a reason. An exception that nothing handles is counted in the metric `internal_errors`, whoever
-    raised it, and answered with 500 and its name; it goes on to uvicorn, which logs its traceback.
+    green unless `not_ready` returns a reason, and without an answer while that hangs. An exception that nothing handles is counted in the
+    metric `internal_errors`, whoever raised it, and answered with 500 and its name; it goes on to uvicorn, which logs its traceback.
     """
     registry.register(threads)
     internal_errors = Counter("internal_errors", "Requests that ended in an exception which nothing handles", registry=registry)
@@ -86,7 +90,7 @@ def create(
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        reason = not_ready()
+        reason = await not_ready()
         if reason is not None:
             return JSONResponse({"status": "not ready", "service": name, "detail": reason}, status_code=503)
         return JSONResponse({"status": "ok", "service": name})

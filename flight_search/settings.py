@@ -25,6 +25,7 @@ Lookup = Literal[
     "dependency",
     "in_endpoint",
 ]
+HealthCheckWord = Literal["event_loop", "request_thread", "pool", "database"]
 DepartureBoardOrder = Literal["one", "two"]
 CallerName = Literal["kiosk", "ivr", "partner"]
 
@@ -118,6 +119,8 @@ class ServerSettings(ListenSettings):
     fail_fast: bool = False
     shed_load_at: MaybeCount = None
     handshaking: bool = False
+    health_check: HealthCheckWord = "event_loop"
+    liveness_probe_s: MaybeSeconds = None
     let_it_crash_s: MaybeSeconds = None
     governor_per_minute: MaybeCount = None
     sessions: bool = False

@@ -16,18 +16,26 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from flight_search.stability.stuck import StuckDetector
 
 # The variable that hands Replacements to the next process; its times are on the machine's monotonic clock, which an exec does not reset.
 VARIABLE = "LET_IT_CRASH_REPLACED"
 WINDOW_S = 60.0
 CHECK_EVERY_S = 0.05
 CANNOT_START = 3  # the exit code of a service that cannot start
+
+
+class Detector(Protocol):
+    """Tells for how long a server has been of no use."""
+
+    def sample(self) -> float:
+        """Return for how many seconds it has been so, 0 if it is not."""
+
+    def reason(self, stuck_s: float) -> str:
+        """Return in words why the server is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class LetItCrash:
     """The watchdog of a server. `replace` replaces the process; it is given what the next process must know, and does not return."""
 
     name: str
-    detector: StuckDetector
+    detector: Detector
     limit_s: float
     governor: Governor
     replacements: Replacements
@@ -101,7 +109,7 @@ class LetItCrash:
         if stuck_s < self.limit_s:
             self.held_back = False
             return
-        reason = f"{self.name}: all {self.detector.limit} request threads stuck, no request ended for {stuck_s:.2f} s"
+        reason = f"{self.name}: {self.detector.reason(stuck_s)}"
         delay_s = self.governor.delay_s(self.replacements, now_s)
         if delay_s > 0:
             if not self.held_back:

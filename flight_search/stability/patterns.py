@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
+from flight_search.stability import health_check
 from flight_search.stability.fail_fast import FailFast
 from flight_search.stability.handshaking import Handshaking
 from flight_search.stability.leak_reclaim import LeakReclaim
 from flight_search.stability.let_it_crash import Governor, LetItCrash, Replacements, replacing
+from flight_search.stability.liveness_probe import RedHealth
 from flight_search.stability.shed_load import ShedLoad
 from flight_search.stability.stuck import StuckDetector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
@@ -35,7 +37,9 @@ class Patterns:
     shed_load: ShedLoad | None
     handshaking: Handshaking | None
     reclaim: LeakReclaim | None
-    watchdog: LetItCrash | None
+    watchdogs: tuple[LetItCrash, ...]
+    health: Callable[[], Awaitable[str | None]]
+    probe: RedHealth | None
     replacements: Replacements
 
     @classmethod
@@ -47,28 +51,35 @@ class Patterns:
         if settings.pool_leak_reclaim_s is not None:
             reclaim = LeakReclaim(source, settings.pool_leak_reclaim_s)
             reclaim.start()
-        watchdog = None
+        health = health_check.by_word(settings.health_check, source)
+        probe = None if settings.liveness_probe_s is None else RedHealth(health)
+        watched = ((detector, settings.let_it_crash_s), (probe, settings.liveness_probe_s))
         replacements = Replacements.from_environment(os.environ)
-        if settings.let_it_crash_s is not None:
-            governor, replace = Governor(settings.governor_per_minute), replacing(settings.listen_fd)
-            watchdog = LetItCrash(settings.name, detector, settings.let_it_crash_s, governor, replacements, replace)
+        governor, replace = Governor(settings.governor_per_minute), replacing(settings.listen_fd)
+        watchdogs = tuple(
+            LetItCrash(settings.name, watching, limit_s, governor, replacements, replace)
+            for watching, limit_s in watched
+            if watching is not None and limit_s is not None
+        )
         fail_fast = FailFast(source) if settings.fail_fast else None
         shed_load = None if settings.shed_load_at is None else ShedLoad(settings.name, settings.shed_load_at)
-        return cls(fail_fast, shed_load, handshaking, reclaim, watchdog, replacements)
+        return cls(fail_fast, shed_load, handshaking, reclaim, watchdogs, health, probe, replacements)
 
     @property
     def background(self) -> tuple[AbstractContextManager[None], ...]:
         """What runs in the background while the server serves."""
-        return () if self.watchdog is None else (self.watchdog.watching(),)
+        asking = () if self.probe is None else (self.probe.asking(),)
+        return (*asking, *(watchdog.watching() for watchdog in self.watchdogs))
 
     @property
     def gates(self) -> tuple[Gate, ...]:
         """The gates that a call must pass, the innermost first."""
         return tuple(gate for gate in (self.fail_fast, self.shed_load) if gate is not None)
 
-    def not_ready(self) -> str | None:
-        """Return why a call would not be served, for the health check; None if it would, or without handshaking."""
-        return None if self.handshaking is None else self.handshaking.not_ready()
+    async def not_ready(self) -> str | None:
+        """Return why a call would not be served, for the health check; None if it would, or if it asks for no such thing. It may hang."""
+        reason = None if self.handshaking is None else self.handshaking.not_ready()
+        return await self.health() if reason is None else reason
 
     def totals(self) -> dict[str, int]:
         """Return how often each pattern acted, for `/admin/pool`."""

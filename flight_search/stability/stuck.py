@@ -37,6 +37,10 @@ class StuckDetector:
         """How many request threads can be busy at once."""
         return min(self.threads.limit, self.shed_load_at or self.threads.limit)
 
+    def reason(self, stuck_s: float) -> str:
+        """Return in words why the server is replaced."""
+        return f"all {self.limit} request threads stuck, no request ended for {stuck_s:.2f} s"
+
     def sample(self) -> float:
         """Sample the request threads; return for how many seconds the server has been stuck, 0 if it is not.
 

@@ -28,7 +28,7 @@ NOT_MODELLED = (
     *("pool_max_overflow", "pool_recycle_s", "pool_max_idle_s", "pool_pre_ping_timeout_s", "statement_deadline_s"),
     *("statement_timeout_s", "idle_in_transaction_session_timeout_s", "socket_timeout_s", "connect_timeout_s"),
     *("tcp_user_timeout_s", "keepalives_idle_s", "keepalives_interval_s", "keepalives_count", "deadline_propagation"),
-    *("handshaking", "let_it_crash_s", "governor_per_minute"),
+    *("handshaking", "health_check", "liveness_probe_s", "let_it_crash_s", "governor_per_minute"),
     *("sessions", "sessions_kept_s", "leak_connection_every", "leak_memory_kib", "departure_board"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self, get_args
 
@@ -22,7 +23,18 @@ BREAKER = "circuit_breaker_"
 BREAKER_STATES: tuple[BreakerState, ...] = get_args(BreakerState)
 PLAIN = ("request_threads", "request_threads_busy", "requests_waiting_for_thread", "pool_size", "pool_waiting", "internal_errors_total")
 FAILED = ("failed", "internal_error")
+ALONE_S = 0.5  # a health check that hangs for longer is not waited for with the metrics
 WITHIN_S = 2.0  # the monitoring's own time-out: a later answer counts as none
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What an address answered, and when by the event loop's clock; or what went wrong."""
+
+    at_s: float
+    status: int = 0
+    text: str = ""
+    error: str = ""
 
 
 class HttpMonitoring:
@@ -36,27 +48,41 @@ class HttpMonitoring:
         await self._session.close()
 
     async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:
-        """Read the health check, then the metrics; return a sample without numbers where the metrics are not read in time."""
+        """Read the health check, then the metrics; return a sample without numbers where the metrics are not read in time.
+
+        The metrics are not kept waiting by a health check that hangs, as one in a request thread does: after ALONE_S both are asked.
+        """
         loop = asyncio.get_running_loop()
-        timeout = aiohttp.ClientTimeout(total=WITHIN_S)
-        started, health, health_s, text, error = loop.time(), False, None, "", ""
+        started = loop.time()
+        asking = loop.create_task(self._ask(f"{address.url}/health", WITHIN_S))
         try:
-            async with self._session.get(f"{address.url}/health", timeout=timeout) as answer:
-                health = answer.status == HTTPStatus.OK
-            health_s = loop.time() - started
-            async with self._session.get(f"{address.url}/metrics", timeout=timeout) as answer:
-                if answer.status == HTTPStatus.OK:
-                    text = await answer.text(errors="replace")
-                else:
-                    error = f"the metrics answer {answer.status}"
+            await asyncio.wait({asking}, timeout=ALONE_S)
+            text, error = "", ""
+            if not asking.done() or not asking.result().error:
+                metrics = await self._ask(f"{address.url}/metrics", WITHIN_S if asking.done() else WITHIN_S - ALONE_S)
+                text, error = metrics.text, metrics.error
+                if not error and metrics.status != HTTPStatus.OK:
+                    text, error = "", f"the metrics answer {metrics.status}"
+            health = await asking
+        finally:
+            asking.cancel()
+        error = error or health.error
+        return parse_metrics(service, text, now(), health=health.status == HTTPStatus.OK, health_s=health.at_s - started, error=error)
+
+    async def _ask(self, url: str, within_s: float) -> _Answer:
+        """Ask an address; what goes wrong is in the answer."""
+        loop, text = asyncio.get_running_loop(), ""
+        try:
+            async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=within_s)) as answer:
+                text = await answer.text(errors="replace")
+            return _Answer(loop.time(), answer.status, text)
         except TimeoutError:
-            text, error = "", f"no answer within {WITHIN_S:.0f} s"
+            error = f"no answer within {WITHIN_S:.0f} s"
         except aiohttp.ClientConnectorError as failure:
             error = REFUSED if isinstance(failure.os_error, ConnectionRefusedError) else str(failure)
         except aiohttp.ClientError as failure:
-            text, error = "", str(failure) or type(failure).__name__
-        took_s = loop.time() - started if health_s is None else health_s
-        return parse_metrics(service, text, now(), health=health, health_s=took_s, error=error)
+            error = str(failure) or type(failure).__name__
+        return _Answer(loop.time(), error=error)
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Return the HTTP status of the health check, or the error in words; unbounded, because the caller has a bound."""

@@ -88,6 +88,8 @@ class ServerSettings(StrictRecord):
     fail_fast: bool = False
     shed_load_at: OptionalCount = None
     handshaking: bool = False
+    health_check: Literal["event_loop", "request_thread", "pool", "database"] = "event_loop"
+    liveness_probe_s: Seconds = None
     let_it_crash_s: Seconds = None
     governor_per_minute: OptionalCount = None
     sessions: bool = False
@@ -193,9 +195,10 @@ class Settings(StrictRecord):
     def replaced_within_s(self) -> float:
         """The longest that an application server which replaces itself answers nothing, in real seconds; 0 for one that does not."""
         server = self.application_server
-        if server.let_it_crash_s is None:
+        limits = [limit_s for limit_s in (server.let_it_crash_s, server.liveness_probe_s) if limit_s is not None]
+        if not limits:
             return 0.0
-        return server.let_it_crash_s + RESTART_S + (0.0 if server.governor_per_minute is None else GOVERNED_S)
+        return max(limits) + RESTART_S + (0.0 if server.governor_per_minute is None else GOVERNED_S)
 
     @property
     def thread_timeout_s(self) -> float:

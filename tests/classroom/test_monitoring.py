@@ -95,16 +95,22 @@ def test_services_that_stood_still_for_a_while_tell_it_too() -> None:
 
 
 def test_the_health_check_asks_for_nothing_but_the_process_unless_it_is_told_to() -> None:
-    """As the service's code has it: without a reason not to be, it is green; and only the setting `handshaking` gives it reasons."""
+    """As the service's code has it: without a reason not to be, it is green; and only two settings give it reasons."""
     assert ServerSettings.model_fields["handshaking"].default is False
+    assert ServerSettings.model_fields["health_check"].default == "event_loop"
 
     def health(reason: str | None) -> tuple[int, str]:
         threads = RequestThreads(1)
-        app = http_service.create("cf-1", threads, CollectorRegistry(), lambda: reason)
+
+        async def not_ready() -> str | None:
+            return reason
+
+        app = http_service.create("cf-1", threads, CollectorRegistry(), not_ready)
         endpoint = next(route.endpoint for route in app.routes if getattr(route, "path", "") == "/health")
         answer = asyncio.run(endpoint())
         return answer.status_code, json.loads(answer.body)["status"]
 
     assert health(None) == (200, "ok")
     assert health("all 40 connections of the pool are leaked") == (503, "not ready")
-    assert "handshaking" in inspect.getsource(Patterns.not_ready)
+    source = inspect.getsource(Patterns.not_ready)
+    assert ("handshaking" in source, "self.health()" in source) == (True, True)

@@ -218,6 +218,7 @@ def test_a_runtime_that_is_slow_slows_the_night_unless_a_speed_is_given(tmp_path
         ({"pool_pre_ping_timeout_s": 0.5, "connect_timeout_s": 2, "tcp_user_timeout_s": 1.5}, {}, 4.0),
         ({"keepalives_idle_s": 2, "keepalives_count": 4, "socket_timeout_s": 1.0}, {}, 6.0),
         ({"let_it_crash_s": 0.5}, {}, 2.5),
+        ({"let_it_crash_s": 0.5, "liveness_probe_s": 1.0}, {}, 3.0),
         ({"let_it_crash_s": 0.5, "governor_per_minute": 1}, {}, 62.5),
     ],
 )

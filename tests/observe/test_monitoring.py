@@ -166,6 +166,19 @@ async def test_a_service_that_answers_too_late_counts_as_one_that_does_not(
         assert await asked == "200"
 
 
+async def test_a_health_check_that_hangs_does_not_hide_the_numbers(
+    monitored: tuple[Monitored, Address], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that needs a request thread is red when there is none, and the metrics say why."""
+    service, address = monitored
+    service.answers.clear()
+    monkeypatch.setattr(monitoring_module, "ALONE_S", 0.01)
+    async with HttpMonitoring() as monitoring:
+        sample = await monitoring.read("cf-1", address, now)
+    assert (sample.health, sample.busy, sample.error) == (False, 3, "no answer within 2 s")
+    assert sample.health_s >= monitoring_module.WITHIN_S
+
+
 async def test_a_service_that_is_not_there_gives_a_sample_without_numbers() -> None:
     """Nobody listens: that by itself is no error of the replay, and the reason is told to who waits."""
     nobody = Address("127.0.0.1", 1)

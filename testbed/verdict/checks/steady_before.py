@@ -46,4 +46,6 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
 def _may_be_red(journal: Journal) -> bool:
     """Whether `health_green` is expected or not expected, or a setting makes servers that serve nothing say so, or end themselves."""
     server = settings_of(journal).application_server
-    return HEALTH_GREEN in journal.header.expect or server.handshaking or server.let_it_crash_s is not None
+    asks_more = server.handshaking or server.health_check != "event_loop"
+    replaced = server.let_it_crash_s is not None or server.liveness_probe_s is not None
+    return HEALTH_GREEN in journal.header.expect or asks_more or replaced

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flight_search.stability.let_it_crash import VARIABLE, WINDOW_S, Governor, LetItCrash, Replacements
+from flight_search.stability.stuck import StuckDetector
 from tests.flight_search.services import WITHIN_S, application_server, call, client_of, leak_all, service, wait_pool
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class FakeDetector:
     """A detector of a server with 40 request threads, stuck for as long as a test says."""
 
     limit = 40
+    reason = StuckDetector.reason
 
     def __init__(self) -> None:
         self.stuck_s = 0.0
