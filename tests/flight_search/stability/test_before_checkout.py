@@ -50,6 +50,7 @@ def served_by(pool: MonitoredDataSource) -> int:
         return connection.backend_pid
 
 
+@pytest.mark.variant("bounded_ping")
 @needs_linux
 @pytest.mark.fact("A7", "W4")
 def test_a_connection_that_does_not_answer_in_time_is_replaced(conninfo: str) -> None:
@@ -119,6 +120,7 @@ def test_a_connection_that_its_server_has_ended_is_dead(conninfo: str) -> None:
                 ping(connection, WITHIN_S)
 
 
+@pytest.mark.variant("max_idle")
 @pytest.mark.fact("A7")
 def test_a_connection_that_rested_too_long_is_replaced_and_one_in_use_is_not(conninfo: str) -> None:
     """Used more often than its limit, a connection lives on past it; after a rest of more, another is opened, and none counts as dead."""

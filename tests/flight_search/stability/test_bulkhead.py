@@ -48,6 +48,7 @@ def test_a_place_is_freed_however_the_call_ends(facility: FakeFacility) -> None:
     assert len(facility.asked) == 4
 
 
+@pytest.mark.variant("bulkhead_spare_threads")
 @pytest.mark.fact("S6", "S8")
 @pytest.mark.parametrize(("settings", "answered"), [({"bulkhead_at": 2}, False), ({"bulkhead_spare_threads": 1}, True)])
 def test_a_number_of_places_leaves_room_only_if_there_are_more_threads(

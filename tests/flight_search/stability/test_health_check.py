@@ -35,6 +35,7 @@ def health(server: httpx.Client) -> int | None:
         return None
 
 
+@pytest.mark.variant("health_in_request_thread", "health_of_pool", "health_of_database")
 @pytest.mark.parametrize(
     ("word", "free", "one_busy", "all_busy"),
     [
@@ -94,6 +95,7 @@ def test_a_database_that_says_no_makes_the_check_red_with_its_words(conninfo: st
     assert answer.json()["detail"].startswith("the database cannot be asked: OperationalError: ")
 
 
+@pytest.mark.variant("liveness_probe")
 def test_a_server_is_replaced_for_the_database_s_slowness(
     conninfo: str, hanging: ThreadPoolExecutor, capfd: pytest.CaptureFixture[str]
 ) -> None:

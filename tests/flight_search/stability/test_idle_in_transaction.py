@@ -24,6 +24,7 @@ def pool_connection(pool: MonitoredDataSource) -> Iterator[psycopg.Connection[tu
     pool.dispose()
 
 
+@pytest.mark.variant("idle_in_transaction_timeout")
 def test_who_waits_for_a_session_that_does_nothing_goes_on_when_the_server_ends_it(conninfo: str) -> None:
     """A session holds a lock and sends nothing: another gets the lock, the first finds its connection dead, and its place stays out."""
     pool = MonitoredDataSource(ServerSettings(database=conninfo, pool_size=1, idle_in_transaction_session_timeout_s=0.1))

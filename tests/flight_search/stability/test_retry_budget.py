@@ -25,6 +25,7 @@ def counts(budget: RetryBudget) -> tuple[float, float, float]:
     return by_result["made"], by_result["denied"], left.samples[0].value
 
 
+@pytest.mark.variant("retry_budget")
 def test_retries_are_never_more_than_a_tenth_of_the_calls(facility: FakeFacility) -> None:
     """Of fifty calls that all fail, each of which may be retried three times, five are retried, once; the others are denied one each."""
     facility.do = "fail"

@@ -154,6 +154,7 @@ def test_a_user_timeout_alone_ends_no_read(link: SilentRelay) -> None:
     assert failure_time_s(pool, link, "SELECT pg_sleep(60)", after_s=0.3, within_s=2.0) is None
 
 
+@pytest.mark.variant("tcp_user_timeout")
 @pytest.mark.fact("A7")
 def test_a_user_timeout_alone_ends_a_write(link: SilentRelay) -> None:
     """After its time, as `socket_timeout_s` does."""
@@ -162,6 +163,7 @@ def test_a_user_timeout_alone_ends_a_write(link: SilentRelay) -> None:
     assert failed_s >= 0.2
 
 
+@pytest.mark.variant("keepalives")
 @pytest.mark.fact("W4", "A7")
 def test_keepalives_alone_end_a_read(link: SilentRelay) -> None:
     """After the idle time and as many lost probes as they take."""
@@ -197,6 +199,7 @@ def test_what_is_set_by_itself_replaces_its_part_of_the_combination() -> None:
     assert link_limits.options(ServerSettings(database="host=db-1")) == {}
 
 
+@pytest.mark.variant("connect_timeout")
 def test_a_server_that_accepts_and_says_nothing_is_given_up_at_the_connect_timeout() -> None:
     """The whole handshake has that time; without it a checkout that opens a connection would hang."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
