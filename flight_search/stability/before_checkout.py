@@ -6,8 +6,10 @@ forgotten hangs. A connection that was opened just now has not rested.
 
 Rest counts from the last checkin, and `pool_recycle_s` from when the connection was opened. HikariCP calls the first `idleTimeout` and the
 second `maxLifetime`, and retires connections from a thread of its own, down to `minimumIdle`; SQLAlchemy's `recycle` and this do so only
-when somebody asks for the connection, so a quiet pool keeps its sessions at the database. A connection in steady use never rests, and
-is never replaced by this limit; by its age it is.
+when somebody asks for the connection. So a quiet pool keeps its sessions at the database, and of a connection that a firewall has
+forgotten by then, the session stays: it hears nothing of the close, and counts against the database's limit.
+
+A connection in steady use never rests, and is never replaced by this limit; by its age it is.
 """
 
 from __future__ import annotations
