@@ -18,7 +18,9 @@ from testbed.runtime import backends
 ROOT = Path(__file__).parents[3]
 DIRECTORY = ROOT / "scenarios" / "containment"
 KEPT = folder.read(DIRECTORY, scenario_file.kept_variants())
-NEWER = ("statement_deadline", "call_deadline", "deadline_propagation", "circuit_breaker_slow_call")  # variants that it has no cells of yet
+NEWER = tuple(
+    name for name in scenario_file.kept_variants() if name not in {row.variant for row in KEPT.rows}
+)  # it has no cells of them yet
 FIVE = 5  # replays a cell: a baseline in which one cell alone can be certain
 
 
@@ -32,10 +34,9 @@ def test_it_has_every_variant_with_the_settings_of_now() -> None:
 
 
 def test_the_page_on_experiments_says_which_variants_have_no_cells_yet() -> None:
-    """There are such variants, and whoever makes the matrix anew with them takes them out here and there."""
-    page = (ROOT / "testbed" / "experiments" / "README.md").read_text(encoding="utf-8")
-    assert set(NEWER) == set(scenario_file.kept_variants()) - {row.variant for row in KEPT.rows}
-    assert f"newer than it, and have no cells yet: {', '.join(f'`{name}`' for name in NEWER)}.\n" in page
+    """Whoever makes the matrix anew with them takes the sentence out."""
+    page = " ".join((ROOT / "testbed" / "experiments" / "README.md").read_text(encoding="utf-8").split())
+    assert f"newer than it, and have no cells yet: {', '.join(f'`{name}`' for name in NEWER)}. " in page
 
 
 @pytest.mark.parametrize("runtime", ["processes"])
