@@ -206,7 +206,8 @@ def _wrong_places(given: Mapping[str, Any], key: str, facility: FacilityPlan) ->
     wrong = _wrong_services(services, f"{key}.services", facility) if isinstance(services, tuple | list) else []
     if (service := given.get("service")) is not None:
         wrong += _wrong_services((service,), f"{key}.service", facility)
-    for name, allowed in (("door", (*facility.callers, *facility.server_names)), ("link", facility.link_names)):
+    doors = (*facility.callers, *facility.server_names)
+    for name, allowed in (("door", doors), ("caller", facility.callers), ("link", facility.link_names)):
         place = given.get(name)
         if isinstance(place, str) and place not in allowed:
             wrong.append(f"{key}.{name}: found {place!r}{suggestion(place, allowed)}; allowed: {', '.join(allowed)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from testbed.facility.address import Address
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
 
 
 StopMode = Literal["fast", "smart", "immediate"]  # PostgreSQL's own words
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSessions:
+    """Sessions that a server ended: how many, and the SQLSTATE that one of them was told at its next statement; empty if it goes on."""
+
+    count: int
+    told: str
 
 
 class FlightsTable(Protocol):
@@ -80,6 +89,9 @@ class Database(Protocol):
 
     async def stop_standby(self) -> None:
         """End that server and discard its data; does nothing where none runs."""
+
+    async def end_sessions(self) -> EndedSessions:
+        """End every session of the services' role, as an administrator does, and another that is opened to see it; raises TestbedError."""
 
     async def throw_away(self) -> None:
         """End the server at once and discard its data."""

@@ -98,7 +98,7 @@ class Facility:
     left: tuple[str, ...] = ()
     over: dict[str, str] = field(default_factory=dict)
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their words
-    held_on: dict[str, str] = field(default_factory=dict)  # and on which database host
+    held_on: dict[str, str] = field(default_factory=dict)  # and on which database host; empty: the server has ended that session
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by the service
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 

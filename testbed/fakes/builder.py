@@ -49,12 +49,12 @@ class FakeBuilder:
     """Builds a fake facility by the plan and the settings of a variant, as `ProcessesBuilder` builds a real one.
 
     The model: an application server has `request_threads` threads and `pool_size` connections, a FIFO pool unless `pool_lifo`. A
-    connection to a database server that was stopped is dead. A lookup over a dead connection fails, and leaks it in `original` (and in
-    `driver_cursor`, when it died between the rows and the close); any other operation checks it in, and another is opened in its place.
-    With an empty pool, a request waits with its thread for `pool_checkout_timeout_s`. A leaked connection is reclaimed after
-    `pool_leak_reclaim_s`. Requests that `shed_load_at` and `fail_fast` refuse get no thread, and count as no result. A caller's thread
-    waits for its calls for `call_read_timeout_s`, and calls the servers (of its service group) in turn; bulkhead, deadline, retry and
-    circuit breaker wrap its calls as in the real one. Times are constant, and nothing is random.
+    connection to a database server that was stopped, or that ended its sessions, is dead. A lookup over a dead connection fails, and
+    leaks it in `original` (and in `driver_cursor`, when it died between the rows and the close); any other operation checks it in, and
+    another is opened in its place. With an empty pool, a request waits with its thread for `pool_checkout_timeout_s`. A leaked
+    connection is reclaimed after `pool_leak_reclaim_s`. Requests that `shed_load_at` and `fail_fast` refuse get no thread, and count as
+    no result. A caller's thread waits for its calls for `call_read_timeout_s`, and calls the servers (of its service group) in turn;
+    bulkhead, deadline, retry and circuit breaker wrap its calls as in the real one. Times are constant, and nothing is random.
 
     Not modelled: processors and memory, so nothing gets slow under load; PostgreSQL and its data, so every flight is found; the
     setting `call_connect_timeout_s`, because a connection is established at once or not at all; toxics other than `latency`, and links

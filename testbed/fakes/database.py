@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import ArrayError, FacilityError, ServiceError
 from testbed.facility.address import Address
+from testbed.facility.database import EndedSessions
 from testbed.plan.topology import HOSTS
 
 if TYPE_CHECKING:
@@ -60,12 +61,18 @@ class FakeFlights:
 
 @dataclass(slots=True)
 class FakeDatabase:
-    """The database pair. `starts` counts the starts of a server, to tell connections to an earlier start from current ones."""
+    """The database pair. `starts` counts the starts of a server, and `endings` how often it ended every session.
+
+    `sessions`: how many it says that it ended; `ineffective`: they go on.
+    """
 
     active: str = HOSTS[0]
     mounted: str | None = HOSTS[0]
     running: bool = True
     starts: int = 1
+    endings: int = 0
+    sessions: int = 20
+    ineffective: bool = False
     broken: FacilityError | None = None  # raised by the next start of a server
     flights: FakeFlights = field(default_factory=FakeFlights)
 
@@ -137,6 +144,18 @@ class FakeDatabase:
 
     async def stop_standby(self) -> None:
         """Do nothing: there is none."""
+
+    @property
+    def epoch(self) -> int:
+        """A number that is another one for connections that have died."""
+        return self.starts + self.endings
+
+    async def end_sessions(self) -> EndedSessions:
+        """End every session: connections made before are dead."""
+        if not self.running:
+            raise FacilityError(f"no database server runs on {self.active}")
+        self.endings += not self.ineffective
+        return EndedSessions(self.sessions, "" if self.ineffective else "57P01")
 
     async def throw_away(self) -> None:
         """Stop the server at once."""

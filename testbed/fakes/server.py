@@ -34,7 +34,7 @@ NOT_MODELLED = (
 
 
 class FakeServer(FakeService):
-    """An application server. A connection is the number of the start of the database server that it goes to: an earlier one is stale."""
+    """An application server. A connection is the epoch of the database in which it was made: one of an earlier is stale."""
 
     def __init__(self, name: str, plan: FacilityPlan, settings: ServerSettings, database: FakeDatabase, link: FakeLink) -> None:
         super().__init__(name, plan.request_threads)
@@ -45,9 +45,9 @@ class FakeServer(FakeService):
         self._idle: asyncio.Queue[int] = asyncio.LifoQueue() if settings.pool_lifo else asyncio.Queue()
         self._waiting = 0
         self._leaked = 0
-        self._oldest = 0  # connections to an earlier start of the database server than this are replaced at checkout
+        self._oldest = 0  # connections of an earlier epoch of the database than this are replaced at checkout
         for _ in range(self._size):
-            self._idle.put_nowait(database.starts if settings.pool_fill else NOT_OPEN)
+            self._idle.put_nowait(database.epoch if settings.pool_fill else NOT_OPEN)
 
     def pool(self) -> PoolSample:
         """Return the state of the pool."""
@@ -68,7 +68,7 @@ class FakeServer(FakeService):
             return NO_CONNECTION
         with self.thread(DATABASE, operation):
             if connection < max(self._oldest, 1) or (self._settings.pool_pre_ping and not self._reaches(connection)):
-                connection = self._database.starts if self._link.leads_to(self._database) else NOT_OPEN
+                connection = self._database.epoch if self._link.leads_to(self._database) else NOT_OPEN
             await self._trips(TRIPS - 1)
             works = self._reaches(connection)
             if works and operation == "lookup_by_city" and self._settings.lookup == "driver_cursor":
@@ -84,7 +84,7 @@ class FakeServer(FakeService):
         else:
             self._idle.put_nowait(NOT_OPEN)
         if operation == "lookup_by_city" and self._settings.lookup == "sqlalchemy_connection":
-            self._oldest = self._database.starts  # the library discards every connection opened before the dead one was noticed
+            self._oldest = self._database.epoch  # the library discards every connection opened before the dead one was noticed
         return DEAD
 
     def _reclaim(self) -> None:
@@ -107,7 +107,7 @@ class FakeServer(FakeService):
         await asyncio.sleep(count * (TRIP_S + self._link.latency_s))
 
     def _reaches(self, connection: int) -> bool:
-        return self._database.running and connection == self._database.starts
+        return self._database.running and connection == self._database.epoch
 
     def _close_raises(self, *, works: bool) -> bool:
         """Whether the statement's close raises on a dead connection, so that the lookup never checks the connection in.

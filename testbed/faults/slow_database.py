@@ -42,12 +42,12 @@ class SlowDatabase:
             raise FacilityError(f"expected the table of flights to be locked; saw: {count} flights counted")
 
     async def over(self, actions: Actions) -> str:
-        """Return that the session which held the lock is gone, where the database has moved: it ended with its server."""
+        """Return that the session which held the lock is gone: it ended with its server, or by the server."""
         host = actions.facility.held_on.get(WORD)
         if host in (None, actions.facility.database.active):
             return ""
         await _release(actions)
-        return f"the session that held the lock ended with the database server on {host}"
+        return f"the session that held the lock ended{f' with the database server on {host}' if host else ''}"
 
     async def heal(self, actions: Actions) -> str:
         """Release the lock, and check that flights can be read again."""

@@ -15,7 +15,7 @@ RESTART = "restart"
 DATABASE = "database"  # the link between application servers and it
 HARMLESS = ("nothing", "backup", "collect_evidence")  # they change nothing
 # These leave the way from passengers to callers, and the callers' counts, as they were; others do on a link that is not a caller's.
-HARMLESS_TO_CALLERS = (*HARMLESS, HEAL, RESTART, "switchover", "slow_database", "disk_full")
+HARMLESS_TO_CALLERS = (*HARMLESS, HEAL, RESTART, "switchover", "sessions_ended", "slow_database", "disk_full")
 
 
 def first_change(journal: Journal) -> OperationEvent | None:

@@ -18,13 +18,13 @@ from testbed.plan.topology import HOSTS
 from testbed.runtime.cluster.orders import StopOrder, watched
 from testbed.runtime.containers.redundancy import virtual_ip_of
 from testbed.runtime.containers.services import PORT, SERVICE_PORT, authorization
-from testbed.runtime.credentials import SERVICES
-from testbed.runtime.postgres.sql import FlightsInPostgres
+from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
+from testbed.runtime.postgres import sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testbed.facility.database import FlightsTable, StopMode
+    from testbed.facility.database import EndedSessions, FlightsTable, StopMode
     from testbed.runtime.cluster.orders import BeatOrder, Watched, WatchOrder
     from testbed.runtime.containers.runtime import Containers
     from testbed.runtime.credentials import Credentials
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STEP_WITHIN_S = 60.0
 STATUS_WITHIN_S = 2.0
 ASKED_WITHIN_S = 5.0
+END_WITHIN_S = 10.0
 _side: TypeAdapter[DatabaseSide] = TypeAdapter(DatabaseSide)
 
 
@@ -47,7 +48,7 @@ class DatabaseHosts:
     @property
     def flights(self) -> FlightsTable:
         """The table of flights, as the services log in; whoever asks for it here asks at the virtual IP, as that is published."""
-        return FlightsInPostgres(self.credentials.login(SERVICES), lambda _: virtual_ip_of(self.runtime))
+        return sql.FlightsInPostgres(self.credentials.login(SERVICES), lambda _: virtual_ip_of(self.runtime))
 
     @property
     def standby(self) -> str:
@@ -154,6 +155,11 @@ class DatabaseHosts:
     async def narrow(self, host: str) -> None:
         """Limit how fast a host sends over the network of the database, to what the project says."""
         await asyncio.to_thread(self._post, host, "narrow")
+
+    async def end_sessions(self) -> EndedSessions:
+        """End every session of the services' role, over the virtual IP."""
+        administrator, services = (self.credentials.login(role) for role in (ADMINISTRATOR, SERVICES))
+        return await sql.end_sessions(virtual_ip_of(self.runtime), administrator, services, END_WITHIN_S)
 
     async def throw_away(self) -> None:
         """Do nothing: its container and its volume are removed with the project."""

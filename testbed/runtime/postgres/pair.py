@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.facility.address import Address
-    from testbed.facility.database import FlightsTable, StopMode
+    from testbed.facility.database import EndedSessions, FlightsTable, StopMode
     from testbed.runtime.credentials import Credentials
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.postgres.server import Server
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 LIMIT_WITHIN_S = 20.0
+END_WITHIN_S = 10.0
 
 
 @dataclass(slots=True)
@@ -158,6 +159,13 @@ class DatabasePair:
         if self.follower is not None:
             follower, self.follower = self.follower, None
             await follower.end()
+
+    async def end_sessions(self) -> EndedSessions:
+        """End every session of the services' role, at the host's own address; raises FacilityError when no server runs."""
+        if self.server is None:
+            raise FacilityError(f"no database server runs on {self.active}")
+        administrator, services = (self.credentials.login(role) for role in (ADMINISTRATOR, SERVICES))
+        return await sql.end_sessions(self.server.address, administrator, services, END_WITHIN_S)
 
     async def throw_away(self) -> None:
         """End the server at once: its data is no longer needed.

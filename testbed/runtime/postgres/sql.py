@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from testbed.errors import ServiceError
+from testbed.facility.database import EndedSessions
 from testbed.runtime.credentials import AUTHENTICATION
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ LOCK_FLIGHTS: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
 COUNT_FLIGHTS: LiteralString = "SELECT count(*) FROM flights"
 ALIVE: LiteralString = "SELECT 1"
 READ_ONLY: LiteralString = "SHOW transaction_read_only"  # also on where the server only recovers or follows
+# Each is only signalled: `pg_terminate_backend` with a time-out would wait a tenth of a second for each.
+END_SESSIONS: LiteralString = """
+WITH theirs AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = %(role)s)
+SELECT coalesce(array_agg(pid) FILTER (WHERE pg_terminate_backend(pid)), '{}') FROM theirs
+"""
+STILL_THERE: LiteralString = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%(pids)s)"
+LOOK_EVERY_S = 0.02
 # Measuring must not wait for what is locked (as `slow_database` locks the flights), or for a server that is too busy to answer.
 PATIENCE = "-c lock_timeout=50ms -c statement_timeout=1s"
 SIZE = sql.SQL("SELECT {name}, pg_total_relation_size({name}::regclass), (SELECT count(*) FROM {table})")
@@ -102,6 +110,26 @@ async def limit_connections(address: Address, administrator: Login, role: str, c
     statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(connections))
     async with _bounded(address, within_s, "cannot limit the connections"), await _connect(address, administrator, within_s) as connection:
         await connection.execute(statement)
+
+
+async def end_sessions(address: Address, administrator: Login, services: Login, within_s: float) -> EndedSessions:
+    """End every session of the services' role, and wait until they are gone; raises ServiceError when that takes longer.
+
+    One more is opened before, to be told what they are told; it does not count.
+    """
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_bounded(address, within_s, "does not end the sessions"))
+        witness = await _connect(address, services, within_s)
+        stack.push_async_callback(witness.close)
+        connection = await stack.enter_async_context(await _connect(address, administrator, within_s))
+        ((pids,),) = await (await connection.execute(END_SESSIONS, {"role": services.role})).fetchall()
+        while (await (await connection.execute(STILL_THERE, {"pids": pids})).fetchone()) != (0,):
+            await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            await witness.execute(ALIVE)
+        except psycopg.Error as error:
+            return EndedSessions(len(pids) - 1, error.sqlstate or type(error).__name__)
+        return EndedSessions(len(pids), "")
 
 
 @dataclass(frozen=True, slots=True)
