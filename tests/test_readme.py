@@ -275,7 +275,7 @@ def test_every_fault_says_by_what_means_it_is_done_and_what_it_cannot_show() -> 
 def test_every_toxic_that_toxiproxy_lacks_is_explained() -> None:
     """Each row names a toxic of the fault proxy, and all of its attributes."""
     table = rows(section("testbed/faultproxy/README.md", "Toxics of its own"))
-    assert len(table) == 4
+    assert len(table) == 5
     for word, attributes, _ in table:
         assert {field.name for field in fields(toxics.load(word.strip("`")))} == set(words([attributes])), word  # type: ignore[arg-type]
 

@@ -32,7 +32,7 @@ from testbed.faultproxy.memory import MemoryReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.faultproxy.stage import NamedToxic
+    from testbed.faultproxy.stage import NamedToxic, Pace
     from testbed.faultproxy.toxic_link import ToxicLink
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class Proxy:
     traffic: dict[str, Traffic] = field(default_factory=lambda: {UPSTREAM: Traffic(), DOWNSTREAM: Traffic()})
     _accepted: dict[str, int] = field(default_factory=dict)  # number of connections accepted since a toxic was added, by its name
     _listener: socket.socket | None = None
+    _accepting: asyncio.TimerHandle | None = None  # when it accepts again, where it does not do so at once
+    _pace: Pace | None = None  # as the listener has it
     _connections: dict[asyncio.Task[None], Connection | None] = field(default_factory=dict)
 
     async def enable(self) -> None:
@@ -73,13 +75,15 @@ class Proxy:
         self.listen = format_address(listener.getsockname())
         self._listener = listener
         self.enabled = True
+        self._pace = None
         self._start_accepting(listener)
+        self._set_pace()
 
     async def disable(self) -> None:
         """Stop listening and drop every connection."""
         self.enabled = False
         if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
+            self._stop_accepting(self._listener)
             self._listener.close()
             self._listener = None
         for connection in self._connections.values():
@@ -106,6 +110,7 @@ class Proxy:
         self._accepted[toxic.name] = 0
         for link in self._links(toxic):
             link.add(toxic)
+        self._set_pace()
 
     def set_toxics(self, toxics: tuple[NamedToxic, ...]) -> None:
         """Have these toxics, each stream's in this order, and no others.
@@ -138,6 +143,7 @@ class Proxy:
         self.toxics[toxic.name] = toxic
         for link in self._links(toxic):
             link.change(toxic)
+        self._set_pace()
 
     def remove_toxic(self, name: str) -> None:
         """Remove a toxic; raises KeyError when there is none of that name."""
@@ -145,21 +151,48 @@ class Proxy:
         del self._accepted[name]
         for link in self._links(toxic):
             link.remove(name)
+        self._set_pace()
 
     def _links(self, toxic: NamedToxic) -> list[ToxicLink]:
         return [connection.link_of(toxic) for connection in self._connections.values() if connection is not None]
 
+    def _set_pace(self) -> None:
+        """Accept as slowly as the slowest of the toxics of now says, with a queue as long as that says."""
+        paces: list[Pace | None] = [toxic.toxic.pace() for toxic in self.toxics.values() if hasattr(toxic.toxic, "pace")]
+        pace = max((pace for pace in paces if pace is not None), key=lambda pace: pace.every_s, default=None)
+        listener = self._listener
+        if listener is not None and pace != self._pace:
+            listener.listen(BACKLOG if pace is None else pace.queue)  # of a socket that listens already, it changes the queue's length
+            self._pace = pace
+            self._stop_accepting(listener)
+            self._start_accepting(listener)
+
+    def _start_accepting(self, listener: socket.socket) -> None:
+        if listener is not self._listener:
+            return
+        if self._pace is None:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        else:
+            self._accepting = asyncio.get_running_loop().call_later(self._pace.every_s, self._accept_one, listener)
+
+    def _accept_one(self, listener: socket.socket) -> None:
+        self._accept(listener, 1)
+        self._stop_accepting(listener)
+        self._start_accepting(listener)
+
+    def _stop_accepting(self, listener: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(listener)
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
+
     # Not asyncio's own server: when that is closed, a connection that it has accepted and not yet handed over is neither served nor closed.
     # Here a connection is known from its acceptance on, with nothing in between.
 
-    def _start_accepting(self, listener: socket.socket) -> None:
-        if listener is self._listener:
-            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, most: int = BACKLOG) -> None:
         loop = asyncio.get_running_loop()
         try:
-            for _ in range(BACKLOG):
+            for _ in range(most):
                 client, _ = listener.accept()
                 client.setblocking(False)
                 task = loop.create_task(self._serve(client))
@@ -176,8 +209,8 @@ class Proxy:
                 len(self._connections),
                 error,
             )
-            loop.remove_reader(listener)
-            loop.call_later(ACCEPT_AGAIN_S, self._start_accepting, listener)
+            self._stop_accepting(listener)
+            self._accepting = loop.call_later(ACCEPT_AGAIN_S, self._start_accepting, listener)
 
     def _forget(self, client: socket.socket, task: asyncio.Task[None]) -> None:
         del self._connections[task]

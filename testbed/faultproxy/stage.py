@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from testbed.faultproxy.activity import Activity
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast connections are accepted: one every so many seconds, while `queue` and one more wait in the kernel."""
+
+    every_s: float
+    queue: int
+
+
 class Toxic(Protocol):
     """Passes chunks from a stage's input to what follows the stage, in its own way.
 
@@ -24,6 +32,7 @@ class Toxic(Protocol):
         removed(stage)    called when it is removed from a living connection that it works on, or when a change makes it spare that
         room_chunks       how many chunks may wait before it; otherwise ROOM_CHUNKS
         refuses(number)   asked for each new connection before it is served; True resets the connection
+        pace()            how fast the proxy accepts connections while the toxic is on it; None: as soon as they come
     """
 
     async def pipe(self, stage: Stage) -> None:

@@ -127,10 +127,13 @@ class Wire:
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
         """Open a connection; return the client's end and the upstream's."""
-        client = self.dial()
+        return self.dial(), self.accept()
+
+    def accept(self) -> socket.socket:
+        """Accept the next connection that the proxy makes; return the upstream's end."""
         upstream, _ = self.upstream.accept()
         upstream.settimeout(WITHIN_S)
-        return client, self._open.enter_context(upstream)
+        return self._open.enter_context(upstream)
 
     def dial(self) -> socket.socket:
         """Open a connection; return the client's end."""

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from testbed.faultproxy.activity import Activity
-from tests.faultproxy.servers import Wire, has_passed, is_silent, receive, rest
+from tests.faultproxy.servers import CLOCK_S, Wire, has_passed, is_silent, receive, rest
 from tests.faultproxy.test_toxics import LONG_MS, both_streams, ends, is_reset, sending
 
 
@@ -231,3 +231,49 @@ def test_the_bytes_of_each_direction_are_told_in_prometheus_format(wire: Wire) -
         ("toxiproxy_proxy_received_bytes_total", "downstream"): 4.0,
         ("toxiproxy_proxy_sent_bytes_total", "downstream"): 0.0,
     }
+
+
+class TestSlowAccept:
+    """Connections are accepted slowly, and few may wait."""
+
+    def test_past_a_full_queue_an_attempt_is_dropped_and_comes_in_when_there_is_room(self, wire: Wire) -> None:
+        """Two are connected although nobody accepts them, the third is not; without the toxic all are served."""
+        heard, upstream = wire.connect()
+        wire.add("slow_accept", interval=LONG_MS, queue=1)
+        waiting = [wire.dial() for _ in range(2)]
+        assert self._is_dropped(wire)
+        heard.sendall(b"heard")
+        assert receive(upstream, 5) == b"heard"
+        wire.api.remove("wire", "slow_accept_downstream")
+        for client in waiting:
+            client.sendall(b"heard")
+            assert receive(wire.accept(), 5) == b"heard"
+        wire.connect()
+
+    def test_one_is_accepted_every_so_often(self, wire: Wire) -> None:
+        """Each waits for the one before; a changed interval holds at once, and none is lost."""
+        wire.add("slow_accept", interval=80, queue=8)
+        began_s = time.monotonic()
+        clients = [wire.dial() for _ in range(3)]
+        for number in range(3):
+            wire.accept()
+            assert has_passed((0.08 - CLOCK_S) * (number + 1), began_s)
+        wire.api.change("wire", "slow_accept_downstream", attributes={"interval": 0})
+        clients.append(wire.connect()[0])
+        assert len(clients) == 4
+
+    def test_it_stays_when_the_proxy_is_enabled_again(self, wire: Wire) -> None:
+        """The new listener has the toxic's queue, too."""
+        wire.add("slow_accept", interval=LONG_MS, queue=0)
+        for enabled in (False, True):
+            wire.api.ask("POST", "/proxies/wire", {"enabled": enabled})
+        wire.dial()
+        assert self._is_dropped(wire)
+
+    @staticmethod
+    def _is_dropped(wire: Wire) -> bool:
+        try:
+            socket.create_connection(wire.listen, timeout=0.2).close()
+        except TimeoutError:
+            return True
+        return False
