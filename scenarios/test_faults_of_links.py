@@ -1,4 +1,4 @@
-"""Every fault that a toxic does is injected, verified and healed on the link to a real database, with what it takes by default."""
+"""Every fault that the fault proxy does is injected, verified and healed on the link to a real database, with what it takes by default."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import pytest
 import pytest_asyncio
 
 from scenarios.facilities import built
+from testbed.faults.cable_pulled import CablePulled
 from testbed.faults.disconnect import Disconnect
+from testbed.faults.flapping import Flapping
 from testbed.faults.latency import Latency
+from testbed.faults.refuse_first import RefuseFirst
 from testbed.faults.reset import Reset
 from testbed.faults.silence import Silence
+from testbed.faults.slow_accept import SlowAccept
 from testbed.faults.trickle import Trickle
 from testbed.journal.writer import JournalWriter
 from testbed.plan.clock import NightClock
@@ -43,6 +47,10 @@ FAULTS = {
     "silence": Silence,
     "latency": partial(Latency, 50),
     "trickle": Trickle,
+    "cable_pulled": CablePulled,
+    "refuse_first": RefuseFirst,
+    "flapping": Flapping,
+    "slow_accept": SlowAccept,
 }
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
 from testbed.facility.address import Address
-from testbed.facility.link import ToxicOn
+from testbed.facility.link import Stream, ToxicOn
 from testbed.plan.topology import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testbed.facility.link import Link, Stream
+    from testbed.facility.link import Link
     from testbed.fakes.database import FakeDatabase
 
 
@@ -80,11 +80,20 @@ class FakeLink:
         return self.enabled and database.running and self.host == database.active
 
 
+BOTH: tuple[Stream, Stream] = ("upstream", "downstream")
+
+
 @dataclass(slots=True)
 class FakePacketFilter:
-    """Records the links to which attempts to connect are dropped, and forgets idle connections by a toxic."""
+    """Records the links to which attempts to connect are dropped; the rest is toxics, of which a probe sees the effect.
+
+    `pulls`: every time that a cable was pulled or plugged in, with its link. `per_look`: packets that are lost from one look to the next.
+    """
 
     dropped: list[str] = field(default_factory=list)
+    pulls: list[tuple[str, str]] = field(default_factory=list)
+    per_look: int = 3
+    packets: int = 0  # lost so far
     keepalives_s: float | None = None
 
     async def drop(self, name: str, link: Link) -> None:
@@ -96,6 +105,45 @@ class FakePacketFilter:
         """Accept attempts to connect."""
         self.dropped.remove(name)
         await link.enable()
+
+    async def pull(self, name: str, link: Link) -> None:
+        """Hold what is sent both ways, and drop attempts to connect."""
+        self.pulls.append(("pull", name))
+        for stream in BOTH:
+            await link.add_toxic("silence", {}, stream)
+        self.dropped.append(name)
+
+    async def plug(self, name: str, link: Link) -> None:
+        """Pass it on again, and accept."""
+        self.pulls.append(("plug", name))
+        for stream in BOTH:
+            if str(ToxicOn("silence", stream)) in await link.toxics():
+                await link.remove_toxic("silence", stream)
+        if name in self.dropped:
+            self.dropped.remove(name)
+
+    async def lose(self, name: str, link: Link, percent: int) -> None:  # noqa: ARG002 - the protocol's signature
+        """Add a toxic that says so: a probe sees no lost packet, only the count is there."""
+        await link.add_toxic("loss", {"percent": percent})
+
+    async def lost(self, name: str, link: Link) -> int:  # noqa: ARG002 - the protocol's signature
+        """Return a count that grows with each look."""
+        self.packets += self.per_look
+        return self.packets
+
+    async def lose_none(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Remove the toxic."""
+        if "loss_downstream" in await link.toxics():
+            await link.remove_toxic("loss")
+
+    async def refuse_first(self, name: str, link: Link, attempts: int) -> None:  # noqa: ARG002 - the protocol's signature
+        """Add the toxic that refuses them."""
+        await link.add_toxic("refuse_first", {"connections": attempts})
+
+    async def refuse_none(self, name: str, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Remove the toxic."""
+        if "refuse_first_downstream" in await link.toxics():
+            await link.remove_toxic("refuse_first")
 
     async def forget_idle(self, name: str, link: Link, idle_s: float) -> float:  # noqa: ARG002 - the protocol's signature
         """Add a toxic to the link, unless keep-alives keep every connection from being idle."""

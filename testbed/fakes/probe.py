@@ -23,6 +23,7 @@ ENDS: dict[str, tuple[probe.ProbeEnd, probe.ProbeEnd]] = {
     "timeout_downstream": ("closed", "closed"),
     "reset_peer_upstream": ("reset", "answered"),
     "reset_peer_downstream": ("reset", "answered"),
+    "refuse_first_downstream": ("reset", "answered"),
     "lifetime_downstream": ("reset", "reset"),
 }
 FAKE_BYTES = 300  # of a long answer
@@ -48,6 +49,8 @@ class FakeProbe:
             return ProbeResult("unconnected", self.spec.within_s)
         if not self.link.enabled:
             return ProbeResult("refused", 0.0)
+        if self.spec.kind == "queue" and (slow := self.link.on.get("slow_accept_downstream")) is not None:
+            return ProbeResult("answered", max(1.0, slow["interval"] / 1000), slow["interval"] / 1000, queued=slow["queue"] + 1)
         await asyncio.sleep(min(self.link.latency_s, self.spec.within_s))
         forgotten = self.link.on.get("idle_drop_downstream")
         if forgotten is not None and self.spec.idle_s * 1000 > forgotten["timeout"]:

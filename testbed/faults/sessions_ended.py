@@ -26,7 +26,7 @@ class SessionsEnded:
         facility = actions.facility
         async with actions.step(1, "end every session of the application servers") as details:
             ended = await facility.database.end_sessions()
-            facility.held_on.update(dict.fromkeys(facility.held, ""))
+            facility.held_on.update(dict.fromkeys(facility.held_on, ""))
             details.append(f"{ended.count} sessions")
         async with actions.step(2, f"verify that a session was told {ADMIN_SHUTDOWN}") as details:
             if ended.told != ADMIN_SHUTDOWN:

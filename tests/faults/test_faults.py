@@ -15,15 +15,19 @@ from testbed.fakes.virtual_time import run
 from testbed.faultproxy import toxics as faultproxy_toxics
 from testbed.faults.balancer_loss import BalancerLoss
 from testbed.faults.burst import Burst
+from testbed.faults.cable_pulled import CablePulled
 from testbed.faults.disconnect import Disconnect
 from testbed.faults.disk_full import DiskFull
+from testbed.faults.flapping import Flapping
 from testbed.faults.idle_drop import IdleDrop
 from testbed.faults.latency import Latency
 from testbed.faults.nothing import NoFault
 from testbed.faults.rack_loss import RackLoss
 from testbed.faults.refuse import Refuse
+from testbed.faults.refuse_first import RefuseFirst
 from testbed.faults.reset import Reset
 from testbed.faults.silence import Silence
+from testbed.faults.slow_accept import SlowAccept
 from testbed.faults.slow_database import SlowDatabase
 from testbed.faults.switchover import Switchover
 from testbed.faults.trickle import Trickle
@@ -115,6 +119,10 @@ PUT: dict[str, tuple[Fault, dict[str, dict[str, int]]]] = {
     "idle_drop": (IdleDrop(idle_s=2.0), {"idle_drop_downstream": {"timeout": 2000}}),
     "refuse": (Refuse(), {}),
     "unreachable": (Unreachable(), {}),
+    "cable_pulled": (CablePulled(), {"silence_upstream": {}, "silence_downstream": {}}),
+    "refuse_first": (RefuseFirst(attempts=3), {"refuse_first_downstream": {"connections": 4}}),
+    "flapping": (Flapping(), {}),
+    "slow_accept": (SlowAccept(every_ms=800, queue=3), {"slow_accept_downstream": {"interval": 800, "queue": 3}}),
 }
 of_every_fault = pytest.mark.parametrize(("fault", "toxics"), PUT.values(), ids=PUT)
 

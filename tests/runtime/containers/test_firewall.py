@@ -11,7 +11,7 @@ from testbed.runtime.containers import firewall
 from testbed.runtime.containers.firewall import Firewall
 
 KERNELS_OWN_S = 432_000
-CHAIN = "table ip facility {{\n\tchain dropped {{\n{rules}\t}}\n}}\n"
+CHAIN = "table ip facility {{\n\tchain dropped {{ # handle 2\n{rules}\t}}\n}}\n"
 ENTRY = "tcp      6 {left_s} ESTABLISHED src=10.0.0.2 dst=10.0.0.1 sport=4000 dport=5432 src=10.0.1.2 dst=10.0.1.1 sport=5432 dport=4000\n"
 
 
@@ -20,7 +20,7 @@ class OneContainer:
     """A firewall's container, as its commands show it: an idle limit, a chain of rules, and the seconds left of each known connection."""
 
     limit_s: int = KERNELS_OWN_S
-    rules: list[str] = field(default_factory=list)
+    rules: dict[str, str] = field(default_factory=dict)  # by their handles
     left_s: list[int] = field(default_factory=list)
     stubborn: bool = False  # it forgets nothing
     commands: list[tuple[str, ...]] = field(default_factory=list)
@@ -40,11 +40,11 @@ class OneContainer:
             case ("conntrack", "--dump", *_):
                 out = "".join(ENTRY.format(left_s=left) for left in self.left_s)
             case ("nft", "add", "rule", *_, rule):
-                self.rules.append(rule)
-            case ("nft", "flush", "chain", *_):
-                self.rules.clear()
-            case ("nft", "list", *_):
-                out = CHAIN.format(rules="".join(f"\t\t{rule}\n" for rule in self.rules))
+                self.rules[str(len(self.commands) + 2)] = rule
+            case ("nft", "delete", "rule", *_, handle):
+                del self.rules[handle]
+            case ("nft", "--handle", "list", *_):
+                out = CHAIN.format(rules="".join(f"\t\t{rule} # handle {handle}\n" for handle, rule in self.rules.items()))
             case _:
                 raise FacilityError(f"{name}: no such command: {command}")
         return out
@@ -104,6 +104,50 @@ def test_new_connections_are_dropped_until_they_are_accepted_again() -> None:
     assert not any("ruleset" in word for command in container.commands for word in command)  # the engine's own rules are there, too
 
 
+DONE = {
+    "pull": ((), "plug", "every packet to and from database is dropped"),
+    "lose": ((30,), "lose_none", "30 % of the packets to and from database are dropped"),
+    "refuse_first": ((7,), "refuse_none", "the first 7 attempts to connect to database are refused"),
+    "drop": ((), "accept", "attempts to connect to database are dropped"),
+}
+
+
+@pytest.mark.parametrize("does", DONE)
+def test_what_one_fault_drops_another_leaves_alone(does: str) -> None:
+    """Each has a rule of its own, of which `left` tells in words; undone, that rule is gone, and those of the others are not."""
+    container = OneContainer()
+    arguments, undoes, text = DONE[does]
+
+    async def act() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        wall = Firewall(container)  # type: ignore[arg-type]
+        for other in DONE.keys() - {does}:
+            await getattr(wall, other)("database", FakeLink(), *DONE[other][0])
+        before = await wall.left()
+        await getattr(wall, does)("database", FakeLink(), *arguments)
+        during = await wall.left()
+        await getattr(wall, undoes)("database", FakeLink())
+        assert await wall.left() == before
+        await getattr(wall, undoes)("database", FakeLink())
+        return before, during
+
+    before, during = asyncio.run(act())
+    assert (len(before), during) == (3, (*before, text))
+
+
+def test_the_packets_that_were_lost_are_the_kernels_own_count() -> None:
+    """Of the rule that drops them, and none without it."""
+    container = OneContainer(rules={"4": "numgen random mod 100 < 20 counter packets 17 bytes 1020 drop", "5": "ct state new drop"})
+
+    async def look() -> list[int]:
+        wall = Firewall(container)  # type: ignore[arg-type]
+        counts = [await wall.lost("database", FakeLink())]
+        await wall.lose_none("database", FakeLink())
+        return [*counts, await wall.lost("database", FakeLink())]
+
+    assert asyncio.run(look()) == [17, 0]
+    assert list(container.rules.values()) == ["ct state new drop"]
+
+
 def test_what_the_replay_before_left_is_seen_by_the_firewall_of_the_project() -> None:
     """A limit or a rule that nobody noted, too: the kernel is asked, and compared with the beginning."""
     container = OneContainer()
@@ -115,7 +159,7 @@ def test_what_the_replay_before_left_is_seen_by_the_firewall_of_the_project() ->
         container.limit_s = 60
         seen.append(await wall.left())
         container.limit_s = KERNELS_OWN_S
-        container.rules.append("ip saddr 10.0.0.2 drop")
+        container.rules["9"] = "ip saddr 10.0.0.2 drop"
         return [*seen, await wall.left()]
 
     assert asyncio.run(look()) == [
@@ -125,9 +169,15 @@ def test_what_the_replay_before_left_is_seen_by_the_firewall_of_the_project() ->
     ]
 
 
-@pytest.mark.parametrize("does", ["drop", "accept", "forget_idle", "wait_forgotten", "keep_idle"])
+@pytest.mark.parametrize(
+    "does",
+    [
+        *("drop", "accept", "pull", "plug", "lose", "lost", "lose_none", "refuse_first", "refuse_none"),
+        *("forget_idle", "wait_forgotten", "keep_idle"),
+    ],
+)
 def test_it_is_on_the_link_to_the_database_only(does: str) -> None:
     """Any other is refused, with its name."""
-    arguments = (1.0,) if does in ("forget_idle", "wait_forgotten") else ()
+    arguments = (1.0,) if does in ("forget_idle", "wait_forgotten", "lose", "refuse_first") else ()
     with pytest.raises(FacilityError, match="and not on that to cf-1"):
         asyncio.run(getattr(Firewall(OneContainer()), does)("cf-1", FakeLink(), *arguments))  # type: ignore[arg-type]
