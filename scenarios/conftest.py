@@ -38,7 +38,7 @@ CONTAINERS = "containers"
 # Scenarios that are replayed in containers although processes can replay them: the night of the case in full, and over their first
 # variant the long nights, and faults that containers inject by other means. Of those that only containers can replay, one takes minutes.
 IN_FULL = ("the_night",)
-ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable", "narrow_network")
+ONE_VARIANT = ("calm", "driver_cursor", "restore", "backlog_full", "disk_full", "unreachable", "cable_pulled", "narrow_network")
 EXAMPLE = "half_a_restart"  # the scenario that README.md has the reader write
 
 
