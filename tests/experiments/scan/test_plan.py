@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from testbed.plan.scenario import Scenario
 
-EVERYTHING = frozenset({"links", "processes"})
+EVERYTHING = frozenset({"links", "processes", "firewall"})  # more than one runtime has
+ONLY_FIREWALL = "fault 'packet_loss' needs 'firewall', which runtime 'fakes' does not provide"
 OF_A_SERVICE = ("backlog_full", "disk_full")
 LINKS = ("database", "cf-1", "cf-2", "kiosk", "ivr")
 
@@ -92,11 +93,11 @@ def test_a_fault_that_the_runtime_cannot_do_is_left_out_with_the_reason(morning:
 
     @dataclass(frozen=True)
     class Flood(Refuse):
-        needs = "firewall"
+        needs = "balancers"
 
     load = faults.load
     monkeypatch.setattr(faults, "load", lambda word: Flood if word == "refuse" else load(word))
-    assert plan.plan(morning, Wanted(), backend()).left_out == ("fault 'refuse' needs 'firewall', which runtime 'fakes' does not provide",)
+    assert plan.plan(morning, Wanted(), backend()).left_out == ("fault 'refuse' needs 'balancers', which runtime 'fakes' does not provide",)
 
 
 def test_where_links_have_no_proxies_the_one_to_the_database_is_scanned(morning: Scenario) -> None:
@@ -104,7 +105,7 @@ def test_where_links_have_no_proxies_the_one_to_the_database_is_scanned(morning:
     made = plan.plan(morning, Wanted(), backend(frozenset()))
     assert {injection.link for injection in made.breaks} == {"", "database"}
     assert made.breaks[0].scenario.facility.links == ()
-    assert made.left_out == ("links cf-1, cf-2, kiosk, ivr: runtime 'fakes' has a proxy on the link to the database only",)
+    assert made.left_out == ("links cf-1, cf-2, kiosk, ivr: runtime 'fakes' has a proxy on the link to the database only", ONLY_FIREWALL)
     with pytest.raises(FacilityError, match="kiosk cannot be broken there; choose another with --runtime"):
         plan.plan(morning, Wanted(links=["database", "kiosk"]), backend(frozenset()))
 
@@ -134,7 +135,7 @@ def test_the_night_goes_by_slower_where_that_is_needed(morning: Scenario) -> Non
     ("wanted", "message"),
     [
         (Wanted(variants=["fixd"]), "--variant: found 'fixd', did you mean fixed?; allowed: original, fixed, sqlalchemy_connection"),
-        (Wanted(faults=["switchover"]), "--fault: found 'switchover'; allowed: backlog_full, disconnect"),
+        (Wanted(faults=["switchover"]), "--fault: found 'switchover'; allowed: backlog_full, cable_pulled, disconnect"),
         (Wanted(links=["partner"]), "--link: found 'partner'; allowed: database, cf-1, cf-2, kiosk, ivr"),
         (Wanted(transaction="search"), "--transaction: found 'search'; allowed: check_in, reprint_boarding_pass, flight_status"),
         (Wanted(faults=["backlog_full"], links=["database"]), "none of backlog_full can be on the link to database"),
