@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class RefuseFirst:
     On containers the firewall answers them with RST. On processes the link's proxy does: its kernel has accepted by then, and the
     connection is reset at once. One more attempt is refused, which is the probe's. Healing refuses none of those that are left.
     """
+
+    no_answer: ClassVar[bool] = True  # another fault's probe would be one of those that are refused
 
     attempts: Annotated[int, Field(ge=1, le=10_000)] = 10
     link: LinkName = DATABASE

@@ -40,6 +40,10 @@ def mistakes(directory: Path, *steps: str) -> tuple[str, ...]:
         (step("23:00", "silence"), step("23:10", "trickle")),
         (step("23:00", "reset"), step("23:10", "idle_drop")),
         (step("23:00", "disconnect", 'moment = "connect"'), step("23:10", "silence")),
+        (step("23:00", "cable_pulled"), step("23:10", "latency")),
+        (step("23:00", "flapping"), step("23:10", "cable_pulled")),
+        (step("23:00", "refuse_first"), step("23:10", "silence")),
+        (step("23:00", "slow_accept"), step("23:10", "slow_accept")),
         (step("23:10", "latency"), step("23:00", "silence")),  # by their times, and not by their places
     ],
 )
@@ -58,6 +62,8 @@ HEAL = step("23:05", "heal")
         (step("23:00", "latency"), HEAL, step("23:10", "latency")),
         (step("23:00", "latency"), step("23:05", "heal", 'of = "latency"'), step("23:10", "latency")),
         (step("23:00", "latency"), step("23:10", "silence"), step("23:20", "heal", 'of = "silence"'), step("23:30", "heal")),
+        (step("23:00", "latency"), step("23:10", "cable_pulled"), step("23:20", "heal", 'of = "cable_pulled"')),
+        (step("23:00", "slow_accept"), step("23:10", "refuse_first"), step("23:20", "sessions_ended")),
         (step("23:00", "latency"), step("23:10", "refuse")),  # healed when the night is over, the newest first
         (step("23:00", "latency"), step("23:10", "trickle"), step("23:20", "idle_drop")),
         (step("23:00", "reset", 'moment = "idle"'), step("23:10", "reset", 'moment = "idle"'), step("23:20", "silence")),
