@@ -25,7 +25,7 @@ NOT_OPEN = 0  # a pooled connection that is opened at its checkout
 # Its connections have no age, its statements and links are never slow, it hears of no deadline, its health is green while it lives, it does
 # not replace itself, stores no sessions, has no departure board, and leaks nothing but connections that died.
 NOT_MODELLED = (
-    *("pool_max_overflow", "pool_recycle_s", "pool_max_idle_s", "pool_pre_ping_timeout_s", "statement_deadline_s"),
+    *("pool_max_overflow", "pool_recycle_s", "pool_reset", "pool_max_idle_s", "pool_pre_ping_timeout_s", "statement_deadline_s"),
     *("statement_timeout_s", "idle_in_transaction_session_timeout_s", "socket_timeout_s", "connect_timeout_s"),
     *("tcp_user_timeout_s", "keepalives_idle_s", "keepalives_interval_s", "keepalives_count", "deadline_propagation"),
     *("handshaking", "health_check", "liveness_probe_s", "let_it_crash_s", "governor_per_minute"),

@@ -7,6 +7,7 @@ import os
 import socket
 
 BACKLOG = 1024
+LONGEST_QUEUE = 65_535  # more than kernels give; `listen` takes no number that C's `int` has not
 ANY_PORT = "127.0.0.1:0"
 LAST_PORT = 65_535
 

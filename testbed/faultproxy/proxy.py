@@ -25,7 +25,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from testbed.faultproxy.activity import Traffic
-from testbed.faultproxy.address import ANY_PORT, BACKLOG, connect, format_address, listen_at, resolve
+from testbed.faultproxy.address import ANY_PORT, BACKLOG, LONGEST_QUEUE, connect, format_address, listen_at, resolve
 from testbed.faultproxy.connection import DOWNSTREAM, KEEPALIVE_S, NO_LINGER, UPSTREAM, Connection, send_end
 from testbed.faultproxy.memory import MemoryReturn
 
@@ -162,7 +162,8 @@ class Proxy:
         pace = max((pace for pace in paces if pace is not None), key=lambda pace: pace.every_s, default=None)
         listener = self._listener
         if listener is not None and pace != self._pace:
-            listener.listen(BACKLOG if pace is None else pace.queue)  # of a socket that listens already, it changes the queue's length
+            queue = BACKLOG if pace is None else min(max(pace.queue, 0), LONGEST_QUEUE)
+            listener.listen(queue)  # of a socket that listens already, it changes the queue's length
             self._pace = pace
             self._stop_accepting(listener)
             self._start_accepting(listener)

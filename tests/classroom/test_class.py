@@ -445,7 +445,7 @@ async def test_a_restart_that_fails_is_told_and_what_was_seen_stays_seen(
             raise ServiceError("cf-1 cannot be started: no memory")
         await start(runtime, spec)
         if spec.name == "cf-1" and number == 2:
-            runtime.die("cf-1", 3)
+            runtime.die("cf-1", 1)
 
     monkeypatch.setattr(FakeRuntime, "start", fail_the_second_time)
     async with held(runs) as a_class, player(a_class.at.trainer) as trainer:

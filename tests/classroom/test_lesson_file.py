@@ -195,7 +195,11 @@ NO_STEP = "when the timeline of failure_modes has no step `switchover`; allowed:
             'explained = "It."',
             f"explained: unknown key, did you mean explanation?; allowed: {SECTIONS}, {HEAD}",
         ),
-        ('"failure_modes"', '"failure_mode"', 'scenario: found "failure_mode", did you mean failure_modes?; allowed: backlog_full, '),
+        (
+            '"failure_modes"',
+            '"failure_mode"',
+            'scenario: found "failure_mode", did you mean failure_modes?; allowed: abandoned_transaction, backlog_full, ',
+        ),
         ('scenario = "failure_modes"', "", "scenario: missing; it is required"),
         ('scenario = "failure_modes"', "scenario = 7", "scenario: found 7; input should be a valid string"),
         ('variant = "original"', 'variant = "orignal"', f'variant: found "orignal", did you mean original?; {VARIANTS}'),

@@ -188,7 +188,10 @@ def test_with_json_to_standard_output_nothing_else_goes_there(testbed, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["replay", "the_nigth"], "no scenario 'the_nigth', did you mean the_night?; there are backlog_full, balancer_loss, "),
+        (
+            ["replay", "the_nigth"],
+            "no scenario 'the_nigth', did you mean the_night?; there are abandoned_transaction, backlog_full, balancer_loss, ",
+        ),
         (["replay", "no/such.toml"], "cannot be read: No such file"),
         (
             ["replay", "the_night", "--variant", "fixd"],

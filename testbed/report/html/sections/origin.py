@@ -32,7 +32,7 @@ def _of(replay: JudgedReplay) -> Markup:
         ["machine", _listed(header.machine)],
         ["versions", _listed(header.versions)],
         *(
-            [f"settings of the {role}", ", ".join(setting_text(*each) for each in settings.items()) or "not told"]
+            [f"settings of the {role.replace('_', ' ')}", ", ".join(setting_text(*each) for each in settings.items()) or "not told"]
             for role, settings in header.settings.items()
         ),
     ]
