@@ -16,6 +16,7 @@ from testbed.journal import evidence as journal_evidence
 from testbed.journal.events import EvidenceTaken, FaultOver, Healed, OperationEvent, Step, Threads
 from testbed.plan.scenario import PlannedAction, PlannedStep
 from testbed.replay import evidence
+from testbed.replay.look import record_dead
 from testbed.replay.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -293,7 +294,11 @@ class Actions:
     async def wait_ready(self, services: Iterable[str]) -> None:
         """Wait until services are ready, and record it; raises ServiceError with the last lines of one that is not."""
         names = tuple(services)
-        await self.facility.wait_ready(names)
+        try:
+            await self.facility.wait_ready(names)
+        except TestbedError:
+            await record_dead(self.facility, self.recorder, self.state)  # before somebody starts another in its place
+            raise
         for name in names:
             self.recorder.record_service(name, "ready", await self.facility.runtime.pid(name))
 

@@ -38,7 +38,6 @@ class Looker:
     monitoring: Monitoring
     every_s: float = SAMPLE_EVERY_S
     sampled: asyncio.Event = field(default_factory=asyncio.Event)
-    _dead: set[str] = field(default_factory=set)
 
     async def look(self, after_round: Callable[[], None]) -> None:
         """Sample until cancelled; call `after_round` after each round of samples."""
@@ -83,7 +82,7 @@ class Looker:
                     sample = reading.pop(name).result()
                     self.state.take(sample)
                     self.recorder.add(sample)
-                await self._record_dead()
+                await record_dead(self.facility, self.recorder, self.state)
                 after_round()
                 self.wake()
                 due_s = max(due_s + self.every_s, loop.time())
@@ -101,12 +100,13 @@ class Looker:
             due_s = max(due_s + every_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
-    async def _record_dead(self) -> None:
-        """Record each service that has died, once."""
-        for name in self.facility.services:
-            ended = await self.facility.runtime.exit(name)
-            if ended is None:
-                self._dead.discard(name)
-            elif name not in self._dead | self.facility.down:
-                self._dead.add(name)
-                self.recorder.record_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")
+
+async def record_dead(facility: Facility, recorder: Recorder, state: FacilityState) -> None:
+    """Record each service that has died, once."""
+    for name in facility.services:
+        ended = await facility.runtime.exit(name)
+        if ended is None:
+            state.dead.discard(name)
+        elif name not in state.dead | facility.down:
+            state.dead.add(name)
+            recorder.record_service(name, "died", None, f"exit code {ended.code}\n{ended.last_lines}")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class FacilityState:
     """The last sample of every service, and since when each has stood still; a pool opens `pool_overflow` connections beyond its size.
 
+    `dead`: the services that died by themselves, and were not started again.
+
     It cannot look ahead: a service that answers nothing for a moment with every request thread busy is stuck here. Only the verdict,
     which knows what came after, can find that it was slow.
     """
@@ -24,6 +26,7 @@ class FacilityState:
     callers: tuple[str, ...]
     pool_overflow: float = 0.0
     last: dict[str, Sample] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
     _numbers: dict[str, Sample] = field(default_factory=dict)  # the last sample with numbers: one may go unanswered
     _standstills: dict[str, Standstill | None] = field(default_factory=dict)
 

@@ -84,7 +84,7 @@ def test_proxies_are_again_what_was_shown_of_them(api: ApiClient) -> None:
     """As an array and as the object that they are shown in; where they are, were changed, and are no more; nothing of it is ignored."""
     chance = random.Random(SEED)
     seen: set[str] = set()
-    for _ in range(times(500, quick=16)):
+    for _ in range(times(500, quick=20)):
         for proxy in some_proxies(chance):
             made = api.ask("POST", "/proxies", proxy)
             assert (made.status, made.headers.get(IGNORED.lower())) == (201, None), (proxy, made)
