@@ -80,13 +80,20 @@ async def converse(
     return await connection.request(requests[1], spec.within_s, is_complete)
 
 
+def _ended(error: OSError) -> ProbeEnd:
+    """Return how an attempt to connect ended; who is accepted and reset at once may meet the reset while it still connects."""
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    return "reset" if isinstance(error, ConnectionResetError) else "unconnected"
+
+
 def _connect(address: Address, within_s: float) -> tuple[socket.socket | None, ProbeResult]:
     """Connect and measure it. Runs in a thread: a busy event loop must not add to the time that the kernel takes."""
     began_s = time.monotonic()
     try:
         connected = socket.create_connection((address.host, address.port), within_s)
     except OSError as error:  # TimeoutError is one, and so is a host that cannot be reached
-        return None, ProbeResult("refused" if isinstance(error, ConnectionRefusedError) else "unconnected", time.monotonic() - began_s)
+        return None, ProbeResult(_ended(error), time.monotonic() - began_s)
     result = ProbeResult("answered", time.monotonic() - began_s)
     connected.setblocking(False)
     return connected, result

@@ -85,6 +85,17 @@ async def test_nobody_there_is_a_refusal() -> None:
     assert (await ask(Address("127.0.0.1", port), ProbeSpec("connect", within_s=1.0), database=True)).ended == "refused"
 
 
+@pytest.mark.parametrize(("error", "ended"), [(ConnectionResetError, "reset"), (TimeoutError, "unconnected"), (OSError, "unconnected")])
+async def test_a_reset_that_comes_while_it_connects_is_one(monkeypatch: pytest.MonkeyPatch, error: type[OSError], ended: str) -> None:
+    """Who is accepted and reset at once may be told before the attempt is over."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    assert (await ask(NOWHERE, ProbeSpec("log_in", within_s=1.0), database=True)).ended == ended
+
+
 async def test_an_end_a_reset_and_silence_are_told_apart() -> None:
     """By FIN, by RST, and by nothing."""
 
