@@ -98,16 +98,19 @@ def test_a_closed_terminal_takes_everything_down(terminals: Terminals) -> None:
 
 
 def test_what_a_killed_facility_left_counts_as_none_and_is_removed_by_the_next(terminals: Terminals) -> None:
-    """`kill -9`: the kernel ends the facility, the other commands say that none is running, and the next `up` sweeps and works."""
+    """`kill -9`: the kernel ends the facility, the next command sweeps and says that none is running, and `up` works."""
     with terminals.up() as process:
         process.kill()
         process.wait(WITHIN_S)
     wait_gone(terminals)
     [left] = [path for path in terminals.home.glob("testbed-*/*") if path.is_dir()]
-    assert terminals.testbed("status") == (3, "testbed: no facility is running; start one with `testbed up`\n")
+    none = "testbed: no facility is running; start one with `testbed up`\n"
+    swept = f"swept what killed runs had left: 1 directory in {left.parent}, 1 control socket (facility)\n"
+    assert terminals.testbed("status") == (3, swept + none)
+    assert not left.exists()
+    assert terminals.testbed("status") == (3, none)
     assert end_reason(terminals) is None
     with terminals.up():
-        assert not left.exists()
         assert terminals.testbed("down") == (0, "everything was taken down\n")
     assert descendants(terminals.home) == []
     assert list(terminals.home.glob("testbed-*/*")) == []

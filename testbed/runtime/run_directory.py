@@ -39,6 +39,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - the run directory in it is made by mkd
 MEMORY_FREE_BYTES = 1 << 30
 ARRAY_BYTES = 40_000_000
 LOCKED, UNLOCKED = "run-", "new-"  # the beginning of a directory's name: it has its lock, or not yet
+ENDED = ("Z", "X")  # states of proc(5): nothing is left of such a process but its number
 UNLOCKED_AT_MOST_S = 60.0
 REMOVED_WITHIN_S = 5.0
 POLL_S = 0.01
@@ -280,12 +281,16 @@ def _lines(path: Path) -> list[str]:
 
 
 def started(pid: int) -> str:
-    """Return when a process started: in clock ticks since boot, or in the words of `ps`; empty when it has ended."""
+    """Return when a process started: in clock ticks since boot, or in the words of `ps`; empty when it has ended.
+
+    That is so also where nobody has waited for it yet.
+    """
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return "" if Path("/proc/self/stat").exists() else _started_by_ps(pid)
-    return status.rpartition(")")[2].split()[19]  # field 22 of proc(5), counted after the command's closing bracket
+    fields = status.rpartition(")")[2].split()  # from the third of proc(5) on: the command may have brackets
+    return "" if fields[0] in ENDED else fields[19]
 
 
 def _started_by_ps(pid: int) -> str:

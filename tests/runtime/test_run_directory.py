@@ -230,3 +230,18 @@ def test_where_there_is_no_proc_a_start_time_comes_from_ps() -> None:
     ended = subprocess.Popen(["/bin/sleep", "0"])
     ended.wait()
     assert ask(ended.pid) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="states of processes are read from /proc")
+def test_a_process_that_has_ended_and_was_not_waited_for_has_ended() -> None:
+    """Its number is taken until somebody asks for it, as where nobody looks after orphans; it is no process to be swept."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert run_directory.started(process.pid)
+    assert process.stdin is not None
+    process.stdin.close()
+    deadline_s = time.monotonic() + 10
+    while run_directory.started(process.pid) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert Path(f"/proc/{process.pid}").exists()
+    assert run_directory.started(process.pid) == ""
+    process.wait()
