@@ -82,7 +82,7 @@ def numbers(journal: Journal) -> Iterator[str]:
     """No count is below zero, and those of a pool fit each other."""
     facility = journal.header.facility
     limit, server = pool_limit(journal), settings_of(journal).application_server
-    threads = facility.request_threads + (limit if server.gives_back_beside else 0)
+    threads = facility.request_threads + (limit if server.gives_back_beside else 0) + server.asks_beside
     at_odds: defaultdict[str, int] = defaultdict(int)
     for sample in journal.of(Sample):
         pool = sample.pool

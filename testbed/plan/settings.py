@@ -104,6 +104,11 @@ class ServerSettings(StrictRecord):
         return self.lookup in ("nested", "async_cancelled", "async_shielded", "dependency")
 
     @property
+    def asks_beside(self) -> bool:
+        """Whether the health check has a thread beside the request threads, in which it asks the database."""
+        return self.health_check == "database"
+
+    @property
     def gives_back_beside(self) -> bool:
         """Whether a lookup's connection is given back in a thread beside the request threads, as FastAPI does for its dependencies."""
         return self.lookup == "dependency"

@@ -57,10 +57,20 @@ def test_who_has_a_connection_waits_for_none_but_where_the_lookup_is_written_so(
     assert bool(found) is contradicts
 
 
-@pytest.mark.parametrize(("lookup", "threads", "contradicts"), [("original", 5, True), ("dependency", 8, False), ("dependency", 9, True)])
-def test_a_dump_has_no_more_threads_than_there_can_be(lookup: str, threads: int, *, contradicts: bool) -> None:
-    """Four request threads, and with a dependency of FastAPI's one for each connection that it gives back."""
+@pytest.mark.parametrize(
+    ("settings", "threads", "contradicts"),
+    [
+        ({"lookup": "original"}, 5, True),
+        ({"lookup": "dependency"}, 8, False),
+        ({"lookup": "dependency"}, 9, True),
+        ({"health_check": "database"}, 5, False),
+        ({"health_check": "database"}, 6, True),
+        ({"health_check": "pool"}, 5, True),
+    ],
+)
+def test_a_dump_has_no_more_threads_than_there_can_be(settings: dict[str, str], threads: int, *, contradicts: bool) -> None:
+    """Four request threads; with a dependency of FastAPI's one for each connection that it gives back, and one that asks the database."""
     night = NightBuilder()
     night.dump(1.0, "cf-1", IDLE, count=threads)
-    found = list(witnesses.numbers(night.journal(settings={"application_server": {"lookup": lookup}})))
+    found = list(witnesses.numbers(night.journal(settings={"application_server": settings})))
     assert bool(found) is contradicts
