@@ -178,9 +178,9 @@ class Result:
 
     @property
     def changes(self) -> frozenset[Change]:
-        """What happened to cells; `worse` also if that is certain only of many together."""
+        """What happened to cells; `worse` also if that is certain only of many together. One that was not there is new, if unknown."""
         together: tuple[Change, ...] = ("worse",) if any(group.is_certain for group in self.together) else ()
-        return frozenset((*(compared.change for compared in self.cells), *together))
+        return frozenset((*("new" if compared.baseline is None else compared.change for compared in self.cells), *together))
 
 
 def require_comparable(baseline: Matrix, now: Matrix) -> None:

@@ -186,6 +186,15 @@ def test_cells_that_cannot_be_tested_alone_are_tested_together() -> None:
     assert "worse" not in mixed.changes
 
 
+def test_a_new_cell_that_is_unknown_is_told_and_stops_nobody() -> None:
+    """It cannot have got worse than it was; one that was there, and is not known now, can."""
+    new, _ = run([CONTAINED], [CONTAINED, cell("original", None)])
+    assert [one.change for one in new.cells] == ["same", "unknown"]
+    assert new.changes == {"same", "new"}
+    known, _ = run([five(CONTAINED)], [UNKNOWN], *[UNKNOWN] * 4)
+    assert known.changes == {"unknown"}
+
+
 def test_the_lines_on_cells_tested_together_announce_nothing_that_does_not_follow() -> None:
     """Where none of them changed, there is no line of what they say together, and a sentence that says so."""
     changed, _ = run([CONTAINED], [WORSE])
