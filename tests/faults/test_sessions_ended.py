@@ -12,6 +12,8 @@ from testbed.errors import FacilityError, ServiceError
 from testbed.facility.address import Address
 from testbed.fakes.builder import FakeBuilder
 from testbed.fakes.virtual_time import run
+from testbed.faults import read_only
+from testbed.faults.read_only import ReadOnly
 from testbed.faults.sessions_ended import SessionsEnded
 from testbed.faults.slow_database import SlowDatabase
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
@@ -56,6 +58,18 @@ def test_sessions_that_go_on_are_a_fault_that_failed(tmp_path: Path) -> None:
 
     run(ending())
     assert steps_of(tmp_path)[-1][2] == "failed"
+
+
+def test_a_fault_that_holds_no_session_goes_on(tmp_path: Path) -> None:
+    """The address of a database that is read only leads to its standby as before, and that is not ended under whoever reads."""
+
+    async def ending() -> str:
+        async with acting(tmp_path) as actions:
+            actions.facility.held_on[read_only.WORD] = actions.facility.database.active
+            await SessionsEnded().inject(actions)
+            return await ReadOnly().over(actions)
+
+    assert run(ending()) == ""
 
 
 def test_the_lock_of_a_slow_database_ends_with_its_session(tmp_path: Path) -> None:
