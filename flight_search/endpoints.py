@@ -136,6 +136,7 @@ class Endpoints:
     def __init__(self, settings: ServerSettings, pool: MonitoredDataSource) -> None:
         self._pool = pool
         self._lookup = settings.lookup
+        self._look_up = lookup.by_word(settings.lookup)
         self._airports = airports_by_place()
         self._sessions = Sessions.start(settings, pool)
         self._leaks = SeededLeaks(settings, pool)
@@ -168,8 +169,7 @@ class Endpoints:
         """Answer with the flights between two places on a date; 404 for an unknown place."""
         if (refusal := self._no_place(from_, to)) is not None:
             return refusal
-        look_up = lookup.by_word(self._lookup)
-        answer = self._found(look_up(self._pool, *self._asked(from_, to, date)), from_, to, date)
+        answer = self._found(self._look_up(self._pool, *self._asked(from_, to, date)), from_, to, date)
         return self._streamed(answer) if self._lookup in lookup.STREAMED else answer
 
     async def flights_of_task(self, from_: Origin, to: Destination, date: IsoDate) -> JSONResponse:

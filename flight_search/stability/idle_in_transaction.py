@@ -7,12 +7,9 @@ needs a live server, so a session that a switchover has ended is none of its bus
 
 from __future__ import annotations
 
-from psycopg.conninfo import conninfo_to_dict
+from flight_search.stability import session_options
 
 
 def options(seconds: float | None, conninfo: str) -> dict[str, str]:
     """Return libpq's options for a session that may be idle in a transaction for `seconds`, added to those of `conninfo`; none without."""
-    if seconds is None:
-        return {}
-    own_options = conninfo_to_dict(conninfo).get("options") or ""
-    return {"options": f"{own_options} -c idle_in_transaction_session_timeout={max(1, round(seconds * 1000))}".strip()}
+    return session_options.of_limit("idle_in_transaction_session_timeout", seconds, conninfo)

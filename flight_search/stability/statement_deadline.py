@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from flight_search.stability import deadline
+from flight_search.stability import deadline, session_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -81,4 +81,4 @@ def _until(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, Any,
 
 def options(own_options: str) -> dict[str, str]:
     """Return libpq's options that let the server look for its client, beside those that it is sent already."""
-    return {"options": f"{own_options} -c client_connection_check_interval={round(CHECK_S * 1000)}".strip()}
+    return session_options.added(own_options, "client_connection_check_interval", CHECK_S)

@@ -5,12 +5,9 @@ It needs a live server and link to take effect: if the server is gone or the lin
 
 from __future__ import annotations
 
-from psycopg.conninfo import conninfo_to_dict
+from flight_search.stability import session_options
 
 
 def options(seconds: float | None, conninfo: str) -> dict[str, str]:
     """Return libpq's options for a connection whose statements may take `seconds`, added to those of `conninfo`; none without a limit."""
-    if seconds is None:
-        return {}
-    own_options = conninfo_to_dict(conninfo).get("options") or ""
-    return {"options": f"{own_options} -c statement_timeout={max(1, round(seconds * 1000))}".strip()}
+    return session_options.of_limit("statement_timeout", seconds, conninfo)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from testbed.runtime.postgres.programs import Programs
 
 WITHIN_S = 120.0
+STANDBY = "standby.signal"  # a file in a copy, with which its server follows the database
 
 
 async def take(programs: Programs, source: Address, login: Login, target: Path, log: Path, slot: str | None = None) -> None:

@@ -6,12 +6,11 @@ Then it says that it has none, and the server goes on with what is on its own di
 
 from __future__ import annotations
 
-import os
 import shlex
 from typing import TYPE_CHECKING
 
 from testbed.errors import FacilityError
-from testbed.runtime.run_directory import SPACE
+from testbed.runtime.run_directory import SPACE, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +33,7 @@ def hold(programs: Programs, array: Array) -> Mapping[str, str]:
         raise FacilityError(f"PostgreSQL {programs.version} cannot be held where it recovers; allowed: {SINCE} or later")
     try:
         for file in (_held(array), array.data / SIGNAL):
-            file.touch(mode=0o600)
-            if programs.owner:
-                os.chown(file, programs.owner.uid, programs.owner.gid)
+            write_private(file, "", programs.owner)
     except OSError as error:
         raise FacilityError(f"the array cannot be written to in {array.data}: {error.strerror}; {SPACE}") from error
     held = shlex.quote(str(_held(array))).replace("%", "%%")  # %f and %p would be names of files

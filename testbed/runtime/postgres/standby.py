@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 from dataclasses import dataclass
@@ -63,10 +62,7 @@ async def start(
         login = Login(login.role, root / "pgpass")
         run_directory.write_private(login.passfile, password.read_text(), programs.owner)
         await basebackup.take(programs, primary, login, array.data, log)
-        marker = array.data / "standby.signal"
-        marker.touch(mode=0o600)
-        if programs.owner:
-            os.chown(marker, programs.owner.uid, programs.owner.gid)
+        run_directory.write_private(array.data / basebackup.STANDBY, "", programs.owner)
         array.mount(HOST)
         follow = {"primary_conninfo": sql.conninfo(primary, login, programs.major)}
         return Standby(root, await start_server(programs, array, HOST, max_connections, log, settings=follow, ports=ports))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, LiteralString
 
 from testbed.errors import ServiceError
 from testbed.runtime.postgres import basebackup, sql
+from testbed.runtime.run_directory import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +52,4 @@ async def follow(programs: Programs, array: Array, primary: Address, login: Logi
                 tell(f"no base backup from {primary} yet: {error}")
             written = str(error)
             await asyncio.sleep(AGAIN_AFTER_S)
-    signal_file = array.data / "standby.signal"
-    signal_file.touch(mode=0o600)
-    if programs.owner:
-        os.chown(signal_file, programs.owner.uid, programs.owner.gid)
+    write_private(array.data / basebackup.STANDBY, "", programs.owner)
