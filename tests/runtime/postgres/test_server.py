@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from testbed.runtime.postgres.programs import Programs, find_programs
 from testbed.runtime.run_directory import SPACE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.runtime.credentials import Credentials
     from testbed.runtime.owner import Owner
     from testbed.runtime.run_directory import RunDirectory
@@ -30,13 +33,18 @@ AS_ROOT = os.geteuid() == 0
 
 def programs(directory: Path, postgres_does: str, initdb_does: str = "exit 0") -> Path:
     """Write a PostgreSQL of two shell scripts that every user may run."""
-    for part in (directory, *directory.parents):
-        if part.stat().st_uid == os.getuid() and part != Path("/"):
-            part.chmod(part.stat().st_mode | 0o111)
     for name, does in (("postgres", postgres_does), ("initdb", initdb_does)):
         (directory / name).write_text(f"#!/bin/sh\n{does}\n")
         (directory / name).chmod(0o755)
     return directory
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Yield a directory that every user may enter; pytest's own is private, and made so again by each other pytest that starts."""
+    with tempfile.TemporaryDirectory(prefix="testbed-programs-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 @pytest.fixture
@@ -68,12 +76,12 @@ def test_programs_that_another_user_may_not_reach_are_linked_into_the_run_direct
     assert programs_module.find_programs(None, run).directory.is_relative_to(run)
 
 
-def test_the_directory_of_another_postgresql_becomes_an_absolute_path(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_of_another_postgresql_becomes_an_absolute_path(place: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when it is relative to the working directory; what its packager adds to the version is left out."""
-    programs(tmp_path, WORKS)
-    monkeypatch.chdir(tmp_path.parent)
-    found = programs_module.find_programs(tmp_path.name, run)
-    assert (found.directory, found.version) == (tmp_path, "15.9")
+    programs(place, WORKS)
+    monkeypatch.chdir(place.parent)
+    found = programs_module.find_programs(place.name, run)
+    assert (found.directory, found.version) == (place, "15.9")
 
 
 @pytest.mark.parametrize(
@@ -86,12 +94,12 @@ def test_the_directory_of_another_postgresql_becomes_an_absolute_path(tmp_path: 
     ],
 )
 def test_a_postgresql_that_does_not_run_is_one_clear_error(
-    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, does: str, reason: str
+    place: Path, run: Path, monkeypatch: pytest.MonkeyPatch, does: str, reason: str
 ) -> None:
     """It names the directory, what the program wrote, and what to set."""
     monkeypatch.setattr(programs_module, "VERSION_WITHIN_S", 0.2 if "sleep" in does else 10.0)
-    with pytest.raises(FacilityError, match=rf"PostgreSQL at {tmp_path} does not run.*: {reason}; set TESTBED_POSTGRES"):
-        programs_module.find_programs(str(programs(tmp_path, does)), run)
+    with pytest.raises(FacilityError, match=rf"PostgreSQL at {place} does not run.*: {reason}; set TESTBED_POSTGRES"):
+        programs_module.find_programs(str(programs(place, does)), run)
 
 
 def test_a_directory_without_programs_is_refused(tmp_path: Path, run: Path) -> None:
@@ -125,32 +133,32 @@ def test_root_without_a_user_for_postgresql_is_told_to_add_one(run: Path, monkey
         find_programs(None, run)
 
 
-async def test_a_failing_initdb_gives_its_last_lines(tmp_path: Path, run: Path, credentials: Credentials) -> None:
+async def test_a_failing_initdb_gives_its_last_lines(place: Path, run: Path, credentials: Credentials) -> None:
     """And what to do, when there is no space."""
-    found = programs_module.find_programs(str(programs(tmp_path, WORKS, "echo 'FATAL: No space left on device'; exit 7")), run)
+    found = programs_module.find_programs(str(programs(place, WORKS, "echo 'FATAL: No space left on device'; exit 7")), run)
     with pytest.raises(ServiceError, match=r"initdb failed with exit code 7:\nFATAL: No space left on device\nset TMPDIR"):
-        await server.initialise(found, Array(tmp_path / "new"), credentials, tmp_path / "log")
+        await server.initialise(found, Array(place / "new"), credentials, place / "log")
 
 
-async def test_a_server_that_dies_at_start_gives_its_last_lines(tmp_path: Path, run: Path) -> None:
+async def test_a_server_that_dies_at_start_gives_its_last_lines(place: Path, run: Path) -> None:
     """And leaves the array free."""
-    directory = programs(tmp_path, f"[ $1 = --version ] && {{ {WORKS}; exit; }}; echo 'FATAL: no'; exit 3")
-    array = Array(tmp_path)
+    directory = programs(place, f"[ $1 = --version ] && {{ {WORKS}; exit; }}; echo 'FATAL: no'; exit 3")
+    array = Array(place)
     array.data.mkdir()
     array.mount(HOSTS[0])
     with pytest.raises(ServiceError, match="the database server on db-1 ended with exit code 3:\nFATAL: no"):
-        await server.start_server(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, tmp_path / "log")
+        await server.start_server(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, place / "log")
     assert not array.in_use
 
 
-async def test_a_server_whose_start_is_cancelled_is_ended(tmp_path: Path, run: Path) -> None:
+async def test_a_server_whose_start_is_cancelled_is_ended(place: Path, run: Path) -> None:
     """It is ended before the cancellation is passed on."""
-    directory = programs(tmp_path, f"[ $1 = --version ] && {{ {WORKS}; exit; }}; exec sleep 60")
-    array = Array(tmp_path)
+    directory = programs(place, f"[ $1 = --version ] && {{ {WORKS}; exit; }}; exec sleep 60")
+    array = Array(place)
     array.data.mkdir()
     array.mount(HOSTS[0])
     starting = asyncio.create_task(
-        server.start_server(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, tmp_path / "log")
+        server.start_server(programs_module.find_programs(str(directory), run), array, HOSTS[0], 10, place / "log")
     )
     async with asyncio.timeout(10):
         while not array.in_use:
