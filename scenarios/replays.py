@@ -13,6 +13,7 @@ from scenarios.layers import AskingBackend
 from testbed.errors import ServiceError
 from testbed.experiments import run_folders
 from testbed.experiments.batch import replay_once
+from testbed.journal.events import OperationEvent
 from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import backends
@@ -98,6 +99,21 @@ def why_unknown(result: Result) -> str:
     return unknown[0] if unknown else ""
 
 
+# For how many real seconds a fault must be there that first starts something: how long that takes is up to the machine.
+LEAST_S = {"read_only": 2.0}
+
+
+def why_short(result: Result) -> str:
+    """Return which fault was hardly there before it was healed, so that a test sees too little of it; an empty text if none was."""
+    moments_s = {(event.operation, event.state): event.t_s for event in result.journal.of(OperationEvent)}
+    there_s = {
+        fault: moments_s["heal", "begin"] - moments_s[fault, "end"]
+        for fault in LEAST_S
+        if {(fault, "end"), ("heal", "begin")} <= moments_s.keys()
+    }
+    return "; ".join(f"{fault} was there for {there_s[fault]:.2f} s only" for fault in there_s if there_s[fault] < LEAST_S[fault])
+
+
 @dataclass(slots=True)
 class SuiteBatch:
     """The replays on one runtime. While a test waits for a result, all of them go on.
@@ -167,7 +183,7 @@ class SuiteBatch:
             try:
                 async with self._room.of(part):
                     result = await self._once(plan, variant, below)
-                why = why_late(result) or why_unknown(result)
+                why = why_late(result) or why_unknown(result) or why_short(result)
             except ServiceError as error:  # a part of the facility did not come up in time
                 why = str(error).splitlines()[0]
             if not why:

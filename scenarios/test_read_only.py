@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from scenarios.replays import LEAST_S
 from testbed.journal.events import OperationEvent, Sample
 
 if TYPE_CHECKING:
@@ -18,13 +19,14 @@ def test_who_reads_is_answered_nobody_checks_in_and_every_health_check_is_green(
     journal = replayed("read_only", "fixed").journal
     moments_s = {(event.operation, event.state): event.t_s for event in journal.of(OperationEvent)}
     from_s, to_s = moments_s["read_only", "end"], moments_s["heal", "begin"]
+    assert to_s - from_s >= LEAST_S["read_only"]  # or it was replayed again; four check-ins are due in each second
     ended = Counter(
         (transaction.request.transaction, transaction.ended)
         for transaction in journal.transactions
         if from_s < transaction.request.due_s and transaction.response is not None and transaction.response.t_s < to_s
     )
     assert ended["check_in", "answered"] == 0
-    assert ended["check_in", "failed"] >= 1  # few, where the standby took long to come up
+    assert ended["check_in", "failed"] >= 3
     assert ended["flight_status", "answered"] >= 1
     during = [sample for sample in journal.of(Sample) if from_s < sample.t_s < to_s]
     assert len(during) >= 10

@@ -12,6 +12,7 @@ from scenarios.conftest import PLANS, left_out
 from scenarios.replays import ALL, Room, SuiteBatch
 from testbed.errors import ServiceError
 from testbed.facility.runtime import RUNTIMES
+from testbed.journal.events import OperationEvent
 from testbed.plan.expectation import Outcome
 from testbed.plan.topology import FacilityPlan
 from testbed.verdict.busyness import MACHINE_BUSY
@@ -136,6 +137,21 @@ def test_what_is_unknown_is_replayed_again_and_what_is_broken_is_not() -> None:
     assert (why_unknown(Verdict.UNKNOWN), why_unknown(Verdict.BROKEN)) == ("root: too little was seen", "")
     unknown = replace(judgement, reason=Reason(None, "served_no_more", "nobody asked any more"))
     assert replays.why_unknown(Result(journal, unknown, 1.0)) == "nobody asked any more"
+
+
+def test_a_fault_that_was_hardly_there_is_replayed_again() -> None:
+    """Where a standby took so long to come up that it was time to heal, nothing was asked of it."""
+    journal = contained_night().journal()
+
+    def why_short(there_s: float) -> str:
+        moments = (("read_only", "begin", 1.0), ("read_only", "end", 2.0), ("heal", "begin", 2.0 + there_s))
+        operations = [OperationEvent(t_s=t_s, night_s=t_s, operation=operation, id=1, state=state) for operation, state, t_s in moments]
+        night = replace(journal, events=[event for event in journal.events if not isinstance(event, OperationEvent)] + operations)
+        return replays.why_short(Result(night, judge(journal), 1.0))
+
+    least_s = replays.LEAST_S["read_only"]
+    assert (why_short(least_s), why_short(0.25)) == ("", "read_only was there for 0.25 s only")
+    assert replays.why_short(Result(journal, judge(journal), 1.0)) == ""
 
 
 class ScriptedBatch(SuiteBatch):
