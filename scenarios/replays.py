@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from scenarios.layers import AskingBackend
 from testbed.errors import ServiceError
@@ -17,13 +18,14 @@ from testbed.journal.events import OperationEvent
 from testbed.plan import passengers
 from testbed.plan.topology import FacilityPlan
 from testbed.runtime import backends
+from testbed.runtime.containers.builder import ContainersBuilder
 from testbed.verdict import share
 from testbed.verdict.busyness import MACHINE_BUSY
 from testbed.verdict.checks import CONDITION_NOT_SEEN
 from testbed.verdict.finding import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from pathlib import Path
 
     from scenarios.layers import Answers
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from testbed.plan.trace import Trace
     from testbed.verdict.result import Result
 
+Wanted: TypeAlias = "tuple[Scenario, str]"  # a scenario, and the name of a variant
 ALL = Fraction(1)
+WORK_S = 4  # of a core that a replay takes, however long its night is
+MOST_OF_A_CORE, LEAST_OF_A_CORE = Fraction(3, 5), Fraction(1, 3)
 TRIES = 6  # of a replay that shows nothing: beside others, at a load of 20 on two cores, one in three did
 ASKED = ("failure_modes",)  # scenarios whose facilities are asked, layer by layer, when their nights are over
 
@@ -60,16 +65,43 @@ class Room:
             self._freed.set()
 
 
-def part_of(plan: FacilityPlan, runtime: str) -> Fraction:
-    """Return the capacity that a facility needs: a core carries two of the case's, and no more of smaller ones; in containers, all of it.
+def part_of(plan: FacilityPlan, runtime: str, night_s: float = 0.0) -> Fraction:
+    """Return the capacity that a facility needs for a night of so many real seconds; in containers, all of it.
 
-    A facility whose resource usage is sampled gets twice as much, and at least half of all: its neighbours should not be measured.
+    Its start, its requests and its end take about `WORK_S` of a core however long the night is: so the longer, the less of it at a time.
+    A facility larger than the case's takes more. One whose resource usage is sampled gets twice as much, and at least half of all: its
+    neighbours should not be measured.
     """
     if runtime != "processes":
         return ALL
-    cores = os.cpu_count() or 1
-    part = Fraction(1, 2 * cores) * max(ALL, Fraction(_request_threads(plan), _request_threads(FacilityPlan())))
+    of_a_core = min(MOST_OF_A_CORE, max(LEAST_OF_A_CORE, Fraction(WORK_S) / (1 + round(night_s))))
+    part = of_a_core / (os.cpu_count() or 1) * max(ALL, Fraction(_request_threads(plan), _request_threads(FacilityPlan())))
     return min(ALL, part if plan.resources_every_s is None else max(2 * part, Fraction(1, 2)))
+
+
+def real_s(plan: Scenario) -> float:
+    """Return how many real seconds a scenario's night takes."""
+    return plan.night.clock().real_s(plan.night.to_s)
+
+
+def in_order(wanted: Iterable[Wanted], runtime: str, stands: Callable[[Scenario, str], str]) -> list[Wanted]:
+    """Return the replays in the order in which they begin.
+
+    1. Those that need half of the capacity and more, as in bin packing: started between small ones, they would leave capacity idle.
+    2. Those whose facilities are built on the same (`stands`) one after the other, beginning with the longest night's.
+    3. The longest nights first, so that none is left when all others have ended.
+    """
+    listed = list(wanted)
+    longest_s: dict[str, float] = defaultdict(float)
+    for plan, variant in listed:
+        longest_s[stands(plan, variant)] = max(longest_s[stands(plan, variant)], real_s(plan))
+
+    def place(replay: Wanted) -> tuple[Fraction, float, str, float]:
+        plan, variant = replay
+        part, on = part_of(plan.facility, runtime, real_s(plan)), stands(plan, variant)
+        return -part if part >= ALL / 2 else Fraction(0), -longest_s[on], on, -real_s(plan)
+
+    return sorted(listed, key=place)
 
 
 def _request_threads(plan: FacilityPlan) -> int:
@@ -124,7 +156,7 @@ class SuiteBatch:
     """
 
     runtime: str
-    wanted: Iterable[tuple[Scenario, str]]
+    wanted: Iterable[Wanted]
     again: list[str] = field(default_factory=list)
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
     _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
@@ -163,11 +195,16 @@ class SuiteBatch:
     async def _results(self, plan: Scenario, variant: str, count: int) -> list[Result]:
         if self._backend is None:
             self._backend = await self._stack.enter_async_context(backends.of(self.runtime))
-            # Largest first, as in bin packing: started between small ones, they would leave capacity idle.
-            for scenario, name in sorted(self.wanted, key=lambda wanted: part_of(wanted[0].facility, self.runtime), reverse=True):
+            for scenario, name in in_order(self.wanted, self.runtime, self._stands):
                 for number in range(scenario.variant(name).expect.at_least or 1):
                     self._begin(scenario, name, number)
         return [await asyncio.shield(self._begin(plan, variant, number)) for number in range(count)]
+
+    def _stands(self, plan: Scenario, variant: str) -> str:
+        """Return on what a replay's facility is built: of containers, the settings of a project, which serves all that have them."""
+        assert self._backend is not None
+        builder = self._backend.builder(plan.facility, plan.variant(variant).settings)
+        return str(builder.fits) if isinstance(builder, ContainersBuilder) else ""
 
     def _begin(self, plan: Scenario, variant: str, number: int) -> asyncio.Task[Result]:
         key = (plan.name, variant, number)
@@ -178,7 +215,7 @@ class SuiteBatch:
     async def _replay(self, plan: Scenario, variant: str, number: int) -> Result:
         """Replay until something is seen; raises ServiceError if the facility does not come up in the last of the tries."""
         below = f"{number + 1}" if number else ""
-        part = part_of(plan.facility, self.runtime)
+        part = part_of(plan.facility, self.runtime, real_s(plan))
         for again in range(1, TRIES):
             try:
                 async with self._room.of(part):

@@ -94,16 +94,31 @@ async def test_who_gives_up_waiting_takes_no_room() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 64])
 def test_every_facility_finds_room_and_takes_more_if_its_resources_are_sampled(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No facility needs more than there is, on a machine of any size; two to a core is the most."""
+    """No facility needs more than there is, on any machine; the longer the nights, the more go on at a time, three a core at most."""
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     small = FacilityPlan(application_servers=1, request_threads=10, callers=("ivr",))
     for plan in (small, FacilityPlan(), FacilityPlan(application_servers=16, request_threads=200)):
-        sampled = replays.part_of(plan.model_copy(update={"resources_every_s": 0.5}), "processes")
-        assert Fraction(1, 2 * cores) <= replays.part_of(plan, "processes") <= sampled <= ALL
-        assert sampled >= HALF
-    assert replays.part_of(small, "processes") == Fraction(1, 2 * cores)
-    assert replays.part_of(FacilityPlan(), "processes") == Fraction(1, 2 * cores)
-    assert replays.part_of(small, next(runtime for runtime in RUNTIMES if runtime != "processes")) == ALL
+        for night_s in (3.0, 10.0, 60.0):
+            sampled = replays.part_of(plan.model_copy(update={"resources_every_s": 0.5}), "processes", night_s)
+            assert Fraction(1, 3 * cores) <= replays.part_of(plan, "processes", night_s) <= sampled <= ALL
+            assert sampled >= HALF
+    parts = [replays.part_of(FacilityPlan(), "processes", night_s) * cores for night_s in (3.0, 7.0, 60.0)]
+    assert parts == [Fraction(3, 5), HALF, THIRD]
+    assert replays.part_of(small, "processes", 7.0) == replays.part_of(FacilityPlan(), "processes", 7.0)
+    assert replays.part_of(small, next(runtime for runtime in RUNTIMES if runtime != "processes"), 7.0) == ALL
+
+
+def test_the_largest_come_first_then_what_stands_on_the_same_and_of_these_the_longest() -> None:
+    """So no capacity is idle between large ones, no project is made twice, and no long night is left when all others have ended."""
+    plans = [PLANS[name] for name in ("calm", "longevity", "restore", "refuse", "retry_storm", "two_minutes")]
+    wanted = [(plan, plan.variants[0].name) for plan in plans]
+
+    def names(runtime: str, stands: dict[str, str]) -> list[str]:
+        return [plan.name for plan, _ in replays.in_order(wanted, runtime, lambda plan, _: stands.get(plan.name, ""))]
+
+    assert names("processes", {}) == ["longevity", "retry_storm", "restore", "two_minutes", "refuse", "calm"]
+    large = dict.fromkeys(("calm", "restore"), "large")
+    assert names("containers", large) == ["retry_storm", "two_minutes", "longevity", "refuse", "restore", "calm"]
 
 
 def test_only_a_busy_machine_is_a_reason_to_replay_again() -> None:

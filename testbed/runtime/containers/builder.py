@@ -72,7 +72,7 @@ class ContainersBuilder:
                 raise UsageError(f'facility.{name}: found "{getattr(facility, name)}"; {why} allowed with --runtime processes only')
 
     @property
-    def _fits(self) -> dict[str, str]:
+    def fits(self) -> dict[str, str]:
         """What is decided for a project when it comes up."""
         each = self.plan.pool_size + max(0, self.settings.application_server.pool_max_overflow)
         fits = {"DATABASE_HOST_MAX_CONNECTIONS": str(each * self.plan.application_servers + SPARE_CONNECTIONS)}
@@ -110,7 +110,7 @@ class ContainersBuilder:
         return await self.building
 
     async def _build(self) -> Facility:
-        while (project := self.pool.take(self._fits)) is not None:
+        while (project := self.pool.take(self.fits)) is not None:
             self.project = project
             try:
                 return await project.renew(self.plan, self._services, self._watch)
@@ -118,7 +118,7 @@ class ContainersBuilder:
                 sys.stderr.write(f"testbed: a facility that served before is thrown away: {error}\n")
                 await self.pool.remove(project)
                 self.project = None  # where no other can be made, there is nothing left to take down
-        self.project = await self.pool.make(self.plan, self._fits)
+        self.project = await self.pool.make(self.plan, self.fits)
         return await self.project.begin(self._services, self._watch)
 
     async def tear_down(self) -> None:
