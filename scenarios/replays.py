@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Wanted: TypeAlias = "tuple[Scenario, str]"  # a scenario, and the name of a variant
 ALL = Fraction(1)
 WORK_S = 4  # of a core that a replay takes, however long its night is
+IN_CONTAINERS = Fraction(1, 2)  # one at a time, something waits for a processor in a sixth of the time only
 MOST_OF_A_CORE, LEAST_OF_A_CORE = Fraction(3, 5), Fraction(1, 3)
 TRIES = 6  # of a replay that shows nothing: beside others, at a load of 20 on two cores, one in three did
 ASKED = ("failure_modes",)  # scenarios whose facilities are asked, layer by layer, when their nights are over
@@ -66,14 +67,14 @@ class Room:
 
 
 def part_of(plan: FacilityPlan, runtime: str, night_s: float = 0.0) -> Fraction:
-    """Return the capacity that a facility needs for a night of so many real seconds; in containers, all of it.
+    """Return the capacity that a facility needs for a night of so many real seconds; in containers, half of all.
 
     Its start, its requests and its end take about `WORK_S` of a core however long the night is: so the longer, the less of it at a time.
     A facility larger than the case's takes more. One whose resource usage is sampled gets twice as much, and at least half of all: its
     neighbours should not be measured.
     """
     if runtime != "processes":
-        return ALL
+        return IN_CONTAINERS
     of_a_core = min(MOST_OF_A_CORE, max(LEAST_OF_A_CORE, Fraction(WORK_S) / (1 + round(night_s))))
     part = of_a_core / (os.cpu_count() or 1) * max(ALL, Fraction(_request_threads(plan), _request_threads(FacilityPlan())))
     return min(ALL, part if plan.resources_every_s is None else max(2 * part, Fraction(1, 2)))
