@@ -10,6 +10,7 @@ command line do.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -121,10 +122,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the smoke tier: a few scenarios on processes, which show within a minute whether anything works at all.
 
-    Remove the tests of this directory from the workers of pytest-xdist: replays are timed, and nothing else may run beside them.
+    Remove the timed tests of this directory from the workers of pytest-xdist: nothing else may run beside them. Those that stay come first:
+    so one worker has all of them, which are long, and no two of them fight for the container engine.
     """
     if workers.in_worker(config):
-        items[:] = [item for item in items if not item.path.is_relative_to(HERE)]
+        items[:] = sorted((item for item in items if not _is_timed(item)), key=lambda item: not _is_here(item))
     for item in items:
         parameters = getattr(item, "callspec", None)
         if parameters and parameters.params.get("runtime") == "processes" and parameters.params.get("scenario") in SMOKE:
@@ -144,7 +146,9 @@ def engine() -> None:
         if CONTAINERS in os.environ.get("TESTBED_REQUIRE", ""):
             pytest.fail(f"TESTBED_REQUIRE={CONTAINERS}, but {reason}", pytrace=False)
         pytest.skip(reason.splitlines()[0])
-    image.build(lambda _: None)
+    with (Path(tempfile.gettempdir()) / f"testbed-image-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers, one builds
+        image.build(lambda _: None)
 
 
 def left_out(plan: Scenario, variant: str, runtime: str, config: pytest.Config) -> str:
@@ -223,9 +227,9 @@ def _wanted(items: list[pytest.Item], runtime: str) -> Iterator[tuple[Scenario, 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Create the list of each runtime's batch; run the tests of this directory in the main process, after all others."""
+    """Create the list of each runtime's batch; run the timed tests of this directory in the main process, after all others."""
     config.stash[BATCHES] = []
-    workers.run_in_main_process(config, lambda: workers.Part(tuple(workers.chosen_below(HERE, config)), _is_here))
+    workers.run_in_main_process(config, lambda: workers.Part(tuple(workers.chosen_below(HERE, config)), _is_timed))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -237,6 +241,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _is_here(item: pytest.Item) -> bool:
     return item.path.is_relative_to(HERE)
+
+
+def _is_timed(item: pytest.Item) -> bool:
+    return _is_here(item) and item.get_closest_marker("beside") is None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

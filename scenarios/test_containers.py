@@ -86,6 +86,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path
                 process.wait()
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("variable", ["DOCKER_HOST", "PATH"])
 def test_without_an_engine_it_ends_in_seconds_and_says_what_to_do(variable: str, tmp_path: Path) -> None:
     """No socket, or no command: exit code 3 and one clear message."""
@@ -162,6 +163,7 @@ async def ended_within(runtime: Containers, within_s: float) -> Exit:
     return ended
 
 
+@pytest.mark.beside
 async def test_a_death_while_the_engine_cannot_be_heard_is_known_as_soon_as_it_can(tmp_path: Path) -> None:
     """The stream of events is cut, the container dies, and the stream comes back without that event."""
     async with behind_a_wire(tmp_path) as (wire, runtime, container):
@@ -172,6 +174,7 @@ async def test_a_death_while_the_engine_cannot_be_heard_is_known_as_soon_as_it_c
         assert (await ended_within(runtime, WITHIN_S)).code == 128 + signal.SIGKILL
 
 
+@pytest.mark.beside
 async def test_an_engine_that_is_not_heard_any_more_is_an_error_and_not_a_service_that_lives(tmp_path: Path) -> None:
     """Within seconds, whatever the container does."""
     async with behind_a_wire(tmp_path) as (wire, runtime, _):
@@ -185,6 +188,7 @@ async def test_an_engine_that_is_not_heard_any_more_is_an_error_and_not_a_servic
         await wire.up()
 
 
+@pytest.mark.beside
 async def test_a_command_that_fails_in_a_container_is_told_with_its_last_words() -> None:
     """And one that hangs is given up."""
     async with ContainersBackend() as backend:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"
-)
+pytestmark = [
+    pytest.mark.beside,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc, and only Linux ends children with their parent"),
+]
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from testbed.facility.address import Address
     from testbed.runtime.credentials import Login
 
-pytestmark = pytest.mark.fact("C2")
+pytestmark = [pytest.mark.beside, pytest.mark.fact("C2")]
 
 
 async def second_is_refused(pair: Pair) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 PLAN = FacilityPlan(application_servers=1, request_threads=4, pool_size=4, callers=("kiosk",))
 SETTINGS = Settings(application_server=ServerSettings(lookup="fixed"))
+
+pytestmark = pytest.mark.beside
 # What a superuser may do to the machine and to others' tables, and the services' role may not.
 FORBIDDEN: tuple[LiteralString, ...] = (
     "COPY flights TO PROGRAM 'cat > /dev/null'",

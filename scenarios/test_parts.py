@@ -34,6 +34,8 @@ PLAN = FacilityPlan(application_servers=1, request_threads=4, pool_size=4, calle
 SETTINGS = Settings(application_server=ServerSettings(lookup="fixed"))
 WITHIN_S = 15.0
 
+pytestmark = pytest.mark.beside
+
 
 async def told(facility: Facility) -> list[Part]:
     """Look until something is told, and return it; nothing if that is not so in time."""

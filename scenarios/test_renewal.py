@@ -107,6 +107,7 @@ async def thrown_away() -> None:
         assert backend.idle == [former]
 
 
+@pytest.mark.beside
 def test_a_project_with_anything_left_serves_no_other_replay(capsys: pytest.CaptureFixture[str]) -> None:
     """Whether or not the replay saw it; what it saw is removed at once, and what it did not, when the next looks at the project."""
     asyncio.run(thrown_away())
@@ -145,6 +146,7 @@ async def renewed() -> None:
         await third.tear_down()
 
 
+@pytest.mark.beside
 def test_a_project_is_put_back_before_it_serves_again_or_thrown_away(capsys: pytest.CaptureFixture[str]) -> None:
     """Host, rows and locks are as at the beginning for the next replay, of another plan; one with a dead host serves nobody."""
     asyncio.run(renewed())

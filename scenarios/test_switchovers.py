@@ -127,6 +127,7 @@ async def wait_more(rows: list[int], since: int) -> int:
     return len(rows)
 
 
+@pytest.mark.beside
 @pytest.mark.fact("C2", "C4")
 @pytest.mark.parametrize("where", ["processes", "containers"])
 async def test_what_was_acknowledged_outlives_every_switchover(

@@ -1,6 +1,7 @@
 """Which tests run in workers of pytest-xdist, beside each other, and which in the main process, alone, when the workers have ended.
 
-A replay is timed, and so is a test marked `alone`: what runs beside it would be measured too.
+A replay is timed, and so is a test marked `alone`: what runs beside it would be measured too. Of the tests below scenarios/, those marked
+`beside` judge no real time.
 """
 
 from __future__ import annotations
