@@ -40,7 +40,7 @@ POOL = 4
 ESTABLISHED = "01"  # of /proc/net/tcp
 DATABASE = "FLIGHT_SEARCH_DATABASE"
 RACKED = 4  # application servers: the fourth stands in the first rack again
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.beside, pytest.mark.asyncio(loop_scope="module")]
 REACHED = """
 import os, psycopg
 from psycopg.conninfo import make_conninfo
@@ -191,9 +191,11 @@ async def test_no_address_but_the_virtual_ip_leads_from_an_application_server_to
             return (await inside(server, "python", "-c", REACHED.format(host=host), within_s=20.0)).strip()
 
         own = {host: (await inside(host, "hostname", "--all-ip-addresses", within_s=20.0)).split() for host in HOSTS}
+        # All at once: each try waits for its whole time.
+        tries = [reached(server, address) for server in facility.application_servers for host in HOSTS for address in own[host]]
+        assert [len(own[host]) for host in HOSTS] == [NETWORKS] * len(HOSTS)
+        assert await asyncio.gather(*tries) == [UNREACHED] * len(tries)
         for server in facility.application_servers:
-            for host in HOSTS:
-                assert [await reached(server, address) for address in own[host]] == [UNREACHED] * NETWORKS
             assert await reached(server, "virtual-ip") in own["db-1"]
         with JournalWriter(tmp_path / "a.jsonl", header()) as writer:
             state = FacilityState(facility.application_servers, facility.callers)
