@@ -1,6 +1,6 @@
 """The regression suite: one replay for each runtime, scenario and variant, shared by the tests.
 
-`replayed("the_night", "original")` returns the result of that replay, while the replays that other chosen tests need go on (replays.py).
+`replayed("the_night", "original")` returns the result of that replay, when all that other chosen tests need have ended (replays.py).
 Every test with this fixture runs once for each runtime. To save time, a variant that is expected to come out as the scenario's first
 variant is skipped; and of the scenarios that processes can replay, containers replay the night of the case in full and some others over
 their first variant. `--every-variant` replays all. Where no container engine answers, the tests in containers are skipped, with the

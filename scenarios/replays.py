@@ -149,7 +149,7 @@ def why_short(result: Result) -> str:
 
 @dataclass(slots=True)
 class SuiteBatch:
-    """The replays on one runtime. While a test waits for a result, all of them go on.
+    """The replays on one runtime. The first test that asks for a result waits for all of them.
 
     `wanted`: the replays that tests will need; the first call of `result` starts them all. `again`: what was replayed once more,
     alone, and why: the machine was too busy for it, or too little was seen. `answers`: of the scenarios that are `ASKED`, what each layer
@@ -199,6 +199,8 @@ class SuiteBatch:
             for scenario, name in in_order(self.wanted, self.runtime, self._stands):
                 for number in range(scenario.variant(name).expect.at_least or 1):
                     self._begin(scenario, name, number)
+            if self._tasks:  # what a test does with a result would hold up the others' requests
+                await _wait(self._tasks.values())
         return [await asyncio.shield(self._begin(plan, variant, number)) for number in range(count)]
 
     def _stands(self, plan: Scenario, variant: str) -> str:
@@ -253,5 +255,5 @@ class SuiteBatch:
         await self._stack.aclose()
 
 
-async def _wait(tasks: list[asyncio.Task[Result]]) -> None:
+async def _wait(tasks: Iterable[asyncio.Task[Result]]) -> None:
     await asyncio.wait(tasks)

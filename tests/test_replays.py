@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -202,6 +204,29 @@ def test_what_shows_nothing_is_replayed_again_alone_until_it_shows_something() -
     with pytest.raises(ServiceError, match="cf-1 was not ready"):
         asyncio.run(never._replay(plan, "original", 0))  # noqa: SLF001 - as above
     assert (len(never.again), never.scripted) == (replays.TRIES - 1, [])
+
+
+class SlowBatch(ScriptedBatch):
+    """One in which only the first replay ends at once."""
+
+    async def _once(self, plan: Scenario, variant: str, below: str) -> Result:
+        if self.below:
+            await settle()
+        result = await super()._once(plan, variant, below)
+        if len(self.below) > 1:
+            await settle()
+        return result
+
+
+def test_nobody_judges_a_result_while_other_replays_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their requests are sent by the same process, and would be late."""
+    monkeypatch.setattr(replays.backends, "of", lambda _: nullcontext(SimpleNamespace(builder=lambda *_: None)))
+    journal = contained_night().journal()
+    seen, wanted = Result(journal, judge(journal), 1.0), [(PLANS[name], "original") for name in ("silence", "refuse", "reset_idle")]
+    batch = SlowBatch("processes", wanted).come_out(*[seen] * len(wanted))
+    assert batch.result(*wanted[0]) is seen
+    assert [task.done() for task in batch._tasks.values()] == [True] * len(wanted)  # noqa: SLF001 - nobody else has a list of them
+    batch.close()
 
 
 class CommandLine:
