@@ -44,7 +44,7 @@ ROOMS = {
     "lint": "errors",
     "fakes": "errors plan journal facility",
     "cli": "errors concurrency plan journal facility observe faultproxy runtime replay scenario_file verdict postmortem report "
-    "experiments interactive classroom",
+    "experiments interactive classroom lint",
     "__main__": "cli",
 }
 # Within a room: what a folder never imports.

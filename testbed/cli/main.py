@@ -60,6 +60,9 @@ SECTIONS = {
         "matrix": ("matrix", "matrix", "Replay every scenario over every variant."),
         "scan": ("scan", "scan", "Break each link with each fault in turn, and list what stops."),
     },
+    "Look at your own code": {
+        "lint": ("lint", "lint", "Find clean-ups that an exception skips, in Python source."),
+    },
     "Keep a facility running": {
         "up": ("interactive", "up", "Build a facility and keep it running until `testbed down`."),
         "status": ("interactive", "status", "Show the running facility, or all of them."),
