@@ -171,3 +171,16 @@ def test_the_page_has_every_rule() -> None:
     """With its code and its name, in order."""
     text = (ROOT / "testbed" / "lint" / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(CW\d+)` `([\w-]+)` \|", text, re.MULTILINE) == [(rule.code, rule.name) for rule in RULES]
+
+
+def test_the_counts_of_the_page_are_those_of_its_lists() -> None:
+    """A package's findings and how many are true, against the verdicts below."""
+    text = (ROOT / "testbed" / "lint" / "README.md").read_text(encoding="utf-8")
+    listed: dict[str, list[str]] = {}
+    for package, verdict in re.findall(r"^\| (\S+) \| `[^`|]+:\d+` \| CW\d+ \| (true|false)\b", text, re.MULTILINE):
+        listed.setdefault(package, []).append(verdict)
+    counted = re.findall(r"^\| (\S+) [^|]*\| [\d,]+ \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    assert len(counted) >= 20
+    assert {package: (int(found), int(true)) for package, found, true in counted if found != "0"} == {
+        package: (len(verdicts), verdicts.count("true")) for package, verdicts in listed.items()
+    }
