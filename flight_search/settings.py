@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flight_search.declared_requests import Declared
+
 Lookup = Literal[
     "original",
     "fixed",
@@ -135,6 +137,7 @@ class CallerSettings(ListenSettings):
 
     `health_check_every_s`: how often it checks the health of each address; unset if a balancer in front does that.
     `call_connections`: at most so many connections to each address, for which calls wait; unset, as many as calls need.
+    `declared_requests`: what to send to a service that is not this one (`callers/declared.py`).
     `leak_connection_every` loses one of them every so many lookups (`callers/seeded_leaks.py`).
     The stability patterns are all off by default; `stability/` describes them. `bulkhead_at` is how many threads may be in the facility,
     `bulkhead_spare_threads` how many may not, of however many there are.
@@ -144,6 +147,7 @@ class CallerSettings(ListenSettings):
 
     name: CallerName
     flight_search_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)]
+    declared_requests: Declared | None = None
     call_connect_timeout_s: MaybeSeconds = None
     call_read_timeout_s: MaybeSeconds = None
     call_deadline_s: MaybeSeconds = None

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from flight_search import about, http_service, request_context
+from flight_search.callers import declared
 from flight_search.callers.passenger import Passenger
 from flight_search.callers.remote import RemoteFlightSearch
 from flight_search.callers.transaction import CallerTransaction, Content, transactions_of
@@ -50,6 +51,8 @@ class TransactionReply:
 def create_app(settings: CallerSettings) -> FastAPI:
     """Build the application of the caller that the settings name."""
     transactions = transactions_of(settings.name)
+    if settings.declared_requests is not None:
+        transactions = declared.transactions(transactions, settings.declared_requests)
     registry = CollectorRegistry()
     counter = http_service.results(registry, "transactions", "transaction")
     flights = RemoteFlightSearch(settings)

@@ -10,9 +10,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import EmptyPoolError, NewConnectionError
 
 from flight_search.callers.connections import BoundedAdapter
+from flight_search.callers.declared_call import DeclaredCall
 from flight_search.callers.patterns_chain import patterns_chain
 from flight_search.callers.round_robin import CHECK_TIMEOUT_S, RoundRobin
 from flight_search.callers.seeded_leaks import SeededLeaks
+from flight_search.declared_requests import DeclaredHealth
 from flight_search.request_context import ATTEMPT, CALLER
 from flight_search.stability import call_deadline, deadline
 from flight_search.stability.call import Call, FacilityAnswer, FacilityFailed, FacilityTimedOut, NoSuchFlight
@@ -72,7 +74,12 @@ class RemoteFlightSearch:
         self._session = _session(adapter)
         chain = patterns_chain(self._send, settings)
         self._call, self.circuit_breaker, self.retry_budget = chain.send, chain.circuit_breaker, chain.retry_budget
-        self.round_robin = RoundRobin(urls, settings.health_check_every_s, _HealthCheck(len(urls)))
+        checked = settings.health_check_every_s
+        health = None
+        if settings.declared_requests is not None:
+            health = settings.declared_requests.health
+            checked = None if health is None else checked  # nobody knows how such a service is
+        self.round_robin = RoundRobin(urls, checked, _HealthCheck(len(urls), health))
         self._leaks = SeededLeaks(self._session, self.round_robin, settings.leak_connection_every)
 
     def lookup_by_city(self, origin: str, destination: str, date: str) -> FoundFlights:
@@ -94,8 +101,14 @@ class RemoteFlightSearch:
         """Book the flight for the passenger; return the booking reference."""
         return int(self._call(Call("book", "/bookings", body=_body(passenger), key=passenger.request)).content["reference"])
 
+    def ask(self, call: DeclaredCall) -> FacilityAnswer:
+        """Send the request that was declared for a transaction, to a service that is not this one."""
+        return self._call(call)
+
     def _send(self, call: Call) -> FacilityAnswer:
         response = self._respond(call)
+        if isinstance(call, DeclaredCall):
+            return call.read(response)
         if response.status_code == requests.codes.not_found:
             raise NoSuchFlight(response.text)
         if not response.ok:
@@ -109,13 +122,19 @@ class RemoteFlightSearch:
         headers = {CALLER: self._name, ATTEMPT: str(call.attempt), **deadline.header()}
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
+        data = None
+        if isinstance(call, DeclaredCall):
+            headers |= dict(call.headers)
+            data = None if call.text is None else call.text.encode()
         refused, url = None, ""
         for base in self.round_robin.in_turn():
             url = base + call.path
             if deadline.is_over():
                 raise FacilityTimedOut(f"{url}: not called, the deadline of the call is over") from refused
             try:
-                return self._session.request(call.method, url, params=call.params, json=call.body, headers=headers, timeout=self._timeout)
+                return self._session.request(
+                    call.method, url, params=call.params, json=call.body, data=data, headers=headers, timeout=self._timeout
+                )
             except (requests.Timeout, EmptyPoolError) as error:
                 raise FacilityTimedOut(f"{url}: {error}") from error
             except requests.RequestException as error:
@@ -130,12 +149,14 @@ class RemoteFlightSearch:
 class _HealthCheck:
     """Checks the health of a base URL. It has connections of its own: those for calls may all be in use, and hang."""
 
-    def __init__(self, urls: int) -> None:
+    def __init__(self, urls: int, declared: DeclaredHealth | None) -> None:
         self._session = _session(HTTPAdapter(pool_connections=urls))
+        self._health = declared or DeclaredHealth(method="GET", path="/health", status=(200,))
 
     def __call__(self, url: str) -> bool:
+        health = self._health
         try:
-            return bool(self._session.get(f"{url}/health", timeout=CHECK_TIMEOUT_S).status_code == requests.codes.ok)
+            return bool(self._session.request(health.method, url + health.path, timeout=CHECK_TIMEOUT_S).status_code in health.status)
         except requests.RequestException:
             return False
 
