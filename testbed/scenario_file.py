@@ -17,7 +17,7 @@ from testbed import faults, operations
 from testbed.errors import ScenarioError, WordError
 from testbed.facility.link import DATABASE, ToxicOn
 from testbed.faultproxy import toxics
-from testbed.plan import conflicts, impossible, sections
+from testbed.plan import conflicts, impossible, own_service, sections
 from testbed.plan.decoding import decode, found_text, read_toml, suggestion
 from testbed.plan.night import TimeOfDay
 from testbed.plan.scenario import CONDITIONS, EXPECTATION_NEEDS, PlannedStep, Scenario
@@ -49,7 +49,7 @@ __all__ = [
     "with_numbers",
 ]
 
-SECTIONS = ("title", "summary", "facts", "needs", "matrix", "facility", "night", "workload", "timeline", "variants")
+SECTIONS = ("title", "summary", "facts", "needs", "matrix", "facility", "service", "night", "workload", "timeline", "variants")
 REQUIRED = ("title", "night", "workload", "variants")
 STEP_KEYS = ("at", "when", "within_s", "fault", "operation")
 
@@ -107,6 +107,7 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     needs = sections.needs(data.get("needs", []), mistakes)
     matrix = sections.switch(data, "matrix", mistakes, default=True)
     facility = sections.facility(data.get("facility", {}), mistakes)
+    service = own_service.section(data["service"], path, mistakes) if "service" in data else None
     night = sections.night(data["night"], mistakes) if "night" in data else None
     workload = sections.workload(data["workload"], facility, path, mistakes) if "workload" in data else None
     steps = _timeline(data.get("timeline", []), night, facility, mistakes)
@@ -114,6 +115,10 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     _check_needs(needs, facility, steps, variants, mistakes)
     timeline = data.get("timeline", [])
     words = {step.word for step in steps} if isinstance(timeline, list) and len(steps) == len(timeline) else None
+    if facility is not None and service is not None:
+        facility = facility.model_copy(update={"service": service})
+        mistakes += own_service.misfits(service, workload, steps, variants)
+        needs = needs if own_service.NEED in needs else (*needs, own_service.NEED)
     for variant in variants:
         mistakes += impossible.of(variant, facility, words)
     if mistakes or facility is None or night is None or workload is None:

@@ -32,7 +32,7 @@ def of(variant: Variant, facility: FacilityPlan | None, words: Collection[str] |
     """
     expect, key = variant.expect, f"variants.{variant.name}.expect"
     if facility is not None:
-        most = facility.pool_size + variant.settings.application_server.overflow
+        most = facility.connections + variant.settings.application_server.overflow
         if expect.leaked_connections is not None and expect.leaked_connections > most:
             yield (
                 f"{key}.leaked_connections: found {expect.leaked_connections}; allowed: at most {most:.0f}, all that a pool of "

@@ -91,6 +91,11 @@ class Scenario:
         """The kept trace, when the scenario names one."""
         return None if self.workload.trace is None else self.path.parent / self.workload.trace
 
+    @property
+    def longest_timeout_s(self) -> float:
+        """The longest that a request hangs at somebody else's service before a time-out of its own ends it; 0 without such a service."""
+        return 0.0 if self.facility.service is None else self.facility.service.timeout_s
+
     def with_overrides(self, *, seed: int | None = None, rate_per_minute: float | None = None, speed: float | None = None) -> Scenario:
         """Return the scenario with the command line's changes; a `speed` holds for the whole night."""
         workload = {"seed": seed, "rate_per_minute": rate_per_minute}

@@ -83,6 +83,9 @@ def twice(values: Sequence[object], key: str) -> list[str]:
 
 def facility(value: Any, mistakes: list[str]) -> FacilityPlan | None:
     """Return the size of the facility; None when it is wrong."""
+    if isinstance(value, dict) and "service" in value:
+        mistakes.append("facility.service: unknown key; allowed: a table [service] of its own")
+        return None
     plan = decode(FacilityPlan, value, "facility", mistakes)
     if plan is not None and len(set(plan.callers)) < len(plan.callers):
         mistakes.append(f"facility.callers: found {found_text(plan.callers)}; allowed: each of them once")

@@ -23,6 +23,7 @@ START_FIELDS = (
 REQUEST_FIELDS = ("passenger", "date", "carrier", "flight", "origin", "destination", "request")
 DUMP_FIELDS = ("pid", "file", "name")  # of a command that dumps the threads
 DEFAULT_CONNECTIONS = 40
+DEFAULT_TIMEOUT_S = 30.0  # of SQLAlchemy's pool, of psycopg's and of HikariCP
 MOST_STATUSES = 100
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110
@@ -195,7 +196,8 @@ class ServicePlan(StrictRecord):
     `command`: a list, or a text that is split as a shell would. `environment` is added to ours. `directory`: where it is started; by
     default that of the file. `ready`: the request that is answered once it can be used; without it, it can be once it accepts connections.
     `health`: what monitoring asks of it; without it, nobody knows how it is. `health_in_request_threads`: the health check needs a request
-    thread, as a service call does (O8 is then no finding). `start_within_s`: real seconds until it is ready. `max_connections`: the most
+    thread, as a service call does (O8 is then no finding). `start_within_s`: real seconds until it is ready. `timeout_s`: the longest that
+    a request hangs before a time-out of its own ends it, in real seconds; pools wait for 30 by default. `max_connections`: the most
     connections to the database that one process opens. `request_threads`: how many it has, if it is known. `requests`: the request that
     stands for each transaction which needs the facility. `schema`: an SQL script that is run in the database first; `schema_command`: a
     command that is. `waits`: what stacks in its dumps wait for, before the testbed's own table.
@@ -208,6 +210,7 @@ class ServicePlan(StrictRecord):
     health: Annotated[HealthRequest, BeforeValidator(_path)] | None = None
     health_in_request_threads: bool = False
     start_within_s: Annotated[float, Field(gt=0, le=600)] = 60.0
+    timeout_s: Annotated[float, Field(ge=0, le=600)] = DEFAULT_TIMEOUT_S
     max_connections: Annotated[int, Field(ge=1, le=1000)] = DEFAULT_CONNECTIONS
     request_threads: Annotated[int, Field(ge=1, le=1000)] | None = None
     requests: dict[str, Annotated[RequestTemplate, BeforeValidator(_path)]] = Field({})
@@ -216,3 +219,14 @@ class ServicePlan(StrictRecord):
     readings: Readings | None = None
     dump: ThreadDump | None = None
     waits: Annotated[tuple[StackPattern, ...], Field(max_length=200)] = ()
+
+    @property
+    def tells_threads(self) -> bool:
+        """Whether it tells how many of its request threads are at work, and how many it has is known."""
+        readings = self.readings
+        return readings is not None and readings.busy is not None and (readings.request_threads or self.request_threads) is not None
+
+    @property
+    def tells_pool(self) -> bool:
+        """Whether it tells how many connections are lent."""
+        return self.readings is not None and self.readings.pool_out is not None

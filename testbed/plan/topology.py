@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field
 
+from testbed.plan.service import ServicePlan
 from testbed.plan.settings import StrictRecord
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class FacilityPlan(StrictRecord):
     real seconds, of each service's memory, open files and threads and of the sizes of tables and logs; None: never. `heartbeat_every_s`:
     the interval, in real seconds, at which the active database host sends a heartbeat to the other, which takes over without them; None:
     they do not watch each other. `database_network_kbit_s`: how much each database host sends at most over the network that carries the
-    service traffic, in kbit/s, behind a queue of four seconds; None: as much as it can.
+    service traffic, in kbit/s, behind a queue of four seconds; None: as much as it can. `service`: somebody else's in the place of the
+    application servers, which a file has in a table of its own (`[service]`); `request_threads` and `pool_size` are then not its.
     """
 
     application_servers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -48,6 +51,12 @@ class FacilityPlan(StrictRecord):
     resources_every_s: Annotated[float, Field(ge=0.05, le=3600)] | None = None
     heartbeat_every_s: Annotated[float, Field(ge=0.05, le=60)] | None = None
     database_network_kbit_s: Annotated[int, Field(ge=100, le=1_000_000)] | None = None
+    service: ServicePlan | None = None
+
+    @property
+    def connections(self) -> int:
+        """The connections that the pool of one application server keeps, or the most that a service of somebody else's opens."""
+        return self.pool_size if self.service is None else self.service.max_connections
 
     @property
     def link_names(self) -> tuple[str, ...]:
@@ -123,9 +132,16 @@ def caller_environment(plan: FacilityPlan, settings: CallerSettings, name: str, 
         "listen_fd": "{fd}",
         "flight_search_urls": ",".join(servers),
         "request_threads": plan.request_threads,
+        **({} if plan.service is None else {"declared_requests": declared_requests(plan.service)}),
         **settings.model_dump(),
     }
     return _environment("CALLER_", values)
+
+
+def declared_requests(service: ServicePlan) -> str:
+    """Return what callers have to know of a service that is not the case's, as JSON: the request of each transaction, and of its health."""
+    health = None if service.health is None else service.health.model_dump(mode="json")
+    return json.dumps({"health": health, "requests": {name: request.model_dump(mode="json") for name, request in service.requests.items()}})
 
 
 def _environment(prefix: str, values: dict[str, object]) -> tuple[tuple[str, str], ...]:
