@@ -111,7 +111,8 @@ def _decode(data: Mapping[str, Any], path: Path, *, strict_variants: bool = True
     night = sections.night(data["night"], mistakes) if "night" in data else None
     workload = sections.workload(data["workload"], facility, path, mistakes) if "workload" in data else None
     steps = _timeline(data.get("timeline", []), night, facility, mistakes)
-    variants = sections.variants(data["variants"], path, mistakes, strict=strict_variants) if "variants" in data else []
+    own = "service" in data
+    variants = sections.variants(data["variants"], path, mistakes, strict=strict_variants, own=own) if "variants" in data else []
     _check_needs(needs, facility, steps, variants, mistakes)
     timeline = data.get("timeline", [])
     words = {step.word for step in steps} if isinstance(timeline, list) and len(steps) == len(timeline) else None

@@ -124,6 +124,8 @@ def status_table(status: FacilityStatus) -> RenderableType:
 def _health(service: ServiceStatus) -> tuple[Text, Text, Text]:
     """Return the cells of health, threads and queue."""
     health = Text("green", "green") if service.health else Text("red" if service.runs else "dead", "red")
+    if service.health is None and service.runs:
+        health = Text("unknown", "yellow")
     if service.busy is None or service.request_threads is None:
         return health, Text("no answer", "red"), Text()
     busy = f"{service.busy}/{service.request_threads} " + ("blocked" if service.stuck else "busy")

@@ -126,6 +126,8 @@ def _pool(sample: Sample) -> tuple[Text, Text]:
 
 
 def _health(sample: Sample) -> Text:
+    if sample.health is None:
+        return Text("unknown", "yellow")
     return Text("green", "green") if sample.health else Text("red", "red")
 
 

@@ -89,6 +89,12 @@ postgres = click.option(
 
 seed = click.option("--seed", metavar="N", type=Whole(0, MAX_SEED), help="Draw other passengers, by this seed.")
 
+service = click.option(
+    "--service",
+    metavar="FILE",
+    help="Put the service of this file in the place of the application servers: a table [service], as a scenario may have it.",
+)
+
 rate = click.option(
     "--rate",
     metavar="R",

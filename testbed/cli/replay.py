@@ -78,6 +78,7 @@ _json = click.option(
 @options.seed
 @options.rate
 @options.speed
+@options.service
 @options.runtime
 @_json
 @report.html
@@ -93,6 +94,7 @@ def replay(
     seed: int | None,
     rate: float | None,
     speed: float | None,
+    service: str | None,
     json_file: str | None,
     html: Path | None,
     runs: str | None,
@@ -104,7 +106,7 @@ def replay(
     SCENARIO is a name from `testbed list`, or a path to a .toml file. Journals and thread dumps are kept; the last line has their path.
     """
     require_replaceable("--html", html)
-    plan = planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed)
+    plan = planned(scenario, variants, seed=seed, rate_per_minute=rate, speed=speed, service=service)
     plan, backend = batch.placed(plan, runtime, as_fast=speed is not None, toxiproxy=toxiproxy, postgres=postgres, jobs=jobs)
     console = plain_console(stderr=json_file == "-")
     warn_passed_over(scenario_file.passed_over())

@@ -177,7 +177,9 @@ async def replay_all(
     """
     turns = [(variant, repetition) for repetition in range(1, repetitions + 1) for variant in scenario.variants]
     builders = deque(backend.builder(scenario.facility, variant.settings) for variant, _ in turns)
-    night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent)
+    service = scenario.facility.service
+    own = 0 if service is None else service.max_connections
+    night = Night(scenario.night.clock(), scenario.night.to_s, scenario.steps, sent, pool_connections=own)
     taking_turns = Turns(jobs)
     running: deque[asyncio.Task[Result]] = deque()
     async with AsyncExitStack() as stack:
@@ -197,7 +199,11 @@ async def replay_all(
                 builder = backend.builder(scenario.facility, settings)
                 stack.push_async_callback(builder.tear_down)
             path = directory / f"{name}.jsonl"
-            of_variant = replace(night, longest_timeout_s=settings.longest_timeout_s, pool_overflow=settings.application_server.overflow)
+            of_variant = replace(
+                night,
+                longest_timeout_s=max(settings.longest_timeout_s, scenario.longest_timeout_s),
+                pool_overflow=settings.application_server.overflow,
+            )
             with (
                 JournalWriter(path, header(scenario, variant, sent, backend, repetition)) as writer,
                 show(title) as display,

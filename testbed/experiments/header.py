@@ -9,12 +9,13 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from testbed.journal.events import FacilityNames, Header, NightSpan, TraceSource
+from testbed.journal.events import FacilityNames, Header, NightSpan, OwnService, TraceSource
 from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
     from testbed.facility.backend import Backend
     from testbed.plan.scenario import Scenario, Variant
+    from testbed.plan.service import ServicePlan
     from testbed.plan.trace import Trace
 
 
@@ -46,7 +47,7 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, 
         started_at=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="milliseconds"),
         facts=scenario.facts,
         night=NightSpan(scenario.night.date.isoformat(), scenario.night.from_s, scenario.night.to_s),
-        facility=FacilityNames(plan.server_names, plan.callers, plan.request_threads, plan.pool_size),
+        facility=FacilityNames(plan.server_names, plan.callers, plan.request_threads, plan.connections),
         transactions={caller: TRANSACTIONS[caller] for caller in plan.callers},
         expect=variant.expect.model_dump(mode="json", exclude_none=True),
         settings=without_passwords(variant.settings.model_dump(mode="json")),
@@ -56,9 +57,28 @@ def header(scenario: Scenario, variant: Variant, sent: Trace, backend: Backend, 
             **backend.versions,
         },
         timeline=tuple(step.word for step in scenario.steps),
+        service=None if plan.service is None else own_service(plan.service),
         machine={
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             "cores": os.cpu_count() or 0,
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         },
+    )
+
+
+def own_service(service: ServicePlan) -> OwnService:
+    """Return what a journal says of somebody else's service; its environment is nobody's business."""
+    tells = {
+        "health": service.health is not None,
+        "threads": service.tells_threads,
+        "pool": service.tells_pool,
+        "dumps": service.dump is not None,
+    }
+    return OwnService(
+        command=tuple(without_passwords(list(service.command))),
+        request_threads=service.request_threads,
+        max_connections=service.max_connections,
+        timeout_s=service.timeout_s,
+        health_in_request_threads=service.health_in_request_threads,
+        tells=tuple(word for word, told in tells.items() if told),
     )

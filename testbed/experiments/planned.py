@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import scenario_file
 from testbed.errors import UsageError
-from testbed.plan.decoding import suggestion
+from testbed.plan import own_service
+from testbed.plan.decoding import path_text, suggestion
 from testbed.plan.scenario import Scenario
 from testbed.verdict import checks
 
@@ -27,8 +29,11 @@ def planned(
     seed: int | None = None,
     rate_per_minute: float | None = None,
     speed: float | None = None,
+    service: str | PathLike[str] | None = None,
 ) -> Scenario:
     """Return a scenario (a name, a path, or one that was read) with these variants only, and with what is changed of it.
+
+    `service`: a file with somebody else's service, which takes the place of the application servers.
 
     Raises ScenarioError for a file that is wrong, WordError for that of a check, and UsageError for what is not there, or a change that
     would change nothing.
@@ -42,6 +47,9 @@ def planned(
     if read.workload.trace is not None and (seed is not None or rate_per_minute is not None):
         raise UsageError(f"scenario {read.name} sends a kept trace, {read.workload.trace}; another seed or rate would change nothing")
     plan = _only(read.with_overrides(seed=seed, rate_per_minute=rate_per_minute, speed=speed), variants)
+    if service is not None:
+        file = Path(path_text("service", service))
+        plan = own_service.in_place(plan, own_service.read(file), own_service.name_of(file), plan.variants if variants else ())
     for check in dict.fromkeys([*checks.ALWAYS, *(name for variant in plan.variants for name in variant.expect.checks)]):
         checks.load(check)  # a check that cannot be loaded would make the verdict unknown, after all the work
     return plan

@@ -73,7 +73,7 @@ class Facility:
     the database hosts watch each other. `busyness`: how busy the machine is. `questions`: what can be asked of its parts when something is
     wrong. `links`: those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be
     healed, and `left`: what remained when all were; a facility that still has any of either serves no other replay. `over`: by the words of
-    those that are over without a healing, why.
+    those that are over without a healing, why. `ready_within_s`: the longest that a service takes to start, in real seconds.
     """
 
     runtime: Runtime
@@ -100,6 +100,7 @@ class Facility:
     held: dict[str, AsyncExitStack] = field(default_factory=dict)  # what faults hold until they are healed, by their words
     held_on: dict[str, str] = field(default_factory=dict)  # and on which database host; empty: the server has ended that session
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by the service
+    ready_within_s: float = READY_WITHIN_S
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property
@@ -170,15 +171,15 @@ class Facility:
         addresses = {name: self.links[name].address if name in self.links else self.runtime.address(name) for name in self.callers}
         return await self.instruments.connect(requests, self.runtime.address(LOAD), addresses)
 
-    async def wait_ready(self, names: Iterable[str], within_s: float = READY_WITHIN_S) -> None:
-        """Wait until each named service's health check is green.
+    async def wait_ready(self, names: Iterable[str], within_s: float | None = None) -> None:
+        """Wait until each named service's health check is green, for `ready_within_s` unless another time is given.
 
         Raises ServiceError with the last lines of a service that ended, or that is not ready in time; and with what another part of the
         facility lacked, which may be why.
         """
         try:
             async with self.instruments.monitoring() as monitoring:
-                await run_all(self._wait_ready(monitoring, name, within_s) for name in names)
+                await run_all(self._wait_ready(monitoring, name, within_s or self.ready_within_s) for name in names)
         except ServiceError as error:
             lacking = await self.shortages.look(lambda: (0.0, 0.0))
             told = [f"{shortage.of} lacked {shortage.resource}: {shortage.line}" for shortage in lacking]

@@ -19,12 +19,17 @@ class ServiceSpec:
 
     It inherits the socket as a file descriptor, whose number replaces `{fd}` in every argument and value of the environment. So
     addresses are known before anything is ready, and no port can be lost to another process in between.
+
+    With a `command` it is a program of somebody else's in place of a module, started in `directory`. It gets no socket: it listens by
+    itself, at the port of the address that was reserved for it.
     """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...] = ()
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

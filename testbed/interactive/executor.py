@@ -95,7 +95,7 @@ class Executor:
             name,
             runtime.address(name).url,
             await runtime.exit(name) is None,
-            sample is not None and sample.health,
+            sample.health if sample else False,
             sample.request_threads if sample else None,
             sample.busy if sample else None,
             sample.waiting if sample else None,

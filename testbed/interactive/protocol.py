@@ -76,12 +76,12 @@ class DownCommand(FromCheckout):
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """A service: its base URL, health check, request threads and pool; numbers are null when it does not answer."""
+    """A service: its base URL, health check, request threads and pool; null where it tells none, or does not answer."""
 
     service: str
     url: str
     runs: bool
-    health: bool
+    health: bool | None
     request_threads: int | None
     busy: int | None
     waiting: int | None

@@ -56,6 +56,21 @@ class TraceSource:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnService:
+    """A service of somebody else's in the place of each application server: its command, and what was known of it.
+
+    `request_threads` is None where that is not known. `tells`: what it is said to tell, of `health`, `threads`, `pool` and `dumps`.
+    """
+
+    command: tuple[str, ...]
+    request_threads: int | None
+    max_connections: int
+    timeout_s: float
+    health_in_request_threads: bool
+    tells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """The first line: what was replayed, and what is expected of it. A journal can be judged without the scenario's file."""
 
@@ -76,6 +91,7 @@ class Header:
     versions: dict[str, str]
     machine: dict[str, str | int]
     timeline: tuple[str, ...] = ()
+    service: OwnService | None = None
     journal: int = FORMAT
     event: Literal["header"] = "header"
 
@@ -214,10 +230,13 @@ class BreakerSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Stamped):
-    """A sample of the monitoring of a service; numbers are None when it did not answer, and `error` says why (`REFUSED`: it is down)."""
+    """A sample of the monitoring of a service; numbers are None when it did not answer, and `error` says why (`REFUSED`: it is down).
+
+    `health` is None for a service that does not say how it is.
+    """
 
     service: str
-    health: bool
+    health: bool | None
     health_s: float
     request_threads: int | None = None
     busy: int | None = None

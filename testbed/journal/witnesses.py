@@ -137,7 +137,7 @@ def refusals(journal: Journal) -> Iterator[str]:
         in_a_row[sample.service] = in_a_row[sample.service] + 1 if sample.error == REFUSED else 0
         if in_a_row[sample.service] < IN_A_ROW:
             continue
-        if sample.health:
+        if sample.health is True:
             yield f"{sample.service} was healthy at {sample.t_s:.3f} s, where connections to it were refused"
             return
         if sample.service not in gone:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import ScenarioError
 from testbed.plan.decoding import decode, found_text, is_file, read_toml, suggestion
+from testbed.plan.expectation import WHATEVER
+from testbed.plan.scenario import Variant
 from testbed.plan.service import ServicePlan
-from testbed.plan.settings import ServerSettings
+from testbed.plan.settings import ServerSettings, Settings
 from testbed.plan.topology import TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-    from testbed.plan.scenario import PlannedStep, Variant, WorkloadPlan
+    from testbed.plan.scenario import PlannedStep, Scenario, WorkloadPlan
 
 SECTION = "service"
+LONGEST_NAME = 40
 NEED = "processes"  # what it needs of a runtime: in containers every application server is of one image
 # What an expectation or a condition needs to be told; None: nobody but flight_search tells it.
 OF_THREADS = "`busy` below [service.readings], and `request_threads`"
@@ -76,18 +81,35 @@ def section(value: Any, path: Path, mistakes: list[str]) -> ServicePlan | None:
     return plan.model_copy(update={"directory": str(directory), "sql": None if script is None else str(script)})
 
 
-def misfits(
-    service: ServicePlan, workload: WorkloadPlan | None, steps: Iterable[PlannedStep], variants: Iterable[Variant], within: str = ""
-) -> Iterator[str]:
-    """Yield a mistake for what of a night is about another service: a transaction, a condition, a setting, an expectation.
+def in_place(scenario: Scenario, service: ServicePlan, name: str, variants: Collection[Variant] = ()) -> Scenario:
+    """Return a scenario with this service in the place of its application servers: any outcome is reported, and none is expected.
 
-    `within`: what the service is of, where that is no table of the same file.
+    What it expects of its own variants is about another service. Without `variants` there is one, with the callers of the case, and with
+    this `name`. Raises ScenarioError with what of the scenario does not go together with the service.
     """
+    over = [replace(variant, expect=WHATEVER) for variant in variants] or [Variant(name, Settings(), WHATEVER)]
+    if mistakes := tuple(misfits(service, scenario.workload, scenario.steps, over)):
+        raise ScenarioError(f"{scenario.path} over the service {name}", mistakes)
+    facility = scenario.facility.model_copy(update={"service": service})
+    needs = scenario.needs if NEED in scenario.needs else (*scenario.needs, NEED)
+    return replace(scenario, facility=facility, needs=needs, variants=tuple(over))
+
+
+def name_of(path: Path) -> str:
+    """Return the name of the variant that the service of a file is, from that of the file."""
+    name = re.sub(r"[^a-z0-9_-]+", "_", path.stem.lower()).strip("_-")[:LONGEST_NAME]
+    return name if name[:1].isalpha() else f"service_{name}".rstrip("_")
+
+
+def misfits(
+    service: ServicePlan, workload: WorkloadPlan | None, steps: Iterable[PlannedStep], variants: Iterable[Variant]
+) -> Iterator[str]:
+    """Yield a mistake for what of a night is about another service: a transaction, a condition, a setting, an expectation."""
     for caller, shares in ({} if workload is None else workload.shares).items():
         for name in shares:
             if TRANSACTIONS.get(caller, {}).get(name) and name not in service.requests:
                 yield (
-                    f"{within}{SECTION}.requests.{name}: missing; workload.shares.{caller} has it, and it needs the facility; "
+                    f"{SECTION}.requests.{name}: missing; workload.shares.{caller} has it, and it needs the facility; "
                     f"allowed: a table [{SECTION}.requests.{name}]"
                 )
     for number, step in enumerate(steps):

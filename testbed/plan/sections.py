@@ -12,6 +12,7 @@ from testbed.plan.facts import FACTS
 from testbed.plan.night import NightPlan
 from testbed.plan.scenario import NEEDS, Variant, VariantPlan, WorkloadPlan
 from testbed.plan.scenario_folders import VARIANTS
+from testbed.plan.settings import Settings
 from testbed.plan.topology import TRANSACTIONS, FacilityPlan
 from testbed.plan.variants import read_used, variant_files
 
@@ -167,10 +168,11 @@ def _check_shares(plan: WorkloadPlan, facility: FacilityPlan | None, mistakes: l
         ]
 
 
-def variants(value: Any, path: Path, mistakes: list[str], *, strict: bool = True) -> list[Variant]:
+def variants(value: Any, path: Path, mistakes: list[str], *, strict: bool = True, own: bool = False) -> list[Variant]:
     """Return the variants with their settings, which may come from `variants.toml`; `path` is the scenario file.
 
-    With `strict`, a mistake in a `variants.toml` that has one of them is a mistake here too.
+    With `strict`, a mistake in a `variants.toml` that has one of them is a mistake here too. Over a service of somebody else's (`own`) a
+    variant may set nothing: what is left of the case are the callers and the facility.
     """
     if not isinstance(value, dict) or not value:
         mistakes.append("variants: none; allowed: a table [variants.NAME] for each, with what is expected of it")
@@ -185,6 +187,8 @@ def variants(value: Any, path: Path, mistakes: list[str], *, strict: bool = True
         if plan is None:
             continue
         settings = plan.settings or (kept[name].settings if name in kept else None)
+        if settings is None and own:
+            settings = Settings()
         if settings is None:
             mistakes.append(
                 f"variants.{name}: no such variant{suggestion(name, list(kept))}; allowed: one of {VARIANTS} ({', '.join(kept)}), "

@@ -52,7 +52,7 @@ def gauges(watch: Watch, seen: Evidence) -> Iterator[Alarm]:
 
 
 def _red(journal: Journal, sample: Sample) -> str:
-    if sample.health or for_want_of_a_processor(journal, sample):
+    if sample.health is not False or for_want_of_a_processor(journal, sample):
         return ""
     return f"{sample.service} was red" + (f" ({sample.error})" if sample.error else "")
 
@@ -108,7 +108,7 @@ def _unanswered(watch: Watch, looks: Sequence[Sample]) -> Iterator[tuple[float, 
     """Yield the health checks that had no answer only because no processor was free: they may have been red."""
     for sample in looks:
         after_fault = watch.fault is None or sample.t_s >= watch.fault.t_s
-        if after_fault and not sample.health and for_want_of_a_processor(watch.journal, sample):
+        if after_fault and sample.health is False and for_want_of_a_processor(watch.journal, sample):
             told = f"{sample.service} had no answer at {clock_text(sample.night_s)}, when the machine had no processor free"
             yield sample.t_s, told
 
@@ -121,9 +121,9 @@ def _unseen(watch: Watch, seen: Evidence, services: Sequence[str], *, health: bo
         if not looks:
             yield 0.0, f"{service} was never looked at"
             continue
-        told = [sample.t_s for sample in looks if health or is_told(journal, sample)]
+        told = [sample.t_s for sample in looks if (sample.health is not None if health else is_told(journal, sample))]
         if not told:
-            yield 0.0, f"{service} told no numbers all night"
+            yield 0.0, f"{service} told {'no health' if health else 'no numbers'} all night"
             continue
         if health:
             yield from _unanswered(watch, looks)

@@ -446,7 +446,7 @@ def _prevention(
     mended = tuple(_mended(root, evidence))
     if stop.at is None and stop.known:
         return Answer(question, "Service did not stop.", (stop.text, *mended), "certain")
-    if contained_by is None:
+    if contained_by is None or judgement.figures.header.service is not None:  # the kept matrix is of the case's own service
         if not mended:
             return Answer(question, "That is not told.", (), "not told")
         return Answer(question, "By mending what was wrong; what else contains it was not measured.", mended, "likely")

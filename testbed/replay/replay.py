@@ -84,7 +84,7 @@ async def build(
     for service in facility.services:
         recorder.record_service(service, "ready", await facility.runtime.pid(service))
     monitoring = await stack.enter_async_context(facility.instruments.monitoring())
-    state = FacilityState(facility.application_servers, facility.callers, night.pool_overflow)
+    state = FacilityState(facility.application_servers, facility.callers, night.pool_overflow, night.pool_connections)
     actions, looker = Actions(facility, state, recorder, directory), Looker(facility, recorder, state, monitoring)
     going = Replay(night, facility, recorder, state, actions, generator, looker, display)
     stack.push_async_callback(cancel_and_wait, going.background)

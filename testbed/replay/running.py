@@ -35,7 +35,8 @@ class Night:
     """What is replayed: the clock, the end of the night in its own seconds, the timeline and the trace.
 
     `longest_timeout_s`: the longest time-out that the variant sets, in real seconds; a hanging call may still come back within it.
-    `pool_overflow`: how many connections a pool opens beyond its size.
+    `pool_overflow`: how many connections a pool opens beyond its size. `pool_connections`: the most that an application server opens which
+    does not tell of its pool; 0 where all do.
     """
 
     clock: NightClock
@@ -44,6 +45,7 @@ class Night:
     trace: Trace
     longest_timeout_s: float = 0.0
     pool_overflow: float = 0.0
+    pool_connections: int = 0
 
 
 @dataclass(slots=True)

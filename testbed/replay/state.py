@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class FacilityState:
     """The last sample of every service, and since when each has stood still; a pool opens `pool_overflow` connections beyond its size.
 
-    `dead`: the services that died by themselves, and were not started again.
+    `pool_connections`: the most connections of an application server that does not tell of its pool. `dead`: the services that died by
+    themselves, and were not started again.
 
     It cannot look ahead: a service that answers nothing for a moment with every request thread busy is stuck here. Only the verdict,
     which knows what came after, can find that it was slow.
@@ -25,6 +26,7 @@ class FacilityState:
     application_servers: tuple[str, ...]
     callers: tuple[str, ...]
     pool_overflow: float = 0.0
+    pool_connections: int = 0
     last: dict[str, Sample] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
     _numbers: dict[str, Sample] = field(default_factory=dict)  # the last sample with numbers: one may go unanswered
@@ -75,9 +77,9 @@ class FacilityState:
         return sample.request_threads or 0 if sample is not None else 0
 
     def pool_size(self, server: str) -> int:
-        """Return how many connections the pool of an application server keeps; 0 before its first sample with numbers."""
+        """Return how many connections the pool of an application server keeps; 0 where that is not known, or not yet."""
         sample = self._numbers.get(server)
-        return sample.pool.size if sample is not None and sample.pool is not None else 0
+        return sample.pool.size if sample is not None and sample.pool is not None else self.pool_connections
 
     @property
     def stuck(self) -> tuple[str, ...]:
@@ -120,9 +122,9 @@ class FacilityState:
         return all(server in blocked or self._is_idle(server) for server in self.application_servers)
 
     def recovered(self) -> bool:
-        """Whether every service was sampled, its health check is green, and none is stuck, or may be, seen too few times to say."""
+        """Whether every service was sampled, its health check is green, if it has one, and none is stuck, or may be, seen too seldom."""
         samples = [self.last.get(service) for service in (*self.application_servers, *self.callers)]
-        return not self.stuck and not self.undecided and all(sample is not None and sample.health for sample in samples)
+        return not self.stuck and not self.undecided and all(sample is not None and sample.health is not False for sample in samples)
 
     def holds(self, condition: str) -> bool:
         """Whether a condition of a timeline holds now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,9 +35,10 @@ class Night:
 
     @property
     def name(self) -> str:
-        """Scenario, runtime and seed."""
+        """Scenario, runtime and seed; and the command of a service that is not the case's."""
         header = self.columns[0].judgement.figures.header
-        return f"{header.scenario} on {header.runtime}, seed {header.seed}"
+        own = "" if header.service is None else f", a service of its own: {shlex.join(header.service.command)}"
+        return f"{header.scenario} on {header.runtime}, seed {header.seed}{own}"
 
     @property
     def title(self) -> str:

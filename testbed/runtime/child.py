@@ -26,6 +26,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.005
 END_WITHIN_S = 10.0
 LAST_LINES = 15
+LAST_BYTES = 1 << 20  # of a log, in which they are looked for
 # What a process of another user gets of our environment. Whoever is that user can read all of it, and root's may have passwords.
 FOR_OTHERS = re.compile(r"PATH|LANG|LANGUAGE|LC_\w+|TZ|(DY)?LD_LIBRARY_PATH")
 
@@ -83,7 +84,9 @@ class Child:
     def last_lines(self, count: int = LAST_LINES) -> str:
         """Return the last lines that it wrote, or the one that says what it lacked; an empty string when it wrote none."""
         try:
-            lines = self.log.read_text(errors="replace").splitlines()
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - LAST_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
         return last_words(lines, count)

@@ -32,7 +32,8 @@ class FacilityQuestions:
 
     `databases`: asks the server of each database, wherever it runs now. `routes`: its proxies, by what they lead to. `inside`: the
     address of each service as the others know it, where that is not the one at which this machine reaches it. `balanced`: the routes of
-    balancers, one for each application server behind them. `hosts`: returns the own addresses of the database hosts.
+    balancers, one for each application server behind them. `hosts`: returns the own addresses of the database hosts. `own`: the
+    application servers that are somebody else's, and do not know what ours are asked.
     """
 
     facility: Facility
@@ -42,6 +43,7 @@ class FacilityQuestions:
     inside: Callable[[str], Address] | None = None
     balanced: Sequence[Route] = ()
     hosts: Callable[[], Sequence[OwnAddress]] = tuple
+    own: Sequence[str] = ()
 
     def addresses(self) -> dict[str, str]:
         """Return the address of each service, as the others know it."""
@@ -57,7 +59,7 @@ class FacilityQuestions:
 
         A look at locks pauses the process once more, and reads its memory: it is not taken of services where it cannot matter.
         """
-        if dump.error:
+        if dump.error or dump.service in self.own:
             return ()
         loop = Question(f"event loop of {dump.service}", partial(self._event_loop, dump.service, file))
         locks = Question(f"locks of {dump.service}", partial(self._locks, dump.service, dump.groups))
@@ -65,10 +67,12 @@ class FacilityQuestions:
 
     def _questions(self) -> Iterator[Question]:
         address = self.facility.runtime.address
-        for server in self.facility.application_servers:
+        ours = [server for server in self.facility.application_servers if server not in self.own]
+        for server in ours:
             yield Question(f"pool of {server}", partial(pool_table, server, address(server)))
         for service in self.facility.services:
-            yield Question(f"what {service} is", partial(about, service, address(service)))
+            if service not in self.own:
+                yield Question(f"what {service} is", partial(about, service, address(service)))
             yield Question(f"listeners of {service}", partial(self.inspector.listeners, service))
         for database, ask in self.databases.items():
             yield Question(f"database server of {database}", ask)

@@ -57,7 +57,8 @@ class Evidence:
     `silenced`: those of the latter that a fault holds silent to the end. Their numbers are not known, as the others' are not. `seldom`:
     the services that were looked at so seldom that one could have been stuck unseen between, with the median of the long gaps in seconds.
     `undecided`: those that stood still at the end, and were looked at too few times to be called stuck. `stale`: the application servers of
-    which the last numbers are older than the last answer, and may have become others.
+    which the last numbers are older than the last answer, and may have become others. `untold`: those that are somebody else's and tell
+    neither threads nor connections: nobody can have missed what there is not.
     """
 
     silences: tuple[Silence, ...]
@@ -67,11 +68,13 @@ class Evidence:
     seldom: tuple[tuple[str, float], ...] = ()
     undecided: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
     @property
     def unseen(self) -> frozenset[str]:
-        """The services of which something at the begin, at the end, or for too long between is not known."""
-        return frozenset((*self.not_before, *self.not_at_end, *self.undecided, *(silence.service for silence in self.silences)))
+        """The services of which something at the begin, at the end, or for too long between is not known; or all of it."""
+        seldom = (*self.not_before, *self.not_at_end, *self.undecided, *(silence.service for silence in self.silences))
+        return frozenset((*seldom, *self.untold))
 
 
 def of(journal: Journal) -> Evidence:
@@ -82,8 +85,10 @@ def of(journal: Journal) -> Evidence:
     until_s = windows[-1].until_s if windows else max((event.t_s for event in journal.events), default=0.0)
     replaced_within_s = settings_of(journal).replaced_within_s
     silences: list[Silence] = []
-    not_before, not_at_end = [], []
+    not_before, not_at_end, untold = [], [], _untold(journal)
     for service in services(journal):
+        if service in untold:
+            continue
         told = [sample.t_s for sample in samples_of(journal, service) if is_told(journal, sample)]
         if not any(t_s < change_s for t_s in told):
             not_before.append(service)
@@ -100,7 +105,18 @@ def of(journal: Journal) -> Evidence:
         tuple(_seldom(journal)),
         undecided(journal),
         stale(journal),
+        untold,
     )
+
+
+def tells(journal: Journal, word: str) -> bool:
+    """Whether the application servers tell of their `threads`, or of their `pool`: those of the case do, and somebody else's may not."""
+    return journal.header.service is None or word in journal.header.service.tells
+
+
+def _untold(journal: Journal) -> tuple[str, ...]:
+    """Return the application servers that tell no numbers at all, because they are somebody else's."""
+    return () if tells(journal, "threads") or tells(journal, "pool") else journal.header.facility.application_servers
 
 
 def stale(journal: Journal) -> tuple[str, ...]:
@@ -108,12 +124,14 @@ def stale(journal: Journal) -> tuple[str, ...]:
     answers = (asked.response for asked in journal.transactions if needs_facility(journal, asked))
     answered_s = max((answer.answered_s for answer in answers if answer), default=0.0)
     last_s = {sample.service: sample.t_s for sample in sorted(journal.of(Sample), key=lambda each: each.t_s) if is_told(journal, sample)}
-    return tuple(server for server in journal.header.facility.application_servers if last_s.get(server, -1.0) < answered_s)
+    untold = _untold(journal)
+    servers = (server for server in journal.header.facility.application_servers if server not in untold)
+    return tuple(server for server in servers if last_s.get(server, -1.0) < answered_s)
 
 
 def _seldom(journal: Journal) -> Iterator[tuple[str, float]]:
     """Yield the services that were looked at less than once in `SELDOM_S` seconds for half of the time."""
-    for service in services(journal):
+    for service in (service for service in services(journal) if service not in _untold(journal)):
         gaps_s = [after.t_s - before.t_s for before, after in pairwise(samples_of(journal, service))]
         long_s = [gap_s for gap_s in gaps_s if gap_s > SELDOM_S]
         if sum(long_s) > sum(gaps_s) / 2:
@@ -121,10 +139,13 @@ def _seldom(journal: Journal) -> Iterator[tuple[str, float]]:
 
 
 def is_told(journal: Journal, sample: Sample) -> bool:
-    """Whether a sample has all numbers of its service, or shows that it is down."""
+    """Whether a sample has all numbers that its service tells, or shows that it is down."""
     if sample.error == REFUSED:
         return True
-    return sample.busy is not None and (sample.pool is not None or sample.service in journal.header.facility.callers)
+    if sample.service in journal.header.facility.callers:
+        return sample.busy is not None
+    known = (sample.busy is not None or not tells(journal, "threads"), sample.pool is not None or not tells(journal, "pool"))
+    return all(known) and (sample.busy is not None or sample.pool is not None)
 
 
 def _silences(journal: Journal, service: str, most_s: float) -> list[Silence]:

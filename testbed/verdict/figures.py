@@ -8,7 +8,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from testbed.journal.events import OperationEvent, Sample, Service
+from testbed.journal.events import REFUSED, OperationEvent, Sample, Service
 from testbed.journal.header_settings import pool_limit, settings_of
 from testbed.verdict import evidence, latency, lateness, stuck_spans, thread_dumps, unseen_spans
 from testbed.verdict.changes import active_faults, first_fault
@@ -197,8 +197,15 @@ def _leaked_connections(journal: Journal, seen: Evidence) -> dict[str, int | Non
     for server in journal.header.facility.application_servers:
         told = [sample for sample in samples_of(journal, server) if evidence.is_told(journal, sample)]
         last = told[-1] if told and server not in seen.not_at_end else None
-        leaked[server] = None if last is None else last.pool.leaked if last.pool else 0  # a server that is down has none
+        leaked[server] = None if last is None else _leaked_in(last)
     return leaked
+
+
+def _leaked_in(last: Sample) -> int | None:
+    """Return the leaked connections of a sample; a server that is down has none, and one that does not tell of its pool may have any."""
+    if last.pool is not None:
+        return last.pool.leaked
+    return 0 if last.error == REFUSED else None
 
 
 def _most_leaked_connections(journal: Journal) -> dict[str, int | None]:
@@ -219,6 +226,9 @@ def failed_operations(journal: Journal, operation: str | None = None) -> dict[st
     failed: dict[str, int | None] = {}
     for server in journal.header.facility.application_servers:
         processes = lives(journal, server)
+        if journal.header.service is not None:  # nobody counts them
+            failed[server] = None
+            continue
         if not any(samples[-1].t_s >= since_s for samples in processes) and (fault is not None or not processes):
             failed[server] = None
             continue
@@ -239,7 +249,8 @@ def _blocked(samples: tuple[Sample, ...], spans: tuple[Span, ...]) -> int:
 
 
 def _health(samples: tuple[Sample, ...]) -> HealthChecks:
-    return HealthChecks(len(samples), sum(sample.health for sample in samples), samples[-1].health if samples else None)
+    checks = [sample.health for sample in samples if sample.health is not None]  # a service may have none
+    return HealthChecks(len(checks), sum(checks), checks[-1] if checks else None)
 
 
 def _since_night_s(journal: Journal, is_so: Callable[[Sample], bool]) -> dict[str, float]:

@@ -12,7 +12,8 @@ from testbed.plan.clock import clock_text
 from testbed.plan.expectation import Crack, Outcome
 from testbed.verdict.busyness import MACHINE_BUSY, stalled_s
 from testbed.verdict.changes import first_fault, last_change, spans_that_delay
-from testbed.verdict.latency import IN_TIME_S, is_late, waited_s
+from testbed.verdict.evidence import tells
+from testbed.verdict.latency import IN_TIME_S, is_in_time, is_late, waited_s
 from testbed.verdict.recovery import LAST, facility_transactions, needed_restart, needs_facility, transactions_of
 from testbed.verdict.stuck_spans import together
 
@@ -241,9 +242,11 @@ def crack(journal: Journal, figures: Figures) -> Crack:
 
 
 def possible_cracks(journal: Journal, figures: Figures) -> tuple[Crack, ...]:
-    """Return how far the crack may have gone at its worst, where services were looked at too seldom to say: that which was seen is one."""
+    """Return how far the crack may have gone at its worst, where too little was seen of services to say: that which was seen is one."""
     reached, levels = crack(journal, figures), set(_levels(journal, figures, figures.possible_spans))
-    levels |= {Crack.POOL} if figures.evidence.stale else set()
+    levels |= {Crack.POOL} if figures.evidence.stale or not tells(journal, "pool") else set()
+    if not tells(journal, "threads") and any(not is_in_time(transaction) for transaction in journal.transactions):
+        levels |= {Crack.SERVER, Crack.FACILITY}  # a request that waited may have waited there
     return (reached, *sorted(level for level in levels if level > reached))
 
 

@@ -80,7 +80,11 @@ def busy(journal: Journal) -> tuple[Series, ...]:
 
 def health(journal: Journal) -> tuple[Series, ...]:
     """Return whether the health checks of each service were green: 1, or 0. A check without an answer is one that was not green."""
-    return _told(sampled(journal, service, service, lambda sample: float(sample.health)) for service in services(journal))
+    return _told(sampled(journal, service, service, _green) for service in services(journal))
+
+
+def _green(sample: Sample) -> float | None:
+    return None if sample.health is None else float(sample.health)
 
 
 def latency(journal: Journal) -> dict[str, dict[str, Series]]:

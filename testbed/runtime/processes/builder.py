@@ -36,6 +36,9 @@ from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.processes import other_driver
 from testbed.runtime.processes.fork_client import FORK_SERVER
 from testbed.runtime.processes.log_disks import ProcessLogDisks
+from testbed.runtime.processes.own_dump import OwnDump
+from testbed.runtime.processes.own_monitoring import OwnMonitoring
+from testbed.runtime.processes.own_services import OwnServices
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
 from testbed.runtime.processes.parts import ProcessParts
 from testbed.runtime.processes.resources import ProcessResources
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 
     from testbed.facility.probe import ProbeSpec
     from testbed.journal.evidence import DatabaseSide
+    from testbed.plan.service import ServicePlan
     from testbed.plan.settings import Settings
     from testbed.plan.topology import FacilityPlan
     from testbed.runtime.credentials import Login
@@ -124,23 +128,58 @@ class ProcessesBuilder:
         run_directory.make_directory(self.directory)
         shared, plan = self.shared, self.plan
         self._require_limits()
-        addresses = {name: self.runtime.reserve(name) for name in (*plan.server_names, *plan.callers)}
+        ours = plan.callers if plan.service is not None else (*plan.server_names, *plan.callers)
+        addresses = {name: self.runtime.reserve(name) for name in ours}
         client = await shared.wait_fault_proxy()
-        links = {name: await self._link(client, name, addresses[name]) for name in plan.links if name != HEARTBEATS}
+        links = {name: await self._link(client, name, addresses.get(name, NOWHERE)) for name in plan.links if name != HEARTBEATS}
         databases = databases_of(plan, self.settings.facility)
         virtual_ips = {name: await self._link(client, name.replace("database", "virtual-ip"), NOWHERE) for name in databases}
         self.pairs = [self._pair(self.directory / name if number else self.directory) for number, name in enumerate(databases)]
         logs = ProcessLogDisks(self.directory, plan.server_names)
-        servers = await self._servers(virtual_ips, logs)
+        servers = [] if plan.service is not None else await self._servers(virtual_ips, logs)
         logs.prepare()
         facility = self._facility(virtual_ips, links, logs)
         if plan.heartbeat_every_s is not None:
             await self._watch_each_other(facility, client, plan.heartbeat_every_s)
+        if plan.service is not None:
+            addresses |= await self._start_own(facility, plan.service, virtual_ips, links)
         load = ServiceSpec(LOAD, LOAD_MODULE, ("{fd}", str(shared.credentials.token_file)))
         await facility.start([*servers, *self._callers({**addresses, **{name: link.address for name, link in links.items()}}), load])
-        await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips.values(), strict=True))
+        if plan.service is None:
+            await self._start_databases(virtual_ips)
         await facility.wait_ready(facility.services)
         return facility
+
+    async def _start_databases(self, virtual_ips: Mapping[str, ProxiedLink]) -> None:
+        await run_all(self._start(pair, virtual_ip) for pair, virtual_ip in zip(self.pairs, virtual_ips.values(), strict=True))
+
+    async def _start_own(
+        self, facility: Facility, service: ServicePlan, virtual_ips: Mapping[str, ProxiedLink], links: Mapping[str, ProxiedLink]
+    ) -> dict[str, Address]:
+        """Start the databases, and then somebody else's service in the place of each application server; return their addresses.
+
+        It cannot be relied on to wait for the database, and has its address only once it listens there.
+        """
+        await self._start_databases(virtual_ips)
+        own = OwnServices(service, self.runtime, self._databases(virtual_ips), self.shared.credentials)
+        for pair in self.pairs:
+            await own.prepare(pair.addresses[pair.active])
+        facility.ready_within_s = max(facility.ready_within_s, service.start_within_s)
+        await own.start(facility)
+        addresses = {name: self.runtime.address(name) for name in facility.application_servers}
+        for name in addresses.keys() & links.keys():
+            await links[name].point(addresses[name])
+        return addresses
+
+    def _databases(self, virtual_ips: Mapping[str, ProxiedLink]) -> dict[str, Address]:
+        """Return where each application server reaches its database: at the virtual IP, or wrongly at the own address of the first host."""
+        settings = self.settings.facility
+        physical = settings.database_address == PHYSICAL
+        reached = (
+            [pair.reserve(HOSTS[0]) for pair in self.pairs] if physical else [virtual_ip.address for virtual_ip in virtual_ips.values()]
+        )
+        databases = zip(reached, databases_of(self.plan, settings).values(), strict=True)
+        return {name: address for address, names in databases for name in names}
 
     def _callers(self, addresses: Mapping[str, Address]) -> list[ServiceSpec]:
         """Return the callers, each of which calls the application servers of its group at these addresses."""
@@ -158,12 +197,7 @@ class ProcessesBuilder:
     async def _servers(self, virtual_ips: Mapping[str, ProxiedLink], logs: ProcessLogDisks) -> list[ServiceSpec]:
         """Return the application servers, each with its database, by the name of whose link the virtual IPs are, and its log."""
         plan, settings, login = self.plan, self.settings.facility, self.shared.credentials.login(SERVICES)
-        physical = settings.database_address == PHYSICAL
-        reached = (
-            [pair.reserve(HOSTS[0]) for pair in self.pairs] if physical else [virtual_ip.address for virtual_ip in virtual_ips.values()]
-        )
-        databases = zip(reached, databases_of(plan, settings).values(), strict=True)
-        database_of = {name: sql.conninfo(address, login) for address, names in databases for name in names}
+        database_of = {name: sql.conninfo(address, login) for name, address in self._databases(virtual_ips).items()}
         packages: dict[str, dict[str, str]] = {}
         if settings.other_psycopg is not None:
             packages[plan.server_names[-1]] = await asyncio.to_thread(other_driver.prepare, settings.other_psycopg)
@@ -195,9 +229,9 @@ class ProcessesBuilder:
             plan.callers,
             # On loopback a look from this process is a look from where the services are.
             Instruments(
-                HttpMonitoring,
+                HttpMonitoring if plan.service is None else partial(OwnMonitoring, plan.service, plan.server_names),
                 partial(connect_over_tcp, token_file=token),
-                dump_with_py_spy,
+                dump_with_py_spy if plan.service is None else OwnDump(plan.service, plan.server_names),
                 partial(_probe, login),
                 partial(open_burst, token_file=token),
             ),
@@ -226,6 +260,7 @@ class ProcessesBuilder:
             hosts=lambda: [
                 OwnAddress(name, host, str(address)) for name, pair in pairs.items() for host, address in pair.addresses.items()
             ],
+            own=() if self.plan.service is None else self.plan.server_names,
         )
 
     async def _watch_each_other(self, facility: Facility, client: FaultProxyClient, every_s: float) -> None:
@@ -258,7 +293,7 @@ class ProcessesBuilder:
     def _connections(self) -> int:
         """Connections to the database that all pools together may open."""
         pool = self.settings.application_server
-        return (self.plan.pool_size + max(0, pool.pool_max_overflow)) * self.plan.application_servers
+        return (self.plan.connections + max(0, pool.pool_max_overflow)) * self.plan.application_servers
 
     def _require_limits(self) -> None:
         """Raise FacilityError when this user may not have so many open files or processes: half of the facility would find out later."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from testbed.errors import ServiceError
 from testbed.facility.address import Address
 from testbed.facility.runtime import Exit, Runtime, ServiceSpec
 from testbed.runtime.child import Child
+from testbed.runtime.processes import foreign
 from testbed.runtime.processes.fork_client import STOP_WITHIN_S, ForkServer
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Processes(Runtime):
     _children: dict[str, Child] = field(default_factory=dict)
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
     _addresses: dict[str, Address] = field(default_factory=dict)
+    _held: dict[str, socket.socket] = field(default_factory=dict)
 
     def reserve(self, name: str) -> Address:
         """Bind and listen for the service: on a free port at first, on the same port when it starts again."""
@@ -51,8 +54,33 @@ class Processes(Runtime):
         self._sockets[name] = listener
         return self._addresses[name]
 
+    def reserve_port(self, name: str, *, held: bool = True) -> Address:
+        """Return the address of a program that listens by itself: another one at each call.
+
+        A socket that never listens is bound to it, so that nobody else can have it; a program that binds as most do (SO_REUSEADDR) can all
+        the same. Without `held` there is none, for one that does not.
+        """
+        if name in self._held:
+            self._held.pop(name).close()
+        holder = socket.socket()
+        holder.bind((HOST, 0))
+        self._addresses[name] = Address(HOST, holder.getsockname()[1])
+        if held and sys.platform == "linux":
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._held[name] = holder
+        else:
+            holder.close()
+        return self._addresses[name]
+
     async def start(self, spec: ServiceSpec) -> None:
         """Start the service with its listening socket; ours is closed, so that the port dies with the service."""
+        if spec.command:
+            log = self.directory / f"{spec.name}.log"
+            process = foreign.start(spec, log)
+            self._children[spec.name] = Child(spec.name, process, log)
+            self.run.note_pid(process.keeper.pid)
+            self.run.note_pid(process.pid)
+            return
         if spec.name not in self._sockets:
             self.reserve(spec.name)
         await shield(self._start(spec, self._sockets.pop(spec.name)))  # cancelled, it would leave a process that is not in `_children`
@@ -81,6 +109,8 @@ class Processes(Runtime):
         for listener in self._sockets.values():
             listener.close()
         self._sockets.clear()
+        while self._held:
+            self._held.popitem()[1].close()
 
     async def pause(self, name: str) -> None:
         """Stop the process with SIGSTOP."""

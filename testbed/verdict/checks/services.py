@@ -30,7 +30,9 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     or that was restarted by hand, and cannot start because a fault stands in its way, does what it is meant to do.
     """
     failed = [event for event in figures.died if _could_not_start(journal, event)]
-    died = [event for event in figures.died if event not in failed]
+    own = journal.header.facility.application_servers if journal.header.service is not None else ()
+    ended = [event for event in figures.died if event.service in own]  # somebody else's: what that costs is for its passengers to tell
+    died = [event for event in figures.died if event not in failed and event not in ended]
     doubts = [f"{event.service} died at {clock_text(event.night_s)}: {_gist(event.detail)}" for event in died]
     doubts += [f"{part.part} {HOW[part.state]} at {clock_text(part.night_s)}: {_gist(part.detail)}" for part in journal.of(Part)]
     for service in figures.services:
@@ -42,6 +44,9 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
         return Finding("services", Verdict.UNKNOWN, "; ".join([*doubts, *(f"as in: {text}" for text in told[:1])]))
     if journal.end is None or journal.end.reason != "complete":
         return Finding("services", Verdict.UNKNOWN, "no service died by itself as far as was seen, which is not to the end")
+    if ended:
+        how = "; ".join(f"{event.service} died at {clock_text(event.night_s)}: {_gist(event.detail)}" for event in ended)
+        return Finding("services", Verdict.HELD, f"no service of the testbed's own died by itself; {how}")
     held = "".join(f"; {names} {how}, and could not start while a fault stood in its way" for how, names in _grouped(journal, failed))
     return Finding("services", Verdict.HELD, f"no service died by itself, or raised what it does not handle{held}")
 

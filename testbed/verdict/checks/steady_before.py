@@ -27,7 +27,7 @@ def check(journal: Journal, figures: Figures, expected: object) -> Finding:
     until_s = float("inf") if begin is None else begin.t_s
     samples = [sample for sample in journal.of(Sample) if sample.t_s < until_s]
     missing = set(figures.services) - {sample.service for sample in samples}
-    red = sum(not sample.health for sample in samples)
+    red = sum(sample.health is False for sample in samples)
     # A transaction that was still under way when the fault came may have failed by it.
     ended = [transaction for transaction in journal.transactions if transaction.response and transaction.response.answered_s < until_s]
     failed, late = sum(transaction.ended == "failed" for transaction in ended), sum(is_late(transaction) for transaction in ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from testbed.report.counted import counted
@@ -13,6 +14,7 @@ from testbed.report.settings import setting_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from testbed.journal.events import OwnService
     from testbed.report.html.judged import JudgedNight, JudgedReplay
 
 
@@ -28,6 +30,7 @@ def _of(replay: JudgedReplay) -> Markup:
         ["started at", header.started_at],
         ["scenario, variant", f"{header.scenario}, {header.variant}"],
         ["runtime, seed, repetition", f"{header.runtime}, {header.seed}, {header.repetition}"],
+        *([] if header.service is None else _own(header.service)),
         ["trace", f"{counted(header.trace.requests, 'request')}, {header.trace.path or 'derived'}, SHA-256 {header.trace.sha256}"],
         ["machine", _listed(header.machine)],
         ["versions", _listed(header.versions)],
@@ -37,6 +40,17 @@ def _of(replay: JudgedReplay) -> Markup:
         ),
     ]
     return markup.details(replay.label, markup.table(f"Origin of {replay.label}", ["what", "value"], rows, class_="side"))
+
+
+def _own(service: OwnService) -> list[list[str]]:
+    """Return what was known of a service that is not the case's."""
+    threads = "not known" if service.request_threads is None else f"{service.request_threads}"
+    beside = ", which its health check needs, too" if service.health_in_request_threads else ""
+    return [
+        ["service of its own", shlex.join(service.command)],
+        ["what it is said to tell", ", ".join(service.tells) or "nothing"],
+        ["its request threads, connections", f"{threads}{beside}, at most {service.max_connections}"],
+    ]
 
 
 def _listed(values: Mapping[str, Any]) -> str:
