@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -42,11 +43,21 @@ forced = click.option("--force", is_flag=True, help="Also if another checkout ha
 )
 @click.option("--servers", metavar="N", type=options.Whole(1, 16), default=2, show_default=True, help="Number of application servers.")
 @click.option("--name", metavar="NAME", default=control_socket.DEFAULT, show_default=True, help="Name of the facility.")
+@options.service
 @options.runtime
 @options.runs
 @options.toxiproxy
 @options.postgres
-def up(variant: str, servers: int, name: str, runtime: str, runs: str | None, toxiproxy: Address | None, postgres: str | None) -> None:
+def up(
+    variant: str,
+    servers: int,
+    name: str,
+    service: str | None,
+    runtime: str,
+    runs: str | None,
+    toxiproxy: Address | None,
+    postgres: str | None,
+) -> None:
     """Build a facility and keep it running until `testbed down`.
 
     Ctrl-C takes it down, too. Several can run side by side, told apart by their names.
@@ -55,7 +66,10 @@ def up(variant: str, servers: int, name: str, runtime: str, runs: str | None, to
     from testbed.runtime import backends  # noqa: PLC0415 - only this command builds a facility
 
     control_socket.path(name)  # a wrong name is an error before the work
-    scenario, backend = night.night(variant, servers), backends.of(runtime, toxiproxy, postgres)
+    scenario = night.night(variant, servers, None if service is None else Path(service))
+    backend = backends.of(runtime, toxiproxy, postgres)
+    if lacking := backend.lacks(scenario):
+        raise FacilityError(lacking)
     with interactive_display.Terminal(plain_console()) as terminal:
         interruptible(server.up(scenario, backend, runs, terminal, name))
     click.echo("everything was taken down")

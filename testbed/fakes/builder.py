@@ -100,7 +100,7 @@ class FakeBuilder:
             self.virtual_ip,
             self.plan.server_names,
             self.plan.callers,
-            Instruments(lambda: FakeMonitoring(self.runtime), self._connect, self._dump, self._probe, self._open_burst),
+            Instruments(lambda: FakeMonitoring(self.runtime, self._own), self._connect, self._dump, self._probe, self._open_burst),
             links=dict(self.links),
             packet_filter=self.packet_filter,
             resources=self.resources,
@@ -109,12 +109,18 @@ class FakeBuilder:
         )
         if self.plan.heartbeat_every_s is not None:
             facility.cluster = self._cluster(self.plan.heartbeat_every_s)
-        facility.questions = FakeQuestions(self.plan, self.settings, self.runtime, facility.cluster)
+        if not self._own:
+            facility.questions = FakeQuestions(self.plan, self.settings, self.runtime, facility.cluster)
         if self.broken is not None:
             raise self.broken
         await facility.start(ServiceSpec(name, "fake") for name in (*facility.services, LOAD))
         await facility.wait_ready(facility.services)
         return facility
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """The application servers that are somebody else's: they do what ours would do in this variant, and tell nothing of it."""
+        return () if self.plan.service is None else self.plan.server_names
 
     def _cluster(self, every_s: float) -> FakeCluster:
         settings = self.settings.facility
@@ -135,7 +141,9 @@ class FakeBuilder:
             database, link = (self.database, self.virtual_ip) if name in shared else (FakeDatabase(), FakeLink())
             if self.settings.facility.database_address == PHYSICAL:
                 link = FakeLink()  # to the first host, and never pointed at another
-            return FakeServer(name, self.plan, self.settings.application_server, database, link)
+            return FakeServer(
+                name, self.plan.model_copy(update={"pool_size": self.plan.connections}), self.settings.application_server, database, link
+            )
         if name in self.plan.callers:
             servers = servers_of(self.plan, self.settings.facility)[name]
             return FakeCaller(name, self.plan, self.settings.of_caller(name), servers, self.runtime.service)
@@ -148,6 +156,8 @@ class FakeBuilder:
     async def _dump(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:  # noqa: ARG002 - a fake dump has no file
         groups = self.runtime.service(service).groups()
         await asyncio.sleep(DUMP_S)
+        if service in self._own:
+            raise DumpError(f"the threads of {service} cannot be dumped: nobody says how")
         if self.not_permitted is not None:
             raise DumpError(self.not_permitted)
         return groups

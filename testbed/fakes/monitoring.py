@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 from testbed.facility.address import Address
 from testbed.fakes.runtime import FakeRuntime
+from testbed.journal.events import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-
-    from testbed.journal.events import Sample
 
 READ_S = 0.002  # how long a read of a service's monitoring takes
 
@@ -46,9 +45,10 @@ class FakeLogDisks:
 
 @dataclass(slots=True)
 class FakeMonitoring:
-    """Samples fake services; an async context manager, as the real one is."""
+    """Samples fake services; an async context manager, as the real one is. `untold`: those of which it is told nothing."""
 
     runtime: FakeRuntime
+    untold: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,6 +59,9 @@ class FakeMonitoring:
     async def read(self, service: str, address: Address, now: Callable[[], tuple[float, float]]) -> Sample:  # noqa: ARG002 - the protocol's
         """Sample a service."""
         await asyncio.sleep(READ_S)
+        if service in self.untold:
+            t_s, night_s = now()
+            return Sample(t_s=t_s, night_s=night_s, service=service, health=None, health_s=0.0, error="it tells no numbers")
         return self.runtime.service(service).sample(*now())
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import scenario_file
-from testbed.plan import passengers, trace
+from testbed.plan import own_service, passengers, trace
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.night import NightPlan
 from testbed.plan.scenario import Scenario, Variant, WorkloadPlan
-from testbed.plan.topology import FacilityPlan
+from testbed.plan.topology import TRANSACTIONS, FacilityPlan
 from testbed.plan.trace import Trace, TraceHeader
 
 if TYPE_CHECKING:
@@ -27,10 +27,13 @@ SHARES: dict[str, dict[str, float]] = {  # as in the night of the case
 }
 
 
-def night(variant: str, application_servers: int) -> Scenario:
-    """Return the scenario of an interactive night, at speed 1; raises UsageError, with the names of all variants, for an unknown one."""
+def night(variant: str, application_servers: int, service: Path | None = None) -> Scenario:
+    """Return the scenario of an interactive night, at speed 1; raises UsageError, with the names of all variants, for an unknown one.
+
+    `service`: a file with somebody else's service in the place of the application servers. Nobody asks for what has no request in it.
+    """
     variants = scenario_file.kept_variants((variant,))
-    return Scenario(
+    plan = Scenario(
         NAME,
         Path(NAME),
         "Interactive",
@@ -42,6 +45,17 @@ def night(variant: str, application_servers: int) -> Scenario:
         (),
         (Variant(variant, variants[variant].settings, WHATEVER),),
     )
+    return plan if service is None else _with_service(plan, service)
+
+
+def _with_service(plan: Scenario, file: Path) -> Scenario:
+    service = own_service.read(file)
+    shares = {
+        caller: {name: share for name, share in of_caller.items() if name in service.requests or not TRANSACTIONS[caller][name]}
+        for caller, of_caller in plan.workload.shares.items()
+    }
+    asked = replace(plan, workload=plan.workload.model_copy(update={"shares": shares}))
+    return own_service.in_place(asked, service, own_service.name_of(file), asked.variants)
 
 
 def draw_passengers(scenario: Scenario, seed: int, count: int) -> tuple[TraceRequest, ...]:

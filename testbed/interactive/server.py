@@ -216,7 +216,8 @@ async def _keep_running(scenario: Scenario, backend: Backend, directory: Path, d
                 recorder.night_start_s = loop.time()
                 monitoring = await stack.enter_async_context(facility.instruments.monitoring())
                 overflow = variant.settings.application_server.overflow
-                state = FacilityState(facility.application_servers, facility.callers, overflow)
+                own = scenario.facility.service
+                state = FacilityState(facility.application_servers, facility.callers, overflow, 0 if own is None else own.max_connections)
                 actions = Actions(facility, state, recorder, directory / variant.name)
                 looker = Looker(facility, recorder, state, monitoring, LOOK_EVERY_S)
                 executor = Executor(scenario, backend.name, facility, actions, looker, dispatcher.identity)

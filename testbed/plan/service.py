@@ -128,7 +128,7 @@ class RequestTemplate(StrictRecord):
 
     method: Method = "GET"
     path: Annotated[UrlPath, AfterValidator(_of_request)]
-    headers: Annotated[dict[str, str], Field(max_length=50), AfterValidator(_headers), AfterValidator(_of_request)] = Field({})
+    headers: Annotated[dict[str, str], Field(max_length=50), AfterValidator(_headers), AfterValidator(_of_request)] = Field(default={})
     body: Annotated[dict[str, JsonValue] | str | None, AfterValidator(_of_request)] = None
     answered: Statuses | None = None
     answered_field: Text | None = None
@@ -204,7 +204,9 @@ class ServicePlan(StrictRecord):
     """
 
     command: Command
-    environment: Annotated[dict[str, Value], Field(max_length=200), AfterValidator(_variables), AfterValidator(_started_with)] = Field({})
+    environment: Annotated[dict[str, Value], Field(max_length=200), AfterValidator(_variables), AfterValidator(_started_with)] = Field(
+        default={}
+    )
     directory: Text = "."
     ready: Annotated[HealthRequest, BeforeValidator(_path)] | None = None
     health: Annotated[HealthRequest, BeforeValidator(_path)] | None = None
@@ -213,7 +215,7 @@ class ServicePlan(StrictRecord):
     timeout_s: Annotated[float, Field(ge=0, le=600)] = DEFAULT_TIMEOUT_S
     max_connections: Annotated[int, Field(ge=1, le=1000)] = DEFAULT_CONNECTIONS
     request_threads: Annotated[int, Field(ge=1, le=1000)] | None = None
-    requests: dict[str, Annotated[RequestTemplate, BeforeValidator(_path)]] = Field({})
+    requests: dict[str, Annotated[RequestTemplate, BeforeValidator(_path)]] = Field(default={})
     sql: Annotated[Text | None, Field(alias="schema")] = None  # pydantic's records have a method of that name
     schema_command: Command | None = None
     readings: Readings | None = None

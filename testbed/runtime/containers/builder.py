@@ -51,6 +51,8 @@ class ContainersBuilder:
                 f"facility.application_servers: found {self.plan.application_servers}; compose/compose.yaml has {MOST_SERVERS}, "
                 "so at most that many are allowed with --runtime containers"
             )
+        if self.plan.service is not None:
+            raise UsageError("service: a service of your own is for --runtime processes; in containers all services are of one image")
         facility = self.settings.facility
         refused = {
             "service_groups": (

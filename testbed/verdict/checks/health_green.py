@@ -27,6 +27,9 @@ def check(journal: Journal, figures: Figures, expected: bool) -> Finding:  # noq
     if not count:
         return Finding("health_green", Verdict.UNKNOWN, text, ("O8",))
     red = [sample for sample in journal.of(Sample) if sample.health is False]
+    untold = [service for service, checks in figures.health.items() if not checks.count]
+    if untold and green == count:
+        return Finding("health_green", Verdict.UNKNOWN, f"{text}; without a health check: {', '.join(untold)}", ("O8",))
     if red and all(for_want_of_a_processor(journal, sample) for sample in red):
         text = f"{text}: the others had no answer, while the machine had no processor free"
         return Finding("health_green", Verdict.UNKNOWN, text, ("O8",), MACHINE_BUSY)
