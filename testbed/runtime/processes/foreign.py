@@ -44,6 +44,9 @@ class ForeignProcess:
             return
         if sig == signal.SIGKILL:
             assert self.keeper.stdin is not None
+            for pid in keeper.descendants(self.keeper.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sig)
             with contextlib.suppress(OSError):
                 self.keeper.stdin.close()  # the keeper kills whatever is there by then
             return

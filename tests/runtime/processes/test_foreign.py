@@ -133,11 +133,8 @@ async def test_a_program_that_cannot_be_found_is_one_clear_error(
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-async def test_what_a_program_has_forked_ends_with_it(
-    runtime: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
+async def test_what_a_program_has_forked_ends_with_it(runtime: Processes, tmp_path: Path, how: str) -> None:
     """Also what has left its group and session, and where SIGTERM is ignored."""
-    monkeypatch.setattr("testbed.runtime.processes.runtime.STOP_WITHIN_S", 1.0)
     await runtime.start(program(tmp_path, FORKS))
     pids = await asyncio.to_thread(noted, tmp_path, 2)
     await getattr(runtime, how)("cf-1")
