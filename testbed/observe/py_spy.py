@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import DumpError
 from testbed.journal.events import GroupWait, ThreadGroup
-from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, RUNNING, SOCKET
+from testbed.journal.thread_states import CHECKOUT, DATABASE, HTTP_CONNECTION, IDLE, LOCK, SOCKET
 from testbed.observe.proc import STOPPED, process_state
+from testbed.observe.stack_waits import own_state
 from testbed.observe.thread_waits import RUNNING as RUNNING_NOW
 from testbed.observe.thread_waits import thread_waits
 
@@ -62,6 +63,11 @@ class Frame:
         return f"{'/'.join(Path(self.file).parts[-2:])}:{self.line} {self.name}"
 
     @property
+    def full(self) -> str:
+        """The call with the whole path of its file, as `stack_waits.toml` reads it."""
+        return f"{self.file}:{self.line} {self.name}"
+
+    @property
     def function(self) -> str:
         """The function's bare name."""
         return self.name.rpartition(".")[2]
@@ -83,29 +89,8 @@ class Stack:
 
     @property
     def state(self) -> str:
-        """What the thread does, from its innermost calls."""
-        if not self.frames:
-            return RUNNING
-        innermost = self.frames[-1]
-        if pool := self._pool_asked:
-            return pool
-        # A class of a service's own may stand between: one that limits each read of a socket (`recv_into`).
-        if innermost.file.endswith(("/socket.py", "/ssl.py")) or innermost.function == "recv_into":
-            return SOCKET
-        if "/psycopg/" in innermost.file:
-            return DATABASE
-        if any(frame.file.endswith("/queue.py") and frame.function == "get" for frame in self.frames[-2:]):
-            return IDLE  # in the queue of work itself, or in the lock beneath it
-        return LOCK if innermost.file.endswith("/threading.py") else RUNNING
-
-    @property
-    def _pool_asked(self) -> str:
-        """The state of a thread that waits in the queue of a pool, SQLAlchemy's or that of HTTP connections; empty for another."""
-        if self._calls("_do_get") and any(frame.file.endswith("/sqlalchemy/util/queue.py") for frame in self.frames):
-            return CHECKOUT
-        asking = next((n for n, frame in enumerate(self.frames) if frame.function == "_get_conn" and "/urllib3/" in frame.file), None)
-        inner = () if asking is None else self.frames[asking:]
-        return HTTP_CONNECTION if any(frame.file.endswith("/queue.py") and frame.function == "get" for frame in inner) else ""
+        """What the thread does, from its calls: `stack_waits.toml` has a row for each kind of wait."""
+        return own_state(tuple(frame.full for frame in self.frames))
 
     @property
     def waits_for_notification(self) -> bool:
@@ -116,9 +101,6 @@ class Stack:
     def within(self, operations: Iterable[str] = OPERATIONS) -> str:
         """Return the innermost call that is one of the service's operations; empty when there is none."""
         return next((frame.function for frame in reversed(self.frames) if frame.function in operations), "")
-
-    def _calls(self, function: str) -> bool:
-        return any(frame.function == function for frame in self.frames)
 
 
 def parse_dump(text: bytes) -> tuple[Stack, ...]:
