@@ -14,6 +14,7 @@ The rooms, in the order of the data. Each imports only rooms that stand before i
     journal/        what was seen: every event, one file a replay
     facility/       the facility as faults know it: protocols and their do-nothing twins
     observe/        real means of looking: metrics, thread dumps, /proc, probes
+    foreign/        what a service that is not ours tells: readings, thread dumps, leaks
     load/           real means of load: the generator and the burst, each a program
     faultproxy/     a TCP proxy that misbehaves on request
     runtime/        real facilities: processes, containers, and PostgreSQL for both

@@ -7,5 +7,6 @@ on a machine, and how the next run removes what a killed one left. `user_cache`:
 of a run. `versions`: what it runs on. `busyness`: how busy the machine is. `questions`: what can be asked of a facility when something
 is wrong with it. `inspector`: the processes of its services, by what the kernel tells of them.
 
-May import errors, concurrency, plan, journal, facility, observe and load. `postgres` knows neither backend, and no backend the other.
+May import errors, concurrency, plan, journal, facility, observe, foreign and load. `postgres` knows neither backend, and no backend the
+other.
 """
