@@ -171,6 +171,8 @@ def _samples(journal: Journal) -> Iterator[str]:
             yield f"a sample of {sample.service} at {sample.t_s:.3f} s comes after one at {before_s:.3f} s"
             return
         last[sample.service] = sample.t_s
+        if journal.header.service is not None and sample.service in journal.header.facility.application_servers:
+            continue  # what somebody else's service has, the facility does not say
         if sample.request_threads not in (None, threads) or (sample.busy or 0) > threads:
             yield f"{sample.service} has {sample.busy} of {sample.request_threads} request threads at work; the header says {threads}"
             return

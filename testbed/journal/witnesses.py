@@ -118,8 +118,10 @@ def numbers(journal: Journal) -> Iterator[str]:
 def dumps(journal: Journal) -> Iterator[str]:
     """A service whose threads are all blocked in a dump has them at work in the samples around it."""
     threads = journal.header.facility.request_threads
+    own = () if journal.header.service is None else journal.header.facility.application_servers
     for dump in journal.of(Threads):
-        if sum(group.count for group in dump.groups if group.state != IDLE) < threads:
+        # A dump of somebody else's service may take every thread for a request thread, and more of them than its table says.
+        if dump.service in own or sum(group.count for group in dump.groups if group.state != IDLE) < threads:
             continue
         from_s, to_s = dump.began_s - BESIDE_S, dump.t_s + BESIDE_S
         beside = [sample for sample in journal.of(Sample) if sample.service == dump.service and from_s <= sample.t_s <= to_s]

@@ -231,7 +231,7 @@ class ProcessesBuilder:
             Instruments(
                 HttpMonitoring if plan.service is None else partial(OwnMonitoring, plan.service, plan.server_names),
                 partial(connect_over_tcp, token_file=token),
-                dump_with_py_spy if plan.service is None else OwnDump(plan.service, plan.server_names),
+                dump_with_py_spy if plan.service is None else OwnDump(plan.service, plan.server_names, self.runtime.directory),
                 partial(_probe, login),
                 partial(open_burst, token_file=token),
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from testbed.errors import DumpError
+from testbed.foreign.dumps import ForeignDumper
 from testbed.observe.py_spy import dump_with_py_spy
 
 if TYPE_CHECKING:
@@ -14,21 +14,20 @@ if TYPE_CHECKING:
     from testbed.journal.events import ThreadGroup
     from testbed.plan.service import ServicePlan
 
-NOT_SAID = "nobody says how its threads are dumped; a table [service.dump] would"
-
 
 @dataclass(frozen=True, slots=True)
 class OwnDump:
-    """Dumps the threads of a service; `servers` are those that are somebody else's."""
+    """Dumps the threads of a service; `servers` are those that are somebody else's, each with its log in `directory`."""
 
     service: ServicePlan
     servers: tuple[str, ...]
+    directory: Path
 
     async def __call__(self, service: str, pid: int, file: Path) -> tuple[ThreadGroup, ...]:
         """Dump the threads of a process to a file, and return its request threads in groups; raises DumpError."""
-        dump = self.service.dump
-        if service in self.servers and dump is None:
-            raise DumpError(f"the threads of {service} cannot be dumped: {NOT_SAID}")
-        if service in self.servers and dump is not None and dump.by != "py_spy":
-            raise DumpError(f"the threads of {service} cannot be dumped: by {dump.by} is not built yet")
-        return await dump_with_py_spy(service, pid, file)
+        if service not in self.servers:
+            return await dump_with_py_spy(service, pid, file)
+        return await ForeignDumper(self.service, self._log_of)(service, pid, file)
+
+    def _log_of(self, service: str) -> Path:
+        return self.directory / f"{service}.log"

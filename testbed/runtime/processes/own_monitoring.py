@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
+from testbed.foreign import readings
 from testbed.journal.events import REFUSED, Sample
 from testbed.observe.monitoring import WITHIN_S, HttpMonitoring
 
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from testbed.facility.address import Address
+    from testbed.foreign.readings import Numbers
     from testbed.journal.events import Now
-    from testbed.plan.service import HealthRequest, ServicePlan
+    from testbed.plan.service import HealthRequest, Readings, ServicePlan
 
 NOT_TOLD = "it tells no numbers"  # the error of a sample, of a service that does not say where it would
 READY_WITHIN_S = 5.0  # after which is asked again: what was accepted while it started may never be answered
@@ -50,6 +53,8 @@ class OwnMonitoring:
         started_s = loop.time()
         status, error = ("", "") if health is None else await self._ask(health, address, WITHIN_S)
         took_s = loop.time() - started_s
+        told = readings.nothing(NOT_TOLD) if self._service.readings is None else await self._numbers(self._service.readings, address)
+        request_threads, busy = self._threads(told)
         t_s, night_s = now()
         return Sample(
             t_s=t_s,
@@ -57,8 +62,20 @@ class OwnMonitoring:
             service=service,
             health=None if health is None else status == OK,
             health_s=took_s,
-            error=error or NOT_TOLD,
+            request_threads=request_threads,
+            busy=busy,
+            waiting=told.of("waiting"),
+            error=told.error or error,
         )
+
+    def _threads(self, told: Numbers) -> tuple[int | None, int | None]:
+        """Return how many request threads it has, and how many are at work; both None where either is unknown, or they cannot be."""
+        busy, threads = told.of("busy"), told.of("request_threads")
+        threads = self._service.request_threads if threads is None else threads
+        return (None, None) if busy is None or threads is None or busy > threads else (threads, busy)
+
+    async def _numbers(self, asked: Readings, address: Address) -> Numbers:
+        return await readings.read(asked, address, time.time(), WITHIN_S)
 
     async def health(self, service: str, address: Address) -> str:
         """Return `200` once the service is ready, by the request that it declares for that or by its accepting connections; or why not."""
