@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from testbed.classroom.live import people
+from testbed.classroom.live.desk import Desk
 from testbed.classroom.web import door, server
 from tests.classroom.conftest import held
 from tests.classroom.player import player
@@ -125,6 +126,30 @@ async def test_a_browser_that_takes_nothing_is_forgotten_once_it_was_closed(runs
             writer.write(frame(TEXT, json.dumps(join).encode()))
             await trainer.until(lambda state: state.get("people.2") == {"name": "Ann", "roles": ["database"], "here": True})
             await trainer.until(lambda state: not state["people.2"]["here"])
+
+
+async def test_who_orders_without_end_and_takes_no_answer_is_forgotten(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its orders wait for their answers to be taken, so that neither these nor it stay for ever."""
+    monkeypatch.setattr(door, "CHECK_EVERY_S", 0.2)
+    monkeypatch.setattr(server, "PING_S", 0.5)
+    monkeypatch.setattr(server, "Allowance", lambda *bounds: door.Allowance(*bounds) if bounds else door.Allowance(1_000.0))
+    answered = 0
+
+    def read_code(*_: object, **__: object) -> str:
+        nonlocal answered
+        answered += 1
+        return "x" * 10_000
+
+    monkeypatch.setattr(Desk, "read_code", read_code)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await trainer.until(lambda state: state["phase"] == "ready")
+        async with connection(a_class, upgrade(a_class.at.class_token)) as (reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            orders = [{"order": "join", "name": "Ann", "roles": ["owner"]}, *[{"order": "code", "file": "app.py"}] * 5_000]
+            writer.write(b"".join(frame(TEXT, json.dumps({"n": number, **order}).encode()) for number, order in enumerate(orders)))
+            await trainer.until(lambda state: state.get("people.2", {}).get("here"))
+            await trainer.until(lambda state: not state["people.2"]["here"])
+    assert 0 < answered < 5_000
 
 
 async def test_a_class_that_is_full_of_names_that_have_gone_still_lets_in(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

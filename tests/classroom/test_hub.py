@@ -81,7 +81,7 @@ def test_who_is_slow_gets_what_it_missed_as_one_message_of_the_last_values() -> 
 
 
 def test_what_an_order_changes_comes_before_its_reply() -> None:
-    """A page that has the reply shows what was done; and no more replies are kept for one that takes none than a bound."""
+    """A page that has the reply shows what was done."""
 
     async def play() -> None:
         board = Board()
@@ -89,12 +89,37 @@ def test_what_an_order_changes_comes_before_its_reply() -> None:
         browser = Browser(hub.listen({}))
         board.set("done", True)
         hub.flush()
-        for number in range(MOST_REPLIES + 5):
-            browser.listener.reply({"n": number})
+        browser.listener.reply({"n": 1})
         sending = asyncio.create_task(browser.listener.send_all(browser.send))
         await asyncio.sleep(0.1)
-        assert browser.got[2] == {"is": "set", "state": {"done": True}}
-        assert [message["n"] for message in browser.got[3:]] == list(range(5, MOST_REPLIES + 5))
+        assert browser.got[2:] == [{"is": "set", "state": {"done": True}}, {"n": 1}]
+        await cancel_and_wait([sending])
+
+    run(play())
+
+
+def test_who_takes_no_replies_is_waited_for_and_misses_none() -> None:
+    """There is room for the next reply only while fewer than a bound wait to be taken."""
+
+    async def play() -> None:
+        browser = Browser(Hub(Board()).listen({}))
+        browser.open.clear()
+        sending = asyncio.create_task(browser.listener.send_all(browser.send))
+
+        async def answer() -> None:
+            for number in range(MOST_REPLIES * 3):
+                await browser.listener.wait_room()
+                browser.listener.reply({"n": number})
+                answered.append(number)
+
+        answered: list[int] = []
+        answering = asyncio.create_task(answer())
+        await asyncio.sleep(1.0)
+        assert len(answered) == MOST_REPLIES
+        browser.open.set()
+        await answering
+        await asyncio.sleep(0.1)
+        assert [message["n"] for message in browser.got[2:]] == list(range(MOST_REPLIES * 3))
         await cancel_and_wait([sending])
 
     run(play())

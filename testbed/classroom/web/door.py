@@ -135,6 +135,13 @@ class SocketDoor(WebSocketsSansIOProtocol):
         self._take_in()
         return message
 
+    def keepalive_timeout(self) -> None:
+        """End it where no pong has come; unless that may stand behind orders that are not taken in yet, and its browser takes ours."""
+        if self.ping_timeout is not None and (self._rest or self.read_paused) and self.writable.is_set():
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        else:
+            super().keepalive_timeout()
+
     def handle_ping(self) -> None:
         """Answer a ping, if there are not too many."""
         if self._may_go_on():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.1
 SILENT_S = 5.0  # after so long without a change all are told that there is none: a page that hears nothing takes its connection for dead
-MOST_REPLIES = 100  # that wait for a browser that takes nothing; the oldest go
+MOST_REPLIES = 100  # that wait for a browser that takes nothing; then no more of its orders are carried out until it does
 
 
 def encode(message: Json) -> str:
@@ -32,15 +32,22 @@ class Listener:
     """A browser that listens: what it hears first, replies to its own orders, and changes of the board that it has not heard of."""
 
     first: tuple[str, ...] = ()
-    _replies: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_REPLIES))
+    _replies: deque[str] = field(default_factory=deque)
     _changes: dict[str, Json] = field(default_factory=dict)
     _text: str = ""  # of the changes, where all who have heard everything before share it
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
 
     def reply(self, message: Json) -> None:
-        """Send it a message of its own."""
+        """Send it a message of its own; none is ever left out."""
         self._replies.append(encode(message))
         self._news.set()
+
+    async def wait_room(self) -> None:
+        """Wait until fewer than `MOST_REPLIES` wait to be taken."""
+        while len(self._replies) >= MOST_REPLIES:
+            self._room.clear()
+            await self._room.wait()
 
     def change(self, changes: dict[str, Json], text: str) -> None:
         """Send it changes, of which `text` is the message."""
@@ -64,6 +71,7 @@ class Listener:
                 await send(text)
             while self._replies:
                 await send(self._replies.popleft())
+                self._room.set()
 
 
 @dataclass(slots=True)

@@ -93,6 +93,7 @@ class Conversation:
             if message["type"] == "websocket.disconnect":
                 return
             await allowance.wait()
+            await self.listener.wait_room()
             while len(self.working) >= AT_WORK:
                 await asyncio.wait(self.working, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._answer(message.get("text") or ""))
