@@ -21,6 +21,7 @@ from tests.journals import CALLERS, SERVERS, contained_night, hung_night
 
 if TYPE_CHECKING:
     from testbed.classroom.inquiry.examination import Examination
+    from testbed.classroom.saying import Told
     from tests.journals import NightBuilder
 
 LOST = Cause("lost", "a.py:1", "lost")
@@ -43,6 +44,11 @@ def red(night: NightBuilder, *, from_s: float = 5.2, error: str = "") -> NightBu
         (with_settings(hung((LOST, 20)), handshaking=True), monitoring.ASKS_ELSEWHERE),
         (with_settings(hung((LOST, 20), night=red(hung_night())), handshaking=True), monitoring.RED),
         (hung((LOST, 20), night=red(hung_night())), monitoring.RED),
+        (with_settings(hung((LOST, 20)), health_check="request_thread"), monitoring.ASKS_ELSEWHERE),
+        (with_settings(hung((LOST, 20)), health_check="pool"), monitoring.ASKS_ELSEWHERE),
+        (with_settings(hung((LOST, 20)), health_check="database"), monitoring.OTHER_SYSTEM),
+        (with_settings(hung((LOST, 20)), health_check="database", handshaking=True), monitoring.ASKS_ELSEWHERE),
+        (with_settings(hung((LOST, 20), night=red(hung_night())), health_check="pool"), monitoring.RED),
         (examined(contained_night().journal()), monitoring.NO_STOP),
     ],
 )
@@ -51,6 +57,21 @@ def test_why_monitoring_was_green_is_read_off_what_it_said_and_what_it_asks(nigh
     told = monitoring.of(night)
     assert told.code == code
     assert code == monitoring.NO_STOP or "'of': 30" in str(told.evidence[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, [say("check_asks_process")]),
+        ({"health_check": "request_thread"}, [say("check_asks_request_thread")]),
+        ({"health_check": "pool"}, [say("check_asks_pool")]),
+        ({"health_check": "database"}, [say("check_asks_database")]),
+        ({"health_check": "pool", "handshaking": True}, [say("check_asks_pool"), say("check_asks_threads")]),
+    ],
+)
+def test_of_a_check_that_never_turned_red_it_is_told_what_it_asks(settings: dict[str, object], told: list[Told]) -> None:
+    """As the setting has it: one that asks the database is not said to ask the process alone."""
+    assert list(monitoring.of(with_settings(hung((LOST, 20)), **settings)).evidence[1:]) == told
 
 
 def test_a_check_that_was_red_before_service_stopped_or_after_a_restart_is_not_asked_for() -> None:

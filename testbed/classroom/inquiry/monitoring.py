@@ -1,8 +1,9 @@
 """Why monitoring was green while service had stopped: from the health checks in the journal, and from what the health check asks.
 
-What it asks is the setting `handshaking` of the application servers, which a journal has in its header. Without it, `/health` answers from
-the event loop that the process is there, and asks neither the request threads nor the pool (C6, O8). With it, it is red where all request
-threads stand still, or all connections have leaked.
+What it asks are the settings `health_check` and `handshaking` of the application servers, which a journal has in its header. As they are,
+`/health` answers from the event loop that the process is there, and asks neither the request threads nor the pool (C6, O8). A deeper check
+waits for a request thread, or a connection of the pool, or the database; with `handshaking` it is red where all request threads stand
+still, or all connections have leaked.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from testbed.verdict.checks.health_green import for_want_of_a_processor
 if TYPE_CHECKING:
     from testbed.classroom.inquiry.examination import Examination
     from testbed.classroom.saying import Told
+    from testbed.plan.settings import ServerSettings
 
-PROCESS_ONLY, ASKS_ELSEWHERE, RED, NO_STOP = "process_only", "asks_elsewhere", "red", "no_stop"
+PROCESS_ONLY, ASKS_ELSEWHERE, OTHER_SYSTEM, RED, NO_STOP = "process_only", "asks_elsewhere", "other_system", "red", "no_stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,22 @@ def of(examined: Examination) -> Monitoring:
     if red:
         first = say("first_red", service=red[0].service)
         return Monitoring(RED, say("not_green"), (counted, say("with", what=first, detail=red[0].error) if red[0].error else first))
-    if settings_of(examined.journal).application_server.handshaking:
-        return Monitoring(ASKS_ELSEWHERE, say("asks_elsewhere"), (counted, say("check_asks_threads")))
-    return Monitoring(PROCESS_ONLY, say("asks_process_only"), (counted, say("check_asks_process")))
+    return _green(settings_of(examined.journal).application_server, counted)
+
+
+def _green(server: ServerSettings, counted: Told) -> Monitoring:
+    """Return why checks were green all the time, by what they ask: so all of that was well, or seemed so."""
+    deeper = {
+        "request_thread": say("check_asks_request_thread"),
+        "pool": say("check_asks_pool"),
+        "database": say("check_asks_database"),
+    }.get(server.health_check)
+    asked = tuple(told for told in (deeper, say("check_asks_threads") if server.handshaking else None) if told is not None)
+    if not asked:
+        return Monitoring(PROCESS_ONLY, say("asks_process_only"), (counted, say("check_asks_process")))
+    if server.health_check == "database" and not server.handshaking:
+        return Monitoring(OTHER_SYSTEM, say("asks_database"), (counted, *asked))
+    return Monitoring(ASKS_ELSEWHERE, say("asks_elsewhere"), (counted, *asked))
 
 
 def _trouble_s(examined: Examination) -> tuple[float, float] | None:

@@ -54,7 +54,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
         monitoring.RED,
         "threshold",
         "lucky",
-        "other_system",
+        monitoring.OTHER_SYSTEM,
         monitoring.NO_STOP,
     ),
     "switchover": ("no", "none", "under_way", "failed", NO_STOP),
