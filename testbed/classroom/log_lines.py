@@ -97,7 +97,7 @@ def clock(event: ClockFactor) -> Told:
 
 
 def _why(why: str) -> Told:
-    known = {BY_TRAINER: say("by_trainer"), ENDED: say("night_ended"), OVER: say("night_over"), DONE: say("awaited_done")}
+    known = {BY_TRAINER: say("by_trainer"), ENDED: say("ended_by_trainer"), OVER: say("night_over"), DONE: say("awaited_done")}
     return known.get(why, why)  # else it is a duty, in the lesson's words
 
 

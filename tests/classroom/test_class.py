@@ -294,7 +294,7 @@ async def test_a_night_that_is_ended_in_the_middle_of_a_switchover_ends_in_order
 
 
 async def test_an_order_that_comes_after_the_end_is_told_so_while_the_facility_is_up(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page shows a night until its last evidence was taken; who orders something meanwhile is not told that nothing is there."""
+    """The page shows that it is ending until its last evidence was read; who orders something meanwhile is told that, too."""
     seen, ending = asyncio.Event(), asyncio.Event()
 
     async def wait_seen(*_: object) -> bool:
@@ -312,7 +312,7 @@ async def test_an_order_that_comes_after_the_end_is_told_so_while_the_facility_i
             await trainer.order("end")
             async with asyncio.timeout(WITHIN_S):
                 await ending.wait()
-            assert trainer.state["phase"] == "night"
+            await trainer.until(lambda state: state["phase"] == "ending")
             for order in (("dump", {"service": "cf-1"}), ("restart", {"service": "cf-1", "evidence": False}), ("pause", {}), ("locks", {})):
                 assert await trainer.refused(order[0], **order[1]) == say("night_ended")
             seen.set()

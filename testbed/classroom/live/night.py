@@ -95,6 +95,7 @@ class LiveNight:
                 await replay.wait_round()
             if not self.end.is_set():
                 await self._go_through(replay, pace, desk)  # 3
+            self.board.set("phase", "ending")
             self.desk, self.pace = None, None
             pace.end()
             await desk.close()

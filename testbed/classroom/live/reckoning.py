@@ -85,12 +85,15 @@ class Reckoning:
         self.board.set(f"replays.{variant}", replayed.data())
 
     async def finish(self, journal: Path) -> None:
-        """Compare the answers with the post-mortem of the complete journal, and replay what was chosen, until cancelled."""
+        """Compare the answers with the post-mortem of the complete journal, and replay what was chosen, until cancelled.
+
+        The night is over for the page once the evidence has been read: from then on a reveal brings the score with it.
+        """
         self.board.set("task", None)
-        self.board.set("phase", "over")
         with self._after_night(), suppress(JournalError):  # then nothing is known, and that is what the comparison says
             self._examined = await asyncio.to_thread(examination.of, journal)
         self.journal = journal
+        self.board.set("phase", "over")
         with self._after_night():
             await self.count()
         while True:

@@ -47,7 +47,9 @@
   const taskOf = (state) => {
     if (state.task) return state.task;
     if (state.phase === "night") return choiceTask(state);
-    return state.phase === "over" && !state.revealed && Classroom.live() ? { text: text("task.answer"), role: "commander", at: "questions" } : null;
+    if (!Classroom.live()) return null;
+    if (state.phase === "ending") return { text: text("task.ending"), role: "commander", at: "questions" };
+    return state.phase === "over" && !state.revealed ? { text: text("task.answer"), role: "commander", at: "questions" } : null;
   };
   const showTask = (state) => {
     const task = taskOf(state), mine = Boolean(task) && Classroom.has(task.role);

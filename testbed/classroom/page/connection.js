@@ -72,7 +72,7 @@
   };
   const listen = () => {
     const silent_s = (performance.now() - heard_ms) / 1000, opening = socket?.readyState === WebSocket.CONNECTING;
-    const up = socket !== null && ["ready", "night"].includes(Classroom.get("phase"));
+    const up = socket !== null && ["ready", "night", "ending"].includes(Classroom.get("phase"));
     if ((opening || up) && silent_s > SILENT_S && !document.hidden) drop();
   };
 

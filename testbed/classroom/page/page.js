@@ -17,8 +17,9 @@
   Classroom.show({
     keys: ["phase", "switchover", "log.", "choice", "me"],
     update: (_, state) => {
-      const down = ["over", "gone"].includes(state.phase);
+      const down = ["ending", "over", "gone"].includes(state.phase);
       setHidden(by("desk-over"), !down);
+      setText(by("desk-over"), text(state.phase === "ending" ? "desk.ending" : "desk.over"));
       if (down) for (const each of document.querySelectorAll("#desk button[data-order]")) allow(each, false);
     },
   });

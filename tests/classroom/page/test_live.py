@@ -552,6 +552,12 @@ def test_an_answer_that_is_empty_is_told(running: Browser, server: ClassServer) 
     enter(running, server, roles=("commander",))
     for form in ("#questions-list li:nth-child(1) form", "#questions-list li:nth-child(3) form", "#prevention-form form"):
         running.run(f"document.querySelectorAll('{form} input').forEach((each) => {{ each.checked = false; each.value = ''; }})")
+    server.set(phase="ending")
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('The night has been ended.')")
+    assert running.run("document.getElementById('task-link').getAttribute('href')") == "#questions"
+    assert running.run("[...document.querySelectorAll('#desk button[data-order]')].every((each) => each.ariaDisabled === 'true')") is True
+    assert "the facility is down" not in shown(running, "desk-over")
+    assert "being read" in shown(running, "pace")
         click(running, f"{form} button")
         assert running.run(f"document.querySelector('{form} .reply').innerText").startswith("Choose")
     assert server.orders == []
