@@ -93,8 +93,8 @@ async def hold(
             try:
                 journal = await _play(session.night, sent, backend, directory)  # 2
             except Exception as error:  # noqa: BLE001 - the border of a night: whoever looks at its page hears why it has ended
-                board.set("gone.why", str(error) if isinstance(error, TestbedError) else bug(error))
-                board.set("phase", "gone")
+                board.update({"gone.why": str(error) if isinstance(error, TestbedError) else bug(error), "phase": "gone"})
+                board.update({"switchover": None, "task": None})  # nobody can do any more what they ask for
                 gone(str(error) if isinstance(error, TestbedError) else f"{type(error).__name__}: {error}")
                 await _wait_for_ever_and_raise(error)
             await reckoning.finish(journal)  # 3

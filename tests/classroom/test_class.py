@@ -416,6 +416,7 @@ async def test_whoever_has_ordered_what_a_facility_that_dies_breaks_off_is_told_
     monkeypatch.setattr(Actions, "dump", never)
     async with held(runs) as a_class, player(a_class.at.trainer) as trainer, player(a_class.at.trainer) as other:
         await begin(trainer)
+        await trainer.until(lambda state: state.get("task"))
         orders = [(trainer, await trainer.send("switchover"))]
         await trainer.until(lambda state: state.get("switchover"))
         orders += [(each, await each.send("dump", service="cf-1")) for each in (trainer, other)]
@@ -426,6 +427,7 @@ async def test_whoever_has_ordered_what_a_facility_that_dies_breaks_off_is_told_
             reply = await each.reply(number)
             assert (reply["ok"], reply["text"]) == (False, say("not_up"))
         await trainer.until(lambda state: state["phase"] == "gone")
+        await trainer.until(lambda state: not {"switchover", "task"} & state.keys())  # nobody can do a next step any more
         a_class.task.cancel()
         with pytest.raises(ServiceError):
             await a_class.task

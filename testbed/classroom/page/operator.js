@@ -66,17 +66,25 @@
   };
   const row = ({ step, mark, now }) => el("li", { class: now ? "next" : mark ? "done" : "", "aria-current": now ? "step" : null }, said(step), ...(mark ? [" ", el("span", { class: "mark" }, text(mark))] : []));
 
+  const toldOf = (under, over, whole) => {
+    if (under) return text("operator.step", { step: under.step, of: under.of });
+    return text(!over ? "operator.no_switchover" : whole ? "operator.over" : "operator.broken_off");
+  };
+
+  // Of a facility that is gone there is no next step, whatever was under way.
   const showSwitchover = (state) => {
-    const under = state.switchover, steps = stepsOf(under), over = !under && steps.some(({ mark }) => mark);
-    const now = JSON.stringify([steps, under]);
+    const down = ["over", "gone"].includes(state.phase), under = down ? undefined : state.switchover;
+    const steps = stepsOf(under), marks = steps.map(({ mark }) => mark).filter(Boolean), over = !under && marks.length > 0;
+    const whole = marks.length >= planned.length || marks.includes("operator.failed");
+    const now = JSON.stringify([steps, under, down]);
     if (now !== before) {
       before = now;
       setHidden(by("operator-steps"), !steps.length);
       by("operator-steps").replaceChildren(...steps.map(row));
-      setText(by("operator-told"), under ? text("operator.step", { step: under.step, of: under.of }) : text(over ? "operator.over" : "operator.no_switchover"));
-      const planning = !under && !over && steps.length > 0;
-      setHidden(by("operator-planned"), !planning && !over);
-      setText(by("operator-planned"), planning ? text("operator.planned") : over ? text("operator.judge") : "");
+      setText(by("operator-told"), toldOf(under, over, whole));
+      const planning = !under && !over && !down && steps.length > 0, judging = over && whole;
+      setHidden(by("operator-planned"), !planning && !judging);
+      setText(by("operator-planned"), planning ? text("operator.planned") : judging ? text("operator.judge") : "");
     }
     setHidden(by("operator-notes"), !over || !Classroom.may("note"));
     if (!first) return;
@@ -85,7 +93,7 @@
   };
 
   Classroom.show({
-    keys: ["switchover", "log.", "me"],
+    keys: ["switchover", "log.", "phase", "me"],
     start: (welcome) => {
       [planned, before] = [welcome.switchover_steps ?? [], ""];
       if (welcome.mode === "live") make(welcome);

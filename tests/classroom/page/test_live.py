@@ -494,6 +494,20 @@ def test_a_facility_that_is_gone_is_told(running: Browser, server: ClassServer) 
     assert shown(running, "gone") == "The facility is gone. the disk is full"
 
 
+def test_of_a_facility_that_is_gone_no_next_step_is_shown(running: Browser, server: ClassServer) -> None:
+    """The steps that were done stay, and that the switchover was broken off."""
+    server.state = night.state(night.SWITCHED_S + 1.0)
+    enter(running, server, roles=("operator",))
+    wait_for(running, "document.querySelector('#operator-steps [aria-current=step]') !== null")
+    server.set(phase="gone", gone__why="the disk is full")
+    wait_for(running, "document.querySelector('#operator-steps [aria-current=step]') === null")
+    assert shown(running, "operator-told") == "The switchover was broken off."
+    assert running.run("document.getElementById('operator-planned').hidden") is True
+    assert (
+        running.run("[...document.querySelectorAll('#operator-switchover button')].every((each) => each.ariaDisabled === 'true')") is True
+    )
+
+
 def test_the_task_of_the_moment(running: Browser, server: ClassServer) -> None:
     """Everybody sees it; whose it is sees that, and a way to the panel."""
     server.state["choice"] = None
@@ -538,6 +552,12 @@ def test_what_is_next_is_told(running: Browser, server: ClassServer) -> None:
     server.set(**{"services.cf-1": ran})
     wait_for(running, "document.getElementById('task').offsetParent === null")
     assert running.run("document.getElementById('desk-over').hidden") is True
+    server.set(phase="ending")
+    wait_for(running, "document.getElementById('task-text').innerText.startsWith('The night has been ended.')")
+    assert running.run("document.getElementById('task-link').getAttribute('href')") == "#questions"
+    assert running.run("[...document.querySelectorAll('#desk button[data-order]')].every((each) => each.ariaDisabled === 'true')") is True
+    assert "the facility is down" not in shown(running, "desk-over")
+    assert "being read" in shown(running, "pace")
     server.set(phase="over")
     wait_for(running, "document.getElementById('task-text').innerText.startsWith('The night is over. Answer')")
     assert running.run("document.getElementById('task-link').getAttribute('href')") == "#questions"
@@ -552,12 +572,6 @@ def test_an_answer_that_is_empty_is_told(running: Browser, server: ClassServer) 
     enter(running, server, roles=("commander",))
     for form in ("#questions-list li:nth-child(1) form", "#questions-list li:nth-child(3) form", "#prevention-form form"):
         running.run(f"document.querySelectorAll('{form} input').forEach((each) => {{ each.checked = false; each.value = ''; }})")
-    server.set(phase="ending")
-    wait_for(running, "document.getElementById('task-text').innerText.startsWith('The night has been ended.')")
-    assert running.run("document.getElementById('task-link').getAttribute('href')") == "#questions"
-    assert running.run("[...document.querySelectorAll('#desk button[data-order]')].every((each) => each.ariaDisabled === 'true')") is True
-    assert "the facility is down" not in shown(running, "desk-over")
-    assert "being read" in shown(running, "pace")
         click(running, f"{form} button")
         assert running.run(f"document.querySelector('{form} .reply').innerText").startswith("Choose")
     assert server.orders == []
