@@ -29,7 +29,8 @@ REDUNDANCY_EVERY_S = 1.0
 class Looker:
     """Samples the services of one facility every `every_s` seconds; the rest at their own intervals.
 
-    `sampled` is set after each round of samples, and then replaced by a new event.
+    `sampled` is set after each round of samples, and then replaced by a new event. `within_s`: for how long whoever waits for the next
+    round bears a machine that has no time for it.
     """
 
     facility: Facility
@@ -37,6 +38,7 @@ class Looker:
     state: FacilityState
     monitoring: Monitoring
     every_s: float = SAMPLE_EVERY_S
+    within_s: float = SAMPLES_WITHIN_S
     sampled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def look(self, after_round: Callable[[], None]) -> None:
@@ -51,12 +53,12 @@ class Looker:
         )
 
     async def wait_round(self) -> None:
-        """Wait for the end of the next round of samples; raises WaitError when there is none within `SAMPLES_WITHIN_S` seconds."""
+        """Wait for the end of the next round of samples; raises WaitError when there is none within `within_s` seconds."""
         try:
-            async with asyncio.timeout(SAMPLES_WITHIN_S):  # wait_for of Python 3.11 loses a cancellation that comes with the sample
+            async with asyncio.timeout(self.within_s):  # wait_for of Python 3.11 loses a cancellation that comes with the sample
                 await self.sampled.wait()
         except TimeoutError as error:
-            raise WaitError(f"no samples for {SAMPLES_WITHIN_S:.0f} s, last seen: {self.state.text()}") from error
+            raise WaitError(f"no samples for {self.within_s:.0f} s, last seen: {self.state.text()}") from error
 
     def wake(self) -> None:
         """Wake every task that waits for a round."""

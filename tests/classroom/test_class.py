@@ -15,15 +15,16 @@ from aiohttp.test_utils import TestServer
 from testbed.classroom.inquiry import examination, prevention
 from testbed.classroom.lessons import lesson
 from testbed.classroom.lessons.plan import LessonSpeed
+from testbed.classroom.live import night as live_night
 from testbed.classroom.live import service_look
 from testbed.classroom.saying import say
-from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError
+from testbed.errors import FacilityError, ServiceError, TestbedError, UsageError, WaitError
 from testbed.experiments import run_folders
 from testbed.fakes.backend import FakeBackend
 from testbed.fakes.runtime import FakeRuntime
 from testbed.journal import reader
 from testbed.journal.events import ClockFactor, End, EvidenceTaken, Note, OperationEvent, Request, Sample, Service, Threads
-from testbed.replay import timeline
+from testbed.replay import look, timeline
 from testbed.replay.actions import Actions
 from testbed.replay.running import Replay
 from testbed.verdict import judge
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from testbed.facility.facility import Facility
     from testbed.facility.runtime import ServiceSpec
+    from testbed.replay.recorder import Recorder
+    from testbed.replay.state import FacilityState
     from tests.classroom.conftest import Class
     from tests.classroom.player import Player
 
@@ -380,6 +384,36 @@ async def test_a_load_generator_that_dies_is_told_on_the_page(runs: Path) -> Non
         a_class.task.cancel()
         with pytest.raises(ServiceError):
             await a_class.task
+
+
+@pytest.mark.parametrize(("stalls_s", "phase"), [(0.5, "over"), (4.0, "gone")])
+async def test_a_machine_that_stands_still_for_a_while_does_not_end_a_class(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, stalls_s: float, phase: str
+) -> None:
+    """It bears more than a replay does; one that never gets on again is told."""
+    assert live_night.SAMPLES_WITHIN_S > look.SAMPLES_WITHIN_S
+    monkeypatch.setattr(live_night, "SAMPLES_WITHIN_S", 2.0)
+    record_dead, is_due, has_stalled = look.record_dead, asyncio.Event(), asyncio.Event()
+
+    async def stall(facility: Facility, recorder: Recorder, state: FacilityState) -> None:
+        await record_dead(facility, recorder, state)
+        if is_due.is_set() and not has_stalled.is_set():
+            await asyncio.sleep(stalls_s)
+            has_stalled.set()
+
+    monkeypatch.setattr(look, "record_dead", stall)
+    async with held(runs) as a_class, player(a_class.at.trainer) as trainer:
+        await begin(trainer)
+        await trainer.until(lambda state: state["phase"] == "night")
+        is_due.set()
+        if phase == "over":
+            await asyncio.wait_for(has_stalled.wait(), WITHIN_S)
+            await trainer.order("end")
+        await trainer.until(lambda state: state["phase"] == phase)
+        if phase == "gone":
+            a_class.task.cancel()
+            with pytest.raises(WaitError, match="no samples for 2 s"):
+                await a_class.task
 
 
 @pytest.mark.parametrize("service", ["cf-1", "partner"])

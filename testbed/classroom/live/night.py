@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from testbed.replay.running import Night, Replay
 
 SHOW_EVERY_S = 0.1
+SAMPLES_WITHIN_S = 120.0  # a machine that is busy for a while, or a virtual one that stands still, must not end a class
 SEEN_WITHIN_S = 10.0  # what is not seen at a night's end by then is not known of it
 
 
@@ -74,6 +75,7 @@ class LiveNight:
             async with AsyncExitStack() as stack:
                 self.board.set("phase", "building")
                 replay = await build(stack, night, builder, recorder, directory, SilentDisplay())  # 1
+                replay.looker.within_s = SAMPLES_WITHIN_S
                 replay.run_beside(replay.looker.look(lambda: None))
                 replay.run_beside(replay.load.follow())
                 replay.run_beside(self._show(replay))
