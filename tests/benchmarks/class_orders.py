@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FACTOR = 20.0  # times as fast as the lesson has it, until the switchover
 QUIET_S = 30.0  # to compare with
-LATE_S = 120.0  # for the last answer; evidence of a whole facility may be before it
+LATE_S = 300.0  # for the facility, and for the last answer; evidence of a whole facility may be before it
 LOOKS = 10  # at the server's memory
 SLOW_EVERY = 500  # orders: one of them collects the evidence of everything, and one dumps threads
 QUICK = (
@@ -103,11 +103,11 @@ def _without_time(state: dict[str, object]) -> dict[str, object]:
 
 async def _run(server: psutil.Process, trainer_address: str, address: str, orders: int) -> None:
     async with player(trainer_address) as trainer, player(address) as ann:
-        await trainer.until(lambda state: state["phase"] == "ready", 60.0)
+        await trainer.until(lambda state: state["phase"] == "ready", LATE_S)
         await ann.order("join", name="Ann", roles=list(EVERYTHING))
         await trainer.order("speed", factor=FACTOR)
         await trainer.order("begin")
-        await trainer.until(lambda state: state.get("task"), 60.0)
+        await trainer.until(lambda state: state.get("task"), LATE_S)
         await trainer.order("speed", factor=1.0)
         await switch_over(ann)
         ann.replies.clear()
