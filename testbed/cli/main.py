@@ -50,6 +50,7 @@ SECTIONS = {
         "list": ("scenarios", "list_", "List the scenarios, the facts they show, and what they expect."),
         "plan": ("scenarios", "plan", "Check a scenario and show what it will do; starts nothing."),
         "replay": ("replay", "replay", "Replay a scenario over its variants, and judge each."),
+        "try": ("trial", "try_", "Try your own service: one command, one request, one fault."),
         "judge": ("replay", "judge_", "Judge old journals again, by today's rules."),
         "postmortem": ("postmortem", "postmortem", "Show who waited for whom, and what could have warned."),
         "report": ("report", "report", "Write a report of old journals, judged by today's rules."),
