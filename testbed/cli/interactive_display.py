@@ -110,9 +110,10 @@ def status_table(status: FacilityStatus) -> RenderableType:
     lines = [
         "threads: busy request threads; queue: requests that wait for one",
         "connections: in and out of the pool, leaked; waiting: threads that wait for one",
-        "to look for yourself (/admin/pool: application servers only, cf-…):",
-        *(f"    curl {server}{path}" for path in ("/health", "/metrics", "/admin/pool")),
+        *([] if status.dsn else ["to look for yourself (/admin/pool: application servers only, cf-…):"]),
+        *(f"    curl {server}{path}" for path in ("/health", "/metrics", "/admin/pool") if not status.dsn),
         f"{status.variant} on {status.runtime}; the database runs on {status.database}",
+        *([f"to look into it, or to run a service by hand: {status.dsn}"] if status.dsn else []),
         *([] if status.load is None else [_load(status.load)]),
         f"journal: {status.journal}",
         f"facility {status.name} of {status.owner}, up since {status.started_at} ({span_text(status.age_s)})",

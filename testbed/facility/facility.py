@@ -74,6 +74,7 @@ class Facility:
     wrong. `links`: those with a proxy of their own, beside the database's, which is the virtual IP. `active`: the faults that have to be
     healed, and `left`: what remained when all were; a facility that still has any of either serves no other replay. `over`: by the words of
     those that are over without a healing, why. `ready_within_s`: the longest that a service takes to start, in real seconds.
+    `dsn`: the URL by which somebody else's services reach the database, with its password; empty where the services are the case's.
     """
 
     runtime: Runtime
@@ -101,6 +102,7 @@ class Facility:
     held_on: dict[str, str] = field(default_factory=dict)  # and on which database host; empty: the server has ended that session
     waiting: dict[str, Probe] = field(default_factory=dict)  # probes that run until their fault is healed, by the service
     ready_within_s: float = READY_WITHIN_S
+    dsn: str = ""
     at_work_on: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property

@@ -87,6 +87,7 @@ class Executor:
             str(self.actions.recorder.writer.path),
             tuple([await self._service_status(name) for name in self.facility.services]),
             None if self.load is None else _load_status(self.load),
+            self.facility.dsn,
         )
 
     async def _service_status(self, name: str) -> protocol.ServiceStatus:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import scenario_file
+from testbed.errors import ScenarioError
 from testbed.plan import own_service, passengers, trace
 from testbed.plan.expectation import WHATEVER
 from testbed.plan.night import NightPlan
 from testbed.plan.scenario import Scenario, Variant, WorkloadPlan
+from testbed.plan.settings import Settings
 from testbed.plan.topology import TRANSACTIONS, FacilityPlan
 from testbed.plan.trace import Trace, TraceHeader
 
@@ -49,13 +51,20 @@ def night(variant: str, application_servers: int, service: Path | None = None) -
 
 
 def _with_service(plan: Scenario, file: Path) -> Scenario:
+    """Return the night over the service of a file, with those transactions that it declares, and those that need none.
+
+    Raises ScenarioError for a file that is wrong, or a service that declares nothing which anybody would ask for.
+    """
     service = own_service.read(file)
+    if not service.requests:
+        raise ScenarioError(str(file), ("service.requests: none; allowed: a request for one transaction at least",))
     shares = {
         caller: {name: share for name, share in of_caller.items() if name in service.requests or not TRANSACTIONS[caller][name]}
         for caller, of_caller in plan.workload.shares.items()
     }
-    asked = replace(plan, workload=plan.workload.model_copy(update={"shares": shares}))
-    return own_service.in_place(asked, service, own_service.name_of(file), asked.variants)
+    workload = plan.workload.model_copy(update={"shares": {caller: of for caller, of in shares.items() if of}})
+    patterns = tuple(variant for variant in plan.variants if variant.settings != Settings())  # of the callers and the facility
+    return own_service.in_place(replace(plan, workload=workload), service, own_service.name_of(file), patterns)
 
 
 def draw_passengers(scenario: Scenario, seed: int, count: int) -> tuple[TraceRequest, ...]:

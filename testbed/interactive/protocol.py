@@ -105,6 +105,7 @@ class LoadStatus:
 class FacilityStatus:
     """The state of the facility; `database` is the host whose server runs, `load` the progress of the last load.
 
+    `dsn`: the URL of the database where a service is of one's own. It has a password; nobody but the owner reads the control socket.
     `name`, `owner`, `checkout`, `started_at` (ISO 8601, UTC) and `age_s`: whose it is.
     """
 
@@ -119,6 +120,7 @@ class FacilityStatus:
     journal: str
     services: tuple[ServiceStatus, ...]
     load: LoadStatus | None
+    dsn: str = ""
     reply: Literal["status"] = "status"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -59,6 +60,15 @@ def test_the_path_of_the_journal_is_on_one_line_however_long_it_is() -> None:
     """A path that is broken over two lines cannot be pasted."""
     path = "/a/very/long/way" * 10 + "/original.jsonl"
     assert f"journal: {path}\n" in printed(protocol.FacilityStatus(*WHOSE, "original", "processes", "db-1", path, (CALLER,), None))
+
+
+def test_the_database_of_a_service_of_ones_own_is_told_and_of_the_cases_it_is_not() -> None:
+    """With the URL that the service has; and nobody is sent to the pages that only the case's application servers have."""
+    dsn = "postgresql://flights:secret@127.0.0.1:5432/flights"
+    told = printed(replace(STATUS, dsn=dsn))
+    assert dsn in told
+    assert "/admin/pool" not in told
+    assert "postgresql://" not in printed(STATUS)
 
 
 def test_a_step_is_printed_when_it_ends_and_with_its_reason_when_it_fails() -> None:

@@ -166,6 +166,7 @@ class ProcessesBuilder:
             await own.prepare(pair.addresses[pair.active])
         facility.ready_within_s = max(facility.ready_within_s, service.start_within_s)
         await own.start(facility)
+        facility.dsn = own.dsn(next(iter(virtual_ips.values())).address)
         addresses = {name: self.runtime.address(name) for name in facility.application_servers}
         for name in addresses.keys() & links.keys():
             await links[name].point(addresses[name])

@@ -60,6 +60,10 @@ class OwnServices:
             assert child is not None
             await child.wait_done(self.service.start_within_s)
 
+    def dsn(self, database: Address) -> str:
+        """Return the URL by which the services reach a database, with their password."""
+        return f"postgresql://{SERVICES}:{self.credentials.password(SERVICES)}@{database}/{sql.DATABASE}"
+
     async def start(self, facility: Facility) -> None:
         """Start a process in the place of each application server, and wait until each is ready; raises ServiceError with last lines."""
         await run_all(self._start(facility, name) for name in facility.application_servers)
@@ -95,7 +99,7 @@ class OwnServices:
             "name": name,
             **dict.fromkeys(("host", "listen_host"), address.host),
             **dict.fromkeys(("port", "listen_port"), address.port),
-            "dsn": f"postgresql://{SERVICES}:{password}@{database}/{sql.DATABASE}?application_name={name}",
+            "dsn": f"{self.dsn(database)}?application_name={name}",
             "db_host": database.host,
             "db_port": database.port,
             "db_name": sql.DATABASE,
