@@ -130,6 +130,7 @@ def try_(
         write.write_text(trial.text(), encoding="utf-8")
         click.echo(f"written: {write}; to replay it: testbed replay {shlex.quote(os.path.relpath(write))}")
         return
+    trial.require_program()
     plan, backend = batch.placed(plan, "processes", as_fast=True, toxiproxy=toxiproxy, postgres=postgres)
     result = interruptible(_try(trial, plan, AskedFirst(backend, url), runs, plain_console()))
     sys.exit(EXIT[result.judgement.verdict])

@@ -78,6 +78,12 @@ class Trial:
             except ScenarioError as error:
                 raise UsageError("\n".join(dict.fromkeys(_of_option(mistake) for mistake in error.mistakes))) from error
 
+    def require_program(self) -> None:
+        """Raise UsageError where there is no program of the command here: that is told before anything is built."""
+        program = shlex.split(self.command)[0]
+        if shutil.which(program) is None:
+            raise UsageError(f"--command: found no program {program!r}; allowed: the name of one on the PATH, or a path from {Path.cwd()}")
+
     def _require_places(self) -> None:
         """Raise UsageError where nothing tells the service its port, or its database."""
         told = set(names_in([self.command, self.environment]))

@@ -83,3 +83,10 @@ def test_what_is_wrong_is_told_by_its_option(trial: Trial, told: str) -> None:
     assert told in str(raised.value)
     assert "timeline" not in str(raised.value)
     assert "service." not in str(raised.value)
+
+
+def test_a_program_that_is_not_there_is_told_before_anything_is_built() -> None:
+    """By the option, and with where it was looked for."""
+    replace(SHOP, command="sh -c {port}").require_program()
+    with pytest.raises(UsageError, match="--command: found no program 'no-such-program'; allowed: the name of one on the PATH"):
+        replace(SHOP, command="no-such-program {port}").require_program()
