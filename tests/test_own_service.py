@@ -55,6 +55,8 @@ def test_the_example_is_a_scenario(tmp_path: Path) -> None:
         ("crack = 6", "leaked_connections = 5", ("variants.ours.expect.leaked_connections: found 5", "pool_out")),
         ("crack = 6", "errors_per_server = 5", ("variants.ours.expect.errors_per_server: found 5", "only flight_search")),
         (FAULT, f"{FAULT}\n[[timeline]]\nwhen = 'pool_empty'\noperation = 'restart'", ("timeline.1.when", "pool_out")),
+        (FAULT, 'fault = "disk_full"', ("timeline.0: found disk_full",)),
+        (FAULT, 'fault = "burst"\ndoor = "cf-1"', ("timeline.0.door: found 'cf-1'", "a caller")),
         ("max_connections", "directory = 'nowhere'\nmax_connections", ("service.directory", "is no directory")),
         ("max_connections", "schema = 'no.sql'\nmax_connections", ("service.schema", "is no file")),
         ("request_threads = 10 ", "service = {command = 'x'}\nrequest_threads = 10 ", ("facility.service", "[service]")),

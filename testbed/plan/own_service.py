@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SECTION = "service"
 LONGEST_NAME = 40
+DISK_FULL, SERVER = "disk_full", "cf-"
 NEED = "processes"  # what it needs of a runtime: in containers every application server is of one image
 # What an expectation or a condition needs to be told; None: nobody but flight_search tells it.
 OF_THREADS = "`busy` below [service.readings], and `request_threads`"
@@ -113,6 +114,10 @@ def misfits(
                     f"allowed: a table [{SECTION}.requests.{name}]"
                 )
     for number, step in enumerate(steps):
+        if step.word == DISK_FULL:
+            yield f"timeline.{number}: found {DISK_FULL}; the log of a service of your own is not on that disk; allowed: without it"
+        if (door := getattr(step.action, "door", "")).startswith(SERVER):
+            yield f"timeline.{number}.door: found {door!r}, which is asked what flight_search answers; allowed: a caller"
         if step.when in CONDITIONS and not _tells(service, CONDITIONS[step.when]):
             yield f"timeline.{number}.when: found {step.when!r}, which the service does not tell; allowed: with {CONDITIONS[step.when]}"
     for variant in variants:
