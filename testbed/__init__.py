@@ -143,6 +143,7 @@ def replay(
     seed: int | None = None,
     rate_per_minute: float | None = None,
     speed: float | None = None,
+    service: str | PathLike[str] | None = None,
     repetitions: int = 1,
     runs: str | PathLike[str] | None = None,
 ) -> tuple[Result, ...]:
@@ -154,7 +155,8 @@ def replay(
     `scenario`: a name of `scenarios()`, a path to a .toml file, or one of `load_scenario`. `variants`: names of its own variants or of
     variants.toml; all of its own when empty. `runtime`: "processes" or "containers". `seed` (0 to 2**63 - 1): other passengers.
     `rate_per_minute` (up to 10,000): mean transactions a minute of the night, which may have 500,000 in all. `speed` (up to 1,000,000):
-    seconds of the night in a real second, all night. `repetitions` (1 to 1,000): how often each variant is replayed. `runs`: the
+    seconds of the night in a real second, all night. `service`: a file with a table [service], whose service takes the place of the
+    application servers (scenarios/README.md). `repetitions` (1 to 1,000): how often each variant is replayed. `runs`: the
     directory in which this call makes one for its journals and thread dumps; `.testbed/runs` in the current directory when left out.
 
     A result has `judgement` (verdict, outcome, crack, findings, figures), `journal` (events; its file is `journal.path`) and `wall_s`, the
@@ -175,6 +177,7 @@ def replay(
         seed=seed,
         rate_per_minute=rate_per_minute,
         speed=speed,
+        service=service,
         repetitions=repetitions,
         runs=runs,
     )

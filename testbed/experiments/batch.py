@@ -97,12 +97,13 @@ async def replay_scenario(
     seed: int | None = None,
     rate_per_minute: float | None = None,
     speed: float | None = None,
+    service: str | PathLike[str] | None = None,
     repetitions: int = 1,
     runs: str | PathLike[str] | None = None,
 ) -> tuple[Result, ...]:
     """Replay a scenario without a display, and return its results in order; `testbed.replay`, for whoever has an event loop."""
     require_between("repetitions", repetitions, 1, MAX_REPETITIONS, whole=True, optional=False)
-    plan = planned(scenario, variants, seed=seed, rate_per_minute=rate_per_minute, speed=speed)
+    plan = planned(scenario, variants, seed=seed, rate_per_minute=rate_per_minute, speed=speed, service=service)
     plan, backend = placed(plan, runtime, as_fast=speed is not None)
     async with started(plan, backend, repetitions, runs, lambda _: nullcontext(SilentDisplay())) as (replays, _):
         return tuple([result async for result in replays])
