@@ -21,6 +21,7 @@ The rooms, in the order of the data. Each imports only rooms that stand before i
     replay/         what happens, in an order that one function knows
     faults/         what can be done to a facility: one word, one file
     operations/     what an operator does to it: one word, one file
+    pair/           a database pair alone, with its faults, for code that is not ours
     scenario_file   finds, reads and checks scenarios
     verdict/        what a journal means: checks, outcome, crack and figures
     postmortem/     what could have warned, and what a thread dump tells

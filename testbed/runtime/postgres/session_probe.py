@@ -12,12 +12,14 @@ import os
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.facility.address import Address
+from testbed.facility.link import DATABASE
 from testbed.facility.probe import ProbeResult, ProbeSpec
-from testbed.observe.probe import Connection, converse, report
+from testbed.observe.probe import Connection, LocalProbe, ProbeTask, converse, report
 from testbed.runtime.credentials import Login
 from testbed.runtime.postgres import sql
 
@@ -45,6 +47,13 @@ async def ask(address: Address, login: Login, spec: ProbeSpec, held: Callable[[]
             return await converse(Connection(reader, writer, result), spec, (QUERY, QUERY), lambda received: received.endswith(READY), held)
         finally:
             writer.transport.abort()
+
+
+def probe(login: Login, link: str, address: Address, spec: ProbeSpec) -> ProbeTask:
+    """Start a probe from this process: over a session where the database is asked and it has to idle, and else over a bare connection."""
+    if link == DATABASE and spec.idle_s:
+        return ProbeTask(link, partial(ask, address, login, spec))
+    return LocalProbe(link, address, spec)
 
 
 def main() -> int:

@@ -21,7 +21,6 @@ from testbed.journal.evidence import VIRTUAL_IP, OwnAddress
 from testbed.load.burst_client import open_burst
 from testbed.load.client import connect_over_tcp
 from testbed.observe.monitoring import HttpMonitoring
-from testbed.observe.probe import LocalProbe, ProbeTask
 from testbed.observe.py_spy import dump_with_py_spy
 from testbed.plan.topology import HEARTBEATS, HOSTS, PHYSICAL, caller_environment, databases_of, server_environment, servers_of
 from testbed.runtime import run_directory
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from testbed.facility.probe import ProbeSpec
     from testbed.journal.evidence import DatabaseSide
     from testbed.plan.service import ServicePlan
     from testbed.plan.settings import Settings
@@ -76,12 +74,6 @@ def _require_limit(kind: int, needed: int, of_what: str, command: str) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY and most < needed:
         raise FacilityError(f"the limit is {most} {of_what}, and this facility needs {needed}; raise it: {command} {needed}")
-
-
-def _probe(login: Login, link: str, address: Address, spec: ProbeSpec) -> ProbeTask:
-    if link == DATABASE and spec.idle_s:
-        return ProbeTask(link, partial(session_probe.ask, address, login, spec))
-    return LocalProbe(link, address, spec)
 
 
 async def _ask(database: str, pair: DatabasePair, administrator: Login) -> DatabaseSide:
@@ -233,7 +225,7 @@ class ProcessesBuilder:
                 HttpMonitoring if plan.service is None else partial(OwnMonitoring, plan.service, plan.server_names),
                 partial(connect_over_tcp, token_file=token),
                 dump_with_py_spy if plan.service is None else OwnDump(plan.service, plan.server_names, self.runtime.directory),
-                partial(_probe, login),
+                partial(session_probe.probe, login),
                 partial(open_burst, token_file=token),
             ),
             links=dict(links),

