@@ -27,6 +27,7 @@ The rooms, in the order of the data. Each imports only rooms that stand before i
     postmortem/     what could have warned, and what a thread dump tells
     report/         what people and programs read
     experiments/    many replays: batch, matrix and scan
+    pytest_plugin/  fixtures for tests of somebody else's code
     interactive/    a facility that is kept running, and its commands
     classroom/      a class that plays a night in the browser
     lint/           the mistake of the case in Python source, found without running it

@@ -40,6 +40,7 @@ ROOMS = {
     "postmortem": "errors plan journal verdict",
     "report": "errors plan journal observe verdict postmortem",
     "experiments": "errors concurrency plan journal facility runtime replay faults scenario_file verdict report",
+    "pytest_plugin": "errors pair verdict report experiments",
     "interactive": "errors concurrency plan journal facility runtime replay faults operations scenario_file experiments",
     "classroom": "errors concurrency plan journal facility runtime replay faults operations scenario_file verdict postmortem report "
     "experiments",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -21,8 +23,10 @@ from testbed.plan.facts import FACTS
 from testbed.runtime.containers import image
 from tests import workers
 from tests.journals import contained_night
+from tests.pytest_plugin.project import junit_cases
 
 ROOT = Path(__file__).parents[1]
+STRANGERS = ROOT / "tests" / "pytest_plugin" / "strangers"
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
 
@@ -195,3 +199,20 @@ def test_scenarios_of_the_users_own_add_to_those_of_the_wheel(installed: Install
     assert code == 0, text
     assert "scenario mine: scenarios/mine.toml" in text
     assert "the_night" in text
+
+
+def test_a_project_of_somebody_elses_has_the_plug_in(installed: Installed, tmp_path: Path) -> None:
+    """Three services that the testbed does not know, in a folder with nothing else: careful code passes, and what leaks is found."""
+    for file in STRANGERS.glob("*.py"):
+        shutil.copy(file, tmp_path / file.name.replace("check_", "test_"))
+    done = replace(installed, folder=tmp_path).run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--junitxml", "junit.xml")
+    cases = junit_cases(tmp_path / "junit.xml") if (tmp_path / "junit.xml").exists() else {}
+    assert {"test_gates_are_told_after_a_switchover", "test_careless_gates"} <= cases.keys(), done.stdout + done.stderr
+    for name, case in cases.items():
+        if case.outcome == "skipped":
+            assert "could not import" in case.text, name  # a driver that is not installed here
+        elif "careless" in name:
+            assert case.outcome == "error", name
+            assert re.search(rf"not given back:(?s:.*){name.rpartition('_')[2]}\.py:\d+ in careless", case.text), case.text
+        else:
+            assert case.outcome == "passed", case.text

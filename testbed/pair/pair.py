@@ -74,6 +74,10 @@ class _Face:
         """Return a line for each step that faults took so far, with what was seen."""
         return self._control.require().events.steps()
 
+    def forget_steps(self) -> None:
+        """Forget those steps."""
+        self._control.require().events.clear()
+
 
 class Pair(_Face, Faults[FaultBlock, Done]):
     """The pair for blocking code; `asyncio` is the same pair for code that awaits. Made by `open_pair`."""
