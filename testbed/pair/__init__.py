@@ -11,9 +11,3 @@ starts the parts, and acts on them. `kept_events`: their journal. It knows no py
 
 May import errors, concurrency, plan, journal, facility, runtime, replay and faults.
 """
-
-from testbed.pair.contexts import AsyncAction, AsyncFaultBlock, Done, FaultBlock
-from testbed.pair.endpoint import Endpoint
-from testbed.pair.pair import AsyncPair, Pair, open_async_pair, open_pair
-
-__all__ = ["AsyncAction", "AsyncFaultBlock", "AsyncPair", "Done", "Endpoint", "FaultBlock", "Pair", "open_async_pair", "open_pair"]

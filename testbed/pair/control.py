@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.errors import FacilityError
+from testbed.pair.kept_events import KeptEvents
 from testbed.pair.loop_thread import LoopThread
 from testbed.pair.running import RunningPair, running
 
@@ -26,11 +27,13 @@ POSTGRES = "TESTBED_POSTGRES"
 class Control:
     """A pair on an event loop of its own.
 
-    `unused`: what was asked for and is not entered yet. A fault without its `with` would do nothing, and its test would be green.
+    `events`: what was done to it; they can be read when it is closed, too: the last test may fail only then. `unused`: what was asked for
+    and is not entered yet. A fault without its `with` would do nothing, and its test would be green.
     """
 
     loop: LoopThread
     context: AbstractAsyncContextManager[RunningPair]
+    events: KeptEvents
     pair: RunningPair | None = None
     unused: dict[int, str] = field(default_factory=dict)
 
@@ -80,4 +83,5 @@ class Control:
 
 def new_control(data: Data, max_connections: int, postgres: str | None) -> Control:
     """Return a pair that is not started yet; `postgres` as in `--postgres`, or by TESTBED_POSTGRES."""
-    return Control(LoopThread(), running(data, max_connections, postgres or os.environ.get(POSTGRES)))
+    events = KeptEvents()
+    return Control(LoopThread(), running(data, max_connections, postgres or os.environ.get(POSTGRES), events), events)

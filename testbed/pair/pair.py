@@ -72,11 +72,11 @@ class _Face:
 
     def steps(self) -> tuple[str, ...]:
         """Return a line for each step that faults took so far, with what was seen."""
-        return self._control.require().events.steps()
+        return self._control.events.steps()
 
     def forget_steps(self) -> None:
         """Forget those steps."""
-        self._control.require().events.clear()
+        self._control.events.clear()
 
 
 class Pair(_Face, Faults[FaultBlock, Done]):

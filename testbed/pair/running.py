@@ -14,7 +14,6 @@ from testbed.facility.facility import Facility, Instruments
 from testbed.facility.runtime import NoRuntime
 from testbed.pair import words
 from testbed.pair.endpoint import Endpoint
-from testbed.pair.kept_events import KeptEvents
 from testbed.plan.clock import NightClock
 from testbed.plan.topology import HOSTS
 from testbed.replay.actions import Actions
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from testbed.facility.facility import ActiveFault
+    from testbed.pair.kept_events import KeptEvents
     from testbed.replay.actions import Fault
 
 Data = Literal["empty", "flights"]
@@ -63,7 +63,6 @@ class RunningPair:
     endpoint: Endpoint
     facility: Facility
     actions: Actions
-    events: KeptEvents
     _number: int = 0
 
     async def begin(self, word: str, fault: Fault) -> tuple[str, ActiveFault | None]:
@@ -104,8 +103,8 @@ class RunningPair:
 
 
 @asynccontextmanager
-async def running(data: Data, max_connections: int, postgres: str | None) -> AsyncIterator[RunningPair]:
-    """Start a pair, and end it with all that it wrote.
+async def running(data: Data, max_connections: int, postgres: str | None, events: KeptEvents) -> AsyncIterator[RunningPair]:
+    """Start a pair, and end it with all that it wrote; `events` takes what is done to it.
 
     1. The run directory, PostgreSQL's programs, the fault proxy and the prepared array, the slow ones beside each other.
     2. A copy of the array, the database server of the first host on it, and the user's database.
@@ -136,14 +135,12 @@ async def running(data: Data, max_connections: int, postgres: str | None) -> Asy
             packet_filter=ProcessPacketFilter(),
         )
         stack.push_async_callback(facility.release)
-        events = KeptEvents()
         recorder = Recorder(events, NightClock(0.0, 1.0), origin_s=asyncio.get_running_loop().time())
         password = shared.credentials.password(SERVICES)
         yield RunningPair(
             Endpoint(link.address.host, link.address.port, DATABASES[data][0], SERVICES, password),
             facility,
             Actions(facility, FacilityState((), ()), recorder, directory),
-            events,
         )
 
 

@@ -7,7 +7,3 @@ test case. `leaks/`: who took a connection and did not give it back. README.md h
 
 May import errors, pair, verdict, report and experiments.
 """
-
-from testbed.pytest_plugin.outages import outage
-
-__all__ = ["outage"]

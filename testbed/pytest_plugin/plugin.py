@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from testbed.pair import AsyncPair, Pair
+    from testbed.pair.pair import AsyncPair, Pair
     from testbed.pytest_plugin.leaks.watch import LeakWatch
     from testbed.verdict.result import Result
 
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def facility_pair(pytestconfig: pytest.Config) -> Iterator[Pair]:
     """The database pair of this session; each worker of pytest-xdist has its own. Tests use `facility`."""
     from testbed.errors import TestbedError  # noqa: PLC0415
-    from testbed.pair import open_pair  # noqa: PLC0415
+    from testbed.pair.pair import open_pair  # noqa: PLC0415
 
     data, connections = pytestconfig.getini(DATA), pytestconfig.getini(CONNECTIONS)
     if data not in ("empty", "flights"):
@@ -92,7 +92,7 @@ def replayed(request: pytest.FixtureRequest, record_property: Callable[[str, obj
 
     case = getattr(request, "param", None)
     if not isinstance(case, outages.Outage):
-        pytest.fail("the fixture replayed needs a night; give the test @outage(…) of testbed.pytest_plugin", pytrace=False)
+        pytest.fail("the fixture replayed needs a night; give the test @outage(…) of testbed.pytest_plugin.outages", pytrace=False)
     try:
         result, report = outages.replay(case, Path(request.config.rootpath, request.config.getini(RUNS)))
     except TestbedError as error:
@@ -108,8 +108,8 @@ def replayed(request: pytest.FixtureRequest, record_property: Callable[[str, obj
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show, of a test that failed, what was done to its facility."""
     report = yield
-    if report.failed and "testbed.pair" in sys.modules:
-        from testbed.pair import AsyncPair, Pair  # noqa: PLC0415
+    if report.failed and "testbed.pair.pair" in sys.modules:
+        from testbed.pair.pair import AsyncPair, Pair  # noqa: PLC0415
 
         used = (getattr(item, "funcargs", {}).get(name) for name in FIXTURES)
         pair = next((pair for pair in used if isinstance(pair, Pair | AsyncPair)), None)

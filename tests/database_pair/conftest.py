@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.pair import Pair, open_pair
+from testbed.pair.pair import Pair, open_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

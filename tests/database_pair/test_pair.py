@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from testbed.errors import FacilityError, UsageError
-from testbed.pair import open_pair
+from testbed.pair.pair import open_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.pair import Pair
+    from testbed.pair.pair import Pair
 
 WITHIN_S = 3
 
@@ -163,10 +163,12 @@ async def test_the_same_pair_is_used_from_an_event_loop(pair: Pair) -> None:
 
 
 def test_the_week_of_flights_is_there_for_who_wants_it() -> None:
-    """With all its rows, and the role may make tables beside them. A pair that was closed says so."""
+    """With all its rows, and the role may make tables beside them. A pair that was closed says so, and still tells what was done to it."""
     with open_pair("flights") as pair:
         assert ask(pair, "SELECT count(*) FROM flights") == 6_495
         with psycopg.connect(pair.dsn) as connection:
             assert connection.execute("CREATE TABLE mine AS SELECT 1").rowcount == 1
+        pair.switchover()
     with pytest.raises(FacilityError, match="was closed"):
         _ = pair.dsn
+    assert len(pair.steps()) == 5

@@ -64,7 +64,7 @@ SETTINGS = "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     """Return what became of the README's examples, and of tests that do what they should not."""
-    return run(tmp_path_factory.mktemp("project"), {"test_readme.py": EXAMPLES, "test_odd.py": ODD}, settings=SETTINGS)
+    return run(tmp_path_factory.mktemp("project"), {"test_examples.py": EXAMPLES, "test_odd.py": ODD}, settings=SETTINGS)
 
 
 def test_the_examples_of_the_readme_pass(cases: dict[str, Case]) -> None:
