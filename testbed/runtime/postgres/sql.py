@@ -32,6 +32,8 @@ CONNECT_WITHIN_S = 2  # the least that libpq takes
 NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 LOCK_FLIGHTS: LiteralString = "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE"
 COUNT_FLIGHTS: LiteralString = "SELECT count(*) FROM flights"
+# Where a version cannot set the number, it has no setting of this name, and stores so many.
+STRANGERS_HASHES: LiteralString = "SELECT set_config(name, boot_val, false) FROM pg_settings WHERE name = 'scram_iterations'"
 ALIVE: LiteralString = "SELECT 1"
 READ_ONLY: LiteralString = "SHOW transaction_read_only"  # also on where the server only recovers or follows
 # Each is only signalled: `pg_terminate_backend` with a time-out would wait a tenth of a second for each.
@@ -109,6 +111,17 @@ async def limit_connections(address: Address, administrator: Login, role: str, c
     """Let a role have so many connections and no more; raises ServiceError when that is not done within `within_s` seconds."""
     statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(connections))
     async with _bounded(address, within_s, "cannot limit the connections"), await _connect(address, administrator, within_s) as connection:
+        await connection.execute(statement)
+
+
+async def set_password(address: Address, administrator: Login, role: str, password: str, within_s: float) -> None:
+    """Store a role's password with as many hashes as PostgreSQL's default; raises ServiceError when that is not done in time.
+
+    Strange clients refuse a server that asks for fewer (RFC 7677, 4), as pg8000 does; see `roles.ITERATIONS_SINCE`.
+    """
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+    async with _bounded(address, within_s, "cannot set a password"), await _connect(address, administrator, within_s) as connection:
+        await connection.execute(STRANGERS_HASHES)
         await connection.execute(statement)
 
 
