@@ -31,6 +31,7 @@ The rooms, in the order of the data. Each imports only rooms that stand before i
     interactive/    a facility that is kept running, and its commands
     classroom/      a class that plays a night in the browser
     lint/           the mistake of the case in Python source, found without running it
+    pools/          connection pools compared
     fakes/          a facility in one event loop, for tests
     cli/            the command line; `__main__` starts it
 

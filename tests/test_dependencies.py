@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+STRANGERS = "testbed/pools/services"  # programs that are compared, each of which runs alone
 OURS = {"testbed", "flight_search", "tests", "scenarios"}
 BY_YEAR = {"stamina", "packaging"}  # their major version is the year: it says nothing of what changed
 
@@ -23,10 +24,11 @@ def names(requirements: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(text).name) for text in requirements}
 
 
-def imported(*packages: str) -> set[str]:
-    """Return the distributions that the source of packages imports, with what only the type checker does."""
+def imported(*packages: str, without: str = "") -> set[str]:
+    """Return the distributions that the source of packages imports, with what only the type checker does; `without` a folder of them."""
     found = set()
-    for path in (path for package in packages for path in (ROOT / package).rglob("*.py")):
+    paths = (path for package in packages for path in (ROOT / package).rglob("*.py"))
+    for path in (path for path in paths if not without or not path.is_relative_to(ROOT / without)):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
@@ -38,7 +40,13 @@ def imported(*packages: str) -> set[str]:
 
 def test_every_distribution_that_the_packages_import_is_declared() -> None:
     """None is there only because another one needs it today; but for pytest, which loads the plug-in and so is there before it."""
-    assert imported("testbed", "flight_search") - names(PROJECT["dependencies"]) == {"pytest"}
+    assert imported("testbed", "flight_search", without=STRANGERS) - names(PROJECT["dependencies"]) == {"pytest"}
+
+
+def test_every_distribution_that_the_compared_pools_import_is_declared() -> None:
+    """By the packages, or by the extra of those pools; where it is not installed, its module goes by its own name."""
+    declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["pools"])
+    assert imported(STRANGERS) - declared - {name.removesuffix("-binary") for name in declared} == set()
 
 
 def test_every_distribution_that_the_tests_import_is_declared() -> None:

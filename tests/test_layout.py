@@ -45,6 +45,7 @@ ROOMS = {
     "classroom": "errors concurrency plan journal facility runtime replay faults operations scenario_file verdict postmortem report "
     "experiments",
     "lint": "errors",
+    "pools": "errors concurrency plan facility runtime",
     "fakes": "errors plan journal facility",
     "cli": "errors concurrency plan journal facility observe faultproxy runtime replay scenario_file verdict postmortem report "
     "experiments interactive classroom lint",

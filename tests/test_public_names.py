@@ -130,7 +130,7 @@ import inspect, pkgutil, sys
 from importlib import import_module
 import testbed
 for module in pkgutil.walk_packages(testbed.__path__, "testbed."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and not module.name.startswith("testbed.pools.services."):  # programs
         import_module(module.name)
 import testbed.replay.look
 from testbed.replay import actions, running
