@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
 import click
 
 from testbed.concurrency import run_interruptible
-from testbed.errors import TestbedError
+from testbed.errors import INTERRUPTED, InterruptionError, TestbedError
 from testbed.pools import comparison, families, table
 from testbed.pools.cell import Measurement
 
 KNOWN = families.names()
+UNKNOWN = 3
 
 
 @click.command()
@@ -41,7 +43,11 @@ def main(
     missing: bool,
     evidence: Path | None,
 ) -> None:
-    """Compare connection pools: what each does in each situation, over code with the case's mistake and over careful code."""
+    """Compare connection pools: what each does in each situation, over code with the case's mistake and over careful code.
+
+    Exit codes: 0 every cell was measured, 2 wrong usage or a wrong file, 3 a cell is unknown, 128 plus the signal's number if interrupted.
+    """
+    unknown = False
     wanted = list(families.cells(pools or KNOWN, situations or families.SITUATIONS, mistakes or families.MISTAKES))
     wanted = [cell for cell in wanted if check is None or cell.check == (check == "on")]
     try:
@@ -50,14 +56,20 @@ def main(
             wanted = [cell for cell in wanted if cell not in kept]
 
         def report(measurement: Measurement) -> None:
+            nonlocal unknown
+            unknown = unknown or any(result.way == "unknown" for result in measurement.results)
             click.echo(f"{measurement.cell}: {table.summary(measurement.results)}  {measurement.results[-1].why[:100]}")
             if keep is not None:
                 table.keep(keep, [measurement])
 
         run_interruptible(comparison.compare(wanted, repeat, at_once, watch_s, report, evidence))
+    except InterruptionError as error:
+        click.echo("interrupted; everything was taken down", err=True)
+        sys.exit(INTERRUPTED + (error.signal_number or signal.SIGINT))
     except TestbedError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    sys.exit(UNKNOWN if unknown else 0)
 
 
 if __name__ == "__main__":

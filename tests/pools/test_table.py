@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from testbed.errors import UsageError
-from testbed.pools import __main__ as command
 from testbed.pools import families, situations, table
 from testbed.pools.cell import Cell, Measurement, Result
 
@@ -72,6 +70,3 @@ def test_a_pool_that_is_unknown_is_refused() -> None:
     """With all that there are."""
     with pytest.raises(UsageError, match=r"no pool 'c3p0'; allowed: asyncpg_pool, "):
         families.of("c3p0")
-    done = CliRunner().invoke(command.main, ["--pool", "c3p0"])
-    assert done.exit_code == 2
-    assert "asyncpg_pool" in done.output
