@@ -84,10 +84,11 @@ def markdown(measurements: Sequence[Measurement]) -> str:
     lines: list[str] = []
     for mistake in dict.fromkeys(each.cell.mistake for each in measurements):
         lines += [*_table(mistake, [each for each in measurements if each.cell.mistake == mistake]), ""]
-    versions = sorted({f"{name} {number}" for each in measurements for name, number in each.versions.items()})
+    versions = sorted({(name, number) for each in measurements for name, number in each.versions.items()})
     repetitions = Counter(len(each.results) for each in measurements)
     counts = ", ".join(f"{cells} cells {count} times" for count, cells in sorted(repetitions.items()))
-    return "\n".join([*lines, f"Measured: {counts}.", f"Versions: {', '.join(versions)}."])
+    rows = [f"| {name} | {number} |" for name, number in versions]
+    return "\n".join([*lines, f"Measured: {counts}.", "", "| measured on | version |", "|---|---|", *rows])
 
 
 def _table(mistake: Mistake, rows: Sequence[Measurement]) -> list[str]:

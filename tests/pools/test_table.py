@@ -7,11 +7,26 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import UsageError
-from testbed.pools import families, situations, table
+from testbed.pools import families, pgbouncer, python_services, situations, table
 from testbed.pools.cell import Cell, Measurement, Result
 
+ROOM = Path(table.__file__).parent
 BACK, REFUSES = Result("comes back", errors=3, well_after_s=1.0), Result("refuses", errors=50, refused_after_s=2.0, lost=5)
 CELL = Cell("psycopg_pool_sync", "silence", "careful", check=False)
+
+
+def test_the_kept_table_has_every_cell_of_every_service() -> None:
+    """And no other: a service that is added to the folder is measured, and one that is removed goes; other languages' may be missing."""
+    kept = {each.cell for each in table.read(ROOM / table.FILE)}
+    assert kept <= set(families.cells(families.names(), families.SITUATIONS, families.MISTAKES))
+    here = (*python_services.names(), *pgbouncer.names())
+    assert kept >= set(families.cells(here, families.SITUATIONS, families.MISTAKES))
+
+
+def test_the_page_has_the_kept_table() -> None:
+    """As it is made of the lines."""
+    page = (ROOM / table.PAGE).read_text(encoding="utf-8")
+    assert page.partition(table.BEGIN)[2].partition(table.END)[0].strip() == table.markdown(table.read(ROOM / table.FILE))
 
 
 def test_each_situation_is_done_in_a_way_and_has_a_title() -> None:
