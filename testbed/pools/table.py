@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, replace
-from statistics import median
+from statistics import median_high
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -132,4 +132,4 @@ def _back(results: Sequence[Result]) -> str:
 
 def _median(values: Sequence[Any]) -> float | None:
     known = [value for value in values if value is not None]
-    return float(median(known)) if known else None
+    return float(median_high(known)) if known else None
