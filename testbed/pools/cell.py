@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Mistake = Literal["leaking", "careful", "cancelled", "cancelled_careful"]
+Mistake = Literal["leaking", "careful", "statement", "cancelled", "cancelled_careful"]
 Situation = Literal["switchover_idle", "switchover_in_flight", "sessions_ended", "silence", "idle_drop", "down"]
 Way = Literal["comes back", "hangs", "refuses", "lends dead connections", "loses a few", "unknown"]
 
