@@ -1,4 +1,7 @@
-"""Services of one pool each on the JVM, over PgJDBC: `hikaricp`, `dbcp2`, `tomcat_jdbc`. Their jars are those of Debian's packages."""
+"""Services of one pool each on the JVM, over PgJDBC: `hikaricp`, `dbcp2`, `tomcat_jdbc`.
+
+Each is a source file that java compiles and runs; their jars are those of Debian's packages, and where one is missing it is named.
+"""
 
 from __future__ import annotations
 
