@@ -1,4 +1,4 @@
-"""Services of one pool each on the JVM, over PgJDBC: `hikaricp`, `dbcp2`, `tomcat_jdbc`.
+"""Services of one pool each on the JVM, over PgJDBC: HikariCP, DBCP2 and Tomcat's.
 
 Each is a source file that java compiles and runs; their jars are those of Debian's packages, and where one is missing it is named.
 """
