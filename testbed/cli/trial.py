@@ -36,7 +36,7 @@ MOST_S = 600.0
     name="try",
     epilog=options.examples(
         "testbed try --command 'uvicorn shop:app --port {port}' --url /flights --dsn-env DATABASE_URL",
-        "testbed try --command 'python shop.py' --port-env PORT --dsn-env DATABASE_URL --url /flights --fault 'silence link=database'",
+        "testbed try --command 'python -m shop' --port-env PORT --dsn-env DATABASE_URL --url /flights --fault 'silence link=database'",
         "testbed try --command 'java -jar shop.jar' --port-env SERVER_PORT --url /flights \\",
         "    --env 'SPRING_DATASOURCE_URL=jdbc:postgresql://{db_host}:{db_port}/{db_name}?user={db_user}&password={db_password}'",
     ),

@@ -107,8 +107,10 @@ class LiveNight:
             await self.evidence.settle()
         finally:
             self.desk, self.pace = None, None
-            await desk.abort()
-            await self.evidence.close()
+            try:
+                await desk.abort()
+            finally:
+                await self.evidence.close()
             self._look(replay)  # the last look, with a clock that stands still
 
     async def _go_through(self, replay: Replay, pace: Pace, desk: Desk) -> None:

@@ -42,8 +42,10 @@ class OwnMonitoring:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._session.close()
-        await self._others.__aexit__(kind, error, trace)
+        try:
+            await self._session.close()
+        finally:
+            await self._others.__aexit__(kind, error, trace)
 
     async def read(self, service: str, address: Address, now: Now) -> Sample:
         """Return a sample; what the service does not tell is None in it, its health, too."""
