@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 300
-SETTINGS = "[pytest]\nfilterwarnings = error\naddopts = --strict-markers --strict-config -p no:cacheprovider\n"
+SETTINGS = """[pytest]
+filterwarnings = error
+addopts = --strict-markers --strict-config -p no:cacheprovider
+asyncio_default_fixture_loop_scope = function
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def test_leaves_a_connection_out(facility, no_leaks):
 
 kept = []
 """
-SETTINGS = "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+SETTINGS = "asyncio_mode = auto\n"
 
 
 @pytest.fixture(scope="module")
