@@ -52,7 +52,8 @@ def test_every_distribution_that_the_compared_pools_import_is_declared() -> None
 
 def test_every_distribution_that_the_tests_import_is_declared() -> None:
     """By the packages, or by the extra for those who work on them."""
-    declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["dev"])
+    extras = PROJECT["optional-dependencies"]
+    declared = names(PROJECT["dependencies"]) | names(extras["dev"]) | names(extras["pools"])  # the one brings the other
     assert imported("tests", "scenarios", without=PROJECTS) - declared == set()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.concurrency import wait_until
+from testbed.concurrency import cancel_and_wait, wait_until
 from testbed.errors import DumpError, WaitError, bounded
 from testbed.foreign import dump_text, go_dump, jvm_dump, program, python_dump
 from testbed.foreign.log_part import LogPart
@@ -32,6 +32,7 @@ MOST_BYTES = 64 << 20  # of a dump
 AS_WRITTEN = ".as_written"  # behind the name of a dump's file: what was written, where that is not what py-spy would have
 QUIET_S = 0.2  # a dump without an end of its own has ended when nothing was added to the log for so long
 LOOK_EVERY_S = 0.05
+ENDED_WITHIN_S = 5.0  # of a command that was killed: until the kernel has closed its pipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +137,22 @@ async def _run(command: Sequence[str], service: str, within_s: float) -> bytes:
         raise DumpError(f"{failing}: {getattr(error, 'strerror', None) or error}") from error
     assert process.stdout is not None
     assert process.stderr is not None
+    readers = [asyncio.create_task(_bounded_read(stream, failing)) for stream in (process.stdout, process.stderr)]
     try:
         async with asyncio.timeout(within_s):
-            out, err = await asyncio.gather(_bounded_read(process.stdout, failing), _bounded_read(process.stderr, failing))
+            out, err = await asyncio.gather(*readers)
             await process.wait()
     except TimeoutError as error:
         raise DumpError(f"{failing} did not end within {within_s:g} s") from error
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # also what it has started
-        await process.wait()
+        await cancel_and_wait(readers)
+        with contextlib.suppress(TimeoutError):  # what left its group may hold the pipes for as long as it likes
+            async with asyncio.timeout(ENDED_WITHIN_S):
+                await process.communicate()  # and not wait(): with a full buffer nobody reads the end of the pipe, for which it waits
+    if process.returncode is None:
+        raise DumpError(f"{failing} has ended, but what it started still holds its output")
     if process.returncode:
         said = next((line for line in (err or out).decode(errors="replace").splitlines() if line.strip()), "and said nothing")
         raise DumpError(bounded(f"{failing} ended with {process.returncode}: {said}"))

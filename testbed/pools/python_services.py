@@ -18,6 +18,7 @@ FOLDER = Path(__file__).with_name("services")
 INSTALL = "pip install 'grounded-testbed[pools]'"
 # The driver of a pool that names it only in its address, or leaves it to the library.
 DRIVERS = {"postgresql+psycopg": "psycopg", "postgresql+pg8000": "pg8000", "postgresql+asyncpg": "asyncpg", "django.db": "psycopg"}
+BELOW = {"sqlalchemy.ext.asyncio": "greenlet"}  # what a library of a service needs and does not bring
 
 
 def names() -> tuple[str, ...]:
@@ -43,7 +44,8 @@ def has_check(name: str) -> bool:
 
 def missing(name: str) -> str:
     """Return which module is not installed here and how to have it; an empty text where none is missing."""
-    lacking = sorted(module for module in _modules(name) if find_spec(module) is None)
+    below = {module for library, module in BELOW.items() if library in source(name)}
+    lacking = sorted(module for module in _modules(name) | below if find_spec(module) is None)
     return f"{' and '.join(lacking)} cannot be imported; {INSTALL}" if lacking else ""
 
 
