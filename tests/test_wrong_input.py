@@ -81,8 +81,8 @@ def test_a_mistake_is_shortened_and_twenty_are_told(tmp_path: Path) -> None:
     assert long.endswith("timeline, variants")
     many = refused(tmp_path / "b.toml", "".join(f"key_{number} = 1\n" for number in range(25)) + NIGHT).split("\n  ")
     assert many[:1] + many[MISTAKES - 1 :] == [
-        "key_0: unknown key; allowed: title, summary, facts, needs, matrix, facility, night, workload, timeline, variants",
-        "key_19: unknown key; allowed: title, summary, facts, needs, matrix, facility, night, workload, timeline, variants",
+        "key_0: unknown key; allowed: title, summary, facts, needs, matrix, facility, service, night, workload, timeline, variants",
+        "key_19: unknown key; allowed: title, summary, facts, needs, matrix, facility, service, night, workload, timeline, variants",
         "and 5 more",
     ]
 
