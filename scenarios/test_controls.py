@@ -59,4 +59,4 @@ def test_a_night_without_the_pattern_breaks_what_is_expected_with_it(
     """A journal meets the expectation of its own variant, and of no other that is expected to come out otherwise."""
     result = replayed(scenario, variant)
     met = {other.name for other in PLANS[scenario].variants if verdict_by(result, other.expect) is Verdict.HELD}
-    assert met == {variant, *ALIKE.get((scenario, variant), ())}
+    assert {variant} <= met <= {variant, *ALIKE.get((scenario, variant), ())}  # of those alike, one may ask for what was not seen
