@@ -13,11 +13,11 @@ final class TomcatJdbcService {
     static final DataSource POOL = new DataSource();
 
     static int mistaken(Connection connection, long holdMs) throws Exception {
-        Statement statement = connection.createStatement();
+        Statement statement = null;
         try {
-            return pid(statement, holdMs);
+            return pid(statement = connection.createStatement(), holdMs);
         } finally {
-            if (MISTAKE.equals("statement")) statement.close(); else connection.rollback();
+            if (!MISTAKE.equals("statement")) connection.rollback(); else if (statement != null) statement.close();
             connection.close(); // skipped when the line before raises
         }
     }
