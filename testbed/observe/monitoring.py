@@ -76,13 +76,8 @@ class HttpMonitoring:
             async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=within_s)) as answer:
                 text = await answer.text(errors="replace")
             return _Answer(loop.time(), answer.status, text)
-        except TimeoutError:
-            error = f"no answer within {WITHIN_S:.0f} s"
-        except aiohttp.ClientConnectorError as failure:
-            error = REFUSED if isinstance(failure.os_error, ConnectionRefusedError) else str(failure)
-        except aiohttp.ClientError as failure:
-            error = str(failure) or type(failure).__name__
-        return _Answer(loop.time(), error=error)
+        except (TimeoutError, aiohttp.ClientError) as failure:
+            return _Answer(loop.time(), error=error_text(failure, WITHIN_S))
 
     async def health(self, service: str, address: Address) -> str:  # noqa: ARG002 - the protocol's signature
         """Return the HTTP status of the health check, or the error in words; unbounded, because the caller has a bound."""
@@ -91,6 +86,15 @@ class HttpMonitoring:
                 return str(answer.status)
         except aiohttp.ClientError as error:
             return str(error)
+
+
+def error_text(error: TimeoutError | aiohttp.ClientError, within_s: float) -> str:
+    """Return why a request that was allowed `within_s` seconds had no answer."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {within_s:.0f} s"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return REFUSED if isinstance(error.os_error, ConnectionRefusedError) else str(error)
+    return str(error) or type(error).__name__
 
 
 def parse_metrics(service: str, text: str, at: tuple[float, float], *, health: bool, health_s: float, error: str = "") -> Sample:

@@ -15,7 +15,6 @@ from testbed.facility.runtime import NoRuntime
 from testbed.pair import words
 from testbed.pair.endpoint import Endpoint
 from testbed.plan.clock import NightClock
-from testbed.plan.topology import HOSTS
 from testbed.replay.actions import Actions
 from testbed.replay.recorder import Recorder
 from testbed.replay.state import FacilityState
@@ -24,7 +23,6 @@ from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.postgres import session_probe, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
-from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.processes.packet_filter import ProcessPacketFilter
 from testbed.runtime.processes.shared_parts import SharedParts
 from testbed.runtime.proxied_link import ProxiedLink
@@ -145,9 +143,6 @@ async def running(data: Data, max_connections: int, postgres: str | None, events
 
 
 async def _start(pair: DatabasePair, shared: SharedParts, data: Data) -> None:
-    prepared = await asyncio.shield(shared.prepared)
-    pair.array = await shield(asyncio.to_thread(copy_array, shared.programs, prepared, pair.array.root))
-    await pair.mount(HOSTS[0])
-    address = await pair.start_server(HOSTS[0])
+    address = await shared.start_pair(pair)
     await pair.limit_services()
     await sql.execute(address, shared.credentials.login(ADMINISTRATOR), DATABASES[data][1], SQL_WITHIN_S)

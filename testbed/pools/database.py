@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString
@@ -10,12 +9,10 @@ from typing import TYPE_CHECKING, LiteralString
 from testbed.concurrency import shield
 from testbed.errors import FacilityError
 from testbed.facility.link import ToxicOn
-from testbed.plan.topology import HOSTS
 from testbed.runtime.credentials import ADMINISTRATOR, SERVICES
 from testbed.runtime.postgres import sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
-from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.proxied_link import ProxiedLink
 from testbed.runtime.run_directory import make_directory
 
@@ -43,8 +40,7 @@ class Database:
     @property
     def url(self) -> str:
         """The address of the database with name and password, as a service is told."""
-        password = self.pair.credentials.password(SERVICES)
-        return f"postgresql://{SERVICES}:{password}@{self.virtual_ip.address}/{sql.DATABASE}"
+        return sql.url(self.virtual_ip.address, SERVICES, self.pair.credentials.password(SERVICES))
 
     async def switch_over(self) -> None:
         """Move the database to the other host, by the book (C4)."""
@@ -110,11 +106,8 @@ async def a_database(shared: SharedParts, max_connections: int) -> AsyncIterator
     link = ProxiedLink(await shared.wait_fault_proxy(), f"virtual-ip-{shared.run.path.name}-{directory.name}")
     pair = DatabasePair(shared.run, shared.programs, Array(directory / "storage"), directory, max_connections, shared.credentials)
     try:
-        prepared = await asyncio.shield(shared.prepared)
-        pair.array = await shield(asyncio.to_thread(copy_array, shared.programs, prepared, pair.array.root))
         await link.create()
-        await pair.mount(HOSTS[0])
-        address = await pair.start_server(HOSTS[0])
+        address = await shared.start_pair(pair)
         administrator, password = pair.credentials.login(ADMINISTRATOR), pair.credentials.password(SERVICES)
         await sql.set_password(address, administrator, SERVICES, password, ASK_WITHIN_S)
         await link.point(address)

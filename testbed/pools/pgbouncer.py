@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from testbed.concurrency import shield, wait_until
 from testbed.errors import FacilityError, ServiceError
+from testbed.facility.address import Address
 from testbed.pools import python_services
 from testbed.runtime.child import spawn
 from testbed.runtime.credentials import SERVICES
@@ -124,6 +125,6 @@ async def url_for(pool: str, database: Database, variables: Mapping[str, str]) -
             return None
 
         await wait_until("pgbouncer did not listen", look, READY_WITHIN_S, every_s=POLL_S)
-        yield f"postgresql://{SERVICES}:any@{HOST}:{port}/{sql.DATABASE}"
+        yield sql.url(Address(HOST, port), SERVICES, "any")
     finally:
         await shield(child.end(signal.SIGKILL, END_WITHIN_S))

@@ -28,7 +28,7 @@ class Outage:
 def outage(*scenarios: str | PathLike[str], variant: str = "fixed", runtime: str = "processes") -> pytest.MarkDecorator:
     """Make a test a case for each scenario; the test has the fixture `replayed`, which fails it unless the verdict is `held`.
 
-    `scenarios`: names that `testbed scenarios` lists, or paths to .toml files. `variant`: one of variants.toml or of the scenario.
+    `scenarios`: names that `testbed list` shows, or paths to .toml files. `variant`: one of variants.toml or of the scenario.
     """
     cases = [Outage(str(scenario), variant, runtime) for scenario in scenarios]
     return pytest.mark.parametrize(FIXTURE, cases, ids=[_id(case.scenario) for case in cases], indirect=True)

@@ -71,14 +71,14 @@ def no_leaks() -> Iterator[Callable[[object], LeakWatch]]:
     from testbed.pytest_plugin.leaks.watch import LeakWatch  # noqa: PLC0415
 
     watches: list[LeakWatch] = []
+    with ExitStack() as ends:
 
-    def watch(pool_or_engine: object) -> LeakWatch:
-        watches.append(LeakWatch(pool_or_engine))
-        return watches[-1]
+        def watch(pool_or_engine: object) -> LeakWatch:
+            watches.append(LeakWatch(pool_or_engine))
+            ends.callback(watches[-1].end)
+            return watches[-1]
 
-    yield watch
-    for made in watches:
-        made.end()
+        yield watch
     text = "\n".join(filter(None, (made.text() for made in watches)))
     if text:
         pytest.fail(text, pytrace=False)

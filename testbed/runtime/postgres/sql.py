@@ -240,6 +240,11 @@ def passenger(passenger: str, date: str, carrier: str, flight: int) -> str:
     return f"{passenger} on {carrier} {flight} of {date}"
 
 
+def url(address: Address, role: str, password: str) -> str:
+    """Return the URL of the database at an address, with the password; the passwords of a run have only letters and digits."""
+    return f"postgresql://{role}:{password}@{address}/{DATABASE}"
+
+
 def conninfo(address: Address, login: Login, libpq: int | None = None) -> str:
     """Return libpq's connection string for the database at an address; it has the path of the file with the password.
 

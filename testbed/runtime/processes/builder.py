@@ -31,7 +31,6 @@ from testbed.runtime.inspector import LocalInspector
 from testbed.runtime.postgres import activity, session_probe, sql
 from testbed.runtime.postgres.array import Array
 from testbed.runtime.postgres.pair import DatabasePair
-from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.processes import other_driver
 from testbed.runtime.processes.fork_client import FORK_SERVER
 from testbed.runtime.processes.log_disks import ProcessLogDisks
@@ -308,11 +307,8 @@ class ProcessesBuilder:
         )
 
     async def _start(self, pair: DatabasePair, virtual_ip: ProxiedLink) -> None:
-        """Copy the prepared array, start the database server of the first host on it, and give that the virtual IP."""
-        prepared = await asyncio.shield(self.shared.prepared)
-        pair.array = await shield(asyncio.to_thread(copy_array, self.shared.programs, prepared, pair.array.root))
-        await pair.mount(HOSTS[0])
-        address = await pair.start_server(HOSTS[0])
+        """Start the database server of the first host, and give that the virtual IP."""
+        address = await self.shared.start_pair(pair)
         await pair.limit_services()
         await virtual_ip.point(address)
 

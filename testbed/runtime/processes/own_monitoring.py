@@ -10,7 +10,7 @@ import aiohttp
 
 from testbed.foreign import readings
 from testbed.journal.events import REFUSED, Sample
-from testbed.observe.monitoring import WITHIN_S, HttpMonitoring
+from testbed.observe.monitoring import WITHIN_S, HttpMonitoring, error_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,12 +94,8 @@ class OwnMonitoring:
         try:
             async with self._session.request(request.method, f"{address.url}{request.path}", timeout=timeout) as answer:
                 return (OK if answer.status in request.status else f"status {answer.status}"), ""
-        except TimeoutError:
-            return "", f"no answer within {within_s:.0f} s"
-        except aiohttp.ClientConnectorError as error:
-            return "", REFUSED if isinstance(error.os_error, ConnectionRefusedError) else str(error)
-        except aiohttp.ClientError as error:
-            return "", str(error) or type(error).__name__
+        except (TimeoutError, aiohttp.ClientError) as error:
+            return "", error_text(error, within_s)
 
 
 async def _connected(address: Address) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = "schema"  # the name of the command that makes it
 SCRIPT_WITHIN_S = 60.0
 ATTEMPTS = 5  # each with another port
+OWN_TABLES = f"GRANT CREATE, USAGE ON SCHEMA public TO {SERVICES}; GRANT CREATE ON DATABASE {sql.DATABASE} TO {SERVICES}"
 IN_USE = re.compile(r"address (is )?already in use|address in use|EADDRINUSE|port \d+ (is|was) already in use", re.IGNORECASE)
 
 
@@ -41,12 +42,9 @@ class OwnServices:
 
     async def prepare(self, database: Address) -> None:
         """Make the schema in the database at an address, if there is one; raises ServiceError or FacilityError with what went wrong."""
-        await sql.execute(
-            database,
-            self.credentials.login(ADMINISTRATOR),
-            _password(self.credentials.password(SERVICES)),
-            SCRIPT_WITHIN_S,
-        )
+        administrator, password = self.credentials.login(ADMINISTRATOR), self.credentials.password(SERVICES)
+        await sql.set_password(database, administrator, SERVICES, password, SCRIPT_WITHIN_S)
+        await sql.execute(database, administrator, OWN_TABLES, SCRIPT_WITHIN_S)
         if self.service.sql is not None:
             script = await asyncio.to_thread(_read, Path(self.service.sql))
             try:
@@ -62,7 +60,7 @@ class OwnServices:
 
     def dsn(self, database: Address) -> str:
         """Return the URL by which the services reach a database, with their password."""
-        return f"postgresql://{SERVICES}:{self.credentials.password(SERVICES)}@{database}/{sql.DATABASE}"
+        return sql.url(database, SERVICES, self.credentials.password(SERVICES))
 
     async def start(self, facility: Facility) -> None:
         """Start a process in the place of each application server, and wait until each is ready; raises ServiceError with last lines."""
@@ -93,7 +91,7 @@ class OwnServices:
         )
 
     def _values(self, name: str, address: Address, database: Address) -> dict[str, object]:
-        """Return what `{…}` stands for (`START_FIELDS` of the plan); the passwords of a run have only letters and digits."""
+        """Return what `{…}` stands for (`START_FIELDS` of the plan)."""
         password = self.credentials.password(SERVICES)
         return {
             "name": name,
@@ -106,19 +104,6 @@ class OwnServices:
             "db_user": SERVICES,
             "db_password": password,
         }
-
-
-def _password(password: str) -> str:
-    """Return the statements that set the password again, hashed as often as drivers want it: some refuse fewer than RFC 7677 asks for.
-
-    And the role may make its own tables.
-    """
-    return f"""
-        SELECT set_config('scram_iterations', '4096', false) WHERE current_setting('scram_iterations', true) IS NOT NULL;
-        ALTER ROLE {SERVICES} PASSWORD '{password}';
-        GRANT CREATE, USAGE ON SCHEMA public TO {SERVICES};
-        GRANT CREATE ON DATABASE {sql.DATABASE} TO {SERVICES}
-    """
 
 
 def _read(script: Path) -> str:

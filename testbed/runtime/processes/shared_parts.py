@@ -12,9 +12,11 @@ from testbed.errors import ProxyError, WaitError
 from testbed.facility.address import Address
 from testbed.facility.facility import FAULT_PROXY
 from testbed.facility.runtime import ServiceSpec
+from testbed.plan.topology import HOSTS
 from testbed.runtime import run_directory
 from testbed.runtime.credentials import Credentials
 from testbed.runtime.postgres.kept_array import prepared_array
+from testbed.runtime.postgres.prepared import copy_array
 from testbed.runtime.postgres.programs import find_programs
 from testbed.runtime.processes.fork_client import ForkServer
 from testbed.runtime.processes.runtime import Processes
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from testbed.runtime.postgres.pair import DatabasePair
     from testbed.runtime.postgres.programs import Programs
     from testbed.runtime.run_directory import RunDirectory
 
@@ -100,6 +103,13 @@ class SharedParts:
                 ServiceSpec(FAULT_PROXY, FAULT_PROXY_MODULE, ("--fd", "{fd}", "--token-file", str(self.credentials.token_file)))
             )
         return FaultProxyClient(address.host, address.port, None if self.toxiproxy else self.credentials.token_file)
+
+    async def start_pair(self, pair: DatabasePair) -> Address:
+        """Copy the prepared array for a pair, start the server of its first host on the copy, and return its address."""
+        prepared = await asyncio.shield(self.prepared)
+        pair.array = await shield(asyncio.to_thread(copy_array, self.programs, prepared, pair.array.root))
+        await pair.mount(HOSTS[0])
+        return await pair.start_server(HOSTS[0])
 
     async def wait_fault_proxy(self) -> FaultProxyClient:
         """Wait until the fault proxy answers, and give its client; raises ProxyError with its last lines when it does not."""

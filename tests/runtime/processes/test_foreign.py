@@ -18,11 +18,10 @@ from testbed.facility.runtime import ServiceSpec
 from testbed.runtime import run_directory
 from testbed.runtime.child import proc_state
 from testbed.runtime.processes import keeper
-from testbed.runtime.processes.fork_client import ForkServer
 from testbed.runtime.processes.runtime import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
 WITHIN_S = 20.0
@@ -54,19 +53,6 @@ process = foreign.start(ServiceSpec('cf-1', '', command=tuple(command), director
 print(process.pid, process.keeper.pid, flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture
-async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
-    """Yield a runtime whose fork server has imported nothing."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    run = run_directory.create_run_directory()
-    fork_server = ForkServer(run, ())
-    processes = Processes(run, run.path, fork_server)
-    yield processes
-    await processes.stop_all()
-    await fork_server.end()
-    run.remove()
 
 
 def program(home: Path, text: str, *arguments: str) -> ServiceSpec:
